@@ -1,16 +1,18 @@
 """Every refusal a client can see, and the one place that turns it into problem+json (RFC 9457).
 
-    Problem
-      Malformed        400  the body is not what its content type says
-      Unauthenticated  401  no key, or one that is not known
-      Forbidden        403  a key without the scope
-      NotFound         404
-      Conflict         409  it would change what others rely on
-      TooLarge         413
-      Unsupported      415  content type or encoding
-      Invalid          422  understood, but not acceptable; `errors` says where
-      Busy             429  slow down; Retry-After says how long
-      Unavailable      503  the database is away; Retry-After says when to come again
+Problem
+  Malformed        400  the body is not what its content type says
+  Unauthenticated  401  no key, or one that is not known
+  Forbidden        403  a key without the scope
+  NotFound         404
+  TooSlow          408  the request did not arrive in time
+  Conflict         409  it would change what others rely on
+  TooLarge         413
+  Unsupported      415  content type or encoding
+  Invalid          422  understood, but not acceptable; `errors` says where
+  Busy             429  slow down; Retry-After says how long
+  HeadersTooLarge  431
+  Unavailable      503  the database is away; Retry-After says when to come again
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,26 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "For programs; it does not change."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
 
 
 class Problem(Exception):
@@ -71,6 +93,10 @@ class NotFound(Problem):
     status, code = 404, "not_found"
 
 
+class TooSlow(Problem):
+    status, code = 408, "request_timeout"
+
+
 class Conflict(Problem):
     status, code = 409, "conflict"
 
@@ -96,11 +122,23 @@ class Busy(Problem):
     status, code = 429, "too_many_requests"
 
 
+class HeadersTooLarge(Problem):
+    status, code = 431, "headers_too_large"
+
+
 class Unavailable(Problem):
     status, code = 503, "unavailable"
 
     def __init__(self, detail: str, *, retry_after: int = 2, **more: Any) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)}, **more)
+
+
+class Rejected(Exception):
+    """One event of a batch is not accepted; its neighbours are. The batch's answer says so, not a problem of its own."""
+
+    def __init__(self, code: str, detail: str, pointer: str = "") -> None:
+        super().__init__(code)
+        self.code, self.detail, self.pointer = code, detail, pointer
 
 
 def body_of(problem: Problem) -> dict[str, Any]:
@@ -131,7 +169,13 @@ def faults_of(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{"pointer": pointer_to(e["loc"]), "code": e["type"], "detail": e["msg"]} for e in errors]
 
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 400: "malformed", 413: "too_large", 415: "unsupported_media_type"}
+_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    400: "malformed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
 
 
 def install(app: FastAPI) -> None:
@@ -149,9 +193,7 @@ def install(app: FastAPI) -> None:
         errors = error.errors()
         if any(e["type"] == "json_invalid" for e in errors):
             return respond(Malformed("The body is not well-formed JSON.", code="malformed_json"))
-        faults = [
-            fault | {"pointer": fault["pointer"].removeprefix("/body")} for fault in faults_of(errors)
-        ]
+        faults = [fault | {"pointer": fault["pointer"].removeprefix("/body")} for fault in faults_of(errors)]
         return respond(Invalid("The request is not acceptable; `errors` says where.", errors=faults))
 
     @app.exception_handler(HTTPException)

@@ -1,0 +1,203 @@
+"""Who may do what: API keys and their scopes.
+
+A key is shown once, when it is made; its SHA-256 is kept. It is looked up for every request, so that a revoked key ends at
+once in every process.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import wire
+from app.accounts.ids import Id
+from app.errors import Forbidden, NotFound, Unauthenticated
+from app.store.books import Books
+from app.store.tables import api_key
+
+Scope = Literal["ingest", "read", "admin"]
+
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The key as password or as user name."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "url": {"type": "apiKey", "in": "query", "name": "api_key", "description": "Keys that may only read, on GET."},
+}
+
+_NO_KEY = "A key is needed: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request."""
+
+    scopes: frozenset[str]
+
+    def has(self, scope: Scope) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def books_of(request: Request) -> Books:
+    books: Books = request.app.state.books
+    return books
+
+
+def needs(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency: the caller, who has `scope`. Raises Unauthenticated or Forbidden."""
+
+    async def check(request: Request) -> Caller:
+        key, by_url = _key_in(request)
+        caller = await _caller(request, key)
+        if by_url and caller.scopes != {"read"}:
+            raise Unauthenticated("Only a key whose one scope is `read` may be given in the URL.")
+        if not caller.has(scope):
+            raise Forbidden(f"This needs a key with scope {scope}.")
+        return caller
+
+    return check
+
+
+def _key_in(request: Request) -> tuple[str, bool]:
+    """The key of a request, and whether it stood in the URL."""
+    kind, _, rest = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and rest.strip():
+        return rest.strip(), False
+    if kind.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise Unauthenticated(_NO_KEY) from None
+        # BI tools ask for a user and a password: the key is one of them.
+        return password or user, False
+    if key := request.headers.get("x-api-key"):
+        return key, False
+    if request.method in ("GET", "HEAD") and (key := request.query_params.get("api_key")):
+        return key, True
+    raise Unauthenticated(_NO_KEY)
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+async def _caller(request: Request, key: str) -> Caller:
+    hashed = _hash(key)
+    admin = request.app.state.settings.admin_key
+    if admin is not None and hmac.compare_digest(hashed, _hash(admin.get_secret_value())):
+        return Caller(frozenset({"admin"}))
+    books = books_of(request)
+    this = (api_key.c.hash == hashed) & api_key.c.revoked_at.is_(None)
+
+    async def find(connection: AsyncConnection) -> Any:
+        return (await connection.execute(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(this))).one_or_none()
+
+    found = await books.database.read(find)
+    if found is None:
+        raise Unauthenticated("The key is not known, or was revoked.")
+    today = books.today()
+    if found.last_used_on != today:
+
+        async def note(connection: AsyncConnection) -> None:
+            await connection.execute(sa.update(api_key).where(this).values(last_used_on=today))
+
+        await books.database.write(note)
+    return Caller(frozenset(found.scopes))
+
+
+async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str, Any]:
+    """Make a key: `{id, key, name, scopes}`; `key` is not kept anywhere."""
+    id = secrets.token_hex(6)
+    key = f"csm_{id}_{secrets.token_urlsafe(32)}"
+    row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": _hash(key), "created_at": books.clock()}
+
+    async def keep(connection: AsyncConnection) -> None:
+        await connection.execute(sa.insert(api_key).values(row))
+
+    await books.database.write(keep)
+    return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}
+
+
+async def replace_key(books: Books, *, name: str, scopes: list[Scope]) -> str:
+    """A new key of that name; those that had it end."""
+    for key in await list_keys(books):
+        if key["name"] == name and key["revoked_at"] is None:
+            await revoke_key(books, id=key["id"])
+    made: str = (await make_key(books, name=name, scopes=scopes))["key"]
+    return made
+
+
+async def make_first_key(books: Books) -> str | None:
+    """An admin key for books that have no key yet; None when they have one."""
+
+    async def has_any(connection: AsyncConnection) -> bool:
+        return (await connection.execute(sa.select(sa.exists().select_from(api_key)))).scalar_one()
+
+    if await books.database.read(has_any):
+        return None
+    made: str = (await make_key(books, name="first", scopes=["admin"]))["key"]
+    return made
+
+
+async def list_keys(books: Books) -> list[dict[str, Any]]:
+    """All keys but what they are: id, name, scopes, created_at, revoked_at, last_used_on."""
+    shown = [column for column in api_key.c if column.name != "hash"]
+
+    async def find(connection: AsyncConnection) -> list[dict[str, Any]]:
+        rows = await connection.execute(sa.select(*shown).order_by(api_key.c.created_at))
+        return [dict(row) for row in rows.mappings()]
+
+    return await books.database.read(find)
+
+
+async def revoke_key(books: Books, *, id: str) -> None:
+    """End a key, from the next request on. Raises NotFound."""
+    now: datetime = books.clock()
+
+    async def end(connection: AsyncConnection) -> bool:
+        ended = sa.update(api_key).where(api_key.c.id == id)
+        values = {"revoked_at": sa.func.coalesce(api_key.c.revoked_at, now)}
+        return bool((await connection.execute(ended.values(values))).rowcount)
+
+    if not await books.database.write(end):
+        raise NotFound("There is no such key.")
+
+
+class NewKey(BaseModel):
+    """What a key is for and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Id
+    scopes: list[Scope] = Field(min_length=1, max_length=3)
+
+
+router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(needs("admin"))])
+
+
+@router.post("", status_code=201, openapi_extra=wire.takes(NewKey))
+async def create_key(request: Request) -> dict[str, Any]:
+    """Make an API key. It is shown in this answer and never again."""
+    new = await wire.read(request, NewKey)
+    return await make_key(books_of(request), name=new.name, scopes=new.scopes)
+
+
+@router.get("")
+async def keys(request: Request) -> Response:
+    """The keys, without what they are."""
+    return wire.json(request, {"keys": await list_keys(books_of(request))})
+
+
+@router.delete("/{key_id}", status_code=204)
+async def delete_key(request: Request, key_id: Id) -> None:
+    """Revoke a key, at once in every process."""
+    await revoke_key(books_of(request), id=key_id)

@@ -1,0 +1,167 @@
+"""Who is measured: accounts, their lock, and where their attributes are kept."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.history import Interval, history, learn
+from app.periods import Calendar
+from app.store.tables import END, WHOLE_BUSINESS, attribute, event
+from app.store.tables import account as account_table
+
+UPDATED = "account.updated"
+
+
+@lru_cache(maxsize=100_000)
+def key_of(account: str) -> int:
+    """The 64-bit number of an account: a hash of its id, so that no look-up and no sequence is needed."""
+    return int.from_bytes(hashlib.blake2b(account.encode(), digest_size=8).digest(), signed=True)
+
+
+class Account(NamedTuple):
+    account_id: int
+    id: str
+    last_recorded_on: date
+
+
+_TOUCH = sa.text(
+    """
+    INSERT INTO account AS known (account_id, id, last_recorded_on)
+    SELECT account_id, id, last_recorded_on FROM json_to_recordset(CAST(:rows AS json))
+        AS row(account_id bigint, id text, last_recorded_on date)
+    ORDER BY account_id
+    ON CONFLICT (account_id) DO UPDATE
+        SET last_recorded_on = greatest(known.last_recorded_on, excluded.last_recorded_on)
+    RETURNING account_id, id, last_recorded_on
+    """
+)
+
+
+async def touch(connection: AsyncConnection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
+    """Create the accounts that are new, lock all of them till the end of the transaction, and move their last day on.
+
+    accounts: account_id -> (id, the day that is written now). Locked in the order of their keys, so that two requests
+    wait for each other but never for ever. What is read of an account after this is what was written before it.
+    """
+    rows = [{"account_id": key, "id": id, "last_recorded_on": day} for key, (id, day) in accounts.items()]
+    touched = await connection.execute(_TOUCH, {"rows": to_json(rows).decode()})
+    return {row.account_id: Account(*row) for row in touched}
+
+
+async def record(connection: AsyncConnection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
+    """Derive the attributes of accounts again after updates were recorded or retracted on these days of theirs."""
+    updates = await updates_of(connection, days)
+    before = await _open_rows(connection, days)
+    gone: list[dict[str, Any]] = []
+    new: list[dict[str, Any]] = []
+    for account_id in days:
+        rows = {key: list(found) for key, found in before[account_id].items()}
+        for day in sorted(days[account_id]):
+            learn(rows, updates[account_id], on=day, calendar=calendar)
+        for key in rows:
+            old = before[account_id].get(key, [])
+            gone += [_row(account_id, key, row) for row in old if row not in rows[key]]
+            new += [_row(account_id, key, row) for row in rows[key] if row not in old]
+    await _replace(connection, gone=gone, new=new)
+
+
+async def rewrite(connection: AsyncConnection, accounts: Iterable[int], *, calendar: Calendar) -> None:
+    """Derive all attributes of accounts from nothing but their events."""
+    updates = await updates_of(connection, accounts)
+    await connection.execute(sa.delete(attribute).where(attribute.c.account_id.in_(list(updates))))
+    new = [
+        _row(account_id, key, row)
+        for account_id, found in updates.items()
+        for key, rows in history(found, calendar=calendar).items()
+        for row in rows
+    ]
+    await _replace(connection, gone=[], new=new)
+
+
+async def updates_of(connection: AsyncConnection, accounts: Iterable[int]) -> dict[int, list[Any]]:
+    """The `account.updated` events of accounts, the retracted ones too: account_id -> rows of the event table."""
+    query = sa.select(
+        event.c.account_id, event.c.id, event.c.occurred_at, event.c.recorded_on, event.c.retracted_on, event.c.data
+    ).where(event.c.type == UPDATED, event.c.account_id == _any(accounts))
+    found: dict[int, list[Any]] = {account_id: [] for account_id in accounts}
+    for row in await connection.execute(query):
+        found[row.account_id].append(row)
+    return found
+
+
+async def _open_rows(connection: AsyncConnection, accounts: Iterable[int]) -> dict[int, dict[str, list[Interval]]]:
+    query = sa.select(attribute).where(attribute.c.account_id == _any(accounts), attribute.c.ceased_on == END)
+    found: dict[int, dict[str, list[Interval]]] = {account_id: defaultdict(list) for account_id in accounts}
+    for row in await connection.execute(query.order_by(attribute.c.valid_from)):
+        interval = Interval(row.valid_from, row.valid_to, row.value, row.recorded_on, row.ceased_on)
+        found[row.account_id][row.key].append(interval)
+    return found
+
+
+def _any(accounts: Iterable[int]) -> Any:
+    return sa.any_(sa.literal(list(accounts), sa.ARRAY(sa.BigInteger)))
+
+
+def _row(account_id: int, key: str, interval: Interval) -> dict[str, Any]:
+    return {"account_id": account_id, "key": key} | interval._asdict()
+
+
+_FORGET = sa.text(
+    """
+    DELETE FROM attribute USING json_to_recordset(CAST(:rows AS json))
+        AS gone(key text, account_id bigint, valid_from date, recorded_on date)
+    WHERE (attribute.key, attribute.account_id, attribute.valid_from, attribute.recorded_on)
+        = (gone.key, gone.account_id, gone.valid_from, gone.recorded_on)
+    """
+)
+_LEARN = sa.text(
+    """
+    INSERT INTO attribute (key, account_id, valid_from, valid_to, recorded_on, ceased_on, value)
+    SELECT key, account_id, valid_from, valid_to, recorded_on, ceased_on, nullif(value, 'null')
+    FROM json_to_recordset(CAST(:rows AS json)) AS new(key text, account_id bigint, valid_from date, valid_to date,
+        recorded_on date, ceased_on date, value jsonb)
+    ORDER BY 1, 2, 3, 5
+    """
+)
+
+
+async def _replace(connection: AsyncConnection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
+    for statement, rows in ((_FORGET, gone), (_LEARN, new)):
+        if rows:
+            await connection.execute(statement, {"rows": to_json(rows).decode()})
+
+
+def attributes_on(day: date) -> sa.Select[Any]:
+    """Today's knowledge of every account's attributes at the start of `day`: rows (account_id, attributes as JSON)."""
+    return (
+        sa.select(
+            attribute.c.account_id,
+            sa.func.jsonb_object_agg(attribute.c.key, attribute.c.value, type_=JSONB).label("attributes"),
+        )
+        .where(
+            attribute.c.ceased_on == END,
+            attribute.c.valid_from <= day,
+            attribute.c.valid_to > day,
+            attribute.c.value.is_not(None),
+        )
+        .group_by(attribute.c.account_id)
+    )
+
+
+def listed() -> sa.ColumnElement[bool]:
+    """Whether a row of the account table is an account that people see: one with a live event."""
+    live = sa.select(1).where(event.c.account_id == account_table.c.account_id, event.c.retracted_on.is_(None))
+    return sa.and_(account_table.c.account_id != WHOLE_BUSINESS, sa.exists(live.correlate(account_table)))
+
+
+def tomorrow(today: date) -> date:
+    """The day whose start sees everything that today's updates said."""
+    return today + timedelta(days=1)

@@ -1,0 +1,125 @@
+"""An account's attributes by two clocks, derived from its `account.updated` events. Pure functions.
+
+For each key there is a row of intervals without gap, each an `Interval` that says from which day on it is known. A row is
+never changed but for `ceased_on`, the day on which other knowledge took its place; so what was known on a day can be read
+again. The order in which events of one day arrived never matters.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from app.periods import Calendar
+from app.store.tables import BEGINNING, END
+
+
+class Update(Protocol):
+    """An `account.updated` event as it is kept."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def recorded_on(self) -> date: ...
+    @property
+    def retracted_on(self) -> date | None: ...
+    @property
+    def data(self) -> Any: ...
+
+
+class Change(NamedTuple):
+    """What one `account.updated` event says of one attribute. `value` is JSON; None ends it."""
+
+    valid_from: date
+    occurred_at: datetime
+    event_id: str
+    value: Any
+
+
+class Interval(NamedTuple):
+    """An attribute's value over `[valid_from, valid_to)`, known from `recorded_on` until `ceased_on`."""
+
+    valid_from: date
+    valid_to: date
+    value: Any
+    recorded_on: date
+    ceased_on: date = END
+
+
+def history(updates: Sequence[Update], *, calendar: Calendar) -> dict[str, list[Interval]]:
+    """All rows of an account, by attribute key, from all its updates, the retracted ones too."""
+    days = {u.recorded_on for u in updates} | {u.retracted_on for u in updates if u.retracted_on is not None}
+    rows: dict[str, list[Interval]] = {}
+    for day in sorted(days):
+        learn(rows, updates, on=day, calendar=calendar)
+    return {key: found for key, found in rows.items() if found}
+
+
+def learn(rows: dict[str, list[Interval]], updates: Iterable[Update], *, on: date, calendar: Calendar) -> None:
+    """Take the account's `rows` from before the day `on` to after it; only keys that the day's updates name change."""
+    updates = list(updates)
+    keys = changes_of([u for u in updates if on in (u.recorded_on, u.retracted_on)], calendar=calendar).keys()
+    live = [u for u in updates if u.recorded_on <= on and (u.retracted_on is None or u.retracted_on > on)]
+    changes = changes_of(live, calendar=calendar)
+    for key in keys:
+        rows[key] = known_next(rows.get(key, ()), changes.get(key, ()), on=on)
+
+
+def changes_of(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[Change]]:
+    """What updates say, by attribute key; the account's name is its attribute `name`."""
+    found: dict[str, list[Change]] = defaultdict(list)
+    for update in updates:
+        valid_from = first_day(update.occurred_at, calendar=calendar)
+        attributes = dict(update.data.get("attributes", {}))
+        if "name" in update.data:
+            attributes["name"] = update.data["name"]
+        for key, value in attributes.items():
+            found[key].append(Change(valid_from, update.occurred_at, update.id, value))
+    return found
+
+
+def first_day(occurred_at: datetime, *, calendar: Calendar) -> date:
+    """The first day at whose start a change made at that instant holds."""
+    day = calendar.day(occurred_at)
+    return day if calendar.midnight(day) == occurred_at else day + timedelta(days=1)
+
+
+def known_next(known: Sequence[Interval], changes: Iterable[Change], *, on: date) -> list[Interval]:
+    """All rows of one attribute after the day `on`, given those before it and the changes that are live on that day."""
+    wanted = intervals(changes)
+    rows: list[Interval] = []
+    for row in known:
+        if row.ceased_on != END:
+            rows.append(row)
+            continue
+        stays = next((w for w in wanted if w[:2] == row[:2] and _same(w[2], row.value)), None)
+        if stays is not None:
+            wanted.remove(stays)
+            rows.append(row)
+        elif row.recorded_on < on:
+            rows.append(row._replace(ceased_on=on))
+    return rows + [Interval(*w, recorded_on=on) for w in wanted]
+
+
+def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
+    """The history that the changes of one attribute make: `(valid_from, valid_to, value)` without gap or overlap.
+
+    Before its first value the attribute has that value, because history is often older than the attribute.
+    """
+    starts: list[tuple[date, Any]] = []
+    for change in sorted(changes, key=lambda c: (c.valid_from, c.occurred_at, c.event_id)):
+        if starts and starts[-1][0] == change.valid_from:
+            starts.pop()
+        if not starts or not _same(starts[-1][1], change.value):
+            starts.append((change.valid_from, change.value))
+    if starts:
+        starts[0] = (BEGINNING, starts[0][1])
+    ends = [start for start, _ in starts[1:]] + [END]
+    return [(start, end, value) for (start, value), end in zip(starts, ends, strict=True)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    # True == 1 in Python, but not in JSON.
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

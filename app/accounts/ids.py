@@ -1,0 +1,27 @@
+"""Ids: the client's own, 1 to 128 characters after NFC normalisation, without control characters, case-sensitive."""
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+
+def same_id(given: str) -> str:
+    """An id as it is kept: in Unicode's NFC, so that the same letters are the same id."""
+    return given if given.isascii() else unicodedata.normalize("NFC", given)
+
+
+def _id(given: str) -> str:
+    if given.isascii() and given.isprintable() and len(given) <= 128:
+        return given
+    kept = same_id(given)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in kept):
+        raise PydanticCustomError("control_character", "An id has no control characters.")
+    if len(kept) > 128:
+        raise PydanticCustomError("string_too_long", "An id has at most 128 characters.")
+    return kept
+
+
+# Longer before normalisation, which may compose characters.
+Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_id)]

@@ -1,0 +1,125 @@
+"""The door to accounts and segments."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import wire
+from app.access import books_of, needs
+from app.accounts import segments
+from app.accounts.book import attributes_on, key_of, listed, tomorrow
+from app.accounts.filters import condition, parse
+from app.accounts.ids import Id, same_id
+from app.errors import Invalid, NotFound
+from app.store.books import Books
+from app.store.tables import END, account, attribute
+
+router = APIRouter(prefix="/v1", tags=["accounts"])
+READ = [Depends(needs("read"))]
+ADMIN = [Depends(needs("admin"))]
+
+
+@router.get("/accounts", dependencies=READ)
+async def list_accounts(
+    request: Request,
+    filter: Annotated[str | None, Query(max_length=4_000)] = None,
+    cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Response:
+    """Accounts with their attributes of today, in the order of their ids."""
+    books = books_of(request)
+    chosen = parse(same_id(filter)) if filter is not None else None
+    now = attributes_on(tomorrow(books.today())).subquery()
+    query = _accounts(now).order_by(account.c.id.collate("C")).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(account.c.id.collate("C") > _id_in(cursor))
+    if chosen is not None:
+        query = query.where(condition(chosen, lambda key: now.c.attributes[key]))
+    rows = await _fetch(books, query)
+    following = (
+        base64.urlsafe_b64encode(rows[limit - 1]["id"].encode()).decode().rstrip("=") if len(rows) > limit else None
+    )
+    body = {"accounts": rows[:limit], "next": following}
+    return wire.json(request, body, headers=wire.next_link(request, following))
+
+
+@router.get("/accounts/{account_id}", dependencies=READ)
+async def get_account(request: Request, account_id: Id) -> Response:
+    """One account with its attributes of today and their history."""
+    books = books_of(request)
+    now = attributes_on(tomorrow(books.today())).subquery()
+    rows = await _fetch(books, _accounts(now).where(account.c.account_id == key_of(account_id)))
+    if not rows:
+        raise NotFound("There is no such account.")
+    history = await _fetch(
+        books,
+        sa.select(attribute.c.key, attribute.c.valid_from, attribute.c.valid_to, attribute.c.value)
+        .where(attribute.c.account_id == key_of(account_id), attribute.c.ceased_on == END)
+        .order_by(attribute.c.key, attribute.c.valid_from),
+    )
+    return wire.json(request, rows[0] | {"history": history})
+
+
+def _accounts(now: Any) -> sa.Select[Any]:
+    """Accounts that have a live event: id, name, attributes."""
+    attributes = sa.func.coalesce(now.c.attributes, sa.literal({}, JSONB))
+    return (
+        sa.select(
+            account.c.id,
+            now.c.attributes["name"].as_string().label("name"),
+            attributes.label("attributes"),
+        )
+        .select_from(account.outerjoin(now, now.c.account_id == account.c.account_id))
+        .where(listed())
+    )
+
+
+async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    async def find(connection: AsyncConnection) -> list[dict[str, Any]]:
+        return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    return await books.database.read(find)
+
+
+def _id_in(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().replace("\0", "")
+    except (ValueError, binascii.Error):
+        raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor") from None
+
+
+class SegmentBody(BaseModel):
+    """A segment's filter over account attributes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    filter: str = Field(max_length=4_000, examples=['plan = "enterprise" and region in ("emea", "uk")'])
+
+
+@router.put("/segments/{name}", dependencies=ADMIN, openapi_extra=wire.takes(SegmentBody))
+async def put_segment(request: Request, name: Id) -> dict[str, str]:
+    """Define a segment from today on; what was answered for earlier days stays as it was."""
+    body = await wire.read(request, SegmentBody)
+    filter = parse(same_id(body.filter), pointer="/filter")
+    await segments.put(books_of(request), name=name, filter=filter)
+    return {"name": name, "filter": filter.text}
+
+
+@router.get("/segments", dependencies=READ)
+async def list_segments(request: Request) -> Response:
+    """The stored segments."""
+    found = await segments.on(books_of(request), None)
+    return wire.json(request, {"segments": [{"name": name, "filter": f.text} for name, f in sorted(found.items())]})
+
+
+@router.delete("/segments/{name}", status_code=204, dependencies=ADMIN)
+async def delete_segment(request: Request, name: Id) -> None:
+    """End a segment from today on."""
+    if not await segments.put(books_of(request), name=name, filter=None):
+        raise NotFound("There is no such segment.")

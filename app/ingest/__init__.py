@@ -1,0 +1,1 @@
+"""What comes in: the vocabulary of events, how they are read, imported, and kept exactly once."""

@@ -1,0 +1,318 @@
+"""The door of the ledger: a batch of events is validated, stored and posted in one transaction, each event exactly once.
+
+A batch is a few set-based statements: lock the accounts, insert the events (those that are there already stay as they
+are), then attributes and postings of the ones that are new.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts import book
+from app.errors import Invalid, Rejected, Unavailable
+from app.ingest import rates
+from app.ingest.define import Event, read
+from app.ingest.formats import Broken
+from app.ingest.rates import Rate
+from app.ledger import surveys
+from app.ledger.measures import Fact, Line, lines_of
+from app.ledger.post import Key, key_of, post, words_of
+from app.ledger.surveys import Survey
+from app.store.books import Books
+from app.store.database import keys_of
+from app.store.tables import BEGINNING
+
+_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. `rejected`: one `{index, id, code, detail, pointer}` for each event that was not taken."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+    def reject(self, index: int, id: Any, problem: Rejected) -> None:
+        self.rejected.append(
+            {
+                "index": index,
+                "id": id if isinstance(id, str) else None,
+                "code": problem.code,
+                "detail": problem.detail,
+                "pointer": problem.pointer,
+            }
+        )
+
+
+class _ChangedMeanwhile(Exception):
+    """A survey or a rate that the batch was read by was changed before the batch came to post."""
+
+
+async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = False) -> Outcome:
+    """Take a batch of raw events. `may_backdate`: whether the sender may say when an event became known.
+
+    An event that is counted as accepted is durable and in the next answer. Raises Unavailable when the database is away;
+    sending the same batch again is always safe.
+    """
+    outcome = Outcome()
+    events = list(_readable(raws, outcome, books=books, may_backdate=may_backdate))
+    for _ in range(_ATTEMPTS):
+        try:
+            await _store(books, events, outcome)
+            outcome.rejected.sort(key=lambda rejected: rejected["index"])
+            return outcome
+        except _ChangedMeanwhile:
+            continue
+    raise Unavailable("A survey or an exchange rate keeps changing; send the batch again.", code="busy")
+
+
+def _readable(raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backdate: bool) -> Iterable[Event]:
+    now = books.clock()
+    today = books.calendar.day(now)
+    for index, raw in enumerate(raws):
+        try:
+            if isinstance(raw, Broken):
+                raise Rejected("malformed", raw.detail)
+            event = read(raw, index=index, now=now)
+            if event.known_at is not None and not may_backdate:
+                raise Rejected(
+                    "forbidden", "Only a key with scope admin may say when an event became known.", "/known_at"
+                )
+            if event.known_at is not None and event.known_at > today:
+                raise Rejected("in_the_future", "An event cannot become known after today.", "/known_at")
+            yield event
+        except Rejected as problem:
+            outcome.reject(index, raw.get("id") if isinstance(raw, dict) else None, problem)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What a batch is read by: definitions that were looked up before its transaction."""
+
+    surveys: dict[str, Survey]
+    rates: dict[str, list[Rate]]
+    lines: dict[int, list[Line]] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> None:
+    before = len(outcome.rejected)
+    reading = await _look_up(books, events)
+    sound = list(_sensible(events, reading, outcome, books=books))
+    words = words_of(line for lines in reading.lines.values() for line in lines)
+    reading.labels = await keys_of(books.database, words)
+
+    async def write(connection: AsyncConnection) -> Outcome:
+        # Begun anew when the transaction is run again.
+        result = Outcome(rejected=list(outcome.rejected))
+        if sound:
+            await _write(connection, sound, reading, result, books=books)
+        return result
+
+    try:
+        result = await books.database.write(write)
+    except _ChangedMeanwhile:
+        del outcome.rejected[before:]
+        raise
+    outcome.accepted, outcome.duplicates, outcome.rejected = result.accepted, result.duplicates, result.rejected
+
+
+async def _look_up(books: Books, events: Sequence[Event]) -> _Reading:
+    named = {event.data["survey"] for event in events if "survey" in event.data}
+    currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
+    if not named and not currencies:
+        return _Reading({}, {})
+
+    async def find(connection: AsyncConnection) -> _Reading:
+        return _Reading(await surveys.find(connection, named), await rates.find(connection, currencies))
+
+    return await books.database.read(find)
+
+
+def _sensible(events: Sequence[Event], reading: _Reading, outcome: Outcome, *, books: Books) -> Iterable[Event]:
+    """The events that their survey and their currency allow, with what they post."""
+    for event in events:
+        try:
+            survey = _survey_of(event, reading.surveys)
+            currency = event.data.get("currency", books.currency)
+            if currency != books.currency:
+                event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
+            reading.lines[event.index] = lines_of(Fact(event.type, event.user_id, event.data, survey))
+            yield event
+        except Rejected as problem:
+            outcome.reject(event.index, event.id, problem)
+
+
+def _survey_of(event: Event, known: dict[str, Survey]) -> Survey | None:
+    if "survey" not in event.data:
+        return None
+    survey = known.get(event.data["survey"])
+    if survey is None:
+        raise Rejected(
+            "unknown_survey", "There is no such survey; declare it with PUT /v1/surveys/{id}.", "/data/survey"
+        )
+    if "score" in event.data and not survey.low <= event.data["score"] <= survey.high:
+        detail = f"The survey's scores are {survey.low} to {survey.high}."
+        raise Rejected("score_out_of_range", detail, "/data/score")
+    return survey
+
+
+async def _write(
+    connection: AsyncConnection, events: Sequence[Event], reading: _Reading, result: Outcome, *, books: Books
+) -> None:
+    """Everything that happens under the accounts' locks; `result` says what became of each event."""
+    today = books.today()
+    accounts = await _lock(connection, events, today=today)
+    first: dict[tuple[int, str], Event] = {}
+    for event in events:
+        first.setdefault((event.account_id, event.id), event)
+    recorded = _recorded_on(first.values(), accounts, today=today)
+    inserted = await _insert(connection, [event for event in first.values() if event.index in recorded], recorded)
+    kept = await _fingerprints(connection, first.keys() - inserted)
+    accepted = [event for key, event in first.items() if key in inserted]
+    result.accepted = len(accepted)
+    for event in events:
+        key = (event.account_id, event.id)
+        if key in inserted and first[key] is event:
+            continue
+        if key not in inserted and key not in kept:
+            result.reject(event.index, event.id, _closed(accounts[event.account_id]))
+        elif event.fingerprint == (first[key].fingerprint if key in inserted else kept[key]):
+            result.duplicates += 1
+        else:
+            detail = "The account has another event with this id; a correction comes under a new id."
+            result.reject(event.index, event.id, Rejected("conflict", detail, "/id"))
+    await _fix(connection, accepted, reading)
+    await _close_days(connection, accepted, recorded)
+    await _learn(connection, accepted, recorded, books=books)
+    await post(connection, _entries(accepted, recorded, reading, books=books))
+
+
+def _closed(account: book.Account) -> Rejected:
+    detail = f"The account's books are written up to {account.last_recorded_on}; nothing becomes known before that."
+    return Rejected("known_before_last", detail, "/known_at")
+
+
+async def _lock(connection: AsyncConnection, events: Sequence[Event], *, today: date) -> dict[int, book.Account]:
+    """Lock the accounts; those that get an event with its own day of knowledge keep their last day for now."""
+    backdated = {event.account_id for event in events if event.known_at is not None}
+    accounts = {e.account_id: (e.account, BEGINNING if e.account_id in backdated else today) for e in events}
+    touched = await book.touch(connection, accounts)
+    if any(touched[event.account_id].id != event.account for event in events):
+        raise Invalid("Two account ids have the same number inside; one of them cannot be used.", code="id_collision")
+    return touched
+
+
+def _recorded_on(events: Iterable[Event], accounts: dict[int, book.Account], *, today: date) -> dict[int, date]:
+    """The day on which each event became known, by index; none for one that would be known before its account's last."""
+    recorded = {}
+    for event in events:
+        last = accounts[event.account_id].last_recorded_on
+        if event.known_at is None:
+            recorded[event.index] = max(today, last)
+        elif event.known_at >= last:
+            recorded[event.index] = event.known_at
+    return recorded
+
+
+_INSERT = sa.text(
+    """
+    INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data)
+    SELECT account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data
+    FROM json_to_recordset(CAST(:rows AS json)) AS row(account_id bigint, id text, type text, user_id text,
+        occurred_at timestamptz, recorded_on date, rate numeric, fingerprint bigint, data jsonb)
+    ORDER BY account_id, id COLLATE "C"
+    ON CONFLICT (account_id, id) DO NOTHING
+    RETURNING account_id, id
+    """
+)
+
+
+async def _insert(
+    connection: AsyncConnection, events: Sequence[Event], recorded: dict[int, date]
+) -> set[tuple[int, str]]:
+    rows = [
+        {
+            "account_id": event.account_id,
+            "id": event.id,
+            "type": event.type,
+            "user_id": event.user_id,
+            "occurred_at": event.occurred_at,
+            "recorded_on": recorded[event.index],
+            "rate": None if event.rate is None else str(event.rate.rate),
+            "fingerprint": event.fingerprint,
+            "data": event.data,
+        }
+        for event in events
+    ]
+    inserted = await connection.execute(_INSERT, {"rows": to_json(rows).decode()})
+    return {(row.account_id, row.id) for row in inserted}
+
+
+async def _fingerprints(connection: AsyncConnection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
+    if not rows:
+        return {}
+    found = await connection.execute(_FINGERPRINTS, {"rows": to_json(rows).decode()})
+    return {(row.account_id, row.id): row.fingerprint for row in found}
+
+
+_FINGERPRINTS = sa.text(
+    """
+    SELECT account_id, id, fingerprint
+    FROM event JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, id text) USING (account_id, id)
+    """
+)
+
+
+async def _fix(connection: AsyncConnection, accepted: Sequence[Event], reading: _Reading) -> None:
+    """Surveys and rates that are used for the first time are not changed from now on."""
+    answered = {event.data["survey"] for event in accepted if event.type == "survey.responded"}
+    first_answered = [reading.surveys[id] for id in answered if not reading.surveys[id].answered]
+    first_used = {event.rate for event in accepted if event.rate is not None and not event.rate.used}
+    if first_answered and not await surveys.fix(connection, first_answered):
+        raise _ChangedMeanwhile
+    if first_used and not await rates.fix(connection, first_used):
+        raise _ChangedMeanwhile
+
+
+async def _close_days(connection: AsyncConnection, accepted: Sequence[Event], recorded: dict[int, date]) -> None:
+    """Move on the last day of accounts that got events with their own day of knowledge."""
+    days: dict[int, tuple[str, date]] = {}
+    for event in accepted:
+        if event.known_at is not None:
+            _, day = days.get(event.account_id, ("", BEGINNING))
+            days[event.account_id] = (event.account, max(day, recorded[event.index]))
+    if days:
+        await book.touch(connection, days)
+
+
+async def _learn(
+    connection: AsyncConnection, accepted: Sequence[Event], recorded: dict[int, date], *, books: Books
+) -> None:
+    days: dict[int, set[date]] = defaultdict(set)
+    for event in accepted:
+        if event.type == book.UPDATED:
+            days[event.account_id].add(recorded[event.index])
+    if days:
+        await book.record(connection, days, calendar=books.calendar)
+
+
+def _entries(
+    accepted: Sequence[Event], recorded: dict[int, date], reading: _Reading, *, books: Books
+) -> dict[Key, int]:
+    entries: dict[Key, int] = defaultdict(int)
+    for event in accepted:
+        on = books.calendar.day(event.occurred_at)
+        day = recorded[event.index]
+        for line in reading.lines[event.index]:
+            key = key_of(line, on=on, account_id=event.account_id, recorded_on=day, labels=reading.labels)
+            entries[key] += line.value
+    return entries

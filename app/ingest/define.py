@@ -1,0 +1,154 @@
+"""How an event type is declared, and how one event that came in is read by its declaration.
+
+    @event("session.ended", user=True, example={"duration_seconds": 1260}, posts=lambda e: [...])
+    class SessionEnded(Data):
+        "A user's session in the product has ended."
+        duration_seconds: ...
+
+The name is the key, the docstring the documentation, the fields of the class the event's `data`. Registering it gives it
+its validation, its place in the OpenAPI document and on the reference page, and its postings.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import NotRequired, TypedDict
+
+from app.accounts.book import key_of
+from app.errors import Rejected, faults_of
+from app.ingest.fields import Day, Extra, Id, Time
+from app.ingest.rates import Rate
+from app.ledger.measures import RULES, Fact, Line
+from app.store.tables import WHOLE_BUSINESS
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_AHEAD = timedelta(hours=24)
+
+
+@with_config(STRICT)
+class Data(TypedDict):
+    """What every event's data may have."""
+
+    extra: NotRequired[Extra]
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A kind of event. `rank` orders events of one instant: starts and changes before ends."""
+
+    name: str
+    description: str
+    rank: int
+    needs_user: bool
+    example: Mapping[str, Any]
+    envelope: type
+    adapter: TypeAdapter[Any]
+
+
+@dataclass(slots=True)
+class Event:
+    """An event as it was read. `index` is its place in the request; `account` the client's id, `account_id` ours."""
+
+    index: int
+    id: str
+    type: str
+    account: str
+    account_id: int
+    user_id: str | None
+    occurred_at: datetime
+    known_at: date | None
+    data: dict[str, Any]
+    fingerprint: int
+    rate: Rate | None = None
+
+
+EVENT_TYPES: dict[str, EventType] = {}
+
+
+def event(
+    name: str,
+    *,
+    example: Mapping[str, Any],
+    user: bool = False,
+    account: bool = True,
+    rank: int = 0,
+    check: Callable[[Any], Any] | None = None,
+    posts: Callable[[Fact], Iterable[Line]] | None = None,
+) -> Callable[[type], type]:
+    """Register an event type; `check` looks at the whole data. Raises ValueError when it has no docstring or its name is taken."""
+
+    def register(data: type) -> type:
+        if name in EVENT_TYPES or not data.__doc__:
+            raise ValueError(f"The event type {name} exists already or has no documentation.")
+        envelope = with_config(STRICT)(
+            TypedDict(  # type: ignore[operator]
+                data.__name__ + "Event",
+                {
+                    "id": Id,
+                    "type": Literal[name],
+                    "account_id": Id if account else NotRequired[Id],
+                    "user_id": Id if user else NotRequired[Id],
+                    "occurred_at": Time,
+                    "known_at": NotRequired[Day],
+                    "data": data if check is None else Annotated[data, AfterValidator(check)],
+                },
+            )
+        )
+        envelope.__doc__ = data.__doc__
+        adapter = TypeAdapter(envelope)
+        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), rank, user, example, envelope, adapter)
+        if posts is not None:
+            RULES[name] = posts
+        return data
+
+    return register
+
+
+def read(raw: Any, *, index: int, now: datetime) -> Event:
+    """One event of a request. Raises Rejected with the reason and a pointer into the event."""
+    if not isinstance(raw, dict):
+        raise Rejected("not_an_object", "An event is a JSON object.")
+    name = raw.get("type")
+    kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise Rejected("unknown_type", "There is no such event type.", "/type")
+    try:
+        fields = kind.adapter.validate_python(raw)
+    except ValidationError as error:
+        # The first fault is enough to mend the event; the message never repeats what was sent.
+        fault = faults_of(error.errors(include_url=False, include_input=False))[0]
+        raise Rejected(fault["code"], fault["detail"], fault["pointer"]) from None
+    _check_time(fields["occurred_at"], now=now)
+    account = fields.get("account_id", "")
+    return Event(
+        index=index,
+        id=fields["id"],
+        type=kind.name,
+        account=account,
+        account_id=key_of(account) if account else WHOLE_BUSINESS,
+        user_id=fields.get("user_id"),
+        occurred_at=fields["occurred_at"],
+        known_at=fields.get("known_at"),
+        data=fields["data"],
+        fingerprint=_fingerprint(fields),
+    )
+
+
+def _check_time(occurred_at: datetime, *, now: datetime) -> None:
+    if occurred_at < _EARLIEST:
+        raise Rejected("too_old", "An event occurred in 1970 or later.", "/occurred_at")
+    if occurred_at > now + _AHEAD:
+        raise Rejected("in_the_future", "An event is at most 24 hours ahead.", "/occurred_at")
+
+
+def _fingerprint(fields: Mapping[str, Any]) -> int:
+    """A number of the content: what the event says, however it was spelled; the day it became known is not part of it."""
+    at = fields["occurred_at"].astimezone(UTC).isoformat()
+    content = json.dumps([fields["type"], fields.get("user_id"), at, fields["data"]], sort_keys=True)
+    return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), signed=True)

@@ -1,0 +1,64 @@
+"""An import: rows of files become events, in batches through the same door as everything else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.ingest.accept import accept
+from app.ingest.imports import Report, Row, rows
+from app.ingest.mapping import Mapping
+from app.store.books import Books
+
+_BATCH = 2_000
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of an import: rows read, left out on purpose and not understood; events new, known and refused."""
+
+    rows: int = 0
+    skipped: int = 0
+    problems: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+
+async def run(
+    books: Books,
+    files: Sequence[Path],
+    *,
+    mapping: Mapping,
+    report: Report,
+    progress: Callable[[Summary, int], None],
+) -> Summary:
+    """Import files; `progress` gets the summary so far and the bytes read.
+
+    Whatever does not come in is in the report. An import that was interrupted is run again from the start: what came in
+    the first time are duplicates then. Raises Invalid for files or a mapping that cannot be used.
+    """
+    summary = Summary()
+    batch: list[tuple[Row, dict[str, Any]]] = []
+    for row in rows(files, mapping=mapping):
+        summary.rows += 1
+        summary.skipped += row.skipped
+        summary.problems += row.problem is not None
+        if not row.events:
+            report.row(row)
+        batch += [(row, event) for event in row.events]
+        if len(batch) >= _BATCH:
+            await _send(books, batch, report, summary)
+            batch = []
+            progress(summary, row.consumed)
+    await _send(books, batch, report, summary)
+    return summary
+
+
+async def _send(books: Books, batch: list[tuple[Row, dict[str, Any]]], report: Report, summary: Summary) -> None:
+    outcome = await accept(books, [event for _, event in batch], may_backdate=True)
+    summary.accepted += outcome.accepted
+    summary.duplicates += outcome.duplicates
+    summary.rejected += len(outcome.rejected)
+    for rejected in outcome.rejected:
+        report.event(batch[rejected["index"]][0], rejected=rejected)

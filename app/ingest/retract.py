@@ -1,0 +1,52 @@
+"""Retraction: an event is taken back, from today on; what was known before today stays as it was."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts import book
+from app.errors import NotFound
+from app.ledger import surveys
+from app.ledger.measures import Fact, Line, lines_of
+from app.ledger.post import key_of, post, words_of
+from app.store.books import Books
+from app.store.database import keys_of
+from app.store.tables import WHOLE_BUSINESS, event
+
+
+async def retract(books: Books, *, account: str | None, id: str) -> None:
+    """Take an event back: what it posted is posted again with the opposite sign. Doing it twice does nothing more.
+
+    account: the client's id; None for an event of the whole business. Raises NotFound.
+    """
+    account_id = WHOLE_BUSINESS if account is None else book.key_of(account)
+    this = sa.and_(event.c.account_id == account_id, event.c.id == id)
+    found, lines = await books.database.read(lambda connection: _posted(connection, this))
+    labels = await keys_of(books.database, words_of(lines))
+    on = books.calendar.day(found.occurred_at)
+
+    async def write(connection: AsyncConnection) -> None:
+        touched = await book.touch(connection, {account_id: (account or "", books.today())})
+        today = touched[account_id].last_recorded_on
+        taken = sa.update(event).where(this, event.c.retracted_on.is_(None)).values(retracted_on=today)
+        if not (await connection.execute(taken)).rowcount:
+            return
+        if found.type == book.UPDATED:
+            await book.record(connection, {account_id: {today}}, calendar=books.calendar)
+        opposite = {
+            key_of(line, on=on, account_id=account_id, recorded_on=today, labels=labels): -line.value for line in lines
+        }
+        await post(connection, opposite)
+
+    await books.database.write(write)
+
+
+async def _posted(connection: AsyncConnection, this: sa.ColumnElement[bool]) -> tuple[sa.Row[Any], list[Line]]:
+    """The event, which never changes, and what it posted."""
+    found = (await connection.execute(sa.select(event).where(this))).one_or_none()
+    if found is None:
+        raise NotFound("There is no such event.")
+    survey = found.data.get("survey")
+    known = await surveys.find(connection, [survey]) if survey else {}
+    return found, lines_of(Fact(found.type, found.user_id, found.data, known.get(survey)))

@@ -1,0 +1,288 @@
+"""The door through which things come in."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import uuid4
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import wire
+from app.access import Caller, books_of, needs
+from app.accounts.book import UPDATED, key_of
+from app.accounts.ids import Id
+from app.errors import Conflict, Invalid
+from app.ingest import rates
+from app.ingest.accept import Outcome, accept
+from app.ingest.define import EVENT_TYPES
+from app.ingest.fields import Attributes, Text, Time
+from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Broken, events_in
+from app.ingest.retract import retract
+from app.ledger import surveys
+from app.ledger.surveys import Survey
+from app.store.tables import event
+
+router = APIRouter(prefix="/v1", tags=["ingest"])
+INGEST = [Depends(needs("ingest"))]
+ADMIN = [Depends(needs("admin"))]
+
+_EVENTS = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"$ref": "#/components/schemas/Events"}},
+            NDJSON: {"schema": {"type": "string", "description": "One event a line."}},
+            CLOUDEVENT: {"schema": {"type": "object"}},
+            CLOUDEVENTS: {"schema": {"type": "array", "items": {"type": "object"}}},
+        },
+    }
+}
+
+
+@router.post("/events", openapi_extra=_EVENTS)
+async def post_events(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> dict[str, Any]:
+    """Take events, each exactly once: what is accepted is durable, counted and in the next answer.
+
+    One event, an array, `{"events": [...]}`, NDJSON or CloudEvents; gzip or zstd. Sending the same again is always safe.
+    """
+    most = request.app.state.settings.max_inflated_bytes
+    raws = events_in(await request.body(), request.headers, most_inflated=most)
+    return _said(await accept(books_of(request), raws, may_backdate=caller.has("admin")))
+
+
+def _said(outcome: Outcome) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "accepted": outcome.accepted,
+        "duplicates": outcome.duplicates,
+        "rejected": outcome.rejected,
+    }
+    if outcome.rejected and not outcome.accepted and not outcome.duplicates:
+        raise Invalid("No event was accepted; `rejected` says why.", code="all_rejected", **said)
+    return said
+
+
+@router.post("/survey-responses", openapi_extra=_EVENTS)
+async def post_survey_responses(
+    request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]
+) -> dict[str, Any]:
+    """Take one or a batch of `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`."""
+    most = request.app.state.settings.max_inflated_bytes
+    raws = events_in(await request.body(), request.headers, most_inflated=most)
+    outcome = await accept(books_of(request), [_as_event(raw) for raw in raws], may_backdate=caller.has("admin"))
+    for rejected in outcome.rejected:
+        pointer = rejected["pointer"].replace("/occurred_at", "/responded_at")
+        rejected["pointer"] = pointer.removeprefix("/data")
+    return _said(outcome)
+
+
+def _as_event(raw: Any) -> Any:
+    if not isinstance(raw, dict):
+        return raw
+    if "data" in raw or "type" in raw or "occurred_at" in raw:
+        return Broken("An answer has its fields at the top: id, survey, account_id, score, responded_at and so on.")
+    envelope = {"id": "id", "account_id": "account_id", "user_id": "user_id", "known_at": "known_at"}
+    event = {name: raw[name] for name in envelope if name in raw}
+    if "responded_at" in raw:
+        event["occurred_at"] = raw["responded_at"]
+    data = {name: value for name, value in raw.items() if name not in envelope and name != "responded_at"}
+    return event | {"type": "survey.responded", "data": data}
+
+
+@router.delete("/accounts/{account_id}/events/{event_id}", status_code=204, dependencies=INGEST)
+async def delete_event(request: Request, account_id: Id, event_id: Id) -> None:
+    """Retract one event, from today on; what was known before stays known. Doing it again changes nothing."""
+    await retract(books_of(request), account=account_id, id=event_id)
+
+
+@router.delete("/events/{event_id}", status_code=204, dependencies=INGEST)
+async def delete_business_event(request: Request, event_id: Id) -> None:
+    """Retract one event of the whole business, which has no account."""
+    await retract(books_of(request), account=None, id=event_id)
+
+
+class AccountBody(BaseModel):
+    """What is true of an account from `effective_at` (default: now) on; null ends an attribute."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Id | None = None
+    attributes: Attributes = Field(default_factory=dict)
+    effective_at: Time | None = None
+
+
+@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=wire.takes(AccountBody))
+async def put_account(request: Request, account_id: Id) -> dict[str, Any]:
+    """Say what is true of an account. Another call with the same `effective_at` replaces this one."""
+    body = await wire.read(request, AccountBody)
+    books = books_of(request)
+    at = body.effective_at or books.clock()
+    data: dict[str, Any] = {"attributes": body.attributes} if body.attributes else {}
+    if body.name is not None:
+        data["name"] = body.name
+    before = await _puts_at(request, account_id, at)
+    stays = next((found.id for found in before if found.data == data), None)
+    if stays is None:
+        raw = {"id": f"put-{uuid4().hex}", "type": UPDATED, "account_id": account_id, "data": data}
+        outcome = await accept(books, [raw | {"occurred_at": at.isoformat()}])
+        if outcome.rejected:
+            rejected = outcome.rejected[0]
+            pointer = rejected["pointer"].removeprefix("/data").replace("/occurred_at", "/effective_at")
+            raise Invalid.at(pointer, rejected["detail"], code=rejected["code"])
+    # Also after an attempt that was cut off in between: the call can be sent again.
+    for found in before:
+        if found.id != stays:
+            await retract(books, account=account_id, id=found.id)
+    return {"id": account_id, "effective_at": at}
+
+
+async def _puts_at(request: Request, account_id: str, at: datetime) -> list[Any]:
+    """What was said of the account for the same moment in the same way, and is not taken back."""
+    query = sa.select(event.c.id, event.c.data).where(
+        event.c.account_id == key_of(account_id),
+        event.c.type == UPDATED,
+        event.c.occurred_at == at,
+        event.c.id.startswith("put-", autoescape=True),
+        event.c.retracted_on.is_(None),
+    )
+
+    async def find(connection: AsyncConnection) -> list[Any]:
+        return list(await connection.execute(query))
+
+    return await books_of(request).database.read(find)
+
+
+class Scale(BaseModel):
+    """Whole numbers, both ends included."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    min: int = Field(ge=0, le=100)
+    max: int = Field(ge=1, le=100)
+
+
+class SurveyBody(BaseModel):
+    """How the scores of a survey are read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: Literal["nps", "csat", "ces"]
+    scale: Scale
+    satisfied_from: int | None = Field(None, description="csat: the lowest score that means satisfied.")
+    easy_is: Literal["low", "high"] | None = Field(None, description="ces, needed: which end of the scale is easy.")
+    question: Text | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "SurveyBody":
+        low, high = self.scale.min, self.scale.max
+        if low >= high:
+            raise ValueError("scale.min is below scale.max")
+        if self.kind == "nps" and (low, high) not in ((0, 10), (1, 10)):
+            raise ValueError("an NPS survey is on 0-10 or 1-10")
+        if (self.kind == "ces") != (self.easy_is is not None):
+            raise ValueError("a ces survey, and no other, says with easy_is which end is easy")
+        if self.satisfied_from is not None and (self.kind != "csat" or not low < self.satisfied_from <= high):
+            raise ValueError("satisfied_from is csat's and within the scale, above its lowest score")
+        return self
+
+
+@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=wire.takes(SurveyBody))
+async def put_survey(request: Request, survey_id: Id) -> dict[str, Any]:
+    """Declare a survey. From its first answer on it is not changed any more (409)."""
+    survey = survey_of(survey_id, await wire.read(request, SurveyBody))
+    if not await books_of(request).database.write(lambda connection: surveys.declare(connection, survey)):
+        raise Conflict("The survey has answers and is not changed any more.", code="survey_answered")
+    return _shown(survey)
+
+
+def survey_of(id: str, body: SurveyBody) -> Survey:
+    """The survey that a body declares."""
+    low, high = body.scale.min, body.scale.max
+    satisfied = body.satisfied_from
+    if body.kind == "csat" and satisfied is None:
+        satisfied = surveys.default_satisfied_from(low, high)
+    return Survey(id, body.kind, low, high, satisfied, body.easy_is, body.question, answered=False)
+
+
+def _shown(survey: Survey) -> dict[str, Any]:
+    shown = {name: value for name, value in survey._asdict().items() if name not in ("low", "high")}
+    return shown | {"scale": {"min": survey.low, "max": survey.high}}
+
+
+@router.get("/surveys", dependencies=[Depends(needs("read"))])
+async def list_surveys(request: Request) -> Response:
+    """The surveys and how they are read."""
+    found = await books_of(request).database.read(surveys.find)
+    return wire.json(request, {"surveys": [_shown(survey) for survey in found.values()]})
+
+
+def _rate(given: Any) -> Decimal:
+    if isinstance(given, str | int | float | Decimal) and not isinstance(given, bool):
+        spelled = str(given)
+        if len(spelled) <= 20 and spelled.replace(".", "", 1).isascii() and spelled.replace(".", "", 1).isdigit():
+            rate = Decimal(spelled)
+            if Decimal("0.00000001") <= rate <= 1_000_000_000:
+                return rate
+    raise ValueError('a rate is a decimal string such as "1.0832", above zero, at most a billion')
+
+
+class RatesBody(BaseModel):
+    """What one unit of a currency is worth in the base currency, from each day on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    currency: str = Field(pattern="^[A-Z]{3}$", strict=True)
+    rates: dict[date, Annotated[Decimal, PlainValidator(_rate, json_schema_input_type=str)]] = Field(
+        min_length=1, max_length=10_000
+    )
+
+
+@router.put("/exchange-rates", status_code=204, dependencies=ADMIN, openapi_extra=wire.takes(RatesBody))
+async def put_exchange_rates(request: Request) -> None:
+    """Write exchange rates. One that has been used is not changed any more (409)."""
+    body = await wire.read(request, RatesBody)
+    books = books_of(request)
+    if body.currency == books.currency:
+        raise Invalid.at("/currency", "That is the base currency; it is worth itself.", code="base_currency")
+    await books.database.write(lambda connection: rates.put(connection, body.currency, body.rates))
+
+
+@router.get("/exchange-rates", dependencies=[Depends(needs("read"))])
+async def list_exchange_rates(request: Request) -> Response:
+    """The exchange rates, by currency."""
+    found = await books_of(request).database.read(rates.find)
+    shown = [
+        {"currency": currency, "rates": {rate.valid_from.isoformat(): format(rate.rate, "f") for rate in known}}
+        for currency, known in found.items()
+    ]
+    return wire.json(request, {"base_currency": books_of(request).currency, "exchange_rates": shown})
+
+
+def event_schemas() -> dict[str, Any]:
+    """The components of the OpenAPI document that describe events: one schema a type, and `Events` over all."""
+    schemas: dict[str, Any] = {}
+    for kind in EVENT_TYPES.values():
+        schema = kind.adapter.json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schema["examples"] = [example_of(kind.name)]
+        schemas[kind.envelope.__name__] = schema
+    one = {
+        "oneOf": [{"$ref": f"#/components/schemas/{kind.envelope.__name__}"} for kind in EVENT_TYPES.values()],
+        "discriminator": {
+            "propertyName": "type",
+            "mapping": {kind.name: f"#/components/schemas/{kind.envelope.__name__}" for kind in EVENT_TYPES.values()},
+        },
+    }
+    many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Event"}}
+    wrapped = {"type": "object", "required": ["events"], "properties": {"events": many}, "additionalProperties": False}
+    return schemas | {"Event": one, "Events": {"anyOf": [{"$ref": "#/components/schemas/Event"}, many, wrapped]}}
+
+
+def example_of(name: str) -> dict[str, Any]:
+    """A complete event of a type, as a client would send it."""
+    kind = EVENT_TYPES[name]
+    user = {"user_id": "ada@acme.example"} if kind.needs_user else {}
+    at = {"occurred_at": "2026-03-14T09:30:00Z"}
+    return {"id": f"{name}-1", "type": name, "account_id": "acme", **user, **at, "data": dict(kind.example)}

@@ -1,0 +1,193 @@
+"""The proof of the ledger: everything in it, computed again from the kept events.
+
+`rebuild` writes what comes out, `verify` only compares. Both go through the accounts in the order of their keys, some at a
+time, so that the service can go on meanwhile: answers are right before, between and after.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts import book
+from app.accounts.history import history
+from app.ledger import surveys
+from app.ledger.measures import MEASURES, Fact, lines_of
+from app.ledger.post import Key, key_of, post
+from app.store.books import Books
+from app.store.database import keys_of
+from app.store.tables import BEGINNING, MONTHS, account, attribute, entry, event, label, total
+
+_ACCOUNTS_AT_A_TIME = 100
+
+
+class Progress(NamedTuple):
+    accounts: int
+    events: int
+
+
+class Difference(NamedTuple):
+    """A place where the books are not what the events make them. `kept` and `computed` may be values or sets of rows."""
+
+    account: str
+    what: str
+    kept: Any
+    computed: Any
+
+
+async def rebuild(books: Books) -> AsyncIterator[Progress]:
+    """Write entries, totals and attributes again from the events; yields how far it has come."""
+    await _learn_words(books)
+    async for ids in _accounts(books):
+
+        async def write(connection: AsyncConnection, ids: dict[int, str] = ids) -> int:
+            await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
+            entries, events = await _computed(connection, list(ids), books=books)
+            for table in (entry, total):
+                await connection.execute(sa.delete(table).where(table.c.account_id.in_(list(ids))))
+            await post(connection, entries)
+            await book.rewrite(connection, list(ids), calendar=books.calendar)
+            return events
+
+        yield Progress(len(ids), await books.database.write(write))
+
+
+async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
+    """Compare entries, totals and attributes with what the events make them; yields progress and every difference."""
+    await _learn_words(books)
+    async for ids in _accounts(books):
+
+        async def compare(connection: AsyncConnection, ids: dict[int, str] = ids) -> tuple[int, list[Difference]]:
+            entries, events = await _computed(connection, list(ids), books=books)
+            differences = [
+                *await _entry_differences(connection, ids, entries),
+                *await _total_differences(connection, ids, entries),
+                *await _attribute_differences(connection, ids, books=books),
+            ]
+            return events, differences
+
+        events, differences = await books.database.read(compare)
+        for difference in differences:
+            yield difference
+        yield Progress(len(ids), events)
+
+
+async def _learn_words(books: Books) -> None:
+    """Make sure that words which only later versions post have numbers before the transactions begin."""
+
+    async def words(connection: AsyncConnection) -> list[str]:
+        subjects = [event.c.data[name].as_string() for name in ("feature", "survey", "channel")]
+        found = await connection.execute(sa.union(*(sa.select(subject).distinct() for subject in subjects)))
+        return [word for (word,) in found if word is not None]
+
+    await keys_of(books.database, {"", *MEASURES, *await books.database.read(words)})
+
+
+async def _accounts(books: Books) -> AsyncIterator[dict[int, str]]:
+    last = None
+    while True:
+        query = sa.select(account.c.account_id, account.c.id).order_by(account.c.account_id).limit(_ACCOUNTS_AT_A_TIME)
+        if last is not None:
+            query = query.where(account.c.account_id > last)
+
+        async def some(connection: AsyncConnection, query: sa.Select[Any] = query) -> dict[int, str]:
+            return dict((await connection.execute(query)).all())
+
+        ids = await books.database.read(some)
+        if not ids:
+            return
+        yield ids
+        last = max(ids)
+
+
+async def _computed(connection: AsyncConnection, ids: Sequence[int], *, books: Books) -> tuple[dict[Key, int], int]:
+    """What the events of these accounts post, arrivals and retractions on their days; and how many events there are."""
+    known = await surveys.find(connection)
+    labels = books.database.labels
+    entries: dict[Key, int] = defaultdict(int)
+    count = 0
+    query = sa.select(event).where(event.c.account_id.in_(ids)).execution_options(yield_per=5_000)
+    async with connection.stream(query) as events:
+        async for row in events:
+            count += 1
+            survey = known.get(row.data["survey"]) if "survey" in row.data else None
+            on = books.calendar.day(row.occurred_at)
+            for line in lines_of(Fact(row.type, row.user_id, row.data, survey)):
+                days = [(row.recorded_on, line.value)]
+                if row.retracted_on is not None:
+                    days.append((row.retracted_on, -line.value))
+                for day, value in days:
+                    key = key_of(line, on=on, account_id=row.account_id, recorded_on=day, labels=labels)
+                    entries[key] += value
+    return entries, count
+
+
+async def _entry_differences(
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Key, int]
+) -> list[Difference]:
+    columns = [entry.c[name] for name in Key._fields]
+    rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
+    kept = {Key(*row[:-1]): row.value for row in rows}
+    names = await _words(connection)
+    return [
+        Difference(
+            ids[key.account_id],
+            f"entry of {names[key.measure]} {names[key.subject]} {names[key.channel]} on {key.effective_on}, "
+            f"recorded on {key.recorded_on}",
+            kept.get(key, 0),
+            computed.get(key, 0),
+        )
+        for key in sorted(kept.keys() | computed.keys())
+        if kept.get(key, 0) != computed.get(key, 0)
+    ]
+
+
+async def _total_differences(
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Key, int]
+) -> list[Difference]:
+    wanted: dict[tuple[int, ...], list[int]] = defaultdict(lambda: [0] * 12)
+    for key, value in computed.items():
+        place = (key.account_id, key.measure, key.subject, key.channel, key.effective_on.year)
+        wanted[place][key.effective_on.month - 1] += value
+    columns: list[Any] = [total.c[name] for name in ("account_id", "measure", "subject", "channel", "year")]
+    rows = await connection.execute(sa.select(*columns, *MONTHS).where(total.c.account_id.in_(list(ids))))
+    kept = {tuple(row[:5]): list(row[5:]) for row in rows}
+    names = await _words(connection)
+    nothing = [0] * 12
+    return [
+        Difference(
+            ids[place[0]],
+            f"totals of {names[place[1]]} {names[place[2]]} {names[place[3]]} in {place[4]}",
+            kept.get(place, nothing),
+            wanted.get(place, nothing),
+        )
+        for place in sorted(kept.keys() | wanted.keys())
+        if kept.get(place, nothing) != wanted.get(place, nothing)
+    ]
+
+
+async def _words(connection: AsyncConnection) -> dict[int, str]:
+    return dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
+
+
+async def _attribute_differences(connection: AsyncConnection, ids: dict[int, str], *, books: Books) -> list[Difference]:
+    kept: dict[tuple[int, str], list[Any]] = defaultdict(list)
+    columns = [attribute.c[name] for name in ("valid_from", "valid_to", "value", "recorded_on", "ceased_on")]
+    query = sa.select(attribute.c.account_id, attribute.c.key, *columns).where(attribute.c.account_id.in_(list(ids)))
+    for row in await connection.execute(query):
+        kept[row.account_id, row.key].append(tuple(row[2:]))
+    computed: dict[tuple[int, str], list[Any]] = {}
+    for account_id, updates in (await book.updates_of(connection, list(ids))).items():
+        for key, intervals in history(updates, calendar=books.calendar).items():
+            computed[account_id, key] = [tuple(interval) for interval in intervals]
+
+    def ordered(rows: list[Any]) -> list[Any]:
+        return sorted(rows, key=lambda row: (row[3], row[0]))
+
+    return [
+        Difference(ids[place[0]], f"attribute {place[1]}", ordered(kept[place]), ordered(computed.get(place, [])))
+        for place in sorted(kept.keys() | computed.keys())
+        if ordered(kept[place]) != ordered(computed.get(place, []))
+    ]

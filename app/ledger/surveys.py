@@ -1,0 +1,75 @@
+"""Surveys: how their scores are read. A survey is fixed from its first answer on, so that a score is read one way for ever."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store import tables
+
+
+class Survey(NamedTuple):
+    """kind: nps, csat or ces; low and high: its whole-number scale; `satisfied_from` is csat's, `easy_is` ces's."""
+
+    id: str
+    kind: str
+    low: int
+    high: int
+    satisfied_from: int | None
+    easy_is: str | None
+    question: str | None
+    answered: bool
+
+    @property
+    def scale(self) -> int:
+        """A number for (scale, direction): answers can be averaged only where it is the same."""
+        return (self.low * 101 + self.high) * 2 + (self.easy_is == "low")
+
+    def is_easy(self, score: int) -> bool:
+        """Whether a ces score lies on the easy side of the scale's middle."""
+        middle = self.low + self.high
+        return 2 * score < middle if self.easy_is == "low" else 2 * score > middle
+
+
+_COLUMNS = [tables.survey.c[name] for name in Survey._fields]
+
+
+def default_satisfied_from(low: int, high: int) -> int:
+    """The lowest of the highest max(1, ⌊0.4 × number of points⌋) scores: 4 of 1–5, 7 of 1–10."""
+    points = high - low + 1
+    return high + 1 - max(1, points * 4 // 10)
+
+
+async def find(connection: AsyncConnection, ids: Collection[str] | None = None) -> dict[str, Survey]:
+    """The surveys with these ids, or all."""
+    query = sa.select(*_COLUMNS).order_by(tables.survey.c.id)
+    if ids is not None:
+        query = query.where(tables.survey.c.id.in_(list(ids)))
+    return {row.id: Survey(*row) for row in await connection.execute(query)}
+
+
+async def declare(connection: AsyncConnection, survey: Survey) -> bool:
+    """Write a survey that has no answers; False when it has some and would be changed."""
+    values = survey._asdict() | {"answered": False}
+    statement = insert(tables.survey).values(values)
+    changed = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={name: statement.excluded[name] for name in Survey._fields if name not in ("id", "answered")},
+        where=~tables.survey.c.answered,
+    )
+    if (await connection.execute(changed.returning(tables.survey.c.id))).all():
+        return True
+    existing = (await find(connection, [survey.id]))[survey.id]
+    return existing._replace(answered=False) == survey._replace(answered=False)
+
+
+async def fix(connection: AsyncConnection, surveys: Collection[Survey]) -> bool:
+    """Fix surveys that are answered for the first time, as they were read; False when one was changed meanwhile."""
+    for survey in sorted(surveys):
+        same = [tables.survey.c[name].is_not_distinct_from(getattr(survey, name)) for name in Survey._fields[:-1]]
+        statement = sa.update(tables.survey).where(*same).values(answered=True)
+        if not (await connection.execute(statement)).rowcount:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""What each number means, and how a question for numbers is answered."""

@@ -1,0 +1,152 @@
+"""From a question to its rows: sums from the ledger, formulas from the catalogue."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import Invalid
+from app.ledger.sums import Group, Span, Sums, flows
+from app.metrics.define import Metric, Result
+from app.metrics.question import Question
+from app.periods import Period
+from app.store.books import Books
+from app.store.database import recall
+
+_DIGITS = 6
+_DAY = timedelta(days=1)
+
+Row = dict[str, Any]
+
+
+async def answer(books: Books, question: Question) -> list[Row]:
+    """The rows of a question, ordered by metric, start and group, the totals of a metric after its periods."""
+    measures = {name for metric in question.metrics for name in metric.operands}
+    words = {*measures, *question.selection.subjects, *question.selection.channels}
+    labels = await recall(books.database, words)
+    cuts = [list(question.periods)]
+    if question.totals:
+        whole = question.periods[0]
+        last = question.periods[-1]
+        cuts.append([Period("total", whole.start, last.end, last.complete)])
+
+    async def sum_up(connection: AsyncConnection) -> list[Sums]:
+        return [
+            await flows(
+                connection,
+                measures={name: labels[name] for name in measures if name in labels},
+                spans=[Span(p.start, p.end, _member_on(question, p)) for p in periods],
+                selection=question.selection,
+                labels=labels,
+                today=question.today,
+            )
+            for periods in cuts
+        ]
+
+    sums = await books.database.read(sum_up)
+    rows: list[Row] = []
+    for metric in sorted(question.metrics, key=lambda metric: metric.name):
+        for periods, found in zip(cuts, sums, strict=True):
+            rows += _rows(metric, periods, found, question)
+    return rows
+
+
+def _member_on(question: Question, period: Period) -> Any:
+    """The day at whose start an account is in its groups: the period's first, or tomorrow, which sees all of today."""
+    return period.start if question.members_on is None else question.members_on + _DAY
+
+
+def _rows(metric: Metric, periods: Sequence[Period], sums: Sums, question: Question) -> list[Row]:
+    groups = sorted((group for group in sums if _has_any(sums[group], metric)), key=_order)
+    if not question.selection.group_by:
+        groups = groups or [()]
+    names = [
+        [_shown(value, by, question) for (_, value), by in zip(group, question.selection.group_by, strict=True)]
+        for group in groups
+    ]
+    return [
+        _row(
+            metric,
+            period,
+            dict(zip(question.selection.group_by, shown, strict=True)),
+            _at(metric, sums.get(group, {}), index),
+        )
+        for index, period in enumerate(periods)
+        for group, shown in zip(groups, names, strict=True)
+    ]
+
+
+def _has_any(found: Mapping[str, Mapping[int, int]], metric: Metric) -> bool:
+    # Sums that cancelled out are as if they had never been.
+    return any(any(found.get(name, {}).values()) for name in metric.operands)
+
+
+def _order(group: Group) -> Any:
+    return [(kind != "NoneType", kind, value if value is not None else 0) for kind, value in group]
+
+
+def _shown(value: Any, by: str, question: Question) -> Any:
+    if by == "segment":
+        return question.selection.segments[value][0]
+    # No subject, no channel and no account are the empty word inside.
+    return None if by in ("subject", "channel", "account") and value == "" else value
+
+
+def _at(metric: Metric, found: Mapping[str, Mapping[int, int]], index: int) -> Result:
+    return metric.formula(*(found.get(name, {}).get(index, 0) for name in metric.operands))
+
+
+def _row(metric: Metric, period: Period, group: dict[str, Any], result: Result) -> Row:
+    row: Row = {
+        "metric": metric.name,
+        "period": period.name,
+        "start": period.start,
+        "end": period.end,
+        "complete": period.complete,
+        "group": group,
+        "value": _rounded(result.value),
+        "numerator": _rounded(result.numerator),
+        "denominator": _rounded(result.denominator),
+        "sample_size": result.sample_size,
+        "interval": [_rounded(bound) for bound in result.interval] if result.interval else None,
+    }
+    if result.reason:
+        row["reason"] = result.reason
+    return row
+
+
+def _rounded(number: float | int | None) -> float | int | None:
+    return round(number, _DIGITS) if isinstance(number, float) else number
+
+
+def page(rows: Sequence[Row], *, limit: int, cursor: str | None) -> tuple[Sequence[Row], str | None]:
+    """Rows after the one that the cursor names, at most `limit`, and the cursor of what follows; None: nothing does.
+
+    The cursor holds a row's place, not its number, so that rows that appear meanwhile shift nothing.
+    """
+    first = 0
+    if cursor is not None:
+        place = _place_in(cursor)
+        after = [index for index, row in enumerate(rows) if _place_of(row) == place]
+        if not after:
+            raise Invalid.at("/query/cursor", "The cursor does not belong to this question.", code="invalid_cursor")
+        first = after[0] + 1
+    shown = rows[first : first + limit]
+    more = first + limit < len(rows)
+    following = base64.urlsafe_b64encode(to_json(_place_of(shown[-1]))).decode().rstrip("=") if more else None
+    return shown, following
+
+
+def _place_of(row: Row) -> list[Any]:
+    return [row["metric"], row["period"], row["start"].isoformat(), list(row["group"].values())]
+
+
+def _place_in(cursor: str) -> Any:
+    try:
+        return from_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error):
+        raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor") from None

@@ -1,0 +1,130 @@
+"""What customers say: NPS, CSAT, CES and how many answer."""
+
+from app.metrics.define import Result, count, mean, metric, percentage, proportion, score, unless_mixed
+
+NO_RESPONSES = "no_responses"
+
+
+@metric(
+    unit="points",
+    better="up",
+    range=(-100, 100),
+    example={"nps_promoters": 6, "nps_detractors": 2, "nps_responses": 10, "equals": 40},
+    events=[
+        (6, "survey.responded", {"survey": "nps", "score": 9}),
+        (2, "survey.responded", {"survey": "nps", "score": 8}),
+        (2, "survey.responded", {"survey": "nps", "score": 6}),
+    ],
+)
+def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
+    """Net Promoter Score: promoters (9-10) less detractors (0-6), per hundred responses."""
+    return score(nps_promoters, nps_detractors, of=nps_responses, none=NO_RESPONSES)
+
+
+@metric(
+    unit="percent",
+    better="up",
+    range=(0, 100),
+    example={"csat_satisfied": 14, "csat_responses": 16, "equals": 87.5},
+    events=[
+        (10, "survey.responded", {"survey": "csat", "score": 5}),
+        (4, "survey.responded", {"survey": "csat", "score": 4}),
+        (2, "survey.responded", {"survey": "csat", "score": 2}),
+    ],
+)
+def csat(csat_satisfied: int, csat_responses: int) -> Result:
+    """Customer Satisfaction Score: satisfied answers, per hundred; by default the top two of five scores are satisfied."""
+    return proportion(csat_satisfied, of=csat_responses, none=NO_RESPONSES)
+
+
+@metric(
+    unit="score",
+    better="up",
+    range=(0, 100),
+    example={"csat_scores": 21, "csat_responses": 5, "csat_scales": 1060, "csat_scale_squares": 224720, "equals": 4.2},
+    events=[
+        (2, "survey.responded", {"survey": "csat", "score": 5}),
+        (2, "survey.responded", {"survey": "csat", "score": 4}),
+        (1, "survey.responded", {"survey": "csat", "score": 3}),
+    ],
+)
+def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
+    """Average satisfaction: the mean score, in the survey's own scale; no answer over surveys of different scales."""
+    average = mean(csat_scores, of=csat_responses, none=NO_RESPONSES)
+    return unless_mixed(average, csat_scales, csat_scale_squares, of=csat_responses)
+
+
+@metric(
+    unit="score",
+    better="neither",
+    range=(0, 100),
+    example={"ces_scores": 14, "ces_responses": 3, "ces_scales": 648, "ces_scale_squares": 139968, "equals": 14 / 3},
+    events=[
+        (1, "survey.responded", {"survey": "effort", "score": 7}),
+        (1, "survey.responded", {"survey": "effort", "score": 6}),
+        (1, "survey.responded", {"survey": "effort", "score": 1}),
+    ],
+)
+def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares: int) -> Result:
+    """Customer Effort Score: the mean score, in the survey's own scale; the survey says whether low or high is easy."""
+    average = mean(ces_scores, of=ces_responses, none=NO_RESPONSES)
+    return unless_mixed(average, ces_scales, ces_scale_squares, of=ces_responses)
+
+
+@metric(
+    unit="percent",
+    better="up",
+    range=(0, 100),
+    example={"ces_easy": 3, "ces_responses": 4, "equals": 75},
+    events=[
+        (3, "survey.responded", {"survey": "effort", "score": 6}),
+        (1, "survey.responded", {"survey": "effort", "score": 4}),
+    ],
+)
+def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
+    """Easy experiences: answers on the easy side of the scale's middle, per hundred; comparable across surveys."""
+    return proportion(ces_easy, of=ces_responses, none=NO_RESPONSES)
+
+
+@metric(
+    unit="count",
+    better="up",
+    adds_over=("groups", "time"),
+    example={"survey_responses": 3, "equals": 3},
+    events=[
+        (2, "survey.responded", {"survey": "nps", "score": 9}),
+        (1, "survey.responded", {"survey": "csat", "score": 3}),
+    ],
+)
+def survey_responses(survey_responses: int) -> Result:
+    """Survey responses: answers to surveys of every kind; every answer counts, invitations never do."""
+    return count(survey_responses)
+
+
+@metric(
+    unit="percent",
+    better="up",
+    example={"survey_responses": 1, "survey_invitations": 4, "equals": 25},
+    events=[
+        (4, "survey.sent", {"survey": "nps"}),
+        (1, "survey.responded", {"survey": "nps", "score": 9}),
+    ],
+)
+def survey_response_rate(survey_responses: int, survey_invitations: int) -> Result:
+    """Response rate: answers of the period per hundred invitations of the period; the two need not be of one another."""
+    return percentage(survey_responses, survey_invitations, none="no_invitations")
+
+
+@metric(
+    unit="count",
+    better="neither",
+    adds_over=("groups", "time"),
+    example={"comments": 3, "equals": 3},
+    events=[
+        (1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
+        (2, "feedback.received", {"comment": "Please add dark mode."}),
+    ],
+)
+def feedback_comments(comments: int) -> Result:
+    """Feedback comments: comments that came with an answer to a survey or on their own."""
+    return count(comments)

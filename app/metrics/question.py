@@ -1,0 +1,211 @@
+"""A request for numbers, as one frozen value that travels from the door to the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.accounts.book import key_of
+from app.accounts.filters import Filter, parse
+from app.accounts.ids import Id, same_id
+from app.errors import Invalid, NotFound
+from app.ledger.sums import Selection
+from app.metrics.define import METRICS, Metric
+from app.periods import Calendar, Period, cut, default_range, range_of
+
+MOST_ROWS = 10_000
+_MOST_GROUPINGS = 3
+_OF_ENTRIES = ("subject", "channel")
+
+
+def _several(given: Any) -> Any:
+    """`a,b` and repeated parameters are lists; each item stands once."""
+    items = [given] if isinstance(given, str) else given
+    if not isinstance(items, list):
+        return items
+    split = [part.strip() for item in items if isinstance(item, str) for part in item.split(",")]
+    return list(dict.fromkeys(part for part in split if part))
+
+
+def _repeated(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+Listed = Annotated[list[Id], BeforeValidator(_several)]
+Repeated = Annotated[list[Id], BeforeValidator(_repeated), Field(max_length=1000)]
+
+
+class Parameters(BaseModel):
+    """What a client may ask, in a query string or as JSON."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    start: date | None = Field(None, description="First day.")
+    end: date | None = Field(None, description="The day after the last.")
+    period: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="Instead of start and end: `2026-03`, `2026-Q1`, `2026`, `2026-W07`, `2026-03-14`, `last_12_months`, "
+            "`this_quarter`, `month_to_date` … Default: the last 12 months and the running one.",
+        ),
+    ] = None
+    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field(
+        "month", description="How the range is cut: weeks are ISO weeks, quarters and years fiscal."
+    )
+    account: Repeated = Field([], description="Only these accounts.")
+    segment: Repeated = Field([], description="Stored segments; each is a group of its own.")
+    filter: Annotated[str | None, Field(max_length=4_000, description='`plan = "pro" and not seats < 10`')] = None
+    group_by: Listed = Field(
+        [], description="Up to three of: an attribute's key, `account`, `segment`, `subject`, `channel`."
+    )
+    subject: Repeated = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
+    channel: Repeated = Field([], description="Narrow metrics that have channels to these.")
+    as_of: date | None = Field(None, description="As it was known at the end of that day.")
+    segments_as_of: Literal["period_start", "now"] = Field(
+        "period_start", description="Whether accounts are where they were at a period's start, or where they are now."
+    )
+    totals: bool = Field(False, description="One more row per group over the whole range, named `total`.")
+    limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Rows of a page.")
+    cursor: Annotated[str | None, Field(max_length=4_000, description="`next` of the page before.")] = None
+    format: Literal["json", "csv"] | None = Field(None, description="Default: what `Accept` asks for, else json.")
+
+
+class SeveralParameters(Parameters):
+    """The same, for several metrics in one answer."""
+
+    metrics: Listed = Field(description="Names from the catalogue.", min_length=1, max_length=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. today: the running day, or the day `as_of`; periods after it have not ended."""
+
+    metrics: tuple[Metric, ...]
+    start: date
+    end: date
+    granularity: str
+    periods: tuple[Period, ...]
+    selection: Selection
+    accounts: tuple[str, ...]
+    members_on: date | None
+    totals: bool
+    today: date
+
+    def understood(self) -> dict[str, Any]:
+        """The question as it was understood, for the answer."""
+        selection = self.selection
+        said = {
+            "metrics": {metric.name: metric.version for metric in self.metrics},
+            "start": self.start,
+            "end": self.end,
+            "granularity": self.granularity,
+            "group_by": list(selection.group_by),
+            "filter": selection.filter.text if selection.filter else None,
+            "segments": {name: filter.text for name, filter in selection.segments} or None,
+            "account": list(self.accounts) or None,
+            "subject": list(selection.subjects) or None,
+            "channel": list(selection.channels) or None,
+            "as_of": selection.as_of,
+            "segments_as_of": "now" if self.members_on else "period_start",
+            "totals": self.totals,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def understand(
+    names: Sequence[str],
+    asked: Parameters,
+    *,
+    calendar: Calendar,
+    today: date,
+    segments: Mapping[str, Filter],
+) -> Question:
+    """The question that parameters make. `segments`: those stored, as they were on the day that is asked for.
+
+    Raises NotFound for an unknown metric and Invalid, with the parameter at fault, for what cannot be answered.
+    """
+    metrics = tuple(_metric(name) for name in dict.fromkeys(names))
+    if asked.as_of is not None and not date(1970, 1, 1) <= asked.as_of <= today:
+        raise Invalid.at("/query/as_of", "as_of is a day from 1970-01-01 to today.", code="invalid_as_of")
+    known_to = asked.as_of or today
+    start, end = _range(asked, calendar=calendar, today=known_to)
+    group_by = _group_by(asked, metrics)
+    chosen = _segments(asked, group_by, segments)
+    selection = Selection(
+        group_by=group_by,
+        filter=parse(same_id(asked.filter)) if asked.filter is not None else None,
+        segments=chosen,
+        accounts=tuple(sorted(key_of(account) for account in asked.account)) if asked.account else None,
+        subjects=_narrowing("subject", asked.subject, metrics),
+        channels=_narrowing("channel", asked.channel, metrics),
+        # Knowledge of today is all knowledge: the monthly totals have it.
+        as_of=asked.as_of if asked.as_of != today else None,
+    )
+    periods = cut(start, end, granularity=asked.granularity, calendar=calendar, today=known_to)
+    return Question(
+        metrics=metrics,
+        start=start,
+        end=end,
+        granularity=asked.granularity,
+        periods=tuple(periods),
+        selection=selection,
+        accounts=tuple(asked.account),
+        members_on=known_to if asked.segments_as_of == "now" else None,
+        totals=asked.totals,
+        today=known_to,
+    )
+
+
+def _metric(name: str) -> Metric:
+    if name not in METRICS:
+        raise NotFound("There is no such metric; GET /v1/metrics lists them.", code="unknown_metric")
+    return METRICS[name]
+
+
+def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
+    if asked.period is not None:
+        if asked.start or asked.end:
+            raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
+        return range_of(asked.period, calendar=calendar, today=today)
+    start, end = default_range(calendar=calendar, today=today)
+    return asked.start or start, asked.end or end
+
+
+def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
+    group_by = tuple(asked.group_by)
+    if asked.segment and "segment" not in group_by:
+        group_by = (*group_by, "segment")
+    if len(group_by) > _MOST_GROUPINGS:
+        raise Invalid.at("/query/group_by", "At most three groupings, `segment` among them.", code="too_many_groupings")
+    for dimension in _OF_ENTRIES:
+        if dimension in group_by:
+            _check_dimension(dimension, metrics, "/query/group_by")
+    return group_by
+
+
+def _check_dimension(dimension: str, metrics: Sequence[Metric], pointer: str) -> None:
+    without = [metric.name for metric in metrics if dimension not in metric.dimensions]
+    if without:
+        detail = f"No {dimension} has: {', '.join(without)}."
+        raise Invalid.at(pointer, detail, code="unknown_dimension")
+
+
+def _narrowing(dimension: str, words: Sequence[str], metrics: Sequence[Metric]) -> tuple[str, ...]:
+    if words:
+        _check_dimension(dimension, metrics, f"/query/{dimension}")
+    return tuple(words)
+
+
+def _segments(
+    asked: Parameters, group_by: Sequence[str], stored: Mapping[str, Filter]
+) -> tuple[tuple[str, Filter], ...]:
+    if "segment" not in group_by:
+        return ()
+    names = list(dict.fromkeys(asked.segment)) or sorted(stored)
+    for name in names:
+        if name not in stored:
+            raise Invalid.at("/query/segment", "There is no such segment.", code="unknown_segment")
+    return tuple((name, stored[name]) for name in names)

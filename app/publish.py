@@ -1,0 +1,82 @@
+"""What is written about the catalogues, from the catalogues: the OpenAPI document and the reference page."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from app.ingest.define import EVENT_TYPES
+from app.ingest.routes import example_of
+from app.ledger.measures import MEASURES
+from app.main import build
+from app.metrics.define import METRICS, Metric
+from app.settings import Settings
+
+
+def documents() -> dict[Path, str]:
+    """The generated files: path in the repository -> content."""
+    document = build(Settings(_env_file=None)).openapi()
+    return {
+        Path("openapi/openapi.json"): json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        Path("docs/reference.md"): "\n".join(_reference()) + "\n",
+    }
+
+
+def _reference() -> Iterable[str]:
+    yield "# Reference"
+    yield ""
+    yield "Generated from the catalogues by `csmetrics publish`; a test fails when it is stale."
+    yield ""
+    yield "## Metrics"
+    yield ""
+    for name in sorted(METRICS):
+        yield from _metric(METRICS[name])
+    yield "## Measures"
+    yield ""
+    yield "The countable things in the ledger that metrics are made of."
+    yield ""
+    yield "| measure | what it counts | subject | channel |"
+    yield "|---|---|---|---|"
+    for measure in sorted(MEASURES.values(), key=lambda measure: measure.name):
+        yield f"| `{measure.name}` | {measure.description} | {measure.subject or ''} | {'yes' if measure.channel else ''} |"
+    yield ""
+    yield "## Events"
+    yield ""
+    yield "Every event has `id` (unique within its account), `type`, `account_id`, `occurred_at` (RFC 3339) and `data`;"
+    yield "`user_id` where a person did it, and `known_at` (a date, scope admin) for history."
+    yield ""
+    for name in EVENT_TYPES:
+        yield from _event(name)
+
+
+def _metric(metric: Metric) -> Iterable[str]:
+    low, high = (("" if bound is None else f"{bound:g}") for bound in metric.range)
+    example = ", ".join(f"{name} = {value:g}" for name, value in metric.example.items() if name != "equals")
+    yield f"### `{metric.name}`: {metric.title}"
+    yield ""
+    yield f"{metric.description[0].upper()}{metric.description[1:]}"
+    yield ""
+    yield f"- Unit: {metric.unit}; range: {low} … {high}; better: {metric.better}; version {metric.version}"
+    yield f"- Made of: {', '.join(f'`{name}`' for name in metric.operands)}"
+    yield f"- Adds up over: {' and '.join(metric.adds_over) or 'nothing'}"
+    yield f"- Broken down by: account, segment, any attribute{''.join(f', {name}' for name in metric.dimensions)}"
+    yield f"- Example: {example} → **{round(metric.example['equals'], 6):g}**"
+    yield ""
+
+
+def _event(name: str) -> Iterable[str]:
+    kind = EVENT_TYPES[name]
+    properties: dict[str, Any] = kind.adapter.json_schema()["$defs"]
+    data = next(schema for schema in properties.values() if "extra" in schema.get("properties", {}))
+    needed = data.get("required", [])
+    fields = [f"`{field}`{'' if field in needed else '?'}" for field in data["properties"] if field != "extra"]
+    yield f"### `{name}`"
+    yield ""
+    yield f"{kind.description}{' Needs `user_id`.' if kind.needs_user else ''}"
+    yield ""
+    yield f"Data: {', '.join(fields) or 'none'}; `extra`? (an object, kept with the event)."
+    yield ""
+    yield "```json"
+    yield json.dumps(example_of(name))
+    yield "```"
+    yield ""

@@ -1,0 +1,43 @@
+"""What a process does before it can work: find or start the database, bring it up to date, open the books."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import anyio.to_thread
+import structlog
+
+from app.settings import Settings
+from app.store import embedded
+from app.store.books import Books, open_books, system_clock
+from app.store.database import connect, migrate, wait_until_up
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, clock: Callable[[], datetime] = system_clock, adopt: bool = False
+) -> AsyncIterator[Books]:
+    """The books of these settings, for as long as the context lasts; the embedded server too, when no other is named.
+
+    adopt: see `open_books`.
+
+    Raises EmbeddedError or Unavailable when there is no database, Conflict for books with other settings.
+    """
+    server = None
+    if settings.database_url is None:
+        server = await anyio.to_thread.run_sync(embedded.start, settings.data_dir)
+        url = server.url
+    else:
+        url = settings.database_url.get_secret_value()
+    database = connect(url, pool_size=settings.pool_size)
+    try:
+        await wait_until_up(database, seconds=settings.database_wait_seconds)
+        if settings.migrate_on_start:
+            await anyio.to_thread.run_sync(migrate, url)
+        yield await open_books(settings, database, clock=clock, adopt=adopt)
+    finally:
+        await database.engine.dispose()
+        if server is not None:
+            await anyio.to_thread.run_sync(server.stop)

@@ -1,0 +1,89 @@
+"""The books of one company: where they are kept, in which calendar and currency, and what time it is.
+
+The calendar and the currency are fixed at the first start, because every number that was given out depends on them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import Conflict
+from app.periods import Calendar
+from app.settings import Settings
+from app.store import tables
+from app.store.database import Database
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+_FIXED = ("base_currency", "reporting_timezone", "fiscal_year_start")
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What every request needs; `clock` is the application's, so that a test or a simulation can set it."""
+
+    database: Database
+    calendar: Calendar
+    currency: str
+    clock: Callable[[], datetime] = system_clock
+
+    def today(self) -> date:
+        return self.calendar.day(self.clock())
+
+
+async def open_books(
+    settings: Settings,
+    database: Database,
+    *,
+    clock: Callable[[], datetime] = system_clock,
+    adopt: bool = False,
+) -> Books:
+    """Open the books, for the first time or again; with `adopt`, write the settings' calendar and currency into them.
+
+    After that everything has to be posted again. Raises Conflict when they were opened with another currency, time zone or
+    fiscal year, and when a currency would be adopted in which money was never counted.
+    """
+    wanted: dict[str, Any] = {name: getattr(settings, name) for name in _FIXED}
+
+    async def open_or_read(connection: AsyncConnection) -> dict[str, Any]:
+        first = insert(tables.books).values(**wanted, opened_at=clock()).on_conflict_do_nothing()
+        await connection.execute(first)
+        row = (await connection.execute(sa.select(tables.books))).mappings().one()
+        if adopt:
+            await _adopt(connection, wanted, row["base_currency"])
+            return wanted
+        return {name: row[name] for name in wanted}
+
+    fixed = await database.write(open_or_read)
+    different = [
+        f"{name.upper()} is {fixed[name]!r}, not {wanted[name]!r}" for name in wanted if fixed[name] != wanted[name]
+    ]
+    if different:
+        raise Conflict(
+            f"The books were opened with other settings: {'; '.join(different)}. Start with those, or change the books "
+            "with `csmetrics rebuild --adopt-settings`.",
+            code="other_settings",
+        )
+    calendar = Calendar(zone=ZoneInfo(settings.reporting_timezone), fiscal_year_start=settings.fiscal_year_start)
+    return Books(database, calendar, settings.base_currency, clock)
+
+
+async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: str) -> None:
+    event = tables.event
+    money = event.c.data.has_any(sa.literal(["amount", "mrr"], sa.ARRAY(sa.Text)))
+    if wanted["base_currency"] != currency:
+        counted = await connection.execute(sa.select(sa.exists(sa.select(1).select_from(event).where(money))))
+        if counted.scalar_one():
+            raise Conflict(
+                f"Money has been counted in {currency}; another base currency needs other books.", code="other_currency"
+            )
+    await connection.execute(sa.update(tables.books).values(wanted))

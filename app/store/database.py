@@ -1,0 +1,181 @@
+"""Connections, transactions and migrations.
+
+A request is one transaction. `Database.write` and `Database.read` run a function in one and run it again when PostgreSQL
+asks for that (a deadlock, a connection that died in the pool), so the function must be safe to repeat: every write of
+this service is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+import migrations as chain
+from app.errors import Invalid, Unavailable
+from app.store.tables import label
+
+T = TypeVar("T")
+
+# serialization_failure, deadlock_detected
+_RUN_AGAIN = {"40001", "40P01"}
+_ATTEMPTS = 5
+_MIGRATION_LOCK = 4_711_235_813
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One process's way to the database; `labels` are the words it has met, which never change their numbers."""
+
+    engine: AsyncEngine
+    labels: dict[str, int] = field(default_factory=dict)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is away."""
+        return await _run(self.engine, work)
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` on one snapshot, so that two numbers of an answer never come from different moments."""
+        return await _run(_snapshots(self.engine), work)
+
+
+def connect(url: str, *, pool_size: int) -> Database:
+    """A pool of at most `pool_size` connections; nothing is contacted yet."""
+    engine = create_async_engine(
+        _with_driver(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        connect_args={"connect_timeout": 5, "options": "-c timezone=utc -c jit=off", "application_name": "csmetrics"},
+    )
+    return Database(engine)
+
+
+def _with_driver(url: str) -> sa.URL:
+    parsed = sa.make_url(url)
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _snapshots(engine: AsyncEngine) -> AsyncEngine:
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        except PoolTimeout as error:
+            raise Unavailable("All database connections are busy; come again in a moment.", code="busy") from error
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if state == "22003":
+                raise Invalid("A sum would exceed what the books can hold.", code="out_of_range") from error
+            again = state in _RUN_AGAIN or (error.connection_invalidated and attempt == 1)
+            if not again and _is_away(error):
+                raise Unavailable("The database is away; come again in a moment.") from error
+            if not again or attempt == _ATTEMPTS:
+                raise
+            await asyncio.sleep(0.01 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """A connection that failed or was cut: no SQLSTATE, class 08 (connection), 57P (shut down) or 53300 (full)."""
+    state = getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated:
+        return True
+    if state is None:
+        return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    return state.startswith(("08", "57P")) or state == "53300"
+
+
+async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:
+    """The numbers of `words`; a new word gets one, in a transaction of its own (a word that is left over harms nobody)."""
+    known = database.labels
+    missing = sorted({word for word in words if word not in known})
+    if missing:
+
+        async def learn(connection: AsyncConnection) -> None:
+            rows = [{"text": word} for word in missing]
+            await connection.execute(insert(label).values(rows).on_conflict_do_nothing())
+
+        await database.write(learn)
+        # Read outside the writing transaction: another process may have inserted the word in between.
+        await recall(database, missing)
+    return known
+
+
+async def recall(database: Database, words: Collection[str]) -> dict[str, int]:
+    """The numbers of those `words` that have one."""
+    known = database.labels
+    missing = [word for word in words if word not in known]
+    if missing:
+
+        async def look_up(connection: AsyncConnection) -> dict[str, int]:
+            found = await connection.execute(sa.select(label.c.text, label.c.key).where(label.c.text.in_(missing)))
+            return dict(found.all())
+
+        known.update(await database.read(look_up))
+    return {word: known[word] for word in words if word in known}
+
+
+async def wait_until_up(database: Database, *, seconds: float) -> None:
+    """Return when the database answers; raise Unavailable when it has not within `seconds`."""
+
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await database.read(ping)
+        except Unavailable:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(0.5)
+
+
+async def ping(connection: AsyncConnection) -> None:
+    await connection.execute(sa.text("SELECT 1"))
+
+
+async def is_current(connection: AsyncConnection) -> bool:
+    """Whether every migration of this version has been run."""
+    heads = set(ScriptDirectory.from_config(migrations()).get_heads())
+
+    def run(sync: sa.Connection) -> set[str]:
+        return set(MigrationContext.configure(sync).get_current_heads())
+
+    return await connection.run_sync(run) == heads
+
+
+def migrations() -> Config:
+    """Alembic's configuration, wherever the package is installed."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(chain.__path__[0])))
+    return config
+
+
+def migrate(url: str, *, revision: str = "head") -> None:
+    """Bring the database to `revision`; processes that start together do it one after the other."""
+    engine = sa.create_engine(_with_driver(url))
+    config = migrations()
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        connection.commit()
+        try:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+        finally:
+            connection.rollback()
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+    engine.dispose()

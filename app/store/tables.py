@@ -1,0 +1,172 @@
+"""The tables. Inside, accounts are 64-bit hashes of their text ids and words are small integers (`label`).
+
+Every table of facts has `account_id` in its primary key, so that the tables can be distributed by account; the others are
+small and can be copied to every node. Days are `date` in the reporting time zone. `BEGINNING` and `END` stand for
+"always" and "not yet" in the two-clock columns, so that an interval is always two plain dates.
+"""
+
+from datetime import date
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+BEGINNING = date(1, 1, 1)
+END = date(9999, 12, 31)
+
+# The account of what belongs to no account, such as a cost of the whole business.
+WHOLE_BUSINESS = 0
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+books = Table(
+    "books",
+    metadata,
+    Column("singleton", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column("base_currency", Text, nullable=False),
+    Column("reporting_timezone", Text, nullable=False),
+    Column("fiscal_year_start", SmallInteger, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("singleton", name="one_row"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key, which is shown once."),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("last_used_on", Date),
+)
+
+label = Table(
+    "label",
+    metadata,
+    Column("key", Integer, Identity(always=True), primary_key=True),
+    Column("text", Text, nullable=False, unique=True, comment="A measure, a subject or a channel."),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False, comment="Hash of the client's id."),
+    Column("id", Text, nullable=False, comment="The client's id."),
+    Column("last_recorded_on", Date, nullable=False, comment="Never runs backwards; writing it is the account's lock."),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text(collation="C"), primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("user_id", Text),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("recorded_on", Date, nullable=False),
+    Column("retracted_on", Date),
+    Column("rate", Numeric, comment="Value of one unit of data.currency in the base currency; null: base currency."),
+    Column("fingerprint", BigInteger, nullable=False, comment="Hash of the content, to tell a repeat from a conflict."),
+    Column("data", JSONB, nullable=False),
+    Index(None, "account_id", postgresql_where=text("type = 'account.updated'")),
+)
+
+attribute = Table(
+    "attribute",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("valid_from", Date, primary_key=True, comment="First day at whose start the value holds."),
+    Column("recorded_on", Date, primary_key=True, comment="The day from which this row is what is known."),
+    Column("valid_to", Date, nullable=False),
+    Column("ceased_on", Date, nullable=False, comment="The day from which it is no longer what is known."),
+    Column("value", JSONB(none_as_null=True), comment="Null: ended."),
+    Index(None, "account_id"),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("measure", Integer, primary_key=True, autoincrement=False),
+    Column("effective_on", Date, primary_key=True, comment="The day it is true of."),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject", Integer, primary_key=True, autoincrement=False),
+    Column("channel", Integer, primary_key=True, autoincrement=False),
+    Column("recorded_on", Date, primary_key=True, comment="The day it became known."),
+    Column("value", BigInteger, nullable=False),
+    Index(None, "account_id", "effective_on"),
+    postgresql_with={"fillfactor": 80},
+)
+
+total = Table(
+    "total",
+    metadata,
+    Column("measure", Integer, primary_key=True, autoincrement=False),
+    Column("year", SmallInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject", Integer, primary_key=True, autoincrement=False),
+    Column("channel", Integer, primary_key=True, autoincrement=False),
+    *(Column(f"m{month:02}", BigInteger, nullable=False) for month in range(1, 13)),
+    Index(None, "account_id", "year"),
+    postgresql_with={"fillfactor": 80},
+)
+
+survey = Table(
+    "survey",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("low", SmallInteger, nullable=False),
+    Column("high", SmallInteger, nullable=False),
+    Column("satisfied_from", SmallInteger),
+    Column("easy_is", Text),
+    Column("question", Text),
+    Column(
+        "answered", Boolean, nullable=False, server_default=text("false"), comment="From then on it is not changed."
+    ),
+)
+
+exchange_rate = Table(
+    "exchange_rate",
+    metadata,
+    Column("currency", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("rate", Numeric, nullable=False),
+    Column("used", Boolean, nullable=False, server_default=text("false"), comment="From then on it is not changed."),
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("recorded_on", Date, primary_key=True),
+    Column("filter", Text, comment="Null: deleted on that day."),
+)
+
+MONTHS = tuple(total.c[f"m{month:02}"] for month in range(1, 13))

@@ -1,0 +1,163 @@
+"""Bytes in and out: bodies are inflated and parsed strictly, answers are tagged so that a client can ask for changes only."""
+
+import hashlib
+import io
+import re
+import zlib
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import jiter
+import zstandard
+from fastapi import Request, Response
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
+
+JSON = "application/json"
+_DEEPEST = 64
+_MOST_MEMBERS = 64
+_PLACE = re.compile(r"at line \d+ column \d+$")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read(request: Request, model: type[Model]) -> Model:
+    """The JSON body of a request as `model`. Raises Unsupported, Malformed or Invalid."""
+    if media_type(request.headers.get("content-type", "")) != JSON:
+        raise Unsupported(f"The content type is {JSON}.")
+    most = request.app.state.settings.max_inflated_bytes
+    body = inflated(await request.body(), request.headers.get("content-encoding", ""), most=most)
+    try:
+        return model.model_validate(value_of(body))
+    except ValidationError as error:
+        faults = faults_of(error.errors(include_url=False, include_input=False))
+        raise Invalid("The body is not acceptable; `errors` says where.", errors=faults) from None
+
+
+def takes(*models: type[BaseModel]) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that is read with `read`."""
+    schemas = [model.model_json_schema() for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+def inflated(body: bytes, encoding: str, *, most: int) -> bytes:
+    """The body without its content encoding. Raises TooLarge when it grows beyond `most` bytes."""
+    try:
+        match encoding.strip().lower():
+            case "" | "identity":
+                return body
+            case "gzip" | "x-gzip":
+                return _gunzipped(body, most=most)
+            case "zstd":
+                return _unzstd(body, most=most)
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        raise Malformed(f"The body is not {encoding.strip().lower()}.", code="malformed_encoding") from error
+    raise Unsupported("The content encoding is gzip or zstd, once.", code="unsupported_encoding")
+
+
+def _gunzipped(body: bytes, *, most: int) -> bytes:
+    whole, rest = bytearray(), body
+    # Each member copies what follows it, so that many empty ones would cost the square of their number.
+    for _ in range(_MOST_MEMBERS):
+        member = zlib.decompressobj(wbits=31)
+        whole += member.decompress(rest, most + 1 - len(whole))
+        if len(whole) > most:
+            raise _too_large(most)
+        if not member.eof:
+            raise EOFError
+        rest = member.unused_data
+        if not rest:
+            return bytes(whole)
+    raise zlib.error("too many members")
+
+
+def _unzstd(body: bytes, *, most: int) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+        io.BytesIO(body), read_across_frames=True
+    ) as frames:
+        whole = frames.read(most + 1)
+    if len(whole) > most:
+        raise _too_large(most)
+    if body and not whole:
+        raise EOFError
+    return whole
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {most} bytes when decompressed.")
+
+
+def media_type(content_type: str) -> str:
+    """The type without its parameters, in lower case. Raises Unsupported for a charset other than UTF-8."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("charset=") and parameter.removeprefix("charset=").strip('"') not in ("utf-8", "utf8"):
+            raise Unsupported("The body is UTF-8.", code="unsupported_charset")
+    return kind
+
+
+def value_of(body: bytes) -> Any:
+    """The JSON value of a body. Raises Malformed, also for NaN, duplicate keys, lone surrogates and more than 64 levels."""
+    try:
+        value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
+    except ValueError as error:
+        # The parser's message may repeat what was sent; the place is enough.
+        place = _PLACE.search(str(error))
+        detail = "The body is not well-formed JSON (RFC 8259, UTF-8, no duplicate keys)"
+        raise Malformed(f"{detail}{': ' + place[0] if place else ''}.", code="malformed_json") from None
+    if _is_deeper(value, than=_DEEPEST):
+        raise Malformed(f"JSON is nested at most {_DEEPEST} levels deep.", code="malformed_json")
+    return value
+
+
+def _is_deeper(value: Any, *, than: int) -> bool:
+    containers = [value] if isinstance(value, dict | list) else []
+    for _ in range(than):
+        inner = (part for whole in containers for part in (whole.values() if isinstance(whole, dict) else whole))
+        containers = [part for part in inner if isinstance(part, dict | list)]
+        if not containers:
+            return False
+    return True
+
+
+def tagged(
+    request: Request, body: bytes, *, media_type: str = JSON, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer with its tag, or 304 when the client has it already. The tag is of the bytes: it changes when they do."""
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    carried = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, X-API-Key, Accept, Accept-Encoding",
+        **(headers or {}),
+    }
+    held = {held.strip().removeprefix("W/") for held in request.headers.get("if-none-match", "").split(",")}
+    if "*" in held or tag.removeprefix("W/") in held:
+        return Response(status_code=304, headers=carried)
+    return Response(body, media_type=media_type, headers=carried)
+
+
+def json(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
+    """A tagged JSON answer; numbers, dates and None as JSON has them."""
+    return tagged(request, to_json(value), headers=headers)
+
+
+def next_link(request: Request, cursor: str | None) -> dict[str, str]:
+    """The `Link` header to the following page; none after the last."""
+    if cursor is None:
+        return {}
+    others = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "api_key")]
+    base = request.app.state.settings.public_url or ""
+    return {"Link": f'<{base.rstrip("/")}{request.url.path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'}
+
+
+def once(request: Request, *, repeatable: Collection[str] = ()) -> None:
+    """Refuse a parameter that is given more than once, unless it may be: nobody knows which one was meant."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1 and name not in repeatable:
+            raise Invalid.at(f"/query/{name}", "The parameter is given more than once.", code="repeated")

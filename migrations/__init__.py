@@ -1,0 +1,1 @@
+"""The one chain of migrations, for the embedded server and for any other PostgreSQL."""

