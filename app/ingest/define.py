@@ -81,7 +81,7 @@ def event(
     check: Callable[[Any], Any] | None = None,
     posts: Callable[[Fact], Iterable[Line]] | None = None,
 ) -> Callable[[type], type]:
-    """Register an event type; `check` looks at the whole data. Raises ValueError when it has no docstring or its name is taken."""
+    """Register an event type; `check` looks at its whole data. Raises ValueError without a docstring or for a name taken."""
 
     def register(data: type) -> type:
         if name in EVENT_TYPES or not data.__doc__:
