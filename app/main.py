@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from app import __version__, access, errors, logs
 from app.accounts import routes as accounts
@@ -49,7 +50,14 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
                 print(f"Admin key, shown this once: {key}", flush=True)  # noqa: T201
             yield
 
-    app = FastAPI(title="Customer Success Metrics", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    # The page at /docs brings its scripts along: it works without the internet.
+    app = FastAPIOffline(
+        title="Customer Success Metrics",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
     app.state.settings = settings
     errors.install(app)
     for room in (access, ingest, accounts, metrics):
@@ -83,6 +91,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
     schemas |= ingest.event_schemas() | {"Problem": errors.SCHEMA, "Answer": metrics.ANSWER_SCHEMA}
     components["securitySchemes"] = access.SECURITY_SCHEMES
     problem = {

@@ -11,11 +11,14 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from app import logs
 from app.store import embedded
 from app.store.database import migrate
 from tests.service import Service
 
 _numbers = count()
+
+logs.configure("error")
 
 
 @pytest.fixture(scope="session")

@@ -34,17 +34,16 @@ print(server.url, flush=True)
 """
 LEAVES_WHEN_TOLD = USER + "sys.stdin.read(); server.stop()"
 FORGETS_TO_STOP = USER
-ASKS_AFTER_CTRL_C = (
-    USER
-    + """
-import psycopg, time
-try:
-    time.sleep(60)
-except KeyboardInterrupt:
-    with psycopg.connect(server.url.replace("+psycopg", "")) as connection:
-        print(connection.execute("select 'still here'").fetchone()[0], flush=True)
+ASKS_AFTER_CTRL_C = f"""
+import psycopg, signal, time
+told = []
+signal.signal(signal.SIGINT, lambda *_: told.append(True))
+{USER}
+while not told:
+    time.sleep(0.01)
+with psycopg.connect(server.url.replace("+psycopg", "")) as connection:
+    print(connection.execute("select 'still here'").fetchone()[0], flush=True)
 """
-)
 
 Run = Callable[..., subprocess.Popen[str]]
 
@@ -132,7 +131,8 @@ def kill(targets: dict[int, str]) -> None:
 
 def wait_until(condition: Callable[[], object]) -> None:
     until = time.monotonic() + 20
-    while not condition() and time.monotonic() < until:
+    while not condition():
+        assert time.monotonic() < until
         time.sleep(0.002)
 
 

@@ -114,8 +114,9 @@ def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
             starts.pop()
         if not starts or not _same(starts[-1][1], change.value):
             starts.append((change.valid_from, change.value))
-    if starts:
-        starts[0] = (BEGINNING, starts[0][1])
+    if not starts:
+        return []
+    starts[0] = (BEGINNING, starts[0][1])
     ends = [start for start, _ in starts[1:]] + [END]
     return [(start, end, value) for (start, value), end in zip(starts, ends, strict=True)]
 

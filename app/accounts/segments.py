@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.filters import Filter, parse
@@ -31,7 +31,7 @@ async def on(books: Books, day: date | None) -> Mapping[str, Filter]:
     """The segments as they were on `day` (None: as they are). Before its first definition a segment has that one."""
 
     async def find(connection: AsyncConnection) -> dict[str, str | None]:
-        query = sa.select(segment.c.name, segment.c.filter).distinct(segment.c.name)
+        query = sa.select(segment.c.name, segment.c.filter).ext(distinct_on(segment.c.name))
         if day is None:
             query = query.order_by(segment.c.name, segment.c.recorded_on.desc())
         else:

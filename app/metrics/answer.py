@@ -61,23 +61,22 @@ def _member_on(question: Question, period: Period) -> Any:
 
 
 def _rows(metric: Metric, periods: Sequence[Period], sums: Sums, question: Question) -> list[Row]:
-    groups = sorted((group for group in sums if _has_any(sums[group], metric)), key=_order)
-    if not question.selection.group_by:
-        groups = groups or [()]
-    names = [
-        [_shown(value, by, question) for (_, value), by in zip(group, question.selection.group_by, strict=True)]
-        for group in groups
-    ]
+    by = question.selection.group_by
+    groups = sorted({group for group in sums if _has_any(sums[group], metric)} | _always(question), key=_order)
+    shown = [dict(zip(by, _shown(group, question), strict=True)) for group in groups]
     return [
-        _row(
-            metric,
-            period,
-            dict(zip(question.selection.group_by, shown, strict=True)),
-            _at(metric, sums.get(group, {}), index),
-        )
+        _row(metric, period, dict(names), _at(metric, sums.get(group, {}), index))
         for index, period in enumerate(periods)
-        for group, shown in zip(groups, names, strict=True)
+        for group, names in zip(groups, shown, strict=True)
     ]
+
+
+def _always(question: Question) -> set[Group]:
+    """Groups that have rows even without anything in them: the whole, and segments that were asked for."""
+    by = question.selection.group_by
+    if by == ("segment",):
+        return {(("int", number),) for number in range(len(question.selection.segments))}
+    return set() if by else {()}
 
 
 def _has_any(found: Mapping[str, Mapping[int, int]], metric: Metric) -> bool:
@@ -89,11 +88,15 @@ def _order(group: Group) -> Any:
     return [(kind != "NoneType", kind, value if value is not None else 0) for kind, value in group]
 
 
-def _shown(value: Any, by: str, question: Question) -> Any:
-    if by == "segment":
-        return question.selection.segments[value][0]
-    # No subject, no channel and no account are the empty word inside.
-    return None if by in ("subject", "channel", "account") and value == "" else value
+def _shown(group: Group, question: Question) -> list[Any]:
+    names = []
+    for by, (_, value) in zip(question.selection.group_by, group, strict=True):
+        if by == "segment":
+            names.append(question.selection.segments[value][0])
+        else:
+            # No subject, no channel and no account are the empty word inside.
+            names.append(None if by in ("subject", "channel", "account") and value == "" else value)
+    return names
 
 
 def _at(metric: Metric, found: Mapping[str, Mapping[int, int]], index: int) -> Result:

@@ -1,7 +1,6 @@
 """The private PostgreSQL that the service runs when DATABASE_URL is not set: from a pip wheel, on a Unix socket only.
 
     DATA_DIR/cluster/      the database (0700). Its socket lies in it, so nobody passes but its owner and root.
-    DATA_DIR/start.lock    held alone by who starts or stops the server.
     DATA_DIR/users.lock    shared by all processes that use it; who gets it alone is the last one, and stops the server.
     DATA_DIR/server.lock   inherited by the server and all its processes; who gets it knows that none of them lives.
     DATA_DIR/start.log     what the server said before it opened its log: cluster/log, a file for each day of the week.
@@ -101,10 +100,9 @@ def start(data_dir: Path | None) -> Embedded:
         site = _site(data_dir)
         with ExitStack() as use:
             host = use.enter_context(_short_name(site.cluster))
-            with _lock(site.folder / "start.lock", fcntl.LOCK_EX):
-                use.callback(_leave, site=site, host=host)
-                use.enter_context(_lock(site.folder / "users.lock", fcntl.LOCK_SH))
-                _ensure_running(site=site, host=host)
+            use.callback(_leave, site=site, host=host)
+            use.enter_context(_lock(site.folder / "users.lock", fcntl.LOCK_SH))
+            _ensure_running(site=site, host=host)
             kept = use.pop_all()
     atexit.register(kept.close)
     return Embedded(f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432", kept)
@@ -210,7 +208,7 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
 
 
 def _ensure_running(*, site: _Site, host: str) -> None:
-    """Join the server that runs, or start one when no process of an earlier one lives. The caller holds start.lock."""
+    """Join the server that runs, or start one when no process of an earlier one lives."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         try:
@@ -260,7 +258,7 @@ def _create(*, site: _Site, inherited: int) -> None:
     command = [str(_program("initdb")), "-D", str(fresh), *options.split()]
     done = subprocess.run(command, capture_output=True, text=True, pass_fds=[inherited], **site.spawning())
     if done.returncode != 0:
-        raise EmbeddedError(f"The database could not be made in {site.folder}: {_cause(done.stderr)}")
+        raise EmbeddedError(f"The database could not be made in {site.folder}: {_last_words(done.stderr)}")
     fresh.rename(site.cluster)
     folder = os.open(site.folder, os.O_RDONLY)
     try:
@@ -303,7 +301,7 @@ def _await(server: int, *, site: _Site, host: str, until: float) -> None:
         if os.waitpid(server, os.WNOHANG)[0]:
             logs = [log for log in (site.folder / "start.log", *site.cluster.glob("log/*")) if log.stat().st_size]
             said = max(logs, key=lambda log: log.stat().st_mtime_ns).read_text(errors="replace") if logs else ""
-            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {_cause(said)}")
+            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {_last_words(said)}")
         if time.monotonic() > until:
             raise EmbeddedError(f"PostgreSQL was not ready in {START_SECONDS} s; see {site.cluster / 'log'}.")
         time.sleep(0.02)
@@ -314,16 +312,13 @@ def _state(host: str) -> int:
     return pq.PGconn.ping(make_conninfo(host=host, port=5432, user=ROLE, dbname="postgres", connect_timeout=2).encode())
 
 
-def _cause(text: str) -> str:
-    """Why it ended, of what PostgreSQL said last."""
-    lines = text.splitlines()[-12:]
-    return " ".join([line for line in lines if re.search("FATAL|PANIC|error:", line)] or lines)
+def _last_words(text: str) -> str:
+    return "\n  ".join(["", *text.splitlines()[-8:]])
 
 
 def _leave(*, site: _Site, host: str) -> None:
-    """Stop the server unless somebody uses it; the caller has given up its own hold on users.lock."""
-    start, users = site.folder / "start.lock", site.folder / "users.lock"
-    with _lock(start, fcntl.LOCK_EX), suppress(BlockingIOError), _lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    """Stop the server unless somebody uses it; our own hold on users.lock has ended. Who comes meanwhile has to wait."""
+    with suppress(BlockingIOError), _lock(site.folder / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
         _halt(site=site, host=host)
 
 
