@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, access, errors, logs
+from app import __version__, access, errors, logs, wire
 from app.accounts import routes as accounts
 from app.ingest import routes as ingest
 from app.ingest import vocabulary
@@ -93,7 +93,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= ingest.event_schemas() | {"Problem": errors.SCHEMA, "Answer": metrics.ANSWER_SCHEMA}
+    schemas |= wire.SCHEMAS | ingest.event_schemas() | {"Problem": errors.SCHEMA, "Answer": metrics.ANSWER_SCHEMA}
+    # In the order of their names, whichever room was imported first.
+    components["schemas"] = dict(sorted(schemas.items()))
     components["securitySchemes"] = access.SECURITY_SCHEMES
     problem = {
         "description": "A refusal.",

@@ -21,6 +21,9 @@ _DEEPEST = 64
 _MOST_MEMBERS = 64
 _PLACE = re.compile(r"at line \d+ column \d+$")
 
+# The bodies that doors take, for the components of the OpenAPI document.
+SCHEMAS: dict[str, Any] = {}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -37,11 +40,12 @@ async def read(request: Request, model: type[Model]) -> Model:
         raise Invalid("The body is not acceptable; `errors` says where.", errors=faults) from None
 
 
-def takes(*models: type[BaseModel]) -> dict[str, Any]:
+def takes(model: type[BaseModel]) -> dict[str, Any]:
     """What the OpenAPI document says of a body that is read with `read`."""
-    schemas = [model.model_json_schema() for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    SCHEMAS.update(schema.pop("$defs", {}) | {model.__name__: schema})
+    reference = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": reference}}}}
 
 
 def inflated(body: bytes, encoding: str, *, most: int) -> bytes:

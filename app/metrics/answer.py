@@ -89,7 +89,7 @@ def _order(group: Group) -> Any:
 
 
 def _shown(group: Group, question: Question) -> list[Any]:
-    names = []
+    names: list[Any] = []
     for by, (_, value) in zip(question.selection.group_by, group, strict=True):
         if by == "segment":
             names.append(question.selection.segments[value][0])

@@ -97,7 +97,7 @@ def _is_away(error: DBAPIError) -> bool:
         return True
     if state is None:
         return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-    return state.startswith(("08", "57P")) or state == "53300"
+    return str(state).startswith(("08", "57P", "53300"))
 
 
 async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:
@@ -154,7 +154,8 @@ async def is_current(connection: AsyncConnection) -> bool:
     def run(sync: sa.Connection) -> set[str]:
         return set(MigrationContext.configure(sync).get_current_heads())
 
-    return await connection.run_sync(run) == heads
+    current: set[str] = await connection.run_sync(run)
+    return current == heads
 
 
 def migrations() -> Config:

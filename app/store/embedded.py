@@ -101,7 +101,8 @@ def start(data_dir: Path | None) -> Embedded:
         with ExitStack() as use:
             host = use.enter_context(_short_name(site.cluster))
             use.callback(_leave, site=site, host=host)
-            use.enter_context(_lock(site.folder / "users.lock", fcntl.LOCK_SH))
+            users = use.enter_context(_lock(site.folder / "users.lock", fcntl.LOCK_SH))
+            use.callback(fcntl.flock, users, fcntl.LOCK_UN)  # for a child, too, that has forked and not yet exec'ed
             _ensure_running(site=site, host=host)
             kept = use.pop_all()
     atexit.register(kept.close)
