@@ -30,6 +30,10 @@ WORKDIR /home/csmetrics
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 # Not /readyz: a container that waits for its database is not mended by a restart.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --start-interval=1s CMD ["python", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=4); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --start-interval=1s CMD ["python", "-c", "\
+import http.client, os; \
+service = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=4); \
+service.request('GET', '/healthz'); \
+raise SystemExit(service.getresponse().status != 200)"]
 ENTRYPOINT ["csmetrics"]
 CMD ["serve"]

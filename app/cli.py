@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from app import access, publish, serve
 from app.demo import loading
-from app.errors import Conflict, Problem
+from app.errors import Conflict, Problem, faults_of
 from app.ingest import importing, imports, vocabulary
 from app.ingest import mapping as mappings
 from app.ledger import rebuild as ledger
@@ -41,7 +42,12 @@ def main() -> None:
         cli()
     except (Problem, EmbeddedError) as error:
         err.print(str(error), style="red", markup=False)
-        raise SystemExit(1) from None
+    except ValidationError as error:
+        for fault in faults_of(error.errors(include_url=False, include_input=False)):
+            err.print(f"{fault['pointer'].strip('/').upper()}: {fault['detail']}", style="red", markup=False)
+    else:
+        return
+    raise SystemExit(1)
 
 
 def _with_books(work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False, **settings: Any) -> Any:

@@ -94,9 +94,10 @@ class _Lines(logging.Handler):
 
 
 def _render(_logger: Any, _method: str, entry: EventDict) -> str:
-    entry = {name: entry.pop(name) for name in ("timestamp", "level", "event")} | entry
-    line = _line(entry)
-    return _line(_masked(entry)) if _may_tell(line) else line
+    ordered = {name: entry.pop(name) for name in ("timestamp", "level", "event")}
+    ordered.update(entry)
+    line = _line(ordered)
+    return _line(_masked(ordered)) if _may_tell(line) else line
 
 
 def _may_tell(text: str) -> bool:

@@ -58,6 +58,13 @@ def database(server: sa.URL, template: str, execute: Callable[[str], None]) -> I
 
 
 @pytest.fixture
+def execute_in(database: str) -> Iterator[Callable[[str], None]]:
+    """Run a statement in the test's database, behind the service's back."""
+    with psycopg.connect(_plain(sa.make_url(database)), autocommit=True) as connection:
+        yield lambda statement: connection.execute(statement)
+
+
+@pytest.fixture
 def service(database: str) -> Iterator[Service]:
     """A running service with an empty database; its clock stands at noon of 15 March 2026."""
     with Service(database).running() as running:

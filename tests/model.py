@@ -4,6 +4,7 @@ Written from METRICS.md alone. It has nothing in common with the service but how
 the two can be held against each other. Slow and simple on purpose.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -428,7 +429,8 @@ class Model:
 
 
 def _content(event: dict[str, Any]) -> Any:
-    return event["type"], event.get("user_id"), datetime.fromisoformat(event["occurred_at"]), event["data"]
+    at = datetime.fromisoformat(event["occurred_at"])
+    return event["type"], event.get("user_id"), at, json.dumps(event["data"], sort_keys=True)
 
 
 def _groups(

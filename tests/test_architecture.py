@@ -49,7 +49,9 @@ def test_what_may_be_imported_everywhere_imports_no_room_but_the_store_and_ids()
     allowed = {f"app.{name}" for name in EVERYWHERE | {"store", "accounts.ids"}} | {"app"}
     for name in EVERYWHERE:
         ours = {found for found in imports_of(APP / f"{name}.py") if found.startswith("app")}
-        assert {found for found in ours if not is_within(found, allowed - {"app"}) and found != "app.wire"} == set(), name
+        assert {found for found in ours if not is_within(found, allowed - {"app"}) and found != "app.wire"} == set(), (
+            name
+        )
 
 
 def test_a_metric_knows_nothing_but_how_metrics_are_defined() -> None:

@@ -100,7 +100,16 @@ def test_the_catalogue_answers_with_every_metric(service: Service) -> None:
     listed = service.get("/v1/metrics")["metrics"]
     assert [entry["name"] for entry in listed] == sorted(METRICS)
     for entry in listed:
-        assert {"title", "description", "unit", "better", "adds_over", "dimensions", "version", "example"} <= entry.keys()
+        assert {
+            "title",
+            "description",
+            "unit",
+            "better",
+            "adds_over",
+            "dimensions",
+            "version",
+            "example",
+        } <= entry.keys()
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def test_another_content_under_the_same_id_is_a_conflict_and_changes_nothing(ser
     service.send(session(id="one", seconds=60))
     answer = service.send(session(id="one", seconds=90), session(id="two"))
     assert answer["accepted"] == 1
-    assert [(r["index"], r["id"], r["code"], r["pointer"]) for r in answer["rejected"]] == [(0, "one", "conflict", "/id")]
+    assert [(r["index"], r["id"], r["code"], r["pointer"]) for r in answer["rejected"]] == [
+        (0, "one", "conflict", "/id")
+    ]
     assert service.value("average_session_minutes") == (1 + 10) / 2
 
 
@@ -115,13 +117,21 @@ def test_cloudevents_come_in_all_three_modes(service: Service) -> None:
         "duplicates": 1,
         "rejected": [],
     }
-    attributes = {f"ce_{name}": str(value) for name, value in cloudevent("3").items() if name not in ("data", "traceparent")}
+    attributes = {
+        f"ce_{name}": str(value) for name, value in cloudevent("3").items() if name not in ("data", "traceparent")
+    }
     assert post({"duration_seconds": 60}, "application/json", **attributes)["accepted"] == 1
     assert service.value("sessions") == 3
 
 
 def test_survey_responses_are_survey_responded_events(service: Service) -> None:
-    answer = {"id": "answer-1", "survey": "nps", "account_id": "acme", "score": 9, "responded_at": "2026-03-10T12:00:00Z"}
+    answer = {
+        "id": "answer-1",
+        "survey": "nps",
+        "account_id": "acme",
+        "score": 9,
+        "responded_at": "2026-03-10T12:00:00Z",
+    }
     posted = service.request("POST", "/v1/survey-responses", json=[answer, answer | {"id": "answer-2", "score": 11}])
     assert posted.json()["accepted"] == 1
     assert posted.json()["rejected"][0]["pointer"] == "/score"
@@ -204,8 +214,12 @@ def test_importing_the_same_history_again_changes_nothing(service: Service) -> N
 
 
 def test_an_account_is_described_by_put_and_by_events(service: Service) -> None:
-    service.put("/v1/accounts/acme", {"name": "Acme", "attributes": {"plan": "pro"}, "effective_at": "2026-01-01T00:00:00Z"})
-    service.put("/v1/accounts/acme", {"attributes": {"plan": "team", "seats": 5}, "effective_at": "2026-01-01T00:00:00Z"})
+    service.put(
+        "/v1/accounts/acme", {"name": "Acme", "attributes": {"plan": "pro"}, "effective_at": "2026-01-01T00:00:00Z"}
+    )
+    service.put(
+        "/v1/accounts/acme", {"attributes": {"plan": "team", "seats": 5}, "effective_at": "2026-01-01T00:00:00Z"}
+    )
     service.send(moved(region="emea"))
     found = service.get("/v1/accounts/acme")
     assert found["attributes"] == {"plan": "team", "seats": 5, "region": "emea"}

@@ -171,7 +171,10 @@ def test_csv_is_a_flat_table_that_no_spreadsheet_takes_for_formulas(service: Ser
     )
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [(row["plan"], row["value"], row["complete"]) for row in rows] == [("", "1", "false"), ("'=cmd()", "1", "false")]
+    assert [(row["plan"], row["value"], row["complete"]) for row in rows] == [
+        ("", "1", "false"),
+        ("'=cmd()", "1", "false"),
+    ]
 
 
 def test_a_past_answer_is_reproduced_after_late_events_and_retractions(service: Service) -> None:

@@ -35,7 +35,11 @@ def bring_in(service: Service, folder: Path, report: Path) -> importing.Summary:
     with imports.Report(report) as noted:
         return service.run(
             importing.run(
-                service.books, files, mapping=mapping.load(MAPPING), report=noted, progress=lambda summary, consumed: None
+                service.books,
+                files,
+                mapping=mapping.load(MAPPING),
+                report=noted,
+                progress=lambda summary, consumed: None,
             )
         )
 

@@ -11,6 +11,8 @@ from app.ingest.mapping import Mapping
 from app.store.books import Books
 
 _BATCH = 2_000
+# Later than any day that is spelled out.
+_TODAY = "today"
 
 
 @dataclass(slots=True)
@@ -36,22 +38,30 @@ async def run(
     """Import files; `progress` gets the summary so far and the bytes read.
 
     Whatever does not come in is in the report. An import that was interrupted is run again from the start: what came in
-    the first time are duplicates then. Raises Invalid for files or a mapping that cannot be used.
+    the first time are duplicates then. With a column that says when things were known, all events are held in memory to be
+    sent in that order. Raises Invalid for files or a mapping that cannot be used.
     """
     summary = Summary()
-    batch: list[tuple[Row, dict[str, Any]]] = []
+    # What became known earlier comes first, over all files: an account's books never run backwards. So history with its
+    # own knowledge is read whole before any of it is sent.
+    in_order = any(event.known_at is not None for source in mapping.source for event in source.event)
+    waiting: list[tuple[Row, dict[str, Any]]] = []
     for row in rows(files, mapping=mapping):
         summary.rows += 1
         summary.skipped += row.skipped
         summary.problems += row.problem is not None
         if not row.events:
             report.row(row)
-        batch += [(row, event) for event in row.events]
-        if len(batch) >= _BATCH:
-            await _send(books, batch, report, summary)
-            batch = []
+        waiting += [(row, event) for event in row.events]
+        if not in_order and len(waiting) >= _BATCH:
+            await _send(books, waiting, report, summary)
+            waiting = []
             progress(summary, row.consumed)
-    await _send(books, batch, report, summary)
+    if in_order:
+        waiting.sort(key=lambda pair: pair[1].get("known_at") or _TODAY)
+    for start in range(0, len(waiting), _BATCH):
+        await _send(books, waiting[start : start + _BATCH], report, summary)
+        progress(summary, row.consumed)
     return summary
 
 

@@ -85,7 +85,9 @@ def _has_any(found: Mapping[str, Mapping[int, int]], metric: Metric) -> bool:
 
 
 def _order(group: Group) -> Any:
-    return [(kind != "NoneType", kind, value if value is not None else 0) for kind, value in group]
+    # Null before all else; whole numbers and others are of one kind.
+    kinds = {"NoneType": "", "int": "number", "float": "number"}
+    return [(kinds.get(kind, kind), value if value is not None else 0) for kind, value in group]
 
 
 def _shown(group: Group, question: Question) -> list[Any]:
