@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 
@@ -59,6 +60,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
         redoc_url=None,
     )
     app.state.settings = settings
+    # Long tables shrink to a tenth; for short answers it would only cost time.
+    app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     errors.install(app)
     for room in (access, ingest, accounts, metrics):
         app.include_router(room.router)

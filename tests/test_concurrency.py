@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -33,12 +32,10 @@ def twin(service: Service, database: str) -> Iterator[Service]:
     service.run(lifespan.__aexit__(None, None, None))
 
 
-@pytest.fixture(params=["one process", "two processes"])
-def doors(request: pytest.FixtureRequest, service: Service) -> list[httpx.AsyncClient]:
-    """The clients of one service, or of two on the same database."""
-    if request.param == "one process":
-        return [service.client]
-    return [service.client, request.getfixturevalue("twin").client]
+@pytest.fixture
+def doors(service: Service, twin: Service) -> list[Service]:
+    """Two processes, whose clients take turns."""
+    return [service, twin]
 
 
 def together(service: Service, *work: Awaitable[Any]) -> list[Any]:
@@ -51,8 +48,8 @@ def together(service: Service, *work: Awaitable[Any]) -> list[Any]:
     return service.run(all_of_it())
 
 
-async def post(door: httpx.AsyncClient, events: Events) -> dict[str, Any]:
-    answer = await door.post("/v1/events", json=events)
+async def post(door: Service, events: Events) -> dict[str, Any]:
+    answer = await door.client.post("/v1/events", json=events)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -100,7 +97,9 @@ def answered(service: Service) -> dict[str, Counter[str]]:
     """The same, as the service answers it."""
     asked = {"period": "2026-Q1", "granularity": "total"}
     counted: dict[str, Counter[str]] = {account: Counter() for account in ACCOUNTS}
-    for row in service.get("/v1/query", metrics="sessions,average_session_minutes,nps", group_by="account", **asked)["rows"]:
+    for row in service.get("/v1/query", metrics="sessions,average_session_minutes,nps", group_by="account", **asked)[
+        "rows"
+    ]:
         of = counted[row["group"]["account"]]
         if row["metric"] == "sessions":
             of["sessions"] = row["value"]
@@ -133,20 +132,24 @@ def deadlocks(*services: Service) -> int:
         while connection.execute(others).fetchone() != (0,) and time.monotonic() < until:
             connection.rollback()
             time.sleep(0.02)
-        found = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+        found = connection.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
     return found[0]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_once(
-    service: Service, doors: list[httpx.AsyncClient]
+    service: Service, twin: Service, processes: int
 ) -> None:
+    doors = [service, twin][:processes]
     random = Random(1)
     events = everything(random)
     doomed = random.sample(events, 40)
     sent, said = Counter(), Counter()
 
     async def client(number: int) -> None:
-        random, door = Random(number), doors[number % len(doors)]
+        random, door = Random(number), doors[number % processes]
         own = [one for place, one in enumerate(events) if place % CLIENTS == number or random.random() < 0.5]
         for batch in batches(shuffled(random, own), size=40):
             poison = answers("nps", [11], random.choice(ACCOUNTS))[0]
@@ -156,7 +159,7 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
             sent.update(len=len(batch))
             said.update(accepted=answer["accepted"], duplicates=answer["duplicates"])
             for one in random.sample(doomed, 3):
-                answer = await door.delete(f"/v1/accounts/{one['account_id']}/events/{one['id']}")
+                answer = await door.client.delete(f"/v1/accounts/{one['account_id']}/events/{one['id']}")
                 assert answer.status_code in (204, 404), answer.text
 
     together(service, *(client(number) for number in range(CLIENTS)))
@@ -168,32 +171,28 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
     for account, known in attributes(kept).items():
         assert service.get(f"/v1/accounts/{account}")["attributes"] == known
     assert service.differences() == []
-    assert deadlocks(service) == 0
+    assert deadlocks(service, twin) == 0
 
 
-def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(
-    service: Service, doors: list[httpx.AsyncClient]
-) -> None:
+def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(service: Service, doors: list[Service]) -> None:
     events = everything(Random(2))
-    said = together(
-        service, *(post(doors[n % len(doors)], shuffled(Random(n), events)) for n in range(CLIENTS))
-    )
+    said = together(service, *(post(doors[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
     assert sum(answer["accepted"] for answer in said) == len(events)
     assert sum(answer["duplicates"] for answer in said) == (CLIENTS - 1) * len(events)
     assert answered(service) == sums(events)
     assert service.differences() == []
-    assert deadlocks(service) == 0
+    assert deadlocks(service, twin) == 0
 
 
 def test_of_different_events_with_one_id_the_first_wins_and_all_others_hear_of_the_conflict(
-    service: Service, doors: list[httpx.AsyncClient]
+    service: Service, doors: list[Service]
 ) -> None:
     def version(number: int) -> Events:
         """A client's own version of everybody's ids; the seconds tell whose it is."""
         return [session(ACCOUNTS[n % 6], id=f"same-{n}", seconds=60 * (number + 1)) for n in range(50)]
 
     async def client(number: int) -> tuple[int, int]:
-        answer = await doors[number % len(doors)].post("/v1/events", json=shuffled(Random(number), version(number)))
+        answer = await doors[number % 2].client.post("/v1/events", json=shuffled(Random(number), version(number)))
         said = answer.json()
         assert answer.status_code == (200 if said["accepted"] else 422), answer.text
         assert {rejected["code"] for rejected in said["rejected"]} <= {"conflict"}
@@ -207,16 +206,16 @@ def test_of_different_events_with_one_id_the_first_wins_and_all_others_hear_of_t
 
 
 def test_an_answer_during_the_load_is_of_one_moment_and_has_all_that_was_acknowledged_before(
-    service: Service, doors: list[httpx.AsyncClient]
+    service: Service, doors: list[Service]
 ) -> None:
     asked = {"metrics": "sessions,average_session_minutes", "granularity": "total", "group_by": "account"}
 
     async def client(number: int) -> None:
         own = f"own-{number}"
         for round in range(1, 6):
-            await post(doors[number % len(doors)], [session("shared", seconds=60), session(own, seconds=60)])
+            await post(doors[number % 2], [session("shared", seconds=60), session(own, seconds=60)])
             for period in ("2026-03", "2026-W11"):  # from totals, and from entries
-                answer = await doors[round % len(doors)].get("/v1/query", params=asked | {"period": period})
+                answer = await doors[round % 2].client.get("/v1/query", params=asked | {"period": period})
                 rows = {(row["metric"], row["group"]["account"]): row for row in answer.json()["rows"]}
                 sessions, average = rows["sessions", own], rows["average_session_minutes", "shared"]
                 assert sessions["value"] == round
@@ -227,7 +226,7 @@ def test_an_answer_during_the_load_is_of_one_moment_and_has_all_that_was_acknowl
 
 
 def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
-    service: Service, doors: list[httpx.AsyncClient]
+    service: Service, doors: list[Service]
 ) -> None:
     scores = [1, 2, 3, 5, 6, 7, 7]
     declared = {"kind": "ces", "scale": {"min": 1, "max": 7}}
@@ -235,14 +234,14 @@ def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
     for survey in surveys:
         service.put(f"/v1/surveys/{survey}", declared | {"easy_is": "low"})
 
-    async def change(survey: str, door: httpx.AsyncClient) -> None:
+    async def change(survey: str, door: Service) -> None:
         for easy in ("high", "low", "high"):
-            answer = await door.put(f"/v1/surveys/{survey}", json=declared | {"easy_is": easy})
+            answer = await door.client.put(f"/v1/surveys/{survey}", json=declared | {"easy_is": easy})
             assert answer.status_code in (200, 409), answer.text
 
     async def answer(survey: str, number: int) -> None:
         await asyncio.sleep(number / 100)
-        said = await post(doors[number % len(doors)], answers(survey, scores, f"account-{number}"))
+        said = await post(doors[number % 2], answers(survey, scores, f"account-{number}"))
         assert said["accepted"] == len(scores)
 
     together(
@@ -263,21 +262,21 @@ def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
 
 
 def test_first_amounts_in_a_currency_are_all_converted_by_the_rate_that_stands(
-    service: Service, doors: list[httpx.AsyncClient], kept: Callable[[str], list[Any]]
+    service: Service, doors: list[Service], kept: Callable[[str], list[Any]]
 ) -> None:
     currencies = [f"AA{letter}" for letter in "ABCDEFGH"]
 
-    async def change(currency: str, door: httpx.AsyncClient) -> None:
+    async def change(currency: str, door: Service) -> None:
         for rate in ("1.1", "1.2", "1.3"):
             body = {"currency": currency, "rates": {"2026-01-01": rate, "2026-02-01": rate}}
-            answer = await door.put("/v1/exchange-rates", json=body)
+            answer = await door.client.put("/v1/exchange-rates", json=body)
             assert answer.status_code in (204, 409), answer.text
 
     async def buy(currency: str, number: int) -> None:
         await asyncio.sleep(number / 100)
         order = {"order_id": "order", "amount": "10", "currency": currency}
         said = await post(
-            doors[number % len(doors)],
+            doors[number % 2],
             [event("purchase.completed", f"account-{number}", at=at, **order) for at in ("2026-01-10", "2026-02-10")],
         )
         assert said["accepted"] == 2
@@ -306,18 +305,16 @@ def kept(database: str) -> Callable[[str], list[Any]]:
     return find
 
 
-def test_of_puts_of_an_account_for_the_same_moment_exactly_one_stands(
-    service: Service, doors: list[httpx.AsyncClient]
-) -> None:
+def test_of_puts_of_an_account_for_the_same_moment_exactly_one_stands(service: Service, doors: list[Service]) -> None:
     at = "2026-03-01T00:00:00Z"
     bodies = [{f"key{number}": number, "plan": f"plan{number}"} for number in range(8)]
 
-    async def put(attributes: dict[str, Any], door: httpx.AsyncClient) -> None:
-        answer = await door.put("/v1/accounts/acme", json={"attributes": attributes, "effective_at": at})
+    async def put(attributes: dict[str, Any], door: Service) -> None:
+        answer = await door.client.put("/v1/accounts/acme", json={"attributes": attributes, "effective_at": at})
         assert answer.status_code == 200, answer.text
 
     for _ in range(3):
-        together(service, *(put(body, doors[n % len(doors)]) for n, body in enumerate(bodies + bodies)))
+        together(service, *(put(body, doors[n % 2]) for n, body in enumerate(bodies + bodies)))
         assert service.get("/v1/accounts/acme")["attributes"] in bodies
     together(service, put(bodies[0], doors[0]))
     assert service.get("/v1/accounts/acme")["attributes"] == bodies[0]
@@ -325,7 +322,7 @@ def test_of_puts_of_an_account_for_the_same_moment_exactly_one_stands(
 
 
 def test_a_retraction_counts_once_however_many_ask_for_it_and_send_the_event_again(
-    service: Service, doors: list[httpx.AsyncClient]
+    service: Service, doors: list[Service]
 ) -> None:
     gone, stays = session("acme", seconds=60), session("acme", seconds=120)
     plan = moved("acme", plan="pro")
@@ -333,11 +330,11 @@ def test_a_retraction_counts_once_however_many_ask_for_it_and_send_the_event_aga
 
     async def retract(number: int) -> None:
         for one in (gone, plan):
-            answer = await doors[number % len(doors)].delete(f"/v1/accounts/acme/events/{one['id']}")
+            answer = await doors[number % 2].client.delete(f"/v1/accounts/acme/events/{one['id']}")
             assert answer.status_code == 204, answer.text
 
     async def send_again(number: int) -> None:
-        assert (await post(doors[number % len(doors)], [gone, stays]))["duplicates"] == 2
+        assert (await post(doors[number % 2], [gone, stays]))["duplicates"] == 2
 
     together(service, *(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
     assert service.value("sessions") == 1
@@ -360,8 +357,10 @@ def test_rebuilding_and_verifying_disturb_nobody_and_find_nothing_while_events_c
             batch = [session(account, seconds=60) for account in ACCOUNTS]
             new = {"feature": f"new-{number}-{round}", "count": 1}  # a word that the twin has never met
             batch += [event("feature.used", account, user="ada", **new) for account in ACCOUNTS]
-            batch.append(moved(random.choice(ACCOUNTS), at=f"2026-01-01T{number:02}:{round:02}:00Z", **{f"n{number}": round}))
-            await post(service.client, shuffled(random, batch))
+            batch.append(
+                moved(random.choice(ACCOUNTS), at=f"2026-01-01T{number:02}:{round:02}:00Z", **{f"n{number}": round})
+            )
+            await post(service, shuffled(random, batch))
             sent += batch
         return sent
 

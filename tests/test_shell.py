@@ -64,6 +64,12 @@ def put(app: App, headers: Headers, *, body: Sequence[bytes | float] = (), **sco
     return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"])
 
 
+async def nothing() -> Message:
+    """What a client sends that sends nothing more."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 def refused(response: httpx.Response, status: int, code: str) -> bool:
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["connection"] == "close"
@@ -173,7 +179,7 @@ def test_an_answer_that_breaks_off_is_logged_and_not_answered_twice(lines_of_the
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/later", "query_string": b"", "headers": [HOST]}
-    asyncio.run(shell(failing())(scope, asyncio.Event().wait, send))
+    asyncio.run(shell(failing())(scope, nothing, send))
     assert [message.get("body") for message in sent] == [None, b"so far"]
     assert [line["event"] for line in lines_of_the_log()] == ["the request failed", "request"]
 
@@ -200,7 +206,7 @@ def test_a_request_that_is_cancelled_is_told_that_the_service_is_stopping(lines_
 
     async def go() -> None:
         scope = {"type": "http", "method": "GET", "path": "/slow/60", "query_string": b"", "headers": [HOST]}
-        task = asyncio.create_task(shell()(scope, asyncio.Event().wait, send))
+        task = asyncio.create_task(shell()(scope, nothing, send))
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
@@ -313,7 +319,7 @@ def test_a_start_that_fails_is_one_line_that_says_why(lines_of_the_log: Any) -> 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(shell(unstartable)({"type": "lifespan"}, asyncio.Event().wait, send))
+    asyncio.run(shell(unstartable)({"type": "lifespan"}, nothing, send))
     (line,) = lines_of_the_log()
     assert (line["level"], line["reason"]) == ("critical", "BooksError: the books are kept in EUR")
     assert sent == [{"type": "lifespan.startup.failed"}]

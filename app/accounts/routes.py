@@ -18,7 +18,7 @@ from app.accounts.filters import condition, parse
 from app.accounts.ids import Id, same_id
 from app.errors import Invalid, NotFound
 from app.store.books import Books
-from app.store.tables import END, account, attribute
+from app.store.tables import BEGINNING, END, account, attribute
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
 READ = [Depends(needs("read"))]
@@ -63,7 +63,13 @@ async def get_account(request: Request, account_id: Id) -> Response:
         .where(attribute.c.account_id == key_of(account_id), attribute.c.ceased_on == END)
         .order_by(attribute.c.key, attribute.c.valid_from),
     )
-    return wire.json(request, rows[0] | {"history": history})
+    return wire.json(request, rows[0] | {"history": [_without_ends(row) for row in history]})
+
+
+def _without_ends(row: dict[str, Any]) -> dict[str, Any]:
+    """An interval of an attribute; null for a bound that it does not have."""
+    bounds = {BEGINNING: None, END: None}
+    return row | {name: bounds.get(row[name], row[name]) for name in ("valid_from", "valid_to")}
 
 
 def _accounts(now: Any) -> sa.Select[Any]:

@@ -5,7 +5,7 @@ are), then attributes and postings of the ones that are new.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -20,6 +20,7 @@ from app.ingest import rates
 from app.ingest.define import Event, read
 from app.ingest.formats import Broken
 from app.ingest.rates import Rate
+from app.ingest.retract import replace
 from app.ledger import surveys
 from app.ledger.measures import Fact, Line, lines_of
 from app.ledger.post import Key, key_of, post, words_of
@@ -55,14 +56,18 @@ class _ChangedMeanwhile(Exception):
     """A survey or a rate that the batch was read by was changed before the batch came to post."""
 
 
-async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = False) -> Outcome:
+async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = False, replaces: str = "") -> Outcome:
     """Take a batch of raw events. `may_backdate`: whether the sender may say when an event became known.
+
+    replaces: updates of an account whose ids begin so are taken back by one that is accepted for the same moment.
 
     An event that is counted as accepted is durable and in the next answer. Raises Unavailable when the database is away;
     sending the same batch again is always safe.
     """
     outcome = Outcome()
     events = list(_readable(raws, outcome, books=books, may_backdate=may_backdate))
+    for event in events:
+        event.replaces = replaces
     for _ in range(_ATTEMPTS):
         try:
             await _store(books, events, outcome)
@@ -189,8 +194,9 @@ async def _write(
         else:
             detail = "The account has another event with this id; a correction comes under a new id."
             result.reject(event.index, event.id, Rejected("conflict", detail, "/id"))
+    await replace(connection, accepted, recorded)
     await _fix(connection, accepted, reading)
-    await _close_days(connection, accepted, recorded)
+    await _close_days(connection, accepted, recorded, accounts)
     await _learn(connection, accepted, recorded, books=books)
     await post(connection, _entries(accepted, recorded, reading, books=books))
 
@@ -283,13 +289,18 @@ async def _fix(connection: AsyncConnection, accepted: Sequence[Event], reading: 
         raise _ChangedMeanwhile
 
 
-async def _close_days(connection: AsyncConnection, accepted: Sequence[Event], recorded: dict[int, date]) -> None:
-    """Move on the last day of accounts that got events with their own day of knowledge."""
+async def _close_days(
+    connection: AsyncConnection,
+    accepted: Sequence[Event],
+    recorded: dict[int, date],
+    accounts: Mapping[int, book.Account],
+) -> None:
+    """Move on the last day of accounts that kept theirs when they were locked, as far as something was written."""
     days: dict[int, tuple[str, date]] = {}
     for event in accepted:
-        if event.known_at is not None:
-            _, day = days.get(event.account_id, ("", BEGINNING))
-            days[event.account_id] = (event.account, max(day, recorded[event.index]))
+        _, last = days.get(event.account_id, ("", accounts[event.account_id].last_recorded_on))
+        if recorded[event.index] > last:
+            days[event.account_id] = (event.account, recorded[event.index])
     if days:
         await book.touch(connection, days)
 

@@ -53,7 +53,10 @@ class EventType:
 
 @dataclass(slots=True)
 class Event:
-    """An event as it was read. `index` is its place in the request; `account` the client's id, `account_id` ours."""
+    """An event as it was read. `index` is its place in the request; `account` the client's id, `account_id` ours.
+
+    replaces: how the ids of events begin that it takes the place of, if they are of its account, type and moment.
+    """
 
     index: int
     id: str
@@ -66,6 +69,7 @@ class Event:
     data: dict[str, Any]
     fingerprint: int
     rate: Rate | None = None
+    replaces: str = ""
 
 
 EVENT_TYPES: dict[str, EventType] = {}

@@ -11,9 +11,8 @@ from operator import itemgetter
 from typing import Any
 
 from app.accounts import filters
-from app.ingest.mapping import Column, Event, Source, pieces
-
 from app.ingest.cells import converter, written
+from app.ingest.mapping import Column, Event, Source, pieces
 from app.ingest.records import File, Problem
 
 _LEFT_OUT: Any = object()

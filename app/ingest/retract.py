@@ -1,5 +1,7 @@
 """Retraction: an event is taken back, from today on; what was known before today stays as it was."""
 
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.errors import NotFound
+from app.ingest.define import Event
 from app.ledger import surveys
 from app.ledger.measures import Fact, Line, lines_of
 from app.ledger.post import key_of, post, words_of
@@ -50,3 +53,21 @@ async def _posted(connection: AsyncConnection, this: sa.ColumnElement[bool]) -> 
     survey = found.data.get("survey")
     known = await surveys.find(connection, [survey]) if survey else {}
     return found, lines_of(Fact(found.type, found.user_id, found.data, known.get(survey)))
+
+
+async def replace(connection: AsyncConnection, accepted: Iterable[Event], recorded: Mapping[int, date]) -> None:
+    """Take back what events take the place of, in the transaction that brings them, under their accounts' locks.
+
+    Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again.
+    """
+    for new in accepted:
+        if new.replaces and new.type == book.UPDATED:
+            others = sa.and_(
+                event.c.account_id == new.account_id,
+                event.c.type == new.type,
+                event.c.occurred_at == new.occurred_at,
+                event.c.id.startswith(new.replaces, autoescape=True),
+                event.c.id != new.id,
+                event.c.retracted_on.is_(None),
+            )
+            await connection.execute(sa.update(event).where(others).values(retracted_on=recorded[new.index]))

@@ -29,6 +29,9 @@ router = APIRouter(prefix="/v1", tags=["ingest"])
 INGEST = [Depends(needs("ingest"))]
 ADMIN = [Depends(needs("admin"))]
 
+# How the ids of updates begin that came by PUT /v1/accounts/{id}.
+_PUT = "put-"
+
 _EVENTS = {
     "requestBody": {
         "required": True,
@@ -122,34 +125,29 @@ async def put_account(request: Request, account_id: Id) -> dict[str, Any]:
     data: dict[str, Any] = {"attributes": body.attributes} if body.attributes else {}
     if body.name is not None:
         data["name"] = body.name
-    before = await _puts_at(request, account_id, at)
-    stays = next((found.id for found in before if found.data == data), None)
-    if stays is None:
-        raw = {"id": f"put-{uuid4().hex}", "type": UPDATED, "account_id": account_id, "data": data}
-        outcome = await accept(books, [raw | {"occurred_at": at.isoformat()}])
+    # One of these stands at any moment, since each takes the place of the others in the transaction that brings it.
+    if await _puts_at(request, account_id, at) != [data]:
+        raw = {"id": f"{_PUT}{uuid4().hex}", "type": UPDATED, "account_id": account_id, "data": data}
+        outcome = await accept(books, [raw | {"occurred_at": at.isoformat()}], replaces=_PUT)
         if outcome.rejected:
             rejected = outcome.rejected[0]
             pointer = rejected["pointer"].removeprefix("/data").replace("/occurred_at", "/effective_at")
             raise Invalid.at(pointer, rejected["detail"], code=rejected["code"])
-    # Also after an attempt that was cut off in between: the call can be sent again.
-    for found in before:
-        if found.id != stays:
-            await retract(books, account=account_id, id=found.id)
     return {"id": account_id, "effective_at": at}
 
 
 async def _puts_at(request: Request, account_id: str, at: datetime) -> list[Any]:
     """What was said of the account for the same moment in the same way, and is not taken back."""
-    query = sa.select(event.c.id, event.c.data).where(
+    query = sa.select(event.c.data).where(
         event.c.account_id == key_of(account_id),
         event.c.type == UPDATED,
         event.c.occurred_at == at,
-        event.c.id.startswith("put-", autoescape=True),
+        event.c.id.startswith(_PUT, autoescape=True),
         event.c.retracted_on.is_(None),
     )
 
     async def find(connection: AsyncConnection) -> list[Any]:
-        return list(await connection.execute(query))
+        return list(await connection.scalars(query))
 
     return await books_of(request).database.read(find)
 

@@ -105,7 +105,8 @@ async def _accounts(books: Books) -> AsyncIterator[dict[int, str]]:
 async def _computed(connection: AsyncConnection, ids: Sequence[int], *, books: Books) -> tuple[dict[Key, int], int]:
     """What the events of these accounts post, arrivals and retractions on their days; and how many events there are."""
     known = await surveys.find(connection)
-    labels = books.database.labels
+    # Of this moment: while the service goes on, another process posts words that this one has not met.
+    labels = {text: key for key, text in (await _words(connection)).items()}
     entries: dict[Key, int] = defaultdict(int)
     count = 0
     query = sa.select(event).where(event.c.account_id.in_(ids)).execution_options(yield_per=5_000)

@@ -1,0 +1,30 @@
+"""Accounts and the people in them."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired
+
+from app.ingest.define import Data, event
+from app.ingest.fields import Attributes, Id
+
+
+@event(
+    "account.updated",
+    example={"name": "Acme", "attributes": {"plan": "pro", "region": "emea", "seats": 40}},
+)
+class AccountUpdated(Data):
+    """An account has a name or attributes from this moment on; null ends an attribute."""
+
+    name: NotRequired[Annotated[Id, Field(description="Kept as the attribute `name`.")]]
+    attributes: NotRequired[Attributes]
+
+
+@event("user.registered", user=True, example={})
+class UserRegistered(Data):
+    """A person became a user of the account."""
+
+
+@event("user.removed", user=True, rank=1, example={})
+class UserRemoved(Data):
+    """A person is no longer a user of the account."""

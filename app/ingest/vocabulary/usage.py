@@ -1,0 +1,43 @@
+"""What users do in the product."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired
+
+from app.ingest.define import Data, event
+from app.ingest.fields import Id
+from app.ledger.measures import Line, measure
+
+# A month is the longest that a session is believed to last.
+_LONGEST_SESSION = 31 * 86_400
+sessions = measure("sessions", "Sessions that ended.")
+session_seconds = measure("session_seconds", "Seconds that sessions lasted.")
+
+
+@event(
+    "session.ended",
+    user=True,
+    example={"duration_seconds": 1260},
+    posts=lambda e: [Line(sessions, 1), Line(session_seconds, e.data["duration_seconds"])],
+)
+class SessionEnded(Data):
+    """A user's session in the product has ended."""
+
+    duration_seconds: Annotated[int, Field(ge=0, le=_LONGEST_SESSION)]
+
+
+feature_uses = measure("feature_uses", "Times a feature was used.", subject="feature")
+
+
+@event(
+    "feature.used",
+    user=True,
+    example={"feature": "export", "count": 3},
+    posts=lambda e: [Line(feature_uses, e.data.get("count", 1), e.data["feature"])],
+)
+class FeatureUsed(Data):
+    """A user used a feature, once or `count` times."""
+
+    feature: Id
+    count: NotRequired[Annotated[int, Field(ge=1, le=1_000_000_000)]]

@@ -1,0 +1,89 @@
+"""Surveys and feedback."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired
+
+from app.ingest.define import Data, event
+from app.ingest.fields import Id, Tags, Text
+from app.ledger.measures import Fact, Line, measure
+
+survey_invitations = measure("survey_invitations", "Surveys sent out.", subject="survey", channel=True)
+
+
+class Voice(Data):
+    channel: NotRequired[Id]
+    tags: NotRequired[Tags]
+
+
+@event(
+    "survey.sent",
+    example={"survey": "nps", "channel": "email"},
+    posts=lambda e: [Line(survey_invitations, 1, e.data["survey"], e.data.get("channel", ""))],
+)
+class SurveySent(Voice):
+    """Somebody was asked to answer a survey."""
+
+    survey: Id
+
+
+survey_responses = measure("survey_responses", "Answers to surveys.", subject="survey", channel=True)
+comments = measure("comments", "Comments, with an answer or without.", subject="survey", channel=True)
+nps_responses = measure("nps_responses", "Answers to NPS surveys.", subject="survey", channel=True)
+nps_promoters = measure("nps_promoters", "Answers of 9 or 10.", subject="survey", channel=True)
+nps_detractors = measure("nps_detractors", "Answers of 6 or less.", subject="survey", channel=True)
+csat_responses = measure("csat_responses", "Answers to CSAT surveys.", subject="survey", channel=True)
+csat_satisfied = measure("csat_satisfied", "Answers that mean satisfied.", subject="survey", channel=True)
+csat_scores = measure("csat_scores", "Sum of the scores.", subject="survey", channel=True)
+ces_responses = measure("ces_responses", "Answers to CES surveys.", subject="survey", channel=True)
+ces_easy = measure("ces_easy", "Answers on the easy side of the scale's middle.", subject="survey", channel=True)
+ces_scores = measure("ces_scores", "Sum of the scores.", subject="survey", channel=True)
+# Sums of a scale's number and of its square tell whether all answers were on one scale: then, and only then, the square
+# of the sum is the number of answers times the sum of the squares.
+csat_scales = measure("csat_scales", "Sum of the scales' numbers.", subject="survey", channel=True)
+csat_scale_squares = measure("csat_scale_squares", "Sum of their squares.", subject="survey", channel=True)
+ces_scales = measure("ces_scales", "Sum of the scales' numbers.", subject="survey", channel=True)
+ces_scale_squares = measure("ces_scale_squares", "Sum of their squares.", subject="survey", channel=True)
+
+
+def _answer(e: Fact) -> list[Line]:
+    assert e.survey is not None
+    survey, score = e.survey, e.data["score"]
+    posted = {survey_responses: 1, comments: int(bool(e.data.get("comment")))}
+    if survey.kind == "nps":
+        posted |= {nps_responses: 1, nps_promoters: int(score >= 9), nps_detractors: int(score <= 6)}
+    elif survey.kind == "csat":
+        assert survey.satisfied_from is not None
+        posted |= {csat_responses: 1, csat_satisfied: int(score >= survey.satisfied_from), csat_scores: score}
+        posted |= {csat_scales: survey.scale, csat_scale_squares: survey.scale**2}
+    else:
+        posted |= {ces_responses: 1, ces_easy: int(survey.is_easy(score)), ces_scores: score}
+        posted |= {ces_scales: survey.scale, ces_scale_squares: survey.scale**2}
+    channel = e.data.get("channel", "")
+    return [Line(what, value, survey.id, channel) for what, value in posted.items()]
+
+
+@event(
+    "survey.responded",
+    rank=1,
+    example={"survey": "nps", "score": 9, "comment": "Fast help.", "channel": "email"},
+    posts=_answer,
+)
+class SurveyResponded(Voice):
+    """Somebody answered a survey."""
+
+    survey: Id
+    score: Annotated[int, Field(description="A whole number on the survey's scale.")]
+    comment: NotRequired[Text]
+
+
+@event(
+    "feedback.received",
+    example={"comment": "Please add dark mode.", "tags": ["ui"]},
+    posts=lambda e: [Line(comments, 1, channel=e.data.get("channel", ""))],
+)
+class FeedbackReceived(Voice):
+    """Somebody said something, without a score."""
+
+    comment: Annotated[Text, Field(min_length=1)]

@@ -1,0 +1,147 @@
+"""What was answered on a day is answered again, to the digit, however much was learned since."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.ledger.rebuild import rebuild
+from app.store.tables import attribute, entry, total
+from tests.model import DAY, Calendar
+from tests.pair import Pair, answered, below, either, is_, question, turn, unlike
+from tests.service import Service
+
+calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+chance = st.randoms(use_true_random=False)
+Start = Callable[..., Service]
+
+VOICE = "nps,csat,csat_average,ces,ces_easy_rate,survey_responses,survey_response_rate,feedback_comments"
+USAGE = "sessions,average_session_minutes"
+# What a report asks every day, here three of them a day in turn.
+REPORT: list[dict[str, Any]] = [
+    {"metrics": VOICE, "group_by": ["plan"], "totals": True},
+    {"metrics": VOICE, "period": "last_12_months", "granularity": "quarter"},
+    {"metrics": VOICE, "period": "this_quarter", "group_by": ["subject", "channel"]},
+    {"metrics": USAGE, "period": "last_30_days", "granularity": "week", "group_by": ["seats", "vip"], "totals": True},
+    {"metrics": USAGE, "group_by": ["plan", "account"], "granularity": "year"},
+    {"metrics": USAGE, "where": unlike(either(is_("plan", "pro"), below("seats", 10))), "granularity": "quarter"},
+    {"metrics": USAGE, "period": "month_to_date", "granularity": "day", "group_by": ["vip"], "segments_as_of": "now"},
+    {"metrics": "survey_responses,nps", "segment": ["paying", "small"], "period": "last_3_months", "totals": True},
+    {"metrics": "nps,csat", "segment": ["paying"], "group_by": ["channel", "plan"], "period": "this_year"},
+    {"metrics": "feature_uses", "group_by": ["subject", "plan"], "period": "last_8_weeks", "granularity": "week"},
+    {"metrics": "support_tickets", "group_by": ["channel"], "start": date(2026, 1, 20), "end": date(2026, 4, 17)},
+    {"metrics": "support_tickets", "channel": ["email"], "granularity": "total", "group_by": ["seats"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("seed", "zone", "fiscal_year_start"), [(1, "UTC", 1), (2, "America/New_York", 4), (3, "Africa/Cairo", 7)]
+)
+def test_weeks_later_every_day_is_answered_as_it_was_then(
+    start: Start, seed: int, zone: str, fiscal_year_start: int
+) -> None:
+    random = Random(seed)
+    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
+    pair.define("paying", unlike(is_("plan", "free")))
+    pair.define("small", below("seats", 10))
+    told: dict[tuple[date, int], list[dict[str, Any]]] = {}
+    for day in (date(2026, 3, 2) + DAY * n for n in range(34)):
+        earliest = day
+        for hours in sorted(random.sample(range(23), 3)):
+            pair.on(day, hours=hours, minutes=random.randrange(60))
+            earliest = min(earliest, turn(random, pair, known_earlier=seed == 3))
+        if day.day == 17:
+            pair.define("small", either(below("seats", 6), is_("vip", True)))
+        pair.at(pair.model.calendar.midnight(day + DAY) - timedelta(seconds=1))
+        for known, number in told:
+            # History that brings its own day of knowledge is known from then, and from nowhere else.
+            if known >= earliest:
+                told[known, number] = pair.ask(**REPORT[number], as_of=known)
+        for number in random.sample(range(len(REPORT)), 3):
+            told[day, number] = pair.ask(**REPORT[number])
+            assert pair.ask(**REPORT[number], as_of=day) == told[day, number]
+    pair.on(pair.today + 20 * DAY)
+    turn(random, pair)
+    for (day, number), rows in told.items():
+        assert pair.ask(**REPORT[number], as_of=day) == rows, (day, number)
+    assert service.differences() == []
+
+
+def test_any_short_history_is_answered_as_it_was_known(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = Pair(service).on(date(2026, 2, 24))
+        told = []
+        for _ in range(random.randint(1, 5)):
+            pair.on(pair.today + DAY * random.choice([1, 1, 3, 12]), minutes=random.randrange(1400))
+            for _ in range(random.randint(1, 3)):
+                turn(random, pair)
+            asked = question(random, pair)
+            told.append((asked, pair.today, pair.ask(**asked)))
+        for asked, day, rows in told:
+            assert pair.ask(**asked, as_of=day) == rows
+        assert pair.differences() == []
+
+    every()
+
+
+def test_history_that_was_known_earlier_is_known_from_then(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = Pair(service).on(date(2026, 3, 12), hours=9)
+        days = []
+        for _ in range(random.randint(1, 4)):
+            pair.on(pair.today + DAY * random.randrange(3), hours=12)
+            days += [turn(random, pair, known_earlier=True) for _ in range(2)]
+        asked = question(random, pair)
+        for day in {*days, pair.today, pair.today - DAY}:
+            pair.ask(**asked, as_of=day)
+        assert pair.differences() == []
+
+    every()
+
+
+def test_rebuilding_the_books_changes_nothing(service: Service) -> None:
+    random = Random(4)
+    pair = Pair(service).on(date(2026, 2, 24))
+    for _ in range(25):
+        pair.on(pair.today + DAY * random.randrange(3), hours=15)
+        turn(random, pair, known_earlier=True)
+    before = _books(service)
+    assert service.differences() == []
+    service.run(_drain(rebuild(service.books)))
+    assert _books(service) == before
+    assert service.differences() == []
+    for asked in REPORT[:6]:
+        pair.ask(**asked)
+        pair.ask(**asked, as_of=pair.today - 9 * DAY)
+
+
+async def _drain(progress: Any) -> None:
+    async for _ in progress:
+        pass
+
+
+def _books(service: Service) -> list[set[str]]:
+    """All that is kept besides the events; sums that came to nothing are as if they were not there."""
+
+    async def read(connection: Any) -> list[set[str]]:
+        kept = []
+        for table in (entry, total, attribute):
+            sums = [column for column in table.c if column.name == "value" or column.name.startswith("m0")]
+            something = sa.true() if table is attribute else sa.or_(*(column != 0 for column in sums))
+            kept.append({repr(tuple(row)) for row in await connection.execute(sa.select(table).where(something))})
+        return kept
+
+    return service.run(service.books.database.read(read))
+
+
+assert answered
