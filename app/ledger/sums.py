@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -49,10 +50,34 @@ class Selection:
     as_of: date | None = None
 
     @property
+    def shape(self) -> "_Shape":
+        """What of it decides how the statement is built; the rest are its parameters."""
+        return _Shape(
+            self.group_by,
+            self.filter,
+            tuple(filter for _, filter in self.segments),
+            by_account=self.accounts is not None,
+            by_subject=bool(self.subjects),
+            by_channel=bool(self.channels),
+            as_of=self.as_of is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    group_by: tuple[str, ...]
+    filter: Filter | None
+    segments: tuple[Filter, ...]
+    by_account: bool
+    by_subject: bool
+    by_channel: bool
+    as_of: bool
+
+    @property
     def keys(self) -> list[str]:
         """The attributes that decide where an account belongs."""
         named = set(self.group_by) - {"account", "segment", "subject", "channel"}
-        for filter in [self.filter, *(filter for _, filter in self.segments)]:
+        for filter in (self.filter, *self.segments):
             named |= set(filter.keys) if filter else set()
         return sorted(named)
 
@@ -75,20 +100,34 @@ async def flows(
     names = {number: name for name, number in measures.items()}
     sums: Sums = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
 
-    def asked(facts: sa.Table) -> _Asked:
-        aliases = {key: attribute.alias(f"attribute{number}") for number, key in enumerate(selection.keys)}
-        return _Asked(facts, list(names), selection, labels, aliases)
-
+    parameters = _parameters(selection, list(names), labels)
     if months and names:
-        for measure, year, *rest in await connection.execute(_of_totals(months, spans, asked(total))):
+        statement = _of_totals(selection.shape)
+        for measure, year, *rest in await connection.execute(statement, parameters | _calendar(months, spans)):
             for month, value in enumerate(rest[:12], start=1):
                 if value and (year, month) in months:
                     sums[_group(rest[12:])][names[measure]][months[year, month]] += int(value)
     if edges and names:
-        for measure, index, value, *group in await connection.execute(_of_entries(edges, asked(entry))):
+        columns = {name: list(column) for name, column in zip(_Edge._fields, zip(*edges, strict=True), strict=True)}
+        for measure, index, value, *group in await connection.execute(
+            _of_entries(selection.shape), parameters | columns
+        ):
             if value:
                 sums[_group(group)][names[measure]][index] += int(value)
     return sums
+
+
+def _parameters(selection: Selection, measures: list[int], labels: Mapping[str, int]) -> dict[str, Any]:
+    def numbers(words: Sequence[str]) -> list[int]:
+        return [labels[word] for word in words if word in labels]
+
+    return {
+        "measures": measures,
+        "accounts": list(selection.accounts or ()),
+        "subjects": numbers(selection.subjects),
+        "channels": numbers(selection.channels),
+        "as_of": selection.as_of,
+    }
 
 
 def _group(values: Sequence[Any]) -> Group:
@@ -133,75 +172,72 @@ def _next_month(day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _of_totals(months: Mapping[tuple[int, int], int], spans: Sequence[Span], asked: "_Asked") -> sa.Select[Any]:
-    """Rows (measure, year, twelve sums, group...); a month's sum is of the accounts that belong to the group for it."""
+def _calendar(months: Mapping[tuple[int, int], int], spans: Sequence[Span]) -> dict[str, Any]:
+    """For each year, the day that decides about membership, month by month."""
     years = sorted({year for year, _ in months})
-    columns = [total.c.measure, total.c.year]
-    if not asked.attributes:
-        whole = [sa.func.sum(month) for month in MONTHS]
-        return _grouped(columns, whole, total, asked).where(total.c.year.in_(years))
-    # For each year, the day that decides about membership, month by month.
-    members = [
-        [spans[months[year, month]].member_on if (year, month) in months else BEGINNING for year in years]
+    members = {
+        f"member{month}": [
+            spans[months[year, month]].member_on if (year, month) in months else BEGINNING for year in years
+        ]
         for month in range(1, 13)
-    ]
+    }
+    return {"year": years} | members
+
+
+# Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
+@lru_cache(maxsize=256)
+def _of_totals(shape: _Shape) -> sa.Select[Any]:
+    """Rows (measure, year, twelve sums, group...); a month's sum is of the accounts that belong to the group for it."""
     names = [f"member{month}" for month in range(1, 13)]
-    calendar = _values(
-        "calendar",
-        {"year": (sa.Integer, years)} | {name: (sa.Date, days) for name, days in zip(names, members, strict=True)},
-    )
-    belongs = [sa.and_(*(_holds_on(rows, calendar.c[name]) for rows in asked.attributes.values())) for name in names]
-    sums = [sa.func.sum(month).filter(then) for month, then in zip(MONTHS, belongs, strict=True)]
+    calendar = _values("calendar", {"year": sa.Integer} | dict.fromkeys(names, sa.Date))
+    attributes = _attributes(shape)
     source = total.join(calendar, calendar.c.year == total.c.year)
-    for key, rows in asked.attributes.items():
+    sums: list[Any] = [sa.func.sum(month) for month in MONTHS]
+    if attributes:
+        belongs = [sa.and_(*(_holds_on(rows, calendar.c[name]) for rows in attributes.values())) for name in names]
+        sums = [sum.filter(then) for sum, then in zip(sums, belongs, strict=True)]
+    for key, rows in attributes.items():
         # An attribute that an account never had is held by a row of nulls, at any time.
-        source = source.outerjoin(rows, _known(key, rows, total, asked.selection))
-    return _grouped(columns, sums, source, asked)
+        source = source.outerjoin(rows, _known(key, rows, total, shape))
+    return _grouped([total.c.measure, total.c.year], sums, source, total, shape, attributes)
 
 
-def _of_entries(edges: Sequence[_Edge], asked: "_Asked") -> sa.Select[Any]:
+@lru_cache(maxsize=256)
+def _of_entries(shape: _Shape) -> sa.Select[Any]:
     """Rows (measure, index of the span, sum, group...)."""
     kinds = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
-    edge = _values(
-        "edge",
-        {
-            name: (kind, list(column))
-            for name, kind, column in zip(_Edge._fields, kinds, zip(*edges, strict=True), strict=True)
-        },
-    )
+    edge = _values("edge", dict(zip(_Edge._fields, kinds, strict=True)))
     source = edge.join(entry, (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end))
-    for key, rows in asked.attributes.items():
-        source = source.outerjoin(rows, _known(key, rows, entry, asked.selection) & _holds_on(rows, edge.c.member_on))
+    attributes = _attributes(shape)
+    for key, rows in attributes.items():
+        source = source.outerjoin(rows, _known(key, rows, entry, shape) & _holds_on(rows, edge.c.member_on))
     sums = [sa.func.sum(entry.c.value * edge.c.sign)]
-    query = _grouped([entry.c.measure, edge.c.span], sums, source, asked)
-    as_of = asked.selection.as_of
-    return query if as_of is None else query.where(entry.c.recorded_on <= as_of)
+    query = _grouped([entry.c.measure, edge.c.span], sums, source, entry, shape, attributes)
+    return query.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date)) if shape.as_of else query
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A selection in the database's numbers, with an alias of the attribute table for each attribute that it needs."""
-
-    facts: sa.Table
-    measures: list[int]
-    selection: Selection
-    labels: Mapping[str, int]
-    attributes: Mapping[str, Any]
+def _attributes(shape: _Shape) -> dict[str, Any]:
+    return {key: attribute.alias(f"attribute{number}") for number, key in enumerate(shape.keys)}
 
 
-def _values(name: str, columns: Mapping[str, tuple[Any, list[Any]]]) -> Any:
-    """A table made of arrays, so that the statement's text does not depend on how many periods are asked for."""
-    arrays = [sa.literal(values, sa.ARRAY(kind)) for kind, values in columns.values()]
-    shape = [sa.column(column, kind) for column, (kind, _) in columns.items()]
+def _values(name: str, columns: Mapping[str, Any]) -> Any:
+    """A table made of arrays, which are parameters named like its columns."""
+    arrays = [_array(column, kind) for column, kind in columns.items()]
+    shape = [sa.column(column, kind) for column, kind in columns.items()]
     return sa.func.unnest(*arrays).table_valued(*shape, name=name).render_derived()
 
 
-def _known(key: str, rows: Any, facts: sa.Table, selection: Selection) -> sa.ColumnElement[bool]:
+def _array(name: str, kind: Any) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.ARRAY(kind))
+
+
+def _known(key: str, rows: Any, facts: sa.Table, shape: _Shape) -> sa.ColumnElement[bool]:
     """The rows of an attribute, of the facts' account, that are what is known, or was on the day `as_of`."""
     this = (rows.c.key == key, rows.c.account_id == facts.c.account_id)
-    if selection.as_of is None:
+    if not shape.as_of:
         return sa.and_(*this, rows.c.ceased_on == END)
-    return sa.and_(*this, rows.c.recorded_on <= selection.as_of, rows.c.ceased_on > selection.as_of)
+    as_of = sa.bindparam("as_of", type_=sa.Date)
+    return sa.and_(*this, rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
 
 
 def _holds_on(rows: Any, day: sa.ColumnElement[date]) -> sa.ColumnElement[bool]:
@@ -209,49 +245,55 @@ def _holds_on(rows: Any, day: sa.ColumnElement[date]) -> sa.ColumnElement[bool]:
 
 
 def _grouped(
-    columns: Sequence[sa.ColumnElement[Any]], sums: Sequence[sa.ColumnElement[Any]], source: Any, asked: _Asked
+    columns: Sequence[sa.ColumnElement[Any]],
+    sums: Sequence[sa.ColumnElement[Any]],
+    source: Any,
+    facts: sa.Table,
+    shape: _Shape,
+    attributes: Mapping[str, Any],
 ) -> sa.Select[Any]:
     """Columns, sums and a column for each grouping, narrowed to what is selected and grouped."""
-    shown, by = list(columns), list(columns)
-    for group in asked.selection.group_by:
+    values = {key: rows.c.value for key, rows in attributes.items()}
+    shown: list[Any] = []
+    by: list[Any] = []
+    column: Any
+    name: Any
+    for group in shape.group_by:
         if group == "segment":
-            numbers = list(range(len(asked.selection.segments)))
-            segment = _values("segment", {"number": (sa.Integer, numbers)})
-            source = source.join(segment, _in_segment(segment.c.number, asked))
-            column = label_of = segment.c.number
+            numbers = sa.literal(list(range(len(shape.segments))), sa.ARRAY(sa.Integer))
+            segment = (
+                sa.func.unnest(numbers).table_valued(sa.column("number", sa.Integer), name="segment").render_derived()
+            )
+            inside = [
+                (segment.c.number == number) & condition(filter, values.__getitem__)
+                for number, filter in enumerate(shape.segments)
+            ]
+            source = source.join(segment, sa.or_(sa.false(), *inside))
+            column = name = segment.c.number
         elif group == "account":
-            column = asked.facts.c.account_id
-            label_of = sa.select(account.c.id).where(account.c.account_id == column).scalar_subquery()
+            column = facts.c.account_id
+            name = sa.select(account.c.id).where(account.c.account_id == column).scalar_subquery()
         elif group in ("subject", "channel"):
-            column = asked.facts.c[group]
-            label_of = sa.select(label.c.text).where(label.c.key == column).scalar_subquery()
+            column = facts.c[group]
+            name = sa.select(label.c.text).where(label.c.key == column).scalar_subquery()
         else:
-            column = label_of = asked.attributes[group].c.value
-        shown.append(label_of)
+            column = name = values[group]
+        shown.append(name)
         by.append(column)
-    given = len(columns)
-    query = sa.select(*shown[:given], *sums, *shown[given:]).select_from(source)
-    return query.where(*_narrowed(asked)).group_by(*by)
+    query = sa.select(*columns, *sums, *shown).select_from(source)
+    return query.where(*_narrowed(facts, shape, values)).group_by(*columns, *by)
 
 
-def _in_segment(number: sa.ColumnElement[int], asked: _Asked) -> sa.ColumnElement[bool]:
-    inside = (
-        (number == index) & condition(filter, lambda key: asked.attributes[key].c.value)
-        for index, (_, filter) in enumerate(asked.selection.segments)
-    )
-    return sa.or_(sa.false(), *inside)
-
-
-def _narrowed(asked: _Asked) -> list[sa.ColumnElement[bool]]:
-    facts, selection = asked.facts, asked.selection
-    narrowed: list[sa.ColumnElement[bool]] = [facts.c.measure.in_(asked.measures)]
-    for column, words in ((facts.c.subject, selection.subjects), (facts.c.channel, selection.channels)):
-        if words:
-            narrowed.append(column.in_([asked.labels[word] for word in words if word in asked.labels]))
-    if selection.accounts is not None:
-        narrowed.append(facts.c.account_id.in_(selection.accounts))
-    if selection.filter is not None:
-        narrowed.append(condition(selection.filter, lambda key: asked.attributes[key].c.value))
-    if selection.filter is not None or selection.segments:
+def _narrowed(facts: sa.Table, shape: _Shape, values: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    narrowed: list[sa.ColumnElement[bool]] = [facts.c.measure == sa.any_(_array("measures", sa.Integer))]
+    if shape.by_subject:
+        narrowed.append(facts.c.subject == sa.any_(_array("subjects", sa.Integer)))
+    if shape.by_channel:
+        narrowed.append(facts.c.channel == sa.any_(_array("channels", sa.Integer)))
+    if shape.by_account:
+        narrowed.append(facts.c.account_id == sa.any_(_array("accounts", sa.BigInteger)))
+    if shape.filter is not None:
+        narrowed.append(condition(shape.filter, values.__getitem__))
+    if shape.filter is not None or shape.segments:
         narrowed.append(facts.c.account_id != WHOLE_BUSINESS)
     return narrowed
