@@ -17,6 +17,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
@@ -121,7 +122,8 @@ async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str,
     row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": _hash(key), "created_at": books.clock()}
 
     async def keep(connection: AsyncConnection) -> None:
-        await connection.execute(sa.insert(api_key).values(row))
+        # It may have been kept by an attempt whose commit was not heard of.
+        await connection.execute(insert(api_key).values(row).on_conflict_do_nothing(index_elements=["id"]))
 
     await books.database.write(keep)
     return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}

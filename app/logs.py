@@ -25,7 +25,7 @@ _COMMON: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_CHATTY = ("asyncio", "httpcore", "httpx", "urllib3")  # httpx even logs whole addresses, with what they carry
+_CHATTY = ("alembic", "asyncio", "httpcore", "httpx", "urllib3")  # httpx even logs whole addresses
 _SECRET_FIELDS = frozenset({"admin_key", "api_key", "authorization", "database_url", "password", "secret", "x-api-key"})
 _HINTS = ("api", "auth", "bearer", "password", "secret", "_key", "database_url", "://")
 _SECRETS = (

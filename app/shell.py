@@ -105,8 +105,10 @@ class _Exchange:
     def fault(self) -> Problem | None:
         """What is wrong with the headers: above all, what two programs could read in two ways."""
         seen = self.seen
-        if len(self.scope["headers"]) > MAX_HEADERS or self.header_bytes > MAX_HEADER_BYTES:
-            return HeadersTooLarge(f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes of them are accepted.")
+        size = self.header_bytes + len(self.scope["path"]) + len(self.scope.get("query_string", b""))
+        if len(self.scope["headers"]) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+            most = f"At most {MAX_HEADERS} headers are accepted, and {MAX_HEADER_BYTES} bytes of them and the address."
+            return HeadersTooLarge(most)
         hosts = seen.get(b"host", ())
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
             return Malformed("A request names its host, exactly once.", code="malformed_host")

@@ -37,7 +37,7 @@ calm = settings(deadline=None)
 fiscal_calendars = st.builds(Calendar, zone=st.just(ZoneInfo("UTC")), fiscal_year_start=st.integers(1, 12))
 days = st.dates(date(1970, 1, 1), date(9998, 12, 31))
 units = st.sampled_from(["day", "week", "month", "quarter", "year"])
-ranges = st.tuples(days, st.integers(1, 10_000)).map(lambda r: (r[0], min(r[0] + r[1] * DAY, date(9999, 1, 1))))
+ranges = st.tuples(days, st.integers(1, 10_000)).map(lambda r: (r[0], r[0] + min(r[1] * DAY, date(9999, 1, 1) - r[0])))
 
 nearly_names = st.from_regex(
     r"[0-9]{4}(-[QW]?[0-9]{1,2}){0,2}|[a-z]{3,7}_to_date|(last|this)_[a-z]{3,7}", fullmatch=True

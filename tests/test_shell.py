@@ -60,7 +60,7 @@ def put(app: App, headers: Headers, *, body: Sequence[bytes | float] = (), **sco
 
     whole = {"type": "http", "method": "POST", "path": "/echo", "query_string": b"", "http_version": "1.1"}
     asyncio.run(app(whole | {"headers": headers} | scope, receive, send))
-    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert [message["type"] for message in sent[:2]] == ["http.response.start", "http.response.body"]
     return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"])
 
 
@@ -297,6 +297,10 @@ FAULTS = {
 def test_headers_that_can_be_read_in_two_ways_are_refused(case: str) -> None:
     headers, status, code = FAULTS[case]
     assert refused(put(shell(), headers), status, code)
+
+
+def test_an_address_counts_like_headers() -> None:
+    assert refused(put(shell(), [HOST], query_string=b"a" * 2**15), 431, "headers_too_large")
 
 
 def test_http_1_0_knows_no_chunks() -> None:

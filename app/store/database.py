@@ -56,6 +56,7 @@ def connect(url: str, *, pool_size: int) -> Database:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
+        hide_parameters=True,  # an error's text goes to the log, which must not repeat what people wrote
         connect_args={"connect_timeout": 5, "options": "-c timezone=utc -c jit=off", "application_name": "csmetrics"},
     )
     return Database(engine)
@@ -81,23 +82,25 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
             state = getattr(error.orig, "sqlstate", None)
             if state == "22003":
                 raise Invalid("A sum would exceed what the books can hold.", code="out_of_range") from error
-            again = state in _RUN_AGAIN or (error.connection_invalidated and attempt == 1)
-            if not again and _is_away(error):
-                raise Unavailable("The database is away; come again in a moment.") from error
-            if not again or attempt == _ATTEMPTS:
+            # A connection that was cut is no sign that the next one fails; when the database is away, that one does.
+            again = state in _RUN_AGAIN or error.connection_invalidated
+            if not again and not _is_away(error):
                 raise
+            if not again or attempt == _ATTEMPTS:
+                raise Unavailable("The database is away; come again in a moment.") from error
             await asyncio.sleep(0.01 * 2**attempt)
     raise AssertionError("unreachable")
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """A connection that failed or was cut: no SQLSTATE, class 08 (connection), 57P (shut down) or 53300 (full)."""
+    """Whether the database cannot do its work for now.
+
+    No SQLSTATE, class 08 (connection), 53 (full, such as its disk), 57P (shut down) or 25006 (read-only after a failover).
+    """
     state = getattr(error.orig, "sqlstate", None)
-    if error.connection_invalidated:
-        return True
     if state is None:
         return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-    return str(state).startswith(("08", "57P", "53300"))
+    return bool(state.startswith(("08", "53", "57P")) or state == "25006")
 
 
 async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:
