@@ -5,7 +5,6 @@ once in every process.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -76,14 +75,16 @@ def _key_in(request: Request) -> tuple[str, bool]:
     if kind.lower() == "basic":
         try:
             user, _, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not ASCII, not UTF-8
             raise Unauthenticated(_NO_KEY) from None
         # BI tools ask for a user and a password: the key is one of them.
         return password or user, False
     if key := request.headers.get("x-api-key"):
         return key, False
-    if request.method in ("GET", "HEAD") and (key := request.query_params.get("api_key")):
-        return key, True
+    if request.method in ("GET", "HEAD") and (keys := request.query_params.getlist("api_key")):
+        if len(keys) > 1:
+            raise Unauthenticated("The key is given more than once.")
+        return keys[0], True
     raise Unauthenticated(_NO_KEY)
 
 

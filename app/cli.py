@@ -21,7 +21,7 @@ from app.ledger import rebuild as ledger
 from app.settings import Settings
 from app.start import opened
 from app.store.books import Books
-from app.store.embedded import EmbeddedError
+from app.store.site import EmbeddedError
 
 cli = typer.Typer(
     help="Customer Success Metrics: events and survey answers in, proven numbers out.",

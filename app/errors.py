@@ -17,6 +17,7 @@ Problem
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -25,6 +26,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+_LONGEST_STEP = 128
 
 
 SCHEMA: dict[str, Any] = {
@@ -156,12 +158,13 @@ def body_of(problem: Problem) -> dict[str, Any]:
 
 
 def pointer_to(location: Sequence[str | int]) -> str:
-    """The JSON pointer of a place that Pydantic names as a tuple.
+    """The JSON pointer of a place that Pydantic names as a tuple; to what holds it, when its key is too long to repeat.
 
     >>> pointer_to(("data", "a/b", 0))
     '/data/a~1b/0'
     """
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
+    steps = takewhile(lambda step: len(step) <= _LONGEST_STEP and step != "[key]", map(str, location))
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def faults_of(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -58,6 +58,8 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
         description=DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
+        # A path that is nearly right is not found, with and without a key.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     # Long tables shrink to a tenth; for short answers it would only cost time.

@@ -8,8 +8,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from app.errors import Invalid
 
@@ -35,12 +38,27 @@ _TO_DATE = {f"{unit}_to_date": unit for unit in _UNITS}
 _LAST_UNITS = re.compile(r"last_([1-9][0-9]{0,3})_(day|week|month|quarter|year)s")
 _YEAR_OR_PART = re.compile(r"([0-9]{4})(?:-Q([1-4])|-W([0-9]{2})|-([0-9]{2})(?:-([0-9]{2}))?)?")
 
+_SPELLED_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
 _SPELLINGS = (
     "A period is a year, quarter, month, ISO week or day (2026, 2026-Q1, 2026-03, 2026-W07, 2026-03-14), or a name "
     "such as today, yesterday, this_month, last_month, month_to_date or last_12_months (at most 1200)."
 )
 _NO_SUCH = "There is no such period in the years 1970 to 9998."
 _OUTSIDE = "A range lies in the years 1970 to 9998."
+
+
+def _day(given: Any) -> date:
+    if isinstance(given, str) and _SPELLED_DAY.fullmatch(given):
+        try:
+            return date.fromisoformat(given)
+        except ValueError:
+            pass
+    raise PydanticCustomError("date", "A date is spelled YYYY-MM-DD.")
+
+
+# A date as clients spell it; numbers and times are none.
+Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})]
 
 
 @dataclass(frozen=True, slots=True)

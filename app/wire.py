@@ -1,24 +1,25 @@
 """Bytes in and out: bodies are inflated and parsed strictly, answers are tagged so that a client can ask for changes only."""
 
 import hashlib
-import io
 import re
 import zlib
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 import jiter
 import zstandard
-from fastapi import Request, Response
-from pydantic import BaseModel, ValidationError
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
 
 JSON = "application/json"
 _DEEPEST = 64
+_WIDEST = 10_000
 _MOST_MEMBERS = 64
+_PIECE = 256
 _PLACE = re.compile(r"at line \d+ column \d+$")
 
 # The bodies that doors take, for the components of the OpenAPI document.
@@ -27,14 +28,22 @@ SCHEMAS: dict[str, Any] = {}
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class InUrl(BaseModel):
+    """What is asked for in a URL: these parameters and, where it may stand there, the key."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    api_key: Annotated[str | None, Query(include_in_schema=False)] = None
+
+
 async def read(request: Request, model: type[Model]) -> Model:
-    """The JSON body of a request as `model`. Raises Unsupported, Malformed or Invalid."""
+    """The JSON body of a request as `model`, strictly: nothing is coerced. Raises Unsupported, Malformed or Invalid."""
     if media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"The content type is {JSON}.")
     most = request.app.state.settings.max_inflated_bytes
     body = inflated(await request.body(), request.headers.get("content-encoding", ""), most=most)
     try:
-        return model.model_validate(value_of(body))
+        return model.model_validate(value_of(body), strict=True)
     except ValidationError as error:
         faults = faults_of(error.errors(include_url=False, include_input=False))
         raise Invalid("The body is not acceptable; `errors` says where.", errors=faults) from None
@@ -80,15 +89,22 @@ def _gunzipped(body: bytes, *, most: int) -> bytes:
 
 
 def _unzstd(body: bytes, *, most: int) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-        io.BytesIO(body), read_across_frames=True
-    ) as frames:
-        whole = frames.read(most + 1)
-    if len(whole) > most:
-        raise _too_large(most)
-    if body and not whole:
-        raise EOFError
-    return whole
+    decompressor, whole, rest = zstandard.ZstdDecompressor(max_window_size=2**27), bytearray(), body
+    for _ in range(_MOST_MEMBERS):
+        frame = decompressor.decompressobj()
+        # In small pieces, since what a piece becomes cannot be limited: three bytes may be 128 KiB.
+        for end in range(_PIECE, len(rest) + _PIECE, _PIECE):
+            whole += frame.decompress(rest[end - _PIECE : end])
+            if len(whole) > most:
+                raise _too_large(most)
+            if frame.eof:
+                break
+        if not frame.eof:
+            raise EOFError
+        rest = frame.unused_data + rest[end:]
+        if not rest:
+            return bytes(whole)
+    raise zstandard.ZstdError("too many frames")
 
 
 def _too_large(most: int) -> TooLarge:
@@ -105,7 +121,11 @@ def media_type(content_type: str) -> str:
 
 
 def value_of(body: bytes) -> Any:
-    """The JSON value of a body. Raises Malformed, also for NaN, duplicate keys, lone surrogates and more than 64 levels."""
+    """The JSON value of a body.
+
+    Raises Malformed, also for NaN, duplicate keys, lone surrogates, more than 64 levels, and objects of more than 10,000
+    members (each that nobody asked for is a fault to report).
+    """
     try:
         value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
     except ValueError as error:
@@ -113,19 +133,20 @@ def value_of(body: bytes) -> Any:
         place = _PLACE.search(str(error))
         detail = "The body is not well-formed JSON (RFC 8259, UTF-8, no duplicate keys)"
         raise Malformed(f"{detail}{': ' + place[0] if place else ''}.", code="malformed_json") from None
-    if _is_deeper(value, than=_DEEPEST):
-        raise Malformed(f"JSON is nested at most {_DEEPEST} levels deep.", code="malformed_json")
+    _check_shape(value)
     return value
 
 
-def _is_deeper(value: Any, *, than: int) -> bool:
+def _check_shape(value: Any) -> None:
     containers = [value] if isinstance(value, dict | list) else []
-    for _ in range(than):
+    for _ in range(_DEEPEST):
+        if any(len(whole) > _WIDEST for whole in containers if isinstance(whole, dict)):
+            raise Malformed(f"A JSON object has at most {_WIDEST} members.", code="malformed_json")
         inner = (part for whole in containers for part in (whole.values() if isinstance(whole, dict) else whole))
         containers = [part for part in inner if isinstance(part, dict | list)]
         if not containers:
-            return False
-    return True
+            return
+    raise Malformed(f"JSON is nested at most {_DEEPEST} levels deep.", code="malformed_json")
 
 
 def tagged(

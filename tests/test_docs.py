@@ -1,6 +1,10 @@
 """What is written by hand about the service, as far as it can be checked: the README, the decisions, the examples."""
 
 import re
+import shlex
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,11 +14,13 @@ from app.cli import cli
 from app.ingest import mapping
 from app.main import build
 from app.settings import Settings
+from tests.service import Service
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEADINGS = ["Context", "Decision", "Consequences", "Alternatives", "Enforced by"]
 
 
@@ -62,13 +68,12 @@ def test_every_make_target_in_the_readme_exists() -> None:
 
 def code_in(page: str) -> list[str]:
     """Blocks of code and what stands in backquotes."""
-    blocks = re.findall(r"^```.*?^```", page, re.MULTILINE | re.DOTALL)
-    return blocks + re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL))
+    return [text for _, text in BLOCK.findall(page)] + re.findall(r"`([^`\n]+)`", BLOCK.sub("", page))
 
 
 def test_every_command_in_the_readme_exists() -> None:
     named = set(re.findall(r"\bcsmetrics ([a-z]+)\b", "\n".join(code_in(README))))
-    assert named and named <= get_command(cli).commands.keys()  # type: ignore[attr-defined]
+    assert named and named <= get_command(cli).commands.keys()
 
 
 def test_every_path_in_the_readme_has_a_door() -> None:
@@ -76,6 +81,41 @@ def test_every_path_in_the_readme_has_a_door() -> None:
     named = set(re.findall(r"/v1/[\w/{}-]*[\w}]|/healthz|/readyz", "\n".join(code_in(README))))
     assert named
     assert {path for path in named if not any(re.fullmatch(door, path) for door in doors)} == set()
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """What the README asks with nothing but `api …`, and what the block after that shows as answered."""
+    for (language, asked), (_, shown) in pairwise(BLOCK.findall(README)):
+        if language == "sh" and all(line.startswith(("api ", "  ")) for line in asked.splitlines()):
+            yield asked, shown
+
+
+CURL = ArgumentParser()
+CURL.add_argument("address")
+CURL.add_argument("-X", dest="method")
+CURL.add_argument("-G", dest="get", action="store_true")
+CURL.add_argument("-d", "--data-urlencode", dest="data", action="append", default=[])
+
+
+def answered(service: Service, command: str) -> str:
+    """The body that curl would print for what stands after `api`."""
+    asked = CURL.parse_args(shlex.split(command))
+    path = asked.address.removeprefix("$URL")
+    if asked.get:
+        return service.request("GET", path, params=dict(part.split("=", 1) for part in asked.data)).text
+    method = asked.method or ("POST" if asked.data else "GET")
+    body = "".join(asked.data).encode() or None
+    return service.request(method, path, content=body, headers={"Content-Type": "application/json"}).text
+
+
+def test_the_service_answers_what_the_readme_shows(service: Service) -> None:
+    service.on("2026-11-22")
+    found = list(examples())
+    assert found
+    for asked, shown in found:
+        commands = re.split(r"^api ", asked, flags=re.MULTILINE)[1:]
+        lines = [line for command in commands for line in answered(service, command).splitlines()]
+        assert lines == [line for line in shown.splitlines() if line], asked
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)

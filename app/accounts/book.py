@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.history import Interval, history, learn
+from app.accounts.history import Interval, exact, history, learn
 from app.periods import Calendar
 from app.store.tables import END, WHOLE_BUSINESS, attribute, event
 from app.store.tables import account as account_table
@@ -59,7 +59,7 @@ async def touch(connection: AsyncConnection, accounts: Mapping[int, tuple[str, d
 async def record(connection: AsyncConnection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
     """Derive the attributes of accounts again after updates were recorded or retracted on these days of theirs."""
     updates = await updates_of(connection, days)
-    before = await _open_rows(connection, days)
+    before = await _rows_at_stake(connection, days)
     gone: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     for account_id in days:
@@ -67,9 +67,9 @@ async def record(connection: AsyncConnection, days: Mapping[int, Iterable[date]]
         for day in sorted(days[account_id]):
             learn(rows, updates[account_id], on=day, calendar=calendar)
         for key in rows:
-            old = before[account_id].get(key, [])
-            gone += [_row(account_id, key, row) for row in old if row not in rows[key]]
-            new += [_row(account_id, key, row) for row in rows[key] if row not in old]
+            old, now = exact(before[account_id].get(key, [])), exact(rows[key])
+            gone += [_row(account_id, key, row[0]) for row in old if row not in now]
+            new += [_row(account_id, key, row[0]) for row in now if row not in old]
     await _replace(connection, gone=gone, new=new)
 
 
@@ -97,9 +97,16 @@ async def updates_of(connection: AsyncConnection, accounts: Iterable[int]) -> di
     return found
 
 
-async def _open_rows(connection: AsyncConnection, accounts: Iterable[int]) -> dict[int, dict[str, list[Interval]]]:
-    query = sa.select(attribute).where(attribute.c.account_id == _any(accounts), attribute.c.ceased_on == END)
-    found: dict[int, dict[str, list[Interval]]] = {account_id: defaultdict(list) for account_id in accounts}
+async def _rows_at_stake(
+    connection: AsyncConnection, days: Mapping[int, Iterable[date]]
+) -> dict[int, dict[str, list[Interval]]]:
+    """The rows that are what is known, and those that ceased to be so on one of the days."""
+    ceased = {END}.union(*days.values())
+    query = sa.select(attribute).where(
+        attribute.c.account_id == _any(days),
+        attribute.c.ceased_on == sa.any_(sa.literal(sorted(ceased), sa.ARRAY(sa.Date))),
+    )
+    found: dict[int, dict[str, list[Interval]]] = {account_id: defaultdict(list) for account_id in days}
     for row in await connection.execute(query.order_by(attribute.c.valid_from)):
         interval = Interval(row.valid_from, row.valid_to, row.value, row.recorded_on, row.ceased_on)
         found[row.account_id][row.key].append(interval)

@@ -91,15 +91,14 @@ def known_next(known: Sequence[Interval], changes: Iterable[Change], *, on: date
     wanted = intervals(changes)
     rows: list[Interval] = []
     for row in known:
-        if row.ceased_on != END:
+        if row.ceased_on not in (END, on):
             rows.append(row)
-            continue
-        stays = next((w for w in wanted if w[:2] == row[:2] and _same(w[2], row.value)), None)
-        if stays is not None:
-            wanted.remove(stays)
-            rows.append(row)
+        # What the day itself has brought so far is worked out anew, and what it has ended may stay after all.
         elif row.recorded_on < on:
-            rows.append(row._replace(ceased_on=on))
+            stays = next((w for w in wanted if w[:2] == row[:2] and _same(w[2], row.value)), None)
+            if stays is not None:
+                wanted.remove(stays)
+            rows.append(row._replace(ceased_on=on if stays is None else END))
     return rows + [Interval(*w, recorded_on=on) for w in wanted]
 
 
@@ -108,17 +107,24 @@ def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
 
     Before its first value the attribute has that value, because history is often older than the attribute.
     """
-    starts: list[tuple[date, Any]] = []
-    for change in sorted(changes, key=lambda c: (c.valid_from, c.occurred_at, c.event_id)):
-        if starts and starts[-1][0] == change.valid_from:
-            starts.pop()
-        if not starts or not _same(starts[-1][1], change.value):
-            starts.append((change.valid_from, change.value))
-    if not starts:
+    ordered = sorted(changes, key=lambda c: (c.valid_from, c.occurred_at, c.event_id))
+    if not ordered:
         return []
-    starts[0] = (BEGINNING, starts[0][1])
+    # The first one, though others of its day may leave it no day's start of its own; of one instant the last decides.
+    first = [change for change in ordered if change.occurred_at == ordered[0].occurred_at][-1]
+    starts = [(BEGINNING, first.value)]
+    for change in ordered:
+        if starts[-1][0] == change.valid_from:
+            starts.pop()
+        if not _same(starts[-1][1], change.value):
+            starts.append((change.valid_from, change.value))
     ends = [start for start, _ in starts[1:]] + [END]
     return [(start, end, value) for (start, value), end in zip(starts, ends, strict=True)]
+
+
+def exact(rows: Iterable[Interval]) -> list[tuple[Interval, type]]:
+    """Rows so that no two are equal that are not the same."""
+    return [(row, type(row.value)) for row in rows]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+LONGEST_ID = 128
+
 
 def same_id(given: str) -> str:
     """An id as it is kept: in Unicode's NFC, so that the same letters are the same id."""
@@ -13,12 +15,12 @@ def same_id(given: str) -> str:
 
 
 def _id(given: str) -> str:
-    if given.isascii() and given.isprintable() and len(given) <= 128:
+    if given.isascii() and given.isprintable() and len(given) <= LONGEST_ID:
         return given
     kept = same_id(given)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in kept):
         raise PydanticCustomError("control_character", "An id has no control characters.")
-    if len(kept) > 128:
+    if len(kept) > LONGEST_ID:
         raise PydanticCustomError("string_too_long", "An id has at most 128 characters.")
     return kept
 

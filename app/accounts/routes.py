@@ -25,20 +25,22 @@ READ = [Depends(needs("read"))]
 ADMIN = [Depends(needs("admin"))]
 
 
+class _Asked(wire.InUrl):
+    filter: str | None = Field(None, max_length=4_000)
+    cursor: str | None = Field(None, max_length=1_000)
+    limit: int = Field(100, ge=1, le=1_000)
+
+
 @router.get("/accounts", dependencies=READ)
-async def list_accounts(
-    request: Request,
-    filter: Annotated[str | None, Query(max_length=4_000)] = None,
-    cursor: Annotated[str | None, Query(max_length=1_000)] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-) -> Response:
+async def list_accounts(request: Request, asked: Annotated[_Asked, Query()]) -> Response:
     """Accounts with their attributes of today, in the order of their ids."""
-    books = books_of(request)
-    chosen = parse(same_id(filter)) if filter is not None else None
+    wire.once(request)
+    books, limit = books_of(request), asked.limit
+    chosen = parse(same_id(asked.filter)) if asked.filter is not None else None
     now = attributes_on(tomorrow(books.today())).subquery()
     query = _accounts(now).order_by(account.c.id.collate("C")).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(account.c.id.collate("C") > _id_in(cursor))
+    if asked.cursor is not None:
+        query = query.where(account.c.id.collate("C") > _id_in(asked.cursor))
     if chosen is not None:
         query = query.where(condition(chosen, lambda key: now.c.attributes[key]))
     rows = await _fetch(books, query)

@@ -32,9 +32,10 @@ async def load(books: Books, *, progress: Callable[[int, int], None]) -> int:
     today = books.today()
     events = list(story.events(today=today))
     if await books.database.read(_has_accounts):
-        probe = await _known(books, events[0])
-        if not probe:
+        if not await _known(books, events[0]):
             raise Conflict("The books hold other accounts, or a demo of an earlier month; they are left as they are.")
+        if await _known(books, events[-1]):
+            return 0
     await _declare(books)
     accepted = done = 0
     for batch in _batches(iter(events)):
@@ -52,13 +53,13 @@ async def _has_accounts(connection: AsyncConnection) -> bool:
     return (await connection.execute(sa.select(sa.exists().select_from(account)))).scalar_one()
 
 
-async def _known(books: Books, first: dict[str, Any]) -> bool:
-    """Whether the books hold the story's first event as it is told now; its time moves with the month."""
-    this = (event.c.account_id == key_of(first["account_id"])) & (event.c.id == first["id"])
+async def _known(books: Books, told: dict[str, Any]) -> bool:
+    """Whether the books hold this event of the story as it is told now; its first one moves with the month."""
+    this = (event.c.account_id == key_of(told["account_id"])) & (event.c.id == told["id"])
 
     async def find(connection: AsyncConnection) -> bool:
         at = (await connection.execute(sa.select(event.c.occurred_at).where(this))).scalar_one_or_none()
-        return at == datetime.fromisoformat(first["occurred_at"])
+        return at == datetime.fromisoformat(told["occurred_at"])
 
     return await books.database.read(find)
 

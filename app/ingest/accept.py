@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
+from app.accounts.ids import LONGEST_ID
 from app.errors import Invalid, Rejected, Unavailable
 from app.ingest import rates
 from app.ingest.define import Event, read
@@ -44,7 +45,8 @@ class Outcome:
         self.rejected.append(
             {
                 "index": index,
-                "id": id if isinstance(id, str) else None,
+                # An id that is too long to be one is not sent back.
+                "id": id if isinstance(id, str) and len(id) <= LONGEST_ID else None,
                 "code": problem.code,
                 "detail": problem.detail,
                 "pointer": problem.pointer,

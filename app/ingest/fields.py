@@ -4,14 +4,15 @@ Nothing is coerced: a number is a number, a time has an offset, money is a decim
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError, to_json
 
 from app.accounts.ids import Id, same_id
+from app.periods import Day
 
 __all__ = [
     "Attributes",
@@ -28,8 +29,8 @@ __all__ = [
 
 MONEY_UNIT = 10_000
 _MOST_MONEY = 10**11
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
 _MONEY = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
 
 
@@ -55,15 +56,6 @@ def _time(given: Any) -> datetime:
 
 def _moment(given: Any) -> str:
     return _time(given).astimezone(UTC).isoformat()
-
-
-def _day(given: Any) -> date:
-    if isinstance(given, str) and _DAY.fullmatch(given):
-        try:
-            return date.fromisoformat(given)
-        except ValueError:
-            pass
-    raise PydanticCustomError("date", "A date is spelled YYYY-MM-DD.")
 
 
 def _money(given: Any) -> str:
@@ -102,6 +94,13 @@ def _attribute(given: Any) -> str | int | float | bool | None:
     return same_id(_text(given))
 
 
+def _with_distinct_keys(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    kept = read(given)
+    if len(kept) < len(given):
+        raise PydanticCustomError("duplicate_key", "Two keys are the same in Unicode's NFC.")
+    return kept
+
+
 def _plain(given: Any) -> Any:
     if isinstance(given, str):
         return _text(given)
@@ -129,12 +128,12 @@ Time = Annotated[
 Moment = Annotated[
     str, PlainValidator(_moment, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
 ]
-Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})]
 Money = Annotated[str, PlainValidator(_money, json_schema_input_type=str | float)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217; default: the base currency.")]
 Attributes = Annotated[
     dict[Id, Annotated[Any, BeforeValidator(_attribute, json_schema_input_type=str | float | bool | None)]],
     Field(max_length=100),
+    WrapValidator(_with_distinct_keys),
 ]
 Extra = Annotated[
     dict[str, Any],

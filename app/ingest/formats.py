@@ -3,14 +3,19 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from app.errors import Invalid, Malformed, Unsupported
+from app.errors import Invalid, Malformed, Unsupported, pointer_to
 from app.wire import inflated, media_type, value_of
 
 MOST_EVENTS = 10_000
+
+# What is not blank, from its first character on.
+_LINE = re.compile(rb"\S[^\n]*")
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -38,7 +43,8 @@ def events_in(body: bytes, headers: Mapping[str, str], *, most_inflated: int) ->
     elif "ce-specversion" in headers and kind == JSON:
         found = [_of_binary_cloudevent(value_of(body), headers)]
     elif kind == NDJSON:
-        found = [_line(line) for line in body.split(b"\n") if line.strip()]
+        # One line more than may be is enough to know that there are too many.
+        found = [_line(line[0]) for line in islice(_LINE.finditer(body), MOST_EVENTS + 1)]
     elif kind == JSON:
         found = _unwrapped(value_of(body))
     else:
@@ -64,7 +70,7 @@ def _listed(value: Any) -> list[Any]:
 def _unwrapped(value: Any) -> list[Any]:
     if isinstance(value, dict) and "events" in value and "type" not in value:
         for other in value.keys() - {"events"}:
-            raise Invalid.at(f"/{other}", "Beside `events` there is nothing.", code="extra_forbidden")
+            raise Invalid.at(pointer_to((other,)), "Beside `events` there is nothing.", code="extra_forbidden")
         value = value["events"]
         if not isinstance(value, list):
             raise Invalid.at("/events", "`events` is an array.", code="not_an_array")
@@ -75,11 +81,10 @@ def _of_cloudevent(value: Any) -> Any:
     """The event that a structured CloudEvent carries; attributes that are not ours are left out, as the standard asks."""
     if not isinstance(value, dict):
         return value
-    if value.get("specversion") != "1.0":
-        return Broken("A CloudEvent has specversion 1.0, an id and a source.")
     id, source = value.get("id"), value.get("source")
-    if not (isinstance(id, str) and id and isinstance(source, str) and source):
-        return Broken("A CloudEvent has specversion 1.0, an id and a source.")
+    sound = isinstance(id, str) and id and isinstance(source, str) and source and " " not in source
+    if value.get("specversion") != "1.0" or not sound:
+        return Broken("A CloudEvent has specversion 1.0, an id and a source, which is a URI and has no space.")
     given = {"account_id": "subject", "occurred_at": "time", "type": "type", "user_id": "userid", "known_at": "knownat"}
     event = {ours: value[theirs] for ours, theirs in given.items() if theirs in value}
     event["id"] = _joined(source, id)
@@ -93,11 +98,20 @@ def _of_cloudevent(value: Any) -> Any:
 
 
 def _joined(source: str, id: str) -> str:
-    """CloudEvents are unique by source and id together; a source, being a URI, has no space."""
+    """CloudEvents are unique by source and id together; a source has no space."""
     joined = f"{source} {id}"
     return joined if len(joined) <= 128 else hashlib.sha256(joined.encode()).hexdigest()
 
 
 def _of_binary_cloudevent(data: Any, headers: Mapping[str, str]) -> Any:
-    attributes = {name[3:]: unquote(text) for name, text in headers.items() if name.startswith("ce-")}
+    # What is not UTF-8 would become U+FFFD, and two ids one.
+    attributes: dict[str, str] = {}
+    for name, text in headers.items():
+        if name.startswith("ce-"):
+            if name[3:] in attributes:
+                return Broken("A header of the CloudEvent is given more than once.")
+            try:
+                attributes[name[3:]] = unquote(text.encode("ascii").decode(), errors="strict")
+            except UnicodeError:
+                return Broken("A header of the CloudEvent is not percent-encoded UTF-8.")
     return _of_cloudevent(attributes | {"data": data})

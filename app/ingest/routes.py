@@ -1,6 +1,6 @@
 """The door through which things come in."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import uuid4
@@ -23,6 +23,7 @@ from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Broken, ev
 from app.ingest.retract import retract
 from app.ledger import surveys
 from app.ledger.surveys import Survey
+from app.periods import Day
 from app.store.tables import event
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
@@ -126,7 +127,7 @@ async def put_account(request: Request, account_id: Id) -> dict[str, Any]:
     if body.name is not None:
         data["name"] = body.name
     # One of these stands at any moment, since each takes the place of the others in the transaction that brings it.
-    if await _puts_at(request, account_id, at) != [data]:
+    if not await _is_said(request, account_id, at, data):
         raw = {"id": f"{_PUT}{uuid4().hex}", "type": UPDATED, "account_id": account_id, "data": data}
         outcome = await accept(books, [raw | {"occurred_at": at.isoformat()}], replaces=_PUT)
         if outcome.rejected:
@@ -136,18 +137,20 @@ async def put_account(request: Request, account_id: Id) -> dict[str, Any]:
     return {"id": account_id, "effective_at": at}
 
 
-async def _puts_at(request: Request, account_id: str, at: datetime) -> list[Any]:
-    """What was said of the account for the same moment in the same way, and is not taken back."""
-    query = sa.select(event.c.data).where(
+async def _is_said(request: Request, account_id: str, at: datetime, data: dict[str, Any]) -> bool:
+    """Whether this was said of the account for the same moment in the same way, and is not taken back."""
+    said = sa.exists().where(
         event.c.account_id == key_of(account_id),
         event.c.type == UPDATED,
         event.c.occurred_at == at,
         event.c.id.startswith(_PUT, autoescape=True),
         event.c.retracted_on.is_(None),
+        # Compared by PostgreSQL, to which true and 1 are not the same.
+        event.c.data == data,
     )
 
-    async def find(connection: AsyncConnection) -> list[Any]:
-        return list(await connection.scalars(query))
+    async def find(connection: AsyncConnection) -> bool:
+        return bool(await connection.scalar(sa.select(said)))
 
     return await books_of(request).database.read(find)
 
@@ -231,8 +234,8 @@ class RatesBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    currency: str = Field(pattern="^[A-Z]{3}$", strict=True)
-    rates: dict[date, Annotated[Decimal, PlainValidator(_rate, json_schema_input_type=str)]] = Field(
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    rates: dict[Day, Annotated[Decimal, PlainValidator(_rate, json_schema_input_type=str)]] = Field(
         min_length=1, max_length=10_000
     )
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
-from app.accounts.history import history
+from app.accounts.history import Interval, exact, history
 from app.ledger import surveys
 from app.ledger.measures import MEASURES, Fact, lines_of
 from app.ledger.post import Key, key_of, post
@@ -174,21 +174,21 @@ async def _words(connection: AsyncConnection) -> dict[int, str]:
 
 
 async def _attribute_differences(connection: AsyncConnection, ids: dict[int, str], *, books: Books) -> list[Difference]:
-    kept: dict[tuple[int, str], list[Any]] = defaultdict(list)
-    columns = [attribute.c[name] for name in ("valid_from", "valid_to", "value", "recorded_on", "ceased_on")]
+    kept: dict[tuple[int, str], list[Interval]] = defaultdict(list)
+    columns = [attribute.c[name] for name in Interval._fields]
     query = sa.select(attribute.c.account_id, attribute.c.key, *columns).where(attribute.c.account_id.in_(list(ids)))
     for row in await connection.execute(query):
-        kept[row.account_id, row.key].append(tuple(row[2:]))
-    computed: dict[tuple[int, str], list[Any]] = {}
+        kept[row.account_id, row.key].append(Interval(*row[2:]))
+    computed: dict[tuple[int, str], list[Interval]] = {}
     for account_id, updates in (await book.updates_of(connection, list(ids))).items():
         for key, intervals in history(updates, calendar=books.calendar).items():
-            computed[account_id, key] = [tuple(interval) for interval in intervals]
+            computed[account_id, key] = intervals
 
-    def ordered(rows: list[Any]) -> list[Any]:
-        return sorted(rows, key=lambda row: (row[3], row[0]))
+    def ordered(rows: list[Interval]) -> list[Interval]:
+        return sorted(rows, key=lambda row: (row.recorded_on, row.valid_from))
 
     return [
         Difference(ids[place[0]], f"attribute {place[1]}", ordered(kept[place]), ordered(computed.get(place, [])))
         for place in sorted(kept.keys() | computed.keys())
-        if ordered(kept[place]) != ordered(computed.get(place, []))
+        if exact(ordered(kept[place])) != exact(ordered(computed.get(place, [])))
     ]

@@ -13,7 +13,7 @@ from app.accounts.ids import Id, same_id
 from app.errors import Invalid, NotFound
 from app.ledger.sums import Selection
 from app.metrics.define import METRICS, Metric
-from app.periods import Calendar, Period, cut, default_range, range_of
+from app.periods import Calendar, Day, Period, cut, default_range, range_of
 
 MOST_ROWS = 10_000
 _MOST_GROUPINGS = 3
@@ -23,9 +23,9 @@ _OF_ENTRIES = ("subject", "channel")
 def _several(given: Any) -> Any:
     """`a,b` and repeated parameters are lists; each item stands once."""
     items = [given] if isinstance(given, str) else given
-    if not isinstance(items, list):
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         return items
-    split = [part.strip() for item in items if isinstance(item, str) for part in item.split(",")]
+    split = [part.strip() for item in items for part in item.split(",")]
     return list(dict.fromkeys(part for part in split if part))
 
 
@@ -33,7 +33,7 @@ def _repeated(given: Any) -> Any:
     return [given] if isinstance(given, str) else given
 
 
-Listed = Annotated[list[Id], BeforeValidator(_several)]
+Listed = Annotated[list[Id], BeforeValidator(_several), Field(max_length=100)]
 Repeated = Annotated[list[Id], BeforeValidator(_repeated), Field(max_length=1000)]
 
 
@@ -42,8 +42,8 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    start: date | None = Field(None, description="First day.")
-    end: date | None = Field(None, description="The day after the last.")
+    start: Day | None = Field(None, description="First day.")
+    end: Day | None = Field(None, description="The day after the last.")
     period: Annotated[
         str | None,
         Field(
@@ -63,7 +63,7 @@ class Parameters(BaseModel):
     )
     subject: Repeated = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
     channel: Repeated = Field([], description="Narrow metrics that have channels to these.")
-    as_of: date | None = Field(None, description="As it was known at the end of that day.")
+    as_of: Day | None = Field(None, description="As it was known at the end of that day.")
     segments_as_of: Literal["period_start", "now"] = Field(
         "period_start", description="Whether accounts are where they were at a period's start, or where they are now."
     )
@@ -76,7 +76,7 @@ class Parameters(BaseModel):
 class SeveralParameters(Parameters):
     """The same, for several metrics in one answer."""
 
-    metrics: Listed = Field(description="Names from the catalogue.", min_length=1, max_length=100)
+    metrics: Listed = Field(description="Names from the catalogue.", min_length=1)
 
 
 @dataclass(frozen=True, slots=True)

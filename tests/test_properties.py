@@ -1,0 +1,273 @@
+"""The identities of METRICS.md, on random histories and against a model that shares no code with the service."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import date
+from random import Random
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.store.tables import account, attribute, entry, total
+from tests.model import DAY, METRICS, Calendar
+from tests.pair import Pair, answered, condition, happening, narrowed, question, turn, unlike
+from tests.service import Service, event, moved, session
+
+calm = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+chance = st.randoms(use_true_random=False)
+Start = Callable[..., Service]
+Events = list[dict[str, Any]]
+
+EVERYTHING = ",".join(METRICS)
+RANGE = {"start": date(2025, 12, 10), "end": date(2026, 4, 20)}
+
+
+def renamed(rows: Events, pair: Pair) -> Events:
+    """Rows whose accounts are named by their number, so that two histories can be compared."""
+    names = {name: number for number, name in enumerate(pair.accounts)}
+    return [
+        narrowed(row) | {"group": {key: names.get(value, value) for key, value in row["group"].items()}} for row in rows
+    ]
+
+
+def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
+    """A few answers about a whole history, for the model to check and to compare with another history's."""
+    group_by = random.choice([("account",), ("plan",), ("seats", "vip"), ("plan", "account")])
+    granularity = random.choice(["day", "week", "month"])
+    return [
+        renamed(pair.ask(EVERYTHING, **RANGE, group_by=group_by, totals=True, **asked), pair),
+        renamed(pair.ask(EVERYTHING, **RANGE, granularity=granularity, **asked), pair),
+        renamed(pair.ask("nps,csat,ces", **RANGE, group_by=("subject", "channel"), granularity="total", **asked), pair),
+        renamed(pair.ask("sessions", **RANGE, group_by=("plan",), segments_as_of="now", **asked), pair),
+    ]
+
+
+def written_by(random: Random, pair: Pair, many: int) -> Events:
+    return [happening(random, pair) for _ in range(many)]
+
+
+def arrive(random: Random, events: Events, pair: Pair) -> None:
+    """In any order, in batches of any size, some of them again."""
+    rest = events + random.sample(events, len(events) // 3)
+    random.shuffle(rest)
+    while rest:
+        size = random.randint(1, len(rest))
+        pair.send(*rest[:size])
+        rest = rest[size:]
+
+
+def test_order_batches_and_repeats_make_no_difference(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        one, other = Pair(service), Pair(service)
+        days = [date(2026, 3, 10) + DAY * n for n in range(random.randint(1, 3))]
+        for day in days:
+            events = written_by(random, one.on(day, hours=9), random.randint(3, 12))
+            for pair in (one, other):
+                pair.on(day, hours=random.randint(9, 20))
+                names = dict(zip(one.accounts, pair.accounts, strict=True))
+                arrive(random, [event | {"account_id": names[event["account_id"]]} for event in events], pair)
+            if random.randrange(2):
+                taken = random.choice(events)
+                for pair in (one, other):
+                    pair.retract(pair.accounts[one.accounts.index(taken["account_id"])], taken["id"])
+        seed = random.randrange(100)
+        for asked in ({}, {"as_of": random.choice(days)}):
+            first, second = (report(Random(seed), pair.on(days[-1] + DAY), **asked) for pair in (one, other))
+            assert first == second
+        assert one.differences() == other.differences() == []
+
+    every()
+
+
+def test_what_was_retracted_might_as_well_never_have_been(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        one, other = Pair(service), Pair(service)
+        day = date(2026, 3, 10)
+        stays, goes = (written_by(random, one.on(day, hours=9), random.randint(1, 12)) for _ in range(2))
+        names = dict(zip(one.accounts, other.accounts, strict=True))
+        one.send(*random.sample(stays + goes, len(stays + goes)))
+        other.on(day, hours=9).send(*(event | {"account_id": names[event["account_id"]]} for event in stays))
+        one.on(day + DAY * random.randrange(2), hours=10)
+        for gone in random.sample(goes, len(goes)):
+            one.retract(gone["account_id"], gone["id"])
+        arrive(random, goes, one)
+        seed = random.randrange(100)
+        first, second = (report(Random(seed), pair.on(day + 2 * DAY)) for pair in (one, other))
+        assert first == second
+        assert [_card(service, name) for name in one.accounts] == [_card(service, name) for name in other.accounts]
+        assert one.differences() == []
+
+    every()
+
+
+def _card(service: Service, account: str) -> Any:
+    """What is said of an account besides its name."""
+    found = service.request("GET", f"/v1/accounts/{account}")
+    return found.status_code, found.json().get("attributes"), found.json().get("history")
+
+
+@pytest.fixture
+def told(service: Service) -> Pair:
+    """A history of some weeks, with a catalogue of what is declared of each metric."""
+    random = Random(7)
+    pair = Pair(service).on(date(2026, 2, 10))
+    for _ in range(40):
+        pair.on(pair.today + DAY * random.randrange(3), hours=12)
+        turn(random, pair)
+    return pair
+
+
+def declared(pair: Pair, adds_over: str) -> list[dict[str, Any]]:
+    return [metric for metric in pair.service.get("/v1/metrics")["metrics"] if adds_over in metric["adds_over"]]
+
+
+def added(rows: Events, *, by: Callable[[dict[str, Any]], Any]) -> dict[Any, float]:
+    sums: dict[Any, float] = defaultdict(int)
+    for row in rows:
+        sums[by(row)] += row["value"]
+    return {place: value for place, value in sums.items() if value}
+
+
+@pytest.mark.parametrize("granularity", ["day", "week", "month", "quarter", "total"])
+def test_the_groups_of_one_attribute_add_up_to_the_total(told: Pair, granularity: str) -> None:
+    metrics = declared(told, "groups")
+    assert {metric["name"] for metric in metrics} >= {"sessions", "feature_uses", "survey_responses", "feedback_comments"}
+    for metric in metrics:
+        asked = RANGE | {"granularity": granularity}
+        whole = added(answered(told.service, metric["name"], **asked), by=lambda row: row["start"])
+        for group in {"plan", "seats", "account", "unheard", "subject", "channel"}:
+            if group not in ("subject", "channel") or group in metric["dimensions"]:
+                parts = answered(told.service, metric["name"], **asked, group_by=[group])
+                assert added(parts, by=lambda row: row["start"]) == pytest.approx(whole), (metric["name"], group)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"group_by": ["account"]}, {"segments_as_of": "now", "group_by": ["plan"]}, {"group_by": ["account", "vip"]}],
+    ids=["all", "per account", "as of now", "per account and attribute"],
+)
+def test_days_add_up_to_weeks_months_quarters_and_the_total(told: Pair, asked: dict[str, Any]) -> None:
+    calendar = told.model.calendar
+    if "vip" in asked.get("group_by", []):
+        asked = asked | {"segments_as_of": "now"}
+    metrics = declared(told, "time")
+    assert metrics
+    for metric in metrics:
+        days = answered(told.service, metric["name"], **RANGE, granularity="day", **asked)
+        for granularity in ("week", "month", "quarter", "total"):
+
+            def unit(row: dict[str, Any], granularity: str = granularity) -> Any:
+                return calendar.unit(date.fromisoformat(row["start"]), granularity), repr(row["group"])
+
+            units = answered(told.service, metric["name"], **RANGE, granularity=granularity, **asked)
+            assert added(units, by=unit) == pytest.approx(added(days, by=unit)), (metric["name"], granularity)
+
+
+def test_a_filter_and_its_negation_add_up_to_the_whole(told: Pair) -> None:
+    metrics = ",".join(metric["name"] for metric in declared(told, "groups"))
+
+    @calm
+    @given(chance, st.sampled_from(["day", "week", "month", "quarter"]))
+    def every(random: Random, granularity: str) -> None:
+        where = condition(random)
+        asked = RANGE | {"granularity": granularity}
+
+        def place(row: dict[str, Any]) -> Any:
+            return row["metric"], row["start"]
+
+        whole = added(answered(told.service, metrics, **asked), by=place)
+        parts = [row for side in (where, unlike(where)) for row in answered(told.service, metrics, **asked, where=side)]
+        assert added(parts, by=place) == pytest.approx(whole), where.text
+
+    every()
+
+
+@pytest.mark.parametrize(
+    ("zone", "fiscal_year_start", "around"),
+    [
+        ("UTC", 1, date(2026, 3, 30)),
+        ("America/New_York", 4, date(2026, 3, 8)),
+        ("Africa/Cairo", 7, date(2026, 4, 24)),
+        ("Pacific/Kiritimati", 12, date(2026, 1, 1)),
+    ],
+)
+def test_any_question_in_any_calendar_is_answered_as_the_model_does(
+    start: Start, zone: str, fiscal_year_start: int, around: date
+) -> None:
+    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+
+    @settings(calm, max_examples=15)
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = Pair(service, Calendar(zone, fiscal_year_start))
+        for _ in range(random.randint(1, 4)):
+            pair.on(around + DAY * random.randint(-1, 1), seconds=random.choice([0, 1, 3599, 7200, 40_000, 82_799]))
+            pair.send(*written_by(random, pair, random.randint(1, 8)))
+        for _ in range(3):
+            pair.on(around + DAY * random.randint(1, 3), seconds=random.choice([0, 86_300]))
+            asked = question(random, pair)
+            pair.ask(**asked, as_of=random.choice([None, pair.today, around]))
+
+    every()
+
+
+def test_what_is_dated_after_today_counts_from_its_day_in_every_cut(service: Service) -> None:
+    pair = Pair(service).on(date(2026, 3, 30), hours=23)
+    ahead = [f"2026-03-{day}T{hour}:00:00Z" for day, hour in ((30, 22), (31, 0), (31, 22))]
+    pair.send(*(session(pair.accounts[0], at=at) for at in ahead), moved(pair.accounts[0], at=ahead[1], plan="pro"))
+    for day, many in ((date(2026, 3, 30), 1), (date(2026, 3, 31), 3), (date(2026, 4, 1), 3)):
+        pair.on(day, hours=23)
+        for granularity in ("week", "month", "quarter", "year", "total"):
+            clipped = {"start": date(2026, 3, 12), "end": date(2026, 5, 9), "granularity": granularity}
+            rows = pair.ask("sessions", **clipped, group_by=["plan"], totals=True)
+            assert sum(row["value"] for row in rows if row["start"] <= "2026-03-31" and row["period"] != "total") in (many, 0)
+            assert rows[-1]["value"] == many
+
+
+# ---- the proof of the books: nobody changes a number unnoticed ----
+
+TAMPERINGS = {
+    "an entry is changed": sa.update(entry).values(value=entry.c.value + 1),
+    "an entry is gone": sa.delete(entry).where(entry.c.effective_on == date(2026, 3, 9)),
+    "an entry is put on another day": sa.update(entry).values(effective_on=entry.c.effective_on - 1),
+    "an entry was known earlier": sa.update(entry).values(recorded_on=entry.c.recorded_on - 1),
+    "an entry is made up": sa.insert(entry).from_select(
+        [*entry.c.keys()],
+        sa.select(*(entry.c[name] + (10 if name == "effective_on" else 0) for name in entry.c.keys())),
+    ),
+    "an entry is given to nobody": sa.update(entry).values(account_id=entry.c.account_id + 1),
+    "a total is changed": sa.update(total).values(m03=total.c.m03 + 1),
+    "a total is put in another month": sa.update(total).values(m03=total.c.m04, m04=total.c.m03),
+    "a total is gone": sa.delete(total),
+    "a total is given to nobody": sa.update(total).values(account_id=total.c.account_id + 1),
+    "an attribute has another value": sa.update(attribute).values(value="free"),
+    "an attribute has almost the same value": sa.update(attribute).where(attribute.c.key == "vip").values(value=True),
+    "an attribute is gone": sa.delete(attribute).where(attribute.c.key == "plan"),
+    "an attribute was valid earlier": sa.update(attribute).values(valid_to=attribute.c.valid_to - 1),
+    "an attribute was known earlier": sa.update(attribute).values(recorded_on=attribute.c.recorded_on - 1),
+    "an attribute is given to nobody": sa.update(attribute).values(account_id=attribute.c.account_id + 1),
+    "an account is gone": sa.delete(account),
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS)
+def test_verify_finds_that(service: Service, tampering: Any) -> None:
+    service.send(
+        session(at="2026-03-09"),
+        event("ticket.opened", at="2026-03-10", ticket_id="1", channel="email"),
+        moved(at="2026-02-01", plan="pro", vip=1),
+        moved(at="2026-03-01", plan="team"),
+    )
+    assert service.differences() == []
+    service.run(service.books.database.write(lambda connection: connection.execute(tampering)))
+    assert service.differences() != []
+
+
+assert Sequence
