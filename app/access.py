@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
-from app.accounts.ids import Id
+from app.accounts.ids import Id, InPath
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.store.books import Books
 from app.store.tables import api_key
@@ -200,7 +200,7 @@ async def keys(request: Request) -> Response:
     return wire.json(request, {"keys": await list_keys(books_of(request))})
 
 
-@router.delete("/{key_id}", status_code=204)
-async def delete_key(request: Request, key_id: Id) -> None:
+@router.delete("/{key_id}", status_code=204, response_class=Response)
+async def delete_key(request: Request, key_id: InPath) -> None:
     """Revoke a key, at once in every process."""
     await revoke_key(books_of(request), id=key_id)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,21 +104,21 @@ def demo() -> None:
             except Conflict as conflict:
                 err.print(str(conflict), markup=False)
         key = await access.replace_key(books, name="demo", scopes=["admin"])
-        _say_what_to_try(key)
+        _say_what_to_try(key, today=books.today())
 
     _with_books(load)
 
 
-def _say_what_to_try(key: str) -> None:
+def _say_what_to_try(key: str, *, today: date) -> None:
     settings = Settings()
     url = settings.public_url or f"http://{settings.host}:{settings.port}"
     event = (
-        '{"id": "try-1", "type": "survey.responded", "account_id": "acme", "occurred_at": "2026-03-14T09:30:00Z", '
-        '"data": {"survey": "nps", "score": 9, "comment": "Fast help."}}'
+        f'{{"id": "try-{today}", "type": "survey.responded", "account_id": "demo-0001", '
+        f'"occurred_at": "{today}T00:00:00Z", "data": {{"survey": "nps", "score": 9, "comment": "Fast help."}}}}'
     )
     out.print(f"Key (scope admin, until the next `csmetrics demo`): {key}\n", markup=False)
     for line in (
-        f"curl -s -H 'Authorization: Bearer {key}' '{url}/v1/metrics/nps?period=last_12_months&granularity=quarter'",
+        f"curl -s -H 'Authorization: Bearer {key}' '{url}/v1/metrics/nps?period=last_4_quarters&granularity=quarter'",
         f"curl -s -H 'Authorization: Bearer {key}' '{url}/v1/query?metrics=csat,sessions&group_by=plan&format=csv'",
         f"curl -s -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' '{url}/v1/events' -d '{event}'",
     ):
@@ -244,5 +245,6 @@ def revoke_key(id: str) -> None:
 
     async def run(books: Books) -> None:
         await access.revoke_key(books, id=id)
+        out.print("Revoked.")
 
     _with_books(run)

@@ -169,9 +169,20 @@ def pointer_to(location: Sequence[str | int]) -> str:
 
 def faults_of(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Pydantic's errors as ours: never with the value that was sent, which may be a secret or a person's."""
-    return [{"pointer": pointer_to(e["loc"]), "code": e["type"], "detail": e["msg"]} for e in errors]
+    return [
+        {
+            "pointer": pointer_to(e["loc"]),
+            "code": e["type"],
+            "detail": _PLAINER.get(e["type"], e["msg"].removeprefix("Value error, ")),
+        }
+        for e in errors
+    ]
 
 
+_PLAINER = {
+    "extra_forbidden": "There is no such field or parameter.",
+    "missing": "This is needed.",
+}
 _CODES = {
     404: "not_found",
     405: "method_not_allowed",

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from app.accounts.book import UPDATED
 from app.ingest.define import EVENT_TYPES
 from app.ingest.routes import example_of
-from app.ledger.measures import MEASURES
+from app.ledger.measures import MEASURES, Fact, lines_of
+from app.ledger.surveys import Survey
 from app.main import build
 from app.metrics.define import METRICS, Metric
 from app.settings import Settings
@@ -64,6 +66,18 @@ def _metric(metric: Metric) -> Iterable[str]:
     yield ""
 
 
+def _posted(name: str) -> str:
+    """What an event of this type counts for; of a survey's answer, what every one of them does."""
+    kind = EVENT_TYPES[name]
+    survey = Survey("nps", "nps", 0, 10, None, None, None, answered=True)
+    lines = lines_of(Fact(name, None, kind.example, survey))
+    if name == UPDATED:
+        return "Posts nothing; it says to which segments the account belongs."
+    if not lines:
+        return "Kept, and not counted yet: the metrics made of it are to come, and history is then posted by `rebuild`."
+    return f"Posts, in this example: {', '.join(f'`{line.measure.name}`' for line in lines)}."
+
+
 def _event(name: str) -> Iterable[str]:
     kind = EVENT_TYPES[name]
     properties: dict[str, Any] = kind.adapter.json_schema()["$defs"]
@@ -75,6 +89,8 @@ def _event(name: str) -> Iterable[str]:
     yield f"{kind.description}{' Needs `user_id`.' if kind.needs_user else ''}"
     yield ""
     yield f"Data: {', '.join(fields) or 'none'}; `extra`? (an object, kept with the event)."
+    yield ""
+    yield _posted(name)
     yield ""
     yield "```json"
     yield json.dumps(example_of(name))

@@ -19,6 +19,12 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _long_enough(key: SecretStr | None) -> SecretStr | None:
+    if key is not None and len(key.get_secret_value()) < 16:
+        raise ValueError("a key has at least 16 characters")
+    return key
+
+
 class Settings(BaseSettings):
     """The table of settings: name, default, and what it is for."""
 
@@ -26,7 +32,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL 16 or later; unset: the embedded server.")
     data_dir: Path | None = Field(None, description="Where the embedded PostgreSQL keeps its files; unset: ./data.")
-    admin_key: SecretStr | None = Field(None, min_length=16, description="A key with scope admin that always works.")
+    admin_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = Field(
+        None, description="A key with scope admin that always works; 16 characters at least."
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")

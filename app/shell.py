@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus, unquote_to_bytes
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
@@ -29,7 +29,8 @@ Headers = list[tuple[bytes, bytes]]
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 2**10
 _WATCHED = frozenset(
-    {b"host", b"authorization", b"x-api-key", b"content-length", b"transfer-encoding", b"x-request-id"}
+    {b"host", b"x-request-id", b"transfer-encoding"}
+    | {b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding"}
 )
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -65,7 +66,12 @@ async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
             text = message.get("message", "").strip()
             reason = text.rpartition("\n")[2]
             if "CancelledError" not in reason:  # that is a stop before the start was complete
-                log.critical(message["type"].replace(".", " "), reason=reason, exception=text)
+                # A refusal of ours says all there is to say; anything else is worth its traceback.
+                if reason.startswith("app."):
+                    said = {"reason": reason.partition(": ")[2]}
+                else:
+                    said = {"reason": reason, "exception": text}
+                log.critical(message["type"].replace(".", " "), **said)
             message = {"type": message["type"]}
         await send(message)
 
@@ -112,7 +118,7 @@ class _Exchange:
         hosts = seen.get(b"host", ())
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
             return Malformed("A request names its host, exactly once.", code="malformed_host")
-        for name in (b"authorization", b"x-api-key", b"content-length"):
+        for name in (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding"):
             if len(seen.get(name, ())) > 1:
                 return Malformed(f"The header {name.decode()} is given more than once.", code="repeated_header")
         chunked = b"transfer-encoding" in seen
@@ -123,6 +129,11 @@ class _Exchange:
             return Malformed("Content-Length is a number of bytes.", code="malformed_length")
         if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > self.max_body_bytes):
             return self.too_large()
+        try:
+            self.scope = {**self.scope, "path": _routable(self.scope)}
+            unquote_to_bytes(self.scope.get("query_string", b"").decode("ascii")).decode()
+        except UnicodeDecodeError:  # else U+FFFD would stand for whatever was meant
+            return Malformed("An address is percent-encoded UTF-8.", code="malformed_address")
         return None
 
     async def pass_on(self, app: App) -> None:
@@ -226,6 +237,19 @@ def _read_head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, list
         if name in _WATCHED:
             seen.setdefault(name, []).append(value)
     return seen, size
+
+
+def _routable(scope: Scope) -> str:
+    """The path in which %2F and %25 stay as they are: a slash inside an id does not part it. See `accounts.ids.InPath`.
+
+    >>> _routable({"raw_path": b"/v1/accounts/a%2Fb%20c%25"})
+    '/v1/accounts/a%2Fb c%25'
+    """
+    raw = scope.get("raw_path")
+    if raw is None:
+        return str(scope["path"]).replace("%", "%25")
+    parts = (unquote(part, errors="strict") for part in raw.decode("ascii").split("/"))
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
 def _request_id(seen: dict[bytes, list[bytes]]) -> str:

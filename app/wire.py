@@ -4,13 +4,13 @@ import hashlib
 import re
 import zlib
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, TypeVar
-from urllib.parse import urlencode
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import jiter
 import zstandard
-from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import to_json
 
 from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
@@ -29,11 +29,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class InUrl(BaseModel):
-    """What is asked for in a URL: these parameters and, where it may stand there, the key."""
+    """What is asked for in a URL: these parameters and no others, but for the key, which may stand there too."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    api_key: Annotated[str | None, Query(include_in_schema=False)] = None
+    @model_validator(mode="before")
+    @classmethod
+    def _without_key(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if name != "api_key"}
 
 
 async def read(request: Request, model: type[Model]) -> Model:
@@ -177,7 +180,8 @@ def next_link(request: Request, cursor: str | None) -> dict[str, str]:
         return {}
     others = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "api_key")]
     base = request.app.state.settings.public_url or ""
-    return {"Link": f'<{base.rstrip("/")}{request.url.path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'}
+    path = quote(request.scope["path"], safe="/%")
+    return {"Link": f'<{base.rstrip("/")}{path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'}
 
 
 def once(request: Request, *, repeatable: Collection[str] = ()) -> None:

@@ -48,13 +48,25 @@ def template(server: sa.URL, execute: Callable[[str], None]) -> str:
     return "migrated"
 
 
+@pytest.fixture(scope="session")
+def copied(server: sa.URL, template: str, execute: Callable[[str], None]) -> Callable[..., Any]:
+    """A fresh, migrated database for as long as a context lasts: its address."""
+
+    @contextmanager
+    def copy() -> Iterator[str]:
+        name = f"test{next(_numbers)}"
+        execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        yield _url(server.set(database=name))
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return copy
+
+
 @pytest.fixture
-def database(server: sa.URL, template: str, execute: Callable[[str], None]) -> Iterator[str]:
+def database(copied: Callable[..., Any]) -> Iterator[str]:
     """The address of a fresh, migrated database."""
-    name = f"test{next(_numbers)}"
-    execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield _url(server.set(database=name))
-    execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with copied() as url:
+        yield url
 
 
 @pytest.fixture
@@ -68,6 +80,13 @@ def execute_in(database: str) -> Iterator[Callable[[str], None]]:
 def service(database: str) -> Iterator[Service]:
     """A running service with an empty database; its clock stands at noon of 15 March 2026."""
     with Service(database).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(copied: Callable[..., Any]) -> Iterator[Service]:
+    """A running service that the tests of a module share, where what others leave behind does no harm."""
+    with copied() as url, Service(url).running() as running:
         yield running
 
 

@@ -178,12 +178,13 @@ class Calendar:
     def __init__(self, zone: str = "UTC", fiscal_year_start: int = 1) -> None:
         self.zone = ZoneInfo(zone)
         self.fiscal_year_start = fiscal_year_start
-        self.midnight = cache(self._midnight)
+        for slow in ("midnight", "unit", "first", "past", "named"):
+            setattr(self, slow, cache(getattr(self, slow)))
 
     def day(self, at: datetime) -> date:
         return at.astimezone(UTC).astimezone(self.zone).date()
 
-    def _midnight(self, day: date) -> datetime:
+    def midnight(self, day: date) -> datetime:
         """The first minute of the day, by halving two days of minutes around it."""
         early = datetime(day.year, day.month, day.day, tzinfo=UTC) - DAY
         first, last = 0, 2 * 24 * 60
@@ -336,8 +337,9 @@ class Model:
     ) -> list[dict[str, Any]]:
         """The rows of a question, with fractions where the service has rounded numbers."""
         known = as_of or self.today
-        named = self.calendar.named(period, known)
-        start, end = start or named[0], end or named[1]
+        if not (start and end):
+            named = self.calendar.named(period, known)
+            start, end = start or named[0], end or named[1]
         days = [start + DAY * n for n in range((end - start).days)]
         periods: list[Period] = []
         for day in days:

@@ -24,6 +24,7 @@ class Pair:
     def __init__(self, service: Service, calendar: Calendar | None = None, accounts: int = 4) -> None:
         self.service = service
         self.model = Model(calendar or Calendar(), MORE_SURVEYS)
+        self.numbers = count()
         self.accounts = [f"{next(_numbers)}-{name}" for name in ("acme", "globex", "initech", "umbrella")[:accounts]]
         for id, survey in MORE_SURVEYS.items():
             more = {"satisfied_from": survey.satisfied_from, "easy_is": survey.easy_is}
@@ -127,7 +128,7 @@ def happening(random: Random, pair: Pair) -> dict[str, Any]:
     """A new event of any kind, on time, late or ahead."""
     type, data, user = random.choice(_KINDS)(random)
     # The ids say nothing of the order of arrival.
-    id = f"{random.randrange(100):02}-{len(pair.model.events)}-{random.randrange(10**6)}"
+    id = f"{random.randrange(100):02}-{next(pair.numbers)}"
     return {
         "id": id,
         "type": type,
@@ -261,7 +262,9 @@ def question(random: Random, pair: Pair) -> dict[str, Any]:
     """Any question about the history: metrics that can be asked together, and a range around today."""
     if random.randrange(3):
         start = pair.today - DAY * random.randrange(75)
-        asked: dict[str, Any] = {"start": start, "end": start + DAY * random.randint(1, 80)}
+        asked: dict[str, Any] = {"start": start}
+        if random.randrange(4):
+            asked["end"] = start + DAY * random.randint(1, 80)
     else:
         asked = {"period": random.choice(PERIODS)}
     granularities = ["day", "week", "month", "quarter", "year", "total"]

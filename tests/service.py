@@ -1,7 +1,7 @@
 """The service as a test sees it: a client over HTTP, a clock that the test sets, and builders of events."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -15,6 +15,7 @@ from app.shell import wrap
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
+PATIENCE = 120  # seconds after which something hangs
 _numbers = count()
 
 
@@ -46,6 +47,15 @@ class Service:
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
+
+    def together(self, *work: Awaitable[Any]) -> list[Any]:
+        """What all of it returns, done at the same time."""
+
+        async def all_of_it() -> list[Any]:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.gather(*work)
+
+        return self.run(all_of_it())
 
     @property
     def books(self) -> Any:

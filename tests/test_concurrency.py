@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -11,11 +11,10 @@ import psycopg
 import pytest
 
 from app.ledger.rebuild import Difference, rebuild, verify
-from tests.service import Service, answers, event, moved, session
+from tests.service import PATIENCE, Service, answers, event, moved, session
 
 ACCOUNTS = [f"account-{number}" for number in range(6)]
 CLIENTS = 16
-PATIENCE = 120  # seconds after which something hangs
 
 Events = list[dict[str, Any]]
 
@@ -36,16 +35,6 @@ def twin(service: Service, database: str) -> Iterator[Service]:
 def doors(service: Service, twin: Service) -> list[Service]:
     """Two processes, whose clients take turns."""
     return [service, twin]
-
-
-def together(service: Service, *work: Awaitable[Any]) -> list[Any]:
-    """What all of it returns, done at the same time."""
-
-    async def all_of_it() -> list[Any]:
-        async with asyncio.timeout(PATIENCE):
-            return await asyncio.gather(*work)
-
-    return service.run(all_of_it())
 
 
 async def post(door: Service, events: Events) -> dict[str, Any]:
@@ -162,7 +151,7 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
                 answer = await door.client.delete(f"/v1/accounts/{one['account_id']}/events/{one['id']}")
                 assert answer.status_code in (204, 404), answer.text
 
-    together(service, *(client(number) for number in range(CLIENTS)))
+    service.together(*(client(number) for number in range(CLIENTS)))
     for one in doomed:
         service.retract(one["account_id"], one["id"])
     kept = [one for one in events if one not in doomed]
@@ -176,7 +165,7 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
 
 def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(service: Service, doors: list[Service]) -> None:
     events = everything(Random(2))
-    said = together(service, *(post(doors[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
+    said = service.together(*(post(doors[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
     assert sum(answer["accepted"] for answer in said) == len(events)
     assert sum(answer["duplicates"] for answer in said) == (CLIENTS - 1) * len(events)
     assert answered(service) == sums(events)
@@ -198,7 +187,7 @@ def test_of_different_events_with_one_id_the_first_wins_and_all_others_hear_of_t
         assert {rejected["code"] for rejected in said["rejected"]} <= {"conflict"}
         return said["accepted"] * (number + 1), len(said["rejected"])
 
-    won, lost = zip(*together(service, *(client(number) for number in range(CLIENTS))), strict=True)
+    won, lost = zip(*service.together(*(client(number) for number in range(CLIENTS))), strict=True)
     assert sum(lost) == 50 * (CLIENTS - 1)
     assert service.value("sessions") == 50
     assert service.row("average_session_minutes")["numerator"] == sum(won)
@@ -208,21 +197,24 @@ def test_of_different_events_with_one_id_the_first_wins_and_all_others_hear_of_t
 def test_an_answer_during_the_load_is_of_one_moment_and_has_all_that_was_acknowledged_before(
     service: Service, doors: list[Service]
 ) -> None:
-    asked = {"metrics": "sessions,average_session_minutes", "granularity": "total", "group_by": "account"}
+    from_totals = {"period": "2026-Q1"}
+    from_entries = {"start": "2026-02-05", "end": "2026-03-16"}
+    from_both = {"start": "2026-02-05", "end": "2026-04-01"}
+    asked = {"granularity": "total", "group_by": "account"}
 
     async def client(number: int) -> None:
         own = f"own-{number}"
         for round in range(1, 6):
-            await post(doors[number % 2], [session("shared", seconds=60), session(own, seconds=60)])
-            for period in ("2026-03", "2026-W11"):  # from totals, and from entries
-                answer = await doors[round % 2].client.get("/v1/query", params=asked | {"period": period})
-                rows = {(row["metric"], row["group"]["account"]): row for row in answer.json()["rows"]}
-                sessions, average = rows["sessions", own], rows["average_session_minutes", "shared"]
-                assert sessions["value"] == round
-                assert average["value"] == 1
-                assert average["denominator"] == rows["sessions", "shared"]["value"] >= round
+            pair = [session("shared", at="2026-02-10"), session("shared", at="2026-03-10")]
+            await post(doors[number % 2], [*pair, session(own)])
+            for period in (from_totals, from_entries, from_both):
+                answer = await doors[round % 2].client.get("/v1/metrics/sessions", params=asked | period)
+                sessions = {row["group"]["account"]: row["value"] for row in answer.json()["rows"]}
+                assert sessions[own] == round
+                assert sessions["shared"] >= 2 * round
+                assert sessions["shared"] % 2 == 0
 
-    together(service, *(client(number) for number in range(8)))
+    service.together(*(client(number) for number in range(8)))
 
 
 def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
@@ -244,8 +236,7 @@ def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
         said = await post(doors[number % 2], answers(survey, scores, f"account-{number}"))
         assert said["accepted"] == len(scores)
 
-    together(
-        service,
+    service.together(
         *(change(survey, doors[-1]) for survey in surveys),
         *(answer(survey, number) for survey in surveys for number in range(4)),
     )
@@ -283,8 +274,7 @@ def test_first_amounts_in_a_currency_are_all_converted_by_the_rate_that_stands(
 
     for currency in currencies:
         service.put("/v1/exchange-rates", {"currency": currency, "rates": {"2026-01-01": "1", "2026-02-01": "1"}})
-    together(
-        service,
+    service.together(
         *(change(currency, doors[-1]) for currency in currencies),
         *(buy(currency, number) for currency in currencies for number in range(4)),
     )
@@ -314,9 +304,9 @@ def test_of_puts_of_an_account_for_the_same_moment_exactly_one_stands(service: S
         assert answer.status_code == 200, answer.text
 
     for _ in range(3):
-        together(service, *(put(body, doors[n % 2]) for n, body in enumerate(bodies + bodies)))
+        service.together(*(put(body, doors[n % 2]) for n, body in enumerate(bodies + bodies)))
         assert service.get("/v1/accounts/acme")["attributes"] in bodies
-    together(service, put(bodies[0], doors[0]))
+    service.together(put(bodies[0], doors[0]))
     assert service.get("/v1/accounts/acme")["attributes"] == bodies[0]
     assert service.differences() == []
 
@@ -336,7 +326,7 @@ def test_a_retraction_counts_once_however_many_ask_for_it_and_send_the_event_aga
     async def send_again(number: int) -> None:
         assert (await post(doors[number % 2], [gone, stays]))["duplicates"] == 2
 
-    together(service, *(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
+    service.together(*(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
     assert service.value("sessions") == 1
     assert service.row("average_session_minutes")["numerator"] == 2
     assert service.get("/v1/accounts/acme")["attributes"] == {}
@@ -374,8 +364,8 @@ def test_rebuilding_and_verifying_disturb_nobody_and_find_nothing_while_events_c
         while posting:
             assert [step async for step in work(books) if isinstance(step, Difference)] == []
 
-    sent, *_ = together(
-        service, clients(), keep(rebuild, service.books), keep(rebuild, twin.books), keep(verify, twin.books)
+    sent, *_ = service.together(
+        clients(), keep(rebuild, service.books), keep(rebuild, twin.books), keep(verify, twin.books)
     )
     assert answered(service) == sums(known + sent)
     assert service.differences() == twin.differences() == []

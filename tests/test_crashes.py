@@ -23,16 +23,16 @@ import sqlalchemy as sa
 
 from app.errors import MEDIA_TYPE, Unavailable
 from app.store import embedded
-from tests.service import ADMIN_KEY, Service, event, session
+from tests.service import ADMIN_KEY, PATIENCE, Service, event, session
 
 CHECKOUT = Path(__file__).parent.parent
-PATIENCE = 120  # seconds after which something hangs
+SOCKET = ".s.PGSQL.5432"
 
 
 async def until(done: Callable[[], Any], *, every: float = 0.02) -> None:
     """Wait for what is seen from outside only; what takes minutes is a hang."""
     async with asyncio.timeout(PATIENCE):
-        while not (await found if isinstance(found := done(), Awaitable) else found):
+        while not (await found if isinstance(found := done(), Awaitable) else found):  # noqa: ASYNC110
             await asyncio.sleep(every)
 
 
@@ -57,13 +57,20 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def free_port() -> int:
+    """A port that no outgoing connection is given, so that it is still free when a service starts again."""
+    for port in Random().sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 class Process:
     """`csmetrics serve` as a process of its own, that can be killed and started again at the same address."""
 
     def __init__(self, data_dir: Path, *, number: int) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.log = data_dir.with_name(f"service-{number}.log")
         self.environment = os.environ | {
             "DATA_DIR": str(data_dir),
@@ -110,7 +117,7 @@ class Postgres:
         os.kill(int((self.cluster / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
     def kill_backend(self, random: Random) -> None:
-        with psycopg.connect(host=str(self.cluster), port=5432, user=embedded.ROLE, dbname="postgres") as connection:
+        with psycopg.connect(host=str(self.cluster), port=5432, user="csmetrics", dbname="postgres") as connection:
             found = connection.execute(
                 "SELECT pid FROM pg_stat_activity WHERE application_name = 'csmetrics'"
             ).fetchall()
@@ -361,14 +368,6 @@ def ask(database: str) -> Iterator[Callable[..., list[Any]]]:
 OF_THE_SERVICE = "FROM pg_stat_activity WHERE application_name = 'csmetrics' AND datname = current_database()"
 
 
-def gather(service: Service, *work: Awaitable[Any]) -> list[Any]:
-    async def all_of_it() -> list[Any]:
-        async with asyncio.timeout(PATIENCE):
-            return await asyncio.gather(*work)
-
-    return service.run(all_of_it())
-
-
 def test_connections_that_died_in_the_pool_are_noticed_by_no_client(
     service: Service, ask: Callable[..., list[Any]]
 ) -> None:
@@ -377,9 +376,10 @@ def test_connections_that_died_in_the_pool_are_noticed_by_no_client(
         return [*reads, *(service.client.post("/v1/events", json=session()) for _ in range(8))]
 
     for _ in range(3):
-        assert {answer.status_code for answer in gather(service, *some())} == {200}
-        assert len(ask(f"SELECT pg_terminate_backend(pid, 60000) {OF_THE_SERVICE}")) > 1
-    assert {answer.status_code for answer in gather(service, *some())} == {200}
+        assert {answer.status_code for answer in service.together(*some())} == {200}
+        assert len(ask(f"SELECT pg_terminate_backend(pid) {OF_THE_SERVICE}")) > 1
+        service.together(until(lambda: not ask(f"SELECT 1 {OF_THE_SERVICE}")))
+    assert {answer.status_code for answer in service.together(*some())} == {200}
     assert service.value("sessions") == 32
 
 
@@ -396,7 +396,7 @@ def test_connections_cut_in_the_middle_of_the_load_are_noticed_by_no_client(
             ask(f"SELECT pg_terminate_backend(pid) {OF_THE_SERVICE} ORDER BY state = 'idle', random() LIMIT 1")
         stop.set()
 
-    gather(service, cut(), *(write_on(service, number, statuses, stop) for number in range(8)))
+    service.together(cut(), *(write_on(service, number, statuses, stop) for number in range(8)))
     assert set(statuses) == {200}
     assert service.value("sessions") == len(statuses)
     assert service.differences() == []
@@ -456,27 +456,25 @@ class Proxy:
 
 
 def test_a_commit_whose_answer_is_lost_is_repeated_without_counting_twice(database: str) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="csm-", dir="/tmp"))
     url = sa.make_url(database)
-    proxy = Proxy(f"{url.query['host']}/{embedded.SOCKET}")
-    service = Service(url.update_query_dict({"host": str(folder)}).render_as_string())
+    proxy = Proxy(f"{url.query['host']}/{SOCKET}")
 
-    async def run() -> Counter[str]:
+    async def run(folder: Path) -> Counter[str]:
         said: Counter[str] = Counter()
-        async with proxy.listening(folder / embedded.SOCKET):
-            async with service.app.router.lifespan_context(service.app):
-                for number in range(60):
-                    answer = await service.client.post("/v1/events", json=[session(), session(f"account-{number}")])
-                    assert answer.status_code == 200, answer.text
-                    said.update({name: answer.json()[name] for name in ("accepted", "duplicates")})
-                for number in range(10):
-                    body = {"name": f"key-{number}", "scopes": ["read"]}
-                    assert (await service.client.post("/v1/keys", json=body)).status_code == 201
-            await service.client.aclose()
+        service = Service(url.update_query_dict({"host": str(folder)}).render_as_string())
+        lifespan = service.app.router.lifespan_context(service.app)
+        async with proxy.listening(folder / SOCKET), lifespan, service.client:
+            for number in range(60):
+                answer = await service.client.post("/v1/events", json=[session(), session(f"account-{number}")])
+                assert answer.status_code == 200, answer.text
+                said.update({name: answer.json()[name] for name in ("accepted", "duplicates")})
+            for number in range(10):
+                body = {"name": f"key-{number}", "scopes": ["read"]}
+                assert (await service.client.post("/v1/keys", json=body)).status_code == 201
         return said
 
-    said = asyncio.run(run())
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="csm-wire-", dir="/tmp") as folder:
+        said = asyncio.run(run(Path(folder)))
     assert proxy.cuts > 10
     assert said.total() == 120
     with Service(database).running() as direct:
@@ -536,5 +534,5 @@ def test_when_all_connections_are_busy_requests_get_503_and_then_go_on(
         assert (await first).status_code == 200
         assert (await service.client.get("/readyz")).status_code == 200
 
-    gather(service, run())
+    service.together(run())
     assert service.value("sessions") == 2

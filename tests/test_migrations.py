@@ -20,10 +20,9 @@ from app.errors import Conflict
 from app.store import database as database_room
 from app.store.database import migrate, migrations
 from app.store.tables import metadata
-from tests.service import Service, event, moved, session
+from tests.service import PATIENCE, Service, event, moved, session
 
 CHECKOUT = Path(__file__).parent.parent
-PATIENCE = 120  # seconds after which something hangs
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def renamed(rows: Events, pair: Pair) -> Events:
 def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
     """A few answers about a whole history, for the model to check and to compare with another history's."""
     group_by = random.choice([("account",), ("plan",), ("seats", "vip"), ("plan", "account")])
-    granularity = random.choice(["day", "week", "month"])
+    granularity = random.choice(["week", "month"])
     return [
         renamed(pair.ask(EVERYTHING, **RANGE, group_by=group_by, totals=True, **asked), pair),
         renamed(pair.ask(EVERYTHING, **RANGE, granularity=granularity, **asked), pair),
@@ -220,7 +220,7 @@ def test_any_question_in_any_calendar_is_answered_as_the_model_does(
 
 def test_what_is_dated_after_today_counts_from_its_day_in_every_cut(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 30), hours=23)
-    ahead = [f"2026-03-{day}T{hour}:00:00Z" for day, hour in ((30, 22), (31, 0), (31, 22))]
+    ahead = [f"2026-03-{day}T{hour}:00:00Z" for day, hour in (("30", "22"), ("31", "00"), ("31", "22"))]
     pair.send(*(session(pair.accounts[0], at=at) for at in ahead), moved(pair.accounts[0], at=ahead[1], plan="pro"))
     for day, many in ((date(2026, 3, 30), 1), (date(2026, 3, 31), 3), (date(2026, 4, 1), 3)):
         pair.on(day, hours=23)

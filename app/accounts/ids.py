@@ -2,8 +2,9 @@
 
 import unicodedata
 from typing import Annotated
+from urllib.parse import unquote
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 LONGEST_ID = 128
@@ -27,3 +28,6 @@ def _id(given: str) -> str:
 
 # Longer before normalisation, which may compose characters.
 Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_id)]
+
+# In a path, where the shell leaves a slash inside an id as %2F.
+InPath = Annotated[Id, BeforeValidator(unquote)]

@@ -15,7 +15,7 @@ from app.access import books_of, needs
 from app.accounts import segments
 from app.accounts.book import attributes_on, key_of, listed, tomorrow
 from app.accounts.filters import condition, parse
-from app.accounts.ids import Id, same_id
+from app.accounts.ids import InPath, same_id
 from app.errors import Invalid, NotFound
 from app.store.books import Books
 from app.store.tables import BEGINNING, END, account, attribute
@@ -52,7 +52,7 @@ async def list_accounts(request: Request, asked: Annotated[_Asked, Query()]) -> 
 
 
 @router.get("/accounts/{account_id}", dependencies=READ)
-async def get_account(request: Request, account_id: Id) -> Response:
+async def get_account(request: Request, account_id: InPath) -> Response:
     """One account with its attributes of today and their history."""
     books = books_of(request)
     now = attributes_on(tomorrow(books.today())).subquery()
@@ -111,7 +111,7 @@ class SegmentBody(BaseModel):
 
 
 @router.put("/segments/{name}", dependencies=ADMIN, openapi_extra=wire.takes(SegmentBody))
-async def put_segment(request: Request, name: Id) -> dict[str, str]:
+async def put_segment(request: Request, name: InPath) -> dict[str, str]:
     """Define a segment from today on; what was answered for earlier days stays as it was."""
     body = await wire.read(request, SegmentBody)
     filter = parse(same_id(body.filter), pointer="/filter")
@@ -126,8 +126,8 @@ async def list_segments(request: Request) -> Response:
     return wire.json(request, {"segments": [{"name": name, "filter": f.text} for name, f in sorted(found.items())]})
 
 
-@router.delete("/segments/{name}", status_code=204, dependencies=ADMIN)
-async def delete_segment(request: Request, name: Id) -> None:
+@router.delete("/segments/{name}", status_code=204, response_class=Response, dependencies=ADMIN)
+async def delete_segment(request: Request, name: InPath) -> None:
     """End a segment from today on."""
     if not await segments.put(books_of(request), name=name, filter=None):
         raise NotFound("There is no such segment.")

@@ -45,7 +45,6 @@ class Outcome:
         self.rejected.append(
             {
                 "index": index,
-                # An id that is too long to be one is not sent back.
                 "id": id if isinstance(id, str) and len(id) <= LONGEST_ID else None,
                 "code": problem.code,
                 "detail": problem.detail,

@@ -81,10 +81,13 @@ def _of_cloudevent(value: Any) -> Any:
     """The event that a structured CloudEvent carries; attributes that are not ours are left out, as the standard asks."""
     if not isinstance(value, dict):
         return value
+    if value.get("specversion") != "1.0":
+        return Broken("A CloudEvent has specversion 1.0, an id and a source.")
     id, source = value.get("id"), value.get("source")
-    sound = isinstance(id, str) and id and isinstance(source, str) and source and " " not in source
-    if value.get("specversion") != "1.0" or not sound:
-        return Broken("A CloudEvent has specversion 1.0, an id and a source, which is a URI and has no space.")
+    if not (isinstance(id, str) and id and isinstance(source, str) and source):
+        return Broken("A CloudEvent has specversion 1.0, an id and a source.")
+    if " " in source:
+        return Broken("The source of a CloudEvent is a URI, which has no space.")
     given = {"account_id": "subject", "occurred_at": "time", "type": "type", "user_id": "userid", "known_at": "knownat"}
     event = {ours: value[theirs] for ours, theirs in given.items() if theirs in value}
     event["id"] = _joined(source, id)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import wire
 from app.access import Caller, books_of, needs
 from app.accounts.book import UPDATED, key_of
-from app.accounts.ids import Id
+from app.accounts.ids import Id, InPath
 from app.errors import Conflict, Invalid
 from app.ingest import rates
 from app.ingest.accept import Outcome, accept
@@ -95,14 +95,14 @@ def _as_event(raw: Any) -> Any:
     return event | {"type": "survey.responded", "data": data}
 
 
-@router.delete("/accounts/{account_id}/events/{event_id}", status_code=204, dependencies=INGEST)
-async def delete_event(request: Request, account_id: Id, event_id: Id) -> None:
+@router.delete("/accounts/{account_id}/events/{event_id}", status_code=204, response_class=Response, dependencies=INGEST)
+async def delete_event(request: Request, account_id: InPath, event_id: InPath) -> None:
     """Retract one event, from today on; what was known before stays known. Doing it again changes nothing."""
     await retract(books_of(request), account=account_id, id=event_id)
 
 
-@router.delete("/events/{event_id}", status_code=204, dependencies=INGEST)
-async def delete_business_event(request: Request, event_id: Id) -> None:
+@router.delete("/events/{event_id}", status_code=204, response_class=Response, dependencies=INGEST)
+async def delete_business_event(request: Request, event_id: InPath) -> None:
     """Retract one event of the whole business, which has no account."""
     await retract(books_of(request), account=None, id=event_id)
 
@@ -118,7 +118,7 @@ class AccountBody(BaseModel):
 
 
 @router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=wire.takes(AccountBody))
-async def put_account(request: Request, account_id: Id) -> dict[str, Any]:
+async def put_account(request: Request, account_id: InPath) -> dict[str, Any]:
     """Say what is true of an account. Another call with the same `effective_at` replaces this one."""
     body = await wire.read(request, AccountBody)
     books = books_of(request)
@@ -190,7 +190,7 @@ class SurveyBody(BaseModel):
 
 
 @router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=wire.takes(SurveyBody))
-async def put_survey(request: Request, survey_id: Id) -> dict[str, Any]:
+async def put_survey(request: Request, survey_id: InPath) -> dict[str, Any]:
     """Declare a survey. From its first answer on it is not changed any more (409)."""
     survey = survey_of(survey_id, await wire.read(request, SurveyBody))
     if not await books_of(request).database.write(lambda connection: surveys.declare(connection, survey)):
@@ -240,7 +240,7 @@ class RatesBody(BaseModel):
     )
 
 
-@router.put("/exchange-rates", status_code=204, dependencies=ADMIN, openapi_extra=wire.takes(RatesBody))
+@router.put("/exchange-rates", status_code=204, response_class=Response, dependencies=ADMIN, openapi_extra=wire.takes(RatesBody))
 async def put_exchange_rates(request: Request) -> None:
     """Write exchange rates. One that has been used is not changed any more (409)."""
     body = await wire.read(request, RatesBody)

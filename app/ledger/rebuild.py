@@ -72,6 +72,8 @@ async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
         for difference in differences:
             yield difference
         yield Progress(len(ids), events)
+    for difference in await books.database.read(_strays):
+        yield difference
 
 
 async def _learn_words(books: Books) -> None:
@@ -123,6 +125,17 @@ async def _computed(connection: AsyncConnection, ids: Sequence[int], *, books: B
                     key = key_of(line, on=on, account_id=row.account_id, recorded_on=day, labels=labels)
                     entries[key] += value
     return entries, count
+
+
+async def _strays(connection: AsyncConnection) -> list[Difference]:
+    """Rows whose account is not in the books: they count, but no account's turn comes to them."""
+    differences = []
+    for table in (event, entry, total, attribute):
+        in_the_books = sa.exists().where(account.c.account_id == table.c.account_id)
+        strays = sa.select(table.c.account_id, sa.func.count()).where(~in_the_books).group_by(table.c.account_id)
+        for number, rows in await connection.execute(strays.order_by(table.c.account_id)):
+            differences.append(Difference(f"number {number}", f"rows of {table.name} without an account", rows, 0))
+    return differences
 
 
 async def _entry_differences(

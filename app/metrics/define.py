@@ -53,9 +53,10 @@ def percentage(of: int, to: int, *, none: str) -> Result:
 
 def mean(total: int, *, of: int, none: str, unit: int = 1) -> Result:
     """The average of a sum over `of` observations, in units of `unit` (60: of seconds, in minutes)."""
+    numerator = total if unit == 1 else total / unit
     if not of:
-        return Result(None, total / unit, of, 0, reason=none)
-    return Result(total / (unit * of), total / unit, of, of)
+        return Result(None, numerator, of, 0, reason=none)
+    return Result(total / (unit * of), numerator, of, of)
 
 
 def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:

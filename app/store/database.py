@@ -140,9 +140,14 @@ async def wait_until_up(database: Database, *, seconds: float) -> None:
     while True:
         try:
             return await database.read(ping)
-        except Unavailable:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
+        except Unavailable as error:
+            said = str(getattr(error.__cause__, "orig", error)).strip()
+            # The server answered, and will say the same next time: a wrong password, a database that does not exist.
+            refused = "FATAL:" in said and not any(
+                word in said for word in ("starting up", "shutting down", "too many")
+            )
+            if refused or asyncio.get_running_loop().time() >= deadline:
+                raise Unavailable(f"The database cannot be used: {said}") from error
             await asyncio.sleep(0.5)
 
 
