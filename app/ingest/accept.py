@@ -17,15 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts import book
 from app.accounts.ids import LONGEST_ID
 from app.errors import Invalid, Rejected, Unavailable
-from app.ingest import rates
 from app.ingest.define import Event, read
 from app.ingest.formats import Broken
-from app.ingest.rates import Rate
+from app.ingest.reading import Reading, fix, look_up, sensible
 from app.ingest.retract import replace
-from app.ledger import surveys
-from app.ledger.measures import Fact, Line, lines_of
-from app.ledger.post import Key, key_of, post, words_of
-from app.ledger.surveys import Survey
+from app.ledger.post import Place, enter, post, words_of
 from app.store.books import Books
 from app.store.database import keys_of
 from app.store.tables import BEGINNING
@@ -98,20 +94,10 @@ def _readable(raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backda
             outcome.reject(index, raw.get("id") if isinstance(raw, dict) else None, problem)
 
 
-@dataclass(slots=True)
-class _Reading:
-    """What a batch is read by: definitions that were looked up before its transaction."""
-
-    surveys: dict[str, Survey]
-    rates: dict[str, list[Rate]]
-    lines: dict[int, list[Line]] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
-
-
 async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> None:
     before = len(outcome.rejected)
-    reading = await _look_up(books, events)
-    sound = list(_sensible(events, reading, outcome, books=books))
+    reading = await look_up(books, events)
+    sound = list(sensible(events, reading, books=books, reject=outcome.reject))
     words = words_of(line for lines in reading.lines.values() for line in lines)
     reading.labels = await keys_of(books.database, words)
 
@@ -130,48 +116,8 @@ async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> Non
     outcome.accepted, outcome.duplicates, outcome.rejected = result.accepted, result.duplicates, result.rejected
 
 
-async def _look_up(books: Books, events: Sequence[Event]) -> _Reading:
-    named = {event.data["survey"] for event in events if "survey" in event.data}
-    currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
-    if not named and not currencies:
-        return _Reading({}, {})
-
-    async def find(connection: AsyncConnection) -> _Reading:
-        return _Reading(await surveys.find(connection, named), await rates.find(connection, currencies))
-
-    return await books.database.read(find)
-
-
-def _sensible(events: Sequence[Event], reading: _Reading, outcome: Outcome, *, books: Books) -> Iterable[Event]:
-    """The events that their survey and their currency allow, with what they post."""
-    for event in events:
-        try:
-            survey = _survey_of(event, reading.surveys)
-            currency = event.data.get("currency", books.currency)
-            if currency != books.currency:
-                event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
-            reading.lines[event.index] = lines_of(Fact(event.type, event.user_id, event.data, survey))
-            yield event
-        except Rejected as problem:
-            outcome.reject(event.index, event.id, problem)
-
-
-def _survey_of(event: Event, known: dict[str, Survey]) -> Survey | None:
-    if "survey" not in event.data:
-        return None
-    survey = known.get(event.data["survey"])
-    if survey is None:
-        raise Rejected(
-            "unknown_survey", "There is no such survey; declare it with PUT /v1/surveys/{id}.", "/data/survey"
-        )
-    if "score" in event.data and not survey.low <= event.data["score"] <= survey.high:
-        detail = f"The survey's scores are {survey.low} to {survey.high}."
-        raise Rejected("score_out_of_range", detail, "/data/score")
-    return survey
-
-
 async def _write(
-    connection: AsyncConnection, events: Sequence[Event], reading: _Reading, result: Outcome, *, books: Books
+    connection: AsyncConnection, events: Sequence[Event], reading: Reading, result: Outcome, *, books: Books
 ) -> None:
     """Everything that happens under the accounts' locks; `result` says what became of each event."""
     today = books.today()
@@ -196,10 +142,12 @@ async def _write(
             detail = "The account has another event with this id; a correction comes under a new id."
             result.reject(event.index, event.id, Rejected("conflict", detail, "/id"))
     await replace(connection, accepted, recorded)
-    await _fix(connection, accepted, reading)
+    if not await fix(connection, accepted, reading):
+        raise _ChangedMeanwhile
     await _close_days(connection, accepted, recorded, accounts)
     await _learn(connection, accepted, recorded, books=books)
-    await post(connection, _entries(accepted, recorded, reading, books=books))
+    entries = _entries(accepted, recorded, reading, books=books)
+    await post(connection, entries, labels=reading.labels)
 
 
 def _closed(account: book.Account) -> Rejected:
@@ -279,17 +227,6 @@ _FINGERPRINTS = sa.text(
 )
 
 
-async def _fix(connection: AsyncConnection, accepted: Sequence[Event], reading: _Reading) -> None:
-    """Surveys and rates that are used for the first time are not changed from now on."""
-    answered = {event.data["survey"] for event in accepted if event.type == "survey.responded"}
-    first_answered = [reading.surveys[id] for id in answered if not reading.surveys[id].answered]
-    first_used = {event.rate for event in accepted if event.rate is not None and not event.rate.used}
-    if first_answered and not await surveys.fix(connection, first_answered):
-        raise _ChangedMeanwhile
-    if first_used and not await rates.fix(connection, first_used):
-        raise _ChangedMeanwhile
-
-
 async def _close_days(
     connection: AsyncConnection,
     accepted: Sequence[Event],
@@ -318,13 +255,11 @@ async def _learn(
 
 
 def _entries(
-    accepted: Sequence[Event], recorded: dict[int, date], reading: _Reading, *, books: Books
-) -> dict[Key, int]:
-    entries: dict[Key, int] = defaultdict(int)
+    accepted: Sequence[Event], recorded: dict[int, date], reading: Reading, *, books: Books
+) -> dict[Place, int]:
+    entries: dict[Place, int] = {}
     for event in accepted:
         on = books.calendar.day(event.occurred_at)
-        day = recorded[event.index]
-        for line in reading.lines[event.index]:
-            key = key_of(line, on=on, account_id=event.account_id, recorded_on=day, labels=reading.labels)
-            entries[key] += line.value
+        lines, day = reading.lines[event.index], recorded[event.index]
+        enter(entries, lines, on=on, account_id=event.account_id, recorded_on=day)
     return entries

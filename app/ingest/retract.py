@@ -12,7 +12,7 @@ from app.errors import NotFound
 from app.ingest.define import Event
 from app.ledger import surveys
 from app.ledger.measures import Fact, Line, lines_of
-from app.ledger.post import key_of, post, words_of
+from app.ledger.post import Place, enter, post, words_of
 from app.store.books import Books
 from app.store.database import keys_of
 from app.store.tables import WHOLE_BUSINESS, event
@@ -37,10 +37,9 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
             return
         if found.type == book.UPDATED:
             await book.record(connection, {account_id: {today}}, calendar=books.calendar)
-        opposite = {
-            key_of(line, on=on, account_id=account_id, recorded_on=today, labels=labels): -line.value for line in lines
-        }
-        await post(connection, opposite)
+        opposite: dict[Place, int] = {}
+        enter(opposite, lines, on=on, account_id=account_id, recorded_on=today, sign=-1)
+        await post(connection, opposite, labels=labels)
 
     await books.database.write(write)
 

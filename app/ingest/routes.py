@@ -95,7 +95,9 @@ def _as_event(raw: Any) -> Any:
     return event | {"type": "survey.responded", "data": data}
 
 
-@router.delete("/accounts/{account_id}/events/{event_id}", status_code=204, response_class=Response, dependencies=INGEST)
+@router.delete(
+    "/accounts/{account_id}/events/{event_id}", status_code=204, response_class=Response, dependencies=INGEST
+)
 async def delete_event(request: Request, account_id: InPath, event_id: InPath) -> None:
     """Retract one event, from today on; what was known before stays known. Doing it again changes nothing."""
     await retract(books_of(request), account=account_id, id=event_id)
@@ -240,7 +242,9 @@ class RatesBody(BaseModel):
     )
 
 
-@router.put("/exchange-rates", status_code=204, response_class=Response, dependencies=ADMIN, openapi_extra=wire.takes(RatesBody))
+@router.put(
+    "/exchange-rates", status_code=204, response_class=Response, dependencies=ADMIN, openapi_extra=wire.takes(RatesBody)
+)
 async def put_exchange_rates(request: Request) -> None:
     """Write exchange rates. One that has been used is not changed any more (409)."""
     body = await wire.read(request, RatesBody)

@@ -12,14 +12,14 @@ from app.ledger.measures import Line
 from app.store.tables import MONTHS
 
 
-class Key(NamedTuple):
-    """What an entry is about, in the database's numbers, with both clocks."""
+class Place(NamedTuple):
+    """Where a line is entered: what it is about, in words, with both clocks."""
 
-    measure: int
+    measure: str
     effective_on: date
     account_id: int
-    subject: int
-    channel: int
+    subject: str
+    channel: str
     recorded_on: date
 
 
@@ -50,18 +50,28 @@ _POST = sa.text(
 )
 
 
-async def post(connection: AsyncConnection, entries: Mapping[Key, int]) -> None:
-    """Add entries to the ledger. The caller holds the lock of every account among them."""
-    rows = [key._asdict() | {"value": value} for key, value in entries.items() if value]
-    if rows:
-        await connection.execute(_POST, {"rows": to_json(rows).decode()})
+def enter(
+    entries: dict[Place, int], lines: Iterable[Line], *, on: date, account_id: int, recorded_on: date, sign: int = 1
+) -> None:
+    """Add the lines of one event, true of the day `on`, to entries; with the sign -1, take them back."""
+    for line in lines:
+        place = Place(line.measure.name, on, account_id, line.subject, line.channel, recorded_on)
+        entries[place] = entries.get(place, 0) + sign * line.value
 
 
 def words_of(lines: Iterable[Line]) -> set[str]:
-    """The words whose numbers `key_of` needs."""
+    """The words whose numbers `post` needs."""
     return {word for line in lines for word in (line.measure.name, line.subject, line.channel)}
 
 
-def key_of(line: Line, *, on: date, account_id: int, recorded_on: date, labels: Mapping[str, int]) -> Key:
-    """Where one line of an event is entered; `on` is the day it is true of."""
-    return Key(labels[line.measure.name], on, account_id, labels[line.subject], labels[line.channel], recorded_on)
+async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
+    """Add entries to the ledger. The caller holds the lock of every account among them."""
+    rows = [
+        place._asdict()
+        | {name: labels[getattr(place, name)] for name in ("measure", "subject", "channel")}
+        | {"value": value}
+        for place, value in entries.items()
+        if value
+    ]
+    if rows:
+        await connection.execute(_POST, {"rows": to_json(rows).decode()})

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts import book
 from app.accounts.history import Interval, exact, history
 from app.ledger import surveys
-from app.ledger.measures import MEASURES, Fact, lines_of
-from app.ledger.post import Key, key_of, post
+from app.ledger.measures import Fact, lines_of
+from app.ledger.post import Place, enter, post
 from app.store.books import Books
 from app.store.database import keys_of
 from app.store.tables import BEGINNING, MONTHS, account, attribute, entry, event, label, total
@@ -39,15 +39,16 @@ class Difference(NamedTuple):
 
 async def rebuild(books: Books) -> AsyncIterator[Progress]:
     """Write entries, totals and attributes again from the events; yields how far it has come."""
-    await _learn_words(books)
     async for ids in _accounts(books):
 
         async def write(connection: AsyncConnection, ids: dict[int, str] = ids) -> int:
             await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
             entries, events = await _computed(connection, list(ids), books=books)
+            words = {word for place in entries for word in (place.measure, place.subject, place.channel)}
+            labels = await keys_of(books.database, words)
             for table in (entry, total):
                 await connection.execute(sa.delete(table).where(table.c.account_id.in_(list(ids))))
-            await post(connection, entries)
+            await post(connection, entries, labels=labels)
             await book.rewrite(connection, list(ids), calendar=books.calendar)
             return events
 
@@ -56,7 +57,6 @@ async def rebuild(books: Books) -> AsyncIterator[Progress]:
 
 async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
     """Compare entries, totals and attributes with what the events make them; yields progress and every difference."""
-    await _learn_words(books)
     async for ids in _accounts(books):
 
         async def compare(connection: AsyncConnection, ids: dict[int, str] = ids) -> tuple[int, list[Difference]]:
@@ -76,17 +76,6 @@ async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
         yield difference
 
 
-async def _learn_words(books: Books) -> None:
-    """Make sure that words which only later versions post have numbers before the transactions begin."""
-
-    async def words(connection: AsyncConnection) -> list[str]:
-        subjects = [event.c.data[name].as_string() for name in ("feature", "survey", "channel")]
-        found = await connection.execute(sa.union(*(sa.select(subject).distinct() for subject in subjects)))
-        return [word for (word,) in found if word is not None]
-
-    await keys_of(books.database, {"", *MEASURES, *await books.database.read(words)})
-
-
 async def _accounts(books: Books) -> AsyncIterator[dict[int, str]]:
     last = None
     while True:
@@ -104,26 +93,21 @@ async def _accounts(books: Books) -> AsyncIterator[dict[int, str]]:
         last = max(ids)
 
 
-async def _computed(connection: AsyncConnection, ids: Sequence[int], *, books: Books) -> tuple[dict[Key, int], int]:
+async def _computed(connection: AsyncConnection, ids: Sequence[int], *, books: Books) -> tuple[dict[Place, int], int]:
     """What the events of these accounts post, arrivals and retractions on their days; and how many events there are."""
     known = await surveys.find(connection)
-    # Of this moment: while the service goes on, another process posts words that this one has not met.
-    labels = {text: key for key, text in (await _words(connection)).items()}
-    entries: dict[Key, int] = defaultdict(int)
+    entries: dict[Place, int] = {}
     count = 0
     query = sa.select(event).where(event.c.account_id.in_(ids)).execution_options(yield_per=5_000)
     async with connection.stream(query) as events:
         async for row in events:
             count += 1
             survey = known.get(row.data["survey"]) if "survey" in row.data else None
+            lines = lines_of(Fact(row.type, row.user_id, row.data, survey))
             on = books.calendar.day(row.occurred_at)
-            for line in lines_of(Fact(row.type, row.user_id, row.data, survey)):
-                days = [(row.recorded_on, line.value)]
-                if row.retracted_on is not None:
-                    days.append((row.retracted_on, -line.value))
-                for day, value in days:
-                    key = key_of(line, on=on, account_id=row.account_id, recorded_on=day, labels=labels)
-                    entries[key] += value
+            enter(entries, lines, on=on, account_id=row.account_id, recorded_on=row.recorded_on)
+            if row.retracted_on is not None:
+                enter(entries, lines, on=on, account_id=row.account_id, recorded_on=row.retracted_on, sign=-1)
     return entries, count
 
 
@@ -139,46 +123,49 @@ async def _strays(connection: AsyncConnection) -> list[Difference]:
 
 
 async def _entry_differences(
-    connection: AsyncConnection, ids: dict[int, str], computed: dict[Key, int]
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int]
 ) -> list[Difference]:
-    columns = [entry.c[name] for name in Key._fields]
-    rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
-    kept = {Key(*row[:-1]): row.value for row in rows}
     names = await _words(connection)
+    columns = [entry.c[name] for name in Place._fields]
+    rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
+    kept = {}
+    for *place, value in rows:
+        measure, on, account_id, subject, channel, recorded_on = place
+        kept[Place(names[measure], on, account_id, names[subject], names[channel], recorded_on)] = value
     return [
         Difference(
-            ids[key.account_id],
-            f"entry of {names[key.measure]} {names[key.subject]} {names[key.channel]} on {key.effective_on}, "
-            f"recorded on {key.recorded_on}",
-            kept.get(key, 0),
-            computed.get(key, 0),
+            ids[place.account_id],
+            f"entry of {place.measure} {place.subject} {place.channel} on {place.effective_on}, "
+            f"recorded on {place.recorded_on}",
+            kept.get(place, 0),
+            computed.get(place, 0),
         )
-        for key in sorted(kept.keys() | computed.keys())
-        if kept.get(key, 0) != computed.get(key, 0)
+        for place in sorted(kept.keys() | computed.keys())
+        if kept.get(place, 0) != computed.get(place, 0)
     ]
 
 
 async def _total_differences(
-    connection: AsyncConnection, ids: dict[int, str], computed: dict[Key, int]
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int]
 ) -> list[Difference]:
-    wanted: dict[tuple[int, ...], list[int]] = defaultdict(lambda: [0] * 12)
-    for key, value in computed.items():
-        place = (key.account_id, key.measure, key.subject, key.channel, key.effective_on.year)
-        wanted[place][key.effective_on.month - 1] += value
+    wanted: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 12)
+    for place, value in computed.items():
+        year = (place.account_id, place.measure, place.subject, place.channel, place.effective_on.year)
+        wanted[year][place.effective_on.month - 1] += value
+    names = await _words(connection)
     columns: list[Any] = [total.c[name] for name in ("account_id", "measure", "subject", "channel", "year")]
     rows = await connection.execute(sa.select(*columns, *MONTHS).where(total.c.account_id.in_(list(ids))))
-    kept = {tuple(row[:5]): list(row[5:]) for row in rows}
-    names = await _words(connection)
+    kept = {(row[0], *(names[word] for word in row[1:4]), row[4]): list(row[5:]) for row in rows}
     nothing = [0] * 12
     return [
         Difference(
-            ids[place[0]],
-            f"totals of {names[place[1]]} {names[place[2]]} {names[place[3]]} in {place[4]}",
-            kept.get(place, nothing),
-            wanted.get(place, nothing),
+            ids[year[0]],
+            f"totals of {year[1]} {year[2]} {year[3]} in {year[4]}",
+            kept.get(year, nothing),
+            wanted.get(year, nothing),
         )
-        for place in sorted(kept.keys() | wanted.keys())
-        if kept.get(place, nothing) != wanted.get(place, nothing)
+        for year in sorted(kept.keys() | wanted.keys())
+        if kept.get(year, nothing) != wanted.get(year, nothing)
     ]
 
 

@@ -1,0 +1,77 @@
+"""By what a batch is read: surveys and exchange rates, looked up before its transaction and fixed by their first use."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import Rejected
+from app.ingest import rates
+from app.ingest.define import Event
+from app.ingest.rates import Rate
+from app.ledger import surveys
+from app.ledger.measures import Fact, Line, lines_of
+from app.ledger.surveys import Survey
+from app.store.books import Books
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a batch is read by: definitions that were looked up before its transaction."""
+
+    surveys: dict[str, Survey]
+    rates: dict[str, list[Rate]]
+    lines: dict[int, list[Line]] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+async def look_up(books: Books, events: Sequence[Event]) -> Reading:
+    named = {event.data["survey"] for event in events if "survey" in event.data}
+    currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
+    if not named and not currencies:
+        return Reading({}, {})
+
+    async def find(connection: AsyncConnection) -> Reading:
+        return Reading(await surveys.find(connection, named), await rates.find(connection, currencies))
+
+    return await books.database.read(find)
+
+
+def sensible(
+    events: Sequence[Event], reading: Reading, *, books: Books, reject: Callable[[int, str, Rejected], None]
+) -> Iterable[Event]:
+    """The events that their survey and their currency allow; what they post is noted in `reading`."""
+    for event in events:
+        try:
+            survey = _survey_of(event, reading.surveys)
+            currency = event.data.get("currency", books.currency)
+            if currency != books.currency:
+                event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
+            reading.lines[event.index] = lines_of(Fact(event.type, event.user_id, event.data, survey))
+            yield event
+        except Rejected as problem:
+            reject(event.index, event.id, problem)
+
+
+def _survey_of(event: Event, known: dict[str, Survey]) -> Survey | None:
+    if "survey" not in event.data:
+        return None
+    survey = known.get(event.data["survey"])
+    if survey is None:
+        raise Rejected(
+            "unknown_survey", "There is no such survey; declare it with PUT /v1/surveys/{id}.", "/data/survey"
+        )
+    if "score" in event.data and not survey.low <= event.data["score"] <= survey.high:
+        detail = f"The survey's scores are {survey.low} to {survey.high}."
+        raise Rejected("score_out_of_range", detail, "/data/score")
+    return survey
+
+
+async def fix(connection: AsyncConnection, accepted: Sequence[Event], reading: Reading) -> bool:
+    """Fix the surveys and rates that are used for the first time; False when one was changed since it was looked up."""
+    answered = {event.data["survey"] for event in accepted if event.type == "survey.responded"}
+    first_answered = [reading.surveys[id] for id in answered if not reading.surveys[id].answered]
+    first_used = {event.rate for event in accepted if event.rate is not None and not event.rate.used}
+    if first_answered and not await surveys.fix(connection, first_answered):
+        return False
+    return not first_used or await rates.fix(connection, first_used)
