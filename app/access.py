@@ -118,16 +118,22 @@ async def _caller(request: Request, key: str) -> Caller:
 
 async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str, Any]:
     """Make a key: `{id, key, name, scopes}`; `key` is not kept anywhere."""
+    made, row = _new_key(books, name=name, scopes=scopes)
+    await books.database.write(lambda connection: _keep(connection, row))
+    return made
+
+
+def _new_key(books: Books, *, name: str, scopes: list[Scope]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A key as it is shown, and its row."""
     id = secrets.token_hex(6)
     key = f"csm_{id}_{secrets.token_urlsafe(32)}"
     row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": _hash(key), "created_at": books.clock()}
+    return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}, row
 
-    async def keep(connection: AsyncConnection) -> None:
-        # It may have been kept by an attempt whose commit was not heard of.
-        await connection.execute(insert(api_key).values(row).on_conflict_do_nothing(index_elements=["id"]))
 
-    await books.database.write(keep)
-    return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}
+async def _keep(connection: AsyncConnection, row: dict[str, Any]) -> None:
+    # It may have been kept by an attempt whose commit was not heard of.
+    await connection.execute(insert(api_key).values(row).on_conflict_do_nothing(index_elements=["id"]))
 
 
 async def replace_key(books: Books, *, name: str, scopes: list[Scope]) -> str:
@@ -140,15 +146,17 @@ async def replace_key(books: Books, *, name: str, scopes: list[Scope]) -> str:
 
 
 async def make_first_key(books: Books) -> str | None:
-    """An admin key for books that have no key yet; None when they have one."""
+    """An admin key for books that have no key yet; None when they have one. Of processes that start together, one makes it."""
+    made, row = _new_key(books, name="first", scopes=["admin"])
 
-    async def has_any(connection: AsyncConnection) -> bool:
-        return (await connection.execute(sa.select(sa.exists().select_from(api_key)))).scalar_one()
+    async def keep(connection: AsyncConnection) -> bool:
+        await connection.execute(sa.text("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"))
+        if (await connection.execute(sa.select(sa.exists().where(api_key.c.id != row["id"])))).scalar_one():
+            return False
+        await _keep(connection, row)
+        return True
 
-    if await books.database.read(has_any):
-        return None
-    made: str = (await make_key(books, name="first", scopes=["admin"]))["key"]
-    return made
+    return made["key"] if await books.database.write(keep) else None
 
 
 async def list_keys(books: Books) -> list[dict[str, Any]]:

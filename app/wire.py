@@ -18,6 +18,7 @@ from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
 JSON = "application/json"
 _DEEPEST = 64
 _WIDEST = 10_000
+_MOST_VALUES = 4_000_000
 _MOST_MEMBERS = 64
 _PIECE = 256
 _PLACE = re.compile(r"at line \d+ column \d+$")
@@ -127,8 +128,11 @@ def value_of(body: bytes) -> Any:
     """The JSON value of a body.
 
     Raises Malformed, also for NaN, duplicate keys, lone surrogates, more than 64 levels, and objects of more than 10,000
-    members (each that nobody asked for is a fault to report).
+    members (each that nobody asked for is a fault to report); TooLarge for more than some four million values, of which
+    the smallest take thirty times their length.
     """
+    if body.count(b",") > _MOST_VALUES:
+        raise TooLarge(f"The body has more than {_MOST_VALUES} values.")
     try:
         value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
     except ValueError as error:

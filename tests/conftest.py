@@ -88,6 +88,7 @@ def shared(copied: Callable[..., Any]) -> Iterator[Service]:
     """A running service that the tests of a module share, where what others leave behind does no harm."""
     with copied() as url, Service(url).running() as running:
         yield running
+        assert running.differences() == [], "after all of it the ledger is not what the kept events say"
 
 
 @pytest.fixture

@@ -367,7 +367,7 @@ class Model:
         segments_as_of: str = "period_start",
     ) -> list[dict[str, Any]]:
         by = (*group_by, *(["segment"] if segment and "segment" not in group_by else []))
-        segments = {name: said for name, said in self._segments_on(known).items() if name in (segment or self.segments)}
+        segments = self._segments_on(known, segment)
         cells: dict[Any, dict[int, list[Kept]]] = defaultdict(lambda: defaultdict(list))
         if by == ("segment",):
             cells = defaultdict(cells.default_factory, {(_typed(name),): defaultdict(list) for name in segments})
@@ -396,11 +396,16 @@ class Model:
             if kept.recorded_on <= known and (kept.retracted_on is None or kept.retracted_on > known):
                 yield kept
 
-    def _segments_on(self, known: date) -> dict[str, Where]:
+    def _segments_on(self, known: date, named: Sequence[str]) -> dict[str, Where]:
+        """Those that are named, or else all that there were on that day."""
         on = {}
         for name, said in self.segments.items():
-            # Before its first definition a segment has that one.
-            on[name] = ([where for day, where in said if day <= known] or [said[0][1]])[-1]
+            definitions = [where for day, where in said if day <= known]
+            if name in named:
+                # Before its first definition a segment has that one.
+                on[name] = (definitions or [said[0][1]])[-1]
+            elif definitions and not named:
+                on[name] = definitions[-1]
         return {name: on[name] for name in sorted(on) if on[name] is not None}
 
     def _attributes(self, account: str, day: date, known: date) -> Callable[[str], Any]:

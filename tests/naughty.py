@@ -72,9 +72,9 @@ IDS = {
     # spaces
     "a space": " ",
     "spaces around": " a ",
-    "no-break space": " ",
+    "no-break space": "\u00a0",
     "ideographic space": "\u3000",
-    "line separator": "a b c",
+    "line separator": "a\u2028b\u2029c",
     "zero width": "a\u200bb",
     "byte order mark": "\ufeffa",
     "soft hyphen": "a\u00adb",
@@ -85,7 +85,7 @@ IDS = {
     "turkish i": "İıIi",
     "final sigma": "ΣΑΣ",
     "ligature": "ﬁﬂ",
-    "greek tonos": "ά",
+    "greek tonos": "\u1f71",
     "hebrew": "\u05d1\u05b0\u05bc\u05e8\u05b5\u05d0\u05e9\u05b4\u05c1\u05d9\u05ea",
     "arabic": "\u0645\u0631\u062d\u0628\u0627",
     "right to left override": "a\u202egpj.exe",
@@ -128,7 +128,7 @@ NO_IDS = {
     "129 letters": "a" * 129,
     "129 emoji": "😀" * 129,
     "129 after composition": ("e" + COMBINING) * 129,
-    "128 before normalisation": "𝅘\U0001d165\U0001d16e" * 64,
+    "128 before normalisation": "\U0001d160" * 64,
     "long": "a" * 5000,
 }
 

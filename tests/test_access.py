@@ -97,7 +97,9 @@ def test_the_public_doors_are_those_of_the_contract_and_answer_without_a_key(sha
 
 
 @pytest.mark.parametrize("door", NEEDED, ids=" ".join)
-def test_a_door_opens_to_its_scope_and_to_no_other(door: tuple[str, str], shared: Service, keys: dict[str, str]) -> None:
+def test_a_door_opens_to_its_scope_and_to_no_other(
+    door: tuple[str, str], shared: Service, keys: dict[str, str]
+) -> None:
     method, path = door
     path = path.replace("{", "").replace("}", "")
 
@@ -128,7 +130,15 @@ def test_a_refusal_for_want_of_a_key_says_how_to_give_one_and_nothing_else(
 
 
 def test_a_path_that_is_nearly_a_door_leads_nowhere(shared: Service) -> None:
-    for path in ("/v1/keys/", "/v1//keys", "/v1/accounts/", "/v1/metrics/nps/", "/V1/keys", "/v1/keys/%2e%2e", "//v1/keys"):
+    for path in (
+        "/v1/keys/",
+        "/v1//keys",
+        "/v1/accounts/",
+        "/v1/metrics/nps/",
+        "/V1/keys",
+        "/v1/keys/%2e%2e",
+        "//v1/keys",
+    ):
         answer = ask(shared, "GET", path)
         assert (answer.status_code, "location" in answer.headers) in ((404, False), (405, False)), path
 
@@ -180,7 +190,9 @@ READABLE = sorted(path for (method, path), scope in NEEDED.items() if (method, s
 def test_a_key_that_may_only_read_may_stand_in_the_url(path: str, shared: Service, keys: dict[str, str]) -> None:
     shared.send(session())
     path = path.replace("{account_id}", "acme").replace("{metric}", "nps")
-    answer = ask(shared, "GET", path, params={"api_key": keys["read"]} | ({"metrics": "nps"} if "query" in path else {}))
+    answer = ask(
+        shared, "GET", path, params={"api_key": keys["read"]} | ({"metrics": "nps"} if "query" in path else {})
+    )
     assert answer.status_code == 200, answer.text
     assert keys["read"] not in answer.text
 
@@ -224,7 +236,12 @@ def test_only_admin_may_say_when_an_event_became_known(shared: Service, keys: di
         answer = ask(shared, "POST", "/v1/survey-responses", keys["ingest"], json=body)
         assert answer.json()["rejected"][0]["pointer"] == "/known_at"
     attributes = {"ce-knownat": "2026-03-11", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/crm"}
-    attributes |= {"ce-type": "session.ended", "ce-subject": "past", "ce-userid": "ada", "ce-time": "2026-03-10T12:00:00Z"}
+    attributes |= {
+        "ce-type": "session.ended",
+        "ce-subject": "past",
+        "ce-userid": "ada",
+        "ce-time": "2026-03-10T12:00:00Z",
+    }
     answer = ask(shared, "POST", "/v1/events", keys["ingest"], json={"duration_seconds": 1}, headers=attributes)
     assert answer.json()["rejected"][0]["code"] == "forbidden"
     assert ask(shared, "POST", "/v1/events", keys["admin"], json=session("new", known_at="2026-03-11")).is_success
@@ -278,7 +295,9 @@ def test_a_key_is_shown_once(shared: Service) -> None:
 
 def cells(url: str) -> Iterator[str]:
     """Every row of every table of a database, as text; bytes as hex and as they are."""
-    with psycopg.connect(sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
+    with psycopg.connect(
+        sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    ) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         assert ("api_key",) in tables
         for (table,) in tables:

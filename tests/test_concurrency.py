@@ -37,6 +37,17 @@ def doors(service: Service, twin: Service) -> list[Service]:
     return [service, twin]
 
 
+@pytest.fixture
+def kept(database: str) -> Callable[[str], list[Any]]:
+    """What a query finds in the test's database."""
+
+    def find(query: str) -> list[Any]:
+        with psycopg.connect(database.replace("+psycopg", "")) as connection:
+            return connection.execute(query).fetchall()
+
+    return find
+
+
 async def post(door: Service, events: Events) -> dict[str, Any]:
     answer = await door.client.post("/v1/events", json=events)
     assert answer.status_code == 200, answer.text
@@ -163,7 +174,9 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
     assert deadlocks(service, twin) == 0
 
 
-def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(service: Service, doors: list[Service]) -> None:
+def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(
+    service: Service, doors: list[Service], kept: Callable[[str], list[Any]]
+) -> None:
     events = everything(Random(2))
     said = service.together(*(post(doors[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
     assert sum(answer["accepted"] for answer in said) == len(events)
@@ -171,6 +184,7 @@ def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(service: Ser
     assert answered(service) == sums(events)
     assert service.differences() == []
     assert deadlocks(*doors) == 0
+    assert kept("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'event'") == [(0,)]
 
 
 def test_of_different_events_with_one_id_the_first_wins_and_all_others_hear_of_the_conflict(
@@ -284,17 +298,6 @@ def test_first_amounts_in_a_currency_are_all_converted_by_the_rate_that_stands(
     assert Counter(used) == dict.fromkeys(stands, 4)
 
 
-@pytest.fixture
-def kept(database: str) -> Callable[[str], list[Any]]:
-    """What a query finds in the test's database."""
-
-    def find(query: str) -> list[Any]:
-        with psycopg.connect(database.replace("+psycopg", "")) as connection:
-            return connection.execute(query).fetchall()
-
-    return find
-
-
 def test_of_puts_of_an_account_for_the_same_moment_exactly_one_stands(service: Service, doors: list[Service]) -> None:
     at = "2026-03-01T00:00:00Z"
     bodies = [{f"key{number}": number, "plan": f"plan{number}"} for number in range(8)]
@@ -369,3 +372,26 @@ def test_rebuilding_and_verifying_disturb_nobody_and_find_nothing_while_events_c
     )
     assert answered(service) == sums(known + sent)
     assert service.differences() == twin.differences() == []
+
+
+def test_rebuilding_gets_by_with_one_connection(service: Service, start: Callable[..., Service]) -> None:
+    service.send(*everything(Random(4)))
+    narrow = start(pool_size=1)
+
+    async def rebuilt() -> int:
+        return sum([step.events async for step in rebuild(narrow.books)])
+
+    assert narrow.run(rebuilt()) > 0
+    assert narrow.differences() == []
+
+
+def test_of_services_that_start_together_one_makes_the_first_key(
+    service: Service, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starting = [Service(database, admin_key=None, migrate_on_start=False) for _ in range(4)]
+    lifespans = [other.app.router.lifespan_context(other.app) for other in starting]
+    service.together(*(lifespan.__aenter__() for lifespan in lifespans))
+    service.together(*(lifespan.__aexit__(None, None, None) for lifespan in lifespans))
+    [said] = capsys.readouterr().out.splitlines()
+    key = {"Authorization": f"Bearer {said.split()[-1]}"}
+    assert len(service.request("GET", "/v1/keys", headers=key).json()["keys"]) == 1

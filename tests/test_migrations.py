@@ -22,7 +22,8 @@ from app.store.database import migrate, migrations
 from app.store.tables import metadata
 from tests.service import PATIENCE, Service, event, moved, session
 
-CHECKOUT = Path(__file__).parent.parent
+# Nothing of the developer's settings reaches the processes: neither the environment nor a .env file.
+APART = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent), "COLUMNS": "200"}
 
 
 @pytest.fixture
@@ -121,13 +122,13 @@ MIGRATE = "import sys; from app.store.database import migrate; migrate(sys.argv[
 
 
 @pytest.fixture
-def migrating(empty: str) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def migrating(empty: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts processes that migrate the empty database."""
     with ExitStack() as stack:
 
         def begin() -> subprocess.Popen[str]:
             words = [sys.executable, "-c", MIGRATE, empty]
-            process = subprocess.Popen(words, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(words, cwd=tmp_path, env=APART, stderr=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
             return process
@@ -182,17 +183,16 @@ def test_a_database_that_another_version_has_migrated_is_not_ready(service: Serv
     assert answer.headers["retry-after"]
 
 
-def csmetrics(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line."""
-    script = [sys.executable, "-c", "from app.cli import main; main()", *words]
-    return subprocess.run(
-        script,
-        cwd=CHECKOUT,
-        env=os.environ | {"COLUMNS": "200"} | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def csmetrics(database: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line on the test's database."""
+
+    def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        script = [sys.executable, "-c", "from app.cli import main; main()", *words]
+        settings = APART | {"DATABASE_URL": database} | settings
+        return subprocess.run(script, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,9 @@ def test_a_start_with_other_settings_is_refused_with_the_command_that_changes_th
     assert f"{name.upper()} is {getattr(service.settings, name)!r}, not {value!r}" in str(refused.value)
 
 
-def test_adopting_a_time_zone_moves_the_days_of_all_history(database: str) -> None:
+def test_adopting_a_time_zone_moves_the_days_of_all_history(
+    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     late = "2026-03-10T22:00:00Z"
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo", "FISCAL_YEAR_START": "4"}
     with Service(database).running() as service:
@@ -216,10 +218,10 @@ def test_adopting_a_time_zone_moves_the_days_of_all_history(database: str) -> No
         service.send(session(at=late), gone, moved(at=late, plan="pro"), answer)
         service.later(days=1).retract("acme", gone["id"])
         assert sessions_by_day(service) == {"2026-03-10": 1, "2026-03-11": 0}
-    refused = csmetrics("serve", DATABASE_URL=database, PORT="0", **tokyo)
+    refused = csmetrics("serve", PORT="0", **tokyo)
     assert refused.returncode != 0
     assert "csmetrics rebuild --adopt-settings" in refused.stderr
-    adopted = csmetrics("rebuild", "--adopt-settings", DATABASE_URL=database, **tokyo)
+    adopted = csmetrics("rebuild", "--adopt-settings", **tokyo)
     assert adopted.returncode == 0, adopted.stderr
     with Service(database, reporting_timezone="Asia/Tokyo", fiscal_year_start=4).running() as service:
         service.later(days=1)
@@ -236,10 +238,12 @@ def sessions_by_day(service: Service) -> dict[str, int]:
     return {row["start"]: row["value"] for row in service.rows("sessions", **asked)}
 
 
-def test_no_other_currency_is_adopted_once_money_was_counted(database: str) -> None:
+def test_no_other_currency_is_adopted_once_money_was_counted(
+    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     with Service(database).running() as service:
         service.send(event("purchase.completed", order_id="order-1", amount="49.90"))
-    refused = csmetrics("rebuild", "--adopt-settings", DATABASE_URL=database, BASE_CURRENCY="EUR")
+    refused = csmetrics("rebuild", "--adopt-settings", BASE_CURRENCY="EUR")
     assert refused.returncode == 1
     assert "Money has been counted in USD" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -1,6 +1,6 @@
 """Stored segments: a name and a filter, with the day from which they say so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import sqlalchemy as sa
@@ -27,8 +27,12 @@ async def put(books: Books, *, name: str, filter: Filter | None) -> bool:
     return True
 
 
-async def on(books: Books, day: date | None) -> Mapping[str, Filter]:
-    """The segments as they were on `day` (None: as they are). Before its first definition a segment has that one."""
+async def on(books: Books, day: date | None, *, named: Sequence[str] = ()) -> Mapping[str, Filter]:
+    """The segments as they were on `day` (None: as they are).
+
+    Those that are `named` also before their first definition: they have that one then. The others were not there, and
+    do not appear in an answer that was given without them.
+    """
 
     async def find(connection: AsyncConnection) -> dict[str, str | None]:
         query = sa.select(segment.c.name, segment.c.filter).ext(distinct_on(segment.c.name))
@@ -38,7 +42,7 @@ async def on(books: Books, day: date | None) -> Mapping[str, Filter]:
             known = segment.c.recorded_on <= day
             # The last one known on that day, or else the first one after it.
             latest = sa.case((known, sa.literal(day) - segment.c.recorded_on), else_=segment.c.recorded_on - day)
-            query = query.order_by(segment.c.name, known.desc(), latest)
+            query = query.where(known | segment.c.name.in_(named)).order_by(segment.c.name, known.desc(), latest)
         return dict((await connection.execute(query)).all())
 
     found = await books.database.read(find)

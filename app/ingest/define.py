@@ -128,7 +128,7 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
         # The first fault is enough to mend the event; the message never repeats what was sent.
         fault = faults_of(error.errors(include_url=False, include_input=False))[0]
         raise Rejected(fault["code"], fault["detail"], fault["pointer"]) from None
-    _check_time(fields["occurred_at"], now=now)
+    _check_time(fields["occurred_at"], fields.get("known_at"), now=now)
     account = fields.get("account_id", "")
     return Event(
         index=index,
@@ -144,9 +144,11 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
     )
 
 
-def _check_time(occurred_at: datetime, *, now: datetime) -> None:
+def _check_time(occurred_at: datetime, known_at: date | None, *, now: datetime) -> None:
     if occurred_at < _EARLIEST:
         raise Rejected("too_old", "An event occurred in 1970 or later.", "/occurred_at")
+    if known_at is not None and known_at < _EARLIEST.date():
+        raise Rejected("too_old", "An event became known in 1970 or later.", "/known_at")
     if occurred_at > now + _AHEAD:
         raise Rejected("in_the_future", "An event is at most 24 hours ahead.", "/occurred_at")
 

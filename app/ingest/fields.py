@@ -46,16 +46,17 @@ def _time(given: Any) -> datetime:
     spelled = given.upper()
     if _TIME.fullmatch(spelled):
         try:
-            # Within these years no time zone takes a time out of what a datetime can hold.
+            # Within these years no time zone takes a time out of what a datetime can hold. In UTC, since PostgreSQL
+            # does not know offsets of 16 hours and more.
             if 1000 <= (at := datetime.fromisoformat(spelled)).year <= 9998:
-                return at
+                return at.astimezone(UTC)
         except ValueError:
             pass
     raise PydanticCustomError("time", "A time is RFC 3339 with an offset, such as 2026-03-14T09:30:00Z.")
 
 
 def _moment(given: Any) -> str:
-    return _time(given).astimezone(UTC).isoformat()
+    return _time(given).isoformat()
 
 
 def _money(given: Any) -> str:

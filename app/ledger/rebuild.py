@@ -17,7 +17,7 @@ from app.ledger import surveys
 from app.ledger.measures import Fact, lines_of
 from app.ledger.post import Place, enter, post
 from app.store.books import Books
-from app.store.database import keys_of
+from app.store.database import keys_within
 from app.store.tables import BEGINNING, MONTHS, account, attribute, entry, event, label, total
 
 _ACCOUNTS_AT_A_TIME = 100
@@ -45,7 +45,7 @@ async def rebuild(books: Books) -> AsyncIterator[Progress]:
             await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
             entries, events = await _computed(connection, list(ids), books=books)
             words = {word for place in entries for word in (place.measure, place.subject, place.channel)}
-            labels = await keys_of(books.database, words)
+            labels = await keys_within(connection, words)
             for table in (entry, total):
                 await connection.execute(sa.delete(table).where(table.c.account_id.in_(list(ids))))
             await post(connection, entries, labels=labels)

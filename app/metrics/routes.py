@@ -127,7 +127,8 @@ async def _answered(
 ) -> Response:
     wire.once(request, repeatable=_REPEATABLE)
     books = books_of(request)
-    stored = await segments.on(books, asked.as_of) if asked.segment or "segment" in asked.group_by else {}
+    by_segment = asked.segment or "segment" in asked.group_by
+    stored = await segments.on(books, asked.as_of, named=asked.segment) if by_segment else {}
     question = understand(names, asked, calendar=books.calendar, today=books.today(), segments=stored)
     rows, following = page(await answer(books, question), limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)

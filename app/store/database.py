@@ -133,6 +133,17 @@ async def recall(database: Database, words: Collection[str]) -> dict[str, int]:
     return {word: known[word] for word in words if word in known}
 
 
+async def keys_within(connection: AsyncConnection, words: Collection[str]) -> dict[str, int]:
+    """The numbers of `words`, in a transaction that has begun and should not wait for another connection."""
+    query = sa.select(label.c.text, label.c.key).where(label.c.text.in_(list(words)))
+    known: dict[str, int] = dict((await connection.execute(query)).all())
+    if missing := sorted(set(words) - known.keys()):
+        rows = [{"text": word} for word in missing]
+        await connection.execute(insert(label).values(rows).on_conflict_do_nothing())
+        known = dict((await connection.execute(query)).all())
+    return known
+
+
 async def wait_until_up(database: Database, *, seconds: float) -> None:
     """Return when the database answers; raise Unavailable when it has not within `seconds`."""
 
@@ -142,9 +153,10 @@ async def wait_until_up(database: Database, *, seconds: float) -> None:
             return await database.read(ping)
         except Unavailable as error:
             said = str(getattr(error.__cause__, "orig", error)).strip()
-            # The server answered, and will say the same next time: a wrong password, a database that does not exist.
-            refused = "FATAL:" in said and not any(
-                word in said for word in ("starting up", "shutting down", "too many")
+            # The server answered, and will say the same next time. What else it may say while it starts or repairs itself
+            # is many things, and not in every language.
+            refused = any(
+                words in said for words in ("does not exist", "authentication failed", "no pg_hba.conf entry")
             )
             if refused or asyncio.get_running_loop().time() >= deadline:
                 raise Unavailable(f"The database cannot be used: {said}") from error
