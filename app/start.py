@@ -1,7 +1,8 @@
 """What a process does before it can work: find or start the database, bring it up to date, open the books."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import anyio.to_thread
@@ -11,8 +12,11 @@ from app.settings import Settings
 from app.store import embedded
 from app.store.books import Books, open_books, system_clock
 from app.store.database import connect, migrate, wait_until_up
+from app.store.site import EmbeddedError
 
 log = structlog.get_logger()
+
+_WATCH_SECONDS = 2
 
 
 @asynccontextmanager
@@ -25,19 +29,34 @@ async def opened(
 
     Raises EmbeddedError or Unavailable when there is no database, Conflict for books with other settings.
     """
-    server = None
+    server: embedded.Embedded | None = None
     if settings.database_url is None:
         server = await anyio.to_thread.run_sync(embedded.start, settings.data_dir)
         url = server.url
     else:
         url = settings.database_url.get_secret_value()
     database = connect(url, pool_size=settings.pool_size)
+    watch = asyncio.create_task(_watch(server)) if server is not None else None
     try:
         await wait_until_up(database, seconds=settings.database_wait_seconds)
         if settings.migrate_on_start:
             await anyio.to_thread.run_sync(migrate, url)
         yield await open_books(settings, database, clock=clock, adopt=adopt)
     finally:
+        if watch is not None:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
         await database.engine.dispose()
         if server is not None:
             await anyio.to_thread.run_sync(server.stop)
+
+
+async def _watch(server: embedded.Embedded) -> None:
+    """Bring the embedded server back when somebody has killed it: nobody else would."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        try:
+            await anyio.to_thread.run_sync(server.mend)
+        except EmbeddedError as error:
+            log.error("the embedded PostgreSQL cannot be brought back", reason=str(error))

@@ -25,7 +25,7 @@ class Pair:
         self.service = service
         self.model = Model(calendar or Calendar(), MORE_SURVEYS)
         self.numbers = count()
-        self.accounts = [f"{next(_numbers)}-{name}" for name in ("acme", "globex", "initech")[:accounts]]
+        self.accounts = [f"{next(_numbers):05}-{name}" for name in ("acme", "globex", "initech")[:accounts]]
         for id, survey in MORE_SURVEYS.items():
             more = {"satisfied_from": survey.satisfied_from, "easy_is": survey.easy_is}
             body = {"kind": survey.kind, "scale": {"min": survey.low, "max": survey.high}}

@@ -10,21 +10,7 @@ import pytest
 
 from app.ingest.define import EVENT_TYPES
 from app.ingest.routes import example_of
-from tests.hostile import (
-    BATCH,
-    CANARY,
-    JS,
-    ONE,
-    RIGHT,
-    WRONG,
-    codes,
-    healthy,
-    is_silent,
-    kept,
-    numbers,
-    post,
-    refused,
-)
+from tests.hostile import BATCH, CANARY, JS, ONE, RIGHT, WRONG, codes, healthy, is_silent, kept, numbers, post, refused
 from tests.service import Service, event, session
 
 

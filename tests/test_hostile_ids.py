@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.hostile import (
-    in_path,
-    is_id,
-    normal,
-    numbers,
-    post,
-    quickly,
-    refused,
-)
+from tests.hostile import in_path, is_id, normal, numbers, post, quickly, refused
 from tests.naughty import IDS, NO_IDS
 from tests.service import Service, event, session
 

@@ -1,5 +1,6 @@
 """The database's shape: up and down, alone and with others at the same time, cut short; and the calendar of its books."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from app.errors import Conflict
+from app.settings import Settings
+from app.start import opened
 from app.store import database as database_room
 from app.store.database import migrate, migrations
 from app.store.tables import metadata
@@ -245,7 +248,36 @@ def test_no_other_currency_is_adopted_once_money_was_counted(
         service.send(event("purchase.completed", order_id="order-1", amount="49.90"))
     refused = csmetrics("rebuild", "--adopt-settings", BASE_CURRENCY="EUR")
     assert refused.returncode == 1
-    assert "Money has been counted in USD" in refused.stderr
+    assert "Money or its rates have been given in USD" in refused.stderr
     assert "Traceback" not in refused.stderr
     with Service(database).running() as service:
         assert service.differences() == []
+
+
+def test_nothing_is_adopted_under_a_service_that_runs(
+    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with Service(database).running() as service:
+        service.send(session())
+        refused = csmetrics("rebuild", "--adopt-settings", REPORTING_TIMEZONE="Asia/Tokyo")
+        assert (refused.returncode, "Stop the service first" in refused.stderr) == (1, True)
+
+
+def test_an_adoption_that_was_interrupted_has_to_be_finished_first(
+    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with Service(database).running() as service:
+        service.send(session(at="2026-03-10T22:00:00Z"))
+    tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo"}
+    settings = Settings(_env_file=None, database_url=database, reporting_timezone="Asia/Tokyo")
+
+    async def adopt_and_die() -> None:
+        async with opened(settings, adopt=True):
+            pass
+
+    asyncio.run(adopt_and_die())
+    with pytest.raises(Conflict, match="rebuild --adopt-settings"):
+        Service(database, reporting_timezone="Asia/Tokyo").running().__enter__()
+    assert csmetrics("rebuild", "--adopt-settings", **tokyo).returncode == 0
+    with Service(database, reporting_timezone="Asia/Tokyo").running() as service:
+        assert sessions_by_day(service) == {"2026-03-10": 0, "2026-03-11": 1}

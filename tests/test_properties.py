@@ -17,7 +17,7 @@ from tests.model import DAY, METRICS, Calendar
 from tests.pair import Pair, answered, condition, happening, is_, narrowed, question, turn, unlike
 from tests.service import Service, event, moved, session
 
-calm = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 chance = st.builds(Random, st.integers(0, 2**32))
 Start = Callable[..., Service]
 Events = list[dict[str, Any]]

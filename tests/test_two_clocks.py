@@ -16,7 +16,7 @@ from tests.model import DAY, Calendar
 from tests.pair import Pair, below, either, is_, question, turn, unlike
 from tests.service import Service, moved, session
 
-calm = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 chance = st.builds(Random, st.integers(0, 2**32))
 Start = Callable[..., Service]
 

@@ -16,7 +16,7 @@ from app.accounts.history import Interval, exact, history
 from app.ledger import surveys
 from app.ledger.measures import Fact, lines_of
 from app.ledger.post import Place, enter, post
-from app.store.books import Books
+from app.store.books import Books, finish_adopting
 from app.store.database import keys_within
 from app.store.tables import BEGINNING, MONTHS, account, attribute, entry, event, label, total
 
@@ -53,6 +53,7 @@ async def rebuild(books: Books) -> AsyncIterator[Progress]:
             return events
 
         yield Progress(len(ids), await books.database.write(write))
+    await finish_adopting(books.database)
 
 
 async def verify(books: Books) -> AsyncIterator[Progress | Difference]:

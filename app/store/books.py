@@ -17,7 +17,7 @@ from app.errors import Conflict
 from app.periods import Calendar
 from app.settings import Settings
 from app.store import tables
-from app.store.database import Database
+from app.store.database import APPLICATION, Database
 
 
 def system_clock() -> datetime:
@@ -61,6 +61,12 @@ async def open_books(
         if adopt:
             await _adopt(connection, wanted, row["base_currency"])
             return wanted
+        if row["adopting"]:
+            raise Conflict(
+                "Other settings have been adopted, but not everything has been posted anew: run `csmetrics rebuild "
+                "--adopt-settings` again.",
+                code="adopting",
+            )
         return {name: row[name] for name in wanted}
 
     fixed = await database.write(open_or_read)
@@ -78,12 +84,31 @@ async def open_books(
 
 
 async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: str) -> None:
+    others = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name "
+        "AND pid <> pg_backend_pid()"
+    )
+    if (await connection.execute(others, {"name": APPLICATION})).scalar_one():
+        raise Conflict(
+            "Stop the service first: it would go on posting by the settings it was started with.", code="in_use"
+        )
     event = tables.event
     money = event.c.data.has_any(sa.literal(["amount", "mrr"], sa.ARRAY(sa.Text)))
     if wanted["base_currency"] != currency:
-        counted = await connection.execute(sa.select(sa.exists(sa.select(1).select_from(event).where(money))))
-        if counted.scalar_one():
+        rates = sa.exists(sa.select(1).select_from(tables.exchange_rate))
+        counted = sa.exists(sa.select(1).select_from(event).where(money))
+        if (await connection.execute(sa.select(sa.or_(rates, counted)))).scalar_one():
             raise Conflict(
-                f"Money has been counted in {currency}; another base currency needs other books.", code="other_currency"
+                f"Money or its rates have been given in {currency}; another base currency needs other books.",
+                code="other_currency",
             )
-    await connection.execute(sa.update(tables.books).values(wanted))
+    await connection.execute(sa.update(tables.books).values(**wanted, adopting=True))
+
+
+async def finish_adopting(database: Database) -> None:
+    """Everything has been posted by the settings that were adopted."""
+
+    async def finish(connection: AsyncConnection) -> None:
+        await connection.execute(sa.update(tables.books).values(adopting=False))
+
+    await database.write(finish)

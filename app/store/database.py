@@ -27,9 +27,20 @@ from app.store.tables import label
 
 T = TypeVar("T")
 
+APPLICATION = "csmetrics"
 # serialization_failure, deadlock_detected
 _RUN_AGAIN = {"40001", "40P01"}
 _ATTEMPTS = 5
+_CONNECTION = {
+    "application_name": APPLICATION,
+    "options": "-c timezone=utc -c jit=off -c statement_timeout=120s",
+    "connect_timeout": 5,
+    # A host that has vanished is noticed in half a minute.
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _MIGRATION_LOCK = 4_711_235_813
 
 
@@ -57,7 +68,7 @@ def connect(url: str, *, pool_size: int) -> Database:
         max_overflow=0,
         pool_timeout=5,
         hide_parameters=True,  # an error's text goes to the log, which must not repeat what people wrote
-        connect_args={"connect_timeout": 5, "options": "-c timezone=utc -c jit=off", "application_name": "csmetrics"},
+        connect_args=_CONNECTION,
     )
     return Database(engine)
 

@@ -19,9 +19,10 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -65,6 +66,12 @@ class Embedded:
 
     url: str
     _use: ExitStack = field(repr=False, compare=False)
+    _run: Callable[[], None] = field(repr=False, compare=False)
+
+    def mend(self) -> None:
+        """Start the server again if it has died, as a killed one has; its address stays. Errors: EmbeddedError."""
+        with _said_for_people():
+            self._run()
 
     def stop(self) -> None:
         """Stop the server if nobody else uses it, and wait until it is gone. Errors: EmbeddedError."""
@@ -89,7 +96,8 @@ def start(data_dir: Path | None) -> Embedded:
             _ensure_running(site=site, host=host)
             kept = use.pop_all()
     atexit.register(kept.close)
-    return Embedded(f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432", kept)
+    url = f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432"
+    return Embedded(url, kept, partial(_ensure_running, site=site, host=host))
 
 
 @contextmanager

@@ -51,6 +51,9 @@ books = Table(
     Column("reporting_timezone", Text, nullable=False),
     Column("fiscal_year_start", SmallInteger, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column(
+        "adopting", Boolean, nullable=False, server_default=text("false"), comment="Not posted anew yet since then."
+    ),
     CheckConstraint("singleton", name="one_row"),
 )
 

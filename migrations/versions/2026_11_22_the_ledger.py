@@ -62,6 +62,13 @@ def upgrade() -> None:
         sa.Column("reporting_timezone", sa.Text(), nullable=False),
         sa.Column("fiscal_year_start", sa.SmallInteger(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "adopting",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="Not posted anew yet since then.",
+        ),
         sa.CheckConstraint("singleton", name=op.f("books_one_row_check")),
         sa.PrimaryKeyConstraint("singleton", name=op.f("books_pkey")),
     )

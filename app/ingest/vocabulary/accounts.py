@@ -1,16 +1,24 @@
 """Accounts and the people in them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Attributes, Id
 
 
+def _one_name(data: Any) -> Any:
+    if "name" in data and "name" in data.get("attributes", {}):
+        raise PydanticCustomError("two_names", "`name` is the attribute `name`: it is given once.")
+    return data
+
+
 @event(
     "account.updated",
+    check=_one_name,
     example={"name": "Acme", "attributes": {"plan": "pro", "region": "emea", "seats": 40}},
 )
 class AccountUpdated(Data):
