@@ -22,7 +22,7 @@ _numbers = count()
 class Service:
     """One running service with its own database. `now` is its clock."""
 
-    def __init__(self, url: str, **settings: Any) -> None:
+    def __init__(self, url: str | None, **settings: Any) -> None:
         self.now = NOON
         values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20} | settings
         self.settings = Settings(_env_file=None, **values)

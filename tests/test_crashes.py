@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -237,6 +238,17 @@ def test_kills_of_two_services_and_their_postgres_lose_and_double_nothing_that_w
     settings = APART | {"DATA_DIR": str(data_dir)}
     verified = subprocess.check_output([*CSMETRICS, "verify"], cwd=data_dir.parent, env=settings, text=True)
     assert verified.startswith("0 differences in ")
+
+
+def test_a_service_brings_its_own_postgres_back_when_somebody_has_killed_it(data_dir: Path) -> None:
+    with Service(None, data_dir=data_dir).running() as service:
+        service.send(session())
+        os.kill(int((data_dir / "cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        patience = time.monotonic() + PATIENCE
+        while service.request("GET", "/readyz").status_code != 200:
+            assert time.monotonic() < patience
+            service.run(asyncio.sleep(0.1))
+        assert service.value("sessions") == 1
 
 
 # --- A database that goes away ------------------------------------------------------------------------------------------
