@@ -6,7 +6,9 @@ from itertools import count, zip_longest
 from random import Random
 from typing import Any
 
-from tests.model import DAY, METRICS, SURVEYS, Calendar, Model, Survey, Where
+from tests.almanac import DAY, Calendar
+from tests.formulas import METRICS, SURVEYS, Survey
+from tests.model import Model, Where
 from tests.service import Service
 
 _numbers = count()

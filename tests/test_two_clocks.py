@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.ledger.rebuild import rebuild
 from app.store.tables import attribute, entry, total
-from tests.model import DAY, Calendar
+from tests.almanac import DAY, Calendar
 from tests.pair import Pair, below, either, is_, question, turn, unlike
 from tests.service import Service, moved, session
 

@@ -101,15 +101,15 @@ async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> Non
     words = words_of(line for lines in reading.lines.values() for line in lines)
     reading.labels = await keys_of(books.database, words)
 
-    async def write(connection: AsyncConnection) -> Outcome:
+    async def write(connection: AsyncConnection, today: date) -> Outcome:
         # Begun anew when the transaction is run again.
         result = Outcome(rejected=list(outcome.rejected))
         if sound:
-            await _write(connection, sound, reading, result, books=books)
+            await _write(connection, sound, reading, result, books=books, today=today)
         return result
 
     try:
-        result = await books.database.write(write)
+        result = await books.write(write)
     except _ChangedMeanwhile:
         del outcome.rejected[before:]
         raise
@@ -117,11 +117,16 @@ async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> Non
 
 
 async def _write(
-    connection: AsyncConnection, events: Sequence[Event], reading: Reading, result: Outcome, *, books: Books
+    connection: AsyncConnection,
+    events: Sequence[Event],
+    reading: Reading,
+    result: Outcome,
+    *,
+    books: Books,
+    today: date,
 ) -> None:
     """Everything that happens under the accounts' locks; `result` says what became of each event."""
-    today = books.today()
-    accounts = await _lock(connection, events, today=today)
+    accounts = await _lock(connection, events)
     first: dict[tuple[int, str], Event] = {}
     for event in events:
         first.setdefault((event.account_id, event.id), event)
@@ -155,11 +160,9 @@ def _closed(account: book.Account) -> Rejected:
     return Rejected("known_before_last", detail, "/known_at")
 
 
-async def _lock(connection: AsyncConnection, events: Sequence[Event], *, today: date) -> dict[int, book.Account]:
-    """Lock the accounts; those that get an event with its own day of knowledge keep their last day for now."""
-    backdated = {event.account_id for event in events if event.known_at is not None}
-    accounts = {e.account_id: (e.account, BEGINNING if e.account_id in backdated else today) for e in events}
-    touched = await book.touch(connection, accounts)
+async def _lock(connection: AsyncConnection, events: Sequence[Event]) -> dict[int, book.Account]:
+    """Lock the accounts, which keep their last day until something is written."""
+    touched = await book.touch(connection, {event.account_id: (event.account, BEGINNING) for event in events})
     if any(touched[event.account_id].id != event.account for event in events):
         raise Invalid("Two account ids have the same number inside; one of them cannot be used.", code="id_collision")
     return touched
@@ -233,7 +236,7 @@ async def _close_days(
     recorded: dict[int, date],
     accounts: Mapping[int, book.Account],
 ) -> None:
-    """Move on the last day of accounts that kept theirs when they were locked, as far as something was written."""
+    """Move on the last day of accounts to which something was written, as once a day is enough."""
     days: dict[int, tuple[str, date]] = {}
     for event in accepted:
         _, last = days.get(event.account_id, ("", accounts[event.account_id].last_recorded_on))

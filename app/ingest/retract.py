@@ -15,7 +15,7 @@ from app.ledger.measures import Fact, Line, lines_of
 from app.ledger.post import Place, enter, post, words_of
 from app.store.books import Books
 from app.store.database import keys_of
-from app.store.tables import WHOLE_BUSINESS, event
+from app.store.tables import BEGINNING, WHOLE_BUSINESS, event
 
 
 async def retract(books: Books, *, account: str | None, id: str) -> None:
@@ -29,19 +29,20 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     labels = await keys_of(books.database, words_of(lines))
     on = books.calendar.day(found.occurred_at)
 
-    async def write(connection: AsyncConnection) -> None:
-        touched = await book.touch(connection, {account_id: (account or "", books.today())})
-        today = touched[account_id].last_recorded_on
+    async def write(connection: AsyncConnection, today: date) -> None:
+        touched = await book.touch(connection, {account_id: (account or "", BEGINNING)})
+        today = max(today, touched[account_id].last_recorded_on)
         taken = sa.update(event).where(this, event.c.retracted_on.is_(None)).values(retracted_on=today)
         if not (await connection.execute(taken)).rowcount:
             return
+        await book.touch(connection, {account_id: (account or "", today)})
         if found.type == book.UPDATED:
             await book.record(connection, {account_id: {today}}, calendar=books.calendar)
         opposite: dict[Place, int] = {}
         enter(opposite, lines, on=on, account_id=account_id, recorded_on=today, sign=-1)
         await post(connection, opposite, labels=labels)
 
-    await books.database.write(write)
+    await books.write(write)
 
 
 async def _posted(connection: AsyncConnection, this: sa.ColumnElement[bool]) -> tuple[sa.Row[Any], list[Line]]:

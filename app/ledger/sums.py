@@ -194,11 +194,16 @@ def _of_totals(shape: _Shape) -> sa.Select[Any]:
     source = total.join(calendar, calendar.c.year == total.c.year)
     sums: list[Any] = [sa.func.sum(month) for month in MONTHS]
     if attributes:
-        belongs = [sa.and_(*(_holds_on(rows, calendar.c[name]) for rows in attributes.values())) for name in names]
+        belongs = [
+            sa.and_(*(rows.c.key.is_(None) | _holds_on(rows, calendar.c[name]) for rows in attributes.values()))
+            for name in names
+        ]
         sums = [sum.filter(then) for sum, then in zip(sums, belongs, strict=True)]
     for key, rows in attributes.items():
-        # An attribute that an account never had is held by a row of nulls, at any time.
-        source = source.outerjoin(rows, _known(key, rows, total, shape))
+        # An attribute that an account never had is held by a row of nulls, at any time. Of its others only those count
+        # that hold at some period's start: two long histories would make many pairs.
+        at_some_start = sa.or_(*(_holds_on(rows, calendar.c[name]) for name in names))
+        source = source.outerjoin(rows, sa.and_(_known(key, rows, total, shape), at_some_start))
     return _grouped([total.c.measure, total.c.year], sums, source, total, shape, attributes)
 
 
@@ -241,7 +246,7 @@ def _known(key: str, rows: Any, facts: sa.Table, shape: _Shape) -> sa.ColumnElem
 
 
 def _holds_on(rows: Any, day: sa.ColumnElement[date]) -> sa.ColumnElement[bool]:
-    return sa.or_(rows.c.key.is_(None), sa.and_(rows.c.valid_from <= day, rows.c.valid_to > day))
+    return sa.and_(rows.c.valid_from <= day, rows.c.valid_to > day)
 
 
 def _grouped(

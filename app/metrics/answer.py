@@ -3,37 +3,42 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Invalid
 from app.ledger.sums import Group, Span, Sums, flows
-from app.metrics.define import Metric, Result
+from app.metrics.define import Metric
 from app.metrics.question import Question
 from app.periods import Period
 from app.store.books import Books
 from app.store.database import recall
 
 _DIGITS = 6
+_MOST_CELLS = 1_000_000
 _DAY = timedelta(days=1)
 
 Row = dict[str, Any]
 
 
-async def answer(books: Books, question: Question) -> list[Row]:
-    """The rows of a question, ordered by metric, start and group, the totals of a metric after its periods."""
+async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    """A page of the rows of a question, and the cursor of the next page, None after the last.
+
+    Rows are ordered by metric, start and group, the totals of a metric after its periods. Raises Invalid for a cursor
+    of another question and for an answer of more than a million rows.
+    """
     measures = {name for metric in question.metrics for name in metric.operands}
     words = {*measures, *question.selection.subjects, *question.selection.channels}
-    labels = await recall(books.database, words)
     cuts = [list(question.periods)]
-    if question.totals:
-        whole = question.periods[0]
-        last = question.periods[-1]
-        cuts.append([Period("total", whole.start, last.end, last.complete)])
+    if question.totals and question.granularity != "total":
+        first, last = question.periods[0], question.periods[-1]
+        cuts.append([Period("total", first.start, last.end, last.complete)])
 
     async def sum_up(connection: AsyncConnection) -> list[Sums]:
+        # The words' numbers too as of this moment: one that is new to us must not leave a part out.
+        labels = await recall(connection, books.database, words)
         return [
             await flows(
                 connection,
@@ -47,11 +52,9 @@ async def answer(books: Books, question: Question) -> list[Row]:
         ]
 
     sums = await books.database.read(sum_up)
-    rows: list[Row] = []
-    for metric in sorted(question.metrics, key=lambda metric: metric.name):
-        for periods, found in zip(cuts, sums, strict=True):
-            rows += _rows(metric, periods, found, question)
-    return rows
+    cells = _cells(question, cuts, sums)
+    shown, following = _page(cells, limit=limit, cursor=cursor)
+    return [_row(cell, question) for cell in shown], following
 
 
 def _member_on(question: Question, period: Period) -> Any:
@@ -59,15 +62,50 @@ def _member_on(question: Question, period: Period) -> Any:
     return period.start if question.members_on is None else question.members_on + _DAY
 
 
-def _rows(metric: Metric, periods: Sequence[Period], sums: Sums, question: Question) -> list[Row]:
-    by = question.selection.group_by
-    groups = sorted({group for group in sums if _has_any(sums[group], metric)} | _always(question), key=_order)
-    shown = [dict(zip(by, _shown(group, question), strict=True)) for group in groups]
-    return [
-        _row(metric, period, dict(names), _at(metric, sums.get(group, {}), index))
-        for index, period in enumerate(periods)
-        for group, names in zip(groups, shown, strict=True)
-    ]
+class _Cell(NamedTuple):
+    """A row that has not been worked out yet."""
+
+    metric: Metric
+    period: Period
+    span: int
+    group: Group
+    found: Mapping[str, Mapping[int, int]]
+
+    @property
+    def name(self) -> str:
+        # Of its JSON, in which true and 1 are not the same; a hash, since the values of a group may be long.
+        place = to_json([self.metric.name, self.period.name, self.period.start, self.group])
+        return hashlib.blake2b(place, digest_size=16).hexdigest()
+
+
+def _cells(question: Question, cuts: Sequence[Sequence[Period]], sums: Sequence[Sums]) -> list[_Cell]:
+    cells: list[_Cell] = []
+    for metric in sorted(question.metrics, key=lambda metric: metric.name):
+        for periods, found in zip(cuts, sums, strict=True):
+            groups = sorted(
+                {group for group in found if _has_any(found[group], metric)} | _always(question), key=_order
+            )
+            if len(cells) + len(periods) * len(groups) > _MOST_CELLS:
+                detail = f"The answer has more than {_MOST_CELLS} rows; ask for less at once."
+                raise Invalid.at("/query/granularity", detail, code="too_many_rows")
+            cells += [
+                _Cell(metric, period, index, group, found.get(group, {}))
+                for index, period in enumerate(periods)
+                for group in groups
+            ]
+    return cells
+
+
+def _page(cells: Sequence[_Cell], *, limit: int, cursor: str | None) -> tuple[Sequence[_Cell], str | None]:
+    """The cells after the one that the cursor names, so that those that appear meanwhile shift nothing."""
+    first = 0
+    if cursor is not None:
+        after = next((number for number, cell in enumerate(cells, start=1) if cell.name == cursor), None)
+        if after is None:
+            raise Invalid.at("/query/cursor", "The cursor does not belong to this question.", code="invalid_cursor")
+        first = after
+    shown = cells[first : first + limit]
+    return shown, shown[-1].name if first + limit < len(cells) else None
 
 
 def _always(question: Question) -> set[Group]:
@@ -100,18 +138,16 @@ def _shown(group: Group, question: Question) -> list[Any]:
     return names
 
 
-def _at(metric: Metric, found: Mapping[str, Mapping[int, int]], index: int) -> Result:
-    return metric.formula(*(found.get(name, {}).get(index, 0) for name in metric.operands))
-
-
-def _row(metric: Metric, period: Period, group: dict[str, Any], result: Result) -> Row:
+def _row(cell: _Cell, question: Question) -> Row:
+    metric, period, span, group, found = cell
+    result = metric.formula(*(found.get(name, {}).get(span, 0) for name in metric.operands))
     row: Row = {
         "metric": metric.name,
         "period": period.name,
         "start": period.start,
         "end": period.end,
         "complete": period.complete,
-        "group": group,
+        "group": dict(zip(question.selection.group_by, _shown(group, question), strict=True)),
         "value": _rounded(result.value),
         "numerator": _rounded(result.numerator),
         "denominator": _rounded(result.denominator),
@@ -125,25 +161,3 @@ def _row(metric: Metric, period: Period, group: dict[str, Any], result: Result) 
 
 def _rounded(number: float | int | None) -> float | int | None:
     return round(number, _DIGITS) if isinstance(number, float) else number
-
-
-def page(rows: Sequence[Row], *, limit: int, cursor: str | None) -> tuple[Sequence[Row], str | None]:
-    """Rows after the one that the cursor names, at most `limit`, and the cursor of what follows; None: nothing does.
-
-    The cursor names a row, not its number, so that rows that appear meanwhile shift nothing.
-    """
-    first = 0
-    if cursor is not None:
-        after = [index for index, row in enumerate(rows) if _name_of(row) == cursor]
-        if not after:
-            raise Invalid.at("/query/cursor", "The cursor does not belong to this question.", code="invalid_cursor")
-        first = after[0] + 1
-    shown = rows[first : first + limit]
-    more = first + limit < len(rows)
-    return shown, _name_of(shown[-1]) if more else None
-
-
-def _name_of(row: Row) -> str:
-    # Of its JSON, in which true and 1 are not the same; a hash, since the values of a group may be long.
-    place = to_json([row["metric"], row["period"], row["start"], list(row["group"].values())])
-    return hashlib.blake2b(place, digest_size=16).hexdigest()

@@ -10,13 +10,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.accounts.book import key_of
 from app.accounts.filters import Filter, parse
 from app.accounts.ids import Id, same_id
-from app.errors import Invalid, NotFound
+from app.errors import Invalid
 from app.ledger.sums import Selection
 from app.metrics.define import METRICS, Metric
 from app.periods import Calendar, Day, Period, cut, default_range, range_of
 
 MOST_ROWS = 10_000
 _MOST_GROUPINGS = 3
+_MOST_KEYS = 40
+_MOST_FILTER_TEXT = 40_000
 _OF_ENTRIES = ("subject", "channel")
 
 
@@ -125,7 +127,7 @@ def understand(
 ) -> Question:
     """The question that parameters make. `segments`: those stored, as they were on the day that is asked for.
 
-    Raises NotFound for an unknown metric and Invalid, with the parameter at fault, for what cannot be answered.
+    Raises Invalid, with the parameter at fault, for what cannot be answered.
     """
     metrics = tuple(_metric(name) for name in dict.fromkeys(names))
     if asked.as_of is not None and not date(1970, 1, 1) <= asked.as_of <= today:
@@ -134,9 +136,11 @@ def understand(
     start, end = _range(asked, calendar=calendar, today=known_to)
     group_by = _group_by(asked, metrics)
     chosen = _segments(asked, group_by, segments)
+    filter = parse(same_id(asked.filter)) if asked.filter is not None else None
+    _check_size(group_by, [filter, *(segment for _, segment in chosen)])
     selection = Selection(
         group_by=group_by,
-        filter=parse(same_id(asked.filter)) if asked.filter is not None else None,
+        filter=filter,
         segments=chosen,
         accounts=tuple(sorted(key_of(account) for account in asked.account)) if asked.account else None,
         subjects=_narrowing("subject", asked.subject, metrics),
@@ -161,8 +165,19 @@ def understand(
 
 def _metric(name: str) -> Metric:
     if name not in METRICS:
-        raise NotFound("There is no such metric; GET /v1/metrics lists them.", code="unknown_metric")
+        detail = "There is no such metric; GET /v1/metrics lists them."
+        raise Invalid.at("/query/metrics", detail, code="unknown_metric")
     return METRICS[name]
+
+
+def _check_size(group_by: Sequence[str], filters: Sequence[Filter | None]) -> None:
+    """Refuse a question that asks for more attributes than one statement can join."""
+    keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
+    if len(keys) > _MOST_KEYS or sum(len(filter.text) for filter in filters if filter) > _MOST_FILTER_TEXT:
+        detail = (
+            f"The filter and the segments of a question name at most {_MOST_KEYS} attributes, in 40,000 characters."
+        )
+        raise Invalid.at("/query/segment", detail, code="too_many_segments")
 
 
 def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:

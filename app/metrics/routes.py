@@ -13,7 +13,7 @@ from app.accounts import segments
 from app.errors import NotFound
 from app.ledger.measures import MEASURES
 from app.metrics import catalogue
-from app.metrics.answer import Row, answer, page
+from app.metrics.answer import Row, answer
 from app.metrics.define import METRICS, Metric
 from app.metrics.question import Parameters, Question, SeveralParameters, understand
 from app.periods import GRANULARITIES
@@ -128,9 +128,9 @@ async def _answered(
     wire.once(request, repeatable=_REPEATABLE)
     books = books_of(request)
     by_segment = asked.segment or "segment" in asked.group_by
-    stored = await segments.on(books, asked.as_of, named=asked.segment) if by_segment else {}
+    stored = await segments.on(books, asked.as_of, names=asked.segment or None) if by_segment else {}
     question = understand(names, asked, calendar=books.calendar, today=books.today(), segments=stored)
-    rows, following = page(await answer(books, question), limit=asked.limit, cursor=asked.cursor)
+    rows, following = await answer(books, question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
     if _wants_csv(request, asked):
         return wire.tagged(request, _csv(rows, question), media_type=f"{_CSV}; charset=utf-8", headers=link)

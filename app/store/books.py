@@ -3,10 +3,10 @@
 The calendar and the currency are fixed at the first start, because every number that was given out depends on them.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -24,7 +24,13 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+T = TypeVar("T")
+
 _FIXED = ("base_currency", "reporting_timezone", "fiscal_year_start")
+
+
+class _DayIsOver(Exception):
+    """Midnight has passed during a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,26 @@ class Books:
 
     def today(self) -> date:
         return self.calendar.day(self.clock())
+
+    async def write(self, work: Callable[[AsyncConnection, date], Awaitable[T]]) -> T:
+        """Run `work` in one transaction of one day, which it is given.
+
+        It is begun anew when midnight passes before it is done, as while it waits for an account's lock: what was known
+        on a day that is over never changes.
+        """
+        while True:
+            today = self.today()
+
+            async def within(connection: AsyncConnection, today: date = today) -> T:
+                result = await work(connection, today)
+                if self.today() != today:
+                    raise _DayIsOver
+                return result
+
+            try:
+                return await self.database.write(within)
+            except _DayIsOver:
+                continue
 
 
 async def open_books(

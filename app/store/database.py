@@ -126,21 +126,17 @@ async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:
 
         await database.write(learn)
         # Read outside the writing transaction: another process may have inserted the word in between.
-        await recall(database, missing)
+        await database.read(lambda connection: recall(connection, database, missing))
     return known
 
 
-async def recall(database: Database, words: Collection[str]) -> dict[str, int]:
-    """The numbers of those `words` that have one."""
+async def recall(connection: AsyncConnection, database: Database, words: Collection[str]) -> dict[str, int]:
+    """The numbers of those `words` that have one, as this transaction sees it."""
     known = database.labels
     missing = [word for word in words if word not in known]
     if missing:
-
-        async def look_up(connection: AsyncConnection) -> dict[str, int]:
-            found = await connection.execute(sa.select(label.c.text, label.c.key).where(label.c.text.in_(missing)))
-            return dict(found.all())
-
-        known.update(await database.read(look_up))
+        query = sa.select(label.c.text, label.c.key).where(label.c.text.in_(missing))
+        known.update((await connection.execute(query)).all())
     return {word: known[word] for word in words if word in known}
 
 
