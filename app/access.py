@@ -34,6 +34,7 @@ SECURITY_SCHEMES = {
     "url": {"type": "apiKey", "in": "query", "name": "api_key", "description": "Keys that may only read, on GET."},
 }
 
+_PREFIX = "csm_"
 _NO_KEY = "A key is needed: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
 
 
@@ -77,8 +78,8 @@ def _key_in(request: Request) -> tuple[str, bool]:
             user, _, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
         except ValueError:  # not base64, not ASCII, not UTF-8
             raise Unauthenticated(_NO_KEY) from None
-        # BI tools ask for a user and a password: the key is one of them.
-        return password or user, False
+        # BI tools ask for a user and a password: the key is one of them, and ours begin in a way that tells which.
+        return user if user.startswith(_PREFIX) or not password else password, False
     if key := request.headers.get("x-api-key"):
         return key, False
     if request.method in ("GET", "HEAD") and (keys := request.query_params.getlist("api_key")):
@@ -126,7 +127,7 @@ async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str,
 def _new_key(books: Books, *, name: str, scopes: list[Scope]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A key as it is shown, and its row."""
     id = secrets.token_hex(6)
-    key = f"csm_{id}_{secrets.token_urlsafe(32)}"
+    key = f"{_PREFIX}{id}_{secrets.token_urlsafe(32)}"
     row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": _hash(key), "created_at": books.clock()}
     return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}, row
 

@@ -71,7 +71,7 @@ class Problem(Exception):
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.code
-        self.errors = list(errors)
+        self.errors = [dict(fault) for fault in errors]
         self.headers = dict(headers or {})
         self.more = more
 

@@ -168,7 +168,7 @@ def tagged(
         **(headers or {}),
     }
     held = {held.strip().removeprefix("W/") for held in request.headers.get("if-none-match", "").split(",")}
-    if "*" in held or tag.removeprefix("W/") in held:
+    if request.method in ("GET", "HEAD") and ("*" in held or tag.removeprefix("W/") in held):
         return Response(status_code=304, headers=carried)
     return Response(body, media_type=media_type, headers=carried)
 
@@ -180,7 +180,7 @@ def json(request: Request, value: Any, *, headers: Mapping[str, str] | None = No
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:
     """The `Link` header to the following page; none after the last."""
-    if cursor is None:
+    if cursor is None or request.method != "GET":
         return {}
     others = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "api_key")]
     base = request.app.state.settings.public_url or ""

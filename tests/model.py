@@ -40,6 +40,7 @@ class Model:
         self.events: dict[tuple[str, str], Kept] = {}
         self.last: dict[str, date] = {}
         self.segments: dict[str, list[tuple[date, Where | None]]] = defaultdict(list)
+        self.first_segments: dict[str, Where | None] = {}
         self._changes: dict[Any, Any] = {}
 
     @property
@@ -52,11 +53,6 @@ class Model:
         accepted = duplicates = 0
         rejected: list[tuple[int, str]] = []
         last = dict(self.last)
-        sound = [event for event in events if not self._fault(event)]
-        own_day = {event["account_id"] for event in sound if "known_at" in event}
-        for event in sound:
-            if event["account_id"] not in own_day:
-                self._close(event["account_id"], self.today)
         for index, event in enumerate(events):
             account, at = event["account_id"], datetime.fromisoformat(event["occurred_at"])
             known = date.fromisoformat(event["known_at"]) if "known_at" in event else None
@@ -94,12 +90,14 @@ class Model:
 
     def retract(self, account: str, id: str) -> None:
         self._changes.clear()
-        self._close(account, self.today)
         kept = self.events[account, id]
-        kept.retracted_on = kept.retracted_on or self.last[account]
+        if kept.retracted_on is None:
+            self._close(account, self.today)
+            kept.retracted_on = self.last[account]
 
     def define(self, name: str, where: Where | None) -> None:
         """A stored segment from today on; None ends it."""
+        self.first_segments.setdefault(name, where)
         self.segments[name] = [said for said in self.segments[name] if said[0] != self.today] + [(self.today, where)]
 
     def rows(
@@ -129,7 +127,9 @@ class Model:
                 periods.append(Period(name, day, day + DAY))
         found = self._rows_of(metric, periods, known, **selection)
         whole = [Period("total", start, end)]
-        return found + (self._rows_of(metric, whole, known, **selection) if totals else [])
+        # A range in one piece is its own total.
+        more = totals and granularity != "total"
+        return found + (self._rows_of(metric, whole, known, **selection) if more else [])
 
     def _rows_of(
         self,
@@ -182,7 +182,7 @@ class Model:
             definitions = [where for day, where in said if day <= known]
             if name in named:
                 # Before its first definition a segment has that one.
-                on[name] = (definitions or [said[0][1]])[-1]
+                on[name] = (definitions or [self.first_segments[name]])[-1]
             elif definitions and not named:
                 on[name] = definitions[-1]
         return {name: on[name] for name in sorted(on) if on[name] is not None}

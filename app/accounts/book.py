@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.history import Interval, exact, history, learn
+from app.accounts.history import Interval, changes_of, exact, history, learn
 from app.periods import Calendar
 from app.store.tables import END, WHOLE_BUSINESS, attribute, event
 from app.store.tables import account as account_table
@@ -64,8 +64,9 @@ async def record(connection: AsyncConnection, days: Mapping[int, Iterable[date]]
     new: list[dict[str, Any]] = []
     for account_id in days:
         rows = {key: list(found) for key, found in before[account_id].items()}
+        changes = changes_of(updates[account_id], calendar=calendar)
         for day in sorted(days[account_id]):
-            learn(rows, updates[account_id], on=day, calendar=calendar)
+            learn(rows, changes, on=day)
         for key in rows:
             old, now = exact(before[account_id].get(key, [])), exact(rows[key])
             gone += [_row(account_id, key, row[0]) for row in old if row not in now]

@@ -6,7 +6,7 @@ again. The order in which events of one day arrived never matters.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -30,12 +30,14 @@ class Update(Protocol):
 
 
 class Change(NamedTuple):
-    """What one `account.updated` event says of one attribute. `value` is JSON; None ends it."""
+    """What one `account.updated` event says of one attribute, and when that was known. `value` is JSON; None ends it."""
 
     valid_from: date
     occurred_at: datetime
     event_id: str
     value: Any
+    recorded_on: date
+    retracted_on: date | None
 
 
 class Interval(NamedTuple):
@@ -51,20 +53,19 @@ class Interval(NamedTuple):
 def history(updates: Sequence[Update], *, calendar: Calendar) -> dict[str, list[Interval]]:
     """All rows of an account, by attribute key, from all its updates, the retracted ones too."""
     days = {u.recorded_on for u in updates} | {u.retracted_on for u in updates if u.retracted_on is not None}
+    changes = changes_of(updates, calendar=calendar)
     rows: dict[str, list[Interval]] = {}
     for day in sorted(days):
-        learn(rows, updates, on=day, calendar=calendar)
+        learn(rows, changes, on=day)
     return {key: found for key, found in rows.items() if found}
 
 
-def learn(rows: dict[str, list[Interval]], updates: Iterable[Update], *, on: date, calendar: Calendar) -> None:
-    """Take the account's `rows` from before the day `on` to after it; only keys that the day's updates name change."""
-    updates = list(updates)
-    keys = changes_of([u for u in updates if on in (u.recorded_on, u.retracted_on)], calendar=calendar).keys()
-    live = [u for u in updates if u.recorded_on <= on and (u.retracted_on is None or u.retracted_on > on)]
-    changes = changes_of(live, calendar=calendar)
-    for key in keys:
-        rows[key] = known_next(rows.get(key, ()), changes.get(key, ()), on=on)
+def learn(rows: dict[str, list[Interval]], changes: Mapping[str, Sequence[Change]], *, on: date) -> None:
+    """Take an account's `rows` from before the day `on` to after it; only keys of which that day says something change."""
+    for key, found in changes.items():
+        if any(on in (change.recorded_on, change.retracted_on) for change in found):
+            live = [c for c in found if c.recorded_on <= on and (c.retracted_on is None or c.retracted_on > on)]
+            rows[key] = known_next(rows.get(key, ()), live, on=on)
 
 
 def changes_of(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[Change]]:
@@ -76,7 +77,8 @@ def changes_of(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, li
         if "name" in update.data:
             attributes["name"] = update.data["name"]
         for key, value in attributes.items():
-            found[key].append(Change(valid_from, update.occurred_at, update.id, value))
+            change = Change(valid_from, update.occurred_at, update.id, value, update.recorded_on, update.retracted_on)
+            found[key].append(change)
     return found
 
 
@@ -88,18 +90,17 @@ def first_day(occurred_at: datetime, *, calendar: Calendar) -> date:
 
 def known_next(known: Sequence[Interval], changes: Iterable[Change], *, on: date) -> list[Interval]:
     """All rows of one attribute after the day `on`, given those before it and the changes that are live on that day."""
-    wanted = intervals(changes)
+    # By what they say; True == 1 in Python, but not in JSON.
+    wanted = {(*w, isinstance(w[2], bool)): w for w in intervals(changes)}
     rows: list[Interval] = []
     for row in known:
         if row.ceased_on not in (END, on):
             rows.append(row)
         # What the day itself has brought so far is worked out anew, and what it has ended may stay after all.
         elif row.recorded_on < on:
-            stays = next((w for w in wanted if w[:2] == row[:2] and _same(w[2], row.value)), None)
-            if stays is not None:
-                wanted.remove(stays)
+            stays = wanted.pop((row.valid_from, row.valid_to, row.value, isinstance(row.value, bool)), None)
             rows.append(row._replace(ceased_on=on if stays is None else END))
-    return rows + [Interval(*w, recorded_on=on) for w in wanted]
+    return rows + [Interval(*w, recorded_on=on) for w in wanted.values()]
 
 
 def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:

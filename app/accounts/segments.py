@@ -51,11 +51,8 @@ async def _texts(
     query = query.order_by(segment.c.name, segment.c.recorded_on.desc())
     if day is not None:
         query = query.where(segment.c.recorded_on <= day)
-    if names is None:
-        query = query.where(segment.c.recorded_on > BEGINNING)
-    else:
-        query = query.where(segment.c.name.in_(list(names)))
-    return dict((await connection.execute(query)).all())
+    chosen = segment.c.recorded_on > BEGINNING if names is None else segment.c.name.in_(list(names))
+    return dict((await connection.execute(query.where(chosen))).all())
 
 
 @lru_cache(maxsize=1_024)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts import book
 from app.accounts.ids import LONGEST_ID
 from app.errors import Invalid, Rejected, Unavailable
-from app.ingest.define import Event, read
+from app.ingest.define import RESERVED, Event, read
 from app.ingest.formats import Broken
 from app.ingest.reading import Reading, fix, look_up, sensible
 from app.ingest.retract import replace
@@ -62,9 +62,7 @@ async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = Fals
     sending the same batch again is always safe.
     """
     outcome = Outcome()
-    events = list(_readable(raws, outcome, books=books, may_backdate=may_backdate))
-    for event in events:
-        event.replaces = replaces
+    events = list(_readable(raws, outcome, books=books, may_backdate=may_backdate, replaces=replaces))
     for _ in range(_ATTEMPTS):
         try:
             await _store(books, events, outcome)
@@ -75,7 +73,9 @@ async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = Fals
     raise Unavailable("A survey or an exchange rate keeps changing; send the batch again.", code="busy")
 
 
-def _readable(raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backdate: bool) -> Iterable[Event]:
+def _readable(
+    raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backdate: bool, replaces: str
+) -> Iterable[Event]:
     now = books.clock()
     today = books.calendar.day(now)
     for index, raw in enumerate(raws):
@@ -83,12 +83,15 @@ def _readable(raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backda
             if isinstance(raw, Broken):
                 raise Rejected("malformed", raw.detail)
             event = read(raw, index=index, now=now)
+            if event.id.startswith(RESERVED) and event.type == book.UPDATED and not replaces:
+                raise Rejected("reserved", f"Ids that begin with {RESERVED!r} are the service's own.", "/id")
             if event.known_at is not None and not may_backdate:
                 raise Rejected(
                     "forbidden", "Only a key with scope admin may say when an event became known.", "/known_at"
                 )
             if event.known_at is not None and event.known_at > today:
                 raise Rejected("in_the_future", "An event cannot become known after today.", "/known_at")
+            event.replaces = replaces
             yield event
         except Rejected as problem:
             outcome.reject(index, raw.get("id") if isinstance(raw, dict) else None, problem)

@@ -27,6 +27,8 @@ from app.ledger.measures import RULES, Fact, Line
 from app.store.tables import WHOLE_BUSINESS
 
 STRICT = ConfigDict(extra="forbid", strict=True)
+# How the ids of events begin that the service itself makes of a PUT of an account.
+RESERVED = "PUT "
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(hours=24)
 

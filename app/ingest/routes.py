@@ -17,7 +17,7 @@ from app.accounts.ids import Id, InPath
 from app.errors import Conflict, Invalid
 from app.ingest import rates
 from app.ingest.accept import Outcome, accept
-from app.ingest.define import EVENT_TYPES
+from app.ingest.define import EVENT_TYPES, RESERVED
 from app.ingest.fields import Attributes, Text, Time
 from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Broken, events_in
 from app.ingest.retract import retract
@@ -31,7 +31,7 @@ INGEST = [Depends(needs("ingest"))]
 ADMIN = [Depends(needs("admin"))]
 
 # How the ids of updates begin that came by PUT /v1/accounts/{id}.
-_PUT = "put-"
+_PUT = RESERVED
 
 _EVENTS = {
     "requestBody": {
@@ -197,7 +197,8 @@ async def put_survey(request: Request, survey_id: InPath) -> dict[str, Any]:
     survey = survey_of(survey_id, await wire.read(request, SurveyBody))
     if not await books_of(request).database.write(lambda connection: surveys.declare(connection, survey)):
         raise Conflict("The survey has answers and is not changed any more.", code="survey_answered")
-    return _shown(survey)
+    kept = await books_of(request).database.read(lambda connection: surveys.find(connection, [survey_id]))
+    return _shown(kept[survey_id])
 
 
 def survey_of(id: str, body: SurveyBody) -> Survey:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app import wire
 from app.access import books_of, needs
 from app.accounts import segments
-from app.errors import NotFound
+from app.errors import Invalid, NotFound
 from app.ledger.measures import MEASURES
 from app.metrics import catalogue
 from app.metrics.answer import Row, answer
@@ -119,7 +119,13 @@ async def get_query(request: Request, asked: Annotated[_SeveralAsked, Query()]) 
 async def post_query(request: Request) -> Response:
     """Several metrics in one answer, asked for in JSON."""
     asked = await wire.read(request, SeveralParameters)
-    return await _answered(request, asked.metrics, asked)
+    try:
+        return await _answered(request, asked.metrics, asked)
+    except Invalid as invalid:
+        # The same parameters, but they stood in the body.
+        for fault in invalid.errors:
+            fault["pointer"] = fault["pointer"].removeprefix("/query")
+        raise
 
 
 async def _answered(
