@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
 from app.accounts.ids import Id, InPath
-from app.errors import Forbidden, NotFound, Unauthenticated
+from app.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from app.store.books import Books
 from app.store.tables import api_key
 
@@ -57,6 +57,7 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
     """A dependency: the caller, who has `scope`. Raises Unauthenticated or Forbidden."""
 
     async def check(request: Request) -> Caller:
+        _refuse_unknown(request)
         key, by_url = _key_in(request)
         caller = await _caller(request, key)
         if by_url and caller.scopes != {"read"}:
@@ -66,6 +67,14 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
         return caller
 
     return check
+
+
+def _refuse_unknown(request: Request) -> None:
+    """Refuse parameters on doors that have none: who sends one believes that it was heeded. Others refuse by themselves."""
+    unknown = request.query_params.keys() - {"api_key"}
+    if unknown and not (request.method == "GET" and request.scope["route"].dependant.query_params):
+        pointer = f"/query/{min(unknown)}"
+        raise Invalid.at(pointer, "There is no such field or parameter.", code="extra_forbidden")
 
 
 def _key_in(request: Request) -> tuple[str, bool]:

@@ -67,8 +67,10 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
     errors.install(app)
     for room in (access, ingest, accounts, metrics):
         app.include_router(room.router)
-    app.add_api_route("/healthz", healthz, tags=["operations"])
-    app.add_api_route("/readyz", readyz, tags=["operations"])
+    for path, check in (("/healthz", healthz), ("/readyz", readyz)):
+        app.add_api_route(path, check, tags=["operations"])
+        # Some monitors ask for the head only.
+        app.add_api_route(path, check, methods=["HEAD"], include_in_schema=False)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

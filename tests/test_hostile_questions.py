@@ -191,6 +191,8 @@ METHODS = ["HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "PUT", "POST", "PROPFI
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_that_a_door_does_not_have_is_refused(method: str, shared: Service) -> None:
     for path in ("/v1/metrics", "/v1/metrics/nps", "/healthz"):
+        if (method, path) == ("HEAD", "/healthz"):
+            continue  # for monitors
         answer = shared.request(method, path, content=CANARY.encode())
         assert answer.status_code == 405
         assert CANARY not in answer.text

@@ -1,8 +1,10 @@
 """What becomes of events: accepted once, told apart when they differ, taken back, and read by definitions that stay."""
 
+import asyncio
 import gzip
 import json
 
+import psycopg
 import pytest
 import zstandard
 
@@ -241,3 +243,44 @@ def test_an_account_without_a_live_event_is_not_listed(service: Service) -> None
     service.retract("acme", "one")
     assert service.get("/v1/accounts")["accounts"] == []
     assert service.request("GET", "/v1/accounts/acme").status_code == 404
+
+
+def test_a_repeat_writes_nothing_and_so_closes_no_books(service: Service) -> None:
+    first = session(id="one", at="2025-01-01", known_at="2025-01-01")
+    service.send(first)
+    assert service.send({name: value for name, value in first.items() if name != "known_at"})["duplicates"] == 1
+    assert service.send(session(at="2025-02-01", known_at="2025-02-01"))["accepted"] == 1
+
+
+def test_an_event_known_too_early_does_not_stand_in_the_way_of_itself(service: Service) -> None:
+    service.send(session())
+    late = session(id="one", at="2026-03-01")
+    assert service.send(late | {"known_at": "2026-03-02"}, late)["accepted"] == 1
+
+
+def test_a_put_replaces_only_what_was_put(service: Service) -> None:
+    at = "2026-01-01T00:00:00+00:00"
+    service.send(moved(at=at, region="emea") | {"id": "put-mine"})
+    service.put("/v1/accounts/acme", {"attributes": {"plan": "pro"}, "effective_at": at})
+    assert service.get("/v1/accounts/acme")["attributes"] == {"plan": "pro", "region": "emea"}
+    reserved = service.request("POST", "/v1/events", json=moved(plan="free") | {"id": "PUT mine"})
+    assert reserved.json()["rejected"][0]["code"] == "reserved"
+
+
+def test_an_event_that_waits_past_midnight_is_known_on_the_new_day(service: Service, database: str) -> None:
+    service.send(session())
+    service.now = service.now.replace(hour=23, minute=59)
+
+    async def post_while_the_account_is_held() -> None:
+        address = database.replace("+psycopg", "")
+        async with await psycopg.AsyncConnection.connect(address) as holder:
+            await holder.execute("SELECT FROM account FOR UPDATE")
+            posted = asyncio.create_task(service.client.post("/v1/events", json=session(at="2026-03-14")))
+            await asyncio.sleep(0.3)
+            service.later(minutes=2)
+            await holder.rollback()
+        assert (await posted).json()["accepted"] == 1
+
+    service.run(post_while_the_account_is_held())
+    assert service.value("sessions") == 2
+    assert service.value("sessions", as_of="2026-03-15") == 1

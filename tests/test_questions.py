@@ -200,3 +200,43 @@ def test_what_is_dated_after_today_counts_from_its_day(service: Service) -> None
 def test_as_of_must_not_lie_in_the_future(service: Service) -> None:
     answer = service.request("GET", "/v1/metrics/nps", params={"as_of": "2026-03-16"})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_as_of")
+
+
+def test_a_total_of_the_total_is_one_row(service: Service) -> None:
+    rows = service.get("/v1/query", metrics="nps,sessions", period="2026-03", granularity="total", totals=True)["rows"]
+    assert [(row["metric"], row["period"]) for row in rows] == [("nps", "total"), ("sessions", "total")]
+
+
+def test_an_answer_too_large_to_give_is_refused(service: Service) -> None:
+    service.send(*(session(f"a{number}") for number in range(120)))
+    asked = {"start": "1990-01-01", "end": "2016-01-01", "granularity": "day", "group_by": "account", "limit": 1}
+    assert service.request("GET", "/v1/metrics/sessions", params=asked).status_code == 200
+    service.send(session(at="2015-06-01"), *(session(f"a{number}", at="2015-06-01") for number in range(120)))
+    answer = service.request("GET", "/v1/metrics/sessions", params=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
+
+
+def test_a_segment_put_again_on_its_first_day_leaves_earlier_days_alone(service: Service) -> None:
+    service.on("2026-03-01").send(moved("a", plan="pro"), moved("b", plan="free"), session("a"), session("b"))
+    service.on("2026-03-10").put("/v1/segments/core", {"filter": 'plan = "pro"'})
+    service.send(session("b", at="2026-02-02"), session("b", at="2026-02-03"))
+    asked = {"segment": "core", "period": "2026-02", "as_of": "2026-03-09"}
+    before = service.rows("sessions", **asked)
+    service.put("/v1/segments/core", {"filter": "plan is not null"})
+    assert service.rows("sessions", **asked) == before
+    assert service.value("sessions", segment="core", period="2026-02") == 2
+    assert service.request("DELETE", "/v1/segments/core").status_code == 204
+    assert service.rows("sessions", **asked) == before
+
+
+def test_pointers_lead_into_the_body_when_the_question_came_as_one(service: Service) -> None:
+    asked = {"metrics": ["sessions"], "as_of": "2026-03-16"}
+    answer = service.request("POST", "/v1/query", json=asked)
+    assert answer.json()["errors"][0]["pointer"] == "/as_of"
+
+
+def test_a_parameter_that_a_door_does_not_have_is_refused(service: Service) -> None:
+    service.send(session())
+    for method, path in (("GET", "/v1/accounts/acme"), ("GET", "/v1/metrics"), ("POST", "/v1/query")):
+        answer = service.request(method, f"{path}?as_of=2020-01-01", json={"metrics": ["nps"]})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/as_of"), path

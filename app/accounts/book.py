@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.filters import Filter, condition
 from app.accounts.history import Interval, changes_of, exact, history, learn
 from app.periods import Calendar
 from app.store.tables import END, WHOLE_BUSINESS, attribute, event
@@ -147,27 +148,36 @@ async def _replace(connection: AsyncConnection, *, gone: list[dict[str, Any]], n
             await connection.execute(statement, {"rows": to_json(rows).decode()})
 
 
-def attributes_on(day: date) -> sa.Select[Any]:
-    """Today's knowledge of every account's attributes at the start of `day`: rows (account_id, attributes as JSON)."""
-    return (
-        sa.select(
-            attribute.c.account_id,
-            sa.func.jsonb_object_agg(attribute.c.key, attribute.c.value, type_=JSONB).label("attributes"),
+def listed(filter: Filter | None, *, on: date) -> sa.Select[Any]:
+    """The accounts that people see, those with a live event, which the filter takes at the start of the day `on`."""
+    live = sa.exists().where(event.c.account_id == account_table.c.account_id, event.c.retracted_on.is_(None))
+    source: Any = account_table
+    values = {}
+    for number, key in enumerate(filter.keys if filter else ()):
+        rows = attribute.alias(f"attribute{number}")
+        values[key] = rows.c.value
+        source = source.outerjoin(
+            rows, sa.and_(rows.c.key == key, rows.c.account_id == account_table.c.account_id, *_held(rows, on))
         )
-        .where(
-            attribute.c.ceased_on == END,
-            attribute.c.valid_from <= day,
-            attribute.c.valid_to > day,
-            attribute.c.value.is_not(None),
-        )
-        .group_by(attribute.c.account_id)
-    )
+    query = sa.select(account_table.c.account_id, account_table.c.id).select_from(source)
+    query = query.where(account_table.c.account_id != WHOLE_BUSINESS, live)
+    return query if filter is None else query.where(condition(filter, values.__getitem__))
 
 
-def listed() -> sa.ColumnElement[bool]:
-    """Whether a row of the account table is an account that people see: one with a live event."""
-    live = sa.select(1).where(event.c.account_id == account_table.c.account_id, event.c.retracted_on.is_(None))
-    return sa.and_(account_table.c.account_id != WHOLE_BUSINESS, sa.exists(live.correlate(account_table)))
+def described(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]:
+    """Rows (id, name, attributes) of the accounts that a query names, in its order, as they are at the start of a day."""
+    page = accounts.subquery("page")
+    all_of_it = sa.func.jsonb_object_agg(attribute.c.key, attribute.c.value, type_=JSONB)
+    one = sa.select(sa.func.coalesce(all_of_it, sa.literal({}, JSONB)).label("attributes"))
+    one = one.where(attribute.c.account_id == page.c.account_id, *_held(attribute, on), attribute.c.value.is_not(None))
+    found = one.correlate(page).lateral("found")
+    name = found.c.attributes["name"].as_string().label("name")
+    query = sa.select(page.c.id, name, found.c.attributes).select_from(page.join(found, sa.true()))
+    return query.order_by(page.c.id)
+
+
+def _held(rows: Any, on: date) -> tuple[sa.ColumnElement[bool], ...]:
+    return rows.c.ceased_on == END, rows.c.valid_from <= on, rows.c.valid_to > on
 
 
 def tomorrow(today: date) -> date:

@@ -27,7 +27,9 @@ def _id(given: str) -> str:
 
 
 # Longer before normalisation, which may compose characters.
-Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_id)]
+Id = Annotated[
+    str, Field(min_length=1, max_length=512, json_schema_extra={"maxLength": LONGEST_ID}), AfterValidator(_id)
+]
 
 # In a path, where the shell leaves a slash inside an id as %2F.
 InPath = Annotated[Id, BeforeValidator(unquote)]

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
 from app.access import books_of, needs
 from app.accounts import segments
-from app.accounts.book import attributes_on, key_of, listed, tomorrow
-from app.accounts.filters import condition, parse
+from app.accounts.book import described, key_of, listed, tomorrow
+from app.accounts.filters import parse
 from app.accounts.ids import InPath, same_id
 from app.errors import Invalid, NotFound
 from app.store.books import Books
@@ -36,14 +35,12 @@ async def list_accounts(request: Request, asked: Annotated[_Asked, Query()]) -> 
     """Accounts with their attributes of today, in the order of their ids."""
     wire.once(request)
     books, limit = books_of(request), asked.limit
+    day = tomorrow(books.today())
     chosen = parse(same_id(asked.filter)) if asked.filter is not None else None
-    now = attributes_on(tomorrow(books.today())).subquery()
-    query = _accounts(now).order_by(account.c.id.collate("C")).limit(limit + 1)
+    page = listed(chosen, on=day).order_by(account.c.id).limit(limit + 1)
     if asked.cursor is not None:
-        query = query.where(account.c.id.collate("C") > _id_in(asked.cursor))
-    if chosen is not None:
-        query = query.where(condition(chosen, lambda key: now.c.attributes[key]))
-    rows = await _fetch(books, query)
+        page = page.where(account.c.id > _id_in(asked.cursor))
+    rows = await _fetch(books, described(page, on=day))
     following = (
         base64.urlsafe_b64encode(rows[limit - 1]["id"].encode()).decode().rstrip("=") if len(rows) > limit else None
     )
@@ -55,8 +52,9 @@ async def list_accounts(request: Request, asked: Annotated[_Asked, Query()]) -> 
 async def get_account(request: Request, account_id: InPath) -> Response:
     """One account with its attributes of today and their history."""
     books = books_of(request)
-    now = attributes_on(tomorrow(books.today())).subquery()
-    rows = await _fetch(books, _accounts(now).where(account.c.account_id == key_of(account_id)))
+    day = tomorrow(books.today())
+    this = listed(None, on=day).where(account.c.account_id == key_of(account_id))
+    rows = await _fetch(books, described(this, on=day))
     if not rows:
         raise NotFound("There is no such account.")
     history = await _fetch(
@@ -72,20 +70,6 @@ def _without_ends(row: dict[str, Any]) -> dict[str, Any]:
     """An interval of an attribute; null for a bound that it does not have."""
     bounds = {BEGINNING: None, END: None}
     return row | {name: bounds.get(row[name], row[name]) for name in ("valid_from", "valid_to")}
-
-
-def _accounts(now: Any) -> sa.Select[Any]:
-    """Accounts that have a live event: id, name, attributes."""
-    attributes = sa.func.coalesce(now.c.attributes, sa.literal({}, JSONB))
-    return (
-        sa.select(
-            account.c.id,
-            now.c.attributes["name"].as_string().label("name"),
-            attributes.label("attributes"),
-        )
-        .select_from(account.outerjoin(now, now.c.account_id == account.c.account_id))
-        .where(listed())
-    )
 
 
 async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:

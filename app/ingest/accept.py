@@ -130,12 +130,13 @@ async def _write(
 ) -> None:
     """Everything that happens under the accounts' locks; `result` says what became of each event."""
     accounts = await _lock(connection, events)
+    recorded = _recorded_on(events, accounts, today=today)
     first: dict[tuple[int, str], Event] = {}
     for event in events:
-        first.setdefault((event.account_id, event.id), event)
-    recorded = _recorded_on(first.values(), accounts, today=today)
-    inserted = await _insert(connection, [event for event in first.values() if event.index in recorded], recorded)
-    kept = await _fingerprints(connection, first.keys() - inserted)
+        if event.index in recorded:
+            first.setdefault((event.account_id, event.id), event)
+    inserted = await _insert(connection, list(first.values()), recorded)
+    kept = await _fingerprints(connection, {(event.account_id, event.id) for event in events} - inserted)
     accepted = [event for key, event in first.items() if key in inserted]
     result.accepted = len(accepted)
     for event in events:

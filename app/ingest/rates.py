@@ -3,6 +3,7 @@
 The rate of an event's day is kept with the event. A rate that was used is not changed, so numbers that were given out stay.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -39,11 +40,11 @@ async def find(connection: AsyncConnection, currencies: Collection[str] | None =
 
 def rate_on(rates: Sequence[Rate], day: date) -> Rate:
     """The rate of that day. Raises Rejected when there is none yet."""
-    rate = next((rate for rate in reversed(rates) if rate.valid_from <= day), None)
-    if rate is None:
+    number = bisect_right(rates, day, key=lambda rate: rate.valid_from)
+    if not number:
         detail = "There is no exchange rate for that currency and day; give one with PUT /v1/exchange-rates."
         raise Rejected("no_exchange_rate", detail, "/data/currency")
-    return rate
+    return rates[number - 1]
 
 
 async def fix(connection: AsyncConnection, rates: Collection[Rate]) -> bool:

@@ -46,6 +46,17 @@ _EVENTS = {
 }
 
 
+_RESPONSES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}},
+            NDJSON: {"schema": {"type": "string", "description": "One answer a line."}},
+        },
+    }
+}
+
+
 @router.post("/events", openapi_extra=_EVENTS)
 async def post_events(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> dict[str, Any]:
     """Take events, each exactly once: what is accepted is durable, counted and in the next answer.
@@ -68,7 +79,7 @@ def _said(outcome: Outcome) -> dict[str, Any]:
     return said
 
 
-@router.post("/survey-responses", openapi_extra=_EVENTS)
+@router.post("/survey-responses", openapi_extra=_RESPONSES)
 async def post_survey_responses(
     request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]
 ) -> dict[str, Any]:
@@ -283,7 +294,32 @@ def event_schemas() -> dict[str, Any]:
     }
     many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Event"}}
     wrapped = {"type": "object", "required": ["events"], "properties": {"events": many}, "additionalProperties": False}
-    return schemas | {"Event": one, "Events": {"anyOf": [{"$ref": "#/components/schemas/Event"}, many, wrapped]}}
+    return (
+        schemas
+        | _response_schemas(schemas)
+        | {
+            "Event": one,
+            "Events": {"anyOf": [{"$ref": "#/components/schemas/Event"}, many, wrapped]},
+        }
+    )
+
+
+def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
+    """An answer to a survey with its fields at the top, and one or many of them."""
+    envelope, data = (schemas[name]["properties"] for name in ("SurveyRespondedEvent", "SurveyResponded"))
+    one = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["id", "survey", "account_id", "score", "responded_at"],
+        "properties": {name: envelope[name] for name in ("id", "account_id", "user_id", "known_at")}
+        | data
+        | {"responded_at": envelope["occurred_at"]},
+    }
+    many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/SurveyResponse"}}
+    return {
+        "SurveyResponse": one,
+        "SurveyResponses": {"anyOf": [{"$ref": "#/components/schemas/SurveyResponse"}, many]},
+    }
 
 
 def example_of(name: str) -> dict[str, Any]:

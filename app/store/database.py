@@ -93,6 +93,8 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
             state = getattr(error.orig, "sqlstate", None)
             if state == "22003":
                 raise Invalid("A sum would exceed what the books can hold.", code="out_of_range") from error
+            if state is not None and state.startswith("54"):
+                raise Invalid("That is more than one statement can hold; ask for less.", code="too_complex") from error
             # A connection that was cut is no sign that the next one fails; when the database is away, that one does.
             again = state in _RUN_AGAIN or error.connection_invalidated
             if not again and not _is_away(error):

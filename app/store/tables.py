@@ -80,8 +80,9 @@ account = Table(
     "account",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False, comment="Hash of the client's id."),
-    Column("id", Text, nullable=False, comment="The client's id."),
+    Column("id", Text(collation="C"), nullable=False, comment="The client's id."),
     Column("last_recorded_on", Date, nullable=False, comment="Never runs backwards; writing it is the account's lock."),
+    Index(None, "id"),
 )
 
 event = Table(

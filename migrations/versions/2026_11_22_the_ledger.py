@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column(
             "account_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="Hash of the client's id."
         ),
-        sa.Column("id", sa.Text(), nullable=False, comment="The client's id."),
+        sa.Column("id", sa.Text(collation="C"), nullable=False, comment="The client's id."),
         sa.Column(
             "last_recorded_on",
             sa.Date(),
@@ -29,6 +29,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", name=op.f("account_pkey")),
     )
+    op.create_index(op.f("account_id_idx"), "account", ["id"], unique=False)
     op.create_table(
         "api_key",
         sa.Column("id", sa.Text(), nullable=False),
@@ -57,7 +58,9 @@ def upgrade() -> None:
     op.create_index(op.f("attribute_account_id_idx"), "attribute", ["account_id"], unique=False)
     op.create_table(
         "books",
-        sa.Column("singleton", sa.Boolean(), server_default=sa.text("true"), nullable=False, comment="There is one row."),
+        sa.Column(
+            "singleton", sa.Boolean(), server_default=sa.text("true"), nullable=False, comment="There is one row."
+        ),
         sa.Column("base_currency", sa.Text(), nullable=False),
         sa.Column("reporting_timezone", sa.Text(), nullable=False),
         sa.Column("fiscal_year_start", sa.SmallInteger(), nullable=False),
@@ -214,4 +217,5 @@ def downgrade() -> None:
     op.drop_index(op.f("attribute_account_id_idx"), table_name="attribute")
     op.drop_table("attribute")
     op.drop_table("api_key")
+    op.drop_index(op.f("account_id_idx"), table_name="account")
     op.drop_table("account")
