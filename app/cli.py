@@ -133,11 +133,16 @@ def import_command(
         "import-report.csv"
     ),
 ) -> None:
-    """Import history from files. It can be interrupted and run again: nothing is counted twice."""
+    """Import history from files. It can be interrupted and run again: nothing is counted twice.
+
+    Exit code 1 when something did not come in that should have; rows that the mapping skips are no fault.
+    """
     rules = mappings.load(mapping)
     total = imports.size(files)
+    # What is wrong with the files as a whole is said before an earlier report is overwritten.
+    imports.rows(files, mapping=rules)
 
-    async def run(books: Books) -> None:
+    async def run(books: Books) -> int:
         with imports.Report(report) as noted, _progress() as bar:
             task = bar.add_task("Import", total=total, said="")
 
@@ -155,8 +160,10 @@ def import_command(
             out.print(f"{count:,} {code}", markup=False)
         if noted.counts:
             out.print(f"See {report}.", markup=False)
+        return summary.problems + summary.rejected
 
-    _with_books(run)
+    if _with_books(run):
+        raise typer.Exit(1)
 
 
 @cli.command()

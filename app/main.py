@@ -15,6 +15,7 @@ from app import __version__, access, errors, logs, wire
 from app.accounts import routes as accounts
 from app.ingest import routes as ingest
 from app.ingest import vocabulary
+from app.ingest.schemas import event_schemas
 from app.metrics import routes as metrics
 from app.settings import Settings
 from app.shell import App, wrap
@@ -100,7 +101,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= wire.SCHEMAS | ingest.event_schemas() | {"Problem": errors.SCHEMA, "Answer": metrics.ANSWER_SCHEMA}
+    schemas |= wire.SCHEMAS | event_schemas() | {"Problem": errors.SCHEMA, "Answer": metrics.ANSWER_SCHEMA}
     # In the order of their names, whichever room was imported first.
     components["schemas"] = dict(sorted(schemas.items()))
     components["securitySchemes"] = access.SECURITY_SCHEMES
@@ -109,10 +110,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         "content": {errors.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     for path, doors in document["paths"].items():
-        for operation in doors.values():
+        for method, operation in doors.items():
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
             if path.startswith("/v1"):
-                operation["security"] = [{name: []} for name in access.SECURITY_SCHEMES]
+                operation["security"] = [{n: []} for n in access.SECURITY_SCHEMES if n != "url" or method == "get"]
     app.openapi_schema = document
     return document

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.accounts.book import UPDATED
 from app.ingest.define import EVENT_TYPES
-from app.ingest.routes import example_of
+from app.ingest.schemas import example_of
 from app.ledger.measures import MEASURES, Fact, lines_of
 from app.ledger.surveys import Survey
 from app.main import build
@@ -30,6 +30,10 @@ def _reference() -> Iterable[str]:
     yield "Generated from the catalogues by `csmetrics publish`; a test fails when it is stale."
     yield ""
     yield "## Metrics"
+    yield ""
+    yield "Shares come with Wilson's interval at 95 %, the Net Promoter Score with the adjusted Wald interval (Rocks 2016)."
+    yield "What adds up over groups does so within a period, for the groups of one attribute. What adds up over time does"
+    yield "so where accounts stay in their groups: without a grouping or filter by attributes, or with `segments_as_of=now`."
     yield ""
     for name in sorted(METRICS):
         yield from _metric(METRICS[name])
@@ -56,7 +60,7 @@ def _metric(metric: Metric) -> Iterable[str]:
     example = ", ".join(f"{name} = {value:g}" for name, value in metric.example.items() if name != "equals")
     yield f"### `{metric.name}`: {metric.title}"
     yield ""
-    yield f"{metric.description[0].upper()}{metric.description[1:]}"
+    yield metric.description
     yield ""
     yield f"- Unit: {metric.unit}; range: {low} … {high}; better: {metric.better}; version {metric.version}"
     yield f"- Made of: {', '.join(f'`{name}`' for name in metric.operands)}"

@@ -164,7 +164,7 @@ def tagged(
     carried = {
         "ETag": tag,
         "Cache-Control": "private, no-cache",
-        "Vary": "Authorization, X-API-Key, Accept, Accept-Encoding",
+        "Vary": "Authorization, X-API-Key, Accept",
         **(headers or {}),
     }
     held = {held.strip().removeprefix("W/") for held in request.headers.get("if-none-match", "").split(",")}

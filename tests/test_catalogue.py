@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from app.ingest.define import EVENT_TYPES, Data, event
-from app.ingest.routes import example_of
+from app.ingest.schemas import example_of
 from app.ledger.measures import MEASURES, RULES, Fact, Line, lines_of, measure
 from app.ledger.surveys import Survey
 from app.metrics.define import METRICS, Metric, Result, count, metric

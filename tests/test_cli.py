@@ -88,7 +88,7 @@ def test_files_are_imported_with_a_report_of_what_did_not_come_in(csmetrics: Run
         + "2,acme,ada,2025-01-01T10:00:00Z,2025-01-02,60\n3,acme,ada,2025-01-01T10:00:00Z,2025-01-02,-5\n4,acme,ada,,,x\n"
     )
     # Known earlier, named later: the order of files does not matter.
-    said = csmetrics("import", "b.csv", "a.csv", "--mapping", "map.toml")
+    said = csmetrics("import", "b.csv", "a.csv", "--mapping", "map.toml", code=1)
     assert "4" in said.stdout and "See import-report.csv" in said.stdout
     report = (tmp_path / "import-report.csv").read_text().splitlines()
     assert [line.split(",")[:4] for line in report[1:]] == [

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.ingest.define import EVENT_TYPES
-from app.ingest.routes import example_of
+from app.ingest.schemas import example_of
 from tests.hostile import BATCH, CANARY, JS, ONE, RIGHT, WRONG, codes, healthy, is_silent, kept, numbers, post, refused
 from tests.service import Service, event, session
 

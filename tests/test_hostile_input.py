@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from app import logs
 from app.ingest.define import EVENT_TYPES
-from app.ingest.routes import example_of
+from app.ingest.schemas import example_of
 from tests.hostile import (
     BATCH,
     CANARY,

@@ -21,6 +21,7 @@ from app.ingest.define import RESERVED, Event, read
 from app.ingest.formats import Broken
 from app.ingest.reading import Reading, fix, look_up, sensible
 from app.ingest.retract import replace
+from app.ingest.schemas import Rejection
 from app.ledger.post import Place, enter, post, words_of
 from app.store.books import Books
 from app.store.database import keys_of
@@ -35,7 +36,7 @@ class Outcome:
 
     accepted: int = 0
     duplicates: int = 0
-    rejected: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
 
     def reject(self, index: int, id: Any, problem: Rejected) -> None:
         self.rejected.append(

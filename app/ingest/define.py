@@ -123,7 +123,7 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
     name = raw.get("type")
     kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Rejected("unknown_type", "There is no such event type.", "/type")
+        raise Rejected("unknown_type", "There is no such event type; /docs lists them.", "/type")
     try:
         fields = kind.adapter.validate_python(raw)
     except ValidationError as error:

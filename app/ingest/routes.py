@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -17,10 +17,11 @@ from app.accounts.ids import Id, InPath
 from app.errors import Conflict, Invalid
 from app.ingest import rates
 from app.ingest.accept import Outcome, accept
-from app.ingest.define import EVENT_TYPES, RESERVED
+from app.ingest.define import RESERVED
 from app.ingest.fields import Attributes, Text, Time
 from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Broken, events_in
 from app.ingest.retract import retract
+from app.ingest.schemas import Accepted
 from app.ledger import surveys
 from app.ledger.surveys import Survey
 from app.periods import Day
@@ -58,7 +59,7 @@ _RESPONSES = {
 
 
 @router.post("/events", openapi_extra=_EVENTS)
-async def post_events(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> dict[str, Any]:
+async def post_events(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> Accepted:
     """Take events, each exactly once: what is accepted is durable, counted and in the next answer.
 
     One event, an array, `{"events": [...]}`, NDJSON or CloudEvents; gzip or zstd. Sending the same again is always safe.
@@ -68,21 +69,15 @@ async def post_events(request: Request, caller: Annotated[Caller, Depends(needs(
     return _said(await accept(books_of(request), raws, may_backdate=caller.has("admin")))
 
 
-def _said(outcome: Outcome) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "accepted": outcome.accepted,
-        "duplicates": outcome.duplicates,
-        "rejected": outcome.rejected,
-    }
+def _said(outcome: Outcome) -> Accepted:
+    said = Accepted(accepted=outcome.accepted, duplicates=outcome.duplicates, rejected=outcome.rejected)
     if outcome.rejected and not outcome.accepted and not outcome.duplicates:
-        raise Invalid("No event was accepted; `rejected` says why.", code="all_rejected", **said)
+        raise Invalid("No event was accepted; `rejected` says why.", code="all_rejected", **cast(Any, said))
     return said
 
 
 @router.post("/survey-responses", openapi_extra=_RESPONSES)
-async def post_survey_responses(
-    request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]
-) -> dict[str, Any]:
+async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> Accepted:
     """Take one or a batch of `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`."""
     most = request.app.state.settings.max_inflated_bytes
     raws = events_in(await request.body(), request.headers, most_inflated=most)
@@ -97,7 +92,7 @@ def _as_event(raw: Any) -> Any:
     if not isinstance(raw, dict):
         return raw
     if "data" in raw or "type" in raw or "occurred_at" in raw:
-        return Broken("An answer has its fields at the top: id, survey, account_id, score, responded_at and so on.")
+        return Broken("An answer has no data, type or occurred_at, but survey, score and responded_at beside its id.")
     envelope = {"id": "id", "account_id": "account_id", "user_id": "user_id", "known_at": "known_at"}
     event = {name: raw[name] for name in envelope if name in raw}
     if "responded_at" in raw:
@@ -121,7 +116,10 @@ async def delete_business_event(request: Request, event_id: InPath) -> None:
 
 
 class AccountBody(BaseModel):
-    """What is true of an account from `effective_at` (default: now) on; null ends an attribute."""
+    """What is true of an account from `effective_at` (default: now) on; null ends an attribute.
+
+    It counts from the first day that begins then or later; an attribute's first value also holds before that.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -275,56 +273,3 @@ async def list_exchange_rates(request: Request) -> Response:
         for currency, known in found.items()
     ]
     return wire.json(request, {"base_currency": books_of(request).currency, "exchange_rates": shown})
-
-
-def event_schemas() -> dict[str, Any]:
-    """The components of the OpenAPI document that describe events: one schema a type, and `Events` over all."""
-    schemas: dict[str, Any] = {}
-    for kind in EVENT_TYPES.values():
-        schema = kind.adapter.json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schema["examples"] = [example_of(kind.name)]
-        schemas[kind.envelope.__name__] = schema
-    one = {
-        "oneOf": [{"$ref": f"#/components/schemas/{kind.envelope.__name__}"} for kind in EVENT_TYPES.values()],
-        "discriminator": {
-            "propertyName": "type",
-            "mapping": {kind.name: f"#/components/schemas/{kind.envelope.__name__}" for kind in EVENT_TYPES.values()},
-        },
-    }
-    many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Event"}}
-    wrapped = {"type": "object", "required": ["events"], "properties": {"events": many}, "additionalProperties": False}
-    return (
-        schemas
-        | _response_schemas(schemas)
-        | {
-            "Event": one,
-            "Events": {"anyOf": [{"$ref": "#/components/schemas/Event"}, many, wrapped]},
-        }
-    )
-
-
-def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
-    """An answer to a survey with its fields at the top, and one or many of them."""
-    envelope, data = (schemas[name]["properties"] for name in ("SurveyRespondedEvent", "SurveyResponded"))
-    one = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["id", "survey", "account_id", "score", "responded_at"],
-        "properties": {name: envelope[name] for name in ("id", "account_id", "user_id", "known_at")}
-        | data
-        | {"responded_at": envelope["occurred_at"]},
-    }
-    many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/SurveyResponse"}}
-    return {
-        "SurveyResponse": one,
-        "SurveyResponses": {"anyOf": [{"$ref": "#/components/schemas/SurveyResponse"}, many]},
-    }
-
-
-def example_of(name: str) -> dict[str, Any]:
-    """A complete event of a type, as a client would send it."""
-    kind = EVENT_TYPES[name]
-    user = {"user_id": "ada@acme.example"} if kind.needs_user else {}
-    at = {"occurred_at": "2026-03-14T09:30:00Z"}
-    return {"id": f"{name}-1", "type": name, "account_id": "acme", **user, **at, "data": dict(kind.example)}

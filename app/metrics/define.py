@@ -130,7 +130,7 @@ def metric(
         METRICS[formula.__name__] = Metric(
             name=formula.__name__,
             title=title,
-            description=" ".join(description.split()),
+            description=" ".join((description[:1].upper() + description[1:]).split()),
             unit=unit,
             better=better,
             range=range,

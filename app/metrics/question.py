@@ -204,7 +204,7 @@ def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
 def _check_dimension(dimension: str, metrics: Sequence[Metric], pointer: str) -> None:
     without = [metric.name for metric in metrics if dimension not in metric.dimensions]
     if without:
-        detail = f"Without {dimension}: {', '.join(without)}."
+        detail = f"These metrics have no {dimension}: {', '.join(without)}."
         raise Invalid.at(pointer, detail, code="unknown_dimension")
 
 
