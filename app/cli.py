@@ -16,8 +16,9 @@ from rich.table import Table
 from app import access, publish, serve
 from app.demo import loading
 from app.errors import Conflict, Problem, faults_of
-from app.ingest import importing, imports, vocabulary
-from app.ingest import mapping as mappings
+from app.ingest import vocabulary
+from app.ingest.files import importing, imports
+from app.ingest.files import mapping as mappings
 from app.ledger import rebuild as ledger
 from app.settings import Settings
 from app.start import opened

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from app.cli import cli
-from app.ingest import mapping
+from app.ingest.files import mapping
 from app.main import build
 from app.settings import Settings
 from tests.service import Service

@@ -17,7 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.errors import Invalid
-from app.ingest import define, imports, mapping, vocabulary
+from app.ingest import define, vocabulary
+from app.ingest.files import imports, mapping
 from tests import ravenstack
 
 PLAIN = """

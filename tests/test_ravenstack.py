@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.ingest import importing, imports, mapping
+from app.ingest.files import importing, imports, mapping
 from tests import ravenstack
 from tests.service import Service
 

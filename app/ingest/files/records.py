@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.errors import Invalid
-from app.ingest.mapping import OF_THE_ROW, Layout
+from app.ingest.files.mapping import OF_THE_ROW, Layout
 
 MAX_LEVELS = 64
 MAX_LINE = 16 * 2**20

@@ -11,9 +11,9 @@ from operator import itemgetter
 from typing import Any
 
 from app.accounts import filters
-from app.ingest.cells import converter, written
-from app.ingest.mapping import Column, Event, Source, pieces
-from app.ingest.records import File, Problem
+from app.ingest.files.cells import converter, written
+from app.ingest.files.mapping import Column, Event, Source, pieces
+from app.ingest.files.records import File, Problem
 
 _LEFT_OUT: Any = object()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.ingest.accept import accept
-from app.ingest.imports import Report, Row, rows
-from app.ingest.mapping import Mapping
+from app.ingest.files.imports import Report, Row, rows
+from app.ingest.files.mapping import Mapping
 from app.store.books import Books
 
 _BATCH = 2_000

@@ -17,11 +17,11 @@ from stat import S_ISREG
 from typing import Any, Self
 
 from app.errors import Invalid
-from app.ingest.cells import written
-from app.ingest.makers import Maker, Tables, rules
-from app.ingest.mapping import Lookup, Source
-from app.ingest.mapping import Mapping as Rules
-from app.ingest.records import MAX_RAW, File, Lines, Problem, check_names, opened, records, unpacked, unreadable
+from app.ingest.files.cells import written
+from app.ingest.files.makers import Maker, Tables, rules
+from app.ingest.files.mapping import Lookup, Source
+from app.ingest.files.mapping import Mapping as Rules
+from app.ingest.files.records import MAX_RAW, File, Lines, Problem, check_names, opened, records, unpacked, unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.ingest.mapping import Column
+from app.ingest.files.mapping import Column
 
 
 def converter(column: Column, kind: str | None) -> Callable[[Any], Any]:
