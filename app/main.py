@@ -66,7 +66,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
     # Long tables shrink to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     errors.install(app)
-    for room in (access, ingest, accounts, metrics):
+    for room in (ingest, metrics, accounts, access):
         app.include_router(room.router)
     for path, check in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, check, tags=["operations"])
@@ -111,6 +111,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     }
     for path, doors in document["paths"].items():
         for method, operation in doors.items():
+            # A door's docstring says what it does in its first line.
+            operation["summary"], _, operation["description"] = operation["description"].partition("\n")
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
             if path.startswith("/v1"):
