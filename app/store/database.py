@@ -106,7 +106,7 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """Whether the database cannot do its work for now.
+    """Whether the database cannot do its work at the moment.
 
     No SQLSTATE, class 08 (connection), 53 (full, such as its disk), 57P (shut down) or 25006 (read-only after a failover).
     """
