@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.openapi.utils import get_openapi
@@ -22,8 +21,6 @@ from app.shell import App, wrap
 from app.start import opened
 from app.store.books import system_clock
 from app.store.database import is_current, ping
-
-log = structlog.get_logger()
 
 assert vocabulary  # importing it fills the catalogues of events and measures
 

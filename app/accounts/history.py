@@ -90,15 +90,14 @@ def first_day(occurred_at: datetime, *, calendar: Calendar) -> date:
 
 def known_next(known: Sequence[Interval], changes: Iterable[Change], *, on: date) -> list[Interval]:
     """All rows of one attribute after the day `on`, given those before it and the changes that are live on that day."""
-    # By what they say; True == 1 in Python, but not in JSON.
-    wanted = {(*w, isinstance(w[2], bool)): w for w in intervals(changes)}
+    wanted = {(start, end, _exact(value)): (start, end, value) for start, end, value in intervals(changes)}
     rows: list[Interval] = []
     for row in known:
         if row.ceased_on not in (END, on):
             rows.append(row)
         # What the day itself has brought so far is worked out anew, and what it has ended may stay after all.
         elif row.recorded_on < on:
-            stays = wanted.pop((row.valid_from, row.valid_to, row.value, isinstance(row.value, bool)), None)
+            stays = wanted.pop((row.valid_from, row.valid_to, _exact(row.value)), None)
             rows.append(row._replace(ceased_on=on if stays is None else END))
     return rows + [Interval(*w, recorded_on=on) for w in wanted.values()]
 
@@ -117,7 +116,7 @@ def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
     for change in ordered:
         if starts[-1][0] == change.valid_from:
             starts.pop()
-        if not _same(starts[-1][1], change.value):
+        if _exact(starts[-1][1]) != _exact(change.value):
             starts.append((change.valid_from, change.value))
     ends = [start for start, _ in starts[1:]] + [END]
     return [(start, end, value) for (start, value), end in zip(starts, ends, strict=True)]
@@ -125,9 +124,9 @@ def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
 
 def exact(rows: Iterable[Interval]) -> list[tuple[Interval, type]]:
     """Rows so that no two are equal that are not the same."""
-    return [(row, type(row.value)) for row in rows]
+    return [(row, _exact(row.value)[0]) for row in rows]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _exact(value: Any) -> tuple[type, Any]:
     # True == 1 in Python, but not in JSON.
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    return type(value), value

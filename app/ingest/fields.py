@@ -27,7 +27,6 @@ __all__ = [
     "Time",
 ]
 
-MONEY_UNIT = 10_000
 _MOST_MONEY = 10**11
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
@@ -141,8 +140,3 @@ Extra = Annotated[
     PlainValidator(_extra, json_schema_input_type=dict[str, Any]),
     Field(description="Whatever else you want kept with the event; at most 16 KiB."),
 ]
-
-
-def ten_thousandths(money: str) -> int:
-    """Money as it is kept in an event, as a whole number of ten-thousandths."""
-    return int(Decimal(money) * MONEY_UNIT)

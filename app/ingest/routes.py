@@ -64,9 +64,12 @@ async def post_events(request: Request, caller: Annotated[Caller, Depends(needs(
 
     One event, an array, `{"events": [...]}`, NDJSON or CloudEvents; gzip or zstd. Sending the same again is always safe.
     """
+    return _said(await accept(books_of(request), await _raws(request), may_backdate=caller.has("admin")))
+
+
+async def _raws(request: Request) -> list[Any]:
     most = request.app.state.settings.max_inflated_bytes
-    raws = events_in(await request.body(), request.headers, most_inflated=most)
-    return _said(await accept(books_of(request), raws, may_backdate=caller.has("admin")))
+    return events_in(await request.body(), request.headers, most_inflated=most)
 
 
 def _said(outcome: Outcome) -> Accepted:
@@ -79,9 +82,8 @@ def _said(outcome: Outcome) -> Accepted:
 @router.post("/survey-responses", openapi_extra=_RESPONSES)
 async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> Accepted:
     """Take one or a batch of `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`."""
-    most = request.app.state.settings.max_inflated_bytes
-    raws = events_in(await request.body(), request.headers, most_inflated=most)
-    outcome = await accept(books_of(request), [_as_event(raw) for raw in raws], may_backdate=caller.has("admin"))
+    raws = [_as_event(raw) for raw in await _raws(request)]
+    outcome = await accept(books_of(request), raws, may_backdate=caller.has("admin"))
     for rejected in outcome.rejected:
         pointer = rejected["pointer"].replace("/occurred_at", "/responded_at")
         rejected["pointer"] = pointer.removeprefix("/data")
@@ -93,7 +95,7 @@ def _as_event(raw: Any) -> Any:
         return raw
     if "data" in raw or "type" in raw or "occurred_at" in raw:
         return Broken("An answer has no data, type or occurred_at, but survey, score and responded_at beside its id.")
-    envelope = {"id": "id", "account_id": "account_id", "user_id": "user_id", "known_at": "known_at"}
+    envelope = ("id", "account_id", "user_id", "known_at")
     event = {name: raw[name] for name in envelope if name in raw}
     if "responded_at" in raw:
         event["occurred_at"] = raw["responded_at"]

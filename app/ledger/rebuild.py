@@ -62,9 +62,10 @@ async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
 
         async def compare(connection: AsyncConnection, ids: dict[int, str] = ids) -> tuple[int, list[Difference]]:
             entries, events = await _computed(connection, list(ids), books=books)
+            names = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
             differences = [
-                *await _entry_differences(connection, ids, entries),
-                *await _total_differences(connection, ids, entries),
+                *await _entry_differences(connection, ids, entries, names),
+                *await _total_differences(connection, ids, entries, names),
                 *await _attribute_differences(connection, ids, books=books),
             ]
             return events, differences
@@ -124,9 +125,8 @@ async def _strays(connection: AsyncConnection) -> list[Difference]:
 
 
 async def _entry_differences(
-    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int]
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
 ) -> list[Difference]:
-    names = await _words(connection)
     columns = [entry.c[name] for name in Place._fields]
     rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
     kept = {}
@@ -147,13 +147,12 @@ async def _entry_differences(
 
 
 async def _total_differences(
-    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int]
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
 ) -> list[Difference]:
     wanted: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 12)
     for place, value in computed.items():
         year = (place.account_id, place.measure, place.subject, place.channel, place.effective_on.year)
         wanted[year][place.effective_on.month - 1] += value
-    names = await _words(connection)
     columns: list[Any] = [total.c[name] for name in ("account_id", "measure", "subject", "channel", "year")]
     rows = await connection.execute(sa.select(*columns, *MONTHS).where(total.c.account_id.in_(list(ids))))
     kept = {(row[0], *(names[word] for word in row[1:4]), row[4]): list(row[5:]) for row in rows}
@@ -168,10 +167,6 @@ async def _total_differences(
         for year in sorted(kept.keys() | wanted.keys())
         if kept.get(year, nothing) != wanted.get(year, nothing)
     ]
-
-
-async def _words(connection: AsyncConnection) -> dict[int, str]:
-    return dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
 
 
 async def _attribute_differences(connection: AsyncConnection, ids: dict[int, str], *, books: Books) -> list[Difference]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -18,7 +18,6 @@ from app.store.database import recall
 
 _DIGITS = 6
 _MOST_CELLS = 1_000_000
-_DAY = timedelta(days=1)
 
 Row = dict[str, Any]
 
@@ -57,9 +56,8 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     return [_row(cell, question) for cell in shown], following
 
 
-def _member_on(question: Question, period: Period) -> Any:
-    """The day at whose start an account is in its groups: the period's first, or tomorrow, which sees all of today."""
-    return period.start if question.members_on is None else question.members_on + _DAY
+def _member_on(question: Question, period: Period) -> date:
+    return question.members_on or period.start
 
 
 class _Cell(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.accounts.book import key_of
+from app.accounts.book import key_of, tomorrow
 from app.accounts.filters import Filter, parse
 from app.accounts.ids import Id, same_id
 from app.errors import Invalid
@@ -83,7 +83,11 @@ class SeveralParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. today: the running day, or the day `as_of`; periods after it have not ended."""
+    """What is asked.
+
+    today: the running day, or the day `as_of`; periods after it have not ended. members_on: the day at whose start accounts
+    are in their groups; None: each period's first.
+    """
 
     metrics: tuple[Metric, ...]
     start: date
@@ -157,7 +161,7 @@ def understand(
         periods=tuple(periods),
         selection=selection,
         accounts=tuple(asked.account),
-        members_on=known_to if asked.segments_as_of == "now" else None,
+        members_on=tomorrow(known_to) if asked.segments_as_of == "now" else None,
         totals=asked.totals,
         today=known_to,
     )
@@ -174,9 +178,8 @@ def _check_size(group_by: Sequence[str], filters: Sequence[Filter | None]) -> No
     """Refuse a question that asks for more attributes than one statement can join."""
     keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
     if len(keys) > _MOST_KEYS or sum(len(filter.text) for filter in filters if filter) > _MOST_FILTER_TEXT:
-        detail = (
-            f"The filter and the segments of a question name at most {_MOST_KEYS} attributes, in 40,000 characters."
-        )
+        most = f"{_MOST_KEYS} attributes, in {_MOST_FILTER_TEXT:,} characters"
+        detail = f"The filter and the segments of a question name at most {most}."
         raise Invalid.at("/query/segment", detail, code="too_many_segments")
 
 

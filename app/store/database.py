@@ -6,8 +6,9 @@ this service is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -121,12 +122,7 @@ async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:
     known = database.labels
     missing = sorted({word for word in words if word not in known})
     if missing:
-
-        async def learn(connection: AsyncConnection) -> None:
-            rows = [{"text": word} for word in missing]
-            await connection.execute(insert(label).values(rows).on_conflict_do_nothing())
-
-        await database.write(learn)
+        await database.write(lambda connection: _learn(connection, missing))
         # Read outside the writing transaction: another process may have inserted the word in between.
         await database.read(lambda connection: recall(connection, database, missing))
     return known
@@ -137,20 +133,28 @@ async def recall(connection: AsyncConnection, database: Database, words: Collect
     known = database.labels
     missing = [word for word in words if word not in known]
     if missing:
-        query = sa.select(label.c.text, label.c.key).where(label.c.text.in_(missing))
-        known.update((await connection.execute(query)).all())
+        known.update(await _look_up(connection, missing))
     return {word: known[word] for word in words if word in known}
 
 
 async def keys_within(connection: AsyncConnection, words: Collection[str]) -> dict[str, int]:
     """The numbers of `words`, in a transaction that has begun and should not wait for another connection."""
-    query = sa.select(label.c.text, label.c.key).where(label.c.text.in_(list(words)))
-    known: dict[str, int] = dict((await connection.execute(query)).all())
+    known = await _look_up(connection, words)
     if missing := sorted(set(words) - known.keys()):
-        rows = [{"text": word} for word in missing]
-        await connection.execute(insert(label).values(rows).on_conflict_do_nothing())
-        known = dict((await connection.execute(query)).all())
+        await _learn(connection, missing)
+        known = await _look_up(connection, words)
     return known
+
+
+async def _look_up(connection: AsyncConnection, words: Collection[str]) -> dict[str, int]:
+    query = sa.select(label.c.text, label.c.key).where(label.c.text.in_(list(words)))
+    return dict((await connection.execute(query)).all())
+
+
+async def _learn(connection: AsyncConnection, words: Sequence[str]) -> None:
+    """Number new words, in their order, so that two transactions never wait for each other for ever."""
+    rows = [{"text": word} for word in words]
+    await connection.execute(insert(label).values(rows).on_conflict_do_nothing())
 
 
 async def wait_until_up(database: Database, *, seconds: float) -> None:
@@ -178,13 +182,18 @@ async def ping(connection: AsyncConnection) -> None:
 
 async def is_current(connection: AsyncConnection) -> bool:
     """Whether every migration of this version has been run."""
-    heads = set(ScriptDirectory.from_config(migrations()).get_heads())
 
     def run(sync: sa.Connection) -> set[str]:
         return set(MigrationContext.configure(sync).get_current_heads())
 
     current: set[str] = await connection.run_sync(run)
-    return current == heads
+    return current == _heads()
+
+
+@cache
+def _heads() -> frozenset[str]:
+    # They do not change while a process lives, and every probe of readiness asks.
+    return frozenset(ScriptDirectory.from_config(migrations()).get_heads())
 
 
 def migrations() -> Config:
