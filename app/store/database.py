@@ -31,6 +31,7 @@ T = TypeVar("T")
 APPLICATION = "csmetrics"
 # serialization_failure, deadlock_detected
 _RUN_AGAIN = {"40001", "40P01"}
+_CUT = "terminating connection due to administrator command"
 _ATTEMPTS = 5
 _CONNECTION = {
     "application_name": APPLICATION,
@@ -97,7 +98,8 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
             if state is not None and state.startswith("54"):
                 raise Invalid("That is more than one statement can hold; ask for less.", code="too_complex") from error
             # A connection that was cut is no sign that the next one fails; when the database is away, that one does.
-            again = state in _RUN_AGAIN or error.connection_invalidated
+            # Nor is one that was cut while it was being made, of which there is only the message.
+            again = state in _RUN_AGAIN or error.connection_invalidated or _CUT in str(error.orig)
             if not again and not _is_away(error):
                 raise
             if not again or attempt == _ATTEMPTS:
