@@ -19,7 +19,8 @@ from app.errors import Conflict, Problem, faults_of
 from app.ingest import vocabulary
 from app.ingest.files import importing, imports
 from app.ingest.files import mapping as mappings
-from app.ledger import rebuild as ledger
+from app.ledger import rebuild as rebuilding
+from app.ledger import verify as proof
 from app.settings import Settings
 from app.start import opened
 from app.store.books import Books
@@ -179,7 +180,7 @@ def rebuild(
         accounts = events = 0
         with _progress() as bar:
             task = bar.add_task("Rebuild", total=None, said="")
-            async for step in ledger.rebuild(books):
+            async for step in rebuilding.rebuild(books):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, said=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
@@ -195,8 +196,8 @@ def verify() -> None:
         accounts = events = found = 0
         with _progress() as bar:
             task = bar.add_task("Verify", total=None, said="")
-            async for step in ledger.verify(books):
-                if isinstance(step, ledger.Difference):
+            async for step in proof.verify(books):
+                if isinstance(step, proof.Difference):
                     found += 1
                     out.print(f"{step.account}: {step.what}: kept {step.kept}, computed {step.computed}", markup=False)
                 else:

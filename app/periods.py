@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from app.errors import Invalid
 
-GRANULARITIES = ("day", "week", "month", "quarter", "year", "total")
+UNITS = ("day", "week", "month", "quarter", "year")
+GRANULARITIES = (*UNITS, "total")
 
 # A year short of what `date` can hold, so that the unit after the last one and any time zone's shift are still dates.
 _FIRST_DAY, _LAST_END = date(1970, 1, 1), date(9999, 1, 1)
@@ -28,13 +30,12 @@ _DAYS_PER_MONTH = Fraction(487, 16)  # 30.4375 = 365.25 / 12
 _DAYS_OF = {"day": 1, "week": 7}
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
-_UNITS = ("week", "month", "quarter", "year")
 _RELATIVE = (
     {"today": ("day", 0, 1), "yesterday": ("day", -1, 0)}
-    | {f"this_{unit}": (unit, 0, 1) for unit in _UNITS}
-    | {f"last_{unit}": (unit, -1, 0) for unit in _UNITS}
+    | {f"this_{unit}": (unit, 0, 1) for unit in UNITS[1:]}
+    | {f"last_{unit}": (unit, -1, 0) for unit in UNITS[1:]}
 )
-_TO_DATE = {f"{unit}_to_date": unit for unit in _UNITS}
+_TO_DATE = {f"{unit}_to_date": unit for unit in UNITS[1:]}
 _LAST_UNITS = re.compile(r"last_([1-9][0-9]{0,3})_(day|week|month|quarter|year)s")
 _YEAR_OR_PART = re.compile(r"([0-9]{4})(?:-Q([1-4])|-W([0-9]{2})|-([0-9]{2})(?:-([0-9]{2}))?)?")
 
@@ -85,6 +86,13 @@ class Calendar:
         since 1970), so a day that a zone left out begins, empty, with the next.
         """
         return datetime.combine(on, time.min, self.zone).astimezone(UTC)
+
+
+@lru_cache(maxsize=20_000)
+def units_of(on: date, calendar: Calendar) -> tuple[tuple[date, date], ...]:
+    """The day, week, month, quarter and year that hold a day, in the order of `UNITS`, each `[start, end)`."""
+    numbers = ((unit, _number(on, unit=unit, calendar=calendar)) for unit in UNITS)
+    return tuple(_days(unit, number, number + 1, calendar=calendar) for unit, number in numbers)
 
 
 class Period(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 from app.accounts.book import UPDATED
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_of
-from app.ledger.measures import MEASURES, Fact, lines_of
+from app.ledger.measures import MEASURES, Fact, lines_of, seen_of, stream_of
 from app.ledger.surveys import Survey
 from app.main import build
 from app.metrics.define import METRICS, Metric
@@ -74,12 +74,18 @@ def _posted(name: str) -> str:
     """What an event of this type counts for; of a survey's answer, what every one of them does."""
     kind = EVENT_TYPES[name]
     survey = Survey("nps", "nps", 0, 10, None, None, None, answered=True)
-    lines = lines_of(Fact(name, None, kind.example, survey))
+    fact = Fact(name, "ada", kind.example, survey)
     if name == UPDATED:
         return "Posts nothing; it says to which segments the account belongs."
-    if not lines:
-        return "Kept, and not counted yet: the metrics made of it are to come, and history is then posted by `rebuild`."
-    return f"Posts, in this example: {', '.join(f'`{line.measure.name}`' for line in lines)}."
+    posted = [line.measure.name for line in lines_of(fact)] + [seen.presence.name for seen in seen_of(fact)]
+    said = [f"Posts, in this example: {', '.join(f'`{name}`' for name in dict.fromkeys(posted))}."] if posted else []
+    if stream := stream_of(fact):
+        said.append(f"Belongs to the stream `{stream.partition(' ')[0]}`, which says what its events mean together.")
+    if not said:
+        said = [
+            "Kept, and not counted yet: the metrics made of it are to come, and history is then posted by `rebuild`."
+        ]
+    return " ".join(said)
 
 
 def _event(name: str) -> Iterable[str]:

@@ -6,15 +6,20 @@ the two can be held against each other. Slow and simple on purpose.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
 from tests.almanac import DAY, Calendar
-from tests.formulas import METRICS, SURVEYS, Kept, Survey
+from tests.facts import EVERY, Fact, Span
+from tests.formulas import METRICS
+from tests.kept import SURVEYS, History, Kept, Survey
+from tests.money import BASE_CURRENCY
 
-OF_EVENTS = ("account", "segment", "subject", "channel")
+OF_FACTS = ("account", "subject", "channel")
 
 
 class Where(NamedTuple):
@@ -33,15 +38,21 @@ class Period(NamedTuple):
 class Model:
     """Everything that came, and the rows of any question about it. `now` is its clock."""
 
-    def __init__(self, calendar: Calendar, surveys: dict[str, Survey] | None = None) -> None:
+    def __init__(
+        self,
+        calendar: Calendar,
+        surveys: dict[str, Survey] | None = None,
+        rates: Mapping[str, Mapping[date, str]] | None = None,
+    ) -> None:
         self.calendar = calendar
+        self.rates = rates or {}
         self.surveys = SURVEYS | (surveys or {})
         self.now = datetime(2026, 3, 15, 12, tzinfo=UTC)
         self.events: dict[tuple[str, str], Kept] = {}
         self.last: dict[str, date] = {}
         self.segments: dict[str, list[tuple[date, Where | None]]] = defaultdict(list)
         self.first_segments: dict[str, Where | None] = {}
-        self._changes: dict[Any, Any] = {}
+        self._kept: dict[Any, History] = {}
 
     @property
     def today(self) -> date:
@@ -49,7 +60,6 @@ class Model:
 
     def send(self, *events: dict[str, Any]) -> dict[str, Any]:
         """Take a batch: how many were accepted and were duplicates, and index and code of those rejected."""
-        self._changes.clear()
         accepted = duplicates = 0
         rejected: list[tuple[int, str]] = []
         last = dict(self.last)
@@ -69,7 +79,7 @@ class Model:
                 accepted += 1
                 recorded = known or max(self.today, last.get(account, self.today))
                 survey = self.surveys[event["data"]["survey"]] if "survey" in event["data"] else None
-                kept = Kept(event, at, self.calendar.day(at), recorded, survey=survey)
+                kept = Kept(event, at, self.calendar.day(at), recorded, survey=survey, rate=self._rate(event))
                 self.events[account, event["id"]] = kept
                 self._close(account, recorded)
         return {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
@@ -79,17 +89,27 @@ class Model:
             return "in_the_future"
         if "known_at" in event and date.fromisoformat(event["known_at"]) > self.today:
             return "in_the_future"
+        if self._rate(event) is None:
+            return "no_exchange_rate"
         survey = self.surveys.get(event["data"].get("survey", "nps"))
         if survey is None:
             return "unknown_survey"
         score = event["data"].get("score", survey.low)
         return None if survey.low <= score <= survey.high else "score_out_of_range"
 
+    def _rate(self, event: dict[str, Any]) -> Fraction | None:
+        """What one unit of the event's currency is worth on its day; None when that is not known."""
+        currency = event["data"].get("currency", BASE_CURRENCY)
+        if currency == BASE_CURRENCY:
+            return Fraction(1)
+        day = self.calendar.day(datetime.fromisoformat(event["occurred_at"]))
+        said = [(since, rate) for since, rate in self.rates.get(currency, {}).items() if since <= day]
+        return Fraction(max(said)[1]) if said else None
+
     def _close(self, account: str, day: date) -> None:
         self.last[account] = max(day, self.last.get(account, day))
 
     def retract(self, account: str, id: str) -> None:
-        self._changes.clear()
         kept = self.events[account, id]
         if kept.retracted_on is None:
             self._close(account, self.today)
@@ -125,13 +145,22 @@ class Model:
                 periods[-1] = periods[-1]._replace(end=day + DAY)
             else:
                 periods.append(Period(name, day, day + DAY))
-        found = self._rows_of(metric, periods, known, **selection)
-        whole = [Period("total", start, end)]
         # A range in one piece is its own total.
-        more = totals and granularity != "total"
-        return found + (self._rows_of(metric, whole, known, **selection) if more else [])
+        cuts = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
+        tables = [self._cells(metric, cut, known, **selection) for cut in cuts]
+        # What is anywhere in the range has a row for every period and for the total.
+        groups = set().union(*tables)
+        ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
+        return [
+            {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end), "complete": p.end <= known}
+            | {"group": dict(zip(_grouping(**selection), (value for _, _, value in group), strict=True))}
+            | METRICS[metric].formula(cells[group][index], _span(p, known))
+            for cut, cells in zip(cuts, tables, strict=True)
+            for index, p in enumerate(cut)
+            for group in ordered
+        ]
 
-    def _rows_of(
+    def _cells(
         self,
         metric: str,
         periods: list[Period],
@@ -144,36 +173,53 @@ class Model:
         subject: Sequence[str] = (),
         channel: Sequence[str] = (),
         segments_as_of: str = "period_start",
-    ) -> list[dict[str, Any]]:
-        by = (*group_by, *(["segment"] if segment and "segment" not in group_by else []))
+    ) -> dict[Any, dict[int, Any]]:
+        """What there is of a metric, by group, index of the period and name of the fact."""
+        by = _grouping(group_by, segment)
         segments = self._segments_on(known, segment)
-        cells: dict[Any, dict[int, list[Kept]]] = defaultdict(lambda: defaultdict(list))
+        cells: dict[Any, dict[int, Any]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         if by == ("segment",):
-            cells = defaultdict(cells.default_factory, {(_typed(name),): defaultdict(list) for name in segments})
+            cells = defaultdict(cells.default_factory, {(_typed(name),): cells.default_factory() for name in segments})
         elif not by:
             cells[()]
-        for kept in self._live(known):
-            index = next((i for i, p in enumerate(periods) if p.start <= kept.day < min(p.end, known + DAY)), None)
-            wanted = (kept.event["account_id"], account), (kept.subject, subject), (kept.data.get("channel"), channel)
-            if index is None or not METRICS[metric].about(kept) or any(n and side not in n for side, n in wanted):
+        # What belongs to every subject waits until it is known which subjects there are.
+        everywhere: list[tuple[Any, int, Fact]] = []
+        spans = [_span(p, known) for p in periods]
+        histories = [history for history in self._histories(known) if not account or history.account in account]
+        for (index, span), history in product(enumerate(spans), histories):
+            member_on = span.start if segments_as_of == "period_start" else known + DAY
+            attribute = partial(history.attribute, day=member_on)
+            if where is not None and not where.holds(attribute):
                 continue
-            member_on = periods[index].start if segments_as_of == "period_start" else known + DAY
-            attribute = self._attributes(kept.event["account_id"], member_on, known)
-            if where is None or where.holds(attribute):
-                for group in _groups(kept, by, attribute, segments):
-                    cells[group][index].append(kept)
-        return [
-            {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end), "complete": p.end <= known}
-            | {"group": {name: value for name, (_, _, value) in zip(by, group, strict=True)}}
-            | METRICS[metric].formula(cells[group][index])
-            for index, p in enumerate(periods)
-            for group in sorted(cells, key=lambda group: [(kind, rank) for kind, rank, _ in group])
-        ]
+            for fact in METRICS[metric].facts(history, span):
+                wanted = (fact.subject, subject), (fact.channel, channel)
+                if not fact.what or any(named and side not in (*named, EVERY) for side, named in wanted):
+                    continue
+                for group in _groups(history.account, fact, by, attribute, segments):
+                    if any(value is EVERY for _, _, value in group):
+                        everywhere.append((group, index, fact))
+                    else:
+                        cells[group][index][fact.name].append(fact.what)
+        for somewhere, index, fact in everywhere:
+            for group in cells:
+                if all(side in (its, _typed(EVERY)) for its, side in zip(group, somewhere, strict=True)):
+                    cells[group][index][fact.name].append(fact.what)
+        return cells
 
-    def _live(self, known: date) -> Iterator[Kept]:
-        for kept in self.events.values():
+    def _histories(self, known: date) -> list[History]:
+        """The accounts that anything was known of, each with what was known."""
+        live: dict[str, list[Kept]] = defaultdict(list)
+        for (account, _), kept in self.events.items():
             if kept.recorded_on <= known and (kept.retracted_on is None or kept.retracted_on > known):
-                yield kept
+                live[account].append(kept)
+        return [self._history(account, events) for account, events in live.items()]
+
+    def _history(self, account: str, events: list[Kept]) -> History:
+        """An account with just these events; an event never changes, so it is the same one whenever they are all."""
+        place = account, tuple(sorted(kept.id for kept in events))
+        if place not in self._kept:
+            self._kept[place] = History(account, events, self.calendar)
+        return self._kept[place]
 
     def _segments_on(self, known: date, named: Sequence[str]) -> dict[str, Where]:
         """Those that are named, or else all that there were on that day."""
@@ -187,31 +233,13 @@ class Model:
                 on[name] = definitions[-1]
         return {name: on[name] for name in sorted(on) if on[name] is not None}
 
-    def _attributes(self, account: str, day: date, known: date) -> Callable[[str], Any]:
-        """The account's attributes at the first instant of the day, as they were known."""
 
-        def attribute(key: str) -> Any:
-            place = (account, key, day, known)
-            if place not in self._changes:
-                self._changes[place] = self._attribute(*place)
-            return self._changes[place]
+def _span(period: Period, known: date) -> Span:
+    return Span(period.start, max(period.start, min(period.end, known + DAY)))
 
-        return attribute
 
-    def _attribute(self, account: str, key: str, day: date, known: date) -> Any:
-        changes = sorted(
-            (kept.at, kept.event["id"], kept.data["attributes"][key])
-            for kept in self._live(known)
-            if kept.type == "account.updated"
-            and kept.event["account_id"] == account
-            and key in kept.data.get("attributes", {})
-        )
-        if not changes:
-            return None
-        start = self.calendar.midnight(day)
-        made = [change for change in changes if change[0] <= start]
-        # Before its first value an attribute has that value; of several at one instant the last id decides.
-        return (made or [change for change in changes if change[0] == changes[0][0]])[-1][2]
+def _grouping(group_by: Sequence[str] = (), segment: Sequence[str] = (), **_: Any) -> tuple[str, ...]:
+    return (*group_by, *(["segment"] if segment and "segment" not in group_by else []))
 
 
 def _content(event: dict[str, Any]) -> Any:
@@ -220,15 +248,15 @@ def _content(event: dict[str, Any]) -> Any:
 
 
 def _groups(
-    kept: Kept, by: Sequence[str], attribute: Callable[[str], Any], segments: dict[str, Where]
+    account: str, fact: Fact, by: Sequence[str], attribute: Callable[[str], Any], segments: dict[str, Where]
 ) -> Iterator[tuple[Any, ...]]:
-    """The groups that an event belongs to: one of each kind, but any number of segments."""
+    """The groups that a fact about an account belongs to: one of each kind, but any number of segments."""
     choices = []
     for name in by:
         if name == "segment":
             choices.append([_typed(segment) for segment, where in segments.items() if where.holds(attribute)])
-        elif name in OF_EVENTS:
-            sides = {"account": kept.event["account_id"], "subject": kept.subject, "channel": kept.data.get("channel")}
+        elif name in OF_FACTS:
+            sides = {"account": account, "subject": fact.subject, "channel": fact.channel}
             choices.append([_typed(sides[name])])
         else:
             choices.append([_typed(attribute(name))])

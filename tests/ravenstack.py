@@ -2,6 +2,7 @@
 
 `folder` holds the five files ravenstack_*.csv. The functions of the first part answer {(month, plan): number} with
 month `YYYY-MM` and plan the account's `plan_tier`, which it has for all time; a month without anything is left out.
+Revenue and active users, which are no sums of rows, are in ravenstack_numbers.py.
 """
 
 import csv
@@ -9,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 Table = list[dict[str, str]]
@@ -106,12 +108,14 @@ def make(folder: Path, *, seed: int = 1, accounts: int = 200) -> Path:
     """Write five files with the columns and the quirks of RavenStack's into `folder`: the same ones for the same seed.
 
     Among the quirks: usage ids that are used twice, and rows that stand twice; uses of count 0; empty cells; scores
-    written 4.0; CRLF; trials; subscriptions that end on the day they begin; tickets that are still open.
+    written 4.0; CRLF; trials; subscriptions that end on the day they begin; tickets that are still open. More of its
+    customers leave, change and come back than RavenStack's, some users are busy, and some prices have cents.
     """
     chance = random.Random(seed)
     book = [_account(chance, number) for number in range(accounts)]
-    subscriptions = [_subscription(chance, account) for account in book for _ in range(chance.randint(1, 6))]
-    uses = [_use(chance, chance.choice(subscriptions)) for _ in range(accounts * 8)]
+    subscriptions = [one for account in book for one in _subscriptions(chance, account)]
+    busy = subscriptions[: accounts // 5]
+    uses = [_use(chance, chance.choice(chance.choice([subscriptions, busy]))) for _ in range(accounts * 8)]
     for copied, use in zip(chance.sample(uses, 20), chance.sample(uses, 20), strict=True):
         use["usage_id"] = copied["usage_id"]
     uses += [dict(use) for use in chance.sample(uses, 15)]
@@ -149,9 +153,19 @@ def _account(chance: random.Random, number: int) -> dict[str, object]:
     }
 
 
-def _subscription(chance: random.Random, account: dict[str, object]) -> dict[str, object]:
-    start, trial, ends = _day(chance), chance.random() < 0.15, chance.random() < 0.1
-    mrr, seats = 0 if trial else 19 * chance.randint(1, 500), chance.randint(1, 90)
+def _subscriptions(chance: random.Random, account: dict[str, object]) -> Iterator[dict[str, object]]:
+    """Each may begin on the day on which the one before it ends: then it is one movement of the account, not two."""
+    ended: object = ""
+    for _ in range(chance.randint(1, 6)):
+        start = ended if isinstance(ended, date) and chance.random() < 0.4 else _day(chance)
+        subscription = _subscription(chance, account, start)
+        ended = subscription["end_date"]
+        yield subscription
+
+
+def _subscription(chance: random.Random, account: dict[str, object], start: date) -> dict[str, object]:
+    trial, ends = chance.random() < 0.15, chance.random() < 0.4
+    mrr, seats = chance.choice([19, Decimal("9.95")]) * chance.randint(1, 500) * (not trial), chance.randint(1, 90)
     return {
         "subscription_id": _id(chance, "S"),
         "account_id": account["account_id"],

@@ -99,7 +99,7 @@ class Service:
 
     def differences(self) -> list[Any]:
         """What `verify` finds."""
-        from app.ledger.rebuild import Difference, verify
+        from app.ledger.verify import Difference, verify
 
         async def collect() -> list[Any]:
             return [found async for found in verify(self.books) if isinstance(found, Difference)]

@@ -1,39 +1,40 @@
 """Tests over all entries of the catalogues: documented, and right by their own examples."""
 
 from collections.abc import Iterator
+from datetime import date
+from fractions import Fraction
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.book import key_of
 from app.ingest.define import EVENT_TYPES, Data, event
 from app.ingest.schemas import example_of
-from app.ledger.measures import MEASURES, RULES, Fact, Line, lines_of, measure
-from app.ledger.surveys import Survey
-from app.metrics.define import METRICS, Metric, Result, count, metric
+from app.ledger.measures import MEASURES, POSTINGS, PRESENCES, Line, measure
+from app.ledger.sums.figures import figures, words_of
+from app.ledger.sums.selection import Selection, Span
+from app.metrics.define import METRICS, Happens, Metric, OfPeriod, Result, count, meaning, metric
+from app.store.database import recall
 from tests.service import Service
 
 EFFORT = {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"}
-SURVEYS = {
-    "nps": Survey("nps", "nps", 0, 10, None, None, None, True),
-    "csat": Survey("csat", "csat", 1, 5, 4, None, None, True),
-    "effort": Survey("effort", "ces", 1, 7, None, "high", None, True),
-}
 
 
-def example_events(entry: Metric, account: str) -> list[dict[str, Any]]:
-    """The events of an entry's example, as a client would send them."""
+def example_events(entry: Metric) -> list[dict[str, Any]]:
+    """The events of an entry's example, as a client would send them; the accounts are named after the metric."""
     return [
         {
-            "id": f"{entry.name}-{place}-{number}",
-            "type": type,
-            "account_id": account,
-            "user_id": "ada",
-            "occurred_at": "2026-03-10T12:00:00Z",
-            "data": dict(data),
+            "id": f"{place}-{number}",
+            "type": happens.type,
+            "account_id": f"{entry.name} {happens.account}",
+            "user_id": happens.user,
+            "occurred_at": f"{happens.on}T12:00:00Z",
+            "data": dict(happens.data),
         }
-        for place, (times, type, data) in enumerate(entry.events)
-        for number in range(times)
+        for place, happens in enumerate(entry.events)
+        for number in range(happens.times)
     ]
 
 
@@ -46,23 +47,45 @@ def test_the_formula_makes_of_its_example_what_it_says(name: str) -> None:
     assert (low is None or result.value >= low) and (high is None or result.value <= high)
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_the_events_of_an_example_post_the_sums_that_it_gives(name: str) -> None:
-    entry = METRICS[name]
-    sums = dict.fromkeys(entry.operands, 0)
-    for times, type, data in entry.events:
-        for line in lines_of(Fact(type, "ada", data, SURVEYS.get(data.get("survey", "")))):
-            if line.measure.name in sums:
-                sums[line.measure.name] += times * line.value
-    assert sums == {operand: entry.example[operand] for operand in entry.operands}
-
-
-def test_every_metric_answers_its_example_over_http(service: Service) -> None:
-    service.put("/v1/surveys/effort", EFFORT)
+@pytest.fixture(scope="module")
+def exemplary(shared: Service) -> Service:
+    """A service to which the examples of all metrics were sent."""
+    shared.put("/v1/surveys/effort", EFFORT)
     for entry in METRICS.values():
-        service.send(*example_events(entry, account=entry.name))
-        row = service.row(entry.name, account=entry.name)
-        assert row["value"] == pytest.approx(entry.example["equals"], abs=1e-6), entry.name
+        shared.send(*example_events(entry))
+    return shared
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Service, name: str) -> None:
+    entry, books = METRICS[name], exemplary.books
+    accounts = {event["account_id"] for event in example_events(entry)}
+
+    async def sum_up(connection: AsyncConnection) -> Any:
+        return await figures(
+            connection,
+            entry.sums,
+            spans=[Span(date(2026, 3, 1), date(2026, 3, 16), date(2026, 3, 1))],
+            selection=Selection(accounts=tuple(map(key_of, accounts))),
+            labels=await recall(connection, books.database, words_of(entry.sums)),
+            calendar=books.calendar,
+            tomorrow=date(2026, 3, 16),
+        )
+
+    found = exemplary.run(books.database.read(sum_up))
+    sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.operands.items()}
+    of_period = {name for name, operand in entry.operands.items() if isinstance(operand, OfPeriod)}
+    assert sums == {name: 0 if name in of_period else entry.example[name] for name in entry.operands}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -> None:
+    entry = METRICS[name]
+    row = exemplary.row(name, account=sorted({event["account_id"] for event in example_events(entry)}))
+    # The running month has had 15 days, of which a month has 30.4375; money is kept in ten-thousandths.
+    given = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1}
+    operands = [given.get(operand, entry.example[operand]) for operand in entry.operands]
+    assert row["value"] == pytest.approx(float(entry.formula(*operands).value), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -77,16 +100,16 @@ def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
     entry = METRICS[name]
     assert entry.title and entry.description.endswith((".", ";")) and len(entry.description) > 20
     assert entry.better in ("up", "down", "neither")
-    assert entry.unit in ("points", "percent", "score", "count", "minutes", "money")
+    assert entry.unit in ("points", "percent", "ratio", "score", "count", "minutes", "money")
     assert set(entry.adds_over) <= {"groups", "time"}
-    assert set(entry.operands) <= MEASURES.keys()
+    assert all(meaning(operand).endswith(".") for operand in entry.operands.values())
 
 
 def test_every_measure_says_what_it_counts_and_is_used() -> None:
-    used = {operand for entry in METRICS.values() for operand in entry.operands}
+    used = set().union(*(words_of(entry.sums) for entry in METRICS.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
-    assert used == MEASURES.keys()
+    assert used >= MEASURES.keys() | PRESENCES.keys()
 
 
 def test_every_event_type_accepts_its_example_and_counts_it_once(service: Service) -> None:
@@ -133,18 +156,18 @@ def coffees() -> Iterator[None]:
         better="up",
         adds_over=("groups", "time"),
         example={"coffees": 2, "equals": 2},
-        events=[(1, "coffee.drunk", {"blend": "house", "cups": 2})],
+        events=[Happens(1, "coffee.drunk", {"blend": "house", "cups": 2})],
     )
     def cups_of_coffee(coffees: int) -> Result:
         """Cups of coffee: how many cups were drunk."""
         return count(coffees)
 
     yield
-    del EVENT_TYPES["coffee.drunk"], RULES["coffee.drunk"], MEASURES["coffees"], METRICS["cups_of_coffee"]
+    del EVENT_TYPES["coffee.drunk"], POSTINGS["coffee.drunk"], MEASURES["coffees"], METRICS["cups_of_coffee"]
 
 
 def test_a_new_event_type_and_its_metric_are_two_blocks(coffees: None, service: Service) -> None:
-    service.send(*example_events(METRICS["cups_of_coffee"], "acme"))
+    service.send(*example_events(METRICS["cups_of_coffee"]))
     (row,) = service.rows("cups_of_coffee", period="2026-03", group_by="subject")
     assert (row["group"], row["value"]) == ({"subject": "house"}, 2)
     assert "cups_of_coffee" in [entry["name"] for entry in service.get("/v1/metrics")["metrics"]]

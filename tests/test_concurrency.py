@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.ledger.rebuild import Difference, rebuild, verify
+from app.ledger.rebuild import rebuild
+from app.ledger.verify import Difference, verify
 from tests.service import PATIENCE, Service, answers, event, moved, session
 
 ACCOUNTS = [f"account-{number}" for number in range(6)]

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from app.store.tables import account, attribute, entry, total
 from tests.almanac import DAY, Calendar
+from tests.chance import condition, happening, is_, question, turn, unlike
 from tests.formulas import METRICS
-from tests.pair import Pair, answered, condition, happening, is_, narrowed, question, turn, unlike
+from tests.pair import Pair, answered, narrowed
 from tests.service import Service, event, moved, session
 
 calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
@@ -24,6 +25,7 @@ Start = Callable[..., Service]
 Events = list[dict[str, Any]]
 
 EVERYTHING = ",".join(METRICS)
+BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate"
 RANGE = {"start": date(2025, 12, 10), "end": date(2026, 4, 20)}
 
 
@@ -43,9 +45,10 @@ def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
         (EVERYTHING, RANGE | {"group_by": group_by, "totals": True}),
         (EVERYTHING, RANGE | {"granularity": random.choice(["week", "quarter"])}),
         ("nps,csat,ces", RANGE | {"group_by": ("subject", "channel"), "granularity": "total"}),
-        ("sessions", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
-        ("sessions,survey_responses", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
-        ("sessions,feedback_comments", lately | {"where": condition(random)}),
+        (BY_SUBJECT, RANGE | {"group_by": ("subject", "plan"), "granularity": random.choice(["month", "total"])}),
+        ("sessions,nrr,registered_users", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
+        ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
+        ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": condition(random)}),
     ]
     return [renamed(pair.ask(metrics, **question, **asked), pair) for metrics, question in asked_for]
 

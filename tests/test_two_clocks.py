@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from app.ledger.rebuild import rebuild
 from app.store.tables import attribute, entry, total
 from tests.almanac import DAY, Calendar
-from tests.pair import Pair, below, either, is_, question, turn, unlike
+from tests.chance import below, either, is_, question, turn, unlike
+from tests.pair import Pair
 from tests.service import Service, moved, session
 
 calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
@@ -22,6 +23,8 @@ Start = Callable[..., Service]
 
 VOICE = "nps,csat,csat_average,ces,ces_easy_rate,survey_responses,survey_response_rate,feedback_comments"
 USAGE = "sessions,average_session_minutes"
+MONEY = "mrr,mrr_opening,mrr_net_change,mrr_churned,customers,customer_churn_rate,nrr,grr,quick_ratio,arpa,arpu,clv"
+PEOPLE = "active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,sessions_per_active_user"
 # What a report asks every day, here three of them a day in turn.
 REPORT: list[dict[str, Any]] = [
     {"metrics": VOICE, "group_by": ["plan"], "totals": True},
@@ -37,6 +40,12 @@ REPORT: list[dict[str, Any]] = [
     {"metrics": "feature_uses", "group_by": ["subject", "plan"], "period": "last_8_weeks", "granularity": "week"},
     {"metrics": "support_tickets", "group_by": ["channel"], "start": date(2026, 1, 20), "end": date(2026, 4, 17)},
     {"metrics": "support_tickets", "channel": ["email"], "granularity": "total", "group_by": ["seats"]},
+    {"metrics": MONEY, "group_by": ["plan"], "totals": True},
+    {"metrics": MONEY, "start": date(2026, 1, 20), "end": date(2026, 4, 17), "granularity": "week"},
+    {"metrics": "mrr,arr,mrr_churned,customers_churned", "group_by": ["subject", "account"], "granularity": "quarter"},
+    {"metrics": PEOPLE, "group_by": ["account"], "start": date(2026, 2, 11), "end": date(2026, 3, 19), "totals": True},
+    {"metrics": PEOPLE, "period": "last_8_weeks", "granularity": "day", "segment": ["paying", "small"]},
+    {"metrics": "feature_adoption_rate", "group_by": ["subject", "vip"], "granularity": "week"},
 ]
 
 

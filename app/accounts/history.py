@@ -65,7 +65,7 @@ def learn(rows: dict[str, list[Interval]], changes: Mapping[str, Sequence[Change
     for key, found in changes.items():
         if any(on in (change.recorded_on, change.retracted_on) for change in found):
             live = [c for c in found if c.recorded_on <= on and (c.retracted_on is None or c.retracted_on > on)]
-            rows[key] = known_next(rows.get(key, ()), live, on=on)
+            rows[key] = relearned(rows.get(key, ()), intervals(live), on=on)
 
 
 def changes_of(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[Change]]:
@@ -88,9 +88,9 @@ def first_day(occurred_at: datetime, *, calendar: Calendar) -> date:
     return day if calendar.midnight(day) == occurred_at else day + timedelta(days=1)
 
 
-def known_next(known: Sequence[Interval], changes: Iterable[Change], *, on: date) -> list[Interval]:
-    """All rows of one attribute after the day `on`, given those before it and the changes that are live on that day."""
-    wanted = {(start, end, _exact(value)): (start, end, value) for start, end, value in intervals(changes)}
+def relearned(known: Sequence[Interval], now: Iterable[tuple[date, date, Any]], *, on: date) -> list[Interval]:
+    """All rows of one thing after the day `on`, given those before it and what is true `now`, at the end of that day."""
+    wanted = {(start, end, _exact(value)): (start, end, value) for start, end, value in now}
     rows: list[Interval] = []
     for row in known:
         if row.ceased_on not in (END, on):

@@ -22,7 +22,7 @@ from app.ingest.formats import Broken
 from app.ingest.reading import Reading, fix, look_up, sensible
 from app.ingest.retract import replace
 from app.ingest.schemas import Rejection
-from app.ledger.post import Place, enter, post, words_of
+from app.ledger.record import record, words_of
 from app.store.books import Books
 from app.store.database import keys_of
 from app.store.tables import BEGINNING
@@ -102,8 +102,7 @@ async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> Non
     before = len(outcome.rejected)
     reading = await look_up(books, events)
     sound = list(sensible(events, reading, books=books, reject=outcome.reject))
-    words = words_of(line for lines in reading.lines.values() for line in lines)
-    reading.labels = await keys_of(books.database, words)
+    await keys_of(books.database, words_of(reading.records.values()))
 
     async def write(connection: AsyncConnection, today: date) -> Outcome:
         # Begun anew when the transaction is run again.
@@ -136,7 +135,7 @@ async def _write(
     for event in events:
         if event.index in recorded:
             first.setdefault((event.account_id, event.id), event)
-    inserted = await _insert(connection, list(first.values()), recorded)
+    inserted = await _insert(connection, list(first.values()), recorded, reading)
     kept = await _fingerprints(connection, {(event.account_id, event.id) for event in events} - inserted)
     accepted = [event for key, event in first.items() if key in inserted]
     result.accepted = len(accepted)
@@ -156,8 +155,8 @@ async def _write(
         raise _ChangedMeanwhile
     await _close_days(connection, accepted, recorded, accounts)
     await _learn(connection, accepted, recorded, books=books)
-    entries = _entries(accepted, recorded, reading, books=books)
-    await post(connection, entries, labels=reading.labels)
+    records = [(reading.records[event.index], recorded[event.index]) for event in accepted]
+    await record(connection, records, books=books)
 
 
 def _closed(account: book.Account) -> Rejected:
@@ -187,10 +186,10 @@ def _recorded_on(events: Iterable[Event], accounts: dict[int, book.Account], *, 
 
 _INSERT = sa.text(
     """
-    INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data)
-    SELECT account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data
+    INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
+    SELECT account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream
     FROM json_to_recordset(CAST(:rows AS json)) AS row(account_id bigint, id text, type text, user_id text,
-        occurred_at timestamptz, recorded_on date, rate numeric, fingerprint bigint, data jsonb)
+        occurred_at timestamptz, recorded_on date, rate numeric, fingerprint bigint, data jsonb, stream text)
     ORDER BY account_id, id COLLATE "C"
     ON CONFLICT (account_id, id) DO NOTHING
     RETURNING account_id, id
@@ -199,7 +198,7 @@ _INSERT = sa.text(
 
 
 async def _insert(
-    connection: AsyncConnection, events: Sequence[Event], recorded: dict[int, date]
+    connection: AsyncConnection, events: Sequence[Event], recorded: dict[int, date], reading: Reading
 ) -> set[tuple[int, str]]:
     rows = [
         {
@@ -212,6 +211,7 @@ async def _insert(
             "rate": None if event.rate is None else str(event.rate.rate),
             "fingerprint": event.fingerprint,
             "data": event.data,
+            "stream": reading.records[event.index].stream,
         }
         for event in events
     ]
@@ -260,14 +260,3 @@ async def _learn(
             days[event.account_id].add(recorded[event.index])
     if days:
         await book.record(connection, days, calendar=books.calendar)
-
-
-def _entries(
-    accepted: Sequence[Event], recorded: dict[int, date], reading: Reading, *, books: Books
-) -> dict[Place, int]:
-    entries: dict[Place, int] = {}
-    for event in accepted:
-        on = books.calendar.day(event.occurred_at)
-        lines, day = reading.lines[event.index], recorded[event.index]
-        enter(entries, lines, on=on, account_id=event.account_id, recorded_on=day)
-    return entries

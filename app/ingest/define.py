@@ -23,7 +23,7 @@ from app.accounts.book import key_of
 from app.errors import Rejected, faults_of
 from app.ingest.fields import Day, Extra, Id, Time
 from app.ingest.rates import Rate
-from app.ledger.measures import RULES, Fact, Line
+from app.ledger.measures import POSTINGS, Fact, Line, Posting, Seen
 from app.store.tables import WHOLE_BUSINESS
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -42,11 +42,10 @@ class Data(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """A kind of event. `rank` orders events of one instant: starts and changes before ends."""
+    """A kind of event, as it comes in; how it is counted is its `Posting`."""
 
     name: str
     description: str
-    rank: int
     needs_user: bool
     example: Mapping[str, Any]
     envelope: type
@@ -86,8 +85,13 @@ def event(
     rank: int = 0,
     check: Callable[[Any], Any] | None = None,
     posts: Callable[[Fact], Iterable[Line]] | None = None,
+    sees: Callable[[Fact], Iterable[Seen]] | None = None,
+    stream: Callable[[Fact], str] | None = None,
 ) -> Callable[[type], type]:
-    """Register an event type; `check` looks at its whole data. Raises ValueError without a docstring or for a name taken."""
+    """Register an event type. Raises ValueError without a docstring or for a name taken.
+
+    check: looks at its whole data. posts, sees, stream: how it reaches the ledger, see `Posting`.
+    """
 
     def register(data: type) -> type:
         if name in EVENT_TYPES or not data.__doc__:
@@ -108,9 +112,8 @@ def event(
         )
         envelope.__doc__ = data.__doc__
         adapter = TypeAdapter(envelope)
-        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), rank, user, example, envelope, adapter)
-        if posts is not None:
-            RULES[name] = posts
+        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, example, envelope, adapter)
+        POSTINGS[name] = Posting(rank, posts, sees, stream)
         return data
 
     return register

@@ -10,7 +10,7 @@ from app.ingest import rates
 from app.ingest.define import Event
 from app.ingest.rates import Rate
 from app.ledger import surveys
-from app.ledger.measures import Fact, Line, lines_of
+from app.ledger.record import Record, record_of
 from app.ledger.surveys import Survey
 from app.store.books import Books
 
@@ -21,8 +21,7 @@ class Reading:
 
     surveys: dict[str, Survey]
     rates: dict[str, list[Rate]]
-    lines: dict[int, list[Line]] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
+    records: dict[int, Record] = field(default_factory=dict)
 
 
 async def look_up(books: Books, events: Sequence[Event]) -> Reading:
@@ -47,7 +46,7 @@ def sensible(
             currency = event.data.get("currency", books.currency)
             if currency != books.currency:
                 event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
-            reading.lines[event.index] = lines_of(Fact(event.type, event.user_id, event.data, survey))
+            reading.records[event.index] = record_of(event, survey)
             yield event
         except Rejected as problem:
             reject(event.index, event.id, problem)

@@ -11,8 +11,7 @@ from app.accounts import book
 from app.errors import NotFound
 from app.ingest.define import Event
 from app.ledger import surveys
-from app.ledger.measures import Fact, Line, lines_of
-from app.ledger.post import Place, enter, post, words_of
+from app.ledger.record import Record, record, record_of, words_of
 from app.store.books import Books
 from app.store.database import keys_of
 from app.store.tables import BEGINNING, WHOLE_BUSINESS, event
@@ -25,9 +24,8 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     """
     account_id = WHOLE_BUSINESS if account is None else book.key_of(account)
     this = sa.and_(event.c.account_id == account_id, event.c.id == id)
-    found, lines = await books.database.read(lambda connection: _posted(connection, this))
-    labels = await keys_of(books.database, words_of(lines))
-    on = books.calendar.day(found.occurred_at)
+    found, posted = await books.database.read(lambda connection: _posted(connection, this))
+    await keys_of(books.database, words_of([posted]))
 
     async def write(connection: AsyncConnection, today: date) -> None:
         touched = await book.touch(connection, {account_id: (account or "", BEGINNING)})
@@ -38,21 +36,19 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
         await book.touch(connection, {account_id: (account or "", today)})
         if found.type == book.UPDATED:
             await book.record(connection, {account_id: {today}}, calendar=books.calendar)
-        opposite: dict[Place, int] = {}
-        enter(opposite, lines, on=on, account_id=account_id, recorded_on=today, sign=-1)
-        await post(connection, opposite, labels=labels)
+        await record(connection, [(posted, today)], books=books, back=True)
 
     await books.write(write)
 
 
-async def _posted(connection: AsyncConnection, this: sa.ColumnElement[bool]) -> tuple[sa.Row[Any], list[Line]]:
+async def _posted(connection: AsyncConnection, this: sa.ColumnElement[bool]) -> tuple[sa.Row[Any], Record]:
     """The event, which never changes, and what it posted."""
     found = (await connection.execute(sa.select(event).where(this))).one_or_none()
     if found is None:
         raise NotFound("There is no such event.")
     survey = found.data.get("survey")
     known = await surveys.find(connection, [survey]) if survey else {}
-    return found, lines_of(Fact(found.type, found.user_id, found.data, known.get(survey)))
+    return found, record_of(found, known.get(survey))
 
 
 async def replace(connection: AsyncConnection, accepted: Iterable[Event], recorded: Mapping[int, date]) -> None:

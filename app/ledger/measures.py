@@ -1,6 +1,6 @@
-"""The catalogue of measures, the countable things that entries are about, and of the rules by which events post them.
+"""The catalogue of measures, the countable things that entries are about, and of how each type of event reaches them.
 
-It is filled at start by the vocabulary of events. A measure is a block of one line:
+It is filled at start by the vocabulary of events and by the streams. A measure is a block of one line:
 
     sessions = measure("sessions", "Sessions that ended.")
 """
@@ -10,16 +10,33 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from app.ledger.surveys import Survey
+from app.periods import UNITS
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A countable thing. `subject` says what a subject of it is (a survey, a feature); both dimensions may be absent."""
+    """A countable thing. `subject` says what a subject of it is (a survey, a feature); both dimensions may be absent.
+
+    by_month: whether monthly totals of it are kept; what is only ever asked by days or weeks needs none. stock: what it
+    stands at is asked, not how much came: its totals are cumulated within the year.
+    """
 
     name: str
     description: str
     subject: str | None = None
     channel: bool = False
+    by_month: bool = True
+    stock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Distinct users who were there. `units` are its measures: users by the first day on which they were there in it."""
+
+    name: str
+    description: str
+    subject: str | None
+    units: Mapping[str, Measure]
 
 
 class Fact(NamedTuple):
@@ -32,7 +49,7 @@ class Fact(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What one event adds to one measure on the day it is true of; counts, seconds, or ten-thousandths of money."""
+    """What is added to one measure on the day it is true of; counts, seconds, or ten-thousandths of money."""
 
     measure: Measure
     value: int
@@ -40,19 +57,81 @@ class Line(NamedTuple):
     channel: str = ""
 
 
+class Seen(NamedTuple):
+    """That the event's user was there on its day, in the product or at a subject of it."""
+
+    presence: Presence
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """How events of a type reach the ledger: directly, by presence, and through the stream that `stream` names.
+
+    rank: orders the events of one instant, starts and changes before ends. A stream's name is its kind's and, after a
+    space, what it is about: `subscriptions`, `user ada`, `ticket 17`.
+    """
+
+    rank: int = 0
+    directly: Callable[[Fact], Iterable[Line]] | None = None
+    sees: Callable[[Fact], Iterable[Seen]] | None = None
+    stream: Callable[[Fact], str] | None = None
+
+
 MEASURES: dict[str, Measure] = {}
-RULES: dict[str, Callable[[Fact], Iterable[Line]]] = {}
+PRESENCES: dict[str, Presence] = {}
+POSTINGS: dict[str, Posting] = {}
+_NOTHING = Posting()
 
 
-def measure(name: str, description: str, *, subject: str | None = None, channel: bool = False) -> Measure:
+def measure(
+    name: str,
+    description: str,
+    *,
+    subject: str | None = None,
+    channel: bool = False,
+    by_month: bool = True,
+    stock: bool = False,
+) -> Measure:
     """Register a measure. Raises ValueError for a name that is taken."""
     if name in MEASURES:
         raise ValueError(f"The measure {name} exists already.")
-    MEASURES[name] = Measure(name, description, subject, channel)
+    MEASURES[name] = Measure(name, description, subject, channel, by_month, stock)
     return MEASURES[name]
 
 
+def by_unit(name: str, description: str, *, subject: str | None = None, days: bool = False) -> dict[str, Measure]:
+    """Register a measure for each unit of time, `name_day` to `name_year`. days: whether user-days are asked by months."""
+    return {
+        unit: measure(
+            f"{name}_{unit}",
+            description.format(unit=unit),
+            subject=subject,
+            by_month=unit != "week" and (unit != "day" or days),
+        )
+        for unit in UNITS
+    }
+
+
+def presence(name: str, description: str, *, subject: str | None = None, days: bool = False) -> Presence:
+    """Register a presence with its measures; `description` has a place for the `{unit}`."""
+    PRESENCES[name] = Presence(name, description, subject, by_unit(name, description, subject=subject, days=days))
+    return PRESENCES[name]
+
+
 def lines_of(fact: Fact) -> list[Line]:
-    """What one event posts; nothing for an event whose type does not post directly."""
-    rule = RULES.get(fact.type)
-    return [line for line in rule(fact) if line.value] if rule else []
+    """What one event posts by itself."""
+    directly = POSTINGS.get(fact.type, _NOTHING).directly
+    return [line for line in directly(fact) if line.value] if directly else []
+
+
+def seen_of(fact: Fact) -> Iterable[Seen]:
+    """Where one event saw its user."""
+    sees = POSTINGS.get(fact.type, _NOTHING).sees
+    return sees(fact) if sees else ()
+
+
+def stream_of(fact: Fact) -> str | None:
+    """The stream with whose other events one event has to be seen."""
+    stream = POSTINGS.get(fact.type, _NOTHING).stream
+    return stream(fact) if stream else None

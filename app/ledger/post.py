@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.measures import Line
+from app.ledger.measures import MEASURES, Line
+from app.store.database import Database, keys_within
 from app.store.tables import MONTHS
 
 
@@ -26,13 +27,14 @@ class Place(NamedTuple):
 _NAMES = [column.name for column in MONTHS]
 
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
-# that two transactions never wait for each other here.
+# that two transactions never wait for each other here. A stock's months are cumulated within the year.
 _POST = sa.text(
     f"""
     WITH posted AS (
-        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS row(
+        SELECT *, CAST(extract(month FROM effective_on) AS integer) AS month
+        FROM json_to_recordset(CAST(:rows AS json)) AS row(
             measure integer, effective_on date, account_id bigint, subject integer, channel integer, recorded_on date,
-            value bigint)
+            value bigint, by_month boolean, stock boolean)
     ), entries AS (
         INSERT INTO entry (measure, effective_on, account_id, subject, channel, recorded_on, value)
         SELECT measure, effective_on, account_id, subject, channel, recorded_on, value FROM posted
@@ -42,8 +44,8 @@ _POST = sa.text(
     )
     INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(_NAMES)})
     SELECT measure, extract(year FROM effective_on), account_id, subject, channel,
-        {", ".join(f"coalesce(sum(value) FILTER (WHERE extract(month FROM effective_on) = {m}), 0)" for m in range(1, 13))}
-    FROM posted GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+        {", ".join(f"coalesce(sum(value) FILTER (WHERE month = {m} OR stock AND month < {m}), 0)" for m in range(1, 13))}
+    FROM posted WHERE by_month GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (measure, year, account_id, subject, channel)
     DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in _NAMES)}
     """
@@ -59,19 +61,33 @@ def enter(
         entries[place] = entries.get(place, 0) + sign * line.value
 
 
-def words_of(lines: Iterable[Line]) -> set[str]:
-    """The words whose numbers `post` needs."""
-    return {word for line in lines for word in (line.measure.name, line.subject, line.channel)}
+def enter_dated(
+    entries: dict[Place, int], dated: Iterable[tuple[date, Line]], *, account_id: int, recorded_on: date, sign: int = 1
+) -> None:
+    """Add lines that are true of several days."""
+    for on, line in dated:
+        enter(entries, (line,), on=on, account_id=account_id, recorded_on=recorded_on, sign=sign)
 
 
-async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
+async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, database: Database) -> None:
     """Add entries to the ledger. The caller holds the lock of every account among them."""
+    kept = {place: value for place, value in entries.items() if value}
+    if not kept:
+        return
+    words = {word for place in kept for word in (place.measure, place.subject, place.channel)}
+    labels = await keys_within(connection, database, words)
     rows = [
-        place._asdict()
-        | {name: labels[getattr(place, name)] for name in ("measure", "subject", "channel")}
-        | {"value": value}
-        for place, value in entries.items()
-        if value
+        {
+            "measure": labels[place.measure],
+            "effective_on": place.effective_on,
+            "account_id": place.account_id,
+            "subject": labels[place.subject],
+            "channel": labels[place.channel],
+            "recorded_on": place.recorded_on,
+            "value": value,
+            "by_month": MEASURES[place.measure].by_month,
+            "stock": MEASURES[place.measure].stock,
+        }
+        for place, value in kept.items()
     ]
-    if rows:
-        await connection.execute(_POST, {"rows": to_json(rows).decode()})
+    await connection.execute(_POST, {"rows": to_json(rows).decode()})

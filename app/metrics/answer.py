@@ -2,24 +2,29 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.accounts.book import tomorrow
 from app.errors import Invalid
-from app.ledger.sums import Group, Span, Sums, flows
-from app.metrics.define import Metric
+from app.ledger.sums.figures import figures, words_of
+from app.ledger.sums.operands import Operand, Users
+from app.ledger.sums.selection import Group, Span, Sums
+from app.metrics.currencies import in_digits
+from app.metrics.define import Metric, OfPeriod
 from app.metrics.question import Question
-from app.periods import Period
-from app.store.books import Books
+from app.periods import Period, counted_end, months_in
+from app.store.books import Books, Margin, margin_of, margins
 from app.store.database import recall
 
 _DIGITS = 6
 _MOST_CELLS = 1_000_000
 
 Row = dict[str, Any]
+Found = Mapping[Operand, Sums]
+MARGIN = OfPeriod("margin")
 
 
 async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
@@ -28,36 +33,39 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     Rows are ordered by metric, start and group, the totals of a metric after its periods. Raises Invalid for a cursor
     of another question and for an answer of more than a million rows.
     """
-    measures = {name for metric in question.metrics for name in metric.operands}
-    words = {*measures, *question.selection.subjects, *question.selection.channels}
+    operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.sums))
+    words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
     cuts = [list(question.periods)]
     if question.totals and question.granularity != "total":
         first, last = question.periods[0], question.periods[-1]
         cuts.append([Period("total", first.start, last.end, last.complete)])
 
-    async def sum_up(connection: AsyncConnection) -> list[Sums]:
+    async def sum_up(connection: AsyncConnection) -> tuple[list[Found], list[Margin]]:
         # The words' numbers too as of this moment: one that is new to us must not leave a part out.
         labels = await recall(connection, books.database, words)
-        return [
-            await flows(
+        found: list[Found] = [
+            await figures(
                 connection,
-                measures={name: labels[name] for name in measures if name in labels},
-                spans=[Span(p.start, p.end, _member_on(question, p)) for p in periods],
+                operands,
+                spans=[_span(question, period) for period in periods],
                 selection=question.selection,
                 labels=labels,
-                today=question.today,
+                calendar=books.calendar,
+                tomorrow=tomorrow(question.today),
             )
             for periods in cuts
         ]
+        needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
+        return found, await margins(connection) if needed else []
 
-    sums = await books.database.read(sum_up)
-    cells = _cells(question, cuts, sums)
-    shown, following = _page(cells, limit=limit, cursor=cursor)
-    return [_row(cell, question) for cell in shown], following
+    found, known = await books.database.read(sum_up)
+    answering = _Answering(question, books.currency, known)
+    shown, following = _page(_cells(question, cuts, found), limit=limit, cursor=cursor)
+    return [answering.row(cell) for cell in shown], following
 
 
-def _member_on(question: Question, period: Period) -> date:
-    return question.members_on or period.start
+def _span(question: Question, period: Period) -> Span:
+    return Span(period.start, counted_end(period, question.today), question.members_on or period.start)
 
 
 class _Cell(NamedTuple):
@@ -67,7 +75,7 @@ class _Cell(NamedTuple):
     period: Period
     span: int
     group: Group
-    found: Mapping[str, Mapping[int, int]]
+    found: Found
 
     @property
     def name(self) -> str:
@@ -76,20 +84,16 @@ class _Cell(NamedTuple):
         return hashlib.blake2b(place, digest_size=16).hexdigest()
 
 
-def _cells(question: Question, cuts: Sequence[Sequence[Period]], sums: Sequence[Sums]) -> list[_Cell]:
+def _cells(question: Question, cuts: Sequence[Sequence[Period]], sums: Sequence[Found]) -> list[_Cell]:
     cells: list[_Cell] = []
     for metric in sorted(question.metrics, key=lambda metric: metric.name):
+        groups = sorted(_always(question).union(*(_groups(question, metric, found) for found in sums)), key=_order)
         for periods, found in zip(cuts, sums, strict=True):
-            groups = sorted(
-                {group for group in found if _has_any(found[group], metric)} | _always(question), key=_order
-            )
             if len(cells) + len(periods) * len(groups) > _MOST_CELLS:
                 detail = f"The answer has more than {_MOST_CELLS} rows; ask for less at once."
                 raise Invalid.at("/query/granularity", detail, code="too_many_rows")
             cells += [
-                _Cell(metric, period, index, group, found.get(group, {}))
-                for index, period in enumerate(periods)
-                for group in groups
+                _Cell(metric, period, index, group, found) for index, period in enumerate(periods) for group in groups
             ]
     return cells
 
@@ -114,9 +118,15 @@ def _always(question: Question) -> set[Group]:
     return set() if by else {()}
 
 
-def _has_any(found: Mapping[str, Mapping[int, int]], metric: Metric) -> bool:
-    # Sums that cancelled out are as if they had never been.
-    return any(any(found.get(name, {}).values()) for name in metric.operands)
+def _groups(question: Question, metric: Metric, found: Found) -> set[Group]:
+    """The groups in which there is anything of a metric. What cancelled out is as if it had never been."""
+    width = len(question.selection.group_by)
+    return {
+        group
+        for operand in metric.sums
+        for group, values in found.get(operand, {}).items()
+        if len(group) == width and any(values.values())
+    }
 
 
 def _order(group: Group) -> Any:
@@ -136,25 +146,52 @@ def _shown(group: Group, question: Question) -> list[Any]:
     return names
 
 
-def _row(cell: _Cell, question: Question) -> Row:
-    metric, period, span, group, found = cell
-    result = metric.formula(*(found.get(name, {}).get(span, 0) for name in metric.operands))
-    row: Row = {
-        "metric": metric.name,
-        "period": period.name,
-        "start": period.start,
-        "end": period.end,
-        "complete": period.complete,
-        "group": dict(zip(question.selection.group_by, _shown(group, question), strict=True)),
-        "value": _rounded(result.value),
-        "numerator": _rounded(result.numerator),
-        "denominator": _rounded(result.denominator),
-        "sample_size": result.sample_size,
-        "interval": [_rounded(bound) for bound in result.interval] if result.interval else None,
-    }
-    if result.reason:
-        row["reason"] = result.reason
-    return row
+class _Answering(NamedTuple):
+    """What the rows of an answer have in common."""
+
+    question: Question
+    currency: str
+    margins: Sequence[Margin]
+
+    def row(self, cell: _Cell) -> Row:
+        metric, period = cell.metric, cell.period
+        result = metric.formula(*(self._value(cell, operand) for operand in metric.operands.values()))
+        shown = _shown(cell.group, self.question)
+        row: Row = {
+            "metric": metric.name,
+            "period": period.name,
+            "start": period.start,
+            "end": period.end,
+            "complete": period.complete,
+            "group": dict(zip(self.question.selection.group_by, shown, strict=True)),
+            "value": _rounded(result.value),
+            "numerator": _rounded(result.numerator),
+            "denominator": _rounded(result.denominator),
+            "sample_size": result.sample_size,
+            "interval": [_rounded(bound) for bound in result.interval] if result.interval else None,
+        }
+        if metric.unit == "money":
+            row["amount"] = None if result.value is None else in_digits(result.value, self.currency)
+        if result.reason:
+            row["reason"] = result.reason
+        return row
+
+    def _value(self, cell: _Cell, operand: Operand | OfPeriod) -> Any:
+        if isinstance(operand, OfPeriod):
+            return self._of_period(cell.period, operand.name)
+        groups, group = cell.found.get(operand, {}), cell.group
+        if group not in groups and isinstance(operand, Users) and operand.whole:
+            by = self.question.selection.group_by
+            group = tuple(v for v, name in zip(group, by, strict=True) if name not in ("subject", "channel"))
+        return groups[group].get(cell.span, 0) if group in groups else 0
+
+    def _of_period(self, period: Period, name: str) -> Any:
+        end = counted_end(period, self.question.today)
+        if name == "months":
+            return months_in(period.start, end)
+        if name == "days":
+            return (end - period.start).days
+        return margin_of(self.margins, end)
 
 
 def _rounded(number: float | int | None) -> float | int | None:

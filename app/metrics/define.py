@@ -1,21 +1,80 @@
-"""How a metric is declared: a formula over sums of measures, one block an entry.
+"""How a metric is declared: a formula over operands, one block an entry.
 
     @metric(unit="points", better="up", range=(-100, 100), example=dict(nps_promoters=6, ..., equals=40), events=[...])
     def nps(nps_promoters, nps_detractors, nps_responses):
         "Net Promoter Score: promoters less detractors, per hundred responses."
         return score(nps_promoters, nps_detractors, of=nps_responses)
 
-The function's name is the metric's, its docstring `title: description`, its parameters the measures whose sums it gets. The
-example says what the formula makes of given sums, and which events bring those sums about.
+The function's name is the metric's, its docstring `title: description`. A parameter is the flow of the measure of that
+name, or the operand that is its default: `mrr: int = closing("mrr")`. The example says what the formula makes of given
+operands, and which events bring them about.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from app.ledger.measures import MEASURES
+from app.ledger.measures import MEASURES, PRESENCES
+from app.ledger.sums.operands import (
+    Balance,
+    Flow,
+    Operand,
+    Own,
+    Population,
+    Registered,
+    Users,
+    own_closing,
+    own_opening,
+)
 from app.metrics.statistics import adjusted_wald, wilson
+
+__all__ = ["own_closing", "own_opening"]
+
+# Money is kept in ten-thousandths.
+_MONEY = 10_000
+
+
+class OfPeriod(NamedTuple):
+    """An operand that is the period's own: its `months`, the `days` of it that have passed, the gross `margin` of then."""
+
+    name: str
+
+
+def opening(measure: str) -> Any:
+    """The balance of a stock at the period's start."""
+    return Balance(measure, closing=False)
+
+
+def closing(measure: str) -> Any:
+    """The balance of a stock at the period's end."""
+    return Balance(measure, closing=True)
+
+
+def distinct(presence: str, *, any_subject: str | None = None, whole: bool = False) -> Any:
+    """Distinct users of the period. whole: never by subject. any_subject: the presence where subjects are not told apart."""
+    return Users(presence, any_subject, whole)
+
+
+def registered_at_any_time() -> Any:
+    """Distinct users who were registered at any time of the period."""
+    return Registered()
+
+
+def accounts(*, where: Own) -> Any:
+    """How many accounts satisfy a condition on their own balances, which has to be false for those that do not move."""
+    return Population(where)
+
+
+def over_accounts(total: Own, *, where: Own) -> Any:
+    """The sum of a value of their own over the accounts that satisfy a condition, which is false for those that do not move."""
+    return Population(where, total)
+
+
+def of_period(name: str) -> Any:
+    """What the period itself has: `months`, `days`, `margin`."""
+    return OfPeriod(name)
 
 
 class Result(NamedTuple):
@@ -67,6 +126,32 @@ def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
     return Result(100 * net / of, net, of, of, adjusted_wald(promoters, detractors, of))
 
 
+def money(amount: int | Fraction) -> Result:
+    """An amount of the base currency."""
+    return Result(float(amount / _MONEY))
+
+
+def money_mean(amount: int, *, of: int, none: str) -> Result:
+    """The average of an amount over `of` observations."""
+    if not of:
+        return Result(None, amount / _MONEY, of, 0, reason=none)
+    return Result(amount / (_MONEY * of), amount / _MONEY, of, of)
+
+
+def money_rate(part: int, *, of: int, sample: int, none: str) -> Result:
+    """An amount per hundred of another that `sample` accounts had."""
+    if not of:
+        return Result(None, part / _MONEY, of / _MONEY, sample, reason=none)
+    return Result(100 * part / of, part / _MONEY, of / _MONEY, sample)
+
+
+def money_ratio(amount: int, to: int, *, none: str) -> Result:
+    """How many times another amount an amount is."""
+    if not to:
+        return Result(None, amount / _MONEY, to / _MONEY, reason=none)
+    return Result(amount / to, amount / _MONEY, to / _MONEY)
+
+
 def unless_mixed(result: Result, scales: int, squares: int, *, of: int) -> Result:
     """The result, unless the answers were given on different scales: then the square of the sum is less than it could be."""
     if of * squares == scales * scales:
@@ -74,9 +159,20 @@ def unless_mixed(result: Result, scales: int, squares: int, *, of: int) -> Resul
     return result._replace(value=None, interval=None, reason="mixed_scales")
 
 
+class Happens(NamedTuple):
+    """An event of an example, so many `times`."""
+
+    times: int
+    type: str
+    data: Mapping[str, Any]
+    on: str = "2026-03-10"
+    account: str = "acme"
+    user: str = "ada"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """An entry of the catalogue. `operands`: the measures, in the order in which `formula` takes them."""
+    """An entry of the catalogue. `operands`: by the names of the formula's parameters, in their order."""
 
     name: str
     title: str
@@ -85,23 +181,60 @@ class Metric:
     better: str
     range: tuple[float | None, float | None]
     adds_over: tuple[str, ...]
-    operands: tuple[str, ...]
+    operands: Mapping[str, Operand | OfPeriod]
     formula: Callable[..., Result]
     version: int
     example: Mapping[str, float]
-    events: Sequence[tuple[int, str, Mapping[str, Any]]]
+    events: Sequence[Happens]
+
+    @property
+    def sums(self) -> list[Operand]:
+        """Those of its operands that are sums of the ledger."""
+        return [operand for operand in self.operands.values() if not isinstance(operand, OfPeriod)]
 
     @property
     def dimensions(self) -> dict[str, str]:
         """What the metric can be broken down by, besides accounts: `subject` and `channel`, and what a subject is."""
-        measures = [MEASURES[name] for name in self.operands]
+        subjects, channels = set(), set()
+        for operand in self.sums:
+            if isinstance(operand, Flow | Balance):
+                subjects.add(MEASURES[operand.measure].subject)
+                channels.add(MEASURES[operand.measure].channel)
+            elif not (isinstance(operand, Users) and operand.whole):
+                subjects.add(PRESENCES[operand.presence].subject if isinstance(operand, Users) else None)
+                channels.add(False)
         found = {}
-        subjects = {measure.subject for measure in measures}
         if len(subjects) == 1 and (subject := subjects.pop()):
             found["subject"] = subject
-        if all(measure.channel for measure in measures):
+        if channels == {True}:
             found["channel"] = "channel"
         return found
+
+
+def meaning(operand: Operand | OfPeriod) -> str:
+    """What an operand is, in words."""
+    if isinstance(operand, Flow):
+        return MEASURES[operand.measure].description
+    if isinstance(operand, Balance):
+        return f"At the period's {'end' if operand.closing else 'start'}: {MEASURES[operand.measure].description}"
+    if isinstance(operand, Users):
+        return f"Distinct users: {PRESENCES[operand.presence].description.format(unit='period')}"
+    if isinstance(operand, Registered):
+        return "Distinct users who were registered at any time of the period."
+    if isinstance(operand, Population):
+        return f"{'Over' if operand.total else 'The number of'} the accounts where {operand.where}{_summed(operand)}."
+    return _OF_PERIOD[operand.name]
+
+
+def _summed(population: Population) -> str:
+    return f": the sum of {population.total}" if population.total else ""
+
+
+_OF_PERIOD = {
+    "months": "The months of the period.",
+    "days": "The days of the period that have passed.",
+    "margin": "The gross margin, a setting, as it was at the period's end.",
+}
 
 
 METRICS: dict[str, Metric] = {}
@@ -112,15 +245,15 @@ def metric(
     unit: str,
     better: str,
     example: Mapping[str, float],
-    events: Sequence[tuple[int, str, Mapping[str, Any]]],
+    events: Sequence[Happens],
     range: tuple[float | None, float | None] = (0, None),
     adds_over: tuple[str, ...] = (),
     version: int = 1,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Register a metric. Raises ValueError when it has no `title: description` or its name is taken.
 
-    unit: points, percent, score, count, minutes, money. better: up, down or neither. adds_over: `groups`, `time`.
-    example: the operands' sums and what the metric `equals`. events: how many of which event, with which data, make them.
+    unit: points, percent, ratio, score, count, minutes, money. better: up, down or neither. adds_over: `groups`, `time`.
+    example: the operands (money in ten-thousandths) and what the metric `equals`. events: what makes them in March 2026.
     """
 
     def register(formula: Callable[..., Result]) -> Callable[..., Result]:
@@ -135,7 +268,7 @@ def metric(
             better=better,
             range=range,
             adds_over=adds_over,
-            operands=tuple(inspect.signature(formula).parameters),
+            operands=_operands(formula),
             formula=formula,
             version=version,
             example=example,
@@ -144,3 +277,11 @@ def metric(
         return formula
 
     return register
+
+
+def _operands(formula: Callable[..., Result]) -> dict[str, Operand | OfPeriod]:
+    parameters = inspect.signature(formula).parameters
+    return {
+        name: Flow(name) if parameter.default is parameter.empty else parameter.default
+        for name, parameter in parameters.items()
+    }

@@ -11,7 +11,7 @@ from app.accounts.book import key_of, tomorrow
 from app.accounts.filters import Filter, parse
 from app.accounts.ids import Id, same_id
 from app.errors import Invalid
-from app.ledger.sums import Selection
+from app.ledger.sums.selection import Selection
 from app.metrics.define import METRICS, Metric
 from app.periods import Calendar, Day, Period, cut, default_range, range_of
 

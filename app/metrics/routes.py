@@ -11,10 +11,9 @@ from app import wire
 from app.access import books_of, needs
 from app.accounts import segments
 from app.errors import Invalid, NotFound
-from app.ledger.measures import MEASURES
 from app.metrics import catalogue
 from app.metrics.answer import Row, answer
-from app.metrics.define import METRICS, Metric
+from app.metrics.define import METRICS, Metric, meaning
 from app.metrics.question import Parameters, Question, SeveralParameters, understand
 from app.periods import GRANULARITIES
 
@@ -49,6 +48,10 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "type": ["array", "null"],
                         "items": {"type": "number"},
                         "description": "Low and high at 95 %, of proportions and scores.",
+                    },
+                    "amount": {
+                        "type": ["string", "null"],
+                        "description": "Of money: the value, rounded to the digits of the base currency.",
                     },
                     "reason": {"type": "string", "description": "Why there is no value."},
                 },
@@ -88,7 +91,7 @@ def described(metric: Metric) -> dict[str, Any]:
         "adds_over": list(metric.adds_over),
         "dimensions": {"group_by": ["account", "segment", "<attribute>", *metric.dimensions], **metric.dimensions},
         "granularities": list(GRANULARITIES),
-        "operands": {name: MEASURES[name].description for name in metric.operands},
+        "operands": {name: meaning(operand) for name, operand in metric.operands.items()},
         "conventions": ["default"],
         "version": metric.version,
         "example": dict(metric.example),
@@ -157,7 +160,19 @@ def _csv(rows: Sequence[Row], question: Question) -> bytes:
     table = csv.writer(text)
     groups = list(question.selection.group_by)
     table.writerow(
-        ["metric", "period", "start", "end", "complete", *map(_safe, groups), *_NUMBERS, "low", "high", "reason"]
+        [
+            "metric",
+            "period",
+            "start",
+            "end",
+            "complete",
+            *map(_safe, groups),
+            *_NUMBERS,
+            "low",
+            "high",
+            "reason",
+            "amount",
+        ]
     )
     for row in rows:
         low, high = row["interval"] or (None, None)
@@ -173,6 +188,7 @@ def _csv(rows: Sequence[Row], question: Question) -> bytes:
                 low,
                 high,
                 row.get("reason"),
+                row.get("amount"),
             ]
         )
     return text.getvalue().encode()

@@ -3,10 +3,12 @@
 The calendar and the currency are fixed at the first start, because every number that was given out depends on them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -106,7 +108,38 @@ async def open_books(
             code="other_settings",
         )
     calendar = Calendar(zone=ZoneInfo(settings.reporting_timezone), fiscal_year_start=settings.fiscal_year_start)
+    margin, today = Decimal(str(settings.gross_margin)), calendar.day(clock())
+    await database.write(lambda connection: _note_margin(connection, margin, today))
     return Books(database, calendar, settings.base_currency, clock)
+
+
+class Margin(NamedTuple):
+    """The gross margin from a day on."""
+
+    valid_from: date
+    margin: Decimal
+
+
+async def margins(connection: AsyncConnection) -> list[Margin]:
+    """All that the gross margin has been, in order."""
+    table = tables.gross_margin
+    rows = await connection.execute(sa.select(table.c.valid_from, table.c.margin).order_by(table.c.valid_from))
+    return [Margin(*row) for row in rows]
+
+
+def margin_of(known: Sequence[Margin], end: date) -> Fraction:
+    """The margin on the last day before `end`; before there was any, the first."""
+    past = [margin for valid_from, margin in known if valid_from < end]
+    return Fraction(past[-1] if past else known[0].margin)
+
+
+async def _note_margin(connection: AsyncConnection, margin: Decimal, today: date) -> None:
+    """A setting that changes numbers is dated: from today on it is another, what was before stays."""
+    known = await margins(connection)
+    if not known or known[-1].margin != margin:
+        new = insert(tables.gross_margin).values(valid_from=today, margin=margin)
+        changed = new.on_conflict_do_update(index_elements=["valid_from"], set_={"margin": margin})
+        await connection.execute(changed)
 
 
 async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: str) -> None:

@@ -139,12 +139,16 @@ async def recall(connection: AsyncConnection, database: Database, words: Collect
     return {word: known[word] for word in words if word in known}
 
 
-async def keys_within(connection: AsyncConnection, words: Collection[str]) -> dict[str, int]:
-    """The numbers of `words`, in a transaction that has begun and should not wait for another connection."""
-    known = await _look_up(connection, words)
+async def keys_within(connection: AsyncConnection, database: Database, words: Collection[str]) -> dict[str, int]:
+    """The numbers of `words`, in a transaction that has begun and should not wait for another connection.
+
+    Once in a transaction: it locks new words in their order.
+    """
+    known = await recall(connection, database, words)
     if missing := sorted(set(words) - known.keys()):
         await _learn(connection, missing)
-        known = await _look_up(connection, words)
+        # Not remembered: this transaction may yet be rolled back.
+        known |= await _look_up(connection, missing)
     return known
 
 

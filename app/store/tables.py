@@ -98,7 +98,11 @@ event = Table(
     Column("rate", Numeric, comment="Value of one unit of data.currency in the base currency; null: base currency."),
     Column("fingerprint", BigInteger, nullable=False, comment="Hash of the content, to tell a repeat from a conflict."),
     Column("data", JSONB, nullable=False),
+    Column("stream", Text, comment="The events of its account with which it has to be seen, if any."),
     Index(None, "account_id", postgresql_where=text("type = 'account.updated'")),
+    Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
+    # Costs next to nothing, and finds the days of a user that is removed or whose event is taken back.
+    Index(None, "occurred_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
 )
 
 attribute = Table(
@@ -139,6 +143,38 @@ total = Table(
     *(Column(f"m{month:02}", BigInteger, nullable=False) for month in range(1, 13)),
     Index(None, "account_id", "year"),
     postgresql_with={"fillfactor": 80},
+)
+
+presence = Table(
+    "presence",
+    metadata,
+    Column("presence", Integer, primary_key=True, autoincrement=False, comment="At what: a label, as is the subject."),
+    Column("subject", Integer, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_key", BigInteger, primary_key=True, autoincrement=False, comment="Hash of account and user id."),
+    Column("year", SmallInteger, primary_key=True, autoincrement=False),
+    Column("recorded_on", Date, primary_key=True, comment="The day from which this row is what is known."),
+    Column("ceased_on", Date, nullable=False, comment="The day from which it is no longer what is known."),
+    *(Column(f"m{month:02}", Integer, nullable=False, comment="A bit for each day.") for month in range(1, 13)),
+    postgresql_with={"fillfactor": 80},
+)
+
+registration = Table(
+    "registration",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_key", BigInteger, primary_key=True, autoincrement=False, comment="Hash of account and user id."),
+    Column("since", Date, primary_key=True, comment="First day on which the user was registered."),
+    Column("recorded_on", Date, primary_key=True, comment="The day from which this row is what is known."),
+    Column("until", Date, nullable=False, comment="The day after the one on which it was removed."),
+    Column("ceased_on", Date, nullable=False, comment="The day from which it is no longer what is known."),
+)
+
+gross_margin = Table(
+    "gross_margin",
+    metadata,
+    Column("valid_from", Date, primary_key=True),
+    Column("margin", Numeric, nullable=False),
 )
 
 survey = Table(

@@ -8,6 +8,7 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Attributes, Id
+from app.ledger.streams import registration
 
 
 def _one_name(data: Any) -> Any:
@@ -28,11 +29,11 @@ class AccountUpdated(Data):
     attributes: NotRequired[Attributes]
 
 
-@event("user.registered", user=True, example={})
+@event("user.registered", user=True, example={}, stream=registration.name)
 class UserRegistered(Data):
     """A person became a user of the account."""
 
 
-@event("user.removed", user=True, rank=1, example={})
+@event("user.removed", user=True, rank=1, example={}, stream=registration.name)
 class UserRemoved(Data):
     """A person is no longer a user of the account."""

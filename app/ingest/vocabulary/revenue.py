@@ -8,6 +8,7 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Currency, Id, Moment, Money
+from app.ledger.streams import subscriptions
 
 
 def _one_price(data: Any) -> Any:
@@ -31,6 +32,7 @@ class Subscription(Data):
 
 @event(
     "subscription.changed",
+    stream=subscriptions.name,
     check=_one_price,
     example={"subscription_id": "sub-1", "amount": "1188", "interval": "year", "plan": "pro", "seats": 10},
 )
@@ -41,6 +43,7 @@ class SubscriptionChanged(Subscription):
 @event(
     "subscription.canceled",
     rank=1,
+    stream=subscriptions.name,
     example={"subscription_id": "sub-1", "ends_at": "2026-03-31T00:00:00Z", "reason": "price"},
 )
 class SubscriptionCanceled(Data):

@@ -7,10 +7,11 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Id
-from app.ledger.measures import Line, measure
+from app.ledger.measures import Line, Seen, measure, presence
 
 # A month is the longest that a session is believed to last.
 _LONGEST_SESSION = 31 * 86_400
+active_users = presence("active_users", "Users by the first day in a {unit} on which they were active.", days=True)
 sessions = measure("sessions", "Sessions that ended.")
 session_seconds = measure("session_seconds", "Seconds that sessions lasted.")
 
@@ -20,6 +21,7 @@ session_seconds = measure("session_seconds", "Seconds that sessions lasted.")
     user=True,
     example={"duration_seconds": 1260},
     posts=lambda e: [Line(sessions, 1), Line(session_seconds, e.data["duration_seconds"])],
+    sees=lambda e: [Seen(active_users)],
 )
 class SessionEnded(Data):
     """A user's session in the product has ended."""
@@ -28,6 +30,10 @@ class SessionEnded(Data):
 
 
 feature_uses = measure("feature_uses", "Times a feature was used.", subject="feature")
+feature_users = presence(
+    "feature_users", "Users of a feature by the first day in a {unit} on which they used it.", subject="feature"
+)
+any_feature_users = presence("any_feature_users", "Users by the first day in a {unit} on which they used any feature.")
 
 
 @event(
@@ -35,6 +41,7 @@ feature_uses = measure("feature_uses", "Times a feature was used.", subject="fea
     user=True,
     example={"feature": "export", "count": 3},
     posts=lambda e: [Line(feature_uses, e.data.get("count", 1), e.data["feature"])],
+    sees=lambda e: [Seen(active_users), Seen(any_feature_users), Seen(feature_users, e.data["feature"])],
 )
 class FeatureUsed(Data):
     """A user used a feature, once or `count` times."""

@@ -1,6 +1,6 @@
 """Help that customers ask for."""
 
-from app.metrics.define import Result, count, metric
+from app.metrics.define import Happens, Result, count, metric
 
 
 @metric(
@@ -9,8 +9,8 @@ from app.metrics.define import Result, count, metric
     adds_over=("groups", "time"),
     example={"tickets_opened": 2, "equals": 2},
     events=[
-        (1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"}),
-        (1, "ticket.opened", {"ticket_id": "ticket-2"}),
+        Happens(1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"}),
+        Happens(1, "ticket.opened", {"ticket_id": "ticket-2"}),
     ],
 )
 def support_tickets(tickets_opened: int) -> Result:

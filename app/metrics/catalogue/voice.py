@@ -1,6 +1,6 @@
 """What customers say: NPS, CSAT, CES and how many answer."""
 
-from app.metrics.define import Result, count, mean, metric, percentage, proportion, score, unless_mixed
+from app.metrics.define import Happens, Result, count, mean, metric, percentage, proportion, score, unless_mixed
 
 NO_RESPONSES = "no_responses"
 
@@ -11,9 +11,9 @@ NO_RESPONSES = "no_responses"
     range=(-100, 100),
     example={"nps_promoters": 6, "nps_detractors": 2, "nps_responses": 10, "equals": 40},
     events=[
-        (6, "survey.responded", {"survey": "nps", "score": 9}),
-        (2, "survey.responded", {"survey": "nps", "score": 8}),
-        (2, "survey.responded", {"survey": "nps", "score": 6}),
+        Happens(6, "survey.responded", {"survey": "nps", "score": 9}),
+        Happens(2, "survey.responded", {"survey": "nps", "score": 8}),
+        Happens(2, "survey.responded", {"survey": "nps", "score": 6}),
     ],
 )
 def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
@@ -27,9 +27,9 @@ def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
     range=(0, 100),
     example={"csat_satisfied": 14, "csat_responses": 16, "equals": 87.5},
     events=[
-        (10, "survey.responded", {"survey": "csat", "score": 5}),
-        (4, "survey.responded", {"survey": "csat", "score": 4}),
-        (2, "survey.responded", {"survey": "csat", "score": 2}),
+        Happens(10, "survey.responded", {"survey": "csat", "score": 5}),
+        Happens(4, "survey.responded", {"survey": "csat", "score": 4}),
+        Happens(2, "survey.responded", {"survey": "csat", "score": 2}),
     ],
 )
 def csat(csat_satisfied: int, csat_responses: int) -> Result:
@@ -43,9 +43,9 @@ def csat(csat_satisfied: int, csat_responses: int) -> Result:
     range=(0, 100),
     example={"csat_scores": 21, "csat_responses": 5, "csat_scales": 1060, "csat_scale_squares": 224720, "equals": 4.2},
     events=[
-        (2, "survey.responded", {"survey": "csat", "score": 5}),
-        (2, "survey.responded", {"survey": "csat", "score": 4}),
-        (1, "survey.responded", {"survey": "csat", "score": 3}),
+        Happens(2, "survey.responded", {"survey": "csat", "score": 5}),
+        Happens(2, "survey.responded", {"survey": "csat", "score": 4}),
+        Happens(1, "survey.responded", {"survey": "csat", "score": 3}),
     ],
 )
 def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
@@ -60,9 +60,9 @@ def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_s
     range=(0, 100),
     example={"ces_scores": 14, "ces_responses": 3, "ces_scales": 648, "ces_scale_squares": 139968, "equals": 14 / 3},
     events=[
-        (1, "survey.responded", {"survey": "effort", "score": 7}),
-        (1, "survey.responded", {"survey": "effort", "score": 6}),
-        (1, "survey.responded", {"survey": "effort", "score": 1}),
+        Happens(1, "survey.responded", {"survey": "effort", "score": 7}),
+        Happens(1, "survey.responded", {"survey": "effort", "score": 6}),
+        Happens(1, "survey.responded", {"survey": "effort", "score": 1}),
     ],
 )
 def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares: int) -> Result:
@@ -77,8 +77,8 @@ def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares:
     range=(0, 100),
     example={"ces_easy": 3, "ces_responses": 4, "equals": 75},
     events=[
-        (3, "survey.responded", {"survey": "effort", "score": 6}),
-        (1, "survey.responded", {"survey": "effort", "score": 4}),
+        Happens(3, "survey.responded", {"survey": "effort", "score": 6}),
+        Happens(1, "survey.responded", {"survey": "effort", "score": 4}),
     ],
 )
 def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
@@ -92,8 +92,8 @@ def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
     adds_over=("groups", "time"),
     example={"survey_responses": 3, "equals": 3},
     events=[
-        (2, "survey.responded", {"survey": "nps", "score": 9}),
-        (1, "survey.responded", {"survey": "csat", "score": 3}),
+        Happens(2, "survey.responded", {"survey": "nps", "score": 9}),
+        Happens(1, "survey.responded", {"survey": "csat", "score": 3}),
     ],
 )
 def survey_responses(survey_responses: int) -> Result:
@@ -106,8 +106,8 @@ def survey_responses(survey_responses: int) -> Result:
     better="up",
     example={"survey_responses": 1, "survey_invitations": 4, "equals": 25},
     events=[
-        (4, "survey.sent", {"survey": "nps"}),
-        (1, "survey.responded", {"survey": "nps", "score": 9}),
+        Happens(4, "survey.sent", {"survey": "nps"}),
+        Happens(1, "survey.responded", {"survey": "nps", "score": 9}),
     ],
 )
 def survey_response_rate(survey_responses: int, survey_invitations: int) -> Result:
@@ -121,8 +121,8 @@ def survey_response_rate(survey_responses: int, survey_invitations: int) -> Resu
     adds_over=("groups", "time"),
     example={"comments": 3, "equals": 3},
     events=[
-        (1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
-        (2, "feedback.received", {"comment": "Please add dark mode."}),
+        Happens(1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
+        Happens(2, "feedback.received", {"comment": "Please add dark mode."}),
     ],
 )
 def feedback_comments(comments: int) -> Result:

@@ -1,0 +1,291 @@
+"""Presence: which users were there on which days, so that distinct users of any range can be counted.
+
+A user's days of a calendar year are a row of twelve months of bits. A row says from which day on it is what is known,
+and when it ceased to be: a day that becomes known late, or is taken back, makes another row. A day that becomes known on
+itself does not, since nobody asks what was known on a day about later ones.
+
+Beside the rows stand ledger entries. Within each day, week, month, quarter and year a user counts on the first of its
+days: so the sum from a unit's start to any day within it is the number of distinct users so far, as known at any time.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger.measures import PRESENCES, Line
+from app.periods import UNITS, Calendar, units_of
+from app.store.tables import END, MONTHS
+
+_DAY = timedelta(days=1)
+
+
+class Key(NamedTuple):
+    """Whose presence, and at what."""
+
+    presence: str
+    subject: str
+    account_id: int
+    user_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days that were gained and lost."""
+
+    gained: set[date] = field(default_factory=set)
+    lost: set[date] = field(default_factory=set)
+
+    @property
+    def changed(self) -> tuple[date, ...]:
+        return (*self.gained, *self.lost)
+
+
+class Row(NamedTuple):
+    """A user's days of a year, bit n for its day n (from 0), as known from one day until another."""
+
+    year: int
+    bits: int
+    recorded_on: date
+    ceased_on: date = END
+
+
+class Move(NamedTuple):
+    """A line that a change of presence brings, with the day it is true of and the day it became known."""
+
+    recorded_on: date
+    on: date
+    line: Line
+
+
+@lru_cache(maxsize=200_000)
+def user_key(account_id: int, user_id: str) -> int:
+    """A 64-bit number of a user, who belongs to one account."""
+    name = account_id.to_bytes(8, signed=True) + user_id.encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
+
+
+class Development(NamedTuple):
+    """What changes of a key come to. changes: those that did change something. ceased: rows that are known no more."""
+
+    moves: list[Move]
+    changes: dict[date, Days]
+    ceased: list[Row]
+
+
+def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calendar: Calendar) -> Development:
+    """Take the current rows of a key, by year, from before its changes (by the day they became known) to after them.
+
+    `rows` has to have all years in `years_of` the changed days, as far as there are any.
+    """
+    found = Development([], {}, [])
+    years = {year for days in changes.values() for day in days.changed for year in years_of(day, calendar)}
+    if not years:
+        return found
+    base = date(min(years.union(rows)), 1, 1).toordinal()
+    for recorded_on in sorted(changes):
+        days = changes[recorded_on]
+        before = sum(row.bits << _offset(row.year, base) for row in rows.values())
+        after = (before | _bits(days.gained, base)) & ~_bits(days.lost, base)
+        differing = before ^ after
+        if differing:
+            changed = [day for day in days.changed if differing >> day.toordinal() - base & 1]
+            found.changes[recorded_on] = Days(days.gained.intersection(changed), days.lost.intersection(changed))
+            found.moves.extend(_moves(key, before, after, changed, base, recorded_on, calendar))
+            found.ceased.extend(_record(rows, after, changed, base, recorded_on))
+    return found
+
+
+def _moves(
+    key: Key, before: int, after: int, changed: Iterable[date], base: int, recorded_on: date, calendar: Calendar
+) -> Iterator[Move]:
+    """A user moves from the first of its days within a unit to another, or comes, or goes."""
+    units = PRESENCES[key.presence].units
+    done = set()
+    for day in changed:
+        for unit, span in zip(UNITS, units_of(day, calendar), strict=True):
+            if (unit, span) in done:
+                continue
+            done.add((unit, span))
+            start, end = (bound.toordinal() - base for bound in span)
+            was, now = _first(before, start, end), _first(after, start, end)
+            if was != now:
+                if was is not None:
+                    yield Move(recorded_on, date.fromordinal(base + was), Line(units[unit], -1, key.subject))
+                if now is not None:
+                    yield Move(recorded_on, date.fromordinal(base + now), Line(units[unit], 1, key.subject))
+
+
+def _record(rows: dict[int, Row], after: int, changed: Iterable[date], base: int, on: date) -> Iterator[Row]:
+    """Bring the rows of the changed days' years up to date; those that cease to be known."""
+    for year in {day.year for day in changed}:
+        bits = after >> _offset(year, base) & _before(date(year + 1, 1, 1), year)
+        old = rows.get(year)
+        late = any(day.year == year and day < on for day in changed)
+        if old is None or (late and old.recorded_on != on):
+            rows[year] = Row(year, bits, on)
+            if old is not None:
+                yield old._replace(ceased_on=on)
+        else:
+            rows[year] = old._replace(bits=bits)
+
+
+def _first(bits: int, start: int, end: int) -> int | None:
+    """The lowest bit that is set in `[start, end)`."""
+    within = bits >> start & (1 << end - start) - 1
+    return start + (within & -within).bit_length() - 1 if within else None
+
+
+def _offset(year: int, base: int) -> int:
+    return date(year, 1, 1).toordinal() - base
+
+
+def _bits(days: Iterable[date], base: int) -> int:
+    bits = 0
+    for day in days:
+        bits |= 1 << day.toordinal() - base
+    return bits
+
+
+@lru_cache(maxsize=20_000)
+def years_of(day: date, calendar: Calendar) -> range:
+    """The years that the day's units have days of."""
+    spans = units_of(day, calendar)
+    return range(min(start for start, _ in spans).year, (max(end for _, end in spans) - _DAY).year + 1)
+
+
+def days_of(year: int, bits: int) -> set[date]:
+    """The days whose bits are set."""
+    first = date(year, 1, 1).toordinal()
+    return {date.fromordinal(first + number) for number in range(366) if bits >> number & 1}
+
+
+def canonical(rows: Iterable[Row]) -> list[tuple[date | None, int]]:
+    """What the rows of a key and year say, however it came about: the days on which late knowledge came, with the bits.
+
+    Of a row only the days before it ceased can be asked for; and where none of its days was known late, it does not
+    matter since when it is there.
+    """
+    said: list[tuple[date | None, int]] = []
+    for row in sorted(rows, key=lambda row: row.recorded_on):
+        past = _before(row.recorded_on, row.year)
+        visible = row.bits & _before(row.ceased_on, row.year)
+        if said and row.bits & past == said[-1][1]:
+            said[-1] = (said[-1][0], visible)
+        elif said or row.bits & past:
+            said.append((row.recorded_on, visible))
+        elif visible:
+            said.append((None, visible))
+    return said
+
+
+def _before(day: date, year: int) -> int:
+    """The bits of the days of a year that are before a day."""
+    return (1 << min(max(day.toordinal() - date(year, 1, 1).toordinal(), 0), 366)) - 1
+
+
+async def note(
+    connection: AsyncConnection,
+    changes: Mapping[Key, Mapping[date, Days]],
+    *,
+    labels: Mapping[str, int],
+    calendar: Calendar,
+) -> dict[Key, Development]:
+    """Bring the presence of users up to date; what is to be posted. The caller holds the lock of every account.
+
+    labels: the numbers of the presences' names and of the subjects.
+    """
+    wanted = [
+        _place(key, labels) | {"number": number, "year": year}
+        for number, (key, known) in enumerate(changes.items())
+        for year in {year for days in known.values() for day in days.changed for year in years_of(day, calendar)}
+    ]
+    kept: list[dict[int, Row]] = [{} for _ in changes]
+    for number, year, recorded_on, *months in await connection.execute(_CURRENT, {"rows": to_json(wanted).decode()}):
+        kept[number][year] = Row(year, joined(year, months), recorded_on)
+    found: dict[Key, Development] = {}
+    written: list[dict[str, Any]] = []
+    for (key, known), rows in zip(changes.items(), kept, strict=True):
+        before = dict(rows)
+        development = develop(key, rows, known, calendar)
+        if development.changes:
+            found[key] = development
+            new = [row for year, row in rows.items() if before.get(year) != row]
+            written += [row_of(key, row, labels) for row in (*development.ceased, *new)]
+    await write(connection, written)
+    return found
+
+
+async def write(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    """Write rows, new ones or others in the place of old ones."""
+    if rows:
+        await connection.execute(_WRITE, {"rows": to_json(rows).decode()})
+
+
+def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> dict[str, Any]:
+    """A row as the table has it."""
+    clocks = {"year": row.year, "recorded_on": row.recorded_on, "ceased_on": row.ceased_on}
+    return _place(key, labels) | clocks | split(row)
+
+
+def _place(key: Key, labels: Mapping[str, int]) -> dict[str, int]:
+    return {
+        "presence": labels[key.presence],
+        "subject": labels[key.subject],
+        "account_id": key.account_id,
+        "user_key": key.user_key,
+    }
+
+
+@lru_cache(maxsize=1_000)
+def _months(year: int) -> tuple[tuple[int, int], ...]:
+    """Where the bits of a year's months begin, and how many they are."""
+    starts = [_offset_in_year(date(year, month, 1)) for month in range(1, 13)]
+    ends = [*starts[1:], _offset_in_year(date(year, 12, 31)) + 1]
+    return tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
+
+
+def _offset_in_year(day: date) -> int:
+    return day.timetuple().tm_yday - 1
+
+
+def split(row: Row) -> dict[str, int]:
+    """The bits of a row by months, the first day of each the lowest bit."""
+    return {
+        name: row.bits >> start & (1 << length) - 1
+        for name, (start, length) in zip(_NAMES, _months(row.year), strict=True)
+    }
+
+
+def joined(year: int, months: Iterable[int]) -> int:
+    """The opposite of `split`."""
+    return sum(bits << start for bits, (start, _) in zip(months, _months(year), strict=True) if bits)
+
+
+_NAMES = [column.name for column in MONTHS]
+_PLACE = "presence integer, subject integer, account_id bigint, user_key bigint, year smallint"
+_CURRENT = sa.text(
+    f"""
+    SELECT wanted.number, year, recorded_on, {", ".join(_NAMES)}
+    FROM json_to_recordset(CAST(:rows AS json)) AS wanted(number integer, {_PLACE})
+        JOIN presence USING (presence, subject, account_id, user_key, year)
+    WHERE ceased_on = '{END}'
+    """
+)
+_WRITE = sa.text(
+    f"""
+    INSERT INTO presence (presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(_NAMES)})
+    SELECT presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(_NAMES)}
+    FROM json_to_recordset(CAST(:rows AS json)) AS new({_PLACE}, recorded_on date, ceased_on date,
+        {", ".join(f"{name} integer" for name in _NAMES)})
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (presence, subject, account_id, user_key, year, recorded_on) DO UPDATE
+        SET ceased_on = excluded.ceased_on, {", ".join(f"{name} = excluded.{name}" for name in _NAMES)}
+    """
+)

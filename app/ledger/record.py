@@ -1,0 +1,133 @@
+"""Everything that events which come, or are taken back, bring to the books: in a few statements, in one transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger import presence
+from app.ledger.measures import MEASURES, PRESENCES, Fact, Line, Seen, lines_of, seen_of, stream_of
+from app.ledger.post import Place, enter, post
+from app.ledger.presence import Days, Key
+from app.ledger.registrations import OF_USER, User, register, unsettled, uses
+from app.ledger.surveys import Survey
+from app.ledger.unfold import Step, Steps, StreamName, restate
+from app.periods import Calendar
+from app.store.books import Books
+
+
+class Record(NamedTuple):
+    """What an event posts by itself, where it saw its user, and the stream it belongs to."""
+
+    account_id: int
+    id: str
+    user_id: str | None
+    at: datetime
+    lines: Sequence[Line]
+    seen: Sequence[Seen]
+    stream: str | None
+
+    @property
+    def user(self) -> User:
+        """The user of an event that has one."""
+        assert self.user_id is not None
+        return User(self.account_id, self.user_id)
+
+
+def record_of(event: Any, survey: Survey | None = None) -> Record:
+    """The record of an event, as it came or as it is kept."""
+    fact = Fact(event.type, event.user_id, event.data, survey)
+    lines, seen, stream = lines_of(fact), tuple(seen_of(fact)), stream_of(fact)
+    return Record(event.account_id, event.id, event.user_id, event.occurred_at, lines, seen, stream)
+
+
+def words_of(records: Iterable[Record]) -> set[str]:
+    """The words of records, so that they can get their numbers before the transaction."""
+    lines = {word for one in records for line in one.lines for word in (line.subject, line.channel)}
+    seen = {seen.subject for one in records for seen in one.seen}
+    return {"", *MEASURES, *PRESENCES, *lines, *seen}
+
+
+async def record(
+    connection: AsyncConnection, records: Sequence[tuple[Record, date]], *, books: Books, back: bool = False
+) -> None:
+    """Post what events bring or, when they are taken `back`, what is no more; each with the day it became known.
+
+    They are stored, or retracted, in this very transaction, which holds the locks of their accounts; their words have
+    numbers.
+    """
+    entries: dict[Place, int] = {}
+    for one, known in records:
+        on = books.calendar.day(one.at)
+        enter(entries, one.lines, on=on, account_id=one.account_id, recorded_on=known, sign=-1 if back else 1)
+    labels = books.database.labels
+    changes = await _changes(connection, records, books.calendar, back=back)
+    found = await presence.note(connection, changes, labels=labels, calendar=books.calendar) if changes else {}
+    for key, development in found.items():
+        for known, on, line in development.moves:
+            enter(entries, (line,), on=on, account_id=key.account_id, recorded_on=known)
+    users = await _users(connection, records, books.calendar, back=back)
+    moved = {key: development.changes for key, development in found.items()}
+    await register(connection, entries, users, moved, labels=labels, calendar=books.calendar)
+    streams: dict[StreamName, Steps] = {}
+    for one, known in records:
+        if one.stream is not None and not one.stream.startswith(OF_USER):
+            _step(streams.setdefault((one.account_id, one.stream), {}), one, known, back=back)
+    await restate(connection, entries, streams, calendar=books.calendar)
+    await post(connection, entries, database=books.database)
+
+
+def _step(steps: Steps, one: Record, known: date, *, back: bool) -> None:
+    step = steps.setdefault(known, Step())
+    (step.removed if back else step.added).add(one.id)
+
+
+async def _changes(
+    connection: AsyncConnection, records: Sequence[tuple[Record, date]], calendar: Calendar, *, back: bool
+) -> dict[Key, dict[date, Days]]:
+    """The days on which users were seen or, when events are taken back, on which they no longer are."""
+    changes: dict[Key, dict[date, Days]] = {}
+    still = await _still_seen(connection, records, calendar) if back else set()
+    for one, known in records:
+        for key, on in seen_in(one, calendar):
+            if (key, on) not in still:
+                days = changes.setdefault(key, {}).setdefault(known, Days())
+                (days.lost if back else days.gained).add(on)
+    return changes
+
+
+def seen_in(one: Record, calendar: Calendar) -> Iterator[tuple[Key, date]]:
+    """Where and when an event saw its user."""
+    if one.seen:
+        number, on = one.user.key, calendar.day(one.at)
+        for place, subject in one.seen:
+            yield Key(place.name, subject, one.account_id, number), on
+
+
+async def _still_seen(
+    connection: AsyncConnection, records: Iterable[tuple[Record, date]], calendar: Calendar
+) -> set[tuple[Key, date]]:
+    """Where and when the users of events that were taken back are seen by other events."""
+    users = {(one.user, calendar.day(one.at)) for one, _ in records if one.seen and one.user_id}
+    return {
+        found
+        for row in await uses(connection, users, calendar=calendar)
+        if row.retracted_on is None
+        for found in seen_in(record_of(row), calendar)
+    }
+
+
+async def _users(
+    connection: AsyncConnection, records: Sequence[tuple[Record, date]], calendar: Calendar, *, back: bool
+) -> dict[User, Steps]:
+    """The users whose registration may change, with what came and went of their events."""
+    named = {one.user for one, _ in records if one.stream and one.stream.startswith(OF_USER)}
+    active = {(one.user, calendar.day(one.at)) for one, _ in records if one.seen}
+    users = named | ({user for user, _ in active} if back else await unsettled(connection, list(active)))
+    steps: dict[User, Steps] = {user: {} for user in users}
+    if users:
+        for one, known in records:
+            if one.user_id is not None and one.user in steps:
+                _step(steps[one.user], one, known, back=back)
+    return steps

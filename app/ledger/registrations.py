@@ -1,0 +1,226 @@
+"""When users were registered: derived from what was said of them and from their presence, and kept by both clocks.
+
+The kept spells tell whether a user who is active is registered already, which nearly every one is, and they count users
+who were registered at any time of an odd range.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.history import Interval, relearned
+from app.ledger.measures import POSTINGS
+from app.ledger.post import Place, enter_dated
+from app.ledger.presence import Days, Key, days_of, joined, user_key
+from app.ledger.streams.define import Happening
+from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
+from app.ledger.unfold import Kept, Steps, before, kept, load
+from app.periods import Calendar
+from app.store.tables import END, MONTHS
+
+ACTIVE = "active_users"
+OF_USER = f"{KIND} "
+_DAY = timedelta(days=1)
+
+
+class User(NamedTuple):
+    account_id: int
+    user_id: str
+
+    @property
+    def key(self) -> int:
+        return user_key(self.account_id, self.user_id)
+
+    @property
+    def presence(self) -> Key:
+        return Key(ACTIVE, "", self.account_id, self.key)
+
+
+@dataclass(slots=True)
+class Told:
+    """All that is known of a user: what was said, what it did on days of a removal, and on which other days it was there.
+
+    steps: which events came and went, in the order of knowledge; changes: which days of presence did.
+    """
+
+    events: dict[str, Kept] = field(default_factory=dict)
+    days: set[date] = field(default_factory=set)
+    rows: list[Interval] = field(default_factory=list)
+    steps: Steps = field(default_factory=dict)
+    changes: Mapping[date, Days] = field(default_factory=dict)
+
+    def removals(self, calendar: Calendar) -> set[date]:
+        """The days on which it matters what came first."""
+        return {calendar.day(e.happening.at) for e in self.events.values() if e.happening.type == REMOVED}
+
+
+def unfold(entries: dict[Place, int], user: User, told: Told, *, calendar: Calendar) -> list[Interval]:
+    """Enter what the steps and changes of a user bring; the rows of its spells after them."""
+    live, days, rows = before(told.events, told.steps), set(told.days), told.rows
+    for on in sorted(told.changes, reverse=True):
+        days = (days | told.changes[on].lost) - told.changes[on].gained
+    removals = told.removals(calendar)
+    now = _spells(told.events, live, days - removals, calendar)
+    for on in sorted(told.steps.keys() | told.changes.keys()):
+        if step := told.steps.get(on):
+            live = (live | step.added) - step.removed
+        if change := told.changes.get(on):
+            days = (days | change.gained) - change.lost
+        was, now = now, _spells(told.events, live, days - removals, calendar)
+        if was != now:
+            place: dict[str, Any] = {"account_id": user.account_id, "recorded_on": on}
+            enter_dated(entries, registration(was, calendar), **place, sign=-1)
+            enter_dated(entries, registration(now, calendar), **place)
+            rows = relearned(rows, ((since, until, True) for since, until in now), on=on)
+    return rows
+
+
+def _spells(events: Mapping[str, Kept], live: Iterable[str], days: Iterable[date], calendar: Calendar) -> list[Spell]:
+    happenings = [events[id].happening for id in live if id in events]
+    happenings += [Happening(calendar.midnight(day), 0, "", ACTIVE, None, {}) for day in days]
+    return spells(sorted(happenings, key=lambda happening: happening[:3]), calendar)
+
+
+async def register(
+    connection: AsyncConnection,
+    entries: dict[Place, int],
+    steps: Mapping[User, Steps],
+    changes: Mapping[Key, Mapping[date, Days]],
+    *,
+    labels: Mapping[str, int],
+    calendar: Calendar,
+) -> None:
+    """Enter what events and changes of presence bring to the registration of users, and keep their spells.
+
+    steps: of the users to look at, the events that came and went. Events and presence are stored already, under the locks
+    of their accounts.
+    """
+    if not steps:
+        return
+    numbers = list(steps)
+    written: list[dict[str, Any]] = []
+    for user, told in (await _told(connection, numbers, labels=labels, calendar=calendar)).items():
+        told.steps, told.changes = steps[user], changes.get(user.presence, {})
+        written += rows_of(user, unfold(entries, user, told, calendar=calendar))
+    gone = [{"account_id": user.account_id, "user_key": user.key} for user in numbers]
+    await connection.execute(_FORGET, {"rows": to_json(gone).decode()})
+    await write(connection, written)
+
+
+def rows_of(user: User, rows: Iterable[Interval]) -> list[dict[str, Any]]:
+    """Rows as the table has them."""
+    return [
+        {"account_id": user.account_id, "user_key": user.key, "since": row.valid_from, "until": row.valid_to}
+        | {"recorded_on": row.recorded_on, "ceased_on": row.ceased_on}
+        for row in rows
+    ]
+
+
+async def write(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    """Add rows."""
+    if rows:
+        await connection.execute(_WRITE, {"rows": to_json(rows).decode()})
+
+
+async def unsettled(connection: AsyncConnection, active: Sequence[tuple[User, date]]) -> set[User]:
+    """The users whose registration may change by their having been active on a day.
+
+    They are those who are not known to be registered on it and the next: on the day of a removal it matters what came first.
+    """
+    rows = [
+        {"number": number, "account_id": user.account_id, "user_key": user.key, "day": day}
+        for number, (user, day) in enumerate(active)
+    ]
+    found = await connection.execute(_UNSETTLED, {"rows": to_json(rows).decode()}) if rows else ()
+    return {active[number][0] for (number,) in found}
+
+
+async def _told(
+    connection: AsyncConnection, users: Sequence[User], *, labels: Mapping[str, int], calendar: Calendar
+) -> dict[User, Told]:
+    told = {user: Told() for user in users}
+    streams = {(user.account_id, OF_USER + user.user_id): user for user in users}
+    for name, events in (await load(connection, streams)).items():
+        told[streams[name]].events = events
+    by_key = {(user.account_id, user.key): user for user in users}
+    rows = [{"account_id": account_id, "user_key": key} for account_id, key in by_key]
+    for row in await connection.execute(_SPELLS, {"rows": to_json(rows).decode()}):
+        interval = Interval(row.since, row.until, True, row.recorded_on, row.ceased_on)
+        told[by_key[row.account_id, row.user_key]].rows.append(interval)
+    presence = {"rows": to_json(rows).decode(), "presence": labels[ACTIVE], "subject": labels[""]}
+    for account_id, key, year, *months in await connection.execute(_DAYS, presence):
+        told[by_key[account_id, key]].days |= days_of(year, joined(year, months))
+    removals = {(user, day) for user in users for day in told[user].removals(calendar)}
+    for row in await uses(connection, removals, calendar=calendar):
+        told[User(row.account_id, row.user_id)].events[row.id] = kept(row)
+    return told
+
+
+async def uses(
+    connection: AsyncConnection, days: Iterable[tuple[User, date]], *, calendar: Calendar
+) -> Sequence[sa.Row[Any]]:
+    """The events that saw users on some days, as they are kept; those that were taken back, too."""
+    rows = [
+        {"account_id": user.account_id, "user_id": user.user_id}
+        | {"since": calendar.midnight(day), "until": calendar.midnight(day + _DAY)}
+        for user, day in days
+    ]
+    types = [type for type, posting in POSTINGS.items() if posting.sees]
+    if not rows:
+        return []
+    return (await connection.execute(_USES, {"rows": to_json(rows).decode(), "types": types})).all()
+
+
+_UNSETTLED = sa.text(
+    f"""
+    SELECT number FROM json_to_recordset(CAST(:rows AS json))
+        AS wanted(number integer, account_id bigint, user_key bigint, day date)
+    WHERE NOT EXISTS (
+        SELECT FROM registration WHERE registration.account_id = wanted.account_id
+            AND registration.user_key = wanted.user_key AND ceased_on = '{END}' AND since <= day AND until > day + 1)
+    """
+)
+_SPELLS = sa.text(
+    """
+    SELECT registration.* FROM registration
+        JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, user_key bigint)
+        USING (account_id, user_key)
+    """
+)
+_DAYS = sa.text(
+    f"""
+    SELECT account_id, user_key, year, {", ".join(column.name for column in MONTHS)}
+    FROM presence JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, user_key bigint)
+        USING (account_id, user_key)
+    WHERE presence = :presence AND subject = :subject AND ceased_on = '{END}'
+    """
+)
+_USES = sa.text(
+    """
+    SELECT event.account_id, id, type, event.user_id, occurred_at, recorded_on, retracted_on, rate, data
+    FROM event JOIN json_to_recordset(CAST(:rows AS json))
+        AS wanted(account_id bigint, user_id text, since timestamptz, until timestamptz)
+        ON event.account_id = wanted.account_id AND event.user_id = wanted.user_id
+        AND occurred_at >= since AND occurred_at < until
+    WHERE type = ANY(:types)
+    """
+)
+_FORGET = sa.text(
+    """
+    DELETE FROM registration USING json_to_recordset(CAST(:rows AS json)) AS gone(account_id bigint, user_key bigint)
+    WHERE (registration.account_id, registration.user_key) = (gone.account_id, gone.user_key)
+    """
+)
+_WRITE = sa.text(
+    """
+    INSERT INTO registration (account_id, user_key, since, until, recorded_on, ceased_on)
+    SELECT account_id, user_key, since, until, recorded_on, ceased_on FROM json_to_recordset(CAST(:rows AS json))
+        AS new(account_id bigint, user_key bigint, since date, until date, recorded_on date, ceased_on date)
+    ORDER BY 1, 2, 3, 5
+    """
+)

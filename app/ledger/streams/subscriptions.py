@@ -1,0 +1,164 @@
+"""An account's subscriptions: its monthly recurring revenue, how that moved, the customers won and lost, and its seats.
+
+All subscriptions of an account are one stream, since they move together: what a day changes on the whole is one movement.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from app.ledger.measures import Fact, Line, measure
+from app.ledger.streams.define import Dated, Happening, stream
+from app.periods import Calendar
+
+CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
+
+mrr = measure("mrr", "Monthly recurring revenue, in ten-thousandths.", subject="plan", stock=True)
+mrr_new = measure("mrr_new", "MRR of accounts that pay for the first time.")
+mrr_expansion = measure("mrr_expansion", "MRR that paying accounts added.")
+mrr_contraction = measure("mrr_contraction", "MRR by which accounts that still pay shrank.")
+mrr_churned = measure("mrr_churned", "MRR of accounts that stopped paying.", subject="reason")
+mrr_reactivated = measure("mrr_reactivated", "MRR of accounts that pay again.")
+customers = measure("customers", "Accounts that pay.", stock=True)
+customers_new = measure("customers_new", "Accounts that paid for the first time.")
+customers_churned = measure("customers_churned", "Accounts that stopped paying.", subject="reason")
+customers_reactivated = measure("customers_reactivated", "Accounts that paid again after they had stopped.")
+seats = measure("seats", "Seats of subscriptions.", stock=True)
+
+# How many months an interval of payment is.
+_MONTHS = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
+
+
+def name(fact: Fact) -> str:
+    """The name of the stream that an event of a subscription belongs to."""
+    return "subscriptions"
+
+
+class _State(NamedTuple):
+    """A subscription from a moment on: what it brings a month, its plan and seats. reason: why it ended; None: it goes on."""
+
+    since: datetime
+    mrr: int = 0
+    plan: str = ""
+    seats: int = 0
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """What has been said of one subscription: its states in the order of time.
+
+    plan and seats are the last ones that were named: a change that does not name them leaves them as they are. The rate is
+    that of the day on which it became positive or changed currency, so that exchange rates make no movements.
+    """
+
+    states: list[_State] = field(default_factory=list)
+    plan: str = ""
+    seats: int = 0
+    currency: str | None = None
+    rate: Decimal | None = None
+
+    def change(self, happening: Happening) -> None:
+        at, data = happening.at, happening.data
+        brings = next((state.mrr for state in reversed(self.states) if state.since <= at), 0)
+        if not brings or data.get("currency") != self.currency:
+            self.currency, self.rate = data.get("currency"), happening.rate
+        self.plan, self.seats = data.get("plan", self.plan), data.get("seats", self.seats)
+        value = _per_month(data) * Fraction(1 if self.rate is None else self.rate)
+        self._hold(_State(at, _ten_thousandths(value), self.plan, self.seats))
+
+    def cancel(self, happening: Happening) -> None:
+        ends_at = happening.data.get("ends_at")
+        at = datetime.fromisoformat(ends_at) if ends_at else happening.at
+        while self.states and self.states[-1].since > at:
+            self.states.pop()
+        # What is over by then is over for the reason that it had.
+        if not self.states or self.states[-1].reason is None:
+            self._hold(_State(at, reason=happening.data.get("reason", "")))
+
+    def _hold(self, state: _State) -> None:
+        """From its moment on it is so, whatever was said before of later times: a change withdraws a cancellation to come."""
+        while self.states and self.states[-1].since >= state.since:
+            self.states.pop()
+        self.states.append(state)
+
+
+def _per_month(data: Mapping[str, Any]) -> Fraction:
+    if "mrr" in data:
+        return Fraction(data["mrr"])
+    months = _MONTHS[data["interval"]] * int(data.get("interval_count", 1))
+    return Fraction(data["amount"]) / months
+
+
+def _ten_thousandths(amount: Fraction) -> int:
+    """Half up."""
+    return int(amount * 10_000 + Fraction(1, 2))
+
+
+@stream("subscriptions")
+def subscriptions(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+    """The movements of one account, each on its day."""
+    found: dict[str, _Subscription] = defaultdict(_Subscription)
+    for happening in happenings:
+        subscription = found[happening.data["subscription_id"]]
+        if happening.type == CHANGED:
+            subscription.change(happening)
+        else:
+            subscription.cancel(happening)
+    days = _changes(found.values(), calendar)
+    reasons = _reasons(found.values(), calendar)
+    before, ever = 0, False
+    for day in sorted(days):
+        plans, seated = days[day]
+        for plan, delta in plans.items():
+            yield day, Line(mrr, delta, plan)
+        yield day, Line(seats, seated)
+        after = before + plans.total()
+        for line in _movement(before, after, ever=ever, reason=reasons.get(day, "")):
+            yield day, line
+        before, ever = after, ever or after > 0
+
+
+def _changes(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, tuple[Counter[str], int]]:
+    """By how much each day's end differs from the day before's: MRR by plan, and seats."""
+    days: dict[date, tuple[Counter[str], int]] = {}
+    for subscription in found:
+        last = {calendar.day(state.since): state for state in subscription.states}
+        before = None
+        for day, state in last.items():
+            plans, seated = days.get(day, (Counter(), 0))
+            plans[state.plan] += state.mrr
+            if before is not None:
+                plans[before.plan] -= before.mrr
+            days[day] = plans, seated + state.seats - (before.seats if before is not None else 0)
+            before = state
+    return days
+
+
+def _reasons(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, str]:
+    """Why an account left on a day: the reason of the last cancellation that took effect on it."""
+    ends = [
+        (state.since, state.reason)
+        for subscription in found
+        for before, state in pairwise(subscription.states)
+        if state.reason is not None and before.reason is None
+    ]
+    return {calendar.day(at): reason for at, reason in sorted(ends)}
+
+
+def _movement(before: int, after: int, *, ever: bool, reason: str) -> Iterator[Line]:
+    """What it is called when an account's MRR goes from `before` to `after` within a day. ever: whether it paid before."""
+    if before == 0 < after:
+        amount, count = (mrr_reactivated, customers_reactivated) if ever else (mrr_new, customers_new)
+        yield from (Line(amount, after), Line(count, 1), Line(customers, 1))
+    elif after == 0 < before:
+        yield from (Line(mrr_churned, before, reason), Line(customers_churned, 1, reason), Line(customers, -1))
+    elif after > before:
+        yield Line(mrr_expansion, after - before)
+    elif after < before:
+        yield Line(mrr_contraction, before - after)

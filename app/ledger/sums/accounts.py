@@ -1,0 +1,227 @@
+"""Sums over accounts that are looked at one by one: populations by their own balances, and distinct users of odd ranges."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger.sums.operands import Own, Population
+from app.ledger.sums.selection import (
+    Selection,
+    Shape,
+    Span,
+    Sums,
+    array,
+    attributes_of,
+    columns_of,
+    group_of,
+    grouped,
+    holds_on,
+    known_of,
+    parameters_of,
+    table_of,
+)
+from app.store.tables import BEGINNING, END, MONTHS, entry, presence, registration
+
+
+def _sums() -> Sums:
+    return defaultdict(lambda: defaultdict(int))
+
+
+async def populations(
+    connection: AsyncConnection,
+    selection: Selection,
+    spans: Mapping[int, Span],
+    *,
+    wanted: Sequence[Population],
+    measures: Mapping[str, int],
+) -> dict[Population, Sums]:
+    """Sums over the accounts that satisfy each population's condition, by their balances at the spans' bounds.
+
+    Only accounts with an entry of its measures within the span are looked at.
+    """
+    found = {population: _sums() for population in wanted}
+    # Balances are added up in the order of time: before the first span, the spans, and what may lie between two of them.
+    ordered = sorted(spans.items(), key=lambda item: item[1].start)
+    stretches = [(-1, BEGINNING, ordered[0][1].start, BEGINNING)]
+    for (index, span), (_, following) in pairwise([*ordered, (-1, Span(END, END, END))]):
+        stretches += [(index, *span), (-1, span.end, following.start, BEGINNING)]
+    rows = [(place, *stretch) for place, stretch in enumerate(stretches[:-1]) if stretch[1] < stretch[2]]
+    names = ("place", "span", "start", "end", "member_on")
+    numbers = {f"measure{n}": measures[name] for n, name in enumerate(_measures(tuple(wanted)))}
+    parameters = parameters_of(selection, measures, {}) | columns_of(names, rows) | numbers
+    for index, *rest in await connection.execute(_of_populations(selection.shape, tuple(wanted)), parameters):
+        group = group_of(rest[len(wanted) :])
+        for population, value in zip(wanted, rest, strict=False):
+            if value:
+                found[population][group][index] += int(value)
+    return found
+
+
+def _measures(wanted: tuple[Population, ...]) -> list[str]:
+    return sorted(frozenset().union(*(population.measures for population in wanted)))
+
+
+@lru_cache(maxsize=256)
+def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[Any]:
+    """Rows (index of the span, a sum for each population, group...)."""
+    kinds = (sa.Integer, sa.Integer, sa.Date, sa.Date, sa.Date)
+    names = ("place", "span", "start", "end", "member_on")
+    stretch = table_of("stretch", dict(zip(names, kinds, strict=True)))
+    keys = (stretch.c.place, stretch.c.span, stretch.c.member_on, entry.c.account_id)
+    numbers = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(wanted))}
+    moved = {name: sa.func.sum(entry.c.value).filter(entry.c.measure == number) for name, number in numbers.items()}
+    within = sa.select(*keys, *(sa.func.coalesce(value, 0).label(name) for name, value in moved.items()))
+    within = within.join_from(
+        stretch, entry, (entry.c.effective_on >= stretch.c.start) & (entry.c.effective_on < stretch.c.end)
+    )
+    within = within.where(entry.c.measure.in_(numbers.values()), *_of_accounts(entry, shape))
+    if shape.as_of:
+        within = within.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
+    moves = within.group_by(*keys).subquery("moves")
+    closing = [
+        sa.func.sum(moves.c[name])
+        .over(partition_by=moves.c.account_id, order_by=moves.c.place)
+        .label(f"closing {name}")
+        for name in numbers
+    ]
+    own = sa.select(moves, *closing).subquery("own")
+    values: dict[tuple[str, str], Any] = {("closing", name): own.c[f"closing {name}"] for name in numbers}
+    values |= {("opening", name): own.c[f"closing {name}"] - own.c[name] for name in numbers}
+    sums = [
+        (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count()).filter(
+            _sql(population.where, values)
+        )
+        for population in wanted
+    ]
+    attributes = attributes_of(shape)
+    source: Any = own
+    for key, rows in attributes.items():
+        source = source.outerjoin(rows, known_of(key, rows, own, shape) & holds_on(rows, own.c.member_on))
+    return grouped([own.c.span], sums, source, own, shape, attributes).where(own.c.span >= 0)
+
+
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "-": lambda one, other: one - other,
+    ">": lambda one, other: one > other,
+    "and": sa.and_,
+    "not": sa.not_,
+}
+
+
+def _sql(own: Own, values: Mapping[tuple[str, str], Any]) -> Any:
+    if own.operator in ("opening", "closing"):
+        return values[own.operator, own.parts[0]]
+    parts = (_sql(part, values) if isinstance(part, Own) else part for part in own.parts)
+    return _OPERATORS[own.operator](*parts)
+
+
+def _of_accounts(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+    return [facts.c.account_id == sa.any_(array("accounts", sa.BigInteger))] if shape.by_account else []
+
+
+async def users(
+    connection: AsyncConnection,
+    selection: Selection,
+    spans: Mapping[int, Span],
+    *,
+    at: int,
+    subjects: Sequence[int],
+    by_subject: bool,
+) -> Sums:
+    """Distinct users who were present in each span, whatever its bounds.
+
+    at: the number of the presence; subjects: the numbers of those at which it counts, none for any.
+    """
+    rows = [
+        (index, span.member_on, year, *_masks(span, year))
+        for index, span in spans.items()
+        for year in range(span.start.year, span.end.year + 1)
+        if span.start < span.end
+    ]
+    if not rows:
+        return _sums()
+    names = ("span", "member_on", "year", *(month.name for month in MONTHS))
+    parameters = parameters_of(selection, {}, {}) | columns_of(names, rows) | {"at": at, "subjects": list(subjects)}
+    statement = _of_users(selection.shape, by_subject, bool(subjects))
+    return _read(await connection.execute(statement, parameters))
+
+
+def _masks(span: Span, year: int) -> list[int]:
+    """For each month of a year the bits of its days in the span."""
+    masks = []
+    for month in range(1, 13):
+        first = date(year, month, 1).toordinal()
+        days = range(max(span.start.toordinal() - first, 0), min(span.end.toordinal() - first, 31))
+        masks.append(sum(1 << day for day in days))
+    return masks
+
+
+@lru_cache(maxsize=256)
+def _of_users(shape: Shape, by_subject: bool, narrowed: bool) -> sa.Select[Any]:
+    """Rows (index of the span, distinct users, group...)."""
+    names = {"span": sa.Integer, "member_on": sa.Date, "year": sa.Integer}
+    calendar = table_of("calendar", names | {month.name: sa.Integer for month in MONTHS})
+    there = sa.or_(*(presence.c[month.name].op("&")(calendar.c[month.name]) != 0 for month in MONTHS))
+    keys = [calendar.c.span, calendar.c.member_on, presence.c.account_id, *([presence.c.subject] if by_subject else [])]
+    known = sa.select(*keys, sa.func.count(presence.c.user_key.distinct()).label("users"))
+    known = known.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
+    known = known.where(
+        presence.c.presence == sa.bindparam("at", type_=sa.Integer),
+        *_of_accounts(presence, shape),
+        _known(presence, shape),
+    )
+    if narrowed:
+        known = known.where(presence.c.subject == sa.any_(array("subjects", sa.Integer)))
+    return _over_accounts(known.group_by(*keys), shape)
+
+
+async def registered(connection: AsyncConnection, selection: Selection, spans: Mapping[int, Span]) -> Sums:
+    """Distinct users who were registered at any time of each span, whatever its bounds."""
+    rows = [(index, *span) for index, span in spans.items()]
+    names = ("span", "start", "end", "member_on")
+    parameters = parameters_of(selection, {}, {}) | columns_of(names, rows)
+    return _read(await connection.execute(_of_registered(selection.shape), parameters))
+
+
+@lru_cache(maxsize=256)
+def _of_registered(shape: Shape) -> sa.Select[Any]:
+    """Rows (index of the span, distinct users, group...)."""
+    span = table_of("spans", {"span": sa.Integer, "start": sa.Date, "end": sa.Date, "member_on": sa.Date})
+    keys = (span.c.span, span.c.member_on, registration.c.account_id)
+    # Whoever comes after a span that has no days was not registered in it; whoever was registered at its start was.
+    within = (registration.c.since < sa.func.greatest(span.c.end, span.c.start)) & (registration.c.until > span.c.start)
+    known = sa.select(*keys, sa.func.count(registration.c.user_key.distinct()).label("users"))
+    known = known.join_from(span, registration, within)
+    known = known.where(*_of_accounts(registration, shape), _known(registration, shape))
+    return _over_accounts(known.group_by(*keys), shape)
+
+
+def _known(facts: sa.Table, shape: Shape) -> sa.ColumnElement[bool]:
+    if not shape.as_of:
+        return facts.c.ceased_on == END
+    as_of = sa.bindparam("as_of", type_=sa.Date)
+    return (facts.c.recorded_on <= as_of) & (facts.c.ceased_on > as_of)
+
+
+def _over_accounts(counted: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
+    """Users, counted for each account and span, by groups of accounts."""
+    own = counted.subquery("own")
+    attributes = attributes_of(shape)
+    source: Any = own
+    for key, rows in attributes.items():
+        source = source.outerjoin(rows, known_of(key, rows, own, shape) & holds_on(rows, own.c.member_on))
+    return grouped([own.c.span], [sa.func.sum(own.c.users)], source, own, shape, attributes)
+
+
+def _read(rows: Any) -> Sums:
+    found = _sums()
+    for index, value, *group in rows:
+        if value:
+            found[group_of(group)][index] += int(value)
+    return found

@@ -1,0 +1,220 @@
+"""From the operands of a question to their sums, in a few statements: one for each kind of them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger.measures import MEASURES, PRESENCES
+from app.ledger.sums import accounts, totals
+from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Users
+from app.ledger.sums.selection import Selection, Span, Sums
+from app.periods import UNITS, Calendar, units_of
+
+_REGISTERED, _JOINED = "registered_users", "users_joined"
+
+
+def words_of(operands: Iterable[Operand]) -> set[str]:
+    """The words whose numbers `figures` needs, besides those of the selection."""
+    found = {""}
+    for operand in operands:
+        if isinstance(operand, Flow | Balance):
+            found.add(operand.measure)
+        elif isinstance(operand, Population):
+            found |= operand.measures
+        elif isinstance(operand, Registered):
+            found |= {_REGISTERED, *(f"{_JOINED}_{unit}" for unit in UNITS)}
+        else:
+            for name in filter(None, (operand.presence, operand.any_subject)):
+                found |= {name, *(measure.name for measure in PRESENCES[name].units.values())}
+    return found
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One question, and what has been found for it so far."""
+
+    connection: AsyncConnection
+    selection: Selection
+    spans: Sequence[Span]
+    labels: Mapping[str, int]
+    calendar: Calendar
+    tomorrow: date
+    found: dict[Operand, Sums]
+
+
+async def figures(
+    connection: AsyncConnection,
+    operands: Collection[Operand],
+    *,
+    spans: Sequence[Span],
+    selection: Selection,
+    labels: Mapping[str, int],
+    calendar: Calendar,
+    tomorrow: date,
+) -> dict[Operand, Sums]:
+    """The sums of each operand, by group and index of the span. Spans do not overlap and end tomorrow at the latest.
+
+    labels: the numbers of `words_of` the operands and of the selection's subjects and channels, as far as they have one.
+    Operands that are never divided have groups without subject and channel.
+    """
+    found: dict[Operand, Sums] = {}
+    undivided = [operand for operand in operands if isinstance(operand, Users) and operand.whole]
+    divided = [operand for operand in operands if operand not in undivided]
+    if undivided and selection.undivided() == selection:
+        divided, undivided = [*divided, *undivided], []
+    for some, chosen in ((divided, selection), (undivided, selection.undivided())):
+        if some:
+            asked = _Asked(connection, chosen, spans, labels, calendar, tomorrow, found)
+            await _flows(asked, some)
+            await _balances(asked, some)
+            await _populations(asked, some)
+            await _odd(asked, some)
+    return found
+
+
+async def _flows(asked: _Asked, operands: Sequence[Operand]) -> None:
+    """Everything that is a flow: of measures, and of users within the units that the spans are."""
+    wanted: dict[str, set[int]] = defaultdict(set)
+    parts: dict[tuple[Operand, str], set[int]] = {}
+    for operand in operands:
+        for measure, indices in _measures_of(asked, operand).items():
+            wanted[measure] |= indices
+            parts[operand, measure] = indices
+    sums = await _read(asked, wanted)
+    for (operand, measure), indices in parts.items():
+        target = asked.found.setdefault(operand, _nothing())
+        for group, values in sums.get(measure, {}).items():
+            for index in indices & values.keys():
+                target[group][index] += values[index]
+
+
+def _nothing() -> Sums:
+    return defaultdict(lambda: defaultdict(int))
+
+
+async def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> totals.ByMeasure:
+    """The flows of measures, each for its spans: in one statement those that are wanted for the same spans."""
+    together: dict[tuple[frozenset[int], bool], dict[str, int]] = defaultdict(dict)
+    for measure, indices in wanted.items():
+        if measure in asked.labels:
+            together[frozenset(indices), MEASURES[measure].by_month][measure] = asked.labels[measure]
+    found: totals.ByMeasure = {}
+    for (some, by_month), measures in together.items():
+        spans = {index: asked.spans[index] for index in sorted(some)}
+        found |= await totals.flows(
+            asked.connection,
+            asked.selection,
+            spans,
+            measures=measures,
+            labels=asked.labels,
+            tomorrow=asked.tomorrow,
+            by_month=by_month,
+        )
+    return found
+
+
+def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
+    """The measures whose flows an operand is, each in some spans."""
+    if isinstance(operand, Flow):
+        return {operand.measure: set(range(len(asked.spans)))}
+    found: dict[str, set[int]] = defaultdict(set)
+    if isinstance(operand, Users | Registered):
+        prefix = _JOINED if isinstance(operand, Registered) else _presence_of(asked, operand)
+        for index, unit in enumerate(_units(asked, operand)):
+            if unit is not None:
+                found[f"{prefix}_{unit}"].add(index)
+    return found
+
+
+def _presence_of(asked: _Asked, operand: Users) -> str:
+    selection = asked.selection
+    told_apart = "subject" in selection.group_by or selection.subjects
+    return operand.presence if told_apart or operand.any_subject is None else operand.any_subject
+
+
+def _units(asked: _Asked, operand: Operand) -> list[str | None]:
+    """For each span the unit from whose first day it goes, if it ends within it: then its users are a flow."""
+    selection = asked.selection
+    # Users of several features together are fewer than those of each.
+    if isinstance(operand, Users) and len(selection.subjects) > 1 and "subject" not in selection.group_by:
+        return [None] * len(asked.spans)
+    return [_unit(span, asked.calendar) for span in asked.spans]
+
+
+def _unit(span: Span, calendar: Calendar) -> str | None:
+    for unit, (start, end) in zip(UNITS, units_of(span.start, calendar), strict=True):
+        if span.start == start and span.end <= end:
+            return unit
+    return None
+
+
+async def _balances(asked: _Asked, operands: Sequence[Operand]) -> None:
+    """Balances at the starts and ends of spans; who was registered at any time was so at the start, or joined."""
+    bounds: dict[int, tuple[date, date]] = {}
+    wanted: dict[Operand, tuple[str, dict[int, int]]] = {}
+    for operand in operands:
+        if isinstance(operand, Balance):
+            places = {2 * index + operand.closing: index for index in range(len(asked.spans))}
+            wanted[operand] = operand.measure, places
+        elif isinstance(operand, Registered):
+            aligned = {2 * i: i for i, unit in enumerate(_units(asked, operand)) if unit is not None}
+            wanted[operand] = _REGISTERED, aligned
+    for _, places in wanted.values():
+        for place, index in places.items():
+            span = asked.spans[index]
+            bounds[place] = (span.end if place % 2 else span.start), span.member_on
+    measures = {measure: asked.labels[measure] for measure, _ in wanted.values() if measure in asked.labels}
+    sums = await totals.balances(asked.connection, asked.selection, bounds, measures=measures, labels=asked.labels)
+    for operand, (measure, places) in wanted.items():
+        target = asked.found.setdefault(operand, _nothing())
+        for group, values in sums.get(measure, {}).items():
+            for place in places.keys() & values.keys():
+                target[group][places[place]] += values[place]
+
+
+async def _populations(asked: _Asked, operands: Sequence[Operand]) -> None:
+    wanted = [operand for operand in operands if isinstance(operand, Population)]
+    measures = {measure for population in wanted for measure in population.measures}
+    for population in wanted:
+        asked.found[population] = _nothing()
+    if wanted and measures <= asked.labels.keys():
+        numbers = {measure: asked.labels[measure] for measure in measures}
+        spans = dict(enumerate(asked.spans))
+        sums = accounts.populations(asked.connection, asked.selection, spans, wanted=wanted, measures=numbers)
+        for population, values in (await sums).items():
+            asked.found[population] = values
+
+
+async def _odd(asked: _Asked, operands: Sequence[Operand]) -> None:
+    """Distinct users of spans that are no unit, counted one by one."""
+    for operand in operands:
+        if not isinstance(operand, Users | Registered):
+            continue
+        units = _units(asked, operand)
+        spans = {index: span for index, span in enumerate(asked.spans) if units[index] is None}
+        if not spans:
+            continue
+        if isinstance(operand, Registered):
+            sums = await accounts.registered(asked.connection, asked.selection, spans)
+        else:
+            sums = await _users(asked, operand, spans)
+        for group, values in sums.items():
+            asked.found.setdefault(operand, _nothing())[group].update(values)
+
+
+async def _users(asked: _Asked, operand: Users, spans: Mapping[int, Span]) -> Sums:
+    name, labels = _presence_of(asked, operand), asked.labels
+    if name not in labels:
+        return _nothing()
+    chosen: dict[str, Any] = {
+        "at": labels[name],
+        "subjects": [labels[s] for s in asked.selection.subjects if s in labels],
+    }
+    if asked.selection.subjects and not chosen["subjects"]:
+        return _nothing()
+    by_subject = "subject" in asked.selection.group_by
+    return await accounts.users(asked.connection, asked.selection, spans, by_subject=by_subject, **chosen)

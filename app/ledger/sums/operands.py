@@ -1,0 +1,103 @@
+"""What formulas are made of: the kinds of operands, each a sum of ledger entries in its own way. Data only.
+
+The own values of an account, `own_opening` and `own_closing`, can be compared, subtracted and combined to say which
+accounts of a population are meant and what is summed over them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The sum of the entries of a measure within the period."""
+
+    measure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The sum of the entries of a stock before the period's start or, when it is `closing`, before its end."""
+
+    measure: str
+    closing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Distinct users who were there in the period, over the whole of it.
+
+    any_subject: the presence that answers where subjects are not told apart. whole: never by subject or channel.
+    """
+
+    presence: str
+    any_subject: str | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Distinct users who were registered at any time of the period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A value of one account's own, or a condition on such values: an operator and its parts."""
+
+    operator: str
+    parts: tuple[Any, ...]
+
+    def __sub__(self, other: "Own") -> "Own":
+        return Own("-", (self, other))
+
+    def __gt__(self, other: "Own | int") -> "Own":
+        return Own(">", (self, other))
+
+    def __and__(self, other: "Own") -> "Own":
+        return Own("and", (self, other))
+
+    def __invert__(self) -> "Own":
+        return Own("not", (self,))
+
+    def __str__(self) -> str:
+        if self.operator in ("opening", "closing"):
+            return f"{self.operator} {self.parts[0]}"
+        if self.operator == "not":
+            return f"not {self.parts[0]}"
+        return f" {self.operator} ".join(map(str, self.parts))
+
+    @property
+    def measures(self) -> frozenset[str]:
+        """The measures whose balances it looks at."""
+        if self.operator in ("opening", "closing"):
+            return frozenset(self.parts)
+        return frozenset().union(*(part.measures for part in self.parts if isinstance(part, Own)))
+
+
+def own_opening(measure: str) -> Own:
+    """An account's own balance at the period's start."""
+    return Own("opening", (measure,))
+
+
+def own_closing(measure: str) -> Own:
+    """An account's own balance at the period's end."""
+    return Own("closing", (measure,))
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """How many accounts satisfy a condition or, with `total`, the sum of a value of theirs over them.
+
+    Only accounts whose balances move within the period are looked at: the condition has to be false for all others.
+    """
+
+    where: Own
+    total: Own | None = None
+    measures: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = self.where.measures | (self.total.measures if self.total else frozenset())
+        object.__setattr__(self, "measures", named)
+
+
+Operand: TypeAlias = Flow | Balance | Users | Registered | Population

@@ -1,0 +1,194 @@
+"""What is asked of the ledger: which accounts, grouped how, in which spans; and how that is said in SQL.
+
+An attribute or a segment is that of the start of a span, as an account's history was known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from app.accounts.filters import Filter, condition
+from app.store.tables import END, WHOLE_BUSINESS, account, attribute, label
+
+# The values of a group, each with the name of its type.
+Group = tuple[tuple[str, Any], ...]
+# group -> sum by the index of the span
+Sums = dict[Group, dict[int, int]]
+
+
+class Span(NamedTuple):
+    """A period to sum over, `[start, end)`, and the day at whose start accounts belong to their groups."""
+
+    start: date
+    end: date
+    member_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries are meant and how they are grouped; the same for every operand of a question.
+
+    group_by: attribute keys, or `account`, `segment`, `subject`, `channel`. accounts: numbers; None means all.
+    segments: name and filter of each group of `segment`. as_of: None means all that is known.
+    """
+
+    group_by: tuple[str, ...] = ()
+    filter: Filter | None = None
+    segments: tuple[tuple[str, Filter], ...] = ()
+    accounts: tuple[int, ...] | None = None
+    subjects: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    as_of: date | None = None
+
+    def undivided(self) -> "Selection":
+        """The same without telling subjects and channels apart."""
+        group_by = tuple(by for by in self.group_by if by not in ("subject", "channel"))
+        return replace(self, group_by=group_by, subjects=(), channels=())
+
+    @property
+    def shape(self) -> "Shape":
+        """What of it decides how the statement is built; the rest are its parameters."""
+        return Shape(
+            self.group_by,
+            self.filter,
+            tuple(filter for _, filter in self.segments),
+            by_account=self.accounts is not None,
+            by_subject=bool(self.subjects),
+            by_channel=bool(self.channels),
+            as_of=self.as_of is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    group_by: tuple[str, ...]
+    filter: Filter | None
+    segments: tuple[Filter, ...]
+    by_account: bool
+    by_subject: bool
+    by_channel: bool
+    as_of: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """The attributes that decide where an account belongs."""
+        named = set(self.group_by) - {"account", "segment", "subject", "channel"}
+        for filter in (self.filter, *self.segments):
+            named |= set(filter.keys) if filter else set()
+        return sorted(named)
+
+
+def parameters_of(selection: Selection, measures: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, Any]:
+    """What a statement of the selection's shape is given."""
+
+    def numbers(words: Sequence[str]) -> list[int]:
+        return [labels[word] for word in words if word in labels]
+
+    return {
+        "measures": list(measures.values()),
+        "accounts": list(selection.accounts or ()),
+        "subjects": numbers(selection.subjects),
+        "channels": numbers(selection.channels),
+        "as_of": selection.as_of,
+    }
+
+
+def columns_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Rows as the parameters of `table_of`."""
+    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def group_of(values: Sequence[Any]) -> Group:
+    """The values of a group as a key."""
+    # True and 1 are the same key of a dict, but not the same value of an attribute.
+    return tuple((type(value).__name__, value) for value in values)
+
+
+def attributes_of(shape: Shape) -> dict[str, Any]:
+    """The attribute table, once for each attribute that decides where an account belongs."""
+    return {key: attribute.alias(f"attribute{number}") for number, key in enumerate(shape.keys)}
+
+
+def table_of(name: str, columns: Mapping[str, Any]) -> Any:
+    """A table made of arrays, which are parameters named like its columns."""
+    arrays = [array(column, kind) for column, kind in columns.items()]
+    shape = [sa.column(column, kind) for column, kind in columns.items()]
+    return sa.func.unnest(*arrays).table_valued(*shape, name=name).render_derived()
+
+
+def array(name: str, kind: Any) -> sa.BindParameter[Any]:
+    """A parameter that is a list."""
+    return sa.bindparam(name, type_=sa.ARRAY(kind))
+
+
+def known_of(key: str, rows: Any, facts: Any, shape: Shape) -> sa.ColumnElement[bool]:
+    """The rows of an attribute, of the facts' account, that are what is known, or was on the day `as_of`."""
+    this = (rows.c.key == key, rows.c.account_id == facts.c.account_id)
+    if not shape.as_of:
+        return sa.and_(*this, rows.c.ceased_on == END)
+    as_of = sa.bindparam("as_of", type_=sa.Date)
+    return sa.and_(*this, rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
+
+
+def holds_on(rows: Any, day: sa.ColumnElement[date]) -> sa.ColumnElement[bool]:
+    """Whether an attribute's row is its value on that day."""
+    return sa.and_(rows.c.valid_from <= day, rows.c.valid_to > day)
+
+
+def grouped(
+    columns: Sequence[sa.ColumnElement[Any]],
+    sums: Sequence[sa.ColumnElement[Any]],
+    source: Any,
+    facts: Any,
+    shape: Shape,
+    attributes: Mapping[str, Any],
+) -> sa.Select[Any]:
+    """Columns, sums and a column for each grouping, of the accounts that the filter takes."""
+    values = {key: rows.c.value for key, rows in attributes.items()}
+    shown: list[Any] = []
+    by: list[Any] = []
+    column: Any
+    name: Any
+    for group in shape.group_by:
+        if group == "segment":
+            numbers = sa.literal(list(range(len(shape.segments))), sa.ARRAY(sa.Integer))
+            segment = (
+                sa.func.unnest(numbers).table_valued(sa.column("number", sa.Integer), name="segment").render_derived()
+            )
+            inside = [
+                (segment.c.number == number) & condition(filter, values.__getitem__)
+                for number, filter in enumerate(shape.segments)
+            ]
+            source = source.join(segment, sa.or_(sa.false(), *inside))
+            column = name = segment.c.number
+        elif group == "account":
+            column = facts.c.account_id
+            name = sa.select(account.c.id).where(account.c.account_id == column).scalar_subquery()
+        elif group in ("subject", "channel"):
+            column = facts.c[group]
+            name = sa.select(label.c.text).where(label.c.key == column).scalar_subquery()
+        else:
+            column = name = values[group]
+        shown.append(name)
+        by.append(column)
+    query = sa.select(*columns, *sums, *shown).select_from(source)
+    if shape.filter is not None:
+        query = query.where(condition(shape.filter, values.__getitem__))
+    return query.group_by(*columns, *by)
+
+
+def narrowed(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+    """Which rows of facts are meant: those of the asked measures, subjects, channels and accounts."""
+    wanted: list[sa.ColumnElement[bool]] = [facts.c.measure == sa.any_(array("measures", sa.Integer))]
+    if shape.by_subject:
+        wanted.append(facts.c.subject == sa.any_(array("subjects", sa.Integer)))
+    if shape.by_channel:
+        wanted.append(facts.c.channel == sa.any_(array("channels", sa.Integer)))
+    if shape.by_account:
+        wanted.append(facts.c.account_id == sa.any_(array("accounts", sa.BigInteger)))
+    if shape.filter is not None or shape.segments:
+        wanted.append(facts.c.account_id != WHOLE_BUSINESS)
+    return wanted

@@ -1,0 +1,301 @@
+"""Flows and balances: sums of entries within spans, and before their starts and ends.
+
+Whole months are read from the monthly totals, everything else (days, weeks, clipped edges) from the entries. What was known
+on a day has no totals; they are made of the entries then, in the same shape.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from functools import lru_cache, reduce
+from operator import add
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger.sums.selection import (
+    Selection,
+    Shape,
+    Span,
+    Sums,
+    attributes_of,
+    columns_of,
+    group_of,
+    grouped,
+    holds_on,
+    known_of,
+    narrowed,
+    parameters_of,
+    table_of,
+)
+from app.store.tables import BEGINNING, MONTHS, entry, total
+
+_DAY = timedelta(days=1)
+# measure -> group -> sum by the index of the span
+ByMeasure = dict[str, Sums]
+
+
+class Edge(NamedTuple):
+    """A stretch of days that is read from the entries, added to a span or, where `sign` is -1, taken off it."""
+
+    span: int
+    start: date
+    end: date
+    sign: int
+    member_on: date
+
+
+def nothing() -> ByMeasure:
+    """Sums to be added to."""
+    return defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+
+
+async def flows(
+    connection: AsyncConnection,
+    selection: Selection,
+    spans: Mapping[int, Span],
+    *,
+    measures: Mapping[str, int],
+    labels: Mapping[str, int],
+    tomorrow: date,
+    by_month: bool = True,
+) -> ByMeasure:
+    """Sums of entries whose day lies in each span; spans do not overlap and end tomorrow at the latest.
+
+    measures: name -> number; labels: the numbers of the selection's subjects and channels, as far as they have one.
+    by_month: whether the measures have monthly totals. Groups without an entry are left out.
+    """
+    found = nothing()
+    if by_month:
+        months, edges = _parts(spans, tomorrow)
+    else:
+        months, edges = {}, [Edge(index, start, end, 1, member_on) for index, (start, end, member_on) in spans.items()]
+    if measures and months:
+        await _add_months(connection, found, selection, months, spans, measures=measures, labels=labels)
+    if measures and edges:
+        await _add_edges(connection, found, selection, edges, measures=measures, labels=labels)
+    return found
+
+
+async def balances(
+    connection: AsyncConnection,
+    selection: Selection,
+    bounds: Mapping[int, tuple[date, date]],
+    *,
+    measures: Mapping[str, int],
+    labels: Mapping[str, int],
+) -> ByMeasure:
+    """Sums of all entries of stocks before each bound: `(day, member_on)` under a number of the caller's."""
+    found = nothing()
+    if not measures or not bounds:
+        return found
+    # Where accounts are nowhere in particular, all that matters of a bound is its day.
+    divided = bool(selection.shape.keys)
+    places: dict[tuple[date, date], int] = {}
+    for day, member_on in bounds.values():
+        places.setdefault((day, member_on if divided else BEGINNING), len(places))
+    distinct = nothing()
+    await _add_starts(connection, distinct, selection, places, measures=measures, labels=labels)
+    edges = [Edge(n, day.replace(day=1), day, 1, member) for (day, member), n in places.items() if day.day > 1]
+    if edges:
+        await _add_edges(connection, distinct, selection, edges, measures=measures, labels=labels)
+    for number, (day, member_on) in bounds.items():
+        place = places[day, member_on if divided else BEGINNING]
+        for measure, sums in distinct.items():
+            for group, values in sums.items():
+                if place in values:
+                    found[measure][group][number] = values[place]
+    return found
+
+
+def _parts(spans: Mapping[int, Span], tomorrow: date) -> tuple[dict[tuple[int, int], int], list[Edge]]:
+    """How the spans are made of whole months, (year, month) -> index, and of edges.
+
+    The running month is read whole too; what is dated after today is then taken off again, since that is little.
+    """
+    months: dict[tuple[int, int], int] = {}
+    edges: list[Edge] = []
+    for index, (start, end, member_on) in spans.items():
+        at = start
+        while at < end:
+            following = next_month(at)
+            if at.day == 1 and (following <= end or end == tomorrow):
+                months[at.year, at.month] = index
+                if following > end:
+                    edges.append(Edge(index, end, following, -1, member_on))
+            else:
+                edges.append(Edge(index, at, min(following, end), 1, member_on))
+            at = following
+    return months, edges
+
+
+def next_month(day: date) -> date:
+    """The first day of the month after a day's."""
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
+
+
+async def _add_months(
+    connection: AsyncConnection,
+    found: ByMeasure,
+    selection: Selection,
+    months: Mapping[tuple[int, int], int],
+    spans: Mapping[int, Span],
+    *,
+    measures: Mapping[str, int],
+    labels: Mapping[str, int],
+) -> None:
+    years = sorted({year for year, _ in months})
+    together: dict[tuple[int | None, ...], list[int]] = {}
+    for month in range(1, 13):
+        together.setdefault(tuple(months.get((year, month)) for year in years), []).append(month)
+    # Months that belong to the same span in every year are added up at once.
+    sets = {spans_of: tuple(numbers) for spans_of, numbers in together.items() if any(i is not None for i in spans_of)}
+    parameters: dict[str, Any] = parameters_of(selection, measures, labels) | {"year": years}
+    for number, spans_of in enumerate(sets):
+        parameters[f"member{number}"] = [BEGINNING if i is None else spans[i].member_on for i in spans_of]
+    first, last = min(months), max(months)
+    parameters |= {"since": date(*first, 1), "until": next_month(date(*last, 1))}
+    names = {number: name for name, number in measures.items()}
+    statement = _of_months(selection.shape, tuple(sets.values()))
+    for measure, year, *rest in await connection.execute(statement, parameters):
+        group = group_of(rest[len(sets) :])
+        for value, spans_of in zip(rest, sets, strict=False):
+            index = spans_of[years.index(year)]
+            if value and index is not None:
+                found[names[measure]][group][index] += int(value)
+
+
+async def _add_edges(
+    connection: AsyncConnection,
+    found: ByMeasure,
+    selection: Selection,
+    edges: Sequence[Edge],
+    *,
+    measures: Mapping[str, int],
+    labels: Mapping[str, int],
+) -> None:
+    names = {number: name for name, number in measures.items()}
+    parameters = parameters_of(selection, measures, labels) | columns_of(Edge._fields, edges)
+    for measure, index, value, *group in await connection.execute(_of_entries(selection.shape), parameters):
+        if value:
+            found[names[measure]][group_of(group)][index] += int(value)
+
+
+async def _add_starts(
+    connection: AsyncConnection,
+    found: ByMeasure,
+    selection: Selection,
+    places: Mapping[tuple[date, date], int],
+    *,
+    measures: Mapping[str, int],
+    labels: Mapping[str, int],
+) -> None:
+    """The balances at the starts of the bounds' months."""
+    # Bounds of one month that differ in who belongs where need a row of the calendar each.
+    slots: dict[tuple[int, int], dict[int, tuple[date, list[int]]]] = {}
+    turns: dict[tuple[int, int], dict[date, int]] = {}
+    for (day, member_on), number in places.items():
+        turn = turns.setdefault((day.year, day.month), {})
+        slot = turn.setdefault(member_on, len(turn))
+        slots.setdefault((slot, day.year), {}).setdefault(day.month, (member_on, []))[1].append(number)
+    months = tuple(sorted({month for row in slots.values() for month in row}))
+    parameters = parameters_of(selection, measures, labels)
+    parameters |= columns_of(("slot", "year"), list(slots))
+    for month in months:
+        parameters[f"member{month}"] = [row[month][0] if month in row else BEGINNING for row in slots.values()]
+    parameters |= {"since": BEGINNING, "until": max(day for day, _ in places)}
+    names = {number: name for name, number in measures.items()}
+    for measure, slot, year, *rest in await connection.execute(_of_starts(selection.shape, months), parameters):
+        group = group_of(rest[len(months) :])
+        for value, month in zip(rest, months, strict=False):
+            for number in slots[slot, year][month][1] if value and month in slots[slot, year] else ():
+                found[names[measure]][group][number] += int(value)
+
+
+# Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
+@lru_cache(maxsize=256)
+def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> sa.Select[Any]:
+    """Rows (measure, year, a sum for each set of months, group...), of the accounts that belong to the group for it."""
+    names = [f"member{number}" for number in range(len(sets))]
+    totals = _totals(shape, stock=False)
+    calendar = table_of("calendar", {"year": sa.Integer} | dict.fromkeys(names, sa.Date))
+    source = totals.join(calendar, calendar.c.year == totals.c.year)
+    sums = [sa.func.sum(reduce(add, (totals.c[MONTHS[month - 1].name] for month in months))) for months in sets]
+    return _by_members([totals.c.measure, totals.c.year], sums, source, totals, calendar, names, shape)
+
+
+@lru_cache(maxsize=256)
+def _of_starts(shape: Shape, months: tuple[int, ...]) -> sa.Select[Any]:
+    """Rows (measure, slot, year, the balance at the start of each month, group...)."""
+    names = [f"member{month}" for month in months]
+    totals = _totals(shape, stock=True)
+    calendar = table_of("calendar", {"slot": sa.Integer, "year": sa.Integer} | dict.fromkeys(names, sa.Date))
+    source = totals.join(calendar, totals.c.year <= calendar.c.year)
+    earlier = totals.c.year < calendar.c.year
+    sums = [
+        sa.func.sum(sa.case((earlier, totals.c.m12), else_=totals.c[MONTHS[month - 2].name] if month > 1 else 0))
+        for month in months
+    ]
+    columns = [totals.c.measure, calendar.c.slot, calendar.c.year]
+    return _by_members(columns, sums, source, totals, calendar, names, shape)
+
+
+def _by_members(
+    columns: Sequence[Any],
+    sums: Sequence[Any],
+    source: Any,
+    totals: Any,
+    calendar: Any,
+    names: Sequence[str],
+    shape: Shape,
+) -> sa.Select[Any]:
+    """Each sum is of the accounts that are in the group on its own day, the calendar's column of that name."""
+    attributes = attributes_of(shape)
+    if attributes:
+        belongs = [
+            sa.and_(*(rows.c.key.is_(None) | holds_on(rows, calendar.c[name]) for rows in attributes.values()))
+            for name in names
+        ]
+        sums = [sum.filter(then) for sum, then in zip(sums, belongs, strict=True)]
+    for key, rows in attributes.items():
+        # An attribute that an account never had is held by a row of nulls, at any time. Of its others only those count
+        # that hold on some of the days: two long histories would make many pairs.
+        on_some_day = sa.or_(*(holds_on(rows, calendar.c[name]) for name in names))
+        source = source.outerjoin(rows, sa.and_(known_of(key, rows, totals, shape), on_some_day))
+    return grouped(columns, sums, source, totals, shape, attributes).where(*narrowed(totals, shape))
+
+
+def _totals(shape: Shape, *, stock: bool) -> Any:
+    """The monthly totals or, of what was known on a day, the same made of entries."""
+    if not shape.as_of:
+        return total
+    year, month = (sa.cast(sa.extract(part, entry.c.effective_on), sa.Integer) for part in ("year", "month"))
+    keys = (entry.c.measure, entry.c.account_id, entry.c.subject, entry.c.channel)
+    sums = [
+        sa.func.coalesce(sa.func.sum(entry.c.value).filter(month <= number if stock else month == number), 0)
+        for number in range(1, 13)
+    ]
+    known = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTHS, strict=True)))
+    known = known.where(
+        entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date),
+        entry.c.effective_on >= sa.bindparam("since", type_=sa.Date),
+        entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
+    )
+    return known.group_by(*keys, year).subquery("known")
+
+
+@lru_cache(maxsize=256)
+def _of_entries(shape: Shape) -> sa.Select[Any]:
+    """Rows (measure, index of the span, sum, group...)."""
+    kinds = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
+    edge = table_of("edge", dict(zip(Edge._fields, kinds, strict=True)))
+    source = edge.join(entry, (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end))
+    attributes = attributes_of(shape)
+    for key, rows in attributes.items():
+        source = source.outerjoin(rows, known_of(key, rows, entry, shape) & holds_on(rows, edge.c.member_on))
+    sums = [sa.func.sum(entry.c.value * edge.c.sign)]
+    query = grouped([entry.c.measure, edge.c.span], sums, source, entry, shape, attributes).where(
+        *narrowed(entry, shape)
+    )
+    return query.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date)) if shape.as_of else query

@@ -1,0 +1,172 @@
+"""The proof of the books: all that is derived from the kept events, computed again and compared."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts import book
+from app.accounts.history import Interval, exact, history
+from app.ledger.measures import MEASURES
+from app.ledger.post import Place
+from app.ledger.presence import Key, Row, canonical, joined
+from app.ledger.rebuild import Progress, some_accounts
+from app.ledger.replay import Replay, replay
+from app.store import tables
+from app.store.books import Books
+from app.store.tables import MONTHS, account, attribute, entry, event, label, total
+
+
+class Difference(NamedTuple):
+    """A place where the books are not what the events make them. `kept` and `computed` may be values or sets of rows."""
+
+    account: str
+    what: str
+    kept: Any
+    computed: Any
+
+
+async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
+    """Compare all that is derived with what the events make of it; yields progress and every difference."""
+    async for ids in some_accounts(books):
+
+        async def compare(connection: AsyncConnection, ids: dict[int, str] = ids) -> tuple[int, list[Difference]]:
+            made = await replay(connection, list(ids), books=books)
+            names = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
+            differences = [
+                *await _entry_differences(connection, ids, made.entries, names),
+                *await _total_differences(connection, ids, made.entries, names),
+                *await _presence_differences(connection, ids, made, names),
+                *await _spell_differences(connection, ids, made),
+                *_stream_differences(ids, made),
+                *await _attribute_differences(connection, ids, books=books),
+            ]
+            return made.events, differences
+
+        events, differences = await books.database.read(compare)
+        for difference in differences:
+            yield difference
+        yield Progress(len(ids), events)
+    for difference in await books.database.read(_strays):
+        yield difference
+
+
+async def _strays(connection: AsyncConnection) -> list[Difference]:
+    """Rows whose account is not in the books: they count, but no account's turn comes to them."""
+    differences = []
+    for table in (event, entry, total, attribute, tables.presence, tables.registration):
+        in_the_books = sa.exists().where(account.c.account_id == table.c.account_id)
+        strays = sa.select(table.c.account_id, sa.func.count()).where(~in_the_books).group_by(table.c.account_id)
+        for number, rows in await connection.execute(strays.order_by(table.c.account_id)):
+            differences.append(Difference(f"number {number}", f"rows of {table.name} without an account", rows, 0))
+    return differences
+
+
+async def _entry_differences(
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
+) -> list[Difference]:
+    columns = [entry.c[name] for name in Place._fields]
+    rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
+    kept = {}
+    for *place, value in rows:
+        measure, on, account_id, subject, channel, recorded_on = place
+        kept[Place(names[measure], on, account_id, names[subject], names[channel], recorded_on)] = value
+    return [
+        Difference(
+            ids[place.account_id],
+            f"entry of {place.measure} {place.subject} {place.channel} on {place.effective_on}, "
+            f"recorded on {place.recorded_on}",
+            kept.get(place, 0),
+            computed.get(place, 0),
+        )
+        for place in sorted(kept.keys() | computed.keys())
+        if kept.get(place, 0) != computed.get(place, 0)
+    ]
+
+
+async def _total_differences(
+    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
+) -> list[Difference]:
+    wanted: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 12)
+    for place, value in computed.items():
+        if not MEASURES[place.measure].by_month:
+            continue
+        year = (place.account_id, place.measure, place.subject, place.channel, place.effective_on.year)
+        last = 12 if MEASURES[place.measure].stock else place.effective_on.month
+        for month in range(place.effective_on.month - 1, last):
+            wanted[year][month] += value
+    columns: list[Any] = [total.c[name] for name in ("account_id", "measure", "subject", "channel", "year")]
+    rows = await connection.execute(sa.select(*columns, *MONTHS).where(total.c.account_id.in_(list(ids))))
+    kept = {(row[0], *(names[word] for word in row[1:4]), row[4]): list(row[5:]) for row in rows}
+    nothing = [0] * 12
+    return [
+        Difference(
+            ids[year[0]],
+            f"totals of {year[1]} {year[2]} {year[3]} in {year[4]}",
+            kept.get(year, nothing),
+            wanted.get(year, nothing),
+        )
+        for year in sorted(kept.keys() | wanted.keys())
+        if kept.get(year, nothing) != wanted.get(year, nothing)
+    ]
+
+
+async def _attribute_differences(connection: AsyncConnection, ids: dict[int, str], *, books: Books) -> list[Difference]:
+    kept: dict[tuple[int, str], list[Interval]] = defaultdict(list)
+    columns = [attribute.c[name] for name in Interval._fields]
+    query = sa.select(attribute.c.account_id, attribute.c.key, *columns).where(attribute.c.account_id.in_(list(ids)))
+    for row in await connection.execute(query):
+        kept[row.account_id, row.key].append(Interval(*row[2:]))
+    computed: dict[tuple[int, str], list[Interval]] = {}
+    for account_id, updates in (await book.updates_of(connection, list(ids))).items():
+        for key, intervals in history(updates, calendar=books.calendar).items():
+            computed[account_id, key] = intervals
+
+    def ordered(rows: list[Interval]) -> list[Interval]:
+        return sorted(rows, key=lambda row: (row.recorded_on, row.valid_from))
+
+    return [
+        Difference(ids[place[0]], f"attribute {place[1]}", ordered(kept[place]), ordered(computed.get(place, [])))
+        for place in sorted(kept.keys() | computed.keys())
+        if exact(ordered(kept[place])) != exact(ordered(computed.get(place, [])))
+    ]
+
+
+async def _presence_differences(
+    connection: AsyncConnection, ids: dict[int, str], made: Replay, names: dict[int, str]
+) -> list[Difference]:
+    kept: dict[tuple[Key, int], list[Row]] = defaultdict(list)
+    query = sa.select(tables.presence).where(tables.presence.c.account_id.in_(list(ids)))
+    for at, subject, account_id, user, year, recorded_on, ceased_on, *months in await connection.execute(query):
+        key = Key(names[at], names[subject], account_id, user)
+        kept[key, year].append(Row(year, joined(year, months), recorded_on, ceased_on))
+    computed: dict[tuple[Key, int], list[Row]] = defaultdict(list)
+    for key, rows in made.presence.items():
+        for row in rows:
+            computed[key, row.year].append(row)
+    return [
+        Difference(ids[key.account_id], f"{key.presence} {key.subject} in {year}", kept[key, year], computed[key, year])
+        for key, year in sorted(kept.keys() | computed.keys())
+        if canonical(kept[key, year]) != canonical(computed[key, year])
+    ]
+
+
+async def _spell_differences(connection: AsyncConnection, ids: dict[int, str], made: Replay) -> list[Difference]:
+    kept: dict[tuple[int, int], list[Interval]] = defaultdict(list)
+    query = sa.select(tables.registration).where(tables.registration.c.account_id.in_(list(ids)))
+    for row in await connection.execute(query):
+        kept[row.account_id, row.user_key].append(Interval(row.since, row.until, True, row.recorded_on, row.ceased_on))
+    computed = {(user.account_id, user.key): rows for user, rows in made.spells.items()}
+    users = {(user.account_id, user.key): user.user_id for user in made.spells}
+    return [
+        Difference(ids[place[0]], f"registration of {users.get(place, place[1])}", kept[place], computed.get(place, []))
+        for place in sorted(kept.keys() | computed.keys())
+        if sorted(kept[place]) != sorted(computed.get(place, []))
+    ]
+
+
+def _stream_differences(ids: dict[int, str], made: Replay) -> Iterable[Difference]:
+    for (account_id, id), stream in made.streams.items():
+        yield Difference(ids[account_id], f"stream of the event {id}", "another", stream)

@@ -1,0 +1,256 @@
+"""Chance: what may happen, and what may be asked."""
+
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.almanac import DAY
+from tests.formulas import METRICS
+from tests.kept import SURVEYS
+from tests.model import Where
+from tests.pair import MORE_SURVEYS, Pair
+
+ATTRIBUTES: dict[str, list[Any]] = {
+    "plan": ["free", "pro", "team", None],
+    "seats": [5, 40, 7.5, "40", None],
+    "vip": [True, False, 1, None],
+}
+SIDES = {
+    "channel": ["email", "chat"],
+    "feature": ["export", "search"],
+    "subscription": ["basic", "gold"],
+    "reason": ["price", "merger"],
+}
+
+
+def happening(random: Random, pair: Pair) -> dict[str, Any]:
+    """A new event of any kind, on time, late or ahead."""
+    type, data, user = random.choice(_KINDS)(random)
+    at = moment(random, pair)
+    if type.startswith("subscription.") and random.randrange(2):
+        # Told late, so that within one account there is a time in which prices rise and fall, end and begin again.
+        at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
+    if type == "subscription.canceled" and random.randrange(2):
+        data |= {"ends_at": _ending(random, pair, at).isoformat()}
+    # The ids say nothing of the order of arrival.
+    id = f"{random.randrange(100):02}-{next(pair.numbers)}"
+    return {
+        "id": id,
+        "type": type,
+        "account_id": random.choice([pair.accounts[0], *pair.accounts]),
+        **({"user_id": random.choice(["ada", "ada", "grace", "linus"])} if user else {}),
+        "occurred_at": at.isoformat(),
+        "data": data,
+    }
+
+
+def moment(random: Random, pair: Pair) -> datetime:
+    """When something may have happened that is told now."""
+    calendar, now = pair.model.calendar, pair.now
+    kind = random.randrange(6)
+    if kind == 0:
+        return now + random.choice([timedelta(hours=24), timedelta(hours=3), timedelta(0)])
+    if kind == 1:
+        return now - timedelta(days=random.randrange(70), minutes=random.randrange(1440))
+    if kind == 2:
+        # The first instant of a day, and the last of the one before it.
+        return calendar.midnight(pair.today - DAY * random.randrange(40)) - timedelta(seconds=random.randrange(2))
+    if kind == 3 and pair.model.events:
+        return random.choice(list(pair.model.events.values())).at
+    return (now - timedelta(minutes=random.randrange(600))).astimezone(random.choice([UTC, calendar.zone]))
+
+
+def _ending(random: Random, pair: Pair, at: datetime) -> datetime:
+    """When something ends that was cancelled then: often later, at times before or with something else."""
+    if random.randrange(4):
+        day = pair.model.calendar.day(at) + DAY * random.choice([1, 2, 3, 10, 30, 45])
+        return pair.model.calendar.midnight(day) + timedelta(hours=random.choice([0, 0, 9]))
+    return random.choice([at, at - timedelta(days=random.randrange(9), hours=1), moment(random, pair)])
+
+
+def _told(random: Random, **data: Any) -> dict[str, Any]:
+    """Data with a channel and a comment, or without."""
+    channel = {"channel": random.choice(SIDES["channel"])} if random.randrange(2) else {}
+    comment = {"comment": "Fast help."} if random.randrange(2) else {}
+    return data | channel | comment
+
+
+def _answer(random: Random) -> Any:
+    surveys = SURVEYS | MORE_SURVEYS
+    survey = random.choice(sorted(surveys))
+    score = random.randint(surveys[survey].low, surveys[survey].high)
+    return "survey.responded", _told(random, survey=survey, score=score), False
+
+
+def _sent(random: Random) -> Any:
+    told = _told(random, survey=random.choice(["nps", "csat", "effort"]))
+    return "survey.sent", {name: value for name, value in told.items() if name != "comment"}, False
+
+
+def _ticket(random: Random) -> Any:
+    told = _told(random, ticket_id=f"{random.random()}")
+    return "ticket.opened", {name: value for name, value in told.items() if name != "comment"}, False
+
+
+def _moved(random: Random) -> Any:
+    keys = random.sample(sorted(ATTRIBUTES), random.choice([1, 1, 2]))
+    return "account.updated", {"attributes": {key: random.choice(ATTRIBUTES[key]) for key in keys}}, False
+
+
+def _changed(random: Random) -> Any:
+    """A subscription: of few, so that each sees a lot."""
+    data: dict[str, Any] = {"subscription_id": random.choice(SUBSCRIPTIONS)} | random.choice(PRICES)
+    if not random.randrange(3):
+        data["currency"] = random.choice(["EUR", "EUR", "USD"])
+    if random.randrange(2):
+        data["plan"] = random.choice(SIDES["subscription"])
+    if random.randrange(2):
+        data["seats"] = random.choice([0, 1, 3, 10])
+    return "subscription.changed", data, False
+
+
+def _canceled(random: Random) -> Any:
+    reason = {"reason": random.choice(SIDES["reason"])} if random.randrange(3) else {}
+    return "subscription.canceled", {"subscription_id": random.choice(SUBSCRIPTIONS)} | reason, False
+
+
+def _session(random: Random) -> Any:
+    return "session.ended", {"duration_seconds": random.choice([0, 60, 599, 3600])}, True
+
+
+def _feature(random: Random) -> Any:
+    return "feature.used", {"feature": random.choice(SIDES["feature"]), "count": random.randint(1, 3)}, True
+
+
+SUBSCRIPTIONS = ["base", "base", "base", "base", "more"]
+PRICES: list[dict[str, Any]] = [
+    {"mrr": "0"},
+    {"mrr": "40"},
+    {"mrr": "40"},
+    {"mrr": "25.125"},
+    {"mrr": "120.5"},
+    {"amount": "100", "interval": "year"},
+    {"amount": "35.5", "interval": "week"},
+    {"amount": "99.99", "interval": "quarter"},
+    {"amount": "10", "interval": "month", "interval_count": 7},
+]
+_KINDS: list[Any] = [
+    _session,
+    _session,
+    _feature,
+    _feature,
+    lambda random: ("user.registered", {}, True),
+    lambda random: ("user.removed", {}, True),
+    lambda random: ("user.removed", {}, True),
+    *[_changed] * 5,
+    *[_canceled] * 4,
+    lambda random: ("feedback.received", _told(random) | {"comment": "Please add dark mode."}, False),
+    _ticket,
+    _sent,
+    _answer,
+    _answer,
+    _moved,
+    _moved,
+    _moved,
+    _moved,
+]
+
+
+def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
+    """Something happens: a batch with repeats and conflicts in it, or a retraction. The earliest day that learned of it."""
+    kept = list(pair.model.events.values())
+    if kept and not random.randrange(4):
+        taken = random.choice(kept)
+        pair.retract(taken.event["account_id"], taken.event["id"])
+        return pair.today
+    batch = [happening(random, pair) for _ in range(random.randint(1, 8))]
+    earliest = pair.today
+    if known_earlier and not random.randrange(3):
+        earliest -= DAY * random.randrange(4)
+        batch = [event | {"known_at": str(earliest)} if random.randrange(3) else event for event in batch]
+    if kept and not random.randrange(2):
+        batch += [again.event for again in random.sample(kept, min(len(kept), 2))]
+    if not random.randrange(3):
+        # A price in a currency whose rate is perhaps not known, or surely not.
+        type, data, _ = _changed(random)
+        batch.append(
+            happening(random, pair) | {"type": type, "data": data | {"currency": random.choice(["GBP", "XAU"])}}
+        )
+    if not random.randrange(3):
+        batch.append(random.choice(batch))
+        batch.append(
+            random.choice(batch) | {"type": "session.ended", "user_id": "eve", "data": {"duration_seconds": 1}}
+        )
+    random.shuffle(batch)
+    pair.send(*batch)
+    return earliest
+
+
+def is_(key: str, value: Any) -> Where:
+    spelled = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return Where(f"{key} = {spelled}", lambda look: _same(look(key), value))
+
+
+def below(key: str, value: float) -> Where:
+    def holds(look: Any) -> bool:
+        found = look(key)
+        return isinstance(found, int | float) and not isinstance(found, bool) and found < value
+
+    return Where(f"{key} < {value}", holds)
+
+
+def unlike(where: Where) -> Where:
+    return Where(f"not ({where.text})", lambda look: not where.holds(look))
+
+
+def either(one: Where, other: Where) -> Where:
+    return Where(f"({one.text} or {other.text})", lambda look: one.holds(look) or other.holds(look))
+
+
+def condition(random: Random, depth: int = 2) -> Where:
+    """Any filter."""
+    kind = random.randrange(4 if depth else 2)
+    if kind == 0:
+        return below("seats", random.choice([7.5, 10, 41]))
+    if kind == 1:
+        key = random.choice(sorted(ATTRIBUTES))
+        return is_(key, random.choice([value for value in ATTRIBUTES[key] if value is not None]))
+    if kind == 2:
+        return unlike(condition(random, depth - 1))
+    return either(condition(random, depth - 1), condition(random, depth - 1))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def question(random: Random, pair: Pair) -> dict[str, Any]:
+    """Any question about the history: metrics that can be asked together, and a range around today."""
+    if random.randrange(3):
+        start = pair.today - DAY * random.randrange(75)
+        asked: dict[str, Any] = {"start": start}
+        if random.randrange(4):
+            asked["end"] = start + DAY * random.randint(1, 80)
+    else:
+        asked = {"period": random.choice(PERIODS)}
+    granularities = ["day", "day", "week", "week", "month", "quarter", "year", "total"]
+    asked |= {"granularity": random.choice(granularities), "totals": bool(random.randrange(2))}
+    sides = random.choice([(), (), ("subject",), ("channel",), ("subject", "channel")])
+    groupings = random.sample(["plan", "seats", "vip", "account"], random.choice([0, 1, 1, 1, 2]))
+    narrow = bool(sides) and not random.randrange(2)
+    if narrow:
+        asked |= {side: random.sample(_OF_SIDE[side], random.choice([1, 1, 2])) for side in sides}
+    asked["group_by"] = groupings if narrow else (groupings + list(sides))[:3]
+    if not random.randrange(3):
+        asked["where"] = condition(random)
+    if not random.randrange(4):
+        asked["segments_as_of"] = "now"
+    able = sorted(pair.offered & {name for name, metric in METRICS.items() if set(sides) <= set(metric.sides)})
+    return asked | {"metrics": ",".join(random.sample(able, min(4, len(able))))}
+
+
+_OF_SIDE = {"subject": ["nps", "effort", "export", "gold", "price", "unheard"], "channel": ["email", "chat", "unheard"]}
+PERIODS = [
+    "last_12_months", "last_30_days", "last_6_weeks", "last_2_quarters", "last_month", "this_quarter", "this_year", "today",
+    "yesterday", "month_to_date", "week_to_date", "2026", "2026-Q1", "2026-03", "2026-W10", None,
+]  # fmt: skip
