@@ -35,6 +35,9 @@ class Period(NamedTuple):
     end: date
 
 
+Everywhere = list[tuple[Any, int, Fact]]
+
+
 class Model:
     """Everything that came, and the rows of any question about it. `now` is its clock."""
 
@@ -147,9 +150,10 @@ class Model:
                 periods.append(Period(name, day, day + DAY))
         # A range in one piece is its own total.
         cuts = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
-        tables = [self._cells(metric, cut, known, **selection) for cut in cuts]
+        found = [self._cells(metric, cut, known, **selection) for cut in cuts]
         # What is anywhere in the range has a row for every period and for the total.
-        groups = set().union(*tables)
+        groups = set().union(*(cells for cells, _ in found))
+        tables = [_spread(cells, everywhere, groups) for cells, everywhere in found]
         ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
         return [
             {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end), "complete": p.end <= known}
@@ -173,8 +177,8 @@ class Model:
         subject: Sequence[str] = (),
         channel: Sequence[str] = (),
         segments_as_of: str = "period_start",
-    ) -> dict[Any, dict[int, Any]]:
-        """What there is of a metric, by group, index of the period and name of the fact."""
+    ) -> tuple[dict[Any, dict[int, Any]], Everywhere]:
+        """What there is of a metric, by group, index of the period and name of the fact; and what every subject shares."""
         by = _grouping(group_by, segment)
         segments = self._segments_on(known, segment)
         cells: dict[Any, dict[int, Any]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
@@ -183,7 +187,7 @@ class Model:
         elif not by:
             cells[()]
         # What belongs to every subject waits until it is known which subjects there are.
-        everywhere: list[tuple[Any, int, Fact]] = []
+        everywhere: Everywhere = []
         spans = [_span(p, known) for p in periods]
         histories = [history for history in self._histories(known) if not account or history.account in account]
         for (index, span), history in product(enumerate(spans), histories):
@@ -200,11 +204,7 @@ class Model:
                         everywhere.append((group, index, fact))
                     else:
                         cells[group][index][fact.name].append(fact.what)
-        for somewhere, index, fact in everywhere:
-            for group in cells:
-                if all(side in (its, _typed(EVERY)) for its, side in zip(group, somewhere, strict=True)):
-                    cells[group][index][fact.name].append(fact.what)
-        return cells
+        return cells, everywhere
 
     def _histories(self, known: date) -> list[History]:
         """The accounts that anything was known of, each with what was known."""
@@ -232,6 +232,14 @@ class Model:
             elif definitions and not named:
                 on[name] = definitions[-1]
         return {name: on[name] for name in sorted(on) if on[name] is not None}
+
+
+def _spread(cells: dict[Any, dict[int, Any]], everywhere: Everywhere, groups: Any) -> dict[Any, dict[int, Any]]:
+    """The cells with what belongs to every subject, in all groups that there are."""
+    for (somewhere, index, fact), group in product(everywhere, groups):
+        if all(side in (its, _typed(EVERY)) for its, side in zip(group, somewhere, strict=True)):
+            cells[group][index][fact.name].append(fact.what)
+    return cells
 
 
 def _span(period: Period, known: date) -> Span:
