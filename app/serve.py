@@ -6,6 +6,7 @@ whatever the clients, the app or the reader of the log do. Workers that die are 
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -128,6 +129,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What a start has made stays for ever: looking through it again and again doubles what a large batch costs.
+        gc.collect()
+        gc.freeze()
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
             log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", port=port)

@@ -100,7 +100,9 @@ def measure(
     return MEASURES[name]
 
 
-def by_unit(name: str, description: str, *, subject: str | None = None, days: bool = False) -> dict[str, Measure]:
+def by_unit(
+    name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
+) -> dict[str, Measure]:
     """Register a measure for each unit of time, `name_day` to `name_year`. days: whether user-days are asked by months."""
     return {
         unit: measure(
@@ -109,13 +111,20 @@ def by_unit(name: str, description: str, *, subject: str | None = None, days: bo
             subject=subject,
             by_month=unit != "week" and (unit != "day" or days),
         )
-        for unit in UNITS
+        for unit in units
     }
 
 
-def presence(name: str, description: str, *, subject: str | None = None, days: bool = False) -> Presence:
-    """Register a presence with its measures; `description` has a place for the `{unit}`."""
-    PRESENCES[name] = Presence(name, description, subject, by_unit(name, description, subject=subject, days=days))
+def presence(
+    name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
+) -> Presence:
+    """Register a presence with its measures; `description` has a place for the `{unit}`.
+
+    units: those that have a measure. In others, as in odd ranges, users are counted one by one: slower to read, but each
+    unit more is to be written whenever a user is there.
+    """
+    measures = by_unit(name, description, subject=subject, units=units, days=days)
+    PRESENCES[name] = Presence(name, description, subject, measures)
     return PRESENCES[name]
 
 

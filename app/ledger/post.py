@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import MEASURES, Line
 from app.store.database import Database, keys_within
-from app.store.tables import MONTHS
+from app.store.tables import MONTH_NAMES
 
 
 class Place(NamedTuple):
@@ -23,8 +23,6 @@ class Place(NamedTuple):
     channel: str
     recorded_on: date
 
-
-_NAMES = [column.name for column in MONTHS]
 
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
 # that two transactions never wait for each other here. A stock's months are cumulated within the year.
@@ -42,12 +40,12 @@ _POST = sa.text(
         ON CONFLICT (measure, effective_on, account_id, subject, channel, recorded_on)
         DO UPDATE SET value = entry.value + excluded.value
     )
-    INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(_NAMES)})
+    INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(MONTH_NAMES)})
     SELECT measure, extract(year FROM effective_on), account_id, subject, channel,
         {", ".join(f"coalesce(sum(value) FILTER (WHERE month = {m} OR stock AND month < {m}), 0)" for m in range(1, 13))}
     FROM posted WHERE by_month GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (measure, year, account_id, subject, channel)
-    DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in _NAMES)}
+    DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in MONTH_NAMES)}
     """
 )
 

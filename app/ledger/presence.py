@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import PRESENCES, Line
 from app.periods import UNITS, Calendar, units_of
-from app.store.tables import END, MONTHS
+from app.store.tables import END, MONTH_NAMES
 
 _DAY = timedelta(days=1)
 
@@ -88,15 +88,15 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
     years = {year for days in changes.values() for day in days.changed for year in years_of(day, calendar)}
     if not years:
         return found
-    base = date(min(years.union(rows)), 1, 1).toordinal()
+    base = _first_of(min(years.union(rows)))
     for recorded_on in sorted(changes):
         days = changes[recorded_on]
-        before = sum(row.bits << _offset(row.year, base) for row in rows.values())
+        before = sum(row.bits << _first_of(row.year) - base for row in rows.values())
         after = (before | _bits(days.gained, base)) & ~_bits(days.lost, base)
         differing = before ^ after
         if differing:
-            changed = [day for day in days.changed if differing >> day.toordinal() - base & 1]
-            found.changes[recorded_on] = Days(days.gained.intersection(changed), days.lost.intersection(changed))
+            changed = {day for day in days.changed if differing >> day.toordinal() - base & 1}
+            found.changes[recorded_on] = Days(days.gained & changed, days.lost & changed)
             found.moves.extend(_moves(key, before, after, changed, base, recorded_on, calendar))
             found.ceased.extend(_record(rows, after, changed, base, recorded_on))
     return found
@@ -107,14 +107,10 @@ def _moves(
 ) -> Iterator[Move]:
     """A user moves from the first of its days within a unit to another, or comes, or goes."""
     units = PRESENCES[key.presence].units
-    done = set()
-    for day in changed:
-        for unit, span in zip(UNITS, units_of(day, calendar), strict=True):
-            if (unit, span) in done:
-                continue
-            done.add((unit, span))
-            start, end = (bound.toordinal() - base for bound in span)
-            was, now = _first(before, start, end), _first(after, start, end)
+    spans = set().union(*(_spans(day, calendar) for day in changed))
+    for unit, start, end in spans:
+        if unit in units:
+            was, now = _first(before, start - base, end - base), _first(after, start - base, end - base)
             if was != now:
                 if was is not None:
                     yield Move(recorded_on, date.fromordinal(base + was), Line(units[unit], -1, key.subject))
@@ -122,10 +118,19 @@ def _moves(
                     yield Move(recorded_on, date.fromordinal(base + now), Line(units[unit], 1, key.subject))
 
 
+@lru_cache(maxsize=20_000)
+def _spans(day: date, calendar: Calendar) -> frozenset[tuple[str, int, int]]:
+    """The units that hold a day, with their bounds as ordinals."""
+    spans = units_of(day, calendar)
+    return frozenset(
+        (unit, start.toordinal(), end.toordinal()) for unit, (start, end) in zip(UNITS, spans, strict=True)
+    )
+
+
 def _record(rows: dict[int, Row], after: int, changed: Iterable[date], base: int, on: date) -> Iterator[Row]:
     """Bring the rows of the changed days' years up to date; those that cease to be known."""
     for year in {day.year for day in changed}:
-        bits = after >> _offset(year, base) & _before(date(year + 1, 1, 1), year)
+        bits = after >> _first_of(year) - base & (1 << _first_of(year + 1) - _first_of(year)) - 1
         old = rows.get(year)
         late = any(day.year == year and day < on for day in changed)
         if old is None or (late and old.recorded_on != on):
@@ -142,8 +147,10 @@ def _first(bits: int, start: int, end: int) -> int | None:
     return start + (within & -within).bit_length() - 1 if within else None
 
 
-def _offset(year: int, base: int) -> int:
-    return date(year, 1, 1).toordinal() - base
+@lru_cache(maxsize=1_000)
+def _first_of(year: int) -> int:
+    """The ordinal of a year's first day."""
+    return date(year, 1, 1).toordinal()
 
 
 def _bits(days: Iterable[date], base: int) -> int:
@@ -162,7 +169,7 @@ def years_of(day: date, calendar: Calendar) -> range:
 
 def days_of(year: int, bits: int) -> set[date]:
     """The days whose bits are set."""
-    first = date(year, 1, 1).toordinal()
+    first = _first_of(year)
     return {date.fromordinal(first + number) for number in range(366) if bits >> number & 1}
 
 
@@ -187,7 +194,7 @@ def canonical(rows: Iterable[Row]) -> list[tuple[date | None, int]]:
 
 def _before(day: date, year: int) -> int:
     """The bits of the days of a year that are before a day."""
-    return (1 << min(max(day.toordinal() - date(year, 1, 1).toordinal(), 0), 366)) - 1
+    return (1 << min(max(day.toordinal() - _first_of(year), 0), 366)) - 1
 
 
 async def note(
@@ -259,7 +266,7 @@ def split(row: Row) -> dict[str, int]:
     """The bits of a row by months, the first day of each the lowest bit."""
     return {
         name: row.bits >> start & (1 << length) - 1
-        for name, (start, length) in zip(_NAMES, _months(row.year), strict=True)
+        for name, (start, length) in zip(MONTH_NAMES, _months(row.year), strict=True)
     }
 
 
@@ -268,11 +275,10 @@ def joined(year: int, months: Iterable[int]) -> int:
     return sum(bits << start for bits, (start, _) in zip(months, _months(year), strict=True) if bits)
 
 
-_NAMES = [column.name for column in MONTHS]
 _PLACE = "presence integer, subject integer, account_id bigint, user_key bigint, year smallint"
 _CURRENT = sa.text(
     f"""
-    SELECT wanted.number, year, recorded_on, {", ".join(_NAMES)}
+    SELECT wanted.number, year, recorded_on, {", ".join(MONTH_NAMES)}
     FROM json_to_recordset(CAST(:rows AS json)) AS wanted(number integer, {_PLACE})
         JOIN presence USING (presence, subject, account_id, user_key, year)
     WHERE ceased_on = '{END}'
@@ -280,12 +286,12 @@ _CURRENT = sa.text(
 )
 _WRITE = sa.text(
     f"""
-    INSERT INTO presence (presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(_NAMES)})
-    SELECT presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(_NAMES)}
+    INSERT INTO presence (presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)})
+    SELECT presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)}
     FROM json_to_recordset(CAST(:rows AS json)) AS new({_PLACE}, recorded_on date, ceased_on date,
-        {", ".join(f"{name} integer" for name in _NAMES)})
+        {", ".join(f"{name} integer" for name in MONTH_NAMES)})
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (presence, subject, account_id, user_key, year, recorded_on) DO UPDATE
-        SET ceased_on = excluded.ceased_on, {", ".join(f"{name} = excluded.{name}" for name in _NAMES)}
+        SET ceased_on = excluded.ceased_on, {", ".join(f"{name} = excluded.{name}" for name in MONTH_NAMES)}
     """
 )

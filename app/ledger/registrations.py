@@ -21,7 +21,7 @@ from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
 from app.ledger.unfold import Kept, Steps, before, kept, load
 from app.periods import Calendar
-from app.store.tables import END, MONTHS
+from app.store.tables import END, MONTH_NAMES
 
 ACTIVE = "active_users"
 OF_USER = f"{KIND} "
@@ -194,7 +194,7 @@ _SPELLS = sa.text(
 )
 _DAYS = sa.text(
     f"""
-    SELECT account_id, user_key, year, {", ".join(column.name for column in MONTHS)}
+    SELECT account_id, user_key, year, {", ".join(MONTH_NAMES)}
     FROM presence JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, user_key bigint)
         USING (account_id, user_key)
     WHERE presence = :presence AND subject = :subject AND ceased_on = '{END}'

@@ -31,6 +31,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 BEGINNING = date(1, 1, 1)
 END = date(9999, 12, 31)
 
+MONTH_NAMES = tuple(f"m{month:02}" for month in range(1, 13))
+
 # The account of what belongs to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0
 
@@ -140,7 +142,7 @@ total = Table(
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("subject", Integer, primary_key=True, autoincrement=False),
     Column("channel", Integer, primary_key=True, autoincrement=False),
-    *(Column(f"m{month:02}", BigInteger, nullable=False) for month in range(1, 13)),
+    *(Column(name, BigInteger, nullable=False) for name in MONTH_NAMES),
     Index(None, "account_id", "year"),
     postgresql_with={"fillfactor": 80},
 )
@@ -155,7 +157,7 @@ presence = Table(
     Column("year", SmallInteger, primary_key=True, autoincrement=False),
     Column("recorded_on", Date, primary_key=True, comment="The day from which this row is what is known."),
     Column("ceased_on", Date, nullable=False, comment="The day from which it is no longer what is known."),
-    *(Column(f"m{month:02}", Integer, nullable=False, comment="A bit for each day.") for month in range(1, 13)),
+    *(Column(name, Integer, nullable=False, comment="A bit for each day.") for name in MONTH_NAMES),
     postgresql_with={"fillfactor": 80},
 )
 
@@ -209,4 +211,4 @@ segment = Table(
     Column("filter", Text, comment="Null: deleted on that day."),
 )
 
-MONTHS = tuple(total.c[f"m{month:02}"] for month in range(1, 13))
+MONTHS = tuple(total.c[name] for name in MONTH_NAMES)

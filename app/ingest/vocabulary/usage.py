@@ -30,10 +30,17 @@ class SessionEnded(Data):
 
 
 feature_uses = measure("feature_uses", "Times a feature was used.", subject="feature")
+# Features are hardly ever asked for by days or weeks.
+_UNITS = ("month", "quarter", "year")
 feature_users = presence(
-    "feature_users", "Users of a feature by the first day in a {unit} on which they used it.", subject="feature"
+    "feature_users",
+    "Users of a feature by the first day in a {unit} on which they used it.",
+    subject="feature",
+    units=_UNITS,
 )
-any_feature_users = presence("any_feature_users", "Users by the first day in a {unit} on which they used any feature.")
+any_feature_users = presence(
+    "any_feature_users", "Users by the first day in a {unit} on which they used any feature.", units=_UNITS
+)
 
 
 @event(

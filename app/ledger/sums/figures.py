@@ -142,12 +142,13 @@ def _units(asked: _Asked, operand: Operand) -> list[str | None]:
     # Users of several features together are fewer than those of each.
     if isinstance(operand, Users) and len(selection.subjects) > 1 and "subject" not in selection.group_by:
         return [None] * len(asked.spans)
-    return [_unit(span, asked.calendar) for span in asked.spans]
+    counted = PRESENCES[_presence_of(asked, operand)].units if isinstance(operand, Users) else UNITS
+    return [_unit(span, asked.calendar, counted) for span in asked.spans]
 
 
-def _unit(span: Span, calendar: Calendar) -> str | None:
+def _unit(span: Span, calendar: Calendar, counted: Collection[str]) -> str | None:
     for unit, (start, end) in zip(UNITS, units_of(span.start, calendar), strict=True):
-        if span.start == start and span.end <= end:
+        if unit in counted and span.start == start and span.end <= end:
             return unit
     return None
 
