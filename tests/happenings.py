@@ -22,13 +22,13 @@ def changed(
     price = {} if mrr is None else {"mrr": mrr}
     rated = None if rate is None else Decimal(rate)
     named = {"subscription_id": of} | price | data
-    return Happening(instant(at), 0, id or f"{next(_numbers):05}", "subscription.changed", None, named, rated)
+    return Happening(instant(at), 0, id or f"{next(_numbers):05}", "subscription.changed", named, rated)
 
 
 def canceled(at: str, *, of: str = "base", id: str = "", ends_at: str | None = None, **data: Any) -> Happening:
     end = {} if ends_at is None else {"ends_at": instant(ends_at).isoformat()}
     named = {"subscription_id": of} | end | data
-    return Happening(instant(at), 1, id or f"{next(_numbers):05}", "subscription.canceled", None, named)
+    return Happening(instant(at), 1, id or f"{next(_numbers):05}", "subscription.canceled", named)
 
 
 def instant(at: str) -> datetime:

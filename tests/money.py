@@ -104,10 +104,9 @@ def _steps(events: Iterable[Any]) -> list[Step]:
         else:
             at = datetime.fromisoformat(kept.data["ends_at"]) if "ends_at" in kept.data else kept.at
             new = Step(at, said, True, reason=kept.data.get("reason"))
-            before = [step for step in steps if step.at <= at][-1:]
-            if not before or before[0].end:
-                # There is nothing to end at that moment; what would have begun later does not.
-                steps = [step for step in steps if step.at <= at]
+            # What was still to come when it was said is withdrawn: an end is moved by another cancellation.
+            steps = [step for step in steps if step.at <= min(at, kept.at)]
+            if not steps or steps[-1].end:
                 continue
         steps = [step for step in steps if step.at < new.at] + [new]
     return steps

@@ -24,7 +24,7 @@ def told(*said: str) -> list[Happening]:
     for number, words in enumerate(said):
         at, type = words.split()
         instant = datetime.fromisoformat(at if "T" in at else f"{at}T12:00:00").replace(tzinfo=UTC)
-        happenings.append(Happening(instant, int(type == OFF), f"{number:02}", type, "ada", {}))
+        happenings.append(Happening(instant, int(type == OFF), f"{number:02}", type, {}))
     return sorted(happenings, key=lambda happening: happening[:3])
 
 

@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.filters import Filter, condition
 from app.accounts.history import Interval, changes_of, exact, history, learn
 from app.periods import Calendar
+from app.store.database import send
 from app.store.tables import END, WHOLE_BUSINESS, attribute, event
 from app.store.tables import account as account_table
 
@@ -33,17 +33,15 @@ class Account(NamedTuple):
     last_recorded_on: date
 
 
-_TOUCH = sa.text(
-    """
+_TOUCH = """
     INSERT INTO account AS known (account_id, id, last_recorded_on)
-    SELECT account_id, id, last_recorded_on FROM json_to_recordset(CAST(:rows AS json))
+    SELECT account_id, id, last_recorded_on FROM json_to_recordset(CAST(%(rows)s AS json))
         AS row(account_id bigint, id text, last_recorded_on date)
     ORDER BY account_id
     ON CONFLICT (account_id) DO UPDATE
         SET last_recorded_on = greatest(known.last_recorded_on, excluded.last_recorded_on)
     RETURNING account_id, id, last_recorded_on
     """
-)
 
 
 async def touch(connection: AsyncConnection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
@@ -53,7 +51,7 @@ async def touch(connection: AsyncConnection, accounts: Mapping[int, tuple[str, d
     wait for each other but never for ever. What is read of an account after this is what was written before it.
     """
     rows = [{"account_id": key, "id": id, "last_recorded_on": day} for key, (id, day) in accounts.items()]
-    touched = await connection.execute(_TOUCH, {"rows": to_json(rows).decode()})
+    touched = await send(connection, _TOUCH, rows)
     return {row.account_id: Account(*row) for row in touched}
 
 
@@ -123,29 +121,25 @@ def _row(account_id: int, key: str, interval: Interval) -> dict[str, Any]:
     return {"account_id": account_id, "key": key} | interval._asdict()
 
 
-_FORGET = sa.text(
-    """
-    DELETE FROM attribute USING json_to_recordset(CAST(:rows AS json))
+_FORGET = """
+    DELETE FROM attribute USING json_to_recordset(CAST(%(rows)s AS json))
         AS gone(key text, account_id bigint, valid_from date, recorded_on date)
     WHERE (attribute.key, attribute.account_id, attribute.valid_from, attribute.recorded_on)
         = (gone.key, gone.account_id, gone.valid_from, gone.recorded_on)
     """
-)
-_LEARN = sa.text(
-    """
+_LEARN = """
     INSERT INTO attribute (key, account_id, valid_from, valid_to, recorded_on, ceased_on, value)
     SELECT key, account_id, valid_from, valid_to, recorded_on, ceased_on, nullif(value, 'null')
-    FROM json_to_recordset(CAST(:rows AS json)) AS new(key text, account_id bigint, valid_from date, valid_to date,
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new(key text, account_id bigint, valid_from date, valid_to date,
         recorded_on date, ceased_on date, value jsonb)
     ORDER BY 1, 2, 3, 5
     """
-)
 
 
 async def _replace(connection: AsyncConnection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
     for statement, rows in ((_FORGET, gone), (_LEARN, new)):
         if rows:
-            await connection.execute(statement, {"rows": to_json(rows).decode()})
+            await send(connection, statement, rows)
 
 
 def listed(filter: Filter | None, *, on: date) -> sa.Select[Any]:

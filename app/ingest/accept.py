@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
@@ -24,7 +22,7 @@ from app.ingest.retract import replace
 from app.ingest.schemas import Rejection
 from app.ledger.record import record, words_of
 from app.store.books import Books
-from app.store.database import keys_of
+from app.store.database import keys_of, send
 from app.store.tables import BEGINNING
 
 _ATTEMPTS = 5
@@ -184,17 +182,15 @@ def _recorded_on(events: Iterable[Event], accounts: dict[int, book.Account], *, 
     return recorded
 
 
-_INSERT = sa.text(
-    """
+_INSERT = """
     INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
     SELECT account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream
-    FROM json_to_recordset(CAST(:rows AS json)) AS row(account_id bigint, id text, type text, user_id text,
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(account_id bigint, id text, type text, user_id text,
         occurred_at timestamptz, recorded_on date, rate numeric, fingerprint bigint, data jsonb, stream text)
     ORDER BY account_id, id COLLATE "C"
     ON CONFLICT (account_id, id) DO NOTHING
     RETURNING account_id, id
     """
-)
 
 
 async def _insert(
@@ -215,7 +211,7 @@ async def _insert(
         }
         for event in events
     ]
-    inserted = await connection.execute(_INSERT, {"rows": to_json(rows).decode()})
+    inserted = await send(connection, _INSERT, rows)
     return {(row.account_id, row.id) for row in inserted}
 
 
@@ -223,16 +219,14 @@ async def _fingerprints(connection: AsyncConnection, keys: Iterable[tuple[int, s
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
     if not rows:
         return {}
-    found = await connection.execute(_FINGERPRINTS, {"rows": to_json(rows).decode()})
+    found = await send(connection, _FINGERPRINTS, rows)
     return {(row.account_id, row.id): row.fingerprint for row in found}
 
 
-_FINGERPRINTS = sa.text(
-    """
+_FINGERPRINTS = """
     SELECT account_id, id, fingerprint
-    FROM event JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, id text) USING (account_id, id)
+    FROM event JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, id text) USING (account_id, id)
     """
-)
 
 
 async def _close_days(

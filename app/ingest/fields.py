@@ -27,7 +27,7 @@ __all__ = [
     "Time",
 ]
 
-_MOST_MONEY = 10**11
+MOST_MONEY = 10**11
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
 _MONEY = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
@@ -64,7 +64,7 @@ def _money(given: Any) -> str:
     spelled = given if isinstance(given, str) else _digits(given)
     if not _MONEY.fullmatch(spelled):
         raise PydanticCustomError("money", 'Money is not negative and has at most 4 decimals, such as "1250.50".')
-    if (amount := Decimal(spelled)) >= _MOST_MONEY:
+    if (amount := Decimal(spelled)) >= MOST_MONEY:
         raise PydanticCustomError("money_too_large", "Money is below 100 billion.")
     return format(amount.normalize(), "f")
 

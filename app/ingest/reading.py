@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Rejected
 from app.ingest import rates
 from app.ingest.define import Event
+from app.ingest.fields import MOST_MONEY
 from app.ingest.rates import Rate
 from app.ledger import surveys
 from app.ledger.record import Record, record_of
@@ -46,10 +48,17 @@ def sensible(
             currency = event.data.get("currency", books.currency)
             if currency != books.currency:
                 event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
+                _check_converted(event, event.rate)
             reading.records[event.index] = record_of(event, survey)
             yield event
         except Rejected as problem:
             reject(event.index, event.id, problem)
+
+
+def _check_converted(event: Event, rate: Rate) -> None:
+    for name in ("amount", "mrr"):
+        if Decimal(event.data.get(name, 0)) * rate.rate >= MOST_MONEY:
+            raise Rejected("money_too_large", "In the base currency, money is below 100 billion.", f"/data/{name}")
 
 
 def _survey_of(event: Event, known: dict[str, Survey]) -> Survey | None:

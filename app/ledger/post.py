@@ -4,12 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
 
-import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import MEASURES, Line
-from app.store.database import Database, keys_within
+from app.store.database import send
 from app.store.tables import MONTH_NAMES
 
 
@@ -26,11 +24,10 @@ class Place(NamedTuple):
 
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
 # that two transactions never wait for each other here. A stock's months are cumulated within the year.
-_POST = sa.text(
-    f"""
+_POST = f"""
     WITH posted AS (
         SELECT *, CAST(extract(month FROM effective_on) AS integer) AS month
-        FROM json_to_recordset(CAST(:rows AS json)) AS row(
+        FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(
             measure integer, effective_on date, account_id bigint, subject integer, channel integer, recorded_on date,
             value bigint, by_month boolean, stock boolean)
     ), entries AS (
@@ -47,7 +44,6 @@ _POST = sa.text(
     ON CONFLICT (measure, year, account_id, subject, channel)
     DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in MONTH_NAMES)}
     """
-)
 
 
 def enter(
@@ -67,13 +63,13 @@ def enter_dated(
         enter(entries, (line,), on=on, account_id=account_id, recorded_on=recorded_on, sign=sign)
 
 
-async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, database: Database) -> None:
+def words_of(entries: Mapping[Place, int]) -> set[str]:
+    """The words whose numbers `post` needs."""
+    return {word for place, value in entries.items() if value for word in (place.measure, place.subject, place.channel)}
+
+
+async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
     """Add entries to the ledger. The caller holds the lock of every account among them."""
-    kept = {place: value for place, value in entries.items() if value}
-    if not kept:
-        return
-    words = {word for place in kept for word in (place.measure, place.subject, place.channel)}
-    labels = await keys_within(connection, database, words)
     rows = [
         {
             "measure": labels[place.measure],
@@ -86,6 +82,7 @@ async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, dat
             "by_month": MEASURES[place.measure].by_month,
             "stock": MEASURES[place.measure].stock,
         }
-        for place, value in kept.items()
+        for place, value in entries.items()
+        if value
     ]
-    await connection.execute(_POST, {"rows": to_json(rows).decode()})
+    await send(connection, _POST, rows)

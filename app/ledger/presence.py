@@ -15,12 +15,11 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import PRESENCES, Line
 from app.periods import UNITS, Calendar, units_of
+from app.store.database import send
 from app.store.tables import END, MONTH_NAMES
 
 _DAY = timedelta(days=1)
@@ -214,7 +213,7 @@ async def note(
         for year in {year for days in known.values() for day in days.changed for year in years_of(day, calendar)}
     ]
     kept: list[dict[int, Row]] = [{} for _ in changes]
-    for number, year, recorded_on, *months in await connection.execute(_CURRENT, {"rows": to_json(wanted).decode()}):
+    for number, year, recorded_on, *months in await send(connection, _CURRENT, wanted):
         kept[number][year] = Row(year, joined(year, months), recorded_on)
     found: dict[Key, Development] = {}
     written: list[dict[str, Any]] = []
@@ -231,8 +230,7 @@ async def note(
 
 async def write(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     """Write rows, new ones or others in the place of old ones."""
-    if rows:
-        await connection.execute(_WRITE, {"rows": to_json(rows).decode()})
+    await send(connection, _WRITE, rows)
 
 
 def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> dict[str, Any]:
@@ -276,22 +274,18 @@ def joined(year: int, months: Iterable[int]) -> int:
 
 
 _PLACE = "presence integer, subject integer, account_id bigint, user_key bigint, year smallint"
-_CURRENT = sa.text(
-    f"""
+_CURRENT = f"""
     SELECT wanted.number, year, recorded_on, {", ".join(MONTH_NAMES)}
-    FROM json_to_recordset(CAST(:rows AS json)) AS wanted(number integer, {_PLACE})
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(number integer, {_PLACE})
         JOIN presence USING (presence, subject, account_id, user_key, year)
     WHERE ceased_on = '{END}'
     """
-)
-_WRITE = sa.text(
-    f"""
+_WRITE = f"""
     INSERT INTO presence (presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)})
     SELECT presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)}
-    FROM json_to_recordset(CAST(:rows AS json)) AS new({_PLACE}, recorded_on date, ceased_on date,
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new({_PLACE}, recorded_on date, ceased_on date,
         {", ".join(f"{name} integer" for name in MONTH_NAMES)})
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (presence, subject, account_id, user_key, year, recorded_on) DO UPDATE
         SET ceased_on = excluded.ceased_on, {", ".join(f"{name} = excluded.{name}" for name in MONTH_NAMES)}
     """
-)

@@ -8,16 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.ledger import presence, registrations
-from app.ledger.post import post
+from app.ledger.post import post, words_of
 from app.ledger.replay import Replay, replay
 from app.store import tables
-from app.store.books import Books, finish_adopting
-from app.store.database import keys_within
+from app.store.books import Books, finish_rebuilding
+from app.store.database import keys_within, send
 from app.store.tables import BEGINNING, account, entry, total
 
 _ACCOUNTS_AT_A_TIME = 100
@@ -39,33 +38,30 @@ async def rebuild(books: Books) -> AsyncIterator[Progress]:
             return made.events
 
         yield Progress(len(ids), await books.database.write(write))
-    await finish_adopting(books.database)
+    await finish_rebuilding(books.database)
 
 
 async def _write(connection: AsyncConnection, ids: Sequence[int], made: Replay, *, books: Books) -> None:
-    words = {word for place in made.entries for word in (place.measure, place.subject, place.channel)}
-    words |= {word for key in made.presence for word in (key.presence, key.subject)}
+    words = words_of(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
     labels = await keys_within(connection, books.database, words)
     for table in (entry, total, tables.presence, tables.registration):
         await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
-    await post(connection, made.entries, database=books.database)
+    await post(connection, made.entries, labels=labels)
     rows = [presence.row_of(key, row, labels) for key, found in made.presence.items() for row in found]
     await presence.write(connection, rows)
     spells = [row for user, found in made.spells.items() for row in registrations.rows_of(user, found)]
     await registrations.write(connection, spells)
     moved = [{"account_id": key, "id": id, "stream": stream} for (key, id), stream in made.streams.items()]
     if moved:
-        await connection.execute(_STREAMS, {"rows": to_json(moved).decode()})
+        await send(connection, _STREAMS, moved)
     await book.rewrite(connection, ids, calendar=books.calendar)
 
 
-_STREAMS = sa.text(
-    """
+_STREAMS = """
     UPDATE event SET stream = new.stream
-    FROM json_to_recordset(CAST(:rows AS json)) AS new(account_id bigint, id text, stream text)
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new(account_id bigint, id text, stream text)
     WHERE event.account_id = new.account_id AND event.id = new.id
     """
-)
 
 
 async def some_accounts(books: Books) -> AsyncIterator[dict[int, str]]:

@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger import presence
+from app.ledger import post, presence
 from app.ledger.measures import MEASURES, PRESENCES, Fact, Line, Seen, lines_of, seen_of, stream_of
-from app.ledger.post import Place, enter, post
+from app.ledger.post import Place, enter
 from app.ledger.presence import Days, Key
 from app.ledger.registrations import OF_USER, User, register, unsettled, uses
 from app.ledger.surveys import Survey
 from app.ledger.unfold import Step, Steps, StreamName, restate
 from app.periods import Calendar
 from app.store.books import Books
+from app.store.database import keys_within
 
 
 class Record(NamedTuple):
@@ -75,7 +76,8 @@ async def record(
         if one.stream is not None and not one.stream.startswith(OF_USER):
             _step(streams.setdefault((one.account_id, one.stream), {}), one, known, back=back)
     await restate(connection, entries, streams, calendar=books.calendar)
-    await post(connection, entries, database=books.database)
+    words = post.words_of(entries)
+    await post.post(connection, entries, labels=await keys_within(connection, books.database, words))
 
 
 def _step(steps: Steps, one: Record, known: date, *, back: bool) -> None:

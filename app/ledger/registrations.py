@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.history import Interval, relearned
@@ -21,6 +19,7 @@ from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
 from app.ledger.unfold import Kept, Steps, before, kept, load
 from app.periods import Calendar
+from app.store.database import send
 from app.store.tables import END, MONTH_NAMES
 
 ACTIVE = "active_users"
@@ -82,7 +81,7 @@ def unfold(entries: dict[Place, int], user: User, told: Told, *, calendar: Calen
 
 def _spells(events: Mapping[str, Kept], live: Iterable[str], days: Iterable[date], calendar: Calendar) -> list[Spell]:
     happenings = [events[id].happening for id in live if id in events]
-    happenings += [Happening(calendar.midnight(day), 0, "", ACTIVE, None, {}) for day in days]
+    happenings += [Happening(calendar.midnight(day), 0, "", ACTIVE, {}) for day in days]
     return spells(sorted(happenings, key=lambda happening: happening[:3]), calendar)
 
 
@@ -108,7 +107,7 @@ async def register(
         told.steps, told.changes = steps[user], changes.get(user.presence, {})
         written += rows_of(user, unfold(entries, user, told, calendar=calendar))
     gone = [{"account_id": user.account_id, "user_key": user.key} for user in numbers]
-    await connection.execute(_FORGET, {"rows": to_json(gone).decode()})
+    await send(connection, _FORGET, gone)
     await write(connection, written)
 
 
@@ -123,8 +122,7 @@ def rows_of(user: User, rows: Iterable[Interval]) -> list[dict[str, Any]]:
 
 async def write(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     """Add rows."""
-    if rows:
-        await connection.execute(_WRITE, {"rows": to_json(rows).decode()})
+    await send(connection, _WRITE, rows)
 
 
 async def unsettled(connection: AsyncConnection, active: Sequence[tuple[User, date]]) -> set[User]:
@@ -136,8 +134,8 @@ async def unsettled(connection: AsyncConnection, active: Sequence[tuple[User, da
         {"number": number, "account_id": user.account_id, "user_key": user.key, "day": day}
         for number, (user, day) in enumerate(active)
     ]
-    found = await connection.execute(_UNSETTLED, {"rows": to_json(rows).decode()}) if rows else ()
-    return {active[number][0] for (number,) in found}
+    settled = {row.number for row in await send(connection, _SETTLED, rows)}
+    return {user for number, (user, _) in enumerate(active) if number not in settled}
 
 
 async def _told(
@@ -149,11 +147,11 @@ async def _told(
         told[streams[name]].events = events
     by_key = {(user.account_id, user.key): user for user in users}
     rows = [{"account_id": account_id, "user_key": key} for account_id, key in by_key]
-    for row in await connection.execute(_SPELLS, {"rows": to_json(rows).decode()}):
+    for row in await send(connection, _SPELLS, rows):
         interval = Interval(row.since, row.until, True, row.recorded_on, row.ceased_on)
         told[by_key[row.account_id, row.user_key]].rows.append(interval)
-    presence = {"rows": to_json(rows).decode(), "presence": labels[ACTIVE], "subject": labels[""]}
-    for account_id, key, year, *months in await connection.execute(_DAYS, presence):
+    place = {"presence": labels[ACTIVE], "subject": labels[""]}
+    for account_id, key, year, *months in await send(connection, _DAYS, rows, **place):
         told[by_key[account_id, key]].days |= days_of(year, joined(year, months))
     removals = {(user, day) for user in users for day in told[user].removals(calendar)}
     for row in await uses(connection, removals, calendar=calendar):
@@ -161,9 +159,7 @@ async def _told(
     return told
 
 
-async def uses(
-    connection: AsyncConnection, days: Iterable[tuple[User, date]], *, calendar: Calendar
-) -> Sequence[sa.Row[Any]]:
+async def uses(connection: AsyncConnection, days: Iterable[tuple[User, date]], *, calendar: Calendar) -> Sequence[Any]:
     """The events that saw users on some days, as they are kept; those that were taken back, too."""
     rows = [
         {"account_id": user.account_id, "user_id": user.user_id}
@@ -171,56 +167,43 @@ async def uses(
         for user, day in days
     ]
     types = [type for type, posting in POSTINGS.items() if posting.sees]
-    if not rows:
-        return []
-    return (await connection.execute(_USES, {"rows": to_json(rows).decode(), "types": types})).all()
+    return await send(connection, _USES, rows, types=types)
 
 
-_UNSETTLED = sa.text(
-    f"""
-    SELECT number FROM json_to_recordset(CAST(:rows AS json))
+_SETTLED = f"""
+    SELECT number FROM json_to_recordset(CAST(%(rows)s AS json))
         AS wanted(number integer, account_id bigint, user_key bigint, day date)
-    WHERE NOT EXISTS (
-        SELECT FROM registration WHERE registration.account_id = wanted.account_id
-            AND registration.user_key = wanted.user_key AND ceased_on = '{END}' AND since <= day AND until > day + 1)
+        JOIN registration USING (account_id, user_key)
+    WHERE ceased_on = '{END}' AND since <= day AND until > day + 1
     """
-)
-_SPELLS = sa.text(
-    """
+_SPELLS = """
     SELECT registration.* FROM registration
-        JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, user_key bigint)
+        JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
         USING (account_id, user_key)
     """
-)
-_DAYS = sa.text(
-    f"""
+_DAYS = f"""
     SELECT account_id, user_key, year, {", ".join(MONTH_NAMES)}
-    FROM presence JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, user_key bigint)
+    FROM presence JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
         USING (account_id, user_key)
-    WHERE presence = :presence AND subject = :subject AND ceased_on = '{END}'
+    WHERE presence = %(presence)s AND subject = %(subject)s AND ceased_on = '{END}'
     """
-)
-_USES = sa.text(
-    """
-    SELECT event.account_id, id, type, event.user_id, occurred_at, recorded_on, retracted_on, rate, data
-    FROM event JOIN json_to_recordset(CAST(:rows AS json))
+# Not to be flattened: the rows are few, which the planner cannot know, and so it finds those of their days first.
+_USES = """
+    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json))
         AS wanted(account_id bigint, user_id text, since timestamptz, until timestamptz)
-        ON event.account_id = wanted.account_id AND event.user_id = wanted.user_id
-        AND occurred_at >= since AND occurred_at < until
-    WHERE type = ANY(:types)
+    CROSS JOIN LATERAL (
+        SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, data FROM event
+        WHERE event.account_id = wanted.account_id AND event.user_id = wanted.user_id
+            AND occurred_at >= since AND occurred_at < until AND type = ANY(%(types)s)
+        OFFSET 0) AS found
     """
-)
-_FORGET = sa.text(
-    """
-    DELETE FROM registration USING json_to_recordset(CAST(:rows AS json)) AS gone(account_id bigint, user_key bigint)
+_FORGET = """
+    DELETE FROM registration USING json_to_recordset(CAST(%(rows)s AS json)) AS gone(account_id bigint, user_key bigint)
     WHERE (registration.account_id, registration.user_key) = (gone.account_id, gone.user_key)
     """
-)
-_WRITE = sa.text(
-    """
+_WRITE = """
     INSERT INTO registration (account_id, user_key, since, until, recorded_on, ceased_on)
-    SELECT account_id, user_key, since, until, recorded_on, ceased_on FROM json_to_recordset(CAST(:rows AS json))
+    SELECT account_id, user_key, since, until, recorded_on, ceased_on FROM json_to_recordset(CAST(%(rows)s AS json))
         AS new(account_id bigint, user_key bigint, since date, until date, recorded_on date, ceased_on date)
     ORDER BY 1, 2, 3, 5
     """
-)

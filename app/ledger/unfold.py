@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import POSTINGS, Posting
 from app.ledger.post import Place, enter_dated
 from app.ledger.streams.define import STREAMS, Dated, Happening
 from app.periods import Calendar
+from app.store.database import send
 
 
 class Kept(NamedTuple):
@@ -38,7 +37,7 @@ StreamName = tuple[int, str]
 def kept(row: Any) -> Kept:
     """A row of the event table, as streams see it."""
     rank = POSTINGS.get(row.type, Posting()).rank
-    happening = Happening(row.occurred_at, rank, row.id, row.type, row.user_id, row.data, row.rate)
+    happening = Happening(row.occurred_at, rank, row.id, row.type, row.data, row.rate)
     return Kept(happening, row.recorded_on, row.retracted_on)
 
 
@@ -108,16 +107,14 @@ async def load(connection: AsyncConnection, streams: Iterable[StreamName]) -> di
     found: dict[StreamName, dict[str, Kept]] = {name: {} for name in streams}
     if found:
         rows = [{"account_id": account_id, "stream": stream} for account_id, stream in found]
-        for row in await connection.execute(_LOAD, {"rows": to_json(rows).decode()}):
+        for row in await send(connection, _LOAD, rows):
             found[row.account_id, row.stream][row.id] = kept(row)
     return found
 
 
-_LOAD = sa.text(
-    """
+_LOAD = """
     SELECT account_id, stream, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, data
-    FROM event JOIN json_to_recordset(CAST(:rows AS json)) AS wanted(account_id bigint, stream text)
+    FROM event JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, stream text)
         USING (account_id, stream)
     WHERE event.stream IS NOT NULL
     """
-)

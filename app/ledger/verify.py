@@ -28,13 +28,21 @@ class Difference(NamedTuple):
     computed: Any
 
 
+class _Names(dict[int, str]):
+    """Words by their numbers; also of numbers that no word has, which would be the worst of differences."""
+
+    def __missing__(self, number: int) -> str:
+        return f"number {number}"
+
+
 async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
     """Compare all that is derived with what the events make of it; yields progress and every difference."""
     async for ids in some_accounts(books):
 
         async def compare(connection: AsyncConnection, ids: dict[int, str] = ids) -> tuple[int, list[Difference]]:
             made = await replay(connection, list(ids), books=books)
-            names = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
+            words = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
+            names = _Names(words)
             differences = [
                 *await _entry_differences(connection, ids, made.entries, names),
                 *await _total_differences(connection, ids, made.entries, names),

@@ -171,7 +171,7 @@ class _Answering(NamedTuple):
             "interval": [_rounded(bound) for bound in result.interval] if result.interval else None,
         }
         if metric.unit == "money":
-            row["amount"] = None if result.value is None else in_digits(result.value, self.currency)
+            row["amount"] = None if result.amount is None else in_digits(result.amount, self.currency)
         if result.reason:
             row["reason"] = result.reason
         return row

@@ -1,35 +1,19 @@
 """How an amount of a currency is written: with as many digits as its smallest unit has (ISO 4217)."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from fractions import Fraction
 
-_DIGITS = (
-    dict.fromkeys(
-        [
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "UYI",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ],
-        0,
-    )
-    | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
-    | dict.fromkeys(["CLF", "UYW"], 4)
-)
+# All that have not two; three letters each.
+_BY_DIGITS = {
+    0: "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF",
+    3: "BHDIQDJODKWDLYDOMRTND",
+    4: "CLFUYW",
+}
+_DIGITS = {codes[at : at + 3]: digits for digits, codes in _BY_DIGITS.items() for at in range(0, len(codes), 3)}
 
 
-def in_digits(amount: float, currency: str) -> str:
-    """An amount as text, rounded half up to the currency's digits."""
-    return str(Decimal(repr(amount)).quantize(Decimal(1).scaleb(-_DIGITS.get(currency, 2)), ROUND_HALF_UP))
+def in_digits(amount: Fraction, currency: str) -> str:
+    """Ten-thousandths of the currency as text; a half is rounded away from zero."""
+    digits = _DIGITS.get(currency, 2)
+    rounded = int(abs(amount) * 10**digits / 10_000 + Fraction(1, 2))
+    return f"{Decimal(-rounded if amount < 0 else rounded).scaleb(-digits):f}"

@@ -81,6 +81,7 @@ class Result(NamedTuple):
     """A number with its proof: the ratio it is, how many observations it rests on, and how sure it is.
 
     value: None where there is no answer; then `reason` says why. interval: low and high, of proportions and scores only.
+    amount: of money, the exact value in ten-thousandths.
     """
 
     value: float | int | None
@@ -89,6 +90,7 @@ class Result(NamedTuple):
     sample_size: int | None = None
     interval: tuple[float, float] | None = None
     reason: str | None = None
+    amount: Fraction | None = None
 
 
 def count(of: int) -> Result:
@@ -128,14 +130,14 @@ def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
 
 def money(amount: int | Fraction) -> Result:
     """An amount of the base currency."""
-    return Result(float(amount / _MONEY))
+    return Result(float(amount / _MONEY), amount=Fraction(amount))
 
 
 def money_mean(amount: int, *, of: int, none: str) -> Result:
     """The average of an amount over `of` observations."""
     if not of:
         return Result(None, amount / _MONEY, of, 0, reason=none)
-    return Result(amount / (_MONEY * of), amount / _MONEY, of, of)
+    return Result(amount / (_MONEY * of), amount / _MONEY, of, of, amount=Fraction(amount, of))
 
 
 def money_rate(part: int, *, of: int, sample: int, none: str) -> Result:

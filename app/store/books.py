@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,12 +22,17 @@ from app.settings import Settings
 from app.store import tables
 from app.store.database import APPLICATION, Database
 
+log = structlog.get_logger(__name__)
+
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
 T = TypeVar("T")
+
+# The version of the rules by which events are posted; to be raised when events that are kept already would post otherwise.
+POSTED_BY = 2
 
 _FIXED = ("base_currency", "reporting_timezone", "fiscal_year_start")
 
@@ -83,7 +89,8 @@ async def open_books(
     wanted: dict[str, Any] = {name: getattr(settings, name) for name in _FIXED}
 
     async def open_or_read(connection: AsyncConnection) -> dict[str, Any]:
-        first = insert(tables.books).values(**wanted, opened_at=clock()).on_conflict_do_nothing()
+        new = {"opened_at": clock(), "posted_by": POSTED_BY}
+        first = insert(tables.books).values(**wanted, **new).on_conflict_do_nothing()
         await connection.execute(first)
         row = (await connection.execute(sa.select(tables.books))).mappings().one()
         if adopt:
@@ -95,6 +102,8 @@ async def open_books(
                 "--adopt-settings` again.",
                 code="adopting",
             )
+        if row["posted_by"] < POSTED_BY:
+            log.warning("earlier events are not counted in everything yet: run `csmetrics rebuild`")
         return {name: row[name] for name in wanted}
 
     fixed = await database.write(open_or_read)
@@ -164,10 +173,10 @@ async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: 
     await connection.execute(sa.update(tables.books).values(**wanted, adopting=True))
 
 
-async def finish_adopting(database: Database) -> None:
-    """Everything has been posted by the settings that were adopted."""
+async def finish_rebuilding(database: Database) -> None:
+    """Everything has been posted by the rules and the settings that hold now."""
 
     async def finish(connection: AsyncConnection) -> None:
-        await connection.execute(sa.update(tables.books).values(adopting=False))
+        await connection.execute(sa.update(tables.books).values(adopting=False, posted_by=POSTED_BY))
 
     await database.write(finish)

@@ -6,17 +6,20 @@ this service is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.rows import namedtuple_row
+from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -43,6 +46,7 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_MOST_ROWS = 50_000
 _MIGRATION_LOCK = 4_711_235_813
 
 
@@ -95,7 +99,7 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
             state = getattr(error.orig, "sqlstate", None)
             if state == "22003":
                 raise Invalid("A sum would exceed what the books can hold.", code="out_of_range") from error
-            if state is not None and state.startswith("54"):
+            if state is not None and (state.startswith("54") or state == "57014"):
                 raise Invalid("That is more than one statement can hold; ask for less.", code="too_complex") from error
             # A connection that was cut is no sign that the next one fails; when the database is away, that one does.
             # Nor is one that was cut while it was being made, of which there is only the message.
@@ -117,6 +121,35 @@ def _is_away(error: DBAPIError) -> bool:
     if state is None:
         return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     return bool(state.startswith(("08", "53", "57P")) or state == "25006")
+
+
+async def send(
+    connection: AsyncConnection, statement: str, rows: Sequence[Mapping[str, Any]], **others: Any
+) -> Sequence[Any]:
+    """Run a statement for many rows at once; they are its parameter `rows`, as JSON. What it returns, rows with names.
+
+    Of very many rows it is run for some after the others, since a JSON text has a limit; for none not at all. By the driver
+    itself: for the few statements through which every event goes, SQLAlchemy takes as long as PostgreSQL.
+    """
+    if not rows:
+        return ()
+    if len(rows) > _MOST_ROWS:
+        parts = (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
+        return [found for part in parts for found in await send(connection, statement, part, **others)]
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    try:
+        cursor = driver.cursor(row_factory=namedtuple_row)
+        await cursor.execute(statement, {"rows": to_json(rows).decode(), **others}, prepare=True)
+        return await cursor.fetchall() if cursor.description else ()
+    except psycopg.Error as error:
+        # As SQLAlchemy would have said it, so that it is handled as one of its own.
+        if driver.closed:
+            await connection.invalidate(error)
+        cut = bool(driver.closed)
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=cut
+        ) from error
 
 
 async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:
@@ -144,11 +177,13 @@ async def keys_within(connection: AsyncConnection, database: Database, words: Co
 
     Once in a transaction: it locks new words in their order.
     """
-    known = await recall(connection, database, words)
-    if missing := sorted(set(words) - known.keys()):
-        await _learn(connection, missing)
-        # Not remembered: this transaction may yet be rolled back.
+    known = {word: database.labels[word] for word in words if word in database.labels}
+    if missing := set(words) - known.keys():
+        # Not remembered: what this transaction has learned itself may yet be rolled back.
         known |= await _look_up(connection, missing)
+        if missing := set(words) - known.keys():
+            await _learn(connection, sorted(missing))
+            known |= await _look_up(connection, missing)
     return known
 
 

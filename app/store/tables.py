@@ -56,6 +56,13 @@ books = Table(
     Column(
         "adopting", Boolean, nullable=False, server_default=text("false"), comment="Not posted anew yet since then."
     ),
+    Column(
+        "posted_by",
+        SmallInteger,
+        nullable=False,
+        server_default=text("1"),
+        comment="The version of the rules by which all events are posted.",
+    ),
     CheckConstraint("singleton", name="one_row"),
 )
 
@@ -158,6 +165,7 @@ presence = Table(
     Column("recorded_on", Date, primary_key=True, comment="The day from which this row is what is known."),
     Column("ceased_on", Date, nullable=False, comment="The day from which it is no longer what is known."),
     *(Column(name, Integer, nullable=False, comment="A bit for each day.") for name in MONTH_NAMES),
+    Index(None, "account_id"),
     postgresql_with={"fillfactor": 80},
 )
 

@@ -48,6 +48,7 @@ def upgrade() -> None:
         ),
         postgresql_with={"fillfactor": 80},
     )
+    op.create_index(op.f("presence_account_id_idx"), "presence", ["account_id"], unique=False)
     op.create_table(
         "registration",
         sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -59,6 +60,16 @@ def upgrade() -> None:
         sa.Column("until", sa.Date(), nullable=False, comment="The day after the one on which it was removed."),
         sa.Column("ceased_on", sa.Date(), nullable=False, comment="The day from which it is no longer what is known."),
         sa.PrimaryKeyConstraint("account_id", "user_key", "since", "recorded_on", name=op.f("registration_pkey")),
+    )
+    op.add_column(
+        "books",
+        sa.Column(
+            "posted_by",
+            sa.SmallInteger(),
+            server_default=sa.text("1"),
+            nullable=False,
+            comment="The version of the rules by which all events are posted.",
+        ),
     )
     op.add_column(
         "event",
@@ -92,6 +103,8 @@ def downgrade() -> None:
         op.f("event_account_id_stream_idx"), table_name="event", postgresql_where=sa.text("stream IS NOT NULL")
     )
     op.drop_column("event", "stream")
+    op.drop_column("books", "posted_by")
     op.drop_table("registration")
+    op.drop_index(op.f("presence_account_id_idx"), table_name="presence")
     op.drop_table("presence")
     op.drop_table("gross_margin")

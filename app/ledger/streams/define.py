@@ -27,7 +27,6 @@ class Happening(NamedTuple):
     rank: int
     id: str
     type: str
-    user_id: str | None
     data: Mapping[str, Any]
     rate: Decimal | None = None
 

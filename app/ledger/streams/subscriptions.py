@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.ledger.measures import Fact, Line, measure
@@ -31,7 +31,7 @@ customers_reactivated = measure("customers_reactivated", "Accounts that paid aga
 seats = measure("seats", "Seats of subscriptions.", stock=True)
 
 # How many months an interval of payment is.
-_MONTHS = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
+_INTERVALS = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
 
 
 def name(fact: Fact) -> str:
@@ -40,9 +40,13 @@ def name(fact: Fact) -> str:
 
 
 class _State(NamedTuple):
-    """A subscription from a moment on: what it brings a month, its plan and seats. reason: why it ended; None: it goes on."""
+    """A subscription from a moment on: what it brings a month, its plan and seats. reason: why it ended; None: it goes on.
+
+    said: the event that says so, in the order of events.
+    """
 
     since: datetime
+    said: tuple[datetime, str]
     mrr: int = 0
     plan: str = ""
     seats: int = 0
@@ -51,7 +55,7 @@ class _State(NamedTuple):
 
 @dataclass(slots=True)
 class _Subscription:
-    """What has been said of one subscription: its states in the order of time.
+    """What has been said of one subscription: its states in the order of time. The last may be an end that is to come.
 
     plan and seats are the last ones that were named: a change that does not name them leaves them as they are. The rate is
     that of the day on which it became positive or changed currency, so that exchange rates make no movements.
@@ -64,40 +68,47 @@ class _Subscription:
     rate: Decimal | None = None
 
     def change(self, happening: Happening) -> None:
+        """From its moment on it is so, which withdraws an end at that moment or later."""
         at, data = happening.at, happening.data
-        brings = next((state.mrr for state in reversed(self.states) if state.since <= at), 0)
-        if not brings or data.get("currency") != self.currency:
+        while self.states and (self.states[-1].since > at or (self.states[-1].since == at and self._has_ended)):
+            self.states.pop()
+        if not self.states or not self.states[-1].mrr or data.get("currency") != self.currency:
             self.currency, self.rate = data.get("currency"), happening.rate
         self.plan, self.seats = data.get("plan", self.plan), data.get("seats", self.seats)
-        value = _per_month(data) * Fraction(1 if self.rate is None else self.rate)
-        self._hold(_State(at, _ten_thousandths(value), self.plan, self.seats))
+        mrr = _in_base_currency(data.get("mrr"), data.get("amount"), _months(data), self.rate)
+        self._hold(_State(at, (at, happening.id), mrr, self.plan, self.seats))
 
     def cancel(self, happening: Happening) -> None:
+        """It ends, unless it has ended by then. What was said before of later times is withdrawn."""
         ends_at = happening.data.get("ends_at")
         at = datetime.fromisoformat(ends_at) if ends_at else happening.at
-        while self.states and self.states[-1].since > at:
+        while self.states and self.states[-1].since > min(at, happening.at):
             self.states.pop()
-        # What is over by then is over for the reason that it had.
-        if not self.states or self.states[-1].reason is None:
-            self._hold(_State(at, reason=happening.data.get("reason", "")))
+        if self.states and not self._has_ended:
+            said = (happening.at, happening.id)
+            self._hold(_State(at, said, reason=happening.data.get("reason", "")))
+
+    @property
+    def _has_ended(self) -> bool:
+        return self.states[-1].reason is not None
 
     def _hold(self, state: _State) -> None:
-        """From its moment on it is so, whatever was said before of later times: a change withdraws a cancellation to come."""
-        while self.states and self.states[-1].since >= state.since:
+        if self.states and self.states[-1].since == state.since:
             self.states.pop()
         self.states.append(state)
 
 
-def _per_month(data: Mapping[str, Any]) -> Fraction:
-    if "mrr" in data:
-        return Fraction(data["mrr"])
-    months = _MONTHS[data["interval"]] * int(data.get("interval_count", 1))
-    return Fraction(data["amount"]) / months
+def _months(data: Mapping[str, Any]) -> Fraction:
+    """How many months its price pays."""
+    return _INTERVALS[data["interval"]] * int(data.get("interval_count", 1)) if "interval" in data else Fraction(1)
 
 
-def _ten_thousandths(amount: Fraction) -> int:
-    """Half up."""
-    return int(amount * 10_000 + Fraction(1, 2))
+# A stream is derived again at each of its changes.
+@lru_cache(maxsize=10_000)
+def _in_base_currency(mrr: str | None, amount: str | None, months: Fraction, rate: Decimal | None) -> int:
+    """A price per month in ten-thousandths, rounded half up once, at the end."""
+    price = Fraction(mrr if mrr is not None else amount or 0) / months
+    return int(price * Fraction(1 if rate is None else rate) * 10_000 + Fraction(1, 2))
 
 
 @stream("subscriptions")
@@ -142,13 +153,8 @@ def _changes(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, t
 
 def _reasons(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, str]:
     """Why an account left on a day: the reason of the last cancellation that took effect on it."""
-    ends = [
-        (state.since, state.reason)
-        for subscription in found
-        for before, state in pairwise(subscription.states)
-        if state.reason is not None and before.reason is None
-    ]
-    return {calendar.day(at): reason for at, reason in sorted(ends)}
+    ends = [state for subscription in found for state in subscription.states if state.reason is not None]
+    return {calendar.day(end.since): end.reason or "" for end in sorted(ends, key=lambda end: (end.since, end.said))}
 
 
 def _movement(before: int, after: int, *, ever: bool, reason: str) -> Iterator[Line]:

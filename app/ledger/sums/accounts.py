@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -27,6 +27,8 @@ from app.ledger.sums.selection import (
     table_of,
 )
 from app.store.tables import BEGINNING, END, MONTHS, entry, presence, registration
+
+_DAY = timedelta(days=1)
 
 
 def _sums() -> Sums:
@@ -148,7 +150,11 @@ async def users(
         return _sums()
     names = ("span", "member_on", "year", *(month.name for month in MONTHS))
     parameters = parameters_of(selection, {}, {}) | columns_of(names, rows) | {"at": at, "subjects": list(subjects)}
-    statement = _of_users(selection.shape, by_subject, bool(subjects))
+    # A user has a row for each year and subject: where no more than one can count, nothing needs to be told apart.
+    once = all((span.end - _DAY).year == span.start.year for span in spans.values()) and (
+        by_subject or len(subjects) < 2
+    )
+    statement = _of_users(selection.shape, by_subject, bool(subjects), once)
     return _read(await connection.execute(statement, parameters))
 
 
@@ -163,13 +169,14 @@ def _masks(span: Span, year: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def _of_users(shape: Shape, by_subject: bool, narrowed: bool) -> sa.Select[Any]:
+def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> sa.Select[Any]:
     """Rows (index of the span, distinct users, group...)."""
     names = {"span": sa.Integer, "member_on": sa.Date, "year": sa.Integer}
     calendar = table_of("calendar", names | {month.name: sa.Integer for month in MONTHS})
     there = sa.or_(*(presence.c[month.name].op("&")(calendar.c[month.name]) != 0 for month in MONTHS))
     keys = [calendar.c.span, calendar.c.member_on, presence.c.account_id, *([presence.c.subject] if by_subject else [])]
-    known = sa.select(*keys, sa.func.count(presence.c.user_key.distinct()).label("users"))
+    users = presence.c.user_key if once else presence.c.user_key.distinct()
+    known = sa.select(*keys, sa.func.count(users).label("users"))
     known = known.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
     known = known.where(
         presence.c.presence == sa.bindparam("at", type_=sa.Integer),
