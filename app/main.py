@@ -19,7 +19,7 @@ from app.metrics import routes as metrics
 from app.settings import Settings
 from app.shell import App, wrap
 from app.start import opened
-from app.store.books import system_clock
+from app.store.books import note_margin, system_clock
 from app.store.database import is_current, ping
 
 assert vocabulary  # importing it fills the catalogues of events and measures
@@ -44,6 +44,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened(settings, clock=clock) as books:
             app.state.books = books
+            await note_margin(books, settings)
             if settings.admin_key is None and (key := await access.make_first_key(books)):
                 # The one moment at which it can be seen; standard output, so that it is in no log.
                 print(f"Admin key, shown this once: {key}", flush=True)  # noqa: T201

@@ -57,7 +57,7 @@ def _reference() -> Iterable[str]:
 
 def _metric(metric: Metric) -> Iterable[str]:
     low, high = (("" if bound is None else f"{bound:g}") for bound in metric.range)
-    example = ", ".join(f"{name} = {value:g}" for name, value in metric.example.items() if name != "equals")
+    example = ", ".join(f"{name} = {_plain(value)}" for name, value in metric.example.items() if name != "equals")
     yield f"### `{metric.name}`: {metric.title}"
     yield ""
     yield metric.description
@@ -68,6 +68,10 @@ def _metric(metric: Metric) -> Iterable[str]:
     yield f"- Broken down by: account, segment, any attribute{''.join(f', {name}' for name in metric.dimensions)}"
     yield f"- Example: {example} → **{round(metric.example['equals'], 6):g}**"
     yield ""
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _posted(name: str) -> str:

@@ -90,7 +90,7 @@ class Result(NamedTuple):
     sample_size: int | None = None
     interval: tuple[float, float] | None = None
     reason: str | None = None
-    amount: Fraction | None = None
+    amount: int | Fraction | None = None
 
 
 def count(of: int) -> Result:
@@ -130,7 +130,7 @@ def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
 
 def money(amount: int | Fraction) -> Result:
     """An amount of the base currency."""
-    return Result(float(amount / _MONEY), amount=Fraction(amount))
+    return Result(float(amount / _MONEY), amount=amount)
 
 
 def money_mean(amount: int, *, of: int, none: str) -> Result:

@@ -117,8 +117,6 @@ async def open_books(
             code="other_settings",
         )
     calendar = Calendar(zone=ZoneInfo(settings.reporting_timezone), fiscal_year_start=settings.fiscal_year_start)
-    margin, today = Decimal(str(settings.gross_margin)), calendar.day(clock())
-    await database.write(lambda connection: _note_margin(connection, margin, today))
     return Books(database, calendar, settings.base_currency, clock)
 
 
@@ -137,18 +135,27 @@ async def margins(connection: AsyncConnection) -> list[Margin]:
 
 
 def margin_of(known: Sequence[Margin], end: date) -> Fraction:
-    """The margin on the last day before `end`; before there was any, the first."""
+    """The margin on the last day before `end`; before the first one, that; 100 % before any service ran."""
     past = [margin for valid_from, margin in known if valid_from < end]
-    return Fraction(past[-1] if past else known[0].margin)
+    return Fraction(past[-1] if past else known[0].margin if known else 1)
 
 
-async def _note_margin(connection: AsyncConnection, margin: Decimal, today: date) -> None:
-    """A setting that changes numbers is dated: from today on it is another, what was before stays."""
-    known = await margins(connection)
-    if not known or known[-1].margin != margin:
-        new = insert(tables.gross_margin).values(valid_from=today, margin=margin)
-        changed = new.on_conflict_do_update(index_elements=["valid_from"], set_={"margin": margin})
-        await connection.execute(changed)
+async def note_margin(books: Books, settings: Settings) -> None:
+    """A setting that changes numbers is dated: from today on it is another, what was before stays.
+
+    The first start notes it in any case; later on, what is left out says nothing.
+    """
+    margin = Decimal(str(settings.gross_margin))
+
+    async def note(connection: AsyncConnection, today: date) -> None:
+        known = await margins(connection)
+        is_said = "gross_margin" in settings.model_fields_set
+        if not known or (is_said and known[-1].margin != margin):
+            new = insert(tables.gross_margin).values(valid_from=today, margin=margin)
+            changed = new.on_conflict_do_update(index_elements=["valid_from"], set_={"margin": margin})
+            await connection.execute(changed)
+
+    await books.write(note)
 
 
 async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: str) -> None:

@@ -1,10 +1,9 @@
 """Sums over accounts that are looked at one by one: populations by their own balances, and distinct users of odd ranges."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,14 +48,18 @@ async def populations(
     """
     found = {population: _sums() for population in wanted}
     # Balances are added up in the order of time: before the first span, the spans, and what may lie between two of them.
-    ordered = sorted(spans.items(), key=lambda item: item[1].start)
-    stretches = [(-1, BEGINNING, ordered[0][1].start, BEGINNING)]
-    for (index, span), (_, following) in pairwise([*ordered, (-1, Span(END, END, END))]):
-        stretches += [(index, *span), (-1, span.end, following.start, BEGINNING)]
-    rows = [(place, *stretch) for place, stretch in enumerate(stretches[:-1]) if stretch[1] < stretch[2]]
-    names = ("place", "span", "start", "end", "member_on")
+    stretches: list[tuple[date, int, date]] = [(BEGINNING, -1, BEGINNING)]
+    for index, (start, end, member_on) in sorted(spans.items(), key=lambda item: item[1].start):
+        if start < end:
+            stretches += [(start, index, member_on), (end, -1, BEGINNING)]
+    # Where a span begins as another ends, it begins.
+    by_start = {start: (span, member_on) for start, span, member_on in sorted(stretches, key=lambda s: (s[0], s[1]))}
+    rows = [(place, *stretch) for place, stretch in enumerate(by_start.values(), start=1) if stretch[0] >= 0]
+    if not rows:
+        return found
     numbers = {f"measure{n}": measures[name] for n, name in enumerate(_measures(tuple(wanted)))}
-    parameters = parameters_of(selection, measures, {}) | columns_of(names, rows) | numbers
+    parameters = parameters_of(selection, measures, {}) | columns_of(("place", "span", "member_on"), rows) | numbers
+    parameters |= {"starts": list(by_start), "until": max(by_start)}
     for index, *rest in await connection.execute(_of_populations(selection.shape, tuple(wanted)), parameters):
         group = group_of(rest[len(wanted) :])
         for population, value in zip(wanted, rest, strict=False):
@@ -72,29 +75,31 @@ def _measures(wanted: tuple[Population, ...]) -> list[str]:
 @lru_cache(maxsize=256)
 def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[Any]:
     """Rows (index of the span, a sum for each population, group...)."""
-    kinds = (sa.Integer, sa.Integer, sa.Date, sa.Date, sa.Date)
-    names = ("place", "span", "start", "end", "member_on")
-    stretch = table_of("stretch", dict(zip(names, kinds, strict=True)))
-    keys = (stretch.c.place, stretch.c.span, stretch.c.member_on, entry.c.account_id)
+    place = sa.func.width_bucket(entry.c.effective_on, array("starts", sa.Date)).label("place")
     numbers = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(wanted))}
     moved = {name: sa.func.sum(entry.c.value).filter(entry.c.measure == number) for name, number in numbers.items()}
-    within = sa.select(*keys, *(sa.func.coalesce(value, 0).label(name) for name, value in moved.items()))
-    within = within.join_from(
-        stretch, entry, (entry.c.effective_on >= stretch.c.start) & (entry.c.effective_on < stretch.c.end)
+    within = sa.select(place, entry.c.account_id, *(sa.func.coalesce(m, 0).label(name) for name, m in moved.items()))
+    within = within.where(
+        entry.c.measure.in_(numbers.values()),
+        entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
+        *_of_accounts(entry, shape),
     )
-    within = within.where(entry.c.measure.in_(numbers.values()), *_of_accounts(entry, shape))
     if shape.as_of:
         within = within.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
-    moves = within.group_by(*keys).subquery("moves")
+    moves = within.group_by(place, entry.c.account_id).subquery("moves")
     closing = [
         sa.func.sum(moves.c[name])
         .over(partition_by=moves.c.account_id, order_by=moves.c.place)
         .label(f"closing {name}")
         for name in numbers
     ]
-    own = sa.select(moves, *closing).subquery("own")
-    values: dict[tuple[str, str], Any] = {("closing", name): own.c[f"closing {name}"] for name in numbers}
-    values |= {("opening", name): own.c[f"closing {name}"] - own.c[name] for name in numbers}
+    balances = sa.select(moves, *closing).subquery("balances")
+    stretch = table_of("stretch", {"place": sa.Integer, "span": sa.Integer, "member_on": sa.Date})
+    joined = balances.join(stretch, stretch.c.place == balances.c.place)
+    # Most accounts that move are in no population: they need not be looked up further.
+    meant = sa.or_(*(_sql(population.where, _own(balances, numbers)) for population in wanted))
+    own = sa.select(stretch.c.span, stretch.c.member_on, balances).select_from(joined).where(meant).subquery("own")
+    values = _own(own, numbers)
     sums = [
         (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count()).filter(
             _sql(population.where, values)
@@ -105,7 +110,13 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[A
     source: Any = own
     for key, rows in attributes.items():
         source = source.outerjoin(rows, known_of(key, rows, own, shape) & holds_on(rows, own.c.member_on))
-    return grouped([own.c.span], sums, source, own, shape, attributes).where(own.c.span >= 0)
+    return grouped([own.c.span], sums, source, own, shape, attributes)
+
+
+def _own(rows: Any, names: Iterable[str]) -> dict[tuple[str, str], Any]:
+    """The balances of an account at the bounds of a span."""
+    closing = {("closing", name): rows.c[f"closing {name}"] for name in names}
+    return closing | {("opening", name): rows.c[f"closing {name}"] - rows.c[name] for name in names}
 
 
 _OPERATORS: dict[str, Callable[..., Any]] = {

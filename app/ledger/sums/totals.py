@@ -19,6 +19,7 @@ from app.ledger.sums.selection import (
     Shape,
     Span,
     Sums,
+    array,
     attributes_of,
     columns_of,
     group_of,
@@ -219,10 +220,14 @@ def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> sa.Select[Any
     """Rows (measure, year, a sum for each set of months, group...), of the accounts that belong to the group for it."""
     names = [f"member{number}" for number in range(len(sets))]
     totals = _totals(shape, stock=False)
+    sums = [sa.func.sum(reduce(add, (totals.c[MONTHS[month - 1].name] for month in months))) for months in sets]
+    columns = [totals.c.measure, totals.c.year]
+    if not shape.keys:
+        query = grouped(columns, sums, totals, totals, shape, {})
+        return query.where(totals.c.year == sa.any_(array("year", sa.Integer)), *narrowed(totals, shape))
     calendar = table_of("calendar", {"year": sa.Integer} | dict.fromkeys(names, sa.Date))
     source = totals.join(calendar, calendar.c.year == totals.c.year)
-    sums = [sa.func.sum(reduce(add, (totals.c[MONTHS[month - 1].name] for month in months))) for months in sets]
-    return _by_members([totals.c.measure, totals.c.year], sums, source, totals, calendar, names, shape)
+    return _by_members(columns, sums, source, totals, calendar, names, shape)
 
 
 @lru_cache(maxsize=256)
