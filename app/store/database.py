@@ -136,8 +136,8 @@ async def send(
     if len(rows) > _MOST_ROWS:
         parts = (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
         return [found for part in parts for found in await send(connection, statement, part, **others)]
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
+    assert connection.sync_connection is not None
+    driver: Any = connection.sync_connection.connection.driver_connection
     try:
         cursor = driver.cursor(row_factory=namedtuple_row)
         await cursor.execute(statement, {"rows": to_json(rows).decode(), **others}, prepare=True)
