@@ -113,7 +113,7 @@ async def _caller(request: Request, key: str) -> Caller:
     async def find(connection: AsyncConnection) -> Any:
         return (await connection.execute(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(this))).one_or_none()
 
-    found = await books.database.read(find)
+    found = await books.database.glance(find)
     if found is None:
         raise Unauthenticated("The key is not known, or was revoked.")
     today = books.today()

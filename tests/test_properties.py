@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.store.tables import account, attribute, entry, total
+from app.store.tables import account, attribute, entry, presence, registration, total
+from app.store.tables import event as event_table
 from tests.almanac import DAY, Calendar
 from tests.chance import condition, happening, is_, question, turn, unlike
 from tests.formulas import METRICS
@@ -277,6 +278,16 @@ TAMPERINGS = {
     "an attribute was valid earlier": sa.update(attribute).values(valid_to=attribute.c.valid_to - 1),
     "an attribute was known earlier": sa.update(attribute).values(recorded_on=attribute.c.recorded_on - 1),
     "an attribute is given to nobody": sa.update(attribute).values(account_id=attribute.c.account_id + 1),
+    "an entry is of no word": sa.update(entry).values(measure=entry.c.measure + 1_000_000),
+    "a day of presence is gone": sa.update(presence).values(m03=0),
+    "a day of presence is made up": sa.update(presence).values(m04=1),
+    "presence was known earlier": sa.update(presence).values(recorded_on=presence.c.recorded_on - 1),
+    "presence has ceased": sa.update(presence).values(ceased_on=presence.c.recorded_on),
+    "presence is given to nobody": sa.update(presence).values(account_id=presence.c.account_id + 1),
+    "a registration began earlier": sa.update(registration).values(since=registration.c.since - 1),
+    "a registration is gone": sa.delete(registration),
+    "a registration is given to nobody": sa.update(registration).values(account_id=registration.c.account_id + 1),
+    "an event has left its stream": sa.update(event_table).values(stream=None),
     "an account is gone": sa.delete(account),
 }
 
@@ -288,6 +299,7 @@ def test_verify_finds_that(service: Service, tampering: Any) -> None:
         event("ticket.opened", at="2026-03-10", ticket_id="1", channel="email"),
         moved(at="2026-02-01", plan="pro", vip=1),
         moved(at="2026-03-01", plan="team"),
+        event("subscription.changed", at="2026-03-10", subscription_id="one", mrr="10"),
     )
     assert service.differences() == []
     service.run(service.books.database.write(lambda connection: connection.execute(tampering)))

@@ -224,8 +224,11 @@ async def _fingerprints(connection: AsyncConnection, keys: Iterable[tuple[int, s
 
 
 _FINGERPRINTS = """
-    SELECT account_id, id, fingerprint
-    FROM event JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, id text) USING (account_id, id)
+    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, id text)
+    CROSS JOIN LATERAL (
+        SELECT account_id, id, fingerprint FROM event
+        WHERE event.account_id = wanted.account_id AND event.id = wanted.id
+        OFFSET 0) AS found
     """
 
 

@@ -9,10 +9,11 @@ days: so the sum from a unit's start to any day within it is the number of disti
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -179,7 +180,7 @@ def canonical(rows: Iterable[Row]) -> list[tuple[date | None, int]]:
     matter since when it is there.
     """
     said: list[tuple[date | None, int]] = []
-    for row in sorted(rows, key=lambda row: row.recorded_on):
+    for row in _without_gaps(sorted(rows, key=lambda row: row.recorded_on)):
         past = _before(row.recorded_on, row.year)
         visible = row.bits & _before(row.ceased_on, row.year)
         if said and row.bits & past == said[-1][1]:
@@ -189,6 +190,15 @@ def canonical(rows: Iterable[Row]) -> list[tuple[date | None, int]]:
         elif visible:
             said.append((None, visible))
     return said
+
+
+def _without_gaps(rows: Sequence[Row]) -> Iterator[Row]:
+    """Rows with empty ones between them where one ceased to be known before the next, or with none to follow."""
+    for row, following in zip_longest(rows, rows[1:]):
+        yield row
+        until = following.recorded_on if following else END
+        if row.ceased_on != until:
+            yield Row(row.year, 0, row.ceased_on, until)
 
 
 def _before(day: date, year: int) -> int:
@@ -275,10 +285,13 @@ def joined(year: int, months: Iterable[int]) -> int:
 
 _PLACE = "presence integer, subject integer, account_id bigint, user_key bigint, year smallint"
 _CURRENT = f"""
-    SELECT wanted.number, year, recorded_on, {", ".join(MONTH_NAMES)}
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(number integer, {_PLACE})
-        JOIN presence USING (presence, subject, account_id, user_key, year)
-    WHERE ceased_on = '{END}'
+    SELECT wanted.number, found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(number integer, {_PLACE})
+    CROSS JOIN LATERAL (
+        SELECT year, recorded_on, {", ".join(MONTH_NAMES)} FROM presence
+        WHERE (presence.presence, presence.subject, presence.account_id, presence.user_key, presence.year)
+            = (wanted.presence, wanted.subject, wanted.account_id, wanted.user_key, wanted.year)
+            AND ceased_on = '{END}'
+        OFFSET 0) AS found
     """
 _WRITE = f"""
     INSERT INTO presence (presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)})

@@ -30,6 +30,11 @@ class Record(NamedTuple):
     stream: str | None
 
     @property
+    def is_of_user(self) -> bool:
+        """Whether it is said of a user's registration."""
+        return self.stream is not None and self.stream.startswith(OF_USER)
+
+    @property
     def user(self) -> User:
         """The user of an event that has one."""
         assert self.user_id is not None
@@ -73,7 +78,7 @@ async def record(
     await register(connection, entries, users, moved, labels=labels, calendar=books.calendar)
     streams: dict[StreamName, Steps] = {}
     for one, known in records:
-        if one.stream is not None and not one.stream.startswith(OF_USER):
+        if one.stream is not None and not one.is_of_user:
             _step(streams.setdefault((one.account_id, one.stream), {}), one, known, back=back)
     await restate(connection, entries, streams, calendar=books.calendar)
     words = post.words_of(entries)
@@ -124,7 +129,7 @@ async def _users(
     connection: AsyncConnection, records: Sequence[tuple[Record, date]], calendar: Calendar, *, back: bool
 ) -> dict[User, Steps]:
     """The users whose registration may change, with what came and went of their events."""
-    named = {one.user for one, _ in records if one.stream and one.stream.startswith(OF_USER)}
+    named = {one.user for one, _ in records if one.is_of_user}
     active = {(one.user, calendar.day(one.at)) for one, _ in records if one.seen}
     users = named | ({user for user, _ in active} if back else await unsettled(connection, list(active)))
     steps: dict[User, Steps] = {user: {} for user in users}

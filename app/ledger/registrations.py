@@ -101,12 +101,14 @@ async def register(
     """
     if not steps:
         return
-    numbers = list(steps)
+    gone: list[dict[str, Any]] = []
     written: list[dict[str, Any]] = []
-    for user, told in (await _told(connection, numbers, labels=labels, calendar=calendar)).items():
+    for user, told in (await _told(connection, list(steps), labels=labels, calendar=calendar)).items():
         told.steps, told.changes = steps[user], changes.get(user.presence, {})
-        written += rows_of(user, unfold(entries, user, told, calendar=calendar))
-    gone = [{"account_id": user.account_id, "user_key": user.key} for user in numbers]
+        rows = unfold(entries, user, told, calendar=calendar)
+        if rows != told.rows:
+            written += rows_of(user, rows)
+            gone += [{"account_id": user.account_id, "user_key": user.key}] if told.rows else []
     await send(connection, _FORGET, gone)
     await write(connection, written)
 
@@ -173,21 +175,28 @@ async def uses(connection: AsyncConnection, days: Iterable[tuple[User, date]], *
 _SETTLED = f"""
     SELECT number FROM json_to_recordset(CAST(%(rows)s AS json))
         AS wanted(number integer, account_id bigint, user_key bigint, day date)
-        JOIN registration USING (account_id, user_key)
-    WHERE ceased_on = '{END}' AND since <= day AND until > day + 1
+    CROSS JOIN LATERAL (
+        SELECT FROM registration
+        WHERE (registration.account_id, registration.user_key) = (wanted.account_id, wanted.user_key)
+            AND ceased_on = '{END}' AND since <= day AND until > day + 1
+        OFFSET 0) AS settled
     """
 _SPELLS = """
-    SELECT registration.* FROM registration
-        JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
-        USING (account_id, user_key)
+    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
+    CROSS JOIN LATERAL (
+        SELECT * FROM registration
+        WHERE (registration.account_id, registration.user_key) = (wanted.account_id, wanted.user_key)
+        OFFSET 0) AS found
     """
 _DAYS = f"""
-    SELECT account_id, user_key, year, {", ".join(MONTH_NAMES)}
-    FROM presence JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
-        USING (account_id, user_key)
-    WHERE presence = %(presence)s AND subject = %(subject)s AND ceased_on = '{END}'
+    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
+    CROSS JOIN LATERAL (
+        SELECT account_id, user_key, year, {", ".join(MONTH_NAMES)} FROM presence
+        WHERE presence = %(presence)s AND subject = %(subject)s
+            AND (presence.account_id, presence.user_key) = (wanted.account_id, wanted.user_key)
+            AND ceased_on = '{END}'
+        OFFSET 0) AS found
     """
-# Not to be flattened: the rows are few, which the planner cannot know, and so it finds those of their days first.
 _USES = """
     SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json))
         AS wanted(account_id bigint, user_id text, since timestamptz, until timestamptz)

@@ -13,7 +13,7 @@ from app.ledger import registrations, surveys
 from app.ledger.post import Place, enter
 from app.ledger.presence import Days, Key, Row, days_of, develop
 from app.ledger.record import record_of, seen_in
-from app.ledger.registrations import ACTIVE, OF_USER, Told, User, uses
+from app.ledger.registrations import ACTIVE, Told, User, uses
 from app.ledger.unfold import Kept, StreamName, kept, restated, steps_of
 from app.store.books import Books
 from app.store.tables import event
@@ -53,7 +53,7 @@ async def replay(connection: AsyncConnection, ids: Sequence[int], *, books: Book
                         counts.setdefault(key, {}).setdefault(recorded_on, Counter())[day] += sign
             if one.seen:
                 users[one.user].changes = {}
-            if one.stream is not None and one.stream.startswith(OF_USER):
+            if one.is_of_user:
                 users[one.user].events[one.id] = kept(row)
             elif one.stream is not None:
                 streams[one.account_id, one.stream][one.id] = kept(row)

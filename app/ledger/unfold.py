@@ -113,8 +113,9 @@ async def load(connection: AsyncConnection, streams: Iterable[StreamName]) -> di
 
 
 _LOAD = """
-    SELECT account_id, stream, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, data
-    FROM event JOIN json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, stream text)
-        USING (account_id, stream)
-    WHERE event.stream IS NOT NULL
+    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, stream text)
+    CROSS JOIN LATERAL (
+        SELECT account_id, stream, id, type, occurred_at, recorded_on, retracted_on, rate, data FROM event
+        WHERE event.account_id = wanted.account_id AND event.stream = wanted.stream AND event.stream IS NOT NULL
+        OFFSET 0) AS found
     """

@@ -59,7 +59,7 @@ def distinct(presence: str, *, any_subject: str | None = None, whole: bool = Fal
 
 def registered_at_any_time() -> Any:
     """Distinct users who were registered at any time of the period."""
-    return Registered()
+    return Registered("registered_users", "users_joined")
 
 
 def accounts(*, where: Own) -> Any:

@@ -52,9 +52,14 @@ _MIGRATION_LOCK = 4_711_235_813
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One process's way to the database; `labels` are the words it has met, which never change their numbers."""
+    """One process's way to the database; `labels` are the words it has met, which never change their numbers.
+
+    snapshots, glances: the same pool, with what a read of several statements or of one needs.
+    """
 
     engine: AsyncEngine
+    snapshots: AsyncEngine
+    glances: AsyncEngine
     labels: dict[str, int] = field(default_factory=dict)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -63,7 +68,11 @@ class Database:
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` on one snapshot, so that two numbers of an answer never come from different moments."""
-        return await _run(_snapshots(self.engine), work)
+        return await _run(self.snapshots, work)
+
+    async def glance(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work`, which is one statement that reads, without a transaction around it."""
+        return await _run(self.glances, work)
 
 
 def connect(url: str, *, pool_size: int) -> Database:
@@ -76,16 +85,16 @@ def connect(url: str, *, pool_size: int) -> Database:
         hide_parameters=True,  # an error's text goes to the log, which must not repeat what people wrote
         connect_args=_CONNECTION,
     )
-    return Database(engine)
+    return Database(
+        engine,
+        snapshots=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
+        glances=engine.execution_options(isolation_level="AUTOCOMMIT"),
+    )
 
 
 def _with_driver(url: str) -> sa.URL:
     parsed = sa.make_url(url)
     return parsed.set(drivername="postgresql+psycopg")
-
-
-def _snapshots(engine: AsyncEngine) -> AsyncEngine:
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -130,6 +139,9 @@ async def send(
 
     Of very many rows it is run for some after the others, since a JSON text has a limit; for none not at all. By the driver
     itself: for the few statements through which every event goes, SQLAlchemy takes as long as PostgreSQL.
+
+    PostgreSQL cannot know how many rows the text has, and might read a whole table for one of them: look-ups are written
+    as LATERAL subqueries that cannot be flattened (OFFSET 0), so that each row is looked up by the key.
     """
     if not rows:
         return ()

@@ -1,6 +1,5 @@
 """Sums over accounts that are looked at one by one: populations by their own balances, and distinct users of odd ranges."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
@@ -16,22 +15,18 @@ from app.ledger.sums.selection import (
     Span,
     Sums,
     array,
-    attributes_of,
     columns_of,
     group_of,
     grouped,
-    holds_on,
-    known_of,
+    known,
+    no_sums,
     parameters_of,
+    placed,
     table_of,
 )
-from app.store.tables import BEGINNING, END, MONTHS, entry, presence, registration
+from app.store.tables import BEGINNING, MONTHS, entry, presence, registration
 
 _DAY = timedelta(days=1)
-
-
-def _sums() -> Sums:
-    return defaultdict(lambda: defaultdict(int))
 
 
 async def populations(
@@ -46,7 +41,7 @@ async def populations(
 
     Only accounts with an entry of its measures within the span are looked at.
     """
-    found = {population: _sums() for population in wanted}
+    found = {population: no_sums() for population in wanted}
     # Balances are added up in the order of time: before the first span, the spans, and what may lie between two of them.
     stretches: list[tuple[date, int, date]] = [(BEGINNING, -1, BEGINNING)]
     for index, (start, end, member_on) in sorted(spans.items(), key=lambda item: item[1].start):
@@ -106,10 +101,7 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[A
         )
         for population in wanted
     ]
-    attributes = attributes_of(shape)
-    source: Any = own
-    for key, rows in attributes.items():
-        source = source.outerjoin(rows, known_of(key, rows, own, shape) & holds_on(rows, own.c.member_on))
+    source, attributes = placed(own, own, own.c.member_on, shape)
     return grouped([own.c.span], sums, source, own, shape, attributes)
 
 
@@ -158,7 +150,7 @@ async def users(
         if span.start < span.end
     ]
     if not rows:
-        return _sums()
+        return no_sums()
     names = ("span", "member_on", "year", *(month.name for month in MONTHS))
     parameters = parameters_of(selection, {}, {}) | columns_of(names, rows) | {"at": at, "subjects": list(subjects)}
     # A user has a row for each year and subject: where no more than one can count, nothing needs to be told apart.
@@ -187,16 +179,16 @@ def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> sa.
     there = sa.or_(*(presence.c[month.name].op("&")(calendar.c[month.name]) != 0 for month in MONTHS))
     keys = [calendar.c.span, calendar.c.member_on, presence.c.account_id, *([presence.c.subject] if by_subject else [])]
     users = presence.c.user_key if once else presence.c.user_key.distinct()
-    known = sa.select(*keys, sa.func.count(users).label("users"))
-    known = known.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
-    known = known.where(
+    counted = sa.select(*keys, sa.func.count(users).label("users"))
+    counted = counted.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
+    counted = counted.where(
         presence.c.presence == sa.bindparam("at", type_=sa.Integer),
         *_of_accounts(presence, shape),
-        _known(presence, shape),
+        known(presence, shape),
     )
     if narrowed:
-        known = known.where(presence.c.subject == sa.any_(array("subjects", sa.Integer)))
-    return _over_accounts(known.group_by(*keys), shape)
+        counted = counted.where(presence.c.subject == sa.any_(array("subjects", sa.Integer)))
+    return _over_accounts(counted.group_by(*keys), shape)
 
 
 async def registered(connection: AsyncConnection, selection: Selection, spans: Mapping[int, Span]) -> Sums:
@@ -214,31 +206,21 @@ def _of_registered(shape: Shape) -> sa.Select[Any]:
     keys = (span.c.span, span.c.member_on, registration.c.account_id)
     # Whoever comes after a span that has no days was not registered in it; whoever was registered at its start was.
     within = (registration.c.since < sa.func.greatest(span.c.end, span.c.start)) & (registration.c.until > span.c.start)
-    known = sa.select(*keys, sa.func.count(registration.c.user_key.distinct()).label("users"))
-    known = known.join_from(span, registration, within)
-    known = known.where(*_of_accounts(registration, shape), _known(registration, shape))
-    return _over_accounts(known.group_by(*keys), shape)
-
-
-def _known(facts: sa.Table, shape: Shape) -> sa.ColumnElement[bool]:
-    if not shape.as_of:
-        return facts.c.ceased_on == END
-    as_of = sa.bindparam("as_of", type_=sa.Date)
-    return (facts.c.recorded_on <= as_of) & (facts.c.ceased_on > as_of)
+    counted = sa.select(*keys, sa.func.count(registration.c.user_key.distinct()).label("users"))
+    counted = counted.join_from(span, registration, within)
+    counted = counted.where(*_of_accounts(registration, shape), known(registration, shape))
+    return _over_accounts(counted.group_by(*keys), shape)
 
 
 def _over_accounts(counted: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
     """Users, counted for each account and span, by groups of accounts."""
     own = counted.subquery("own")
-    attributes = attributes_of(shape)
-    source: Any = own
-    for key, rows in attributes.items():
-        source = source.outerjoin(rows, known_of(key, rows, own, shape) & holds_on(rows, own.c.member_on))
+    source, attributes = placed(own, own, own.c.member_on, shape)
     return grouped([own.c.span], [sa.func.sum(own.c.users)], source, own, shape, attributes)
 
 
 def _read(rows: Any) -> Sums:
-    found = _sums()
+    found = no_sums()
     for index, value, *group in rows:
         if value:
             found[group_of(group)][index] += int(value)

@@ -11,10 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.sums import accounts, totals
 from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Users
-from app.ledger.sums.selection import Selection, Span, Sums
+from app.ledger.sums.selection import Selection, Span, Sums, no_sums
 from app.periods import UNITS, Calendar, units_of
-
-_REGISTERED, _JOINED = "registered_users", "users_joined"
 
 
 def words_of(operands: Iterable[Operand]) -> set[str]:
@@ -26,7 +24,7 @@ def words_of(operands: Iterable[Operand]) -> set[str]:
         elif isinstance(operand, Population):
             found |= operand.measures
         elif isinstance(operand, Registered):
-            found |= {_REGISTERED, *(f"{_JOINED}_{unit}" for unit in UNITS)}
+            found |= {operand.stock, *(f"{operand.joined}_{unit}" for unit in UNITS)}
         else:
             for name in filter(None, (operand.presence, operand.any_subject)):
                 found |= {name, *(measure.name for measure in PRESENCES[name].units.values())}
@@ -86,14 +84,10 @@ async def _flows(asked: _Asked, operands: Sequence[Operand]) -> None:
             parts[operand, measure] = indices
     sums = await _read(asked, wanted)
     for (operand, measure), indices in parts.items():
-        target = asked.found.setdefault(operand, _nothing())
+        target = asked.found.setdefault(operand, no_sums())
         for group, values in sums.get(measure, {}).items():
             for index in indices & values.keys():
                 target[group][index] += values[index]
-
-
-def _nothing() -> Sums:
-    return defaultdict(lambda: defaultdict(int))
 
 
 async def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> totals.ByMeasure:
@@ -123,7 +117,7 @@ def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
         return {operand.measure: set(range(len(asked.spans)))}
     found: dict[str, set[int]] = defaultdict(set)
     if isinstance(operand, Users | Registered):
-        prefix = _JOINED if isinstance(operand, Registered) else _presence_of(asked, operand)
+        prefix = operand.joined if isinstance(operand, Registered) else _presence_of(asked, operand)
         for index, unit in enumerate(_units(asked, operand)):
             if unit is not None:
                 found[f"{prefix}_{unit}"].add(index)
@@ -163,7 +157,7 @@ async def _balances(asked: _Asked, operands: Sequence[Operand]) -> None:
             wanted[operand] = operand.measure, places
         elif isinstance(operand, Registered):
             aligned = {2 * i: i for i, unit in enumerate(_units(asked, operand)) if unit is not None}
-            wanted[operand] = _REGISTERED, aligned
+            wanted[operand] = operand.stock, aligned
     for _, places in wanted.values():
         for place, index in places.items():
             span = asked.spans[index]
@@ -171,7 +165,7 @@ async def _balances(asked: _Asked, operands: Sequence[Operand]) -> None:
     measures = {measure: asked.labels[measure] for measure, _ in wanted.values() if measure in asked.labels}
     sums = await totals.balances(asked.connection, asked.selection, bounds, measures=measures, labels=asked.labels)
     for operand, (measure, places) in wanted.items():
-        target = asked.found.setdefault(operand, _nothing())
+        target = asked.found.setdefault(operand, no_sums())
         for group, values in sums.get(measure, {}).items():
             for place in places.keys() & values.keys():
                 target[group][places[place]] += values[place]
@@ -181,7 +175,7 @@ async def _populations(asked: _Asked, operands: Sequence[Operand]) -> None:
     wanted = [operand for operand in operands if isinstance(operand, Population)]
     measures = {measure for population in wanted for measure in population.measures}
     for population in wanted:
-        asked.found[population] = _nothing()
+        asked.found[population] = no_sums()
     if wanted and measures <= asked.labels.keys():
         numbers = {measure: asked.labels[measure] for measure in measures}
         spans = dict(enumerate(asked.spans))
@@ -204,18 +198,18 @@ async def _odd(asked: _Asked, operands: Sequence[Operand]) -> None:
         else:
             sums = await _users(asked, operand, spans)
         for group, values in sums.items():
-            asked.found.setdefault(operand, _nothing())[group].update(values)
+            asked.found.setdefault(operand, no_sums())[group].update(values)
 
 
 async def _users(asked: _Asked, operand: Users, spans: Mapping[int, Span]) -> Sums:
     name, labels = _presence_of(asked, operand), asked.labels
     if name not in labels:
-        return _nothing()
+        return no_sums()
     chosen: dict[str, Any] = {
         "at": labels[name],
         "subjects": [labels[s] for s in asked.selection.subjects if s in labels],
     }
     if asked.selection.subjects and not chosen["subjects"]:
-        return _nothing()
+        return no_sums()
     by_subject = "subject" in asked.selection.group_by
     return await accounts.users(asked.connection, asked.selection, spans, by_subject=by_subject, **chosen)

@@ -4,7 +4,7 @@ The own values of an account, `own_opening` and `own_closing`, can be compared, 
 accounts of a population are meant and what is summed over them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 
@@ -37,7 +37,13 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Distinct users who were registered at any time of the period."""
+    """Distinct users who were registered at any time of the period: at its start, or joined in it.
+
+    stock: the measure of those who are registered; joined: what its measures by unit begin with.
+    """
+
+    stock: str
+    joined: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +99,11 @@ class Population:
 
     where: Own
     total: Own | None = None
-    measures: frozenset[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        named = self.where.measures | (self.total.measures if self.total else frozenset())
-        object.__setattr__(self, "measures", named)
+    @property
+    def measures(self) -> frozenset[str]:
+        """The measures whose balances it looks at."""
+        return self.where.measures | (self.total.measures if self.total else frozenset())
 
 
 Operand: TypeAlias = Flow | Balance | Users | Registered | Population

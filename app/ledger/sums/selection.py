@@ -3,6 +3,7 @@
 An attribute or a segment is that of the start of a span, as an account's history was known.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +18,11 @@ from app.store.tables import END, WHOLE_BUSINESS, account, attribute, label
 Group = tuple[tuple[str, Any], ...]
 # group -> sum by the index of the span
 Sums = dict[Group, dict[int, int]]
+
+
+def no_sums() -> Sums:
+    """Sums to be added to."""
+    return defaultdict(lambda: defaultdict(int))
 
 
 class Span(NamedTuple):
@@ -124,13 +130,25 @@ def array(name: str, kind: Any) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.ARRAY(kind))
 
 
-def known_of(key: str, rows: Any, facts: Any, shape: Shape) -> sa.ColumnElement[bool]:
-    """The rows of an attribute, of the facts' account, that are what is known, or was on the day `as_of`."""
-    this = (rows.c.key == key, rows.c.account_id == facts.c.account_id)
+def known(rows: Any, shape: Shape) -> sa.ColumnElement[bool]:
+    """The rows of a table with two clocks that are what is known, or was on the day `as_of`."""
     if not shape.as_of:
-        return sa.and_(*this, rows.c.ceased_on == END)
+        return rows.c.ceased_on == END  # type: ignore[no-any-return]
     as_of = sa.bindparam("as_of", type_=sa.Date)
-    return sa.and_(*this, rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
+    return sa.and_(rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
+
+
+def of_account(key: str, rows: Any, facts: Any, shape: Shape) -> sa.ColumnElement[bool]:
+    """The rows of an attribute that are known of the facts' account."""
+    return sa.and_(rows.c.key == key, rows.c.account_id == facts.c.account_id, known(rows, shape))
+
+
+def placed(source: Any, facts: Any, day: Any, shape: Shape) -> tuple[Any, dict[str, Any]]:
+    """The source with the attributes that decide where an account belongs, as they are on a day; and these by key."""
+    attributes = attributes_of(shape)
+    for key, rows in attributes.items():
+        source = source.outerjoin(rows, of_account(key, rows, facts, shape) & holds_on(rows, day))
+    return source, attributes
 
 
 def holds_on(rows: Any, day: sa.ColumnElement[date]) -> sa.ColumnElement[bool]:

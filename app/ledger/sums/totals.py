@@ -25,9 +25,11 @@ from app.ledger.sums.selection import (
     group_of,
     grouped,
     holds_on,
-    known_of,
     narrowed,
+    no_sums,
+    of_account,
     parameters_of,
+    placed,
     table_of,
 )
 from app.store.tables import BEGINNING, MONTHS, entry, total
@@ -49,7 +51,7 @@ class Edge(NamedTuple):
 
 def nothing() -> ByMeasure:
     """Sums to be added to."""
-    return defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+    return defaultdict(no_sums)
 
 
 async def flows(
@@ -267,7 +269,7 @@ def _by_members(
         # An attribute that an account never had is held by a row of nulls, at any time. Of its others only those count
         # that hold on some of the days: two long histories would make many pairs.
         on_some_day = sa.or_(*(holds_on(rows, calendar.c[name]) for name in names))
-        source = source.outerjoin(rows, sa.and_(known_of(key, rows, totals, shape), on_some_day))
+        source = source.outerjoin(rows, sa.and_(of_account(key, rows, totals, shape), on_some_day))
     return grouped(columns, sums, source, totals, shape, attributes).where(*narrowed(totals, shape))
 
 
@@ -295,10 +297,8 @@ def _of_entries(shape: Shape) -> sa.Select[Any]:
     """Rows (measure, index of the span, sum, group...)."""
     kinds = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
     edge = table_of("edge", dict(zip(Edge._fields, kinds, strict=True)))
-    source = edge.join(entry, (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end))
-    attributes = attributes_of(shape)
-    for key, rows in attributes.items():
-        source = source.outerjoin(rows, known_of(key, rows, entry, shape) & holds_on(rows, edge.c.member_on))
+    within = (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end)
+    source, attributes = placed(edge.join(entry, within), entry, edge.c.member_on, shape)
     sums = [sa.func.sum(entry.c.value * edge.c.sign)]
     query = grouped([entry.c.measure, edge.c.span], sums, source, entry, shape, attributes).where(
         *narrowed(entry, shape)
