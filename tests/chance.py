@@ -245,7 +245,7 @@ def question(random: Random, pair: Pair) -> dict[str, Any]:
         asked["where"] = condition(random)
     if not random.randrange(4):
         asked["segments_as_of"] = "now"
-    able = sorted(pair.offered & {name for name, metric in METRICS.items() if set(sides) <= set(metric.sides)})
+    able = sorted(name for name, metric in METRICS.items() if set(sides) <= set(metric.sides))
     return asked | {"metrics": ",".join(random.sample(able, min(4, len(able))))}
 
 

@@ -138,8 +138,7 @@ _LEARN = """
 
 async def _replace(connection: AsyncConnection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
     for statement, rows in ((_FORGET, gone), (_LEARN, new)):
-        if rows:
-            await send(connection, statement, rows)
+        await send(connection, statement, rows)
 
 
 def listed(filter: Filter | None, *, on: date) -> sa.Select[Any]:

@@ -217,8 +217,6 @@ async def _insert(
 
 async def _fingerprints(connection: AsyncConnection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
-    if not rows:
-        return {}
     found = await send(connection, _FINGERPRINTS, rows)
     return {(row.account_id, row.id): row.fingerprint for row in found}
 

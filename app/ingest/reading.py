@@ -49,7 +49,7 @@ def sensible(
             if currency != books.currency:
                 event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
                 _check_converted(event, event.rate)
-            reading.records[event.index] = record_of(event, survey)
+            reading.records[event.index] = record_of(event, survey, calendar=books.calendar)
             yield event
         except Rejected as problem:
             reject(event.index, event.id, problem)

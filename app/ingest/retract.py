@@ -24,7 +24,7 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     """
     account_id = WHOLE_BUSINESS if account is None else book.key_of(account)
     this = sa.and_(event.c.account_id == account_id, event.c.id == id)
-    found, posted = await books.database.read(lambda connection: _posted(connection, this))
+    found, posted = await books.database.read(lambda connection: _posted(connection, this, books=books))
     await keys_of(books.database, words_of([posted]))
 
     async def write(connection: AsyncConnection, today: date) -> None:
@@ -41,14 +41,16 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     await books.write(write)
 
 
-async def _posted(connection: AsyncConnection, this: sa.ColumnElement[bool]) -> tuple[sa.Row[Any], Record]:
+async def _posted(
+    connection: AsyncConnection, this: sa.ColumnElement[bool], *, books: Books
+) -> tuple[sa.Row[Any], Record]:
     """The event, which never changes, and what it posted."""
     found = (await connection.execute(sa.select(event).where(this))).one_or_none()
     if found is None:
         raise NotFound("There is no such event.")
     survey = found.data.get("survey")
     known = await surveys.find(connection, [survey]) if survey else {}
-    return found, record_of(found, known.get(survey))
+    return found, record_of(found, known.get(survey), calendar=books.calendar)
 
 
 async def replace(connection: AsyncConnection, accepted: Iterable[Event], recorded: Mapping[int, date]) -> None:

@@ -128,6 +128,11 @@ def presence(
     return PRESENCES[name]
 
 
+def rank_of(type: str) -> int:
+    """Where events of a type stand among those of the same instant."""
+    return POSTINGS.get(type, _NOTHING).rank
+
+
 def lines_of(fact: Fact) -> list[Line]:
     """What one event posts by itself."""
     directly = POSTINGS.get(fact.type, _NOTHING).directly

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import PRESENCES, Line
+from app.ledger.post import Place, enter
 from app.periods import UNITS, Calendar, units_of
 from app.store.database import send
 from app.store.tables import END, MONTH_NAMES
@@ -206,6 +207,12 @@ def _before(day: date, year: int) -> int:
     return (1 << min(max(day.toordinal() - _first_of(year), 0), 366)) - 1
 
 
+def enter_moves(entries: dict[Place, int], key: Key, development: Development) -> None:
+    """Add what changes of a key are posted as."""
+    for recorded_on, on, line in development.moves:
+        enter(entries, (line,), on=on, account_id=key.account_id, recorded_on=recorded_on)
+
+
 async def note(
     connection: AsyncConnection,
     changes: Mapping[Key, Mapping[date, Days]],
@@ -261,13 +268,9 @@ def _place(key: Key, labels: Mapping[str, int]) -> dict[str, int]:
 @lru_cache(maxsize=1_000)
 def _months(year: int) -> tuple[tuple[int, int], ...]:
     """Where the bits of a year's months begin, and how many they are."""
-    starts = [_offset_in_year(date(year, month, 1)) for month in range(1, 13)]
-    ends = [*starts[1:], _offset_in_year(date(year, 12, 31)) + 1]
+    starts = [date(year, month, 1).toordinal() - _first_of(year) for month in range(1, 13)]
+    ends = [*starts[1:], _first_of(year + 1) - _first_of(year)]
     return tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
-
-
-def _offset_in_year(day: date) -> int:
-    return day.timetuple().tm_yday - 1
 
 
 def split(row: Row) -> dict[str, int]:

@@ -52,8 +52,7 @@ async def _write(connection: AsyncConnection, ids: Sequence[int], made: Replay, 
     spells = [row for user, found in made.spells.items() for row in registrations.rows_of(user, found)]
     await registrations.write(connection, spells)
     moved = [{"account_id": key, "id": id, "stream": stream} for (key, id), stream in made.streams.items()]
-    if moved:
-        await send(connection, _STREAMS, moved)
+    await send(connection, _STREAMS, moved)
     await book.rewrite(connection, ids, calendar=books.calendar)
 
 

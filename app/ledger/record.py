@@ -1,7 +1,7 @@
 """Everything that events which come, or are taken back, bring to the books: in a few statements, in one transaction."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +24,7 @@ class Record(NamedTuple):
     account_id: int
     id: str
     user_id: str | None
-    at: datetime
+    on: date
     lines: Sequence[Line]
     seen: Sequence[Seen]
     stream: str | None
@@ -41,11 +41,12 @@ class Record(NamedTuple):
         return User(self.account_id, self.user_id)
 
 
-def record_of(event: Any, survey: Survey | None = None) -> Record:
+def record_of(event: Any, survey: Survey | None = None, *, calendar: Calendar) -> Record:
     """The record of an event, as it came or as it is kept."""
     fact = Fact(event.type, event.user_id, event.data, survey)
     lines, seen, stream = lines_of(fact), tuple(seen_of(fact)), stream_of(fact)
-    return Record(event.account_id, event.id, event.user_id, event.occurred_at, lines, seen, stream)
+    on = calendar.day(event.occurred_at)
+    return Record(event.account_id, event.id, event.user_id, on, lines, seen, stream)
 
 
 def words_of(records: Iterable[Record]) -> set[str]:
@@ -65,15 +66,14 @@ async def record(
     """
     entries: dict[Place, int] = {}
     for one, known in records:
-        on = books.calendar.day(one.at)
-        enter(entries, one.lines, on=on, account_id=one.account_id, recorded_on=known, sign=-1 if back else 1)
+        sign = -1 if back else 1
+        enter(entries, one.lines, on=one.on, account_id=one.account_id, recorded_on=known, sign=sign)
     labels = books.database.labels
     changes = await _changes(connection, records, books.calendar, back=back)
-    found = await presence.note(connection, changes, labels=labels, calendar=books.calendar) if changes else {}
+    found = await presence.note(connection, changes, labels=labels, calendar=books.calendar)
     for key, development in found.items():
-        for known, on, line in development.moves:
-            enter(entries, (line,), on=on, account_id=key.account_id, recorded_on=known)
-    users = await _users(connection, records, books.calendar, back=back)
+        presence.enter_moves(entries, key, development)
+    users = await _users(connection, records, back=back)
     moved = {key: development.changes for key, development in found.items()}
     await register(connection, entries, users, moved, labels=labels, calendar=books.calendar)
     streams: dict[StreamName, Steps] = {}
@@ -97,40 +97,35 @@ async def _changes(
     changes: dict[Key, dict[date, Days]] = {}
     still = await _still_seen(connection, records, calendar) if back else set()
     for one, known in records:
-        for key, on in seen_in(one, calendar):
-            if (key, on) not in still:
+        for key in seen_in(one):
+            if (key, one.on) not in still:
                 days = changes.setdefault(key, {}).setdefault(known, Days())
-                (days.lost if back else days.gained).add(on)
+                (days.lost if back else days.gained).add(one.on)
     return changes
 
 
-def seen_in(one: Record, calendar: Calendar) -> Iterator[tuple[Key, date]]:
-    """Where and when an event saw its user."""
-    if one.seen:
-        number, on = one.user.key, calendar.day(one.at)
-        for place, subject in one.seen:
-            yield Key(place.name, subject, one.account_id, number), on
+def seen_in(one: Record) -> Iterator[Key]:
+    """Where an event saw its user."""
+    for place, subject in one.seen:
+        yield Key(place.name, subject, one.account_id, one.user.key)
 
 
 async def _still_seen(
     connection: AsyncConnection, records: Iterable[tuple[Record, date]], calendar: Calendar
 ) -> set[tuple[Key, date]]:
     """Where and when the users of events that were taken back are seen by other events."""
-    users = {(one.user, calendar.day(one.at)) for one, _ in records if one.seen and one.user_id}
-    return {
-        found
-        for row in await uses(connection, users, calendar=calendar)
-        if row.retracted_on is None
-        for found in seen_in(record_of(row), calendar)
-    }
+    users = {(one.user, one.on) for one, _ in records if one.seen}
+    others = await uses(connection, users, calendar=calendar)
+    live = (record_of(row, calendar=calendar) for row in others if row.retracted_on is None)
+    return {(key, one.on) for one in live for key in seen_in(one)}
 
 
 async def _users(
-    connection: AsyncConnection, records: Sequence[tuple[Record, date]], calendar: Calendar, *, back: bool
+    connection: AsyncConnection, records: Sequence[tuple[Record, date]], *, back: bool
 ) -> dict[User, Steps]:
     """The users whose registration may change, with what came and went of their events."""
     named = {one.user for one, _ in records if one.is_of_user}
-    active = {(one.user, calendar.day(one.at)) for one, _ in records if one.seen}
+    active = {(one.user, one.on) for one, _ in records if one.seen}
     users = named | ({user for user, _ in active} if back else await unsettled(connection, list(active)))
     steps: dict[User, Steps] = {user: {} for user in users}
     if users:

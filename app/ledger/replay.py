@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.history import Interval
 from app.ledger import registrations, surveys
 from app.ledger.post import Place, enter
-from app.ledger.presence import Days, Key, Row, days_of, develop
+from app.ledger.presence import Days, Key, Row, days_of, develop, enter_moves
 from app.ledger.record import record_of, seen_in
 from app.ledger.registrations import ACTIVE, Told, User, uses
 from app.ledger.unfold import Kept, StreamName, kept, restated, steps_of
@@ -45,12 +46,13 @@ async def replay(connection: AsyncConnection, ids: Sequence[int], *, books: Book
         async for row in events:
             made.events += 1
             survey = known.get(row.data["survey"]) if "survey" in row.data else None
-            one, on = record_of(row, survey), calendar.day(row.occurred_at)
+            one = record_of(row, survey, calendar=calendar)
             for recorded_on, sign in ((row.recorded_on, 1), (row.retracted_on, -1)):
                 if recorded_on is not None:
-                    enter(made.entries, one.lines, on=on, account_id=one.account_id, recorded_on=recorded_on, sign=sign)
-                    for key, day in seen_in(one, calendar):
-                        counts.setdefault(key, {}).setdefault(recorded_on, Counter())[day] += sign
+                    place: Any = {"on": one.on, "account_id": one.account_id, "recorded_on": recorded_on}
+                    enter(made.entries, one.lines, **place, sign=sign)
+                    for key in seen_in(one):
+                        counts.setdefault(key, {}).setdefault(recorded_on, Counter())[one.on] += sign
             if one.seen:
                 users[one.user].changes = {}
             if one.is_of_user:
@@ -76,8 +78,7 @@ def _replay_presence(made: Replay, counts: _Counts, users: dict[User, Told], *, 
     for key, known in counts.items():
         rows: dict[int, Row] = {}
         development = develop(key, rows, dict(_days(known)), books.calendar)
-        for recorded_on, on, line in development.moves:
-            enter(made.entries, (line,), on=on, account_id=key.account_id, recorded_on=recorded_on)
+        enter_moves(made.entries, key, development)
         made.presence[key] = [*development.ceased, *rows.values()]
         if key.presence == ACTIVE:
             active[key].changes = development.changes

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.measures import POSTINGS, Posting
+from app.ledger.measures import rank_of
 from app.ledger.post import Place, enter_dated
 from app.ledger.streams.define import STREAMS, Dated, Happening
 from app.periods import Calendar
@@ -36,8 +36,7 @@ StreamName = tuple[int, str]
 
 def kept(row: Any) -> Kept:
     """A row of the event table, as streams see it."""
-    rank = POSTINGS.get(row.type, Posting()).rank
-    happening = Happening(row.occurred_at, rank, row.id, row.type, row.data, row.rate)
+    happening = Happening(row.occurred_at, rank_of(row.type), row.id, row.type, row.data, row.rate)
     return Kept(happening, row.recorded_on, row.retracted_on)
 
 
@@ -48,7 +47,7 @@ def steps_of(events: Iterable[Kept]) -> Steps:
         steps.setdefault(recorded_on, Step()).added.add(happening.id)
         if retracted_on is not None:
             steps.setdefault(retracted_on, Step()).removed.add(happening.id)
-    return {day: steps[day] for day in sorted(steps)}
+    return steps
 
 
 def before(events: Mapping[str, Kept], steps: Steps) -> set[str]:
@@ -105,10 +104,9 @@ def restated(
 async def load(connection: AsyncConnection, streams: Iterable[StreamName]) -> dict[StreamName, dict[str, Kept]]:
     """All events of some streams, by id; those that were taken back, too."""
     found: dict[StreamName, dict[str, Kept]] = {name: {} for name in streams}
-    if found:
-        rows = [{"account_id": account_id, "stream": stream} for account_id, stream in found]
-        for row in await send(connection, _LOAD, rows):
-            found[row.account_id, row.stream][row.id] = kept(row)
+    rows = [{"account_id": account_id, "stream": stream} for account_id, stream in found]
+    for row in await send(connection, _LOAD, rows):
+        found[row.account_id, row.stream][row.id] = kept(row)
     return found
 
 

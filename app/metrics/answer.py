@@ -11,7 +11,7 @@ from app.accounts.book import tomorrow
 from app.errors import Invalid
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.operands import Operand, Users
-from app.ledger.sums.selection import Group, Span, Sums
+from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
 from app.metrics.currencies import in_digits
 from app.metrics.define import Metric, OfPeriod
 from app.metrics.question import Question
@@ -142,7 +142,7 @@ def _shown(group: Group, question: Question) -> list[Any]:
             names.append(question.selection.segments[value][0])
         else:
             # No subject, no channel and no account are the empty word inside.
-            names.append(None if by in ("subject", "channel", "account") and value == "" else value)
+            names.append(None if by in ("account", *OF_ENTRIES) and value == "" else value)
     return names
 
 
@@ -182,7 +182,7 @@ class _Answering(NamedTuple):
         groups, group = cell.found.get(operand, {}), cell.group
         if group not in groups and isinstance(operand, Users) and operand.whole:
             by = self.question.selection.group_by
-            group = tuple(v for v, name in zip(group, by, strict=True) if name not in ("subject", "channel"))
+            group = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
         return groups[group].get(cell.span, 0) if group in groups else 0
 
     def _of_period(self, period: Period, name: str) -> Any:

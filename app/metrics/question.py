@@ -11,7 +11,7 @@ from app.accounts.book import key_of, tomorrow
 from app.accounts.filters import Filter, parse
 from app.accounts.ids import Id, same_id
 from app.errors import Invalid
-from app.ledger.sums.selection import Selection
+from app.ledger.sums.selection import OF_ENTRIES, Selection
 from app.metrics.define import METRICS, Metric
 from app.periods import Calendar, Day, Period, cut, default_range, range_of
 
@@ -19,7 +19,6 @@ MOST_ROWS = 10_000
 _MOST_GROUPINGS = 3
 _MOST_KEYS = 40
 _MOST_FILTER_TEXT = 40_000
-_OF_ENTRIES = ("subject", "channel")
 
 
 def _several(given: Any) -> Any:
@@ -198,7 +197,7 @@ def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
         group_by = (*group_by, "segment")
     if len(group_by) > _MOST_GROUPINGS:
         raise Invalid.at("/query/group_by", "At most three groupings, `segment` among them.", code="too_many_groupings")
-    for dimension in _OF_ENTRIES:
+    for dimension in OF_ENTRIES:
         if dimension in group_by:
             _check_dimension(dimension, metrics, "/query/group_by")
     return group_by

@@ -16,6 +16,8 @@ from app.store.tables import END, WHOLE_BUSINESS, account, attribute, label
 
 # The values of a group, each with the name of its type.
 Group = tuple[tuple[str, Any], ...]
+# What entries are told apart by; all other groupings are of accounts.
+OF_ENTRIES = ("subject", "channel")
 # group -> sum by the index of the span
 Sums = dict[Group, dict[int, int]]
 
@@ -51,7 +53,7 @@ class Selection:
 
     def undivided(self) -> "Selection":
         """The same without telling subjects and channels apart."""
-        group_by = tuple(by for by in self.group_by if by not in ("subject", "channel"))
+        group_by = tuple(by for by in self.group_by if by not in OF_ENTRIES)
         return replace(self, group_by=group_by, subjects=(), channels=())
 
     @property
@@ -81,7 +83,7 @@ class Shape:
     @property
     def keys(self) -> list[str]:
         """The attributes that decide where an account belongs."""
-        named = set(self.group_by) - {"account", "segment", "subject", "channel"}
+        named = set(self.group_by) - {"account", "segment", *OF_ENTRIES}
         for filter in (self.filter, *self.segments):
             named |= set(filter.keys) if filter else set()
         return sorted(named)
@@ -185,7 +187,7 @@ def grouped(
         elif group == "account":
             column = facts.c.account_id
             name = sa.select(account.c.id).where(account.c.account_id == column).scalar_subquery()
-        elif group in ("subject", "channel"):
+        elif group in OF_ENTRIES:
             column = facts.c[group]
             name = sa.select(label.c.text).where(label.c.key == column).scalar_subquery()
         else:
