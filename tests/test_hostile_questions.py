@@ -293,7 +293,8 @@ def test_no_question_is_a_fault_of_ours(shared: Service, text: str, name: str) -
     path = f"/v1/metrics/{in_path(text)}"
     if text.strip(".") and not text.startswith("feature"):
         assert shared.request("GET", path).status_code in (404, 200)
-    assert shared.request("GET", f"/v1/accounts/{in_path(text)}/x").status_code in (404, 405)
+    if text not in (".", ".."):  # a client resolves these itself: the request would name another door
+        assert shared.request("GET", f"/v1/accounts/{in_path(text)}/x").status_code in (404, 405)
 
 
 def test_a_subject_that_was_never_heard_of_is_nothing_and_leaves_nothing(shared: Service) -> None:
