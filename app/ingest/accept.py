@@ -1,13 +1,15 @@
 """The door of the ledger: a batch of events is validated, stored and posted in one transaction, each event exactly once.
 
 A batch is a few set-based statements: lock the accounts, insert the events (those that are there already stay as they
-are), then attributes and postings of the ones that are new.
+are), then attributes and postings of the ones that are new. Small batches that come at the same time share them.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,15 +19,20 @@ from app.accounts.ids import LONGEST_ID
 from app.errors import Invalid, Rejected, Unavailable
 from app.ingest.define import RESERVED, Event, read
 from app.ingest.formats import Broken
-from app.ingest.reading import Reading, fix, look_up, sensible
+from app.ingest.reading import fix, look_up, sensible
 from app.ingest.retract import replace
 from app.ingest.schemas import Rejection
-from app.ledger.record import record, words_of
+from app.ledger.record import Record, record, words_of
 from app.store.books import Books
 from app.store.database import keys_of, send
 from app.store.tables import BEGINNING
 
 _ATTEMPTS = 5
+# More events than these have a transaction of their own.
+_FEW = 100
+
+# Why an event was not taken, or whether it is new.
+Verdict = Rejected | bool
 
 
 @dataclass(slots=True)
@@ -47,6 +54,14 @@ class Outcome:
             }
         )
 
+    def note(self, event: Event, verdict: Verdict) -> None:
+        if isinstance(verdict, Rejected):
+            self.reject(event.index, event.id, verdict)
+        elif verdict:
+            self.accepted += 1
+        else:
+            self.duplicates += 1
+
 
 class _ChangedMeanwhile(Exception):
     """A survey or a rate that the batch was read by was changed before the batch came to post."""
@@ -60,21 +75,25 @@ async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = Fals
     An event that is counted as accepted is durable and in the next answer. Raises Unavailable when the database is away;
     sending the same batch again is always safe.
     """
-    outcome = Outcome()
-    events = list(_readable(raws, outcome, books=books, may_backdate=may_backdate, replaces=replaces))
+    unread = Outcome()
+    events = list(_readable(raws, unread, books=books, may_backdate=may_backdate, replaces=replaces))
     for _ in range(_ATTEMPTS):
+        outcome = Outcome(rejected=list(unread.rejected))
+        sound = list(sensible(events, await look_up(books, events), books=books, reject=outcome.reject))
         try:
-            await _store(books, events, outcome)
-            outcome.rejected.sort(key=lambda rejected: rejected["index"])
-            return outcome
+            verdicts = await _store(books, sound)
         except _ChangedMeanwhile:
             continue
+        for event, verdict in zip(sound, verdicts, strict=True):
+            outcome.note(event, verdict)
+        outcome.rejected.sort(key=lambda rejected: rejected["index"])
+        return outcome
     raise Unavailable("A survey or an exchange rate keeps changing; send the batch again.", code="busy")
 
 
 def _readable(
     raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backdate: bool, replaces: str
-) -> Iterable[Event]:
+) -> Iterator[Event]:
     now = books.clock()
     today = books.calendar.day(now)
     for index, raw in enumerate(raws):
@@ -96,70 +115,70 @@ def _readable(
             outcome.reject(index, raw.get("id") if isinstance(raw, dict) else None, problem)
 
 
-async def _store(books: Books, events: Sequence[Event], outcome: Outcome) -> None:
-    before = len(outcome.rejected)
-    reading = await look_up(books, events)
-    sound = list(sensible(events, reading, books=books, reject=outcome.reject))
-    await keys_of(books.database, words_of(reading.records.values()))
-
-    async def write(connection: AsyncConnection, today: date) -> Outcome:
-        # Begun anew when the transaction is run again.
-        result = Outcome(rejected=list(outcome.rejected))
-        if sound:
-            await _write(connection, sound, reading, result, books=books, today=today)
-        return result
-
-    try:
-        result = await books.write(write)
-    except _ChangedMeanwhile:
-        del outcome.rejected[before:]
-        raise
-    outcome.accepted, outcome.duplicates, outcome.rejected = result.accepted, result.duplicates, result.rejected
+async def _store(books: Books, events: Sequence[Event]) -> Sequence[Verdict]:
+    """What became of each event; those of small batches share a transaction with others that come at the time."""
+    if not events:
+        return ()
+    await keys_of(books.database, words_of(map(_record, events)))
+    if len(events) <= _FEW:
+        return await books.together.run(events, partial(_store_all, books))
+    (verdicts,) = await _store_all(books, [events])
+    return verdicts
 
 
-async def _write(
-    connection: AsyncConnection,
-    events: Sequence[Event],
-    reading: Reading,
-    result: Outcome,
-    *,
-    books: Books,
-    today: date,
-) -> None:
-    """Everything that happens under the accounts' locks; `result` says what became of each event."""
+async def _store_all(books: Books, batches: Sequence[Sequence[Event]]) -> list[list[Verdict]]:
+    events = [event for batch in batches for event in batch]
+
+    async def write(connection: AsyncConnection, today: date) -> list[Verdict]:
+        return await _write(connection, events, books=books, today=today)
+
+    verdicts = iter(await books.write(write))
+    return [list(islice(verdicts, len(batch))) for batch in batches]
+
+
+async def _write(connection: AsyncConnection, events: Sequence[Event], *, books: Books, today: date) -> list[Verdict]:
+    """Everything that happens under the accounts' locks. It may be run again."""
     accounts = await _lock(connection, events)
-    recorded = _recorded_on(events, accounts, today=today)
     first: dict[tuple[int, str], Event] = {}
     for event in events:
-        if event.index in recorded:
+        event.recorded_on = _recorded_on(event, accounts[event.account_id].last_recorded_on, today=today)
+        if event.recorded_on is not None:
             first.setdefault((event.account_id, event.id), event)
-    inserted = await _insert(connection, list(first.values()), recorded, reading)
-    kept = await _fingerprints(connection, {(event.account_id, event.id) for event in events} - inserted)
+    inserted = await _insert(connection, first.values())
     accepted = [event for key, event in first.items() if key in inserted]
-    result.accepted = len(accepted)
-    for event in events:
-        key = (event.account_id, event.id)
-        if key in inserted and first[key] is event:
-            continue
-        if key not in inserted and key not in kept:
-            result.reject(event.index, event.id, _closed(accounts[event.account_id]))
-        elif event.fingerprint == (first[key].fingerprint if key in inserted else kept[key]):
-            result.duplicates += 1
-        else:
-            detail = "The account has another event with this id; a correction comes under a new id."
-            result.reject(event.index, event.id, Rejected("conflict", detail, "/id"))
-    await replace(connection, accepted, recorded)
-    if not await fix(connection, accepted, reading):
+    kept = await _fingerprints(connection, {(event.account_id, event.id) for event in events} - inserted)
+    kept |= {(event.account_id, event.id): event.fingerprint for event in accepted}
+    await replace(connection, accepted)
+    if not await fix(connection, accepted):
         raise _ChangedMeanwhile
-    await _close_days(connection, accepted, recorded, accounts)
-    await _learn(connection, accepted, recorded, books=books)
-    records = [(reading.records[event.index], recorded[event.index]) for event in accepted]
-    await record(connection, records, books=books)
+    await _close_days(connection, accepted, accounts)
+    await _learn(connection, accepted, books=books)
+    await record(connection, [(_record(event), _day(event)) for event in accepted], books=books)
+    new = set(map(id, accepted))
+    return [True if id(event) in new else _verdict(event, kept, accounts) for event in events]
 
 
-def _closed(account: book.Account) -> Rejected:
-    detail = f"The account's books are written up to {account.last_recorded_on}; nothing becomes known before that."
-    return Rejected("known_before_last", detail, "/known_at")
+def _verdict(event: Event, kept: Mapping[tuple[int, str], int], accounts: Mapping[int, book.Account]) -> Verdict:
+    """Of an event that is not new."""
+    fingerprint = kept.get((event.account_id, event.id))
+    if fingerprint is None:
+        last = accounts[event.account_id].last_recorded_on
+        detail = f"The account's books are written up to {last}; nothing becomes known before that."
+        return Rejected("known_before_last", detail, "/known_at")
+    if fingerprint != event.fingerprint:
+        detail = "The account has another event with this id; a correction comes under a new id."
+        return Rejected("conflict", detail, "/id")
+    return False
+
+
+def _record(event: Event) -> Record:
+    assert event.record is not None
+    return event.record
+
+
+def _day(event: Event) -> date:
+    assert event.recorded_on is not None
+    return event.recorded_on
 
 
 async def _lock(connection: AsyncConnection, events: Sequence[Event]) -> dict[int, book.Account]:
@@ -170,16 +189,11 @@ async def _lock(connection: AsyncConnection, events: Sequence[Event]) -> dict[in
     return touched
 
 
-def _recorded_on(events: Iterable[Event], accounts: dict[int, book.Account], *, today: date) -> dict[int, date]:
-    """The day on which each event became known, by index; none for one that would be known before its account's last."""
-    recorded = {}
-    for event in events:
-        last = accounts[event.account_id].last_recorded_on
-        if event.known_at is None:
-            recorded[event.index] = max(today, last)
-        elif event.known_at >= last:
-            recorded[event.index] = event.known_at
-    return recorded
+def _recorded_on(event: Event, last: date, *, today: date) -> date | None:
+    """The day on which an event became known; none for one that would be known before its account's last."""
+    if event.known_at is None:
+        return max(today, last)
+    return event.known_at if event.known_at >= last else None
 
 
 _INSERT = """
@@ -193,9 +207,7 @@ _INSERT = """
     """
 
 
-async def _insert(
-    connection: AsyncConnection, events: Sequence[Event], recorded: dict[int, date], reading: Reading
-) -> set[tuple[int, str]]:
+async def _insert(connection: AsyncConnection, events: Iterable[Event]) -> set[tuple[int, str]]:
     rows = [
         {
             "account_id": event.account_id,
@@ -203,11 +215,11 @@ async def _insert(
             "type": event.type,
             "user_id": event.user_id,
             "occurred_at": event.occurred_at,
-            "recorded_on": recorded[event.index],
+            "recorded_on": event.recorded_on,
             "rate": None if event.rate is None else str(event.rate.rate),
             "fingerprint": event.fingerprint,
             "data": event.data,
-            "stream": reading.records[event.index].stream,
+            "stream": _record(event).stream,
         }
         for event in events
     ]
@@ -231,27 +243,22 @@ _FINGERPRINTS = """
 
 
 async def _close_days(
-    connection: AsyncConnection,
-    accepted: Sequence[Event],
-    recorded: dict[int, date],
-    accounts: Mapping[int, book.Account],
+    connection: AsyncConnection, accepted: Iterable[Event], accounts: Mapping[int, book.Account]
 ) -> None:
     """Move on the last day of accounts to which something was written, as once a day is enough."""
     days: dict[int, tuple[str, date]] = {}
     for event in accepted:
         _, last = days.get(event.account_id, ("", accounts[event.account_id].last_recorded_on))
-        if recorded[event.index] > last:
-            days[event.account_id] = (event.account, recorded[event.index])
+        if _day(event) > last:
+            days[event.account_id] = (event.account, _day(event))
     if days:
         await book.touch(connection, days)
 
 
-async def _learn(
-    connection: AsyncConnection, accepted: Sequence[Event], recorded: dict[int, date], *, books: Books
-) -> None:
+async def _learn(connection: AsyncConnection, accepted: Iterable[Event], *, books: Books) -> None:
     days: dict[int, set[date]] = defaultdict(set)
     for event in accepted:
         if event.type == book.UPDATED:
-            days[event.account_id].add(recorded[event.index])
+            days[event.account_id].add(_day(event))
     if days:
         await book.record(connection, days, calendar=books.calendar)

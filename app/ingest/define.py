@@ -24,6 +24,8 @@ from app.errors import Rejected, faults_of
 from app.ingest.fields import Day, Extra, Id, Time
 from app.ingest.rates import Rate
 from app.ledger.measures import POSTINGS, Fact, Line, Posting, Seen
+from app.ledger.record import Record
+from app.ledger.surveys import Survey
 from app.store.tables import WHOLE_BUSINESS
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -57,6 +59,7 @@ class Event:
     """An event as it was read. `index` is its place in the request; `account` the client's id, `account_id` ours.
 
     replaces: how the ids of events begin that it takes the place of, if they are of its account, type and moment.
+    survey, rate, record: by what it is read, and what it posts; recorded_on: set under its account's lock.
     """
 
     index: int
@@ -69,8 +72,11 @@ class Event:
     known_at: date | None
     data: dict[str, Any]
     fingerprint: int
-    rate: Rate | None = None
     replaces: str = ""
+    survey: Survey | None = None
+    rate: Rate | None = None
+    record: Record | None = None
+    recorded_on: date | None = None
 
 
 EVENT_TYPES: dict[str, EventType] = {}
@@ -158,8 +164,11 @@ def _check_time(occurred_at: datetime, known_at: date | None, *, now: datetime) 
         raise Rejected("in_the_future", "An event is at most 24 hours ahead.", "/occurred_at")
 
 
+_spelled = json.JSONEncoder(sort_keys=True).encode
+
+
 def _fingerprint(fields: Mapping[str, Any]) -> int:
     """A number of the content: what the event says, however it was spelled; the day it became known is not part of it."""
     at = fields["occurred_at"].astimezone(UTC).isoformat()
-    content = json.dumps([fields["type"], fields.get("user_id"), at, fields["data"]], sort_keys=True)
+    content = _spelled([fields["type"], fields.get("user_id"), at, fields["data"]])
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), signed=True)

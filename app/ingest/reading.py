@@ -1,7 +1,7 @@
 """By what a batch is read: surveys and exchange rates, looked up before its transaction and fixed by their first use."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from app.ingest.define import Event
 from app.ingest.fields import MOST_MONEY
 from app.ingest.rates import Rate
 from app.ledger import surveys
-from app.ledger.record import Record, record_of
+from app.ledger.record import record_of
 from app.ledger.surveys import Survey
 from app.store.books import Books
 
@@ -23,7 +23,6 @@ class Reading:
 
     surveys: dict[str, Survey]
     rates: dict[str, list[Rate]]
-    records: dict[int, Record] = field(default_factory=dict)
 
 
 async def look_up(books: Books, events: Sequence[Event]) -> Reading:
@@ -41,15 +40,15 @@ async def look_up(books: Books, events: Sequence[Event]) -> Reading:
 def sensible(
     events: Sequence[Event], reading: Reading, *, books: Books, reject: Callable[[int, str, Rejected], None]
 ) -> Iterable[Event]:
-    """The events that their survey and their currency allow; what they post is noted in `reading`."""
+    """The events that their survey and their currency allow, with what they post."""
     for event in events:
         try:
-            survey = _survey_of(event, reading.surveys)
+            event.survey = _survey_of(event, reading.surveys)
             currency = event.data.get("currency", books.currency)
             if currency != books.currency:
                 event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
                 _check_converted(event, event.rate)
-            reading.records[event.index] = record_of(event, survey, calendar=books.calendar)
+            event.record = record_of(event, event.survey, calendar=books.calendar)
             yield event
         except Rejected as problem:
             reject(event.index, event.id, problem)
@@ -75,10 +74,10 @@ def _survey_of(event: Event, known: dict[str, Survey]) -> Survey | None:
     return survey
 
 
-async def fix(connection: AsyncConnection, accepted: Sequence[Event], reading: Reading) -> bool:
+async def fix(connection: AsyncConnection, accepted: Sequence[Event]) -> bool:
     """Fix the surveys and rates that are used for the first time; False when one was changed since it was looked up."""
-    answered = {event.data["survey"] for event in accepted if event.type == "survey.responded"}
-    first_answered = [reading.surveys[id] for id in answered if not reading.surveys[id].answered]
+    answered = {event.survey for event in accepted if event.survey is not None and event.type == "survey.responded"}
+    first_answered = [survey for survey in answered if not survey.answered]
     first_used = {event.rate for event in accepted if event.rate is not None and not event.rate.used}
     if first_answered and not await surveys.fix(connection, first_answered):
         return False

@@ -1,6 +1,6 @@
 """Retraction: an event is taken back, from today on; what was known before today stays as it was."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -53,19 +53,20 @@ async def _posted(
     return found, record_of(found, known.get(survey), calendar=books.calendar)
 
 
-async def replace(connection: AsyncConnection, accepted: Iterable[Event], recorded: Mapping[int, date]) -> None:
+async def replace(connection: AsyncConnection, accepted: Iterable[Event]) -> None:
     """Take back what events take the place of, in the transaction that brings them, under their accounts' locks.
 
-    Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again.
+    Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again. Of
+    several that come together, the last takes the place of the others.
     """
-    for new in accepted:
-        if new.replaces and new.type == book.UPDATED:
-            others = sa.and_(
-                event.c.account_id == new.account_id,
-                event.c.type == new.type,
-                event.c.occurred_at == new.occurred_at,
-                event.c.id.startswith(new.replaces, autoescape=True),
-                event.c.id != new.id,
-                event.c.retracted_on.is_(None),
-            )
-            await connection.execute(sa.update(event).where(others).values(retracted_on=recorded[new.index]))
+    replacing = (new for new in accepted if new.replaces and new.type == book.UPDATED)
+    for new in {(new.account_id, new.occurred_at): new for new in replacing}.values():
+        others = sa.and_(
+            event.c.account_id == new.account_id,
+            event.c.type == new.type,
+            event.c.occurred_at == new.occurred_at,
+            event.c.id.startswith(new.replaces, autoescape=True),
+            event.c.id != new.id,
+            event.c.retracted_on.is_(None),
+        )
+        await connection.execute(sa.update(event).where(others).values(retracted_on=new.recorded_on))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import MEASURES, Line
-from app.store.database import send
+from app.store.database import send_columns, table_of
 from app.store.tables import MONTH_NAMES
 
 
@@ -22,14 +22,23 @@ class Place(NamedTuple):
     recorded_on: date
 
 
+_COLUMNS = {
+    "measure": "integer",
+    "effective_on": "date",
+    "account_id": "bigint",
+    "subject": "integer",
+    "channel": "integer",
+    "recorded_on": "date",
+    "value": "bigint",
+    "by_month": "boolean",
+    "stock": "boolean",
+}
+
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
 # that two transactions never wait for each other here. A stock's months are cumulated within the year.
 _POST = f"""
     WITH posted AS (
-        SELECT *, CAST(extract(month FROM effective_on) AS integer) AS month
-        FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(
-            measure integer, effective_on date, account_id bigint, subject integer, channel integer, recorded_on date,
-            value bigint, by_month boolean, stock boolean)
+        SELECT *, CAST(date_part('month', effective_on) AS integer) AS month FROM {table_of(_COLUMNS)}
     ), entries AS (
         INSERT INTO entry (measure, effective_on, account_id, subject, channel, recorded_on, value)
         SELECT measure, effective_on, account_id, subject, channel, recorded_on, value FROM posted
@@ -38,7 +47,7 @@ _POST = f"""
         DO UPDATE SET value = entry.value + excluded.value
     )
     INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(MONTH_NAMES)})
-    SELECT measure, extract(year FROM effective_on), account_id, subject, channel,
+    SELECT measure, date_part('year', effective_on), account_id, subject, channel,
         {", ".join(f"coalesce(sum(value) FILTER (WHERE month = {m} OR stock AND month < {m}), 0)" for m in range(1, 13))}
     FROM posted WHERE by_month GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (measure, year, account_id, subject, channel)
@@ -71,18 +80,18 @@ def words_of(entries: Mapping[Place, int]) -> set[str]:
 async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
     """Add entries to the ledger. The caller holds the lock of every account among them."""
     rows = [
-        {
-            "measure": labels[place.measure],
-            "effective_on": place.effective_on,
-            "account_id": place.account_id,
-            "subject": labels[place.subject],
-            "channel": labels[place.channel],
-            "recorded_on": place.recorded_on,
-            "value": value,
-            "by_month": MEASURES[place.measure].by_month,
-            "stock": MEASURES[place.measure].stock,
-        }
+        (
+            labels[place.measure],
+            place.effective_on,
+            place.account_id,
+            labels[place.subject],
+            labels[place.channel],
+            place.recorded_on,
+            value,
+            MEASURES[place.measure].by_month,
+            MEASURES[place.measure].stock,
+        )
         for place, value in entries.items()
         if value
     ]
-    await send(connection, _POST, rows)
+    await send_columns(connection, _POST, _COLUMNS, rows)

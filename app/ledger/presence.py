@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.ledger.measures import PRESENCES, Line
 from app.ledger.post import Place, enter
 from app.periods import UNITS, Calendar, units_of
-from app.store.database import send
+from app.store.database import send_columns, table_of
 from app.store.tables import END, MONTH_NAMES
 
 _DAY = timedelta(days=1)
@@ -86,13 +86,15 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
     `rows` has to have all years in `years_of` the changed days, as far as there are any.
     """
     found = Development([], {}, [])
-    years = {year for days in changes.values() for day in days.changed for year in years_of(day, calendar)}
-    if not years:
+    changed_days = [day for days in changes.values() for day in days.changed]
+    if not changed_days:
         return found
-    base = _first_of(min(years.union(rows)))
+    base = _first_of(min([years_of(min(changed_days), calendar).start, *rows]))
     for recorded_on in sorted(changes):
         days = changes[recorded_on]
-        before = sum(row.bits << _first_of(row.year) - base for row in rows.values())
+        before = 0
+        for row in rows.values():
+            before |= row.bits << _first_of(row.year) - base
         after = (before | _bits(days.gained, base)) & ~_bits(days.lost, base)
         differing = before ^ after
         if differing:
@@ -104,28 +106,35 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
 
 
 def _moves(
-    key: Key, before: int, after: int, changed: Iterable[date], base: int, recorded_on: date, calendar: Calendar
+    key: Key, before: int, after: int, changed: set[date], base: int, recorded_on: date, calendar: Calendar
 ) -> Iterator[Move]:
     """A user moves from the first of its days within a unit to another, or comes, or goes."""
     units = PRESENCES[key.presence].units
-    spans = set().union(*(_spans(day, calendar) for day in changed))
-    for unit, start, end in spans:
+    spans: Iterable[_Span] = set().union(*(_spans(day, calendar) for day in changed))
+    for unit, start, mask in spans:
         if unit in units:
-            was, now = _first(before, start - base, end - base), _first(after, start - base, end - base)
+            was, now = before >> start - base & mask, after >> start - base & mask
+            was, now = was & -was, now & -now
             if was != now:
-                if was is not None:
-                    yield Move(recorded_on, date.fromordinal(base + was), Line(units[unit], -1, key.subject))
-                if now is not None:
-                    yield Move(recorded_on, date.fromordinal(base + now), Line(units[unit], 1, key.subject))
+                if was:
+                    yield Move(recorded_on, _day_at(start, was), Line(units[unit], -1, key.subject))
+                if now:
+                    yield Move(recorded_on, _day_at(start, now), Line(units[unit], 1, key.subject))
+
+
+def _day_at(start: int, bit: int) -> date:
+    return date.fromordinal(start + bit.bit_length() - 1)
+
+
+# A unit, the ordinal of its first day, and a bit for each of its days.
+_Span = tuple[str, int, int]
 
 
 @lru_cache(maxsize=20_000)
-def _spans(day: date, calendar: Calendar) -> frozenset[tuple[str, int, int]]:
-    """The units that hold a day, with their bounds as ordinals."""
-    spans = units_of(day, calendar)
-    return frozenset(
-        (unit, start.toordinal(), end.toordinal()) for unit, (start, end) in zip(UNITS, spans, strict=True)
-    )
+def _spans(day: date, calendar: Calendar) -> tuple[_Span, ...]:
+    """The units that hold a day."""
+    spans = zip(UNITS, units_of(day, calendar), strict=True)
+    return tuple((unit, start.toordinal(), (1 << (end - start).days) - 1) for unit, (start, end) in spans)
 
 
 def _record(rows: dict[int, Row], after: int, changed: Iterable[date], base: int, on: date) -> Iterator[Row]:
@@ -140,12 +149,6 @@ def _record(rows: dict[int, Row], after: int, changed: Iterable[date], base: int
                 yield old._replace(ceased_on=on)
         else:
             rows[year] = old._replace(bits=bits)
-
-
-def _first(bits: int, start: int, end: int) -> int | None:
-    """The lowest bit that is set in `[start, end)`."""
-    within = bits >> start & (1 << end - start) - 1
-    return start + (within & -within).bit_length() - 1 if within else None
 
 
 @lru_cache(maxsize=1_000)
@@ -225,15 +228,15 @@ async def note(
     labels: the numbers of the presences' names and of the subjects.
     """
     wanted = [
-        _place(key, labels) | {"number": number, "year": year}
+        (number, *_place(key, labels), year)
         for number, (key, known) in enumerate(changes.items())
         for year in {year for days in known.values() for day in days.changed for year in years_of(day, calendar)}
     ]
     kept: list[dict[int, Row]] = [{} for _ in changes]
-    for number, year, recorded_on, *months in await send(connection, _CURRENT, wanted):
+    for number, year, recorded_on, *months in await send_columns(connection, _CURRENT, ("number", *_KEY), wanted):
         kept[number][year] = Row(year, joined(year, months), recorded_on)
     found: dict[Key, Development] = {}
-    written: list[dict[str, Any]] = []
+    written: list[tuple[Any, ...]] = []
     for (key, known), rows in zip(changes.items(), kept, strict=True):
         before = dict(rows)
         development = develop(key, rows, known, calendar)
@@ -245,40 +248,31 @@ async def note(
     return found
 
 
-async def write(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+async def write(connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows, new ones or others in the place of old ones."""
-    await send(connection, _WRITE, rows)
+    await send_columns(connection, _WRITE, _COLUMNS, rows)
 
 
-def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> dict[str, Any]:
+def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> tuple[Any, ...]:
     """A row as the table has it."""
-    clocks = {"year": row.year, "recorded_on": row.recorded_on, "ceased_on": row.ceased_on}
-    return _place(key, labels) | clocks | split(row)
+    return (*_place(key, labels), row.year, row.recorded_on, row.ceased_on, *split(row))
 
 
-def _place(key: Key, labels: Mapping[str, int]) -> dict[str, int]:
-    return {
-        "presence": labels[key.presence],
-        "subject": labels[key.subject],
-        "account_id": key.account_id,
-        "user_key": key.user_key,
-    }
+def _place(key: Key, labels: Mapping[str, int]) -> tuple[int, int, int, int]:
+    return labels[key.presence], labels[key.subject], key.account_id, key.user_key
 
 
 @lru_cache(maxsize=1_000)
 def _months(year: int) -> tuple[tuple[int, int], ...]:
-    """Where the bits of a year's months begin, and how many they are."""
+    """Where the bits of a year's months begin, and a bit for each of their days."""
     starts = [date(year, month, 1).toordinal() - _first_of(year) for month in range(1, 13)]
     ends = [*starts[1:], _first_of(year + 1) - _first_of(year)]
-    return tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
+    return tuple((start, (1 << end - start) - 1) for start, end in zip(starts, ends, strict=True))
 
 
-def split(row: Row) -> dict[str, int]:
+def split(row: Row) -> list[int]:
     """The bits of a row by months, the first day of each the lowest bit."""
-    return {
-        name: row.bits >> start & (1 << length) - 1
-        for name, (start, length) in zip(MONTH_NAMES, _months(row.year), strict=True)
-    }
+    return [row.bits >> start & mask for start, mask in _months(row.year)]
 
 
 def joined(year: int, months: Iterable[int]) -> int:
@@ -286,21 +280,24 @@ def joined(year: int, months: Iterable[int]) -> int:
     return sum(bits << start for bits, (start, _) in zip(months, _months(year), strict=True) if bits)
 
 
-_PLACE = "presence integer, subject integer, account_id bigint, user_key bigint, year smallint"
+_KEY = {
+    "presence": "integer",
+    "subject": "integer",
+    "account_id": "bigint",
+    "user_key": "bigint",
+    "year": "smallint",
+}
+_COLUMNS = _KEY | {"recorded_on": "date", "ceased_on": "date"} | dict.fromkeys(MONTH_NAMES, "integer")
 _CURRENT = f"""
-    SELECT wanted.number, found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(number integer, {_PLACE})
+    SELECT row.number, found.* FROM {table_of({"number": "integer"} | _KEY)}
     CROSS JOIN LATERAL (
         SELECT year, recorded_on, {", ".join(MONTH_NAMES)} FROM presence
-        WHERE (presence.presence, presence.subject, presence.account_id, presence.user_key, presence.year)
-            = (wanted.presence, wanted.subject, wanted.account_id, wanted.user_key, wanted.year)
-            AND ceased_on = '{END}'
+        WHERE {" AND ".join(f"presence.{name} = row.{name}" for name in _KEY)} AND ceased_on = '{END}'
         OFFSET 0) AS found
     """
 _WRITE = f"""
-    INSERT INTO presence (presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)})
-    SELECT presence, subject, account_id, user_key, year, recorded_on, ceased_on, {", ".join(MONTH_NAMES)}
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new({_PLACE}, recorded_on date, ceased_on date,
-        {", ".join(f"{name} integer" for name in MONTH_NAMES)})
+    INSERT INTO presence ({", ".join(_COLUMNS)})
+    SELECT {", ".join(_COLUMNS)} FROM {table_of(_COLUMNS)}
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (presence, subject, account_id, user_key, year, recorded_on) DO UPDATE
         SET ceased_on = excluded.ceased_on, {", ".join(f"{name} = excluded.{name}" for name in MONTH_NAMES)}

@@ -67,7 +67,7 @@ async def declare(connection: AsyncConnection, survey: Survey) -> bool:
 
 async def fix(connection: AsyncConnection, surveys: Collection[Survey]) -> bool:
     """Fix surveys that are answered for the first time, as they were read; False when one was changed meanwhile."""
-    for survey in sorted(surveys):
+    for survey in sorted(surveys, key=lambda survey: survey.id):
         same = [tables.survey.c[name].is_not_distinct_from(getattr(survey, name)) for name in Survey._fields[:-1]]
         statement = sa.update(tables.survey).where(*same).values(answered=True)
         if not (await connection.execute(statement)).rowcount:

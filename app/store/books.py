@@ -4,7 +4,7 @@ The calendar and the currency are fixed at the first start, because every number
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +21,7 @@ from app.periods import Calendar
 from app.settings import Settings
 from app.store import tables
 from app.store.database import APPLICATION, Database
+from app.store.together import Together
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +44,16 @@ class _DayIsOver(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What every request needs; `clock` is the application's, so that a test or a simulation can set it."""
+    """What every request needs; `clock` is the application's, so that a test or a simulation can set it.
+
+    together: by which small writes share transactions.
+    """
 
     database: Database
     calendar: Calendar
     currency: str
     clock: Callable[[], datetime] = system_clock
+    together: Together = field(default_factory=Together)
 
     def today(self) -> date:
         return self.calendar.day(self.clock())

@@ -6,7 +6,7 @@ this service is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -148,11 +148,38 @@ async def send(
     if len(rows) > _MOST_ROWS:
         parts = (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
         return [found for part in parts for found in await send(connection, statement, part, **others)]
+    return await _execute(connection, statement, {"rows": to_json(rows).decode(), **others})
+
+
+async def send_columns(
+    connection: AsyncConnection, statement: str, names: Iterable[str], rows: Sequence[Sequence[Any]], **others: Any
+) -> Sequence[Any]:
+    """Like `send`, of rows of numbers and dates: each column is a parameter of its name, the text of an array.
+
+    PostgreSQL reads that in half the time, and a database adapter's own arrays take five times as long to make.
+    """
+    if len(rows) > _MOST_ROWS:
+        parts = (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
+        return [found for part in parts for found in await send_columns(connection, statement, names, part, **others)]
+    if not rows:
+        return ()
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    arrays = {name: "{" + ",".join(map(str, column)) + "}" for name, column in columns}
+    return await _execute(connection, statement, arrays | others)
+
+
+def table_of(columns: Mapping[str, str]) -> str:
+    """The rows of `send_columns` as a table in SQL; the columns with their types."""
+    arrays = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in columns.items())
+    return f"unnest({arrays}) AS row({', '.join(columns)})"
+
+
+async def _execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
     assert connection.sync_connection is not None
     driver: Any = connection.sync_connection.connection.driver_connection
     try:
         cursor = driver.cursor(row_factory=namedtuple_row)
-        await cursor.execute(statement, {"rows": to_json(rows).decode(), **others}, prepare=True)
+        await cursor.execute(statement, parameters, prepare=True)
         return await cursor.fetchall() if cursor.description else ()
     except psycopg.Error as error:
         # As SQLAlchemy would have said it, so that it is handled as one of its own.
