@@ -30,9 +30,10 @@ _COLUMNS = {
     "channel": "integer",
     "recorded_on": "date",
     "value": "bigint",
-    "by_month": "boolean",
-    "stock": "boolean",
+    "totalled": "smallint",
 }
+# Whether a measure has monthly totals.
+_NOT, _BY_MONTH, _CUMULATED = range(3)
 
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
 # that two transactions never wait for each other here. A stock's months are cumulated within the year.
@@ -48,8 +49,8 @@ _POST = f"""
     )
     INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(MONTH_NAMES)})
     SELECT measure, date_part('year', effective_on), account_id, subject, channel,
-        {", ".join(f"coalesce(sum(value) FILTER (WHERE month = {m} OR stock AND month < {m}), 0)" for m in range(1, 13))}
-    FROM posted WHERE by_month GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+        {", ".join(f"coalesce(sum(value) FILTER (WHERE month = {m} OR month < {m} AND totalled = {_CUMULATED}), 0)" for m in range(1, 13))}
+    FROM posted WHERE totalled <> {_NOT} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (measure, year, account_id, subject, channel)
     DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in MONTH_NAMES)}
     """
@@ -77,21 +78,16 @@ def words_of(entries: Mapping[Place, int]) -> set[str]:
     return {word for place, value in entries.items() if value for word in (place.measure, place.subject, place.channel)}
 
 
+def _totalled(measure: str) -> int:
+    kind = MEASURES[measure]
+    return _NOT if not kind.by_month else _CUMULATED if kind.stock else _BY_MONTH
+
+
 async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
     """Add entries to the ledger. The caller holds the lock of every account among them."""
     rows = [
-        (
-            labels[place.measure],
-            place.effective_on,
-            place.account_id,
-            labels[place.subject],
-            labels[place.channel],
-            place.recorded_on,
-            value,
-            MEASURES[place.measure].by_month,
-            MEASURES[place.measure].stock,
-        )
-        for place, value in entries.items()
+        (labels[measure], on, account_id, labels[subject], labels[channel], recorded_on, value, _totalled(measure))
+        for (measure, on, account_id, subject, channel, recorded_on), value in entries.items()
         if value
     ]
     await send_columns(connection, _POST, _COLUMNS, rows)

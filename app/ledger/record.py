@@ -106,8 +106,10 @@ async def _changes(
 
 def seen_in(one: Record) -> Iterator[Key]:
     """Where an event saw its user."""
-    for place, subject in one.seen:
-        yield Key(place.name, subject, one.account_id, one.user.key)
+    if one.seen:
+        user = one.user.key
+        for place, subject in one.seen:
+            yield Key(place.name, subject, one.account_id, user)
 
 
 async def _still_seen(

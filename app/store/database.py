@@ -8,7 +8,7 @@ this service is.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -164,8 +164,15 @@ async def send_columns(
     if not rows:
         return ()
     columns = zip(names, zip(*rows, strict=True), strict=True)
-    arrays = {name: "{" + ",".join(map(str, column)) + "}" for name, column in columns}
+    arrays = {
+        name: "{" + ",".join(map(str if isinstance(column[0], int) else _spelled, column)) + "}"
+        for name, column in columns
+    }
     return await _execute(connection, statement, arrays | others)
+
+
+# There are few different ones in a batch.
+_spelled = lru_cache(maxsize=10_000)(str)
 
 
 def table_of(columns: Mapping[str, str]) -> str:
