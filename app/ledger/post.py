@@ -35,6 +35,11 @@ _COLUMNS = {
 # Whether a measure has monthly totals.
 _NOT, _BY_MONTH, _CUMULATED = range(3)
 
+
+def _counts_in(month: int) -> str:
+    return f"month = {month} OR month < {month} AND totalled = {_CUMULATED}"
+
+
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
 # that two transactions never wait for each other here. A stock's months are cumulated within the year.
 _POST = f"""
@@ -49,7 +54,7 @@ _POST = f"""
     )
     INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(MONTH_NAMES)})
     SELECT measure, date_part('year', effective_on), account_id, subject, channel,
-        {", ".join(f"coalesce(sum(value) FILTER (WHERE month = {m} OR month < {m} AND totalled = {_CUMULATED}), 0)" for m in range(1, 13))}
+        {", ".join(f"coalesce(sum(value) FILTER (WHERE {_counts_in(month)}), 0)" for month in range(1, 13))}
     FROM posted WHERE totalled <> {_NOT} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (measure, year, account_id, subject, channel)
     DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in MONTH_NAMES)}
