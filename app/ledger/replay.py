@@ -129,9 +129,8 @@ def _learn_at_once(
     """What `develop` comes to when there was nothing before: a user counts on its first day in each unit."""
     [(recorded_on, counts)] = known.items()
     days = sorted(day for day, count in counts.items() if count)
-    measures = [
-        (number, measure) for number, measure in enumerate(map(PRESENCES[key.presence].units.get, UNITS)) if measure
-    ]
+    units = PRESENCES[key.presence].units
+    measures = [(number, units[unit].name) for number, unit in enumerate(UNITS) if unit in units]
     bits: dict[int, int] = {}
     last: tuple[date | None, ...] = (None,) * len(UNITS)
     for day in days:
@@ -139,7 +138,7 @@ def _learn_at_once(
         begun = starts(day)
         for number, measure in measures:
             if begun[number] != last[number]:
-                place = Place(measure.name, day, key.account_id, key.subject, "", recorded_on)
+                place = Place(measure, day, key.account_id, key.subject, "", recorded_on)
                 made.entries[place] = made.entries.get(place, 0) + 1
         last = begun
     made.presence[key] = [Row(year, found, recorded_on) for year, found in bits.items()]

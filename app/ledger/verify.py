@@ -93,8 +93,7 @@ async def _entry_differences(
             kept.get(place, 0),
             computed.get(place, 0),
         )
-        for place in sorted(kept.keys() | computed.keys())
-        if kept.get(place, 0) != computed.get(place, 0)
+        for place in sorted(p for p in kept.keys() | computed.keys() if kept.get(p, 0) != computed.get(p, 0))
     ]
 
 
@@ -120,8 +119,7 @@ async def _total_differences(
             kept.get(year, nothing),
             wanted.get(year, nothing),
         )
-        for year in sorted(kept.keys() | wanted.keys())
-        if kept.get(year, nothing) != wanted.get(year, nothing)
+        for year in sorted(y for y in kept.keys() | wanted.keys() if kept.get(y, nothing) != wanted.get(y, nothing))
     ]
 
 

@@ -162,9 +162,11 @@ async def fill(connection: AsyncConnection, table: sa.Table, rows: Iterable[tupl
     """
     ordered = sorted(rows)
     statement = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
-    async with _by_the_driver(connection, statement) as driver, driver.cursor().copy(statement) as copy:
-        for first in range(0, len(ordered), _MOST_ROWS):
-            await copy.write("".join(["\t".join(map(str, row)) + "\n" for row in ordered[first : first + _MOST_ROWS]]))
+    async with _by_the_driver(connection, statement) as driver:
+        for first in range(0, len(ordered), _MOST_ROWS):  # in parts, since there is a limit to the time of a statement
+            text = "".join(["\t".join(map(str, row)) + "\n" for row in ordered[first : first + _MOST_ROWS]])
+            async with driver.cursor().copy(statement) as copy:
+                await copy.write(text)
 
 
 @asynccontextmanager
