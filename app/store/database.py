@@ -156,7 +156,7 @@ async def send(
 
 
 async def fill(connection: AsyncConnection, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Add rows to a table that has none of their keys: by COPY, in the order of the keys, at a third of what INSERT costs.
+    """Add rows to a table that has none of their keys: by COPY, in the order of the keys.
 
     rows: numbers and days, in the order of the table's columns, those of the primary key first.
     """
