@@ -1,6 +1,7 @@
 """The command line: `csmetrics --help`."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import date
@@ -21,6 +22,7 @@ from app.ingest.files import importing, imports
 from app.ingest.files import mapping as mappings
 from app.ledger import rebuild as rebuilding
 from app.ledger import verify as proof
+from app.processes import among
 from app.settings import Settings
 from app.start import opened
 from app.store.books import Books
@@ -35,6 +37,8 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
 # What a command has to say goes to standard output, how far it is to standard error.
 out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, highlight=False)
+
+Processes = Annotated[int, typer.Option(min=1, help="How many share the accounts; by default one for each core.")]
 
 assert vocabulary  # importing it fills the catalogues of events and measures
 
@@ -173,6 +177,7 @@ def rebuild(
     adopt_settings: Annotated[
         bool, typer.Option(help="Take over the time zone and fiscal year of the settings, for all of history.")
     ] = False,
+    processes: Processes = os.cpu_count() or 1,
 ) -> None:
     """Post every kept event again: entries, totals and attributes from nothing but the events."""
 
@@ -180,7 +185,7 @@ def rebuild(
         accounts = events = 0
         with _progress() as bar:
             task = bar.add_task("Rebuild", total=None, said="")
-            async for step in rebuilding.rebuild(books):
+            async for step in rebuilding.rebuild(books, share=among(processes)):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, said=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
@@ -189,14 +194,14 @@ def rebuild(
 
 
 @cli.command()
-def verify() -> None:
+def verify(processes: Processes = os.cpu_count() or 1) -> None:
     """Compare the ledger with the kept events; exit code 1 when they differ."""
 
     async def run(books: Books) -> int:
         accounts = events = found = 0
         with _progress() as bar:
             task = bar.add_task("Verify", total=None, said="")
-            async for step in proof.verify(books):
+            async for step in proof.verify(books, share=among(processes)):
                 if isinstance(step, proof.Difference):
                     found += 1
                     out.print(f"{step.account}: {step.what}: kept {step.kept}, computed {step.computed}", markup=False)

@@ -1,10 +1,15 @@
 """The books written again from the kept events.
 
 It goes through the accounts in the order of their keys, some at a time, so that the service can go on meanwhile: answers
-are right before, between and after.
+are right before, between and after. What an account owns is written under its lock and by nobody else, so several
+processes can share the accounts.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import cache
+from itertools import accumulate
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,14 +17,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.ledger import presence, registrations
-from app.ledger.post import post, words_of
+from app.ledger.measures import MEASURES
+from app.ledger.post import Place, words_of
 from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books, finish_rebuilding
-from app.store.database import keys_within, send
-from app.store.tables import BEGINNING, account, entry, total
+from app.store.database import fill, keys_within, send
+from app.store.tables import BEGINNING, account, entry, event, total
 
-_ACCOUNTS_AT_A_TIME = 100
+_ACCOUNTS_AT_A_TIME = 300
+# As many as are held in memory at a time, by each process, unless one account has more: some hundred MB.
+_EVENTS_AT_A_TIME = 200_000
+
+# Some accounts: number -> id.
+Some = dict[int, str]
+# How work on some accounts after the others is done and what it came to; see `app.processes` for another way.
+Share = Callable[[Books, Callable[[Books, Some], Awaitable[Any]], AsyncIterator[Some]], AsyncIterator[Any]]
 
 
 class Progress(NamedTuple):
@@ -27,33 +40,73 @@ class Progress(NamedTuple):
     events: int
 
 
-async def rebuild(books: Books) -> AsyncIterator[Progress]:
+async def alone(
+    books: Books, work: Callable[[Books, Some], Awaitable[Any]], parts: AsyncIterator[Some]
+) -> AsyncIterator[Any]:
+    """In this process, one part after the other."""
+    async for part in parts:
+        yield await work(books, part)
+
+
+async def rebuild(books: Books, *, share: Share = alone) -> AsyncIterator[Progress]:
     """Write everything that is derived from the events again; yields how far it has come."""
-    async for ids in some_accounts(books):
-
-        async def write(connection: AsyncConnection, ids: dict[int, str] = ids) -> int:
-            await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
-            made = await replay(connection, list(ids), books=books)
-            await _write(connection, list(ids), made, books=books)
-            return made.events
-
-        yield Progress(len(ids), await books.database.write(write))
+    async for progress in share(books, rewrite, some_accounts(books)):
+        yield progress
     await finish_rebuilding(books.database)
+
+
+async def rewrite(books: Books, ids: Some) -> Progress:
+    """Write everything of these accounts again."""
+
+    async def write(connection: AsyncConnection) -> int:
+        await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
+        made = await replay(connection, list(ids), books=books)
+        await _write(connection, list(ids), made, books=books)
+        return made.events
+
+    return Progress(len(ids), await books.database.write(write))
 
 
 async def _write(connection: AsyncConnection, ids: Sequence[int], made: Replay, *, books: Books) -> None:
     words = words_of(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
     labels = await keys_within(connection, books.database, words)
-    for table in (entry, total, tables.presence, tables.registration):
-        await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
-    await post(connection, made.entries, labels=labels)
-    rows = [presence.row_of(key, row, labels) for key, found in made.presence.items() for row in found]
-    await presence.write(connection, rows)
-    spells = [row for user, found in made.spells.items() for row in registrations.rows_of(user, found)]
-    await registrations.write(connection, spells)
+    seen = (presence.row_of(key, row, labels) for key, rows in made.presence.items() for row in rows)
+    spells = (row for user, found in made.spells.items() for row in registrations.rows_of(user, found))
+    await _replace(connection, entry, ids, _entries(made.entries, labels))
+    await _replace(connection, total, ids, _totals(made.entries, labels))
+    await _replace(connection, tables.presence, ids, seen)
+    await _replace(connection, tables.registration, ids, map(itemgetter(*tables.registration.c.keys()), spells))
     moved = [{"account_id": key, "id": id, "stream": stream} for (key, id), stream in made.streams.items()]
     await send(connection, _STREAMS, moved)
     await book.rewrite(connection, ids, calendar=books.calendar)
+
+
+async def _replace(
+    connection: AsyncConnection, table: sa.Table, ids: Sequence[int], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
+    await fill(connection, table, rows)
+
+
+def _entries(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator[tuple[int | str, ...]]:
+    spelled = cache(date.isoformat)
+    for (measure, on, account_id, subject, channel, known), value in entries.items():
+        if value:
+            place = labels[measure], spelled(on), account_id, labels[subject], labels[channel], spelled(known)
+            yield *place, value
+
+
+def _totals(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
+    """The sums of entries by months; a stock's are cumulated within the year."""
+    years: dict[tuple[str, int, int, str, str], list[int]] = {}
+    for (measure, on, account_id, subject, channel, _), value in entries.items():
+        if value and MEASURES[measure].by_month:
+            place = measure, on.year, account_id, subject, channel
+            months = years.get(place) or years.setdefault(place, [0] * 12)
+            months[on.month - 1] += value
+    for (measure, year, account_id, subject, channel), months in years.items():
+        sums = accumulate(months) if MEASURES[measure].stock else months
+        yield labels[measure], year, account_id, labels[subject], labels[channel], *sums
 
 
 _STREAMS = """
@@ -63,19 +116,38 @@ _STREAMS = """
     """
 
 
-async def some_accounts(books: Books) -> AsyncIterator[dict[int, str]]:
-    """All accounts, some at a time: number -> id."""
+async def some_accounts(books: Books) -> AsyncIterator[Some]:
+    """All accounts, so many at a time as have not too many events together."""
     last = None
     while True:
         query = sa.select(account.c.account_id, account.c.id).order_by(account.c.account_id).limit(_ACCOUNTS_AT_A_TIME)
         if last is not None:
             query = query.where(account.c.account_id > last)
 
-        async def some(connection: AsyncConnection, query: sa.Select[Any] = query) -> dict[int, str]:
-            return dict((await connection.execute(query)).all())
+        async def some(connection: AsyncConnection, query: sa.Select[Any] = query) -> Sequence[Any]:
+            page = query.subquery()
+            found = (
+                sa.select(event.c.id).where(event.c.account_id == page.c.account_id).limit(_EVENTS_AT_A_TIME).lateral()
+            )
+            counted = sa.select(page, sa.func.count(found.c.id)).select_from(page.outerjoin(found, sa.true()))
+            counted = counted.group_by(page.c.account_id, page.c.id).order_by(page.c.account_id)
+            return (await connection.execute(counted)).all()
 
-        ids = await books.database.read(some)
-        if not ids:
+        page = await books.database.read(some)
+        if not page:
             return
-        yield ids
-        last = max(ids)
+        for part in _parts(page):
+            yield part
+        last = page[-1].account_id
+
+
+def _parts(page: Iterable[tuple[int, str, int]]) -> Iterator[Some]:
+    part: Some = {}
+    together = 0
+    for account_id, id, events in page:
+        if part and together + events > _EVENTS_AT_A_TIME:
+            yield part
+            part, together = {}, 0
+        part[account_id] = id
+        together += events
+    yield part

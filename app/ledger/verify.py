@@ -12,7 +12,7 @@ from app.accounts.history import Interval, exact, history
 from app.ledger.measures import MEASURES
 from app.ledger.post import Place
 from app.ledger.presence import Key, Row, canonical, joined
-from app.ledger.rebuild import Progress, some_accounts
+from app.ledger.rebuild import Progress, Share, Some, alone, some_accounts
 from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books
@@ -35,30 +35,34 @@ class _Names(dict[int, str]):
         return f"number {number}"
 
 
-async def verify(books: Books) -> AsyncIterator[Progress | Difference]:
+async def verify(books: Books, *, share: Share = alone) -> AsyncIterator[Progress | Difference]:
     """Compare all that is derived with what the events make of it; yields progress and every difference."""
-    async for ids in some_accounts(books):
-
-        async def compare(connection: AsyncConnection, ids: dict[int, str] = ids) -> tuple[int, list[Difference]]:
-            made = await replay(connection, list(ids), books=books)
-            words = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
-            names = _Names(words)
-            differences = [
-                *await _entry_differences(connection, ids, made.entries, names),
-                *await _total_differences(connection, ids, made.entries, names),
-                *await _presence_differences(connection, ids, made, names),
-                *await _spell_differences(connection, ids, made),
-                *_stream_differences(ids, made),
-                *await _attribute_differences(connection, ids, books=books),
-            ]
-            return made.events, differences
-
-        events, differences = await books.database.read(compare)
+    async for progress, differences in share(books, compare, some_accounts(books)):
         for difference in differences:
             yield difference
-        yield Progress(len(ids), events)
+        yield progress
     for difference in await books.database.read(_strays):
         yield difference
+
+
+async def compare(books: Books, ids: Some) -> tuple[Progress, list[Difference]]:
+    """Compare all that is derived of these accounts."""
+
+    async def compared(connection: AsyncConnection) -> tuple[Progress, list[Difference]]:
+        made = await replay(connection, list(ids), books=books)
+        words = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
+        names = _Names(words)
+        differences = [
+            *await _entry_differences(connection, ids, made.entries, names),
+            *await _total_differences(connection, ids, made.entries, names),
+            *await _presence_differences(connection, ids, made, names),
+            *await _spell_differences(connection, ids, made),
+            *_stream_differences(ids, made),
+            *await _attribute_differences(connection, ids, books=books),
+        ]
+        return Progress(len(ids), made.events), differences
+
+    return await books.database.read(compared)
 
 
 async def _strays(connection: AsyncConnection) -> list[Difference]:
@@ -89,8 +93,7 @@ async def _entry_differences(
             kept.get(place, 0),
             computed.get(place, 0),
         )
-        for place in sorted(kept.keys() | computed.keys())
-        if kept.get(place, 0) != computed.get(place, 0)
+        for place in sorted(p for p in kept.keys() | computed.keys() if kept.get(p, 0) != computed.get(p, 0))
     ]
 
 
@@ -116,8 +119,7 @@ async def _total_differences(
             kept.get(year, nothing),
             wanted.get(year, nothing),
         )
-        for year in sorted(kept.keys() | wanted.keys())
-        if kept.get(year, nothing) != wanted.get(year, nothing)
+        for year in sorted(y for y in kept.keys() | wanted.keys() if kept.get(y, nothing) != wanted.get(y, nothing))
     ]
 
 

@@ -6,7 +6,8 @@ this service is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -182,14 +183,34 @@ def table_of(columns: Mapping[str, str]) -> str:
 
 
 async def _execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
-    assert connection.sync_connection is not None
-    driver: Any = connection.sync_connection.connection.driver_connection
-    try:
+    async with _by_the_driver(connection, statement) as driver:
         cursor = driver.cursor(row_factory=namedtuple_row)
         await cursor.execute(statement, parameters, prepare=True)
         return await cursor.fetchall() if cursor.description else ()
+
+
+async def fill(connection: AsyncConnection, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add rows to a table that has none of their keys: by COPY, in the order of the keys.
+
+    rows: numbers and days, in the order of the table's columns, those of the primary key first.
+    """
+    ordered = sorted(rows)
+    statement = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
+    async with _by_the_driver(connection, statement) as driver:
+        for first in range(0, len(ordered), _MOST_ROWS):  # in parts, since there is a limit to the time of a statement
+            text = "".join(["\t".join(map(str, row)) + "\n" for row in ordered[first : first + _MOST_ROWS]])
+            async with driver.cursor().copy(statement) as copy:
+                await copy.write(text)
+
+
+@asynccontextmanager
+async def _by_the_driver(connection: AsyncConnection, statement: str) -> AsyncIterator[Any]:
+    """The driver's connection; its errors come as SQLAlchemy would have said them, so that they are handled as its own."""
+    assert connection.sync_connection is not None
+    driver: Any = connection.sync_connection.connection.driver_connection
+    try:
+        yield driver
     except psycopg.Error as error:
-        # As SQLAlchemy would have said it, so that it is handled as one of its own.
         if driver.closed:
             await connection.invalidate(error)
         cut = bool(driver.closed)
