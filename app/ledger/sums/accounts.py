@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums.operands import Own, Population
+from app.ledger.sums.places import grouped, shown
 from app.ledger.sums.selection import (
     Selection,
     Shape,
@@ -17,11 +18,10 @@ from app.ledger.sums.selection import (
     array,
     columns_of,
     group_of,
-    grouped,
     known,
     no_sums,
+    of_accounts,
     parameters_of,
-    placed,
     table_of,
 )
 from app.store.tables import BEGINNING, MONTHS, entry, presence, registration
@@ -77,32 +77,28 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[A
     within = within.where(
         entry.c.measure.in_(numbers.values()),
         entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
-        *_of_accounts(entry, shape),
+        *of_accounts(entry, shape),
     )
     if shape.as_of:
         within = within.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
     moves = within.group_by(place, entry.c.account_id).subquery("moves")
-    closing = [
-        sa.func.sum(moves.c[name])
-        .over(partition_by=moves.c.account_id, order_by=moves.c.place)
-        .label(f"closing {name}")
-        for name in numbers
-    ]
+    running: dict[str, Any] = {"partition_by": moves.c.account_id, "order_by": moves.c.place, "rows": (None, 0)}
+    closing = [sa.func.sum(moves.c[name]).over(**running).label(f"closing {name}") for name in numbers]
     balances = sa.select(moves, *closing).subquery("balances")
+    values = _own(balances, numbers)
     stretch = table_of("stretch", {"place": sa.Integer, "span": sa.Integer, "member_on": sa.Date})
     joined = balances.join(stretch, stretch.c.place == balances.c.place)
-    # Most accounts that move are in no population: they need not be looked up further.
-    meant = sa.or_(*(_sql(population.where, _own(balances, numbers)) for population in wanted))
-    own = sa.select(stretch.c.span, stretch.c.member_on, balances).select_from(joined).where(meant).subquery("own")
-    values = _own(own, numbers)
-    sums = [
-        (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count()).filter(
-            _sql(population.where, values)
-        )
-        for population in wanted
+    counted = [
+        (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count())
+        .filter(_sql(population.where, values))
+        .label(f"sum{number}")
+        for number, population in enumerate(wanted)
     ]
-    source, attributes = placed(own, own, own.c.member_on, shape)
-    return grouped([own.c.span], sums, source, own, shape, attributes)
+    # Most accounts that move are in no population: they need not be looked up further.
+    meant = sa.or_(*(_sql(population.where, values) for population in wanted))
+    inner = grouped([stretch.c.span], counted, joined, balances, shape, day=stretch.c.member_on).where(meant)
+    rows = inner.subquery("rows")
+    return shown([rows.c.span], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape)
 
 
 def _own(rows: Any, names: Iterable[str]) -> dict[tuple[str, str], Any]:
@@ -124,10 +120,6 @@ def _sql(own: Own, values: Mapping[tuple[str, str], Any]) -> Any:
         return values[own.operator, own.parts[0]]
     parts = (_sql(part, values) if isinstance(part, Own) else part for part in own.parts)
     return _OPERATORS[own.operator](*parts)
-
-
-def _of_accounts(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
-    return [facts.c.account_id == sa.any_(array("accounts", sa.BigInteger))] if shape.by_account else []
 
 
 async def users(
@@ -183,7 +175,7 @@ def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> sa.
     counted = counted.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
     counted = counted.where(
         presence.c.presence == sa.bindparam("at", type_=sa.Integer),
-        *_of_accounts(presence, shape),
+        *of_accounts(presence, shape),
         known(presence, shape),
     )
     if narrowed:
@@ -208,15 +200,16 @@ def _of_registered(shape: Shape) -> sa.Select[Any]:
     within = (registration.c.since < sa.func.greatest(span.c.end, span.c.start)) & (registration.c.until > span.c.start)
     counted = sa.select(*keys, sa.func.count(registration.c.user_key.distinct()).label("users"))
     counted = counted.join_from(span, registration, within)
-    counted = counted.where(*_of_accounts(registration, shape), known(registration, shape))
+    counted = counted.where(*of_accounts(registration, shape), known(registration, shape))
     return _over_accounts(counted.group_by(*keys), shape)
 
 
 def _over_accounts(counted: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
     """Users, counted for each account and span, by groups of accounts."""
     own = counted.subquery("own")
-    source, attributes = placed(own, own, own.c.member_on, shape)
-    return grouped([own.c.span], [sa.func.sum(own.c.users)], source, own, shape, attributes)
+    rows = grouped([own.c.span], [sa.func.sum(own.c.users).label("users")], own, own, shape, day=own.c.member_on)
+    told = rows.subquery("rows")
+    return shown([told.c.span], [sa.func.sum(told.c.users)], told, told, shape)
 
 
 def _read(rows: Any) -> Sums:
