@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from alembic.script import ScriptDirectory
 from psycopg.rows import namedtuple_row
 from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -48,6 +49,7 @@ _CONNECTION = {
     "tcp_user_timeout": 30_000,
 }
 _MOST_ROWS = 50_000
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _MIGRATION_LOCK = 4_711_235_813
 
 
@@ -165,10 +167,7 @@ async def send_columns(
     if not rows:
         return ()
     columns = zip(names, zip(*rows, strict=True), strict=True)
-    arrays = {
-        name: "{" + ",".join(map(str if isinstance(column[0], int) else _spelled, column)) + "}"
-        for name, column in columns
-    }
+    arrays = {name: _array(column) for name, column in columns}
     return await _execute(connection, statement, arrays | others)
 
 
@@ -180,6 +179,30 @@ def table_of(columns: Mapping[str, str]) -> str:
     """The rows of `send_columns` as a table in SQL; the columns with their types."""
     arrays = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in columns.items())
     return f"unnest({arrays}) AS row({', '.join(columns)})"
+
+
+class Statement(NamedTuple):
+    """A query as the driver is given it, with the values of its literals."""
+
+    text: str
+    literals: Mapping[str, Any]
+
+
+def written(query: sa.Select[Any]) -> Statement:
+    """A query that is asked often, so that it is put into words but once."""
+    said = query.compile(dialect=_DIALECT)
+    literals = {name: bind.value for bind, name in said.bind_names.items() if not bind.required}
+    return Statement(str(said), literals)
+
+
+async def ask(connection: AsyncConnection, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a statement; lists are of numbers or dates. By the driver itself, like `send`."""
+    arrays = {name: _array(value) for name, value in parameters.items() if isinstance(value, list)}
+    return await _execute(connection, statement.text, {**statement.literals, **parameters, **arrays})
+
+
+def _array(values: Sequence[Any]) -> str:
+    return "{" + ",".join(map(str if values and isinstance(values[0], int) else _spelled, values)) + "}"
 
 
 async def _execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:

@@ -24,6 +24,7 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
+from app.store.database import Statement, ask, written
 from app.store.tables import BEGINNING, MONTHS, entry, presence, registration
 
 _DAY = timedelta(days=1)
@@ -55,7 +56,7 @@ async def populations(
     numbers = {f"measure{n}": measures[name] for n, name in enumerate(_measures(tuple(wanted)))}
     parameters = parameters_of(selection, measures, {}) | columns_of(("place", "span", "member_on"), rows) | numbers
     parameters |= {"starts": list(by_start), "until": max(by_start)}
-    for index, *rest in await connection.execute(_of_populations(selection.shape, tuple(wanted)), parameters):
+    for index, *rest in await ask(connection, _of_populations(selection.shape, tuple(wanted)), parameters):
         group = group_of(rest[len(wanted) :])
         for population, value in zip(wanted, rest, strict=False):
             if value:
@@ -68,7 +69,7 @@ def _measures(wanted: tuple[Population, ...]) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[Any]:
+def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
     """Rows (index of the span, a sum for each population, group...)."""
     place = sa.func.width_bucket(entry.c.effective_on, array("starts", sa.Date)).label("place")
     numbers = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(wanted))}
@@ -98,7 +99,7 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[A
     meant = sa.or_(*(_sql(population.where, values) for population in wanted))
     inner = grouped([stretch.c.span], counted, joined, balances, shape, day=stretch.c.member_on).where(meant)
     rows = inner.subquery("rows")
-    return shown([rows.c.span], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape)
+    return written(shown([rows.c.span], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape))
 
 
 def _own(rows: Any, names: Iterable[str]) -> dict[tuple[str, str], Any]:
@@ -150,7 +151,7 @@ async def users(
         by_subject or len(subjects) < 2
     )
     statement = _of_users(selection.shape, by_subject, bool(subjects), once)
-    return _read(await connection.execute(statement, parameters))
+    return _read(await ask(connection, statement, parameters))
 
 
 def _masks(span: Span, year: int) -> list[int]:
@@ -164,7 +165,7 @@ def _masks(span: Span, year: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> sa.Select[Any]:
+def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> Statement:
     """Rows (index of the span, distinct users, group...)."""
     names = {"span": sa.Integer, "member_on": sa.Date, "year": sa.Integer}
     calendar = table_of("calendar", names | {month.name: sa.Integer for month in MONTHS})
@@ -188,11 +189,11 @@ async def registered(connection: AsyncConnection, selection: Selection, spans: M
     rows = [(index, *span) for index, span in spans.items()]
     names = ("span", "start", "end", "member_on")
     parameters = parameters_of(selection, {}, {}) | columns_of(names, rows)
-    return _read(await connection.execute(_of_registered(selection.shape), parameters))
+    return _read(await ask(connection, _of_registered(selection.shape), parameters))
 
 
 @lru_cache(maxsize=256)
-def _of_registered(shape: Shape) -> sa.Select[Any]:
+def _of_registered(shape: Shape) -> Statement:
     """Rows (index of the span, distinct users, group...)."""
     span = table_of("spans", {"span": sa.Integer, "start": sa.Date, "end": sa.Date, "member_on": sa.Date})
     keys = (span.c.span, span.c.member_on, registration.c.account_id)
@@ -204,12 +205,12 @@ def _of_registered(shape: Shape) -> sa.Select[Any]:
     return _over_accounts(counted.group_by(*keys), shape)
 
 
-def _over_accounts(counted: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
+def _over_accounts(counted: sa.Select[Any], shape: Shape) -> Statement:
     """Users, counted for each account and span, by groups of accounts."""
     own = counted.subquery("own")
     rows = grouped([own.c.span], [sa.func.sum(own.c.users).label("users")], own, own, shape, day=own.c.member_on)
     told = rows.subquery("rows")
-    return shown([told.c.span], [sa.func.sum(told.c.users)], told, told, shape)
+    return written(shown([told.c.span], [sa.func.sum(told.c.users)], told, told, shape))
 
 
 def _read(rows: Any) -> Sums:

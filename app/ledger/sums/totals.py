@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums.places import grouped, holds, numbered, shown
 from app.ledger.sums.selection import (
+    OF_ENTRIES,
     Selection,
     Shape,
     Span,
@@ -28,6 +29,7 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
+from app.store.database import Statement, ask, written
 from app.store.tables import BEGINNING, MONTHS, entry, total
 
 # The number of no day.
@@ -159,7 +161,7 @@ async def _add_months(
     parameters |= {"since": date(*first, 1), "until": next_month(date(*last, 1))}
     names = {number: name for name, number in measures.items()}
     statement = _of_months(selection.shape, tuple(sets.values()))
-    for measure, year, *rest in await connection.execute(statement, parameters):
+    for measure, year, *rest in await ask(connection, statement, parameters):
         group = group_of(rest[len(sets) :])
         for value, spans_of in zip(rest, sets, strict=False):
             index = spans_of[years.index(year)]
@@ -178,7 +180,7 @@ async def _add_edges(
 ) -> None:
     names = {number: name for name, number in measures.items()}
     parameters = parameters_of(selection, measures, labels) | columns_of(Edge._fields, edges)
-    for measure, index, value, *group in await connection.execute(_of_entries(selection.shape), parameters):
+    for measure, index, value, *group in await ask(connection, _of_entries(selection.shape), parameters):
         if value:
             found[names[measure]][group_of(group)][index] += int(value)
 
@@ -209,7 +211,7 @@ async def _add_starts(
     until = max(day for day, _ in places)
     parameters |= {"since": BEGINNING, "until": until, "last": until.year}
     names = {number: name for name, number in measures.items()}
-    for measure, slot, year, *rest in await connection.execute(_of_starts(selection.shape, months), parameters):
+    for measure, slot, year, *rest in await ask(connection, _of_starts(selection.shape, months), parameters):
         group = group_of(rest[len(months) :])
         for value, month in zip(rest, months, strict=False):
             for number in slots[slot, year][month][1] if value and month in slots[slot, year] else ():
@@ -218,7 +220,7 @@ async def _add_starts(
 
 # Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
 @lru_cache(maxsize=256)
-def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> sa.Select[Any]:
+def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> Statement:
     """Rows (measure, year, a sum for each set of months, group...), of the accounts that belong to the group for it."""
     totals = _totals(shape, stock=False)
     sums = [
@@ -230,16 +232,16 @@ def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> sa.Select[Any
     rows = inner.where(of_year, *narrowed(totals, shape)).subquery("rows")
     added = [sa.func.sum(rows.c[sum.name]) for sum in sums]
     if not shape.keys:
-        return shown([rows.c.measure, rows.c.year], added, rows, rows, shape)
+        return written(shown([rows.c.measure, rows.c.year], added, rows, rows, shape))
     days = [f"day{number}" for number in range(len(sets))]
     calendar = table_of("calendar", {"year": sa.Integer} | dict.fromkeys(days, sa.Integer))
     source = rows.join(calendar, calendar.c.year == rows.c.year)
     there = [sum.filter(_there(rows, calendar.c[day])) for sum, day in zip(added, days, strict=True)]
-    return shown([rows.c.measure, rows.c.year], there, source, rows, shape)
+    return written(shown([rows.c.measure, rows.c.year], there, source, rows, shape))
 
 
 @lru_cache(maxsize=256)
-def _of_starts(shape: Shape, months: tuple[int, ...]) -> sa.Select[Any]:
+def _of_starts(shape: Shape, months: tuple[int, ...]) -> Statement:
     """Rows (measure, slot, year, the balance at the start of each month, group...)."""
     totals = _totals(shape, stock=True)
     columns = {MONTHS[month - 2].name for month in months if month > 1} | {MONTHS[-1].name}
@@ -258,7 +260,7 @@ def _of_starts(shape: Shape, months: tuple[int, ...]) -> sa.Select[Any]:
     added: list[Any] = [sa.func.sum(end) for end in ends]
     if shape.keys:
         added = [sum.filter(_there(rows, calendar.c[f"day{m}"])) for sum, m in zip(added, months, strict=True)]
-    return shown([rows.c.measure, calendar.c.slot, calendar.c.year], added, source, rows, shape)
+    return written(shown([rows.c.measure, calendar.c.slot, calendar.c.year], added, source, rows, shape))
 
 
 def _there(rows: Any, day: Any) -> sa.ColumnElement[bool]:
@@ -286,16 +288,21 @@ def _totals(shape: Shape, *, stock: bool) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _of_entries(shape: Shape) -> sa.Select[Any]:
+def _of_entries(shape: Shape) -> Statement:
     """Rows (measure, index of the span, sum, group...)."""
     kinds = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
     edge = table_of("edge", dict(zip(Edge._fields, kinds, strict=True)))
     within = (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end)
-    sums = [sa.func.sum(entry.c.value * edge.c.sign).label("sum")]
-    columns = [entry.c.measure, edge.c.span]
-    inner = grouped(columns, sums, edge.join(entry, within), entry, shape, day=edge.c.member_on)
-    inner = inner.where(*narrowed(entry, shape))
+    keys = [entry.c.measure, edge.c.span, edge.c.member_on]
+    keys += [entry.c.account_id] if shape.keys or "account" in shape.group_by else []
+    keys += [entry.c[name] for name in OF_ENTRIES if name in shape.group_by]
+    own = sa.select(*keys, sa.func.sum(entry.c.value * edge.c.sign).label("sum")).join_from(edge, entry, within)
+    own = own.where(*narrowed(entry, shape))
     if shape.as_of:
-        inner = inner.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
+        own = own.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
+    # First for each account, so that PostgreSQL does not look for the entries of one account after the other.
+    facts = own.group_by(*keys).subquery("own")
+    sums = [sa.func.sum(facts.c.sum).label("sum")]
+    inner = grouped([facts.c.measure, facts.c.span], sums, facts, facts, shape, day=facts.c.member_on)
     rows = inner.subquery("rows")
-    return shown([rows.c.measure, rows.c.span], [sa.func.sum(rows.c.sum)], rows, rows, shape)
+    return written(shown([rows.c.measure, rows.c.span], [sa.func.sum(rows.c.sum)], rows, rows, shape))
