@@ -50,16 +50,17 @@ async def populations(
             stretches += [(start, index, member_on), (end, -1, BEGINNING)]
     # Where a span begins as another ends, it begins.
     by_start = {start: (span, member_on) for start, span, member_on in sorted(stretches, key=lambda s: (s[0], s[1]))}
-    rows = [(place, *stretch) for place, stretch in enumerate(by_start.values(), start=1) if stretch[0] >= 0]
-    if not rows:
+    places = list(by_start.values())
+    if len(places) == 1:
         return found
     numbers = {f"measure{n}": measures[name] for n, name in enumerate(_measures(tuple(wanted)))}
-    parameters = parameters_of(selection, measures, {}) | columns_of(("place", "span", "member_on"), rows) | numbers
-    parameters |= {"starts": list(by_start), "until": max(by_start)}
-    for index, *rest in await ask(connection, _of_populations(selection.shape, tuple(wanted)), parameters):
+    parameters = parameters_of(selection, measures, {}) | numbers
+    parameters |= {"starts": list(by_start), "until": max(by_start), "members": [member_on for _, member_on in places]}
+    for place, *rest in await ask(connection, _of_populations(selection.shape, tuple(wanted)), parameters):
+        index, _ = places[place - 1]
         group = group_of(rest[len(wanted) :])
         for population, value in zip(wanted, rest, strict=False):
-            if value:
+            if value and index >= 0:
                 found[population][group][index] += int(value)
     return found
 
@@ -70,7 +71,7 @@ def _measures(wanted: tuple[Population, ...]) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
-    """Rows (index of the span, a sum for each population, group...)."""
+    """Rows (place among the starts, a sum for each population, group...)."""
     place = sa.func.width_bucket(entry.c.effective_on, array("starts", sa.Date)).label("place")
     numbers = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(wanted))}
     moved = {name: sa.func.sum(entry.c.value).filter(entry.c.measure == number) for name, number in numbers.items()}
@@ -87,8 +88,8 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
     closing = [sa.func.sum(moves.c[name]).over(**running).label(f"closing {name}") for name in numbers]
     balances = sa.select(moves, *closing).subquery("balances")
     values = _own(balances, numbers)
-    stretch = table_of("stretch", {"place": sa.Integer, "span": sa.Integer, "member_on": sa.Date})
-    joined = balances.join(stretch, stretch.c.place == balances.c.place)
+    # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
+    member_on = sa.func.coalesce(array("members", sa.Date), type_=sa.ARRAY(sa.Date))[balances.c.place]
     counted = [
         (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count())
         .filter(_sql(population.where, values))
@@ -97,9 +98,9 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
     ]
     # Most accounts that move are in no population: they need not be looked up further.
     meant = sa.or_(*(_sql(population.where, values) for population in wanted))
-    inner = grouped([stretch.c.span], counted, joined, balances, shape, day=stretch.c.member_on).where(meant)
-    rows = inner.subquery("rows")
-    return written(shown([rows.c.span], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape))
+    inner = grouped([balances.c.place], counted, balances, balances, shape, day=member_on).where(meant)
+    rows = inner.where(balances.c.place != 1).subquery("rows")
+    return written(shown([rows.c.place], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape))
 
 
 def _own(rows: Any, names: Iterable[str]) -> dict[tuple[str, str], Any]:
