@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -22,7 +22,6 @@ from alembic.script import ScriptDirectory
 from psycopg.rows import namedtuple_row
 from pydantic_core import to_json
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -49,7 +48,6 @@ _CONNECTION = {
     "tcp_user_timeout": 30_000,
 }
 _MOST_ROWS = 50_000
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _MIGRATION_LOCK = 4_711_235_813
 
 
@@ -151,7 +149,7 @@ async def send(
     if len(rows) > _MOST_ROWS:
         parts = (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
         return [found for part in parts for found in await send(connection, statement, part, **others)]
-    return await _execute(connection, statement, {"rows": to_json(rows).decode(), **others})
+    return await execute(connection, statement, {"rows": to_json(rows).decode(), **others})
 
 
 async def send_columns(
@@ -167,8 +165,8 @@ async def send_columns(
     if not rows:
         return ()
     columns = zip(names, zip(*rows, strict=True), strict=True)
-    arrays = {name: _array(column) for name, column in columns}
-    return await _execute(connection, statement, arrays | others)
+    arrays = {name: array_of(column) for name, column in columns}
+    return await execute(connection, statement, arrays | others)
 
 
 # There are few different ones in a batch.
@@ -181,31 +179,13 @@ def table_of(columns: Mapping[str, str]) -> str:
     return f"unnest({arrays}) AS row({', '.join(columns)})"
 
 
-class Statement(NamedTuple):
-    """A query as the driver is given it, with the values of its literals."""
-
-    text: str
-    literals: Mapping[str, Any]
-
-
-def written(query: sa.Select[Any]) -> Statement:
-    """A query that is asked often, so that it is put into words but once."""
-    said = query.compile(dialect=_DIALECT)
-    literals = {name: bind.value for bind, name in said.bind_names.items() if not bind.required}
-    return Statement(str(said), literals)
-
-
-async def ask(connection: AsyncConnection, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Any]:
-    """The rows of a statement; lists are of numbers or dates. By the driver itself, like `send`."""
-    arrays = {name: _array(value) for name, value in parameters.items() if isinstance(value, list)}
-    return await _execute(connection, statement.text, {**statement.literals, **parameters, **arrays})
-
-
-def _array(values: Sequence[Any]) -> str:
+def array_of(values: Sequence[Any]) -> str:
+    """Numbers or dates as the text of an array."""
     return "{" + ",".join(map(str if values and isinstance(values[0], int) else _spelled, values)) + "}"
 
 
-async def _execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+async def execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """What a statement returns, rows with names; by the driver itself, and prepared."""
     async with _by_the_driver(connection, statement) as driver:
         cursor = driver.cursor(row_factory=namedtuple_row)
         await cursor.execute(statement, parameters, prepare=True)
@@ -235,11 +215,9 @@ async def _by_the_driver(connection: AsyncConnection, statement: str) -> AsyncIt
         yield driver
     except psycopg.Error as error:
         if driver.closed:
-            await connection.invalidate(error)
-        cut = bool(driver.closed)
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=cut
-        ) from error
+            # Raises; and having seen it itself, SQLAlchemy gives up all connections that may have died with this one.
+            await connection.exec_driver_sql("SELECT 1")
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from error
 
 
 async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:

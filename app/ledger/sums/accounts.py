@@ -24,7 +24,7 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
-from app.store.database import Statement, ask, written
+from app.store.asking import Statement, ask, written
 from app.store.tables import BEGINNING, MONTHS, entry, presence, registration
 
 _DAY = timedelta(days=1)

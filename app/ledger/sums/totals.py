@@ -29,7 +29,7 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
-from app.store.database import Statement, ask, written
+from app.store.asking import Statement, ask, written
 from app.store.tables import BEGINNING, MONTHS, entry, total
 
 # The number of no day.
