@@ -78,6 +78,14 @@ def test_true_one_and_the_text_one_are_three_groups(service: Service) -> None:
     assert sorted(repr(row["group"]["tier"]) for row in rows) == ["'1'", "1", "True"]
 
 
+def test_equal_numbers_are_one_group_however_they_are_written(service: Service) -> None:
+    for number, value in enumerate((1, 1.0)):
+        service.send(moved(f"a{number}", tier=value), session(f"a{number}"))
+    for asked in ({"period": "2026-03"}, {"period": "2026-03", "granularity": "week"}):
+        rows = service.rows("sessions", group_by="tier", **asked)
+        assert [(row["group"]["tier"], row["value"]) for row in rows if row["value"]] == [(1, 2)]
+
+
 def test_segments_are_groups_and_may_overlap(service: Service) -> None:
     service.send(moved("a", plan="pro", seats=5), moved("b", plan="free", seats=50), *(session(x) for x in "aab"))
     service.put("/v1/segments/paying", {"filter": 'plan != "free"'})

@@ -69,13 +69,13 @@ def _span(question: Question, period: Period) -> Span:
 
 
 class _Cell(NamedTuple):
-    """A row that has not been worked out yet."""
+    """A row that has not been worked out yet. `operands`: those of the metric, each with its sums."""
 
     metric: Metric
     period: Period
     span: int
     group: Group
-    found: Found
+    operands: Sequence[tuple[Operand | OfPeriod, Sums]]
 
     @property
     def name(self) -> str:
@@ -92,8 +92,12 @@ def _cells(question: Question, cuts: Sequence[Sequence[Period]], sums: Sequence[
             if len(cells) + len(periods) * len(groups) > _MOST_CELLS:
                 detail = f"The answer has more than {_MOST_CELLS} rows; ask for less at once."
                 raise Invalid.at("/query/granularity", detail, code="too_many_rows")
+            # Looked up once: to hash a population takes longer than all else of a row.
+            operands = [(o, {} if isinstance(o, OfPeriod) else found.get(o, {})) for o in metric.operands.values()]
             cells += [
-                _Cell(metric, period, index, group, found) for index, period in enumerate(periods) for group in groups
+                _Cell(metric, period, index, group, operands)
+                for index, period in enumerate(periods)
+                for group in groups
             ]
     return cells
 
@@ -155,7 +159,7 @@ class _Answering(NamedTuple):
 
     def row(self, cell: _Cell) -> Row:
         metric, period = cell.metric, cell.period
-        result = metric.formula(*(self._value(cell, operand) for operand in metric.operands.values()))
+        result = metric.formula(*[self._value(cell, operand, sums) for operand, sums in cell.operands])
         shown = _shown(cell.group, self.question)
         row: Row = {
             "metric": metric.name,
@@ -176,14 +180,14 @@ class _Answering(NamedTuple):
             row["reason"] = result.reason
         return row
 
-    def _value(self, cell: _Cell, operand: Operand | OfPeriod) -> Any:
+    def _value(self, cell: _Cell, operand: Operand | OfPeriod, sums: Sums) -> Any:
         if isinstance(operand, OfPeriod):
             return self._of_period(cell.period, operand.name)
-        groups, group = cell.found.get(operand, {}), cell.group
-        if group not in groups and isinstance(operand, Users) and operand.whole:
+        group = cell.group
+        if group not in sums and isinstance(operand, Users) and operand.whole:
             by = self.question.selection.group_by
             group = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
-        return groups[group].get(cell.span, 0) if group in groups else 0
+        return sums[group].get(cell.span, 0) if group in sums else 0
 
     def _of_period(self, period: Period, name: str) -> Any:
         end = counted_end(period, self.question.today)

@@ -149,7 +149,7 @@ async def send(
     if len(rows) > _MOST_ROWS:
         parts = (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
         return [found for part in parts for found in await send(connection, statement, part, **others)]
-    return await _execute(connection, statement, {"rows": to_json(rows).decode(), **others})
+    return await execute(connection, statement, {"rows": to_json(rows).decode(), **others})
 
 
 async def send_columns(
@@ -165,11 +165,8 @@ async def send_columns(
     if not rows:
         return ()
     columns = zip(names, zip(*rows, strict=True), strict=True)
-    arrays = {
-        name: "{" + ",".join(map(str if isinstance(column[0], int) else _spelled, column)) + "}"
-        for name, column in columns
-    }
-    return await _execute(connection, statement, arrays | others)
+    arrays = {name: array_of(column) for name, column in columns}
+    return await execute(connection, statement, arrays | others)
 
 
 # There are few different ones in a batch.
@@ -182,7 +179,13 @@ def table_of(columns: Mapping[str, str]) -> str:
     return f"unnest({arrays}) AS row({', '.join(columns)})"
 
 
-async def _execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+def array_of(values: Sequence[Any]) -> str:
+    """Numbers or dates as the text of an array."""
+    return "{" + ",".join(map(str if values and isinstance(values[0], int) else _spelled, values)) + "}"
+
+
+async def execute(connection: AsyncConnection, statement: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """What a statement returns, rows with names; by the driver itself, and prepared."""
     async with _by_the_driver(connection, statement) as driver:
         cursor = driver.cursor(row_factory=namedtuple_row)
         await cursor.execute(statement, parameters, prepare=True)
@@ -212,11 +215,9 @@ async def _by_the_driver(connection: AsyncConnection, statement: str) -> AsyncIt
         yield driver
     except psycopg.Error as error:
         if driver.closed:
-            await connection.invalidate(error)
-        cut = bool(driver.closed)
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=cut
-        ) from error
+            # Raises; and having seen it itself, SQLAlchemy gives up all connections that may have died with this one.
+            await connection.exec_driver_sql("SELECT 1")
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from error
 
 
 async def keys_of(database: Database, words: Collection[str]) -> dict[str, int]:

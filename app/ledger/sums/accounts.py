@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums.operands import Own, Population
+from app.ledger.sums.places import grouped, shown
 from app.ledger.sums.selection import (
     Selection,
     Shape,
@@ -17,13 +18,13 @@ from app.ledger.sums.selection import (
     array,
     columns_of,
     group_of,
-    grouped,
     known,
     no_sums,
+    of_accounts,
     parameters_of,
-    placed,
     table_of,
 )
+from app.store.asking import Statement, ask, written
 from app.store.tables import BEGINNING, MONTHS, entry, presence, registration
 
 _DAY = timedelta(days=1)
@@ -49,17 +50,20 @@ async def populations(
             stretches += [(start, index, member_on), (end, -1, BEGINNING)]
     # Where a span begins as another ends, it begins.
     by_start = {start: (span, member_on) for start, span, member_on in sorted(stretches, key=lambda s: (s[0], s[1]))}
-    rows = [(place, *stretch) for place, stretch in enumerate(by_start.values(), start=1) if stretch[0] >= 0]
-    if not rows:
+    places = list(by_start.values())
+    if len(places) == 1:
         return found
     numbers = {f"measure{n}": measures[name] for n, name in enumerate(_measures(tuple(wanted)))}
-    parameters = parameters_of(selection, measures, {}) | columns_of(("place", "span", "member_on"), rows) | numbers
-    parameters |= {"starts": list(by_start), "until": max(by_start)}
-    for index, *rest in await connection.execute(_of_populations(selection.shape, tuple(wanted)), parameters):
+    parameters = parameters_of(selection, measures, {}) | numbers
+    parameters |= {"starts": list(by_start), "until": max(by_start), "members": [member_on for _, member_on in places]}
+    # In their order; to hash a population for each row would take longer than to add it up.
+    targets = [found[population] for population in wanted]
+    for place, *rest in await ask(connection, _of_populations(selection.shape, tuple(wanted)), parameters):
+        index, _ = places[place - 1]
         group = group_of(rest[len(wanted) :])
-        for population, value in zip(wanted, rest, strict=False):
-            if value:
-                found[population][group][index] += int(value)
+        for target, value in zip(targets, rest, strict=False):
+            if value and index >= 0:
+                target[group][index] += int(value)
     return found
 
 
@@ -68,41 +72,41 @@ def _measures(wanted: tuple[Population, ...]) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> sa.Select[Any]:
-    """Rows (index of the span, a sum for each population, group...)."""
+def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
+    """Rows (place among the starts, a sum for each population, group...)."""
     place = sa.func.width_bucket(entry.c.effective_on, array("starts", sa.Date)).label("place")
     numbers = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(wanted))}
     moved = {name: sa.func.sum(entry.c.value).filter(entry.c.measure == number) for name, number in numbers.items()}
-    within = sa.select(place, entry.c.account_id, *(sa.func.coalesce(m, 0).label(name) for name, m in moved.items()))
+    # A single account's balance is a 64-bit integer, as every total is; PostgreSQL's own sums of such are slow to compare.
+    small = [sa.cast(sa.func.coalesce(sum, 0), sa.BigInteger).label(name) for name, sum in moved.items()]
+    within = sa.select(place, entry.c.account_id, *small)
     within = within.where(
         entry.c.measure.in_(numbers.values()),
         entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
-        *_of_accounts(entry, shape),
+        *of_accounts(entry, shape),
     )
     if shape.as_of:
         within = within.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
     moves = within.group_by(place, entry.c.account_id).subquery("moves")
+    running: dict[str, Any] = {"partition_by": moves.c.account_id, "order_by": moves.c.place, "rows": (None, 0)}
     closing = [
-        sa.func.sum(moves.c[name])
-        .over(partition_by=moves.c.account_id, order_by=moves.c.place)
-        .label(f"closing {name}")
-        for name in numbers
+        sa.cast(sa.func.sum(moves.c[name]).over(**running), sa.BigInteger).label(f"closing {name}") for name in numbers
     ]
     balances = sa.select(moves, *closing).subquery("balances")
-    stretch = table_of("stretch", {"place": sa.Integer, "span": sa.Integer, "member_on": sa.Date})
-    joined = balances.join(stretch, stretch.c.place == balances.c.place)
-    # Most accounts that move are in no population: they need not be looked up further.
-    meant = sa.or_(*(_sql(population.where, _own(balances, numbers)) for population in wanted))
-    own = sa.select(stretch.c.span, stretch.c.member_on, balances).select_from(joined).where(meant).subquery("own")
-    values = _own(own, numbers)
-    sums = [
-        (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count()).filter(
-            _sql(population.where, values)
-        )
-        for population in wanted
+    values = _own(balances, numbers)
+    # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
+    member_on = sa.func.coalesce(array("members", sa.Date), type_=sa.ARRAY(sa.Date))[balances.c.place]
+    counted = [
+        (sa.func.sum(_sql(population.total, values)) if population.total else sa.func.count())
+        .filter(_sql(population.where, values))
+        .label(f"sum{number}")
+        for number, population in enumerate(wanted)
     ]
-    source, attributes = placed(own, own, own.c.member_on, shape)
-    return grouped([own.c.span], sums, source, own, shape, attributes)
+    # Most accounts that move are in no population: they need not be looked up further.
+    meant = sa.or_(*(_sql(population.where, values) for population in wanted))
+    inner = grouped([balances.c.place], counted, balances, balances, shape, day=member_on).where(meant)
+    rows = inner.where(balances.c.place != 1).subquery("rows")
+    return written(shown([rows.c.place], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape))
 
 
 def _own(rows: Any, names: Iterable[str]) -> dict[tuple[str, str], Any]:
@@ -124,10 +128,6 @@ def _sql(own: Own, values: Mapping[tuple[str, str], Any]) -> Any:
         return values[own.operator, own.parts[0]]
     parts = (_sql(part, values) if isinstance(part, Own) else part for part in own.parts)
     return _OPERATORS[own.operator](*parts)
-
-
-def _of_accounts(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
-    return [facts.c.account_id == sa.any_(array("accounts", sa.BigInteger))] if shape.by_account else []
 
 
 async def users(
@@ -158,7 +158,7 @@ async def users(
         by_subject or len(subjects) < 2
     )
     statement = _of_users(selection.shape, by_subject, bool(subjects), once)
-    return _read(await connection.execute(statement, parameters))
+    return _read(await ask(connection, statement, parameters))
 
 
 def _masks(span: Span, year: int) -> list[int]:
@@ -172,7 +172,7 @@ def _masks(span: Span, year: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> sa.Select[Any]:
+def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> Statement:
     """Rows (index of the span, distinct users, group...)."""
     names = {"span": sa.Integer, "member_on": sa.Date, "year": sa.Integer}
     calendar = table_of("calendar", names | {month.name: sa.Integer for month in MONTHS})
@@ -183,7 +183,7 @@ def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> sa.
     counted = counted.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
     counted = counted.where(
         presence.c.presence == sa.bindparam("at", type_=sa.Integer),
-        *_of_accounts(presence, shape),
+        *of_accounts(presence, shape),
         known(presence, shape),
     )
     if narrowed:
@@ -196,11 +196,11 @@ async def registered(connection: AsyncConnection, selection: Selection, spans: M
     rows = [(index, *span) for index, span in spans.items()]
     names = ("span", "start", "end", "member_on")
     parameters = parameters_of(selection, {}, {}) | columns_of(names, rows)
-    return _read(await connection.execute(_of_registered(selection.shape), parameters))
+    return _read(await ask(connection, _of_registered(selection.shape), parameters))
 
 
 @lru_cache(maxsize=256)
-def _of_registered(shape: Shape) -> sa.Select[Any]:
+def _of_registered(shape: Shape) -> Statement:
     """Rows (index of the span, distinct users, group...)."""
     span = table_of("spans", {"span": sa.Integer, "start": sa.Date, "end": sa.Date, "member_on": sa.Date})
     keys = (span.c.span, span.c.member_on, registration.c.account_id)
@@ -208,15 +208,16 @@ def _of_registered(shape: Shape) -> sa.Select[Any]:
     within = (registration.c.since < sa.func.greatest(span.c.end, span.c.start)) & (registration.c.until > span.c.start)
     counted = sa.select(*keys, sa.func.count(registration.c.user_key.distinct()).label("users"))
     counted = counted.join_from(span, registration, within)
-    counted = counted.where(*_of_accounts(registration, shape), known(registration, shape))
+    counted = counted.where(*of_accounts(registration, shape), known(registration, shape))
     return _over_accounts(counted.group_by(*keys), shape)
 
 
-def _over_accounts(counted: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
+def _over_accounts(counted: sa.Select[Any], shape: Shape) -> Statement:
     """Users, counted for each account and span, by groups of accounts."""
     own = counted.subquery("own")
-    source, attributes = placed(own, own, own.c.member_on, shape)
-    return grouped([own.c.span], [sa.func.sum(own.c.users)], source, own, shape, attributes)
+    rows = grouped([own.c.span], [sa.func.sum(own.c.users).label("users")], own, own, shape, day=own.c.member_on)
+    told = rows.subquery("rows")
+    return written(shown([told.c.span], [sa.func.sum(told.c.users)], told, told, shape))
 
 
 def _read(rows: Any) -> Sums:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.accounts.filters import Filter, condition
-from app.store.tables import END, WHOLE_BUSINESS, account, attribute, label
+from app.accounts.filters import Filter
+from app.store.tables import END, WHOLE_BUSINESS
 
 # The values of a group, each with the name of its type.
 Group = tuple[tuple[str, Any], ...]
@@ -115,11 +115,6 @@ def group_of(values: Sequence[Any]) -> Group:
     return tuple((type(value).__name__, value) for value in values)
 
 
-def attributes_of(shape: Shape) -> dict[str, Any]:
-    """The attribute table, once for each attribute that decides where an account belongs."""
-    return {key: attribute.alias(f"attribute{number}") for number, key in enumerate(shape.keys)}
-
-
 def table_of(name: str, columns: Mapping[str, Any]) -> Any:
     """A table made of arrays, which are parameters named like its columns."""
     arrays = [array(column, kind) for column, kind in columns.items()]
@@ -140,64 +135,9 @@ def known(rows: Any, shape: Shape) -> sa.ColumnElement[bool]:
     return sa.and_(rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
 
 
-def of_account(key: str, rows: Any, facts: Any, shape: Shape) -> sa.ColumnElement[bool]:
-    """The rows of an attribute that are known of the facts' account."""
-    return sa.and_(rows.c.key == key, rows.c.account_id == facts.c.account_id, known(rows, shape))
-
-
-def placed(source: Any, facts: Any, day: Any, shape: Shape) -> tuple[Any, dict[str, Any]]:
-    """The source with the attributes that decide where an account belongs, as they are on a day; and these by key."""
-    attributes = attributes_of(shape)
-    for key, rows in attributes.items():
-        source = source.outerjoin(rows, of_account(key, rows, facts, shape) & holds_on(rows, day))
-    return source, attributes
-
-
-def holds_on(rows: Any, day: sa.ColumnElement[date]) -> sa.ColumnElement[bool]:
-    """Whether an attribute's row is its value on that day."""
-    return sa.and_(rows.c.valid_from <= day, rows.c.valid_to > day)
-
-
-def grouped(
-    columns: Sequence[sa.ColumnElement[Any]],
-    sums: Sequence[sa.ColumnElement[Any]],
-    source: Any,
-    facts: Any,
-    shape: Shape,
-    attributes: Mapping[str, Any],
-) -> sa.Select[Any]:
-    """Columns, sums and a column for each grouping, of the accounts that the filter takes."""
-    values = {key: rows.c.value for key, rows in attributes.items()}
-    shown: list[Any] = []
-    by: list[Any] = []
-    column: Any
-    name: Any
-    for group in shape.group_by:
-        if group == "segment":
-            numbers = sa.literal(list(range(len(shape.segments))), sa.ARRAY(sa.Integer))
-            segment = (
-                sa.func.unnest(numbers).table_valued(sa.column("number", sa.Integer), name="segment").render_derived()
-            )
-            inside = [
-                (segment.c.number == number) & condition(filter, values.__getitem__)
-                for number, filter in enumerate(shape.segments)
-            ]
-            source = source.join(segment, sa.or_(sa.false(), *inside))
-            column = name = segment.c.number
-        elif group == "account":
-            column = facts.c.account_id
-            name = sa.select(account.c.id).where(account.c.account_id == column).scalar_subquery()
-        elif group in OF_ENTRIES:
-            column = facts.c[group]
-            name = sa.select(label.c.text).where(label.c.key == column).scalar_subquery()
-        else:
-            column = name = values[group]
-        shown.append(name)
-        by.append(column)
-    query = sa.select(*columns, *sums, *shown).select_from(source)
-    if shape.filter is not None:
-        query = query.where(condition(shape.filter, values.__getitem__))
-    return query.group_by(*columns, *by)
+def of_accounts(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+    """Which rows of facts are meant: those of the asked accounts."""
+    return [facts.c.account_id == sa.any_(array("accounts", sa.BigInteger))] if shape.by_account else []
 
 
 def narrowed(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
@@ -207,8 +147,6 @@ def narrowed(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
         wanted.append(facts.c.subject == sa.any_(array("subjects", sa.Integer)))
     if shape.by_channel:
         wanted.append(facts.c.channel == sa.any_(array("channels", sa.Integer)))
-    if shape.by_account:
-        wanted.append(facts.c.account_id == sa.any_(array("accounts", sa.BigInteger)))
     if shape.filter is not None or shape.segments:
         wanted.append(facts.c.account_id != WHOLE_BUSINESS)
-    return wanted
+    return wanted + of_accounts(facts, shape)

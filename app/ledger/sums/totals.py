@@ -6,7 +6,7 @@ on a day has no totals; they are made of the entries then, in the same shape.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache, reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -14,27 +14,26 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.ledger.sums.places import grouped, holds, numbered, shown
 from app.ledger.sums.selection import (
+    OF_ENTRIES,
     Selection,
     Shape,
     Span,
     Sums,
     array,
-    attributes_of,
     columns_of,
     group_of,
-    grouped,
-    holds_on,
     narrowed,
     no_sums,
-    of_account,
     parameters_of,
-    placed,
     table_of,
 )
+from app.store.asking import Statement, ask, written
 from app.store.tables import BEGINNING, MONTHS, entry, total
 
-_DAY = timedelta(days=1)
+# The number of no day.
+_NEVER = -1
 # measure -> group -> sum by the index of the span
 ByMeasure = dict[str, Sums]
 
@@ -154,14 +153,15 @@ async def _add_months(
         together.setdefault(tuple(months.get((year, month)) for year in years), []).append(month)
     # Months that belong to the same span in every year are added up at once.
     sets = {spans_of: tuple(numbers) for spans_of, numbers in together.items() if any(i is not None for i in spans_of)}
-    parameters: dict[str, Any] = parameters_of(selection, measures, labels) | {"year": years}
+    days = numbered(spans[index].member_on for index in months.values())
+    parameters = parameters_of(selection, measures, labels) | {"days": list(days), "year": years}
     for number, spans_of in enumerate(sets):
-        parameters[f"member{number}"] = [BEGINNING if i is None else spans[i].member_on for i in spans_of]
+        parameters[f"day{number}"] = [_NEVER if i is None else days[spans[i].member_on] for i in spans_of]
     first, last = min(months), max(months)
     parameters |= {"since": date(*first, 1), "until": next_month(date(*last, 1))}
     names = {number: name for name, number in measures.items()}
     statement = _of_months(selection.shape, tuple(sets.values()))
-    for measure, year, *rest in await connection.execute(statement, parameters):
+    for measure, year, *rest in await ask(connection, statement, parameters):
         group = group_of(rest[len(sets) :])
         for value, spans_of in zip(rest, sets, strict=False):
             index = spans_of[years.index(year)]
@@ -180,7 +180,7 @@ async def _add_edges(
 ) -> None:
     names = {number: name for name, number in measures.items()}
     parameters = parameters_of(selection, measures, labels) | columns_of(Edge._fields, edges)
-    for measure, index, value, *group in await connection.execute(_of_entries(selection.shape), parameters):
+    for measure, index, value, *group in await ask(connection, _of_entries(selection.shape), parameters):
         if value:
             found[names[measure]][group_of(group)][index] += int(value)
 
@@ -203,13 +203,15 @@ async def _add_starts(
         slot = turn.setdefault(member_on, len(turn))
         slots.setdefault((slot, day.year), {}).setdefault(day.month, (member_on, []))[1].append(number)
     months = tuple(sorted({month for row in slots.values() for month in row}))
-    parameters = parameters_of(selection, measures, labels)
+    days = numbered(member_on for _, member_on in places)
+    parameters = parameters_of(selection, measures, labels) | {"days": list(days)}
     parameters |= columns_of(("slot", "year"), list(slots))
     for month in months:
-        parameters[f"member{month}"] = [row[month][0] if month in row else BEGINNING for row in slots.values()]
-    parameters |= {"since": BEGINNING, "until": max(day for day, _ in places)}
+        parameters[f"day{month}"] = [days[row[month][0]] if month in row else _NEVER for row in slots.values()]
+    until = max(day for day, _ in places)
+    parameters |= {"since": BEGINNING, "until": until, "last": until.year}
     names = {number: name for name, number in measures.items()}
-    for measure, slot, year, *rest in await connection.execute(_of_starts(selection.shape, months), parameters):
+    for measure, slot, year, *rest in await ask(connection, _of_starts(selection.shape, months), parameters):
         group = group_of(rest[len(months) :])
         for value, month in zip(rest, months, strict=False):
             for number in slots[slot, year][month][1] if value and month in slots[slot, year] else ():
@@ -218,59 +220,52 @@ async def _add_starts(
 
 # Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
 @lru_cache(maxsize=256)
-def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> sa.Select[Any]:
+def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> Statement:
     """Rows (measure, year, a sum for each set of months, group...), of the accounts that belong to the group for it."""
-    names = [f"member{number}" for number in range(len(sets))]
     totals = _totals(shape, stock=False)
-    sums = [sa.func.sum(reduce(add, (totals.c[MONTHS[month - 1].name] for month in months))) for months in sets]
-    columns = [totals.c.measure, totals.c.year]
+    sums = [
+        sa.func.sum(reduce(add, (totals.c[MONTHS[month - 1].name] for month in months))).label(f"sum{number}")
+        for number, months in enumerate(sets)
+    ]
+    of_year = totals.c.year == sa.any_(array("year", sa.Integer))
+    inner = grouped([totals.c.measure, totals.c.year], sums, totals, totals, shape)
+    rows = inner.where(of_year, *narrowed(totals, shape)).subquery("rows")
+    added = [sa.func.sum(rows.c[sum.name]) for sum in sums]
     if not shape.keys:
-        query = grouped(columns, sums, totals, totals, shape, {})
-        return query.where(totals.c.year == sa.any_(array("year", sa.Integer)), *narrowed(totals, shape))
-    calendar = table_of("calendar", {"year": sa.Integer} | dict.fromkeys(names, sa.Date))
-    source = totals.join(calendar, calendar.c.year == totals.c.year)
-    return _by_members(columns, sums, source, totals, calendar, names, shape)
+        return written(shown([rows.c.measure, rows.c.year], added, rows, rows, shape))
+    days = [f"day{number}" for number in range(len(sets))]
+    calendar = table_of("calendar", {"year": sa.Integer} | dict.fromkeys(days, sa.Integer))
+    source = rows.join(calendar, calendar.c.year == rows.c.year)
+    there = [sum.filter(_there(rows, calendar.c[day])) for sum, day in zip(added, days, strict=True)]
+    return written(shown([rows.c.measure, rows.c.year], there, source, rows, shape))
 
 
 @lru_cache(maxsize=256)
-def _of_starts(shape: Shape, months: tuple[int, ...]) -> sa.Select[Any]:
+def _of_starts(shape: Shape, months: tuple[int, ...]) -> Statement:
     """Rows (measure, slot, year, the balance at the start of each month, group...)."""
-    names = [f"member{month}" for month in months]
     totals = _totals(shape, stock=True)
-    calendar = table_of("calendar", {"slot": sa.Integer, "year": sa.Integer} | dict.fromkeys(names, sa.Date))
-    source = totals.join(calendar, totals.c.year <= calendar.c.year)
-    earlier = totals.c.year < calendar.c.year
-    sums = [
-        sa.func.sum(sa.case((earlier, totals.c.m12), else_=totals.c[MONTHS[month - 2].name] if month > 1 else 0))
+    columns = {MONTHS[month - 2].name for month in months if month > 1} | {MONTHS[-1].name}
+    sums = [sa.func.sum(totals.c[name]).label(name) for name in sorted(columns)]
+    inner = grouped([totals.c.measure, totals.c.year], sums, totals, totals, shape)
+    until_then = totals.c.year <= sa.bindparam("last", type_=sa.Integer)
+    rows = inner.where(until_then, *narrowed(totals, shape)).subquery("rows")
+    kinds = {"slot": sa.Integer, "year": sa.Integer} | {f"day{month}": sa.Integer for month in months}
+    calendar = table_of("calendar", kinds)
+    source = rows.join(calendar, rows.c.year <= calendar.c.year)
+    earlier = rows.c.year < calendar.c.year
+    ends = [
+        sa.case((earlier, rows.c[MONTHS[-1].name]), else_=rows.c[MONTHS[month - 2].name] if month > 1 else 0)
         for month in months
     ]
-    columns = [totals.c.measure, calendar.c.slot, calendar.c.year]
-    return _by_members(columns, sums, source, totals, calendar, names, shape)
+    added: list[Any] = [sa.func.sum(end) for end in ends]
+    if shape.keys:
+        added = [sum.filter(_there(rows, calendar.c[f"day{m}"])) for sum, m in zip(added, months, strict=True)]
+    return written(shown([rows.c.measure, calendar.c.slot, calendar.c.year], added, source, rows, shape))
 
 
-def _by_members(
-    columns: Sequence[Any],
-    sums: Sequence[Any],
-    source: Any,
-    totals: Any,
-    calendar: Any,
-    names: Sequence[str],
-    shape: Shape,
-) -> sa.Select[Any]:
-    """Each sum is of the accounts that are in the group on its own day, the calendar's column of that name."""
-    attributes = attributes_of(shape)
-    if attributes:
-        belongs = [
-            sa.and_(*(rows.c.key.is_(None) | holds_on(rows, calendar.c[name]) for rows in attributes.values()))
-            for name in names
-        ]
-        sums = [sum.filter(then) for sum, then in zip(sums, belongs, strict=True)]
-    for key, rows in attributes.items():
-        # An attribute that an account never had is held by a row of nulls, at any time. Of its others only those count
-        # that hold on some of the days: two long histories would make many pairs.
-        on_some_day = sa.or_(*(holds_on(rows, calendar.c[name]) for name in names))
-        source = source.outerjoin(rows, sa.and_(of_account(key, rows, totals, shape), on_some_day))
-    return grouped(columns, sums, source, totals, shape, attributes).where(*narrowed(totals, shape))
+def _there(rows: Any, day: Any) -> sa.ColumnElement[bool]:
+    """Whether the rows are of accounts that are in their group on a day: at any time, if they never had the attribute."""
+    return sa.or_(rows.c.since.is_(None), holds(rows, day))
 
 
 def _totals(shape: Shape, *, stock: bool) -> Any:
@@ -293,14 +288,21 @@ def _totals(shape: Shape, *, stock: bool) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _of_entries(shape: Shape) -> sa.Select[Any]:
+def _of_entries(shape: Shape) -> Statement:
     """Rows (measure, index of the span, sum, group...)."""
     kinds = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
     edge = table_of("edge", dict(zip(Edge._fields, kinds, strict=True)))
     within = (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end)
-    source, attributes = placed(edge.join(entry, within), entry, edge.c.member_on, shape)
-    sums = [sa.func.sum(entry.c.value * edge.c.sign)]
-    query = grouped([entry.c.measure, edge.c.span], sums, source, entry, shape, attributes).where(
-        *narrowed(entry, shape)
-    )
-    return query.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date)) if shape.as_of else query
+    keys = [entry.c.measure, edge.c.span, edge.c.member_on]
+    keys += [entry.c.account_id] if shape.keys or "account" in shape.group_by else []
+    keys += [entry.c[name] for name in OF_ENTRIES if name in shape.group_by]
+    own = sa.select(*keys, sa.func.sum(entry.c.value * edge.c.sign).label("sum")).join_from(edge, entry, within)
+    own = own.where(*narrowed(entry, shape))
+    if shape.as_of:
+        own = own.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
+    # First for each account, so that PostgreSQL does not look for the entries of one account after the other.
+    facts = own.group_by(*keys).subquery("own")
+    sums = [sa.func.sum(facts.c.sum).label("sum")]
+    inner = grouped([facts.c.measure, facts.c.span], sums, facts, facts, shape, day=facts.c.member_on)
+    rows = inner.subquery("rows")
+    return written(shown([rows.c.measure, rows.c.span], [sa.func.sum(rows.c.sum)], rows, rows, shape))
