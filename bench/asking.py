@@ -40,7 +40,9 @@ def measure(running: Running, postgres: Postgres, raw: str, folder: Path, *, tim
             result |= _peers(question, in_postgres, in_duckdb, account=account, times=times)
             told = {peer: of_sql(question, result.pop(f"{peer} rows")) for peer in ("postgres", "duckdb")}
             try:
-                result |= _service(question, metrics, connection, key=key, account=account, times=times, told=told)
+                # A new one, since the service closes a connection that was idle as long as SQL on raw rows takes.
+                with Connection(running.port) as alive:
+                    result |= _service(question, metrics, alive, key=key, account=account, times=times, told=told)
             except Refused as refused:
                 result["refused"] = str(refused)
             say(f"{question.name:>3} {verdict(result)}")
