@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import wire
 from app.accounts.ids import Id, InPath
 from app.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from app.store.asking import ask, written
 from app.store.books import Books
 from app.store.tables import api_key
 
@@ -102,28 +103,28 @@ def _hash(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
+# The key of a request, for which it is looked up: it may have been revoked since the last one.
+_THIS = (api_key.c.hash == sa.bindparam("hashed", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
+_LOOK_UP = written(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(_THIS))
+
+
 async def _caller(request: Request, key: str) -> Caller:
     hashed = _hash(key)
     admin = request.app.state.settings.admin_key
     if admin is not None and hmac.compare_digest(hashed, _hash(admin.get_secret_value())):
         return Caller(frozenset({"admin"}))
     books = books_of(request)
-    this = (api_key.c.hash == hashed) & api_key.c.revoked_at.is_(None)
-
-    async def find(connection: AsyncConnection) -> Any:
-        return (await connection.execute(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(this))).one_or_none()
-
-    found = await books.database.glance(find)
-    if found is None:
+    found = await books.database.glance(lambda connection: ask(connection, _LOOK_UP, {"hashed": hashed}))
+    if not found:
         raise Unauthenticated("The key is not known, or was revoked.")
     today = books.today()
-    if found.last_used_on != today:
+    if found[0].last_used_on != today:
 
         async def note(connection: AsyncConnection) -> None:
-            await connection.execute(sa.update(api_key).where(this).values(last_used_on=today))
+            await connection.execute(sa.update(api_key).where(_THIS).values(last_used_on=today), {"hashed": hashed})
 
         await books.database.write(note)
-    return Caller(frozenset(found.scopes))
+    return Caller(frozenset(found[0].scopes))
 
 
 async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str, Any]:
