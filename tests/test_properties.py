@@ -26,7 +26,8 @@ Start = Callable[..., Service]
 Events = list[dict[str, Any]]
 
 EVERYTHING = ",".join(METRICS)
-BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate"
+BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate,conversion_rate"
+BY_CHANNEL = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
 RANGE = {"start": date(2025, 12, 10), "end": date(2026, 4, 20)}
 
 
@@ -47,6 +48,7 @@ def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
         (EVERYTHING, RANGE | {"granularity": random.choice(["week", "quarter"])}),
         ("nps,csat,ces", RANGE | {"group_by": ("subject", "channel"), "granularity": "total"}),
         (BY_SUBJECT, RANGE | {"group_by": ("subject", "plan"), "granularity": random.choice(["month", "total"])}),
+        (BY_CHANNEL, RANGE | {"group_by": ("channel", "plan"), "granularity": random.choice(["month", "total"])}),
         ("sessions,nrr,registered_users", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
         ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
         ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": condition(random)}),
