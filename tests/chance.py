@@ -26,9 +26,15 @@ SIDES = {
 LEADS_ON = ("subscription", "ticket", "goal", "onboarding")
 
 
-def happening(random: Random, pair: Pair) -> dict[str, Any]:
-    """A new event of any kind, on time, late or ahead."""
-    type, data, user = random.choice(_KINDS)(random)
+def happenings(random: Random, pair: Pair, many: int) -> list[dict[str, Any]]:
+    """New events, half of them about one subject, so that one thing leads to another."""
+    subject = random.choice([_KINDS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding]])
+    return [happening(random, pair, random.choice([_KINDS, subject])) for _ in range(many)]
+
+
+def happening(random: Random, pair: Pair, kinds: list[Any] | None = None) -> dict[str, Any]:
+    """A new event of some kind, on time, late or ahead."""
+    type, data, user = random.choice(kinds or _KINDS)(random)
     at = moment(random, pair)
     if type.partition(".")[0] in LEADS_ON and random.randrange(2):
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
@@ -92,12 +98,12 @@ def _sent(random: Random) -> Any:
 def _ticket(random: Random) -> Any:
     """Something about a ticket: of few, so that each sees a lot, some of it before it was opened."""
     verb = random.choice(["opened", "opened", "replied", "replied", "reopened", "resolved", "resolved", "resolved"])
-    data: dict[str, Any] = {"ticket_id": random.choice(["T 1", "T 2", "T 3"])}
+    data: dict[str, Any] = {"ticket_id": random.choice(["T 1", "T 1", "T 2"])}
     if not random.randrange(3):
         data["channel"] = random.choice(SIDES["channel"])
-    if random.randrange(3):
+    if random.randrange(2):
         data["by"] = random.choice(["agent", "customer"])
-    if not random.randrange(3):
+    if not random.randrange(6):
         data["first_contact"] = bool(random.randrange(2))
     return f"ticket.{verb}", data, False
 
@@ -168,9 +174,9 @@ _KINDS: list[Any] = [
     *[_changed] * 5,
     *[_canceled] * 4,
     lambda random: ("feedback.received", _told(random) | {"comment": "Please add dark mode."}, False),
-    *[_ticket] * 5,
+    *[_ticket] * 3,
     *[_goal] * 2,
-    *[_onboarding] * 3,
+    *[_onboarding] * 2,
     _sent,
     _answer,
     _answer,
@@ -188,7 +194,7 @@ def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
         taken = random.choice(kept)
         pair.retract(taken.event["account_id"], taken.event["id"])
         return pair.today
-    batch = [happening(random, pair) for _ in range(random.randint(1, 8))]
+    batch = happenings(random, pair, random.randint(1, 8))
     earliest = pair.today
     if known_earlier and not random.randrange(3):
         earliest -= DAY * random.randrange(4)
