@@ -20,15 +20,23 @@ SIDES = {
     "feature": ["export", "search"],
     "subscription": ["basic", "gold"],
     "reason": ["price", "merger"],
+    "goal": ["upgrade", "invite"],
 }
+# What is told late as often as not, so that within one account there is a time in which one thing leads to another.
+LEADS_ON = ("subscription", "ticket", "goal", "onboarding")
 
 
-def happening(random: Random, pair: Pair) -> dict[str, Any]:
-    """A new event of any kind, on time, late or ahead."""
-    type, data, user = random.choice(_KINDS)(random)
+def happenings(random: Random, pair: Pair, many: int) -> list[dict[str, Any]]:
+    """New events, half of them about one subject, so that one thing leads to another."""
+    subject = random.choice([_KINDS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding]])
+    return [happening(random, pair, random.choice([_KINDS, subject])) for _ in range(many)]
+
+
+def happening(random: Random, pair: Pair, kinds: list[Any] | None = None) -> dict[str, Any]:
+    """A new event of some kind, on time, late or ahead."""
+    type, data, user = random.choice(kinds or _KINDS)(random)
     at = moment(random, pair)
-    if type.startswith("subscription.") and random.randrange(2):
-        # Told late, so that within one account there is a time in which prices rise and fall, end and begin again.
+    if type.partition(".")[0] in LEADS_ON and random.randrange(2):
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
     if type == "subscription.canceled" and random.randrange(2):
         data |= {"ends_at": _ending(random, pair, at).isoformat()}
@@ -88,8 +96,29 @@ def _sent(random: Random) -> Any:
 
 
 def _ticket(random: Random) -> Any:
-    told = _told(random, ticket_id=f"{random.random()}")
-    return "ticket.opened", {name: value for name, value in told.items() if name != "comment"}, False
+    """Something about a ticket: of few, so that each sees a lot, some of it before it was opened."""
+    verb = random.choice(["opened", "opened", "replied", "replied", "reopened", "resolved", "resolved", "resolved"])
+    data: dict[str, Any] = {"ticket_id": random.choice(["T 1", "T 1", "T 2"])}
+    if not random.randrange(3):
+        data["channel"] = random.choice(SIDES["channel"])
+    if random.randrange(2):
+        data["by"] = random.choice(["agent", "customer"])
+    if not random.randrange(6):
+        data["first_contact"] = bool(random.randrange(2))
+    return f"ticket.{verb}", data, False
+
+
+def _goal(random: Random) -> Any:
+    """Of the account, a user, or one who is named, perhaps like the user."""
+    who = {"who": random.choice(["ada", "lead 7"])} if not random.randrange(3) else {}
+    verb = random.choice(["entered", "entered", "completed"])
+    return f"goal.{verb}", {"goal": random.choice(SIDES["goal"])} | who, bool(random.randrange(2))
+
+
+def _onboarding(random: Random) -> Any:
+    verb = random.choice(["started", "started", "step_completed", "completed"])
+    step = {"step": random.choice(["invite", "import"])} if verb == "step_completed" else {}
+    return f"onboarding.{verb}", step, not random.randrange(3)
 
 
 def _moved(random: Random) -> Any:
@@ -145,7 +174,9 @@ _KINDS: list[Any] = [
     *[_changed] * 5,
     *[_canceled] * 4,
     lambda random: ("feedback.received", _told(random) | {"comment": "Please add dark mode."}, False),
-    _ticket,
+    *[_ticket] * 3,
+    *[_goal] * 2,
+    *[_onboarding] * 2,
     _sent,
     _answer,
     _answer,
@@ -163,7 +194,7 @@ def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
         taken = random.choice(kept)
         pair.retract(taken.event["account_id"], taken.event["id"])
         return pair.today
-    batch = [happening(random, pair) for _ in range(random.randint(1, 8))]
+    batch = happenings(random, pair, random.randint(1, 8))
     earliest = pair.today
     if known_earlier and not random.randrange(3):
         earliest -= DAY * random.randrange(4)
@@ -249,7 +280,10 @@ def question(random: Random, pair: Pair) -> dict[str, Any]:
     return asked | {"metrics": ",".join(random.sample(able, min(4, len(able))))}
 
 
-_OF_SIDE = {"subject": ["nps", "effort", "export", "gold", "price", "unheard"], "channel": ["email", "chat", "unheard"]}
+_OF_SIDE = {
+    "subject": ["nps", "effort", "export", "gold", "price", "upgrade", "unheard"],
+    "channel": ["email", "chat", "unheard"],
+}
 PERIODS = [
     "last_12_months", "last_30_days", "last_6_weeks", "last_2_quarters", "last_month", "this_quarter", "this_year", "today",
     "yesterday", "month_to_date", "week_to_date", "2026", "2026-Q1", "2026-03", "2026-W10", None,

@@ -118,15 +118,9 @@ LEFT_OUT = {
     "rpr-2500-of-10000": "comes with `repeat_purchase_rate`",
     "trial-cm-cohort": "comes with `trial_conversion_rate`",
     "trial-seed": "comes with `trial_conversion_rate`",
-    "conversion-metricflow": "comes with `conversion_rate`",
-    "checkout-conversion-polar": "comes with `conversion_rate`",
-    "onboarding-80": "comes with `onboarding_completion_rate`",
-    "onboarding-cos-open-only": "comes with `onboarding_completion_rate`",
-    "time-to-onboard-cos": "comes with `time_to_value_days`",
+    "conversion-metricflow": "another product's way: each visit is one that may convert, and a purchase is put to the latest "
+    "visit of the seven days before it; here who has entered has entered once, until the goal is reached",
     "csat-pisano-mean": "the mean over the range comes with `csat?convention=`",
-    "fcr-selvo": "comes with `first_contact_resolution_rate`",
-    "fcr-sparrowdesk": "comes with `first_contact_resolution_rate`",
-    "fcr-zapscale": "comes with `first_contact_resolution_rate`",
     "health-vitally-average": "comes with `health_score`",
     "health-saastainednumbers": "comes with `health_score`",
     "segment-overlap-health": "another product's setting: weights for each segment; here there is one model of health, "

@@ -1,4 +1,4 @@
-"""Happenings of subscriptions, and what the stream makes of them."""
+"""Happenings of streams, and what these make of them."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -7,12 +7,18 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.ledger.streams.define import Happening
+from app.ledger.measures import rank_of
+from app.ledger.streams.define import Happening, Stream
 from app.ledger.streams.subscriptions import subscriptions
 from app.periods import Calendar
 
 GREENWICH = Calendar(ZoneInfo("UTC"))
 _numbers = count(1)
+
+
+def happening(type: str, at: str, *, id: str = "", **data: Any) -> Happening:
+    """An event of a stream, ranked as the vocabulary says. `at`: a day (then noon), or a time."""
+    return Happening(instant(at), rank_of(type), id or f"{next(_numbers):05}", type, data)
 
 
 def changed(
@@ -35,12 +41,14 @@ def instant(at: str) -> datetime:
     return datetime.fromisoformat(at if "T" in at else f"{at}T12:00:00").replace(tzinfo=UTC)
 
 
-def posted(*happenings: Happening, calendar: Calendar = GREENWICH) -> Counter[tuple[str, str, str]]:
-    """What the stream posts in all, by day, measure and subject, without what cancels out."""
+def posted(
+    *happenings: Happening, calendar: Calendar = GREENWICH, stream: Stream = subscriptions
+) -> Counter[tuple[str, str, str]]:
+    """What the stream posts in all, by day, measure and subject (or channel), without what cancels out."""
     ordered = sorted(happenings, key=lambda happening: happening[:3])
     found: Counter[tuple[str, str, str]] = Counter()
-    for day, line in subscriptions(ordered, calendar):
-        found[str(day), line.measure.name, line.subject] += line.value
+    for day, line in stream(ordered, calendar):
+        found[str(day), line.measure.name, line.subject or line.channel] += line.value
     return Counter({place: value for place, value in found.items() if value})
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from tests import begun
 from tests.almanac import Calendar
 from tests.money import Money
 from tests.people import People
@@ -72,6 +73,18 @@ class History:
     @cached_property
     def people(self) -> People:
         return People(self.events)
+
+    @cached_property
+    def tickets(self) -> list[begun.Ticket]:
+        return begun.tickets(self.events)
+
+    @cached_property
+    def goals(self) -> list[begun.Journey]:
+        return begun.goals(self.events)
+
+    @cached_property
+    def onboardings(self) -> list[begun.Journey]:
+        return begun.onboardings(self.events)
 
     def attribute(self, key: str, day: date) -> Any:
         """An attribute at the first instant of the day."""

@@ -100,16 +100,24 @@ def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
     entry = METRICS[name]
     assert entry.title and entry.description.endswith((".", ";")) and len(entry.description) > 20
     assert entry.better in ("up", "down", "neither")
-    assert entry.unit in ("points", "percent", "ratio", "score", "count", "minutes", "money")
+    assert entry.unit in ("points", "percent", "ratio", "score", "count", "minutes", "hours", "days", "money")
     assert set(entry.adds_over) <= {"groups", "time"}
     assert all(meaning(operand).endswith(".") for operand in entry.operands.values())
 
 
-def test_every_measure_says_what_it_counts_and_is_used() -> None:
+# What is posted before it is asked, so that history need not be posted again: for what it waits.
+WAITING = {
+    "onboardings_reaching": "the funnel of the onboarding",
+    "tickets_resolved": "first contact resolution over the tickets resolved",
+    "tickets_resolved_first_contact": "first contact resolution over the tickets resolved",
+}
+
+
+def test_every_measure_says_what_it_counts_and_is_used_or_waits() -> None:
     used = set().union(*(words_of(entry.sums) for entry in METRICS.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
-    assert used >= MEASURES.keys() | PRESENCES.keys()
+    assert (MEASURES.keys() | PRESENCES.keys()) - used == WAITING.keys()
 
 
 def test_every_event_type_accepts_its_example_and_counts_it_once(service: Service) -> None:

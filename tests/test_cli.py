@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,14 @@ def test_the_demo_company_comes_in_whole_verifies_and_stays_when_loaded_again(
     assert "\n0 events are new" in "\n" + csmetrics("demo").stderr
     service = start()
     service.now = service.now.replace(year=2100)
-    for entry in service.get("/v1/metrics")["metrics"]:
-        rows = service.rows(entry["name"], group_by="plan", start="2020-01-01", end="2100-01-01", granularity="year")
-        assert any(row["value"] for row in rows), entry["name"]
+    months = {
+        "start": f"{date.today().year - 2}-01-01",
+        "end": f"{date.today().year + 1}-01-01",
+        "granularity": "month",
+    }
+    for entry, among in product(service.get("/v1/metrics")["metrics"], ({"group_by": "plan"}, {"segment": "emea"})):
+        rows = service.rows(entry["name"], **months, **among)
+        assert any(row["value"] for row in rows), (entry["name"], among)
 
 
 def test_rebuild_posts_what_was_lost_and_verify_names_what_differs(

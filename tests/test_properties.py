@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.store.tables import account, attribute, entry, presence, registration, total
 from app.store.tables import event as event_table
 from tests.almanac import DAY, Calendar
-from tests.chance import condition, happening, is_, question, turn, unlike
+from tests.chance import condition, happenings, is_, question, turn, unlike
 from tests.formulas import METRICS
 from tests.pair import Pair, answered, narrowed
 from tests.service import Service, event, moved, session
@@ -26,7 +26,8 @@ Start = Callable[..., Service]
 Events = list[dict[str, Any]]
 
 EVERYTHING = ",".join(METRICS)
-BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate"
+BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate,conversion_rate"
+BY_CHANNEL = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
 RANGE = {"start": date(2025, 12, 10), "end": date(2026, 4, 20)}
 
 
@@ -47,15 +48,12 @@ def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
         (EVERYTHING, RANGE | {"granularity": random.choice(["week", "quarter"])}),
         ("nps,csat,ces", RANGE | {"group_by": ("subject", "channel"), "granularity": "total"}),
         (BY_SUBJECT, RANGE | {"group_by": ("subject", "plan"), "granularity": random.choice(["month", "total"])}),
+        (BY_CHANNEL, RANGE | {"group_by": ("channel", "plan"), "granularity": random.choice(["month", "total"])}),
         ("sessions,nrr,registered_users", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
         ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
         ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": condition(random)}),
     ]
     return [renamed(pair.ask(metrics, **question, **asked), pair) for metrics, question in asked_for]
-
-
-def written_by(random: Random, pair: Pair, many: int) -> Events:
-    return [happening(random, pair) for _ in range(many)]
 
 
 def arrive(random: Random, events: Events, pair: Pair) -> None:
@@ -75,7 +73,7 @@ def test_order_batches_and_repeats_make_no_difference(service: Service) -> None:
         one, other = Pair(service), Pair(service)
         days = [date(2026, 3, 10) + DAY * n for n in range(random.randint(1, 3))]
         for day in days:
-            events = written_by(random, one.on(day, hours=9), random.randint(5, 25))
+            events = happenings(random, one.on(day, hours=9), random.randint(5, 25))
             for pair in (one, other):
                 pair.on(day, hours=random.randint(9, 20))
                 names = dict(zip(one.accounts, pair.accounts, strict=True))
@@ -99,7 +97,7 @@ def test_what_was_retracted_might_as_well_never_have_been(service: Service) -> N
     def every(random: Random) -> None:
         one, other = Pair(service), Pair(service)
         day = date(2026, 3, 10)
-        stays, goes = (written_by(random, one.on(day, hours=9), random.randint(5, 20)) for _ in range(2))
+        stays, goes = (happenings(random, one.on(day, hours=9), random.randint(5, 20)) for _ in range(2))
         names = dict(zip(one.accounts, other.accounts, strict=True))
         one.send(*random.sample(stays + goes, len(stays + goes)))
         other.on(day, hours=9).send(*(event | {"account_id": names[event["account_id"]]} for event in stays))
@@ -226,7 +224,7 @@ def test_any_question_in_any_calendar_is_answered_as_the_model_does(
         pair = Pair(service, Calendar(zone, fiscal_year_start))
         for _ in range(random.randint(1, 4)):
             pair.on(around + DAY * random.randint(-1, 1), seconds=random.choice([0, 1, 3599, 7200, 40_000, 82_799]))
-            pair.send(*written_by(random, pair, random.randint(3, 15)))
+            pair.send(*happenings(random, pair, random.randint(3, 15)))
         pair.on(around + DAY, seconds=82_799)
         for _ in range(4):
             pair.at(pair.now + random.choice([0, 1, 1]) * DAY)

@@ -25,6 +25,8 @@ VOICE = "nps,csat,csat_average,ces,ces_easy_rate,survey_responses,survey_respons
 USAGE = "sessions,average_session_minutes"
 MONEY = "mrr,mrr_opening,mrr_net_change,mrr_churned,customers,customer_churn_rate,nrr,grr,quick_ratio,arpa,arpu,clv"
 PEOPLE = "active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,sessions_per_active_user"
+HELP = "first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
+JOURNEY = "conversion_rate,onboarding_completion_rate,time_to_value_days,tickets_per_100_customers"
 # What a report asks every day, here three of them a day in turn.
 REPORT: list[dict[str, Any]] = [
     {"metrics": VOICE, "group_by": ["plan"], "totals": True},
@@ -40,6 +42,10 @@ REPORT: list[dict[str, Any]] = [
     {"metrics": "feature_uses", "group_by": ["subject", "plan"], "period": "last_8_weeks", "granularity": "week"},
     {"metrics": "support_tickets", "group_by": ["channel"], "start": date(2026, 1, 20), "end": date(2026, 4, 17)},
     {"metrics": "support_tickets", "channel": ["email"], "granularity": "total", "group_by": ["seats"]},
+    {"metrics": HELP, "group_by": ["channel", "plan"], "period": "this_year", "totals": True},
+    {"metrics": HELP, "period": "last_6_weeks", "granularity": "day"},
+    {"metrics": JOURNEY, "group_by": ["plan"], "granularity": "week"},
+    {"metrics": "conversion_rate", "group_by": ["subject"], "period": "last_12_months", "totals": True},
     {"metrics": MONEY, "group_by": ["plan"], "totals": True},
     {"metrics": MONEY, "start": date(2026, 1, 20), "end": date(2026, 4, 17), "granularity": "week"},
     {"metrics": "mrr,arr,mrr_churned,customers_churned", "group_by": ["subject", "account"], "granularity": "quarter"},

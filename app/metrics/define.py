@@ -254,8 +254,9 @@ def metric(
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Register a metric. Raises ValueError when it has no `title: description` or its name is taken.
 
-    unit: points, percent, ratio, score, count, minutes, money. better: up, down or neither. adds_over: `groups`, `time`.
-    example: the operands (money in ten-thousandths) and what the metric `equals`. events: what makes them in March 2026.
+    unit: points, percent, ratio, score, count, minutes, hours, days, money. better: up, down or neither. adds_over:
+    `groups`, `time`. example: the operands (money in ten-thousandths) and what the metric `equals`. events: what makes them
+    in March 2026.
     """
 
     def register(formula: Callable[..., Result]) -> Callable[..., Result]:

@@ -7,35 +7,40 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Id
+from app.ledger.streams import goals, onboarding
 
 
 class Goal(Data):
     goal: Id
-    who: NotRequired[Annotated[Id, Field(description="Who pursues it; default: the user, or else the account.")]]
+    who: NotRequired[
+        Annotated[
+            Id, Field(description="Who pursues it, a user's id being that user; default: the user, or the account.")
+        ]
+    ]
 
 
-@event("goal.entered", example={"goal": "upgrade", "who": "lead-7"})
+@event("goal.entered", stream=goals.name, example={"goal": "upgrade", "who": "lead-7"})
 class GoalEntered(Goal):
-    """Somebody entered the way to a goal: saw the offer, opened the form."""
+    """Somebody entered the way to a goal: saw the offer, opened the form. Again only counts after the goal was reached."""
 
 
-@event("goal.completed", rank=1, example={"goal": "upgrade", "who": "lead-7"})
+@event("goal.completed", rank=1, stream=goals.name, example={"goal": "upgrade", "who": "lead-7"})
 class GoalCompleted(Goal):
-    """Somebody reached a goal."""
+    """Somebody reached a goal; who had not entered the way to it did so then."""
 
 
-@event("onboarding.started", example={})
+@event("onboarding.started", stream=onboarding.name, example={})
 class OnboardingStarted(Data):
-    """An account, or a user of it, began its onboarding."""
+    """An account, or the user that is named, began its onboarding. After a completion it is another one."""
 
 
-@event("onboarding.step_completed", rank=1, example={"step": "invite-team"})
+@event("onboarding.step_completed", rank=1, stream=onboarding.name, example={"step": "invite-team"})
 class OnboardingStepCompleted(Data):
     """A step of the onboarding is done."""
 
     step: Id
 
 
-@event("onboarding.completed", rank=2, example={})
+@event("onboarding.completed", rank=2, stream=onboarding.name, example={})
 class OnboardingCompleted(Data):
-    """The onboarding is done: first value was reached."""
+    """The onboarding is done: first value was reached. One that had not started did so then."""

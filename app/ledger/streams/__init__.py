@@ -5,6 +5,6 @@ taken back, the function is asked about before and after, and the difference is 
 Importing this room fills the catalogue of streams.
 """
 
-from app.ledger.streams import registration, subscriptions
+from app.ledger.streams import goals, onboarding, registration, subscriptions, tickets
 
-__all__ = ["registration", "subscriptions"]
+__all__ = ["goals", "onboarding", "registration", "subscriptions", "tickets"]

@@ -1,0 +1,39 @@
+"""The onboarding of an account, or of a user of it: started, step by step completed, perhaps started again."""
+
+from collections.abc import Iterator, Sequence
+
+from app.ledger.measures import Fact, Line, measure
+from app.ledger.streams.attempts import attempts
+from app.ledger.streams.define import Dated, Happening, stream
+from app.periods import Calendar
+
+KIND = "onboarding"
+STARTED, STEP, COMPLETED = "onboarding.started", "onboarding.step_completed", "onboarding.completed"
+
+onboardings_started = measure("onboardings_started", "Onboardings that were started.")
+onboardings_completed = measure("onboardings_completed", "Onboardings that were completed, by the day of their start.")
+onboarding_seconds = measure(
+    "onboarding_seconds",
+    "Seconds from start to completion of onboardings that were completed, by the day of their start.",
+)
+onboardings_reaching = measure(
+    "onboardings_reaching", "Onboardings in which a step was completed, by the day of their start.", subject="step"
+)
+
+
+def name(fact: Fact) -> str:
+    """The name of the stream that an event of an onboarding belongs to: the user's whom it names, else the account's."""
+    return KIND if fact.user_id is None else f"{KIND} {fact.user_id}"
+
+
+@stream(KIND)
+def onboarding(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+    """Each onboarding, with all that became of it, on the day on which it was started."""
+    for attempt in attempts(happenings, start=STARTED, completion=COMPLETED):
+        day = calendar.day(attempt.began_at)
+        yield day, Line(onboardings_started, 1)
+        for step in {happening.data["step"] for happening in attempt.happenings if happening.type == STEP}:
+            yield day, Line(onboardings_reaching, 1, step)
+        if attempt.completed_at is not None:
+            yield day, Line(onboardings_completed, 1)
+            yield day, Line(onboarding_seconds, attempt.seconds)
