@@ -1,5 +1,6 @@
 """Chance: what may happen, and what may be asked."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -23,17 +24,18 @@ SIDES = {
     "goal": ["upgrade", "invite"],
 }
 # What is told late as often as not, so that within one account there is a time in which one thing leads to another.
-LEADS_ON = ("subscription", "ticket", "goal", "onboarding")
+LEADS_ON = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase", "trial")
 
 
-def happenings(random: Random, pair: Pair, many: int) -> list[dict[str, Any]]:
-    """New events, half of them about one subject, so that one thing leads to another."""
-    subject = random.choice([_KINDS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding]])
-    return [happening(random, pair, random.choice([_KINDS, subject])) for _ in range(many)]
+def happenings(random: Random, pair: Pair, many: int, kinds: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """New events of any kind, or of these, half of them about one subject, so that one thing leads to another."""
+    subjects = [_KINDS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
+    subject = random.choice(subjects)
+    return [happening(random, pair, kinds or random.choice([_KINDS, subject])) for _ in range(many)]
 
 
-def happening(random: Random, pair: Pair, kinds: list[Any] | None = None) -> dict[str, Any]:
-    """A new event of some kind, on time, late or ahead."""
+def happening(random: Random, pair: Pair, kinds: Sequence[Any] = ()) -> dict[str, Any]:
+    """A new event of any kind, or of these, on time, late or ahead."""
     type, data, user = random.choice(kinds or _KINDS)(random)
     at = moment(random, pair)
     if type.partition(".")[0] in LEADS_ON and random.randrange(2):
@@ -143,6 +145,31 @@ def _canceled(random: Random) -> Any:
     return "subscription.canceled", {"subscription_id": random.choice(SUBSCRIPTIONS)} | reason, False
 
 
+def _trial(random: Random) -> Any:
+    """Of few ids, like all deals, so that much is said of each."""
+    return f"trial.{random.choice(['started', 'converted', 'expired'])}", {"trial_id": random.choice("ab")}, False
+
+
+def _renewal(random: Random) -> Any:
+    data = {"contract_id": random.choice("aab")} | (_paid(random) if random.randrange(3) else {})
+    return f"renewal.{random.choice(['due', 'due', 'completed', 'declined'])}", data, False
+
+
+def _purchase(random: Random) -> Any:
+    data = {"order_id": random.choice("abcd")} | _paid(random)
+    return f"purchase.{random.choice(['completed', 'completed', 'refunded'])}", data, False
+
+
+def _cost(random: Random) -> Any:
+    return "cost.recorded", {"category": random.choice(["acquisition", "retention"])} | _paid(random), False
+
+
+def _paid(random: Random) -> dict[str, Any]:
+    """An amount, in some currency."""
+    currency = {"currency": random.choice(["EUR", "EUR", "EUR", "USD"])} if random.randrange(3) else {}
+    return {"amount": random.choice(["0", "10", "33.3333", "33.3333", "120.5", "1000"])} | currency
+
+
 def _session(random: Random) -> Any:
     return "session.ended", {"duration_seconds": random.choice([0, 60, 599, 3600])}, True
 
@@ -163,6 +190,7 @@ PRICES: list[dict[str, Any]] = [
     {"amount": "99.99", "interval": "quarter"},
     {"amount": "10", "interval": "month", "interval_count": 7},
 ]
+DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] * 2]
 _KINDS: list[Any] = [
     _session,
     _session,
@@ -173,6 +201,7 @@ _KINDS: list[Any] = [
     lambda random: ("user.removed", {}, True),
     *[_changed] * 5,
     *[_canceled] * 4,
+    *DEALS,
     lambda random: ("feedback.received", _told(random) | {"comment": "Please add dark mode."}, False),
     *[_ticket] * 3,
     *[_goal] * 2,

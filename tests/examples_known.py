@@ -102,22 +102,10 @@ LEFT_OUT = {
     "here a subscription keeps the rate of its first day, so that exchange rates make no movements",
     "move-cos-join-and-upgrade-same-month": "another product's way: one movement for a customer and period; "
     "here one for an account and day, so that days add up to months",
-    "move-cos-renewal-arr": "renewed amounts come with `renewal_value_rate`",
     "customer-churn-naive-variants": "the three other ways come with `customer_churn_rate?convention=`; "
     "the default is the example customer-churn-cm",
-    "grr-mattermost-renewal-min": "comes with `renewal_value_rate`",
     "grr-cos-one-of-two-ends": "another product's way: it compares with all that there ever was, and a contract that "
     "ended on the first of a month counts through that month",
-    "retention-cos-minus-100-trap": "retention by renewals comes with `renewal_rate`",
-    "retention-cos-half": "retention by renewals comes with `renewal_rate`",
-    "crc-operately": "comes with `customer_retention_cost`",
-    "crc-calculatorshub": "comes with `customer_retention_cost`",
-    "cost-per-user-polar": "costs per customer, and their total, come with `customer_retention_cost`",
-    "cac-seed": "comes with `cac`",
-    "renewal-upnify": "comes with `renewal_rate`",
-    "rpr-2500-of-10000": "comes with `repeat_purchase_rate`",
-    "trial-cm-cohort": "comes with `trial_conversion_rate`",
-    "trial-seed": "comes with `trial_conversion_rate`",
     "conversion-metricflow": "another product's way: each visit is one that may convert, and a purchase is put to the latest "
     "visit of the seven days before it; here who has entered has entered once, until the goal is reached",
     "csat-pisano-mean": "the mean over the range comes with `csat?convention=`",
@@ -131,8 +119,6 @@ LEFT_OUT = {
 
 # Parts of examples that are checked for the rest.
 PARTS_LEFT_OUT = {
-    "mrr-polar-year": "what the orders brought comes with `revenue`",
     "churn-polar-canceled-vs-ended": "the month of the click comes with `customer_churn_rate?convention=`",
-    "ltv-lifetime": "the ratio to the cost of acquisition comes with `ltv_to_cac`",
     "survey-funnel": "answers that were begun and given up are no events here",
 }

@@ -86,6 +86,13 @@ def mrr_and_customers_are_those_of_each_day(case: Case) -> None:
     }
     for day, (mrr, customers, new) in days.items():
         case.gives({"mrr": mrr, "customers": customers, "customers_new": new}, within=0.01, **one_day(day))
+    orders = {"2024-01-01": ("100.00", "100.00", "1000.00"), "2024-02-01": ("100.00",), "2024-06-01": ("100.00",)}
+    for day, amounts in orders.items():
+        bought = enumerate(amounts)
+        case.send(*(event("purchase.completed", "a", at=day, order_id=f"{day} {n}", amount=paid) for n, paid in bought))
+        case.gives({"revenue": sum(map(float, amounts))}, **one_day(day))
+    case.gives({"revenue": 0}, **one_day("2024-12-31"))
+    case.gives({"revenue": 1400}, period="2024", granularity="year")
 
 
 @example("mrr-trials-inflate-trap")

@@ -1,6 +1,7 @@
 """Published examples about customers who stay and leave, and what they are worth."""
 
 from tests.examples_define import BEFORE, DURING, Case, example, leaves, one_day, pays, pays_for
+from tests.service import event
 
 
 @example("net-mrr-churn-cm")
@@ -134,6 +135,9 @@ def only_the_margin_of_what_a_customer_pays_is_its_worth(case: Case) -> None:
     # A lifetime of 25 months.
     row = case.row("clv")
     assert (row["numerator"], row["denominator"]) == (200, 0.04)
+    won = event("cost.recorded", "new", at=DURING, category="acquisition", amount="750")
+    case.send(pays("new", 250, DURING), won)
+    case.gives({"clv": 5000, "cac": 750, "ltv_to_cac": 6.67}, within=0.01)
 
 
 @example("ltv-zero-churn")

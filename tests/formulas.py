@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 
+from tests.commerce import COMMERCE
 from tests.facts import Metric, Row, are, events_that, how_many, plain, ratio, wald, wilson
 from tests.kept import Kept
 from tests.outcomes import OUTCOMES
@@ -68,4 +69,4 @@ _VOICE = {
         _BOTH,
     ),
 }
-METRICS = _VOICE | OUTCOMES | REVENUE | USAGE
+METRICS = _VOICE | OUTCOMES | REVENUE | COMMERCE | USAGE

@@ -7,34 +7,34 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.ingest import vocabulary
 from app.ledger.measures import rank_of
 from app.ledger.streams.define import Happening, Stream
 from app.ledger.streams.subscriptions import subscriptions
 from app.periods import Calendar
 
+assert vocabulary  # importing it ranks the types of events
 GREENWICH = Calendar(ZoneInfo("UTC"))
 _numbers = count(1)
 
 
-def happening(type: str, at: str, *, id: str = "", **data: Any) -> Happening:
+def happening(type: str, at: str, *, id: str = "", rate: str | None = None, **data: Any) -> Happening:
     """An event of a stream, ranked as the vocabulary says. `at`: a day (then noon), or a time."""
-    return Happening(instant(at), rank_of(type), id or f"{next(_numbers):05}", type, data)
+    rated = None if rate is None else Decimal(rate)
+    return Happening(instant(at), rank_of(type), id or f"{next(_numbers):05}", type, data, rated)
 
 
 def changed(
     at: str, mrr: str | None = None, *, of: str = "base", id: str = "", rate: str | None = None, **data: Any
 ) -> Happening:
-    """A subscription brings this from then on. `at`: a day (then noon), or a time."""
+    """A subscription brings this from then on."""
     price = {} if mrr is None else {"mrr": mrr}
-    rated = None if rate is None else Decimal(rate)
-    named = {"subscription_id": of} | price | data
-    return Happening(instant(at), 0, id or f"{next(_numbers):05}", "subscription.changed", named, rated)
+    return happening("subscription.changed", at, id=id, rate=rate, **({"subscription_id": of} | price | data))
 
 
 def canceled(at: str, *, of: str = "base", id: str = "", ends_at: str | None = None, **data: Any) -> Happening:
     end = {} if ends_at is None else {"ends_at": instant(ends_at).isoformat()}
-    named = {"subscription_id": of} | end | data
-    return Happening(instant(at), 1, id or f"{next(_numbers):05}", "subscription.canceled", named)
+    return happening("subscription.canceled", at, id=id, **({"subscription_id": of} | end | data))
 
 
 def instant(at: str) -> datetime:
@@ -42,14 +42,22 @@ def instant(at: str) -> datetime:
 
 
 def posted(
-    *happenings: Happening, calendar: Calendar = GREENWICH, stream: Stream = subscriptions
+    *happenings: Happening, calendar: Calendar = GREENWICH, by: Stream = subscriptions
 ) -> Counter[tuple[str, str, str]]:
-    """What the stream posts in all, by day, measure and subject (or channel), without what cancels out."""
+    """What a stream posts in all, by day, measure and subject (or channel), without what cancels out."""
     ordered = sorted(happenings, key=lambda happening: happening[:3])
     found: Counter[tuple[str, str, str]] = Counter()
-    for day, line in stream(ordered, calendar):
+    for day, line in by(ordered, calendar):
         found[str(day), line.measure.name, line.subject or line.channel] += line.value
     return Counter({place: value for place, value in found.items() if value})
+
+
+def days_of(stream: Stream, *happenings: Happening, calendar: Calendar = GREENWICH) -> dict[str, dict[str, int]]:
+    """What a stream without subjects posts, by measure and then by day."""
+    found: dict[str, dict[str, int]] = {}
+    for (day, name, _), value in sorted(posted(*happenings, calendar=calendar, by=stream).items()):
+        found.setdefault(name, {})[day] = value
+    return found
 
 
 def movements(*happenings: Happening, calendar: Calendar = GREENWICH) -> list[tuple[str, str, float]]:

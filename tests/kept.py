@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tests import begun
 from tests.almanac import Calendar
+from tests.deals import Deals
 from tests.money import Money
 from tests.people import People
 
@@ -69,6 +70,10 @@ class History:
     @cached_property
     def money(self) -> Money:
         return Money([kept for kept in self.events if kept.type.startswith("subscription.")], self.calendar)
+
+    @cached_property
+    def deals(self) -> Deals:
+        return Deals(self.events)
 
     @cached_property
     def people(self) -> People:

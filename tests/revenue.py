@@ -24,35 +24,35 @@ def _movements(history: History, span: Span) -> Iterable[Fact]:
             yield Fact(movement.kind, movement.amount, movement.reason)
 
 
-def _movement(kind: str) -> Facts:
+def movement(kind: str) -> Facts:
     return lambda history, span: (fact for fact in _movements(history, span) if fact.name == kind)
 
 
-def _opening(history: History, span: Span) -> Iterable[Fact]:
+def opening(history: History, span: Span) -> Iterable[Fact]:
     """What a customer paid at the start, and what it pays at the end."""
     if before := history.money.mrr(span.start):
         yield Fact("opening", (before, history.money.mrr(span.end)))
 
 
-def _closing(history: History, span: Span) -> Iterable[Fact]:
+def closing(history: History, span: Span) -> Iterable[Fact]:
     yield Fact("mrr", history.money.mrr(span.end))
 
 
-def _money(value: Fraction) -> Row:
+def money(value: Fraction) -> Row:
     row = {"value": value, "numerator": None, "denominator": None, "sample_size": None, "interval": None}
     return row | {"amount": amount(value)}
 
 
-def _with_amount(row: Row) -> Row:
+def with_amount(row: Row) -> Row:
     return row | {"amount": None if row["value"] is None else amount(row["value"])}
 
 
 def _sum(name: str, times: int = 1) -> Formula:
-    return lambda cell, span: _money(Fraction(sum(cell[name]) * times))
+    return lambda cell, span: money(Fraction(sum(cell[name]) * times))
 
 
 def _net_change(cell: Cell, span: Span) -> Row:
-    return _money(Fraction(_gained(cell) - _lost(cell)))
+    return money(Fraction(_gained(cell) - _lost(cell)))
 
 
 def _gained(cell: Cell) -> Any:
@@ -91,21 +91,21 @@ def _of_opening(part: Callable[[Fraction, Fraction], Fraction | int]) -> Formula
     return formula
 
 
-def _arpa(cell: Cell, span: Span) -> Row:
-    return _with_amount(ratio(sum(cell["mrr"]), len(cell["mrr"]), nothing="no_customers"))
+def arpa(cell: Cell, span: Span) -> Row:
+    return with_amount(ratio(sum(cell["mrr"]), len(cell["mrr"]), nothing="no_customers"))
 
 
 def _arpu(cell: Cell, span: Span) -> Row:
-    return _with_amount(ratio(sum(cell["mrr"]), len(cell["registered"]), nothing="no_users"))
+    return with_amount(ratio(sum(cell["mrr"]), len(cell["registered"]), nothing="no_users"))
 
 
-def _clv(cell: Cell, span: Span) -> Row:
+def clv(cell: Cell, span: Span) -> Row:
     opening, gone, closing = len(cell["opening"]), _gone(cell), len(cell["mrr"])
     row = {"value": None, "numerator": None, "denominator": None, "sample_size": opening, "interval": None}
     if not (opening and closing and gone):
         return row | {"amount": None, "reason": "no_churn" if opening and closing else "no_customers"}
     arpa, churn = Fraction(sum(cell["mrr"])) / closing, Fraction(gone, opening) / months(span)
-    return _with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
+    return with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
 
 
 def months(span: Span) -> Fraction:
@@ -119,26 +119,26 @@ REVENUE = {
     "mrr": Metric(_closing_by_plan, _sum("mrr"), ("subject",)),
     "mrr_opening": Metric(_opening_by_plan, _sum("mrr"), ("subject",)),
     "arr": Metric(_closing_by_plan, _sum("mrr", times=12), ("subject",)),
-    "mrr_new": Metric(_movement("new"), _sum("new")),
-    "mrr_expansion": Metric(_movement("expansion"), _sum("expansion")),
-    "mrr_contraction": Metric(_movement("contraction"), _sum("contraction")),
-    "mrr_churned": Metric(_movement("churned"), _sum("churned"), ("subject",)),
-    "mrr_reactivated": Metric(_movement("reactivated"), _sum("reactivated")),
+    "mrr_new": Metric(movement("new"), _sum("new")),
+    "mrr_expansion": Metric(movement("expansion"), _sum("expansion")),
+    "mrr_contraction": Metric(movement("contraction"), _sum("contraction")),
+    "mrr_churned": Metric(movement("churned"), _sum("churned"), ("subject",)),
+    "mrr_reactivated": Metric(movement("reactivated"), _sum("reactivated")),
     "mrr_net_change": Metric(_movements, _net_change),
-    "customers": Metric(_closing, number("mrr")),
-    "customers_opening": Metric(_opening, number("opening")),
-    "customers_new": Metric(_movement("new"), number("new")),
-    "customers_churned": Metric(_movement("churned"), number("churned"), ("subject",)),
-    "customers_reactivated": Metric(_movement("reactivated"), number("reactivated")),
-    "customer_churn_rate": Metric(_opening, _churn_rate),
-    "customer_retention_rate": Metric(_opening, _retention_rate),
-    "gross_mrr_churn_rate": Metric(_opening, _of_opening(lambda before, after: max(0, before - after))),
-    "expansion_mrr_rate": Metric(_opening, _of_opening(lambda before, after: max(0, after - before))),
-    "net_mrr_churn_rate": Metric(_opening, _of_opening(lambda before, after: before - after)),
-    "nrr": Metric(_opening, _of_opening(lambda before, after: after)),
-    "grr": Metric(_opening, _of_opening(min)),
+    "customers": Metric(closing, number("mrr")),
+    "customers_opening": Metric(opening, number("opening")),
+    "customers_new": Metric(movement("new"), number("new")),
+    "customers_churned": Metric(movement("churned"), number("churned"), ("subject",)),
+    "customers_reactivated": Metric(movement("reactivated"), number("reactivated")),
+    "customer_churn_rate": Metric(opening, _churn_rate),
+    "customer_retention_rate": Metric(opening, _retention_rate),
+    "gross_mrr_churn_rate": Metric(opening, _of_opening(lambda before, after: max(0, before - after))),
+    "expansion_mrr_rate": Metric(opening, _of_opening(lambda before, after: max(0, after - before))),
+    "net_mrr_churn_rate": Metric(opening, _of_opening(lambda before, after: before - after)),
+    "nrr": Metric(opening, _of_opening(lambda before, after: after)),
+    "grr": Metric(opening, _of_opening(min)),
     "quick_ratio": Metric(_movements, _quick_ratio),
-    "arpa": Metric(_closing, _arpa),
-    "arpu": Metric(together(_closing, registered), _arpu),
-    "clv": Metric(together(_opening, _closing), _clv),
+    "arpa": Metric(closing, arpa),
+    "arpu": Metric(together(closing, registered), _arpu),
+    "clv": Metric(together(opening, closing), clv),
 }

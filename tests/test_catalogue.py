@@ -15,7 +15,7 @@ from app.ingest.schemas import example_of
 from app.ledger.measures import MEASURES, POSTINGS, PRESENCES, Line, measure
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.selection import Selection, Span
-from app.metrics.define import METRICS, Happens, Metric, OfPeriod, Result, count, meaning, metric
+from app.metrics.define import METRICS, Given, Happens, Metric, Result, count, meaning, metric
 from app.store.database import recall
 from tests.service import Service
 
@@ -74,8 +74,8 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
 
     found = exemplary.run(books.database.read(sum_up))
     sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.operands.items()}
-    of_period = {name for name, operand in entry.operands.items() if isinstance(operand, OfPeriod)}
-    assert sums == {name: 0 if name in of_period else entry.example[name] for name in entry.operands}
+    given = {name for name, operand in entry.operands.items() if isinstance(operand, Given)}
+    assert sums == {name: 0 if name in given else entry.example[name] for name in entry.operands}
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -83,7 +83,7 @@ def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -
     entry = METRICS[name]
     row = exemplary.row(name, account=sorted({event["account_id"] for event in example_events(entry)}))
     # The running month has had 15 days, of which a month has 30.4375; money is kept in ten-thousandths.
-    given = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1}
+    given = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1, "divided": True}
     operands = [given.get(operand, entry.example[operand]) for operand in entry.operands]
     assert row["value"] == pytest.approx(float(entry.formula(*operands).value), abs=1e-6)
 
@@ -100,7 +100,8 @@ def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
     entry = METRICS[name]
     assert entry.title and entry.description.endswith((".", ";")) and len(entry.description) > 20
     assert entry.better in ("up", "down", "neither")
-    assert entry.unit in ("points", "percent", "ratio", "score", "count", "minutes", "hours", "days", "money")
+    units = ("points", "percent", "ratio", "score", "count", "minutes", "hours", "days", "months", "money")
+    assert entry.unit in units
     assert set(entry.adds_over) <= {"groups", "time"}
     assert all(meaning(operand).endswith(".") for operand in entry.operands.values())
 
@@ -110,6 +111,11 @@ WAITING = {
     "onboardings_reaching": "the funnel of the onboarding",
     "tickets_resolved": "first contact resolution over the tickets resolved",
     "tickets_resolved_first_contact": "first contact resolution over the tickets resolved",
+    "trials_ended": "trial conversion by the end of trials",
+    "trials_ended_converted": "trial conversion by the end of trials",
+    "purchase_days": "repeat purchase by days",
+    "purchasers": "repeat purchase of all customers",
+    "repeat_purchasers": "repeat purchase of all customers",
 }
 
 

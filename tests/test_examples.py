@@ -10,7 +10,7 @@ from tests.examples_define import EXAMPLES, Case
 from tests.examples_known import KNOWN, LEFT_OUT, PARTS_LEFT_OUT
 from tests.service import Service
 
-for _subject in ("voice", "money", "retention", "usage", "outcomes", "books"):
+for _subject in ("voice", "money", "retention", "deals", "usage", "outcomes", "books"):
     pytest.register_assert_rewrite(f"tests.examples_{_subject}")
     import_module(f"tests.examples_{_subject}")
 

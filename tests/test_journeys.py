@@ -38,7 +38,7 @@ def completed(at: str, **data: Any) -> Happening:
 def days(measure: str, *happenings: Happening, **options: Any) -> dict[str, int]:
     """What a measure comes to on each day."""
     kind = goal if happenings[0].type.startswith("goal.") else onboarding
-    found = posted(*happenings, stream=kind, **options)
+    found = posted(*happenings, by=kind, **options)
     return {day: value for (day, name, _), value in found.items() if name == measure}
 
 
@@ -78,14 +78,14 @@ def test_goals_and_onboardings_are_begun_completed_and_begun_again(
 
 
 def test_a_goal_is_the_subject_of_its_entries() -> None:
-    assert posted(entered("2026-03-02"), reached("2026-04-05"), stream=goal) == {
+    assert posted(entered("2026-03-02"), reached("2026-04-05"), by=goal) == {
         ("2026-03-02", "goals_entered", "upgrade"): 1,
         ("2026-03-02", "goals_completed", "upgrade"): 1,
     }
 
 
 def test_no_events_post_nothing() -> None:
-    assert posted(stream=goal) == posted(stream=onboarding) == {}
+    assert posted(by=goal) == posted(by=onboarding) == {}
 
 
 def test_an_onboarding_has_its_steps_and_seconds_on_the_day_of_its_start() -> None:
@@ -96,7 +96,7 @@ def test_an_onboarding_has_its_steps_and_seconds_on_the_day_of_its_start() -> No
         step("2026-03-05", "invite"),
         completed("2026-03-06T12:00:30"),
     ]
-    assert posted(*story, stream=onboarding) == {
+    assert posted(*story, by=onboarding) == {
         ("2026-03-02", "onboardings_started", ""): 1,
         ("2026-03-02", "onboardings_reaching", "invite"): 1,
         ("2026-03-02", "onboardings_reaching", "import"): 1,

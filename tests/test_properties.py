@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from app.store.tables import account, attribute, entry, presence, registration, total
 from app.store.tables import event as event_table
 from tests.almanac import DAY, Calendar
-from tests.chance import condition, happenings, is_, question, turn, unlike
+from tests.chance import DEALS, condition, happenings, is_, question, turn, unlike
+from tests.commerce import COMMERCE
 from tests.formulas import METRICS
 from tests.pair import Pair, answered, narrowed
 from tests.service import Service, event, moved, session
@@ -73,7 +74,7 @@ def test_order_batches_and_repeats_make_no_difference(service: Service) -> None:
         one, other = Pair(service), Pair(service)
         days = [date(2026, 3, 10) + DAY * n for n in range(random.randint(1, 3))]
         for day in days:
-            events = happenings(random, one.on(day, hours=9), random.randint(5, 25))
+            events = happenings(random, one.on(day, hours=9), random.randint(5, 30))
             for pair in (one, other):
                 pair.on(day, hours=random.randint(9, 20))
                 names = dict(zip(one.accounts, pair.accounts, strict=True))
@@ -97,7 +98,7 @@ def test_what_was_retracted_might_as_well_never_have_been(service: Service) -> N
     def every(random: Random) -> None:
         one, other = Pair(service), Pair(service)
         day = date(2026, 3, 10)
-        stays, goes = (happenings(random, one.on(day, hours=9), random.randint(5, 20)) for _ in range(2))
+        stays, goes = (happenings(random, one.on(day, hours=9), random.randint(5, 25)) for _ in range(2))
         names = dict(zip(one.accounts, other.accounts, strict=True))
         one.send(*random.sample(stays + goes, len(stays + goes)))
         other.on(day, hours=9).send(*(event | {"account_id": names[event["account_id"]]} for event in stays))
@@ -110,6 +111,26 @@ def test_what_was_retracted_might_as_well_never_have_been(service: Service) -> N
         assert first == second
         assert [_card(service, name) for name in one.accounts] == [_card(service, name) for name in other.accounts]
         assert one.differences() == []
+
+    every()
+
+
+def test_what_an_account_tries_renews_and_orders_is_known_on_every_day_as_the_model_knows_it(service: Service) -> None:
+    @settings(calm, max_examples=30)
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = Pair(service, accounts=1)
+        days = [date(2026, 3, 10) + DAY * n for n in range(3)]
+        for day in days:
+            pair.on(day, hours=20)
+            arrive(random, happenings(random, pair, random.randint(5, 30), DEALS), pair)
+            for taken in random.sample(list(pair.model.events), random.randrange(4)):
+                pair.retract(*taken)
+        pair.on(days[-1] + DAY)
+        for as_of in (None, *days):
+            pair.ask(",".join(COMMERCE), **RANGE, granularity="day", as_of=as_of)
+        pair.ask(",".join(COMMERCE), **RANGE, granularity=random.choice(["month", "quarter"]), totals=True)
+        assert pair.differences() == []
 
     every()
 
@@ -224,7 +245,7 @@ def test_any_question_in_any_calendar_is_answered_as_the_model_does(
         pair = Pair(service, Calendar(zone, fiscal_year_start))
         for _ in range(random.randint(1, 4)):
             pair.on(around + DAY * random.randint(-1, 1), seconds=random.choice([0, 1, 3599, 7200, 40_000, 82_799]))
-            pair.send(*happenings(random, pair, random.randint(3, 15)))
+            pair.send(*happenings(random, pair, random.randint(4, 18)))
         pair.on(around + DAY, seconds=82_799)
         for _ in range(4):
             pair.at(pair.now + random.choice([0, 1, 1]) * DAY)

@@ -33,7 +33,7 @@ def reopened(at: str, **data: Any) -> Happening:
 
 
 def lines(*happenings: Happening, calendar: Calendar = GREENWICH) -> dict[tuple[str, str, str], int]:
-    return dict(posted(*happenings, stream=ticket, calendar=calendar))
+    return dict(posted(*happenings, by=ticket, calendar=calendar))
 
 
 def days(measure: str, *happenings: Happening) -> dict[str, int]:

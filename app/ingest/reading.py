@@ -48,7 +48,8 @@ def sensible(
             if currency != books.currency:
                 event.rate = rates.rate_on(reading.rates.get(currency, ()), books.calendar.day(event.occurred_at))
                 _check_converted(event, event.rate)
-            event.record = record_of(event, event.survey, calendar=books.calendar)
+            rate = event.rate.rate if event.rate else None
+            event.record = record_of(event, event.survey, rate, calendar=books.calendar)
             yield event
         except Rejected as problem:
             reject(event.index, event.id, problem)

@@ -50,7 +50,7 @@ async def _posted(
         raise NotFound("There is no such event.")
     survey = found.data.get("survey")
     known = await surveys.find(connection, [survey]) if survey else {}
-    return found, record_of(found, known.get(survey), calendar=books.calendar)
+    return found, record_of(found, known.get(survey), found.rate, calendar=books.calendar)
 
 
 async def replace(connection: AsyncConnection, accepted: Iterable[Event]) -> None:

@@ -7,6 +7,7 @@ It is filled at start by the vocabulary of events and by the streams. A measure 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger.surveys import Survey
@@ -40,12 +41,17 @@ class Presence:
 
 
 class Fact(NamedTuple):
-    """What a posting rule may look at of one event. `survey` is the definition that `data["survey"]` names."""
+    """What a posting rule may look at of one event. `survey` is the definition that `data["survey"]` names.
+
+    rate: what one unit of its currency is worth; None when it is the base currency. whole_business: it has no account.
+    """
 
     type: str
     user_id: str | None
     data: Mapping[str, Any]
     survey: Survey | None = None
+    rate: Decimal | None = None
+    whole_business: bool = False
 
 
 class Line(NamedTuple):

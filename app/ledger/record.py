@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,7 @@ from app.ledger.unfold import Step, Steps, StreamName, restate
 from app.periods import Calendar
 from app.store.books import Books
 from app.store.database import keys_within
+from app.store.tables import WHOLE_BUSINESS
 
 
 class Record(NamedTuple):
@@ -41,9 +43,10 @@ class Record(NamedTuple):
         return User(self.account_id, self.user_id)
 
 
-def record_of(event: Any, survey: Survey | None = None, *, calendar: Calendar) -> Record:
-    """The record of an event, as it came or as it is kept."""
-    fact = Fact(event.type, event.user_id, event.data, survey)
+def record_of(event: Any, survey: Survey | None = None, rate: Decimal | None = None, *, calendar: Calendar) -> Record:
+    """The record of an event, as it came or as it is kept, by the survey and at the rate that it was read by."""
+    whole_business = event.account_id == WHOLE_BUSINESS
+    fact = Fact(event.type, event.user_id, event.data, survey, rate, whole_business)
     lines, seen, stream = lines_of(fact), tuple(seen_of(fact)), stream_of(fact)
     on = calendar.day(event.occurred_at)
     return Record(event.account_id, event.id, event.user_id, on, lines, seen, stream)

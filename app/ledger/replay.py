@@ -64,7 +64,7 @@ async def replay(connection: AsyncConnection, ids: Sequence[int], *, books: Book
     async for row in _events(connection, ids):
         made.events += 1
         survey = known.get(row.data["survey"]) if "survey" in row.data else None
-        one = record_of(row, survey, calendar=calendar)
+        one = record_of(row, survey, row.rate, calendar=calendar)
         for recorded_on, sign in ((row.recorded_on, 1), (row.retracted_on, -1)):
             if recorded_on is not None:
                 place: Any = {"on": one.on, "account_id": one.account_id, "recorded_on": recorded_on}

@@ -13,7 +13,7 @@ from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.operands import Operand, Users
 from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
 from app.metrics.currencies import in_digits
-from app.metrics.define import Metric, OfPeriod
+from app.metrics.define import Given, Metric
 from app.metrics.question import Question
 from app.periods import Period, counted_end, months_in
 from app.store.books import Books, Margin, margin_of, margins
@@ -24,7 +24,7 @@ _MOST_CELLS = 1_000_000
 
 Row = dict[str, Any]
 Found = Mapping[Operand, Sums]
-MARGIN = OfPeriod("margin")
+MARGIN = Given("margin")
 
 
 async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
@@ -75,7 +75,7 @@ class _Cell(NamedTuple):
     period: Period
     span: int
     group: Group
-    operands: Sequence[tuple[Operand | OfPeriod, Sums]]
+    operands: Sequence[tuple[Operand | Given, Sums]]
 
     @property
     def name(self) -> str:
@@ -93,7 +93,7 @@ def _cells(question: Question, cuts: Sequence[Sequence[Period]], sums: Sequence[
                 detail = f"The answer has more than {_MOST_CELLS} rows; ask for less at once."
                 raise Invalid.at("/query/granularity", detail, code="too_many_rows")
             # Looked up once: to hash a population takes longer than all else of a row.
-            operands = [(o, {} if isinstance(o, OfPeriod) else found.get(o, {})) for o in metric.operands.values()]
+            operands = [(o, {} if isinstance(o, Given) else found.get(o, {})) for o in metric.operands.values()]
             cells += [
                 _Cell(metric, period, index, group, operands)
                 for index, period in enumerate(periods)
@@ -180,16 +180,18 @@ class _Answering(NamedTuple):
             row["reason"] = result.reason
         return row
 
-    def _value(self, cell: _Cell, operand: Operand | OfPeriod, sums: Sums) -> Any:
-        if isinstance(operand, OfPeriod):
-            return self._of_period(cell.period, operand.name)
+    def _value(self, cell: _Cell, operand: Operand | Given, sums: Sums) -> Any:
+        if isinstance(operand, Given):
+            return self._given(cell.period, operand.name)
         group = cell.group
         if group not in sums and isinstance(operand, Users) and operand.whole:
             by = self.question.selection.group_by
             group = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
         return sums[group].get(cell.span, 0) if group in sums else 0
 
-    def _of_period(self, period: Period, name: str) -> Any:
+    def _given(self, period: Period, name: str) -> Any:
+        if name == "divided":
+            return self.question.selection.divided
         end = counted_end(period, self.question.today)
         if name == "months":
             return months_in(period.start, end)

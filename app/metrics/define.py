@@ -36,8 +36,10 @@ __all__ = ["own_closing", "own_opening"]
 _MONEY = 10_000
 
 
-class OfPeriod(NamedTuple):
-    """An operand that is the period's own: its `months`, the `days` of it that have passed, the gross `margin` of then."""
+class Given(NamedTuple):
+    """An operand that is no sum: of the period its `months`, the `days` of it that have passed and the gross `margin` of
+    then; of the question whether it is `divided`, about groups of accounts or about some accounts only.
+    """
 
     name: str
 
@@ -67,6 +69,11 @@ def accounts(*, where: Own) -> Any:
     return Population(where)
 
 
+def own_flow(measure: str) -> Own:
+    """What an account's own balance came to within the period."""
+    return own_closing(measure) - own_opening(measure)
+
+
 def over_accounts(total: Own, *, where: Own) -> Any:
     """The sum of a value of their own over the accounts that satisfy a condition, which is false for those that do not move."""
     return Population(where, total)
@@ -74,7 +81,12 @@ def over_accounts(total: Own, *, where: Own) -> Any:
 
 def of_period(name: str) -> Any:
     """What the period itself has: `months`, `days`, `margin`."""
-    return OfPeriod(name)
+    return Given(name)
+
+
+def of_question(name: str) -> Any:
+    """What is so of the whole question: whether it is `divided`."""
+    return Given(name)
 
 
 class Result(NamedTuple):
@@ -140,11 +152,11 @@ def money_mean(amount: int, *, of: int, none: str) -> Result:
     return Result(amount / (_MONEY * of), amount / _MONEY, of, of, amount=Fraction(amount, of))
 
 
-def money_rate(part: int, *, of: int, sample: int, none: str) -> Result:
+def money_rate(part: int, *, of: int | Fraction, sample: int, none: str) -> Result:
     """An amount per hundred of another that `sample` accounts had."""
     if not of:
-        return Result(None, part / _MONEY, of / _MONEY, sample, reason=none)
-    return Result(100 * part / of, part / _MONEY, of / _MONEY, sample)
+        return Result(None, part / _MONEY, float(of / _MONEY), sample, reason=none)
+    return Result(float(100 * part / of), part / _MONEY, float(of / _MONEY), sample)
 
 
 def money_ratio(amount: int, to: int, *, none: str) -> Result:
@@ -183,7 +195,7 @@ class Metric:
     better: str
     range: tuple[float | None, float | None]
     adds_over: tuple[str, ...]
-    operands: Mapping[str, Operand | OfPeriod]
+    operands: Mapping[str, Operand | Given]
     formula: Callable[..., Result]
     version: int
     example: Mapping[str, float]
@@ -192,7 +204,7 @@ class Metric:
     @property
     def sums(self) -> list[Operand]:
         """Those of its operands that are sums of the ledger."""
-        return [operand for operand in self.operands.values() if not isinstance(operand, OfPeriod)]
+        return [operand for operand in self.operands.values() if not isinstance(operand, Given)]
 
     @property
     def dimensions(self) -> dict[str, str]:
@@ -213,7 +225,7 @@ class Metric:
         return found
 
 
-def meaning(operand: Operand | OfPeriod) -> str:
+def meaning(operand: Operand | Given) -> str:
     """What an operand is, in words."""
     if isinstance(operand, Flow):
         return MEASURES[operand.measure].description
@@ -225,17 +237,18 @@ def meaning(operand: Operand | OfPeriod) -> str:
         return "Distinct users who were registered at any time of the period."
     if isinstance(operand, Population):
         return f"{'Over' if operand.total else 'The number of'} the accounts where {operand.where}{_summed(operand)}."
-    return _OF_PERIOD[operand.name]
+    return _GIVEN[operand.name]
 
 
 def _summed(population: Population) -> str:
     return f": the sum of {population.total}" if population.total else ""
 
 
-_OF_PERIOD = {
+_GIVEN = {
     "months": "The months of the period.",
     "days": "The days of the period that have passed.",
     "margin": "The gross margin, a setting, as it was at the period's end.",
+    "divided": "Whether groups of accounts, or only some accounts, are asked about.",
 }
 
 
@@ -254,7 +267,7 @@ def metric(
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Register a metric. Raises ValueError when it has no `title: description` or its name is taken.
 
-    unit: points, percent, ratio, score, count, minutes, hours, days, money. better: up, down or neither. adds_over:
+    unit: points, percent, ratio, score, count, minutes, hours, days, months, money. better: up, down or neither. adds_over:
     `groups`, `time`. example: the operands (money in ten-thousandths) and what the metric `equals`. events: what makes them
     in March 2026.
     """
@@ -282,7 +295,7 @@ def metric(
     return register
 
 
-def _operands(formula: Callable[..., Result]) -> dict[str, Operand | OfPeriod]:
+def _operands(formula: Callable[..., Result]) -> dict[str, Operand | Given]:
     parameters = inspect.signature(formula).parameters
     return {
         name: Flow(name) if parameter.default is parameter.empty else parameter.default

@@ -8,7 +8,9 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Currency, Id, Moment, Money
-from app.ledger.streams import subscriptions
+from app.ledger.measures import Fact, Line, measure
+from app.ledger.money import in_base_currency
+from app.ledger.streams import purchases, renewals, subscriptions, trials
 
 
 def _one_price(data: Any) -> Any:
@@ -59,38 +61,43 @@ class Trial(Data):
     plan: NotRequired[Id]
 
 
-@event("trial.started", example={"trial_id": "trial-1", "plan": "pro"})
+@event("trial.started", stream=trials.name, example={"trial_id": "trial-1", "plan": "pro"})
 class TrialStarted(Trial):
     """A trial began."""
 
 
-@event("trial.converted", rank=1, example={"trial_id": "trial-1", "plan": "pro"})
+@event("trial.converted", rank=1, stream=trials.name, example={"trial_id": "trial-1", "plan": "pro"})
 class TrialConverted(Trial):
     """A trial became a paid subscription."""
 
 
-@event("trial.expired", rank=2, example={"trial_id": "trial-1"})
+@event("trial.expired", rank=2, stream=trials.name, example={"trial_id": "trial-1"})
 class TrialExpired(Trial):
     """A trial ended without a subscription."""
 
 
 class Renewal(Data):
     contract_id: Id
-    amount: NotRequired[Money]
+    amount: NotRequired[Annotated[Money, Field(description="What is due; of a renewal, by default that.")]]
     currency: NotRequired[Currency]
 
 
-@event("renewal.due", example={"contract_id": "contract-1", "amount": "12000"})
+@event("renewal.due", stream=renewals.name, example={"contract_id": "contract-1", "amount": "12000"})
 class RenewalDue(Renewal):
     """A contract is up for renewal."""
 
 
-@event("renewal.completed", rank=1, example={"contract_id": "contract-1", "amount": "12600"})
+@event(
+    "renewal.completed",
+    rank=1,
+    stream=renewals.name,
+    example={"contract_id": "contract-1", "amount": "12600"},
+)
 class RenewalCompleted(Renewal):
     """A contract was renewed."""
 
 
-@event("renewal.declined", rank=2, example={"contract_id": "contract-1"})
+@event("renewal.declined", rank=2, stream=renewals.name, example={"contract_id": "contract-1"})
 class RenewalDeclined(Renewal):
     """A contract was not renewed."""
 
@@ -101,20 +108,44 @@ class Purchase(Data):
     currency: NotRequired[Currency]
 
 
-@event("purchase.completed", example={"order_id": "order-1", "amount": "49.90", "currency": "USD"})
+@event(
+    "purchase.completed",
+    stream=purchases.name,
+    example={"order_id": "order-1", "amount": "49.90", "currency": "USD"},
+)
 class PurchaseCompleted(Purchase):
     """Something was bought."""
 
 
-@event("purchase.refunded", rank=1, example={"order_id": "order-1", "amount": "49.90"})
+@event("purchase.refunded", rank=1, stream=purchases.name, example={"order_id": "order-1", "amount": "49.90"})
 class PurchaseRefunded(Purchase):
     """Money for a purchase was given back."""
+
+
+acquisition_cost = measure("acquisition_cost", "Money spent on winning these accounts, in ten-thousandths.")
+retention_cost = measure("retention_cost", "Money spent on keeping these accounts, in ten-thousandths.")
+# What no account is named for is counted apart: it is the whole business's, and in no group of accounts.
+unallocated_acquisition_cost = measure(
+    "unallocated_acquisition_cost", "Money spent on winning customers, recorded without an account."
+)
+unallocated_retention_cost = measure(
+    "unallocated_retention_cost", "Money spent on keeping customers, recorded without an account."
+)
+_COSTS = {
+    "acquisition": (acquisition_cost, unallocated_acquisition_cost),
+    "retention": (retention_cost, unallocated_retention_cost),
+}
+
+
+def _cost(e: Fact) -> list[Line]:
+    return [Line(_COSTS[e.data["category"]][e.whole_business], in_base_currency(e.data["amount"], e.rate))]
 
 
 @event(
     "cost.recorded",
     account=False,
     example={"category": "acquisition", "amount": "2400"},
+    posts=_cost,
 )
 class CostRecorded(Data):
     """Money was spent to win or to keep customers; without an account, for the whole business."""

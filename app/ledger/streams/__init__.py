@@ -5,6 +5,24 @@ taken back, the function is asked about before and after, and the difference is 
 Importing this room fills the catalogue of streams.
 """
 
-from app.ledger.streams import goals, onboarding, registration, subscriptions, tickets
+from app.ledger.streams import (
+    goals,
+    onboarding,
+    purchases,
+    registration,
+    renewals,
+    subscriptions,
+    tickets,
+    trials,
+)
 
-__all__ = ["goals", "onboarding", "registration", "subscriptions", "tickets"]
+__all__ = [
+    "goals",
+    "onboarding",
+    "purchases",
+    "registration",
+    "renewals",
+    "subscriptions",
+    "tickets",
+    "trials",
+]

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.ledger.measures import Fact, Line, measure
+from app.ledger.money import in_base_currency
 from app.ledger.streams.define import Dated, Happening, stream
 from app.periods import Calendar
 
@@ -75,7 +75,7 @@ class _Subscription:
         if not self.states or not self.states[-1].mrr or data.get("currency") != self.currency:
             self.currency, self.rate = data.get("currency"), happening.rate
         self.plan, self.seats = data.get("plan", self.plan), data.get("seats", self.seats)
-        mrr = _in_base_currency(data.get("mrr"), data.get("amount"), _months(data), self.rate)
+        mrr = in_base_currency(data["mrr"] if "mrr" in data else data["amount"], self.rate, months=_months(data))
         self._hold(_State(at, (at, happening.id), mrr, self.plan, self.seats))
 
     def cancel(self, happening: Happening) -> None:
@@ -101,14 +101,6 @@ class _Subscription:
 def _months(data: Mapping[str, Any]) -> Fraction:
     """How many months its price pays."""
     return _INTERVALS[data["interval"]] * int(data.get("interval_count", 1)) if "interval" in data else Fraction(1)
-
-
-# A stream is derived again at each of its changes.
-@lru_cache(maxsize=10_000)
-def _in_base_currency(mrr: str | None, amount: str | None, months: Fraction, rate: Decimal | None) -> int:
-    """A price per month in ten-thousandths, rounded half up once, at the end."""
-    price = Fraction(mrr if mrr is not None else amount or 0) / months
-    return int(price * Fraction(1 if rate is None else rate) * 10_000 + Fraction(1, 2))
 
 
 @stream("subscriptions")

@@ -57,6 +57,11 @@ class Selection:
         return replace(self, group_by=group_by, subjects=(), channels=())
 
     @property
+    def divided(self) -> bool:
+        """Whether it is not about all accounts as one: groups of them, or some only."""
+        return bool(set(self.group_by) - set(OF_ENTRIES) or self.filter) or self.accounts is not None
+
+    @property
     def shape(self) -> "Shape":
         """What of it decides how the statement is built; the rest are its parameters."""
         return Shape(

@@ -1,4 +1,4 @@
-"""Who stays: churn, retention and expansion of the opening customers, those with MRR at the period's start.
+"""Who stays: churn, retention and expansion of the opening customers, those with MRR at the period's start; and renewals.
 
 Accounts that are won inside a period are not among them: whether they stay is asked of the next one.
 """
@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from app.metrics.catalogue.revenue import BEFORE, GREW, LEFT, NO_CUSTOMERS, SHRANK
 from app.metrics.define import (
+    Happens,
     Result,
     accounts,
     closing,
@@ -163,3 +164,54 @@ def clv(
     return money(worth / churn)._replace(
         numerator=float(worth / 10_000), denominator=float(churn), sample_size=customers_before
     )
+
+
+def _contract(type: str, amount: str | None, number: int, on: str = "2026-03-10") -> Happens:
+    """Something about a contract of its own."""
+    data = {"contract_id": f"contract-{number}"} | ({} if amount is None else {"amount": amount})
+    return Happens(1, type, data, on=on)
+
+
+# Four contracts: renewed for more, early for less, declined, and due without an amount.
+DUE = [
+    _contract("renewal.due", "1000", 1),
+    _contract("renewal.completed", "1200", 1, on="2026-03-12"),
+    _contract("renewal.completed", "400", 2, on="2026-02-20"),
+    _contract("renewal.due", "500", 2),
+    _contract("renewal.due", "500", 3),
+    _contract("renewal.declined", None, 3),
+    _contract("renewal.due", None, 4),
+    _contract("renewal.completed", None, 4),
+]
+
+
+@metric(
+    unit="percent",
+    better="up",
+    range=(0, 100),
+    example={"contracts_renewed": 3, "contracts_due": 4, "equals": 75},
+    events=DUE,
+)
+def renewal_rate(contracts_renewed: int, contracts_due: int) -> Result:
+    """Renewal rate: contracts that were renewed, whenever that was decided, per hundred that were due in the period."""
+    return proportion(contracts_renewed, of=contracts_due, none="no_renewals_due")
+
+
+@metric(
+    unit="percent",
+    better="up",
+    range=(0, 100),
+    example={
+        "renewal_value_renewed": 14_000_000,
+        "renewal_value_due": 20_000_000,
+        "contracts_valued": 3,
+        "equals": 70,
+    },
+    events=DUE,
+)
+def renewal_value_rate(renewal_value_renewed: int, renewal_value_due: int, contracts_valued: int) -> Result:
+    """Renewal value rate: what was renewed of the amounts that were due in the period, per hundred of them; of each
+    contract at most its own, so that what one adds does not hide what another takes away. A renewal that names no amount
+    is for all that was due; what was due without an amount takes no part.
+    """
+    return money_rate(renewal_value_renewed, of=renewal_value_due, sample=contracts_valued, none="no_amounts_due")
