@@ -79,6 +79,7 @@ def segments() -> dict[str, str]:
     """Segments worth asking for: name to filter."""
     return {
         "enterprise": 'plan = "enterprise"',
+        "smb": 'plan != "enterprise"',
         "emea": 'region = "emea"',
         "at_scale": "seats >= 100",
         "starter_emea": 'plan = "starter" and region = "emea"',
