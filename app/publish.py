@@ -34,6 +34,8 @@ def _reference() -> Iterable[str]:
     yield "Shares come with Wilson's interval at 95 %, the Net Promoter Score with the adjusted Wald interval (Rocks 2016)."
     yield "What adds up over groups does so within a period, for the groups of one attribute. What adds up over time does"
     yield "so where accounts stay in their groups: without a grouping or filter by attributes, or with `segments_as_of=now`."
+    yield "A metric that others count differently has conventions, asked for with `convention=`, or side by side with"
+    yield "`GET /v1/metrics/{metric}/conventions`; after each stands who counts so."
     yield ""
     for name in sorted(METRICS):
         yield from _metric(METRICS[name])
@@ -67,6 +69,10 @@ def _metric(metric: Metric) -> Iterable[str]:
     yield f"- Adds up over: {' and '.join(metric.adds_over) or 'nothing'}"
     yield f"- Broken down by: account, segment, any attribute{''.join(f', {name}' for name in metric.dimensions)}"
     yield f"- Example: {example} → **{round(metric.example['equals'], 6):g}**"
+    if metric.others:
+        yield f"- Conventions: `{metric.convention}` (the default). {metric.counted_by}"
+    for convention, other in metric.others.items():
+        yield f"  - `{convention}`: {other.description} {other.counted_by}"
     yield ""
 
 

@@ -31,7 +31,7 @@ def _money_moved(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("money", amount) for day, amount in (*paid, *back) if span.start <= day < span.end)
 
 
-def _purchasers(history: History, span: Span) -> Iterable[Fact]:
+def purchasers(history: History, span: Span) -> Iterable[Fact]:
     """Who ordered in the period: whether it had two orders or more by the end."""
     orders = history.deals.orders_before(span.end)
     if any(order.event.day >= span.start for order in orders):
@@ -47,7 +47,7 @@ def _coming_back(history: History, span: Span) -> Iterable[Fact]:
         yield Fact("coming back", (len(within), sum(order.amount for order in within), seconds))
 
 
-def _costs(category: str) -> Facts:
+def costs(category: str) -> Facts:
     def facts(history: History, span: Span) -> Iterable[Fact]:
         for day, of, spent in history.deals.costs:
             if of == category and span.start <= day < span.end:
@@ -56,7 +56,7 @@ def _costs(category: str) -> Facts:
     return facts
 
 
-def _share(nothing: str) -> Formula:
+def share(nothing: str) -> Formula:
     """The part of all of which it is true."""
 
     def formula(cell: Cell, span: Span) -> Row:
@@ -86,7 +86,7 @@ def _clv_purchases(cell: Cell, span: Span) -> Row:
     return row | {"value": value, "amount": amount(value)}
 
 
-def _if_any(row: Row, cell: Cell) -> Row:
+def if_any(row: Row, cell: Cell) -> Row:
     """Costs of the whole business are no account's: of accounts without costs of their own nothing is known."""
     if sum(cell["cost"]) or row["value"] is None:
         return row
@@ -94,16 +94,16 @@ def _if_any(row: Row, cell: Cell) -> Row:
 
 
 def _cac(cell: Cell, span: Span) -> Row:
-    return with_amount(_if_any(ratio(sum(cell["cost"]), len(cell["new"]), nothing="no_new_customers"), cell))
+    return with_amount(if_any(ratio(sum(cell["cost"]), len(cell["new"]), nothing="no_new_customers"), cell))
 
 
 def _retention_cost(cell: Cell, span: Span) -> Row:
-    return with_amount(_if_any(ratio(sum(cell["cost"]), len(cell["mrr"]), nothing="no_customers"), cell))
+    return with_amount(if_any(ratio(sum(cell["cost"]), len(cell["mrr"]), nothing="no_customers"), cell))
 
 
 def _retention_cost_ratio(cell: Cell, span: Span) -> Row:
     row = ratio(sum(cell["cost"]), sum(cell["mrr"]) * months(span), per=100, nothing="no_customers")
-    return _if_any(row | {"sample_size": len(cell["mrr"])}, cell)
+    return if_any(row | {"sample_size": len(cell["mrr"])}, cell)
 
 
 def _ltv_to_cac(cell: Cell, span: Span) -> Row:
@@ -124,14 +124,14 @@ def _payback(cell: Cell, span: Span) -> Row:
     return row | {"value": cost["value"] / earned["value"]}
 
 
-_acquisition = together(_costs("acquisition"), movement("new"))
-_retention = together(_costs("retention"), closing)
+_acquisition = together(costs("acquisition"), movement("new"))
+_retention = together(costs("retention"), closing)
 COMMERCE = {
-    "trial_conversion_rate": Metric(_trials, _share("no_trials")),
-    "renewal_rate": Metric(_dues, _share("no_renewals_due")),
+    "trial_conversion_rate": Metric(_trials, share("no_trials")),
+    "renewal_rate": Metric(_dues, share("no_renewals_due")),
     "renewal_value_rate": Metric(_amounts_due, _value_rate),
     "revenue": Metric(_money_moved, _revenue),
-    "repeat_purchase_rate": Metric(_purchasers, _share("no_purchases")),
+    "repeat_purchase_rate": Metric(purchasers, share("no_purchases")),
     "clv_purchases": Metric(_coming_back, _clv_purchases),
     "cac": Metric(_acquisition, _cac),
     "customer_retention_cost": Metric(_retention, _retention_cost),

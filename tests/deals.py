@@ -14,8 +14,11 @@ RANKS = {"started": 0, "converted": 1, "expired": 2, "due": 0, "completed": 1, "
 
 
 class Trial(NamedTuple):
+    """ended: when it first converted or else expired; None while it runs."""
+
     day: date
     converted: bool
+    ended: date | None
 
 
 class Due(NamedTuple):
@@ -71,7 +74,12 @@ def _trials(events: Iterable[Any]) -> list[Trial]:
         if not trials or (kept.type == "trial.started" and any(k.type != "trial.started" for k in trials[-1])):
             trials.append([])
         trials[-1].append(kept)
-    return [Trial(trial[0].day, any(kept.type == "trial.converted" for kept in trial)) for trial in trials]
+    found = []
+    for trial in trials:
+        days = {kept.type: kept.day for kept in reversed(trial)}
+        ended = days.get("trial.converted", days.get("trial.expired"))
+        found.append(Trial(trial[0].day, "trial.converted" in days, ended))
+    return found
 
 
 def _dues(events: Sequence[Any]) -> list[Due]:

@@ -102,13 +102,10 @@ LEFT_OUT = {
     "here a subscription keeps the rate of its first day, so that exchange rates make no movements",
     "move-cos-join-and-upgrade-same-month": "another product's way: one movement for a customer and period; "
     "here one for an account and day, so that days add up to months",
-    "customer-churn-naive-variants": "the three other ways come with `customer_churn_rate?convention=`; "
-    "the default is the example customer-churn-cm",
     "grr-cos-one-of-two-ends": "another product's way: it compares with all that there ever was, and a contract that "
     "ended on the first of a month counts through that month",
     "conversion-metricflow": "another product's way: each visit is one that may convert, and a purchase is put to the latest "
     "visit of the seven days before it; here who has entered has entered once, until the goal is reached",
-    "csat-pisano-mean": "the mean over the range comes with `csat?convention=`",
     "health-vitally-average": "comes with `health_score`",
     "health-saastainednumbers": "comes with `health_score`",
     "segment-overlap-health": "another product's setting: weights for each segment; here there is one model of health, "
@@ -119,6 +116,5 @@ LEFT_OUT = {
 
 # Parts of examples that are checked for the rest.
 PARTS_LEFT_OUT = {
-    "churn-polar-canceled-vs-ended": "the month of the click comes with `customer_churn_rate?convention=`",
     "survey-funnel": "answers that were begun and given up are no events here",
 }

@@ -1,6 +1,6 @@
 """Published examples about customers who stay and leave, and what they are worth."""
 
-from tests.examples_define import BEFORE, DURING, Case, example, leaves, one_day, pays, pays_for
+from tests.examples_define import BEFORE, DURING, MONTH, Case, example, leaves, one_day, pays, pays_for
 from tests.service import event
 
 
@@ -18,15 +18,18 @@ def a_loss_of_five_in_a_hundred_is_five_percent_of_its_day_and_of_its_month(case
     case.gives({"gross_mrr_churn_rate": 5})
 
 
-@example("customer-churn-cm")
+@example("customer-churn-cm", "customer-churn-naive-variants")
 def who_joined_or_came_back_within_the_month_is_not_lost(case: Case) -> None:
     case.send(*(pays(f"customer-{number}", 10) for number in range(100)))
     case.send(
         *(leaves(f"customer-{number}", "2026-02-05") for number in range(11)), pays("customer-0", 10, "2026-02-20")
     )
     case.send(pays("guest", 10, "2026-02-08"), leaves("guest", "2026-02-18"))
-    case.gives({"customers_opening": 100, "customers_churned": 12, "customers_reactivated": 1, "customers_new": 1})
+    case.send(*(pays(f"new-{number}", 10, DURING) for number in range(29)))
+    case.gives({"customers_opening": 100, "customers_churned": 12, "customers_reactivated": 1, "customers_new": 30})
     case.gives({"customer_churn_rate": 10})
+    for convention, expected in (("lost_at_any_time", 11), ("all_churn_events", 12), ("ever_active", 9.2308)):
+        case.gives({"customer_churn_rate": expected}, **MONTH, convention=convention, within=1e-4)
 
 
 @example("churn-polar-canceled-vs-ended")
@@ -40,7 +43,9 @@ def a_customer_is_lost_when_the_paid_period_ends_and_not_at_the_click(case: Case
         # January began without a customer: published as 0, here no rate.
         "customer_churn_rate": [None, 0, 50],
     }
-    case.gives(expected, start="2024-01-01", end="2024-04-01", granularity="month")
+    months = {"start": "2024-01-01", "end": "2024-04-01", "granularity": "month"}
+    case.gives(expected, **months)
+    case.gives({"customer_churn_rate": [None, 50, 0]}, **months, convention="cancellation_click")
 
 
 @example("churn-polar-rolling")
@@ -78,6 +83,7 @@ def a_year_loses_customers_whom_it_began_with(case: Case) -> None:
 def what_one_customer_gains_does_not_hide_another_who_is_lost(case: Case) -> None:
     case.send(pays("a", 100), pays("b", 100), pays("a", 200, DURING), leaves("b"))
     case.gives({"grr": 50, "nrr": 100})
+    case.gives({"grr": 100}, **MONTH, convention="capped_on_totals")
     case.send(pays("grows", 5000), pays("grows", 6000, DURING))
     assert case.by_account("grr")["grows"] == [100]
 
@@ -106,6 +112,7 @@ def retention_is_what_is_left_of_the_revenue_at_the_start(case: Case) -> None:
 def a_customer_cannot_lose_more_than_it_began_with(case: Case) -> None:
     case.send(pays("acme", 500), pays("acme", 1379, DURING), leaves("acme", "2026-02-20"))
     case.gives({"gross_mrr_churn_rate": 100, "mrr_expansion": 879, "mrr_churned": 1379, "expansion_mrr_rate": 0})
+    case.gives({"gross_mrr_churn_rate": 275.8}, **MONTH, convention="movements")
 
 
 @example("retention-rate-seed")
@@ -135,6 +142,7 @@ def only_the_margin_of_what_a_customer_pays_is_its_worth(case: Case) -> None:
     # A lifetime of 25 months.
     row = case.row("clv")
     assert (row["numerator"], row["denominator"]) == (200, 0.04)
+    case.gives({"clv": 6250}, **MONTH, convention="without_margin")
     won = event("cost.recorded", "new", at=DURING, category="acquisition", amount="750")
     case.send(pays("new", 250, DURING), won)
     case.gives({"clv": 5000, "cac": 750, "ltv_to_cac": 6.67}, within=0.01)

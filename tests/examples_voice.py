@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.examples_define import DURING, Case, example
+from tests.examples_define import DURING, MONTH, Case, example
 from tests.service import answers, event
 
 
@@ -113,6 +113,13 @@ def the_two_best_scores_of_five_are_satisfied(case: Case) -> None:
     case.gives({"csat": expected})
 
 
+@example("csat-pisano-mean")
+def the_mean_of_scores_is_another_satisfaction_on_the_same_answers(case: Case) -> None:
+    case.send(*said("csat", {5: 10, 4: 4, 2: 2}))
+    case.gives({"csat": 87.5})
+    case.gives({"csat": 84.375}, **MONTH, convention="mean_over_range")
+
+
 def effort(case: Case, survey: str, high: int, easy_is: str) -> str:
     case.service.put(f"/v1/surveys/{survey}", {"kind": "ces", "scale": {"min": 1, "max": high}, "easy_is": easy_is})
     return survey
@@ -123,6 +130,7 @@ def who_agrees_that_it_was_easy_found_it_easy(case: Case) -> None:
     survey = effort(case, "agreement-of-5", 5, easy_is="high")
     case.send(*said(survey, {1: 2, 2: 3, 3: 5, 4: 4, 5: 6}))
     case.gives({"ces_easy_rate": 50})
+    case.gives({"ces": 50}, **MONTH, convention="easy_rate")
 
 
 @example("ces-formbricks-7")

@@ -14,10 +14,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from tests.almanac import DAY, Calendar
-from tests.facts import EVERY, Fact, Span
+from tests.earlier import Period, compared, days_before, withheld
+from tests.facts import EVERY, Fact, Metric, Span
 from tests.formulas import METRICS
 from tests.kept import SURVEYS, History, Kept, Survey
 from tests.money import BASE_CURRENCY
+from tests.ways import WAYS
 
 OF_FACTS = ("account", "subject", "channel")
 
@@ -27,12 +29,6 @@ class Where(NamedTuple):
 
     text: str
     holds: Callable[[Callable[[str], Any]], bool]
-
-
-class Period(NamedTuple):
-    name: str
-    start: date
-    end: date
 
 
 Everywhere = list[tuple[Any, int, Fact]]
@@ -133,6 +129,9 @@ class Model:
         granularity: str = "month",
         totals: bool = False,
         as_of: date | None = None,
+        convention: str | None = None,
+        compare: str | None = None,
+        min_sample: int = 0,
         **selection: Any,
     ) -> list[dict[str, Any]]:
         """The rows of a question, with fractions where the service has rounded numbers."""
@@ -150,26 +149,32 @@ class Model:
                 periods.append(Period(name, day, day + DAY))
         # A range in one piece is its own total.
         cuts = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
-        found = [self._cells(metric, cut, known, **selection) for cut in cuts]
+        way = WAYS.get(metric, {}).get(convention or "", METRICS[metric])
+        found = [self._cells(way, [_span(p, known) for p in cut], **selection, known=known) for cut in cuts]
         # What is anywhere in the range has a row for every period and for the total.
         groups = set().union(*(cells for cells, _ in found))
-        tables = [_spread(cells, everywhere, groups) for cells, everywhere in found]
         ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
-        return [
-            {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end), "complete": p.end <= known}
-            | {"group": dict(zip(_grouping(**selection), (value for _, _, value in group), strict=True))}
-            | METRICS[metric].formula(cells[group][index], _span(p, known))
-            for cut, cells in zip(cuts, tables, strict=True)
-            for index, p in enumerate(cut)
-            for group in ordered
-        ]
+        rows = []
+        for cut, told in zip(cuts, found, strict=True):
+            earlier = [days_before(p, compare, granularity, known) for p in cut]
+            before = _spread(*self._cells(way, earlier, **selection, known=known), groups) if compare else {}
+            cells = _spread(*told, groups)
+            for (index, p), group in product(enumerate(cut), ordered):
+                row = withheld(way.formula(cells[group][index], _span(p, known)), min_sample)
+                if compare and (days := earlier[index]):
+                    row |= compared(row, withheld(way.formula(before[group][index], days), min_sample))
+                place = {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end)}
+                place |= {"complete": p.end <= known}
+                values = dict(zip(_grouping(**selection), (value for _, _, value in group), strict=True))
+                rows.append(place | {"group": values} | row)
+        return rows
 
     def _cells(
         self,
-        metric: str,
-        periods: list[Period],
-        known: date,
+        metric: Metric,
+        spans: Sequence[Span | None],
         *,
+        known: date,
         group_by: Sequence[str] = (),
         segment: Sequence[str] = (),
         where: Where | None = None,
@@ -188,14 +193,15 @@ class Model:
             cells[()]
         # What belongs to every subject waits until it is known which subjects there are.
         everywhere: Everywhere = []
-        spans = [_span(p, known) for p in periods]
         histories = [history for history in self._histories(known) if not account or history.account in account]
         for (index, span), history in product(enumerate(spans), histories):
+            if span is None:
+                continue
             member_on = span.start if segments_as_of == "period_start" else known + DAY
             attribute = partial(history.attribute, day=member_on)
             if where is not None and not where.holds(attribute):
                 continue
-            for fact in METRICS[metric].facts(history, span):
+            for fact in metric.facts(history, span):
                 wanted = (fact.subject, subject), (fact.channel, channel)
                 if not fact.what or any(named and side not in (*named, EVERY) for side, named in wanted):
                     continue

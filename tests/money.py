@@ -46,16 +46,25 @@ class Money:
         for kept in sorted(events, key=lambda kept: (kept.at, kept.type == "subscription.canceled", kept.id)):
             subscriptions[kept.data["subscription_id"]].append(kept)
         self.subscriptions = [_steps(events) for events in subscriptions.values()]
+        # What each would be if it ended when its cancellation is said, unless it has ended by then.
+        self.at_once = [_steps(events, at_once=True) for events in subscriptions.values()]
         self.current, self.mrr = cache(self._current), cache(self._mrr)
         self.movements = list(self._movements())
 
     def _current(self, day: date) -> list[Step]:
         """What each subscription is when the day begins."""
-        so_far = ([step for step in steps if self.calendar.day(step.at) < day] for steps in self.subscriptions)
+        return self._standing(self.subscriptions, day)
+
+    def _standing(self, subscriptions: list[list[Step]], day: date) -> list[Step]:
+        so_far = ([step for step in steps if self.calendar.day(step.at) < day] for steps in subscriptions)
         return [steps[-1] for steps in so_far if steps and not steps[-1].end]
 
     def _mrr(self, day: date) -> Fraction:
         return sum((step.price for step in self.current(day)), Fraction(0))
+
+    def keeps(self, day: date) -> bool:
+        """Whether the account pays when the day begins, and for something that is not cancelled."""
+        return bool(self.mrr(day)) and any(step.price for step in self._standing(self.at_once, day))
 
     def by_plan(self, day: date) -> dict[str | None, Fraction]:
         plans: dict[str | None, Fraction] = defaultdict(Fraction)
@@ -87,7 +96,7 @@ class Money:
         return max(ends, key=lambda step: (step.at, step.said)).reason if ends else None
 
 
-def _steps(events: Iterable[Any]) -> list[Step]:
+def _steps(events: Iterable[Any], *, at_once: bool = False) -> list[Step]:
     """What one subscription is from when to when: each event sets it anew from its moment on, whatever was to come."""
     steps: list[Step] = []
     plan, seats = None, 0
@@ -103,6 +112,7 @@ def _steps(events: Iterable[Any]) -> list[Step]:
             new = Step(kept.at, said, False, _price(kept.data, rate), currency, rate, plan, seats)
         else:
             at = datetime.fromisoformat(kept.data["ends_at"]) if "ends_at" in kept.data else kept.at
+            at = min(at, kept.at) if at_once else at
             new = Step(at, said, True, reason=kept.data.get("reason"))
             # What was still to come when it was said is withdrawn: an end is moved by another cancellation.
             steps = [step for step in steps if step.at <= min(at, kept.at)]

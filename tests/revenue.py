@@ -18,14 +18,14 @@ def _opening_by_plan(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("mrr", paid, plan) for plan, paid in history.money.by_plan(span.start).items())
 
 
-def _movements(history: History, span: Span) -> Iterable[Fact]:
+def movements(history: History, span: Span) -> Iterable[Fact]:
     for movement in history.money.movements:
         if span.start <= movement.day < span.end:
             yield Fact(movement.kind, movement.amount, movement.reason)
 
 
 def movement(kind: str) -> Facts:
-    return lambda history, span: (fact for fact in _movements(history, span) if fact.name == kind)
+    return lambda history, span: (fact for fact in movements(history, span) if fact.name == kind)
 
 
 def opening(history: History, span: Span) -> Iterable[Fact]:
@@ -67,17 +67,17 @@ def _quick_ratio(cell: Cell, span: Span) -> Row:
     return ratio(_gained(cell), _lost(cell), nothing="nothing_lost") | {"sample_size": None}
 
 
-def _gone(cell: Cell) -> int:
+def gone(cell: Cell) -> int:
     return sum(1 for _, after in cell["opening"] if after == 0)
 
 
 def _churn_rate(cell: Cell, span: Span) -> Row:
-    return ratio(_gone(cell), len(cell["opening"]), per=100, nothing="no_customers", interval=wilson)
+    return ratio(gone(cell), len(cell["opening"]), per=100, nothing="no_customers", interval=wilson)
 
 
 def _retention_rate(cell: Cell, span: Span) -> Row:
     opening = len(cell["opening"])
-    return ratio(opening - _gone(cell), opening, per=100, nothing="no_customers", interval=wilson)
+    return ratio(opening - gone(cell), opening, per=100, nothing="no_customers", interval=wilson)
 
 
 def _of_opening(part: Callable[[Fraction, Fraction], Fraction | int]) -> Formula:
@@ -100,11 +100,11 @@ def _arpu(cell: Cell, span: Span) -> Row:
 
 
 def clv(cell: Cell, span: Span) -> Row:
-    opening, gone, closing = len(cell["opening"]), _gone(cell), len(cell["mrr"])
+    opening, lost, closing = len(cell["opening"]), gone(cell), len(cell["mrr"])
     row = {"value": None, "numerator": None, "denominator": None, "sample_size": opening, "interval": None}
-    if not (opening and closing and gone):
+    if not (opening and closing and lost):
         return row | {"amount": None, "reason": "no_churn" if opening and closing else "no_customers"}
-    arpa, churn = Fraction(sum(cell["mrr"])) / closing, Fraction(gone, opening) / months(span)
+    arpa, churn = Fraction(sum(cell["mrr"])) / closing, Fraction(lost, opening) / months(span)
     return with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
 
 
@@ -124,7 +124,7 @@ REVENUE = {
     "mrr_contraction": Metric(movement("contraction"), _sum("contraction")),
     "mrr_churned": Metric(movement("churned"), _sum("churned"), ("subject",)),
     "mrr_reactivated": Metric(movement("reactivated"), _sum("reactivated")),
-    "mrr_net_change": Metric(_movements, _net_change),
+    "mrr_net_change": Metric(movements, _net_change),
     "customers": Metric(closing, number("mrr")),
     "customers_opening": Metric(opening, number("opening")),
     "customers_new": Metric(movement("new"), number("new")),
@@ -137,7 +137,7 @@ REVENUE = {
     "net_mrr_churn_rate": Metric(opening, _of_opening(lambda before, after: before - after)),
     "nrr": Metric(opening, _of_opening(lambda before, after: after)),
     "grr": Metric(opening, _of_opening(min)),
-    "quick_ratio": Metric(_movements, _quick_ratio),
+    "quick_ratio": Metric(movements, _quick_ratio),
     "arpa": Metric(closing, arpa),
     "arpu": Metric(together(closing, registered), _arpu),
     "clv": Metric(together(opening, closing), clv),

@@ -37,11 +37,11 @@ def registered(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("registered", user) for user in history.people.registered(span.end))
 
 
-def _registered_in(history: History, span: Span) -> Iterable[Fact]:
+def registered_in(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("registered", user) for user in history.people.registered_in(*span))
 
 
-def _adopters(history: History, span: Span) -> Iterable[Fact]:
+def adopters(history: History, span: Span) -> Iterable[Fact]:
     """Who used which feature; who was active at all is not broken down by it."""
     for user, feature in history.people.adopters(*span):
         yield Fact("adopters", (history.account, user), feature)
@@ -98,10 +98,10 @@ USAGE = {
     ),
     "active_users": Metric(_active, number("active")),
     "registered_users": Metric(registered, number("registered")),
-    "customer_engagement_rate": Metric(together(_active, _registered_in), _engagement),
+    "customer_engagement_rate": Metric(together(_active, registered_in), _engagement),
     "product_usage_rate": Metric(together(_active, _seats), _product_usage),
     "stickiness": Metric(together(_active, _active_days), _stickiness),
     "sessions_per_active_user": Metric(together(_sessions, _active), _per_user(lambda cell: len(cell["events"]))),
     "average_time_in_app_minutes": Metric(together(_sessions, _active), _per_user(_minutes_in_app)),
-    "feature_adoption_rate": Metric(_adopters, _adoption, ("subject",)),
+    "feature_adoption_rate": Metric(adopters, _adoption, ("subject",)),
 }

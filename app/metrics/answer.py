@@ -1,204 +1,159 @@
 """From a question to its rows: sums from the ledger, formulas from the catalogue."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.book import tomorrow
-from app.errors import Invalid
-from app.ledger.sums.figures import figures, words_of
-from app.ledger.sums.operands import Operand, Users
+from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
+from app.metrics.compare import compared, withheld
 from app.metrics.currencies import in_digits
 from app.metrics.define import Given, Metric
+from app.metrics.lookup import Cut, Found, cuts_of, filled, look_up
 from app.metrics.question import Question
-from app.periods import Period, counted_end, months_in
+from app.metrics.results import Result
+from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
+from app.periods import Period, months_in
 from app.store.books import Books, Margin, margin_of, margins
-from app.store.database import recall
 
-_DIGITS = 6
-_MOST_CELLS = 1_000_000
-
-Row = dict[str, Any]
-Found = Mapping[Operand, Sums]
 MARGIN = Given("margin")
 
 
 async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
     """A page of the rows of a question, and the cursor of the next page, None after the last.
 
-    Rows are ordered by metric, start and group, the totals of a metric after its periods. Raises Invalid for a cursor
-    of another question and for an answer of more than a million rows.
+    Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
+    a cursor of another question and for an answer of more than a million rows.
     """
+    table = await books.database.read(lambda connection: tabulate(connection, books, question))
+    cells, following = page(table.cells, limit=limit, cursor=cursor)
+    return [table.row(cell) for cell in cells], following
+
+
+async def tabulate(connection: AsyncConnection, books: Books, question: Question) -> "Table":
+    """All that the ledger has to say to a question, in rows that are yet to be worked out. Raises Invalid for too many."""
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.sums))
-    words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
-    cuts = [list(question.periods)]
-    if question.totals and question.granularity != "total":
-        first, last = question.periods[0], question.periods[-1]
-        cuts.append([Period("total", first.start, last.end, last.complete)])
-
-    async def sum_up(connection: AsyncConnection) -> tuple[list[Found], list[Margin]]:
-        # The words' numbers too as of this moment: one that is new to us must not leave a part out.
-        labels = await recall(connection, books.database, words)
-        found: list[Found] = [
-            await figures(
-                connection,
-                operands,
-                spans=[_span(question, period) for period in periods],
-                selection=question.selection,
-                labels=labels,
-                calendar=books.calendar,
-                tomorrow=tomorrow(question.today),
-            )
-            for periods in cuts
-        ]
-        needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
-        return found, await margins(connection) if needed else []
-
-    found, known = await books.database.read(sum_up)
-    answering = _Answering(question, books.currency, known)
-    shown, following = _page(_cells(question, cuts, found), limit=limit, cursor=cursor)
-    return [answering.row(cell) for cell in shown], following
+    cuts = cuts_of(question)
+    found = [
+        (
+            await look_up(connection, books, question, operands, cut.spans),
+            await look_up(connection, books, question, operands, cut.before),
+        )
+        for cut in cuts
+    ]
+    needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
+    known = await margins(connection) if needed else []
+    return Table(question, books.currency, known, _cells(question, cuts, found))
 
 
-def _span(question: Question, period: Period) -> Span:
-    return Span(period.start, counted_end(period, question.today), question.members_on or period.start)
+class Cell(NamedTuple):
+    """A row that has not been worked out yet, of the period with that `number`.
 
-
-class _Cell(NamedTuple):
-    """A row that has not been worked out yet. `operands`: those of the metric, each with its sums."""
+    now, before: the sums of the metric's operands, in the order of these.
+    """
 
     metric: Metric
-    period: Period
-    span: int
+    cut: Cut
+    number: int
     group: Group
-    operands: Sequence[tuple[Operand | Given, Sums]]
+    now: Sequence[Sums]
+    before: Sequence[Sums]
+
+    @property
+    def period(self) -> Period:
+        return self.cut.periods[self.number]
 
     @property
     def name(self) -> str:
-        # Of its JSON, in which true and 1 are not the same; a hash, since the values of a group may be long.
-        place = to_json([self.metric.name, self.period.name, self.period.start, self.group])
-        return hashlib.blake2b(place, digest_size=16).hexdigest()
+        return name_of(self.metric.name, self.metric.convention, self.period.name, self.period.start, self.group)
+
+    @property
+    def has_something(self) -> bool:
+        """Whether any of its sums is other than zero."""
+        return any(sums[self.group].get(self.number) for sums in self.now if self.group in sums)
 
 
-def _cells(question: Question, cuts: Sequence[Sequence[Period]], sums: Sequence[Found]) -> list[_Cell]:
-    cells: list[_Cell] = []
+def _cells(question: Question, cuts: Sequence[Cut], sums: Sequence[tuple[Found, Found]]) -> list[Cell]:
+    cells: list[Cell] = []
     for metric in sorted(question.metrics, key=lambda metric: metric.name):
-        groups = sorted(_always(question).union(*(_groups(question, metric, found) for found in sums)), key=_order)
-        for periods, found in zip(cuts, sums, strict=True):
-            if len(cells) + len(periods) * len(groups) > _MOST_CELLS:
-                detail = f"The answer has more than {_MOST_CELLS} rows; ask for less at once."
-                raise Invalid.at("/query/granularity", detail, code="too_many_rows")
+        groups = sorted(always(question).union(*(_groups(question, metric, now) for now, _ in sums)), key=order)
+        for cut, found in zip(cuts, sums, strict=True):
+            many = len(cells) + len(cut.periods) * len(groups)
+            check_many(many, pointer="/query/granularity", instead="ask for less at once")
             # Looked up once: to hash a population takes longer than all else of a row.
-            operands = [(o, {} if isinstance(o, Given) else found.get(o, {})) for o in metric.operands.values()]
+            now, before = (
+                [{} if isinstance(o, Given) else some.get(o, {}) for o in metric.operands.values()] for some in found
+            )
             cells += [
-                _Cell(metric, period, index, group, operands)
-                for index, period in enumerate(periods)
-                for group in groups
+                Cell(metric, cut, number, group, now, before) for number in range(len(cut.periods)) for group in groups
             ]
     return cells
 
 
-def _page(cells: Sequence[_Cell], *, limit: int, cursor: str | None) -> tuple[Sequence[_Cell], str | None]:
-    """The cells after the one that the cursor names, so that those that appear meanwhile shift nothing."""
-    first = 0
-    if cursor is not None:
-        after = next((number for number, cell in enumerate(cells, start=1) if cell.name == cursor), None)
-        if after is None:
-            raise Invalid.at("/query/cursor", "The cursor does not belong to this question.", code="invalid_cursor")
-        first = after
-    shown = cells[first : first + limit]
-    return shown, shown[-1].name if first + limit < len(cells) else None
-
-
-def _always(question: Question) -> set[Group]:
-    """Groups that have rows even without anything in them: the whole, and segments that were asked for."""
-    by = question.selection.group_by
-    if by == ("segment",):
-        return {(("int", number),) for number in range(len(question.selection.segments))}
-    return set() if by else {()}
-
-
 def _groups(question: Question, metric: Metric, found: Found) -> set[Group]:
-    """The groups in which there is anything of a metric. What cancelled out is as if it had never been."""
+    """The groups in which there is anything of a metric."""
     width = len(question.selection.group_by)
-    return {
-        group
-        for operand in metric.sums
-        for group, values in found.get(operand, {}).items()
-        if len(group) == width and any(values.values())
-    }
+    return {group for operand in metric.sums for group in filled(found.get(operand, {})) if len(group) == width}
 
 
-def _order(group: Group) -> Any:
-    # Null before all else; whole numbers and others are of one kind.
-    kinds = {"NoneType": "", "int": "number", "float": "number"}
-    return [(kinds.get(kind, kind), value if value is not None else 0) for kind, value in group]
-
-
-def _shown(group: Group, question: Question) -> list[Any]:
-    names: list[Any] = []
-    for by, (_, value) in zip(question.selection.group_by, group, strict=True):
-        if by == "segment":
-            names.append(question.selection.segments[value][0])
-        else:
-            # No subject, no channel and no account are the empty word inside.
-            names.append(None if by in ("account", *OF_ENTRIES) and value == "" else value)
-    return names
-
-
-class _Answering(NamedTuple):
-    """What the rows of an answer have in common."""
+class Table(NamedTuple):
+    """The rows of a question that have not been worked out yet, in their order, and what they have in common."""
 
     question: Question
     currency: str
     margins: Sequence[Margin]
+    cells: Sequence[Cell]
 
-    def row(self, cell: _Cell) -> Row:
-        metric, period = cell.metric, cell.period
-        result = metric.formula(*[self._value(cell, operand, sums) for operand, sums in cell.operands])
-        shown = _shown(cell.group, self.question)
+    def row(self, cell: Cell) -> Row:
+        """A row as it is answered."""
+        metric, period, place = cell.metric, cell.period, cell.cut.places[cell.number]
+        result = self.result(cell)
         row: Row = {
             "metric": metric.name,
+            "convention": metric.convention,
             "period": period.name,
             "start": period.start,
             "end": period.end,
             "complete": period.complete,
-            "group": dict(zip(self.question.selection.group_by, shown, strict=True)),
-            "value": _rounded(result.value),
-            "numerator": _rounded(result.numerator),
-            "denominator": _rounded(result.denominator),
+            "group": shown(cell.group, self.question),
+            "value": rounded(result.value),
+            "numerator": rounded(result.numerator),
+            "denominator": rounded(result.denominator),
             "sample_size": result.sample_size,
-            "interval": [_rounded(bound) for bound in result.interval] if result.interval else None,
+            "interval": [rounded(bound) for bound in result.interval] if result.interval else None,
         }
         if metric.unit == "money":
             row["amount"] = None if result.amount is None else in_digits(result.amount, self.currency)
         if result.reason:
             row["reason"] = result.reason
+        if self.question.compare:
+            before = self._result(cell, cell.before, cell.cut.before[place], place) if place is not None else None
+            row |= {name: rounded(value) for name, value in compared(result, before).items()}
         return row
 
-    def _value(self, cell: _Cell, operand: Operand | Given, sums: Sums) -> Any:
+    def result(self, cell: Cell) -> Result:
+        """What the formula makes of a row's sums."""
+        return self._result(cell, cell.now, cell.cut.spans[cell.number], cell.number)
+
+    def _result(self, cell: Cell, sums: Sequence[Sums], span: Span, number: int) -> Result:
+        operands = zip(cell.metric.operands.values(), sums, strict=True)
+        values = [self._value(operand, its, cell.group, span, number) for operand, its in operands]
+        return withheld(cell.metric.formula(*values), min_sample=self.question.min_sample)
+
+    def _value(self, operand: Operand | Given, sums: Sums, group: Group, span: Span, number: int) -> Any:
         if isinstance(operand, Given):
-            return self._given(cell.period, operand.name)
-        group = cell.group
-        if group not in sums and isinstance(operand, Users) and operand.whole:
+            return self._given(span, operand.name)
+        if group not in sums and isinstance(operand, Users | Registered) and operand.whole:
             by = self.question.selection.group_by
             group = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
-        return sums[group].get(cell.span, 0) if group in sums else 0
+        return sums[group].get(number, 0) if group in sums else 0
 
-    def _given(self, period: Period, name: str) -> Any:
+    def _given(self, span: Span, name: str) -> Any:
         if name == "divided":
             return self.question.selection.divided
-        end = counted_end(period, self.question.today)
         if name == "months":
-            return months_in(period.start, end)
+            return months_in(span.start, span.end)
         if name == "days":
-            return (end - period.start).days
-        return margin_of(self.margins, end)
-
-
-def _rounded(number: float | int | None) -> float | int | None:
-    return round(number, _DIGITS) if isinstance(number, float) else number
+            return (span.end - span.start).days
+        return margin_of(self.margins, span.end)

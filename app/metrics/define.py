@@ -7,13 +7,12 @@
 
 The function's name is the metric's, its docstring `title: description`. A parameter is the flow of the measure of that
 name, or the operand that is its default: `mrr: int = closing("mrr")`. The example says what the formula makes of given
-operands, and which events bring them about.
+operands, and which events bring them about. Another way to count the same is another formula, `@nps.also("its_name", …)`.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from app.ledger.measures import MEASURES, PRESENCES
@@ -28,12 +27,40 @@ from app.ledger.sums.operands import (
     own_closing,
     own_opening,
 )
-from app.metrics.statistics import adjusted_wald, wilson
+from app.metrics.results import (
+    Result,
+    count,
+    mean,
+    mean_over_range,
+    money,
+    money_mean,
+    money_rate,
+    money_ratio,
+    percentage,
+    proportion,
+    score,
+    unless_mixed,
+)
 
-__all__ = ["own_closing", "own_opening"]
+__all__ = [
+    "Result",
+    "count",
+    "mean",
+    "mean_over_range",
+    "money",
+    "money_mean",
+    "money_rate",
+    "money_ratio",
+    "own_closing",
+    "own_opening",
+    "percentage",
+    "proportion",
+    "score",
+    "unless_mixed",
+]
 
-# Money is kept in ten-thousandths.
-_MONEY = 10_000
+# The convention of a metric that is counted in one way only; of any other, its first.
+DEFAULT = "default"
 
 
 class Given(NamedTuple):
@@ -59,9 +86,9 @@ def distinct(presence: str, *, any_subject: str | None = None, whole: bool = Fal
     return Users(presence, any_subject, whole)
 
 
-def registered_at_any_time() -> Any:
-    """Distinct users who were registered at any time of the period."""
-    return Registered("registered_users", "users_joined")
+def registered_at_any_time(*, whole: bool = False) -> Any:
+    """Distinct users who were registered at any time of the period. whole: also by subject, where they are not told apart."""
+    return Registered("registered_users", "users_joined", whole)
 
 
 def accounts(*, where: Own) -> Any:
@@ -89,90 +116,6 @@ def of_question(name: str) -> Any:
     return Given(name)
 
 
-class Result(NamedTuple):
-    """A number with its proof: the ratio it is, how many observations it rests on, and how sure it is.
-
-    value: None where there is no answer; then `reason` says why. interval: low and high, of proportions and scores only.
-    amount: of money, the exact value in ten-thousandths.
-    """
-
-    value: float | int | None
-    numerator: float | int | None = None
-    denominator: float | int | None = None
-    sample_size: int | None = None
-    interval: tuple[float, float] | None = None
-    reason: str | None = None
-    amount: int | Fraction | None = None
-
-
-def count(of: int) -> Result:
-    """How many there were."""
-    return Result(of, sample_size=of)
-
-
-def proportion(part: int, *, of: int, none: str) -> Result:
-    """`part` as a percentage of `of`, whose part it is; with Wilson's interval. `none`: the reason when there is nothing."""
-    if not of:
-        return Result(None, part, of, 0, reason=none)
-    return Result(100 * part / of, part, of, of, wilson(part, of))
-
-
-def percentage(of: int, to: int, *, none: str) -> Result:
-    """`of` per hundred `to`, which need not contain it: it may exceed 100 and has no interval."""
-    if not to:
-        return Result(None, of, to, 0, reason=none)
-    return Result(100 * of / to, of, to, to)
-
-
-def mean(total: int, *, of: int, none: str, unit: int = 1) -> Result:
-    """The average of a sum over `of` observations, in units of `unit` (60: of seconds, in minutes)."""
-    numerator = total if unit == 1 else total / unit
-    if not of:
-        return Result(None, numerator, of, 0, reason=none)
-    return Result(total / (unit * of), numerator, of, of)
-
-
-def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
-    """Promoters less detractors, per hundred answers; with the adjusted Wald interval."""
-    net = promoters - detractors
-    if not of:
-        return Result(None, net, of, 0, reason=none)
-    return Result(100 * net / of, net, of, of, adjusted_wald(promoters, detractors, of))
-
-
-def money(amount: int | Fraction) -> Result:
-    """An amount of the base currency."""
-    return Result(float(amount / _MONEY), amount=amount)
-
-
-def money_mean(amount: int, *, of: int, none: str) -> Result:
-    """The average of an amount over `of` observations."""
-    if not of:
-        return Result(None, amount / _MONEY, of, 0, reason=none)
-    return Result(amount / (_MONEY * of), amount / _MONEY, of, of, amount=Fraction(amount, of))
-
-
-def money_rate(part: int, *, of: int | Fraction, sample: int, none: str) -> Result:
-    """An amount per hundred of another that `sample` accounts had."""
-    if not of:
-        return Result(None, part / _MONEY, float(of / _MONEY), sample, reason=none)
-    return Result(float(100 * part / of), part / _MONEY, float(of / _MONEY), sample)
-
-
-def money_ratio(amount: int, to: int, *, none: str) -> Result:
-    """How many times another amount an amount is."""
-    if not to:
-        return Result(None, amount / _MONEY, to / _MONEY, reason=none)
-    return Result(amount / to, amount / _MONEY, to / _MONEY)
-
-
-def unless_mixed(result: Result, scales: int, squares: int, *, of: int) -> Result:
-    """The result, unless the answers were given on different scales: then the square of the sum is less than it could be."""
-    if of * squares == scales * scales:
-        return result
-    return result._replace(value=None, interval=None, reason="mixed_scales")
-
-
 class Happens(NamedTuple):
     """An event of an example, so many `times`."""
 
@@ -186,7 +129,11 @@ class Happens(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """An entry of the catalogue. `operands`: by the names of the formula's parameters, in their order."""
+    """An entry of the catalogue. `operands`: by the names of the formula's parameters, in their order.
+
+    convention: the name of this way to count; counted_by: who counts so. others: the other conventions of the metric, each
+    an entry of the same name with a formula of its own.
+    """
 
     name: str
     title: str
@@ -200,6 +147,54 @@ class Metric:
     version: int
     example: Mapping[str, float]
     events: Sequence[Happens]
+    convention: str = DEFAULT
+    counted_by: str = ""
+    others: dict[str, "Metric"] = field(default_factory=dict)
+
+    def __call__(self, *operands: Any) -> Result:
+        """What the formula makes of the operands."""
+        return self.formula(*operands)
+
+    @property
+    def conventions(self) -> dict[str, "Metric"]:
+        """All ways to count it by their names, the default first."""
+        return {self.convention: self} | self.others
+
+    def also(
+        self,
+        convention: str,
+        *,
+        counted_by: str,
+        example: Mapping[str, float],
+        events: Sequence[Happens],
+        version: int = 1,
+        **different: Any,
+    ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+        """Register another convention. Raises ValueError when it says not what it counts, or its name is taken.
+
+        different: what of `unit`, `better` and `range` is not as it is of the default.
+        """
+
+        def register(formula: Callable[..., Result]) -> Callable[..., Result]:
+            description = " ".join((formula.__doc__ or "").split())
+            if convention in (DEFAULT, *self.conventions) or not description:
+                raise ValueError(f"The convention {convention} of {self.name} exists already or has no documentation.")
+            self.others[convention] = replace(
+                self,
+                description=description,
+                operands=_operands(formula),
+                formula=formula,
+                version=version,
+                example=example,
+                events=events,
+                convention=convention,
+                counted_by=counted_by,
+                others={},
+                **different,
+            )
+            return formula
+
+        return register
 
     @property
     def sums(self) -> list[Operand]:
@@ -214,7 +209,7 @@ class Metric:
             if isinstance(operand, Flow | Balance):
                 subjects.add(MEASURES[operand.measure].subject)
                 channels.add(MEASURES[operand.measure].channel)
-            elif not (isinstance(operand, Users) and operand.whole):
+            elif not (isinstance(operand, Users | Registered) and operand.whole):
                 subjects.add(PRESENCES[operand.presence].subject if isinstance(operand, Users) else None)
                 channels.add(False)
         found = {}
@@ -264,19 +259,21 @@ def metric(
     range: tuple[float | None, float | None] = (0, None),
     adds_over: tuple[str, ...] = (),
     version: int = 1,
-) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    convention: str = DEFAULT,
+    counted_by: str = "",
+) -> Callable[[Callable[..., Result]], Metric]:
     """Register a metric. Raises ValueError when it has no `title: description` or its name is taken.
 
     unit: points, percent, ratio, score, count, minutes, hours, days, months, money. better: up, down or neither. adds_over:
     `groups`, `time`. example: the operands (money in ten-thousandths) and what the metric `equals`. events: what makes them
-    in March 2026.
+    in March 2026. convention, counted_by: of a metric with several conventions, the name of this one and who counts so.
     """
 
-    def register(formula: Callable[..., Result]) -> Callable[..., Result]:
+    def register(formula: Callable[..., Result]) -> Metric:
         title, colon, description = (formula.__doc__ or "").strip().partition(": ")
         if not colon or formula.__name__ in METRICS:
             raise ValueError(f"The metric {formula.__name__} exists already or has no documentation.")
-        METRICS[formula.__name__] = Metric(
+        METRICS[formula.__name__] = entry = Metric(
             name=formula.__name__,
             title=title,
             description=" ".join((description[:1].upper() + description[1:]).split()),
@@ -289,8 +286,10 @@ def metric(
             version=version,
             example=example,
             events=events,
+            convention=convention,
+            counted_by=counted_by,
         )
-        return formula
+        return entry
 
     return register
 

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.accounts import segments
 from app.accounts.book import key_of, tomorrow
 from app.accounts.filters import Filter, parse
 from app.accounts.ids import Id, same_id
 from app.errors import Invalid
 from app.ledger.sums.selection import OF_ENTRIES, Selection
-from app.metrics.define import METRICS, Metric
+from app.metrics.define import DEFAULT, METRICS, Metric
 from app.periods import Calendar, Day, Period, cut, default_range, range_of
+from app.store.books import Books
 
 MOST_ROWS = 10_000
 _MOST_GROUPINGS = 3
@@ -38,8 +40,14 @@ Listed = Annotated[list[Id], BeforeValidator(_several), Field(max_length=100)]
 Repeated = Annotated[list[Id], BeforeValidator(_repeated), Field(max_length=1000)]
 
 
-class Parameters(BaseModel):
-    """What a client may ask, in a query string or as JSON."""
+Granularity = Annotated[
+    Literal["day", "week", "month", "quarter", "year", "total"],
+    Field(description="How the range is cut: weeks are ISO weeks, quarters and years fiscal."),
+]
+
+
+class Common(BaseModel):
+    """What may be asked of every answer: of which days and accounts, grouped how, and as it was known when."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -53,25 +61,43 @@ class Parameters(BaseModel):
             "`this_quarter`, `month_to_date` … Default: the last 12 months and the running one.",
         ),
     ] = None
-    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field(
-        "month", description="How the range is cut: weeks are ISO weeks, quarters and years fiscal."
-    )
     account: Repeated = Field([], description="Only these accounts.")
     segment: Repeated = Field([], description="Stored segments; each is a group of its own.")
     filter: Annotated[str | None, Field(max_length=4_000, description='`plan = "pro" and not seats < 10`')] = None
     group_by: Listed = Field(
         [], description="Up to three of: an attribute's key, `account`, `segment`, `subject`, `channel`."
     )
-    subject: Repeated = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
-    channel: Repeated = Field([], description="Narrow metrics that have channels to these.")
     as_of: Day | None = Field(None, description="As it was known at the end of that day.")
     segments_as_of: Literal["period_start", "now"] = Field(
         "period_start", description="Whether accounts are where they were at a period's start, or where they are now."
     )
-    totals: bool = Field(False, description="One more row per group over the whole range, named `total`.")
     limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Rows of a page.")
     cursor: Annotated[str | None, Field(max_length=4_000, description="`next` of the page before.")] = None
     format: Literal["json", "csv"] | None = Field(None, description="Default: what `Accept` asks for, else json.")
+
+
+class Parameters(Common):
+    """What a client may ask of metrics, in a query string or as JSON."""
+
+    granularity: Granularity = "month"
+    subject: Repeated = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
+    channel: Repeated = Field([], description="Narrow metrics that have channels to these.")
+    compare: Literal["previous_period", "previous_year"] | None = Field(
+        None,
+        description="Adds the earlier value, the change and, for proportions and scores, whether it is significant. A period "
+        "that has not ended is compared with as many days of the earlier one.",
+    )
+    convention: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            description="Another way to count, by its name in the catalogue. Metrics that do not have it keep their default.",
+        ),
+    ] = None
+    min_sample: int = Field(
+        0, ge=0, le=1_000_000, description="Withhold values of a smaller sample: `reason` is then `sample_too_small`."
+    )
+    totals: bool = Field(False, description="One more row per group over the whole range, named `total`.")
 
 
 class SeveralParameters(Parameters):
@@ -84,6 +110,7 @@ class SeveralParameters(Parameters):
 class Question:
     """What is asked.
 
+    metrics: each by the convention that is asked for, or by several. compare: None, `previous_period` or `previous_year`.
     today: the running day, or the day `as_of`; periods after it have not ended. members_on: the day at whose start accounts
     are in their groups; None: each period's first.
     """
@@ -96,14 +123,20 @@ class Question:
     selection: Selection
     accounts: tuple[str, ...]
     members_on: date | None
+    compare: str | None
+    min_sample: int
     totals: bool
     today: date
 
     def understood(self) -> dict[str, Any]:
         """The question as it was understood, for the answer."""
         selection = self.selection
+        ways: dict[str, dict[str, int]] = {}
+        for metric in self.metrics:
+            ways.setdefault(metric.name, {})[metric.convention] = metric.version
         said = {
-            "metrics": {metric.name: metric.version for metric in self.metrics},
+            "metrics": {name: next(iter(versions.values())) for name, versions in ways.items()},
+            "conventions": ways,
             "start": self.start,
             "end": self.end,
             "granularity": self.granularity,
@@ -115,9 +148,22 @@ class Question:
             "channel": list(selection.channels) or None,
             "as_of": selection.as_of,
             "segments_as_of": "now" if self.members_on else "period_start",
+            "compare": self.compare,
+            "min_sample": self.min_sample or None,
             "totals": self.totals,
         }
         return {name: value for name, value in said.items() if value is not None}
+
+
+async def ask(books: Books, names: Sequence[str], asked: Parameters, *, side_by_side: bool = False) -> Question:
+    """The question that parameters make of these metrics today, with the stored segments that it names.
+
+    side_by_side: by every convention of the metrics, instead of the one that is asked for. Raises Invalid.
+    """
+    by_segment = asked.segment or "segment" in asked.group_by
+    stored = await segments.on(books, asked.as_of, names=asked.segment or None) if by_segment else {}
+    calendar, today = books.calendar, books.today()
+    return understand(names, asked, calendar=calendar, today=today, segments=stored, side_by_side=side_by_side)
 
 
 def understand(
@@ -127,12 +173,15 @@ def understand(
     calendar: Calendar,
     today: date,
     segments: Mapping[str, Filter],
+    side_by_side: bool = False,
 ) -> Question:
     """The question that parameters make. `segments`: those stored, as they were on the day that is asked for.
 
+    side_by_side: by every convention of the metrics, instead of the one that is asked for.
     Raises Invalid, with the parameter at fault, for what cannot be answered.
     """
-    metrics = tuple(_metric(name) for name in dict.fromkeys(names))
+    known = [_metric(name) for name in dict.fromkeys(names)]
+    metrics = _side_by_side(known, asked.convention) if side_by_side else _by_convention(known, asked.convention)
     if asked.as_of is not None and not date(1970, 1, 1) <= asked.as_of <= today:
         raise Invalid.at("/query/as_of", "as_of is a day from 1970-01-01 to today.", code="invalid_as_of")
     known_to = asked.as_of or today
@@ -161,6 +210,8 @@ def understand(
         selection=selection,
         accounts=tuple(asked.account),
         members_on=tomorrow(known_to) if asked.segments_as_of == "now" else None,
+        compare=asked.compare,
+        min_sample=asked.min_sample,
         totals=asked.totals,
         today=known_to,
     )
@@ -171,6 +222,24 @@ def _metric(name: str) -> Metric:
         detail = "There is no such metric; GET /v1/metrics lists them."
         raise Invalid.at("/query/metrics", detail, code="unknown_metric")
     return METRICS[name]
+
+
+def _by_convention(metrics: Sequence[Metric], convention: str | None) -> tuple[Metric, ...]:
+    """The metrics, those by the convention that have it."""
+    if convention in (None, DEFAULT):
+        return tuple(metrics)
+    if not any(convention in metric.conventions for metric in metrics):
+        names = ", ".join(dict.fromkeys(name for metric in metrics for name in metric.conventions))
+        detail = f"None of these metrics has this convention; they have: {names}."
+        raise Invalid.at("/query/convention", detail, code="unknown_convention")
+    return tuple(metric.conventions.get(convention, metric) for metric in metrics)
+
+
+def _side_by_side(metrics: Sequence[Metric], convention: str | None) -> tuple[Metric, ...]:
+    if convention is not None:
+        detail = "Here the answer is by every convention; leave `convention` out."
+        raise Invalid.at("/query/convention", detail, code="unknown_convention")
+    return tuple(way for metric in metrics for way in metric.conventions.values())
 
 
 def _check_size(group_by: Sequence[str], filters: Sequence[Filter | None]) -> None:
@@ -204,9 +273,10 @@ def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
 
 
 def _check_dimension(dimension: str, metrics: Sequence[Metric], pointer: str) -> None:
-    without = [metric.name for metric in metrics if dimension not in metric.dimensions]
+    without = [metric for metric in metrics if dimension not in metric.dimensions]
     if without:
-        detail = f"These metrics have no {dimension}: {', '.join(without)}."
+        names = ", ".join(f"{m.name} ({m.convention})" if m.convention != DEFAULT else m.name for m in without)
+        detail = f"These metrics have no {dimension}: {names}."
         raise Invalid.at(pointer, detail, code="unknown_dimension")
 
 

@@ -1,7 +1,5 @@
 """The door to the numbers."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -9,21 +7,22 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app import wire
 from app.access import books_of, needs
-from app.accounts import segments
 from app.errors import Invalid, NotFound
 from app.metrics import catalogue
-from app.metrics.answer import Row, answer
+from app.metrics.answer import answer
+from app.metrics.compare import PREVIOUS
 from app.metrics.define import METRICS, Metric, meaning
-from app.metrics.question import Parameters, Question, SeveralParameters, understand
+from app.metrics.question import Parameters, Question, SeveralParameters, ask
+from app.metrics.rows import Row
 from app.periods import GRANULARITIES
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(needs("read"))])
 
 assert catalogue  # importing it fills METRICS
 
-_REPEATABLE = ("metrics", "account", "segment", "group_by", "subject", "channel")
+REPEATABLE = ("metrics", "account", "segment", "group_by", "subject", "channel")
+PERIOD = ("metric", "period", "start", "end", "complete")
 _NUMBERS = ("value", "numerator", "denominator", "sample_size")
-_CSV = "text/csv"
 _NUMBER = {"type": ["number", "null"]}
 ANSWER_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -35,9 +34,20 @@ ANSWER_SCHEMA: dict[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["metric", "period", "start", "end", "complete", "group", *_NUMBERS, "interval"],
+                "required": [
+                    "metric",
+                    "convention",
+                    "period",
+                    "start",
+                    "end",
+                    "complete",
+                    "group",
+                    *_NUMBERS,
+                    "interval",
+                ],
                 "properties": {
                     "metric": {"type": "string"},
+                    "convention": {"type": "string", "description": "The way in which it is counted."},
                     "period": {"type": "string", "examples": ["2026-03"]},
                     "start": {"type": "string", "format": "date"},
                     "end": {"type": "string", "format": "date", "description": "Excluded."},
@@ -54,6 +64,13 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "description": "Of money: the value, rounded to the digits of the base currency.",
                     },
                     "reason": {"type": "string", "description": "Why there is no value."},
+                    "previous": _NUMBER | {"description": "With `compare`: the value of the earlier period."},
+                    "change": _NUMBER,
+                    "change_percent": _NUMBER | {"description": "Per hundred of the earlier value's size; null of 0."},
+                    "significant": {
+                        "type": ["boolean", "null"],
+                        "description": "Whether two proportions or scores differ by more than chance, at 95 %.",
+                    },
                 },
             },
         },
@@ -65,7 +82,7 @@ _ANSWERS: Any = {
         "description": "Rows of numbers, each with its proof.",
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/Answer"}},
-            _CSV: {"schema": {"type": "string"}},
+            wire.CSV: {"schema": {"type": "string"}},
         },
     }
 }
@@ -92,7 +109,21 @@ def described(metric: Metric) -> dict[str, Any]:
         "dimensions": {"group_by": ["account", "segment", "<attribute>", *metric.dimensions], **metric.dimensions},
         "granularities": list(GRANULARITIES),
         "operands": {name: meaning(operand) for name, operand in metric.operands.items()},
-        "conventions": ["default"],
+        "conventions": [_way(way) for way in metric.conventions.values()],
+        "version": metric.version,
+        "example": dict(metric.example),
+    }
+
+
+def _way(metric: Metric) -> dict[str, Any]:
+    """One of the ways to count a metric, as it is shown."""
+    return {
+        "name": metric.convention,
+        "description": metric.description,
+        "counted_by": metric.counted_by or None,
+        "unit": metric.unit,
+        "range": list(metric.range),
+        "operands": {name: meaning(operand) for name, operand in metric.operands.items()},
         "version": metric.version,
         "example": dict(metric.example),
     }
@@ -107,9 +138,20 @@ async def list_metrics(request: Request) -> Response:
 @router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response)
 async def get_metric(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
     """One metric: its definition and its numbers."""
+    return await _answered(request, [metric], asked, definition=described(known(metric)))
+
+
+@router.get("/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response)
+async def get_conventions(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+    """The same question about one metric by each of its conventions, on the same data."""
+    return await _answered(request, [metric], asked, definition=described(known(metric)), side_by_side=True)
+
+
+def known(metric: str) -> Metric:
+    """The metric that a path names. Raises NotFound."""
     if metric not in METRICS:
         raise NotFound("There is no such metric; GET /v1/metrics lists them.", code="unknown_metric")
-    return await _answered(request, [metric], asked, definition=described(METRICS[metric]))
+    return METRICS[metric]
 
 
 @router.get("/query", responses=_ANSWERS, response_class=Response)
@@ -132,70 +174,36 @@ async def post_query(request: Request) -> Response:
 
 
 async def _answered(
-    request: Request, names: Sequence[str], asked: Parameters, *, definition: dict[str, Any] | None = None
+    request: Request,
+    names: Sequence[str],
+    asked: Parameters,
+    *,
+    definition: dict[str, Any] | None = None,
+    side_by_side: bool = False,
 ) -> Response:
-    wire.once(request, repeatable=_REPEATABLE)
+    wire.once(request, repeatable=REPEATABLE)
     books = books_of(request)
-    by_segment = asked.segment or "segment" in asked.group_by
-    stored = await segments.on(books, asked.as_of, names=asked.segment or None) if by_segment else {}
-    question = understand(names, asked, calendar=books.calendar, today=books.today(), segments=stored)
+    question = await ask(books, names, asked, side_by_side=side_by_side)
     rows, following = await answer(books, question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
-    if _wants_csv(request, asked):
-        return wire.tagged(request, _csv(rows, question), media_type=f"{_CSV}; charset=utf-8", headers=link)
+    if wire.wants_csv(request, asked.format):
+        return wire.csv(request, _columns(question), map(_cells, rows), headers=link)
     said = {"definition": definition} if definition else {}
     body = said | {"question": question.understood(), "rows": rows, "next": following}
     return wire.json(request, body, headers=link)
 
 
-def _wants_csv(request: Request, asked: Parameters) -> bool:
-    if asked.format is not None:
-        return asked.format == "csv"
-    return request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower() == _CSV
+def _columns(question: Question) -> list[str]:
+    """Of the rows as a flat table: a column for each grouping, the interval as two."""
+    compared = PREVIOUS if question.compare else ()
+    groups = question.selection.group_by
+    return [*PERIOD, *groups, *_NUMBERS, "low", "high", "reason", "amount", "convention", *compared]
 
 
-def _csv(rows: Sequence[Row], question: Question) -> bytes:
-    """The rows as a flat table (RFC 4180): a column for each grouping, the interval as two."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    groups = list(question.selection.group_by)
-    table.writerow(
-        [
-            "metric",
-            "period",
-            "start",
-            "end",
-            "complete",
-            *map(_safe, groups),
-            *_NUMBERS,
-            "low",
-            "high",
-            "reason",
-            "amount",
-        ]
-    )
-    for row in rows:
-        low, high = row["interval"] or (None, None)
-        table.writerow(
-            [
-                row["metric"],
-                row["period"],
-                row["start"],
-                row["end"],
-                str(row["complete"]).lower(),
-                *(_safe(row["group"][name]) for name in groups),
-                *(row[name] for name in _NUMBERS),
-                low,
-                high,
-                row.get("reason"),
-                row.get("amount"),
-            ]
-        )
-    return text.getvalue().encode()
-
-
-def _safe(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, marked as a text."""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+def _cells(row: Row) -> list[Any]:
+    numbers = (row[name] for name in _NUMBERS)
+    low, high = row["interval"] or (None, None)
+    compared = (row[name] for name in PREVIOUS if name in row)
+    place = (row[name] for name in PERIOD)
+    said = (row.get("reason"), row.get("amount"), row["convention"])
+    return [*place, *row["group"].values(), *numbers, low, high, *said, *compared]

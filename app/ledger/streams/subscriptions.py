@@ -4,12 +4,12 @@ All subscriptions of an account are one stream, since they move together: what a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.money import in_base_currency
@@ -28,7 +28,13 @@ customers = measure("customers", "Accounts that pay.", stock=True)
 customers_new = measure("customers_new", "Accounts that paid for the first time.")
 customers_churned = measure("customers_churned", "Accounts that stopped paying.", subject="reason")
 customers_reactivated = measure("customers_reactivated", "Accounts that paid again after they had stopped.")
+customers_leaving = measure(
+    "customers_leaving", "Accounts that pay and have cancelled, until it takes effect.", stock=True
+)
 seats = measure("seats", "Seats of subscriptions.", stock=True)
+
+# By how much a day's end differs from that of the day before: MRR by plan, and seats.
+Changes: TypeAlias = dict[date, tuple[Counter[str], int]]
 
 # How many months an interval of payment is.
 _INTERVALS = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
@@ -58,9 +64,11 @@ class _Subscription:
     """What has been said of one subscription: its states in the order of time. The last may be an end that is to come.
 
     plan and seats are the last ones that were named: a change that does not name them leaves them as they are. The rate is
-    that of the day on which it became positive or changed currency, so that exchange rates make no movements.
+    that of the day on which it became positive or changed currency, so that exchange rates make no movements. at_once:
+    what it would be if cancellations took effect when they are said.
     """
 
+    at_once: bool = False
     states: list[_State] = field(default_factory=list)
     plan: str = ""
     seats: int = 0
@@ -82,6 +90,7 @@ class _Subscription:
         """It ends, unless it has ended by then. What was said before of later times is withdrawn."""
         ends_at = happening.data.get("ends_at")
         at = datetime.fromisoformat(ends_at) if ends_at else happening.at
+        at = min(at, happening.at) if self.at_once else at
         while self.states and self.states[-1].since > min(at, happening.at):
             self.states.pop()
         if self.states and not self._has_ended:
@@ -106,15 +115,9 @@ def _months(data: Mapping[str, Any]) -> Fraction:
 @stream("subscriptions")
 def subscriptions(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
     """The movements of one account, each on its day."""
-    found: dict[str, _Subscription] = defaultdict(_Subscription)
-    for happening in happenings:
-        subscription = found[happening.data["subscription_id"]]
-        if happening.type == CHANGED:
-            subscription.change(happening)
-        else:
-            subscription.cancel(happening)
-    days = _changes(found.values(), calendar)
-    reasons = _reasons(found.values(), calendar)
+    found = _told(happenings)
+    days = _changes(found, calendar)
+    reasons = _reasons(found, calendar)
     before, ever = 0, False
     for day in sorted(days):
         plans, seated = days[day]
@@ -125,11 +128,37 @@ def subscriptions(happenings: Sequence[Happening], calendar: Calendar) -> Iterat
         for line in _movement(before, after, ever=ever, reason=reasons.get(day, "")):
             yield day, line
         before, ever = after, ever or after > 0
+    if any("ends_at" in happening.data for happening in happenings):
+        yield from _leaving(days, _changes(_told(happenings, at_once=True), calendar))
 
 
-def _changes(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, tuple[Counter[str], int]]:
+def _told(happenings: Sequence[Happening], *, at_once: bool = False) -> Collection[_Subscription]:
+    """The subscriptions, each with all that was said of it."""
+    found: dict[str, _Subscription] = defaultdict(lambda: _Subscription(at_once))
+    for happening in happenings:
+        subscription = found[happening.data["subscription_id"]]
+        if happening.type == CHANGED:
+            subscription.change(happening)
+        else:
+            subscription.cancel(happening)
+    return found.values()
+
+
+def _leaving(paid: Changes, kept: Changes) -> Iterator[Dated]:
+    """When the account began and ceased to pay for nothing but subscriptions that were cancelled already."""
+    paying = keeping = 0
+    leaving = False
+    for day in sorted(paid.keys() | kept.keys()):
+        paying += paid[day][0].total() if day in paid else 0
+        keeping += kept[day][0].total() if day in kept else 0
+        if (paying > 0 >= keeping) != leaving:
+            leaving = not leaving
+            yield day, Line(customers_leaving, 1 if leaving else -1)
+
+
+def _changes(found: Iterable[_Subscription], calendar: Calendar) -> Changes:
     """By how much each day's end differs from the day before's: MRR by plan, and seats."""
-    days: dict[date, tuple[Counter[str], int]] = {}
+    days: Changes = {}
     for subscription in found:
         last = {calendar.day(state.since): state for state in subscription.states}
         before = None

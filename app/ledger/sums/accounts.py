@@ -119,6 +119,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "-": lambda one, other: one - other,
     ">": lambda one, other: one > other,
     "and": sa.and_,
+    "or": sa.or_,
     "not": sa.not_,
 }
 
@@ -143,22 +144,26 @@ async def users(
 
     at: the number of the presence; subjects: the numbers of those at which it counts, none for any.
     """
-    rows = [
-        (index, span.member_on, year, *_masks(span, year))
-        for index, span in spans.items()
-        for year in range(span.start.year, span.end.year + 1)
-        if span.start < span.end
-    ]
-    if not rows:
+    if not any(span.start < span.end for span in spans.values()):
         return no_sums()
-    names = ("span", "member_on", "year", *(month.name for month in MONTHS))
-    parameters = parameters_of(selection, {}, {}) | columns_of(names, rows) | {"at": at, "subjects": list(subjects)}
+    parameters = parameters_of(selection, {}, {}) | calendar_of(spans) | {"at": at, "subjects": list(subjects)}
     # A user has a row for each year and subject: where no more than one can count, nothing needs to be told apart.
     once = all((span.end - _DAY).year == span.start.year for span in spans.values()) and (
         by_subject or len(subjects) < 2
     )
     statement = _of_users(selection.shape, by_subject, bool(subjects), once)
     return _read(await ask(connection, statement, parameters))
+
+
+def calendar_of(spans: Mapping[int, Span]) -> dict[str, list[Any]]:
+    """What the calendar of a statement is made of: for each span and year the days of each month, in bits."""
+    rows = [
+        (index, span.member_on, year, *_masks(span, year))
+        for index, span in spans.items()
+        for year in range(span.start.year, span.end.year + 1)
+        if span.start < span.end
+    ]
+    return columns_of(("span", "member_on", "year", *(month.name for month in MONTHS)), rows)
 
 
 def _masks(span: Span, year: int) -> list[int]:
@@ -171,16 +176,22 @@ def _masks(span: Span, year: int) -> list[int]:
     return masks
 
 
+def was_there() -> tuple[Any, sa.ColumnElement[bool]]:
+    """The calendar of a statement, and whether a user was present in a row's span."""
+    names = {"span": sa.Integer, "member_on": sa.Date, "year": sa.Integer}
+    calendar = table_of("calendar", names | {month.name: sa.Integer for month in MONTHS})
+    days = sa.or_(*(presence.c[month.name].op("&")(calendar.c[month.name]) != 0 for month in MONTHS))
+    return calendar, (presence.c.year == calendar.c.year) & days
+
+
 @lru_cache(maxsize=256)
 def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> Statement:
     """Rows (index of the span, distinct users, group...)."""
-    names = {"span": sa.Integer, "member_on": sa.Date, "year": sa.Integer}
-    calendar = table_of("calendar", names | {month.name: sa.Integer for month in MONTHS})
-    there = sa.or_(*(presence.c[month.name].op("&")(calendar.c[month.name]) != 0 for month in MONTHS))
+    calendar, there = was_there()
     keys = [calendar.c.span, calendar.c.member_on, presence.c.account_id, *([presence.c.subject] if by_subject else [])]
     users = presence.c.user_key if once else presence.c.user_key.distinct()
     counted = sa.select(*keys, sa.func.count(users).label("users"))
-    counted = counted.join_from(calendar, presence, (presence.c.year == calendar.c.year) & there)
+    counted = counted.join_from(calendar, presence, there)
     counted = counted.where(
         presence.c.presence == sa.bindparam("at", type_=sa.Integer),
         *of_accounts(presence, shape),

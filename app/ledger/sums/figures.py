@@ -14,6 +14,9 @@ from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registe
 from app.ledger.sums.selection import Selection, Span, Sums, no_sums
 from app.periods import UNITS, Calendar, units_of
 
+# The number of no word.
+_NO_MEASURE = -1
+
 
 def words_of(operands: Iterable[Operand]) -> set[str]:
     """The words whose numbers `figures` needs, besides those of the selection."""
@@ -60,7 +63,7 @@ async def figures(
     Operands that are never divided have groups without subject and channel.
     """
     found: dict[Operand, Sums] = {}
-    undivided = [operand for operand in operands if isinstance(operand, Users) and operand.whole]
+    undivided = [operand for operand in operands if isinstance(operand, Users | Registered) and operand.whole]
     divided = [operand for operand in operands if operand not in undivided]
     if undivided and selection.undivided() == selection:
         divided, undivided = [*divided, *undivided], []
@@ -176,8 +179,9 @@ async def _populations(asked: _Asked, operands: Sequence[Operand]) -> None:
     measures = {measure for population in wanted for measure in population.measures}
     for population in wanted:
         asked.found[population] = no_sums()
-    if wanted and measures <= asked.labels.keys():
-        numbers = {measure: asked.labels[measure] for measure in measures}
+    if wanted and measures & asked.labels.keys():
+        # Of a measure that has no number there is no entry yet.
+        numbers = {measure: asked.labels.get(measure, _NO_MEASURE) for measure in measures}
         spans = dict(enumerate(asked.spans))
         sums = accounts.populations(asked.connection, asked.selection, spans, wanted=wanted, measures=numbers)
         for population, values in (await sums).items():

@@ -39,11 +39,13 @@ class Users:
 class Registered:
     """Distinct users who were registered at any time of the period: at its start, or joined in it.
 
-    stock: the measure of those who are registered; joined: what its measures by unit begin with.
+    stock: the measure of those who are registered; joined: what its measures by unit begin with. whole: never by subject
+    or channel.
     """
 
     stock: str
     joined: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class Own:
     def __and__(self, other: "Own") -> "Own":
         return Own("and", (self, other))
 
+    def __or__(self, other: "Own") -> "Own":
+        return Own("or", (self, other))
+
     def __invert__(self) -> "Own":
         return Own("not", (self,))
 
@@ -70,7 +75,7 @@ class Own:
             return f"{self.operator} {self.parts[0]}"
         if self.operator == "not":
             return f"not {self.parts[0]}"
-        return f" {self.operator} ".join(map(str, self.parts))
+        return f" {self.operator} ".join(f"({p})" if _is_or(p) else str(p) for p in self.parts)
 
     @property
     def measures(self) -> frozenset[str]:
@@ -78,6 +83,10 @@ class Own:
         if self.operator in ("opening", "closing"):
             return frozenset(self.parts)
         return frozenset().union(*(part.measures for part in self.parts if isinstance(part, Own)))
+
+
+def _is_or(part: Any) -> bool:
+    return isinstance(part, Own) and part.operator == "or"
 
 
 def own_opening(measure: str) -> Own:

@@ -68,6 +68,8 @@ def cac(
     better="down",
     example=KEPT_FOR_30 | {"equals": 15},
     events=TWO,
+    convention="customers",
+    counted_by="Those who share the cost among all whom it was spent on.",
 )
 def customer_retention_cost(
     retention_cost: int,
@@ -79,6 +81,32 @@ def customer_retention_cost(
     recorded without an account count in the whole; a group of accounts without costs of its own is `unallocated`.
     """
     result = money_mean(retention_cost + unallocated_retention_cost, of=customers, none=NO_CUSTOMERS)
+    return _if_known(result, retention_cost, unallocated_retention_cost, divided=divided)
+
+
+@customer_retention_cost.also(
+    "retained_customers",
+    counted_by="Operately: the cost, by the customers that were retained.",
+    example={
+        "retention_cost": 300_000,
+        "unallocated_retention_cost": 0,
+        "customers": 4,
+        "leavers": 1,
+        "divided": 1,
+        "equals": 10,
+    },
+    events=[*ONE_LEFT, VISIT._replace(account="one")],
+)
+def _(
+    retention_cost: int,
+    unallocated_retention_cost: int,
+    customers: int = opening("customers"),
+    leavers: int = LEAVERS,
+    divided: bool = of_question("divided"),
+) -> Result:
+    """What was spent on keeping customers, for each customer of the period's start that still is one at its end."""
+    cost = retention_cost + unallocated_retention_cost
+    result = money_mean(cost, of=customers - leavers, none="no_retained_customers")
     return _if_known(result, retention_cost, unallocated_retention_cost, divided=divided)
 
 

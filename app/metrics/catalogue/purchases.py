@@ -6,6 +6,7 @@ from app.metrics.define import (
     Happens,
     Result,
     accounts,
+    closing,
     metric,
     money,
     of_period,
@@ -52,6 +53,8 @@ def revenue(purchases: int, refunds: int) -> Result:
     range=(0, 100),
     example={"coming_back": 1, "purchasers": 2, "equals": 50},
     events=[_order("60", 1, on="2026-01-10"), _order("40", 2), _order("10", 1, account="globex")],
+    convention="orders",
+    counted_by="Shops that count orders, two of one day among them.",
 )
 def repeat_purchase_rate(
     coming_back: int = accounts(where=COMING_BACK), purchasers: int = accounts(where=PURCHASERS)
@@ -60,6 +63,41 @@ def repeat_purchase_rate(
     hundred. An order that was given back stays one.
     """
     return proportion(coming_back, of=purchasers, none="no_purchases")
+
+
+@repeat_purchase_rate.also(
+    "purchase_days",
+    counted_by="Shops for which an order of the same day is an afterthought and no return.",
+    example={"coming_back": 1, "purchasers": 3, "equals": 100 / 3},
+    events=[
+        _order("60", 1, on="2026-01-10"),
+        _order("40", 2),
+        _order("10", 1, account="globex"),
+        _order("10", 1, account="initech"),
+        _order("20", 2, account="initech"),
+    ],
+)
+def _(
+    coming_back: int = accounts(where=PURCHASERS & (own_closing("purchase_days") > 1)),
+    purchasers: int = accounts(where=PURCHASERS),
+) -> Result:
+    """Of the accounts that made an order in the period, those with orders on at least two days by its end, per hundred."""
+    return proportion(coming_back, of=purchasers, none="no_purchases")
+
+
+@repeat_purchase_rate.also(
+    "all_customers",
+    counted_by="Reports on a whole customer base: of all who ever purchased, who did so again?",
+    example={"repeat_purchasers": 1, "purchasers": 2, "equals": 50},
+    events=[
+        _order("60", 1, on="2026-01-10"),
+        _order("40", 2, on="2026-01-20"),
+        _order("10", 1, account="globex"),
+    ],
+)
+def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = closing("purchasers")) -> Result:
+    """Accounts with at least two orders by the period's end, per hundred with any by then, whenever they made them."""
+    return proportion(repeat_purchasers, of=purchasers, none="no_purchases")
 
 
 @metric(

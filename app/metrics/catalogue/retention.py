@@ -1,11 +1,11 @@
-"""Who stays: churn, retention and expansion of the opening customers, those with MRR at the period's start; and renewals.
+"""Who stays: churn, retention and worth of the opening customers, those with MRR at the period's start; and renewals.
 
 Accounts that are won inside a period are not among them: whether they stay is asked of the next one.
 """
 
 from fractions import Fraction
 
-from app.metrics.catalogue.revenue import BEFORE, GREW, LEFT, NO_CUSTOMERS, SHRANK
+from app.metrics.catalogue.revenue import BEFORE, CANCELED, LEFT, NO_CUSTOMERS, WON
 from app.metrics.define import (
     Happens,
     Result,
@@ -16,24 +16,37 @@ from app.metrics.define import (
     money_rate,
     of_period,
     opening,
-    over_accounts,
     own_closing,
+    own_flow,
     own_opening,
+    percentage,
     proportion,
 )
 
 # An opening customer's own MRR at the start and at the end.
 M0, M1 = own_opening("mrr"), own_closing("mrr")
 LEAVERS = accounts(where=(M0 > 0) & ~(M1 > 0))
-MRR_LOST = over_accounts(M0 - M1, where=(M0 > 0) & (M0 > M1))
-MRR_GAINED = over_accounts(M1 - M0, where=(M0 > 0) & (M1 > M0))
+# Of the opening customers those who were lost at any time; and accounts that were none and became customers.
+LOST_AT_ALL = accounts(where=(M0 > 0) & (own_flow("customers_churned") > 0))
+JOINED = accounts(where=~(M0 > 0) & ((own_flow("customers_new") > 0) | (own_flow("customers_reactivated") > 0)))
+# One if the account pays and has not cancelled.
+KEPT0 = own_opening("customers") - own_opening("customers_leaving")
+KEPT1 = own_closing("customers") - own_closing("customers_leaving")
 
 STAYED = [BEFORE._replace(account=account) for account in ("one", "two", "three")]
 # Of 400.00 of four customers, one goes with 100.00.
 ONE_LEFT = [*STAYED, BEFORE._replace(account="four"), LEFT._replace(account="four")]
-# Of 300.00 of three customers, one shrinks by 20.00 and one grows by 30.00.
-SOME_MOVED = [*STAYED, SHRANK._replace(account="one"), GREW._replace(account="two")]
-MOVED = {"mrr_lost": 200_000, "mrr_gained": 300_000, "mrr": 3_000_000, "customers": 3}
+# Of five customers two go, and one of them comes back; one is won and lost, and one is won.
+CAME_AND_WENT = [
+    *ONE_LEFT,
+    BEFORE._replace(account="five"),
+    LEFT._replace(account="five"),
+    WON._replace(account="five"),
+    WON._replace(account="six"),
+    LEFT._replace(account="six", on="2026-03-12"),
+    WON._replace(account="seven"),
+]
+ENDS_LATER = Happens(1, CANCELED, {"subscription_id": "sub-1", "ends_at": "2026-04-10T00:00:00Z"}, on="2026-03-05")
 
 
 @metric(
@@ -42,10 +55,66 @@ MOVED = {"mrr_lost": 200_000, "mrr_gained": 300_000, "mrr": 3_000_000, "customer
     range=(0, 100),
     example={"leavers": 1, "customers": 4, "equals": 25},
     events=ONE_LEFT,
+    convention="opening_customers",
+    counted_by="ChartMogul: who joined in the period, or came back in it, is not lost.",
 )
 def customer_churn_rate(leavers: int = LEAVERS, customers: int = opening("customers")) -> Result:
     """Customer churn rate: opening customers that are none at the end, per hundred."""
     return proportion(leavers, of=customers, none=NO_CUSTOMERS)
+
+
+@customer_churn_rate.also(
+    "all_churn_events",
+    counted_by="Baremetrics: cancellations of a period, by the customers before it.",
+    range=(0, None),
+    example={"customers_churned": 3, "customers": 5, "equals": 60},
+    events=CAME_AND_WENT,
+)
+def _(customers_churned: int, customers: int = opening("customers")) -> Result:
+    """Every loss of a customer in the period, also of those who joined in it and those who came back, per hundred opening
+    customers; may exceed 100.
+    """
+    return percentage(customers_churned, to=customers, none=NO_CUSTOMERS)
+
+
+@customer_churn_rate.also(
+    "lost_at_any_time",
+    counted_by="Reports that leave out who joined in the period, as ChartMogul does, but not who came back in it.",
+    example={"lost": 2, "customers": 5, "equals": 40},
+    events=CAME_AND_WENT,
+)
+def _(lost: int = LOST_AT_ALL, customers: int = opening("customers")) -> Result:
+    """Opening customers that were lost at any time of the period, even if they came back in it, per hundred."""
+    return proportion(lost, of=customers, none=NO_CUSTOMERS)
+
+
+@customer_churn_rate.also(
+    "ever_active",
+    counted_by="Reports that divide by all customers of the period, also those who joined in it.",
+    range=(0, None),
+    example={"customers_churned": 3, "customers": 5, "joined": 2, "equals": 300 / 7},
+    events=CAME_AND_WENT,
+)
+def _(customers_churned: int, customers: int = opening("customers"), joined: int = JOINED) -> Result:
+    """Every loss of a customer in the period, per hundred accounts that were customers at any time of it."""
+    return percentage(customers_churned, to=customers + joined, none=NO_CUSTOMERS)
+
+
+@customer_churn_rate.also(
+    "cancellation_click",
+    counted_by="Stripe and Maxio, for which a customer is lost on the day of the cancellation; Polar in its churn rate.",
+    example={"leavers": 1, "customers": 4, "leaving": 0, "equals": 25},
+    events=[*STAYED, BEFORE._replace(account="four"), ENDS_LATER._replace(account="four")],
+)
+def _(
+    leavers: int = accounts(where=(KEPT0 > 0) & ~(KEPT1 > 0)),
+    customers: int = opening("customers"),
+    leaving: int = opening("customers_leaving"),
+) -> Result:
+    """Opening customers that have cancelled or left by the end, per hundred; those who had cancelled before are not among
+    them. The default waits for the end of what they paid for.
+    """
+    return proportion(leavers, of=customers - leaving, none=NO_CUSTOMERS)
 
 
 @metric(
@@ -61,78 +130,6 @@ def customer_retention_rate(leavers: int = LEAVERS, customers: int = opening("cu
 
 
 @metric(
-    unit="percent",
-    better="down",
-    range=(0, 100),
-    example={"mrr_lost": 200_000, "mrr": 3_000_000, "customers": 3, "equals": 20 / 3},
-    events=SOME_MOVED,
-)
-def gross_mrr_churn_rate(
-    mrr_lost: int = MRR_LOST, mrr: int = opening("mrr"), customers: int = opening("customers")
-) -> Result:
-    """Gross MRR churn rate: what opening customers lost or were downgraded by, each by its net, per hundred of their MRR."""
-    return money_rate(mrr_lost, of=mrr, sample=customers, none=NO_CUSTOMERS)
-
-
-@metric(
-    unit="percent",
-    better="up",
-    example={"mrr_gained": 300_000, "mrr": 3_000_000, "customers": 3, "equals": 10},
-    events=SOME_MOVED,
-)
-def expansion_mrr_rate(
-    mrr_gained: int = MRR_GAINED, mrr: int = opening("mrr"), customers: int = opening("customers")
-) -> Result:
-    """Expansion MRR rate: what opening customers added, each by its net, per hundred of their MRR."""
-    return money_rate(mrr_gained, of=mrr, sample=customers, none=NO_CUSTOMERS)
-
-
-@metric(
-    unit="percent",
-    better="down",
-    range=(None, 100),
-    example=MOVED | {"equals": -10 / 3},
-    events=SOME_MOVED,
-)
-def net_mrr_churn_rate(
-    mrr_lost: int = MRR_LOST,
-    mrr_gained: int = MRR_GAINED,
-    mrr: int = opening("mrr"),
-    customers: int = opening("customers"),
-) -> Result:
-    """Net MRR churn rate: gross churn less expansion of the opening customers; negative where they grew on the whole."""
-    return money_rate(mrr_lost - mrr_gained, of=mrr, sample=customers, none=NO_CUSTOMERS)
-
-
-@metric(
-    unit="percent",
-    better="up",
-    example=MOVED | {"equals": 310 / 3},
-    events=SOME_MOVED,
-)
-def nrr(
-    mrr_lost: int = MRR_LOST,
-    mrr_gained: int = MRR_GAINED,
-    mrr: int = opening("mrr"),
-    customers: int = opening("customers"),
-) -> Result:
-    """Net revenue retention: what the opening customers bring at the end, per hundred of what they brought at the start."""
-    return money_rate(mrr + mrr_gained - mrr_lost, of=mrr, sample=customers, none=NO_CUSTOMERS)
-
-
-@metric(
-    unit="percent",
-    better="up",
-    range=(0, 100),
-    example={"mrr_lost": 200_000, "mrr": 3_000_000, "customers": 3, "equals": 280 / 3},
-    events=SOME_MOVED,
-)
-def grr(mrr_lost: int = MRR_LOST, mrr: int = opening("mrr"), customers: int = opening("customers")) -> Result:
-    """Gross revenue retention: the same without what they added: at most 100."""
-    return money_rate(mrr - mrr_lost, of=mrr, sample=customers, none=NO_CUSTOMERS)
-
-
-@metric(
     unit="money",
     better="up",
     example={
@@ -145,6 +142,8 @@ def grr(mrr_lost: int = MRR_LOST, mrr: int = opening("mrr"), customers: int = op
         "equals": 400,
     },
     events=ONE_LEFT,
+    convention="with_margin",
+    counted_by="Finmark, and those who count what a customer earns and not what it pays.",
 )
 def clv(
     mrr: int = closing("mrr"),
@@ -155,15 +154,42 @@ def clv(
     margin: Fraction = of_period("margin"),
 ) -> Result:
     """Customer lifetime value: average revenue per account, times the gross margin, by the churn rate of a month."""
-    if not customers or not customers_before:
-        return Result(None, sample_size=customers_before, reason=NO_CUSTOMERS)
+    return _lifetime_value(mrr * margin, customers, customers_before, leavers, months)
+
+
+@clv.also(
+    "without_margin",
+    counted_by="ChartMogul and ProfitWell, which divide the average revenue by churn.",
+    example={
+        "mrr": 3_000_000,
+        "customers": 3,
+        "customers_before": 4,
+        "leavers": 1,
+        "months": 1,
+        "equals": 400,
+    },
+    events=ONE_LEFT,
+)
+def _(
+    mrr: int = closing("mrr"),
+    customers: int = closing("customers"),
+    customers_before: int = opening("customers"),
+    leavers: int = LEAVERS,
+    months: Fraction = of_period("months"),
+) -> Result:
+    """Average revenue per account, whatever it costs to serve it, by the churn rate of a month."""
+    return _lifetime_value(mrr, customers, customers_before, leavers, months)
+
+
+def _lifetime_value(earned: int | Fraction, customers: int, opening: int, leavers: int, months: Fraction) -> Result:
+    """What one of the customers earns in a month, by the share of the opening ones that leaves in a month."""
+    if not customers or not opening:
+        return Result(None, sample_size=opening, reason=NO_CUSTOMERS)
     if not leavers:
-        return Result(None, sample_size=customers_before, reason="no_churn")
-    worth = Fraction(mrr, customers) * margin
-    churn = Fraction(leavers, customers_before) / months
-    return money(worth / churn)._replace(
-        numerator=float(worth / 10_000), denominator=float(churn), sample_size=customers_before
-    )
+        return Result(None, sample_size=opening, reason="no_churn")
+    worth = Fraction(earned) / customers
+    churn = Fraction(leavers, opening) / months
+    return money(worth / churn)._replace(numerator=float(worth / 10_000), denominator=float(churn), sample_size=opening)
 
 
 def _contract(type: str, amount: str | None, number: int, on: str = "2026-03-10") -> Happens:

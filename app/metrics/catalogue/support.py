@@ -43,11 +43,24 @@ def tickets_per_100_customers(tickets_opened: int, customers: int = closing("cus
     range=(0, 100),
     example={"tickets_opened_first_contact": 1, "tickets_opened": 2, "equals": 50},
     events=[OPENED, RESOLVED, OTHER, OTHER_RESOLVED],
+    convention="opened",
+    counted_by="ZapScale and others: of all tickets, how many needed one contact?",
 )
 def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_opened: int) -> Result:
     """First contact resolution rate: tickets opened in the period that were resolved at the first contact and not reopened,
     per hundred opened. The helpdesk says so (`first_contact`), else at most one reply of an agent came before."""
     return proportion(tickets_opened_first_contact, of=tickets_opened, none=NO_TICKETS)
+
+
+@first_contact_resolution_rate.also(
+    "resolved",
+    counted_by="Freshservice: of the tickets that are resolved, how many needed one contact?",
+    example={"tickets_resolved_first_contact": 1, "tickets_resolved": 2, "equals": 50},
+    events=[OPENED, RESOLVED, OTHER, OTHER_RESOLVED],
+)
+def _(tickets_resolved_first_contact: int, tickets_resolved: int) -> Result:
+    """Tickets resolved at the first contact and not reopened, per hundred resolved in the period, whenever opened."""
+    return proportion(tickets_resolved_first_contact, of=tickets_resolved, none="no_tickets_resolved")
 
 
 @metric(

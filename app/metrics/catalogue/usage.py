@@ -8,12 +8,15 @@ from fractions import Fraction
 from app.metrics.define import (
     Happens,
     Result,
+    accounts,
     closing,
     count,
     distinct,
     mean,
     metric,
     of_period,
+    own_closing,
+    own_flow,
     percentage,
     proportion,
     registered_at_any_time,
@@ -167,6 +170,8 @@ def average_time_in_app_minutes(session_seconds: int, active_users: int = distin
     range=(0, 100),
     example={"feature_users": 1, "active_users": 4, "equals": 25},
     events=[USE, *(SESSION._replace(user=user) for user in ("bob", "eve", "joe"))],
+    convention="active_users",
+    counted_by="Metrickit: of those who were there, who used it?",
 )
 def feature_adoption_rate(
     feature_users: int = distinct("feature_users", any_subject="any_feature_users"),
@@ -174,3 +179,31 @@ def feature_adoption_rate(
 ) -> Result:
     """Feature adoption rate: users of a feature, per hundred active users; by subject, each feature, else any."""
     return proportion(feature_users, of=active_users, none=NO_ACTIVE_USERS)
+
+
+@feature_adoption_rate.also(
+    "registered_users",
+    counted_by="Calclet: of those who could use it, who did?",
+    example={"feature_users": 1, "registered": 4, "equals": 25},
+    events=[USE, *(REGISTERED._replace(user=user) for user in ("ada", "bob", "eve", "joe"))],
+)
+def _(
+    feature_users: int = distinct("feature_users", any_subject="any_feature_users"),
+    registered: int = registered_at_any_time(whole=True),
+) -> Result:
+    """Users of a feature, per hundred users that were registered at any time of the period; by subject, each feature."""
+    return proportion(feature_users, of=registered, none="no_users")
+
+
+@feature_adoption_rate.also(
+    "accounts",
+    counted_by="ZapScale: of the customers, who uses it?",
+    example={"adopters": 1, "customers": 2, "equals": 50},
+    events=[SEATS, USE, SEATS._replace(account="globex")],
+)
+def _(
+    adopters: int = accounts(where=(own_flow("feature_uses") > 0) & (own_closing("customers") > 0)),
+    customers: int = closing("customers"),
+) -> Result:
+    """Customers at the period's end, any of whose users used any feature in the period, per hundred; never by subject."""
+    return proportion(adopters, of=customers, none="no_customers")

@@ -1,8 +1,23 @@
 """What customers say: NPS, CSAT, CES and how many answer."""
 
-from app.metrics.define import Happens, Result, count, mean, metric, percentage, proportion, score, unless_mixed
+from app.metrics.define import (
+    Happens,
+    Result,
+    count,
+    mean,
+    mean_over_range,
+    metric,
+    percentage,
+    proportion,
+    score,
+    unless_mixed,
+)
 
 NO_RESPONSES = "no_responses"
+EASY = [
+    Happens(3, "survey.responded", {"survey": "effort", "score": 6}),
+    Happens(1, "survey.responded", {"survey": "effort", "score": 4}),
+]
 
 
 @metric(
@@ -31,10 +46,27 @@ def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
         Happens(4, "survey.responded", {"survey": "csat", "score": 4}),
         Happens(2, "survey.responded", {"survey": "csat", "score": 2}),
     ],
+    convention="top_scores",
+    counted_by="Delighted and Formbricks: the two best scores of five.",
 )
 def csat(csat_satisfied: int, csat_responses: int) -> Result:
     """Customer Satisfaction Score: satisfied answers, per hundred; by default the top two of five scores are satisfied."""
     return proportion(csat_satisfied, of=csat_responses, none=NO_RESPONSES)
+
+
+@csat.also(
+    "mean_over_range",
+    counted_by="Pisano: the worst score is 0, the best 100, and those between as far as they are.",
+    example={"csat_scores": 21, "csat_responses": 5, "csat_scales": 1060, "csat_scale_squares": 224720, "equals": 80},
+    events=[
+        Happens(2, "survey.responded", {"survey": "csat", "score": 5}),
+        Happens(2, "survey.responded", {"survey": "csat", "score": 4}),
+        Happens(1, "survey.responded", {"survey": "csat", "score": 3}),
+    ],
+)
+def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
+    """How far the mean score is on the way from the lowest to the highest; no answer over surveys of different scales."""
+    return mean_over_range(csat_scores, csat_scales, csat_scale_squares, of=csat_responses, none=NO_RESPONSES)
 
 
 @metric(
@@ -64,6 +96,8 @@ def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_s
         Happens(1, "survey.responded", {"survey": "effort", "score": 6}),
         Happens(1, "survey.responded", {"survey": "effort", "score": 1}),
     ],
+    convention="mean",
+    counted_by="Formbricks: the mean score.",
 )
 def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares: int) -> Result:
     """Customer Effort Score: the mean score, in the survey's own scale; the survey says whether low or high is easy."""
@@ -71,15 +105,25 @@ def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares:
     return unless_mixed(average, ces_scales, ces_scale_squares, of=ces_responses)
 
 
+@ces.also(
+    "easy_rate",
+    counted_by="Delighted: who agrees that it was easy.",
+    unit="percent",
+    better="up",
+    example={"ces_easy": 3, "ces_responses": 4, "equals": 75},
+    events=EASY,
+)
+def _(ces_easy: int, ces_responses: int) -> Result:
+    """Answers on the easy side of the scale's middle, per hundred; the metric `ces_easy_rate`."""
+    return proportion(ces_easy, of=ces_responses, none=NO_RESPONSES)
+
+
 @metric(
     unit="percent",
     better="up",
     range=(0, 100),
     example={"ces_easy": 3, "ces_responses": 4, "equals": 75},
-    events=[
-        Happens(3, "survey.responded", {"survey": "effort", "score": 6}),
-        Happens(1, "survey.responded", {"survey": "effort", "score": 4}),
-    ],
+    events=EASY,
 )
 def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
     """Easy experiences: answers on the easy side of the scale's middle, per hundred; comparable across surveys."""
@@ -128,3 +172,19 @@ def survey_response_rate(survey_responses: int, survey_invitations: int) -> Resu
 def feedback_comments(comments: int) -> Result:
     """Feedback comments: comments that came with an answer to a survey or on their own."""
     return count(comments)
+
+
+@metric(
+    unit="percent",
+    better="up",
+    range=(0, 100),
+    example={"comments_resolved": 1, "comments": 4, "equals": 25},
+    events=[
+        Happens(3, "feedback.received", {"comment": "Please add dark mode."}),
+        Happens(1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
+        Happens(1, "feedback.updated", {"feedback": "0-0", "status": "resolved"}),
+    ],
+)
+def feedback_closed_rate(comments_resolved: int, comments: int) -> Result:
+    """Closed feedback: comments that are resolved, whenever that was, per hundred comments that came in the period."""
+    return proportion(comments_resolved, of=comments, none="no_comments")

@@ -1,0 +1,98 @@
+"""Comparison: the earlier period that a period is held against, and whether what changed is more than chance."""
+
+from calendar import monthrange
+from datetime import date, timedelta
+from typing import Any
+
+from app.metrics.question import Question
+from app.metrics.results import Result
+from app.metrics.statistics import scores_differ, shares_differ
+from app.periods import Period, counted_end, months_in
+
+_DAY = timedelta(days=1)
+_FIRST_DAY = date(1970, 1, 1)
+_DAYS_OF = {"day": 1, "week": 7}
+_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+_WEEKS_OF_A_YEAR = 52
+PREVIOUS = ("previous", "change", "change_percent", "significant")
+
+
+def earlier(period: Period, question: Question) -> tuple[date, date] | None:
+    """The days `[start, end)` that a period is compared with; None where they begin before 1970, when nothing is known.
+
+    `previous_period` is a unit of the granularity earlier and, of a total, as long as that is: in months if it is whole
+    ones; `previous_year` is twelve months earlier, or 52 weeks if weeks are asked for. A day of the month that the earlier
+    month has not is its last. Of a period that has not ended, as many days of the earlier one count as have passed of it.
+    """
+    try:
+        start, end = (_moved(day, period, question) for day in (period.start, period.end))
+    except (ValueError, OverflowError):
+        return None
+    if start < _FIRST_DAY:
+        return None
+    # The last days of March alone are no days of February: its last one is what there is. A day stays one.
+    single = question.granularity == "day" and period.name != "total"
+    end = start + _DAY if single else max(end, start + _DAY)
+    if not period.complete:
+        end = min(end, start + (counted_end(period, question.today) - period.start))
+    return start, end
+
+
+def _moved(day: date, period: Period, question: Question) -> date:
+    unit = "total" if period.name == "total" else question.granularity
+    if question.compare == "previous_year":
+        return day - timedelta(weeks=_WEEKS_OF_A_YEAR) if unit == "week" else _months_before(day, 12)
+    if unit in _MONTHS_OF:
+        return _months_before(day, _MONTHS_OF[unit])
+    if unit in _DAYS_OF:
+        return day - timedelta(days=_DAYS_OF[unit])
+    if period.start.day == period.end.day == 1:
+        return _months_before(day, int(months_in(period.start, period.end)))
+    return day - (period.end - period.start)
+
+
+def _months_before(day: date, months: int) -> date:
+    year, month = divmod(12 * day.year + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def compared(now: Result, before: Result | None) -> dict[str, Any]:
+    """What a row says of its earlier value; nulls where either is missing. A change is of the earlier value's size."""
+    said: dict[str, Any] = dict.fromkeys(PREVIOUS)
+    if before is None or before.value is None:
+        return said
+    said["previous"] = before.value
+    if now.value is not None:
+        said["change"] = change = now.value - before.value
+        said["change_percent"] = 100 * change / abs(before.value) if before.value else None
+        said["significant"] = significant(now, before)
+    return said
+
+
+def significant(now: Result, before: Result) -> bool | None:
+    """Whether two proportions or two scores differ by more than chance at 95 %; None for all else."""
+    if not (now.interval and before.interval):
+        return None
+    if now.variance is None or before.variance is None:
+        return shares_differ(*_counts(now), *_counts(before))
+    return scores_differ(*_spread(now, now.variance), *_spread(before, before.variance))
+
+
+def _counts(result: Result) -> tuple[int, int]:
+    return int(result.numerator or 0), int(result.denominator or 0)
+
+
+def _spread(result: Result, variance: float) -> tuple[float, float]:
+    part, of = _counts(result)
+    return part / of, variance / of
+
+
+def withheld(result: Result, *, min_sample: int) -> Result:
+    """The result or, of a smaller sample, only that it is too small: nothing from which the value could be worked out.
+
+    The size of the sample is still said, except where it is the value. What has no sample, a sum of money, is not withheld.
+    """
+    if result.sample_size is None or result.sample_size >= min_sample:
+        return result
+    is_value = result.value is not None and result.denominator is None and result.amount is None
+    return Result(None, sample_size=None if is_value else result.sample_size, reason="sample_too_small")

@@ -1,0 +1,83 @@
+"""What the ledger says to a question: how its range is cut into days, and the sums of these."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.book import tomorrow
+from app.ledger.sums.figures import figures, words_of
+from app.ledger.sums.operands import Operand
+from app.ledger.sums.selection import Group, Span, Sums
+from app.metrics.compare import earlier
+from app.metrics.question import Question
+from app.periods import Period, counted_end
+from app.store.books import Books
+from app.store.database import recall
+
+Found = Mapping[Operand, Sums]
+
+
+class Cut(NamedTuple):
+    """A range in periods, and the days of each. before: the days of those earlier that they are compared with, each once.
+
+    places: for each period the number of its earlier one among `before`, None where there is none.
+    """
+
+    periods: Sequence[Period]
+    spans: Sequence[Span]
+    before: Sequence[Span]
+    places: Sequence[int | None]
+
+
+def cuts_of(question: Question) -> list[Cut]:
+    """The range of a question in periods and, where totals are asked for, as a whole."""
+    cuts = [_cut(question, question.periods)]
+    if question.totals and question.granularity != "total":
+        first, last = question.periods[0], question.periods[-1]
+        cuts.append(_cut(question, [Period("total", first.start, last.end, last.complete)]))
+    return cuts
+
+
+def _cut(question: Question, periods: Sequence[Period]) -> Cut:
+    before: dict[Span, int] = {}
+    places: list[int | None] = []
+    for period in periods:
+        days = earlier(period, question) if question.compare else None
+        # The 28th of February is a year before two days: spans must not overlap.
+        places.append(before.setdefault(_span(question, *days), len(before)) if days else None)
+    return Cut(periods, [span_of(question, period) for period in periods], list(before), places)
+
+
+def span_of(question: Question, period: Period) -> Span:
+    """The days of a period that count, and the day at whose start accounts are in their groups."""
+    return _span(question, period.start, counted_end(period, question.today))
+
+
+def _span(question: Question, start: date, end: date) -> Span:
+    return Span(start, end, question.members_on or start)
+
+
+async def look_up(
+    connection: AsyncConnection, books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
+) -> Found:
+    """The sums of operands in spans, of what a question is about."""
+    if not spans:
+        return {}
+    words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
+    return await figures(
+        connection,
+        operands,
+        spans=spans,
+        selection=question.selection,
+        # The words' numbers too as of this moment: one that is new to us must not leave a part out.
+        labels=await recall(connection, books.database, words),
+        calendar=books.calendar,
+        tomorrow=tomorrow(question.today),
+    )
+
+
+def filled(sums: Sums) -> list[Group]:
+    """The groups in which there is anything. What cancelled out is as if it had never been."""
+    return [group for group, values in sums.items() if any(values.values())]
