@@ -27,11 +27,12 @@ _COMMON: list[Processor] = [
 ]
 _CHATTY = ("alembic", "asyncio", "httpcore", "httpx", "urllib3")  # httpx even logs whole addresses
 _SECRET_FIELDS = frozenset({"admin_key", "api_key", "authorization", "database_url", "password", "secret", "x-api-key"})
-_HINTS = ("api", "auth", "bearer", "password", "secret", "_key", "database_url", "://")
+_HINTS = ("api", "auth", "bearer", "password", "secret", "_key", "database_url", "://", "personal")
 _SECRETS = (
     (re.compile(r"(api(?:_|%5f)key=)[^&\s\"'\\]+", re.IGNORECASE), r"\1***"),
     (re.compile(r"((?:authorization|x-api-key)['\"]?\s*[:=,]\s*b?['\"]?)[^'\"\r\n]+", re.IGNORECASE), r"\1***"),
     (re.compile(r"(bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(/users/).+?(/personal-data)", re.IGNORECASE), r"\1***\2"),  # who is erased
     (re.compile(r"(://[^:/@\s]*:)[^@\s]+@"), r"\1***@"),
 )
 

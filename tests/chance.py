@@ -10,6 +10,7 @@ from tests.formulas import METRICS
 from tests.kept import SURVEYS
 from tests.model import Where
 from tests.pair import MORE_SURVEYS, Pair
+from tests.ways import WAYS
 
 ATTRIBUTES: dict[str, list[Any]] = {
     "plan": ["free", "pro", "team", None],
@@ -42,12 +43,15 @@ def happening(random: Random, pair: Pair, kinds: Sequence[Any] = ()) -> dict[str
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
     if type == "subscription.canceled" and random.randrange(2):
         data |= {"ends_at": _ending(random, pair, at).isoformat()}
+    account = random.choice([pair.accounts[0], *pair.accounts])
+    if type == "feedback.updated":
+        account, data["feedback"] = _comment(random, pair, account)
     # The ids say nothing of the order of arrival.
     id = f"{random.randrange(100):02}-{next(pair.numbers)}"
     return {
         "id": id,
         "type": type,
-        "account_id": random.choice([pair.accounts[0], *pair.accounts]),
+        "account_id": account,
         **({"user_id": random.choice(["ada", "ada", "grace", "linus"])} if user else {}),
         "occurred_at": at.isoformat(),
         "data": data,
@@ -97,9 +101,23 @@ def _sent(random: Random) -> Any:
     return "survey.sent", {name: value for name, value in told.items() if name != "comment"}, False
 
 
+def _updated(random: Random) -> Any:
+    note = {"note": "Asked the team."} if random.randrange(2) else {}
+    status = {"status": random.choice(["open", "in_progress", "resolved", "resolved"])}
+    return "feedback.updated", note | (status if not note or random.randrange(3) else {}), False
+
+
+def _comment(random: Random, pair: Pair, account: str) -> tuple[str, str]:
+    """A comment by its account and id, mostly one that has come; or something that is none."""
+    kept = list(pair.model.events.values())
+    told = [one for one in kept if one.data.get("comment")] if random.randrange(5) else kept
+    one = random.choice(told or kept or [None])
+    return (one.event["account_id"], one.id) if one else (account, "unheard")
+
+
 def _ticket(random: Random) -> Any:
     """Something about a ticket: of few, so that each sees a lot, some of it before it was opened."""
-    verb = random.choice(["opened", "opened", "replied", "replied", "reopened", "resolved", "resolved", "resolved"])
+    verb = random.choice(["opened", *["replied"] * 4, "reopened", "resolved", "resolved"])
     data: dict[str, Any] = {"ticket_id": random.choice(["T 1", "T 1", "T 2"])}
     if not random.randrange(3):
         data["channel"] = random.choice(SIDES["channel"])
@@ -206,6 +224,7 @@ _KINDS: list[Any] = [
     *[_ticket] * 3,
     *[_goal] * 2,
     *[_onboarding] * 2,
+    *[_updated] * 3,
     _sent,
     _answer,
     _answer,
@@ -306,7 +325,17 @@ def question(random: Random, pair: Pair) -> dict[str, Any]:
     if not random.randrange(4):
         asked["segments_as_of"] = "now"
     able = sorted(name for name, metric in METRICS.items() if set(sides) <= set(metric.sides))
-    return asked | {"metrics": ",".join(random.sample(able, min(4, len(able))))}
+    metrics = random.sample(able, min(4, len(able)))
+    ways = sorted(
+        way for name in metrics for way, other in WAYS.get(name, {}).items() if set(sides) <= set(other.sides)
+    )
+    if ways and random.randrange(3):
+        asked["convention"] = random.choice(ways)
+    if not random.randrange(2):
+        asked["compare"] = random.choice(["previous_period", "previous_year"])
+    if not random.randrange(4):
+        asked["min_sample"] = random.randint(1, 4)
+    return asked | {"metrics": ",".join(metrics)}
 
 
 _OF_SIDE = {

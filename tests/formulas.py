@@ -1,11 +1,11 @@
 """What METRICS.md says of answers, worked out from all of them; and all metrics of the model by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from tests.commerce import COMMERCE
-from tests.facts import Metric, Row, are, events_that, how_many, plain, ratio, wald, wilson
-from tests.kept import Kept
+from tests.facts import Cell, Fact, Metric, Row, Span, are, events_that, how_many, plain, ratio, wald, wilson
+from tests.kept import History, Kept
 from tests.outcomes import OUTCOMES
 from tests.revenue import REVENUE
 from tests.usage import USAGE
@@ -15,7 +15,10 @@ def _nps(answers: list[Kept]) -> Row:
     promoters = sum(1 for answer in answers if answer.data["score"] in (9, 10))
     detractors = sum(1 for answer in answers if answer.data["score"] in range(7))
     row = ratio(promoters - detractors, len(answers), per=100, nothing="no_responses")
-    return row | ({"interval": wald(promoters, detractors, len(answers))} if answers else {})
+    if not answers:
+        return row
+    counts = {"promoters": promoters, "detractors": detractors}
+    return row | counts | {"interval": wald(promoters, detractors, len(answers))}
 
 
 def _share(part: int, of: int) -> Row:
@@ -46,27 +49,45 @@ def _responses_per_invitation(events: list[Kept]) -> Row:
     return ratio(responses, len(events) - responses, per=100, nothing="no_invitations")
 
 
-def _answers(kind: str) -> Callable[[Kept], bool]:
+def answers_to(kind: str) -> Callable[[Kept], bool]:
     return lambda kept: kept.type == "survey.responded" and kept.survey is not None and kept.survey.kind == kind
 
 
-_BOTH = ("subject", "channel")
+def _is_comment(kept: Kept) -> bool:
+    return kept.type in ("survey.responded", "feedback.received") and bool(kept.data.get("comment"))
+
+
+def _comments(history: History, span: Span) -> Iterable[Fact]:
+    """Of each comment of the period, whether the last that was said of it is that it is resolved."""
+    for comment in history.events:
+        if span.start <= comment.day < span.end and _is_comment(comment):
+            said = [
+                (kept.at, kept.id, kept.data["status"])
+                for kept in history.events
+                if kept.type == "feedback.updated" and kept.data["feedback"] == comment.id and "status" in kept.data
+            ]
+            closed = bool(said) and max(said)[-1] == "resolved"
+            yield Fact("closed" if closed else "open", comment, comment.subject, comment.data.get("channel"))
+
+
+def _closed(cell: Cell, span: Span) -> Row:
+    closed = len(cell["closed"])
+    return ratio(closed, closed + len(cell["open"]), per=100, nothing="no_comments", interval=wilson)
+
+
+BOTH = ("subject", "channel")
+easy = plain(_easy)
 _VOICE = {
-    "nps": Metric(events_that(_answers("nps")), plain(_nps), _BOTH),
-    "csat": Metric(events_that(_answers("csat")), plain(_csat), _BOTH),
-    "csat_average": Metric(events_that(_answers("csat")), plain(_average), _BOTH),
-    "ces": Metric(events_that(_answers("ces")), plain(_average), _BOTH),
-    "ces_easy_rate": Metric(events_that(_answers("ces")), plain(_easy), _BOTH),
-    "survey_responses": Metric(events_that(are("survey.responded")), plain(how_many), _BOTH),
+    "nps": Metric(events_that(answers_to("nps")), plain(_nps), BOTH),
+    "csat": Metric(events_that(answers_to("csat")), plain(_csat), BOTH),
+    "csat_average": Metric(events_that(answers_to("csat")), plain(_average), BOTH),
+    "ces": Metric(events_that(answers_to("ces")), plain(_average), BOTH),
+    "ces_easy_rate": Metric(events_that(answers_to("ces")), easy, BOTH),
+    "survey_responses": Metric(events_that(are("survey.responded")), plain(how_many), BOTH),
     "survey_response_rate": Metric(
-        events_that(are("survey.responded", "survey.sent")), plain(_responses_per_invitation), _BOTH
+        events_that(are("survey.responded", "survey.sent")), plain(_responses_per_invitation), BOTH
     ),
-    "feedback_comments": Metric(
-        events_that(
-            lambda kept: kept.type in ("survey.responded", "feedback.received") and bool(kept.data.get("comment"))
-        ),
-        plain(how_many),
-        _BOTH,
-    ),
+    "feedback_comments": Metric(events_that(_is_comment), plain(how_many), BOTH),
+    "feedback_closed_rate": Metric(_comments, _closed, BOTH),
 }
 METRICS = _VOICE | OUTCOMES | REVENUE | COMMERCE | USAGE

@@ -45,6 +45,7 @@ TABLE = {
     "survey.sent": "survey channel? tags?",
     "survey.responded": "survey score comment? channel? tags?",
     "feedback.received": "comment channel? tags?",
+    "feedback.updated": "feedback status? note?",
     "cost.recorded": "category amount currency?",
 }
 NEEDS_USER = ("user.registered", "user.removed", "session.ended", "feature.used")

@@ -20,7 +20,9 @@ BEFORE = {
 ASKED = (
     "mrr,mrr_opening,mrr_net_change,mrr_churned,customers,customers_new,nrr,grr,customer_churn_rate,clv,arpu,"
     "active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,feature_adoption_rate,"
-    "sessions,feature_uses,nps"
+    "sessions,feature_uses,nps,"
+    "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog,conversion_rate,"
+    "onboarding_completion_rate,time_to_value_days"
 )
 
 
@@ -39,14 +41,21 @@ def history(service: Service) -> None:
         event("feature.used", user="ada", feature="export", at="2026-02-12"),
         moved(plan="pro", at="2026-01-01T00:00:00Z"),
         *answers("nps", [9, 10, 3], at="2026-02-12"),
+        event("ticket.opened", at="2026-02-03", ticket_id="T 1", channel="email"),
+        event("goal.entered", at="2026-02-03", goal="upgrade", user="ada"),
+        event("onboarding.started", at="2026-01-07"),
+        event("onboarding.completed", at="2026-02-07", id="not yet"),
     )
     service.on("2026-03-02").send(
         event("subscription.canceled", "globex", at="2026-02-15", subscription_id="base", reason="price"),
         event("user.removed", "globex", user="eve", at="2026-02-15"),
         event("feature.used", user="bob", feature="search", at="2026-01-25"),
         session("globex", user="eve", at="2026-02-01"),
+        event("ticket.resolved", at="2026-02-04", ticket_id="T 1"),
+        event("goal.completed", at="2026-02-28", goal="upgrade", user="ada"),
     )
     service.on("2026-03-10").retract("acme", "taken back")
+    service.retract("acme", "not yet")
     service.on("2026-03-15")
 
 
@@ -92,14 +101,15 @@ def told(database: str) -> list[Any]:
 def test_a_rebuild_makes_the_books_right_that_were_kept_before(told: list[Any], database: str) -> None:
     with Service(database).running() as service:
         assert service.value("sessions", period="2026-02") == 2
-        assert service.value("active_users", period="2026-02") == 0
+        assert service.value("active_users", period="2026-02") == service.value("ticket_backlog", period="2026-02") == 0
+        assert service.value("conversion_rate", period="2026-02") is None
         assert {found.what.split()[0] for found in service.differences()} >= {
             "entry",
             "totals",
             "stream",
             "registration",
         }
-        assert service.run(write_again(service)) == 16
+        assert service.run(write_again(service)) == 22
         assert report(service) == told
         assert service.differences() == []
         # A second time changes nothing.

@@ -17,7 +17,7 @@ from app.demo.profile import profile
 from app.demo.support import tickets
 from app.demo.timeline import Timeline, add_months
 from app.demo.usage import usage
-from app.demo.voice import feedback, nps, reviews
+from app.demo.voice import closing, feedback, nps, reviews
 
 # Ten-thousandths of a US dollar, around a middle. A rate hangs on its calendar month alone, so that a demo made again
 # next month asks for the same past rates: one that has been used cannot be changed.
@@ -126,7 +126,11 @@ def _everything(timeline: Timeline, seed: int) -> Iterator[Event]:
             purchases(life, timeline=timeline, rng=rng("purchases")),
             account_costs(life, timeline=timeline, rng=rng("costs")),
         )
-        yield from _recorded(happened, number=account.number, account=account.id, rng=rng("known"))
+        closings = rng("closings")
+        for event in _recorded(happened, number=account.number, account=account.id, rng=rng("known")):
+            yield event
+            if event["data"].get("comment"):
+                yield from closing(event, rng=closings)
     house = Random(f"{seed}/company/costs")
     yield from _recorded(company_costs(timeline=timeline, rng=house), number=0, account=None, rng=house)
 

@@ -1,7 +1,7 @@
 """What customers say: NPS by the quarter, reviews of large accounts, effort after onboarding, and free feedback."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import floor
 from random import Random
 
@@ -81,6 +81,16 @@ def feedback(life: Life, users: list[User], *, timeline: Timeline, rng: Random) 
             channel, at = rng.choice(("in_app", "email", "call", "community")), at_work(day, life.account.region, rng)
             user = rng.choice(here).id if rng.random() < 0.8 else None
             yield event("feedback.received", at, user=user, comment=comment, tags=tags, channel=channel)
+
+
+def closing(comment: Event, *, rng: Random) -> Iterator[Event]:
+    """What is done about a comment that has its id: most are resolved, within two weeks of their being known."""
+    if rng.random() < 0.7:
+        begun = datetime.combine(date.fromisoformat(comment["known_at"]), time(9), UTC)
+        at = begun + timedelta(days=rng.randint(1, 14), minutes=rng.randrange(480))
+        said = event("feedback.updated", at, feedback=comment["id"], status="resolved")
+        whose = {"account_id": comment["account_id"], "known_at": at.date().isoformat()}
+        yield {"id": f"{comment['id']}-resolved", **whose, **said}
 
 
 def mood(life: Life, position: float) -> float:

@@ -158,14 +158,14 @@ async def _write(connection: AsyncConnection, events: Sequence[Event], *, books:
     return [True if id(event) in new else _verdict(event, kept, accounts) for event in events]
 
 
-def _verdict(event: Event, kept: Mapping[tuple[int, str], int], accounts: Mapping[int, book.Account]) -> Verdict:
+def _verdict(event: Event, kept: Mapping[tuple[int, str], int | None], accounts: Mapping[int, book.Account]) -> Verdict:
     """Of an event that is not new."""
-    fingerprint = kept.get((event.account_id, event.id))
-    if fingerprint is None:
+    key = event.account_id, event.id
+    if key not in kept:
         last = accounts[event.account_id].last_recorded_on
         detail = f"The account's books are written up to {last}; nothing becomes known before that."
         return Rejected("known_before_last", detail, "/known_at")
-    if fingerprint != event.fingerprint:
+    if kept[key] not in (event.fingerprint, None):
         detail = "The account has another event with this id; a correction comes under a new id."
         return Rejected("conflict", detail, "/id")
     return False
@@ -227,7 +227,10 @@ async def _insert(connection: AsyncConnection, events: Iterable[Event]) -> set[t
     return {(row.account_id, row.id) for row in inserted}
 
 
-async def _fingerprints(connection: AsyncConnection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+async def _fingerprints(
+    connection: AsyncConnection, keys: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], int | None]:
+    """Of events that are kept; None of those that were erased."""
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
     found = await send(connection, _FINGERPRINTS, rows)
     return {(row.account_id, row.id): row.fingerprint for row in found}

@@ -92,7 +92,7 @@ def event(
     check: Callable[[Any], Any] | None = None,
     posts: Callable[[Fact], Iterable[Line]] | None = None,
     sees: Callable[[Fact], Iterable[Seen]] | None = None,
-    stream: Callable[[Fact], str] | None = None,
+    stream: Callable[[Fact], str | None] | None = None,
 ) -> Callable[[type], type]:
     """Register an event type. Raises ValueError without a docstring or for a name taken.
 

@@ -24,8 +24,8 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     """
     account_id = WHOLE_BUSINESS if account is None else book.key_of(account)
     this = sa.and_(event.c.account_id == account_id, event.c.id == id)
-    found, posted = await books.database.read(lambda connection: _posted(connection, this, books=books))
-    await keys_of(books.database, words_of([posted]))
+    _, said = await books.database.read(lambda connection: _posted(connection, this, books=books))
+    await keys_of(books.database, words_of([said]))
 
     async def write(connection: AsyncConnection, today: date) -> None:
         touched = await book.touch(connection, {account_id: (account or "", BEGINNING)})
@@ -34,6 +34,8 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
         if not (await connection.execute(taken)).rowcount:
             return
         await book.touch(connection, {account_id: (account or "", today)})
+        # Once more under the lock: its user may have been erased meanwhile.
+        found, posted = await _posted(connection, this, books=books)
         if found.type == book.UPDATED:
             await book.record(connection, {account_id: {today}}, calendar=books.calendar)
         await record(connection, [(posted, today)], books=books, back=True)
@@ -44,7 +46,7 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
 async def _posted(
     connection: AsyncConnection, this: sa.ColumnElement[bool], *, books: Books
 ) -> tuple[sa.Row[Any], Record]:
-    """The event, which never changes, and what it posted."""
+    """The event, which never changes but by erasure, and what it posted."""
     found = (await connection.execute(sa.select(event).where(this))).one_or_none()
     if found is None:
         raise NotFound("There is no such event.")

@@ -18,6 +18,7 @@ from app.errors import Conflict, Invalid
 from app.ingest import rates
 from app.ingest.accept import Outcome, accept
 from app.ingest.define import RESERVED
+from app.ingest.erase import erase
 from app.ingest.fields import Attributes, Text, Time
 from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Broken, events_in
 from app.ingest.retract import retract
@@ -117,6 +118,21 @@ async def delete_business_event(request: Request, event_id: InPath) -> None:
     await retract(books_of(request), account=None, id=event_id)
 
 
+@router.delete(
+    "/accounts/{account_id}/users/{user_id}/personal-data",
+    status_code=204,
+    response_class=Response,
+    dependencies=ADMIN,
+)
+async def delete_personal_data(request: Request, account_id: InPath, user_id: InPath) -> None:
+    """Erase a person: its id, comments, `extra` and notes about its comments. What was counted stays.
+
+    Events keep their ids and are repeats when they are sent again; new events of the person are those of a new user. A
+    person of whom nothing is known, or no more, is no fault.
+    """
+    await erase(books_of(request), account_id=account_id, user_id=user_id)
+
+
 class AccountBody(BaseModel):
     """What is true of an account from `effective_at` (default: now) on; null ends an attribute.
 
@@ -209,7 +225,7 @@ async def put_survey(request: Request, survey_id: InPath) -> dict[str, Any]:
     if not await books_of(request).database.write(lambda connection: surveys.declare(connection, survey)):
         raise Conflict("The survey has answers and is not changed any more.", code="survey_answered")
     kept = await books_of(request).database.read(lambda connection: surveys.find(connection, [survey_id]))
-    return _shown(kept[survey_id])
+    return kept[survey_id].shown()
 
 
 def survey_of(id: str, body: SurveyBody) -> Survey:
@@ -221,16 +237,11 @@ def survey_of(id: str, body: SurveyBody) -> Survey:
     return Survey(id, body.kind, low, high, satisfied, body.easy_is, body.question, answered=False)
 
 
-def _shown(survey: Survey) -> dict[str, Any]:
-    shown = {name: value for name, value in survey._asdict().items() if name not in ("low", "high")}
-    return shown | {"scale": {"min": survey.low, "max": survey.high}}
-
-
 @router.get("/surveys", dependencies=[Depends(needs("read"))])
 async def list_surveys(request: Request) -> Response:
     """The surveys and how they are read."""
     found = await books_of(request).database.read(surveys.find)
-    return wire.json(request, {"surveys": [_shown(survey) for survey in found.values()]})
+    return wire.json(request, {"surveys": [survey.shown() for survey in found.values()]})
 
 
 def _rate(given: Any) -> Decimal:

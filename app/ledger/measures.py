@@ -52,6 +52,7 @@ class Fact(NamedTuple):
     survey: Survey | None = None
     rate: Decimal | None = None
     whole_business: bool = False
+    id: str = ""
 
 
 class Line(NamedTuple):
@@ -75,13 +76,13 @@ class Posting:
     """How events of a type reach the ledger: directly, by presence, and through the stream that `stream` names.
 
     rank: orders the events of one instant, starts and changes before ends. A stream's name is its kind's and, after a
-    space, what it is about: `subscriptions`, `user ada`, `ticket 17`.
+    space, what it is about: `subscriptions`, `user ada`, `ticket 17`; an event may be of none.
     """
 
     rank: int = 0
     directly: Callable[[Fact], Iterable[Line]] | None = None
     sees: Callable[[Fact], Iterable[Seen]] | None = None
-    stream: Callable[[Fact], str] | None = None
+    stream: Callable[[Fact], str | None] | None = None
 
 
 MEASURES: dict[str, Measure] = {}

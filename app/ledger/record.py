@@ -46,7 +46,7 @@ class Record(NamedTuple):
 def record_of(event: Any, survey: Survey | None = None, rate: Decimal | None = None, *, calendar: Calendar) -> Record:
     """The record of an event, as it came or as it is kept, by the survey and at the rate that it was read by."""
     whole_business = event.account_id == WHOLE_BUSINESS
-    fact = Fact(event.type, event.user_id, event.data, survey, rate, whole_business)
+    fact = Fact(event.type, event.user_id, event.data, survey, rate, whole_business, event.id)
     lines, seen, stream = lines_of(fact), tuple(seen_of(fact)), stream_of(fact)
     on = calendar.day(event.occurred_at)
     return Record(event.account_id, event.id, event.user_id, on, lines, seen, stream)

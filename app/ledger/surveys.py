@@ -1,7 +1,7 @@
 """Surveys: how their scores are read. A survey is fixed from its first answer on, so that a score is read one way for ever."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -23,14 +23,40 @@ class Survey(NamedTuple):
     answered: bool
 
     @property
+    def scores(self) -> range:
+        """All that can be given, from the lowest."""
+        return range(self.low, self.high + 1)
+
+    @property
     def scale(self) -> int:
         """A number for (scale, direction): answers can be averaged only where it is the same."""
         return (self.low * 101 + self.high) * 2 + (self.easy_is == "low")
+
+    def shown(self) -> dict[str, Any]:
+        """The survey as it is answered."""
+        said = {name: value for name, value in self._asdict().items() if name not in ("low", "high")}
+        return said | {"scale": {"min": self.low, "max": self.high}}
 
     def is_easy(self, score: int) -> bool:
         """Whether a ces score lies on the easy side of the scale's middle."""
         middle = self.low + self.high
         return 2 * score < middle if self.easy_is == "low" else 2 * score > middle
+
+    def class_of(self, score: int) -> str:
+        """What a score means: promoter, passive, detractor; satisfied, unsatisfied; easy, neutral, difficult."""
+        if self.kind == "nps":
+            return "promoter" if score >= 9 else "passive" if score >= 7 else "detractor"
+        if self.kind == "csat":
+            assert self.satisfied_from is not None
+            return "satisfied" if score >= self.satisfied_from else "unsatisfied"
+        if 2 * score == self.low + self.high:
+            return "neutral"
+        return "easy" if self.is_easy(score) else "difficult"
+
+
+def point(survey: str, score: int) -> str:
+    """The name of a score of a survey, as a subject."""
+    return f"{survey} {score}"
 
 
 _COLUMNS = [tables.survey.c[name] for name in Survey._fields]

@@ -33,7 +33,7 @@ def system_clock() -> datetime:
 T = TypeVar("T")
 
 # The version of the rules by which events are posted; to be raised when events that are kept already would post otherwise.
-POSTED_BY = 3
+POSTED_BY = 4
 
 _FIXED = ("base_currency", "reporting_timezone", "fiscal_year_start")
 

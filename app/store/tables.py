@@ -94,6 +94,10 @@ account = Table(
     Index(None, "id"),
 )
 
+# What makes an event's comment one that is listed, and its words; the indices are of just these expressions.
+COMMENTED = "data ->> 'comment' <> '' AND retracted_on IS NULL"
+WORDS = "to_tsvector('simple', data ->> 'comment')"
+
 event = Table(
     "event",
     metadata,
@@ -105,11 +109,17 @@ event = Table(
     Column("recorded_on", Date, nullable=False),
     Column("retracted_on", Date),
     Column("rate", Numeric, comment="Value of one unit of data.currency in the base currency; null: base currency."),
-    Column("fingerprint", BigInteger, nullable=False, comment="Hash of the content, to tell a repeat from a conflict."),
+    Column(
+        "fingerprint",
+        BigInteger,
+        comment="Hash of the content, to tell a repeat from a conflict; null: erased, all that comes is a repeat.",
+    ),
     Column("data", JSONB, nullable=False),
     Column("stream", Text, comment="The events of its account with which it has to be seen, if any."),
     Index(None, "account_id", postgresql_where=text("type = 'account.updated'")),
     Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
+    Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(COMMENTED)),
+    Index("event_words_idx", text(WORDS), postgresql_using="gin", postgresql_where=text(COMMENTED)),
     # Costs next to nothing, and finds the days of a user that is removed or whose event is taken back.
     Index(None, "occurred_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
 )

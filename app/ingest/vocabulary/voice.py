@@ -1,15 +1,21 @@
 """Surveys and feedback."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Id, Tags, Text
 from app.ledger.measures import Fact, Line, measure
+from app.ledger.streams import feedback
+from app.ledger.surveys import point
 
 survey_invitations = measure("survey_invitations", "Surveys sent out.", subject="survey", channel=True)
+
+
+Status = Literal["open", "in_progress", "resolved"]
 
 
 class Voice(Data):
@@ -29,6 +35,7 @@ class SurveySent(Voice):
 
 
 survey_responses = measure("survey_responses", "Answers to surveys.", subject="survey", channel=True)
+survey_scores = measure("survey_scores", "Answers with a score.", subject="survey and score", channel=True)
 comments = measure("comments", "Comments, with an answer or without.", subject="survey", channel=True)
 nps_responses = measure("nps_responses", "Answers to NPS surveys.", subject="survey", channel=True)
 nps_promoters = measure("nps_promoters", "Answers of 9 or 10.", subject="survey", channel=True)
@@ -61,7 +68,8 @@ def _answer(e: Fact) -> list[Line]:
         posted |= {ces_responses: 1, ces_easy: int(survey.is_easy(score)), ces_scores: score}
         posted |= {ces_scales: survey.scale, ces_scale_squares: survey.scale**2}
     channel = e.data.get("channel", "")
-    return [Line(what, value, survey.id, channel) for what, value in posted.items()]
+    lines = [Line(what, value, survey.id, channel) for what, value in posted.items()]
+    return [*lines, Line(survey_scores, 1, point(survey.id, score), channel)]
 
 
 @event(
@@ -69,6 +77,7 @@ def _answer(e: Fact) -> list[Line]:
     rank=1,
     example={"survey": "nps", "score": 9, "comment": "Fast help.", "channel": "email"},
     posts=_answer,
+    stream=feedback.name,
 )
 class SurveyResponded(Voice):
     """Somebody answered a survey."""
@@ -82,8 +91,30 @@ class SurveyResponded(Voice):
     "feedback.received",
     example={"comment": "Please add dark mode.", "tags": ["ui"]},
     posts=lambda e: [Line(comments, 1, channel=e.data.get("channel", ""))],
+    stream=feedback.name,
 )
 class FeedbackReceived(Voice):
     """Somebody said something, without a score."""
 
     comment: Annotated[Text, Field(min_length=1)]
+
+
+def _something(data: Any) -> Any:
+    if not data.keys() & {"status", "note"}:
+        raise PydanticCustomError("nothing_said", "An update has a status, a note or both.")
+    return data
+
+
+@event(
+    feedback.UPDATED,
+    rank=2,
+    check=_something,
+    example={"feedback": "feedback.received-1", "status": "resolved", "note": "Shipped in May."},
+    stream=feedback.name,
+)
+class FeedbackUpdated(Data):
+    """Something was done about a comment: what is not named stays as it was."""
+
+    feedback: Annotated[Id, Field(description="The id of the event that brought the comment, of the same account.")]
+    status: NotRequired[Status]
+    note: NotRequired[Text]

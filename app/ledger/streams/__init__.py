@@ -6,6 +6,7 @@ Importing this room fills the catalogue of streams.
 """
 
 from app.ledger.streams import (
+    feedback,
     goals,
     onboarding,
     purchases,
@@ -17,6 +18,7 @@ from app.ledger.streams import (
 )
 
 __all__ = [
+    "feedback",
     "goals",
     "onboarding",
     "purchases",

@@ -1,0 +1,143 @@
+"""The door to what customers say in words."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from app import wire
+from app.access import books_of, needs
+from app.accounts.book import tomorrow
+from app.accounts.filters import parse
+from app.accounts.ids import Id, InPath, same_id
+from app.errors import Invalid
+from app.feedback import book
+from app.feedback.themes import themes
+from app.ingest.fields import Text
+from app.ingest.vocabulary.voice import Status
+from app.periods import Calendar, Day, cut, range_of
+
+router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
+READ = [Depends(needs("read"))]
+
+Class = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(9999, 1, 1)
+
+
+def _repeated(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+class _Chosen(wire.InUrl):
+    """Which comments."""
+
+    start: Day | None = Field(None, description="First day.")
+    end: Day | None = Field(None, description="The day after the last.")
+    period: str | None = Field(None, max_length=40, description="Instead of start and end: `2026-03`, `last_30_days` …")
+    survey: Id | None = None
+    kind: Class | None = Field(None, alias="class", description="What the score beside the comment means.")
+    tag: Id | None = None
+    channel: Id | None = None
+    status: Status | None = None
+    account: Annotated[list[Id], BeforeValidator(_repeated), Field(max_length=1000)] = Field(
+        [], description="Only these accounts."
+    )
+    filter: str | None = Field(None, max_length=4_000, description="Accounts by their attributes of today.")
+
+    def wanted(self, start: date | None, end: date | None, *, words: str | None = None) -> book.Wanted:
+        return book.Wanted(
+            start=start,
+            end=end,
+            survey=self.survey,
+            kind=self.kind,
+            words=words,
+            tag=self.tag,
+            channel=self.channel,
+            status=self.status,
+            accounts=tuple(self.account),
+            filter=parse(same_id(self.filter)) if self.filter is not None else None,
+        )
+
+    def range(self, *, calendar: Calendar, today: date) -> tuple[date | None, date | None]:
+        """The days that are asked for. Raises Invalid."""
+        if self.period is None:
+            cut(self.start or _FIRST_DAY, self.end or _LAST_DAY, granularity="total", calendar=calendar, today=today)
+            return self.start, self.end
+        if self.start or self.end:
+            raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
+        return range_of(self.period, calendar=calendar, today=today)
+
+
+class _Listed(_Chosen):
+    """Which comments, and which page of them."""
+
+    q: Text | None = Field(
+        None,
+        max_length=200,
+        description='Words that the comment has: `slow export`, `"dark mode"`, `export or import`, `-price`.',
+    )
+    cursor: str | None = Field(None, max_length=1_000)
+    limit: int = Field(100, ge=1, le=1_000)
+
+
+@router.get("", dependencies=READ)
+async def list_feedback(request: Request, asked: Annotated[_Listed, Query()]) -> Response:
+    """Comments, the newest first: of answers to surveys and of free feedback, with what was done about them."""
+    wire.once(request, repeatable=("account",))
+    books = books_of(request)
+    wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
+    after = book.cursor_of(asked.cursor) if asked.cursor is not None else None
+    found, following = await book.newest(books, wanted, limit=asked.limit, after=after)
+    cursor = book.written(following)
+    return wire.json(request, {"feedback": found, "next": cursor}, headers=wire.next_link(request, cursor))
+
+
+class _Themes(_Chosen):
+    """Of which comments, and how many themes."""
+
+    limit: int = Field(20, ge=1, le=100, description="The most frequent tags and words of each class.")
+
+
+@router.get("/themes", dependencies=READ)
+async def list_themes(request: Request, asked: Annotated[_Themes, Query()]) -> Response:
+    """What comments are about: tags and frequent words by class, against the period before. Default: the last 30 days.
+
+    A period that has not ended is put against as many days of the one before. Words are told apart by their English stems.
+    """
+    wire.once(request, repeatable=("account",))
+    books = books_of(request)
+    start, end = asked.range(calendar=books.calendar, today=books.today())
+    end = end or tomorrow(books.today())
+    start = start or end - timedelta(days=30)
+    cut(start, end, granularity="total", calendar=books.calendar, today=books.today())
+    found = await themes(books, asked.wanted(start, end), start=start, end=end, limit=asked.limit)
+    return wire.json(request, found)
+
+
+class FeedbackBody(BaseModel):
+    """What is new about a comment; what is not named stays. An empty note takes the note away."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    status: Status | None = None
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "FeedbackBody":
+        if self.status is None and self.note is None:
+            raise ValueError("a status, a note or both are needed")
+        return self
+
+
+@router.get("/{feedback_id}", dependencies=READ)
+async def get_feedback(request: Request, feedback_id: InPath) -> Response:
+    """One comment, by the `id` that the list gives it."""
+    return wire.json(request, await book.find(books_of(request), feedback_id))
+
+
+@router.patch("/{feedback_id}", dependencies=[Depends(needs("ingest"))], openapi_extra=wire.takes(FeedbackBody))
+async def patch_feedback(request: Request, feedback_id: InPath) -> dict[str, Any]:
+    """Say what was done about a comment: an event `feedback.updated` of now. `feedback_closed_rate` counts it."""
+    body = await wire.read(request, FeedbackBody)
+    return await book.update(books_of(request), feedback_id, body.model_dump(exclude_none=True))
