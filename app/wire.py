@@ -1,9 +1,11 @@
 """Bytes in and out: bodies are inflated and parsed strictly, answers are tagged so that a client can ask for changes only."""
 
 import hashlib
+import io
 import re
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from csv import writer
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -16,6 +18,7 @@ from pydantic_core import to_json
 from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
 
 JSON = "application/json"
+CSV = "text/csv"
 _DEEPEST = 64
 _WIDEST = 10_000
 _MOST_VALUES = 4_000_000
@@ -176,6 +179,35 @@ def tagged(
 def json(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
     """A tagged JSON answer; numbers, dates and None as JSON has them."""
     return tagged(request, to_json(value), headers=headers)
+
+
+def wants_csv(request: Request, format: str | None) -> bool:
+    """Whether the answer is to be a table: by the parameter `format` or else by the `Accept` header."""
+    if format is not None:
+        return format == "csv"
+    return request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower() == CSV
+
+
+def csv(
+    request: Request,
+    columns: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A tagged answer that is a flat table (RFC 4180)."""
+    text = io.StringIO()
+    table = writer(text)
+    table.writerow(map(_safe, columns))
+    table.writerows([_safe(cell) for cell in row] for row in rows)
+    return tagged(request, text.getvalue().encode(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+
+
+def _safe(cell: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, marked as a text."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

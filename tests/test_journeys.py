@@ -100,6 +100,10 @@ def test_an_onboarding_has_its_steps_and_seconds_on_the_day_of_its_start() -> No
         ("2026-03-02", "onboardings_started", ""): 1,
         ("2026-03-02", "onboardings_reaching", "invite"): 1,
         ("2026-03-02", "onboardings_reaching", "import"): 1,
+        ("2026-03-02", "onboarding_step_positions", "invite"): 1,
+        ("2026-03-02", "onboarding_step_positions", "import"): 2,
+        ("2026-03-02", "onboarding_step_seconds", "invite"): 86_400,
+        ("2026-03-02", "onboarding_step_seconds", "import"): 2 * 86_400,
         ("2026-03-02", "onboardings_completed", ""): 1,
         ("2026-03-02", "onboarding_seconds", ""): 4 * 86_400 + 30,
     }

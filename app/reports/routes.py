@@ -1,0 +1,234 @@
+"""The door to what is more than a row a metric."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app import wire
+from app.access import books_of, needs
+from app.accounts.ids import InPath
+from app.metrics.routes import REPEATABLE
+from app.metrics.rows import Row
+from app.reports.cohorts import CohortParameters, triangle
+from app.reports.distribution import DistributionParameters, distribution
+from app.reports.funnel import FunnelParameters, funnel
+from app.reports.overview import OverviewParameters, overview
+
+router = APIRouter(prefix="/v1", tags=["reports"], dependencies=[Depends(needs("read"))])
+
+_OF_COHORTS = ("cohort", "cohort_start", "number", "period", "start", "end", "complete")
+_OF_A_COHORT = ("size", "initial", "value", "percent")
+_COUNT = {"type": "integer"}
+_NUMBER = {"type": ["number", "null"]}
+_TEXT = {"type": "string"}
+_DAY = {"type": "string", "format": "date"}
+_GROUP = {"type": "object", "description": "A value for each grouping."}
+_PERIOD: dict[str, Any] = {
+    "period": {"type": "string", "examples": ["2026-03"]},
+    "start": _DAY,
+    "end": _DAY | {"description": "Excluded."},
+    "complete": {"type": "boolean", "description": "Whether the period has ended."},
+}
+
+
+def _answer(description: str, row: dict[str, Any], **optional: Any) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of an answer that is rows, which have some of their values at times only."""
+    rows = {"type": "array", "items": {"type": "object", "required": [*row], "properties": row | optional}}
+    question = {"type": "object", "description": "The question as it was understood."}
+    following = {"type": ["string", "null"], "description": "The cursor of the next page."}
+    properties = {"question": question, "rows": rows, "next": following}
+    schema = {"type": "object", "required": [*properties], "properties": properties}
+    return {200: {"description": description, "content": {wire.JSON: {"schema": schema}, wire.CSV: {"schema": _TEXT}}}}
+
+
+class _CohortsAsked(wire.InUrl, CohortParameters):
+    """The parameters of the cohorts' URL."""
+
+
+_COHORTS = _answer(
+    "A row for each cohort in each period from its own on.",
+    {
+        "cohort": {"type": "string", "description": "The period of the first payment or use.", "examples": ["2026-01"]},
+        "cohort_start": _DAY,
+        "number": {"type": "integer", "description": "How many periods after the cohort's own."},
+        **_PERIOD,
+        "group": _GROUP,
+        "size": {"type": "integer", "description": "How many customers or users are in the cohort."},
+        "initial": {"type": "number", "description": "What it began with: its size, or its first MRR."},
+        "value": {"type": "number", "description": "Customers or MRR at the period's end; users active within it."},
+        "percent": _NUMBER | {"description": "The value, per hundred of `initial`."},
+    },
+    amount={"type": "string", "description": "Of MRR: the value, rounded to the digits of the base currency."},
+)
+
+
+@router.get("/cohorts", responses=_COHORTS, response_class=Response)
+async def get_cohorts(request: Request, asked: Annotated[_CohortsAsked, Query()]) -> Response:
+    """The retention triangle: of those who came in one month, how many are left in each month after.
+
+    Customers, and their MRR, belong to the period of their first payment, users to that of their first use. Cohorts of
+    periods before the range are left out.
+    """
+    wire.once(request, repeatable=REPEATABLE)
+    question, rows, following = await triangle(books_of(request), asked)
+    columns = (*_OF_A_COHORT, *(["amount"] if asked.measure == "mrr" else []))
+    return _answered(request, asked.format, question, rows, following, before=_OF_COHORTS, after=columns)
+
+
+class _OverviewAsked(wire.InUrl, OverviewParameters):
+    """The parameters of an overview's URL."""
+
+
+def _list_of(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "object", "properties": properties}}
+
+
+_MAYBE: dict[str, Any] = {"type": ["string", "null"]}
+_AT = {"type": "string", "format": "date-time"}
+_FIGURE: dict[str, Any] = {
+    "type": ["object", "null"],
+    "properties": {**_PERIOD, "value": _NUMBER, "numerator": _NUMBER, "denominator": _NUMBER, "sample_size": _NUMBER},
+}
+_CARD: dict[str, Any] = {
+    "id": _TEXT,
+    "name": _MAYBE,
+    "attributes": {"type": "object"},
+    "last_activity": {
+        "type": ["object", "null"],
+        "description": "The last session or use of a feature.",
+        "properties": {"at": _AT, "type": _TEXT, "user_id": _TEXT},
+    },
+    "open_tickets": _list_of(ticket_id=_TEXT, opened_at=_AT, last_at=_AT, channel=_MAYBE, priority=_MAYBE)
+    | {"description": "The oldest first, 50 at most."},
+    "answers": _list_of(
+        **{"id": _TEXT, "at": _AT, "user_id": _MAYBE, "survey": _MAYBE, "score": _NUMBER, "class": _MAYBE},
+        comment=_MAYBE,
+        channel=_MAYBE,
+        tags={"type": ["array", "null"], "items": _TEXT},
+    )
+    | {"description": "Answers to surveys and other feedback, the last 50."},
+    "movements": _list_of(on=_DAY, kind=_TEXT, amount=_TEXT, reason=_MAYBE)
+    | {"description": "Of its MRR: new, expansion, contraction, churned, reactivated; the last 50."},
+    "question": {"type": "object", "properties": {"start": _DAY, "end": _DAY, "granularity": _TEXT}},
+    "metrics": _list_of(
+        metric=_TEXT,
+        title=_TEXT,
+        unit=_TEXT,
+        better=_TEXT,
+        latest=_FIGURE | {"description": "Of the last period that has ended."},
+        running=_FIGURE,
+        trend=_list_of(period=_TEXT, complete={"type": "boolean"}, value=_NUMBER),
+    ),
+}
+_OVERVIEW: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The account's card.",
+        "content": {wire.JSON: {"schema": {"type": "object", "required": [*_CARD], "properties": _CARD}}},
+    }
+}
+
+
+@router.get("/accounts/{account_id}/overview", responses=_OVERVIEW, response_class=Response)
+async def get_overview(request: Request, account_id: InPath, asked: Annotated[_OverviewAsked, Query()]) -> Response:
+    """One account on one card: every metric with its trend, MRR movements, open tickets, answers and last activity.
+
+    All of it of one moment. Each metric has the last period that has ended, the one that runs, and the values of all.
+    """
+    wire.once(request)
+    return wire.json(request, await overview(books_of(request), account_id, asked))
+
+
+class _DistributionAsked(wire.InUrl, DistributionParameters):
+    """The parameters of a distribution's URL."""
+
+
+_DISTRIBUTION = _answer(
+    "A row for each score, or class of scores, in each period and group.",
+    {
+        **_PERIOD,
+        "group": _GROUP,
+        "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
+        "count": {"type": "integer", "description": "How often it was given."},
+        "responses": {"type": "integer", "description": "All answers of the period and group."},
+        "percent": _NUMBER,
+        "cumulative_percent": _NUMBER | {"description": "Of answers with this score or a lower one."},
+    },
+    score={"type": "integer", "description": "With `by=score`, the default."},
+)
+
+
+@router.get("/surveys/{survey_id}/distribution", responses=_DISTRIBUTION, response_class=Response)
+async def get_distribution(
+    request: Request, survey_id: InPath, asked: Annotated[_DistributionAsked, Query()]
+) -> Response:
+    """How often each score of a survey was given, and what the scores mean.
+
+    Classes are promoter, passive and detractor; satisfied and unsatisfied; easy, neutral and difficult.
+    """
+    wire.once(request, repeatable=REPEATABLE)
+    question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
+    before = ("period", "start", "end", "complete")
+    after = (
+        *(["score"] if asked.by == "score" else []),
+        "class",
+        "count",
+        "responses",
+        "percent",
+        "cumulative_percent",
+    )
+    about = {"survey": survey.shown()}
+    return _answered(request, asked.format, question, rows, following, before=before, after=after, **about)
+
+
+class _FunnelAsked(wire.InUrl, FunnelParameters):
+    """The parameters of the funnel's URL."""
+
+
+_OF_A_STAGE = ("number", "stage", "step", "reached", "percent", "drop_off", "drop_off_percent", "average_days")
+_FUNNEL = _answer(
+    "A row for each stage in each period and group.",
+    {
+        **_PERIOD,
+        "group": _GROUP,
+        "number": {"type": "integer", "description": "Its place in the funnel; the start is 0."},
+        "stage": {"type": "string", "enum": ["started", "step", "completed"]},
+        "step": _MAYBE,
+        "reached": {"type": "integer", "description": "How many of those that were started in the period."},
+        "percent": _NUMBER | {"description": "Per hundred that were started."},
+        "drop_off": _NUMBER | {"description": "How many fewer the next stage has; below zero where it has more."},
+        "drop_off_percent": _NUMBER | {"description": "Per hundred that reached this stage."},
+        "average_days": _NUMBER | {"description": "From the start to this stage, of those that reached it."},
+    },
+)
+
+
+@router.get("/onboarding/funnel", responses=_FUNNEL, response_class=Response)
+async def get_funnel(request: Request, asked: Annotated[_FunnelAsked, Query()]) -> Response:
+    """Of the onboardings that were started in a period, how many reached each step and how many were lost on the way.
+
+    Whenever they reached it. The steps are in the order in which onboardings typically reach them.
+    """
+    wire.once(request, repeatable=REPEATABLE)
+    question, rows, following = await funnel(books_of(request), asked)
+    before = ("period", "start", "end", "complete")
+    return _answered(request, asked.format, question, rows, following, before=before, after=_OF_A_STAGE)
+
+
+def _answered(
+    request: Request,
+    format: str | None,
+    question: dict[str, Any],
+    rows: Sequence[Row],
+    following: str | None,
+    *,
+    before: Sequence[str],
+    after: Sequence[str],
+    **more: Any,
+) -> Response:
+    """Rows as JSON or as a table, with columns before and after those of the groups."""
+    link = wire.next_link(request, following)
+    if wire.wants_csv(request, format):
+        cells = ([*(r[c] for c in before), *r["group"].values(), *(r[c] for c in after)] for r in rows)
+        return wire.csv(request, [*before, *question["group_by"], *after], cells, headers=link)
+    return wire.json(request, {"question": question, **more, "rows": rows, "next": following}, headers=link)
