@@ -12,10 +12,13 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__, access, errors, logs, wire
 from app.accounts import routes as accounts
+from app.feedback import routes as feedback
 from app.ingest import routes as ingest
 from app.ingest import vocabulary
 from app.ingest.schemas import event_schemas
 from app.metrics import routes as metrics
+from app.proof import routes as proof
+from app.reports import routes as reports
 from app.settings import Settings
 from app.shell import App, wrap
 from app.start import opened
@@ -64,7 +67,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
     # Long tables shrink to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     errors.install(app)
-    for room in (ingest, metrics, accounts, access):
+    for room in (ingest, metrics, proof, reports, feedback, accounts, access):
         app.include_router(room.router)
     for path, check in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, check, tags=["operations"])

@@ -33,6 +33,7 @@ DOORS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("PUT", "/v1/segments/paying"): {"filter": 'plan != "free"'},
     ("POST", "/v1/keys"): {"name": "a", "scopes": ["read"]},
     ("POST", "/v1/query"): {"metrics": ["nps"]},
+    ("PATCH", "/v1/feedback/YWNtZQByLTE"): {"status": "resolved", "note": "Thanked her."},
 }
 numbers = count()
 
@@ -121,6 +122,8 @@ RIGHT: dict[str, list[Any]] = {
     "mrr": ["12", 1.5],
     "amount": ["12", 1.5],
     "first_contact": [True],
+    "feedback": ["12"],
+    "note": ["", "12", "a\n" + CANARY, "\x1b[31m"],
     "attributes": [{}, {"__proto__": 1}, {CANARY: CANARY}],
     "tags": [[], [CANARY]],
     "comment": ["12", "a\n" + CANARY, "\x1b[31m"],

@@ -13,7 +13,7 @@ from tests.service import Service
 _numbers = count()
 CHECKED = (
     "metric", "period", "start", "end", "complete", "group", "value", "numerator", "denominator", "sample_size", "interval",
-    "reason", "amount",
+    "reason", "amount", "previous", "change", "change_percent", "significant",
 )  # fmt: skip
 MORE_SURVEYS = {
     "visit": Survey("csat", 1, 10, satisfied_from=7),

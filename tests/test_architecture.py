@@ -13,6 +13,9 @@ ROOMS = {
     "ledger": {"store", "accounts"},
     "ingest": {"store", "accounts", "ledger"},
     "metrics": {"store", "accounts", "ledger.measures", "ledger.sums"},
+    "reports": {"store", "accounts", "ledger", "metrics"},
+    "feedback": {"store", "accounts", "ledger", "ingest"},
+    "proof": {"store", "accounts", "ledger", "metrics"},
 }
 AT_THE_DOOR = {"main.py", "access.py", "errors.py", "wire.py", "routes.py"}
 

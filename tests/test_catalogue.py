@@ -15,20 +15,26 @@ from app.ingest.schemas import example_of
 from app.ledger.measures import MEASURES, POSTINGS, PRESENCES, Line, measure
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.selection import Selection, Span
-from app.metrics.define import METRICS, Given, Happens, Metric, Result, count, meaning, metric
+from app.metrics.define import DEFAULT, METRICS, Given, Happens, Metric, Result, count, meaning, metric
 from app.store.database import recall
 from tests.service import Service
 
+# Every way to count every metric, by the metric's name and, if it is not the default, its own.
+ENTRIES = {
+    entry.name if way is entry else f"{entry.name} {way.convention}": way
+    for entry in METRICS.values()
+    for way in entry.conventions.values()
+}
 EFFORT = {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"}
 
 
 def example_events(entry: Metric) -> list[dict[str, Any]]:
-    """The events of an entry's example, as a client would send them; the accounts are named after the metric."""
+    """The events of an entry's example, as a client would send them; the accounts are named after it."""
     return [
         {
             "id": f"{place}-{number}",
             "type": happens.type,
-            "account_id": f"{entry.name} {happens.account}",
+            "account_id": f"{entry.name} {entry.convention} {happens.account}",
             "user_id": happens.user,
             "occurred_at": f"{happens.on}T12:00:00Z",
             "data": dict(happens.data),
@@ -38,9 +44,9 @@ def example_events(entry: Metric) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_the_formula_makes_of_its_example_what_it_says(name: str) -> None:
-    entry = METRICS[name]
+    entry = ENTRIES[name]
     result = entry.formula(*(entry.example[operand] for operand in entry.operands))
     assert result.value == pytest.approx(entry.example["equals"])
     low, high = entry.range
@@ -51,14 +57,14 @@ def test_the_formula_makes_of_its_example_what_it_says(name: str) -> None:
 def exemplary(shared: Service) -> Service:
     """A service to which the examples of all metrics were sent."""
     shared.put("/v1/surveys/effort", EFFORT)
-    for entry in METRICS.values():
+    for entry in ENTRIES.values():
         shared.send(*example_events(entry))
     return shared
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Service, name: str) -> None:
-    entry, books = METRICS[name], exemplary.books
+    entry, books = ENTRIES[name], exemplary.books
     accounts = {event["account_id"] for event in example_events(entry)}
 
     async def sum_up(connection: AsyncConnection) -> Any:
@@ -78,52 +84,52 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
     assert sums == {name: 0 if name in given else entry.example[name] for name in entry.operands}
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -> None:
-    entry = METRICS[name]
-    row = exemplary.row(name, account=sorted({event["account_id"] for event in example_events(entry)}))
+    entry = ENTRIES[name]
+    accounts = sorted({event["account_id"] for event in example_events(entry)})
+    row = exemplary.row(entry.name, account=accounts, convention=entry.convention)
+    assert row["convention"] == entry.convention
     # The running month has had 15 days, of which a month has 30.4375; money is kept in ten-thousandths.
     given = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1, "divided": True}
     operands = [given.get(operand, entry.example[operand]) for operand in entry.operands]
     assert row["value"] == pytest.approx(float(entry.formula(*operands).value), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_a_metric_without_any_event_is_zero_or_says_why_it_is_null(name: str) -> None:
-    entry = METRICS[name]
+    entry = ENTRIES[name]
     result = entry.formula(*(0 for _ in entry.operands))
     assert result.value == 0 if result.value is not None else result.reason
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
-    entry = METRICS[name]
+    entry = ENTRIES[name]
     assert entry.title and entry.description.endswith((".", ";")) and len(entry.description) > 20
     assert entry.better in ("up", "down", "neither")
     units = ("points", "percent", "ratio", "score", "count", "minutes", "hours", "days", "months", "money")
     assert entry.unit in units
     assert set(entry.adds_over) <= {"groups", "time"}
     assert all(meaning(operand).endswith(".") for operand in entry.operands.values())
+    has_choice = len(METRICS[entry.name].conventions) > 1
+    assert entry.counted_by.endswith((".", "?")) == (entry.convention != DEFAULT) == has_choice
 
 
-# What is posted before it is asked, so that history need not be posted again: for what it waits.
-WAITING = {
-    "onboardings_reaching": "the funnel of the onboarding",
-    "tickets_resolved": "first contact resolution over the tickets resolved",
-    "tickets_resolved_first_contact": "first contact resolution over the tickets resolved",
-    "trials_ended": "trial conversion by the end of trials",
-    "trials_ended_converted": "trial conversion by the end of trials",
-    "purchase_days": "repeat purchase by days",
-    "purchasers": "repeat purchase of all customers",
-    "repeat_purchasers": "repeat purchase of all customers",
+# What is asked for in answers of their own.
+REPORTED = {
+    "onboarding_step_positions",
+    "onboarding_step_seconds",
+    "onboardings_reaching",
+    "survey_scores",
 }
 
 
-def test_every_measure_says_what_it_counts_and_is_used_or_waits() -> None:
-    used = set().union(*(words_of(entry.sums) for entry in METRICS.values()))
+def test_every_measure_says_what_it_counts_and_is_used() -> None:
+    used = set().union(*(words_of(entry.sums) for entry in ENTRIES.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
-    assert (MEASURES.keys() | PRESENCES.keys()) - used == WAITING.keys()
+    assert (MEASURES.keys() | PRESENCES.keys()) - used == REPORTED
 
 
 def test_every_event_type_accepts_its_example_and_counts_it_once(service: Service) -> None:

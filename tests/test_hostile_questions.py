@@ -77,7 +77,7 @@ def questions(service: Service) -> Iterator[tuple[str, str]]:
     for path, doors in service.app.openapi()["paths"].items():
         for parameter in doors.get("get", {}).get("parameters", ()):
             if parameter["in"] == "query":
-                yield path.replace("{metric}", "feature_uses").replace("{account_id}", "a0"), parameter["name"]
+                yield path.format(metric="feature_uses", account_id="a0", survey_id="nps"), parameter["name"]
 
 
 @pytest.mark.parametrize("case", WORDS)
@@ -97,7 +97,7 @@ def test_a_parameter_is_given_once_unless_it_may_be_more_and_none_is_made_up(sha
         value = {"limit": "1", "totals": "true", "start": "2026-01-01", "granularity": "day"}.get(name, "json")
         answer = shared.request("GET", path, params=[*whole, (name, value), (name, value)])
         if name in ("metrics", "account", "segment", "group_by", "subject", "channel"):
-            unknown = ("unknown_segment", "unknown_metric", "unknown_dimension")
+            unknown = ("unknown_segment", "unknown_metric", "unknown_dimension", "not_grouped", "repeated")
             assert answer.status_code == 200 or answer.json()["code"] in unknown
         else:
             assert refused(answer, 422), name
@@ -167,8 +167,8 @@ VALUES: list[Any] = [
 ]
 VALUES += [None, ["a" * 129], ["a"] * 5000, [""]]
 # Where one of these is nevertheless right.
-FINE = {"totals": [True], "cursor": [], "filter": [], "metrics": []}
-OPTIONAL = {"start", "end", "period", "filter", "as_of", "cursor", "format"}
+FINE = {"totals": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
+OPTIONAL = {"start", "end", "period", "filter", "as_of", "cursor", "format", "compare", "convention"}
 
 
 @pytest.mark.parametrize("name", [*Parameters.model_fields, "metrics"])

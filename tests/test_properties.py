@@ -20,6 +20,7 @@ from tests.commerce import COMMERCE
 from tests.formulas import METRICS
 from tests.pair import Pair, answered, narrowed
 from tests.service import Service, event, moved, session
+from tests.ways import WAYS
 
 calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 chance = st.builds(Random, st.integers(0, 2**32))
@@ -50,6 +51,14 @@ def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
         ("nps,csat,ces", RANGE | {"group_by": ("subject", "channel"), "granularity": "total"}),
         (BY_SUBJECT, RANGE | {"group_by": ("subject", "plan"), "granularity": random.choice(["month", "total"])}),
         (BY_CHANNEL, RANGE | {"group_by": ("channel", "plan"), "granularity": random.choice(["month", "total"])}),
+        *(
+            (
+                metric,
+                RANGE | {"convention": way, "granularity": "month", "group_by": group_by, "compare": "previous_period"},
+            )
+            for metric, ways in WAYS.items()
+            for way in ways
+        ),
         ("sessions,nrr,registered_users", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
         ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
         ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": condition(random)}),

@@ -1,0 +1,149 @@
+"""From which events a metric's operands come: read off the catalogues, so that nothing is to be declared twice."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from app.ledger.measures import POSTINGS, Fact, Line, Measure, Presence, Seen, lines_of, seen_of
+from app.ledger.registrations import ACTIVE
+from app.ledger.streams import registration
+from app.ledger.streams.define import STREAMS
+from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Users
+from app.ledger.surveys import Survey
+from app.periods import Calendar
+from app.store.tables import WHOLE_BUSINESS
+
+
+class Days(NamedTuple):
+    """The days `[start, end)` of a period, as far as they have come."""
+
+    start: date
+    end: date
+
+
+class Side(NamedTuple):
+    """The subjects and channels that are meant; none: all of them."""
+
+    subjects: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    def takes(self, subject: str, channel: str = "") -> bool:
+        return (not self.subjects or subject in self.subjects) and (not self.channels or channel in self.channels)
+
+
+class Source(NamedTuple):
+    """What makes an operand: entries of measures, or days of presences.
+
+    whole: whatever their subject and channel. before: all that was before the period's end, not only what was in it.
+    """
+
+    names: frozenset[str]
+    whole: bool
+    before: bool
+
+    def reaches(self, day: date, days: Days) -> bool:
+        """Whether what is true of a day counts in the period."""
+        return day < days.end and (self.before or day >= days.start)
+
+    def has(self, name: str, side: Side, subject: str, channel: str = "") -> bool:
+        return name in self.names and (self.whole or side.takes(subject, channel))
+
+
+def source_of(operand: Operand) -> Source:
+    """What makes an operand."""
+    if isinstance(operand, Flow):
+        return Source(frozenset({operand.measure}), whole=False, before=False)
+    if isinstance(operand, Balance):
+        return Source(frozenset({operand.measure}), whole=False, before=True)
+    if isinstance(operand, Users):
+        names = frozenset(filter(None, (operand.presence, operand.any_subject)))
+        return Source(names, whole=operand.whole, before=False)
+    if isinstance(operand, Registered):
+        return Source(frozenset({operand.stock}), whole=True, before=True)
+    return Source(operand.measures, whole=True, before=True)
+
+
+@cache
+def _named(function: Callable[..., Any]) -> frozenset[str]:
+    """The measures and presences that a function can name: all that its module knows. What is too much does no harm."""
+    known = [vars(sys.modules[function.__module__]), inspect.getclosurevars(function).nonlocals]
+    known += [vars(m) for m in known[0].values() if isinstance(m, ModuleType) and m.__name__.startswith("app.ledger.")]
+    values = [value for names in known for value in names.values()]
+    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
+    return frozenset(value.name for value in values if isinstance(value, Measure | Presence))
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The sources of a metric, and where to look for their events.
+
+    types: of events that post by themselves or by presence; kinds: of streams; flowing: of these, those that post what
+    counts within the period, whenever their events were.
+    """
+
+    sources: tuple[Source, ...]
+    types: tuple[str, ...]
+    kinds: tuple[str, ...]
+    flowing: tuple[str, ...]
+
+    def at_once(self, fact: Fact, day: date, days: Days, side: Side) -> bool:
+        """Whether an event posts by itself, or by its user's presence, what counts in the period."""
+        lines, seen = lines_of(fact), list(seen_of(fact))
+        return any(
+            source.reaches(day, days) and (_is_in(source, lines, side) or _is_seen(source, seen, side))
+            for source in self.sources
+        )
+
+    def together(self, dated: Iterable[tuple[date, Line]], days: Days, side: Side) -> bool:
+        """Whether what a stream posts counts in the period."""
+        return any(
+            source.reaches(day, days) and _is_in(source, [line], side) for day, line in dated for source in self.sources
+        )
+
+
+def _is_in(source: Source, lines: Iterable[Line], side: Side) -> bool:
+    return any(source.has(line.measure.name, side, line.subject, line.channel) for line in lines)
+
+
+def _is_seen(source: Source, seen: Sequence[Seen], side: Side) -> bool:
+    # Who is seen to be active is registered by that.
+    registered = registration.registered_users.name in source.names and any(one.presence.name == ACTIVE for one in seen)
+    return registered or any(source.has(one.presence.name, side, one.subject) for one in seen)
+
+
+def origins_of(operands: Iterable[Operand]) -> Origins:
+    """Where the events of operands are to be looked for."""
+    sources = tuple(source_of(operand) for operand in operands)
+    names = frozenset().union(*(source.names for source in sources))
+    kinds = {kind: _named(derive) & names for kind, derive in _streams()}
+    active = {ACTIVE} if registration.registered_users.name in names else set()
+    types = [
+        type
+        for type, posting in POSTINGS.items()
+        if any(_named(rule) & (names | active) for rule in (posting.directly, posting.sees) if rule)
+    ]
+    flows = frozenset().union(*(source.names for source in sources if not source.before))
+    found = tuple(kind for kind, named in kinds.items() if named)
+    return Origins(sources, tuple(types), found, tuple(kind for kind in found if kinds[kind] & flows))
+
+
+def _streams() -> Iterator[tuple[str, Callable[..., Any]]]:
+    # Users' registration is a stream like the others, but for being fed by their presence, too.
+    yield from STREAMS.items()
+    yield registration.KIND, registration.registration
+
+
+def fact_of(row: Any, surveys: Mapping[str, Survey]) -> Fact:
+    """A kept event, as posting rules look at it."""
+    survey = surveys.get(row.data.get("survey", ""))
+    return Fact(row.type, row.user_id, row.data, survey, row.rate, row.account_id == WHOLE_BUSINESS)
+
+
+def day_of(row: Any, calendar: Calendar) -> date:
+    """The reporting day of a kept event."""
+    return calendar.day(row.occurred_at)

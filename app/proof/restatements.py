@@ -1,0 +1,266 @@
+"""How a past number changed after its period's end: on which days, from what to what, and by which events.
+
+What is known now is taken as it is answered; from there it goes back in time. A day of knowledge changes numbers only by
+the accounts of which something became known on it, so what it changed is what these few come to at its end, less what they
+came to the day before: the operands of every metric are sums over accounts.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.book import UPDATED, key_of, tomorrow
+from app.errors import Invalid
+from app.ledger import surveys
+from app.ledger.sums.figures import figures, words_of
+from app.ledger.sums.operands import Operand, Registered, Users
+from app.ledger.sums.selection import Group, Selection, Span
+from app.metrics.answer import Cell, Table, tabulate
+from app.metrics.lookup import cuts_of
+from app.metrics.question import Question
+from app.metrics.rows import Row, name_of, order, page, rounded, shown
+from app.proof.origins import Days, Origins, Side, day_of, fact_of, origins_of
+from app.store.books import Books
+from app.store.database import recall, send
+from app.store.tables import END, WHOLE_BUSINESS, attribute, entry, presence, registration
+
+_DAY = timedelta(days=1)
+_MOST_DAYS = 1_000
+
+# By operand, group, account and index of the period: by how much a sum has changed.
+_Moves = dict[tuple[Operand, Group, str, int], int]
+
+
+class _Restated(NamedTuple):
+    """A change of a row of the metric."""
+
+    cell: Cell
+    known_on: date
+    before: Any
+    after: Any
+    accounts: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return name_of(self.cell.name, self.known_on)
+
+
+@dataclass(slots=True)
+class _Search:
+    connection: AsyncConnection
+    books: Books
+    question: Question
+    operands: Sequence[Operand]
+    labels: Mapping[str, int]
+
+
+async def restatements(
+    books: Books, question: Question, *, limit: int, cursor: str | None
+) -> tuple[list[Row], str | None]:
+    """A page of the changes, by period, group and day, and the cursor of the next page.
+
+    A number is restated when its value is another at the end of a day than it was at the end of the one before, from the
+    day after the period's last on. Raises Invalid when there are more than a thousand days to look at.
+    """
+    ended = tuple(period for period in question.periods if period.complete)
+    if not ended:
+        return [], None
+    question = replace(question, periods=ended, totals=False, compare=None)
+
+    async def look(connection: AsyncConnection) -> tuple[list[Row], str | None]:
+        (metric,) = question.metrics
+        operands = list(dict.fromkeys(metric.sums))
+        words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
+        labels = await recall(connection, books.database, words)
+        search = _Search(connection, books, question, operands, labels)
+        table = await tabulate(connection, books, question)
+        moves = {}
+        learned = await _learned(search)
+        for day in sorted(learned, reverse=True):
+            moves[day] = await _moves(search, day, sorted(learned[day]))
+        here, following = page(list(_changes(table, moves)), limit=limit, cursor=cursor)
+        return await _rows(search, table, here), following
+
+    return await books.database.read(look)
+
+
+async def _learned(search: _Search) -> dict[date, set[int]]:
+    """The accounts of which something became known after the first period's end that may matter, by the day."""
+    question, selection = search.question, search.question.selection
+    first, last = question.periods[0].end, question.periods[-1].end
+    until = question.today
+    facts: list[tuple[Any, Any, list[Any]]] = []
+    numbers = list(search.labels.values())
+    facts.append((entry, entry.c.recorded_on, [entry.c.measure.in_(numbers), entry.c.effective_on < last]))
+    if any(isinstance(operand, Users) for operand in search.operands):
+        within = [presence.c.presence.in_(numbers)]
+        facts += [(presence, day, within) for day in (presence.c.recorded_on, presence.c.ceased_on)]
+    if any(isinstance(operand, Registered) for operand in search.operands):
+        facts += [(registration, day, []) for day in (registration.c.recorded_on, registration.c.ceased_on)]
+    if keys := selection.shape.keys:
+        of_keys = [attribute.c.key.in_(keys)]
+        facts += [(attribute, day, of_keys) for day in (attribute.c.recorded_on, attribute.c.ceased_on)]
+        if question.members_on is not None:
+            # Today's attributes change by the passing of time, too.
+            facts.append((attribute, attribute.c.valid_from - 1, of_keys))
+    parts = []
+    for table, day, conditions in facts:
+        mine = [table.c.account_id.in_(selection.accounts)] if selection.accounts is not None else []
+        part = sa.select(sa.cast(day, sa.Date).label("day"), table.c.account_id)
+        parts.append(part.where(day >= first, day <= until, day < END, *conditions, *mine))
+    found: dict[date, set[int]] = defaultdict(set)
+    for day, account in await search.connection.execute(sa.union(*parts)):
+        found[day].add(account)
+    if len(found) > _MOST_DAYS:
+        detail = (
+            f"Something became known on more than {_MOST_DAYS} days since; ask for later periods, or fewer accounts."
+        )
+        raise Invalid.at("/query/period", detail, code="too_many_days")
+    return found
+
+
+async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:
+    """What a day of knowledge has changed, of the periods that had ended by then."""
+    moves: _Moves = defaultdict(int)
+    for known, sign in ((day, 1), (day - _DAY, -1)):
+        for operand, sums in (await _known(search, known, day, accounts)).items():
+            for group, values in sums.items():
+                for index, value in values.items():
+                    moves[operand, group[:-1], group[-1][1], index] += sign * value
+    return {place: value for place, value in moves.items() if value}
+
+
+async def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> Any:
+    """The operands of some accounts as they were known at the end of a day."""
+    question = search.question
+    member_on = tomorrow(known) if question.members_on is not None else None
+    spans = [Span(p.start, p.end, member_on or p.start) for p in question.periods if p.end <= day]
+    group_by = (*question.selection.group_by, "account")
+    selection: Selection = replace(question.selection, group_by=group_by, accounts=tuple(accounts), as_of=known)
+    return await figures(
+        search.connection,
+        search.operands,
+        spans=spans,
+        selection=selection,
+        labels=search.labels,
+        calendar=search.books.calendar,
+        tomorrow=tomorrow(known),
+    )
+
+
+def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
+    """The changes of rows by period, group and day, found from the last day of knowledge to the first."""
+    sums = {
+        operand: {group: dict(values) for group, values in found.items()}
+        for cell in table.cells[:1]
+        for operand, found in zip(cell.metric.operands.values(), cell.now, strict=True)
+    }
+    (metric,) = table.question.metrics
+    width = len(table.question.selection.group_by)
+    groups = {order(cell.group): cell.group for cell in table.cells}
+    for group in sorted({place[1] for day in moves.values() for place in day if len(place[1]) == width}, key=order):
+        groups.setdefault(order(group), group)
+    running = [sums.setdefault(operand, {}) for operand in metric.operands.values()]
+    [cut] = cuts_of(table.question)
+    found: list[_Restated] = []
+    for day in sorted(moves, reverse=True):
+        # What is of all subjects belongs to each of them.
+        touched: dict[tuple[Group, int], set[str]] = defaultdict(set)
+        for _, group, account, index in moves[day]:
+            for whole in (groups[order(group)],) if len(group) == width else groups.values():
+                touched[whole, index].add(account)
+        cells = [Cell(metric, cut, index, group, running, []) for group, index in touched]
+        after = [table.result(cell) for cell in cells]
+        for (operand, group, _, index), value in moves[day].items():
+            place = groups.get(order(group), group)
+            values = sums[operand].setdefault(place, {})
+            values[index] = values.get(index, 0) - value
+        for cell, now in zip(cells, after, strict=True):
+            before = table.result(cell)
+            if rounded(before.value) != rounded(now.value):
+                accounts = frozenset(touched[cell.group, cell.number])
+                found.append(_Restated(cell, day, before, now, accounts))
+    return sorted(found, key=lambda one: (one.cell.number, order(one.cell.group), one.known_on))
+
+
+async def _rows(search: _Search, table: Table, here: Sequence[_Restated]) -> list[Row]:
+    learned = {(account, one.known_on) for one in here for account in one.accounts}
+    wanted = [
+        {"account_id": key_of(account) if account else WHOLE_BUSINESS, "day": day} for account, day in sorted(learned)
+    ]
+    origins = origins_of(search.operands)
+    kept = await send(search.connection, _LEARNED, wanted, updated=UPDATED, types=list(origins.types))
+    events: dict[tuple[int, date], list[Any]] = defaultdict(list)
+    for row in kept:
+        events[row.account_id, row.day].append(row)
+    known = await surveys.find(search.connection)
+    rows = []
+    for one in here:
+        counts: Counter[tuple[str, bool]] = Counter()
+        for account in one.accounts:
+            for row in events[key_of(account) if account else WHOLE_BUSINESS, one.known_on]:
+                if _did_it(search, origins, one, row, fact_of(row, known)):
+                    counts[row.type, row.retracted_on == one.known_on] += 1
+        rows.append(_row(table, one, counts))
+    return rows
+
+
+def _did_it(search: _Search, origins: Origins, one: _Restated, row: Any, fact: Any) -> bool:
+    """Whether an event of an account that changed a number may have to do with it."""
+    selection, days = search.question.selection, Days(one.cell.period.start, one.cell.period.end)
+    if row.type == UPDATED:
+        return bool(
+            {*row.data.get("attributes", {}), *(["name"] if "name" in row.data else [])} & {*selection.shape.keys}
+        )
+    asked = {"subject": selection.subjects, "channel": selection.channels}
+    for by, (_, value) in zip(selection.group_by, one.cell.group, strict=True):
+        if by in asked:
+            asked[by] = (value,)
+    day = day_of(row, search.books.calendar)
+    if origins.at_once(fact, day, days, Side(asked["subject"], asked["channel"])):
+        return True
+    kind = row.stream.partition(" ")[0] if row.stream else ""
+    return kind in origins.kinds and (kind in origins.flowing or day < days.end)
+
+
+def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int]) -> Row:
+    period, before, after = one.cell.period, one.before, one.after
+    change = None if before.value is None or after.value is None else rounded(after.value - before.value)
+    return {
+        "metric": one.cell.metric.name,
+        "period": period.name,
+        "start": period.start,
+        "end": period.end,
+        "complete": period.complete,
+        "group": shown(one.cell.group, table.question),
+        "known_on": one.known_on,
+        "from": rounded(before.value),
+        "to": rounded(after.value),
+        "change": change,
+        "from_numerator": rounded(before.numerator),
+        "from_denominator": rounded(before.denominator),
+        "to_numerator": rounded(after.numerator),
+        "to_denominator": rounded(after.denominator),
+        "events": [
+            {"type": type, "arrived": counts.get((type, False), 0), "retracted": counts.get((type, True), 0)}
+            for type in sorted({type for type, _ in counts})
+        ],
+    }
+
+
+# What came and was taken back on the same day has changed nothing.
+_LEARNED = """
+    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS learned(account_id bigint, day date)
+    CROSS JOIN LATERAL (
+        SELECT account_id, learned.day, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream,
+            data FROM event
+        WHERE event.account_id = learned.account_id AND (recorded_on = learned.day OR retracted_on = learned.day)
+            AND recorded_on IS DISTINCT FROM retracted_on
+            AND (stream IS NOT NULL OR type = %(updated)s OR type = ANY(%(types)s))
+        OFFSET 0) AS found
+    """

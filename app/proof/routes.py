@@ -1,0 +1,234 @@
+"""The door to the proof of numbers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
+from pydantic_core import to_jsonable_python
+
+from app import wire
+from app.access import books_of, needs
+from app.metrics.question import Parameters, Question, ask
+from app.metrics.routes import ANSWER_SCHEMA, PERIOD, REPEATABLE, known
+from app.metrics.rows import Row
+from app.periods import Day
+from app.proof.checks import checks
+from app.proof.contributors import contributors
+from app.proof.events import events
+from app.proof.restatements import restatements
+
+router = APIRouter(prefix="/v1", tags=["proof"], dependencies=[Depends(needs("read"))])
+
+_ROW = ANSWER_SCHEMA["properties"]["rows"]["items"]
+_SHARE = ("contribution", "share", "value", "numerator", "denominator", "sample_size")
+_NUMBER = {"type": ["number", "null"]}
+
+
+class _Asked(wire.InUrl, Parameters):
+    """The parameters of the metric's own URL."""
+
+
+def _answers(description: str, rows: dict[str, Any], **more: Any) -> Any:
+    """What the OpenAPI document says of a question's answer with such rows."""
+    common = {name: ANSWER_SCHEMA["properties"][name] for name in ("question", "next")}
+    properties = common | more | {"rows": {"type": "array", "items": {"type": "object", "properties": rows}}}
+    schema = {"type": "object", "required": ["question", *more, "rows", "next"], "properties": properties}
+    return {
+        200: {
+            "description": description,
+            "content": {wire.JSON: {"schema": schema}, "text/csv": {"schema": {"type": "string"}}},
+        }
+    }
+
+
+_CONTRIBUTORS = _answers(
+    "Accounts, each with its own numbers and its share.",
+    _ROW["properties"]
+    | {
+        "account": {"type": ["string", "null"], "description": "Null: the business as a whole."},
+        "contribution": {"type": "number", "description": "Its numerator; its value, of a metric without one."},
+        "share": _NUMBER | {"description": "Per hundred of the whole's; null where contributions do not add up to it."},
+    },
+    wholes={"type": "array", "items": _ROW, "description": "The rows of the metric that the accounts are behind."},
+)
+
+
+_CHECKS: Any = {
+    200: {
+        "description": "The checks, each with what differs.",
+        "content": {
+            wire.JSON: {
+                "schema": {
+                    "type": "object",
+                    "required": ["ok", "checks"],
+                    "properties": {
+                        "ok": {"type": "boolean", "description": "Whether all hold."},
+                        "checks": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {
+                                    "name": {"type": "string"},
+                                    "sentence": {"type": "string", "description": "What has to be."},
+                                    "ok": {"type": "boolean"},
+                                    "compared": {"type": "integer", "description": "Numbers; of the ledger, events."},
+                                    "differing": {"type": "integer"},
+                                    "differences": {
+                                        "type": "array",
+                                        "items": {"type": "object"},
+                                        "description": "The first ones: where, and the two that should be equal.",
+                                    },
+                                },
+                            },
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.get("/metrics/{metric}/contributors", responses=_CONTRIBUTORS, response_class=Response)
+async def get_contributors(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+    """The accounts behind a metric's numbers, largest first, with their share.
+
+    It is asked as the metric is; for each row of the metric's answer (`wholes`) there are the accounts in it that have
+    anything of the metric in the period, in the order of what they contribute to its numerator (a metric without one: to
+    its value). Contributions add up to the whole's; where they do not, as for `clv`, `share` is null.
+    """
+    question = await _understood(request, metric, asked)
+    wholes, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
+    link = wire.next_link(request, following)
+    if wire.wants_csv(request, asked.format):
+        return _table(request, rows, question, "account", *_SHARE, headers=link)
+    body = {"question": question.understood(), "wholes": wholes, "rows": rows, "next": following}
+    return wire.json(request, body, headers=link)
+
+
+async def _understood(request: Request, metric: str, asked: Parameters) -> Question:
+    wire.once(request, repeatable=REPEATABLE)
+    return await ask(books_of(request), [known(metric).name], asked)
+
+
+def _table(
+    request: Request, rows: Sequence[Row], question: Question, *columns: str, headers: Mapping[str, str]
+) -> Response:
+    """Rows as a flat table: what they say of the period, a column for each grouping, and these columns."""
+    header = [*PERIOD, *question.selection.group_by, *columns]
+    lines = ([*(row[name] for name in PERIOD), *row["group"].values(), *(row[n] for n in columns)] for row in rows)
+    return wire.csv(request, header, lines, headers=headers)
+
+
+class _Range(wire.InUrl):
+    """Over which range, and of how many accounts, the books are checked."""
+
+    start: Day | None = Field(None, description="First day.")
+    end: Day | None = Field(None, description="The day after the last.")
+    period: str | None = Field(None, max_length=40, description="Instead of start and end, as of a metric.")
+    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field("month")
+    accounts: int = Field(20, ge=1, le=1_000, description="Of how many accounts single ones are checked.")
+    all: bool = Field(False, description="Check the ledger of all accounts against the kept events: it takes a while.")
+
+
+_RESTATEMENTS = _answers(
+    "Changes of ended periods' numbers.",
+    {name: _ROW["properties"][name] for name in (*PERIOD, "group")}
+    | {
+        "known_on": {"type": "string", "format": "date", "description": "At the end of that day it was another."},
+        "from": _NUMBER,
+        "to": _NUMBER,
+        "change": _NUMBER | {"description": "Null where there was, or is, no value."},
+        **dict.fromkeys(("from_numerator", "from_denominator", "to_numerator", "to_denominator"), _NUMBER),
+        "events": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "type": {"type": "string"},
+                    "arrived": {"type": "integer"},
+                    "retracted": {"type": "integer"},
+                },
+            },
+        },
+    },
+)
+_CHANGE = ("from", "to", "change", "from_numerator", "from_denominator", "to_numerator", "to_denominator")
+
+
+@router.get("/metrics/{metric}/restatements", responses=_RESTATEMENTS, response_class=Response)
+async def get_restatements(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+    """How a metric's past numbers have changed since their periods' ends.
+
+    It is asked as the metric is. For each period that has ended, and each group, there are the days at whose end its value
+    was another than at the end of the day before (the first one: than at the end of the period's last day), from what to
+    what; each is what `as_of` answers. `events` counts, by type, those that arrived or were retracted on that day in the
+    accounts whose part of the number changed, as far as they can make the metric or say to which group an account
+    belongs. Segments are as they are defined now, or on the day `as_of`, after which nothing is looked at.
+    """
+    question = await _understood(request, metric, asked)
+    rows, following = await restatements(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
+    link = wire.next_link(request, following)
+    if wire.wants_csv(request, asked.format):
+        flat = [row | {"events": json.dumps(row["events"])} for row in rows]
+        return _table(request, flat, question, "known_on", *_CHANGE, "events", headers=link)
+    return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
+
+
+_EVENTS = _answers(
+    "Events, as they are kept.",
+    {
+        "id": {"type": "string"},
+        "type": {"type": "string"},
+        "account_id": {"type": ["string", "null"]},
+        "user_id": {"type": ["string", "null"]},
+        "occurred_at": {"type": "string", "format": "date-time"},
+        "recorded_on": {"type": "string", "format": "date", "description": "The day on which it became known."},
+        "retracted_on": {"type": ["string", "null"], "format": "date", "description": "After the day `as_of`."},
+        "data": {"type": "object"},
+    },
+)
+_OF_EVENT = ("id", "type", "account_id", "user_id", "occurred_at", "recorded_on", "retracted_on", "data")
+
+
+@router.get("/metrics/{metric}/events", responses=_EVENTS, response_class=Response)
+async def get_events(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+    """The events behind a metric's number, in the order in which they occurred.
+
+    It is asked as the metric is, without a grouping. Of the accounts that have anything of the metric in a period there
+    are: the events that by themselves post what counts in it, or saw a user who does, exactly these; of streams, events
+    that mean something only together (a ticket, an account's subscriptions), all events of each stream that posts what
+    counts in the period, for balances and populations those up to the period's end; and for registered users what was
+    said of them, and whatever they did, up to the period's end. Events that were not known at the end of `as_of`, or had
+    been retracted, are left out; one retracted later says when.
+    """
+    question = await _understood(request, metric, asked)
+    rows, following = await events(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
+    link = wire.next_link(request, following)
+    if wire.wants_csv(request, asked.format):
+        return wire.csv(request, _OF_EVENT, ([_flat(row[name]) for name in _OF_EVENT] for row in rows), headers=link)
+    return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
+
+
+def _flat(value: Any) -> Any:
+    """A value as the cell of a table: as JSON has it, an object as its text."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else to_jsonable_python(value)
+
+
+@router.get("/checks", responses=_CHECKS, response_class=Response)
+async def get_checks(request: Request, asked: Annotated[_Range, Query()]) -> Response:
+    """Whether the identities that must always hold do so, on these very books.
+
+    Each check says in a sentence what has to be equal, how often it was compared, and where it differs. The movements of
+    revenue and customers and the rates of retention are compared in each period: of the whole, by the attributes that
+    most accounts have and few values of, by stored segment, and by account for some accounts, others every day. What is
+    said to add up over groups and over time is added up; what is known today is held against the monthly totals; and the
+    ledger of the same accounts, or with `all` of every one, against what the kept events make of it, computed anew.
+    """
+    wire.once(request)
+    books = books_of(request)
+    given = {name: getattr(asked, name) for name in ("start", "end", "period", "granularity")}
+    found = await checks(books, Parameters.model_construct(**given), sample=None if asked.all else asked.accounts)
+    return wire.json(request, {"ok": all(check["ok"] for check in found), "checks": found})
