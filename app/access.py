@@ -54,8 +54,8 @@ def books_of(request: Request) -> Books:
     return books
 
 
-def needs(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """A dependency: the caller, who has `scope`. Raises Unauthenticated or Forbidden."""
+def needs(*scopes: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency: the caller, who has these scopes. Raises Unauthenticated or Forbidden."""
 
     async def check(request: Request) -> Caller:
         _refuse_unknown(request)
@@ -63,8 +63,8 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
         caller = await _caller(request, key)
         if by_url and caller.scopes != {"read"}:
             raise Unauthenticated("Only a key whose one scope is `read` may be given in the URL.")
-        if not caller.has(scope):
-            raise Forbidden(f"This needs a key with scope {scope}.")
+        if not all(map(caller.has, scopes)):
+            raise Forbidden(f"This needs a key with scope {' and '.join(scopes)}.")
         return caller
 
     return check

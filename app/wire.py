@@ -25,6 +25,7 @@ _MOST_VALUES = 4_000_000
 _MOST_MEMBERS = 64
 _PIECE = 256
 _PLACE = re.compile(r"at line \d+ column \d+$")
+_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # The bodies that doors take, for the components of the OpenAPI document.
 SCHEMAS: dict[str, Any] = {}
@@ -204,10 +205,12 @@ def csv(
 
 
 def _safe(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, marked as a text."""
+    """A text that a spreadsheet would take for a formula, marked as a text; an amount, which is a text of ours, is none."""
     if isinstance(cell, bool):
         return str(cell).lower()
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    if not isinstance(cell, str) or _AMOUNT.fullmatch(cell):
+        return cell
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

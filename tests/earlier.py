@@ -72,23 +72,20 @@ def _significant(row: Row, before: Row) -> bool | None:
     """Whether the shares, or the means of scores of 1, 0 and -1, are more than 1.96 standard errors of their gap apart."""
     if not (row["interval"] and before["interval"]):
         return None
+    if "promoters" in row:
+        (mean, variance), (other_mean, other_variance) = (_of_scores(one) for one in (row, before))
+        return abs(mean - other_mean) > Z * sqrt(variance + other_variance)
     shares = [Fraction(one["numerator"], one["denominator"]) for one in (row, before)]
     sizes = [one["denominator"] for one in (row, before)]
-    if "promoters" in row:
-        spreads = [_spread(one) for one in (row, before)]
-    else:
-        together = Fraction(row["numerator"] + before["numerator"], sum(sizes))
-        spreads = [together * (1 - together)] * 2
-    error: Any = spreads[0] / sizes[0] + spreads[1] / sizes[1]
-    gap = abs(shares[0] - shares[1])
-    if not error:
-        return None if gap else False
-    return float(gap) / sqrt(error) > Z
+    together = Fraction(row["numerator"] + before["numerator"], sum(sizes))
+    error: Any = together * (1 - together) * (Fraction(1, sizes[0]) + Fraction(1, sizes[1]))
+    return float(abs(shares[0] - shares[1])) > Z * sqrt(error)
 
 
-def _spread(row: Row) -> Fraction:
-    """The mean square of the distances of scores from their mean."""
-    n, mean = row["denominator"], Fraction(row["numerator"], row["denominator"])
-    others = n - row["promoters"] - row["detractors"]
-    scores = ((1, row["promoters"]), (0, others), (-1, row["detractors"]))
-    return sum(((score - mean) ** 2 * many for score, many in scores), Fraction(0)) / n
+def _of_scores(row: Row) -> tuple[float, float]:
+    """Mean, and variance of that mean, of scores of 1, 0 and -1, three more than there are (¾, 1½, ¾)."""
+    others = row["denominator"] - row["promoters"] - row["detractors"]
+    weights = {1: row["promoters"] + 0.75, 0: others + 1.5, -1: row["detractors"] + 0.75}
+    n = sum(weights.values())
+    mean = sum(score * weight for score, weight in weights.items()) / n
+    return mean, sum(weight * (score - mean) ** 2 for score, weight in weights.items()) / n / n

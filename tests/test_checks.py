@@ -171,3 +171,17 @@ def test_what_cannot_be_checked_is_refused(service: Service) -> None:
     ):
         assert refused(service.request("GET", "/v1/checks", params=asked), 422)
     assert refused(service.request("GET", "/v1/checks", headers={"Authorization": "Bearer no"}), 401)
+
+
+def test_more_segments_than_a_question_can_have_are_checked_in_part(service: Service) -> None:
+    for number in range(45):
+        service.put(f"/v1/segments/s{number}", {"filter": f'k{number} = "x"'})
+    service.send(session())
+    assert red(service) == set()
+
+
+def test_the_whole_ledger_is_computed_anew_for_an_admin_only(service: Service) -> None:
+    made = service.request("POST", "/v1/keys", json={"name": "bi", "scopes": ["read"]}).json()
+    for path, status in (("/v1/checks", 200), ("/v1/checks?all=true", 403)):
+        answer = service.request("GET", path, headers={"Authorization": f"Bearer {made['key']}"})
+        assert answer.status_code == status

@@ -64,8 +64,10 @@ def test_contributions_add_up_to_what_they_are_shares_of(told: Pair, name: str) 
     assert parts.keys() == wholes.keys()
     for place, rows in parts.items():
         whole = wholes[place]["value"] if wholes[place]["numerator"] is None else wholes[place]["numerator"]
-        contributions = [row["contribution"] for row in rows]
-        assert contributions == sorted(contributions, reverse=True)
+        contributions = [row["contribution"] for row in rows if row["contribution"] is not None]
+        # Those without any come last, and of a whole below zero first who brought it there.
+        assert contributions == [row["contribution"] for row in rows[: len(contributions)]]
+        assert contributions == sorted(contributions, reverse=(whole or 0) >= 0)
         if "groups" in declared or rows[0]["share"] is not None:
             assert sum(contributions) == pytest.approx(whole or 0, abs=1e-5)
         if whole and "groups" in declared:
@@ -150,8 +152,9 @@ def test_a_table_has_a_column_for_each_grouping(service: Service) -> None:
     service.send(session("=acme"), session("=acme"), moved("=acme", plan="pro"))
     path = "/v1/metrics/sessions/contributors?period=2026-03&group_by=plan&format=csv"
     assert service.request("GET", path).text.splitlines() == [
-        "metric,period,start,end,complete,plan,account,contribution,share,value,numerator,denominator,sample_size",
-        "sessions,2026-03,2026-03-01,2026-04-01,false,pro,'=acme,2.0,100.0,2,,,2",
+        "metric,period,start,end,complete,plan,account,contribution,share,value,numerator,denominator,"
+        "sample_size,low,high,reason,amount,convention",
+        "sessions,2026-03,2026-03-01,2026-04-01,false,pro,'=acme,2.0,100.0,2,,,2,,,,,default",
     ]
 
 
@@ -168,3 +171,19 @@ def test_an_answer_that_is_known_is_not_sent_again(service: Service) -> None:
     path = "/v1/metrics/sessions/contributors"
     tag = service.request("GET", path).headers["etag"]
     assert service.request("GET", path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_an_account_without_a_number_contributes_none_and_comes_last(service: Service) -> None:
+    service.send(*answers("nps", [10, 10]), *answers("nps", [0], "globex"))
+    rows = service.get("/v1/metrics/nps/contributors", period="2026-03", min_sample=2)["rows"]
+    found = [(row["account"], row["contribution"], row["share"], row.get("reason")) for row in rows]
+    assert found == [("acme", 2, None, None), ("globex", None, None, "sample_too_small")]
+
+
+def test_of_a_whole_below_zero_those_come_first_who_bring_it_there(service: Service) -> None:
+    service.send(*answers("nps", [0, 0, 0]), *answers("nps", [10], "globex"))
+    rows = service.get("/v1/metrics/nps/contributors", period="2026-03")["rows"]
+    assert [(row["account"], row["contribution"], row["share"]) for row in rows] == [
+        ("acme", -3, 150),
+        ("globex", 1, -50),
+    ]

@@ -117,3 +117,20 @@ def test_the_worth_of_a_customer_is_held_against_what_it_takes_to_win_one(servic
     assert said(service.row("cac_payback_months", **february)) == (1.6, 160, 100, None)
     # Nobody left in January, and nobody was there when it began.
     assert service.row("ltv_to_cac", period="2026-01")["reason"] == "no_customers"
+
+
+def test_a_cost_of_the_whole_business_is_of_no_user(service: Service) -> None:
+    answer = service.request(
+        "POST", "/v1/events", json=[spent("retention", "10"), spent("retention", "10", user="ada")]
+    )
+    assert [(one["index"], one["code"], one["pointer"]) for one in answer.json()["rejected"]] == [
+        (1, "no_account", "/user_id")
+    ]
+
+
+def test_an_amount_below_zero_is_a_number_in_a_table(service: Service) -> None:
+    service.send(pays("a", "100", "2026-01-10"))
+    service.send(event("subscription.canceled", "a", at="2026-02-10", subscription_id="base"))
+    asked = {"period": "2026-02", "format": "csv"}
+    _, row = service.request("GET", "/v1/metrics/mrr_net_change", params=asked).text.splitlines()
+    assert row.endswith(",-100.0,,,,,,,-100.00,default")

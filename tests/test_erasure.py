@@ -119,8 +119,8 @@ def test_an_erased_comment_is_listed_without_its_words(told: Service) -> None:
     free, answer = told.get("/v1/feedback")["feedback"]
     assert [item["comment"] for item in (free, answer)] == [None, None]
     assert (answer["score"], answer["class"], answer["tags"], answer["status"]) == (9, "promoter", ["ui"], "resolved")
-    assert (answer["note"], answer["user"]) == (None, free["user"])
-    assert answer["user"].startswith("erased-")
+    assert (answer["note"], answer["user_id"]) == (None, free["user"])
+    assert answer["user_id"].startswith("erased-")
     assert told.get("/v1/feedback", q="wonderful")["feedback"] == []
 
 
@@ -228,3 +228,12 @@ def test_the_log_does_not_say_who_was_erased(service: Service, logged: Callable[
     lines = logged()
     assert "personal-data" in lines
     assert "lovelace" not in lines
+
+
+def test_an_erased_comment_is_told_from_one_that_says_so(told: Service) -> None:
+    told.send(event("feedback.received", id="pun", comment="[erased]"))
+    erase(told)
+    found = {one["event_id"]: one["comment"] for one in told.get("/v1/feedback")["feedback"]}
+    assert (found["pun"], found["free"]) == ("[erased]", None)
+    assert [one["event_id"] for one in told.get("/v1/feedback", q="erased")["feedback"]] == ["pun"]
+    assert [one["comment"] for one in told.get("/v1/accounts/acme/overview")["answers"]] == ["[erased]", None, None]

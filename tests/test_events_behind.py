@@ -164,3 +164,19 @@ def test_an_answer_that_is_known_is_not_sent_again(service: Service) -> None:
     path = "/v1/metrics/sessions/events"
     tag = service.request("GET", path).headers["etag"]
     assert service.request("GET", path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_an_event_that_counts_by_itself_and_in_its_stream_is_listed_once(service: Service) -> None:
+    for month in ("01", "03"):
+        service.send(event("feedback.received", at=f"2026-{month}-10", id=month, comment="Hm."))
+    service.send(event("feedback.updated", at="2026-03-11", id="u", feedback="03", status="resolved"))
+    asked = {"start": "2026-01-01", "end": "2026-04-01"}
+    rows = service.get("/v1/metrics/feedback_closed_rate/events", **asked)["rows"]
+    assert [row["id"] for row in rows] == ["01", "03", "u"]
+
+
+@pytest.mark.parametrize("parameter", ["compare", "min_sample", "totals"])
+def test_how_a_number_is_shown_is_no_question_about_its_events(shared: Service, parameter: str) -> None:
+    for door in ("events", "restatements"):
+        answer = shared.request("GET", f"/v1/metrics/nps/{door}", params={parameter: "1"})
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "extra_forbidden")

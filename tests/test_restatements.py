@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.proof import restatements
 from tests.almanac import DAY
 from tests.chance import turn
 from tests.formulas import METRICS
@@ -158,3 +159,27 @@ def test_an_answer_that_is_known_is_not_sent_again(service: Service) -> None:
     path = "/v1/metrics/sessions/restatements"
     tag = service.request("GET", path).headers["etag"]
     assert service.request("GET", path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_what_became_known_on_its_own_day_is_not_looked_at(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[Any] = []
+    known = restatements._known
+
+    async def noted(*asked: Any) -> Any:
+        looked_at.append(asked[1])
+        return await known(*asked)
+
+    monkeypatch.setattr(restatements, "_known", noted)
+    for day in range(1, 28, 3):
+        service.on(f"2026-02-{day:02}").send(
+            session(at=f"2026-02-{day:02}", user=f"user-{day}"), moved(at=f"2026-02-{day:02}", plan=f"plan {day}")
+        )
+    service.on("2026-03-20")
+    asked = {"start": "2026-02-01", "end": "2026-02-20", "granularity": "day"}
+    for metric in ("sessions", "active_users", "registered_users"):
+        assert service.get(f"/v1/metrics/{metric}/restatements", **asked)["rows"] == []
+        assert service.get(f"/v1/metrics/{metric}/restatements", **asked | {"granularity": "total"})["rows"] == []
+    assert looked_at == []
+    service.send(session(at="2026-02-02", user="late"))
+    assert len(service.get("/v1/metrics/active_users/restatements", **asked)["rows"]) == 1
+    assert {str(day) for day in looked_at} == {"2026-03-20", "2026-03-19"}

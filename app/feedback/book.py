@@ -18,7 +18,7 @@ from app.accounts.book import key_of, listed, tomorrow
 from app.accounts.filters import Filter
 from app.errors import Conflict, Invalid, NotFound
 from app.ingest.accept import accept
-from app.ledger.streams.feedback import ERASED, KIND, OPEN, UPDATED
+from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.periods import Calendar
 from app.store.books import Books
 from app.store.tables import COMMENTED, WORDS, account, event, survey
@@ -51,6 +51,8 @@ class Cursor(NamedTuple):
 
 
 _score = event.c.data["score"].as_integer()
+# Its comment still counts, but there are no words.
+_erased = event.c.data.has_key("erased")
 # How far on the high side of the scale's middle a score is; a survey says which side is easy.
 _ease = (2 * _score - survey.c.low - survey.c.high) * sa.case((survey.c.easy_is == "low", -1), else_=1)
 _class = sa.case(
@@ -93,11 +95,11 @@ def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[An
         event.c.account_id,
         event.c.id,
         account.c.id.label("account"),
-        event.c.user_id.label("user"),
+        event.c.user_id,
         event.c.data["survey"].as_string().label("survey"),
         _score.label("score"),
         _class.label("class"),
-        sa.func.nullif(text, ERASED).label("comment"),
+        sa.case((_erased, None), else_=text).label("comment"),
         sa.func.coalesce(event.c.data["tags"], sa.text("'[]'::jsonb")).label("tags"),
         event.c.data["channel"].as_string().label("channel"),
         status.label("status"),
@@ -113,7 +115,10 @@ def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[An
         (wanted.end, lambda day: event.c.occurred_at < calendar.midnight(day)),
         (wanted.survey, lambda id: event.c.data["survey"].as_string() == id),
         (wanted.kind, lambda name: _class == name),
-        (wanted.words, lambda words: sa.literal_column(WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words))),
+        (
+            wanted.words,
+            lambda words: ~_erased & sa.literal_column(WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words)),
+        ),
         (wanted.tag, lambda tag: event.c.data["tags"].has_key(tag)),
         (wanted.channel, lambda name: event.c.data["channel"].as_string() == name),
         (wanted.status, lambda name: status == name),
@@ -145,9 +150,9 @@ async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | No
 
 def shown(row: Any) -> dict[str, Any]:
     """A comment as it is answered. An erased one is null; it still counts."""
-    return {"id": id_of(row.account, row.id)} | {
-        ("event_id" if name == "id" else name): value for name, value in row._mapping.items() if name != "account_id"
-    }
+    said = dict(row._mapping)
+    account, event_id = said.pop("account"), said.pop("id")
+    return said | {"id": id_of(account, event_id), "event_id": event_id, "account_id": account}
 
 
 def id_of(account: str, event_id: str) -> str:
@@ -193,7 +198,7 @@ async def update(books: Books, id: str, said: dict[str, str]) -> dict[str, Any]:
     raw = {
         "id": f"PATCH {uuid4().hex}",
         "type": UPDATED,
-        "account_id": before["account"],
+        "account_id": before["account_id"],
         "occurred_at": at.isoformat(),
         "data": {"feedback": before["event_id"], **changes},
     }

@@ -1,7 +1,7 @@
 """The door to what customers say in words."""
 
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -79,9 +79,58 @@ class _Listed(_Chosen):
     )
     cursor: str | None = Field(None, max_length=1_000)
     limit: int = Field(100, ge=1, le=1_000)
+    format: Literal["json", "csv"] | None = Field(None, description="Default: what `Accept` asks for, else json.")
 
 
-@router.get("", dependencies=READ)
+_TEXT = {"type": ["string", "null"]}
+_WHOLE = {"type": "integer"}
+_OF_A_COMMENT: dict[str, Any] = {
+    "id": {"type": "string", "description": "Of the account and the event, for a path."},
+    "event_id": {"type": "string"},
+    "occurred_at": {"type": "string", "format": "date-time"},
+    "account_id": {"type": "string"},
+    "user_id": _TEXT,
+    "survey": _TEXT,
+    "score": {"type": ["integer", "null"]},
+    "class": {"type": ["string", "null"], "enum": [*get_args(Class), None], "description": "Null: without a score."},
+    "comment": _TEXT | {"description": "Null: erased."},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "channel": _TEXT,
+    "status": {"type": "string", "enum": [*get_args(Status)]},
+    "note": _TEXT,
+    "updated_at": _TEXT | {"format": "date-time", "description": "When something was last said of it."},
+}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+def _answer(description: str, schema: Any, **more: Any) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": description, "content": {wire.JSON: {"schema": schema}} | more}}
+
+
+_COMMENT = _answer("The comment.", _object(**_OF_A_COMMENT))
+_COMMENTS = _answer(
+    "Comments.",
+    _object(feedback={"type": "array", "items": _object(**_OF_A_COMMENT)}, next=_TEXT),
+    **{wire.CSV: {"schema": {"type": "string"}}},
+)
+_COUNTED = {"comments": _WHOLE, "previous": _WHOLE, "change": _WHOLE}
+_THEME = {"share": {"type": "number", "description": "Per hundred comments of the class."}, **_COUNTED}
+_THEMES = _answer(
+    "Tags and words.",
+    _object(
+        period=_object(start={"type": "string"}, end={"type": "string"}, complete={"type": "boolean"}),
+        previous=_object(start={"type": "string"}, end={"type": "string"}),
+        classes={"type": "array", "items": _object(**{"class": _TEXT}, **_COUNTED)},
+        tags={"type": "array", "items": _object(**{"class": _TEXT}, tag=_TEXT, **_THEME)},
+        words={"type": "array", "items": _object(**{"class": _TEXT}, word=_TEXT, **_THEME)},
+    ),
+)
+
+
+@router.get("", dependencies=READ, responses=_COMMENTS)
 async def list_feedback(request: Request, asked: Annotated[_Listed, Query()]) -> Response:
     """Comments, the newest first: of answers to surveys and of free feedback, with what was done about them."""
     wire.once(request, repeatable=("account",))
@@ -90,7 +139,11 @@ async def list_feedback(request: Request, asked: Annotated[_Listed, Query()]) ->
     after = book.cursor_of(asked.cursor) if asked.cursor is not None else None
     found, following = await book.newest(books, wanted, limit=asked.limit, after=after)
     cursor = book.written(following)
-    return wire.json(request, {"feedback": found, "next": cursor}, headers=wire.next_link(request, cursor))
+    link = wire.next_link(request, cursor)
+    if wire.wants_csv(request, asked.format):
+        lines = ([*(row[n] for n in _OF_A_COMMENT if n != "tags"), ",".join(row["tags"])] for row in found)
+        return wire.csv(request, [*(n for n in _OF_A_COMMENT if n != "tags"), "tags"], lines, headers=link)
+    return wire.json(request, {"feedback": found, "next": cursor}, headers=link)
 
 
 class _Themes(_Chosen):
@@ -99,7 +152,7 @@ class _Themes(_Chosen):
     limit: int = Field(20, ge=1, le=100, description="The most frequent tags and words of each class.")
 
 
-@router.get("/themes", dependencies=READ)
+@router.get("/themes", dependencies=READ, responses=_THEMES)
 async def list_themes(request: Request, asked: Annotated[_Themes, Query()]) -> Response:
     """What comments are about: tags and frequent words by class, against the period before. Default: the last 30 days.
 
@@ -130,14 +183,23 @@ class FeedbackBody(BaseModel):
         return self
 
 
-@router.get("/{feedback_id}", dependencies=READ)
+@router.get("/{feedback_id}", dependencies=READ, responses=_COMMENT)
 async def get_feedback(request: Request, feedback_id: InPath) -> Response:
     """One comment, by the `id` that the list gives it."""
     return wire.json(request, await book.find(books_of(request), feedback_id))
 
 
-@router.patch("/{feedback_id}", dependencies=[Depends(needs("ingest"))], openapi_extra=wire.takes(FeedbackBody))
+@router.patch(
+    "/{feedback_id}",
+    dependencies=[Depends(needs("ingest", "read"))],
+    responses=_COMMENT,
+    openapi_extra=wire.takes(FeedbackBody),
+)
 async def patch_feedback(request: Request, feedback_id: InPath) -> dict[str, Any]:
-    """Say what was done about a comment: an event `feedback.updated` of now. `feedback_closed_rate` counts it."""
+    """Say what was done about a comment: an event `feedback.updated` of now. `feedback_closed_rate` counts it.
+
+    Needs the scopes `ingest` and `read`; a key that may only post sends the event. 409 (`updated_later`) where something
+    is said already of a later time.
+    """
     body = await wire.read(request, FeedbackBody)
     return await book.update(books_of(request), feedback_id, body.model_dump(exclude_none=True))

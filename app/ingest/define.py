@@ -141,6 +141,8 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
         raise Rejected(fault["code"], fault["detail"], fault["pointer"]) from None
     _check_time(fields["occurred_at"], fields.get("known_at"), now=now)
     account = fields.get("account_id", "")
+    if not account and "user_id" in fields:
+        raise Rejected("no_account", "A user is one of an account's; without an account there is none.", "/user_id")
     return Event(
         index=index,
         id=fields["id"],

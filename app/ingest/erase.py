@@ -20,7 +20,7 @@ _ERASE = f"""
     UPDATE event SET
         user_id = CASE WHEN user_id = %(user)s THEN %(pseudonym)s ELSE user_id END,
         fingerprint = NULL,
-        data = data - 'extra'
+        data = data - 'extra' || '{{"erased": true}}'::jsonb
             || CASE WHEN data ->> 'comment' <> '' THEN '{{"comment": "{ERASED}"}}'::jsonb ELSE '{{}}' END
             || CASE WHEN data ? 'note' THEN '{{"note": ""}}'::jsonb ELSE '{{}}' END
             || CASE WHEN data ->> 'who' = %(user)s THEN jsonb_build_object('who', %(pseudonym)s::text) ELSE '{{}}' END

@@ -73,24 +73,20 @@ def significant(now: Result, before: Result) -> bool | None:
     """Whether two proportions or two scores differ by more than chance at 95 %; None for all else."""
     if not (now.interval and before.interval):
         return None
-    if now.variance is None or before.variance is None:
-        return shares_differ(*_counts(now), *_counts(before))
-    return scores_differ(*_spread(now, now.variance), *_spread(before, before.variance))
+    if now.spread and before.spread:
+        return scores_differ(now.spread, before.spread)
+    return shares_differ(*_counts(now), *_counts(before))
 
 
 def _counts(result: Result) -> tuple[int, int]:
     return int(result.numerator or 0), int(result.denominator or 0)
 
 
-def _spread(result: Result, variance: float) -> tuple[float, float]:
-    part, of = _counts(result)
-    return part / of, variance / of
-
-
 def withheld(result: Result, *, min_sample: int) -> Result:
-    """The result or, of a smaller sample, only that it is too small: nothing from which the value could be worked out.
+    """The result or, of a smaller sample, only that it is too small: neither the value nor what it is made of.
 
     The size of the sample is still said, except where it is the value. What has no sample, a sum of money, is not withheld.
+    It is there against noise, not for secrecy: sums, totals and other ways to count may tell what one row does not.
     """
     if result.sample_size is None or result.sample_size >= min_sample:
         return result

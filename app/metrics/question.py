@@ -76,17 +76,12 @@ class Common(BaseModel):
     format: Literal["json", "csv"] | None = Field(None, description="Default: what `Accept` asks for, else json.")
 
 
-class Parameters(Common):
-    """What a client may ask of metrics, in a query string or as JSON."""
+class BehindMetrics(Common):
+    """What may be asked of metrics, and of what is behind their numbers."""
 
     granularity: Granularity = "month"
     subject: Repeated = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
     channel: Repeated = Field([], description="Narrow metrics that have channels to these.")
-    compare: Literal["previous_period", "previous_year"] | None = Field(
-        None,
-        description="Adds the earlier value, the change and, for proportions and scores, whether it is significant. A period "
-        "that has not ended is compared with as many days of the earlier one.",
-    )
     convention: Annotated[
         str | None,
         Field(
@@ -94,6 +89,16 @@ class Parameters(Common):
             description="Another way to count, by its name in the catalogue. Metrics that do not have it keep their default.",
         ),
     ] = None
+
+
+class Parameters(BehindMetrics):
+    """What a client may ask of metrics, in a query string or as JSON."""
+
+    compare: Literal["previous_period", "previous_year"] | None = Field(
+        None,
+        description="Adds the earlier value, the change and, for proportions and scores, whether it is significant. A period "
+        "that has not ended is compared with as many days of the earlier one.",
+    )
     min_sample: int = Field(
         0, ge=0, le=1_000_000, description="Withhold values of a smaller sample: `reason` is then `sample_too_small`."
     )
@@ -242,10 +247,14 @@ def _side_by_side(metrics: Sequence[Metric], convention: str | None) -> tuple[Me
     return tuple(way for metric in metrics for way in metric.conventions.values())
 
 
-def _check_size(group_by: Sequence[str], filters: Sequence[Filter | None]) -> None:
-    """Refuse a question that asks for more attributes than one statement can join."""
+def fits(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
+    """Whether one statement can join all attributes that are asked for."""
     keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
-    if len(keys) > _MOST_KEYS or sum(len(filter.text) for filter in filters if filter) > _MOST_FILTER_TEXT:
+    return len(keys) <= _MOST_KEYS and sum(len(filter.text) for filter in filters if filter) <= _MOST_FILTER_TEXT
+
+
+def _check_size(group_by: Sequence[str], filters: Sequence[Filter | None]) -> None:
+    if not fits(group_by, filters):
         most = f"{_MOST_KEYS} attributes, in {_MOST_FILTER_TEXT:,} characters"
         detail = f"The filter and the segments of a question name at most {most}."
         raise Invalid.at("/query/segment", detail, code="too_many_segments")

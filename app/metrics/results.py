@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import NamedTuple
 
-from app.metrics.statistics import adjusted_wald, wilson
+from app.metrics.statistics import adjusted_wald, net_score, wilson
 
 # Money is kept in ten-thousandths.
 MONEY = 10_000
@@ -13,7 +13,7 @@ class Result(NamedTuple):
     """A number with its proof: the ratio it is, how many observations it rests on, and how sure it is.
 
     value: None where there is no answer; then `reason` says why. interval: low and high, of proportions and scores only.
-    amount: of money, the exact value in ten-thousandths. variance: of a score, that of one answer, a 1, 0 or -1.
+    amount: of money, the exact value in ten-thousandths. spread: of a score, its mean and the variance of that.
     """
 
     value: float | int | None
@@ -23,7 +23,7 @@ class Result(NamedTuple):
     interval: tuple[float, float] | None = None
     reason: str | None = None
     amount: int | Fraction | None = None
-    variance: float | None = None
+    spread: tuple[float, float] | None = None
 
 
 def count(of: int) -> Result:
@@ -58,8 +58,8 @@ def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
     net = promoters - detractors
     if not of:
         return Result(None, net, of, 0, reason=none)
-    variance = (promoters + detractors) / of - (net / of) ** 2
-    return Result(100 * net / of, net, of, of, adjusted_wald(promoters, detractors, of), variance=variance)
+    spread = net_score(promoters, detractors, of)
+    return Result(100 * net / of, net, of, of, adjusted_wald(*spread), spread=spread)
 
 
 def money(amount: int | Fraction) -> Result:

@@ -194,16 +194,20 @@ async def _answered(
 
 
 def _columns(question: Question) -> list[str]:
-    """Of the rows as a flat table: a column for each grouping, the interval as two."""
-    compared = PREVIOUS if question.compare else ()
-    groups = question.selection.group_by
-    return [*PERIOD, *groups, *_NUMBERS, "low", "high", "reason", "amount", "convention", *compared]
+    return [*PERIOD, *question.selection.group_by, *columns(question)]
 
 
 def _cells(row: Row) -> list[Any]:
-    numbers = (row[name] for name in _NUMBERS)
+    return [*(row[name] for name in PERIOD), *row["group"].values(), *cells(row)]
+
+
+def columns(question: Question) -> list[str]:
+    """What a flat table says of a row's numbers: the interval as two columns."""
+    return [*_NUMBERS, "low", "high", "reason", "amount", "convention", *(PREVIOUS if question.compare else ())]
+
+
+def cells(row: Row) -> list[Any]:
+    """The numbers of a row, as `columns` names them."""
     low, high = row["interval"] or (None, None)
-    compared = (row[name] for name in PREVIOUS if name in row)
-    place = (row[name] for name in PERIOD)
     said = (row.get("reason"), row.get("amount"), row["convention"])
-    return [*place, *row["group"].values(), *numbers, low, high, *said, *compared]
+    return [*(row[name] for name in _NUMBERS), low, high, *said, *(row[name] for name in PREVIOUS if name in row)]

@@ -17,18 +17,24 @@ def wilson(part: int, of: int) -> tuple[float, float]:
     return 100 * low, 100 * high
 
 
-def adjusted_wald(promoters: int, detractors: int, of: int) -> tuple[float, float]:
-    """The interval of a net promoter score (of > 0), in points of -100 to 100.
+def net_score(promoters: int, detractors: int, of: int) -> tuple[float, float]:
+    """A net promoter score as the mean of answers that are 1, 0 and -1, and the variance of that mean (of > 0).
 
-    Adds 3 answers, ¾ each to promoters and detractors; variance p + d - (p - d)². Source: Rocks 2016.
+    Adds 3 answers, ¾ each to promoters and detractors: so even unanimous answers vary, as a few of them may be. Variance of
+    an answer p + d - (p - d)². Source: Rocks 2016, "Interval estimation for the Net Promoter Score".
     """
     n = of + 3
     p, d = (promoters + 0.75) / n, (detractors + 0.75) / n
-    half = Z * sqrt((p + d - (p - d) ** 2) / n)
-    return 100 * max(-1.0, p - d - half), 100 * min(1.0, p - d + half)
+    return p - d, (p + d - (p - d) ** 2) / n
 
 
-def shares_differ(part: int, of: int, other_part: int, other_of: int) -> bool | None:
+def adjusted_wald(mean: float, variance: float) -> tuple[float, float]:
+    """The interval of a net promoter score, in points of -100 to 100, by what `net_score` says of it. Source: Rocks 2016."""
+    half = Z * sqrt(variance)
+    return 100 * max(-1.0, mean - half), 100 * min(1.0, mean + half)
+
+
+def shares_differ(part: int, of: int, other_part: int, other_of: int) -> bool:
     """Whether two proportions (of > 0) differ by more than chance.
 
     z = (p1 - p2) / √(p (1 - p) (1 / n1 + 1 / n2)) with the pooled p = (x1 + x2) / (n1 + n2). Source: Larson and Farber,
@@ -38,16 +44,14 @@ def shares_differ(part: int, of: int, other_part: int, other_of: int) -> bool | 
     return _differ(part / of - other_part / other_of, pooled * (1 - pooled) * (1 / of + 1 / other_of))
 
 
-def scores_differ(mean: float, variance: float, other_mean: float, other_variance: float) -> bool | None:
-    """Whether two net promoter scores, as means of 1, 0 and -1 with the variances of these means, differ by more than chance.
+def scores_differ(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two net promoter scores, by what `net_score` says of each, differ by more than chance.
 
-    z = (m1 - m2) / √(v1 + v2), v = (p + d - (p - d)²) / n of promoters p and detractors d. Source: Rocks 2016.
+    z = (m1 - m2) / √(v1 + v2). Source: Rocks 2016.
     """
-    return _differ(mean - other_mean, variance + other_variance)
+    return _differ(one[0] - other[0], one[1] + other[1])
 
 
-def _differ(gap: float, variance: float) -> bool | None:
-    """The two-sided z test; None where there is a gap between samples that do not vary in themselves."""
-    if variance <= 0:
-        return None if gap else False
+def _differ(gap: float, variance: float) -> bool:
+    """The two-sided z test."""
     return abs(gap) > Z * sqrt(variance)

@@ -5,7 +5,7 @@ segments; single accounts, and the ledger against the events that are kept, for 
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from math import isclose
@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import segments
 from app.accounts.book import key_of
+from app.accounts.filters import Filter
 from app.ledger.verify import Difference, compare, verify
 from app.metrics.answer import Cell, Table, tabulate
 from app.metrics.define import METRICS
-from app.metrics.question import Parameters, understand
+from app.metrics.question import Parameters, fits, understand
 from app.metrics.rows import order, shown
 from app.proof.identities import IDENTITIES
 from app.store.books import Books
@@ -29,6 +30,7 @@ _MOST_SHOWN = 20
 # Attributes of more values would make many groups, of few accounts each.
 _MOST_VALUES = 50
 _MOST_ATTRIBUTES = 3
+_MOST_SEGMENTS = 50
 
 
 @dataclass(slots=True)
@@ -74,10 +76,11 @@ async def checks(books: Books, asked: Parameters, *, sample: int | None) -> list
             return await tabulate(connection, books, question)
 
         groupings: list[dict[str, Any]] = [{"group_by": [key]} for key in await _few_valued(connection)]
+        ways = [{}, *groupings]
+        ways += [{"group_by": ["account"], "account": list(some.values())}] if some else []
+        ways += [{"segment": names}] if (names := _some_segments(stored, books.today())) else []
         return [
-            *await _identities(
-                ask, [{}, *groupings, {"group_by": ["account"], "account": list(some.values())}], stored
-            ),
+            *await _identities(ask, ways),
             await _over_groups(ask, groupings),
             await _over_time(ask),
             await _today(ask, books.today()),
@@ -114,11 +117,20 @@ async def _few_valued(connection: AsyncConnection) -> list[str]:
     return [name for name in names if name not in ("account", "segment", "subject", "channel")][:_MOST_ATTRIBUTES]
 
 
-async def _identities(ask: Ask, ways: Sequence[dict[str, Any]], stored: Collection[str]) -> list[Check]:
+def _some_segments(stored: Mapping[str, Filter], today: date) -> list[str]:
+    """As many segments as one question can have, from one on that is another every day."""
+    names = sorted(stored)
+    first = today.toordinal() % len(names) if names else 0
+    chosen: list[str] = []
+    for name in names[first:] + names[:first]:
+        if len(chosen) < _MOST_SEGMENTS and fits(("segment",), [stored[one] for one in (*chosen, name)]):
+            chosen.append(name)
+    return chosen
+
+
+async def _identities(ask: Ask, ways: Sequence[dict[str, Any]]) -> list[Check]:
     found = [Check(one.name, one.sentence) for one in IDENTITIES]
-    for way in [*ways, *([{"group_by": ["segment"]}] if stored else [])]:
-        if way.get("account") == []:
-            continue
+    for way in ways:
         table = await ask({name for one in IDENTITIES for name in one.metrics}, **way)
         rows: dict[Any, dict[str, Any]] = defaultdict(dict)
         for cell in table.cells:

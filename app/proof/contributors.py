@@ -21,7 +21,7 @@ class _Contributor(NamedTuple):
 
     cell: Cell
     whole: Cell
-    contribution: float
+    contribution: float | None
     share: float | None
 
     @property
@@ -35,8 +35,9 @@ async def contributors(
     """The rows of a metric and a page of the accounts behind them, with the cursor of the next page.
 
     Accounts are ordered by period, group and contribution, those with nothing of the metric left out. A contribution is
-    the account's own numerator or, of a metric without one, its value; `share` is in percent of the whole's, and null
-    where the accounts' numerators do not add up to it, as those of averages of averages.
+    the account's own numerator or, of a metric without one, its value; null where it has none. `share` is in percent of
+    the whole's, and null where the accounts' numerators do not add up to it, as those of averages of averages. Of a whole
+    below zero those come first that bring it there.
     """
     selection = question.selection
     if "account" in selection.group_by:
@@ -59,20 +60,25 @@ def _ordered(table: Table, own: Table) -> list[_Contributor]:
     found: list[_Contributor] = []
     for place, parts in groupby(own.cells, key=lambda cell: (cell.period, order(cell.group[:-1]))):
         if whole := wholes.get(place):
-            found += _shared(whole, _contribution(table.result(whole)), own, parts)
+            found += _shared(whole, _contribution(table.result(whole)) or 0, own, parts)
     return found
 
 
 def _shared(whole: Cell, total: float, own: Table, parts: Iterable[Cell]) -> list[_Contributor]:
     """The accounts of one row of the metric; of equal ones in the order of their ids."""
     amounts = [(_contribution(own.result(cell)), cell) for cell in parts if cell.has_something]
-    adds_up = total != 0 and isclose(fsum(amount for amount, _ in amounts), total, rel_tol=1e-9)
-    amounts.sort(key=lambda one: -one[0])
-    return [_Contributor(cell, whole, amount, 100 * amount / total if adds_up else None) for amount, cell in amounts]
+    adds_up = total != 0 and isclose(fsum(amount or 0 for amount, _ in amounts), total, rel_tol=1e-9)
+    way = -1 if total < 0 else 1
+    amounts.sort(key=lambda one: (one[0] is None, -way * (one[0] or 0)))
+    return [
+        _Contributor(cell, whole, amount, None if amount is None or not adds_up else 100 * amount / total)
+        for amount, cell in amounts
+    ]
 
 
-def _contribution(result: Result) -> float:
-    return float((result.value if result.numerator is None else result.numerator) or 0)
+def _contribution(result: Result) -> float | None:
+    found = result.value if result.numerator is None else result.numerator
+    return None if found is None else float(found)
 
 
 def _row(own: Table, found: _Contributor) -> Row:

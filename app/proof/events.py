@@ -227,7 +227,7 @@ _EVENTS = """
         SELECT * FROM json_to_recordset(CAST(%(rows)s AS json))
             AS row(account_id bigint, since timestamptz, until timestamptz, ever timestamptz)
     )
-    SELECT event.account_id, account.id AS account, event.id, type, user_id, occurred_at, recorded_on, retracted_on,
+    SELECT DISTINCT event.account_id, account.id AS account, event.id, type, user_id, occurred_at, recorded_on, retracted_on,
         rate, stream, data
     FROM behind JOIN event USING (account_id) JOIN account USING (account_id)
     WHERE (

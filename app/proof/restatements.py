@@ -27,10 +27,11 @@ from app.metrics.rows import Row, name_of, order, page, rounded, shown
 from app.proof.origins import Days, Origins, Side, day_of, fact_of, origins_of
 from app.store.books import Books
 from app.store.database import recall, send
-from app.store.tables import END, WHOLE_BUSINESS, attribute, entry, presence, registration
+from app.store.tables import BEGINNING, END, MONTH_NAMES, WHOLE_BUSINESS, attribute, entry, presence, registration
 
 _DAY = timedelta(days=1)
 _MOST_DAYS = 1_000
+_MOST_LEARNED = 200_000
 
 # By operand, group, account and index of the period: by how much a sum has changed.
 _Moves = dict[tuple[Operand, Group, str, int], int]
@@ -90,38 +91,67 @@ async def restatements(
 
 
 async def _learned(search: _Search) -> dict[date, set[int]]:
-    """The accounts of which something became known after the first period's end that may matter, by the day."""
+    """The accounts of which something became known that is true of a period which had ended by then, by the day."""
     question, selection = search.question, search.question.selection
-    first, last = question.periods[0].end, question.periods[-1].end
-    until = question.today
-    facts: list[tuple[Any, Any, list[Any]]] = []
+    ends = [period.end for period in question.periods]
     numbers = list(search.labels.values())
-    facts.append((entry, entry.c.recorded_on, [entry.c.measure.in_(numbers), entry.c.effective_on < last]))
+    facts = [_Facts(entry, [entry.c.recorded_on], entry.c.effective_on, [entry.c.measure.in_(numbers)])]
     if any(isinstance(operand, Users) for operand in search.operands):
-        within = [presence.c.presence.in_(numbers)]
-        facts += [(presence, day, within) for day in (presence.c.recorded_on, presence.c.ceased_on)]
+        at = presence.c.presence.in_(numbers)
+        january = sa.func.make_date(presence.c.year, 1, 1)
+        facts.append(_Facts(presence, [presence.c.recorded_on], january, [at, _has_late_days()]))
+        facts.append(_Facts(presence, [presence.c.ceased_on], january, [at]))
     if any(isinstance(operand, Registered) for operand in search.operands):
-        facts += [(registration, day, []) for day in (registration.c.recorded_on, registration.c.ceased_on)]
+        facts.append(_Facts(registration, [registration.c.recorded_on, registration.c.ceased_on], registration.c.since))
     if keys := selection.shape.keys:
         of_keys = [attribute.c.key.in_(keys)]
-        facts += [(attribute, day, of_keys) for day in (attribute.c.recorded_on, attribute.c.ceased_on)]
-        if question.members_on is not None:
-            # Today's attributes change by the passing of time, too.
-            facts.append((attribute, attribute.c.valid_from - 1, of_keys))
+        changed = [attribute.c.recorded_on, attribute.c.ceased_on]
+        if question.members_on is None:
+            facts.append(_Facts(attribute, changed, attribute.c.valid_from, of_keys))
+        else:
+            # Attributes of today change every period, and by the passing of time, too.
+            always = sa.literal(BEGINNING)
+            facts.append(_Facts(attribute, [*changed, attribute.c.valid_from - 1], always, of_keys))
+    # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
+    thresholds = sa.func.coalesce(sa.literal(ends, sa.ARRAY(sa.Date)), type_=sa.ARRAY(sa.Date))
     parts = []
-    for table, day, conditions in facts:
+    for table, days, since, conditions in facts:
         mine = [table.c.account_id.in_(selection.accounts)] if selection.accounts is not None else []
-        part = sa.select(sa.cast(day, sa.Date).label("day"), table.c.account_id)
-        parts.append(part.where(day >= first, day <= until, day < END, *conditions, *mine))
+        for day in days:
+            known = sa.cast(day, sa.Date)
+            last = thresholds[sa.func.width_bucket(known, thresholds)]
+            part = sa.select(known.label("day"), table.c.account_id).where(since < last, *conditions, *mine)
+            parts.append(part.where(day >= ends[0], day <= question.today, day < END))
     found: dict[date, set[int]] = defaultdict(set)
-    for day, account in await search.connection.execute(sa.union(*parts)):
+    rows = (await search.connection.execute(sa.union(*parts).limit(_MOST_LEARNED + 1))).all()
+    for day, account in rows:
         found[day].add(account)
-    if len(found) > _MOST_DAYS:
-        detail = (
-            f"Something became known on more than {_MOST_DAYS} days since; ask for later periods, or fewer accounts."
-        )
+    if len(found) > _MOST_DAYS or len(rows) > _MOST_LEARNED:
+        detail = f"Something became known late on more than {_MOST_DAYS} days, or of very many accounts; ask for less at once."
         raise Invalid.at("/query/period", detail, code="too_many_days")
     return found
+
+
+class _Facts(NamedTuple):
+    """What may have become known late: on which days, and since when it is true of its account."""
+
+    table: Any
+    days: Sequence[Any]
+    since: Any
+    conditions: Sequence[Any] = ()
+
+
+def _has_late_days() -> Any:
+    """Whether a row of presence has days before the one from which it is known."""
+    month = sa.cast(sa.extract("month", presence.c.recorded_on), sa.Integer)
+    day = sa.cast(sa.extract("day", presence.c.recorded_on), sa.Integer)
+    year = sa.cast(sa.extract("year", presence.c.recorded_on), sa.Integer)
+    before = sa.literal(1).op("<<")(day - 1) - 1
+    late = [
+        presence.c[name].op("&")(sa.case((month > number, -1), (month == number, before), else_=0)) != 0
+        for number, name in enumerate(MONTH_NAMES, start=1)
+    ]
+    return sa.or_(presence.c.year < year, *late)
 
 
 async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:

@@ -1,7 +1,6 @@
 """The door to the proof of numbers."""
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,9 +8,10 @@ from pydantic import Field
 from pydantic_core import to_jsonable_python
 
 from app import wire
-from app.access import books_of, needs
-from app.metrics.question import Parameters, Question, ask
-from app.metrics.routes import ANSWER_SCHEMA, PERIOD, REPEATABLE, known
+from app.access import Caller, books_of, needs
+from app.errors import Forbidden
+from app.metrics.question import BehindMetrics, Parameters, Question, ask
+from app.metrics.routes import ANSWER_SCHEMA, PERIOD, REPEATABLE, cells, columns, known
 from app.metrics.rows import Row
 from app.periods import Day
 from app.proof.checks import checks
@@ -22,12 +22,16 @@ from app.proof.restatements import restatements
 router = APIRouter(prefix="/v1", tags=["proof"], dependencies=[Depends(needs("read"))])
 
 _ROW = ANSWER_SCHEMA["properties"]["rows"]["items"]
-_SHARE = ("contribution", "share", "value", "numerator", "denominator", "sample_size")
+_SHARE = ("account", "contribution", "share")
 _NUMBER = {"type": ["number", "null"]}
 
 
 class _Asked(wire.InUrl, Parameters):
     """The parameters of the metric's own URL."""
+
+
+class _Behind(wire.InUrl, BehindMetrics):
+    """Those of them that say of what a number is, not how it is shown."""
 
 
 def _answers(description: str, rows: dict[str, Any], **more: Any) -> Any:
@@ -48,7 +52,7 @@ _CONTRIBUTORS = _answers(
     _ROW["properties"]
     | {
         "account": {"type": ["string", "null"], "description": "Null: the business as a whole."},
-        "contribution": {"type": "number", "description": "Its numerator; its value, of a metric without one."},
+        "contribution": _NUMBER | {"description": "Its numerator; its value, of a metric without one."},
         "share": _NUMBER | {"description": "Per hundred of the whole's; null where contributions do not add up to it."},
     },
     wholes={"type": "array", "items": _ROW, "description": "The rows of the metric that the accounts are behind."},
@@ -103,23 +107,22 @@ async def get_contributors(request: Request, metric: str, asked: Annotated[_Aske
     wholes, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
     if wire.wants_csv(request, asked.format):
-        return _table(request, rows, question, "account", *_SHARE, headers=link)
+        header = [*PERIOD, *question.selection.group_by, *_SHARE, *columns(question)]
+        table = ([*_place(row), *(row[name] for name in _SHARE), *cells(row)] for row in rows)
+        return wire.csv(request, header, table, headers=link)
     body = {"question": question.understood(), "wholes": wholes, "rows": rows, "next": following}
     return wire.json(request, body, headers=link)
 
 
-async def _understood(request: Request, metric: str, asked: Parameters) -> Question:
+async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Question:
     wire.once(request, repeatable=REPEATABLE)
-    return await ask(books_of(request), [known(metric).name], asked)
+    given = asked if isinstance(asked, Parameters) else Parameters.model_construct(**dict(asked))
+    return await ask(books_of(request), [known(metric).name], given)
 
 
-def _table(
-    request: Request, rows: Sequence[Row], question: Question, *columns: str, headers: Mapping[str, str]
-) -> Response:
-    """Rows as a flat table: what they say of the period, a column for each grouping, and these columns."""
-    header = [*PERIOD, *question.selection.group_by, *columns]
-    lines = ([*(row[name] for name in PERIOD), *row["group"].values(), *(row[n] for n in columns)] for row in rows)
-    return wire.csv(request, header, lines, headers=headers)
+def _place(row: Row) -> list[Any]:
+    """Where a row of a flat table stands: its period, and a column for each grouping."""
+    return [*(row[name] for name in PERIOD), *row["group"].values()]
 
 
 class _Range(wire.InUrl):
@@ -130,7 +133,10 @@ class _Range(wire.InUrl):
     period: str | None = Field(None, max_length=40, description="Instead of start and end, as of a metric.")
     granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field("month")
     accounts: int = Field(20, ge=1, le=1_000, description="Of how many accounts single ones are checked.")
-    all: bool = Field(False, description="Check the ledger of all accounts against the kept events: it takes a while.")
+    all: bool = Field(
+        False,
+        description="Check the ledger of all accounts against the kept events: scope admin, it takes a while.",
+    )
 
 
 _RESTATEMENTS = _answers(
@@ -155,11 +161,21 @@ _RESTATEMENTS = _answers(
         },
     },
 )
-_CHANGE = ("from", "to", "change", "from_numerator", "from_denominator", "to_numerator", "to_denominator")
+_CHANGE = (
+    "known_on",
+    "from",
+    "to",
+    "change",
+    "from_numerator",
+    "from_denominator",
+    "to_numerator",
+    "to_denominator",
+    "events",
+)
 
 
 @router.get("/metrics/{metric}/restatements", responses=_RESTATEMENTS, response_class=Response)
-async def get_restatements(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+async def get_restatements(request: Request, metric: str, asked: Annotated[_Behind, Query()]) -> Response:
     """How a metric's past numbers have changed since their periods' ends.
 
     It is asked as the metric is. For each period that has ended, and each group, there are the days at whose end its value
@@ -173,7 +189,8 @@ async def get_restatements(request: Request, metric: str, asked: Annotated[_Aske
     link = wire.next_link(request, following)
     if wire.wants_csv(request, asked.format):
         flat = [row | {"events": json.dumps(row["events"])} for row in rows]
-        return _table(request, flat, question, "known_on", *_CHANGE, "events", headers=link)
+        header = [*PERIOD, *question.selection.group_by, *_CHANGE]
+        return wire.csv(request, header, ([*_place(row), *(row[n] for n in _CHANGE)] for row in flat), headers=link)
     return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
 
 
@@ -194,7 +211,7 @@ _OF_EVENT = ("id", "type", "account_id", "user_id", "occurred_at", "recorded_on"
 
 
 @router.get("/metrics/{metric}/events", responses=_EVENTS, response_class=Response)
-async def get_events(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+async def get_events(request: Request, metric: str, asked: Annotated[_Behind, Query()]) -> Response:
     """The events behind a metric's number, in the order in which they occurred.
 
     It is asked as the metric is, without a grouping. Of the accounts that have anything of the metric in a period there
@@ -218,7 +235,9 @@ def _flat(value: Any) -> Any:
 
 
 @router.get("/checks", responses=_CHECKS, response_class=Response)
-async def get_checks(request: Request, asked: Annotated[_Range, Query()]) -> Response:
+async def get_checks(
+    request: Request, asked: Annotated[_Range, Query()], caller: Annotated[Caller, Depends(needs("read"))]
+) -> Response:
     """Whether the identities that must always hold do so, on these very books.
 
     Each check says in a sentence what has to be equal, how often it was compared, and where it differs. The movements of
@@ -228,6 +247,8 @@ async def get_checks(request: Request, asked: Annotated[_Range, Query()]) -> Res
     ledger of the same accounts, or with `all` of every one, against what the kept events make of it, computed anew.
     """
     wire.once(request)
+    if asked.all and not caller.has("admin"):
+        raise Forbidden("To compute the whole ledger anew needs a key with scope admin.")
     books = books_of(request)
     given = {name: getattr(asked, name) for name in ("start", "end", "period", "granularity")}
     found = await checks(books, Parameters.model_construct(**given), sample=None if asked.all else asked.accounts)

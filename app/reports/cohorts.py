@@ -97,7 +97,7 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
     of_money = books.currency if asked.measure == "mrr" else None
     understood = question.understood() | {"by": asked.by, "measure": asked.measure}
-    for name in ("metrics", "granularity", "totals"):
+    for name in ("metrics", "conventions", "granularity", "totals"):
         del understood[name]
     return understood, [_row(cell, question, found, of_money) for cell in here], following
 

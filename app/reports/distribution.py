@@ -91,7 +91,8 @@ async def distribution(
     ]
     here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
     understood = question.understood() | {"by": asked.by}
-    del understood["metrics"]
+    for name in ("metrics", "conventions"):
+        del understood[name]
     return understood, survey, [_row(cell, question, by=asked.by) for cell in here], following
 
 

@@ -84,7 +84,7 @@ async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any],
     ]
     here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
     understood = question.understood()
-    for name in ("metrics", "totals"):
+    for name in ("metrics", "conventions", "totals"):
         del understood[name]
     return understood, [_row(cell, question) for cell in here], following
 

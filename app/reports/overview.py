@@ -138,8 +138,10 @@ async def _answers(connection: AsyncConnection, own: dict[str, Any]) -> list[dic
     said = ("survey", "score", "comment", "channel", "tags")
     surveys = await find_surveys(connection, {row.data["survey"] for row in rows if "survey" in row.data})
     return [
-        {"id": row.id, "at": _utc(row.occurred_at), "user_id": row.user_id}
-        | {name: row.data.get(name) for name in said}
+        {"event_id": row.id, "occurred_at": _utc(row.occurred_at), "user_id": row.user_id}
+        | {"tags": []}
+        | {name: row.data.get(name) for name in said if name in row.data or name != "tags"}
+        | ({"comment": None} if "erased" in row.data else {})
         | {"class": surveys[row.data["survey"]].class_of(row.data["score"]) if "survey" in row.data else None}
         for row in rows
     ]

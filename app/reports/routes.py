@@ -102,10 +102,17 @@ _CARD: dict[str, Any] = {
     "open_tickets": _list_of(ticket_id=_TEXT, opened_at=_AT, last_at=_AT, channel=_MAYBE, priority=_MAYBE)
     | {"description": "The oldest first, 50 at most."},
     "answers": _list_of(
-        **{"id": _TEXT, "at": _AT, "user_id": _MAYBE, "survey": _MAYBE, "score": _NUMBER, "class": _MAYBE},
+        **{
+            "event_id": _TEXT,
+            "occurred_at": _AT,
+            "user_id": _MAYBE,
+            "survey": _MAYBE,
+            "score": _NUMBER,
+            "class": _MAYBE,
+        },
         comment=_MAYBE,
         channel=_MAYBE,
-        tags={"type": ["array", "null"], "items": _TEXT},
+        tags={"type": "array", "items": _TEXT},
     )
     | {"description": "Answers to surveys and other feedback, the last 50."},
     "movements": _list_of(on=_DAY, kind=_TEXT, amount=_TEXT, reason=_MAYBE)

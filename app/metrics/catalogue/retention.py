@@ -159,7 +159,7 @@ def clv(
 
 @clv.also(
     "without_margin",
-    counted_by="ChartMogul and ProfitWell, which divide the average revenue by churn.",
+    counted_by="ChartMogul, Baremetrics and most others: revenue, not earnings, by churn.",
     example={
         "mrr": 3_000_000,
         "customers": 3,

@@ -54,7 +54,7 @@ def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_ope
 
 @first_contact_resolution_rate.also(
     "resolved",
-    counted_by="Freshservice: of the tickets that are resolved, how many needed one contact?",
+    counted_by="Freshservice and others, which divide by the tickets that are resolved.",
     example={"tickets_resolved_first_contact": 1, "tickets_resolved": 2, "equals": 50},
     events=[OPENED, RESOLVED, OTHER, OTHER_RESOLVED],
 )
