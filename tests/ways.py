@@ -1,4 +1,4 @@
-"""Other ways to count, by their names: what METRICS.md calls conventions, worked out like the metrics of the model."""
+"""Other ways to count, by their names: what docs/metrics.md calls conventions, worked out like the metrics of the model."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
