@@ -5,6 +5,7 @@ through (the next month is + 1 across years, the next week + 1 across ISO years)
 """
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -238,6 +239,12 @@ def _name(number: int, first_day: date, *, unit: str, calendar: Calendar) -> str
 def _named_ahead(calendar: Calendar) -> int:
     """How many years a fiscal year's name is ahead of the year in which it begins."""
     return int(calendar.fiscal_year_start > 1)
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day so many months earlier; one that the month there has not is its last."""
+    year, month = divmod(12 * day.year + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def counted_end(period: Period, today: date) -> date:

@@ -1,4 +1,4 @@
-"""Days and their units by METRICS.md, found by looking at one day after the other; shares nothing with the service."""
+"""Days and their units by docs/metrics.md, found by looking at one day after the other; shares nothing with the service."""
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache

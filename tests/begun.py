@@ -1,4 +1,4 @@
-"""Tickets, goals and onboardings by METRICS.md: what was begun, and what became of it."""
+"""Tickets, goals and onboardings by docs/metrics.md: what was begun, and what became of it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence

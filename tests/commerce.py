@@ -1,4 +1,4 @@
-"""What METRICS.md says of trials, renewals, purchases and costs, worked out from what each account did."""
+"""What docs/metrics.md says of trials, renewals, purchases and costs, worked out from what each account did."""
 
 from collections.abc import Iterable
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Trials, renewals, orders and costs by METRICS.md: what an account's events say of each; shares nothing with the service."""
+"""Trials, renewals, orders and costs by docs/metrics.md: what events say of each; shares nothing with the service."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

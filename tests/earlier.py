@@ -1,4 +1,4 @@
-"""Comparison by METRICS.md: the days with which a period is compared, what changed, and what is withheld."""
+"""Comparison by docs/metrics.md: the days with which a period is compared, what changed, and what is withheld."""
 
 from datetime import date
 from fractions import Fraction

@@ -55,6 +55,7 @@ def one_renews_and_one_does_not(case: Case) -> None:
 def a_month_in_which_nothing_is_due_has_no_rate(case: Case) -> None:
     case.send(contract("acme", at="2023-06-10"), contract("acme", "completed", "2023-06-10"))
     case.gives({"renewal_rate": [100, None]}, start="2023-06-01", end="2023-08-01", granularity="month")
+    case.never({"renewal_rate": -100}, period="2023-07")
     row = case.row("renewal_rate", period="2023-07")
     assert (row["value"], row["reason"]) == (None, "no_renewals_due")
 

@@ -45,6 +45,8 @@ class Case:
     def __init__(self, service: Service, id: str) -> None:
         self.service, self.id = service, id
         self.accounts: set[str] = set()
+        self.conventions: set[str] = set()
+        self.avoided: set[str] = set()
         self.narrowed = {"filter": f'example = "{id}"'}
 
     def named(self, account: str) -> str:
@@ -67,6 +69,7 @@ class Case:
         return [rejected["code"] for rejected in answer.json()["rejected"]]
 
     def rows(self, *metrics: str, **question: Any) -> Events:
+        self.conventions |= {question["convention"]} if "convention" in question else set()
         return self.service.get("/v1/query", metrics=",".join(metrics), **self.narrowed, **question)["rows"]
 
     def row(self, metric: str, **question: Any) -> dict[str, Any]:
@@ -81,6 +84,14 @@ class Case:
             values = value if isinstance(value, list) else [value]
             found = [row["value"] for row in rows if row["metric"] == metric]
             assert found == pytest.approx(values, abs=within), f"{metric} is {found} and not {values}"
+
+    def never(self, wrong: dict[str, float], *, within: float = 0.01, **question: Any) -> None:
+        """Check that metrics, by their defaults, are in no period what others have published."""
+        rows = self.rows(*wrong, **(question or MONTH))
+        for metric, value in wrong.items():
+            found = [row["value"] for row in rows if row["metric"] == metric]
+            assert found and value not in [pytest.approx(one, abs=within) for one in found], f"{metric} is {found}"
+        self.avoided |= wrong.keys()
 
     def by_account(self, metric: str, **question: Any) -> dict[str, list[Given]]:
         """The metric's values for each account, in the order of their periods."""

@@ -69,6 +69,10 @@ def what_is_bought_once_recurs_in_no_month(case: Case) -> None:
 def a_week_is_a_fifty_second_of_a_year_and_not_nothing(case: Case) -> None:
     case.send(pays_for("acme", "week", "10.00"))
     case.gives({"mrr": 43.3333}, within=0.0001)
+    case.never({"mrr": 0})
+    # Four weeks, and 4.33 of them.
+    case.never({"mrr": 40})
+    case.never({"mrr": 43.30})
 
 
 @example("mrr-polar-year")
@@ -101,6 +105,7 @@ def a_trial_brings_nothing_and_a_late_payer_still_does(case: Case) -> None:
     case.send(*(pays(f"customer-{number}", "49.00") for number in range(6)))
     case.send(*(event("trial.started", f"trial-{number}", at=BEFORE, trial_id="trial") for number in range(8)))
     case.gives({"mrr": 294, "customers": 6})
+    case.never({"mrr": 686})
 
 
 @example("mrr-polar-fx-missing-trap")
@@ -112,6 +117,7 @@ def an_amount_without_an_exchange_rate_is_refused_and_not_taken_one_to_one(case:
     case.service.put("/v1/exchange-rates", {"currency": "EUR", "rates": {"2024-02-01": "1.0800"}})
     case.send(in_euros)
     case.gives({"mrr": 108}, period="2024-02")
+    case.never({"mrr": 100}, period="2024-02")
 
 
 @example("move-chargebee-downgrade")
@@ -237,6 +243,7 @@ def what_one_contract_loses_and_another_gains_is_no_movement_of_their_customer(c
 def who_comes_and_goes_in_one_month_is_in_both_columns(case: Case) -> None:
     case.send(pays("acme", 2, "2023-07-01"), leaves("acme", "2023-07-20"))
     case.gives({"mrr_opening": 0, "mrr_new": 2, "mrr_churned": 2, "mrr_net_change": 0, "mrr": 0}, period="2023-07")
+    case.never({"mrr_new": 0, "mrr_net_change": -2}, period="2023-07")
 
 
 @example("expansion-upzelo")
@@ -250,3 +257,4 @@ def the_expansion_rate_is_not_how_much_expansion_grew(case: Case) -> None:
     case.send(pays("acme", 10000, "2025-12-10"), pays("acme", 11500), pays("acme", 13500, DURING))
     case.gives({"mrr_expansion": [1500, 2000]}, start="2026-01-01", end="2026-03-01", granularity="month")
     case.gives({"expansion_mrr_rate": 100 * 2000 / 11500}, **MONTH)
+    case.never({"expansion_mrr_rate": 33.3333}, **MONTH)

@@ -31,6 +31,7 @@ def the_conversion_of_two_months_is_that_of_all_checkouts_and_no_average_of_the_
     both = {"start": "2026-01-01", "end": "2026-03-01"}
     case.gives({"conversion_rate": [50, 100 / 3]}, **both)
     case.gives({"conversion_rate": 40}, granularity="total", **both)
+    case.never({"conversion_rate": 41.6667}, granularity="total", **both)
 
 
 @example("onboarding-80")

@@ -61,7 +61,9 @@ def thirty_days_are_a_period_whose_last_day_is_excluded(case: Case) -> None:
         ("2024-02-02", "2024-03-03"): 0,
     }
     for (first, end), expected in windows.items():
-        case.gives({"customer_churn_rate": expected}, start=first, end=end, granularity="total")
+        window = {"start": first, "end": end, "granularity": "total"}
+        case.gives({"customer_churn_rate": expected}, **window)
+        case.gives({"customer_churn_rate": expected}, **window, convention="cancellation_click")
 
 
 @example("churn-polar-yearly")
@@ -83,6 +85,7 @@ def a_year_loses_customers_whom_it_began_with(case: Case) -> None:
 def what_one_customer_gains_does_not_hide_another_who_is_lost(case: Case) -> None:
     case.send(pays("a", 100), pays("b", 100), pays("a", 200, DURING), leaves("b"))
     case.gives({"grr": 50, "nrr": 100})
+    case.never({"grr": 100})
     case.gives({"grr": 100}, **MONTH, convention="capped_on_totals")
     case.send(pays("grows", 5000), pays("grows", 6000, DURING))
     assert case.by_account("grr")["grows"] == [100]
@@ -97,6 +100,8 @@ def however_a_line_ends_on_a_day_its_revenue_is_lost_on_that_day(case: Case) -> 
     }
     for account, end in ends.items():
         case.send(pays(account, 1, "2022-06-01", of="first"), pays(account, 2, "2022-07-01", of="second"), end)
+    # Published: two thirds are gone for ever, and an end of another kind on the same day only takes effect in October.
+    case.never({"grr": 33.33}, start="2022-10-01", end="2023-01-01", granularity="month")
     found = case.by_account("grr", start="2022-06-01", end="2022-12-01", granularity="month")
     assert found == {account: [None, 100, 100, 33.333333, 100, 100] for account in ends}
 
@@ -112,6 +117,7 @@ def retention_is_what_is_left_of_the_revenue_at_the_start(case: Case) -> None:
 def a_customer_cannot_lose_more_than_it_began_with(case: Case) -> None:
     case.send(pays("acme", 500), pays("acme", 1379, DURING), leaves("acme", "2026-02-20"))
     case.gives({"gross_mrr_churn_rate": 100, "mrr_expansion": 879, "mrr_churned": 1379, "expansion_mrr_rate": 0})
+    case.never({"gross_mrr_churn_rate": 275.8})
     case.gives({"gross_mrr_churn_rate": 275.8}, **MONTH, convention="movements")
 
 
@@ -154,3 +160,4 @@ def without_a_loss_the_worth_of_a_customer_is_unknown_and_not_nothing(case: Case
     case.gives({"arpa": 100, "customer_churn_rate": 0})
     row = case.row("clv")
     assert (row["value"], row["reason"]) == (None, "no_churn")
+    case.never({"clv": 0})

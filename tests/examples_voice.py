@@ -37,6 +37,7 @@ def promoters_less_detractors_are_the_score_with_its_decimals(case: Case) -> Non
 def who_was_asked_and_did_not_answer_is_in_no_score(case: Case) -> None:
     case.send(*(event("survey.sent", at=DURING, survey="nps") for _ in range(3)), *said("nps", {10: 1}))
     case.gives({"nps": 100, "survey_responses": 1}, within=0.01)
+    case.never({"nps": 33.33})
 
 
 @example("nps-invalid")
@@ -53,6 +54,7 @@ def a_score_between_two_whole_numbers_is_refused(case: Case) -> None:
     case.send(*said("nps", {6: 1, 8: 1}))
     assert len(case.refused(*wrong)) == 2
     case.gives({"nps": -50, "survey_responses": 2})
+    case.never({"nps": 0})
 
 
 @example("nps-scale-maps")
@@ -137,6 +139,7 @@ def who_agrees_that_it_was_easy_found_it_easy(case: Case) -> None:
 def effort_is_the_mean_score_and_of_two_scales_there_is_none(case: Case) -> None:
     case.send(*said(effort(case, "effort-of-7", 7, easy_is="high"), {7: 1, 6: 1, 1: 1}))
     case.gives({"ces": 4.67}, within=0.01)
+    case.gives({"ces": 4.67}, within=0.01, **MONTH, convention="mean")
     case.send(*said(effort(case, "effort-of-5", 5, easy_is="high"), {5: 1}))
     row = case.row("ces")
     assert (row["value"], row["reason"]) == (None, "mixed_scales")
@@ -150,6 +153,7 @@ def whether_a_high_score_is_easy_is_said_by_the_survey_and_never_guessed(case: C
         survey = effort(case, f"easy-is-{easy_is}", 7, easy_is=easy_is)
         case.send(*said(survey, {7: 2, 6: 1}))
         case.gives({"ces_easy_rate": expected}, subject=survey, period="2026-02")
+        case.never({"ces_easy_rate": 100 - expected}, subject=survey, period="2026-02")
 
 
 @example("survey-funnel")

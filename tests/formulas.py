@@ -1,4 +1,4 @@
-"""What METRICS.md says of answers, worked out from all of them; and all metrics of the model by name."""
+"""What docs/metrics.md says of answers, worked out from all of them; and all metrics of the model by name."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction

@@ -1,6 +1,6 @@
 """The books a second time, in plain Python: the events that came, and answers worked out by going through all of them.
 
-Written from METRICS.md alone. It has nothing in common with the service but how events and questions are spelled, so that
+Written from docs/metrics.md alone. It has nothing in common with the service but how events and questions are spelled, so that
 the two can be held against each other. Slow and simple on purpose.
 """
 

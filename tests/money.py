@@ -1,4 +1,4 @@
-"""Subscriptions by METRICS.md: what an account pays at each day's end, and the movements that come of it."""
+"""Subscriptions by docs/metrics.md: what an account pays at each day's end, and the movements that come of it."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What METRICS.md says of tickets, goals and onboardings: of those begun in the period, what became of them."""
+"""What docs/metrics.md says of tickets, goals and onboardings: of those begun in the period, what became of them."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta

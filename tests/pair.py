@@ -115,7 +115,7 @@ def answered(service: Service, metrics: str, **question: Any) -> list[dict[str, 
 
 
 def narrowed(row: dict[str, Any]) -> dict[str, Any]:
-    """What METRICS.md says of a row; the service may say more."""
+    """What docs/metrics.md says of a row; the service may say more."""
     return {name: row.get(name) for name in CHECKED}
 
 

@@ -1,4 +1,4 @@
-"""Users of an account by METRICS.md: who is active, and who is registered."""
+"""Users of an account by docs/metrics.md: who is active, and who is registered."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What RavenStack's files say of revenue and usage in any period: each metric from the rows, as METRICS.md defines it.
+"""What RavenStack's files say of revenue and usage in any period: each metric from the rows, as docs/metrics.md defines it.
 
 Plain sums and sets over rows that are read with the csv module; nothing is shared with the service. A `Book` holds the
 rows of some accounts, so that the number of a group is the number of its book.

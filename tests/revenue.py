@@ -1,4 +1,4 @@
-"""What METRICS.md says of money and customers, worked out from what each account pays."""
+"""What docs/metrics.md says of money and customers, worked out from what each account pays."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction

@@ -10,6 +10,7 @@ from app.ledger.streams.subscriptions import CANCELED, CHANGED, customers_leavin
 from app.metrics.define import METRICS
 from app.periods import Calendar
 from tests.service import NOON, Service, answers, event, session
+from tests.ways import WAYS
 
 
 def pays(account: str, at: str, mrr: str = "10") -> dict[str, Any]:
@@ -100,6 +101,11 @@ def test_the_catalogue_lists_every_convention_with_its_sentence(service: Service
         listed = [way["name"] for way in entry["conventions"]]
         assert listed == list(METRICS[entry["name"]].conventions)
         assert all(way["description"] for way in entry["conventions"])
+
+
+def test_the_model_counts_by_every_convention_too() -> None:
+    others = {name: set(entry.others) for name, entry in METRICS.items() if entry.others}
+    assert {name: set(ways) for name, ways in WAYS.items()} == others
 
 
 def test_a_name_is_a_convention_once() -> None:

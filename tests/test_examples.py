@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 from tests.examples_define import EXAMPLES, Case
-from tests.examples_known import KNOWN, LEFT_OUT, PARTS_LEFT_OUT
+from tests.examples_known import CONVENTIONS, KNOWN, LEFT_OUT, PARTS_LEFT_OUT, TRAPS
 from tests.service import Service
 
 for _subject in ("voice", "money", "retention", "deals", "usage", "outcomes", "books"):
@@ -18,14 +18,21 @@ ALONE = [id for id, checked in EXAMPLES.items() if checked.settings]
 TOGETHER = [id for id in EXAMPLES if id not in ALONE]
 
 
+def check(id: str, service: Service) -> None:
+    case = Case(service, id)
+    EXAMPLES[id].check(case)
+    assert case.conventions >= {*CONVENTIONS.get(id, ())}, "not asked by the convention that it names"
+    assert case.avoided or id not in TRAPS, "not held against the wrong answer that was published"
+
+
 @pytest.mark.parametrize("id", TOGETHER)
-def test_an_example_comes_out_as_it_was_published(id: str, shared: Service) -> None:
-    EXAMPLES[id].check(Case(shared, id))
+def test_an_example_comes_out_as_it_was_published_and_no_trap_is_fallen_into(id: str, shared: Service) -> None:
+    check(id, shared)
 
 
 @pytest.mark.parametrize("id", ALONE)
 def test_an_example_with_settings_of_its_own_comes_out_too(id: str, start: Callable[..., Service]) -> None:
-    EXAMPLES[id].check(Case(start(**EXAMPLES[id].settings), id))
+    check(id, start(**EXAMPLES[id].settings))
 
 
 def test_every_known_example_is_checked_or_left_out_and_none_is_both() -> None:

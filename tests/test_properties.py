@@ -1,4 +1,4 @@
-"""The identities of METRICS.md, on random histories and against a model that shares no code with the service."""
+"""The identities of docs/metrics.md, on random histories and against a model that shares no code with the service."""
 
 from collections import defaultdict
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Cohorts by METRICS.md, worked out by going through all accounts; shares nothing with the service."""
+"""Cohorts by docs/metrics.md, worked out by going through all accounts; shares nothing with the service."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What METRICS.md says of the use of the product, worked out from all uses and users."""
+"""What docs/metrics.md says of the use of the product, worked out from all uses and users."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction

@@ -1,9 +1,10 @@
-"""Other ways to count, by their names: what METRICS.md calls conventions, worked out like the metrics of the model."""
+"""Other ways to count, by their names: what docs/metrics.md calls conventions, worked out like the metrics of the model."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
+from tests.almanac import DAY
 from tests.commerce import costs, if_any, purchasers, share
 from tests.facts import EVERY, Cell, Fact, Formula, Metric, Row, Span, events_that, ratio, together, wilson
 from tests.formulas import BOTH, answers_to, easy
@@ -117,6 +118,25 @@ def _cost_of_retained(cell: Cell, span: Span) -> Row:
     return with_amount(if_any(ratio(sum(cell["cost"]), retained, nothing="no_retained_customers"), cell))
 
 
+def _of_six_months(history: History, span: Span) -> Iterable[Fact]:
+    """Of each of the six whole months before the end that began with the customer, whether it ended without."""
+    end = span.end.replace(day=1)
+    for _ in range(6):
+        start = (end - DAY).replace(day=1)
+        if history.money.mrr(start):
+            yield Fact("all", (not history.money.mrr(end),))
+        end = start
+
+
+def _clv_by_trailing_churn(cell: Cell, span: Span) -> Row:
+    began, lost, closing = len(cell["all"]), sum(gone for (gone,) in cell["all"]), len(cell["mrr"])
+    row = {"value": None, "numerator": None, "denominator": None, "sample_size": began, "interval": None}
+    if not (began and closing and lost):
+        return row | {"amount": None, "reason": "no_churn" if began and closing else "no_customers"}
+    arpa, churn = Fraction(sum(cell["mrr"])) / closing, Fraction(lost, began)
+    return with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
+
+
 _churned = together(opening, movement("churned"))
 _lost_money = together(_churned, movement("contraction"))
 _moved_money = together(_lost_money, movement("expansion"))
@@ -144,7 +164,10 @@ WAYS: dict[str, dict[str, Metric]] = {
         "with_reactivation": Metric(_with_back, _of_start(lambda cell, paid: paid - _net(cell))),
         "without_reactivation": Metric(_moved_money, _of_start(lambda cell, paid: paid - _net(cell))),
     },
-    "clv": {"without_margin": Metric(together(opening, closing), clv)},
+    "clv": {
+        "without_margin": Metric(together(opening, closing), clv),
+        "trailing_churn": Metric(together(_of_six_months, closing), _clv_by_trailing_churn),
+    },
     "csat": {"mean_over_range": Metric(events_that(answers_to("csat")), _over_range, BOTH)},
     "ces": {"easy_rate": Metric(events_that(answers_to("ces")), easy, BOTH)},
     "feature_adoption_rate": {

@@ -1,13 +1,12 @@
 """Comparison: the earlier period that a period is held against, and whether what changed is more than chance."""
 
-from calendar import monthrange
 from datetime import date, timedelta
 from typing import Any
 
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.statistics import scores_differ, shares_differ
-from app.periods import Period, counted_end, months_in
+from app.periods import Period, counted_end, months_before, months_in
 
 _DAY = timedelta(days=1)
 _FIRST_DAY = date(1970, 1, 1)
@@ -41,19 +40,14 @@ def earlier(period: Period, question: Question) -> tuple[date, date] | None:
 def _moved(day: date, period: Period, question: Question) -> date:
     unit = "total" if period.name == "total" else question.granularity
     if question.compare == "previous_year":
-        return day - timedelta(weeks=_WEEKS_OF_A_YEAR) if unit == "week" else _months_before(day, 12)
+        return day - timedelta(weeks=_WEEKS_OF_A_YEAR) if unit == "week" else months_before(day, 12)
     if unit in _MONTHS_OF:
-        return _months_before(day, _MONTHS_OF[unit])
+        return months_before(day, _MONTHS_OF[unit])
     if unit in _DAYS_OF:
         return day - timedelta(days=_DAYS_OF[unit])
     if period.start.day == period.end.day == 1:
-        return _months_before(day, int(months_in(period.start, period.end)))
+        return months_before(day, int(months_in(period.start, period.end)))
     return day - (period.end - period.start)
-
-
-def _months_before(day: date, months: int) -> date:
-    year, month = divmod(12 * day.year + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def compared(now: Result, before: Result | None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from app.ledger.sums.operands import (
     Own,
     Population,
     Registered,
+    Trailing,
     Users,
     own_closing,
     own_opening,
@@ -104,6 +105,11 @@ def own_flow(measure: str) -> Own:
 def over_accounts(total: Own, *, where: Own) -> Any:
     """The sum of a value of their own over the accounts that satisfy a condition, which is false for those that do not move."""
     return Population(where, total)
+
+
+def trailing(operand: Any, *, months: int) -> Any:
+    """What a balance or a count of accounts came to in each of the last whole months up to the period's end, added up."""
+    return Trailing(operand, months)
 
 
 def of_period(name: str) -> Any:
@@ -205,7 +211,7 @@ class Metric:
     def dimensions(self) -> dict[str, str]:
         """What the metric can be broken down by, besides accounts: `subject` and `channel`, and what a subject is."""
         subjects, channels = set(), set()
-        for operand in self.sums:
+        for operand in (one.of if isinstance(one, Trailing) else one for one in self.sums):
             if isinstance(operand, Flow | Balance):
                 subjects.add(MEASURES[operand.measure].subject)
                 channels.add(MEASURES[operand.measure].channel)
@@ -232,6 +238,10 @@ def meaning(operand: Operand | Given) -> str:
         return "Distinct users who were registered at any time of the period."
     if isinstance(operand, Population):
         return f"{'Over' if operand.total else 'The number of'} the accounts where {operand.where}{_summed(operand)}."
+    if isinstance(operand, Trailing):
+        return (
+            f"Over the last {operand.months} whole months up to the period's end, of each month: {meaning(operand.of)}"
+        )
     return _GIVEN[operand.name]
 
 

@@ -13,7 +13,7 @@ from app.ledger.measures import POSTINGS, Fact, Line, Measure, Presence, Seen, l
 from app.ledger.registrations import ACTIVE
 from app.ledger.streams import registration
 from app.ledger.streams.define import STREAMS
-from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Users
+from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Trailing, Users
 from app.ledger.surveys import Survey
 from app.periods import Calendar
 from app.store.tables import WHOLE_BUSINESS
@@ -56,6 +56,8 @@ class Source(NamedTuple):
 
 def source_of(operand: Operand) -> Source:
     """What makes an operand."""
+    if isinstance(operand, Trailing):
+        return source_of(operand.of)
     if isinstance(operand, Flow):
         return Source(frozenset({operand.measure}), whole=False, before=False)
     if isinstance(operand, Balance):

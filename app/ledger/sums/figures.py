@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.sums import accounts, totals
-from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Users
+from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Trailing, Users
 from app.ledger.sums.selection import Selection, Span, Sums, no_sums
-from app.periods import UNITS, Calendar, units_of
+from app.periods import UNITS, Calendar, months_before, units_of
+from app.store.tables import BEGINNING
 
 # The number of no word.
 _NO_MEASURE = -1
@@ -26,6 +28,8 @@ def words_of(operands: Iterable[Operand]) -> set[str]:
             found.add(operand.measure)
         elif isinstance(operand, Population):
             found |= operand.measures
+        elif isinstance(operand, Trailing):
+            found |= words_of([operand.of])
         elif isinstance(operand, Registered):
             found |= {operand.stock, *(f"{operand.joined}_{unit}" for unit in UNITS)}
         else:
@@ -63,6 +67,10 @@ async def figures(
     Operands that are never divided have groups without subject and channel.
     """
     found: dict[Operand, Sums] = {}
+    trailing = [operand for operand in operands if isinstance(operand, Trailing)]
+    if trailing:
+        await _trailing(_Asked(connection, selection, spans, labels, calendar, tomorrow, found), trailing)
+    operands = [operand for operand in operands if not isinstance(operand, Trailing)]
     undivided = [operand for operand in operands if isinstance(operand, Users | Registered) and operand.whole]
     divided = [operand for operand in operands if operand not in undivided]
     if undivided and selection.undivided() == selection:
@@ -75,6 +83,47 @@ async def figures(
             await _populations(asked, some)
             await _odd(asked, some)
     return found
+
+
+async def _trailing(asked: _Asked, operands: Sequence[Trailing]) -> None:
+    """What is asked of the months up to the spans' ends: each month once, whatever the spans that it counts for."""
+    for months in {operand.months for operand in operands}:
+        counts_for: dict[Span, list[int]] = defaultdict(list)
+        for index, span in enumerate(asked.spans):
+            for month in _last_months(span, months):
+                # Where accounts are nowhere in particular, all that matters of a month is its days.
+                counts_for[month if asked.selection.shape.keys else month._replace(member_on=BEGINNING)].append(index)
+        wanted = [operand for operand in operands if operand.months == months]
+        for apart in _apart(counts_for):
+            sums = await figures(
+                asked.connection,
+                [operand.of for operand in wanted],
+                spans=apart,
+                selection=asked.selection,
+                labels=asked.labels,
+                calendar=asked.calendar,
+                tomorrow=asked.tomorrow,
+            )
+            for operand in wanted:
+                target = asked.found.setdefault(operand, no_sums())
+                for group, values in sums[operand.of].items():
+                    for place, value in values.items():
+                        for index in counts_for[apart[place]]:
+                            target[group][index] += value
+
+
+def _last_months(span: Span, many: int) -> Iterable[Span]:
+    """The last whole months up to the end of a span, its accounts in the same groups."""
+    bounds = [months_before(span.end.replace(day=1), number) for number in range(many, -1, -1)]
+    return (Span(start, end, span.member_on) for start, end in pairwise(bounds))
+
+
+def _apart(months: Iterable[Span]) -> list[list[Span]]:
+    """The months in turns, since those of one turn may not overlap: a month by several groups is in several turns."""
+    same_days: dict[date, list[Span]] = defaultdict(list)
+    for month in months:
+        same_days[month.start].append(month)
+    return [[month for month in turn if month] for turn in zip_longest(*same_days.values())]
 
 
 async def _flows(asked: _Asked, operands: Sequence[Operand]) -> None:

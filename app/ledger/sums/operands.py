@@ -115,4 +115,15 @@ class Population:
         return self.where.measures | (self.total.measures if self.total else frozenset())
 
 
-Operand: TypeAlias = Flow | Balance | Users | Registered | Population
+@dataclass(frozen=True, slots=True)
+class Trailing:
+    """The sum of what an operand comes to in each of the last whole calendar months up to the period's end.
+
+    Accounts are in these months where the period has them: its groups do not change sides.
+    """
+
+    of: Balance | Population
+    months: int
+
+
+Operand: TypeAlias = Flow | Balance | Users | Registered | Population | Trailing

@@ -5,7 +5,7 @@ Accounts that are won inside a period are not among them: whether they stay is a
 
 from fractions import Fraction
 
-from app.metrics.catalogue.revenue import BEFORE, CANCELED, LEFT, NO_CUSTOMERS, WON
+from app.metrics.catalogue.revenue import BEFORE, CANCELED, LEFT, LEFT_BEFORE, NO_CUSTOMERS, WON
 from app.metrics.define import (
     Happens,
     Result,
@@ -21,6 +21,7 @@ from app.metrics.define import (
     own_opening,
     percentage,
     proportion,
+    trailing,
 )
 
 # An opening customer's own MRR at the start and at the end.
@@ -179,6 +180,32 @@ def _(
 ) -> Result:
     """Average revenue per account, whatever it costs to serve it, by the churn rate of a month."""
     return _lifetime_value(mrr, customers, customers_before, leavers, months)
+
+
+@clv.also(
+    "trailing_churn",
+    counted_by="ChartMogul, which averages the churn rates of six months and leaves out the running one.",
+    example={
+        "mrr": 3_000_000,
+        "customers": 3,
+        "customers_before": 4,
+        "leavers": 1,
+        "margin": 1,
+        "equals": 400,
+    },
+    events=[*STAYED, *(happening._replace(account="four") for happening in (BEFORE, LEFT_BEFORE))],
+)
+def _(
+    mrr: int = closing("mrr"),
+    customers: int = closing("customers"),
+    customers_before: int = trailing(opening("customers"), months=6),
+    leavers: int = trailing(LEAVERS, months=6),
+    margin: Fraction = of_period("margin"),
+) -> Result:
+    """Average revenue per account, times the gross margin, by the mean churn rate of the last six whole months up to the
+    period's end: all that left in these months, of all with whom they began.
+    """
+    return _lifetime_value(mrr * margin, customers, customers_before, leavers, Fraction(1))
 
 
 def _lifetime_value(earned: int | Fraction, customers: int, opening: int, leavers: int, months: Fraction) -> Result:
