@@ -119,7 +119,7 @@ def test_an_erased_comment_is_listed_without_its_words(told: Service) -> None:
     free, answer = told.get("/v1/feedback")["feedback"]
     assert [item["comment"] for item in (free, answer)] == [None, None]
     assert (answer["score"], answer["class"], answer["tags"], answer["status"]) == (9, "promoter", ["ui"], "resolved")
-    assert (answer["note"], answer["user_id"]) == (None, free["user"])
+    assert (answer["note"], answer["user_id"]) == (None, free["user_id"])
     assert answer["user_id"].startswith("erased-")
     assert told.get("/v1/feedback", q="wonderful")["feedback"] == []
 

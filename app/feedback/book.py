@@ -152,7 +152,7 @@ def shown(row: Any) -> dict[str, Any]:
     """A comment as it is answered. An erased one is null; it still counts."""
     said = dict(row._mapping)
     account, event_id = said.pop("account"), said.pop("id")
-    return said | {"id": id_of(account, event_id), "event_id": event_id, "account_id": account}
+    return {"id": id_of(account, event_id), "event_id": event_id, "account_id": account} | said
 
 
 def id_of(account: str, event_id: str) -> str:
