@@ -150,9 +150,8 @@ async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | No
 
 def shown(row: Any) -> dict[str, Any]:
     """A comment as it is answered. An erased one is null; it still counts."""
-    said = dict(row._mapping)
-    account, event_id = said.pop("account"), said.pop("id")
-    return {"id": id_of(account, event_id), "event_id": event_id, "account_id": account} | said
+    said = {name: value for name, value in row._mapping.items() if name not in ("account", "account_id", "id")}
+    return {"id": id_of(row.account, row.id), "event_id": row.id, "account_id": row.account} | said
 
 
 def id_of(account: str, event_id: str) -> str:
