@@ -1,6 +1,6 @@
 """From a question to its rows: sums from the ledger, formulas from the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,21 +44,25 @@ async def tabulate(connection: AsyncConnection, books: Books, question: Question
     ]
     needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
     known = await margins(connection) if needed else []
-    return Table(question, books.currency, known, _cells(question, cuts, found))
+    return Table(question, books.currency, known, _cells(question, cuts, found), [now for now, _ in found])
+
+
+# What a formula is given for one group: by the number of the span, or what is no sum.
+Part = Mapping[int, int] | Given
 
 
 class Cell(NamedTuple):
     """A row that has not been worked out yet, of the period with that `number`.
 
-    now, before: the sums of the metric's operands, in the order of these.
+    now, before: what there is of the metric's operands, in the order of these.
     """
 
     metric: Metric
     cut: Cut
     number: int
     group: Group
-    now: Sequence[Sums]
-    before: Sequence[Sums]
+    now: Sequence[Part]
+    before: Sequence[Part] = ()
 
     @property
     def period(self) -> Period:
@@ -71,7 +75,7 @@ class Cell(NamedTuple):
     @property
     def has_something(self) -> bool:
         """Whether any of its sums is other than zero."""
-        return any(sums[self.group].get(self.number) for sums in self.now if self.group in sums)
+        return any(part.get(self.number) for part in self.now if not isinstance(part, Given))
 
 
 def _cells(question: Question, cuts: Sequence[Cut], sums: Sequence[tuple[Found, Found]]) -> list[Cell]:
@@ -81,14 +85,27 @@ def _cells(question: Question, cuts: Sequence[Cut], sums: Sequence[tuple[Found, 
         for cut, found in zip(cuts, sums, strict=True):
             many = len(cells) + len(cut.periods) * len(groups)
             check_many(many, pointer="/query/granularity", instead="ask for less at once")
-            # Looked up once: to hash a population takes longer than all else of a row.
-            now, before = (
-                [{} if isinstance(o, Given) else some.get(o, {}) for o in metric.operands.values()] for some in found
-            )
-            cells += [
-                Cell(metric, cut, number, group, now, before) for number in range(len(cut.periods)) for group in groups
-            ]
+            now, before = (operands_in(metric, some) for some in found)
+            own = [(group, parts_of(question, now, group), parts_of(question, before, group)) for group in groups]
+            cells += [Cell(metric, cut, number, *parts) for number in range(len(cut.periods)) for parts in own]
     return cells
+
+
+def operands_in(metric: Metric, found: Found) -> list[tuple[Operand | Given, Sums]]:
+    """The operands of a metric with their sums. Once for all groups: to hash a population takes longer than all else."""
+    return [(o, {} if isinstance(o, Given) else found.get(o, {})) for o in metric.operands.values()]
+
+
+def parts_of(question: Question, operands: Sequence[tuple[Operand | Given, Sums]], group: Group) -> list[Part]:
+    """What a formula is given for a group."""
+    by = question.selection.group_by
+    parts: list[Part] = []
+    for operand, sums in operands:
+        place = group
+        if group not in sums and isinstance(operand, Users | Registered) and operand.whole:
+            place = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
+        parts.append(operand if isinstance(operand, Given) else sums.get(place, {}))
+    return parts
 
 
 def _groups(question: Question, metric: Metric, found: Found) -> set[Group]:
@@ -98,12 +115,16 @@ def _groups(question: Question, metric: Metric, found: Found) -> set[Group]:
 
 
 class Table(NamedTuple):
-    """The rows of a question that have not been worked out yet, in their order, and what they have in common."""
+    """The rows of a question that have not been worked out yet, in their order, and what they have in common.
+
+    found: the sums that they are made of, of each cut.
+    """
 
     question: Question
     currency: str
     margins: Sequence[Margin]
     cells: Sequence[Cell]
+    found: Sequence[Found]
 
     def row(self, cell: Cell) -> Row:
         """A row as it is answered."""
@@ -136,18 +157,9 @@ class Table(NamedTuple):
         """What the formula makes of a row's sums."""
         return self._result(cell, cell.now, cell.cut.spans[cell.number], cell.number)
 
-    def _result(self, cell: Cell, sums: Sequence[Sums], span: Span, number: int) -> Result:
-        operands = zip(cell.metric.operands.values(), sums, strict=True)
-        values = [self._value(operand, its, cell.group, span, number) for operand, its in operands]
+    def _result(self, cell: Cell, parts: Sequence[Part], span: Span, number: int) -> Result:
+        values = [self._given(span, part.name) if isinstance(part, Given) else part.get(number, 0) for part in parts]
         return withheld(cell.metric.formula(*values), min_sample=self.question.min_sample)
-
-    def _value(self, operand: Operand | Given, sums: Sums, group: Group, span: Span, number: int) -> Any:
-        if isinstance(operand, Given):
-            return self._given(span, operand.name)
-        if group not in sums and isinstance(operand, Users | Registered) and operand.whole:
-            by = self.question.selection.group_by
-            group = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
-        return sums[group].get(number, 0) if group in sums else 0
 
     def _given(self, span: Span, name: str) -> Any:
         if name == "divided":

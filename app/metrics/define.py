@@ -72,6 +72,11 @@ class Given(NamedTuple):
     name: str
 
 
+def flow(measure: str, *, any_subject: str) -> Any:
+    """The flow of a measure whose subjects are many. any_subject: the measure where they are not told apart."""
+    return Flow(measure, any_subject)
+
+
 def opening(measure: str) -> Any:
     """The balance of a stock at the period's start."""
     return Balance(measure, closing=False)

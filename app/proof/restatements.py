@@ -20,7 +20,7 @@ from app.ledger import surveys
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import Group, Selection, Span
-from app.metrics.answer import Cell, Table, tabulate
+from app.metrics.answer import Cell, Table, operands_in, parts_of, tabulate
 from app.metrics.lookup import cuts_of
 from app.metrics.question import Question
 from app.metrics.rows import Row, name_of, order, page, rounded, shown
@@ -185,18 +185,18 @@ async def _known(search: _Search, known: date, day: date, accounts: Sequence[int
 
 def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
     """The changes of rows by period, group and day, found from the last day of knowledge to the first."""
-    sums = {
-        operand: {group: dict(values) for group, values in found.items()}
-        for cell in table.cells[:1]
-        for operand, found in zip(cell.metric.operands.values(), cell.now, strict=True)
-    }
     (metric,) = table.question.metrics
+    [known_now] = table.found
+    sums = {o: {group: dict(values) for group, values in known_now.get(o, {}).items()} for o in metric.sums}
     width = len(table.question.selection.group_by)
     groups = {order(cell.group): cell.group for cell in table.cells}
     for group in sorted({place[1] for day in moves.values() for place in day if len(place[1]) == width}, key=order):
         groups.setdefault(order(group), group)
-    running = [sums.setdefault(operand, {}) for operand in metric.operands.values()]
     [cut] = cuts_of(table.question)
+
+    def as_it_stands(group: Group, index: int) -> Cell:
+        return Cell(metric, cut, index, group, parts_of(table.question, operands_in(metric, sums), group))
+
     found: list[_Restated] = []
     for day in sorted(moves, reverse=True):
         # What is of all subjects belongs to each of them.
@@ -204,17 +204,15 @@ def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
         for _, group, account, index in moves[day]:
             for whole in (groups[order(group)],) if len(group) == width else groups.values():
                 touched[whole, index].add(account)
-        cells = [Cell(metric, cut, index, group, running, []) for group, index in touched]
-        after = [table.result(cell) for cell in cells]
+        after = {place: table.result(as_it_stands(*place)) for place in touched}
         for (operand, group, _, index), value in moves[day].items():
-            place = groups.get(order(group), group)
-            values = sums[operand].setdefault(place, {})
+            values = sums[operand].setdefault(groups.get(order(group), group), {})
             values[index] = values.get(index, 0) - value
-        for cell, now in zip(cells, after, strict=True):
+        for place, now in after.items():
+            cell = as_it_stands(*place)
             before = table.result(cell)
             if rounded(before.value) != rounded(now.value):
-                accounts = frozenset(touched[cell.group, cell.number])
-                found.append(_Restated(cell, day, before, now, accounts))
+                found.append(_Restated(cell, day, before, now, frozenset(touched[place])))
     return sorted(found, key=lambda one: (one.cell.number, order(one.cell.group), one.known_on))
 
 

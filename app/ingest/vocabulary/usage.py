@@ -7,7 +7,7 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Id
-from app.ledger.measures import Line, Seen, measure, presence
+from app.ledger.measures import Fact, Line, Seen, measure, presence
 
 # A month is the longest that a session is believed to last.
 _LONGEST_SESSION = 31 * 86_400
@@ -30,6 +30,8 @@ class SessionEnded(Data):
 
 
 feature_uses = measure("feature_uses", "Times a feature was used.", subject="feature")
+# Features are many: what is asked of all of them is not to be added up over each.
+any_feature_uses = measure("any_feature_uses", "Times any feature was used.")
 # Features are hardly ever asked for by days or weeks.
 _UNITS = ("month", "quarter", "year")
 feature_users = presence(
@@ -43,11 +45,16 @@ any_feature_users = presence(
 )
 
 
+def _uses(e: Fact) -> list[Line]:
+    times = e.data.get("count", 1)
+    return [Line(feature_uses, times, e.data["feature"]), Line(any_feature_uses, times)]
+
+
 @event(
     "feature.used",
     user=True,
     example={"feature": "export", "count": 3},
-    posts=lambda e: [Line(feature_uses, e.data.get("count", 1), e.data["feature"])],
+    posts=_uses,
     sees=lambda e: [Seen(active_users), Seen(any_feature_users), Seen(feature_users, e.data["feature"])],
 )
 class FeatureUsed(Data):

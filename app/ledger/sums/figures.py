@@ -24,7 +24,9 @@ def words_of(operands: Iterable[Operand]) -> set[str]:
     """The words whose numbers `figures` needs, besides those of the selection."""
     found = {""}
     for operand in operands:
-        if isinstance(operand, Flow | Balance):
+        if isinstance(operand, Flow):
+            found |= {operand.measure, operand.any_subject or operand.measure}
+        elif isinstance(operand, Balance):
             found.add(operand.measure)
         elif isinstance(operand, Population):
             found |= operand.measures
@@ -166,7 +168,8 @@ async def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> totals.ByMeasu
 def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
     """The measures whose flows an operand is, each in some spans."""
     if isinstance(operand, Flow):
-        return {operand.measure: set(range(len(asked.spans)))}
+        measure = operand.measure if _told_apart(asked) else operand.any_subject or operand.measure
+        return {measure: set(range(len(asked.spans)))}
     found: dict[str, set[int]] = defaultdict(set)
     if isinstance(operand, Users | Registered):
         prefix = operand.joined if isinstance(operand, Registered) else _presence_of(asked, operand)
@@ -177,9 +180,12 @@ def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
 
 
 def _presence_of(asked: _Asked, operand: Users) -> str:
-    selection = asked.selection
-    told_apart = "subject" in selection.group_by or selection.subjects
-    return operand.presence if told_apart or operand.any_subject is None else operand.any_subject
+    return operand.presence if _told_apart(asked) or operand.any_subject is None else operand.any_subject
+
+
+def _told_apart(asked: _Asked) -> bool:
+    """Whether it matters what the subject is."""
+    return "subject" in asked.selection.group_by or bool(asked.selection.subjects)
 
 
 def _units(asked: _Asked, operand: Operand) -> list[str | None]:

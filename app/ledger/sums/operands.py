@@ -10,9 +10,13 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The sum of the entries of a measure within the period."""
+    """The sum of the entries of a measure within the period.
+
+    any_subject: the measure that answers where subjects are not told apart, of which there are fewer entries.
+    """
 
     measure: str
+    any_subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from app.metrics.define import (
     closing,
     count,
     distinct,
+    flow,
     mean,
     metric,
     of_period,
@@ -148,7 +149,7 @@ def average_session_minutes(session_seconds: int, sessions: int) -> Result:
         Happens(1, "feature.used", {"feature": "search"}),
     ],
 )
-def feature_uses(feature_uses: int) -> Result:
+def feature_uses(feature_uses: int = flow("feature_uses", any_subject="any_feature_uses")) -> Result:
     """Feature uses: how often features were used; by subject, each feature."""
     return count(feature_uses)
 
@@ -202,7 +203,7 @@ def _(
     events=[SEATS, USE, SEATS._replace(account="globex")],
 )
 def _(
-    adopters: int = accounts(where=(own_flow("feature_uses") > 0) & (own_closing("customers") > 0)),
+    adopters: int = accounts(where=(own_flow("any_feature_uses") > 0) & (own_closing("customers") > 0)),
     customers: int = closing("customers"),
 ) -> Result:
     """Customers at the period's end, any of whose users used any feature in the period, per hundred; never by subject."""
