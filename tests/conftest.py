@@ -1,4 +1,8 @@
-"""One real PostgreSQL for the whole run, and a database of its own for every test, copied from a migrated one."""
+"""One real PostgreSQL for the whole run. Tests come one after the other to one database, which is emptied after each.
+
+To make a database, open the service on it and drop it costs more than most tests do, so that is done only for the tests marked
+`own_database`: those that change its shape, fill it with very much or cut connections.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -6,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -14,6 +19,7 @@ import sqlalchemy as sa
 from app import logs
 from app.store import embedded
 from app.store.database import migrate
+from app.store.tables import metadata
 from tests.service import Service
 
 _numbers = count()
@@ -26,7 +32,9 @@ def server() -> Iterator[sa.URL]:
     """The address of the run's PostgreSQL, with no database of ours in it yet."""
     with tempfile.TemporaryDirectory(prefix="csm-tests-") as folder:
         Path(folder).chmod(0o755)
-        running = embedded.start(Path(folder))
+        # Nobody cuts the power during a test, and a killed server loses nothing that the system has been given.
+        with patch.object(embedded, "CONFIGURATION", embedded.CONFIGURATION.replace("fsync=on", "fsync=off")):
+            running = embedded.start(Path(folder))
         try:
             yield sa.make_url(running.url)
         finally:
@@ -62,11 +70,38 @@ def copied(server: sa.URL, template: str, execute: Callable[[str], None]) -> Cal
     return copy
 
 
+@pytest.fixture(scope="session")
+def standing(copied: Callable[..., Any]) -> Iterator[Service]:
+    """A running service that tests use one after the other; see `service`."""
+    with copied() as url, Service(url).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def empty(standing: Service) -> Iterator[Callable[[], None]]:
+    """Make the database of the standing service what the migrations have left."""
+    statements = [
+        # Who holds locks would keep us waiting: what a test has left in the middle of something.
+        "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()",
+        *(f"DELETE FROM {table}" for table in metadata.tables),
+        "INSERT INTO survey SELECT * FROM begun_with.survey",
+    ]
+    with psycopg.connect(_plain(sa.make_url(standing.url)), autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA begun_with; CREATE TABLE begun_with.survey AS SELECT * FROM survey")
+        yield lambda: connection.execute("; ".join(statements))
+
+
 @pytest.fixture
-def database(copied: Callable[..., Any]) -> Iterator[str]:
-    """The address of a fresh, migrated database."""
-    with copied() as url:
-        yield url
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a migrated database without content."""
+    if _owns(request):
+        with request.getfixturevalue("copied")() as url:
+            yield url
+    else:
+        standing, empty = map(request.getfixturevalue, ("standing", "empty"))
+        yield standing.url
+        empty()
 
 
 @pytest.fixture
@@ -77,10 +112,15 @@ def execute_in(database: str) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def service(database: str) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, database: str) -> Iterator[Service]:
     """A running service with an empty database; its clock stands at noon of 15 March 2026."""
-    with Service(database).running() as running:
-        yield running
+    if _owns(request):
+        with Service(database).running() as running:
+            yield running
+    else:
+        standing = request.getfixturevalue("standing")
+        yield standing.reopen()
+        assert standing.tasks() == set(), "it is still at something"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +142,10 @@ def start(database: str) -> Iterator[Callable[..., Any]]:
                 yield running
 
         yield lambda **settings: stack.enter_context(started(**settings))
+
+
+def _owns(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker("own_database") is not None
 
 
 def _url(url: sa.URL) -> str:

@@ -12,6 +12,7 @@ import httpx
 from app.main import build
 from app.settings import Settings
 from app.shell import wrap
+from app.store.books import note_margin, open_books
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -23,7 +24,7 @@ class Service:
     """One running service with its own database. `now` is its clock."""
 
     def __init__(self, url: str | None, **settings: Any) -> None:
-        self.now = NOON
+        self.now, self.url = NOON, url
         values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20} | settings
         self.settings = Settings(_env_file=None, **values)
         self.app = build(self.settings, clock=lambda: self.now)
@@ -44,6 +45,23 @@ class Service:
             finally:
                 self.run(self.client.aclose())
                 self.run(lifespan.__aexit__(None, None, None))
+
+    def reopen(self) -> "Service":
+        """Open the books as at a start, at noon again and without a memory: the database has been emptied."""
+
+        async def open_again() -> None:
+            database = self.books.database
+            database.labels.clear()
+            self.app.state.books = await open_books(self.settings, database, clock=lambda: self.now)
+            await note_margin(self.books, self.settings)
+
+        self.now = NOON
+        self.run(open_again())
+        return self
+
+    def tasks(self) -> set[Any]:
+        """What it has begun and not ended."""
+        return asyncio.all_tasks(self.runner.get_loop())
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)

@@ -14,6 +14,8 @@ from app.ledger.rebuild import rebuild
 from app.ledger.verify import Difference, verify
 from tests.service import PATIENCE, Service, answers, event, moved, session
 
+pytestmark = pytest.mark.own_database
+
 ACCOUNTS = [f"account-{number}" for number in range(6)]
 CLIENTS = 16
 

@@ -27,6 +27,8 @@ from app.errors import MEDIA_TYPE, Unavailable
 from app.store import embedded
 from tests.service import ADMIN_KEY, PATIENCE, Service, event, session
 
+pytestmark = pytest.mark.own_database
+
 # Nothing of the developer's settings reaches the processes: neither the environment nor a .env file.
 APART = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
 CSMETRICS = [sys.executable, "-c", "from app.cli import main; main()"]

@@ -25,6 +25,8 @@ from app.store.database import migrate, migrations
 from app.store.tables import metadata
 from tests.service import PATIENCE, Service, event, moved, session
 
+pytestmark = pytest.mark.own_database
+
 # Nothing of the developer's settings reaches the processes: neither the environment nor a .env file.
 APART = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent), "COLUMNS": "200"}
 

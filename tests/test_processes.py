@@ -23,6 +23,8 @@ from app.processes import among
 from tests.service import PATIENCE, Service, session
 from tests.test_concurrency import everything, kept
 
+pytestmark = pytest.mark.own_database
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -8,18 +8,15 @@ from random import Random
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.store.tables import account, attribute, entry, presence, registration, total
-from app.store.tables import event as event_table
 from tests.almanac import DAY, Calendar
 from tests.chance import DEALS, condition, happenings, is_, question, turn, unlike
 from tests.commerce import COMMERCE
 from tests.formulas import METRICS
 from tests.pair import Pair, answered, narrowed
-from tests.service import Service, event, moved, session
+from tests.service import Service, moved, session
 from tests.ways import WAYS
 
 calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
@@ -30,6 +27,11 @@ Events = list[dict[str, Any]]
 EVERYTHING = ",".join(METRICS)
 BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate,conversion_rate"
 BY_CHANNEL = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
+# Each way to count with the metrics that can be counted so; there are many histories, and each meets some of them.
+BY_WAY = [
+    (way, ",".join(metric for metric, others in WAYS.items() if way in others))
+    for way in dict.fromkeys(way for ways in WAYS.values() for way in ways)
+]
 RANGE = {"start": date(2025, 12, 10), "end": date(2026, 4, 20)}
 
 
@@ -53,11 +55,10 @@ def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
         (BY_CHANNEL, RANGE | {"group_by": ("channel", "plan"), "granularity": random.choice(["month", "total"])}),
         *(
             (
-                metric,
+                metrics,
                 RANGE | {"convention": way, "granularity": "month", "group_by": group_by, "compare": "previous_period"},
             )
-            for metric, ways in WAYS.items()
-            for way in ways
+            for way, metrics in random.sample(BY_WAY, 8)
         ),
         ("sessions,nrr,registered_users", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
         ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
@@ -136,8 +137,10 @@ def test_what_an_account_tries_renews_and_orders_is_known_on_every_day_as_the_mo
             for taken in random.sample(list(pair.model.events), random.randrange(4)):
                 pair.retract(*taken)
         pair.on(days[-1] + DAY)
+        # From the earliest day that anything can be told of to some days after the last.
+        happened = {"start": date(2025, 12, 30), "end": date(2026, 3, 18), "granularity": "day"}
         for as_of in (None, *days):
-            pair.ask(",".join(COMMERCE), **RANGE, granularity="day", as_of=as_of)
+            pair.ask(",".join(COMMERCE), **happened, as_of=as_of)
         pair.ask(",".join(COMMERCE), **RANGE, granularity=random.choice(["month", "quarter"]), totals=True)
         assert pair.differences() == []
 
@@ -282,54 +285,3 @@ def test_what_is_dated_after_today_counts_from_its_day_in_every_cut(service: Ser
                 0,
             )
             assert rows[-1]["value"] == many
-
-
-# ---- the proof of the books: nobody changes a number unnoticed ----
-
-KEY = [column.name for column in entry.c]
-TAMPERINGS = {
-    "an entry is changed": sa.update(entry).values(value=entry.c.value + 1),
-    "an entry is gone": sa.delete(entry).where(entry.c.effective_on == date(2026, 3, 9)),
-    "an entry is put on another day": sa.update(entry).values(effective_on=entry.c.effective_on - 1),
-    "an entry was known earlier": sa.update(entry).values(recorded_on=entry.c.recorded_on - 1),
-    "an entry is made up": sa.insert(entry).from_select(
-        KEY,
-        sa.select(*(entry.c[name] + (10 if name == "effective_on" else 0) for name in KEY)),
-    ),
-    "an entry is given to nobody": sa.update(entry).values(account_id=entry.c.account_id + 1),
-    "a total is changed": sa.update(total).values(m03=total.c.m03 + 1),
-    "a total is put in another month": sa.update(total).values(m03=total.c.m04, m04=total.c.m03),
-    "a total is gone": sa.delete(total),
-    "a total is given to nobody": sa.update(total).values(account_id=total.c.account_id + 1),
-    "an attribute has another value": sa.update(attribute).values(value="free"),
-    "an attribute has almost the same value": sa.update(attribute).where(attribute.c.key == "vip").values(value=True),
-    "an attribute is gone": sa.delete(attribute).where(attribute.c.key == "plan"),
-    "an attribute was valid earlier": sa.update(attribute).values(valid_to=attribute.c.valid_to - 1),
-    "an attribute was known earlier": sa.update(attribute).values(recorded_on=attribute.c.recorded_on - 1),
-    "an attribute is given to nobody": sa.update(attribute).values(account_id=attribute.c.account_id + 1),
-    "an entry is of no word": sa.update(entry).values(measure=entry.c.measure + 1_000_000),
-    "a day of presence is gone": sa.update(presence).values(m03=0),
-    "a day of presence is made up": sa.update(presence).values(m04=1),
-    "presence was known earlier": sa.update(presence).values(recorded_on=presence.c.recorded_on - 1),
-    "presence has ceased": sa.update(presence).values(ceased_on=presence.c.recorded_on),
-    "presence is given to nobody": sa.update(presence).values(account_id=presence.c.account_id + 1),
-    "a registration began earlier": sa.update(registration).values(since=registration.c.since - 1),
-    "a registration is gone": sa.delete(registration),
-    "a registration is given to nobody": sa.update(registration).values(account_id=registration.c.account_id + 1),
-    "an event has left its stream": sa.update(event_table).values(stream=None),
-    "an account is gone": sa.delete(account),
-}
-
-
-@pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS)
-def test_verify_finds_that(service: Service, tampering: Any) -> None:
-    service.send(
-        session(at="2026-03-09"),
-        event("ticket.opened", at="2026-03-10", ticket_id="1", channel="email"),
-        moved(at="2026-02-01", plan="pro", vip=1),
-        moved(at="2026-03-01", plan="team"),
-        event("subscription.changed", at="2026-03-10", subscription_id="one", mrr="10"),
-    )
-    assert service.differences() == []
-    service.run(service.books.database.write(lambda connection: connection.execute(tampering)))
-    assert service.differences() != []

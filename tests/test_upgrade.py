@@ -12,6 +12,8 @@ from app.ledger.rebuild import rebuild
 from tests.service import Service, answers, event, moved, session
 from tests.test_migrations import go
 
+pytestmark = pytest.mark.own_database
+
 # What the version before posted; every other measure came with streams and presence.
 BEFORE = {
     "sessions", "session_seconds", "feature_uses", "tickets_opened", "nps_promoters", "nps_detractors", "nps_responses",
