@@ -161,7 +161,9 @@ def test_pages_make_the_whole_list_in_the_order_of_time(service: Service) -> Non
     assert [row["occurred_at"] for row in whole] == sorted(f"{day}T12:00:00Z" for day in days)
     assert ask(service, "sessions", limit=5) == whole == ask(service, "sessions", limit=1)
     table = service.request("GET", "/v1/metrics/sessions/events?period=2026-03&format=csv&limit=1").text.splitlines()
-    assert table[1] == 's0,session.ended,a0,ada,2026-03-01T12:00:00Z,2026-03-15,,"{""duration_seconds"": 600}"'
+    first = whole[0]
+    said = f"{first['id']},session.ended,{first['account_id']},ada,2026-03-01T12:00:00Z,2026-03-15,,"
+    assert table[1] == said + '"{""duration_seconds"": 600}"'
 
 
 def test_a_question_it_cannot_answer_is_refused(service: Service) -> None:

@@ -183,3 +183,12 @@ def test_what_became_known_on_its_own_day_is_not_looked_at(service: Service, mon
     service.send(session(at="2026-02-02", user="late"))
     assert len(service.get("/v1/metrics/active_users/restatements", **asked)["rows"]) == 1
     assert {str(day) for day in looked_at} == {"2026-03-20", "2026-03-19"}
+
+
+def test_of_very_many_events_it_is_not_told_which_did_it(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.on("2026-03-20").send(session(at="2026-02-02", id="one"), session(at="2026-02-03", id="two"))
+    asked = {"period": "2026-02"}
+    assert service.get("/v1/metrics/sessions/restatements", **asked)["rows"][0]["events"][0]["arrived"] == 2
+    monkeypatch.setattr(restatements, "_MOST_EVENTS", 1)
+    (row,) = service.get("/v1/metrics/sessions/restatements", **asked)["rows"]
+    assert (row["from"], row["to"], row["events"]) == (0, 2, None)

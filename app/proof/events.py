@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.book import key_of
 from app.errors import Invalid
 from app.ledger import surveys
 from app.ledger.streams.define import STREAMS
@@ -22,19 +21,20 @@ from app.metrics.answer import tabulate
 from app.metrics.lookup import span_of
 from app.metrics.question import Question
 from app.periods import Calendar
-from app.proof.origins import Days, Origins, Side, day_of, fact_of, origins_of
+from app.proof.origins import Days, Origins, Side, day_of, fact_of, number_of, origins_of
 from app.store.books import Books
-from app.store.database import send
-from app.store.tables import BEGINNING, END, WHOLE_BUSINESS
+from app.store.database import execute
+from app.store.tables import END
 
-_AT_A_TIME = 2_000
+# How many events are read and looked at together: more each time that few of them counted.
+_FEWEST, _MOST = 500, 20_000
 
 
 class _Place(NamedTuple):
     """Where an event stands among all of them."""
 
     occurred_at: datetime
-    account: str
+    account_id: int
     id: str
 
 
@@ -43,13 +43,14 @@ _PLACES = TypeAdapter(_Place)
 
 @dataclass(slots=True)
 class _Search:
-    """What is looked for, and in which periods of which accounts there is something of it."""
+    """What is looked for, and in which periods of which accounts there is something of it. names: the accounts' ids."""
 
     connection: AsyncConnection
     calendar: Calendar
     origins: Origins
     side: Side
     behind: Mapping[int, Sequence[Days]]
+    names: Mapping[int, str]
     known: date
     surveys: Mapping[str, Survey]
 
@@ -69,36 +70,40 @@ async def events(
     after = _read(cursor) if cursor is not None else None
     (metric,) = question.metrics
 
-    async def look(connection: AsyncConnection) -> list[Any]:
+    async def look(connection: AsyncConnection) -> tuple[list[Any], Mapping[int, str]]:
+        behind, names = await _behind(connection, books, question)
         search = _Search(
             connection,
             books.calendar,
             origins_of(metric.sums),
             Side(question.selection.subjects, question.selection.channels),
-            await _behind(connection, books, question),
+            behind,
+            names,
             question.selection.as_of or END,
             await surveys.find(connection),
         )
-        return await _find(search, after, limit + 1)
+        return (await _find(search, after, limit + 1) if behind else []), names
 
-    found = await books.database.read(look)
-    shown = found[:limit]
-    following = _written(_place(shown[-1])) if len(found) > limit else None
-    return [_shown(row) for row in shown], following
+    found, names = await books.database.read(look)
+    here = found[:limit]
+    following = _written(_place(here[-1])) if len(found) > limit else None
+    return [_shown(row, names) for row in here], following
 
 
-async def _behind(connection: AsyncConnection, books: Books, question: Question) -> dict[int, list[Days]]:
-    """The accounts that have anything of the metric, with the periods in which they do."""
+async def _behind(
+    connection: AsyncConnection, books: Books, question: Question
+) -> tuple[dict[int, list[Days]], dict[int, str]]:
+    """The accounts that have anything of the metric, with the periods in which they do, and with their ids."""
     group_by = (*question.selection.group_by, "account")
     by_account = replace(question, totals=False, selection=replace(question.selection, group_by=group_by))
     table = await tabulate(connection, books, by_account)
-    found: dict[int, dict[Days, None]] = defaultdict(dict)
+    found: dict[str, dict[Days, None]] = defaultdict(dict)
     for cell in table.cells:
         if cell.has_something:
             start, end, _ = span_of(question, cell.period)
-            account = cell.group[-1][1]
-            found[key_of(account) if account else WHOLE_BUSINESS][Days(start, end)] = None
-    return {account: _joined(sorted(days)) for account, days in found.items()}
+            found[cell.group[-1][1]][Days(start, end)] = None
+    names = {number_of(account): account for account in found}
+    return {number: _joined(sorted(found[account])) for number, account in names.items()}, names
 
 
 def _joined(periods: Iterable[Days]) -> list[Days]:
@@ -113,62 +118,53 @@ def _joined(periods: Iterable[Days]) -> list[Days]:
 
 
 async def _find(search: _Search, after: _Place | None, many: int) -> list[Any]:
-    """The first events after a place. They are found by type and time, and then looked at."""
-    ranges = [row for account, periods in search.behind.items() for row in _ranges(search, account, periods)]
+    """The first events after a place. They are found by time, type and stream, and then looked at."""
+    parameters = _parameters(search)
     found: list[Any] = []
+    size = min(max(_FEWEST, 4 * many), _MOST)
     while len(found) < many:
-        rows = await send(search.connection, _EVENTS, ranges, **_limits(search, after))
-        # Of very many ranges they come in parts, each with its own first ones.
-        page = sorted(rows, key=_place)[:_AT_A_TIME]
+        at, account_id, id = after or ("-infinity", 0, "")
+        place = {"at": at, "account_id": account_id, "id": id, "many": size}
+        page = await execute(search.connection, _EVENTS, parameters | place)
         found += await _that_count(search, page)
-        if len(page) < _AT_A_TIME:
+        if len(page) < size:
             break
-        after = _place(page[-1])
+        after, size = _place(page[-1]), min(2 * size, _MOST)
     return found[:many]
 
 
-def _ranges(search: _Search, account: int, periods: Sequence[Days]) -> Iterable[dict[str, Any]]:
-    """When events of an account have to have occurred: such as post by themselves, and such as have a say in a stream."""
-    before = any(source.before for source in search.origins.sources)
-    ever = END if search.origins.flowing else periods[-1].end
-    midnight = search.calendar.midnight
-    merged = [Days(BEGINNING, periods[-1].end)] if before else periods
-    for number, days in enumerate(merged):
-        yield {
-            "account_id": account,
-            "since": None if days.start == BEGINNING else midnight(days.start),
-            "until": midnight(days.end),
-            # Once for an account.
-            "ever": (midnight(ever) if ever != END else "infinity") if not number else "-infinity",
-        }
-
-
-def _limits(search: _Search, after: _Place | None) -> dict[str, Any]:
-    at, account, id = after or ("-infinity", "", "")
-    origins = search.origins
+def _parameters(search: _Search) -> dict[str, Any]:
+    """Which events are to be looked at: a wide choice, of which PostgreSQL knows at once where to look."""
+    origins, midnight = search.origins, search.calendar.midnight
+    since = min(periods[0].start for periods in search.behind.values())
+    until = max(periods[-1].end for periods in search.behind.values())
     return {
         "types": list(origins.types),
         "kinds": list(origins.kinds),
+        "accounts": list(search.behind),
+        "since": "-infinity" if any(source.before for source in origins.sources) else midnight(since),
+        "until": midnight(until),
+        "ever": "infinity" if origins.flowing else midnight(until),
         "known": search.known,
-        "at": at,
-        "account": account,
-        "id": id,
-        "many": _AT_A_TIME,
     }
 
 
 async def _that_count(search: _Search, rows: Sequence[Any]) -> list[Any]:
     """The events that do count in some period."""
     streams = await _streams_that_count(search, rows)
-    return [
-        row
-        for row in rows
-        if (row.account_id, row.stream) in streams
-        or any(
-            search.origins.at_once(fact_of(row, search.surveys), day_of(row, search.calendar), days, search.side)
-            for days in search.behind[row.account_id]
-        )
-    ]
+    return [row for row in rows if _has_a_say(search, row, streams) or _counts(search, row)]
+
+
+def _has_a_say(search: _Search, row: Any, streams: Collection[StreamName]) -> bool:
+    if (row.account_id, row.stream) not in streams:
+        return False
+    end = search.behind[row.account_id][-1].end
+    return bool(search.origins.flowing) or day_of(row, search.calendar) < end
+
+
+def _counts(search: _Search, row: Any) -> bool:
+    fact, day = fact_of(row, search.surveys), day_of(row, search.calendar)
+    return any(search.origins.at_once(fact, day, days, search.side) for days in search.behind[row.account_id])
 
 
 async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[StreamName]:
@@ -192,14 +188,14 @@ async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[Strea
 
 
 def _place(row: Any) -> _Place:
-    return _Place(row.occurred_at, row.account, row.id)
+    return _Place(row.occurred_at, row.account_id, row.id)
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _shown(row: Any, names: Mapping[int, str]) -> dict[str, Any]:
     return {
         "id": row.id,
         "type": row.type,
-        "account_id": row.account or None,
+        "account_id": names[row.account_id] or None,
         "user_id": row.user_id,
         "occurred_at": row.occurred_at,
         "recorded_on": row.recorded_on,
@@ -215,28 +211,30 @@ def _written(place: _Place) -> str:
 def _read(cursor: str) -> _Place:
     try:
         place = _PLACES.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if place.occurred_at.utcoffset() is None or "\0" in place.account + place.id:
+        if place.occurred_at.utcoffset() is None or "\0" in place.id or not -(2**63) <= place.account_id < 2**63:
             raise ValueError
         return place
     except (ValueError, binascii.Error, ValidationError):
         raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor") from None
 
 
-_EVENTS = """
-    WITH behind AS (
-        SELECT * FROM json_to_recordset(CAST(%(rows)s AS json))
-            AS row(account_id bigint, since timestamptz, until timestamptz, ever timestamptz)
-    )
-    SELECT DISTINCT event.account_id, account.id AS account, event.id, type, user_id, occurred_at, recorded_on, retracted_on,
-        rate, stream, data
-    FROM behind JOIN event USING (account_id) JOIN account USING (account_id)
-    WHERE (
-            type = ANY(%(types)s) AND occurred_at < until AND (since IS NULL OR occurred_at >= since)
-            OR split_part(stream, ' ', 1) = ANY(%(kinds)s) AND occurred_at < ever
-        )
+# Those that post by themselves are found by their time, and those of streams by these: a condition on both would read all.
+_LOOKED_AT = """
+    SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream, data FROM event
+    WHERE {} AND account_id = ANY(%(accounts)s)
         AND occurred_at >= CAST(%(at)s AS timestamptz)
-        AND (occurred_at, account.id, event.id) > (CAST(%(at)s AS timestamptz), %(account)s, %(id)s)
+        AND (occurred_at, account_id, id) > (CAST(%(at)s AS timestamptz), CAST(%(account_id)s AS bigint), %(id)s)
         AND recorded_on <= %(known)s AND (retracted_on IS NULL OR retracted_on > %(known)s)
-    ORDER BY occurred_at, account.id, event.id
+    ORDER BY occurred_at, account_id, id
+    LIMIT %(many)s
+    """
+_AT_ONCE = "type = ANY(%(types)s) AND occurred_at >= CAST(%(since)s AS timestamptz) AND occurred_at < %(until)s"
+_TOGETHER = f"""
+    stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s)
+    AND occurred_at < CAST(%(ever)s AS timestamptz) AND NOT ({_AT_ONCE})
+    """
+_EVENTS = f"""
+    ({_LOOKED_AT.format(_AT_ONCE)}) UNION ALL ({_LOOKED_AT.format(_TOGETHER)})
+    ORDER BY occurred_at, account_id, id
     LIMIT %(many)s
     """

@@ -9,6 +9,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from app.accounts.book import key_of
 from app.ledger.measures import POSTINGS, Fact, Line, Measure, Presence, Seen, lines_of, seen_of
 from app.ledger.registrations import ACTIVE
 from app.ledger.streams import registration
@@ -144,6 +145,11 @@ def fact_of(row: Any, surveys: Mapping[str, Survey]) -> Fact:
     """A kept event, as posting rules look at it."""
     survey = surveys.get(row.data.get("survey", ""))
     return Fact(row.type, row.user_id, row.data, survey, row.rate, row.account_id == WHOLE_BUSINESS)
+
+
+def number_of(account: str) -> int:
+    """An account's number; the empty id is the whole business's."""
+    return key_of(account) if account else WHOLE_BUSINESS
 
 
 def day_of(row: Any, calendar: Calendar) -> date:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.book import UPDATED, key_of, tomorrow
+from app.accounts.book import UPDATED, tomorrow
 from app.errors import Invalid
 from app.ledger import surveys
 from app.ledger.sums.figures import figures, words_of
@@ -24,14 +24,16 @@ from app.metrics.answer import Cell, Table, operands_in, parts_of, tabulate
 from app.metrics.lookup import cuts_of
 from app.metrics.question import Question
 from app.metrics.rows import Row, name_of, order, page, rounded, shown
-from app.proof.origins import Days, Origins, Side, day_of, fact_of, origins_of
+from app.proof.origins import Days, Origins, Side, day_of, fact_of, number_of, origins_of
 from app.store.books import Books
-from app.store.database import recall, send
-from app.store.tables import BEGINNING, END, MONTH_NAMES, WHOLE_BUSINESS, attribute, entry, presence, registration
+from app.store.database import execute, recall
+from app.store.tables import BEGINNING, END, MONTH_NAMES, attribute, entry, presence, registration
 
 _DAY = timedelta(days=1)
 _MOST_DAYS = 1_000
 _MOST_LEARNED = 200_000
+# More events than that are not told apart: they are no late ones, but a history that was imported.
+_MOST_EVENTS = 20_000
 
 # By operand, group, account and index of the period: by how much a sum has changed.
 _Moves = dict[tuple[Operand, Group, str, int], int]
@@ -217,24 +219,38 @@ def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
 
 
 async def _rows(search: _Search, table: Table, here: Sequence[_Restated]) -> list[Row]:
-    learned = {(account, one.known_on) for one in here for account in one.accounts}
-    wanted = [
-        {"account_id": key_of(account) if account else WHOLE_BUSINESS, "day": day} for account, day in sorted(learned)
-    ]
-    origins = origins_of(search.operands)
-    kept = await send(search.connection, _LEARNED, wanted, updated=UPDATED, types=list(origins.types))
+    if not here:
+        return []
+    origins, midnight = origins_of(search.operands), search.books.calendar.midnight
+    since = min(one.cell.period.start for one in here)
+    until = max(one.cell.period.end for one in here)
+    accounts = {number_of(account) for one in here for account in one.accounts}
+    kept = await execute(
+        search.connection,
+        _LEARNED,
+        {
+            "types": list(origins.types),
+            "kinds": list(origins.kinds),
+            "accounts": list(accounts),
+            "days": sorted({one.known_on for one in here}),
+            "since": "-infinity" if any(source.before for source in origins.sources) else midnight(since),
+            "until": midnight(until),
+            "many": _MOST_EVENTS + 1,
+        },
+    )
     events: dict[tuple[int, date], list[Any]] = defaultdict(list)
     for row in kept:
-        events[row.account_id, row.day].append(row)
+        for day in filter(None, (row.recorded_on, row.retracted_on)):
+            events[row.account_id, day].append(row)
     known = await surveys.find(search.connection)
     rows = []
     for one in here:
         counts: Counter[tuple[str, bool]] = Counter()
-        for account in one.accounts:
-            for row in events[key_of(account) if account else WHOLE_BUSINESS, one.known_on]:
+        for account in one.accounts if len(kept) <= _MOST_EVENTS else ():
+            for row in events[number_of(account), one.known_on]:
                 if _did_it(search, origins, one, row, fact_of(row, known)):
                     counts[row.type, row.retracted_on == one.known_on] += 1
-        rows.append(_row(table, one, counts))
+        rows.append(_row(table, one, counts if len(kept) <= _MOST_EVENTS else None))
     return rows
 
 
@@ -256,7 +272,7 @@ def _did_it(search: _Search, origins: Origins, one: _Restated, row: Any, fact: A
     return kind in origins.kinds and (kind in origins.flowing or day < days.end)
 
 
-def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int]) -> Row:
+def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int] | None) -> Row:
     period, before, after = one.cell.period, one.before, one.after
     change = None if before.value is None or after.value is None else rounded(after.value - before.value)
     return {
@@ -274,21 +290,30 @@ def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int]) -
         "from_denominator": rounded(before.denominator),
         "to_numerator": rounded(after.numerator),
         "to_denominator": rounded(after.denominator),
-        "events": [
-            {"type": type, "arrived": counts.get((type, False), 0), "retracted": counts.get((type, True), 0)}
-            for type in sorted({type for type, _ in counts})
-        ],
+        "events": None if counts is None else _by_type(counts),
     }
 
 
-# What came and was taken back on the same day has changed nothing.
-_LEARNED = """
-    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS learned(account_id bigint, day date)
-    CROSS JOIN LATERAL (
-        SELECT account_id, learned.day, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream,
-            data FROM event
-        WHERE event.account_id = learned.account_id AND (recorded_on = learned.day OR retracted_on = learned.day)
-            AND recorded_on IS DISTINCT FROM retracted_on
-            AND (stream IS NOT NULL OR type = %(updated)s OR type = ANY(%(types)s))
-        OFFSET 0) AS found
+def _by_type(counts: Mapping[tuple[str, bool], int]) -> list[dict[str, Any]]:
+    return [
+        {"type": type, "arrived": counts.get((type, False), 0), "retracted": counts.get((type, True), 0)}
+        for type in sorted({type for type, _ in counts})
+    ]
+
+
+# What came and was taken back on the same day has changed nothing. Each kind of event is found in its own way: those that
+# post by themselves by their time, those of streams by these, and what accounts are by its own index.
+_WHAT = """
+    SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream, data FROM event
+    WHERE {} AND account_id = ANY(%(accounts)s)
+        AND (recorded_on = ANY(%(days)s) OR retracted_on = ANY(%(days)s)) AND recorded_on IS DISTINCT FROM retracted_on
+    """
+_AT_ONCE = """
+    type = ANY(%(types)s) AND occurred_at >= CAST(%(since)s AS timestamptz) AND occurred_at < %(until)s
+    """
+_TOGETHER = f"stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s) AND NOT ({_AT_ONCE})"
+_LEARNED = f"""
+    {_WHAT.format(_AT_ONCE)} UNION ALL {_WHAT.format(_TOGETHER)}
+    UNION ALL {_WHAT.format(f"type = '{UPDATED}'")}
+    LIMIT %(many)s
     """

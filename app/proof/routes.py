@@ -149,7 +149,8 @@ _RESTATEMENTS = _answers(
         "change": _NUMBER | {"description": "Null where there was, or is, no value."},
         **dict.fromkeys(("from_numerator", "from_denominator", "to_numerator", "to_denominator"), _NUMBER),
         "events": {
-            "type": "array",
+            "type": ["array", "null"],
+            "description": "Null where there are more than 20,000: a history that was imported.",
             "items": {
                 "type": "object",
                 "properties": {

@@ -120,8 +120,8 @@ event = Table(
     Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
     Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(COMMENTED)),
     Index("event_words_idx", text(WORDS), postgresql_using="gin", postgresql_where=text(COMMENTED)),
-    # Costs next to nothing, and finds the days of a user that is removed or whose event is taken back.
-    Index(None, "occurred_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+    # Events of all accounts in the order of time, and the days of a user that is removed or whose event is taken back.
+    Index(None, "occurred_at"),
 )
 
 attribute = Table(
