@@ -163,7 +163,10 @@ def _verdict(event: Event, kept: Mapping[tuple[int, str], int | None], accounts:
     key = event.account_id, event.id
     if key not in kept:
         last = accounts[event.account_id].last_recorded_on
-        detail = f"The account's books are written up to {last}; nothing becomes known before that."
+        detail = (
+            f"The account's books are written up to {last}; nothing becomes known before that. History is sent first: an "
+            "event without known_at, or a PUT of the account, is known today."
+        )
         return Rejected("known_before_last", detail, "/known_at")
     if kept[key] not in (event.fingerprint, None):
         detail = "The account has another event with this id; a correction comes under a new id."

@@ -129,6 +129,8 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
     """One event of a request. Raises Rejected with the reason and a pointer into the event."""
     if not isinstance(raw, dict):
         raise Rejected("not_an_object", "An event is a JSON object.")
+    if "type" not in raw:
+        raise Rejected("missing", "This is needed.", "/type")
     name = raw.get("type")
     kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if kind is None:

@@ -77,7 +77,7 @@ def _digits(given: int | float | Decimal) -> str:
 
 def _number(given: Any) -> int | float:
     if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
-        raise PydanticCustomError("number", "A number is needed.")
+        raise PydanticCustomError("number", "A text, a number, true, false or null is needed.")
     plain = given if isinstance(given, int) else float(given)
     if not abs(plain) < 1e15:
         raise PydanticCustomError("number_too_large", "A number is below 10^15.")
