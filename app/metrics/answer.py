@@ -44,7 +44,9 @@ async def tabulate(connection: AsyncConnection, books: Books, question: Question
     ]
     needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
     known = await margins(connection) if needed else []
-    return Table(question, books.currency, known, _cells(question, cuts, found), [now for now, _ in found])
+    cells = _cells(question, cuts, found)
+    groups = {group: shown(group, question) for group in {cell.group for cell in cells}}
+    return Table(question, books.currency, known, cells, groups, [now for now, _ in found])
 
 
 # What a formula is given for one group: by the number of the span, or what is no sum.
@@ -117,19 +119,21 @@ def _groups(question: Question, metric: Metric, found: Found) -> set[Group]:
 class Table(NamedTuple):
     """The rows of a question that have not been worked out yet, in their order, and what they have in common.
 
-    found: the sums that they are made of, of each cut.
+    groups: each as it is shown. found: the sums that they are made of, of each cut.
     """
 
     question: Question
     currency: str
     margins: Sequence[Margin]
     cells: Sequence[Cell]
+    groups: Mapping[Group, Mapping[str, Any]]
     found: Sequence[Found]
 
     def row(self, cell: Cell) -> Row:
         """A row as it is answered."""
-        metric, period, place = cell.metric, cell.period, cell.cut.places[cell.number]
-        result = self.result(cell)
+        metric, cut, number, group, *_ = cell
+        period, place = cut.periods[number], cut.places[number]
+        result = self._result(cell, cell.now, cut.spans[number], number)
         row: Row = {
             "metric": metric.name,
             "convention": metric.convention,
@@ -137,7 +141,7 @@ class Table(NamedTuple):
             "start": period.start,
             "end": period.end,
             "complete": period.complete,
-            "group": shown(cell.group, self.question),
+            "group": dict(self.groups[group]),
             "value": rounded(result.value),
             "numerator": rounded(result.numerator),
             "denominator": rounded(result.denominator),
@@ -149,7 +153,7 @@ class Table(NamedTuple):
         if result.reason:
             row["reason"] = result.reason
         if self.question.compare:
-            before = self._result(cell, cell.before, cell.cut.before[place], place) if place is not None else None
+            before = self._result(cell, cell.before, cut.before[place], place) if place is not None else None
             row |= {name: rounded(value) for name, value in compared(result, before).items()}
         return row
 
@@ -159,7 +163,8 @@ class Table(NamedTuple):
 
     def _result(self, cell: Cell, parts: Sequence[Part], span: Span, number: int) -> Result:
         values = [self._given(span, part.name) if isinstance(part, Given) else part.get(number, 0) for part in parts]
-        return withheld(cell.metric.formula(*values), min_sample=self.question.min_sample)
+        result = cell.metric.formula(*values)
+        return withheld(result, min_sample=self.question.min_sample) if self.question.min_sample else result
 
     def _given(self, span: Span, name: str) -> Any:
         if name == "divided":
