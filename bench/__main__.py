@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from app.store.site import EmbeddedError
-from bench import asking, ingest, load, peers, profile, report
+from bench import asking, catalogue, ingest, load, peers, profile, report
 from bench.data import END, Size, tables
 from bench.processes import Postgres, postgres, service
 
@@ -129,7 +129,8 @@ def _questions(server: Postgres, size: Size, cache: Path, *, way: Way, stale: bo
     name, loaded = load.loaded(server, size, content, folder, way=way.value, stale=stale, say=say)
     raw = peers.raw_tables(server, size, content, folder, say=say)
     with service(server.database(name), log=cache / "service.log") as running:
-        return {"load": loaded} | asking.measure(running, server, raw, folder, times=times, say=say)
+        found = {"load": loaded} | asking.measure(running, server, raw, folder, times=times, say=say)
+        return found | {"catalogue": catalogue.measure(running, times=times, say=say)}
 
 
 def _profile(server: Postgres, size: Size, found: list[dict[str, Any]], *, folder: Path) -> None:

@@ -9,6 +9,8 @@ from bench.asking import is_wrong, verdict
 
 Result = dict[str, Any]
 
+_SLOWEST = 8
+
 
 def keep(folder: Path, result: Result) -> Path:
     """Write a result, and what an earlier run measured of the same size but this one did not; returns the page."""
@@ -82,6 +84,23 @@ def _questions(section: Result) -> list[str]:
         f"of these, the one with the median amount of usage.",
         _table(header, rows),
         "\n".join(["Where definitions differ:", "", *notes]),
+        *(_catalogue(section["catalogue"]) if "catalogue" in section else []),
+    ]
+
+
+def _catalogue(found: Result) -> list[str]:
+    alone = sorted(found["alone"].items(), key=lambda item: -item[1]["p50"])
+    together = found["together"]
+    median = alone[len(alone) // 2][1]["p50"]
+    return [
+        "## The whole catalogue",
+        f"Each of the {len(alone)} metrics by month and plan over two years, over HTTP like the questions: half of them take at "
+        f"most {median:.1f} ms. The slowest:",
+        _table(
+            ["metric", "p50 in ms", "p95"], [[n, _number(t["p50"]), _number(t["p95"])] for n, t in alone[:_SLOWEST]]
+        ),
+        f"{together['metrics']} metrics in one answer take {together['p50']:.0f} ms, {together['p50'] / together['one']:.1f} "
+        f"times one of them alone ({together['one']:.1f} ms on average).",
     ]
 
 
