@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
@@ -13,7 +14,7 @@ class Calendar:
     def __init__(self, zone: str = "UTC", fiscal_year_start: int = 1) -> None:
         self.zone = ZoneInfo(zone)
         self.fiscal_year_start = fiscal_year_start
-        for slow in ("midnight", "unit", "first", "past", "named"):
+        for slow in ("midnight", "unit", "units", "first", "past", "named"):
             setattr(self, slow, cache(getattr(self, slow)))
 
     def day(self, at: datetime) -> date:
@@ -43,6 +44,12 @@ class Calendar:
             "year": f"{fiscal}",
             "total": "total",
         }[granularity]
+
+    def units(self, start: date, end: date, granularity: str) -> list[tuple[str, date, date]]:
+        """The units of a range, each with its first day in it and the day after its last."""
+        days = (start + DAY * n for n in range((end - start).days))
+        parts = [(name, list(part)) for name, part in groupby(days, lambda day: self.unit(day, granularity))]
+        return [(name, part[0], part[-1] + DAY) for name, part in parts]
 
     def first(self, day: date, granularity: str) -> date:
         while self.unit(day - DAY, granularity) == self.unit(day, granularity):

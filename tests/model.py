@@ -139,14 +139,7 @@ class Model:
         if not (start and end):
             named = self.calendar.named(period, known)
             start, end = start or named[0], end or named[1]
-        days = [start + DAY * n for n in range((end - start).days)]
-        periods: list[Period] = []
-        for day in days:
-            name = self.calendar.unit(day, granularity)
-            if periods and periods[-1].name == name:
-                periods[-1] = periods[-1]._replace(end=day + DAY)
-            else:
-                periods.append(Period(name, day, day + DAY))
+        periods = [Period(*unit) for unit in self.calendar.units(start, end, granularity)]
         # A range in one piece is its own total.
         cuts = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
         way = WAYS.get(metric, {}).get(convention or "", METRICS[metric])

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from itertools import product
 from random import Random
 from typing import Any
@@ -43,8 +44,12 @@ def renamed(rows: Events, pair: Pair) -> Events:
     ]
 
 
-def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
-    """A few answers about a whole history, for the model to check and to compare with another history's."""
+def report(random: Random, pair: Pair, *, checked: bool, **asked: Any) -> list[Events]:
+    """A few answers about a whole history, for the model to check and to compare with another history's.
+
+    checked: whether the model is asked as well; answers that have to equal checked ones need not be.
+    """
+    ask = pair.ask if checked else partial(answered, pair.service, account=pair.accounts)
     group_by = random.choice([("account",), ("plan",), ("seats", "vip"), ("plan", "account")])
     lately = {"start": date(2026, 2, 20), "end": date(2026, 3, 20), "granularity": "day"}
     asked_for: list[tuple[str, dict[str, Any]]] = [
@@ -64,7 +69,7 @@ def report(random: Random, pair: Pair, **asked: Any) -> list[Events]:
         ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
         ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": condition(random)}),
     ]
-    return [renamed(pair.ask(metrics, **question, **asked), pair) for metrics, question in asked_for]
+    return [renamed(ask(metrics, **question, **asked), pair) for metrics, question in asked_for]
 
 
 def arrive(random: Random, events: Events, pair: Pair) -> None:
@@ -95,7 +100,9 @@ def test_order_batches_and_repeats_make_no_difference(service: Service) -> None:
                     pair.retract(pair.accounts[one.accounts.index(taken["account_id"])], taken["id"])
         seed = random.randrange(100)
         for asked in ({}, {"as_of": random.choice(days)}):
-            first, second = (report(Random(seed), pair.on(days[-1] + DAY), **asked) for pair in (one, other))
+            first, second = (
+                report(Random(seed), pair.on(days[-1] + DAY), checked=pair is one, **asked) for pair in (one, other)
+            )
             assert first == second
         assert one.differences() == other.differences() == []
 
@@ -117,7 +124,7 @@ def test_what_was_retracted_might_as_well_never_have_been(service: Service) -> N
             one.retract(gone["account_id"], gone["id"])
         arrive(random, goes, one)
         seed = random.randrange(100)
-        first, second = (report(Random(seed), pair.on(day + 2 * DAY)) for pair in (one, other))
+        first, second = (report(Random(seed), pair.on(day + 2 * DAY), checked=pair is one) for pair in (one, other))
         assert first == second
         assert [_card(service, name) for name in one.accounts] == [_card(service, name) for name in other.accounts]
         assert one.differences() == []

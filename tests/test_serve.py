@@ -233,7 +233,7 @@ def test_everything_that_it_has_logged_is_json(hasty: Served) -> None:
 def test_a_stop_lets_requests_end_and_waits_for_nobody_else(
     sig: int, workers: int, serve: Callable[..., Served]
 ) -> None:
-    served = serve(WORKERS=workers, **ENDURING | {"SHUTDOWN_SECONDS": 5})
+    served = serve(WORKERS=workers, **ENDURING | {"SHUTDOWN_SECONDS": 3})
     with ExitStack() as stack:
         slow = stack.enter_context(served.connect(b"GET /slow/0.5 HTTP/1.1\r\n" + HOST + b"\r\n"))
         half = stack.enter_context(served.connect(HALF_BODY))
