@@ -258,6 +258,7 @@ def counted_end(period: Period, today: date) -> date:
     return max(period.start, min(period.end, today + _DAY))
 
 
+@lru_cache(maxsize=10_000)
 def months_in(start: date, end: date) -> Fraction:
     """How many months `[start, end)` is: exact for whole calendar months, else its days / 30.4375; 0 when it is empty.
 

@@ -146,7 +146,7 @@ class Table(NamedTuple):
             "numerator": rounded(result.numerator),
             "denominator": rounded(result.denominator),
             "sample_size": result.sample_size,
-            "interval": [rounded(bound) for bound in result.interval] if result.interval else None,
+            "interval": [*map(rounded, result.interval)] if result.interval else None,
         }
         if metric.unit == "money":
             row["amount"] = None if result.amount is None else in_digits(result.amount, self.currency)

@@ -64,7 +64,7 @@ def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
 
 def money(amount: int | Fraction) -> Result:
     """An amount of the base currency."""
-    return Result(float(amount / MONEY), amount=amount)
+    return Result(amount.numerator / (amount.denominator * MONEY), amount=amount)
 
 
 def money_mean(amount: int, *, of: int, none: str) -> Result:
