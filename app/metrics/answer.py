@@ -44,13 +44,14 @@ async def tabulate(connection: AsyncConnection, books: Books, question: Question
     ]
     needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
     known = await margins(connection) if needed else []
-    cells = _cells(question, cuts, found)
+    cells = _cells(question, cuts, found, known)
     groups = {group: shown(group, question) for group in {cell.group for cell in cells}}
     return Table(question, books.currency, known, cells, groups, [now for now, _ in found])
 
 
-# What a formula is given for one group: by the number of the span, or what is no sum.
-Part = Mapping[int, int] | Given
+# What a formula is given for one group, by the number of the span; and what is no sum, by its name.
+Part = Mapping[int, Any]
+Givens = Mapping[str, Part]
 
 
 class Cell(NamedTuple):
@@ -77,18 +78,25 @@ class Cell(NamedTuple):
     @property
     def has_something(self) -> bool:
         """Whether any of its sums is other than zero."""
-        return any(part.get(self.number) for part in self.now if not isinstance(part, Given))
+        parts = zip(self.metric.operands.values(), self.now, strict=True)
+        return any(part.get(self.number) for operand, part in parts if not isinstance(operand, Given))
 
 
-def _cells(question: Question, cuts: Sequence[Cut], sums: Sequence[tuple[Found, Found]]) -> list[Cell]:
+def _cells(
+    question: Question, cuts: Sequence[Cut], sums: Sequence[tuple[Found, Found]], margins: Sequence[Margin]
+) -> list[Cell]:
     cells: list[Cell] = []
+    given = [[givens_of(question, margins, spans) for spans in (cut.spans, cut.before)] for cut in cuts]
     for metric in sorted(question.metrics, key=lambda metric: metric.name):
         groups = sorted(always(question).union(*(_groups(question, metric, now) for now, _ in sums)), key=order)
-        for cut, found in zip(cuts, sums, strict=True):
+        for cut, found, (of_now, of_before) in zip(cuts, sums, given, strict=True):
             many = len(cells) + len(cut.periods) * len(groups)
             check_many(many, pointer="/query/granularity", instead="ask for less at once")
             now, before = (operands_in(metric, some) for some in found)
-            own = [(group, parts_of(question, now, group), parts_of(question, before, group)) for group in groups]
+            own = [
+                (group, parts_of(question, now, of_now, group), parts_of(question, before, of_before, group))
+                for group in groups
+            ]
             cells += [Cell(metric, cut, number, *parts) for number in range(len(cut.periods)) for parts in own]
     return cells
 
@@ -98,7 +106,19 @@ def operands_in(metric: Metric, found: Found) -> list[tuple[Operand | Given, Sum
     return [(o, {} if isinstance(o, Given) else found.get(o, {})) for o in metric.operands.values()]
 
 
-def parts_of(question: Question, operands: Sequence[tuple[Operand | Given, Sums]], group: Group) -> list[Part]:
+def givens_of(question: Question, margins: Sequence[Margin], spans: Sequence[Span]) -> Givens:
+    """What is no sum, of each span."""
+    return {
+        "divided": dict.fromkeys(range(len(spans)), question.selection.divided),
+        "months": {number: months_in(span.start, span.end) for number, span in enumerate(spans)},
+        "days": {number: (span.end - span.start).days for number, span in enumerate(spans)},
+        "margin": {number: margin_of(margins, span.end) for number, span in enumerate(spans)} if margins else {},
+    }
+
+
+def parts_of(
+    question: Question, operands: Sequence[tuple[Operand | Given, Sums]], given: Givens, group: Group
+) -> list[Part]:
     """What a formula is given for a group."""
     by = question.selection.group_by
     parts: list[Part] = []
@@ -106,7 +126,7 @@ def parts_of(question: Question, operands: Sequence[tuple[Operand | Given, Sums]
         place = group
         if group not in sums and isinstance(operand, Users | Registered) and operand.whole:
             place = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
-        parts.append(operand if isinstance(operand, Given) else sums.get(place, {}))
+        parts.append(given[operand.name] if isinstance(operand, Given) else sums.get(place, {}))
     return parts
 
 
@@ -133,7 +153,7 @@ class Table(NamedTuple):
         """A row as it is answered."""
         metric, cut, number, group, *_ = cell
         period, place = cut.periods[number], cut.places[number]
-        result = self._result(cell, cell.now, cut.spans[number], number)
+        result = self._result(metric, cell.now, number)
         row: Row = {
             "metric": metric.name,
             "convention": metric.convention,
@@ -153,24 +173,14 @@ class Table(NamedTuple):
         if result.reason:
             row["reason"] = result.reason
         if self.question.compare:
-            before = self._result(cell, cell.before, cut.before[place], place) if place is not None else None
+            before = self._result(metric, cell.before, place) if place is not None else None
             row |= {name: rounded(value) for name, value in compared(result, before).items()}
         return row
 
     def result(self, cell: Cell) -> Result:
         """What the formula makes of a row's sums."""
-        return self._result(cell, cell.now, cell.cut.spans[cell.number], cell.number)
+        return self._result(cell.metric, cell.now, cell.number)
 
-    def _result(self, cell: Cell, parts: Sequence[Part], span: Span, number: int) -> Result:
-        values = [self._given(span, part.name) if isinstance(part, Given) else part.get(number, 0) for part in parts]
-        result = cell.metric.formula(*values)
+    def _result(self, metric: Metric, parts: Sequence[Part], number: int) -> Result:
+        result = metric.formula(*[part.get(number, 0) for part in parts])
         return withheld(result, min_sample=self.question.min_sample) if self.question.min_sample else result
-
-    def _given(self, span: Span, name: str) -> Any:
-        if name == "divided":
-            return self.question.selection.divided
-        if name == "months":
-            return months_in(span.start, span.end)
-        if name == "days":
-            return (span.end - span.start).days
-        return margin_of(self.margins, span.end)

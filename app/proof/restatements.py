@@ -20,7 +20,7 @@ from app.ledger import surveys
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import Group, Selection, Span
-from app.metrics.answer import Cell, Table, operands_in, parts_of, tabulate
+from app.metrics.answer import Cell, Table, givens_of, operands_in, parts_of, tabulate
 from app.metrics.lookup import cuts_of
 from app.metrics.question import Question
 from app.metrics.rows import Row, name_of, order, page, rounded, shown
@@ -196,8 +196,10 @@ def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
         groups.setdefault(order(group), group)
     [cut] = cuts_of(table.question)
 
+    given = givens_of(table.question, table.margins, cut.spans)
+
     def as_it_stands(group: Group, index: int) -> Cell:
-        return Cell(metric, cut, index, group, parts_of(table.question, operands_in(metric, sums), group))
+        return Cell(metric, cut, index, group, parts_of(table.question, operands_in(metric, sums), given, group))
 
     found: list[_Restated] = []
     for day in sorted(moves, reverse=True):
