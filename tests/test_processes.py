@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -95,7 +96,11 @@ def test_an_interrupt_ends_them_at_once_and_nothing_was_lost(service: Service, d
     settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database}
     with psycopg.connect(database.replace("+psycopg", "")) as connection:
         connection.execute("SELECT FROM account FOR UPDATE")
-        command = subprocess.Popen(words, env=settings, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        # A shell that runs the tests in the background has them, and all that they start, ignore it.
+        heeded = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+        command = subprocess.Popen(
+            words, env=settings, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heeded
+        )
         try:
             until = time.monotonic() + PATIENCE
             while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
