@@ -17,13 +17,12 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
 from app.accounts.ids import Id, InPath
 from app.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from app.store.asking import ask, written
 from app.store.books import Books
+from app.store.connection import Ask, Connection, written
 from app.store.tables import api_key
 
 Scope = Literal["ingest", "read", "admin"]
@@ -114,17 +113,17 @@ async def _caller(request: Request, key: str) -> Caller:
     if admin is not None and hmac.compare_digest(hashed, _hash(admin.get_secret_value())):
         return Caller(frozenset({"admin"}))
     books = books_of(request)
-    found = await books.database.glance(lambda connection: ask(connection, _LOOK_UP, {"hashed": hashed}))
+    (found,) = await books.database.glance(lambda connection: connection.ask(Ask(_LOOK_UP, {"hashed": hashed})))
     if not found:
         raise Unauthenticated("The key is not known, or was revoked.")
-    today = books.today()
-    if found[0].last_used_on != today:
+    [(scopes, last_used_on)], today = found, books.today()
+    if last_used_on != today:
 
-        async def note(connection: AsyncConnection) -> None:
+        async def note(connection: Connection) -> None:
             await connection.execute(sa.update(api_key).where(_THIS).values(last_used_on=today), {"hashed": hashed})
 
         await books.database.write(note)
-    return Caller(frozenset(found[0].scopes))
+    return Caller(frozenset(scopes))
 
 
 async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def _new_key(books: Books, *, name: str, scopes: list[Scope]) -> tuple[dict[str,
     return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}, row
 
 
-async def _keep(connection: AsyncConnection, row: dict[str, Any]) -> None:
+async def _keep(connection: Connection, row: dict[str, Any]) -> None:
     # It may have been kept by an attempt whose commit was not heard of.
     await connection.execute(insert(api_key).values(row).on_conflict_do_nothing(index_elements=["id"]))
 
@@ -160,9 +159,9 @@ async def make_first_key(books: Books) -> str | None:
     """An admin key for books that have no key yet; None when they have one. Of processes that start together, one makes it."""
     made, row = _new_key(books, name="first", scopes=["admin"])
 
-    async def keep(connection: AsyncConnection) -> bool:
+    async def keep(connection: Connection) -> bool:
         await connection.execute(sa.text("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"))
-        if (await connection.execute(sa.select(sa.exists().where(api_key.c.id != row["id"])))).scalar_one():
+        if await connection.scalar(sa.select(sa.exists().where(api_key.c.id != row["id"]))):
             return False
         await _keep(connection, row)
         return True
@@ -174,9 +173,9 @@ async def list_keys(books: Books) -> list[dict[str, Any]]:
     """All keys but what they are: id, name, scopes, created_at, revoked_at, last_used_on."""
     shown = [column for column in api_key.c if column.name != "hash"]
 
-    async def find(connection: AsyncConnection) -> list[dict[str, Any]]:
+    async def find(connection: Connection) -> list[dict[str, Any]]:
         rows = await connection.execute(sa.select(*shown).order_by(api_key.c.created_at))
-        return [dict(row) for row in rows.mappings()]
+        return [row._asdict() for row in rows]
 
     return await books.database.read(find)
 
@@ -185,10 +184,10 @@ async def revoke_key(books: Books, *, id: str) -> None:
     """End a key, from the next request on. Raises NotFound."""
     now: datetime = books.clock()
 
-    async def end(connection: AsyncConnection) -> bool:
+    async def end(connection: Connection) -> bool:
         ended = sa.update(api_key).where(api_key.c.id == id)
         values = {"revoked_at": sa.func.coalesce(api_key.c.revoked_at, now)}
-        return bool((await connection.execute(ended.values(values))).rowcount)
+        return bool((await connection.execute(ended.values(values))).changed)
 
     if not await books.database.write(end):
         raise NotFound("There is no such key.")

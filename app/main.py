@@ -23,7 +23,8 @@ from app.settings import Settings
 from app.shell import App, wrap
 from app.start import opened
 from app.store.books import note_margin, system_clock
-from app.store.database import is_current, ping
+from app.store.database import ping
+from app.store.schema import is_current
 
 assert vocabulary  # importing it fills the catalogues of events and measures
 

@@ -11,7 +11,8 @@ import structlog
 from app.settings import Settings
 from app.store import embedded
 from app.store.books import Books, open_books, system_clock
-from app.store.database import connect, migrate, wait_until_up
+from app.store.database import connect, wait_until_up
+from app.store.schema import migrate
 from app.store.site import EmbeddedError
 
 log = structlog.get_logger()

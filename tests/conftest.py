@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from app import logs
 from app.store import embedded
-from app.store.database import migrate
+from app.store.schema import migrate
 from app.store.tables import metadata
 from tests.service import Service
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.book import key_of
 from app.ingest.define import EVENT_TYPES, Data, event
@@ -16,7 +15,9 @@ from app.ledger.measures import MEASURES, POSTINGS, PRESENCES, Line, measure
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.selection import Selection, Span
 from app.metrics.define import DEFAULT, METRICS, Given, Happens, Metric, Result, count, meaning, metric
-from app.store.database import recall
+from app.store.asking import answered
+from app.store.connection import Connection
+from app.store.words import recall
 from tests.service import Service
 
 # Every way to count every metric, by the metric's name and, if it is not the default, its own.
@@ -67,16 +68,17 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
     entry, books = ENTRIES[name], exemplary.books
     accounts = {event["account_id"] for event in example_events(entry)}
 
-    async def sum_up(connection: AsyncConnection) -> Any:
-        return await figures(
-            connection,
+    async def sum_up(connection: Connection) -> Any:
+        labels = await answered(connection, recall(books.database, words_of(entry.sums)))
+        asking = figures(
             entry.sums,
             spans=[Span(date(2026, 3, 1), date(2026, 3, 16), date(2026, 3, 1))],
             selection=Selection(accounts=tuple(map(key_of, accounts))),
-            labels=await recall(connection, books.database, words_of(entry.sums)),
+            labels=labels,
             calendar=books.calendar,
             tomorrow=date(2026, 3, 16),
         )
+        return await answered(connection, asking)
 
     found = exemplary.run(books.database.read(sum_up))
     sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.operands.items()}

@@ -6,16 +6,15 @@ from random import Random
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import logs
 from app.accounts.book import key_of
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_of
 from app.ledger.presence import user_key
+from app.store.connection import Connection
 from app.store.tables import metadata
 from tests.almanac import DAY
 from tests.chance import question, turn
@@ -34,10 +33,11 @@ def erase(service: Service, user: str = ADA, account: str = "acme") -> int:
 def everything(service: Service) -> str:
     """All tables as text."""
 
-    async def dump(connection: AsyncConnection) -> str:
+    async def dump(connection: Connection) -> str:
         lines = []
         for table in metadata.sorted_tables:
-            lines += [table.name, *await connection.scalars(sa.text(f"SELECT t::text FROM {table.name} t ORDER BY 1"))]
+            rows = await connection.execute(f"SELECT t::text FROM {table.name} t ORDER BY 1")
+            lines += [table.name, *(line for (line,) in rows)]
         return "\n".join(lines)
 
     return service.run(service.books.database.read(dump))

@@ -20,8 +20,8 @@ from alembic.runtime.migration import MigrationContext
 from app.errors import Conflict
 from app.settings import Settings
 from app.start import opened
-from app.store import database as database_room
-from app.store.database import migrate, migrations
+from app.store import schema as schema_room
+from app.store.schema import migrate, migrations
 from app.store.tables import metadata
 from tests.service import PATIENCE, Service, event, moved, session
 
@@ -123,7 +123,7 @@ def test_a_migration_never_waits_long_for_a_lock(empty: str) -> None:
     ]
 
 
-MIGRATE = "import sys; from app.store.database import migrate; migrate(sys.argv[1])"
+MIGRATE = "import sys; from app.store.schema import migrate; migrate(sys.argv[1])"
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def wait_for(url: str, waiting: int) -> None:
 def test_processes_that_migrate_at_the_same_time_do_it_once(
     empty: str, migrating: Callable[[], subprocess.Popen[str]], database: str
 ) -> None:
-    lock = database_room._MIGRATION_LOCK
+    lock = schema_room._MIGRATION_LOCK
     with connect(empty) as gate:
         gate.execute(f"SELECT pg_advisory_lock({lock})")
         processes = [migrating() for _ in range(4)]

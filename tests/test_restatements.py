@@ -165,9 +165,9 @@ def test_what_became_known_on_its_own_day_is_not_looked_at(service: Service, mon
     looked_at: list[Any] = []
     known = restatements._known
 
-    async def noted(*asked: Any) -> Any:
+    def noted(*asked: Any) -> Any:
         looked_at.append(asked[1])
-        return await known(*asked)
+        return known(*asked)
 
     monkeypatch.setattr(restatements, "_known", noted)
     for day in range(1, 28, 3):

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.filters import Filter, condition
 from app.accounts.history import Interval, changes_of, exact, history, learn
 from app.periods import Calendar
-from app.store.database import send
+from app.store.connection import Connection
 from app.store.tables import END, WHOLE_BUSINESS, attribute, event
 from app.store.tables import account as account_table
 
@@ -44,18 +43,18 @@ _TOUCH = """
     """
 
 
-async def touch(connection: AsyncConnection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
+async def touch(connection: Connection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
     """Create the accounts that are new, lock all of them till the end of the transaction, and move their last day on.
 
     accounts: account_id -> (id, the day that is written now). Locked in the order of their keys, so that two requests
     wait for each other but never for ever. What is read of an account after this is what was written before it.
     """
     rows = [{"account_id": key, "id": id, "last_recorded_on": day} for key, (id, day) in accounts.items()]
-    touched = await send(connection, _TOUCH, rows)
+    touched = await connection.send(_TOUCH, rows)
     return {row.account_id: Account(*row) for row in touched}
 
 
-async def record(connection: AsyncConnection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
+async def record(connection: Connection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
     """Derive the attributes of accounts again after updates were recorded or retracted on these days of theirs."""
     updates = await updates_of(connection, days)
     before = await _rows_at_stake(connection, days)
@@ -73,7 +72,7 @@ async def record(connection: AsyncConnection, days: Mapping[int, Iterable[date]]
     await _replace(connection, gone=gone, new=new)
 
 
-async def rewrite(connection: AsyncConnection, accounts: Iterable[int], *, calendar: Calendar) -> None:
+async def rewrite(connection: Connection, accounts: Iterable[int], *, calendar: Calendar) -> None:
     """Derive all attributes of accounts from nothing but their events."""
     updates = await updates_of(connection, accounts)
     await connection.execute(sa.delete(attribute).where(attribute.c.account_id.in_(list(updates))))
@@ -86,7 +85,7 @@ async def rewrite(connection: AsyncConnection, accounts: Iterable[int], *, calen
     await _replace(connection, gone=[], new=new)
 
 
-async def updates_of(connection: AsyncConnection, accounts: Iterable[int]) -> dict[int, list[Any]]:
+async def updates_of(connection: Connection, accounts: Iterable[int]) -> dict[int, list[Any]]:
     """The `account.updated` events of accounts, the retracted ones too: account_id -> rows of the event table."""
     query = sa.select(
         event.c.account_id, event.c.id, event.c.occurred_at, event.c.recorded_on, event.c.retracted_on, event.c.data
@@ -98,7 +97,7 @@ async def updates_of(connection: AsyncConnection, accounts: Iterable[int]) -> di
 
 
 async def _rows_at_stake(
-    connection: AsyncConnection, days: Mapping[int, Iterable[date]]
+    connection: Connection, days: Mapping[int, Iterable[date]]
 ) -> dict[int, dict[str, list[Interval]]]:
     """The rows that are what is known, and those that ceased to be so on one of the days."""
     ceased = {END}.union(*days.values())
@@ -136,9 +135,9 @@ _LEARN = """
     """
 
 
-async def _replace(connection: AsyncConnection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
+async def _replace(connection: Connection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
     for statement, rows in ((_FORGET, gone), (_LEARN, new)):
-        await send(connection, statement, rows)
+        await connection.send(statement, rows)
 
 
 def listed(filter: Filter | None, *, on: date) -> sa.Select[Any]:

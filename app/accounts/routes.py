@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
 from app.access import books_of, needs
@@ -17,6 +16,7 @@ from app.accounts.filters import parse
 from app.accounts.ids import InPath, same_id
 from app.errors import Invalid, NotFound
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import BEGINNING, END, account, attribute
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
@@ -73,8 +73,8 @@ def _without_ends(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    async def find(connection: AsyncConnection) -> list[dict[str, Any]]:
-        return [dict(row) for row in (await connection.execute(query)).mappings()]
+    async def find(connection: Connection) -> list[dict[str, Any]]:
+        return [row._asdict() for row in await connection.execute(query)]
 
     return await books.database.read(find)
 

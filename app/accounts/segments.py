@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.filters import Filter, parse
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import BEGINNING, segment
 
 
@@ -19,7 +19,7 @@ async def put(books: Books, *, name: str, filter: Filter | None) -> bool:
     Its first definition holds for all days before it too, and stays there when it is put again on the same day.
     """
 
-    async def write(connection: AsyncConnection, today: date) -> bool:
+    async def write(connection: Connection, today: date) -> bool:
         texts = await _texts(connection, day=None, names=[name])
         if filter is None and texts.get(name) is None:
             return False
@@ -44,15 +44,13 @@ async def on(books: Books, day: date | None, *, names: Collection[str] | None = 
     return {name: _parsed(text) for name, text in found.items() if text is not None}
 
 
-async def _texts(
-    connection: AsyncConnection, *, day: date | None, names: Collection[str] | None
-) -> dict[str, str | None]:
+async def _texts(connection: Connection, *, day: date | None, names: Collection[str] | None) -> dict[str, str | None]:
     query = sa.select(segment.c.name, segment.c.filter).ext(distinct_on(segment.c.name))
     query = query.order_by(segment.c.name, segment.c.recorded_on.desc())
     if day is not None:
         query = query.where(segment.c.recorded_on <= day)
     chosen = segment.c.recorded_on > BEGINNING if names is None else segment.c.name.in_(list(names))
-    return dict((await connection.execute(query.where(chosen))).all())
+    return dict(await connection.execute(query.where(chosen)))
 
 
 @lru_cache(maxsize=1_024)

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import segments
 from app.accounts.book import key_of
@@ -18,6 +17,7 @@ from app.ingest.accept import accept
 from app.ingest.routes import RatesBody, SurveyBody, survey_of
 from app.ledger import surveys
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import account, event
 
 _BATCH = 2_000
@@ -49,17 +49,17 @@ async def load(books: Books, *, progress: Callable[[int, int], None]) -> int:
     return accepted
 
 
-async def _has_accounts(connection: AsyncConnection) -> bool:
-    return (await connection.execute(sa.select(sa.exists().select_from(account)))).scalar_one()
+async def _has_accounts(connection: Connection) -> bool:
+    return bool(await connection.scalar(sa.select(sa.exists().select_from(account))))
 
 
 async def _known(books: Books, told: dict[str, Any]) -> bool:
     """Whether the books hold this event of the story as it is told now; its first one moves with the month."""
     this = (event.c.account_id == key_of(told["account_id"])) & (event.c.id == told["id"])
 
-    async def find(connection: AsyncConnection) -> bool:
-        at = (await connection.execute(sa.select(event.c.occurred_at).where(this))).scalar_one_or_none()
-        return at == datetime.fromisoformat(told["occurred_at"])
+    async def find(connection: Connection) -> bool:
+        at = await connection.scalar(sa.select(event.c.occurred_at).where(this))
+        return bool(at == datetime.fromisoformat(told["occurred_at"]))
 
     return await books.database.read(find)
 
@@ -68,7 +68,7 @@ async def _declare(books: Books) -> None:
     declared = [survey_of(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
     given = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.today())]
 
-    async def write(connection: AsyncConnection) -> None:
+    async def write(connection: Connection) -> None:
         for survey in declared:
             await surveys.declare(connection, survey)
         for body in given:

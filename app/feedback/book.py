@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.book import key_of, listed, tomorrow
 from app.accounts.filters import Filter
@@ -21,6 +20,7 @@ from app.ingest.accept import accept
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.periods import Calendar
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import COMMENTED, WORDS, account, event, survey
 
 _AFTER = timedelta(microseconds=1)
@@ -98,7 +98,7 @@ def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[An
         event.c.user_id,
         event.c.data["survey"].as_string().label("survey"),
         _score.label("score"),
-        _class.label("class"),
+        _class.label("kind"),
         sa.case((_erased, None), else_=text).label("comment"),
         sa.func.coalesce(event.c.data["tags"], sa.text("'[]'::jsonb")).label("tags"),
         event.c.data["channel"].as_string().label("channel"),
@@ -140,8 +140,8 @@ async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | No
         query = query.where(sa.tuple_(*place) < sa.tuple_(*map(sa.literal, after)))
     query = query.order_by(*(column.desc() for column in place)).limit(limit + 1)
 
-    async def find(connection: AsyncConnection) -> list[Any]:
-        return list(await connection.execute(query))
+    async def find(connection: Connection) -> list[Any]:
+        return await connection.execute(query)
 
     rows = await books.database.read(find)
     following = Cursor(*rows[limit - 1][:3]) if len(rows) > limit else None
@@ -150,7 +150,13 @@ async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | No
 
 def shown(row: Any) -> dict[str, Any]:
     """A comment as it is answered. An erased one is null; it still counts."""
-    said = {name: value for name, value in row._mapping.items() if name not in ("account", "account_id", "id")}
+    # No word of Python's can be a name of a row.
+    names = {"kind": "class"}
+    said = {
+        names.get(name, name): value
+        for name, value in row._asdict().items()
+        if name not in ("account", "account_id", "id")
+    }
     return {"id": id_of(row.account, row.id), "event_id": row.id, "account_id": row.account} | said
 
 
@@ -165,8 +171,8 @@ async def find(books: Books, id: str) -> dict[str, Any]:
     query = comments(Wanted(), calendar=books.calendar, today=books.today())
     query = query.where(event.c.account_id == key_of(account_id), event.c.id == event_id)
 
-    async def look_up(connection: AsyncConnection) -> Any:
-        return (await connection.execute(query)).one_or_none()
+    async def look_up(connection: Connection) -> Any:
+        return next(iter(await connection.execute(query)), None)
 
     row = await books.database.read(look_up)
     if row is None:

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.feedback.book import Wanted, comments
 from app.periods import Calendar
 from app.store.books import Books
+from app.store.connection import Connection
 
 _FIRST_DAY = date(1970, 1, 1)
 _DAY = timedelta(days=1)
@@ -42,8 +42,8 @@ async def themes(books: Books, wanted: Wanted, *, start: date, end: date, limit:
         "words": _most(_counted(said, stem).where(words), word, limit=limit, least=_LEAST),
     }
 
-    async def count(connection: AsyncConnection) -> dict[str, Sequence[Any]]:
-        return {name: (await connection.execute(query)).all() for name, query in queries.items()}
+    async def count(connection: Connection) -> dict[str, Sequence[Any]]:
+        return {name: await connection.execute(query) for name, query in queries.items()}
 
     found = await books.database.read(count)
     by_class = {row.kind: row.comments for row in found["classes"]}
@@ -77,7 +77,7 @@ def _said(
     """The comments of both periods, numbered; `now`: of the later one."""
     both = comments(replace(wanted, start=first, end=end), calendar=calendar, today=today).subquery()
     now = both.c.occurred_at >= calendar.midnight(start)
-    columns = both.c["class"].label("kind"), both.c.tags, both.c.comment, now.label("now")
+    columns = both.c.kind, both.c.tags, both.c.comment, now.label("now")
     query = sa.select(*columns, sa.func.row_number().over().label("number"))
     return query.where(sa.or_(now, both.c.occurred_at < calendar.midnight(last))).cte("said")
 

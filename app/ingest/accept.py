@@ -12,8 +12,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.accounts import book
 from app.accounts.ids import LONGEST_ID
 from app.errors import Invalid, Rejected, Unavailable
@@ -24,8 +22,9 @@ from app.ingest.retract import replace
 from app.ingest.schemas import Rejection
 from app.ledger.record import Record, record, words_of
 from app.store.books import Books
-from app.store.database import keys_of, send
+from app.store.connection import Connection
 from app.store.tables import BEGINNING
+from app.store.words import keys_of
 
 _ATTEMPTS = 5
 # More events than these have a transaction of their own.
@@ -129,14 +128,14 @@ async def _store(books: Books, events: Sequence[Event]) -> Sequence[Verdict]:
 async def _store_all(books: Books, batches: Sequence[Sequence[Event]]) -> list[list[Verdict]]:
     events = [event for batch in batches for event in batch]
 
-    async def write(connection: AsyncConnection, today: date) -> list[Verdict]:
+    async def write(connection: Connection, today: date) -> list[Verdict]:
         return await _write(connection, events, books=books, today=today)
 
     verdicts = iter(await books.write(write))
     return [list(islice(verdicts, len(batch))) for batch in batches]
 
 
-async def _write(connection: AsyncConnection, events: Sequence[Event], *, books: Books, today: date) -> list[Verdict]:
+async def _write(connection: Connection, events: Sequence[Event], *, books: Books, today: date) -> list[Verdict]:
     """Everything that happens under the accounts' locks. It may be run again."""
     accounts = await _lock(connection, events)
     first: dict[tuple[int, str], Event] = {}
@@ -184,7 +183,7 @@ def _day(event: Event) -> date:
     return event.recorded_on
 
 
-async def _lock(connection: AsyncConnection, events: Sequence[Event]) -> dict[int, book.Account]:
+async def _lock(connection: Connection, events: Sequence[Event]) -> dict[int, book.Account]:
     """Lock the accounts, which keep their last day until something is written."""
     touched = await book.touch(connection, {event.account_id: (event.account, BEGINNING) for event in events})
     if any(touched[event.account_id].id != event.account for event in events):
@@ -210,7 +209,7 @@ _INSERT = """
     """
 
 
-async def _insert(connection: AsyncConnection, events: Iterable[Event]) -> set[tuple[int, str]]:
+async def _insert(connection: Connection, events: Iterable[Event]) -> set[tuple[int, str]]:
     rows = [
         {
             "account_id": event.account_id,
@@ -226,16 +225,14 @@ async def _insert(connection: AsyncConnection, events: Iterable[Event]) -> set[t
         }
         for event in events
     ]
-    inserted = await send(connection, _INSERT, rows)
+    inserted = await connection.send(_INSERT, rows)
     return {(row.account_id, row.id) for row in inserted}
 
 
-async def _fingerprints(
-    connection: AsyncConnection, keys: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], int | None]:
+async def _fingerprints(connection: Connection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int | None]:
     """Of events that are kept; None of those that were erased."""
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
-    found = await send(connection, _FINGERPRINTS, rows)
+    found = await connection.send(_FINGERPRINTS, rows)
     return {(row.account_id, row.id): row.fingerprint for row in found}
 
 
@@ -248,9 +245,7 @@ _FINGERPRINTS = """
     """
 
 
-async def _close_days(
-    connection: AsyncConnection, accepted: Iterable[Event], accounts: Mapping[int, book.Account]
-) -> None:
+async def _close_days(connection: Connection, accepted: Iterable[Event], accounts: Mapping[int, book.Account]) -> None:
     """Move on the last day of accounts to which something was written, as once a day is enough."""
     days: dict[int, tuple[str, date]] = {}
     for event in accepted:
@@ -261,7 +256,7 @@ async def _close_days(
         await book.touch(connection, days)
 
 
-async def _learn(connection: AsyncConnection, accepted: Iterable[Event], *, books: Books) -> None:
+async def _learn(connection: Connection, accepted: Iterable[Event], *, books: Books) -> None:
     days: dict[int, set[date]] = defaultdict(set)
     for event in accepted:
         if event.type == book.UPDATED:

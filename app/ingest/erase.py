@@ -3,7 +3,6 @@
 from secrets import token_hex
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.errors import NotFound
@@ -11,7 +10,7 @@ from app.ledger.measures import Fact, stream_of
 from app.ledger.presence import user_key
 from app.ledger.streams.feedback import ERASED, KIND
 from app.store.books import Books
-from app.store.database import execute, send
+from app.store.connection import Connection
 from app.store.tables import BEGINNING, account, presence, registration
 
 # The events of the person, those that name it as `who`, and what was said of its comments. A fingerprint could be guessed
@@ -44,7 +43,7 @@ async def erase(books: Books, *, account_id: str, user_id: str) -> None:
     """
     key = book.key_of(account_id)
 
-    async def write(connection: AsyncConnection) -> None:
+    async def write(connection: Connection) -> None:
         if await connection.scalar(sa.select(account.c.id).where(account.c.account_id == key)) is None:
             raise NotFound("There is no such account.")
         await book.touch(connection, {key: (account_id, BEGINNING)})
@@ -52,12 +51,12 @@ async def erase(books: Books, *, account_id: str, user_id: str) -> None:
         named = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
         moved = [
             {"account_id": key, "id": row.id, "stream": stream}
-            for row in await execute(connection, _ERASE, named)
+            for row in await connection.execute(_ERASE, named)
             # What waits for `rebuild` goes on waiting.
             if row.stream is not None
             and (stream := stream_of(Fact(row.type, row.user_id, row.data, id=row.id))) != row.stream
         ]
-        await send(connection, _STREAMS, moved)
+        await connection.send(_STREAMS, moved)
         for table in (presence, registration):
             this = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
             await connection.execute(sa.update(table).where(this).values(user_key=user_key(key, pseudonym)))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Conflict, Rejected
+from app.store.connection import Connection
 from app.store.tables import exchange_rate
 
 
@@ -27,7 +27,7 @@ class Rate(NamedTuple):
 _COLUMNS = [exchange_rate.c[name] for name in Rate._fields]
 
 
-async def find(connection: AsyncConnection, currencies: Collection[str] | None = None) -> dict[str, list[Rate]]:
+async def find(connection: Connection, currencies: Collection[str] | None = None) -> dict[str, list[Rate]]:
     """The rates of these currencies, or of all, each list in the order of its days."""
     query = sa.select(*_COLUMNS).order_by(*_COLUMNS[:2])
     if currencies is not None:
@@ -47,17 +47,17 @@ def rate_on(rates: Sequence[Rate], day: date) -> Rate:
     return rates[number - 1]
 
 
-async def fix(connection: AsyncConnection, rates: Collection[Rate]) -> bool:
+async def fix(connection: Connection, rates: Collection[Rate]) -> bool:
     """Fix rates that are used for the first time; False when one was changed meanwhile."""
     for rate in sorted(rates):
         same = [exchange_rate.c[name] == getattr(rate, name) for name in Rate._fields[:3]]
         statement = sa.update(exchange_rate).where(*same).values(used=True)
-        if not (await connection.execute(statement)).rowcount:
+        if not (await connection.execute(statement)).changed:
             return False
     return True
 
 
-async def put(connection: AsyncConnection, currency: str, rates: Mapping[date, Decimal]) -> None:
+async def put(connection: Connection, currency: str, rates: Mapping[date, Decimal]) -> None:
     """Write rates of a currency. Raises Conflict, and writes none, when one of them was used with another value."""
     rows = [{"currency": currency, "valid_from": day, "rate": rate} for day, rate in sorted(rates.items())]
     statement = insert(exchange_rate).values(rows)
@@ -67,5 +67,5 @@ async def put(connection: AsyncConnection, currency: str, rates: Mapping[date, D
         set_={"rate": statement.excluded.rate},
         where=unchanged | ~exchange_rate.c.used,
     )
-    if len((await connection.execute(changed.returning(exchange_rate.c.valid_from))).all()) < len(rows):
+    if len(await connection.execute(changed.returning(exchange_rate.c.valid_from))) < len(rows):
         raise Conflict("A rate that has been used is not changed; none was written.", code="rate_used")

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.errors import Rejected
 from app.ingest import rates
 from app.ingest.define import Event
@@ -15,6 +13,7 @@ from app.ledger import surveys
 from app.ledger.record import record_of
 from app.ledger.surveys import Survey
 from app.store.books import Books
+from app.store.connection import Connection
 
 
 @dataclass(slots=True)
@@ -31,7 +30,7 @@ async def look_up(books: Books, events: Sequence[Event]) -> Reading:
     if not named and not currencies:
         return Reading({}, {})
 
-    async def find(connection: AsyncConnection) -> Reading:
+    async def find(connection: Connection) -> Reading:
         return Reading(await surveys.find(connection, named), await rates.find(connection, currencies))
 
     return await books.database.read(find)
@@ -75,7 +74,7 @@ def _survey_of(event: Event, known: dict[str, Survey]) -> Survey | None:
     return survey
 
 
-async def fix(connection: AsyncConnection, accepted: Sequence[Event]) -> bool:
+async def fix(connection: Connection, accepted: Sequence[Event]) -> bool:
     """Fix the surveys and rates that are used for the first time; False when one was changed since it was looked up."""
     answered = {event.survey for event in accepted if event.survey is not None and event.type == "survey.responded"}
     first_answered = [survey for survey in answered if not survey.answered]

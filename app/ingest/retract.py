@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.errors import NotFound
@@ -13,8 +12,9 @@ from app.ingest.define import Event
 from app.ledger import surveys
 from app.ledger.record import Record, record, record_of, words_of
 from app.store.books import Books
-from app.store.database import keys_of
+from app.store.connection import Connection
 from app.store.tables import BEGINNING, WHOLE_BUSINESS, event
+from app.store.words import keys_of
 
 
 async def retract(books: Books, *, account: str | None, id: str) -> None:
@@ -27,11 +27,11 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     _, said = await books.database.read(lambda connection: _posted(connection, this, books=books))
     await keys_of(books.database, words_of([said]))
 
-    async def write(connection: AsyncConnection, today: date) -> None:
+    async def write(connection: Connection, today: date) -> None:
         touched = await book.touch(connection, {account_id: (account or "", BEGINNING)})
         today = max(today, touched[account_id].last_recorded_on)
         taken = sa.update(event).where(this, event.c.retracted_on.is_(None)).values(retracted_on=today)
-        if not (await connection.execute(taken)).rowcount:
+        if not (await connection.execute(taken)).changed:
             return
         await book.touch(connection, {account_id: (account or "", today)})
         # Once more under the lock: its user may have been erased meanwhile.
@@ -43,11 +43,9 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     await books.write(write)
 
 
-async def _posted(
-    connection: AsyncConnection, this: sa.ColumnElement[bool], *, books: Books
-) -> tuple[sa.Row[Any], Record]:
+async def _posted(connection: Connection, this: sa.ColumnElement[bool], *, books: Books) -> tuple[sa.Row[Any], Record]:
     """The event, which never changes but by erasure, and what it posted."""
-    found = (await connection.execute(sa.select(event).where(this))).one_or_none()
+    found = next(iter(await connection.execute(sa.select(event).where(this))), None)
     if found is None:
         raise NotFound("There is no such event.")
     survey = found.data.get("survey")
@@ -55,7 +53,7 @@ async def _posted(
     return found, record_of(found, known.get(survey), found.rate, calendar=books.calendar)
 
 
-async def replace(connection: AsyncConnection, accepted: Iterable[Event]) -> None:
+async def replace(connection: Connection, accepted: Iterable[Event]) -> None:
     """Take back what events take the place of, in the transaction that brings them, under their accounts' locks.
 
     Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again. Of

@@ -8,7 +8,6 @@ from uuid import uuid4
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import wire
 from app.access import Caller, books_of, needs
@@ -26,6 +25,7 @@ from app.ingest.schemas import Accepted
 from app.ledger import surveys
 from app.ledger.surveys import Survey
 from app.periods import Day
+from app.store.connection import Connection
 from app.store.tables import event
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
@@ -178,7 +178,7 @@ async def _is_said(request: Request, account_id: str, at: datetime, data: dict[s
         event.c.data == data,
     )
 
-    async def find(connection: AsyncConnection) -> bool:
+    async def find(connection: Connection) -> bool:
         return bool(await connection.scalar(sa.select(said)))
 
     return await books_of(request).database.read(find)

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger.measures import MEASURES, Line
-from app.store.database import send_columns, table_of
+from app.store.connection import Connection, table_of
 from app.store.tables import MONTH_NAMES
 
 
@@ -88,11 +86,11 @@ def _totalled(measure: str) -> int:
     return _NOT if not kind.by_month else _CUMULATED if kind.stock else _BY_MONTH
 
 
-async def post(connection: AsyncConnection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
+async def post(connection: Connection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
     """Add entries to the ledger. The caller holds the lock of every account among them."""
     rows = [
         (labels[measure], on, account_id, labels[subject], labels[channel], recorded_on, value, _totalled(measure))
         for (measure, on, account_id, subject, channel, recorded_on), value in entries.items()
         if value
     ]
-    await send_columns(connection, _POST, _COLUMNS, rows)
+    await connection.send_columns(_POST, _COLUMNS, rows)

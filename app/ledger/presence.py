@@ -16,12 +16,10 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger.measures import PRESENCES, Line
 from app.ledger.post import Place, enter
 from app.periods import UNITS, Calendar, units_of
-from app.store.database import send_columns, table_of
+from app.store.connection import Connection, table_of
 from app.store.tables import END, MONTH_NAMES
 
 _DAY = timedelta(days=1)
@@ -217,7 +215,7 @@ def enter_moves(entries: dict[Place, int], key: Key, development: Development) -
 
 
 async def note(
-    connection: AsyncConnection,
+    connection: Connection,
     changes: Mapping[Key, Mapping[date, Days]],
     *,
     labels: Mapping[str, int],
@@ -233,7 +231,7 @@ async def note(
         for year in {year for days in known.values() for day in days.changed for year in years_of(day, calendar)}
     ]
     kept: list[dict[int, Row]] = [{} for _ in changes]
-    for number, year, recorded_on, *months in await send_columns(connection, _CURRENT, ("number", *_KEY), wanted):
+    for number, year, recorded_on, *months in await connection.send_columns(_CURRENT, ("number", *_KEY), wanted):
         kept[number][year] = Row(year, joined(year, months), recorded_on)
     found: dict[Key, Development] = {}
     written: list[tuple[Any, ...]] = []
@@ -248,9 +246,9 @@ async def note(
     return found
 
 
-async def write(connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
+async def write(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows, new ones or others in the place of old ones."""
-    await send_columns(connection, _WRITE, _COLUMNS, rows)
+    await connection.send_columns(_WRITE, _COLUMNS, rows)
 
 
 def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> tuple[Any, ...]:

@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.ledger import presence, registrations
@@ -22,8 +21,9 @@ from app.ledger.post import Place, words_of
 from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books, finish_rebuilding
-from app.store.database import fill, keys_within, send
+from app.store.connection import Connection
 from app.store.tables import BEGINNING, account, entry, event, total
+from app.store.words import keys_within
 
 _ACCOUNTS_AT_A_TIME = 300
 # As many as are held in memory at a time, by each process, unless one account has more: some hundred MB.
@@ -58,7 +58,7 @@ async def rebuild(books: Books, *, share: Share = alone) -> AsyncIterator[Progre
 async def rewrite(books: Books, ids: Some) -> Progress:
     """Write everything of these accounts again."""
 
-    async def write(connection: AsyncConnection) -> int:
+    async def write(connection: Connection) -> int:
         await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
         made = await replay(connection, list(ids), books=books)
         await _write(connection, list(ids), made, books=books)
@@ -67,7 +67,7 @@ async def rewrite(books: Books, ids: Some) -> Progress:
     return Progress(len(ids), await books.database.write(write))
 
 
-async def _write(connection: AsyncConnection, ids: Sequence[int], made: Replay, *, books: Books) -> None:
+async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, books: Books) -> None:
     words = words_of(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
     labels = await keys_within(connection, books.database, words)
     seen = (presence.row_of(key, row, labels) for key, rows in made.presence.items() for row in rows)
@@ -77,15 +77,15 @@ async def _write(connection: AsyncConnection, ids: Sequence[int], made: Replay, 
     await _replace(connection, tables.presence, ids, seen)
     await _replace(connection, tables.registration, ids, map(itemgetter(*tables.registration.c.keys()), spells))
     moved = [{"account_id": key, "id": id, "stream": stream} for (key, id), stream in made.streams.items()]
-    await send(connection, _STREAMS, moved)
+    await connection.send(_STREAMS, moved)
     await book.rewrite(connection, ids, calendar=books.calendar)
 
 
 async def _replace(
-    connection: AsyncConnection, table: sa.Table, ids: Sequence[int], rows: Iterable[tuple[Any, ...]]
+    connection: Connection, table: sa.Table, ids: Sequence[int], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
-    await fill(connection, table, rows)
+    await connection.fill(table, rows)
 
 
 def _entries(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator[tuple[int | str, ...]]:
@@ -124,14 +124,14 @@ async def some_accounts(books: Books) -> AsyncIterator[Some]:
         if last is not None:
             query = query.where(account.c.account_id > last)
 
-        async def some(connection: AsyncConnection, query: sa.Select[Any] = query) -> Sequence[Any]:
+        async def some(connection: Connection, query: sa.Select[Any] = query) -> Sequence[Any]:
             page = query.subquery()
             found = (
                 sa.select(event.c.id).where(event.c.account_id == page.c.account_id).limit(_EVENTS_AT_A_TIME).lateral()
             )
             counted = sa.select(page, sa.func.count(found.c.id)).select_from(page.outerjoin(found, sa.true()))
             counted = counted.group_by(page.c.account_id, page.c.id).order_by(page.c.account_id)
-            return (await connection.execute(counted)).all()
+            return await connection.execute(counted)
 
         page = await books.database.read(some)
         if not page:

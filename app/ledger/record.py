@@ -5,8 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger import post, presence
 from app.ledger.measures import MEASURES, PRESENCES, Fact, Line, Seen, lines_of, seen_of, stream_of
 from app.ledger.post import Place, enter
@@ -16,8 +14,9 @@ from app.ledger.surveys import Survey
 from app.ledger.unfold import Step, Steps, StreamName, restate
 from app.periods import Calendar
 from app.store.books import Books
-from app.store.database import keys_within
+from app.store.connection import Connection
 from app.store.tables import WHOLE_BUSINESS
+from app.store.words import keys_within
 
 
 class Record(NamedTuple):
@@ -60,7 +59,7 @@ def words_of(records: Iterable[Record]) -> set[str]:
 
 
 async def record(
-    connection: AsyncConnection, records: Sequence[tuple[Record, date]], *, books: Books, back: bool = False
+    connection: Connection, records: Sequence[tuple[Record, date]], *, books: Books, back: bool = False
 ) -> None:
     """Post what events bring or, when they are taken `back`, what is no more; each with the day it became known.
 
@@ -94,7 +93,7 @@ def _step(steps: Steps, one: Record, known: date, *, back: bool) -> None:
 
 
 async def _changes(
-    connection: AsyncConnection, records: Sequence[tuple[Record, date]], calendar: Calendar, *, back: bool
+    connection: Connection, records: Sequence[tuple[Record, date]], calendar: Calendar, *, back: bool
 ) -> dict[Key, dict[date, Days]]:
     """The days on which users were seen or, when events are taken back, on which they no longer are."""
     changes: dict[Key, dict[date, Days]] = {}
@@ -116,7 +115,7 @@ def seen_in(one: Record) -> Iterator[Key]:
 
 
 async def _still_seen(
-    connection: AsyncConnection, records: Iterable[tuple[Record, date]], calendar: Calendar
+    connection: Connection, records: Iterable[tuple[Record, date]], calendar: Calendar
 ) -> set[tuple[Key, date]]:
     """Where and when the users of events that were taken back are seen by other events."""
     users = {(one.user, one.on) for one, _ in records if one.seen}
@@ -125,9 +124,7 @@ async def _still_seen(
     return {(key, one.on) for one in live for key in seen_in(one)}
 
 
-async def _users(
-    connection: AsyncConnection, records: Sequence[tuple[Record, date]], *, back: bool
-) -> dict[User, Steps]:
+async def _users(connection: Connection, records: Sequence[tuple[Record, date]], *, back: bool) -> dict[User, Steps]:
     """The users whose registration may change, with what came and went of their events."""
     named = {one.user for one, _ in records if one.is_of_user}
     active = {(one.user, one.on) for one, _ in records if one.seen}

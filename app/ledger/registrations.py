@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.accounts.history import Interval, relearned
 from app.ledger.measures import POSTINGS
 from app.ledger.post import Place, enter_dated
@@ -19,7 +17,7 @@ from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
 from app.ledger.unfold import Kept, Steps, before, kept, load
 from app.periods import Calendar
-from app.store.database import send
+from app.store.connection import Connection
 from app.store.tables import END, MONTH_NAMES
 
 ACTIVE = "active_users"
@@ -86,7 +84,7 @@ def _spells(events: Mapping[str, Kept], live: Iterable[str], days: Iterable[date
 
 
 async def register(
-    connection: AsyncConnection,
+    connection: Connection,
     entries: dict[Place, int],
     steps: Mapping[User, Steps],
     changes: Mapping[Key, Mapping[date, Days]],
@@ -109,7 +107,7 @@ async def register(
         if rows != told.rows:
             written += rows_of(user, rows)
             gone += [{"account_id": user.account_id, "user_key": user.key}] if told.rows else []
-    await send(connection, _FORGET, gone)
+    await connection.send(_FORGET, gone)
     await write(connection, written)
 
 
@@ -122,12 +120,12 @@ def rows_of(user: User, rows: Iterable[Interval]) -> list[dict[str, Any]]:
     ]
 
 
-async def write(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+async def write(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add rows."""
-    await send(connection, _WRITE, rows)
+    await connection.send(_WRITE, rows)
 
 
-async def unsettled(connection: AsyncConnection, active: Sequence[tuple[User, date]]) -> set[User]:
+async def unsettled(connection: Connection, active: Sequence[tuple[User, date]]) -> set[User]:
     """The users whose registration may change by their having been active on a day.
 
     They are those who are not known to be registered on it and the next: on the day of a removal it matters what came first.
@@ -136,12 +134,12 @@ async def unsettled(connection: AsyncConnection, active: Sequence[tuple[User, da
         {"number": number, "account_id": user.account_id, "user_key": user.key, "day": day}
         for number, (user, day) in enumerate(active)
     ]
-    settled = {row.number for row in await send(connection, _SETTLED, rows)}
+    settled = {row.number for row in await connection.send(_SETTLED, rows)}
     return {user for number, (user, _) in enumerate(active) if number not in settled}
 
 
 async def _told(
-    connection: AsyncConnection, users: Sequence[User], *, labels: Mapping[str, int], calendar: Calendar
+    connection: Connection, users: Sequence[User], *, labels: Mapping[str, int], calendar: Calendar
 ) -> dict[User, Told]:
     told = {user: Told() for user in users}
     streams = {(user.account_id, OF_USER + user.user_id): user for user in users}
@@ -149,11 +147,11 @@ async def _told(
         told[streams[name]].events = events
     by_key = {(user.account_id, user.key): user for user in users}
     rows = [{"account_id": account_id, "user_key": key} for account_id, key in by_key]
-    for row in await send(connection, _SPELLS, rows):
+    for row in await connection.send(_SPELLS, rows):
         interval = Interval(row.since, row.until, True, row.recorded_on, row.ceased_on)
         told[by_key[row.account_id, row.user_key]].rows.append(interval)
     place = {"presence": labels[ACTIVE], "subject": labels[""]}
-    for account_id, key, year, *months in await send(connection, _DAYS, rows, **place):
+    for account_id, key, year, *months in await connection.send(_DAYS, rows, **place):
         told[by_key[account_id, key]].days |= days_of(year, joined(year, months))
     removals = {(user, day) for user in users for day in told[user].removals(calendar)}
     for row in await uses(connection, removals, calendar=calendar):
@@ -161,7 +159,7 @@ async def _told(
     return told
 
 
-async def uses(connection: AsyncConnection, days: Iterable[tuple[User, date]], *, calendar: Calendar) -> Sequence[Any]:
+async def uses(connection: Connection, days: Iterable[tuple[User, date]], *, calendar: Calendar) -> Sequence[Any]:
     """The events that saw users on some days, as they are kept; those that were taken back, too."""
     rows = [
         {"account_id": user.account_id, "user_id": user.user_id}
@@ -169,7 +167,7 @@ async def uses(connection: AsyncConnection, days: Iterable[tuple[User, date]], *
         for user, day in days
     ]
     types = [type for type, posting in POSTINGS.items() if posting.sees]
-    return await send(connection, _USES, rows, types=types)
+    return await connection.send(_USES, rows, types=types)
 
 
 _SETTLED = f"""

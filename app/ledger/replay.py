@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import from_json
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.history import Interval
 from app.ledger import registrations, surveys
@@ -22,6 +21,7 @@ from app.ledger.registrations import ACTIVE, Told, User, uses
 from app.ledger.unfold import Kept, StreamName, kept, restated, steps_of
 from app.periods import UNITS, Calendar, units_of
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import END, event
 
 # By key, the day on which it became known, and the day: how many events more (or less) there are.
@@ -54,7 +54,7 @@ class Replay:
     streams: dict[tuple[int, str], str | None] = field(default_factory=dict)
 
 
-async def replay(connection: AsyncConnection, ids: Sequence[int], *, books: Books) -> Replay:
+async def replay(connection: Connection, ids: Sequence[int], *, books: Books) -> Replay:
     """Go through all events of these accounts."""
     calendar, known = books.calendar, await surveys.find(connection)
     made = Replay()
@@ -92,15 +92,13 @@ async def replay(connection: AsyncConnection, ids: Sequence[int], *, books: Book
     return made
 
 
-async def _events(connection: AsyncConnection, ids: Sequence[int]) -> AsyncIterator[_Event]:
+async def _events(connection: Connection, ids: Sequence[int]) -> AsyncIterator[_Event]:
     """All events of the accounts. Their data is read here, which is faster than in the driver."""
     *others, data = _Event._fields
     columns = [*(event.c[name] for name in others), sa.cast(event.c[data], sa.Text)]
     query = sa.select(*columns).where(event.c.account_id == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger))))
-    async with connection.stream(query.execution_options(yield_per=5_000)) as found:
-        async for rows in found.partitions():
-            for row in rows:
-                yield _Event._make((*row[:-1], from_json(row[-1])))
+    async for *row, data in connection.stream(query, many=5_000):
+        yield _Event._make((*row, from_json(data)))
 
 
 def _replay_presence(made: Replay, counts: _Counts, users: dict[User, Told], *, books: Books) -> None:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store import tables
+from app.store.connection import Connection
 
 
 class Survey(NamedTuple):
@@ -68,7 +68,7 @@ def default_satisfied_from(low: int, high: int) -> int:
     return high + 1 - max(1, points * 4 // 10)
 
 
-async def find(connection: AsyncConnection, ids: Collection[str] | None = None) -> dict[str, Survey]:
+async def find(connection: Connection, ids: Collection[str] | None = None) -> dict[str, Survey]:
     """The surveys with these ids, or all."""
     query = sa.select(*_COLUMNS).order_by(tables.survey.c.id)
     if ids is not None:
@@ -76,7 +76,7 @@ async def find(connection: AsyncConnection, ids: Collection[str] | None = None) 
     return {row.id: Survey(*row) for row in await connection.execute(query)}
 
 
-async def declare(connection: AsyncConnection, survey: Survey) -> bool:
+async def declare(connection: Connection, survey: Survey) -> bool:
     """Write a survey that has no answers; False when it has some and would be changed."""
     values = survey._asdict() | {"answered": False}
     statement = insert(tables.survey).values(values)
@@ -85,17 +85,17 @@ async def declare(connection: AsyncConnection, survey: Survey) -> bool:
         set_={name: statement.excluded[name] for name in Survey._fields if name not in ("id", "answered")},
         where=~tables.survey.c.answered,
     )
-    if (await connection.execute(changed.returning(tables.survey.c.id))).all():
+    if await connection.execute(changed.returning(tables.survey.c.id)):
         return True
     existing = (await find(connection, [survey.id]))[survey.id]
     return existing._replace(answered=False) == survey._replace(answered=False)
 
 
-async def fix(connection: AsyncConnection, surveys: Collection[Survey]) -> bool:
+async def fix(connection: Connection, surveys: Collection[Survey]) -> bool:
     """Fix surveys that are answered for the first time, as they were read; False when one was changed meanwhile."""
     for survey in sorted(surveys, key=lambda survey: survey.id):
         same = [tables.survey.c[name].is_not_distinct_from(getattr(survey, name)) for name in Survey._fields[:-1]]
         statement = sa.update(tables.survey).where(*same).values(answered=True)
-        if not (await connection.execute(statement)).rowcount:
+        if not (await connection.execute(statement)).changed:
             return False
     return True

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger.measures import rank_of
 from app.ledger.post import Place, enter_dated
 from app.ledger.streams.define import STREAMS, Dated, Happening
 from app.periods import Calendar
-from app.store.database import send
+from app.store.connection import Connection
 
 
 class Kept(NamedTuple):
@@ -80,7 +78,7 @@ def _ordered(events: Mapping[str, Kept], live: Iterable[str]) -> list[Happening]
 
 
 async def restate(
-    connection: AsyncConnection, entries: dict[Place, int], changed: Mapping[StreamName, Steps], *, calendar: Calendar
+    connection: Connection, entries: dict[Place, int], changed: Mapping[StreamName, Steps], *, calendar: Calendar
 ) -> None:
     """Enter what changes of streams bring. The events are stored already, under their accounts' locks."""
     for (account_id, stream), events in (await load(connection, changed)).items():
@@ -101,11 +99,11 @@ def restated(
     unfold(entries, events, steps, lambda happenings: derive(happenings, calendar), account_id=account_id)
 
 
-async def load(connection: AsyncConnection, streams: Iterable[StreamName]) -> dict[StreamName, dict[str, Kept]]:
+async def load(connection: Connection, streams: Iterable[StreamName]) -> dict[StreamName, dict[str, Kept]]:
     """All events of some streams, by id; those that were taken back, too."""
     found: dict[StreamName, dict[str, Kept]] = {name: {} for name in streams}
     rows = [{"account_id": account_id, "stream": stream} for account_id, stream in found]
-    for row in await send(connection, _LOAD, rows):
+    for row in await connection.send(_LOAD, rows):
         found[row.account_id, row.stream][row.id] = kept(row)
     return found
 

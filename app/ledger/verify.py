@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import book
 from app.accounts.history import Interval, exact, history
@@ -16,6 +15,7 @@ from app.ledger.rebuild import Progress, Share, Some, alone, some_accounts
 from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import MONTHS, account, attribute, entry, event, label, total
 
 
@@ -48,9 +48,9 @@ async def verify(books: Books, *, share: Share = alone) -> AsyncIterator[Progres
 async def compare(books: Books, ids: Some) -> tuple[Progress, list[Difference]]:
     """Compare all that is derived of these accounts."""
 
-    async def compared(connection: AsyncConnection) -> tuple[Progress, list[Difference]]:
+    async def compared(connection: Connection) -> tuple[Progress, list[Difference]]:
         made = await replay(connection, list(ids), books=books)
-        words = dict((await connection.execute(sa.select(label.c.key, label.c.text))).all())
+        words = dict(await connection.execute(sa.select(label.c.key, label.c.text)))
         names = _Names(words)
         differences = [
             *await _entry_differences(connection, ids, made.entries, names),
@@ -65,7 +65,7 @@ async def compare(books: Books, ids: Some) -> tuple[Progress, list[Difference]]:
     return await books.database.read(compared)
 
 
-async def _strays(connection: AsyncConnection) -> list[Difference]:
+async def _strays(connection: Connection) -> list[Difference]:
     """Rows whose account is not in the books: they count, but no account's turn comes to them."""
     differences = []
     for table in (event, entry, total, attribute, tables.presence, tables.registration):
@@ -77,7 +77,7 @@ async def _strays(connection: AsyncConnection) -> list[Difference]:
 
 
 async def _entry_differences(
-    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
+    connection: Connection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
 ) -> list[Difference]:
     columns = [entry.c[name] for name in Place._fields]
     rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
@@ -98,7 +98,7 @@ async def _entry_differences(
 
 
 async def _total_differences(
-    connection: AsyncConnection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
+    connection: Connection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
 ) -> list[Difference]:
     wanted: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 12)
     for place, value in computed.items():
@@ -123,7 +123,7 @@ async def _total_differences(
     ]
 
 
-async def _attribute_differences(connection: AsyncConnection, ids: dict[int, str], *, books: Books) -> list[Difference]:
+async def _attribute_differences(connection: Connection, ids: dict[int, str], *, books: Books) -> list[Difference]:
     kept: dict[tuple[int, str], list[Interval]] = defaultdict(list)
     columns = [attribute.c[name] for name in Interval._fields]
     query = sa.select(attribute.c.account_id, attribute.c.key, *columns).where(attribute.c.account_id.in_(list(ids)))
@@ -145,7 +145,7 @@ async def _attribute_differences(connection: AsyncConnection, ids: dict[int, str
 
 
 async def _presence_differences(
-    connection: AsyncConnection, ids: dict[int, str], made: Replay, names: dict[int, str]
+    connection: Connection, ids: dict[int, str], made: Replay, names: dict[int, str]
 ) -> list[Difference]:
     kept: dict[tuple[Key, int], list[Row]] = defaultdict(list)
     query = sa.select(tables.presence).where(tables.presence.c.account_id.in_(list(ids)))
@@ -163,7 +163,7 @@ async def _presence_differences(
     ]
 
 
-async def _spell_differences(connection: AsyncConnection, ids: dict[int, str], made: Replay) -> list[Difference]:
+async def _spell_differences(connection: Connection, ids: dict[int, str], made: Replay) -> list[Difference]:
     kept: dict[tuple[int, int], list[Interval]] = defaultdict(list)
     query = sa.select(tables.registration).where(tables.registration.c.account_id.in_(list(ids)))
     for row in await connection.execute(query):

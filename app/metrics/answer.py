@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
 from app.metrics.compare import compared, withheld
@@ -15,7 +13,9 @@ from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
 from app.periods import Period, months_in
+from app.store.asking import answered, together
 from app.store.books import Books, Margin, margin_of, margins
+from app.store.connection import Connection
 
 MARGIN = Given("margin")
 
@@ -31,17 +31,13 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     return [table.row(cell) for cell in cells], following
 
 
-async def tabulate(connection: AsyncConnection, books: Books, question: Question) -> "Table":
+async def tabulate(connection: Connection, books: Books, question: Question) -> "Table":
     """All that the ledger has to say to a question, in rows that are yet to be worked out. Raises Invalid for too many."""
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.sums))
     cuts = cuts_of(question)
-    found = [
-        (
-            await look_up(connection, books, question, operands, cut.spans),
-            await look_up(connection, books, question, operands, cut.before),
-        )
-        for cut in cuts
-    ]
+    both = [look_up(books, question, operands, spans) for cut in cuts for spans in (cut.spans, cut.before)]
+    sums = iter(await answered(connection, together(both)))
+    found = list(zip(sums, sums, strict=True))
     needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
     known = await margins(connection) if needed else []
     cells = _cells(question, cuts, found, known)

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.accounts.book import tomorrow
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.operands import Operand
@@ -13,8 +11,9 @@ from app.ledger.sums.selection import Group, Span, Sums
 from app.metrics.compare import earlier
 from app.metrics.question import Question
 from app.periods import Period, counted_end
+from app.store.asking import Asking
 from app.store.books import Books
-from app.store.database import recall
+from app.store.words import recall
 
 Found = Mapping[Operand, Sums]
 
@@ -59,22 +58,22 @@ def _span(question: Question, start: date, end: date) -> Span:
     return Span(start, end, question.members_on or start)
 
 
-async def look_up(
-    connection: AsyncConnection, books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
-) -> Found:
+def look_up(books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]) -> Asking[Found]:
     """The sums of operands in spans, of what a question is about."""
     if not spans:
         return {}
     words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
-    return await figures(
-        connection,
-        operands,
-        spans=spans,
-        selection=question.selection,
-        # The words' numbers too as of this moment: one that is new to us must not leave a part out.
-        labels=await recall(connection, books.database, words),
-        calendar=books.calendar,
-        tomorrow=tomorrow(question.today),
+    # The words' numbers too as of this moment: one that is new to us must not leave a part out.
+    labels = yield from recall(books.database, words)
+    return (
+        yield from figures(
+            operands,
+            spans=spans,
+            selection=question.selection,
+            labels=labels,
+            calendar=books.calendar,
+            tomorrow=tomorrow(question.today),
+        )
     )
 
 

@@ -12,7 +12,6 @@ from math import isclose
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import segments
 from app.accounts.book import key_of
@@ -24,6 +23,7 @@ from app.metrics.question import Parameters, fits, understand
 from app.metrics.rows import order, shown
 from app.proof.identities import IDENTITIES
 from app.store.books import Books
+from app.store.connection import Connection
 from app.store.tables import END, account, attribute
 
 _MOST_SHOWN = 20
@@ -65,7 +65,7 @@ async def checks(books: Books, asked: Parameters, *, sample: int | None) -> list
     some = await _some_accounts(books, sample or _MOST_SHOWN)
     stored = await segments.on(books, None)
 
-    async def look(connection: AsyncConnection) -> list[Check]:
+    async def look(connection: Connection) -> list[Check]:
         async def ask(metrics: Collection[str], **how: Any) -> Table:
             more = asked.model_copy(update=how)
             today = books.today()
@@ -97,22 +97,22 @@ async def _some_accounts(books: Books, many: int) -> dict[int, str]:
     """Accounts by their numbers, which are hashes: those after a number that is another every day, and from the first on."""
     start = key_of(books.today().isoformat())
 
-    async def find(connection: AsyncConnection) -> dict[int, str]:
+    async def find(connection: Connection) -> dict[int, str]:
         found: dict[int, str] = {}
         for side in (account.c.account_id >= start, account.c.account_id < start):
             query = sa.select(account.c.account_id, account.c.id).where(side).order_by(account.c.account_id)
-            found |= dict((await connection.execute(query.limit(many - len(found)))).all())
+            found |= dict(await connection.execute(query.limit(many - len(found))))
         return found
 
     return await books.database.read(find)
 
 
-async def _few_valued(connection: AsyncConnection) -> list[str]:
+async def _few_valued(connection: Connection) -> list[str]:
     """The attributes that most accounts have, of those that have few values."""
     values = sa.func.count(attribute.c.value.distinct())
     query = sa.select(attribute.c.key).where(attribute.c.ceased_on == END).group_by(attribute.c.key)
     query = query.having(values <= _MOST_VALUES).order_by(sa.func.count().desc(), attribute.c.key)
-    names = (await connection.execute(query.limit(_MOST_ATTRIBUTES + 4))).scalars()
+    names = (name for (name,) in await connection.execute(query.limit(_MOST_ATTRIBUTES + 4)))
     # An attribute may be called as another grouping is; then it cannot be asked for.
     return [name for name in names if name not in ("account", "segment", "subject", "channel")][:_MOST_ATTRIBUTES]
 

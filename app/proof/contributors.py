@@ -6,14 +6,13 @@ from itertools import groupby
 from math import fsum, isclose
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.errors import Invalid
 from app.metrics.answer import Cell, Table, tabulate
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import Row, order, page, rounded
 from app.store.books import Books
+from app.store.connection import Connection
 
 
 class _Contributor(NamedTuple):
@@ -44,7 +43,7 @@ async def contributors(
         raise Invalid.at("/query/group_by", "Contributors are accounts already.", code="grouped_by_account")
     by_account = replace(question, selection=replace(selection, group_by=(*selection.group_by, "account")))
 
-    async def look(connection: AsyncConnection) -> tuple[Table, Table]:
+    async def look(connection: Connection) -> tuple[Table, Table]:
         return await tabulate(connection, books, question), await tabulate(connection, books, by_account)
 
     table, own = await books.database.read(look)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Invalid
 from app.ledger import surveys
@@ -23,7 +22,7 @@ from app.metrics.question import Question
 from app.periods import Calendar
 from app.proof.origins import Days, Origins, Side, day_of, fact_of, number_of, origins_of
 from app.store.books import Books
-from app.store.database import execute
+from app.store.connection import Connection
 from app.store.tables import END
 
 # How many events are read and looked at together: more each time that few of them counted.
@@ -45,7 +44,7 @@ _PLACES = TypeAdapter(_Place)
 class _Search:
     """What is looked for, and in which periods of which accounts there is something of it. names: the accounts' ids."""
 
-    connection: AsyncConnection
+    connection: Connection
     calendar: Calendar
     origins: Origins
     side: Side
@@ -70,7 +69,7 @@ async def events(
     after = _read(cursor) if cursor is not None else None
     (metric,) = question.metrics
 
-    async def look(connection: AsyncConnection) -> tuple[list[Any], Mapping[int, str]]:
+    async def look(connection: Connection) -> tuple[list[Any], Mapping[int, str]]:
         behind, names = await _behind(connection, books, question)
         search = _Search(
             connection,
@@ -91,7 +90,7 @@ async def events(
 
 
 async def _behind(
-    connection: AsyncConnection, books: Books, question: Question
+    connection: Connection, books: Books, question: Question
 ) -> tuple[dict[int, list[Days]], dict[int, str]]:
     """The accounts that have anything of the metric, with the periods in which they do, and with their ids."""
     group_by = (*question.selection.group_by, "account")
@@ -125,7 +124,7 @@ async def _find(search: _Search, after: _Place | None, many: int) -> list[Any]:
     while len(found) < many:
         at, account_id, id = after or ("-infinity", 0, "")
         place = {"at": at, "account_id": account_id, "id": id, "many": size}
-        page = await execute(search.connection, _EVENTS, parameters | place)
+        page = await search.connection.execute(_EVENTS, parameters | place)
         found += await _that_count(search, page)
         if len(page) < size:
             break

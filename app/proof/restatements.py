@@ -12,22 +12,23 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.book import UPDATED, tomorrow
 from app.errors import Invalid
 from app.ledger import surveys
 from app.ledger.sums.figures import figures, words_of
 from app.ledger.sums.operands import Operand, Registered, Users
-from app.ledger.sums.selection import Group, Selection, Span
+from app.ledger.sums.selection import Group, Selection, Span, Sums
 from app.metrics.answer import Cell, Table, givens_of, operands_in, parts_of, tabulate
 from app.metrics.lookup import cuts_of
 from app.metrics.question import Question
 from app.metrics.rows import Row, name_of, order, page, rounded, shown
 from app.proof.origins import Days, Origins, Side, day_of, fact_of, number_of, origins_of
+from app.store.asking import Asking, answered, together
 from app.store.books import Books
-from app.store.database import execute, recall
+from app.store.connection import Connection
 from app.store.tables import BEGINNING, END, MONTH_NAMES, attribute, entry, presence, registration
+from app.store.words import recall
 
 _DAY = timedelta(days=1)
 _MOST_DAYS = 1_000
@@ -55,7 +56,7 @@ class _Restated(NamedTuple):
 
 @dataclass(slots=True)
 class _Search:
-    connection: AsyncConnection
+    connection: Connection
     books: Books
     question: Question
     operands: Sequence[Operand]
@@ -75,11 +76,11 @@ async def restatements(
         return [], None
     question = replace(question, periods=ended, totals=False, compare=None)
 
-    async def look(connection: AsyncConnection) -> tuple[list[Row], str | None]:
+    async def look(connection: Connection) -> tuple[list[Row], str | None]:
         (metric,) = question.metrics
         operands = list(dict.fromkeys(metric.sums))
         words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
-        labels = await recall(connection, books.database, words)
+        labels = await answered(connection, recall(books.database, words))
         search = _Search(connection, books, question, operands, labels)
         table = await tabulate(connection, books, question)
         moves = {}
@@ -125,7 +126,7 @@ async def _learned(search: _Search) -> dict[date, set[int]]:
             part = sa.select(known.label("day"), table.c.account_id).where(since < last, *conditions, *mine)
             parts.append(part.where(day >= ends[0], day <= question.today, day < END))
     found: dict[date, set[int]] = defaultdict(set)
-    rows = (await search.connection.execute(sa.union(*parts).limit(_MOST_LEARNED + 1))).all()
+    rows = await search.connection.execute(sa.union(*parts).limit(_MOST_LEARNED + 1))
     for day, account in rows:
         found[day].add(account)
     if len(found) > _MOST_DAYS or len(rows) > _MOST_LEARNED:
@@ -159,23 +160,23 @@ def _has_late_days() -> Any:
 async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:
     """What a day of knowledge has changed, of the periods that had ended by then."""
     moves: _Moves = defaultdict(int)
-    for known, sign in ((day, 1), (day - _DAY, -1)):
-        for operand, sums in (await _known(search, known, day, accounts)).items():
+    both = [_known(search, known, day, accounts) for known in (day, day - _DAY)]
+    for found, sign in zip(await answered(search.connection, together(both)), (1, -1), strict=True):
+        for operand, sums in found.items():
             for group, values in sums.items():
                 for index, value in values.items():
                     moves[operand, group[:-1], group[-1][1], index] += sign * value
     return {place: value for place, value in moves.items() if value}
 
 
-async def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> Any:
+def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> Asking[Mapping[Operand, Sums]]:
     """The operands of some accounts as they were known at the end of a day."""
     question = search.question
     member_on = tomorrow(known) if question.members_on is not None else None
     spans = [Span(p.start, p.end, member_on or p.start) for p in question.periods if p.end <= day]
     group_by = (*question.selection.group_by, "account")
     selection: Selection = replace(question.selection, group_by=group_by, accounts=tuple(accounts), as_of=known)
-    return await figures(
-        search.connection,
+    return figures(
         search.operands,
         spans=spans,
         selection=selection,
@@ -227,8 +228,7 @@ async def _rows(search: _Search, table: Table, here: Sequence[_Restated]) -> lis
     since = min(one.cell.period.start for one in here)
     until = max(one.cell.period.end for one in here)
     accounts = {number_of(account) for one in here for account in one.accounts}
-    kept = await execute(
-        search.connection,
+    kept = await search.connection.execute(
         _LEARNED,
         {
             "types": list(origins.types),

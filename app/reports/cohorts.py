@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, no_triangle
@@ -14,8 +13,9 @@ from app.metrics.lookup import span_of
 from app.metrics.question import Common, Parameters, Question, ask
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
 from app.periods import Period
+from app.store.asking import Asking, answered
 from app.store.books import Books
-from app.store.database import recall
+from app.store.words import recall
 
 _MONEY = 10_000
 
@@ -84,7 +84,7 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     question = await ask(books, [measure.of], Parameters.model_construct(**common, granularity=asked.by))
     periods = [period for period in question.periods if period.start <= question.today]
     spans = [span_of(question, period) for period in periods]
-    found = await books.database.read(lambda connection: _find(connection, books, question, measure, spans))
+    found = await books.database.read(lambda connection: answered(connection, _find(books, question, measure, spans)))
     groups = sorted(always(question).union(*found), key=order)
     many = len(periods) * (len(periods) + 1) // 2 * len(groups)
     check_many(many, pointer="/query/by", instead="ask for longer cohorts or a shorter range")
@@ -102,20 +102,18 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     return understood, [_row(cell, question, found, of_money) for cell in here], following
 
 
-async def _find(
-    connection: AsyncConnection, books: Books, question: Question, measure: _Measure, spans: Sequence[Span]
-) -> _Found:
+def _find(books: Books, question: Question, measure: _Measure, spans: Sequence[Span]) -> Asking[_Found]:
     if not spans:
         return _Found(no_triangle(), no_triangle(), no_triangle())
     if measure.presence:
-        labels = await recall(connection, books.database, {measure.presence})
+        labels = yield from recall(books.database, {measure.presence})
         at = labels.get(measure.presence)
-        seen = no_triangle() if at is None else await cohorts.users(connection, question.selection, spans, at=at)
+        seen = no_triangle() if at is None else (yield from cohorts.users(question.selection, spans, at=at))
         return _Found(seen, seen, seen)
-    labels = await recall(connection, books.database, {FIRST, measure.initial, measure.stock})
+    labels = yield from recall(books.database, {FIRST, measure.initial, measure.stock})
     if FIRST not in labels:
         return _Found(no_triangle(), no_triangle(), no_triangle())
-    sums = await cohorts.customers(connection, question.selection, spans, measures=labels)
+    sums = yield from cohorts.customers(question.selection, spans, measures=labels)
     return _Found(sums[FIRST], sums[measure.initial], _standing(sums[measure.stock], len(spans)))
 
 

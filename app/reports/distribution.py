@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Invalid, NotFound
 from app.ledger import surveys
@@ -16,7 +15,9 @@ from app.metrics.lookup import cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, Repeated, ask
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
 from app.periods import Period
+from app.store.asking import answered, together
 from app.store.books import Books
+from app.store.connection import Connection
 
 _SCORES = Flow("survey_scores")
 
@@ -75,8 +76,9 @@ async def distribution(
     divided = replace(question, selection=by_score)
     cuts = cuts_of(divided)
 
-    async def find(connection: AsyncConnection) -> list[Sums]:
-        return [(await look_up(connection, books, divided, [_SCORES], cut.spans)).get(_SCORES, {}) for cut in cuts]
+    async def find(connection: Connection) -> list[Sums]:
+        of_cuts = [look_up(books, divided, [_SCORES], cut.spans) for cut in cuts]
+        return [sums.get(_SCORES, {}) for sums in await answered(connection, together(of_cuts))]
 
     found = await books.database.read(find)
     groups = sorted(always(question).union(group[:-1] for sums in found for group in filled(sums)), key=order)

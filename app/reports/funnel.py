@@ -6,15 +6,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import Found, cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, ask
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
 from app.periods import Period
+from app.store.asking import answered, together
 from app.store.books import Books
+from app.store.connection import Connection
 
 _STARTED, _COMPLETED, _SECONDS = map(Flow, ("onboardings_started", "onboardings_completed", "onboarding_seconds"))
 _REACHED, _PLACES, _STEP_SECONDS = map(
@@ -67,9 +67,10 @@ async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any],
 
     [cut] = cuts_of(question)
 
-    async def find(connection: AsyncConnection) -> tuple[Found, Found]:
-        whole = await look_up(connection, books, question, [_STARTED, _COMPLETED, _SECONDS], cut.spans)
-        return whole, await look_up(connection, books, divided, [_REACHED, _PLACES, _STEP_SECONDS], cut.spans)
+    async def find(connection: Connection) -> list[Found]:
+        of_whole = look_up(books, question, [_STARTED, _COMPLETED, _SECONDS], cut.spans)
+        of_steps = look_up(books, divided, [_REACHED, _PLACES, _STEP_SECONDS], cut.spans)
+        return await answered(connection, together([of_whole, of_steps]))
 
     whole, parts = await books.database.read(find)
     groups = sorted(always(question).union(filled(whole.get(_STARTED, {}))), key=order)

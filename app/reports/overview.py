@@ -6,7 +6,6 @@ from itertools import groupby
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.book import described, key_of, listed, tomorrow
 from app.errors import Invalid, NotFound
@@ -19,9 +18,11 @@ from app.metrics.define import METRICS
 from app.metrics.question import Parameters, ask
 from app.metrics.rows import Row
 from app.periods import Day
+from app.store.asking import answered
 from app.store.books import Books
-from app.store.database import execute, recall
+from app.store.connection import Connection
 from app.store.tables import account as account_table
+from app.store.words import recall
 
 _MOST_PERIODS = 60
 _MOST_LISTED = 50
@@ -52,13 +53,13 @@ async def overview(books: Books, account: str, asked: OverviewParameters) -> dic
     until = books.calendar.midnight(tomorrow(question.today))
     on = tomorrow(question.today)
 
-    async def find(connection: AsyncConnection) -> tuple[dict[str, Any], Table]:
+    async def find(connection: Connection) -> tuple[dict[str, Any], Table]:
         this = listed(None, on=on).where(account_table.c.account_id == key_of(account))
-        rows = (await connection.execute(described(this, on=on))).mappings().all()
+        rows = await connection.execute(described(this, on=on))
         if not rows:
             raise NotFound("There is no such account.")
         own = {"account_id": key_of(account), "until": until, "most": _MOST_LISTED}
-        card = dict(rows[0]) | {
+        card = rows[0]._asdict() | {
             "last_activity": await _last_activity(connection, own),
             "open_tickets": await _open_tickets(connection, own),
             "answers": await _answers(connection, own),
@@ -100,8 +101,8 @@ _LAST_ACTIVITY = f"""
     """
 
 
-async def _last_activity(connection: AsyncConnection, own: dict[str, Any]) -> dict[str, Any] | None:
-    rows = await execute(connection, _LAST_ACTIVITY, own | {"types": _USES})
+async def _last_activity(connection: Connection, own: dict[str, Any]) -> dict[str, Any] | None:
+    rows = await connection.execute(_LAST_ACTIVITY, own | {"types": _USES})
     return {"at": _utc(rows[0].occurred_at), "type": rows[0].type, "user_id": rows[0].user_id} if rows else None
 
 
@@ -119,10 +120,10 @@ _OPEN_TICKETS = f"""
     """
 
 
-async def _open_tickets(connection: AsyncConnection, own: dict[str, Any]) -> list[dict[str, Any]]:
+async def _open_tickets(connection: Connection, own: dict[str, Any]) -> list[dict[str, Any]]:
     types = [OPENED, REPLIED, REOPENED, RESOLVED]
     kinds = {"types": types, "ranks": [rank_of(type) for type in types], "reply": REPLIED, "resolved": RESOLVED}
-    rows = await execute(connection, _OPEN_TICKETS, own | kinds)
+    rows = await connection.execute(_OPEN_TICKETS, own | kinds)
     days = ("opened_at", "last_at")
     return [{name: _utc(value) if name in days else value for name, value in row._asdict().items()} for row in rows]
 
@@ -133,8 +134,8 @@ _ANSWERS = f"""
     """
 
 
-async def _answers(connection: AsyncConnection, own: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = await execute(connection, _ANSWERS, own | {"types": _VOICES})
+async def _answers(connection: Connection, own: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = await connection.execute(_ANSWERS, own | {"types": _VOICES})
     said = ("survey", "score", "comment", "channel", "tags")
     surveys = await find_surveys(connection, {row.data["survey"] for row in rows if "survey" in row.data})
     return [
@@ -155,11 +156,11 @@ _MOVED = """
     """
 
 
-async def _movements(connection: AsyncConnection, books: Books, own: dict[str, Any]) -> list[dict[str, Any]]:
+async def _movements(connection: Connection, books: Books, own: dict[str, Any]) -> list[dict[str, Any]]:
     """How its MRR moved, the last first: a day moves it in one way."""
-    numbers = await recall(connection, books.database, set(_MOVEMENTS))
+    numbers = await answered(connection, recall(books.database, set(_MOVEMENTS)))
     kinds = {number: name.removeprefix("mrr_") for name, number in numbers.items()}
-    rows = await execute(connection, _MOVED, own | {"measures": list(numbers.values())})
+    rows = await connection.execute(_MOVED, own | {"measures": list(numbers.values())})
     return [
         {
             "on": row.effective_on,

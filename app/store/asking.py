@@ -1,35 +1,47 @@
-"""Queries that are asked often: SQLAlchemy puts them into words once, and from then on the driver is given these.
+"""Asking for much at once: what several parts of an answer need of PostgreSQL goes there and back together.
 
-To find its words again takes SQLAlchemy longer than all else between a question and PostgreSQL.
+Each part is a generator: it yields what it asks, is given the rows of each, and returns what it makes of them.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.ext.asyncio import AsyncConnection
+from app.store.connection import Ask, Connection
 
-from app.store.database import array_of, execute
+T = TypeVar("T")
 
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-
-
-class Statement(NamedTuple):
-    """A query as the driver is given it, with the values of its literals."""
-
-    text: str
-    literals: Mapping[str, Any]
+Found = list[tuple[Any, ...]]
+Asking = Generator[Sequence[Ask], Sequence[Found], T]
 
 
-def written(query: sa.Select[Any]) -> Statement:
-    """The words of a query, to be kept."""
-    said = query.compile(dialect=_DIALECT)
-    literals = {name: bind.value for bind, name in said.bind_names.items() if not bind.required}
-    return Statement(str(said), literals)
+async def answered(connection: Connection, asking: Asking[T]) -> T:
+    """What a part comes to, asked on a connection."""
+    try:
+        asked = next(asking)
+        while True:
+            asked = asking.send(await connection.ask(*asked))
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
 
 
-async def ask(connection: AsyncConnection, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Any]:
-    """The rows of a statement. Parameters that are lists are of numbers or dates."""
-    arrays = {name: array_of(value) for name, value in parameters.items() if isinstance(value, list)}
-    return await execute(connection, statement.text, {**statement.literals, **parameters, **arrays})
+def together(parts: Sequence[Asking[T]]) -> Asking[list[T]]:
+    """Several parts as one: each of their turns is asked at the same time."""
+    results: dict[int, T] = {}
+    asked: dict[int, Sequence[Ask]] = {}
+
+    def turn(number: int, found: Sequence[Found] | None) -> None:
+        try:
+            asked[number] = parts[number].send(found)  # type: ignore[arg-type]
+        except StopIteration as done:
+            results[number] = done.value
+            asked.pop(number, None)
+
+    for number in range(len(parts)):
+        turn(number, None)
+    while asked:
+        waiting = list(asked.items())
+        found = iter((yield [one for _, asks in waiting for one in asks]))
+        for number, asks in waiting:
+            turn(number, list(islice(found, len(asks))))
+    return [results[number] for number in range(len(parts))]

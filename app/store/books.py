@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Conflict
 from app.periods import Calendar
 from app.settings import Settings
 from app.store import tables
+from app.store.connection import Connection
 from app.store.database import APPLICATION, Database
 from app.store.together import Together
 
@@ -58,7 +58,7 @@ class Books:
     def today(self) -> date:
         return self.calendar.day(self.clock())
 
-    async def write(self, work: Callable[[AsyncConnection, date], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Connection, date], Awaitable[T]]) -> T:
         """Run `work` in one transaction of one day, which it is given.
 
         It is begun anew when midnight passes before it is done, as while it waits for an account's lock: what was known
@@ -67,7 +67,7 @@ class Books:
         while True:
             today = self.today()
 
-            async def within(connection: AsyncConnection, today: date = today) -> T:
+            async def within(connection: Connection, today: date = today) -> T:
                 result = await work(connection, today)
                 if self.today() != today:
                     raise _DayIsOver
@@ -93,23 +93,23 @@ async def open_books(
     """
     wanted: dict[str, Any] = {name: getattr(settings, name) for name in _FIXED}
 
-    async def open_or_read(connection: AsyncConnection) -> dict[str, Any]:
+    async def open_or_read(connection: Connection) -> dict[str, Any]:
         new = {"opened_at": clock(), "posted_by": POSTED_BY}
         first = insert(tables.books).values(**wanted, **new).on_conflict_do_nothing()
         await connection.execute(first)
-        row = (await connection.execute(sa.select(tables.books))).mappings().one()
+        [row] = await connection.execute(sa.select(tables.books))
         if adopt:
-            await _adopt(connection, wanted, row["base_currency"])
+            await _adopt(connection, wanted, row.base_currency)
             return wanted
-        if row["adopting"]:
+        if row.adopting:
             raise Conflict(
                 "Other settings have been adopted, but not everything has been posted anew: run `csmetrics rebuild "
                 "--adopt-settings` again.",
                 code="adopting",
             )
-        if row["posted_by"] < POSTED_BY:
+        if row.posted_by < POSTED_BY:
             log.warning("earlier events are not counted in everything yet: run `csmetrics rebuild`")
-        return {name: row[name] for name in wanted}
+        return {name: getattr(row, name) for name in wanted}
 
     fixed = await database.write(open_or_read)
     different = [
@@ -132,7 +132,7 @@ class Margin(NamedTuple):
     margin: Decimal
 
 
-async def margins(connection: AsyncConnection) -> list[Margin]:
+async def margins(connection: Connection) -> list[Margin]:
     """All that the gross margin has been, in order."""
     table = tables.gross_margin
     rows = await connection.execute(sa.select(table.c.valid_from, table.c.margin).order_by(table.c.valid_from))
@@ -152,7 +152,7 @@ async def note_margin(books: Books, settings: Settings) -> None:
     """
     margin = Decimal(str(settings.gross_margin))
 
-    async def note(connection: AsyncConnection, today: date) -> None:
+    async def note(connection: Connection, today: date) -> None:
         known = await margins(connection)
         is_said = "gross_margin" in settings.model_fields_set
         if not known or (is_said and known[-1].margin != margin):
@@ -163,12 +163,12 @@ async def note_margin(books: Books, settings: Settings) -> None:
     await books.write(note)
 
 
-async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: str) -> None:
+async def _adopt(connection: Connection, wanted: dict[str, Any], currency: str) -> None:
     others = sa.text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name "
         "AND pid <> pg_backend_pid()"
     )
-    if (await connection.execute(others, {"name": APPLICATION})).scalar_one():
+    if await connection.scalar(others.bindparams(name=APPLICATION)):
         raise Conflict(
             "Stop the service first: it would go on posting by the settings it was started with.", code="in_use"
         )
@@ -177,7 +177,7 @@ async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: 
     if wanted["base_currency"] != currency:
         rates = sa.exists(sa.select(1).select_from(tables.exchange_rate))
         counted = sa.exists(sa.select(1).select_from(event).where(money))
-        if (await connection.execute(sa.select(sa.or_(rates, counted)))).scalar_one():
+        if await connection.scalar(sa.select(sa.or_(rates, counted))):
             raise Conflict(
                 f"Money or its rates have been given in {currency}; another base currency needs other books.",
                 code="other_currency",
@@ -188,7 +188,7 @@ async def _adopt(connection: AsyncConnection, wanted: dict[str, Any], currency: 
 async def finish_rebuilding(database: Database) -> None:
     """Everything has been posted by the rules and the settings that hold now."""
 
-    async def finish(connection: AsyncConnection) -> None:
+    async def finish(connection: Connection) -> None:
         await connection.execute(sa.update(tables.books).values(adopting=False, posted_by=POSTED_BY))
 
     await database.write(finish)

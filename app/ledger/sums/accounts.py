@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums.operands import Own, Population
 from app.ledger.sums.places import grouped, shown
@@ -24,20 +23,20 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
-from app.store.asking import Statement, ask, written
+from app.store.asking import Asking
+from app.store.connection import Ask, Statement, written
 from app.store.tables import BEGINNING, MONTHS, entry, presence, registration
 
 _DAY = timedelta(days=1)
 
 
-async def populations(
-    connection: AsyncConnection,
+def populations(
     selection: Selection,
     spans: Mapping[int, Span],
     *,
     wanted: Sequence[Population],
     measures: Mapping[str, int],
-) -> dict[Population, Sums]:
+) -> Asking[dict[Population, Sums]]:
     """Sums over the accounts that satisfy each population's condition, by their balances at the spans' bounds.
 
     Only accounts with an entry of its measures within the span are looked at.
@@ -58,7 +57,8 @@ async def populations(
     parameters |= {"starts": list(by_start), "until": max(by_start), "members": [member_on for _, member_on in places]}
     # In their order; to hash a population for each row would take longer than to add it up.
     targets = [found[population] for population in wanted]
-    for place, *rest in await ask(connection, _of_populations(selection.shape, tuple(wanted)), parameters):
+    (rows,) = yield [Ask(_of_populations(selection.shape, tuple(wanted)), parameters)]
+    for place, *rest in rows:
         index, _ = places[place - 1]
         group = group_of(rest[len(wanted) :])
         for target, value in zip(targets, rest, strict=False):
@@ -131,15 +131,14 @@ def _sql(own: Own, values: Mapping[tuple[str, str], Any]) -> Any:
     return _OPERATORS[own.operator](*parts)
 
 
-async def users(
-    connection: AsyncConnection,
+def users(
     selection: Selection,
     spans: Mapping[int, Span],
     *,
     at: int,
     subjects: Sequence[int],
     by_subject: bool,
-) -> Sums:
+) -> Asking[Sums]:
     """Distinct users who were present in each span, whatever its bounds.
 
     at: the number of the presence; subjects: the numbers of those at which it counts, none for any.
@@ -151,8 +150,8 @@ async def users(
     once = all((span.end - _DAY).year == span.start.year for span in spans.values()) and (
         by_subject or len(subjects) < 2
     )
-    statement = _of_users(selection.shape, by_subject, bool(subjects), once)
-    return _read(await ask(connection, statement, parameters))
+    (rows,) = yield [Ask(_of_users(selection.shape, by_subject, bool(subjects), once), parameters)]
+    return _read(rows)
 
 
 def calendar_of(spans: Mapping[int, Span]) -> dict[str, list[Any]]:
@@ -202,12 +201,13 @@ def _of_users(shape: Shape, by_subject: bool, narrowed: bool, once: bool) -> Sta
     return _over_accounts(counted.group_by(*keys), shape)
 
 
-async def registered(connection: AsyncConnection, selection: Selection, spans: Mapping[int, Span]) -> Sums:
+def registered(selection: Selection, spans: Mapping[int, Span]) -> Asking[Sums]:
     """Distinct users who were registered at any time of each span, whatever its bounds."""
     rows = [(index, *span) for index, span in spans.items()]
     names = ("span", "start", "end", "member_on")
     parameters = parameters_of(selection, {}, {}) | columns_of(names, rows)
-    return _read(await ask(connection, _of_registered(selection.shape), parameters))
+    (rows,) = yield [Ask(_of_registered(selection.shape), parameters)]
+    return _read(rows)
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums.accounts import calendar_of, was_there
 from app.ledger.sums.places import grouped, shown
@@ -22,7 +21,8 @@ from app.ledger.sums.selection import (
     of_accounts,
     parameters_of,
 )
-from app.store.asking import Statement, ask, written
+from app.store.asking import Asking
+from app.store.connection import Ask, Statement, written
 from app.store.tables import entry, presence
 
 FIRST = "customers_new"
@@ -38,9 +38,9 @@ def no_triangle() -> Triangle:
     return defaultdict(lambda: defaultdict(int))
 
 
-async def customers(
-    connection: AsyncConnection, selection: Selection, spans: Sequence[Span], *, measures: Mapping[str, int]
-) -> dict[str, Triangle]:
+def customers(
+    selection: Selection, spans: Sequence[Span], *, measures: Mapping[str, int]
+) -> Asking[dict[str, Triangle]]:
     """The flows of measures in each span, of the accounts that paid for the first time in a span: by measure.
 
     spans: without gap, in order; a cohort is in the groups of its own span's day. measures: name -> number, `FIRST` among
@@ -51,7 +51,8 @@ async def customers(
     parameters |= {"members": [span.member_on for span in spans]}
     names = {number: name for name, number in measures.items()}
     found: dict[str, Triangle] = {name: no_triangle() for name in measures}
-    for measure, cohort, place, value, *group in await ask(connection, _of_customers(selection.shape), parameters):
+    (rows,) = yield [Ask(_of_customers(selection.shape), parameters)]
+    for measure, cohort, place, value, *group in rows:
         if value:
             found[names[measure]][group_of(group)][cohort - 1, place - 1] += int(value)
     return found
@@ -79,7 +80,7 @@ def _of_customers(shape: Shape) -> Statement:
     return _over_accounts(own, keys, own.c.moved, shape)
 
 
-async def users(connection: AsyncConnection, selection: Selection, spans: Sequence[Span], *, at: int) -> Triangle:
+def users(selection: Selection, spans: Sequence[Span], *, at: int) -> Asking[Triangle]:
     """Distinct users who were present in each span, by the span in which they were for the first time.
 
     spans: without gap, in order; a cohort is in the groups of its own span's day. at: the number of the presence.
@@ -88,7 +89,8 @@ async def users(connection: AsyncConnection, selection: Selection, spans: Sequen
     parameters = parameters_of(selection, {}, {}) | {"at": at, "members": [span.member_on for span in spans]}
     parameters |= calendar_of(dict(enumerate(spans)) | {_BEFORE: before})
     found = no_triangle()
-    for cohort, span, value, *group in await ask(connection, _of_users(selection.shape), parameters):
+    (rows,) = yield [Ask(_of_users(selection.shape), parameters)]
+    for cohort, span, value, *group in rows:
         found[group_of(group)][cohort, span] += int(value)
     return found
 

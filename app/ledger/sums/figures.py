@@ -7,13 +7,12 @@ from datetime import date
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.sums import accounts, totals
 from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Trailing, Users
 from app.ledger.sums.selection import Selection, Span, Sums, no_sums
 from app.periods import UNITS, Calendar, months_before, units_of
+from app.store.asking import Asking, together
 from app.store.tables import BEGINNING
 
 # The number of no word.
@@ -44,7 +43,6 @@ def words_of(operands: Iterable[Operand]) -> set[str]:
 class _Asked:
     """One question, and what has been found for it so far."""
 
-    connection: AsyncConnection
     selection: Selection
     spans: Sequence[Span]
     labels: Mapping[str, int]
@@ -53,8 +51,7 @@ class _Asked:
     found: dict[Operand, Sums]
 
 
-async def figures(
-    connection: AsyncConnection,
+def figures(
     operands: Collection[Operand],
     *,
     spans: Sequence[Span],
@@ -62,16 +59,17 @@ async def figures(
     labels: Mapping[str, int],
     calendar: Calendar,
     tomorrow: date,
-) -> dict[Operand, Sums]:
+) -> Asking[dict[Operand, Sums]]:
     """The sums of each operand, by group and index of the span. Spans do not overlap and end tomorrow at the latest.
 
     labels: the numbers of `words_of` the operands and of the selection's subjects and channels, as far as they have one.
     Operands that are never divided have groups without subject and channel.
     """
     found: dict[Operand, Sums] = {}
+    parts: list[Asking[None]] = []
     trailing = [operand for operand in operands if isinstance(operand, Trailing)]
     if trailing:
-        await _trailing(_Asked(connection, selection, spans, labels, calendar, tomorrow, found), trailing)
+        parts.append(_trailing(_Asked(selection, spans, labels, calendar, tomorrow, found), trailing))
     operands = [operand for operand in operands if not isinstance(operand, Trailing)]
     undivided = [operand for operand in operands if isinstance(operand, Users | Registered) and operand.whole]
     divided = [operand for operand in operands if operand not in undivided]
@@ -79,15 +77,13 @@ async def figures(
         divided, undivided = [*divided, *undivided], []
     for some, chosen in ((divided, selection), (undivided, selection.undivided())):
         if some:
-            asked = _Asked(connection, chosen, spans, labels, calendar, tomorrow, found)
-            await _flows(asked, some)
-            await _balances(asked, some)
-            await _populations(asked, some)
-            await _odd(asked, some)
+            asked = _Asked(chosen, spans, labels, calendar, tomorrow, found)
+            parts += [part(asked, some) for part in (_flows, _balances, _populations, _odd)]
+    yield from together(parts)
     return found
 
 
-async def _trailing(asked: _Asked, operands: Sequence[Trailing]) -> None:
+def _trailing(asked: _Asked, operands: Sequence[Trailing]) -> Asking[None]:
     """What is asked of the months up to the spans' ends: each month once, whatever the spans that it counts for."""
     for months in {operand.months for operand in operands}:
         counts_for: dict[Span, list[int]] = defaultdict(list)
@@ -97,8 +93,7 @@ async def _trailing(asked: _Asked, operands: Sequence[Trailing]) -> None:
                 counts_for[month if asked.selection.shape.keys else month._replace(member_on=BEGINNING)].append(index)
         wanted = [operand for operand in operands if operand.months == months]
         for apart in _apart(counts_for):
-            sums = await figures(
-                asked.connection,
+            sums = yield from figures(
                 [operand.of for operand in wanted],
                 spans=apart,
                 selection=asked.selection,
@@ -128,7 +123,7 @@ def _apart(months: Iterable[Span]) -> list[list[Span]]:
     return [[month for month in turn if month] for turn in zip_longest(*same_days.values())]
 
 
-async def _flows(asked: _Asked, operands: Sequence[Operand]) -> None:
+def _flows(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     """Everything that is a flow: of measures, and of users within the units that the spans are."""
     wanted: dict[str, set[int]] = defaultdict(set)
     parts: dict[tuple[Operand, str], set[int]] = {}
@@ -136,7 +131,7 @@ async def _flows(asked: _Asked, operands: Sequence[Operand]) -> None:
         for measure, indices in _measures_of(asked, operand).items():
             wanted[measure] |= indices
             parts[operand, measure] = indices
-    sums = await _read(asked, wanted)
+    sums = yield from _read(asked, wanted)
     for (operand, measure), indices in parts.items():
         target = asked.found.setdefault(operand, no_sums())
         for group, values in sums.get(measure, {}).items():
@@ -144,25 +139,24 @@ async def _flows(asked: _Asked, operands: Sequence[Operand]) -> None:
                 target[group][index] += values[index]
 
 
-async def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> totals.ByMeasure:
+def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> Asking[totals.ByMeasure]:
     """The flows of measures, each for its spans: in one statement those that are wanted for the same spans."""
-    together: dict[tuple[frozenset[int], bool], dict[str, int]] = defaultdict(dict)
+    alike: dict[tuple[frozenset[int], bool], dict[str, int]] = defaultdict(dict)
     for measure, indices in wanted.items():
         if measure in asked.labels:
-            together[frozenset(indices), MEASURES[measure].by_month][measure] = asked.labels[measure]
-    found: totals.ByMeasure = {}
-    for (some, by_month), measures in together.items():
-        spans = {index: asked.spans[index] for index in sorted(some)}
-        found |= await totals.flows(
-            asked.connection,
+            alike[frozenset(indices), MEASURES[measure].by_month][measure] = asked.labels[measure]
+    parts = [
+        totals.flows(
             asked.selection,
-            spans,
+            {index: asked.spans[index] for index in sorted(some)},
             measures=measures,
             labels=asked.labels,
             tomorrow=asked.tomorrow,
             by_month=by_month,
         )
-    return found
+        for (some, by_month), measures in alike.items()
+    ]
+    return {measure: sums for found in (yield from together(parts)) for measure, sums in found.items()}
 
 
 def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
@@ -205,7 +199,7 @@ def _unit(span: Span, calendar: Calendar, counted: Collection[str]) -> str | Non
     return None
 
 
-async def _balances(asked: _Asked, operands: Sequence[Operand]) -> None:
+def _balances(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     """Balances at the starts and ends of spans; who was registered at any time was so at the start, or joined."""
     bounds: dict[int, tuple[date, date]] = {}
     wanted: dict[Operand, tuple[str, dict[int, int]]] = {}
@@ -221,7 +215,7 @@ async def _balances(asked: _Asked, operands: Sequence[Operand]) -> None:
             span = asked.spans[index]
             bounds[place] = (span.end if place % 2 else span.start), span.member_on
     measures = {measure: asked.labels[measure] for measure, _ in wanted.values() if measure in asked.labels}
-    sums = await totals.balances(asked.connection, asked.selection, bounds, measures=measures, labels=asked.labels)
+    sums = yield from totals.balances(asked.selection, bounds, measures=measures, labels=asked.labels)
     for operand, (measure, places) in wanted.items():
         target = asked.found.setdefault(operand, no_sums())
         for group, values in sums.get(measure, {}).items():
@@ -229,7 +223,7 @@ async def _balances(asked: _Asked, operands: Sequence[Operand]) -> None:
                 target[group][places[place]] += values[place]
 
 
-async def _populations(asked: _Asked, operands: Sequence[Operand]) -> None:
+def _populations(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     wanted = [operand for operand in operands if isinstance(operand, Population)]
     measures = {measure for population in wanted for measure in population.measures}
     for population in wanted:
@@ -238,13 +232,14 @@ async def _populations(asked: _Asked, operands: Sequence[Operand]) -> None:
         # Of a measure that has no number there is no entry yet.
         numbers = {measure: asked.labels.get(measure, _NO_MEASURE) for measure in measures}
         spans = dict(enumerate(asked.spans))
-        sums = accounts.populations(asked.connection, asked.selection, spans, wanted=wanted, measures=numbers)
-        for population, values in (await sums).items():
+        sums = yield from accounts.populations(asked.selection, spans, wanted=wanted, measures=numbers)
+        for population, values in sums.items():
             asked.found[population] = values
 
 
-async def _odd(asked: _Asked, operands: Sequence[Operand]) -> None:
+def _odd(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     """Distinct users of spans that are no unit, counted one by one."""
+    parts: dict[Operand, Asking[Sums]] = {}
     for operand in operands:
         if not isinstance(operand, Users | Registered):
             continue
@@ -253,14 +248,15 @@ async def _odd(asked: _Asked, operands: Sequence[Operand]) -> None:
         if not spans:
             continue
         if isinstance(operand, Registered):
-            sums = await accounts.registered(asked.connection, asked.selection, spans)
+            parts[operand] = accounts.registered(asked.selection, spans)
         else:
-            sums = await _users(asked, operand, spans)
+            parts[operand] = _users(asked, operand, spans)
+    for operand, sums in zip(parts, (yield from together(list(parts.values()))), strict=True):
         for group, values in sums.items():
             asked.found.setdefault(operand, no_sums())[group].update(values)
 
 
-async def _users(asked: _Asked, operand: Users, spans: Mapping[int, Span]) -> Sums:
+def _users(asked: _Asked, operand: Users, spans: Mapping[int, Span]) -> Asking[Sums]:
     name, labels = _presence_of(asked, operand), asked.labels
     if name not in labels:
         return no_sums()
@@ -271,4 +267,4 @@ async def _users(asked: _Asked, operand: Users, spans: Mapping[int, Span]) -> Su
     if asked.selection.subjects and not chosen["subjects"]:
         return no_sums()
     by_subject = "subject" in asked.selection.group_by
-    return await accounts.users(asked.connection, asked.selection, spans, by_subject=by_subject, **chosen)
+    return (yield from accounts.users(asked.selection, spans, by_subject=by_subject, **chosen))

@@ -12,7 +12,6 @@ from operator import add
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.sums.places import grouped, holds, numbered, shown
 from app.ledger.sums.selection import (
@@ -29,7 +28,8 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
-from app.store.asking import Statement, ask, written
+from app.store.asking import Asking, together
+from app.store.connection import Ask, Statement, written
 from app.store.tables import BEGINNING, MONTHS, entry, total
 
 # The number of no day.
@@ -53,8 +53,7 @@ def nothing() -> ByMeasure:
     return defaultdict(no_sums)
 
 
-async def flows(
-    connection: AsyncConnection,
+def flows(
     selection: Selection,
     spans: Mapping[int, Span],
     *,
@@ -62,7 +61,7 @@ async def flows(
     labels: Mapping[str, int],
     tomorrow: date,
     by_month: bool = True,
-) -> ByMeasure:
+) -> Asking[ByMeasure]:
     """Sums of entries whose day lies in each span; spans do not overlap and end tomorrow at the latest.
 
     measures: name -> number; labels: the numbers of the selection's subjects and channels, as far as they have one.
@@ -73,21 +72,22 @@ async def flows(
         months, edges = _parts(spans, tomorrow)
     else:
         months, edges = {}, [Edge(index, start, end, 1, member_on) for index, (start, end, member_on) in spans.items()]
+    parts: list[Asking[None]] = []
     if measures and months:
-        await _add_months(connection, found, selection, months, spans, measures=measures, labels=labels)
+        parts.append(_add_months(found, selection, months, spans, measures=measures, labels=labels))
     if measures and edges:
-        await _add_edges(connection, found, selection, edges, measures=measures, labels=labels)
+        parts.append(_add_edges(found, selection, edges, measures=measures, labels=labels))
+    yield from together(parts)
     return found
 
 
-async def balances(
-    connection: AsyncConnection,
+def balances(
     selection: Selection,
     bounds: Mapping[int, tuple[date, date]],
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> ByMeasure:
+) -> Asking[ByMeasure]:
     """Sums of all entries of stocks before each bound: `(day, member_on)` under a number of the caller's."""
     found = nothing()
     if not measures or not bounds:
@@ -98,10 +98,11 @@ async def balances(
     for day, member_on in bounds.values():
         places.setdefault((day, member_on if divided else BEGINNING), len(places))
     distinct = nothing()
-    await _add_starts(connection, distinct, selection, places, measures=measures, labels=labels)
+    parts = [_add_starts(distinct, selection, places, measures=measures, labels=labels)]
     edges = [Edge(n, day.replace(day=1), day, 1, member) for (day, member), n in places.items() if day.day > 1]
     if edges:
-        await _add_edges(connection, distinct, selection, edges, measures=measures, labels=labels)
+        parts.append(_add_edges(distinct, selection, edges, measures=measures, labels=labels))
+    yield from together(parts)
     for number, (day, member_on) in bounds.items():
         place = places[day, member_on if divided else BEGINNING]
         for measure, sums in distinct.items():
@@ -137,8 +138,7 @@ def next_month(day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-async def _add_months(
-    connection: AsyncConnection,
+def _add_months(
     found: ByMeasure,
     selection: Selection,
     months: Mapping[tuple[int, int], int],
@@ -146,7 +146,7 @@ async def _add_months(
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> None:
+) -> Asking[None]:
     years = sorted({year for year, _ in months})
     together: dict[tuple[int | None, ...], list[int]] = {}
     for month in range(1, 13):
@@ -161,7 +161,8 @@ async def _add_months(
     parameters |= {"since": date(*first, 1), "until": next_month(date(*last, 1))}
     names = {number: name for name, number in measures.items()}
     statement = _of_months(selection.shape, tuple(sets.values()))
-    for measure, year, *rest in await ask(connection, statement, parameters):
+    (rows,) = yield [Ask(statement, parameters)]
+    for measure, year, *rest in rows:
         group = group_of(rest[len(sets) :])
         for value, spans_of in zip(rest, sets, strict=False):
             index = spans_of[years.index(year)]
@@ -169,31 +170,30 @@ async def _add_months(
                 found[names[measure]][group][index] += int(value)
 
 
-async def _add_edges(
-    connection: AsyncConnection,
+def _add_edges(
     found: ByMeasure,
     selection: Selection,
     edges: Sequence[Edge],
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> None:
+) -> Asking[None]:
     names = {number: name for name, number in measures.items()}
     parameters = parameters_of(selection, measures, labels) | columns_of(Edge._fields, edges)
-    for measure, index, value, *group in await ask(connection, _of_entries(selection.shape), parameters):
+    (rows,) = yield [Ask(_of_entries(selection.shape), parameters)]
+    for measure, index, value, *group in rows:
         if value:
             found[names[measure]][group_of(group)][index] += int(value)
 
 
-async def _add_starts(
-    connection: AsyncConnection,
+def _add_starts(
     found: ByMeasure,
     selection: Selection,
     places: Mapping[tuple[date, date], int],
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> None:
+) -> Asking[None]:
     """The balances at the starts of the bounds' months."""
     # Bounds of one month that differ in who belongs where need a row of the calendar each.
     slots: dict[tuple[int, int], dict[int, tuple[date, list[int]]]] = {}
@@ -211,7 +211,8 @@ async def _add_starts(
     until = max(day for day, _ in places)
     parameters |= {"since": BEGINNING, "until": until, "last": until.year}
     names = {number: name for name, number in measures.items()}
-    for measure, slot, year, *rest in await ask(connection, _of_starts(selection.shape, months), parameters):
+    (rows,) = yield [Ask(_of_starts(selection.shape, months), parameters)]
+    for measure, slot, year, *rest in rows:
         group = group_of(rest[len(months) :])
         for value, month in zip(rest, months, strict=False):
             for number in slots[slot, year][month][1] if value and month in slots[slot, year] else ():
