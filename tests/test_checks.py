@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.metrics.define import METRICS
 from app.proof.identities import IDENTITIES
-from app.store.tables import attribute, entry, label, presence, total
+from app.store.tables import attribute, entry, grand_total, label, presence, total
 from tests.almanac import DAY
 from tests.chance import is_, turn, unlike
 from tests.hostile import refused
@@ -64,11 +64,19 @@ def test_empty_books_are_green(service: Service) -> None:
 MARCH = {"value": entry.c.value + 10_000}
 TAMPERINGS: dict[str, tuple[list[Any], set[str]]] = {
     "an entry of a flow": ([sa.update(entry).where(of(entry, "sessions")).values(MARCH)], {"known_today"}),
-    "a total of a flow": ([sa.update(total).where(of(total, "sessions")).values(m03=9)], {"known_today"}),
+    "a total of a flow": ([sa.update(total).where(of(total, "sessions")).values(m03=9)], {"adds_over_groups"}),
     "a total of a stock": (
         # Of a month that is over: of the running one, balances are read from the entries.
         [sa.update(total).where(of(total, "mrr")).values(m02=total.c.m02 + 90_000)],
-        {"known_today", "mrr_moves"},
+        {"adds_over_groups"},
+    ),
+    "a grand total of a flow": (
+        [sa.update(grand_total).where(of(grand_total, "sessions")).values(m03=9)],
+        {"known_today", "adds_over_groups"},
+    ),
+    "a grand total of a stock": (
+        [sa.update(grand_total).where(of(grand_total, "mrr")).values(m02=grand_total.c.m02 + 90_000)],
+        {"known_today", "mrr_moves", "adds_over_groups"},
     ),
     "a movement in both": (
         [
@@ -123,7 +131,7 @@ def test_tampering_is_seen(service: Service, tampering: str) -> None:
 
 def test_a_difference_says_where_it_is(service: Service) -> None:
     service.send(session())
-    tamper(service, sa.update(total).where(of(total, "sessions")).values(m03=9))
+    tamper(service, sa.update(grand_total).where(of(grand_total, "sessions")).values(m03=9))
     (check,) = [check for check in ask(service, period="2026-03")["checks"] if check["name"] == "known_today"]
     assert not check["ok"]
     (difference,) = [found for found in check["differences"] if found["metrics"] == ["sessions"]]

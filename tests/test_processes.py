@@ -50,7 +50,7 @@ async def die(books: Any, ids: dict[int, str]) -> None:
 
 def test_they_write_together_what_was_lost_and_prove_it(service: Service, execute_in: Callable[[str], None]) -> None:
     service.send(*everything(Random(5)))
-    for table in ("entry", "total", "presence", "registration", "attribute"):
+    for table in ("entry", "total", "grand_total", "presence", "registration", "attribute"):
         execute_in(f"DELETE FROM {table}")
     lost = service.run(drained(verify(service.books, share=among(2))))
     assert any(isinstance(step, Difference) for step in lost)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.ledger.rebuild import rebuild
-from app.store.tables import attribute, entry, total
+from app.store.tables import attribute, entry, grand_total, total
 from tests.almanac import DAY, Calendar
 from tests.chance import below, either, is_, question, turn, unlike
 from tests.pair import Pair
@@ -212,7 +212,7 @@ def _books(service: Service) -> list[set[str]]:
 
     async def read(connection: Any) -> list[set[str]]:
         kept = []
-        for table in (entry, total, attribute):
+        for table in (entry, total, grand_total, attribute):
             sums = [column for column in table.c if column.name == "value" or column.name.startswith("m0")]
             something = sa.true() if table is attribute else sa.or_(*(column != 0 for column in sums))
             kept.append({repr(tuple(row)) for row in await connection.execute(sa.select(table).where(something))})

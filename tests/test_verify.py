@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.store.tables import account, attribute, entry, presence, registration, total
+from app.store.tables import account, attribute, entry, grand_total, presence, registration, total
 from app.store.tables import event as event_table
 from tests.service import Service, event, moved, session
 
@@ -25,6 +25,12 @@ TAMPERINGS = {
     "a total is put in another month": sa.update(total).values(m03=total.c.m04, m04=total.c.m03),
     "a total is gone": sa.delete(total),
     "a total is given to nobody": sa.update(total).values(account_id=total.c.account_id + 1),
+    "a grand total is changed": sa.update(grand_total).values(m03=grand_total.c.m03 + 1),
+    "a grand total is gone": sa.delete(grand_total),
+    "a grand total is made up": sa.insert(grand_total).from_select(
+        [column.name for column in grand_total.c],
+        sa.select(*(column + 1 if column.name == "year" else column for column in grand_total.c)),
+    ),
     "an attribute has another value": sa.update(attribute).values(value="free"),
     "an attribute has almost the same value": sa.update(attribute).where(attribute.c.key == "vip").values(value=True),
     "an attribute is gone": sa.delete(attribute).where(attribute.c.key == "plan"),

@@ -1,6 +1,6 @@
-"""Posting: entries and the monthly totals beside them, in one statement of the transaction that brings the events."""
+"""Posting: entries and the monthly totals beside them, in the last statements of the transaction that brings the events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -37,6 +37,17 @@ _NOT, _BY_MONTH, _CUMULATED = range(3)
 def _counts_in(month: int) -> str:
     return f"month = {month} OR month < {month} AND totalled = {_CUMULATED}"
 
+
+_PLACE = ("measure", "year", "subject", "channel")
+# The rows of all accounts together are written by every transaction: last of all, so that no other waits for long, and
+# sorted by key, so that no two wait for each other.
+_ADD_UP = f"""
+    INSERT INTO grand_total ({", ".join((*_PLACE, *MONTH_NAMES))})
+    SELECT * FROM {table_of(dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint"))}
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT (measure, year, subject, channel)
+    DO UPDATE SET {", ".join(f"{name} = grand_total.{name} + excluded.{name}" for name in MONTH_NAMES)}
+    """
 
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
 # that two transactions never wait for each other here. A stock's months are cumulated within the year.
@@ -94,3 +105,17 @@ async def post(connection: Connection, entries: Mapping[Place, int], *, labels: 
         if value
     ]
     await connection.send_columns(_POST, _COLUMNS, rows)
+    sums: dict[tuple[int, ...], list[int]] = {}
+    for measure, on, _, subject, channel, _, value, totalled in rows:
+        if totalled != _NOT:
+            place = measure, on.year, subject, channel
+            months = sums.get(place) or sums.setdefault(place, [0] * 12)
+            for month in range(on.month - 1, 12) if totalled == _CUMULATED else (on.month - 1,):
+                months[month] += value
+    await add_up(connection, sums)
+
+
+async def add_up(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
+    """Add to the totals of all accounts: months by measure, year, subject and channel. A transaction ends with this."""
+    rows = [(*place, *months) for place, months in sums.items() if any(months)]
+    await connection.send_columns(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows)

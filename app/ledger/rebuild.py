@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from datetime import date
 from functools import cache
 from itertools import accumulate
-from operator import itemgetter
+from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,17 +17,21 @@ import sqlalchemy as sa
 from app.accounts import book
 from app.ledger import presence, registrations
 from app.ledger.measures import MEASURES
-from app.ledger.post import Place, words_of
+from app.ledger.post import Place, add_up, words_of
 from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books, finish_rebuilding
 from app.store.connection import Connection
-from app.store.tables import BEGINNING, account, entry, event, total
+from app.store.tables import BEGINNING, MONTHS, account, entry, event, grand_total, total
 from app.store.words import keys_within
 
 _ACCOUNTS_AT_A_TIME = 300
 # As many as are held in memory at a time, by each process, unless one account has more: some hundred MB.
 _EVENTS_AT_A_TIME = 200_000
+
+# What grand totals are made of.
+_PLACE = tuple(total.c[column.name] for column in grand_total.primary_key)
+_SUMS = tuple(sa.func.sum(month).label(month.name) for month in MONTHS)
 
 # Some accounts: number -> id.
 Some = dict[int, str]
@@ -52,6 +56,7 @@ async def rebuild(books: Books, *, share: Share = alone) -> AsyncIterator[Progre
     """Write everything that is derived from the events again; yields how far it has come."""
     async for progress in share(books, rewrite, some_accounts(books)):
         yield progress
+    await books.database.write(_add_up_again)
     await finish_rebuilding(books.database)
 
 
@@ -72,6 +77,7 @@ async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, bo
     labels = await keys_within(connection, books.database, words)
     seen = (presence.row_of(key, row, labels) for key, rows in made.presence.items() for row in rows)
     spells = (row for user, found in made.spells.items() for row in registrations.rows_of(user, found))
+    before = await _sums(connection, ids)
     await _replace(connection, entry, ids, _entries(made.entries, labels))
     await _replace(connection, total, ids, _totals(made.entries, labels))
     await _replace(connection, tables.presence, ids, seen)
@@ -79,6 +85,23 @@ async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, bo
     moved = [{"account_id": key, "id": id, "stream": stream} for (key, id), stream in made.streams.items()]
     await connection.send(_STREAMS, moved)
     await book.rewrite(connection, ids, calendar=books.calendar)
+    after, nothing = await _sums(connection, ids), (0,) * len(MONTHS)
+    moves = {p: tuple(map(sub, after.get(p, nothing), before.get(p, nothing))) for p in after.keys() | before.keys()}
+    await add_up(connection, moves)
+
+
+async def _sums(connection: Connection, ids: Sequence[int]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """What is in the totals of all accounts of these ones."""
+    query = sa.select(*_PLACE, *_SUMS).where(total.c.account_id.in_(ids)).group_by(*_PLACE)
+    return {tuple(row[: len(_PLACE)]): tuple(map(int, row[len(_PLACE) :])) for row in await connection.execute(query)}
+
+
+async def _add_up_again(connection: Connection) -> None:
+    """Write the totals of all accounts again. A transaction writes to them after those of each, so none is in one only."""
+    await connection.execute("LOCK TABLE grand_total IN SHARE ROW EXCLUSIVE MODE")
+    await connection.execute(sa.delete(grand_total))
+    sums = sa.select(*_PLACE, *_SUMS).group_by(*_PLACE)
+    await connection.execute(sa.insert(grand_total).from_select(grand_total.c.keys(), sums))
 
 
 async def _replace(

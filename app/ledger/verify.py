@@ -16,7 +16,7 @@ from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books
 from app.store.connection import Connection
-from app.store.tables import MONTHS, account, attribute, entry, event, label, total
+from app.store.tables import MONTHS, account, attribute, entry, event, grand_total, label, total
 
 
 class Difference(NamedTuple):
@@ -41,8 +41,9 @@ async def verify(books: Books, *, share: Share = alone) -> AsyncIterator[Progres
         for difference in differences:
             yield difference
         yield progress
-    for difference in await books.database.read(_strays):
-        yield difference
+    for work in (_strays, grand_differences):
+        for difference in await books.database.read(work):
+            yield difference
 
 
 async def compare(books: Books, ids: Some) -> tuple[Progress, list[Difference]]:
@@ -73,6 +74,25 @@ async def _strays(connection: Connection) -> list[Difference]:
         strays = sa.select(table.c.account_id, sa.func.count()).where(~in_the_books).group_by(table.c.account_id)
         for number, rows in await connection.execute(strays.order_by(table.c.account_id)):
             differences.append(Difference(f"number {number}", f"rows of {table.name} without an account", rows, 0))
+    return differences
+
+
+async def grand_differences(connection: Connection) -> list[Difference]:
+    """Where the totals of all accounts together are not the sums of those of each."""
+    place = [total.c[column.name] for column in grand_total.primary_key]
+    sums = sa.select(*place, *(sa.func.sum(month).label(month.name) for month in MONTHS)).group_by(*place)
+    names = _Names(await connection.execute(sa.select(label.c.key, label.c.text)))
+    kept, computed = [
+        {tuple(row[: len(place)]): [*map(int, row[len(place) :])] for row in await connection.execute(query)}
+        for query in (sa.select(grand_total), sums)
+    ]
+    nothing = [0] * len(MONTHS)
+    differences = []
+    for found in sorted(kept.keys() | computed.keys()):
+        (measure, year, *of), one, other = found, kept.get(found, nothing), computed.get(found, nothing)
+        if one != other:
+            what = f"totals of {' '.join(names[word] for word in (measure, *of))} in {year}"
+            differences.append(Difference("all accounts", what, one, other))
     return differences
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.accounts import segments
 from app.accounts.book import key_of
 from app.accounts.filters import Filter
-from app.ledger.verify import Difference, compare, verify
+from app.ledger.verify import Difference, compare, grand_differences, verify
 from app.metrics.answer import Cell, Table, tabulate
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, fits, understand
@@ -196,7 +196,7 @@ async def _ledger(books: Books, some: dict[int, str] | None) -> Check:
     elif some:
         progress, differences = await compare(books, some)
         check.compared += progress.events
-        for difference in differences:
+        for difference in [*differences, *await books.database.read(grand_differences)]:
             _note(check, difference)
     return check
 

@@ -164,6 +164,18 @@ total = Table(
     postgresql_with={"fillfactor": 80},
 )
 
+grand_total = Table(
+    "grand_total",
+    metadata,
+    Column("measure", Integer, primary_key=True, autoincrement=False),
+    Column("year", SmallInteger, primary_key=True, autoincrement=False),
+    Column("subject", Integer, primary_key=True, autoincrement=False),
+    Column("channel", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, BigInteger, nullable=False) for name in MONTH_NAMES),
+    postgresql_with={"fillfactor": 50},
+    comment="The totals of all accounts together.",
+)
+
 presence = Table(
     "presence",
     metadata,

@@ -30,7 +30,7 @@ from app.ledger.sums.selection import (
 )
 from app.store.asking import Asking, together
 from app.store.connection import Ask, Statement, written
-from app.store.tables import BEGINNING, MONTHS, entry, total
+from app.store.tables import BEGINNING, MONTHS, entry, grand_total, total
 
 # The number of no day.
 _NEVER = -1
@@ -272,7 +272,8 @@ def _there(rows: Any, day: Any) -> sa.ColumnElement[bool]:
 def _totals(shape: Shape, *, stock: bool) -> Any:
     """The monthly totals or, of what was known on a day, the same made of entries."""
     if not shape.as_of:
-        return total
+        # Where it does not matter which account it is, those of all together.
+        return total if shape.keys or shape.by_account or {"account", "segment"} & set(shape.group_by) else grand_total
     year, month = (sa.cast(sa.extract(part, entry.c.effective_on), sa.Integer) for part in ("year", "month"))
     keys = (entry.c.measure, entry.c.account_id, entry.c.subject, entry.c.channel)
     sums = [
