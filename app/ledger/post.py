@@ -1,4 +1,4 @@
-"""Posting: entries and the monthly totals beside them, in the last statements of the transaction that brings the events."""
+"""Posting: entries and the monthly totals beside them, in one statement of the transaction that brings the events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -39,21 +39,29 @@ def _counts_in(month: int) -> str:
 
 
 _PLACE = ("measure", "year", "subject", "channel")
-# The rows of all accounts together are written by every transaction: last of all, so that no other waits for long, and
-# sorted by key, so that no two wait for each other.
-_ADD_UP = f"""
-    INSERT INTO grand_total ({", ".join((*_PLACE, *MONTH_NAMES))})
-    SELECT * FROM {table_of(dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint"))}
-    ORDER BY 1, 2, 3, 4
-    ON CONFLICT (measure, year, subject, channel)
-    DO UPDATE SET {", ".join(f"{name} = grand_total.{name} + excluded.{name}" for name in MONTH_NAMES)}
-    """
+_MONTHS = ", ".join(MONTH_NAMES)
+
+
+def _added(table: str) -> str:
+    return "DO UPDATE SET " + ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in MONTH_NAMES)
+
 
 # Sorted by key, so that neighbours on disk are written together. Rows of one account are written under its lock, so
-# that two transactions never wait for each other here. A stock's months are cumulated within the year.
+# that two transactions never wait for each other here. Those of all accounts together are written by everybody: sorted, so
+# that nobody waits in a circle, and last, so that nobody waits for long: PostgreSQL runs the earliest of such parts last. A
+# stock's months are cumulated within the year.
 _POST = f"""
     WITH posted AS (
         SELECT *, CAST(date_part('month', effective_on) AS integer) AS month FROM {table_of(_COLUMNS)}
+    ), summed AS (
+        SELECT measure, CAST(date_part('year', effective_on) AS integer) AS year, account_id, subject, channel,
+            {", ".join(f"coalesce(sum(value) FILTER (WHERE {_counts_in(m)}), 0) AS {MONTH_NAMES[m - 1]}" for m in range(1, 13))}
+        FROM posted WHERE totalled <> {_NOT} GROUP BY 1, 2, 3, 4, 5
+    ), together AS (
+        INSERT INTO grand_total ({", ".join(_PLACE)}, {_MONTHS})
+        SELECT {", ".join(_PLACE)}, {", ".join(f"sum({name})" for name in MONTH_NAMES)}
+        FROM summed GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+        ON CONFLICT ({", ".join(_PLACE)}) {_added("grand_total")}
     ), entries AS (
         INSERT INTO entry (measure, effective_on, account_id, subject, channel, recorded_on, value)
         SELECT measure, effective_on, account_id, subject, channel, recorded_on, value FROM posted
@@ -61,12 +69,16 @@ _POST = f"""
         ON CONFLICT (measure, effective_on, account_id, subject, channel, recorded_on)
         DO UPDATE SET value = entry.value + excluded.value
     )
-    INSERT INTO total (measure, year, account_id, subject, channel, {", ".join(MONTH_NAMES)})
-    SELECT measure, date_part('year', effective_on), account_id, subject, channel,
-        {", ".join(f"coalesce(sum(value) FILTER (WHERE {_counts_in(month)}), 0)" for month in range(1, 13))}
-    FROM posted WHERE totalled <> {_NOT} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-    ON CONFLICT (measure, year, account_id, subject, channel)
-    DO UPDATE SET {", ".join(f"{name} = total.{name} + excluded.{name}" for name in MONTH_NAMES)}
+    INSERT INTO total (measure, year, account_id, subject, channel, {_MONTHS})
+    SELECT * FROM summed ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (measure, year, account_id, subject, channel) {_added("total")}
+    """
+
+_ADD_UP = f"""
+    INSERT INTO grand_total ({", ".join(_PLACE)}, {_MONTHS})
+    SELECT * FROM {table_of(dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint"))}
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT ({", ".join(_PLACE)}) {_added("grand_total")}
     """
 
 
@@ -105,17 +117,9 @@ async def post(connection: Connection, entries: Mapping[Place, int], *, labels: 
         if value
     ]
     await connection.send_columns(_POST, _COLUMNS, rows)
-    sums: dict[tuple[int, ...], list[int]] = {}
-    for measure, on, _, subject, channel, _, value, totalled in rows:
-        if totalled != _NOT:
-            place = measure, on.year, subject, channel
-            months = sums.get(place) or sums.setdefault(place, [0] * 12)
-            for month in range(on.month - 1, 12) if totalled == _CUMULATED else (on.month - 1,):
-                months[month] += value
-    await add_up(connection, sums)
 
 
 async def add_up(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
-    """Add to the totals of all accounts: months by measure, year, subject and channel. A transaction ends with this."""
+    """Add to the totals of all accounts what `rebuild` has moved: months by measure, year, subject and channel."""
     rows = [(*place, *months) for place, months in sums.items() if any(months)]
     await connection.send_columns(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows)
