@@ -1,5 +1,6 @@
 """Ids: the client's own, 1 to 128 characters after NFC normalisation, without control characters, case-sensitive."""
 
+import base64
 import unicodedata
 from typing import Annotated
 from urllib.parse import unquote
@@ -33,3 +34,13 @@ Id = Annotated[
 
 # In a path, where the shell leaves a slash inside an id as %2F.
 InPath = Annotated[Id, BeforeValidator(unquote)]
+
+
+def packed(text: str) -> str:
+    """A text as it can stand in a URL as it is: in a path, or as a cursor."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def unpacked(given: str) -> str:
+    """The opposite of `packed`. Raises ValueError."""
+    return base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode()

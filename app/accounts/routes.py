@@ -1,7 +1,5 @@
 """The door to accounts and segments."""
 
-import base64
-import binascii
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -13,7 +11,7 @@ from app.access import books_of, needs
 from app.accounts import segments
 from app.accounts.book import described, key_of, listed, tomorrow
 from app.accounts.filters import parse
-from app.accounts.ids import InPath, same_id
+from app.accounts.ids import InPath, packed, same_id, unpacked
 from app.errors import Invalid, NotFound
 from app.store.books import Books
 from app.store.connection import Connection
@@ -41,9 +39,7 @@ async def list_accounts(request: Request, asked: Annotated[_Asked, Query()]) -> 
     if asked.cursor is not None:
         page = page.where(account.c.id > _id_in(asked.cursor))
     rows = await _fetch(books, described(page, on=day))
-    following = (
-        base64.urlsafe_b64encode(rows[limit - 1]["id"].encode()).decode().rstrip("=") if len(rows) > limit else None
-    )
+    following = packed(rows[limit - 1]["id"]) if len(rows) > limit else None
     body = {"accounts": rows[:limit], "next": following}
     return wire.json(request, body, headers=wire.next_link(request, following))
 
@@ -81,8 +77,8 @@ async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:
 
 def _id_in(cursor: str) -> str:
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().replace("\0", "")
-    except (ValueError, binascii.Error):
+        return unpacked(cursor).replace("\0", "")
+    except ValueError:
         raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor") from None
 
 

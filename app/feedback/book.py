@@ -3,11 +3,10 @@
 Nothing is kept here: comments and what was done about them are events, and everything is read from these.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import date, timedelta
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -15,8 +14,10 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.accounts.book import key_of, listed, tomorrow
 from app.accounts.filters import Filter
-from app.errors import Conflict, Invalid, NotFound
+from app.accounts.ids import packed, unpacked
+from app.errors import Conflict, NotFound
 from app.ingest.accept import accept
+from app.ledger.place import Place, place_of
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.periods import Calendar
 from app.store.books import Books
@@ -40,14 +41,6 @@ class Wanted:
     status: str | None = None
     accounts: Sequence[str] = ()
     filter: Filter | None = None
-
-
-class Cursor(NamedTuple):
-    """The place of a comment in the order of comments, the newest first."""
-
-    occurred_at: datetime
-    account_id: int
-    id: str
 
 
 _score = event.c.data["score"].as_integer()
@@ -132,7 +125,7 @@ def _accounts(filter: Filter, on: date) -> sa.Select[Any]:
     return sa.select(listed(filter, on=on).subquery().c.account_id)
 
 
-async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | None) -> tuple[list[Any], Cursor | None]:
+async def newest(books: Books, wanted: Wanted, *, limit: int, after: Place | None) -> tuple[list[Any], Place | None]:
     """The newest comments that are wanted, as rows of `shown`, and the place after which there are more."""
     place = event.c.occurred_at, event.c.account_id, event.c.id
     query = comments(wanted, calendar=books.calendar, today=books.today())
@@ -144,7 +137,7 @@ async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | No
         return await connection.execute(query)
 
     rows = await books.database.read(find)
-    following = Cursor(*rows[limit - 1][:3]) if len(rows) > limit else None
+    following = place_of(rows[limit - 1]) if len(rows) > limit else None
     return [shown(row) for row in rows[:limit]], following
 
 
@@ -162,7 +155,7 @@ def shown(row: Any) -> dict[str, Any]:
 
 def id_of(account: str, event_id: str) -> str:
     """One id of both: an event's is unique within its account only. No id holds U+0000."""
-    return _packed(account, event_id)
+    return packed(f"{account}\0{event_id}")
 
 
 async def find(books: Books, id: str) -> dict[str, Any]:
@@ -182,7 +175,7 @@ async def find(books: Books, id: str) -> dict[str, Any]:
 
 def _parts(id: str) -> tuple[str, str]:
     try:
-        account_id, event_id = _unpacked(id)
+        account_id, event_id = unpacked(id).split("\0")
     except ValueError:
         raise NotFound("There is no such comment.") from None
     return account_id, event_id
@@ -211,29 +204,3 @@ async def update(books: Books, id: str, said: dict[str, str]) -> dict[str, Any]:
     if outcome.rejected:
         raise Conflict("Something is said of this comment for a later time.", code="updated_later")
     return await find(books, id)
-
-
-def _packed(*parts: str) -> str:
-    return base64.urlsafe_b64encode("\0".join(parts).encode()).decode().rstrip("=")
-
-
-def _unpacked(packed: str) -> list[str]:
-    """The opposite of `_packed`. Raises ValueError."""
-    return base64.urlsafe_b64decode(packed.encode("ascii") + b"=" * (-len(packed) % 4)).decode().split("\0")
-
-
-def written(cursor: Cursor | None) -> str | None:
-    """A place as a client is given it."""
-    return None if cursor is None else _packed(cursor.occurred_at.isoformat(), str(cursor.account_id), cursor.id)
-
-
-def cursor_of(given: str) -> Cursor:
-    """The place that a client gives back. Raises Invalid."""
-    try:
-        at, account_id, event_id = _unpacked(given)
-        cursor = Cursor(datetime.fromisoformat(at), int(account_id), event_id)
-        if cursor.occurred_at.tzinfo is not None and -(2**63) <= cursor.account_id < 2**63:
-            return cursor
-    except ValueError:
-        pass
-    raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor")

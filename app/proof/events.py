@@ -1,18 +1,15 @@
 """The events behind a number: those that are kept and whose postings make the metric's operands."""
 
-import base64
-import binascii
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Any, NamedTuple
+from datetime import date
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from app.errors import Invalid
 from app.ledger import surveys
+from app.ledger.place import Place, place_in, place_of
 from app.ledger.streams.define import STREAMS
 from app.ledger.surveys import Survey
 from app.ledger.unfold import StreamName, load
@@ -27,17 +24,6 @@ from app.store.tables import END
 
 # How many events are read and looked at together: more each time that few of them counted.
 _FEWEST, _MOST = 500, 20_000
-
-
-class _Place(NamedTuple):
-    """Where an event stands among all of them."""
-
-    occurred_at: datetime
-    account_id: int
-    id: str
-
-
-_PLACES = TypeAdapter(_Place)
 
 
 @dataclass(slots=True)
@@ -66,7 +52,7 @@ async def events(
     """
     if set(question.selection.group_by) - {"segment"}:
         raise Invalid.at("/query/group_by", "The events of a number are not grouped.", code="not_grouped")
-    after = _read(cursor) if cursor is not None else None
+    after = place_in(cursor) if cursor is not None else None
     (metric,) = question.metrics
 
     async def look(connection: Connection) -> tuple[list[Any], Mapping[int, str]]:
@@ -85,7 +71,7 @@ async def events(
 
     found, names = await books.database.read(look)
     here = found[:limit]
-    following = _written(_place(here[-1])) if len(found) > limit else None
+    following = place_of(here[-1]).written() if len(found) > limit else None
     return [_shown(row, names) for row in here], following
 
 
@@ -116,7 +102,7 @@ def _joined(periods: Iterable[Days]) -> list[Days]:
     return found
 
 
-async def _find(search: _Search, after: _Place | None, many: int) -> list[Any]:
+async def _find(search: _Search, after: Place | None, many: int) -> list[Any]:
     """The first events after a place. They are found by time, type and stream, and then looked at."""
     parameters = _parameters(search)
     found: list[Any] = []
@@ -128,7 +114,7 @@ async def _find(search: _Search, after: _Place | None, many: int) -> list[Any]:
         found += await _that_count(search, page)
         if len(page) < size:
             break
-        after, size = _place(page[-1]), min(2 * size, _MOST)
+        after, size = place_of(page[-1]), min(2 * size, _MOST)
     return found[:many]
 
 
@@ -186,10 +172,6 @@ async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[Strea
     return found
 
 
-def _place(row: Any) -> _Place:
-    return _Place(row.occurred_at, row.account_id, row.id)
-
-
 def _shown(row: Any, names: Mapping[int, str]) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -201,20 +183,6 @@ def _shown(row: Any, names: Mapping[int, str]) -> dict[str, Any]:
         "retracted_on": row.retracted_on,
         "data": row.data,
     }
-
-
-def _written(place: _Place) -> str:
-    return base64.urlsafe_b64encode(to_json(place)).decode().rstrip("=")
-
-
-def _read(cursor: str) -> _Place:
-    try:
-        place = _PLACES.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if place.occurred_at.utcoffset() is None or "\0" in place.id or not -(2**63) <= place.account_id < 2**63:
-            raise ValueError
-        return place
-    except (ValueError, binascii.Error, ValidationError):
-        raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor") from None
 
 
 # Those that post by themselves are found by their time, and those of streams by these: a condition on both would read all.
