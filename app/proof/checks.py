@@ -47,9 +47,13 @@ class Check:
         """Note a comparison."""
         self.compared += 1
         if not equal:
-            self.differing += 1
-            if len(self.differences) < _MOST_SHOWN:
-                self.differences.append(where | {"one": one, "other": other})
+            self.differ(one, other, **where)
+
+    def differ(self, one: Any, other: Any, **where: Any) -> None:
+        """Note a difference."""
+        self.differing += 1
+        if len(self.differences) < _MOST_SHOWN:
+            self.differences.append(where | {"one": one, "other": other})
 
     def said(self) -> dict[str, Any]:
         """As it is answered."""
@@ -202,8 +206,7 @@ async def _ledger(books: Books, some: dict[int, str] | None) -> Check:
 
 
 def _note(check: Check, found: Difference) -> None:
-    check.see(str(found.kept), str(found.computed), equal=False, account=found.account, what=found.what)
-    check.compared -= 1  # it is of events, which are counted
+    check.differ(str(found.kept), str(found.computed), account=found.account, what=found.what)
 
 
 def _nothing(metric: str) -> float | None:
