@@ -11,7 +11,7 @@ from app.ledger.sums.selection import OF_ENTRIES, Group
 from app.metrics.question import Question
 
 _DIGITS = 6
-MOST_CELLS = 1_000_000
+_MOST_CELLS = 1_000_000
 
 Row = dict[str, Any]
 
@@ -46,8 +46,8 @@ def page(cells: Sequence[Cell], *, limit: int, cursor: str | None) -> tuple[Sequ
 
 def check_many(cells: int, *, pointer: str, instead: str) -> None:
     """Refuse an answer of more than a million rows."""
-    if cells > MOST_CELLS:
-        raise Invalid.at(pointer, f"The answer has more than {MOST_CELLS} rows; {instead}.", code="too_many_rows")
+    if cells > _MOST_CELLS:
+        raise Invalid.at(pointer, f"The answer has more than {_MOST_CELLS} rows; {instead}.", code="too_many_rows")
 
 
 def always(question: Question) -> set[Group]:

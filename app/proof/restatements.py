@@ -196,11 +196,10 @@ def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
     for group in sorted({place[1] for day in moves.values() for place in day if len(place[1]) == width}, key=order):
         groups.setdefault(order(group), group)
     [cut] = cuts_of(table.question)
-
-    given = givens_of(table.question, table.margins, cut.spans)
+    operands, given = operands_in(metric, sums), givens_of(table.question, table.margins, cut.spans)
 
     def as_it_stands(group: Group, index: int) -> Cell:
-        return Cell(metric, cut, index, group, parts_of(table.question, operands_in(metric, sums), given, group))
+        return Cell(metric, cut, index, group, parts_of(table.question, operands, given, group))
 
     found: list[_Restated] = []
     for day in sorted(moves, reverse=True):
