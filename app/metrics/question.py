@@ -1,6 +1,6 @@
 """A request for numbers, as one frozen value that travels from the door to the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -104,6 +104,11 @@ class Parameters(BehindMetrics):
     )
     totals: bool = Field(False, description="One more row per group over the whole range, named `total`.")
 
+    @classmethod
+    def of(cls, asked: BaseModel, **more: Any) -> "Parameters":
+        """What is asked of another answer, as far as it can be asked of metrics, and `more`; all else is left out."""
+        return cls.model_construct(**{name: value for name, value in asked if name in cls.model_fields} | more)
+
 
 class SeveralParameters(Parameters):
     """The same, for several metrics in one answer."""
@@ -133,8 +138,8 @@ class Question:
     totals: bool
     today: date
 
-    def understood(self) -> dict[str, Any]:
-        """The question as it was understood, for the answer."""
+    def understood(self, *, without: Collection[str] = ()) -> dict[str, Any]:
+        """The question as it was understood, for the answer. without: what could not be asked for."""
         selection = self.selection
         ways: dict[str, dict[str, int]] = {}
         for metric in self.metrics:
@@ -157,7 +162,7 @@ class Question:
             "min_sample": self.min_sample or None,
             "totals": self.totals,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in said.items() if value is not None and name not in without}
 
 
 async def ask(books: Books, names: Sequence[str], asked: Parameters, *, side_by_side: bool = False) -> Question:

@@ -116,8 +116,7 @@ async def get_contributors(request: Request, metric: str, asked: Annotated[_Aske
 
 async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Question:
     wire.once(request, repeatable=REPEATABLE)
-    given = asked if isinstance(asked, Parameters) else Parameters.model_construct(**dict(asked))
-    return await ask(books_of(request), [known(metric).name], given)
+    return await ask(books_of(request), [known(metric).name], Parameters.of(asked))
 
 
 def _place(row: Row) -> list[Any]:
@@ -250,7 +249,5 @@ async def get_checks(
     wire.once(request)
     if asked.all and not caller.has("admin"):
         raise Forbidden("To compute the whole ledger anew needs a key with scope admin.")
-    books = books_of(request)
-    given = {name: getattr(asked, name) for name in ("start", "end", "period", "granularity")}
-    found = await checks(books, Parameters.model_construct(**given), sample=None if asked.all else asked.accounts)
+    found = await checks(books_of(request), Parameters.of(asked), sample=None if asked.all else asked.accounts)
     return wire.json(request, {"ok": all(check["ok"] for check in found), "checks": found})

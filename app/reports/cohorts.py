@@ -80,8 +80,7 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     Raises Invalid for what cannot be answered, and for an answer of more than a million rows.
     """
     measure = _MEASURES[asked.measure]
-    common = {name: getattr(asked, name) for name in Common.model_fields}
-    question = await ask(books, [measure.of], Parameters.model_construct(**common, granularity=asked.by))
+    question = await ask(books, [measure.of], Parameters.of(asked, granularity=asked.by))
     periods = [period for period in question.periods if period.start <= question.today]
     spans = [span_of(question, period) for period in periods]
     found = await books.database.read(lambda connection: answered(connection, _find(books, question, measure, spans)))
@@ -96,9 +95,8 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     ]
     here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
     of_money = books.currency if asked.measure == "mrr" else None
-    understood = question.understood() | {"by": asked.by, "measure": asked.measure}
-    for name in ("metrics", "conventions", "granularity", "totals"):
-        del understood[name]
+    understood = question.understood(without=("metrics", "conventions", "granularity", "totals"))
+    understood |= {"by": asked.by, "measure": asked.measure}
     return understood, [_row(cell, question, found, of_money) for cell in here], following
 
 

@@ -65,8 +65,7 @@ async def distribution(
     if "subject" in asked.group_by:
         detail = "The answers are those of one survey: they have no other subject."
         raise Invalid.at("/query/group_by", detail, code="unknown_dimension")
-    shared = {name: getattr(asked, name) for name in (*Common.model_fields, "granularity", "channel", "totals")}
-    question = await ask(books, ["survey_responses"], Parameters.model_construct(**shared))
+    question = await ask(books, ["survey_responses"], Parameters.of(asked))
     survey = (await books.database.read(lambda connection: surveys.find(connection, [survey_id]))).get(survey_id)
     if survey is None:
         raise NotFound("There is no such survey; GET /v1/surveys lists them.")
@@ -92,9 +91,7 @@ async def distribution(
         for cell in _cells(survey, period, group, _counts(survey, sums, group, index), by=asked.by)
     ]
     here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
-    understood = question.understood() | {"by": asked.by}
-    for name in ("metrics", "conventions"):
-        del understood[name]
+    understood = question.understood(without=("metrics", "conventions")) | {"by": asked.by}
     return understood, survey, [_row(cell, question, by=asked.by) for cell in here], following
 
 

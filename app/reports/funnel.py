@@ -60,8 +60,7 @@ async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any],
     onboardings reach them: by their mean place among the steps of each, over all that was asked for. Raises Invalid for
     what cannot be answered and for an answer of more than a million rows.
     """
-    shared = {name: getattr(asked, name) for name in (*Common.model_fields, "granularity")}
-    question = await ask(books, ["onboarding_completion_rate"], Parameters.model_construct(**shared))
+    question = await ask(books, ["onboarding_completion_rate"], Parameters.of(asked))
     by_step = replace(question.selection, group_by=(*question.selection.group_by, "subject"))
     divided = replace(question, selection=by_step)
 
@@ -84,9 +83,7 @@ async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any],
         for cell in _cells(period, group, _stages(whole, parts, group, index, steps))
     ]
     here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
-    understood = question.understood()
-    for name in ("metrics", "conventions", "totals"):
-        del understood[name]
+    understood = question.understood(without=("metrics", "conventions", "totals"))
     return understood, [_row(cell, question) for cell in here], following
 
 

@@ -46,7 +46,7 @@ class OverviewParameters(BaseModel):
 
 async def overview(books: Books, account: str, asked: OverviewParameters) -> dict[str, Any]:
     """The card of an account, all of one moment. Raises NotFound, and Invalid for a range of more than 60 periods."""
-    question = await ask(books, sorted(METRICS), Parameters.model_construct(account=[account], **dict(asked)))
+    question = await ask(books, sorted(METRICS), Parameters.of(asked, account=[account]))
     if len(question.periods) > _MOST_PERIODS:
         detail = f"A trend has at most {_MOST_PERIODS} periods; ask for a shorter range or longer periods."
         raise Invalid.at("/query/granularity", detail, code="too_many_periods")
