@@ -1,6 +1,6 @@
 """The door to the numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -138,13 +138,13 @@ async def list_metrics(request: Request) -> Response:
 @router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response)
 async def get_metric(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
     """One metric: its definition and its numbers."""
-    return await _answered(request, [metric], asked, definition=described(known(metric)))
+    return await _numbers(request, [metric], asked, definition=described(known(metric)))
 
 
 @router.get("/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response)
 async def get_conventions(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
     """The same question about one metric by each of its conventions, on the same data."""
-    return await _answered(request, [metric], asked, definition=described(known(metric)), side_by_side=True)
+    return await _numbers(request, [metric], asked, definition=described(known(metric)), side_by_side=True)
 
 
 def known(metric: str) -> Metric:
@@ -157,7 +157,7 @@ def known(metric: str) -> Metric:
 @router.get("/query", responses=_ANSWERS, response_class=Response)
 async def get_query(request: Request, asked: Annotated[_SeveralAsked, Query()]) -> Response:
     """Several metrics in one answer."""
-    return await _answered(request, asked.metrics, asked)
+    return await _numbers(request, asked.metrics, asked)
 
 
 @router.post("/query", responses=_ANSWERS, response_class=Response, openapi_extra=wire.takes(SeveralParameters))
@@ -165,7 +165,7 @@ async def post_query(request: Request) -> Response:
     """Several metrics in one answer, asked for in JSON."""
     asked = await wire.read(request, SeveralParameters)
     try:
-        return await _answered(request, asked.metrics, asked)
+        return await _numbers(request, asked.metrics, asked)
     except Invalid as invalid:
         # The same parameters, but they stood in the body.
         for fault in invalid.errors:
@@ -173,7 +173,7 @@ async def post_query(request: Request) -> Response:
         raise
 
 
-async def _answered(
+async def _numbers(
     request: Request,
     names: Sequence[str],
     asked: Parameters,
@@ -185,29 +185,38 @@ async def _answered(
     books = books_of(request)
     question = await ask(books, names, asked, side_by_side=side_by_side)
     rows, following = await answer(books, question, limit=asked.limit, cursor=asked.cursor)
-    link = wire.next_link(request, following)
-    if wire.wants_csv(request, asked.format):
-        return wire.csv(request, _columns(question), map(_cells, rows), headers=link)
     said = {"definition": definition} if definition else {}
     body = said | {"question": question.understood(), "rows": rows, "next": following}
-    return wire.json(request, body, headers=link)
+    return answered(request, asked.format, body, after=columns(question), flat=flattened)
 
 
-def _columns(question: Question) -> list[str]:
-    return [*PERIOD, *question.selection.group_by, *columns(question)]
+def columns(question: Question) -> tuple[str, ...]:
+    """What a table says of a row's numbers: the interval as two columns."""
+    said = (*_NUMBERS, "low", "high", "reason", "amount", "convention")
+    return (*said, *PREVIOUS) if question.compare else said
 
 
-def _cells(row: Row) -> list[Any]:
-    return [*(row[name] for name in PERIOD), *row["group"].values(), *cells(row)]
-
-
-def columns(question: Question) -> list[str]:
-    """What a flat table says of a row's numbers: the interval as two columns."""
-    return [*_NUMBERS, "low", "high", "reason", "amount", "convention", *(PREVIOUS if question.compare else ())]
-
-
-def cells(row: Row) -> list[Any]:
-    """The numbers of a row, as `columns` names them."""
+def flattened(row: Row) -> Row:
+    """A row of numbers as `columns` names them."""
     low, high = row["interval"] or (None, None)
-    said = (row.get("reason"), row.get("amount"), row["convention"])
-    return [*(row[name] for name in _NUMBERS), low, high, *said, *(row[name] for name in PREVIOUS if name in row)]
+    return row | {"low": low, "high": high}
+
+
+def answered(
+    request: Request,
+    format: str | None,
+    body: dict[str, Any],
+    *,
+    before: Sequence[str] = PERIOD,
+    after: Sequence[str],
+    flat: Callable[[Row], Row] = lambda row: row,
+) -> Response:
+    """An answer with a `question`, `rows` and `next`: as JSON, or as a table with columns before and after the groups'.
+
+    flat: makes a row of the table of one of the answer's; a column that it has not is empty.
+    """
+    link = wire.next_link(request, body["next"])
+    if not wire.wants_csv(request, format):
+        return wire.json(request, body, headers=link)
+    rows = ([*(r[c] for c in before), *r["group"].values(), *map(r.get, after)] for r in map(flat, body["rows"]))
+    return wire.csv(request, [*before, *body["question"]["group_by"], *after], rows, headers=link)

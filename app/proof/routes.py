@@ -11,7 +11,7 @@ from app import wire
 from app.access import Caller, books_of, needs
 from app.errors import Forbidden
 from app.metrics.question import BehindMetrics, Parameters, Question, ask
-from app.metrics.routes import ANSWER_SCHEMA, PERIOD, REPEATABLE, cells, columns, known
+from app.metrics.routes import ANSWER_SCHEMA, PERIOD, REPEATABLE, answered, columns, flattened, known
 from app.metrics.rows import Row
 from app.periods import Day
 from app.proof.checks import checks
@@ -105,23 +105,13 @@ async def get_contributors(request: Request, metric: str, asked: Annotated[_Aske
     """
     question = await _understood(request, metric, asked)
     wholes, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
-    link = wire.next_link(request, following)
-    if wire.wants_csv(request, asked.format):
-        header = [*PERIOD, *question.selection.group_by, *_SHARE, *columns(question)]
-        table = ([*_place(row), *(row[name] for name in _SHARE), *cells(row)] for row in rows)
-        return wire.csv(request, header, table, headers=link)
     body = {"question": question.understood(), "wholes": wholes, "rows": rows, "next": following}
-    return wire.json(request, body, headers=link)
+    return answered(request, asked.format, body, after=(*_SHARE, *columns(question)), flat=flattened)
 
 
 async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Question:
     wire.once(request, repeatable=REPEATABLE)
     return await ask(books_of(request), [known(metric).name], Parameters.of(asked))
-
-
-def _place(row: Row) -> list[Any]:
-    """Where a row of a flat table stands: its period, and a column for each grouping."""
-    return [*(row[name] for name in PERIOD), *row["group"].values()]
 
 
 class _Range(wire.InUrl):
@@ -186,12 +176,12 @@ async def get_restatements(request: Request, metric: str, asked: Annotated[_Behi
     """
     question = await _understood(request, metric, asked)
     rows, following = await restatements(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
-    link = wire.next_link(request, following)
-    if wire.wants_csv(request, asked.format):
-        flat = [row | {"events": json.dumps(row["events"])} for row in rows]
-        header = [*PERIOD, *question.selection.group_by, *_CHANGE]
-        return wire.csv(request, header, ([*_place(row), *(row[n] for n in _CHANGE)] for row in flat), headers=link)
-    return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
+    body = {"question": question.understood(), "rows": rows, "next": following}
+    return answered(request, asked.format, body, after=_CHANGE, flat=_with_events_as_text)
+
+
+def _with_events_as_text(row: Row) -> Row:
+    return row | {"events": json.dumps(row["events"])}
 
 
 _EVENTS = _answers(
@@ -225,11 +215,11 @@ async def get_events(request: Request, metric: str, asked: Annotated[_Behind, Qu
     rows, following = await events(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
     if wire.wants_csv(request, asked.format):
-        return wire.csv(request, _OF_EVENT, ([_flat(row[name]) for name in _OF_EVENT] for row in rows), headers=link)
+        return wire.csv(request, _OF_EVENT, ([_cell(row[name]) for name in _OF_EVENT] for row in rows), headers=link)
     return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
 
 
-def _flat(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """A value as the cell of a table: as JSON has it, an object as its text."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else to_jsonable_python(value)
 

@@ -1,6 +1,5 @@
 """The door to what is more than a row a metric."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -8,8 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app import wire
 from app.access import books_of, needs
 from app.accounts.ids import InPath
-from app.metrics.routes import REPEATABLE
-from app.metrics.rows import Row
+from app.metrics.routes import PERIOD, REPEATABLE, answered
 from app.reports.cohorts import CohortParameters, triangle
 from app.reports.distribution import DistributionParameters, distribution
 from app.reports.funnel import FunnelParameters, funnel
@@ -17,7 +15,8 @@ from app.reports.overview import OverviewParameters, overview
 
 router = APIRouter(prefix="/v1", tags=["reports"], dependencies=[Depends(needs("read"))])
 
-_OF_COHORTS = ("cohort", "cohort_start", "number", "period", "start", "end", "complete")
+_OF_PERIOD = PERIOD[1:]
+_OF_COHORTS = ("cohort", "cohort_start", "number", *_OF_PERIOD)
 _OF_A_COHORT = ("size", "initial", "value", "percent")
 _COUNT = {"type": "integer"}
 _NUMBER = {"type": ["number", "null"]}
@@ -73,7 +72,8 @@ async def get_cohorts(request: Request, asked: Annotated[_CohortsAsked, Query()]
     wire.once(request, repeatable=REPEATABLE)
     question, rows, following = await triangle(books_of(request), asked)
     columns = (*_OF_A_COHORT, *(["amount"] if asked.measure == "mrr" else []))
-    return _answered(request, asked.format, question, rows, following, before=_OF_COHORTS, after=columns)
+    body = {"question": question, "rows": rows, "next": following}
+    return answered(request, asked.format, body, before=_OF_COHORTS, after=columns)
 
 
 class _OverviewAsked(wire.InUrl, OverviewParameters):
@@ -150,6 +150,7 @@ class _DistributionAsked(wire.InUrl, DistributionParameters):
     """The parameters of a distribution's URL."""
 
 
+_OF_A_BAR = ("class", "count", "responses", "percent", "cumulative_percent")
 _DISTRIBUTION = _answer(
     "A row for each score, or class of scores, in each period and group.",
     {
@@ -175,17 +176,9 @@ async def get_distribution(
     """
     wire.once(request, repeatable=REPEATABLE)
     question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
-    before = ("period", "start", "end", "complete")
-    after = (
-        *(["score"] if asked.by == "score" else []),
-        "class",
-        "count",
-        "responses",
-        "percent",
-        "cumulative_percent",
-    )
-    about = {"survey": survey.shown()}
-    return _answered(request, asked.format, question, rows, following, before=before, after=after, **about)
+    body = {"question": question, "survey": survey.shown(), "rows": rows, "next": following}
+    columns = (*(["score"] if asked.by == "score" else []), *_OF_A_BAR)
+    return answered(request, asked.format, body, before=_OF_PERIOD, after=columns)
 
 
 class _FunnelAsked(wire.InUrl, FunnelParameters):
@@ -218,24 +211,5 @@ async def get_funnel(request: Request, asked: Annotated[_FunnelAsked, Query()]) 
     """
     wire.once(request, repeatable=REPEATABLE)
     question, rows, following = await funnel(books_of(request), asked)
-    before = ("period", "start", "end", "complete")
-    return _answered(request, asked.format, question, rows, following, before=before, after=_OF_A_STAGE)
-
-
-def _answered(
-    request: Request,
-    format: str | None,
-    question: dict[str, Any],
-    rows: Sequence[Row],
-    following: str | None,
-    *,
-    before: Sequence[str],
-    after: Sequence[str],
-    **more: Any,
-) -> Response:
-    """Rows as JSON or as a table, with columns before and after those of the groups."""
-    link = wire.next_link(request, following)
-    if wire.wants_csv(request, format):
-        cells = ([*(r[c] for c in before), *r["group"].values(), *(r[c] for c in after)] for r in rows)
-        return wire.csv(request, [*before, *question["group_by"], *after], cells, headers=link)
-    return wire.json(request, {"question": question, **more, "rows": rows, "next": following}, headers=link)
+    body = {"question": question, "rows": rows, "next": following}
+    return answered(request, asked.format, body, before=_OF_PERIOD, after=_OF_A_STAGE)
