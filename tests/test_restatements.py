@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.proof import restatements
+from app.proof import causes, changes
 from tests.almanac import DAY
 from tests.chance import turn
 from tests.formulas import METRICS
@@ -163,13 +163,13 @@ def test_an_answer_that_is_known_is_not_sent_again(service: Service) -> None:
 
 def test_what_became_known_on_its_own_day_is_not_looked_at(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[Any] = []
-    known = restatements._known
+    known = changes._known
 
     def noted(*asked: Any) -> Any:
         looked_at.append(asked[1])
         return known(*asked)
 
-    monkeypatch.setattr(restatements, "_known", noted)
+    monkeypatch.setattr(changes, "_known", noted)
     for day in range(1, 28, 3):
         service.on(f"2026-02-{day:02}").send(
             session(at=f"2026-02-{day:02}", user=f"user-{day}"), moved(at=f"2026-02-{day:02}", plan=f"plan {day}")
@@ -189,6 +189,6 @@ def test_of_very_many_events_it_is_not_told_which_did_it(service: Service, monke
     service.on("2026-03-20").send(session(at="2026-02-02", id="one"), session(at="2026-02-03", id="two"))
     asked = {"period": "2026-02"}
     assert service.get("/v1/metrics/sessions/restatements", **asked)["rows"][0]["events"][0]["arrived"] == 2
-    monkeypatch.setattr(restatements, "_MOST_EVENTS", 1)
+    monkeypatch.setattr(causes, "_MOST_EVENTS", 1)
     (row,) = service.get("/v1/metrics/sessions/restatements", **asked)["rows"]
     assert (row["from"], row["to"], row["events"]) == (0, 2, None)

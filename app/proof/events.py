@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-
 from app.errors import Invalid
 from app.ledger import surveys
 from app.ledger.place import Place, place_in, place_of
@@ -17,7 +16,8 @@ from app.metrics.answer import tabulate
 from app.metrics.lookup import span_of
 from app.metrics.question import Question
 from app.periods import Calendar
-from app.proof.origins import Days, Origins, Side, day_of, fact_of, number_of, origins_of
+from app.proof.kept import AT_ONCE, TOGETHER, day_of, fact_of, kept, number_of, parameters
+from app.proof.origins import Days, Origins, Side, origins_of
 from app.store.books import Books
 from app.store.connection import Connection
 from app.store.tables import END
@@ -26,16 +26,15 @@ from app.store.tables import END
 _FEWEST, _MOST = 500, 20_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Search:
-    """What is looked for, and in which periods of which accounts there is something of it. names: the accounts' ids."""
+    """What is looked for, and in which periods of which accounts there is something of it."""
 
     connection: Connection
     calendar: Calendar
     origins: Origins
     side: Side
     behind: Mapping[int, Sequence[Days]]
-    names: Mapping[int, str]
     known: date
     surveys: Mapping[str, Survey]
 
@@ -63,7 +62,6 @@ async def events(
             origins_of(metric.sums),
             Side(question.selection.subjects, question.selection.channels),
             behind,
-            names,
             question.selection.as_of or END,
             await surveys.find(connection),
         )
@@ -104,13 +102,13 @@ def _joined(periods: Iterable[Days]) -> list[Days]:
 
 async def _find(search: _Search, after: Place | None, many: int) -> list[Any]:
     """The first events after a place. They are found by time, type and stream, and then looked at."""
-    parameters = _parameters(search)
+    asked = _parameters(search)
     found: list[Any] = []
     size = min(max(_FEWEST, 4 * many), _MOST)
     while len(found) < many:
         at, account_id, id = after or ("-infinity", 0, "")
         place = {"at": at, "account_id": account_id, "id": id, "many": size}
-        page = await search.connection.execute(_EVENTS, parameters | place)
+        page = await search.connection.execute(_EVENTS, asked | place)
         found += await _that_count(search, page)
         if len(page) < size:
             break
@@ -119,19 +117,10 @@ async def _find(search: _Search, after: Place | None, many: int) -> list[Any]:
 
 
 def _parameters(search: _Search) -> dict[str, Any]:
-    """Which events are to be looked at: a wide choice, of which PostgreSQL knows at once where to look."""
-    origins, midnight = search.origins, search.calendar.midnight
-    since = min(periods[0].start for periods in search.behind.values())
-    until = max(periods[-1].end for periods in search.behind.values())
-    return {
-        "types": list(origins.types),
-        "kinds": list(origins.kinds),
-        "accounts": list(search.behind),
-        "since": "-infinity" if any(source.before for source in origins.sources) else midnight(since),
-        "until": midnight(until),
-        "ever": "infinity" if origins.flowing else midnight(until),
-        "known": search.known,
-    }
+    start = min(periods[0].start for periods in search.behind.values())
+    end = max(periods[-1].end for periods in search.behind.values())
+    asked = parameters(search.origins, search.behind, start=start, end=end, calendar=search.calendar)
+    return asked | {"ever": "infinity" if search.origins.flowing else asked["until"], "known": search.known}
 
 
 async def _that_count(search: _Search, rows: Sequence[Any]) -> list[Any]:
@@ -185,23 +174,16 @@ def _shown(row: Any, names: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-# Those that post by themselves are found by their time, and those of streams by these: a condition on both would read all.
-_LOOKED_AT = """
-    SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream, data FROM event
-    WHERE {} AND account_id = ANY(%(accounts)s)
-        AND occurred_at >= CAST(%(at)s AS timestamptz)
-        AND (occurred_at, account_id, id) > (CAST(%(at)s AS timestamptz), CAST(%(account_id)s AS bigint), %(id)s)
-        AND recorded_on <= %(known)s AND (retracted_on IS NULL OR retracted_on > %(known)s)
+_PAGE = """
+    AND occurred_at >= CAST(%(at)s AS timestamptz)
+    AND (occurred_at, account_id, id) > (CAST(%(at)s AS timestamptz), CAST(%(account_id)s AS bigint), %(id)s)
+    AND recorded_on <= %(known)s AND (retracted_on IS NULL OR retracted_on > %(known)s)
     ORDER BY occurred_at, account_id, id
     LIMIT %(many)s
     """
-_AT_ONCE = "type = ANY(%(types)s) AND occurred_at >= CAST(%(since)s AS timestamptz) AND occurred_at < %(until)s"
-_TOGETHER = f"""
-    stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s)
-    AND occurred_at < CAST(%(ever)s AS timestamptz) AND NOT ({_AT_ONCE})
-    """
 _EVENTS = f"""
-    ({_LOOKED_AT.format(_AT_ONCE)}) UNION ALL ({_LOOKED_AT.format(_TOGETHER)})
+    ({kept(AT_ONCE)} {_PAGE}) UNION ALL
+    ({kept(f"{TOGETHER} AND occurred_at < CAST(%(ever)s AS timestamptz)")} {_PAGE})
     ORDER BY occurred_at, account_id, id
     LIMIT %(many)s
     """

@@ -2,22 +2,18 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from app.accounts.book import key_of
 from app.ledger.measures import POSTINGS, Fact, Line, Measure, Presence, Seen, lines_of, seen_of
 from app.ledger.registrations import ACTIVE
 from app.ledger.streams import registration
 from app.ledger.streams.define import STREAMS
 from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Trailing, Users
-from app.ledger.surveys import Survey
-from app.periods import Calendar
-from app.store.tables import WHOLE_BUSINESS
 
 
 class Days(NamedTuple):
@@ -139,19 +135,3 @@ def _streams() -> Iterator[tuple[str, Callable[..., Any]]]:
     # Users' registration is a stream like the others, but for being fed by their presence, too.
     yield from STREAMS.items()
     yield registration.KIND, registration.registration
-
-
-def fact_of(row: Any, surveys: Mapping[str, Survey]) -> Fact:
-    """A kept event, as posting rules look at it."""
-    survey = surveys.get(row.data.get("survey", ""))
-    return Fact(row.type, row.user_id, row.data, survey, row.rate, row.account_id == WHOLE_BUSINESS)
-
-
-def number_of(account: str) -> int:
-    """An account's number; the empty id is the whole business's."""
-    return key_of(account) if account else WHOLE_BUSINESS
-
-
-def day_of(row: Any, calendar: Calendar) -> date:
-    """The reporting day of a kept event."""
-    return calendar.day(row.occurred_at)

@@ -1,66 +1,14 @@
-"""How a past number changed after its period's end: on which days, from what to what, and by which events.
+"""How a past number was restated after its period's end: from what to what, and by which events."""
 
-What is known now is taken as it is answered; from there it goes back in time. A day of knowledge changes numbers only by
-the accounts of which something became known on it, so what it changed is what these few come to at its end, less what they
-came to the day before: the operands of every metric are sums over accounts.
-"""
+from dataclasses import replace
+from typing import Any
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from typing import Any, NamedTuple
-
-import sqlalchemy as sa
-
-from app.accounts.book import UPDATED, tomorrow
-from app.errors import Invalid
-from app.ledger import surveys
-from app.ledger.sums.figures import figures, words_of
-from app.ledger.sums.operands import Operand, Registered, Users
-from app.ledger.sums.selection import Group, Selection, Span, Sums
-from app.metrics.answer import Cell, Table, givens_of, operands_in, parts_of, tabulate
-from app.metrics.lookup import cuts_of
 from app.metrics.question import Question
-from app.metrics.rows import Row, name_of, order, page, rounded, shown
-from app.proof.origins import Days, Origins, Side, day_of, fact_of, number_of, origins_of
-from app.store.asking import Asking, answered, together
+from app.metrics.rows import Row, page, rounded, shown
+from app.proof.causes import causes
+from app.proof.changes import Change, changes
 from app.store.books import Books
 from app.store.connection import Connection
-from app.store.tables import BEGINNING, END, MONTH_NAMES, attribute, entry, presence, registration
-from app.store.words import recall
-
-_DAY = timedelta(days=1)
-_MOST_DAYS = 1_000
-_MOST_LEARNED = 200_000
-# More events than that are not told apart: they are no late ones, but a history that was imported.
-_MOST_EVENTS = 20_000
-
-# By operand, group, account and index of the period: by how much a sum has changed.
-_Moves = dict[tuple[Operand, Group, str, int], int]
-
-
-class _Restated(NamedTuple):
-    """A change of a row of the metric."""
-
-    cell: Cell
-    known_on: date
-    before: Any
-    after: Any
-    accounts: frozenset[str]
-
-    @property
-    def name(self) -> str:
-        return name_of(self.cell.name, self.known_on)
-
-
-@dataclass(slots=True)
-class _Search:
-    connection: Connection
-    books: Books
-    question: Question
-    operands: Sequence[Operand]
-    labels: Mapping[str, int]
 
 
 async def restatements(
@@ -77,203 +25,14 @@ async def restatements(
     question = replace(question, periods=ended, totals=False, compare=None)
 
     async def look(connection: Connection) -> tuple[list[Row], str | None]:
-        (metric,) = question.metrics
-        operands = list(dict.fromkeys(metric.sums))
-        words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
-        labels = await answered(connection, recall(books.database, words))
-        search = _Search(connection, books, question, operands, labels)
-        table = await tabulate(connection, books, question)
-        moves = {}
-        learned = await _learned(search)
-        for day in sorted(learned, reverse=True):
-            moves[day] = await _moves(search, day, sorted(learned[day]))
-        here, following = page(list(_changes(table, moves)), limit=limit, cursor=cursor)
-        return await _rows(search, table, here), following
+        here, following = page(await changes(connection, books, question), limit=limit, cursor=cursor)
+        events = await causes(connection, question, here, calendar=books.calendar)
+        return [_row(question, *found) for found in zip(here, events, strict=True)], following
 
     return await books.database.read(look)
 
 
-async def _learned(search: _Search) -> dict[date, set[int]]:
-    """The accounts of which something became known that is true of a period which had ended by then, by the day."""
-    question, selection = search.question, search.question.selection
-    ends = [period.end for period in question.periods]
-    numbers = list(search.labels.values())
-    facts = [_Facts(entry, [entry.c.recorded_on], entry.c.effective_on, [entry.c.measure.in_(numbers)])]
-    if any(isinstance(operand, Users) for operand in search.operands):
-        at = presence.c.presence.in_(numbers)
-        january = sa.func.make_date(presence.c.year, 1, 1)
-        facts.append(_Facts(presence, [presence.c.recorded_on], january, [at, _has_late_days()]))
-        facts.append(_Facts(presence, [presence.c.ceased_on], january, [at]))
-    if any(isinstance(operand, Registered) for operand in search.operands):
-        facts.append(_Facts(registration, [registration.c.recorded_on, registration.c.ceased_on], registration.c.since))
-    if keys := selection.shape.keys:
-        of_keys = [attribute.c.key.in_(keys)]
-        changed = [attribute.c.recorded_on, attribute.c.ceased_on]
-        if question.members_on is None:
-            facts.append(_Facts(attribute, changed, attribute.c.valid_from, of_keys))
-        else:
-            # Attributes of today change every period, and by the passing of time, too.
-            always = sa.literal(BEGINNING)
-            facts.append(_Facts(attribute, [*changed, attribute.c.valid_from - 1], always, of_keys))
-    # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
-    thresholds = sa.func.coalesce(sa.literal(ends, sa.ARRAY(sa.Date)), type_=sa.ARRAY(sa.Date))
-    parts = []
-    for table, days, since, conditions in facts:
-        mine = [table.c.account_id.in_(selection.accounts)] if selection.accounts is not None else []
-        for day in days:
-            known = sa.cast(day, sa.Date)
-            last = thresholds[sa.func.width_bucket(known, thresholds)]
-            part = sa.select(known.label("day"), table.c.account_id).where(since < last, *conditions, *mine)
-            parts.append(part.where(day >= ends[0], day <= question.today, day < END))
-    found: dict[date, set[int]] = defaultdict(set)
-    rows = await search.connection.execute(sa.union(*parts).limit(_MOST_LEARNED + 1))
-    for day, account in rows:
-        found[day].add(account)
-    if len(found) > _MOST_DAYS or len(rows) > _MOST_LEARNED:
-        detail = f"Something became known late on more than {_MOST_DAYS} days, or of very many accounts; ask for less at once."
-        raise Invalid.at("/query/period", detail, code="too_many_days")
-    return found
-
-
-class _Facts(NamedTuple):
-    """What may have become known late: on which days, and since when it is true of its account."""
-
-    table: Any
-    days: Sequence[Any]
-    since: Any
-    conditions: Sequence[Any] = ()
-
-
-def _has_late_days() -> Any:
-    """Whether a row of presence has days before the one from which it is known."""
-    month = sa.cast(sa.extract("month", presence.c.recorded_on), sa.Integer)
-    day = sa.cast(sa.extract("day", presence.c.recorded_on), sa.Integer)
-    year = sa.cast(sa.extract("year", presence.c.recorded_on), sa.Integer)
-    before = sa.literal(1).op("<<")(day - 1) - 1
-    late = [
-        presence.c[name].op("&")(sa.case((month > number, -1), (month == number, before), else_=0)) != 0
-        for number, name in enumerate(MONTH_NAMES, start=1)
-    ]
-    return sa.or_(presence.c.year < year, *late)
-
-
-async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:
-    """What a day of knowledge has changed, of the periods that had ended by then."""
-    moves: _Moves = defaultdict(int)
-    both = [_known(search, known, day, accounts) for known in (day, day - _DAY)]
-    for found, sign in zip(await answered(search.connection, together(both)), (1, -1), strict=True):
-        for operand, sums in found.items():
-            for group, values in sums.items():
-                for index, value in values.items():
-                    moves[operand, group[:-1], group[-1][1], index] += sign * value
-    return {place: value for place, value in moves.items() if value}
-
-
-def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> Asking[Mapping[Operand, Sums]]:
-    """The operands of some accounts as they were known at the end of a day."""
-    question = search.question
-    member_on = tomorrow(known) if question.members_on is not None else None
-    spans = [Span(p.start, p.end, member_on or p.start) for p in question.periods if p.end <= day]
-    group_by = (*question.selection.group_by, "account")
-    selection: Selection = replace(question.selection, group_by=group_by, accounts=tuple(accounts), as_of=known)
-    return figures(
-        search.operands,
-        spans=spans,
-        selection=selection,
-        labels=search.labels,
-        calendar=search.books.calendar,
-        tomorrow=tomorrow(known),
-    )
-
-
-def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[_Restated]:
-    """The changes of rows by period, group and day, found from the last day of knowledge to the first."""
-    (metric,) = table.question.metrics
-    [known_now] = table.found
-    sums = {o: {group: dict(values) for group, values in known_now.get(o, {}).items()} for o in metric.sums}
-    width = len(table.question.selection.group_by)
-    groups = {order(cell.group): cell.group for cell in table.cells}
-    for group in sorted({place[1] for day in moves.values() for place in day if len(place[1]) == width}, key=order):
-        groups.setdefault(order(group), group)
-    [cut] = cuts_of(table.question)
-    operands, given = operands_in(metric, sums), givens_of(table.question, table.margins, cut.spans)
-
-    def as_it_stands(group: Group, index: int) -> Cell:
-        return Cell(metric, cut, index, group, parts_of(table.question, operands, given, group))
-
-    found: list[_Restated] = []
-    for day in sorted(moves, reverse=True):
-        # What is of all subjects belongs to each of them.
-        touched: dict[tuple[Group, int], set[str]] = defaultdict(set)
-        for _, group, account, index in moves[day]:
-            for whole in (groups[order(group)],) if len(group) == width else groups.values():
-                touched[whole, index].add(account)
-        after = {place: table.result(as_it_stands(*place)) for place in touched}
-        for (operand, group, _, index), value in moves[day].items():
-            values = sums[operand].setdefault(groups.get(order(group), group), {})
-            values[index] = values.get(index, 0) - value
-        for place, now in after.items():
-            cell = as_it_stands(*place)
-            before = table.result(cell)
-            if rounded(before.value) != rounded(now.value):
-                found.append(_Restated(cell, day, before, now, frozenset(touched[place])))
-    return sorted(found, key=lambda one: (one.cell.number, order(one.cell.group), one.known_on))
-
-
-async def _rows(search: _Search, table: Table, here: Sequence[_Restated]) -> list[Row]:
-    if not here:
-        return []
-    origins, midnight = origins_of(search.operands), search.books.calendar.midnight
-    since = min(one.cell.period.start for one in here)
-    until = max(one.cell.period.end for one in here)
-    accounts = {number_of(account) for one in here for account in one.accounts}
-    kept = await search.connection.execute(
-        _LEARNED,
-        {
-            "types": list(origins.types),
-            "kinds": list(origins.kinds),
-            "accounts": list(accounts),
-            "days": sorted({one.known_on for one in here}),
-            "since": "-infinity" if any(source.before for source in origins.sources) else midnight(since),
-            "until": midnight(until),
-            "many": _MOST_EVENTS + 1,
-        },
-    )
-    events: dict[tuple[int, date], list[Any]] = defaultdict(list)
-    for row in kept:
-        for day in filter(None, (row.recorded_on, row.retracted_on)):
-            events[row.account_id, day].append(row)
-    known = await surveys.find(search.connection)
-    rows = []
-    for one in here:
-        counts: Counter[tuple[str, bool]] = Counter()
-        for account in one.accounts if len(kept) <= _MOST_EVENTS else ():
-            for row in events[number_of(account), one.known_on]:
-                if _did_it(search, origins, one, row, fact_of(row, known)):
-                    counts[row.type, row.retracted_on == one.known_on] += 1
-        rows.append(_row(table, one, counts if len(kept) <= _MOST_EVENTS else None))
-    return rows
-
-
-def _did_it(search: _Search, origins: Origins, one: _Restated, row: Any, fact: Any) -> bool:
-    """Whether an event of an account that changed a number may have to do with it."""
-    selection, days = search.question.selection, Days(one.cell.period.start, one.cell.period.end)
-    if row.type == UPDATED:
-        return bool(
-            {*row.data.get("attributes", {}), *(["name"] if "name" in row.data else [])} & {*selection.shape.keys}
-        )
-    asked = {"subject": selection.subjects, "channel": selection.channels}
-    for by, (_, value) in zip(selection.group_by, one.cell.group, strict=True):
-        if by in asked:
-            asked[by] = (value,)
-    day = day_of(row, search.books.calendar)
-    if origins.at_once(fact, day, days, Side(asked["subject"], asked["channel"])):
-        return True
-    kind = row.stream.partition(" ")[0] if row.stream else ""
-    return kind in origins.kinds and (kind in origins.flowing or day < days.end)
-
-
-def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int] | None) -> Row:
+def _row(question: Question, one: Change, events: list[dict[str, Any]] | None) -> Row:
     period, before, after = one.cell.period, one.before, one.after
     change = None if before.value is None or after.value is None else rounded(after.value - before.value)
     return {
@@ -282,7 +41,7 @@ def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int] | 
         "start": period.start,
         "end": period.end,
         "complete": period.complete,
-        "group": shown(one.cell.group, table.question),
+        "group": shown(one.cell.group, question),
         "known_on": one.known_on,
         "from": rounded(before.value),
         "to": rounded(after.value),
@@ -291,30 +50,5 @@ def _row(table: Table, one: _Restated, counts: Mapping[tuple[str, bool], int] | 
         "from_denominator": rounded(before.denominator),
         "to_numerator": rounded(after.numerator),
         "to_denominator": rounded(after.denominator),
-        "events": None if counts is None else _by_type(counts),
+        "events": events,
     }
-
-
-def _by_type(counts: Mapping[tuple[str, bool], int]) -> list[dict[str, Any]]:
-    return [
-        {"type": type, "arrived": counts.get((type, False), 0), "retracted": counts.get((type, True), 0)}
-        for type in sorted({type for type, _ in counts})
-    ]
-
-
-# What came and was taken back on the same day has changed nothing. Each kind of event is found in its own way: those that
-# post by themselves by their time, those of streams by these, and what accounts are by its own index.
-_WHAT = """
-    SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream, data FROM event
-    WHERE {} AND account_id = ANY(%(accounts)s)
-        AND (recorded_on = ANY(%(days)s) OR retracted_on = ANY(%(days)s)) AND recorded_on IS DISTINCT FROM retracted_on
-    """
-_AT_ONCE = """
-    type = ANY(%(types)s) AND occurred_at >= CAST(%(since)s AS timestamptz) AND occurred_at < %(until)s
-    """
-_TOGETHER = f"stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s) AND NOT ({_AT_ONCE})"
-_LEARNED = f"""
-    {_WHAT.format(_AT_ONCE)} UNION ALL {_WHAT.format(_TOGETHER)}
-    UNION ALL {_WHAT.format(f"type = '{UPDATED}'")}
-    LIMIT %(many)s
-    """
