@@ -22,14 +22,14 @@ UNITS = ("day", "week", "month", "quarter", "year")
 GRANULARITIES = (*UNITS, "total")
 
 # A year short of what `date` can hold, so that the unit after the last one and any time zone's shift are still dates.
-_FIRST_DAY, _LAST_END = date(1970, 1, 1), date(9999, 1, 1)
+FIRST_DAY, LAST_END = date(1970, 1, 1), date(9999, 1, 1)
 _MOST_PERIODS = 10_000
 _MOST_UNITS = 1_200
 _DAY = timedelta(days=1)
 _DAYS_PER_MONTH = Fraction(487, 16)  # 30.4375 = 365.25 / 12
 
-_DAYS_OF = {"day": 1, "week": 7}
-_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+DAYS_OF = {"day": 1, "week": 7}
+MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
 _RELATIVE = (
     {"today": ("day", 0, 1), "yesterday": ("day", -1, 0)}
@@ -128,7 +128,7 @@ def range_of(text: str, *, calendar: Calendar, today: date) -> tuple[date, date]
     if named is None:
         raise Invalid.at("/query/period", _SPELLINGS, code="invalid_period")
     start, end = named
-    if start < _FIRST_DAY or end > _LAST_END:
+    if start < FIRST_DAY or end > LAST_END:
         raise Invalid.at("/query/period", _NO_SUCH, code="invalid_period")
     return start, end
 
@@ -200,24 +200,24 @@ def _check(start: date, end: date, *, granularity: str) -> None:
     if start >= end:
         detail = "The end is excluded, so it must be later than the start."
         raise Invalid.at("/query/end", detail, code="invalid_period")
-    if start < _FIRST_DAY:
+    if start < FIRST_DAY:
         raise Invalid.at("/query/start", _OUTSIDE, code="invalid_period")
-    if end > _LAST_END:
+    if end > LAST_END:
         raise Invalid.at("/query/end", _OUTSIDE, code="invalid_period")
 
 
 def _number(on: date, *, unit: str, calendar: Calendar) -> int:
     """The running number of the unit that holds the day."""
-    if unit in _DAYS_OF:
-        return (on.toordinal() - 1) // _DAYS_OF[unit]  # day 1 of the calendar, 0001-01-01, is a Monday
-    return (on.year * 12 + on.month - calendar.fiscal_year_start) // _MONTHS_OF[unit]
+    if unit in DAYS_OF:
+        return (on.toordinal() - 1) // DAYS_OF[unit]  # day 1 of the calendar, 0001-01-01, is a Monday
+    return (on.year * 12 + on.month - calendar.fiscal_year_start) // MONTHS_OF[unit]
 
 
 def _first_day(number: int, *, unit: str, calendar: Calendar) -> date:
     """The first day of the unit of that number. ValueError: `date` does not reach that far."""
-    if unit in _DAYS_OF:
-        return date.fromordinal(number * _DAYS_OF[unit] + 1)
-    year, month = divmod(number * _MONTHS_OF[unit] + calendar.fiscal_year_start - 1, 12)
+    if unit in DAYS_OF:
+        return date.fromordinal(number * DAYS_OF[unit] + 1)
+    year, month = divmod(number * MONTHS_OF[unit] + calendar.fiscal_year_start - 1, 12)
     return date(year, month + 1, 1)
 
 
@@ -245,6 +245,22 @@ def months_before(day: date, months: int) -> date:
     """The same day so many months earlier; one that the month there has not is its last."""
     year, month = divmod(12 * day.year + day.month - 1 - months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def as_long_before(start: date, end: date) -> date | None:
+    """The first day of the range right before `[start, end)` that is as long: in months if it is whole ones, else in days.
+
+    None: it is before 1970, when nothing is known.
+
+    >>> as_long_before(date(2026, 3, 1), date(2026, 5, 1))
+    datetime.date(2026, 1, 1)
+    """
+    try:
+        whole = start.day == end.day == 1
+        first = months_before(start, int(months_in(start, end))) if whole else start - (end - start)
+    except (ValueError, OverflowError):
+        return None
+    return first if first >= FIRST_DAY else None
 
 
 def counted_end(period: Period, today: date) -> date:

@@ -17,13 +17,12 @@ from app.feedback.themes import themes
 from app.ingest.fields import Text
 from app.ingest.vocabulary.voice import Status
 from app.ledger.place import place_in
-from app.periods import Calendar, Day, cut, range_of
+from app.periods import FIRST_DAY, LAST_END, Calendar, Day, cut, range_of
 
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 READ = [Depends(needs("read"))]
 
 Class = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(9999, 1, 1)
 
 
 def _repeated(given: Any) -> Any:
@@ -63,7 +62,7 @@ class _Chosen(wire.InUrl):
     def range(self, *, calendar: Calendar, today: date) -> tuple[date | None, date | None]:
         """The days that are asked for. Raises Invalid."""
         if self.period is None:
-            cut(self.start or _FIRST_DAY, self.end or _LAST_DAY, granularity="total", calendar=calendar, today=today)
+            cut(self.start or FIRST_DAY, self.end or LAST_END, granularity="total", calendar=calendar, today=today)
             return self.start, self.end
         if self.start or self.end:
             raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")

@@ -8,11 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.feedback.book import Wanted, comments
-from app.periods import Calendar
+from app.periods import FIRST_DAY, Calendar, as_long_before
 from app.store.books import Books
 from app.store.connection import Connection
 
-_FIRST_DAY = date(1970, 1, 1)
 _DAY = timedelta(days=1)
 # The kinds of PostgreSQL's default parser that are words or parts of hyphenated ones: no numbers, addresses or paths.
 _WORDS = (1, 2, 10, 11)
@@ -27,7 +26,7 @@ async def themes(books: Books, wanted: Wanted, *, start: date, end: date, limit:
     Words are counted by their English stems, stop words left out, and shown as they were mostly written.
     """
     today = books.today()
-    first, last = previous(start, end, today=today)
+    first, last = _previous(start, end, today=today)
     said = _said(wanted, first, last, start, end, calendar=books.calendar, today=today)
     tag = sa.func.jsonb_array_elements_text(said.c.tags).column_valued("tag", joins_implicitly=True)
     token = sa.func.ts_parse(sa.literal_column("'default'"), said.c.comment).table_valued(
@@ -56,17 +55,9 @@ async def themes(books: Books, wanted: Wanted, *, start: date, end: date, limit:
     }
 
 
-def previous(start: date, end: date, *, today: date) -> tuple[date, date]:
-    """The period before: as many months where these are whole months, else days; as much of it as has passed of this one.
-
-    >>> previous(date(2026, 3, 1), date(2026, 4, 1), today=date(2026, 3, 15))
-    (datetime.date(2026, 2, 1), datetime.date(2026, 2, 16))
-    """
-    if start.day == end.day == 1:
-        month = 2 * (start.year * 12 + start.month - 1) - (end.year * 12 + end.month - 1)
-        first = date(month // 12, month % 12 + 1, 1) if month >= _FIRST_DAY.year * 12 else _FIRST_DAY
-    else:
-        first = date.fromordinal(max(_FIRST_DAY.toordinal(), 2 * start.toordinal() - end.toordinal()))
+def _previous(start: date, end: date, *, today: date) -> tuple[date, date]:
+    """The period before, from 1970 on: as long, and as much of it as has passed of this one."""
+    first = as_long_before(start, end) or FIRST_DAY
     passed = max(min(end, today + _DAY) - start, timedelta(0))
     return first, start if end <= today + _DAY else min(first + passed, start)
 

@@ -6,12 +6,9 @@ from typing import Any
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.statistics import scores_differ, shares_differ
-from app.periods import Period, counted_end, months_before, months_in
+from app.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, as_long_before, counted_end, months_before
 
 _DAY = timedelta(days=1)
-_FIRST_DAY = date(1970, 1, 1)
-_DAYS_OF = {"day": 1, "week": 7}
-_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 _WEEKS_OF_A_YEAR = 52
 PREVIOUS = ("previous", "change", "change_percent", "significant")
 
@@ -23,31 +20,25 @@ def earlier(period: Period, question: Question) -> tuple[date, date] | None:
     ones; `previous_year` is twelve months earlier, or 52 weeks if weeks are asked for. A day of the month that the earlier
     month has not is its last. Of a period that has not ended, as many days of the earlier one count as have passed of it.
     """
-    try:
-        start, end = (_moved(day, period, question) for day in (period.start, period.end))
-    except (ValueError, OverflowError):
-        return None
-    if start < _FIRST_DAY:
+    unit = "total" if period.name == "total" else question.granularity
+    start: date | None
+    if unit == "total" and question.compare == "previous_period":
+        start, end = as_long_before(period.start, period.end), period.start
+    else:
+        start, end = (_moved(day, unit, question.compare) for day in (period.start, period.end))
+    if start is None or start < FIRST_DAY:
         return None
     # The last days of March alone are no days of February: its last one is what there is. A day stays one.
-    single = question.granularity == "day" and period.name != "total"
-    end = start + _DAY if single else max(end, start + _DAY)
+    end = start + _DAY if unit == "day" else max(end, start + _DAY)
     if not period.complete:
         end = min(end, start + (counted_end(period, question.today) - period.start))
     return start, end
 
 
-def _moved(day: date, period: Period, question: Question) -> date:
-    unit = "total" if period.name == "total" else question.granularity
-    if question.compare == "previous_year":
+def _moved(day: date, unit: str, compare: str | None) -> date:
+    if compare == "previous_year":
         return day - timedelta(weeks=_WEEKS_OF_A_YEAR) if unit == "week" else months_before(day, 12)
-    if unit in _MONTHS_OF:
-        return months_before(day, _MONTHS_OF[unit])
-    if unit in _DAYS_OF:
-        return day - timedelta(days=_DAYS_OF[unit])
-    if period.start.day == period.end.day == 1:
-        return months_before(day, int(months_in(period.start, period.end)))
-    return day - (period.end - period.start)
+    return months_before(day, MONTHS_OF[unit]) if unit in MONTHS_OF else day - timedelta(days=DAYS_OF[unit])
 
 
 def compared(now: Result, before: Result | None) -> dict[str, Any]:

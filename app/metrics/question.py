@@ -14,7 +14,7 @@ from app.accounts.ids import Id, same_id
 from app.errors import Invalid
 from app.ledger.sums.selection import OF_ENTRIES, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
-from app.periods import Calendar, Day, Period, cut, default_range, range_of
+from app.periods import FIRST_DAY, Calendar, Day, Period, cut, default_range, range_of
 from app.store.books import Books
 
 MOST_ROWS = 10_000
@@ -192,7 +192,7 @@ def understand(
     """
     known = [_metric(name) for name in dict.fromkeys(names)]
     metrics = _side_by_side(known, asked.convention) if side_by_side else _by_convention(known, asked.convention)
-    if asked.as_of is not None and not date(1970, 1, 1) <= asked.as_of <= today:
+    if asked.as_of is not None and not FIRST_DAY <= asked.as_of <= today:
         raise Invalid.at("/query/as_of", "as_of is a day from 1970-01-01 to today.", code="invalid_as_of")
     known_to = asked.as_of or today
     start, end = _range(asked, calendar=calendar, today=known_to)
