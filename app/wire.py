@@ -65,6 +65,22 @@ def takes(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {JSON: {"schema": reference}}}}
 
 
+def gives(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of an answer: JSON of this schema or, where it may be one, a table."""
+    content = {JSON: {"schema": schema}} | ({CSV: {"schema": {"type": "string"}}} if table else {})
+    return {200: {"description": description, "content": content}}
+
+
+def object_of(members: Mapping[str, Any], at_times: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The schema of an object that has these members, and others at times."""
+    return {"type": "object", "required": [*members], "properties": {**members, **(at_times or {})}}
+
+
+def list_of(members: Mapping[str, Any], at_times: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The schema of a list of such objects."""
+    return {"type": "array", "items": object_of(members, at_times)}
+
+
 def inflated(body: bytes, encoding: str, *, most: int) -> bytes:
     """The body without its content encoding. Raises TooLarge when it grows beyond `most` bytes."""
     try:

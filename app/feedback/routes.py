@@ -100,32 +100,23 @@ _OF_A_COMMENT: dict[str, Any] = {
     "note": _TEXT,
     "updated_at": _TEXT | {"format": "date-time", "description": "When something was last said of it."},
 }
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": [*properties], "properties": properties}
-
-
-def _answer(description: str, schema: Any, **more: Any) -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": description, "content": {wire.JSON: {"schema": schema}} | more}}
-
-
-_COMMENT = _answer("The comment.", _object(**_OF_A_COMMENT))
-_COMMENTS = _answer(
-    "Comments.",
-    _object(feedback={"type": "array", "items": _object(**_OF_A_COMMENT)}, next=_TEXT),
-    **{wire.CSV: {"schema": {"type": "string"}}},
+_COMMENT = wire.gives("The comment.", wire.object_of(_OF_A_COMMENT))
+_COMMENTS = wire.gives(
+    "Comments.", wire.object_of({"feedback": wire.list_of(_OF_A_COMMENT), "next": _TEXT}), table=True
 )
 _COUNTED = {"comments": _WHOLE, "previous": _WHOLE, "change": _WHOLE}
 _THEME = {"share": {"type": "number", "description": "Per hundred comments of the class."}, **_COUNTED}
-_THEMES = _answer(
+_RANGE = {"start": {"type": "string"}, "end": {"type": "string"}}
+_THEMES = wire.gives(
     "Tags and words.",
-    _object(
-        period=_object(start={"type": "string"}, end={"type": "string"}, complete={"type": "boolean"}),
-        previous=_object(start={"type": "string"}, end={"type": "string"}),
-        classes={"type": "array", "items": _object(**{"class": _TEXT}, **_COUNTED)},
-        tags={"type": "array", "items": _object(**{"class": _TEXT}, tag=_TEXT, **_THEME)},
-        words={"type": "array", "items": _object(**{"class": _TEXT}, word=_TEXT, **_THEME)},
+    wire.object_of(
+        {
+            "period": wire.object_of(_RANGE | {"complete": {"type": "boolean"}}),
+            "previous": wire.object_of(_RANGE),
+            "classes": wire.list_of({"class": _TEXT, **_COUNTED}),
+            "tags": wire.list_of({"class": _TEXT, "tag": _TEXT, **_THEME}),
+            "words": wire.list_of({"class": _TEXT, "word": _TEXT, **_THEME}),
+        }
     ),
 )
 

@@ -1,6 +1,6 @@
 """The door to the numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -24,68 +24,59 @@ REPEATABLE = ("metrics", "account", "segment", "group_by", "subject", "channel")
 PERIOD = ("metric", "period", "start", "end", "complete")
 _NUMBERS = ("value", "numerator", "denominator", "sample_size")
 _NUMBER = {"type": ["number", "null"]}
-ANSWER_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["question", "rows", "next"],
-    "properties": {
-        "definition": {"type": "object", "description": "The metric's entry in the catalogue."},
-        "question": {"type": "object", "description": "The question as it was understood."},
-        "rows": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": [
-                    "metric",
-                    "convention",
-                    "period",
-                    "start",
-                    "end",
-                    "complete",
-                    "group",
-                    *_NUMBERS,
-                    "interval",
-                ],
-                "properties": {
-                    "metric": {"type": "string"},
-                    "convention": {"type": "string", "description": "The way in which it is counted."},
-                    "period": {"type": "string", "examples": ["2026-03"]},
-                    "start": {"type": "string", "format": "date"},
-                    "end": {"type": "string", "format": "date", "description": "Excluded."},
-                    "complete": {"type": "boolean", "description": "Whether the period has ended."},
-                    "group": {"type": "object", "description": "A value for each grouping."},
-                    **dict.fromkeys(_NUMBERS, _NUMBER),
-                    "interval": {
-                        "type": ["array", "null"],
-                        "items": {"type": "number"},
-                        "description": "Low and high at 95 %, of proportions and scores.",
-                    },
-                    "amount": {
-                        "type": ["string", "null"],
-                        "description": "Of money: the value, rounded to the digits of the base currency.",
-                    },
-                    "reason": {"type": "string", "description": "Why there is no value."},
-                    "previous": _NUMBER | {"description": "With `compare`: the value of the earlier period."},
-                    "change": _NUMBER,
-                    "change_percent": _NUMBER | {"description": "Per hundred of the earlier value's size; null of 0."},
-                    "significant": {
-                        "type": ["boolean", "null"],
-                        "description": "Whether two proportions or scores differ by more than chance, at 95 %.",
-                    },
-                },
-            },
-        },
-        "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+# What a row of numbers has, and what it has at times.
+ROW: dict[str, Any] = {
+    "metric": {"type": "string"},
+    "convention": {"type": "string", "description": "The way in which it is counted."},
+    "period": {"type": "string", "examples": ["2026-03"]},
+    "start": {"type": "string", "format": "date"},
+    "end": {"type": "string", "format": "date", "description": "Excluded."},
+    "complete": {"type": "boolean", "description": "Whether the period has ended."},
+    "group": {"type": "object", "description": "A value for each grouping."},
+    **dict.fromkeys(_NUMBERS, _NUMBER),
+    "interval": {
+        "type": ["array", "null"],
+        "items": {"type": "number"},
+        "description": "Low and high at 95 %, of proportions and scores.",
     },
 }
-_ANSWERS: Any = {
-    200: {
-        "description": "Rows of numbers, each with its proof.",
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Answer"}},
-            wire.CSV: {"schema": {"type": "string"}},
-        },
-    }
+AT_TIMES: dict[str, Any] = {
+    "amount": {
+        "type": ["string", "null"],
+        "description": "Of money: the value, rounded to the digits of the base currency.",
+    },
+    "reason": {"type": "string", "description": "Why there is no value."},
+    "previous": _NUMBER | {"description": "With `compare`: the value of the earlier period."},
+    "change": _NUMBER,
+    "change_percent": _NUMBER | {"description": "Per hundred of the earlier value's size; null of 0."},
+    "significant": {
+        "type": ["boolean", "null"],
+        "description": "Whether two proportions or scores differ by more than chance, at 95 %.",
+    },
 }
+
+
+def _with_rows(rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "question": {"type": "object", "description": "The question as it was understood."},
+        **more,
+        "rows": rows,
+        "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+    }
+
+
+def gives_rows(
+    description: str, row: dict[str, Any], at_times: dict[str, Any] | None = None, **more: Any
+) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of an answer with a question, such rows and more."""
+    return wire.gives(description, wire.object_of(_with_rows(wire.list_of(row, at_times), **more)), table=True)
+
+
+ANSWER_SCHEMA = wire.object_of(
+    _with_rows(wire.list_of(ROW, AT_TIMES)),
+    {"definition": {"type": "object", "description": "The metric's entry in the catalogue."}},
+)
+_ANSWERS = wire.gives("Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True)
 
 
 class _Asked(wire.InUrl, Parameters):
@@ -207,8 +198,8 @@ def answered(
     format: str | None,
     body: dict[str, Any],
     *,
-    before: Sequence[str] = PERIOD,
-    after: Sequence[str],
+    before: Collection[str] = PERIOD,
+    after: Collection[str],
     flat: Callable[[Row], Row] = lambda row: row,
 ) -> Response:
     """An answer with a `question`, `rows` and `next`: as JSON, or as a table with columns before and after the groups'.

@@ -11,7 +11,7 @@ from app import wire
 from app.access import Caller, books_of, needs
 from app.errors import Forbidden
 from app.metrics.question import BehindMetrics, Parameters, Question, ask
-from app.metrics.routes import ANSWER_SCHEMA, PERIOD, REPEATABLE, answered, columns, flattened, known
+from app.metrics.routes import AT_TIMES, PERIOD, REPEATABLE, ROW, answered, columns, flattened, gives_rows, known
 from app.metrics.rows import Row
 from app.periods import Day
 from app.proof.checks import checks
@@ -21,8 +21,6 @@ from app.proof.restatements import restatements
 
 router = APIRouter(prefix="/v1", tags=["proof"], dependencies=[Depends(needs("read"))])
 
-_ROW = ANSWER_SCHEMA["properties"]["rows"]["items"]
-_SHARE = ("account", "contribution", "share")
 _NUMBER = {"type": ["number", "null"]}
 
 
@@ -34,65 +32,17 @@ class _Behind(wire.InUrl, BehindMetrics):
     """Those of them that say of what a number is, not how it is shown."""
 
 
-def _answers(description: str, rows: dict[str, Any], **more: Any) -> Any:
-    """What the OpenAPI document says of a question's answer with such rows."""
-    common = {name: ANSWER_SCHEMA["properties"][name] for name in ("question", "next")}
-    properties = common | more | {"rows": {"type": "array", "items": {"type": "object", "properties": rows}}}
-    schema = {"type": "object", "required": ["question", *more, "rows", "next"], "properties": properties}
-    return {
-        200: {
-            "description": description,
-            "content": {wire.JSON: {"schema": schema}, "text/csv": {"schema": {"type": "string"}}},
-        }
-    }
-
-
-_CONTRIBUTORS = _answers(
-    "Accounts, each with its own numbers and its share.",
-    _ROW["properties"]
-    | {
-        "account": {"type": ["string", "null"], "description": "Null: the business as a whole."},
-        "contribution": _NUMBER | {"description": "Its numerator; its value, of a metric without one."},
-        "share": _NUMBER | {"description": "Per hundred of the whole's; null where contributions do not add up to it."},
-    },
-    wholes={"type": "array", "items": _ROW, "description": "The rows of the metric that the accounts are behind."},
-)
-
-
-_CHECKS: Any = {
-    200: {
-        "description": "The checks, each with what differs.",
-        "content": {
-            wire.JSON: {
-                "schema": {
-                    "type": "object",
-                    "required": ["ok", "checks"],
-                    "properties": {
-                        "ok": {"type": "boolean", "description": "Whether all hold."},
-                        "checks": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "properties": {
-                                    "name": {"type": "string"},
-                                    "sentence": {"type": "string", "description": "What has to be."},
-                                    "ok": {"type": "boolean"},
-                                    "compared": {"type": "integer", "description": "Numbers; of the ledger, events."},
-                                    "differing": {"type": "integer"},
-                                    "differences": {
-                                        "type": "array",
-                                        "items": {"type": "object"},
-                                        "description": "The first ones: where, and the two that should be equal.",
-                                    },
-                                },
-                            },
-                        },
-                    },
-                }
-            }
-        },
-    }
+_SHARE: dict[str, Any] = {
+    "account": {"type": ["string", "null"], "description": "Null: the business as a whole."},
+    "contribution": _NUMBER | {"description": "Its numerator; its value, of a metric without one."},
+    "share": _NUMBER | {"description": "Per hundred of the whole's; null where contributions do not add up to it."},
 }
+_CONTRIBUTORS = gives_rows(
+    "Accounts, each with its own numbers and its share.",
+    ROW | _SHARE,
+    AT_TIMES,
+    wholes=wire.list_of(ROW, AT_TIMES) | {"description": "The rows of the metric that the accounts are behind."},
+)
 
 
 @router.get("/metrics/{metric}/contributors", responses=_CONTRIBUTORS, response_class=Response)
@@ -114,53 +64,22 @@ async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Qu
     return await ask(books_of(request), [known(metric).name], Parameters.of(asked))
 
 
-class _Range(wire.InUrl):
-    """Over which range, and of how many accounts, the books are checked."""
-
-    start: Day | None = Field(None, description="First day.")
-    end: Day | None = Field(None, description="The day after the last.")
-    period: str | None = Field(None, max_length=40, description="Instead of start and end, as of a metric.")
-    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field("month")
-    accounts: int = Field(20, ge=1, le=1_000, description="Of how many accounts single ones are checked.")
-    all: bool = Field(
-        False,
-        description="Check the ledger of all accounts against the kept events: scope admin, it takes a while.",
-    )
-
-
-_RESTATEMENTS = _answers(
-    "Changes of ended periods' numbers.",
-    {name: _ROW["properties"][name] for name in (*PERIOD, "group")}
-    | {
-        "known_on": {"type": "string", "format": "date", "description": "At the end of that day it was another."},
-        "from": _NUMBER,
-        "to": _NUMBER,
-        "change": _NUMBER | {"description": "Null where there was, or is, no value."},
-        **dict.fromkeys(("from_numerator", "from_denominator", "to_numerator", "to_denominator"), _NUMBER),
-        "events": {
-            "type": ["array", "null"],
-            "description": "Null where there are more than 20,000: a history that was imported.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "type": {"type": "string"},
-                    "arrived": {"type": "integer"},
-                    "retracted": {"type": "integer"},
-                },
-            },
-        },
+_CHANGE: dict[str, Any] = {
+    "known_on": {"type": "string", "format": "date", "description": "At the end of that day it was another."},
+    "from": _NUMBER,
+    "to": _NUMBER,
+    "change": _NUMBER | {"description": "Null where there was, or is, no value."},
+    **dict.fromkeys(("from_numerator", "from_denominator", "to_numerator", "to_denominator"), _NUMBER),
+    "events": {
+        "type": ["array", "null"],
+        "description": "Null where there are more than 20,000: a history that was imported.",
+        "items": wire.object_of(
+            {"type": {"type": "string"}, "arrived": {"type": "integer"}, "retracted": {"type": "integer"}}
+        ),
     },
-)
-_CHANGE = (
-    "known_on",
-    "from",
-    "to",
-    "change",
-    "from_numerator",
-    "from_denominator",
-    "to_numerator",
-    "to_denominator",
-    "events",
+}
+_RESTATEMENTS = gives_rows(
+    "Changes of ended periods' numbers.", {name: ROW[name] for name in (*PERIOD, "group")} | _CHANGE
 )
 
 
@@ -184,20 +103,17 @@ def _with_events_as_text(row: Row) -> Row:
     return row | {"events": json.dumps(row["events"])}
 
 
-_EVENTS = _answers(
-    "Events, as they are kept.",
-    {
-        "id": {"type": "string"},
-        "type": {"type": "string"},
-        "account_id": {"type": ["string", "null"]},
-        "user_id": {"type": ["string", "null"]},
-        "occurred_at": {"type": "string", "format": "date-time"},
-        "recorded_on": {"type": "string", "format": "date", "description": "The day on which it became known."},
-        "retracted_on": {"type": ["string", "null"], "format": "date", "description": "After the day `as_of`."},
-        "data": {"type": "object"},
-    },
-)
-_OF_EVENT = ("id", "type", "account_id", "user_id", "occurred_at", "recorded_on", "retracted_on", "data")
+_EVENT: dict[str, Any] = {
+    "id": {"type": "string"},
+    "type": {"type": "string"},
+    "account_id": {"type": ["string", "null"]},
+    "user_id": {"type": ["string", "null"]},
+    "occurred_at": {"type": "string", "format": "date-time"},
+    "recorded_on": {"type": "string", "format": "date", "description": "The day on which it became known."},
+    "retracted_on": {"type": ["string", "null"], "format": "date", "description": "After the day `as_of`."},
+    "data": {"type": "object"},
+}
+_EVENTS = gives_rows("Events, as they are kept.", _EVENT)
 
 
 @router.get("/metrics/{metric}/events", responses=_EVENTS, response_class=Response)
@@ -215,13 +131,45 @@ async def get_events(request: Request, metric: str, asked: Annotated[_Behind, Qu
     rows, following = await events(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
     if wire.wants_csv(request, asked.format):
-        return wire.csv(request, _OF_EVENT, ([_cell(row[name]) for name in _OF_EVENT] for row in rows), headers=link)
+        return wire.csv(request, _EVENT, ([_cell(row[name]) for name in _EVENT] for row in rows), headers=link)
     return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
 
 
 def _cell(value: Any) -> Any:
     """A value as the cell of a table: as JSON has it, an object as its text."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else to_jsonable_python(value)
+
+
+class _Range(wire.InUrl):
+    """Over which range, and of how many accounts, the books are checked."""
+
+    start: Day | None = Field(None, description="First day.")
+    end: Day | None = Field(None, description="The day after the last.")
+    period: str | None = Field(None, max_length=40, description="Instead of start and end, as of a metric.")
+    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field("month")
+    accounts: int = Field(20, ge=1, le=1_000, description="Of how many accounts single ones are checked.")
+    all: bool = Field(
+        False,
+        description="Check the ledger of all accounts against the kept events: scope admin, it takes a while.",
+    )
+
+
+_CHECK: dict[str, Any] = {
+    "name": {"type": "string"},
+    "sentence": {"type": "string", "description": "What has to be."},
+    "ok": {"type": "boolean"},
+    "compared": {"type": "integer", "description": "Numbers; of the ledger, events."},
+    "differing": {"type": "integer"},
+    "differences": {
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "The first ones: where, and the two that should be equal.",
+    },
+}
+_CHECKS = wire.gives(
+    "The checks, each with what differs.",
+    wire.object_of({"ok": {"type": "boolean", "description": "Whether all hold."}, "checks": wire.list_of(_CHECK)}),
+)
 
 
 @router.get("/checks", responses=_CHECKS, response_class=Response)

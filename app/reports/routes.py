@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app import wire
 from app.access import books_of, needs
 from app.accounts.ids import InPath
-from app.metrics.routes import PERIOD, REPEATABLE, answered
+from app.metrics.routes import PERIOD, REPEATABLE, ROW, answered, gives_rows
 from app.reports.cohorts import CohortParameters, triangle
 from app.reports.distribution import DistributionParameters, distribution
 from app.reports.funnel import FunnelParameters, funnel
@@ -15,50 +15,33 @@ from app.reports.overview import OverviewParameters, overview
 
 router = APIRouter(prefix="/v1", tags=["reports"], dependencies=[Depends(needs("read"))])
 
-_OF_PERIOD = PERIOD[1:]
-_OF_COHORTS = ("cohort", "cohort_start", "number", *_OF_PERIOD)
-_OF_A_COHORT = ("size", "initial", "value", "percent")
-_COUNT = {"type": "integer"}
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
 _DAY = {"type": "string", "format": "date"}
-_GROUP = {"type": "object", "description": "A value for each grouping."}
-_PERIOD: dict[str, Any] = {
-    "period": {"type": "string", "examples": ["2026-03"]},
-    "start": _DAY,
-    "end": _DAY | {"description": "Excluded."},
-    "complete": {"type": "boolean", "description": "Whether the period has ended."},
-}
-
-
-def _answer(description: str, row: dict[str, Any], **optional: Any) -> dict[int | str, dict[str, Any]]:
-    """What the OpenAPI document says of an answer that is rows, which have some of their values at times only."""
-    rows = {"type": "array", "items": {"type": "object", "required": [*row], "properties": row | optional}}
-    question = {"type": "object", "description": "The question as it was understood."}
-    following = {"type": ["string", "null"], "description": "The cursor of the next page."}
-    properties = {"question": question, "rows": rows, "next": following}
-    schema = {"type": "object", "required": [*properties], "properties": properties}
-    return {200: {"description": description, "content": {wire.JSON: {"schema": schema}, wire.CSV: {"schema": _TEXT}}}}
+_GROUP = {"group": ROW["group"]}
+_PERIOD = {name: ROW[name] for name in PERIOD if name != "metric"}
 
 
 class _CohortsAsked(wire.InUrl, CohortParameters):
     """The parameters of the cohorts' URL."""
 
 
-_COHORTS = _answer(
+_COHORT: dict[str, Any] = {
+    "cohort": {"type": "string", "description": "The period of the first payment or use.", "examples": ["2026-01"]},
+    "cohort_start": _DAY,
+    "number": {"type": "integer", "description": "How many periods after the cohort's own."},
+    **_PERIOD,
+}
+_RETAINED: dict[str, Any] = {
+    "size": {"type": "integer", "description": "How many customers or users are in the cohort."},
+    "initial": {"type": "number", "description": "What it began with: its size, or its first MRR."},
+    "value": {"type": "number", "description": "Customers or MRR at the period's end; users active within it."},
+    "percent": _NUMBER | {"description": "The value, per hundred of `initial`."},
+}
+_COHORTS = gives_rows(
     "A row for each cohort in each period from its own on.",
-    {
-        "cohort": {"type": "string", "description": "The period of the first payment or use.", "examples": ["2026-01"]},
-        "cohort_start": _DAY,
-        "number": {"type": "integer", "description": "How many periods after the cohort's own."},
-        **_PERIOD,
-        "group": _GROUP,
-        "size": {"type": "integer", "description": "How many customers or users are in the cohort."},
-        "initial": {"type": "number", "description": "What it began with: its size, or its first MRR."},
-        "value": {"type": "number", "description": "Customers or MRR at the period's end; users active within it."},
-        "percent": _NUMBER | {"description": "The value, per hundred of `initial`."},
-    },
-    amount={"type": "string", "description": "Of MRR: the value, rounded to the digits of the base currency."},
+    _COHORT | _GROUP | _RETAINED,
+    {"amount": {"type": "string", "description": "Of MRR: the value, rounded to the digits of the base currency."}},
 )
 
 
@@ -71,24 +54,20 @@ async def get_cohorts(request: Request, asked: Annotated[_CohortsAsked, Query()]
     """
     wire.once(request, repeatable=REPEATABLE)
     question, rows, following = await triangle(books_of(request), asked)
-    columns = (*_OF_A_COHORT, *(["amount"] if asked.measure == "mrr" else []))
+    columns = [*_RETAINED, "amount"] if asked.measure == "mrr" else _RETAINED
     body = {"question": question, "rows": rows, "next": following}
-    return answered(request, asked.format, body, before=_OF_COHORTS, after=columns)
+    return answered(request, asked.format, body, before=_COHORT, after=columns)
 
 
 class _OverviewAsked(wire.InUrl, OverviewParameters):
     """The parameters of an overview's URL."""
 
 
-def _list_of(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": "object", "properties": properties}}
-
-
 _MAYBE: dict[str, Any] = {"type": ["string", "null"]}
 _AT = {"type": "string", "format": "date-time"}
 _FIGURE: dict[str, Any] = {
     "type": ["object", "null"],
-    "properties": {**_PERIOD, "value": _NUMBER, "numerator": _NUMBER, "denominator": _NUMBER, "sample_size": _NUMBER},
+    "properties": {name: ROW[name] for name in (*_PERIOD, "value", "numerator", "denominator", "sample_size")},
 }
 _CARD: dict[str, Any] = {
     "id": _TEXT,
@@ -99,41 +78,40 @@ _CARD: dict[str, Any] = {
         "description": "The last session or use of a feature.",
         "properties": {"at": _AT, "type": _TEXT, "user_id": _TEXT},
     },
-    "open_tickets": _list_of(ticket_id=_TEXT, opened_at=_AT, last_at=_AT, channel=_MAYBE, priority=_MAYBE)
+    "open_tickets": wire.list_of(
+        {"ticket_id": _TEXT, "opened_at": _AT, "last_at": _AT, "channel": _MAYBE, "priority": _MAYBE}
+    )
     | {"description": "The oldest first, 50 at most."},
-    "answers": _list_of(
-        **{
+    "answers": wire.list_of(
+        {
             "event_id": _TEXT,
             "occurred_at": _AT,
             "user_id": _MAYBE,
             "survey": _MAYBE,
             "score": _NUMBER,
             "class": _MAYBE,
-        },
-        comment=_MAYBE,
-        channel=_MAYBE,
-        tags={"type": "array", "items": _TEXT},
+            "comment": _MAYBE,
+            "channel": _MAYBE,
+            "tags": {"type": "array", "items": _TEXT},
+        }
     )
     | {"description": "Answers to surveys and other feedback, the last 50."},
-    "movements": _list_of(on=_DAY, kind=_TEXT, amount=_TEXT, reason=_MAYBE)
+    "movements": wire.list_of({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": _MAYBE})
     | {"description": "Of its MRR: new, expansion, contraction, churned, reactivated; the last 50."},
-    "question": {"type": "object", "properties": {"start": _DAY, "end": _DAY, "granularity": _TEXT}},
-    "metrics": _list_of(
-        metric=_TEXT,
-        title=_TEXT,
-        unit=_TEXT,
-        better=_TEXT,
-        latest=_FIGURE | {"description": "Of the last period that has ended."},
-        running=_FIGURE,
-        trend=_list_of(period=_TEXT, complete={"type": "boolean"}, value=_NUMBER),
+    "question": wire.object_of({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
+    "metrics": wire.list_of(
+        {
+            "metric": _TEXT,
+            "title": _TEXT,
+            "unit": _TEXT,
+            "better": _TEXT,
+            "latest": _FIGURE | {"description": "Of the last period that has ended."},
+            "running": _FIGURE,
+            "trend": wire.list_of({"period": _TEXT, "complete": {"type": "boolean"}, "value": _NUMBER}),
+        }
     ),
 }
-_OVERVIEW: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The account's card.",
-        "content": {wire.JSON: {"schema": {"type": "object", "required": [*_CARD], "properties": _CARD}}},
-    }
-}
+_OVERVIEW = wire.gives("The account's card.", wire.object_of(_CARD))
 
 
 @router.get("/accounts/{account_id}/overview", responses=_OVERVIEW, response_class=Response)
@@ -150,19 +128,18 @@ class _DistributionAsked(wire.InUrl, DistributionParameters):
     """The parameters of a distribution's URL."""
 
 
-_OF_A_BAR = ("class", "count", "responses", "percent", "cumulative_percent")
-_DISTRIBUTION = _answer(
+_BAR: dict[str, Any] = {
+    "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
+    "count": {"type": "integer", "description": "How often it was given."},
+    "responses": {"type": "integer", "description": "All answers of the period and group."},
+    "percent": _NUMBER,
+    "cumulative_percent": _NUMBER | {"description": "Of answers with this score or a lower one."},
+}
+_DISTRIBUTION = gives_rows(
     "A row for each score, or class of scores, in each period and group.",
-    {
-        **_PERIOD,
-        "group": _GROUP,
-        "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
-        "count": {"type": "integer", "description": "How often it was given."},
-        "responses": {"type": "integer", "description": "All answers of the period and group."},
-        "percent": _NUMBER,
-        "cumulative_percent": _NUMBER | {"description": "Of answers with this score or a lower one."},
-    },
-    score={"type": "integer", "description": "With `by=score`, the default."},
+    _PERIOD | _GROUP | _BAR,
+    {"score": {"type": "integer", "description": "With `by=score`, the default."}},
+    survey={"type": "object", "description": "The survey, and what its scores mean."},
 )
 
 
@@ -177,30 +154,25 @@ async def get_distribution(
     wire.once(request, repeatable=REPEATABLE)
     question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
     body = {"question": question, "survey": survey.shown(), "rows": rows, "next": following}
-    columns = (*(["score"] if asked.by == "score" else []), *_OF_A_BAR)
-    return answered(request, asked.format, body, before=_OF_PERIOD, after=columns)
+    columns = ["score", *_BAR] if asked.by == "score" else _BAR
+    return answered(request, asked.format, body, before=_PERIOD, after=columns)
 
 
 class _FunnelAsked(wire.InUrl, FunnelParameters):
     """The parameters of the funnel's URL."""
 
 
-_OF_A_STAGE = ("number", "stage", "step", "reached", "percent", "drop_off", "drop_off_percent", "average_days")
-_FUNNEL = _answer(
-    "A row for each stage in each period and group.",
-    {
-        **_PERIOD,
-        "group": _GROUP,
-        "number": {"type": "integer", "description": "Its place in the funnel; the start is 0."},
-        "stage": {"type": "string", "enum": ["started", "step", "completed"]},
-        "step": _MAYBE,
-        "reached": {"type": "integer", "description": "How many of those that were started in the period."},
-        "percent": _NUMBER | {"description": "Per hundred that were started."},
-        "drop_off": _NUMBER | {"description": "How many fewer the next stage has; below zero where it has more."},
-        "drop_off_percent": _NUMBER | {"description": "Per hundred that reached this stage."},
-        "average_days": _NUMBER | {"description": "From the start to this stage, of those that reached it."},
-    },
-)
+_STAGE: dict[str, Any] = {
+    "number": {"type": "integer", "description": "Its place in the funnel; the start is 0."},
+    "stage": {"type": "string", "enum": ["started", "step", "completed"]},
+    "step": _MAYBE,
+    "reached": {"type": "integer", "description": "How many of those that were started in the period."},
+    "percent": _NUMBER | {"description": "Per hundred that were started."},
+    "drop_off": _NUMBER | {"description": "How many fewer the next stage has; below zero where it has more."},
+    "drop_off_percent": _NUMBER | {"description": "Per hundred that reached this stage."},
+    "average_days": _NUMBER | {"description": "From the start to this stage, of those that reached it."},
+}
+_FUNNEL = gives_rows("A row for each stage in each period and group.", _PERIOD | _GROUP | _STAGE)
 
 
 @router.get("/onboarding/funnel", responses=_FUNNEL, response_class=Response)
@@ -212,4 +184,4 @@ async def get_funnel(request: Request, asked: Annotated[_FunnelAsked, Query()]) 
     wire.once(request, repeatable=REPEATABLE)
     question, rows, following = await funnel(books_of(request), asked)
     body = {"question": question, "rows": rows, "next": following}
-    return answered(request, asked.format, body, before=_OF_PERIOD, after=_OF_A_STAGE)
+    return answered(request, asked.format, body, before=_PERIOD, after=_STAGE)
