@@ -196,20 +196,7 @@ def understand(
         raise Invalid.at("/query/as_of", "as_of is a day from 1970-01-01 to today.", code="invalid_as_of")
     known_to = asked.as_of or today
     start, end = _range(asked, calendar=calendar, today=known_to)
-    group_by = _group_by(asked, metrics)
-    chosen = _segments(asked, group_by, segments)
-    filter = parse(same_id(asked.filter)) if asked.filter is not None else None
-    _check_size(group_by, [filter, *(segment for _, segment in chosen)])
-    selection = Selection(
-        group_by=group_by,
-        filter=filter,
-        segments=chosen,
-        accounts=tuple(sorted(key_of(account) for account in asked.account)) if asked.account else None,
-        subjects=_narrowing("subject", asked.subject, metrics),
-        channels=_narrowing("channel", asked.channel, metrics),
-        # Knowledge of today is all knowledge: the monthly totals have it.
-        as_of=asked.as_of if asked.as_of != today else None,
-    )
+    selection = _selection(asked, metrics, segments, today=today)
     periods = cut(start, end, granularity=asked.granularity, calendar=calendar, today=known_to)
     return Question(
         metrics=metrics,
@@ -252,19 +239,6 @@ def _side_by_side(metrics: Sequence[Metric], convention: str | None) -> tuple[Me
     return tuple(way for metric in metrics for way in metric.conventions.values())
 
 
-def fits(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
-    """Whether one statement can join all attributes that are asked for."""
-    keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
-    return len(keys) <= _MOST_KEYS and sum(len(filter.text) for filter in filters if filter) <= _MOST_FILTER_TEXT
-
-
-def _check_size(group_by: Sequence[str], filters: Sequence[Filter | None]) -> None:
-    if not fits(group_by, filters):
-        most = f"{_MOST_KEYS} attributes, in {_MOST_FILTER_TEXT:,} characters"
-        detail = f"The filter and the segments of a question name at most {most}."
-        raise Invalid.at("/query/segment", detail, code="too_many_segments")
-
-
 def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
     if asked.period is not None:
         if asked.start or asked.end:
@@ -272,6 +246,32 @@ def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date,
         return range_of(asked.period, calendar=calendar, today=today)
     start, end = default_range(calendar=calendar, today=today)
     return asked.start or start, asked.end or end
+
+
+def _selection(asked: Parameters, metrics: Sequence[Metric], stored: Mapping[str, Filter], *, today: date) -> Selection:
+    group_by = _group_by(asked, metrics)
+    chosen = _segments(asked, group_by, stored)
+    filter = parse(same_id(asked.filter)) if asked.filter is not None else None
+    if not fits(group_by, [filter, *(segment for _, segment in chosen)]):
+        most = f"{_MOST_KEYS} attributes, in {_MOST_FILTER_TEXT:,} characters"
+        detail = f"The filter and the segments of a question name at most {most}."
+        raise Invalid.at("/query/segment", detail, code="too_many_segments")
+    return Selection(
+        group_by=group_by,
+        filter=filter,
+        segments=chosen,
+        accounts=tuple(sorted(key_of(account) for account in asked.account)) if asked.account else None,
+        subjects=_narrowing("subject", asked.subject, metrics),
+        channels=_narrowing("channel", asked.channel, metrics),
+        # Knowledge of today is all knowledge: the monthly totals have it.
+        as_of=asked.as_of if asked.as_of != today else None,
+    )
+
+
+def fits(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
+    """Whether one statement can join all attributes that are asked for."""
+    keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
+    return len(keys) <= _MOST_KEYS and sum(len(filter.text) for filter in filters if filter) <= _MOST_FILTER_TEXT
 
 
 def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
