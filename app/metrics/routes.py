@@ -178,7 +178,7 @@ async def _numbers(
     rows, following = await answer(books, question, limit=asked.limit, cursor=asked.cursor)
     said = {"definition": definition} if definition else {}
     body = said | {"question": question.understood(), "rows": rows, "next": following}
-    return answered(request, asked.format, body, after=columns(question), flat=flattened)
+    return reply(request, asked.format, body, after=columns(question), flat=flattened)
 
 
 def columns(question: Question) -> tuple[str, ...]:
@@ -193,7 +193,7 @@ def flattened(row: Row) -> Row:
     return row | {"low": low, "high": high}
 
 
-def answered(
+def reply(
     request: Request,
     format: str | None,
     body: dict[str, Any],

@@ -11,7 +11,7 @@ from app import wire
 from app.access import Caller, books_of, needs
 from app.errors import Forbidden
 from app.metrics.question import BehindMetrics, Parameters, Question, ask
-from app.metrics.routes import AT_TIMES, PERIOD, REPEATABLE, ROW, answered, columns, flattened, gives_rows, known
+from app.metrics.routes import AT_TIMES, PERIOD, REPEATABLE, ROW, columns, flattened, gives_rows, known, reply
 from app.metrics.rows import Row
 from app.periods import Day
 from app.proof.checks import checks
@@ -56,7 +56,7 @@ async def get_contributors(request: Request, metric: str, asked: Annotated[_Aske
     question = await _understood(request, metric, asked)
     wholes, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "wholes": wholes, "rows": rows, "next": following}
-    return answered(request, asked.format, body, after=(*_SHARE, *columns(question)), flat=flattened)
+    return reply(request, asked.format, body, after=(*_SHARE, *columns(question)), flat=flattened)
 
 
 async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Question:
@@ -96,7 +96,7 @@ async def get_restatements(request: Request, metric: str, asked: Annotated[_Behi
     question = await _understood(request, metric, asked)
     rows, following = await restatements(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "rows": rows, "next": following}
-    return answered(request, asked.format, body, after=_CHANGE, flat=_with_events_as_text)
+    return reply(request, asked.format, body, after=_CHANGE, flat=_with_events_as_text)
 
 
 def _with_events_as_text(row: Row) -> Row:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app import wire
 from app.access import books_of, needs
 from app.accounts.ids import InPath
-from app.metrics.routes import PERIOD, REPEATABLE, ROW, answered, gives_rows
+from app.metrics.routes import PERIOD, REPEATABLE, ROW, gives_rows, reply
 from app.reports.cohorts import CohortParameters, triangle
 from app.reports.distribution import DistributionParameters, distribution
 from app.reports.funnel import FunnelParameters, funnel
@@ -56,7 +56,7 @@ async def get_cohorts(request: Request, asked: Annotated[_CohortsAsked, Query()]
     question, rows, following = await triangle(books_of(request), asked)
     columns = [*_RETAINED, "amount"] if asked.measure == "mrr" else _RETAINED
     body = {"question": question, "rows": rows, "next": following}
-    return answered(request, asked.format, body, before=_COHORT, after=columns)
+    return reply(request, asked.format, body, before=_COHORT, after=columns)
 
 
 class _OverviewAsked(wire.InUrl, OverviewParameters):
@@ -155,7 +155,7 @@ async def get_distribution(
     question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
     body = {"question": question, "survey": survey.shown(), "rows": rows, "next": following}
     columns = ["score", *_BAR] if asked.by == "score" else _BAR
-    return answered(request, asked.format, body, before=_PERIOD, after=columns)
+    return reply(request, asked.format, body, before=_PERIOD, after=columns)
 
 
 class _FunnelAsked(wire.InUrl, FunnelParameters):
@@ -184,4 +184,4 @@ async def get_funnel(request: Request, asked: Annotated[_FunnelAsked, Query()]) 
     wire.once(request, repeatable=REPEATABLE)
     question, rows, following = await funnel(books_of(request), asked)
     body = {"question": question, "rows": rows, "next": following}
-    return answered(request, asked.format, body, before=_PERIOD, after=_STAGE)
+    return reply(request, asked.format, body, before=_PERIOD, after=_STAGE)
