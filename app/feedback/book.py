@@ -17,7 +17,7 @@ from app.accounts.filters import Filter
 from app.accounts.ids import packed, unpacked
 from app.errors import Conflict, NotFound
 from app.ingest.accept import accept
-from app.ledger.place import Place, place_of
+from app.ledger.cursor import Cursor, cursor_of
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.periods import Calendar
 from app.store.books import Books
@@ -125,7 +125,7 @@ def _accounts(filter: Filter, on: date) -> sa.Select[Any]:
     return sa.select(listed(filter, on=on).subquery().c.account_id)
 
 
-async def newest(books: Books, wanted: Wanted, *, limit: int, after: Place | None) -> tuple[list[Any], Place | None]:
+async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | None) -> tuple[list[Any], Cursor | None]:
     """The newest comments that are wanted, as rows of `shown`, and the place after which there are more."""
     place = event.c.occurred_at, event.c.account_id, event.c.id
     query = comments(wanted, calendar=books.calendar, today=books.today())
@@ -137,7 +137,7 @@ async def newest(books: Books, wanted: Wanted, *, limit: int, after: Place | Non
         return await connection.execute(query)
 
     rows = await books.database.read(find)
-    following = place_of(rows[limit - 1]) if len(rows) > limit else None
+    following = cursor_of(rows[limit - 1]) if len(rows) > limit else None
     return [shown(row) for row in rows[:limit]], following
 
 

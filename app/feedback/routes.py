@@ -16,7 +16,7 @@ from app.feedback import book
 from app.feedback.themes import themes
 from app.ingest.fields import Text
 from app.ingest.vocabulary.voice import Status
-from app.ledger.place import place_in
+from app.ledger.cursor import cursor_in
 from app.periods import FIRST_DAY, LAST_END, Calendar, Day, cut, range_of
 
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
@@ -127,7 +127,7 @@ async def list_feedback(request: Request, asked: Annotated[_Listed, Query()]) ->
     wire.once(request, repeatable=("account",))
     books = books_of(request)
     wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
-    after = place_in(asked.cursor) if asked.cursor is not None else None
+    after = cursor_in(asked.cursor) if asked.cursor is not None else None
     found, following = await book.newest(books, wanted, limit=asked.limit, after=after)
     cursor = following.written() if following else None
     link = wire.next_link(request, cursor)

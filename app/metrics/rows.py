@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from app.errors import Invalid
 from app.ledger.sums.selection import OF_ENTRIES, Group
 from app.metrics.question import Question
+from app.periods import Period
 
 _DIGITS = 6
 _MOST_CELLS = 1_000_000
@@ -75,6 +76,17 @@ def shown(group: Group, question: Question) -> dict[str, Any]:
             # No subject, no channel and no account are the empty word inside.
             named[by] = None if by in ("account", *OF_ENTRIES) and value == "" else value
     return named
+
+
+def row_in(period: Period, group: Group, question: Question) -> Row:
+    """A row of which it is said so far in which period and group it is."""
+    return {
+        "period": period.name,
+        "start": period.start,
+        "end": period.end,
+        "complete": period.complete,
+        "group": shown(group, question),
+    }
 
 
 def rounded(number: Any) -> Any:

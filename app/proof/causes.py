@@ -13,7 +13,7 @@ from app.ledger.surveys import Survey
 from app.metrics.question import Question
 from app.periods import Calendar
 from app.proof.changes import Change
-from app.proof.kept import AT_ONCE, TOGETHER, day_of, fact_of, kept, number_of, parameters
+from app.proof.kept import AT_ONCE, TOGETHER, day_of, events_where, fact_of, number_of, parameters
 from app.proof.origins import Days, Origins, Side, origins_of
 from app.store.connection import Connection
 
@@ -90,7 +90,7 @@ _ON_THESE_DAYS = """
     AND (recorded_on = ANY(%(days)s) OR retracted_on = ANY(%(days)s)) AND recorded_on IS DISTINCT FROM retracted_on
     """
 _LEARNED = f"""
-    {kept(AT_ONCE)} {_ON_THESE_DAYS} UNION ALL {kept(TOGETHER)} {_ON_THESE_DAYS}
-    UNION ALL {kept(f"type = '{UPDATED}'")} {_ON_THESE_DAYS}
+    {events_where(AT_ONCE)} {_ON_THESE_DAYS} UNION ALL {events_where(TOGETHER)} {_ON_THESE_DAYS}
+    UNION ALL {events_where(f"type = '{UPDATED}'")} {_ON_THESE_DAYS}
     LIMIT %(many)s
     """

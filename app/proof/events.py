@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import Invalid
 from app.ledger import surveys
-from app.ledger.place import Place, place_in, place_of
+from app.ledger.cursor import Cursor, cursor_in, cursor_of
 from app.ledger.streams.define import STREAMS
 from app.ledger.surveys import Survey
 from app.ledger.unfold import StreamName, load
@@ -16,7 +16,7 @@ from app.metrics.answer import tabulate
 from app.metrics.lookup import span_of
 from app.metrics.question import Question
 from app.periods import Calendar
-from app.proof.kept import AT_ONCE, TOGETHER, day_of, fact_of, kept, number_of, parameters
+from app.proof.kept import AT_ONCE, TOGETHER, day_of, events_where, fact_of, number_of, parameters
 from app.proof.origins import Days, Origins, Side, origins_of
 from app.store.books import Books
 from app.store.connection import Connection
@@ -51,7 +51,7 @@ async def events(
     """
     if set(question.selection.group_by) - {"segment"}:
         raise Invalid.at("/query/group_by", "The events of a number are not grouped.", code="not_grouped")
-    after = place_in(cursor) if cursor is not None else None
+    after = cursor_in(cursor) if cursor is not None else None
     (metric,) = question.metrics
 
     async def look(connection: Connection) -> tuple[list[Any], Mapping[int, str]]:
@@ -69,7 +69,7 @@ async def events(
 
     found, names = await books.database.read(look)
     here = found[:limit]
-    following = place_of(here[-1]).written() if len(found) > limit else None
+    following = cursor_of(here[-1]).written() if len(found) > limit else None
     return [_shown(row, names) for row in here], following
 
 
@@ -100,7 +100,7 @@ def _joined(periods: Iterable[Days]) -> list[Days]:
     return found
 
 
-async def _find(search: _Search, after: Place | None, many: int) -> list[Any]:
+async def _find(search: _Search, after: Cursor | None, many: int) -> list[Any]:
     """The first events after a place. They are found by time, type and stream, and then looked at."""
     asked = _parameters(search)
     found: list[Any] = []
@@ -112,7 +112,7 @@ async def _find(search: _Search, after: Place | None, many: int) -> list[Any]:
         found += await _that_count(search, page)
         if len(page) < size:
             break
-        after, size = place_of(page[-1]), min(2 * size, _MOST)
+        after, size = cursor_of(page[-1]), min(2 * size, _MOST)
     return found[:many]
 
 
@@ -182,8 +182,8 @@ _PAGE = """
     LIMIT %(many)s
     """
 _EVENTS = f"""
-    ({kept(AT_ONCE)} {_PAGE}) UNION ALL
-    ({kept(f"{TOGETHER} AND occurred_at < CAST(%(ever)s AS timestamptz)")} {_PAGE})
+    ({events_where(AT_ONCE)} {_PAGE}) UNION ALL
+    ({events_where(f"{TOGETHER} AND occurred_at < CAST(%(ever)s AS timestamptz)")} {_PAGE})
     ORDER BY occurred_at, account_id, id
     LIMIT %(many)s
     """

@@ -16,11 +16,11 @@ AT_ONCE = "type = ANY(%(types)s) AND occurred_at >= CAST(%(since)s AS timestampt
 TOGETHER = f"stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s) AND NOT ({AT_ONCE})"
 
 
-def kept(which: str) -> str:
+def events_where(condition: str) -> str:
     """The statement that reads the events of some accounts for which a condition holds; others can be added."""
     return f"""
         SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, stream, data FROM event
-        WHERE {which} AND account_id = ANY(%(accounts)s)"""
+        WHERE {condition} AND account_id = ANY(%(accounts)s)"""
 
 
 def parameters(

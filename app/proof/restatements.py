@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.metrics.question import Question
-from app.metrics.rows import Row, page, rounded, shown
+from app.metrics.rows import Row, page, rounded, row_in
 from app.proof.causes import causes
 from app.proof.changes import Change, changes
 from app.store.books import Books
@@ -33,15 +33,11 @@ async def restatements(
 
 
 def _row(question: Question, one: Change, events: list[dict[str, Any]] | None) -> Row:
-    period, before, after = one.cell.period, one.before, one.after
+    before, after = one.before, one.after
     change = None if before.value is None or after.value is None else rounded(after.value - before.value)
     return {
         "metric": one.cell.metric.name,
-        "period": period.name,
-        "start": period.start,
-        "end": period.end,
-        "complete": period.complete,
-        "group": shown(one.cell.group, question),
+        **row_in(one.cell.period, one.cell.group, question),
         "known_on": one.known_on,
         "from": rounded(before.value),
         "to": rounded(after.value),

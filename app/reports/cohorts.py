@@ -11,7 +11,7 @@ from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import in_digits
 from app.metrics.lookup import span_of
 from app.metrics.question import Common, Parameters, Question, ask
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
+from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
 from app.periods import Period
 from app.store.asking import Asking, answered
 from app.store.books import Books
@@ -136,11 +136,7 @@ def _row(cell: _Cell, question: Question, found: _Found, currency: str | None) -
         "cohort": cohort.name,
         "cohort_start": cohort.start,
         "number": cell.place - cell.cohort,
-        "period": period.name,
-        "start": period.start,
-        "end": period.end,
-        "complete": period.complete,
-        "group": shown(cell.group, question),
+        **row_in(period, cell.group, question),
         "size": size,
         "initial": initial / _MONEY if currency else initial,
         "value": value / _MONEY if currency else value,

@@ -13,7 +13,7 @@ from app.ledger.sums.selection import Group, Sums
 from app.ledger.surveys import Survey
 from app.metrics.lookup import cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, Repeated, ask
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
+from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
 from app.periods import Period
 from app.store.asking import answered, together
 from app.store.books import Books
@@ -118,13 +118,9 @@ def _cells(survey: Survey, period: Period, group: Group, counts: Sequence[int], 
 
 
 def _row(cell: _Cell, question: Question, *, by: str) -> Row:
-    period, bar = cell.period, cell.bar
+    bar = cell.bar
     return {
-        "period": period.name,
-        "start": period.start,
-        "end": period.end,
-        "complete": period.complete,
-        "group": shown(cell.group, question),
+        **row_in(cell.period, cell.group, question),
         **({"score": bar.score} if by == "score" else {}),
         "class": bar.of_class,
         "count": bar.given,

@@ -10,7 +10,7 @@ from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import Found, cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, ask
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
+from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
 from app.periods import Period
 from app.store.asking import answered, together
 from app.store.books import Books
@@ -123,14 +123,10 @@ def _cells(period: Period, group: Group, stages: Sequence[_Stage]) -> Iterator[_
 
 
 def _row(cell: _Cell, question: Question) -> Row:
-    period, stage = cell.period, cell.stage
+    stage = cell.stage
     lost = None if stage.following is None else stage.reached - stage.following
     return {
-        "period": period.name,
-        "start": period.start,
-        "end": period.end,
-        "complete": period.complete,
-        "group": shown(cell.group, question),
+        **row_in(cell.period, cell.group, question),
         "number": cell.number,
         "stage": stage.stage,
         "step": stage.step,
