@@ -9,6 +9,7 @@ from app.errors import NotFound
 from app.ledger.measures import Fact, stream_of
 from app.ledger.presence import user_key
 from app.ledger.streams.feedback import ERASED, KIND
+from app.ledger.unfold import move
 from app.store.books import Books
 from app.store.connection import Connection
 from app.store.tables import BEGINNING, account, presence, registration
@@ -28,11 +29,6 @@ _ERASE = f"""
         WHERE account_id = %(account_id)s AND user_id = %(user)s AND data ->> 'comment' <> ''))
     RETURNING account_id, id, type, user_id, data, stream
     """
-_STREAMS = """
-    UPDATE event SET stream = new.stream
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new(account_id bigint, id text, stream text)
-    WHERE event.account_id = new.account_id AND event.id = new.id
-    """
 
 
 async def erase(books: Books, *, account_id: str, user_id: str) -> None:
@@ -49,14 +45,14 @@ async def erase(books: Books, *, account_id: str, user_id: str) -> None:
         await book.touch(connection, {key: (account_id, BEGINNING)})
         pseudonym = f"erased-{token_hex(16)}"
         named = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
-        moved = [
-            {"account_id": key, "id": row.id, "stream": stream}
+        moved = {
+            (key, row.id): stream
             for row in await connection.execute(_ERASE, named)
             # What waits for `rebuild` goes on waiting.
             if row.stream is not None
             and (stream := stream_of(Fact(row.type, row.user_id, row.data, id=row.id))) != row.stream
-        ]
-        await connection.send(_STREAMS, moved)
+        }
+        await move(connection, moved)
         for table in (presence, registration):
             this = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
             await connection.execute(sa.update(table).where(this).values(user_key=user_key(key, pseudonym)))

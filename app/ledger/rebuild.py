@@ -19,6 +19,7 @@ from app.ledger import presence, registrations
 from app.ledger.measures import MEASURES
 from app.ledger.post import Place, add_up, words_of
 from app.ledger.replay import Replay, replay
+from app.ledger.unfold import move
 from app.store import tables
 from app.store.books import Books, finish_rebuilding
 from app.store.connection import Connection
@@ -82,8 +83,7 @@ async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, bo
     await _replace(connection, total, ids, _totals(made.entries, labels))
     await _replace(connection, tables.presence, ids, seen)
     await _replace(connection, tables.registration, ids, map(itemgetter(*tables.registration.c.keys()), spells))
-    moved = [{"account_id": key, "id": id, "stream": stream} for (key, id), stream in made.streams.items()]
-    await connection.send(_STREAMS, moved)
+    await move(connection, made.streams)
     await book.rewrite(connection, ids, calendar=books.calendar)
     after, nothing = await _sums(connection, ids), (0,) * len(MONTHS)
     moves = {p: tuple(map(sub, after.get(p, nothing), before.get(p, nothing))) for p in after.keys() | before.keys()}
@@ -130,13 +130,6 @@ def _totals(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator
     for (measure, year, account_id, subject, channel), months in years.items():
         sums = accumulate(months) if MEASURES[measure].stock else months
         yield labels[measure], year, account_id, labels[subject], labels[channel], *sums
-
-
-_STREAMS = """
-    UPDATE event SET stream = new.stream
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new(account_id bigint, id text, stream text)
-    WHERE event.account_id = new.account_id AND event.id = new.id
-    """
 
 
 async def some_accounts(books: Books) -> AsyncIterator[Some]:

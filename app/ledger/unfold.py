@@ -108,10 +108,21 @@ async def load(connection: Connection, streams: Iterable[StreamName]) -> dict[St
     return found
 
 
+async def move(connection: Connection, streams: Mapping[tuple[int, str], str | None]) -> None:
+    """Note of which streams events are, by their accounts and ids."""
+    rows = [{"account_id": account_id, "id": id, "stream": stream} for (account_id, id), stream in streams.items()]
+    await connection.send(_MOVE, rows)
+
+
 _LOAD = """
     SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, stream text)
     CROSS JOIN LATERAL (
         SELECT account_id, stream, id, type, occurred_at, recorded_on, retracted_on, rate, data FROM event
         WHERE event.account_id = wanted.account_id AND event.stream = wanted.stream AND event.stream IS NOT NULL
         OFFSET 0) AS found
+    """
+_MOVE = """
+    UPDATE event SET stream = new.stream
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new(account_id bigint, id text, stream text)
+    WHERE event.account_id = new.account_id AND event.id = new.id
     """
