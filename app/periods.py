@@ -133,6 +133,17 @@ def range_of(text: str, *, calendar: Calendar, today: date) -> tuple[date, date]
     return start, end
 
 
+def asked_range(
+    period: str | None, start: date | None, end: date | None, *, calendar: Calendar, today: date
+) -> tuple[date | None, date | None]:
+    """The range that is asked for, by its name or by its days, which may be left out. Raises Invalid."""
+    if period is None:
+        return start, end
+    if start or end:
+        raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
+    return range_of(period, calendar=calendar, today=today)
+
+
 def _absolute(text: str, *, calendar: Calendar) -> tuple[date, date] | None:
     """The days of a name such as 2026-Q1; None: not such a name. ValueError: the calendar has no such unit."""
     found = _YEAR_OR_PART.fullmatch(text)

@@ -2,7 +2,7 @@
 
 import base64
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -34,6 +34,14 @@ Id = Annotated[
 
 # In a path, where the shell leaves a slash inside an id as %2F.
 InPath = Annotated[Id, BeforeValidator(unquote)]
+
+
+def _listed(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+# In a query string, where one alone is no list.
+Repeated = Annotated[list[Id], BeforeValidator(_listed), Field(max_length=1000)]
 
 
 def packed(text: str) -> str:

@@ -4,29 +4,24 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app import wire
 from app.access import books_of, needs
 from app.accounts.book import tomorrow
 from app.accounts.filters import parse
-from app.accounts.ids import Id, InPath, same_id
-from app.errors import Invalid
+from app.accounts.ids import Id, InPath, Repeated, same_id
 from app.feedback import book
 from app.feedback.themes import themes
 from app.ingest.fields import Text
 from app.ingest.vocabulary.voice import Status
 from app.ledger.cursor import cursor_in
-from app.periods import FIRST_DAY, LAST_END, Calendar, Day, cut, range_of
+from app.periods import FIRST_DAY, LAST_END, Calendar, Day, asked_range, cut
 
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 READ = [Depends(needs("read"))]
 
 Class = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
-
-
-def _repeated(given: Any) -> Any:
-    return [given] if isinstance(given, str) else given
 
 
 class _Chosen(wire.InUrl):
@@ -40,9 +35,7 @@ class _Chosen(wire.InUrl):
     tag: Id | None = None
     channel: Id | None = None
     status: Status | None = None
-    account: Annotated[list[Id], BeforeValidator(_repeated), Field(max_length=1000)] = Field(
-        [], description="Only these accounts."
-    )
+    account: Repeated = Field([], description="Only these accounts.")
     filter: str | None = Field(None, max_length=4_000, description="Accounts by their attributes of today.")
 
     def wanted(self, start: date | None, end: date | None, *, words: str | None = None) -> book.Wanted:
@@ -61,12 +54,9 @@ class _Chosen(wire.InUrl):
 
     def range(self, *, calendar: Calendar, today: date) -> tuple[date | None, date | None]:
         """The days that are asked for. Raises Invalid."""
-        if self.period is None:
-            cut(self.start or FIRST_DAY, self.end or LAST_END, granularity="total", calendar=calendar, today=today)
-            return self.start, self.end
-        if self.start or self.end:
-            raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
-        return range_of(self.period, calendar=calendar, today=today)
+        start, end = asked_range(self.period, self.start, self.end, calendar=calendar, today=today)
+        cut(start or FIRST_DAY, end or LAST_END, granularity="total", calendar=calendar, today=today)
+        return start, end
 
 
 class _Listed(_Chosen):

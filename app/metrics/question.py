@@ -10,11 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.accounts import segments
 from app.accounts.book import key_of, tomorrow
 from app.accounts.filters import Filter, parse
-from app.accounts.ids import Id, same_id
+from app.accounts.ids import Id, Repeated, same_id
 from app.errors import Invalid
 from app.ledger.sums.selection import OF_ENTRIES, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
-from app.periods import FIRST_DAY, Calendar, Day, Period, cut, default_range, range_of
+from app.periods import FIRST_DAY, Calendar, Day, Period, asked_range, cut, default_range
 from app.store.books import Books
 
 MOST_ROWS = 10_000
@@ -32,14 +32,7 @@ def _several(given: Any) -> Any:
     return list(dict.fromkeys(part for part in split if part))
 
 
-def _repeated(given: Any) -> Any:
-    return [given] if isinstance(given, str) else given
-
-
 Listed = Annotated[list[Id], BeforeValidator(_several), Field(max_length=100)]
-Repeated = Annotated[list[Id], BeforeValidator(_repeated), Field(max_length=1000)]
-
-
 Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
     Field(description="How the range is cut: weeks are ISO weeks, quarters and years fiscal."),
@@ -240,12 +233,11 @@ def _side_by_side(metrics: Sequence[Metric], convention: str | None) -> tuple[Me
 
 
 def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
-    if asked.period is not None:
-        if asked.start or asked.end:
-            raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
-        return range_of(asked.period, calendar=calendar, today=today)
-    start, end = default_range(calendar=calendar, today=today)
-    return asked.start or start, asked.end or end
+    start, end = asked_range(asked.period, asked.start, asked.end, calendar=calendar, today=today)
+    if start is None or end is None:
+        first, last = default_range(calendar=calendar, today=today)
+        return start or first, end or last
+    return start, end
 
 
 def _selection(asked: Parameters, metrics: Sequence[Metric], stored: Mapping[str, Filter], *, today: date) -> Selection:

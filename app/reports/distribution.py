@@ -6,13 +6,14 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from app.accounts.ids import Repeated
 from app.errors import Invalid, NotFound
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.ledger.surveys import Survey
 from app.metrics.lookup import cuts_of, filled, look_up
-from app.metrics.question import Common, Granularity, Parameters, Question, Repeated, ask
+from app.metrics.question import Common, Granularity, Parameters, Question, ask
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
 from app.periods import Period
 from app.store.asking import answered, together
