@@ -89,6 +89,11 @@ def row_in(period: Period, group: Group, question: Question) -> Row:
     }
 
 
+def percent(part: int, of: int) -> float | None:
+    """`part` per hundred `of`; null of nothing."""
+    return rounded(100 * part / of) if of else None
+
+
 def rounded(number: Any) -> Any:
     """As numbers are answered: with six decimals."""
     return round(number, _DIGITS) if isinstance(number, float) else number

@@ -32,6 +32,9 @@ _MOST_VALUES = 50
 _MOST_ATTRIBUTES = 3
 _MOST_SEGMENTS = 50
 
+# A question about some metrics, asked in some way, and its answer.
+_Ask = Callable[..., Awaitable[Table]]
+
 
 @dataclass(slots=True)
 class Check:
@@ -94,9 +97,6 @@ async def checks(books: Books, asked: Parameters, *, sample: int | None) -> list
     return [check.said() for check in (*found, await _ledger(books, some if sample else None))]
 
 
-Ask = Callable[..., Awaitable[Table]]
-
-
 async def _some_accounts(books: Books, many: int) -> dict[int, str]:
     """Accounts by their numbers, which are hashes: those after a number that is another every day, and from the first on."""
     start = key_of(books.today().isoformat())
@@ -132,7 +132,7 @@ def _some_segments(stored: Mapping[str, Filter], today: date) -> list[str]:
     return chosen
 
 
-async def _identities(ask: Ask, ways: Sequence[dict[str, Any]]) -> list[Check]:
+async def _identities(ask: _Ask, ways: Sequence[dict[str, Any]]) -> list[Check]:
     found = [Check(one.name, one.sentence) for one in IDENTITIES]
     for way in ways:
         table = await ask({name for one in IDENTITIES for name in one.metrics}, **way)
@@ -149,7 +149,7 @@ async def _identities(ask: Ask, ways: Sequence[dict[str, Any]]) -> list[Check]:
     return found
 
 
-async def _over_groups(ask: Ask, groupings: Sequence[dict[str, Any]]) -> Check:
+async def _over_groups(ask: _Ask, groupings: Sequence[dict[str, Any]]) -> Check:
     check = Check("adds_over_groups", "Within a period the groups of an attribute add up to the whole.")
     metrics = {name for name, metric in METRICS.items() if "groups" in metric.adds_over}
     whole = await ask(metrics)
@@ -164,7 +164,7 @@ async def _over_groups(ask: Ask, groupings: Sequence[dict[str, Any]]) -> Check:
     return check
 
 
-async def _over_time(ask: Ask) -> Check:
+async def _over_time(ask: _Ask) -> Check:
     check = Check("adds_over_time", "The periods of a range add up to the whole of it.")
     metrics = {name for name, metric in METRICS.items() if "time" in metric.adds_over}
     sums: dict[str, float] = defaultdict(float)
@@ -178,7 +178,7 @@ async def _over_time(ask: Ask) -> Check:
     return check
 
 
-async def _today(ask: Ask, today: date) -> Check:
+async def _today(ask: _Ask, today: date) -> Check:
     sentence = "What is known today (`as_of`), from the entries, is what is answered, from the monthly totals."
     check = Check("known_today", sentence)
     now, as_of = await ask(METRICS), await ask(METRICS, as_of=today)

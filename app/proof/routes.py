@@ -1,7 +1,7 @@
 """The door to the proof of numbers."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from app import wire
 from app.access import Caller, books_of, needs
 from app.errors import Forbidden
-from app.metrics.question import BehindMetrics, Parameters, Question, ask
+from app.metrics.question import BehindMetrics, Granularity, Parameters, Question, ask
 from app.metrics.routes import AT_TIMES, PERIOD, REPEATABLE, ROW, columns, flattened, gives_rows, known, reply
 from app.metrics.rows import Row
 from app.periods import Day
@@ -146,7 +146,7 @@ class _Range(wire.InUrl):
     start: Day | None = Field(None, description="First day.")
     end: Day | None = Field(None, description="The day after the last.")
     period: str | None = Field(None, max_length=40, description="Instead of start and end, as of a metric.")
-    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field("month")
+    granularity: Granularity = "month"
     accounts: int = Field(20, ge=1, le=1_000, description="Of how many accounts single ones are checked.")
     all: bool = Field(
         False,

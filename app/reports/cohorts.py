@@ -11,13 +11,12 @@ from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import in_digits
 from app.metrics.lookup import span_of
 from app.metrics.question import Common, Parameters, Question, ask
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
+from app.metrics.results import MONEY
+from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 from app.periods import Period
 from app.store.asking import Asking, answered
 from app.store.books import Books
 from app.store.words import recall
-
-_MONEY = 10_000
 
 
 class CohortParameters(Common):
@@ -138,9 +137,9 @@ def _row(cell: _Cell, question: Question, found: _Found, currency: str | None) -
         "number": cell.place - cell.cohort,
         **row_in(period, cell.group, question),
         "size": size,
-        "initial": initial / _MONEY if currency else initial,
-        "value": value / _MONEY if currency else value,
-        "percent": rounded(100 * value / initial) if initial else None,
+        "initial": initial / MONEY if currency else initial,
+        "value": value / MONEY if currency else value,
+        "percent": percent(value, initial),
     }
     if currency:
         row["amount"] = in_digits(value, currency)

@@ -14,7 +14,7 @@ from app.ledger.sums.selection import Group, Sums
 from app.ledger.surveys import Survey
 from app.metrics.lookup import cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, ask
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
+from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 from app.periods import Period
 from app.store.asking import answered, together
 from app.store.books import Books
@@ -126,6 +126,6 @@ def _row(cell: _Cell, question: Question, *, by: str) -> Row:
         "class": bar.of_class,
         "count": bar.given,
         "responses": cell.responses,
-        "percent": rounded(100 * bar.given / cell.responses) if cell.responses else None,
-        "cumulative_percent": rounded(100 * bar.up_to / cell.responses) if cell.responses else None,
+        "percent": percent(bar.given, cell.responses),
+        "cumulative_percent": percent(bar.up_to, cell.responses),
     }

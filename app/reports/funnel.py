@@ -10,7 +10,7 @@ from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import Found, cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, ask
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, row_in
+from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
 from app.periods import Period
 from app.store.asking import answered, together
 from app.store.books import Books
@@ -131,8 +131,8 @@ def _row(cell: _Cell, question: Question) -> Row:
         "stage": stage.stage,
         "step": stage.step,
         "reached": stage.reached,
-        "percent": rounded(100 * stage.reached / cell.started) if cell.started else None,
+        "percent": percent(stage.reached, cell.started),
         "drop_off": lost,
-        "drop_off_percent": rounded(100 * lost / stage.reached) if lost is not None and stage.reached else None,
+        "drop_off_percent": None if lost is None else percent(lost, stage.reached),
         "average_days": rounded(stage.seconds / _DAY / stage.reached) if stage.reached else None,
     }

@@ -50,8 +50,8 @@ async def overview(books: Books, account: str, asked: OverviewParameters) -> dic
     if len(question.periods) > _MOST_PERIODS:
         detail = f"A trend has at most {_MOST_PERIODS} periods; ask for a shorter range or longer periods."
         raise Invalid.at("/query/granularity", detail, code="too_many_periods")
-    until = books.calendar.midnight(tomorrow(question.today))
     on = tomorrow(question.today)
+    until = books.calendar.midnight(on)
 
     async def find(connection: Connection) -> tuple[dict[str, Any], Table]:
         this = listed(None, on=on).where(account_table.c.account_id == key_of(account))
