@@ -215,12 +215,12 @@ def csv(
     """A tagged answer that is a flat table (RFC 4180)."""
     text = io.StringIO()
     table = writer(text)
-    table.writerow(map(_safe, columns))
-    table.writerows([_safe(cell) for cell in row] for row in rows)
+    table.writerow(map(safe, columns))
+    table.writerows([safe(cell) for cell in row] for row in rows)
     return tagged(request, text.getvalue().encode(), media_type=f"{CSV}; charset=utf-8", headers=headers)
 
 
-def _safe(cell: Any) -> Any:
+def safe(cell: Any) -> Any:
     """A text that a spreadsheet would take for a formula, marked as a text; an amount, which is a text of ours, is none."""
     if isinstance(cell, bool):
         return str(cell).lower()

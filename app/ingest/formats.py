@@ -9,15 +9,15 @@ from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from app.accounts.ids import LONGEST_ID
 from app.errors import Invalid, Malformed, Unsupported, pointer_to
-from app.wire import inflated, media_type, value_of
+from app.wire import JSON, inflated, media_type, value_of
 
 MOST_EVENTS = 10_000
 
 # What is not blank, from its first character on.
 _LINE = re.compile(rb"\S[^\n]*")
 
-JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CLOUDEVENT = "application/cloudevents+json"
 CLOUDEVENTS = "application/cloudevents-batch+json"
@@ -103,7 +103,7 @@ def _of_cloudevent(value: Any) -> Any:
 def _joined(source: str, id: str) -> str:
     """CloudEvents are unique by source and id together; a source has no space."""
     joined = f"{source} {id}"
-    return joined if len(joined) <= 128 else hashlib.sha256(joined.encode()).hexdigest()
+    return joined if len(joined) <= LONGEST_ID else hashlib.sha256(joined.encode()).hexdigest()
 
 
 def _of_binary_cloudevent(data: Any, headers: Mapping[str, str]) -> Any:

@@ -19,7 +19,7 @@ from app.ingest.accept import Outcome, accept
 from app.ingest.define import RESERVED
 from app.ingest.erase import erase
 from app.ingest.fields import Attributes, Text, Time
-from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Broken, events_in
+from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, NDJSON, Broken, events_in
 from app.ingest.retract import retract
 from app.ingest.schemas import Accepted
 from app.ledger import surveys
@@ -39,7 +39,7 @@ _EVENTS = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/Events"}},
+            wire.JSON: {"schema": {"$ref": "#/components/schemas/Events"}},
             NDJSON: {"schema": {"type": "string", "description": "One event a line."}},
             CLOUDEVENT: {"schema": {"type": "object"}},
             CLOUDEVENTS: {"schema": {"type": "array", "items": {"type": "object"}}},
@@ -52,7 +52,7 @@ _RESPONSES = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}},
+            wire.JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}},
             NDJSON: {"schema": {"type": "string", "description": "One answer a line."}},
         },
     }

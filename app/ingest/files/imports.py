@@ -22,6 +22,7 @@ from app.ingest.files.makers import Maker, Tables, rules
 from app.ingest.files.mapping import Lookup, Source
 from app.ingest.files.mapping import Mapping as Rules
 from app.ingest.files.records import MAX_RAW, File, Lines, Problem, check_names, opened, records, unpacked, unreadable
+from app.wire import safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ class Report:
         raw = raw if len(raw) <= MAX_RAW else raw[:MAX_RAW] + "…"
         line = (row.file, row.line, event_id, code, detail, raw)
         if self._is_csv:
-            self._table.writerow([_safe(cell) if isinstance(cell, str) else cell for cell in line])
+            # People open it in a spreadsheet, where no cell has a NUL.
+            self._table.writerow([safe(str(cell).replace("\0", "\\x00")) for cell in line])
         else:
             self._file.write(json.dumps(dict(zip(self.HEADER, line, strict=True))) + "\n")
         self._file.flush()
@@ -188,9 +190,3 @@ def _is_report(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(100)
     return not start or start.startswith((",".join(Report.HEADER).encode(), b'{"file": '))
-
-
-def _safe(text: str) -> str:
-    # People open the report in a spreadsheet: no cell may be a formula there, nor hold a NUL.
-    text = text.replace("\0", "\\x00")
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

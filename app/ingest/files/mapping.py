@@ -33,12 +33,12 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.accounts import filters
 from app.errors import Invalid, pointer_to
+from app.settings import known_zone
 
 Scalar = bool | int | float | str
 OF_THE_ROW = ("file", "line", "row_hash")
@@ -94,14 +94,6 @@ def _encoding(name: str) -> str:
     return name
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone of the IANA database") from None
-    return name
-
-
 def _time_format(form: str) -> str:
     if form not in ("unix", "unix_ms"):
         datetime.strptime(datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC).strftime(form), form)
@@ -151,7 +143,9 @@ class Column(_Table):
     format: Annotated[str, AfterValidator(_time_format)] | None = Field(
         None, description="As in Python's strptime, or `unix`, `unix_ms`; unset: ISO 8601."
     )
-    zone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="Of times that name none; a date: midnight.")
+    zone: Annotated[str, AfterValidator(known_zone)] = Field(
+        "UTC", description="Of times that name none; a date: midnight."
+    )
     decimal_point: str = Field(".", min_length=1, max_length=1, description="What stands before the decimals.")
     thousands: str = Field("", max_length=1, description="What may stand between groups of three digits.")
     true: list[str] = Field(["true", "t", "yes", "y", "1"], description="Spellings, in small or capital letters.")
