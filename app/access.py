@@ -45,10 +45,12 @@ class Caller:
     scopes: frozenset[str]
 
     def has(self, scope: Scope) -> bool:
+        """Whether it may do what needs this scope; admin may do everything."""
         return scope in self.scopes or "admin" in self.scopes
 
 
 def books_of(request: Request) -> Books:
+    """The books that a request is about."""
     books: Books = request.app.state.books
     return books
 

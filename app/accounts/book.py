@@ -27,6 +27,8 @@ def key_of(account: str) -> int:
 
 
 class Account(NamedTuple):
+    """An account that is locked. last_recorded_on: the last day on which something became known of it."""
+
     account_id: int
     id: str
     last_recorded_on: date

@@ -18,6 +18,8 @@ from app.store.tables import exchange_rate
 
 
 class Rate(NamedTuple):
+    """What one unit of a currency is worth in the base currency from a day on. used: an event was counted by it."""
+
     currency: str
     valid_from: date
     rate: Decimal

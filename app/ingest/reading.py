@@ -25,6 +25,7 @@ class Reading:
 
 
 async def look_up(books: Books, events: Sequence[Event]) -> Reading:
+    """The surveys and the exchange rates that events name, as far as there are any."""
     named = {event.data["survey"] for event in events if "survey" in event.data}
     currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
     if not named and not currencies:

@@ -41,6 +41,8 @@ Share = Callable[[Books, Callable[[Books, Some], Awaitable[Any]], AsyncIterator[
 
 
 class Progress(NamedTuple):
+    """How many accounts, and events of theirs, were gone through."""
+
     accounts: int
     events: int
 

@@ -26,15 +26,19 @@ _DAY = timedelta(days=1)
 
 
 class User(NamedTuple):
+    """A user of an account."""
+
     account_id: int
     user_id: str
 
     @property
     def key(self) -> int:
+        """Its number."""
         return user_key(self.account_id, self.user_id)
 
     @property
     def presence(self) -> Key:
+        """Where it is seen to be active."""
         return Key(ACTIVE, "", self.account_id, self.key)
 
 

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 def system_clock() -> datetime:
+    """What time it is."""
     return datetime.now(UTC)
 
 
@@ -56,6 +57,7 @@ class Books:
     together: Together = field(default_factory=Together)
 
     def today(self) -> date:
+        """The running day."""
         return self.calendar.day(self.clock())
 
     async def write(self, work: Callable[[Connection, date], Awaitable[T]]) -> T:

@@ -114,6 +114,7 @@ def create(*, site: Site, inherited: int) -> None:
 
 
 def check_version(cluster: Path) -> None:
+    """Refuse files that are no database of the PostgreSQL that is here. Raises EmbeddedError."""
     file = cluster / "PG_VERSION"
     if not file.exists():
         raise EmbeddedError(f"{cluster} is not a PostgreSQL database. Move it away, or choose another DATA_DIR.")
@@ -151,4 +152,5 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def last_words(text: str) -> str:
+    """The last lines of what a program wrote, each on a line of its own."""
     return "\n  ".join(["", *text.splitlines()[-8:]])

@@ -62,10 +62,12 @@ class File:
 
 
 def unpacked(path: Path) -> str:
+    """The name of a file without the ending that says that it is packed."""
     return path.name.removesuffix(".gz")
 
 
 def opened(path: Path, *, layout: Layout) -> File:
+    """A file with the names in its header. Invalid: it cannot be read, or nobody knows how."""
     suffix = Path(unpacked(path)).suffix.lower()
     if suffix == ".parquet":
         raise Invalid(f"{path}: Parquet is not read here; convert it to CSV or NDJSON.", code="unsupported_file")
@@ -83,6 +85,7 @@ def opened(path: Path, *, layout: Layout) -> File:
 
 
 def check_names(file: File) -> None:
+    """Invalid (`missing_column`): a column that was asked for is not there, or twice."""
     if file.missing:
         lacking = ", ".join(sorted(file.missing))
         raise Invalid(
@@ -278,4 +281,5 @@ def _found(record: dict[str, Any], path: str, steps: Sequence[str]) -> Any:
 
 
 def unreadable(error: OSError) -> Invalid:
+    """What is said of a file that cannot be opened."""
     return Invalid(f"{error.filename} cannot be read: {error.strerror}.", code="no_such_file")
