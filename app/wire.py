@@ -4,15 +4,16 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from csv import writer
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_origin
 from urllib.parse import quote, urlencode
 
 import jiter
 import zstandard
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
@@ -34,14 +35,54 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class InUrl(BaseModel):
-    """What is asked for in a URL: these parameters and no others, but for the key, which may stand there too."""
+    """Parameters that are asked for in a URL only: these and no others."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_key(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if name != "api_key"}
+
+def asked(request: Request, model: type[Model]) -> Model:
+    """The parameters in the URL of a request as `model`; its lists may be given several times. Raises Invalid.
+
+    The framework would do so too, in a fifth of the time of a small answer.
+    """
+    lists = _lists_in(model)
+    given: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in lists:
+            given.setdefault(name, []).append(value)
+        elif name in given:
+            # Nobody knows which one was meant.
+            raise Invalid.at(f"/query/{name}", "The parameter is given more than once.", code="repeated")
+        else:
+            given[name] = value
+    given.pop("api_key", None)  # it has been read
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        faults = faults_of(
+            [e | {"loc": ("query", *e["loc"])} for e in error.errors(include_url=False, include_input=False)]
+        )
+        raise Invalid("The request is not acceptable; `errors` says where.", errors=faults) from None
+
+
+@cache
+def _lists_in(model: type[BaseModel]) -> frozenset[str]:
+    fields = model.model_fields.items()
+    return frozenset(field.alias or name for name, field in fields if get_origin(field.annotation) is list)
+
+
+def asks(model: type[BaseModel]) -> dict[str, Any]:
+    """What the OpenAPI document says of parameters that are read with `asked`."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    SCHEMAS.update(schema.pop("$defs", {}))
+    required = schema.get("required", ())
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": name in required, "schema": said}
+            | ({"description": said["description"]} if "description" in said else {})
+            for name, said in schema["properties"].items()
+        ]
+    }
 
 
 async def read(request: Request, model: type[Model]) -> Model:
@@ -237,11 +278,3 @@ def next_link(request: Request, cursor: str | None) -> dict[str, str]:
     base = request.app.state.settings.public_url or ""
     path = quote(request.scope["path"], safe="/%")
     return {"Link": f'<{base.rstrip("/")}{path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'}
-
-
-def once(request: Request, *, repeatable: Collection[str] = ()) -> None:
-    """Refuse a parameter that is given more than once, unless it may be: nobody knows which one was meant."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1 and name not in repeatable:
-            raise Invalid.at(f"/query/{name}", "The parameter is given more than once.", code="repeated")

@@ -1,9 +1,9 @@
 """The door to accounts and segments."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import wire
@@ -28,10 +28,10 @@ class _Asked(wire.InUrl):
     limit: int = Field(100, ge=1, le=1_000)
 
 
-@router.get("/accounts", dependencies=READ)
-async def list_accounts(request: Request, asked: Annotated[_Asked, Query()]) -> Response:
+@router.get("/accounts", dependencies=READ, openapi_extra=wire.asks(_Asked))
+async def list_accounts(request: Request) -> Response:
     """Accounts with their attributes of today, in the order of their ids."""
-    wire.once(request)
+    asked = wire.asked(request, _Asked)
     books, limit = books_of(request), asked.limit
     day = tomorrow(books.today())
     chosen = parse(same_id(asked.filter)) if asked.filter is not None else None

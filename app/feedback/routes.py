@@ -1,9 +1,9 @@
 """The door to what customers say in words."""
 
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app import wire
@@ -111,10 +111,10 @@ _THEMES = wire.gives(
 )
 
 
-@router.get("", dependencies=READ, responses=_COMMENTS)
-async def list_feedback(request: Request, asked: Annotated[_Listed, Query()]) -> Response:
+@router.get("", dependencies=READ, responses=_COMMENTS, openapi_extra=wire.asks(_Listed))
+async def list_feedback(request: Request) -> Response:
     """Comments, the newest first: of answers to surveys and of free feedback, with what was done about them."""
-    wire.once(request, repeatable=("account",))
+    asked = wire.asked(request, _Listed)
     books = books_of(request)
     wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
     after = cursor_in(asked.cursor) if asked.cursor is not None else None
@@ -133,13 +133,13 @@ class _Themes(_Chosen):
     limit: int = Field(20, ge=1, le=100, description="The most frequent tags and words of each class.")
 
 
-@router.get("/themes", dependencies=READ, responses=_THEMES)
-async def list_themes(request: Request, asked: Annotated[_Themes, Query()]) -> Response:
+@router.get("/themes", dependencies=READ, responses=_THEMES, openapi_extra=wire.asks(_Themes))
+async def list_themes(request: Request) -> Response:
     """What comments are about: tags and frequent words by class, against the period before. Default: the last 30 days.
 
     A period that has not ended is put against as many days of the one before. Words are told apart by their English stems.
     """
-    wire.once(request, repeatable=("account",))
+    asked = wire.asked(request, _Themes)
     books = books_of(request)
     start, end = asked.range(calendar=books.calendar, today=books.today())
     end = end or tomorrow(books.today())

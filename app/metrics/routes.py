@@ -1,9 +1,9 @@
 """The door to the numbers."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app import wire
 from app.access import books_of, needs
@@ -20,7 +20,6 @@ router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(needs("
 
 assert catalogue  # importing it fills METRICS
 
-REPEATABLE = ("metrics", "account", "segment", "group_by", "subject", "channel")
 PERIOD = ("metric", "period", "start", "end", "complete")
 _NUMBERS = ("value", "numerator", "denominator", "sample_size")
 _NUMBER = {"type": ["number", "null"]}
@@ -79,14 +78,6 @@ ANSWER_SCHEMA = wire.object_of(
 _ANSWERS = wire.gives("Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True)
 
 
-class _Asked(wire.InUrl, Parameters):
-    """The parameters of one metric's URL."""
-
-
-class _SeveralAsked(wire.InUrl, SeveralParameters):
-    """The parameters of a URL for several metrics."""
-
-
 def described(metric: Metric) -> dict[str, Any]:
     """An entry of the catalogue, as it is shown."""
     return {
@@ -126,15 +117,19 @@ async def list_metrics(request: Request) -> Response:
     return wire.json(request, {"metrics": [described(METRICS[name]) for name in sorted(METRICS)]})
 
 
-@router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response)
-async def get_metric(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+@router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=wire.asks(Parameters))
+async def get_metric(request: Request, metric: str) -> Response:
     """One metric: its definition and its numbers."""
+    asked = wire.asked(request, Parameters)
     return await _numbers(request, [metric], asked, definition=described(known(metric)))
 
 
-@router.get("/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response)
-async def get_conventions(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+@router.get(
+    "/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response, openapi_extra=wire.asks(Parameters)
+)
+async def get_conventions(request: Request, metric: str) -> Response:
     """The same question about one metric by each of its conventions, on the same data."""
+    asked = wire.asked(request, Parameters)
     return await _numbers(request, [metric], asked, definition=described(known(metric)), side_by_side=True)
 
 
@@ -145,9 +140,10 @@ def known(metric: str) -> Metric:
     return METRICS[metric]
 
 
-@router.get("/query", responses=_ANSWERS, response_class=Response)
-async def get_query(request: Request, asked: Annotated[_SeveralAsked, Query()]) -> Response:
+@router.get("/query", responses=_ANSWERS, response_class=Response, openapi_extra=wire.asks(SeveralParameters))
+async def get_query(request: Request) -> Response:
     """Several metrics in one answer."""
+    asked = wire.asked(request, SeveralParameters)
     return await _numbers(request, asked.metrics, asked)
 
 
@@ -172,7 +168,6 @@ async def _numbers(
     definition: dict[str, Any] | None = None,
     side_by_side: bool = False,
 ) -> Response:
-    wire.once(request, repeatable=REPEATABLE)
     books = books_of(request)
     question = await ask(books, names, asked, side_by_side=side_by_side)
     rows, following = await answer(books, question, limit=asked.limit, cursor=asked.cursor)

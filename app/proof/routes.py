@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
@@ -11,7 +11,7 @@ from app import wire
 from app.access import Caller, books_of, needs
 from app.errors import Forbidden
 from app.metrics.question import BehindMetrics, Granularity, Parameters, Question, ask
-from app.metrics.routes import AT_TIMES, PERIOD, REPEATABLE, ROW, columns, flattened, gives_rows, known, reply
+from app.metrics.routes import AT_TIMES, PERIOD, ROW, columns, flattened, gives_rows, known, reply
 from app.metrics.rows import Row
 from app.periods import Day
 from app.proof.checks import checks
@@ -22,14 +22,6 @@ from app.proof.restatements import restatements
 router = APIRouter(prefix="/v1", tags=["proof"], dependencies=[Depends(needs("read"))])
 
 _NUMBER = {"type": ["number", "null"]}
-
-
-class _Asked(wire.InUrl, Parameters):
-    """The parameters of the metric's own URL."""
-
-
-class _Behind(wire.InUrl, BehindMetrics):
-    """Those of them that say of what a number is, not how it is shown."""
 
 
 _SHARE: dict[str, Any] = {
@@ -45,14 +37,20 @@ _CONTRIBUTORS = gives_rows(
 )
 
 
-@router.get("/metrics/{metric}/contributors", responses=_CONTRIBUTORS, response_class=Response)
-async def get_contributors(request: Request, metric: str, asked: Annotated[_Asked, Query()]) -> Response:
+@router.get(
+    "/metrics/{metric}/contributors",
+    responses=_CONTRIBUTORS,
+    response_class=Response,
+    openapi_extra=wire.asks(Parameters),
+)
+async def get_contributors(request: Request, metric: str) -> Response:
     """The accounts behind a metric's numbers, largest first, with their share.
 
     It is asked as the metric is; for each row of the metric's answer (`wholes`) there are the accounts in it that have
     anything of the metric in the period, in the order of what they contribute to its numerator (a metric without one: to
     its value). Contributions add up to the whole's; where they do not, as for `clv`, `share` is null.
     """
+    asked = wire.asked(request, Parameters)
     question = await _understood(request, metric, asked)
     wholes, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "wholes": wholes, "rows": rows, "next": following}
@@ -60,7 +58,6 @@ async def get_contributors(request: Request, metric: str, asked: Annotated[_Aske
 
 
 async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Question:
-    wire.once(request, repeatable=REPEATABLE)
     return await ask(books_of(request), [known(metric).name], Parameters.of(asked))
 
 
@@ -83,8 +80,13 @@ _RESTATEMENTS = gives_rows(
 )
 
 
-@router.get("/metrics/{metric}/restatements", responses=_RESTATEMENTS, response_class=Response)
-async def get_restatements(request: Request, metric: str, asked: Annotated[_Behind, Query()]) -> Response:
+@router.get(
+    "/metrics/{metric}/restatements",
+    responses=_RESTATEMENTS,
+    response_class=Response,
+    openapi_extra=wire.asks(BehindMetrics),
+)
+async def get_restatements(request: Request, metric: str) -> Response:
     """How a metric's past numbers have changed since their periods' ends.
 
     It is asked as the metric is. For each period that has ended, and each group, there are the days at whose end its value
@@ -93,6 +95,7 @@ async def get_restatements(request: Request, metric: str, asked: Annotated[_Behi
     accounts whose part of the number changed, as far as they can make the metric or say to which group an account
     belongs. Segments are as they are defined now, or on the day `as_of`, after which nothing is looked at.
     """
+    asked = wire.asked(request, BehindMetrics)
     question = await _understood(request, metric, asked)
     rows, following = await restatements(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "rows": rows, "next": following}
@@ -116,8 +119,10 @@ _EVENT: dict[str, Any] = {
 _EVENTS = gives_rows("Events, as they are kept.", _EVENT)
 
 
-@router.get("/metrics/{metric}/events", responses=_EVENTS, response_class=Response)
-async def get_events(request: Request, metric: str, asked: Annotated[_Behind, Query()]) -> Response:
+@router.get(
+    "/metrics/{metric}/events", responses=_EVENTS, response_class=Response, openapi_extra=wire.asks(BehindMetrics)
+)
+async def get_events(request: Request, metric: str) -> Response:
     """The events behind a metric's number, in the order in which they occurred.
 
     It is asked as the metric is, without a grouping. Of the accounts that have anything of the metric in a period there
@@ -127,6 +132,7 @@ async def get_events(request: Request, metric: str, asked: Annotated[_Behind, Qu
     said of them, and whatever they did, up to the period's end. Events that were not known at the end of `as_of`, or had
     been retracted, are left out; one retracted later says when.
     """
+    asked = wire.asked(request, BehindMetrics)
     question = await _understood(request, metric, asked)
     rows, following = await events(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
@@ -172,10 +178,8 @@ _CHECKS = wire.gives(
 )
 
 
-@router.get("/checks", responses=_CHECKS, response_class=Response)
-async def get_checks(
-    request: Request, asked: Annotated[_Range, Query()], caller: Annotated[Caller, Depends(needs("read"))]
-) -> Response:
+@router.get("/checks", responses=_CHECKS, response_class=Response, openapi_extra=wire.asks(_Range))
+async def get_checks(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Response:
     """Whether the identities that must always hold do so, on these very books.
 
     Each check says in a sentence what has to be equal, how often it was compared, and where it differs. The movements of
@@ -184,7 +188,7 @@ async def get_checks(
     said to add up over groups and over time is added up; what is known today is held against the monthly totals; and the
     ledger of the same accounts, or with `all` of every one, against what the kept events make of it, computed anew.
     """
-    wire.once(request)
+    asked = wire.asked(request, _Range)
     if asked.all and not caller.has("admin"):
         raise Forbidden("To compute the whole ledger anew needs a key with scope admin.")
     found = await checks(books_of(request), Parameters.of(asked), sample=None if asked.all else asked.accounts)

@@ -1,13 +1,13 @@
 """The door to what is more than a row a metric."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app import wire
 from app.access import books_of, needs
 from app.accounts.ids import InPath
-from app.metrics.routes import PERIOD, REPEATABLE, ROW, gives_rows, reply
+from app.metrics.routes import PERIOD, ROW, gives_rows, reply
 from app.reports.cohorts import CohortParameters, triangle
 from app.reports.distribution import DistributionParameters, distribution
 from app.reports.funnel import FunnelParameters, funnel
@@ -20,10 +20,6 @@ _TEXT = {"type": "string"}
 _DAY = {"type": "string", "format": "date"}
 _GROUP = {"group": ROW["group"]}
 _PERIOD = {name: ROW[name] for name in PERIOD if name != "metric"}
-
-
-class _CohortsAsked(wire.InUrl, CohortParameters):
-    """The parameters of the cohorts' URL."""
 
 
 _COHORT: dict[str, Any] = {
@@ -45,22 +41,18 @@ _COHORTS = gives_rows(
 )
 
 
-@router.get("/cohorts", responses=_COHORTS, response_class=Response)
-async def get_cohorts(request: Request, asked: Annotated[_CohortsAsked, Query()]) -> Response:
+@router.get("/cohorts", responses=_COHORTS, response_class=Response, openapi_extra=wire.asks(CohortParameters))
+async def get_cohorts(request: Request) -> Response:
     """The retention triangle: of those who came in one month, how many are left in each month after.
 
     Customers, and their MRR, belong to the period of their first payment, users to that of their first use. Cohorts of
     periods before the range are left out.
     """
-    wire.once(request, repeatable=REPEATABLE)
+    asked = wire.asked(request, CohortParameters)
     question, rows, following = await triangle(books_of(request), asked)
     columns = [*_RETAINED, "amount"] if asked.measure == "mrr" else _RETAINED
     body = {"question": question, "rows": rows, "next": following}
     return reply(request, asked.format, body, before=_COHORT, after=columns)
-
-
-class _OverviewAsked(wire.InUrl, OverviewParameters):
-    """The parameters of an overview's URL."""
 
 
 _MAYBE: dict[str, Any] = {"type": ["string", "null"]}
@@ -114,18 +106,19 @@ _CARD: dict[str, Any] = {
 _OVERVIEW = wire.gives("The account's card.", wire.object_of(_CARD))
 
 
-@router.get("/accounts/{account_id}/overview", responses=_OVERVIEW, response_class=Response)
-async def get_overview(request: Request, account_id: InPath, asked: Annotated[_OverviewAsked, Query()]) -> Response:
+@router.get(
+    "/accounts/{account_id}/overview",
+    responses=_OVERVIEW,
+    response_class=Response,
+    openapi_extra=wire.asks(OverviewParameters),
+)
+async def get_overview(request: Request, account_id: InPath) -> Response:
     """One account on one card: every metric with its trend, MRR movements, open tickets, answers and last activity.
 
     All of it of one moment. Each metric has the last period that has ended, the one that runs, and the values of all.
     """
-    wire.once(request)
+    asked = wire.asked(request, OverviewParameters)
     return wire.json(request, await overview(books_of(request), account_id, asked))
-
-
-class _DistributionAsked(wire.InUrl, DistributionParameters):
-    """The parameters of a distribution's URL."""
 
 
 _BAR: dict[str, Any] = {
@@ -143,23 +136,22 @@ _DISTRIBUTION = gives_rows(
 )
 
 
-@router.get("/surveys/{survey_id}/distribution", responses=_DISTRIBUTION, response_class=Response)
-async def get_distribution(
-    request: Request, survey_id: InPath, asked: Annotated[_DistributionAsked, Query()]
-) -> Response:
+@router.get(
+    "/surveys/{survey_id}/distribution",
+    responses=_DISTRIBUTION,
+    response_class=Response,
+    openapi_extra=wire.asks(DistributionParameters),
+)
+async def get_distribution(request: Request, survey_id: InPath) -> Response:
     """How often each score of a survey was given, and what the scores mean.
 
     Classes are promoter, passive and detractor; satisfied and unsatisfied; easy, neutral and difficult.
     """
-    wire.once(request, repeatable=REPEATABLE)
+    asked = wire.asked(request, DistributionParameters)
     question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
     body = {"question": question, "survey": survey.shown(), "rows": rows, "next": following}
     columns = ["score", *_BAR] if asked.by == "score" else _BAR
     return reply(request, asked.format, body, before=_PERIOD, after=columns)
-
-
-class _FunnelAsked(wire.InUrl, FunnelParameters):
-    """The parameters of the funnel's URL."""
 
 
 _STAGE: dict[str, Any] = {
@@ -175,13 +167,13 @@ _STAGE: dict[str, Any] = {
 _FUNNEL = gives_rows("A row for each stage in each period and group.", _PERIOD | _GROUP | _STAGE)
 
 
-@router.get("/onboarding/funnel", responses=_FUNNEL, response_class=Response)
-async def get_funnel(request: Request, asked: Annotated[_FunnelAsked, Query()]) -> Response:
+@router.get("/onboarding/funnel", responses=_FUNNEL, response_class=Response, openapi_extra=wire.asks(FunnelParameters))
+async def get_funnel(request: Request) -> Response:
     """Of the onboardings that were started in a period, how many reached each step and how many were lost on the way.
 
     Whenever they reached it. The steps are in the order in which onboardings typically reach them.
     """
-    wire.once(request, repeatable=REPEATABLE)
+    asked = wire.asked(request, FunnelParameters)
     question, rows, following = await funnel(books_of(request), asked)
     body = {"question": question, "rows": rows, "next": following}
     return reply(request, asked.format, body, before=_PERIOD, after=_STAGE)
