@@ -6,7 +6,9 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from csv import writer
+from datetime import datetime
 from functools import cache
+from json import dumps
 from typing import Any, TypeVar, get_origin
 from urllib.parse import quote, urlencode
 
@@ -14,7 +16,7 @@ import jiter
 import zstandard
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from app.errors import Invalid, Malformed, TooLarge, Unsupported, faults_of
 
@@ -262,9 +264,16 @@ def csv(
 
 
 def safe(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, marked as a text; an amount, which is a text of ours, is none."""
+    """A value as JSON has it, an object or a list as its text.
+
+    A text that a spreadsheet would take for a formula is marked as a text; an amount, which is a text of ours, is none.
+    """
     if isinstance(cell, bool):
         return str(cell).lower()
+    if isinstance(cell, dict | list):
+        return dumps(cell, ensure_ascii=False)
+    if isinstance(cell, datetime):
+        return to_jsonable_python(cell)
     if not isinstance(cell, str) or _AMOUNT.fullmatch(cell):
         return cell
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

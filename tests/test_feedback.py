@@ -347,3 +347,5 @@ def test_the_list_as_a_table_has_the_tags_in_one_column(told: Service) -> None:
     head, *rows = told.request("GET", "/v1/feedback?format=csv&tag=speed").text.splitlines()
     assert head.startswith("id,event_id,occurred_at,account_id,user_id,survey,score,class,comment,")
     assert [row.endswith(',"export,speed"') for row in rows] == [True]
+    (comment,) = told.get("/v1/feedback", tag="speed")["feedback"]
+    assert rows[0].split(",")[2] == comment["occurred_at"]

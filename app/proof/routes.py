@@ -1,18 +1,15 @@
 """The door to the proof of numbers."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
-from pydantic_core import to_jsonable_python
 
 from app import wire
 from app.access import Caller, books_of, needs
 from app.errors import Forbidden
 from app.metrics.question import BehindMetrics, Granularity, Parameters, Question, ask
 from app.metrics.routes import AT_TIMES, PERIOD, ROW, columns, flattened, gives_rows, known, reply
-from app.metrics.rows import Row
 from app.periods import Day
 from app.proof.checks import checks
 from app.proof.contributors import contributors
@@ -99,11 +96,7 @@ async def get_restatements(request: Request, metric: str) -> Response:
     question = await _understood(request, metric, asked)
     rows, following = await restatements(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "rows": rows, "next": following}
-    return reply(request, asked.format, body, after=_CHANGE, flat=_with_events_as_text)
-
-
-def _with_events_as_text(row: Row) -> Row:
-    return row | {"events": json.dumps(row["events"])}
+    return reply(request, asked.format, body, after=_CHANGE)
 
 
 _EVENT: dict[str, Any] = {
@@ -137,13 +130,8 @@ async def get_events(request: Request, metric: str) -> Response:
     rows, following = await events(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     link = wire.next_link(request, following)
     if wire.wants_csv(request, asked.format):
-        return wire.csv(request, _EVENT, ([_cell(row[name]) for name in _EVENT] for row in rows), headers=link)
+        return wire.csv(request, _EVENT, ([row[name] for name in _EVENT] for row in rows), headers=link)
     return wire.json(request, {"question": question.understood(), "rows": rows, "next": following}, headers=link)
-
-
-def _cell(value: Any) -> Any:
-    """A value as the cell of a table: as JSON has it, an object as its text."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else to_jsonable_python(value)
 
 
 class _Range(wire.InUrl):
