@@ -81,6 +81,17 @@ _ADD_UP = f"""
     ON CONFLICT ({", ".join(_PLACE)}) {_added("grand_total")}
     """
 
+# What is missing is added, as of one moment: what others post to both tables meanwhile changes nothing of it.
+_ADD_UP_AGAIN = f"""
+    INSERT INTO grand_total ({", ".join(_PLACE)}, {_MONTHS})
+    SELECT {", ".join(_PLACE)}, {", ".join(f"coalesce(sums.{m}, 0) - coalesce(kept.{m}, 0)" for m in MONTH_NAMES)}
+    FROM (SELECT {", ".join(_PLACE)}, {", ".join(f"sum({m}) AS {m}" for m in MONTH_NAMES)} FROM total GROUP BY 1, 2, 3, 4) AS sums
+    FULL JOIN grand_total AS kept USING ({", ".join(_PLACE)})
+    WHERE {" OR ".join(f"coalesce(sums.{m}, 0) <> coalesce(kept.{m}, 0)" for m in MONTH_NAMES)}
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT ({", ".join(_PLACE)}) {_added("grand_total")}
+    """
+
 
 def enter(
     entries: dict[Place, int], lines: Iterable[Line], *, on: date, account_id: int, recorded_on: date, sign: int = 1
@@ -110,16 +121,26 @@ def _totalled(measure: str) -> int:
 
 
 async def post(connection: Connection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
-    """Add entries to the ledger. The caller holds the lock of every account among them."""
+    """Add entries to the ledger. The caller holds the lock of every account among them.
+
+    Very many are sent in parts, so they are sorted: what one part has locked no later one may come back to.
+    """
     rows = [
         (labels[measure], on, account_id, labels[subject], labels[channel], recorded_on, value, _totalled(measure))
         for (measure, on, account_id, subject, channel, recorded_on), value in entries.items()
         if value
     ]
+    rows.sort(key=lambda row: (row[0], row[1].year, row[3], row[4]))
     await connection.send_columns(_POST, _COLUMNS, rows)
 
 
 async def add_up(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
     """Add to the totals of all accounts what `rebuild` has moved: months by measure, year, subject and channel."""
-    rows = [(*place, *months) for place, months in sums.items() if any(months)]
+    rows = [(*place, *months) for place, months in sorted(sums.items()) if any(months)]
     await connection.send_columns(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows)
+
+
+async def add_up_again(connection: Connection) -> None:
+    """Make the totals of all accounts the sums of those of each, while others go on posting."""
+    await connection.execute("LOCK TABLE grand_total IN SHARE UPDATE EXCLUSIVE MODE")  # only one at a time does this
+    await connection.execute(_ADD_UP_AGAIN)

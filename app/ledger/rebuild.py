@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from app.accounts import book
 from app.ledger import presence, registrations
 from app.ledger.measures import MEASURES
-from app.ledger.post import Place, add_up, words_of
+from app.ledger.post import Place, add_up, add_up_again, words_of
 from app.ledger.replay import Replay, replay
 from app.ledger.unfold import move
 from app.store import tables
@@ -59,7 +59,7 @@ async def rebuild(books: Books, *, share: Share = alone) -> AsyncIterator[Progre
     """Write everything that is derived from the events again; yields how far it has come."""
     async for progress in share(books, rewrite, some_accounts(books)):
         yield progress
-    await books.database.write(_add_up_again)
+    await books.database.write(add_up_again)
     await finish_rebuilding(books.database)
 
 
@@ -96,14 +96,6 @@ async def _sums(connection: Connection, ids: Sequence[int]) -> dict[tuple[int, .
     """What is in the totals of all accounts of these ones."""
     query = sa.select(*_PLACE, *_SUMS).where(total.c.account_id.in_(ids)).group_by(*_PLACE)
     return {tuple(row[: len(_PLACE)]): tuple(map(int, row[len(_PLACE) :])) for row in await connection.execute(query)}
-
-
-async def _add_up_again(connection: Connection) -> None:
-    """Write the totals of all accounts again. A transaction writes to them after those of each, so none is in one only."""
-    await connection.execute("LOCK TABLE grand_total IN SHARE ROW EXCLUSIVE MODE")
-    await connection.execute(sa.delete(grand_total))
-    sums = sa.select(*_PLACE, *_SUMS).group_by(*_PLACE)
-    await connection.execute(sa.insert(grand_total).from_select(grand_total.c.keys(), sums))
 
 
 async def _replace(

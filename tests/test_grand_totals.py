@@ -1,0 +1,69 @@
+"""The totals of all accounts together are the sums of those of each, whoever writes them, and nobody waits for long."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import psycopg
+import pytest
+
+from app.ingest import accept
+from app.ledger.rebuild import rebuild
+from app.store import connection
+from tests.service import PATIENCE, Service, session
+from tests.test_concurrency import deadlocks, everything
+
+pytestmark = pytest.mark.own_database
+
+
+def rebuilt(service: Service) -> None:
+    async def drain() -> None:
+        async with asyncio.timeout(PATIENCE):
+            async for _ in rebuild(service.books):
+                pass
+
+    service.run(drain())
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE grand_total SET m03 = m03 + 1",
+        "DELETE FROM grand_total",
+        "INSERT INTO grand_total SELECT measure, year + 1, subject, channel, 1,0,0,0,0,0,0,0,0,0,0,0 FROM grand_total",
+    ],
+)
+def test_a_rebuild_makes_them_right_again(service: Service, execute_in: Callable[[str], None], tampering: str) -> None:
+    service.send(*everything(Random(5)))
+    execute_in(tampering)
+    assert service.differences() != []
+    rebuilt(service)
+    assert service.differences() == []
+
+
+def test_a_rebuild_adds_them_up_while_somebody_is_writing_them(service: Service, database: str) -> None:
+    service.send(session("acme"), session("globex"))
+    with psycopg.connect(database.replace("+psycopg", "")) as writing:
+        # As far as posting has come when a rebuild finds it; it may hold this for as long as a batch takes.
+        writing.execute("LOCK TABLE grand_total IN ROW EXCLUSIVE MODE")
+        rebuilt(service)
+    assert service.differences() == []
+
+
+def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_MOST_ROWS", 4)
+    monkeypatch.setattr(accept, "_FEW", 0)
+    days = [f"{year}-0{month}-10" for year in (2023, 2024, 2025) for month in (1, 2)]
+
+    async def client(number: int) -> None:
+        for _ in range(10):
+            batch = [session(f"account-{number}", at=day, user=f"u{n}") for n, day in enumerate(days)]
+            Random(number).shuffle(batch)
+            answer = await service.client.post("/v1/events", json=batch)
+            assert answer.json()["accepted"] == len(batch), answer.text
+
+    service.together(*(client(number) for number in range(8)))
+    assert deadlocks(service) == 0
+    assert service.differences() == []
