@@ -1,0 +1,77 @@
+"""Connections of the pool come back whole, whatever became of what was asked on them."""
+
+import asyncio
+import logging
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.store.connection import Ask, Statement
+from app.store.database import Database, connect
+from tests.service import PATIENCE
+
+
+def asks(text: str, **parameters: Any) -> Ask:
+    return Ask(Statement(text, {}), parameters)
+
+
+# Each with what it returns: more than the driver keeps prepared at a time, and one that takes long enough to be given up.
+SOUND = [(asks(f"SELECT {number} + %(more)s::integer", more=1), number + 1) for number in range(150)]
+SLOW = asks("SELECT 1 FROM pg_sleep(%(long)s)", long=0.1), 1
+FAULTY = asks("SELECT 1 / %(of)s::integer", of=0), None
+
+
+def run(work: Any) -> Any:
+    async def patiently() -> Any:
+        async with asyncio.timeout(PATIENCE):
+            return await work
+
+    return asyncio.run(patiently())
+
+
+def test_what_fails_or_is_given_up_among_statements_sent_together_harms_no_other(database: str) -> None:
+    random = Random(1)
+
+    async def one(pool: Database, *, faulty: bool, given_up: bool) -> None:
+        chosen = random.choices(SOUND, k=5) + [FAULTY] * faulty + [SLOW] * given_up
+        random.shuffle(chosen)
+        asked = [statement for statement, _ in chosen]
+        task = asyncio.create_task(random.choice([pool.read, pool.write])(lambda connection: connection.ask(*asked)))
+        if given_up:
+            await asyncio.sleep(random.random() / 10)
+            task.cancel()
+        try:
+            assert [rows for ((rows,),) in await task] == [result for _, result in chosen]
+        except asyncio.CancelledError:
+            assert given_up
+        except psycopg.errors.DivisionByZero:
+            assert faulty
+
+    async def many() -> None:
+        pool = connect(database, pool_size=3)
+        for _ in range(40):
+            await asyncio.gather(*(one(pool, faulty=way % 3 == 0, given_up=way % 2 == 0) for way in range(6)))
+        assert pool.engine.pool.status().endswith("Current Checked out connections: 0")
+        for _ in range(3):
+            await pool.read(lambda connection: connection.ask(*(statement for statement, _ in SOUND)))
+        await pool.engine.dispose()
+
+    run(many())
+
+
+def test_what_becomes_of_statements_sent_together_is_told_by_its_error_and_not_by_the_driver(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        pool = connect(database, pool_size=1)
+        # The error is there before all has been sent.
+        asked = [FAULTY[0], SLOW[0], *(asks("SELECT %(long)s", long="x" * 1_000_000) for _ in range(20))]
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await pool.read(lambda connection: connection.ask(*asked))
+        await pool.engine.dispose()
+
+    with caplog.at_level(logging.WARNING):
+        run(fail())
+    assert caplog.messages == []
