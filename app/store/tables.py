@@ -1,8 +1,9 @@
 """The tables. Inside, accounts are 64-bit hashes of their text ids and words are small integers (`label`).
 
-Every table of facts has `account_id` in its primary key, so that the tables can be distributed by account; the others are
-small and can be copied to every node. Days are `date` in the reporting time zone. `BEGINNING` and `END` stand for
-"always" and "not yet" in the two-clock columns, so that an interval is always two plain dates.
+Every table of facts has `account_id` in its primary key, so that the tables can be distributed by account; but for
+`grand_total`, which is of all of them, the others are small and can be copied to every node. Days are `date` in the reporting
+time zone. `BEGINNING` and `END` stand for "always" and "not yet" in the two-clock columns, so that an interval is always two
+plain dates.
 """
 
 from datetime import date
