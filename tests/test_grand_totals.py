@@ -6,12 +6,14 @@ from random import Random
 
 import psycopg
 import pytest
+from alembic import command
 
 from app.ingest import accept
 from app.ledger.rebuild import rebuild
 from app.store import connection
 from tests.service import PATIENCE, Service, session
 from tests.test_concurrency import deadlocks, everything
+from tests.test_migrations import go
 
 pytestmark = pytest.mark.own_database
 
@@ -66,4 +68,11 @@ def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
 
     service.together(*(client(number) for number in range(8)))
     assert deadlocks(service) == 0
+    assert service.differences() == []
+
+
+def test_an_upgrade_adds_up_what_the_books_have(service: Service, database: str) -> None:
+    service.send(*everything(Random(5)), *everything(Random(6)))
+    go(database, command.downgrade, "0004")
+    go(database, command.upgrade, "0005")
     assert service.differences() == []
