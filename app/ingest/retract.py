@@ -43,7 +43,7 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
     await books.write(write)
 
 
-async def _posted(connection: Connection, this: sa.ColumnElement[bool], *, books: Books) -> tuple[sa.Row[Any], Record]:
+async def _posted(connection: Connection, this: sa.ColumnElement[bool], *, books: Books) -> tuple[Any, Record]:
     """The event, which never changes but by erasure, and what it posted."""
     found = next(iter(await connection.execute(sa.select(event).where(this))), None)
     if found is None:
