@@ -121,17 +121,14 @@ def _totalled(measure: str) -> int:
 
 
 async def post(connection: Connection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
-    """Add entries to the ledger. The caller holds the lock of every account among them.
-
-    Very many are sent in parts, so they are sorted: what one part has locked no later one may come back to.
-    """
+    """Add entries to the ledger. The caller holds the lock of every account among them."""
     rows = [
         (labels[measure], on, account_id, labels[subject], labels[channel], recorded_on, value, _totalled(measure))
         for (measure, on, account_id, subject, channel, recorded_on), value in entries.items()
         if value
     ]
-    rows.sort(key=lambda row: (row[0], row[1].year, row[3], row[4]))
-    await connection.send_columns(_POST, _COLUMNS, rows)
+    # In the order of the rows of all accounts, which everybody writes.
+    await connection.send_columns(_POST, _COLUMNS, rows, order=lambda row: (row[0], row[1].year, row[3], row[4]))
 
 
 async def add_up(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
