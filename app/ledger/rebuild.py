@@ -30,9 +30,9 @@ _ACCOUNTS_AT_A_TIME = 300
 # As many as are held in memory at a time, by each process, unless one account has more: some hundred MB.
 _EVENTS_AT_A_TIME = 200_000
 
-# What grand totals are made of.
+# What grand totals are made of: the sums of the totals of each account.
 _PLACE = tuple(total.c[column.name] for column in grand_total.primary_key)
-_SUMS = tuple(sa.func.sum(month).label(month.name) for month in MONTHS)
+SUMS = sa.select(*_PLACE, *(sa.func.sum(month).label(month.name) for month in MONTHS)).group_by(*_PLACE)
 
 # Some accounts: number -> id.
 Some = dict[int, str]
@@ -94,7 +94,11 @@ async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, bo
 
 async def _sums(connection: Connection, ids: Sequence[int]) -> dict[tuple[int, ...], tuple[int, ...]]:
     """What is in the totals of all accounts of these ones."""
-    query = sa.select(*_PLACE, *_SUMS).where(total.c.account_id.in_(ids)).group_by(*_PLACE)
+    return await months_of(connection, SUMS.where(total.c.account_id.in_(ids)))
+
+
+async def months_of(connection: Connection, query: sa.Select[Any]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """The months by measure, year, subject and channel, of `SUMS` or of the grand totals themselves."""
     return {tuple(row[: len(_PLACE)]): tuple(map(int, row[len(_PLACE) :])) for row in await connection.execute(query)}
 
 

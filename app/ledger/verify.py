@@ -11,7 +11,7 @@ from app.accounts.history import Interval, exact, history
 from app.ledger.measures import MEASURES
 from app.ledger.post import Place
 from app.ledger.presence import Key, Row, canonical, joined
-from app.ledger.rebuild import Progress, Share, Some, alone, some_accounts
+from app.ledger.rebuild import SUMS, Progress, Share, Some, alone, months_of, some_accounts
 from app.ledger.replay import Replay, replay
 from app.store import tables
 from app.store.books import Books
@@ -79,14 +79,9 @@ async def _strays(connection: Connection) -> list[Difference]:
 
 async def grand_differences(connection: Connection) -> list[Difference]:
     """Where the totals of all accounts together are not the sums of those of each."""
-    place = [total.c[column.name] for column in grand_total.primary_key]
-    sums = sa.select(*place, *(sa.func.sum(month).label(month.name) for month in MONTHS)).group_by(*place)
     names = _Names(await connection.execute(sa.select(label.c.key, label.c.text)))
-    kept, computed = [
-        {tuple(row[: len(place)]): [*map(int, row[len(place) :])] for row in await connection.execute(query)}
-        for query in (sa.select(grand_total), sums)
-    ]
-    nothing = [0] * len(MONTHS)
+    kept, computed = [await months_of(connection, query) for query in (sa.select(grand_total), SUMS)]
+    nothing = (0,) * len(MONTHS)
     differences = []
     for found in sorted(kept.keys() | computed.keys()):
         (measure, year, *of), one, other = found, kept.get(found, nothing), computed.get(found, nothing)
