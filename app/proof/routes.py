@@ -16,11 +16,9 @@ from app.proof.contributors import contributors
 from app.proof.events import events
 from app.proof.restatements import restatements
 
-router = APIRouter(prefix="/v1", tags=["proof"], dependencies=[Depends(needs("read"))])
+router = APIRouter(prefix="/v1", tags=["proof"], dependencies=[Depends(needs("read"))], default_response_class=Response)
 
 _NUMBER = {"type": ["number", "null"]}
-
-
 _SHARE: dict[str, Any] = {
     "account": {"type": ["string", "null"], "description": "Null: the business as a whole."},
     "contribution": _NUMBER | {"description": "Its numerator; its value, of a metric without one."},
@@ -37,7 +35,6 @@ _CONTRIBUTORS = gives_rows(
 @router.get(
     "/metrics/{metric}/contributors",
     responses=_CONTRIBUTORS,
-    response_class=Response,
     openapi_extra=wire.asks(Parameters),
 )
 async def get_contributors(request: Request, metric: str) -> Response:
@@ -80,7 +77,6 @@ _RESTATEMENTS = gives_rows(
 @router.get(
     "/metrics/{metric}/restatements",
     responses=_RESTATEMENTS,
-    response_class=Response,
     openapi_extra=wire.asks(BehindMetrics),
 )
 async def get_restatements(request: Request, metric: str) -> Response:
@@ -112,9 +108,7 @@ _EVENT: dict[str, Any] = {
 _EVENTS = gives_rows("Events, as they are kept.", _EVENT)
 
 
-@router.get(
-    "/metrics/{metric}/events", responses=_EVENTS, response_class=Response, openapi_extra=wire.asks(BehindMetrics)
-)
+@router.get("/metrics/{metric}/events", responses=_EVENTS, openapi_extra=wire.asks(BehindMetrics))
 async def get_events(request: Request, metric: str) -> Response:
     """The events behind a metric's number, in the order in which they occurred.
 
@@ -166,7 +160,7 @@ _CHECKS = wire.gives(
 )
 
 
-@router.get("/checks", responses=_CHECKS, response_class=Response, openapi_extra=wire.asks(_Range))
+@router.get("/checks", responses=_CHECKS, openapi_extra=wire.asks(_Range))
 async def get_checks(request: Request, caller: Annotated[Caller, Depends(needs("read"))]) -> Response:
     """Whether the identities that must always hold do so, on these very books.
 

@@ -13,15 +13,15 @@ from app.reports.distribution import DistributionParameters, distribution
 from app.reports.funnel import FunnelParameters, funnel
 from app.reports.overview import OverviewParameters, overview
 
-router = APIRouter(prefix="/v1", tags=["reports"], dependencies=[Depends(needs("read"))])
+router = APIRouter(
+    prefix="/v1", tags=["reports"], dependencies=[Depends(needs("read"))], default_response_class=Response
+)
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
 _DAY = {"type": "string", "format": "date"}
 _GROUP = {"group": ROW["group"]}
 _PERIOD = {name: ROW[name] for name in PERIOD if name != "metric"}
-
-
 _COHORT: dict[str, Any] = {
     "cohort": {"type": "string", "description": "The period of the first payment or use.", "examples": ["2026-01"]},
     "cohort_start": _DAY,
@@ -41,7 +41,7 @@ _COHORTS = gives_rows(
 )
 
 
-@router.get("/cohorts", responses=_COHORTS, response_class=Response, openapi_extra=wire.asks(CohortParameters))
+@router.get("/cohorts", responses=_COHORTS, openapi_extra=wire.asks(CohortParameters))
 async def get_cohorts(request: Request) -> Response:
     """The retention triangle: of those who came in one month, how many are left in each month after.
 
@@ -109,7 +109,6 @@ _OVERVIEW = wire.gives("The account's card.", wire.object_of(_CARD))
 @router.get(
     "/accounts/{account_id}/overview",
     responses=_OVERVIEW,
-    response_class=Response,
     openapi_extra=wire.asks(OverviewParameters),
 )
 async def get_overview(request: Request, account_id: InPath) -> Response:
@@ -139,7 +138,6 @@ _DISTRIBUTION = gives_rows(
 @router.get(
     "/surveys/{survey_id}/distribution",
     responses=_DISTRIBUTION,
-    response_class=Response,
     openapi_extra=wire.asks(DistributionParameters),
 )
 async def get_distribution(request: Request, survey_id: InPath) -> Response:
@@ -167,7 +165,7 @@ _STAGE: dict[str, Any] = {
 _FUNNEL = gives_rows("A row for each stage in each period and group.", _PERIOD | _GROUP | _STAGE)
 
 
-@router.get("/onboarding/funnel", responses=_FUNNEL, response_class=Response, openapi_extra=wire.asks(FunnelParameters))
+@router.get("/onboarding/funnel", responses=_FUNNEL, openapi_extra=wire.asks(FunnelParameters))
 async def get_funnel(request: Request) -> Response:
     """Of the onboardings that were started in a period, how many reached each step and how many were lost on the way.
 
