@@ -13,7 +13,7 @@ from app.ledger.rebuild import rebuild
 from app.store import connection
 from tests.service import PATIENCE, Service, session
 from tests.test_concurrency import deadlocks, everything
-from tests.test_migrations import go
+from tests.test_migrations import ask, go
 
 pytestmark = pytest.mark.own_database
 
@@ -74,5 +74,36 @@ def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
 def test_an_upgrade_adds_up_what_the_books_have(service: Service, database: str) -> None:
     service.send(*everything(Random(5)), *everything(Random(6)))
     go(database, command.downgrade, "0004")
-    go(database, command.upgrade, "0005")
+    go(database, command.upgrade, "head")
+    assert service.differences() == []
+
+
+def test_an_upgrade_takes_off_what_first_days_were_entered_more_than_once(service: Service, database: str) -> None:
+    service.send(
+        *(session("acme", user=user, at=f"2025-{month}-10") for user in ("ada", "bo") for month in ("01", "02", "05"))
+    )
+    users = {
+        name: service.value("active_users", period=name, granularity="total") for name in ("2025-02", "2025-Q2", "2025")
+    }
+    go(database, command.downgrade, "0005")
+    # As it was: each measure by itself, in entries and in both kinds of totals.
+    kept = [
+        ask(
+            database,
+            f"SELECT sum({what}) FROM {table} JOIN label ON key = measure WHERE text = 'active_users_{unit}' {where}",
+        )
+        for unit, month, where in (
+            ("month", "m02", "2025-02"),
+            ("quarter", "m05", "2025-05"),
+            ("year", "m01", "2025-01"),
+        )
+        for table, what, where in (
+            ("entry", "value", f"AND to_char(effective_on, 'YYYY-MM') = '{where}'"),
+            ("total", month, "AND year = 2025"),
+            ("grand_total", month, "AND year = 2025"),
+        )
+    ]
+    assert kept == [[(users[name],)] for name in users for _ in range(3)] == [[(2,)]] * 9
+    go(database, command.upgrade, "head")
+    assert {name: service.value("active_users", period=name, granularity="total") for name in users} == users
     assert service.differences() == []

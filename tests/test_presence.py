@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ingest import vocabulary
+from app.ledger.measures import entered_for
 from app.ledger.presence import Days, Key, Move, Row, canonical, days_of, develop, joined, split, user_key, years_of
 from app.periods import UNITS, Calendar, units_of
 from app.store.tables import END
@@ -60,11 +61,11 @@ class Kept:
 
     def users(self, unit: str, start: date, end: date, as_of: date = END) -> int:
         """The sum of the entries within a stretch of days, as known on a day."""
-        name = f"active_users_{unit}"
+        names = {f"active_users_{entered}" for entered in entered_for(unit)}
         return sum(
             move.line.value
             for move in self.moves
-            if move.line.measure.name == name and start <= move.on < end and move.recorded_on <= as_of
+            if move.line.measure.name in names and start <= move.on < end and move.recorded_on <= as_of
         )
 
     def days(self, as_of: date) -> set[date]:
@@ -74,13 +75,44 @@ class Kept:
         return {day for row in rows for day in days_of(row.year, row.bits) if day <= as_of}
 
 
+def entered(kept: Kept, recorded_on: str) -> dict[tuple[str, str], int]:
+    """What was entered on a day: values by unit and day."""
+    return {
+        (move.line.measure.name.removeprefix("active_users_"), str(move.on)): move.line.value
+        for move in kept.moves
+        if move.recorded_on == on(recorded_on)
+    }
+
+
 def lines(kept: Kept, recorded_on: str) -> dict[str, list[tuple[str, int]]]:
+    """What the entries of a day come to for each unit."""
+    made = entered(kept, recorded_on)
     found: dict[str, list[tuple[str, int]]] = {}
-    for move in sorted(kept.moves, key=lambda move: move.on):
-        if move.recorded_on == on(recorded_on):
-            unit = move.line.measure.name.removeprefix("active_users_")
-            found.setdefault(unit, []).append((str(move.on), move.line.value))
+    for unit in UNITS:
+        for day in sorted({day for _, day in made}):
+            if value := sum(made.get((longer, day), 0) for longer in entered_for(unit)):
+                found.setdefault(unit, []).append((day, value))
     return found
+
+
+def test_a_first_day_in_a_year_is_entered_once_for_its_month_and_quarter_too() -> None:
+    kept = Kept(GREENWICH)
+    kept.learn({on("2026-05-20"): days(["2026-02-10", "2026-03-12", "2026-05-15", "2026-05-16"])})
+    found = entered(kept, "2026-05-20")
+    assert {place for place in found if place[0] not in ("day", "week")} == {
+        ("year", "2026-02-10"),
+        ("month", "2026-03-12"),
+        ("quarter", "2026-05-15"),
+    }
+    kept.learn({on("2026-05-21"): days(["2026-01-20"])})
+    assert entered(kept, "2026-05-21") == {
+        ("day", "2026-01-20"): 1,
+        ("week", "2026-01-20"): 1,
+        ("year", "2026-01-20"): 1,
+        ("year", "2026-02-10"): -1,
+        # It is the first in its month still.
+        ("month", "2026-02-10"): 1,
+    }
 
 
 def test_a_user_counts_on_the_first_of_its_days_in_each_unit() -> None:

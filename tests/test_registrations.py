@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.ledger.measures import entered_for
 from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import Spell, registration, spells
 from app.periods import UNITS, Calendar, units_of
@@ -48,9 +49,11 @@ def spell(since: str, until: str | None = None) -> Spell:
 def joined(found: list[Spell], calendar: Calendar = GREENWICH) -> dict[str, list[str]]:
     """The days on which the user joined each unit."""
     days: dict[str, list[str]] = {unit: [] for unit in UNITS}
-    for (day, name), value in sorted(posted(found, calendar).items()):
-        if name.startswith("users_joined_"):
-            days[name.removeprefix("users_joined_")] += [day] * value
+    lines = sorted(posted(found, calendar).items())
+    for unit in UNITS:
+        names = {f"users_joined_{entered}" for entered in entered_for(unit)}
+        for (day, name), value in lines:
+            days[unit] += [day] * value if name in names else []
     return days
 
 
@@ -105,7 +108,7 @@ def test_a_spell_is_one_more_user_from_its_first_day_and_one_less_on_its_last() 
         ("2026-03-20", "registered_users"): -1,
     }
     within_a_day = posted([spell("2026-03-10", "2026-03-11")])
-    assert set(within_a_day) == {("2026-03-10", f"users_joined_{unit}") for unit in UNITS}
+    assert set(within_a_day) == {("2026-03-10", f"users_joined_{unit}") for unit in ("day", "week", "year")}
 
 
 def test_a_user_joins_each_unit_at_whose_start_it_was_not_there_once() -> None:
@@ -183,5 +186,6 @@ def test_who_is_registered_in_a_unit_so_far_was_so_at_its_start_or_joined_it(
     last = first + DAY * until
     assert total("registered_users", date.min, last) == at_start(last)
     for unit, (start, _) in zip(UNITS, units_of(last, calendar), strict=True):
-        so_far = total("registered_users", date.min, start) + total(f"users_joined_{unit}", start, last + DAY)
+        so_far = total("registered_users", date.min, start)
+        so_far += sum(total(f"users_joined_{entered}", start, last + DAY) for entered in entered_for(unit))
         assert so_far == ever(start, last + DAY), unit

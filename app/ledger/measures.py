@@ -5,7 +5,7 @@ It is filled at start by the vocabulary of events and by the streams. A measure 
     sessions = measure("sessions", "Sessions that ended.")
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -85,6 +85,9 @@ class Posting:
     stream: Callable[[Fact], str | None] | None = None
 
 
+# Units that lie wholly in a longer one: the first day in this is also the first in them, and is entered under this alone.
+WITHIN = {"month": "quarter", "quarter": "year"}
+
 MEASURES: dict[str, Measure] = {}
 PRESENCES: dict[str, Presence] = {}
 POSTINGS: dict[str, Posting] = {}
@@ -110,16 +113,27 @@ def measure(
 def by_unit(
     name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
 ) -> dict[str, Measure]:
-    """Register a measure for each unit of time, `name_day` to `name_year`. days: whether user-days are asked by months."""
+    """Register a measure for each unit of time, `name_day` to `name_year`. days: whether user-days are asked by months.
+
+    Of a unit within others it has those first days that are not the first in the longer one: see `entered_for`.
+    """
     return {
         unit: measure(
             f"{name}_{unit}",
-            description.format(unit=unit),
+            description.format(unit=f"{unit}, not in its {WITHIN[unit]}," if unit in WITHIN else unit),
             subject=subject,
             by_month=unit != "week" and (unit != "day" or days),
         )
         for unit in units
     }
+
+
+def entered_for(unit: str) -> Iterator[str]:
+    """The units under which first days in a unit are entered: its own, and the longer ones that it lies in."""
+    longer: str | None = unit
+    while longer:
+        yield longer
+        longer = WITHIN.get(longer)
 
 
 def presence(

@@ -6,6 +6,7 @@ itself does not, since nobody asks what was known on a day about later ones.
 
 Beside the rows stand ledger entries. Within each day, week, month, quarter and year a user counts on the first of its
 days: so the sum from a unit's start to any day within it is the number of distinct users so far, as known at any time.
+The first day in a year is also the first in its quarter and its month: it is entered once, under the longest.
 """
 
 import hashlib
@@ -16,13 +17,14 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from app.ledger.measures import PRESENCES, Line
+from app.ledger.measures import PRESENCES, WITHIN, Line
 from app.ledger.post import Place, enter
 from app.periods import UNITS, Calendar, units_of
 from app.store.connection import Connection, table_of
 from app.store.tables import END, MONTH_NAMES
 
 _DAY = timedelta(days=1)
+_SHORTER = {longer: unit for unit, longer in WITHIN.items()}
 
 
 class Key(NamedTuple):
@@ -108,16 +110,22 @@ def _moves(
 ) -> Iterator[Move]:
     """A user moves from the first of its days within a unit to another, or comes, or goes."""
     units = PRESENCES[key.presence].units
+    lines: dict[tuple[date, str], int] = {}
     spans: Iterable[_Span] = set().union(*(_spans(day, calendar) for day in changed))
     for unit, start, mask in spans:
         if unit in units:
             was, now = before >> start - base & mask, after >> start - base & mask
             was, now = was & -was, now & -now
             if was != now:
-                if was:
-                    yield Move(recorded_on, _day_at(start, was), Line(units[unit], -1, key.subject))
-                if now:
-                    yield Move(recorded_on, _day_at(start, now), Line(units[unit], 1, key.subject))
+                for bit, sign in ((was, -1), (now, 1)):
+                    if bit:
+                        day = _day_at(start, bit)
+                        lines[day, unit] = lines.get((day, unit), 0) + sign
+                        if shorter := _SHORTER.get(unit):
+                            lines[day, shorter] = lines.get((day, shorter), 0) - sign
+    for (day, unit), value in lines.items():
+        if value:
+            yield Move(recorded_on, day, Line(units[unit], value, key.subject))
 
 
 def _day_at(start: int, bit: int) -> date:

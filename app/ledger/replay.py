@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from app.accounts.history import Interval
 from app.ledger import registrations, surveys
-from app.ledger.measures import PRESENCES
+from app.ledger.measures import PRESENCES, WITHIN
 from app.ledger.post import Place, enter
 from app.ledger.presence import Days, Key, Row, days_of, develop, enter_moves
 from app.ledger.record import record_of, seen_in
@@ -128,14 +128,15 @@ def _learn_at_once(
     [(recorded_on, counts)] = known.items()
     days = sorted(day for day, count in counts.items() if count)
     units = PRESENCES[key.presence].units
-    measures = [(number, units[unit].name) for number, unit in enumerate(UNITS) if unit in units]
+    numbers = {unit: number for number, unit in enumerate(UNITS)}
+    measures = [(numbers[unit], numbers.get(WITHIN.get(unit, "")), measure.name) for unit, measure in units.items()]
     bits: dict[int, int] = {}
     last: tuple[date | None, ...] = (None,) * len(UNITS)
     for day in days:
         bits[day.year] = bits.get(day.year, 0) | 1 << day.timetuple().tm_yday - 1
         begun = starts(day)
-        for number, measure in measures:
-            if begun[number] != last[number]:
+        for number, longer, measure in measures:
+            if begun[number] != last[number] and (longer is None or begun[longer] == last[longer]):
                 place = Place(measure, day, key.account_id, key.subject, "", recorded_on)
                 made.entries[place] = made.entries.get(place, 0) + 1
         last = begun

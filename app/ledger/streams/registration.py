@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from app.ledger.measures import Fact, Line, by_unit, measure
+from app.ledger.measures import WITHIN, Fact, Line, by_unit, measure
 from app.ledger.streams.define import Dated, Happening
 from app.periods import UNITS, Calendar, units_of
 from app.store.tables import END
@@ -68,7 +68,8 @@ def registration(found: Iterable[Spell], calendar: Calendar) -> Iterator[Dated]:
         yield since, Line(registered_users, 1)
         if until != END:
             yield until - _DAY, Line(registered_users, -1)
-        for unit, (start, _) in zip(UNITS, units_of(since, calendar), strict=True):
-            if last_until <= start:
+        joins = [unit for unit, (start, _) in zip(UNITS, units_of(since, calendar), strict=True) if last_until <= start]
+        for unit in joins:
+            if WITHIN.get(unit) not in joins:
                 yield since, Line(joined[unit], 1)
         last_until = until

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from app.ledger.measures import MEASURES, PRESENCES
+from app.ledger.measures import MEASURES, PRESENCES, entered_for
 from app.ledger.sums import accounts, totals
 from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Trailing, Users
 from app.ledger.sums.selection import Selection, Span, Sums, no_sums
@@ -168,8 +168,8 @@ def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
     if isinstance(operand, Users | Registered):
         prefix = operand.joined if isinstance(operand, Registered) else _presence_of(asked, operand)
         for index, unit in enumerate(_units(asked, operand)):
-            if unit is not None:
-                found[f"{prefix}_{unit}"].add(index)
+            for entered in entered_for(unit) if unit is not None else ():
+                found[f"{prefix}_{entered}"].add(index)
     return found
 
 
