@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.accounts.filters import Filter, condition
 from app.accounts.history import Interval, changes_of, exact, history, learn
 from app.periods import Calendar
-from app.store.connection import Connection
+from app.store.asking import Asking, answered
+from app.store.connection import Connection, in_json
 from app.store.tables import END, WHOLE_BUSINESS, attribute, event
 from app.store.tables import account as account_table
 
@@ -45,15 +46,20 @@ _TOUCH = """
     """
 
 
-async def touch(connection: Connection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
+def touching(accounts: Mapping[int, tuple[str, date]]) -> Asking[dict[int, Account]]:
     """Create the accounts that are new, lock all of them till the end of the transaction, and move their last day on.
 
     accounts: account_id -> (id, the day that is written now). Locked in the order of their keys, so that two requests
     wait for each other but never for ever. What is read of an account after this is what was written before it.
     """
     rows = [{"account_id": key, "id": id, "last_recorded_on": day} for key, (id, day) in accounts.items()]
-    touched = await connection.send(_TOUCH, rows)
-    return {row.account_id: Account(*row) for row in touched}
+    touched = yield [*in_json(_TOUCH, rows)]
+    return {row[0]: Account(*row) for part in touched for row in part}
+
+
+async def touch(connection: Connection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
+    """Do as `touching` says."""
+    return await answered(connection, touching(accounts))
 
 
 async def record(connection: Connection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:

@@ -1,7 +1,8 @@
 """The door of the ledger: a batch of events is validated, stored and posted in one transaction, each event exactly once.
 
 A batch is a few set-based statements: lock the accounts, insert the events (those that are there already stay as they
-are), then attributes and postings of the ones that are new. Small batches that come at the same time share them.
+are), then attributes and postings of the ones that are new. What is under the locks waits for nobody: the first of them are
+sent at once, with all that has to be known, and the last with the commit. Small batches that come at the same time share them.
 """
 
 from collections import defaultdict
@@ -20,9 +21,10 @@ from app.ingest.formats import Broken
 from app.ingest.reading import fix, look_up, sensible
 from app.ingest.retract import replace
 from app.ingest.schemas import Rejection
-from app.ledger.record import Record, record, words_of
+from app.ledger.record import Record, known, record, words_of
+from app.store.asking import Asking, answered, together
 from app.store.books import Books
-from app.store.connection import Connection
+from app.store.connection import Connection, in_json
 from app.store.tables import BEGINNING
 from app.store.words import keys_of
 
@@ -137,13 +139,16 @@ async def _store_all(books: Books, batches: Sequence[Sequence[Event]]) -> list[l
 
 async def _write(connection: Connection, events: Sequence[Event], *, books: Books, today: date) -> list[Verdict]:
     """Everything that happens under the accounts' locks. It may be run again."""
-    accounts = await _lock(connection, events)
+    locked = book.touching({event.account_id: (event.account, BEGINNING) for event in events})
+    parts: list[Asking[Any]] = [locked, _stored(events, today=today), known(map(_record, events), books=books)]
+    accounts, inserted, before = await answered(connection, together(parts))
+    if any(accounts[event.account_id].id != event.account for event in events):
+        raise Invalid("Two account ids have the same number inside; one of them cannot be used.", code="id_collision")
     first: dict[tuple[int, str], Event] = {}
     for event in events:
         event.recorded_on = _recorded_on(event, accounts[event.account_id].last_recorded_on, today=today)
         if event.recorded_on is not None:
             first.setdefault((event.account_id, event.id), event)
-    inserted = await _insert(connection, first.values())
     accepted = [event for key, event in first.items() if key in inserted]
     kept = await _fingerprints(connection, {(event.account_id, event.id) for event in events} - inserted)
     kept |= {(event.account_id, event.id): event.fingerprint for event in accepted}
@@ -152,7 +157,7 @@ async def _write(connection: Connection, events: Sequence[Event], *, books: Book
         raise _ChangedMeanwhile
     await _close_days(connection, accepted, accounts)
     await _learn(connection, accepted, books=books)
-    await record(connection, [(_record(event), _day(event)) for event in accepted], books=books)
+    await record(connection, [(_record(event), _day(event)) for event in accepted], before, books=books)
     new = set(map(id, accepted))
     return [True if id(event) in new else _verdict(event, kept, accounts) for event in events]
 
@@ -183,14 +188,6 @@ def _day(event: Event) -> date:
     return event.recorded_on
 
 
-async def _lock(connection: Connection, events: Sequence[Event]) -> dict[int, book.Account]:
-    """Lock the accounts, which keep their last day until something is written."""
-    touched = await book.touch(connection, {event.account_id: (event.account, BEGINNING) for event in events})
-    if any(touched[event.account_id].id != event.account for event in events):
-        raise Invalid("Two account ids have the same number inside; one of them cannot be used.", code="id_collision")
-    return touched
-
-
 def _recorded_on(event: Event, last: date, *, today: date) -> date | None:
     """The day on which an event became known; none for one that would be known before its account's last."""
     if event.known_at is None:
@@ -198,35 +195,43 @@ def _recorded_on(event: Event, last: date, *, today: date) -> date | None:
     return event.known_at if event.known_at >= last else None
 
 
+# Of an account's last day as it is under the lock, as `_recorded_on` says. Of events with one id the first that can be known
+# is taken.
 _INSERT = """
     INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
-    SELECT account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(account_id bigint, id text, type text, user_id text,
-        occurred_at timestamptz, recorded_on date, rate numeric, fingerprint bigint, data jsonb, stream text)
-    ORDER BY account_id, id COLLATE "C"
+    SELECT account_id, row.id, type, user_id, occurred_at,
+        coalesce(known_at, greatest(CAST(%(today)s AS date), last_recorded_on)), rate, fingerprint, data, stream
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(number integer, account_id bigint, id text, type text,
+        user_id text, occurred_at timestamptz, known_at date, rate numeric, fingerprint bigint, data jsonb, stream text)
+    CROSS JOIN LATERAL (
+        SELECT last_recorded_on FROM account WHERE account.account_id = row.account_id OFFSET 0) AS account
+    WHERE known_at IS NULL OR known_at >= last_recorded_on
+    ORDER BY account_id, row.id COLLATE "C", number
     ON CONFLICT (account_id, id) DO NOTHING
     RETURNING account_id, id
     """
 
 
-async def _insert(connection: Connection, events: Iterable[Event]) -> set[tuple[int, str]]:
+def _stored(events: Iterable[Event], *, today: date) -> Asking[set[tuple[int, str]]]:
+    """Store those events that can be known and are not there; their accounts and ids."""
     rows = [
         {
+            "number": number,
             "account_id": event.account_id,
             "id": event.id,
             "type": event.type,
             "user_id": event.user_id,
             "occurred_at": event.occurred_at,
-            "recorded_on": event.recorded_on,
+            "known_at": event.known_at,
             "rate": None if event.rate is None else str(event.rate.rate),
             "fingerprint": event.fingerprint,
             "data": event.data,
             "stream": _record(event).stream,
         }
-        for event in events
+        for number, event in enumerate(events)
     ]
-    inserted = await connection.send(_INSERT, rows)
-    return {(row.account_id, row.id) for row in inserted}
+    inserted = yield [*in_json(_INSERT, rows, today=today)]
+    return {key for part in inserted for key in part}
 
 
 async def _fingerprints(connection: Connection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int | None]:

@@ -10,7 +10,8 @@ from app.accounts import book
 from app.errors import NotFound
 from app.ingest.define import Event
 from app.ledger import surveys
-from app.ledger.record import Record, record, record_of, words_of
+from app.ledger.record import Record, known, record, record_of, words_of
+from app.store.asking import answered
 from app.store.books import Books
 from app.store.connection import Connection
 from app.store.tables import BEGINNING, WHOLE_BUSINESS, event
@@ -38,7 +39,8 @@ async def retract(books: Books, *, account: str | None, id: str) -> None:
         found, posted = await _posted(connection, this, books=books)
         if found.type == book.UPDATED:
             await book.record(connection, {account_id: {today}}, calendar=books.calendar)
-        await record(connection, [(posted, today)], books=books, back=True)
+        before = await answered(connection, known([posted], books=books))
+        await record(connection, [(posted, today)], before, books=books, back=True)
 
     await books.write(write)
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from app.ledger.measures import MEASURES, Line
-from app.store.connection import Connection, table_of
+from app.store.connection import Connection, in_columns, table_of
 from app.store.tables import MONTH_NAMES
 
 
@@ -128,13 +128,14 @@ async def post(connection: Connection, entries: Mapping[Place, int], *, labels: 
         if value
     ]
     # In the order of the rows of all accounts, which everybody writes.
-    await connection.send_columns(_POST, _COLUMNS, rows, order=lambda row: (row[0], row[1].year, row[3], row[4]))
+    in_order = in_columns(_POST, _COLUMNS, rows, order=lambda row: (row[0], row[1].year, row[3], row[4]))
+    await connection.tell(in_order)
 
 
 async def add_up(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
     """Add to the totals of all accounts what `rebuild` has moved: months by measure, year, subject and channel."""
     rows = [(*place, *months) for place, months in sorted(sums.items()) if any(months)]
-    await connection.send_columns(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows)
+    await connection.tell(in_columns(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows))
 
 
 async def add_up_again(connection: Connection) -> None:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from app.ledger.measures import PRESENCES, WITHIN, Line
 from app.ledger.post import Place, enter
 from app.periods import UNITS, Calendar, units_of
-from app.store.connection import Connection, table_of
+from app.store.asking import Asking
+from app.store.connection import Connection, in_columns, table_of
 from app.store.tables import END, MONTH_NAMES
 
 _DAY = timedelta(days=1)
@@ -222,28 +223,41 @@ def enter_moves(entries: dict[Place, int], key: Key, development: Development) -
         enter(entries, (line,), on=on, account_id=key.account_id, recorded_on=recorded_on)
 
 
+# The rows of each key that are what is known, by year.
+Current = dict[Key, dict[int, Row]]
+
+
+def current(days: Mapping[Key, Iterable[date]], *, labels: Mapping[str, int], calendar: Calendar) -> Asking[Current]:
+    """The rows that matter for days of users. The caller holds the lock of every account.
+
+    labels: the numbers of the presences' names and of the subjects.
+    """
+    keys = list(days)
+    wanted = [
+        (number, *_place(key, labels), year)
+        for number, key in enumerate(keys)
+        for year in {year for day in days[key] for year in years_of(day, calendar)}
+    ]
+    found: Current = {key: {} for key in keys}
+    for part in (yield [*in_columns(_CURRENT, ("number", *_KEY), wanted)]) if wanted else ():
+        for number, year, recorded_on, *months in part:
+            found[keys[number]][year] = Row(year, joined(year, months), recorded_on)
+    return found
+
+
 async def note(
     connection: Connection,
     changes: Mapping[Key, Mapping[date, Days]],
+    kept: Current,
     *,
     labels: Mapping[str, int],
     calendar: Calendar,
 ) -> dict[Key, Development]:
-    """Bring the presence of users up to date; what is to be posted. The caller holds the lock of every account.
-
-    labels: the numbers of the presences' names and of the subjects.
-    """
-    wanted = [
-        (number, *_place(key, labels), year)
-        for number, (key, known) in enumerate(changes.items())
-        for year in {year for days in known.values() for day in days.changed for year in years_of(day, calendar)}
-    ]
-    kept: list[dict[int, Row]] = [{} for _ in changes]
-    for number, year, recorded_on, *months in await connection.send_columns(_CURRENT, ("number", *_KEY), wanted):
-        kept[number][year] = Row(year, joined(year, months), recorded_on)
+    """Bring the presence of users up to date; what is to be posted. kept: what is `current`, and is changed here."""
     found: dict[Key, Development] = {}
     written: list[tuple[Any, ...]] = []
-    for (key, known), rows in zip(changes.items(), kept, strict=True):
+    for key, known in changes.items():
+        rows = kept[key]
         before = dict(rows)
         development = develop(key, rows, known, calendar)
         if development.changes:
@@ -256,7 +270,7 @@ async def note(
 
 async def write(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows, new ones or others in the place of old ones."""
-    await connection.send_columns(_WRITE, _COLUMNS, rows)
+    await connection.tell(in_columns(_WRITE, _COLUMNS, rows))
 
 
 def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> tuple[Any, ...]:

@@ -1,18 +1,19 @@
 """Everything that events which come, or are taken back, bring to the books: in a few statements, in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger import post, presence
-from app.ledger.measures import MEASURES, PRESENCES, Fact, Line, Seen, lines_of, seen_of, stream_of
+from app.ledger.measures import MEASURES, PRESENCES, Fact, Line, lines_of, seen_of, stream_of
 from app.ledger.post import Place, enter
-from app.ledger.presence import Days, Key
+from app.ledger.presence import Days, Key, user_key
 from app.ledger.registrations import OF_USER, User, register, unsettled, uses
 from app.ledger.surveys import Survey
 from app.ledger.unfold import Step, Steps, StreamName, restate
 from app.periods import Calendar
+from app.store.asking import Asking, together
 from app.store.books import Books
 from app.store.connection import Connection
 from app.store.tables import WHOLE_BUSINESS
@@ -27,7 +28,7 @@ class Record(NamedTuple):
     user_id: str | None
     on: date
     lines: Sequence[Line]
-    seen: Sequence[Seen]
+    seen: Sequence[Key]
     stream: str | None
 
     @property
@@ -46,9 +47,10 @@ def record_of(event: Any, survey: Survey | None = None, rate: Decimal | None = N
     """The record of an event, as it came or as it is kept, by the survey and at the rate that it was read by."""
     whole_business = event.account_id == WHOLE_BUSINESS
     fact = Fact(event.type, event.user_id, event.data, survey, rate, whole_business, event.id)
-    lines, seen, stream = lines_of(fact), tuple(seen_of(fact)), stream_of(fact)
-    on = calendar.day(event.occurred_at)
-    return Record(event.account_id, event.id, event.user_id, on, lines, seen, stream)
+    account_id, user_id, on = event.account_id, event.user_id, calendar.day(event.occurred_at)
+    user = user_key(account_id, user_id) if user_id is not None else 0
+    seen = [Key(place.name, subject, account_id, user) for place, subject in seen_of(fact)]
+    return Record(account_id, event.id, user_id, on, lines_of(fact), seen, stream_of(fact))
 
 
 def words_of(records: Iterable[Record]) -> set[str]:
@@ -58,13 +60,37 @@ def words_of(records: Iterable[Record]) -> set[str]:
     return {"", *MEASURES, *PRESENCES, *lines, *seen}
 
 
+class Known(NamedTuple):
+    """What there is of the users of records before these are recorded.
+
+    unsettled: those whose registration may change by their having been active.
+    """
+
+    presence: presence.Current
+    unsettled: set[User]
+
+
+def known(records: Iterable[Record], *, books: Books) -> Asking[Known]:
+    """What has to be known to record them, and those of others, whether or not they are. Their accounts are locked."""
+    days: dict[Key, set[date]] = {}
+    active: dict[tuple[User, date], None] = {}
+    for one in records:
+        for key in one.seen:
+            days.setdefault(key, set()).add(one.on)
+        if one.seen:
+            active[one.user, one.on] = None
+    rows = presence.current(days, labels=books.database.labels, calendar=books.calendar)
+    parts: list[Asking[Any]] = [rows, unsettled(list(active))]
+    return Known(*(yield from together(parts)))
+
+
 async def record(
-    connection: Connection, records: Sequence[tuple[Record, date]], *, books: Books, back: bool = False
+    connection: Connection, records: Sequence[tuple[Record, date]], before: Known, *, books: Books, back: bool = False
 ) -> None:
     """Post what events bring or, when they are taken `back`, what is no more; each with the day it became known.
 
     They are stored, or retracted, in this very transaction, which holds the locks of their accounts; their words have
-    numbers.
+    numbers. before: what was `known` of them.
     """
     entries: dict[Place, int] = {}
     for one, known in records:
@@ -72,10 +98,10 @@ async def record(
         enter(entries, one.lines, on=one.on, account_id=one.account_id, recorded_on=known, sign=sign)
     labels = books.database.labels
     changes = await _changes(connection, records, books.calendar, back=back)
-    found = await presence.note(connection, changes, labels=labels, calendar=books.calendar)
+    found = await presence.note(connection, changes, before.presence, labels=labels, calendar=books.calendar)
     for key, development in found.items():
         presence.enter_moves(entries, key, development)
-    users = await _users(connection, records, back=back)
+    users = _users(records, before.unsettled, back=back)
     moved = {key: development.changes for key, development in found.items()}
     await register(connection, entries, users, moved, labels=labels, calendar=books.calendar)
     streams: dict[StreamName, Steps] = {}
@@ -99,19 +125,11 @@ async def _changes(
     changes: dict[Key, dict[date, Days]] = {}
     still = await _still_seen(connection, records, calendar) if back else set()
     for one, known in records:
-        for key in seen_in(one):
+        for key in one.seen:
             if (key, one.on) not in still:
                 days = changes.setdefault(key, {}).setdefault(known, Days())
                 (days.lost if back else days.gained).add(one.on)
     return changes
-
-
-def seen_in(one: Record) -> Iterator[Key]:
-    """Where an event saw its user."""
-    if one.seen:
-        user = one.user.key
-        for place, subject in one.seen:
-            yield Key(place.name, subject, one.account_id, user)
 
 
 async def _still_seen(
@@ -121,16 +139,16 @@ async def _still_seen(
     users = {(one.user, one.on) for one, _ in records if one.seen}
     others = await uses(connection, users, calendar=calendar)
     live = (record_of(row, calendar=calendar) for row in others if row.retracted_on is None)
-    return {(key, one.on) for one in live for key in seen_in(one)}
+    return {(key, one.on) for one in live for key in one.seen}
 
 
-async def _users(connection: Connection, records: Sequence[tuple[Record, date]], *, back: bool) -> dict[User, Steps]:
+def _users(records: Sequence[tuple[Record, date]], unsettled: Collection[User], *, back: bool) -> dict[User, Steps]:
     """The users whose registration may change, with what came and went of their events."""
-    named = {one.user for one, _ in records if one.is_of_user}
-    active = {(one.user, one.on) for one, _ in records if one.seen}
-    users = named | ({user for user, _ in active} if back else await unsettled(connection, list(active)))
-    steps: dict[User, Steps] = {user: {} for user in users}
-    if users:
+    steps: dict[User, Steps] = {}
+    for one, _ in records:
+        if one.is_of_user or (one.seen and (back or one.user in unsettled)):
+            steps.setdefault(one.user, {})
+    if steps:
         for one, known in records:
             if one.user_id is not None and one.user in steps:
                 _step(steps[one.user], one, known, back=back)

@@ -17,7 +17,8 @@ from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
 from app.ledger.unfold import Kept, Steps, before, kept, load
 from app.periods import Calendar
-from app.store.connection import Connection
+from app.store.asking import Asking
+from app.store.connection import Connection, in_json
 from app.store.tables import END, MONTH_NAMES
 
 ACTIVE = "active_users"
@@ -129,7 +130,7 @@ async def write(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.send(_WRITE, rows)
 
 
-async def unsettled(connection: Connection, active: Sequence[tuple[User, date]]) -> set[User]:
+def unsettled(active: Sequence[tuple[User, date]]) -> Asking[set[User]]:
     """The users whose registration may change by their having been active on a day.
 
     They are those who are not known to be registered on it and the next: on the day of a removal it matters what came first.
@@ -138,7 +139,7 @@ async def unsettled(connection: Connection, active: Sequence[tuple[User, date]])
         {"number": number, "account_id": user.account_id, "user_key": user.key, "day": day}
         for number, (user, day) in enumerate(active)
     ]
-    settled = {row.number for row in await connection.send(_SETTLED, rows)}
+    settled = {number for part in (yield [*in_json(_SETTLED, rows)]) for (number,) in part} if rows else ()
     return {user for number, (user, _) in enumerate(active) if number not in settled}
 
 

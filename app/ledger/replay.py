@@ -16,7 +16,7 @@ from app.ledger import registrations, surveys
 from app.ledger.measures import PRESENCES, WITHIN
 from app.ledger.post import Place, enter
 from app.ledger.presence import Days, Key, Row, days_of, develop, enter_moves
-from app.ledger.record import record_of, seen_in
+from app.ledger.record import record_of
 from app.ledger.registrations import ACTIVE, Told, User, uses
 from app.ledger.unfold import Kept, StreamName, kept, restated, steps_of
 from app.periods import UNITS, Calendar, units_of
@@ -69,7 +69,7 @@ async def replay(connection: Connection, ids: Sequence[int], *, books: Books) ->
             if recorded_on is not None:
                 place: Any = {"on": one.on, "account_id": one.account_id, "recorded_on": recorded_on}
                 enter(made.entries, one.lines, **place, sign=sign)
-                for key in seen_in(one):
+                for key in one.seen:
                     days = counts[key][recorded_on]
                     days[one.on] = days.get(one.on, 0) + sign
         if one.seen:

@@ -3,7 +3,8 @@
 Between a request and PostgreSQL, SQLAlchemy's own connections took as long as PostgreSQL did; its pool costs next to nothing.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -55,13 +56,32 @@ class Connection:
     It begins its transaction with its first statement, by `begin`, the driver's words; without these each statement is by itself.
     """
 
-    __slots__ = ("_begin", "driver")
+    __slots__ = ("_begin", "_told", "driver")
 
     def __init__(self, driver: psycopg.AsyncConnection[Any], begin: str | None) -> None:
         self.driver = driver
         self._begin = begin
+        self._told: AsyncExitStack | None = None
+
+    async def commit(self) -> None:
+        """End the transaction, together with what it was told last."""
+        await self.driver.commit()
+        await self._settle()
+
+    async def rollback(self) -> None:
+        """End the transaction as if it had never been."""
+        with suppress(psycopg.Error):
+            await self._settle()
+        await self.driver.rollback()
+
+    async def _settle(self) -> None:
+        """Wait until what it was told is done. Raises what became of it."""
+        told, self._told = self._told, None
+        if told is not None:
+            await told.aclose()
 
     async def _start(self) -> None:
+        await self._settle()
         begin, self._begin = self._begin, None
         if begin is not None:
             await self.driver.execute(begin, prepare=True)
@@ -84,13 +104,25 @@ class Connection:
 
     async def ask(self, *asked: Ask) -> list[list[tuple[Any, ...]]]:
         """The rows of statements, which are sent together."""
-        if len(asked) == 1:
+        if len(asked) <= 1:
             await self._start()
-            return [await (await self._asked(asked[0])).fetchall()]
+            return [await (await self._asked(one)).fetchall() for one in asked]
         async with self.driver.pipeline():
             await self._start()
             cursors = [await self._asked(one) for one in asked]
         return [await cursor.fetchall() for cursor in cursors]
+
+    async def tell(self, asked: Iterable[Ask]) -> None:
+        """Send statements of which nobody needs an answer, and go on: if one fails, the next that is asked or the commit says so.
+
+        PostgreSQL works on them meanwhile.
+        """
+        for one in asked:
+            if self._told is None:
+                await self._start()
+                self._told = AsyncExitStack()
+                await self._told.enter_async_context(self.driver.pipeline())
+            await self._asked(one)
 
     async def _asked(self, one: Ask) -> psycopg.AsyncCursor[Any]:
         arrays = {name: array_of(value) for name, value in one.parameters.items() if _is_plain(value)}
@@ -100,38 +132,10 @@ class Connection:
         )
 
     async def send(self, statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) -> Sequence[Any]:
-        """Run a statement for many rows at once; they are its parameter `rows`, as JSON. What it returns, rows with names.
-
-        Of very many rows it is run for some after the others, since a JSON text has a limit; for none not at all.
-
-        PostgreSQL cannot know how many rows the text has, and might read a whole table for one of them: look-ups are written
-        as LATERAL subqueries that cannot be flattened (OFFSET 0), so that each row is looked up by the key.
-        """
+        """Run a statement for many rows at once, as `in_json` says. What it returns, rows with names."""
         found: list[Any] = []
-        for part in _parts(rows):
-            found += await self.execute(statement, {"rows": to_json(part).decode(), **others})
-        return found
-
-    async def send_columns(
-        self,
-        statement: str,
-        names: Iterable[str],
-        rows: Sequence[Sequence[Any]],
-        *,
-        order: Callable[[Any], Any] | None = None,
-    ) -> Sequence[Any]:
-        """Like `send`, of rows of numbers and dates: each column is a parameter of its name, the text of an array.
-
-        PostgreSQL reads that in half the time, and a database adapter's own arrays take five times as long to make. order:
-        a key by which very many are sorted, so that what one part has locked no later one comes back to.
-        """
-        names = list(names)
-        if order is not None and len(rows) > _MOST_ROWS:
-            rows = sorted(rows, key=order)
-        found: list[Any] = []
-        for part in _parts(rows):
-            columns = zip(names, zip(*part, strict=True), strict=True)
-            found += await self.execute(statement, {name: array_of(column) for name, column in columns})
+        for one in in_json(statement, rows, **others):
+            found += await self.execute(statement, one.parameters)
         return found
 
     async def fill(self, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -157,6 +161,38 @@ class Connection:
                 yield row
 
 
+def in_json(statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) -> Iterator[Ask]:
+    """A statement for many rows at once; they are its parameter `rows`, as JSON.
+
+    Of very many rows it is run for some after the others, since a JSON text has a limit; for none not at all.
+
+    PostgreSQL cannot know how many rows the text has, and might read a whole table for one of them: look-ups are written
+    as LATERAL subqueries that cannot be flattened (OFFSET 0), so that each row is looked up by the key.
+    """
+    for part in _parts(rows):
+        yield Ask(Statement(statement, {}), {"rows": to_json(part).decode(), **others})
+
+
+def in_columns(
+    statement: str,
+    names: Iterable[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    order: Callable[[Any], Any] | None = None,
+) -> Iterator[Ask]:
+    """Like `in_json`, of rows of numbers and dates: each column is a parameter of its name, the text of an array.
+
+    PostgreSQL reads that in half the time, and a database adapter's own arrays take five times as long to make. order: a key
+    by which very many are sorted, so that what one part has locked no later one comes back to.
+    """
+    names = list(names)
+    if order is not None and len(rows) > _MOST_ROWS:
+        rows = sorted(rows, key=order)
+    for part in _parts(rows):
+        columns = zip(names, zip(*part, strict=True), strict=True)
+        yield Ask(Statement(statement, {}), {name: array_of(column) for name, column in columns})
+
+
 def _parts(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (rows[first : first + _MOST_ROWS] for first in range(0, len(rows), _MOST_ROWS))
 
@@ -175,6 +211,6 @@ def _is_plain(value: Any) -> bool:
 
 
 def table_of(columns: Mapping[str, str]) -> str:
-    """The rows of `send_columns` as a table in SQL; the columns with their types."""
+    """The rows of `in_columns` as a table in SQL; the columns with their types."""
     arrays = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in columns.items())
     return f"unnest({arrays}) AS row({', '.join(columns)})"

@@ -83,17 +83,18 @@ class Database:
         """Run `work` with a connection of the pool, which is committed, or rolled back."""
         lent = await self.engine.raw_connection()
         driver: Any = lent.driver_connection
+        connection = Connection(driver, begin)
         try:
             if not driver.autocommit:
                 await driver.set_autocommit(True)  # a transaction begins where we say so
-            result = await work(Connection(driver, begin))
-            await driver.commit()
+            result = await work(connection)
+            await connection.commit()
             return result
         except BaseException as error:
             if isinstance(error, psycopg.Error) and driver.closed:
                 raise _Cut(was_new="used" not in lent.info) from error
             with suppress(psycopg.Error):
-                await driver.rollback()
+                await connection.rollback()
             raise
         finally:
             if driver.info.transaction_status == TransactionStatus.IDLE:
