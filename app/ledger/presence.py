@@ -86,6 +86,12 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
 
     `rows` has to have all years in `years_of` the changed days, as far as there are any.
     """
+    if len(changes) == 1:
+        [(recorded_on, days)] = changes.items()
+        if len(days.gained) == 1 and not days.lost:
+            [day] = days.gained
+            if one := _one_more(key, rows, day, days, recorded_on, calendar):
+                return one
     found = Development([], {}, [])
     changed_days = [day for days in changes.values() for day in days.changed]
     if not changed_days:
@@ -104,6 +110,42 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
             found.moves.extend(_moves(key, before, after, changed, base, recorded_on, calendar))
             found.ceased.extend(_record(rows, after, changed, base, recorded_on))
     return found
+
+
+def _one_more(
+    key: Key, rows: dict[int, Row], day: date, days: Days, recorded_on: date, calendar: Calendar
+) -> Development | None:
+    """What `develop` comes to for one more day, as nearly all changes are; None where it is earlier than the first of a unit."""
+    old = rows.get(day.year)
+    ordinal, first = day.toordinal(), _first_of(day.year)
+    bit = 1 << ordinal - first
+    if old is not None and old.bits & bit:
+        return Development([], {}, [])
+    base = min(first, *map(_first_of, rows)) if rows else first
+    before = 0
+    for row in rows.values():
+        before |= row.bits << _first_of(row.year) - base
+    measures = PRESENCES[key.presence].units
+    new = []
+    for unit, start, mask in _spans(day, calendar):
+        if unit in measures:
+            there = (before >> start - base if start >= base else before << base - start) & mask
+            if not there:
+                new.append(unit)
+            elif not there & (1 << ordinal - start) - 1:
+                return None
+    moves = [
+        Move(recorded_on, day, Line(measures[unit], 1, key.subject)) for unit in new if WITHIN.get(unit) not in new
+    ]
+    ceased = []
+    if old is None:
+        rows[day.year] = Row(day.year, bit, recorded_on)
+    elif day < recorded_on and old.recorded_on != recorded_on:
+        rows[day.year] = Row(day.year, old.bits | bit, recorded_on)
+        ceased.append(old._replace(ceased_on=recorded_on))
+    else:
+        rows[day.year] = old._replace(bits=old.bits | bit)
+    return Development(moves, {recorded_on: days}, ceased)
 
 
 def _moves(
