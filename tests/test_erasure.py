@@ -13,7 +13,7 @@ from app import logs
 from app.accounts.book import key_of
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_of
-from app.ledger.presence import user_key
+from app.ledger.days import user_key
 from app.store.connection import Connection
 from app.store.tables import metadata
 from tests.almanac import DAY

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ingest import vocabulary
+from app.ledger.days import Days, Key, Move, Row, canonical, days_of, develop, user_key, years_of
 from app.ledger.measures import entered_for
-from app.ledger.presence import Days, Key, Move, Row, canonical, days_of, develop, joined, split, user_key, years_of
+from app.ledger.presence import joined, split
 from app.periods import UNITS, Calendar, units_of
 from app.store.tables import END
 

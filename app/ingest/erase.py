@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from app.accounts import book
 from app.errors import NotFound
+from app.ledger.days import user_key
 from app.ledger.measures import Fact, stream_of
-from app.ledger.presence import user_key
 from app.ledger.streams.feedback import ERASED, KIND
 from app.ledger.unfold import move
 from app.store.books import Books

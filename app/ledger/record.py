@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger import post, presence
+from app.ledger.days import Days, Key, user_key
 from app.ledger.measures import MEASURES, PRESENCES, Fact, Line, lines_of, seen_of, stream_of
 from app.ledger.post import Place, enter
-from app.ledger.presence import Days, Key, user_key
 from app.ledger.registrations import OF_USER, User, register, unsettled, uses
 from app.ledger.surveys import Survey
 from app.ledger.unfold import Step, Steps, StreamName, restate

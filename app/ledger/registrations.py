@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from app.accounts.history import Interval, relearned
+from app.ledger.days import Days, Key, days_of, user_key
 from app.ledger.measures import POSTINGS
 from app.ledger.post import Place, enter_dated
-from app.ledger.presence import Days, Key, days_of, joined, user_key
+from app.ledger.presence import joined
 from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
 from app.ledger.unfold import Kept, Steps, before, kept, load

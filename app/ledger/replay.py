@@ -13,9 +13,10 @@ from pydantic_core import from_json
 
 from app.accounts.history import Interval
 from app.ledger import registrations, surveys
+from app.ledger.days import Days, Key, Row, days_of, develop
 from app.ledger.measures import PRESENCES, WITHIN
 from app.ledger.post import Place, enter
-from app.ledger.presence import Days, Key, Row, days_of, develop, enter_moves
+from app.ledger.presence import enter_moves
 from app.ledger.record import record_of
 from app.ledger.registrations import ACTIVE, Told, User, uses
 from app.ledger.unfold import Kept, StreamName, kept, restated, steps_of

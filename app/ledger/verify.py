@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from app.accounts import book
 from app.accounts.history import Interval, exact, history
+from app.ledger.days import Key, Row, canonical
 from app.ledger.measures import MEASURES
 from app.ledger.post import Place
-from app.ledger.presence import Key, Row, canonical, joined
+from app.ledger.presence import joined
 from app.ledger.rebuild import SUMS, Progress, Share, Some, alone, months_of, some_accounts
 from app.ledger.replay import Replay, replay
 from app.store import tables
