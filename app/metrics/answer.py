@@ -147,9 +147,9 @@ class Table(NamedTuple):
 
     def row(self, cell: Cell) -> Row:
         """A row as it is answered."""
-        metric, cut, number, group, *_ = cell
-        period, place = cut.periods[number], cut.places[number]
-        result = self._result(metric, cell.now, number)
+        metric, cut, number, group, now, _ = cell
+        period = cut.periods[number]
+        result = self._result(metric, now, number)
         row: Row = {
             "metric": metric.name,
             "convention": metric.convention,
@@ -169,6 +169,7 @@ class Table(NamedTuple):
         if result.reason:
             row["reason"] = result.reason
         if self.question.compare:
+            place = cut.places[number]
             before = self._result(metric, cell.before, place) if place is not None else None
             row |= {name: rounded(value) for name, value in compared(result, before).items()}
         return row

@@ -15,8 +15,9 @@ def in_digits(amount: int | Fraction, currency: str) -> str:
     """Ten-thousandths of the currency as text; a half is rounded away from zero."""
     digits = _DIGITS.get(currency, 2)
     # Half up, in whole numbers: there may be many of them.
-    above, below = 2 * abs(amount.numerator) * 10**digits, 2 * 10_000 * amount.denominator
-    rounded = (above + below // 2) // below
-    sign = "-" if rounded and amount < 0 else ""
-    whole, rest = divmod(rounded, 10**digits)
-    return f"{sign}{whole}.{rest:0{digits}}" if digits else f"{sign}{whole}"
+    below = 10_000 * amount.denominator
+    rounded = (2 * abs(amount.numerator) * 10**digits + below) // (2 * below)
+    said = str(rounded).zfill(digits + 1)
+    if digits:
+        said = f"{said[:-digits]}.{said[-digits:]}"
+    return f"-{said}" if rounded and amount < 0 else said

@@ -1,8 +1,8 @@
 """From the operands of a question to their sums, in a few statements: one for each kind of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise, zip_longest
 from typing import Any
@@ -49,6 +49,10 @@ class _Asked:
     calendar: Calendar
     tomorrow: date
     found: dict[Operand, Sums]
+    all_spans: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.all_spans = frozenset(range(len(self.spans)))
 
 
 def figures(
@@ -125,21 +129,27 @@ def _apart(months: Iterable[Span]) -> list[list[Span]]:
 
 def _flows(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     """Everything that is a flow: of measures, and of users within the units that the spans are."""
-    wanted: dict[str, set[int]] = defaultdict(set)
-    parts: dict[tuple[Operand, str], set[int]] = {}
+    wanted: dict[str, Set[int]] = {}
+    parts: list[tuple[Operand, Mapping[str, Set[int]]]] = []
     for operand in operands:
-        for measure, indices in _measures_of(asked, operand).items():
-            wanted[measure] |= indices
-            parts[operand, measure] = indices
+        measures = _measures_of(asked, operand)
+        parts.append((operand, measures))
+        for measure, indices in measures.items():
+            wanted[measure] = wanted[measure] | indices if measure in wanted else indices
     sums = yield from _read(asked, wanted)
-    for (operand, measure), indices in parts.items():
-        target = asked.found.setdefault(operand, no_sums())
-        for group, values in sums.get(measure, {}).items():
-            for index in indices & values.keys():
-                target[group][index] += values[index]
+    for operand, measures in parts:
+        if isinstance(operand, Flow):
+            [measure] = measures
+            asked.found[operand] = sums.get(measure, no_sums())
+            continue
+        for measure, indices in measures.items():
+            target = asked.found.setdefault(operand, no_sums())
+            for group, values in sums.get(measure, {}).items():
+                for index in indices & values.keys():
+                    target[group][index] += values[index]
 
 
-def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> Asking[totals.ByMeasure]:
+def _read(asked: _Asked, wanted: Mapping[str, Set[int]]) -> Asking[totals.ByMeasure]:
     """The flows of measures, each for its spans: in one statement those that are wanted for the same spans."""
     alike: dict[tuple[frozenset[int], bool], dict[str, int]] = defaultdict(dict)
     for measure, indices in wanted.items():
@@ -159,11 +169,11 @@ def _read(asked: _Asked, wanted: Mapping[str, set[int]]) -> Asking[totals.ByMeas
     return {measure: sums for found in (yield from together(parts)) for measure, sums in found.items()}
 
 
-def _measures_of(asked: _Asked, operand: Operand) -> dict[str, set[int]]:
+def _measures_of(asked: _Asked, operand: Operand) -> Mapping[str, Set[int]]:
     """The measures whose flows an operand is, each in some spans."""
     if isinstance(operand, Flow):
         measure = operand.measure if _told_apart(asked) else operand.any_subject or operand.measure
-        return {measure: set(range(len(asked.spans)))}
+        return {measure: asked.all_spans}
     found: dict[str, set[int]] = defaultdict(set)
     if isinstance(operand, Users | Registered):
         prefix = operand.joined if isinstance(operand, Registered) else _presence_of(asked, operand)

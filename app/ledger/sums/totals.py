@@ -162,12 +162,13 @@ def _add_months(
     names = {number: name for name, number in measures.items()}
     statement = _of_months(selection.shape, tuple(sets.values()))
     (rows,) = yield [Ask(statement, parameters)]
+    of_year = {year: [spans_of[number] for spans_of in sets] for number, year in enumerate(years)}
     for measure, year, *rest in rows:
-        group = group_of(rest[len(sets) :])
-        for value, spans_of in zip(rest, sets, strict=False):
-            index = spans_of[years.index(year)]
-            if value and index is not None:
-                found[names[measure]][group][index] += int(value)
+        of_row = zip(of_year[year], rest, strict=False)
+        if values := [(index, int(value)) for index, value in of_row if value and index is not None]:
+            target = found[names[measure]][group_of(rest[len(sets) :])]
+            for index, value in values:
+                target[index] += value
 
 
 def _add_edges(
