@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.store.connection import Ask, Statement
+from app.store.connection import Ask, Connection, Statement
 from app.store.database import Database, connect
 from tests.service import PATIENCE
 
@@ -58,6 +58,53 @@ def test_what_fails_or_is_given_up_among_statements_sent_together_harms_no_other
             await pool.read(lambda connection: connection.ask(*(statement for statement, _ in SOUND)))
         await pool.engine.dispose()
 
+    run(many())
+
+
+def test_what_a_transaction_is_told_is_there_as_a_whole_or_not_at_all(database: str) -> None:
+    random = Random(2)
+    tell = [asks(f"INSERT INTO told SELECT {way}, %(number)s::integer", number=0).statement for way in range(3)]
+
+    async def one(pool: Database, number: int) -> None:
+        faults = random.choice([[], [], [FAULTY[0]], ["given up"]])
+
+        async def work(connection: Connection) -> None:
+            for way in random.sample(range(3), k=3):
+                await connection.tell([Ask(tell[way], {"number": number})])
+                if random.random() < 0.3:
+                    rows = await connection.ask(*(statement for statement, _ in SOUND[: random.randint(0, 3)]))
+                    assert all(len(found) == 1 for found in rows)
+                if random.random() < 0.3:
+                    assert await connection.execute("SELECT count(*) FROM told")
+            if faults == ["given up"]:
+                await connection.tell([SLOW[0]])
+            elif faults:
+                await connection.tell(faults)
+
+        task = asyncio.create_task(pool.write(work))
+        if faults == ["given up"]:
+            await asyncio.sleep(random.random() / 20)
+            task.cancel()
+        try:
+            await task
+            kept.add(number)
+        except asyncio.CancelledError:
+            assert faults == ["given up"]
+        except psycopg.errors.DivisionByZero:
+            assert faults
+
+    async def many() -> None:
+        pool = connect(database, pool_size=3)
+        await pool.write(lambda connection: connection.execute("CREATE TABLE told (way integer, number integer)"))
+        for first in range(0, 240, 6):
+            await asyncio.gather(*(one(pool, first + number) for number in range(6)))
+        assert pool.engine.pool.status().endswith("Current Checked out connections: 0")
+        found = await pool.read(lambda c: c.execute("SELECT number, count(*) FROM told GROUP BY number"))
+        assert dict.fromkeys(kept, 3) == dict(found)
+        assert 40 < len(kept) < 200
+        await pool.engine.dispose()
+
+    kept: set[int] = set()
     run(many())
 
 

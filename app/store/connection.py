@@ -69,10 +69,10 @@ class Connection:
         await self._settle()
 
     async def rollback(self) -> None:
-        """End the transaction as if it had never been."""
-        with suppress(psycopg.Error):
-            await self._settle()
-        await self.driver.rollback()
+        """End the transaction as if it had never been, as far as there still is a connection."""
+        for undo in (self._settle, self.driver.rollback):
+            with suppress(psycopg.Error):
+                await undo()
 
     async def _settle(self) -> None:
         """Wait until what it was told is done. Raises what became of it."""
@@ -107,6 +107,7 @@ class Connection:
         if len(asked) <= 1:
             await self._start()
             return [await (await self._asked(one)).fetchall() for one in asked]
+        await self._settle()
         async with self.driver.pipeline():
             await self._start()
             cursors = [await self._asked(one) for one in asked]

@@ -7,7 +7,6 @@ this service is.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -91,10 +90,9 @@ class Database:
             await connection.commit()
             return result
         except BaseException as error:
+            await connection.rollback()
             if isinstance(error, psycopg.Error) and driver.closed:
                 raise _Cut(was_new="used" not in lent.info) from error
-            with suppress(psycopg.Error):
-                await connection.rollback()
             raise
         finally:
             if driver.info.transaction_status == TransactionStatus.IDLE:
