@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 import psycopg
 import sqlalchemy as sa
 from psycopg.rows import namedtuple_row
-from pydantic_core import to_json
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json, to_json
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+# In a quarter of the time of Python's own.
+set_json_loads(from_json)
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _MOST_ROWS = 50_000
 

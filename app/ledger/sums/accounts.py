@@ -76,10 +76,9 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
     """Rows (place among the starts, a sum for each population, group...)."""
     place = sa.func.width_bucket(entry.c.effective_on, array("starts", sa.Date)).label("place")
     numbers = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(wanted))}
-    moved = {name: sa.func.sum(entry.c.value).filter(entry.c.measure == number) for name, number in numbers.items()}
-    # A single account's balance is a 64-bit integer, as every total is; PostgreSQL's own sums of such are slow to compare.
-    small = [sa.cast(sa.func.coalesce(sum, 0), sa.BigInteger).label(name) for name, sum in moved.items()]
-    within = sa.select(place, entry.c.account_id, *small)
+    # A single account's balance is a 64-bit integer, as every total is.
+    moved = [_added(entry.c.value).filter(entry.c.measure == number).label(name) for name, number in numbers.items()]
+    within = sa.select(place, entry.c.account_id, *moved)
     within = within.where(
         entry.c.measure.in_(numbers.values()),
         entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
@@ -89,9 +88,7 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
         within = within.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
     moves = within.group_by(place, entry.c.account_id).subquery("moves")
     running: dict[str, Any] = {"partition_by": moves.c.account_id, "order_by": moves.c.place, "rows": (None, 0)}
-    closing = [
-        sa.cast(sa.func.sum(moves.c[name]).over(**running), sa.BigInteger).label(f"closing {name}") for name in numbers
-    ]
+    closing = [_added(moves.c[name]).over(**running).label(f"closing {name}") for name in numbers]
     balances = sa.select(moves, *closing).subquery("balances")
     values = _own(balances, numbers)
     # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
@@ -107,6 +104,11 @@ def _of_populations(shape: Shape, wanted: tuple[Population, ...]) -> Statement:
     inner = grouped([balances.c.place], counted, balances, balances, shape, day=member_on).where(meant)
     rows = inner.where(balances.c.place != 1).subquery("rows")
     return written(shown([rows.c.place], [sa.func.sum(rows.c[sum.name]) for sum in counted], rows, rows, shape))
+
+
+def _added(column: Any) -> Any:
+    """The sum, 0 of nothing, as a bigint: PostgreSQL's own is numeric, and slow to make and to compare."""
+    return sa.func.bigint_sum(column, type_=sa.BigInteger)
 
 
 def _own(rows: Any, names: Iterable[str]) -> dict[tuple[str, str], Any]:

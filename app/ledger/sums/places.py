@@ -100,12 +100,12 @@ def _history(key: str, number: int, shape: Shape, *, by_day: bool) -> Any:
     columns = [attribute.c.account_id, attribute.c.value, sa.cast(attribute.c.value, sa.Text).label("text")]
     mine = [attribute.c.key == key, known(attribute, shape), *of_accounts(attribute, shape)]
     since, until = attribute.c.valid_from, attribute.c.valid_to
+    # OFFSET 0, so that what is selected is worked out once for each account, not again for each fact.
     if by_day:
         query = sa.select(*columns, since.label("since"), until.label("until")).where(*mine)
-        return query.subquery(f"attribute{number}")
+        return query.offset(sa.literal_column("0")).subquery(f"attribute{number}")
     days = array("days", sa.Date)
     before = [sa.func.width_bucket(day - sa.literal_column("1", sa.Integer), days) for day in (since, until)]
-    # OFFSET 0, so that this is worked out once for each account, not again for each fact.
     query = sa.select(*columns, before[0].label("since"), before[1].label("until")).where(*mine)
     rows = query.offset(sa.literal_column("0")).subquery()
     return sa.select(rows).where(rows.c.since < rows.c.until).subquery(f"attribute{number}")

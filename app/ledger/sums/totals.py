@@ -213,11 +213,14 @@ def _add_starts(
     parameters |= {"since": BEGINNING, "until": until, "last": until.year}
     names = {number: name for name, number in measures.items()}
     (rows,) = yield [Ask(_of_starts(selection.shape, months), parameters)]
+    places_of = {key: [row[month][1] if month in row else [] for month in months] for key, row in slots.items()}
     for measure, slot, year, *rest in rows:
-        group = group_of(rest[len(months) :])
-        for value, month in zip(rest, months, strict=False):
-            for number in slots[slot, year][month][1] if value and month in slots[slot, year] else ():
-                found[names[measure]][group][number] += int(value)
+        of_row = zip(places_of[slot, year], rest, strict=False)
+        if values := [(numbers, int(value)) for numbers, value in of_row if value and numbers]:
+            target = found[names[measure]][group_of(rest[len(months) :])]
+            for numbers, value in values:
+                for number in numbers:
+                    target[number] += value
 
 
 # Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
