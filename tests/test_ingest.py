@@ -267,20 +267,21 @@ def test_a_put_replaces_only_what_was_put(service: Service) -> None:
     assert reserved.json()["rejected"][0]["code"] == "reserved"
 
 
-def test_an_event_that_waits_past_midnight_is_known_on_the_new_day(service: Service, database: str) -> None:
+@pytest.mark.parametrize("table", ["account", "grand_total"])
+def test_an_event_that_waits_past_midnight_is_known_on_the_new_day(service: Service, database: str, table: str) -> None:
     service.send(session())
     service.now = service.now.replace(hour=23, minute=59)
 
-    async def post_while_the_account_is_held() -> None:
+    async def post_while_rows_are_held() -> None:
         address = database.replace("+psycopg", "")
         async with await psycopg.AsyncConnection.connect(address) as holder:
-            await holder.execute("SELECT FROM account FOR UPDATE")
+            await holder.execute(f"SELECT FROM {table} FOR UPDATE")
             posted = asyncio.create_task(service.client.post("/v1/events", json=session(at="2026-03-14")))
             await asyncio.sleep(0.3)
             service.later(minutes=2)
             await holder.rollback()
         assert (await posted).json()["accepted"] == 1
 
-    service.run(post_while_the_account_is_held())
+    service.run(post_while_rows_are_held())
     assert service.value("sessions") == 2
     assert service.value("sessions", as_of="2026-03-15") == 1

@@ -5,7 +5,7 @@ The calendar and the currency are fixed at the first start, because every number
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
@@ -37,6 +37,8 @@ T = TypeVar("T")
 POSTED_BY = 4
 
 _FIXED = ("base_currency", "reporting_timezone", "fiscal_year_start")
+# What a transaction is told last may wait for locks, but hardly so long: each statement has its limit.
+_LONGEST_WAIT = timedelta(minutes=10)
 
 
 class _DayIsOver(Exception):
@@ -64,13 +66,15 @@ class Books:
         """Run `work` in one transaction of one day, which it is given.
 
         It is begun anew when midnight passes before it is done, as while it waits for an account's lock: what was known
-        on a day that is over never changes.
+        on a day that is over never changes. Shortly before midnight it therefore is done before it is committed, too.
         """
         while True:
             today = self.today()
 
             async def within(connection: Connection, today: date = today) -> T:
                 result = await work(connection, today)
+                if self.calendar.day(self.clock() + _LONGEST_WAIT) != today:
+                    await connection.settle()
                 if self.today() != today:
                     raise _DayIsOver
                 return result

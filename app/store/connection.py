@@ -69,22 +69,22 @@ class Connection:
     async def commit(self) -> None:
         """End the transaction, together with what it was told last."""
         await self.driver.commit()
-        await self._settle()
+        await self.settle()
 
     async def rollback(self) -> None:
         """End the transaction as if it had never been, as far as there still is a connection."""
-        for undo in (self._settle, self.driver.rollback):
+        for undo in (self.settle, self.driver.rollback):
             with suppress(psycopg.Error):
                 await undo()
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Wait until what it was told is done. Raises what became of it."""
         told, self._told = self._told, None
         if told is not None:
             await told.aclose()
 
     async def _start(self) -> None:
-        await self._settle()
+        await self.settle()
         begin, self._begin = self._begin, None
         if begin is not None:
             await self.driver.execute(begin, prepare=True)
@@ -110,7 +110,7 @@ class Connection:
         if len(asked) <= 1:
             await self._start()
             return [await (await self._asked(one)).fetchall() for one in asked]
-        await self._settle()
+        await self.settle()
         async with self.driver.pipeline():
             await self._start()
             cursors = [await self._asked(one) for one in asked]
