@@ -89,6 +89,8 @@ def test_what_a_transaction_is_told_is_there_as_a_whole_or_not_at_all(database: 
             await task
             kept.add(number)
         except asyncio.CancelledError:
+            # It may come when all is committed but its answer.
+            given_up.add(number)
             assert faults == ["given up"]
         except psycopg.errors.DivisionByZero:
             assert faults
@@ -99,12 +101,14 @@ def test_what_a_transaction_is_told_is_there_as_a_whole_or_not_at_all(database: 
         for first in range(0, 240, 6):
             await asyncio.gather(*(one(pool, first + number) for number in range(6)))
         assert pool.engine.pool.status().endswith("Current Checked out connections: 0")
-        found = await pool.read(lambda c: c.execute("SELECT number, count(*) FROM told GROUP BY number"))
-        assert dict.fromkeys(kept, 3) == dict(found)
+        found = dict(await pool.read(lambda c: c.execute("SELECT number, count(*) FROM told GROUP BY number")))
+        assert kept <= found.keys() <= kept | given_up
+        assert set(found.values()) == {3}
         assert 40 < len(kept) < 200
         await pool.engine.dispose()
 
     kept: set[int] = set()
+    given_up: set[int] = set()
     run(many())
 
 

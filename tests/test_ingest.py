@@ -209,6 +209,30 @@ def test_history_comes_with_the_day_on_which_it_was_known(service: Service) -> N
     assert [r["code"] for r in late["rejected"]] == ["known_before_last"]
 
 
+def test_of_events_with_one_id_in_a_batch_the_first_that_can_still_be_known_is_kept(service: Service) -> None:
+    service.send(session(at="2026-01-05", known_at="2026-02-01", seconds=60))
+    told = [(120, "2026-01-20"), (180, "2026-02-03"), (240, "2026-02-02"), (180, "2026-02-04")]
+    said = service.send(
+        *(session(id="one", at="2026-01-06", seconds=seconds, known_at=known) for seconds, known in told)
+    )
+    assert (said["accepted"], said["duplicates"]) == (1, 1)
+    assert [(r["index"], r["code"]) for r in said["rejected"]] == [(0, "conflict"), (2, "conflict")]
+    minutes = {
+        day: service.row("average_session_minutes", period="2026-01", as_of=f"2026-02-{day}")["numerator"]
+        for day in ("01", "02", "03")
+    }
+    assert minutes == {"01": 1, "02": 1, "03": 4}
+    assert service.differences() == []
+
+
+def test_when_the_clock_was_put_back_an_event_is_known_on_its_accounts_last_day(service: Service) -> None:
+    service.on("2026-03-20").send(session(user="ada", at="2026-03-19"))
+    service.on("2026-03-15").send(session(user="bo", at="2026-03-14"), session("globex", user="eve", at="2026-03-14"))
+    service.on("2026-03-21")
+    assert [service.value("active_users", as_of=f"2026-03-{day}") for day in (14, 15, 19, 20)] == [0, 1, 1, 3]
+    assert service.differences() == []
+
+
 def test_importing_the_same_history_again_changes_nothing(service: Service) -> None:
     history = [session(at="2026-01-05", known_at=f"2026-01-{day:02}", id=f"s{day}") for day in (7, 9, 30)]
     assert service.send(*history)["accepted"] == 3
