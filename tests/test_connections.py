@@ -112,6 +112,17 @@ def test_what_a_transaction_is_told_is_there_as_a_whole_or_not_at_all(database: 
     run(many())
 
 
+def test_however_much_a_transaction_is_told_all_of_it_is_sent_before_its_end(database: str) -> None:
+    async def tell() -> None:
+        pool = connect(database, pool_size=1)
+        # More than what lies between two processes can hold, while PostgreSQL is busy with something else.
+        large = [asks("SELECT length(%(long)s), pg_sleep(0.2)", long="x" * 8_000_000) for _ in range(3)]
+        await pool.write(lambda connection: connection.tell(large))
+        await pool.engine.dispose()
+
+    run(tell())
+
+
 def test_what_becomes_of_statements_sent_together_is_told_by_its_error_and_not_by_the_driver(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:

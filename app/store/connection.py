@@ -68,8 +68,12 @@ class Connection:
 
     async def commit(self) -> None:
         """End the transaction, together with what it was told last."""
-        await self.driver.commit()
-        await self.settle()
+        if self._told is None:
+            await self.driver.commit()
+        else:
+            # The driver's own commit would not send all that is left to be sent, and wait for its answer.
+            await self.driver.execute("COMMIT", prepare=True)
+            await self.settle()
 
     async def rollback(self) -> None:
         """End the transaction as if it had never been, as far as there still is a connection."""
