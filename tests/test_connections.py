@@ -8,8 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.errors import Invalid, Unavailable
 from app.store.connection import Ask, Connection, Statement
-from app.store.database import Database, connect
+from app.store.database import _CONNECTION, Database, connect
 from tests.service import PATIENCE
 
 
@@ -121,6 +122,24 @@ def test_however_much_a_transaction_is_told_all_of_it_is_sent_before_its_end(dat
         await pool.engine.dispose()
 
     run(tell())
+
+
+def test_a_write_that_waits_too_long_is_to_be_sent_again_and_a_question_that_takes_too_long_is_not(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_CONNECTION, "options", "-c statement_timeout=100ms")
+
+    async def wait() -> None:
+        pool = connect(database, pool_size=2)
+        with psycopg.connect(database.replace("+psycopg", "")) as others:
+            others.execute("LOCK TABLE survey")
+            with pytest.raises(Unavailable, match="Others are writing"):
+                await pool.write(lambda connection: connection.execute("DELETE FROM survey"))
+        with pytest.raises(Invalid, match="ask for less"):
+            await pool.read(lambda connection: connection.ask(asks("SELECT pg_sleep(10)")))
+        await pool.engine.dispose()
+
+    run(wait())
 
 
 def test_what_becomes_of_statements_sent_together_is_told_by_its_error_and_not_by_the_driver(

@@ -75,7 +75,7 @@ class Database:
             except (psycopg.Error, DBAPIError) as error:
                 attempts += 1
                 if not _again(error) or attempts == _ATTEMPTS:
-                    raise _said(error) from error
+                    raise _said(error, writing=begin == _WRITE) from error
             await asyncio.sleep(0.01 * 2**attempts)
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]], begin: str | None) -> T:
@@ -140,9 +140,11 @@ def _again(error: psycopg.Error | DBAPIError) -> bool:
     return getattr(said, "sqlstate", None) in _RUN_AGAIN or _CUT in str(said)
 
 
-def _said(error: psycopg.Error | DBAPIError) -> Exception:
-    """An error of the database as it is answered."""
+def _said(error: psycopg.Error | DBAPIError, *, writing: bool) -> Exception:
+    """An error of the database as it is answered. writing: what took too long has waited for others, and is to be sent again."""
     state = getattr(_of_driver(error), "sqlstate", None)
+    if state == "57014" and writing:
+        return Unavailable("Others are writing there for too long; send it again in a moment.", code="busy")
     if state == "22003":
         return Invalid("A sum would exceed what the books can hold.", code="out_of_range")
     if state is not None and (state.startswith("54") or state == "57014"):
