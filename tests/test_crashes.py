@@ -468,11 +468,12 @@ class Proxy:
                 cut = b"COMMIT" in data and self.is_cut()
                 if cut == "answer":
                     back.cancel()
+                    await asyncio.wait([back])
                 if cut != "request":
                     there_writer.write(data)
                     await there_writer.drain()
                 if cut == "answer":
-                    await there_reader.read(1)  # so it is committed, but nobody will hear of it
+                    await there_reader.readuntil(b"COMMIT")  # so it is committed, but nobody will hear of it
                 if cut:
                     break
         except ConnectionError:

@@ -72,7 +72,7 @@ class Connection:
             await self.driver.commit()
         else:
             # The driver's own commit would not send all that is left to be sent, and wait for its answer.
-            await self.driver.execute("COMMIT", prepare=True)
+            await self.driver.execute("COMMIT", prepare=False)
             await self.settle()
 
     async def rollback(self) -> None:
