@@ -51,7 +51,7 @@ def _reference() -> Iterable[str]:
     yield "## Events"
     yield ""
     yield "Every event has `id` (unique within its account), `type`, `account_id`, `occurred_at` (RFC 3339) and `data`;"
-    yield "`user_id` where a person did it, and `known_at` (a date, scope admin) for history."
+    yield "`user_id` where a person did it, and `recorded_on` (a date, scope admin) for history."
     yield ""
     for name in EVENT_TYPES:
         yield from _event(name)

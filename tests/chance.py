@@ -246,7 +246,7 @@ def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
     earliest = pair.today
     if known_earlier and not random.randrange(3):
         earliest -= DAY * random.randrange(4)
-        batch = [event | {"known_at": str(earliest)} if random.randrange(3) else event for event in batch]
+        batch = [event | {"recorded_on": str(earliest)} if random.randrange(3) else event for event in batch]
     if kept and not random.randrange(2):
         batch += [again.event for again in random.sample(kept, min(len(kept), 2))]
     if not random.randrange(3):

@@ -64,7 +64,7 @@ class Model:
         last = dict(self.last)
         for index, event in enumerate(events):
             account, at = event["account_id"], datetime.fromisoformat(event["occurred_at"])
-            known = date.fromisoformat(event["known_at"]) if "known_at" in event else None
+            known = date.fromisoformat(event["recorded_on"]) if "recorded_on" in event else None
             before = self.events.get((account, event["id"]))
             if fault := self._fault(event):
                 rejected.append((index, fault))
@@ -73,7 +73,7 @@ class Model:
             elif before:
                 rejected.append((index, "conflict"))
             elif known and known < last.get(account, known):
-                rejected.append((index, "known_before_last"))
+                rejected.append((index, "recorded_before_last"))
             else:
                 accepted += 1
                 recorded = known or max(self.today, last.get(account, self.today))
@@ -86,7 +86,7 @@ class Model:
     def _fault(self, event: dict[str, Any]) -> str | None:
         if datetime.fromisoformat(event["occurred_at"]) > self.now + DAY:
             return "in_the_future"
-        if "known_at" in event and date.fromisoformat(event["known_at"]) > self.today:
+        if "recorded_on" in event and date.fromisoformat(event["recorded_on"]) > self.today:
             return "in_the_future"
         if self._rate(event) is None:
             return "no_exchange_rate"

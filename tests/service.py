@@ -144,13 +144,13 @@ class Service:
 def event(
     type: str, account: str | None = "acme", *, at: str = "2026-03-10", user: str | None = None, **data: Any
 ) -> dict[str, Any]:
-    """An event as a client sends it. `at`: a day (then noon) or a time; `id` and `known_at` go to the envelope."""
+    """An event as a client sends it. `at`: a day (then noon) or a time; `id` and `recorded_on` go to the envelope."""
     envelope: dict[str, Any] = {
         "id": data.pop("id", None) or f"event-{next(_numbers)}",
         "type": type,
         "occurred_at": at if "T" in at else f"{at}T12:00:00Z",
     }
-    for name, value in (("account_id", account), ("user_id", user), ("known_at", data.pop("known_at", None))):
+    for name, value in (("account_id", account), ("user_id", user), ("recorded_on", data.pop("recorded_on", None))):
         if value is not None:
             envelope[name] = value
     return envelope | {"data": data}

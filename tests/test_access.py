@@ -242,15 +242,15 @@ def test_two_keys_are_one_too_many(name: str, shared: Service, keys: dict[str, s
 
 
 def test_only_admin_may_say_when_an_event_became_known(shared: Service, keys: dict[str, str]) -> None:
-    events = [session("past"), session("past", known_at="2026-03-11"), session("past")]
+    events = [session("past"), session("past", recorded_on="2026-03-11"), session("past")]
     answer = ask(shared, "POST", "/v1/events", keys["ingest"], json=events).json()
     assert answer["accepted"] == 2
-    assert [(r["index"], r["code"], r["pointer"]) for r in answer["rejected"]] == [(1, "forbidden", "/known_at")]
+    assert [(r["index"], r["code"], r["pointer"]) for r in answer["rejected"]] == [(1, "forbidden", "/recorded_on")]
     answered = {"id": "1", "survey": "nps", "account_id": "past", "score": 9, "responded_at": "2026-03-10T12:00:00Z"}
-    for body in (answered | {"known_at": "2026-03-11"}, answered | {"known_at": None}):
+    for body in (answered | {"recorded_on": "2026-03-11"}, answered | {"recorded_on": None}):
         answer = ask(shared, "POST", "/v1/survey-responses", keys["ingest"], json=body)
-        assert answer.json()["rejected"][0]["pointer"] == "/known_at"
-    attributes = {"ce-knownat": "2026-03-11", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/crm"}
+        assert answer.json()["rejected"][0]["pointer"] == "/recorded_on"
+    attributes = {"ce-recordedon": "2026-03-11", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/crm"}
     attributes |= {
         "ce-type": "session.ended",
         "ce-subject": "past",
@@ -259,7 +259,7 @@ def test_only_admin_may_say_when_an_event_became_known(shared: Service, keys: di
     }
     answer = ask(shared, "POST", "/v1/events", keys["ingest"], json={"duration_seconds": 1}, headers=attributes)
     assert answer.json()["rejected"][0]["code"] == "forbidden"
-    assert ask(shared, "POST", "/v1/events", keys["admin"], json=session("new", known_at="2026-03-11")).is_success
+    assert ask(shared, "POST", "/v1/events", keys["admin"], json=session("new", recorded_on="2026-03-11")).is_success
 
 
 def test_a_key_has_the_scopes_it_was_given_each_once(shared: Service) -> None:

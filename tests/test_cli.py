@@ -91,7 +91,7 @@ def test_files_are_imported_with_a_report_of_what_did_not_come_in(csmetrics: Run
         account_id = "{account}"
         user_id = "{user}"
         occurred_at = "{at}"
-        known_at = "{known}"
+        recorded_on = "{known}"
         data = { duration_seconds = "{seconds}" }
         """
     )

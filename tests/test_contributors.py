@@ -56,14 +56,14 @@ def test_contributors_are_the_accounts_of_the_model(told: Pair, name: str, group
 @pytest.mark.parametrize("name", METRICS)
 def test_contributions_add_up_to_what_they_are_shares_of(told: Pair, name: str) -> None:
     found = ask(told.service, name, **RANGE, account=told.accounts, group_by="plan", totals="true")
-    wholes = {(row["period"], row["start"], repr(row["group"])): row for row in found["wholes"]}
+    totals = {(row["period"], row["start"], repr(row["group"])): row for row in found["totals"]}
     declared = told.service.get(f"/v1/metrics/{name}", period="2026-03")["definition"]["adds_over"]
     parts: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in found["rows"]:
         parts[row["period"], row["start"], repr(row["group"])].append(row)
-    assert parts.keys() == wholes.keys()
+    assert parts.keys() == totals.keys()
     for place, rows in parts.items():
-        whole = wholes[place]["value"] if wholes[place]["numerator"] is None else wholes[place]["numerator"]
+        whole = totals[place]["value"] if totals[place]["numerator"] is None else totals[place]["numerator"]
         contributions = [row["contribution"] for row in rows if row["contribution"] is not None]
         # Those without any come last, and of a whole below zero first who brought it there.
         assert contributions == [row["contribution"] for row in rows[: len(contributions)]]
@@ -83,7 +83,7 @@ def test_the_largest_comes_first_with_its_share(service: Service) -> None:
         ("middle", 20, 20),
         ("small", 10, 10),
     ]
-    assert [row["value"] for row in found["wholes"]] == [100]
+    assert [row["value"] for row in found["totals"]] == [100]
 
 
 def test_who_left_is_behind_the_churn_and_who_stayed_is_behind_its_denominator(service: Service) -> None:
@@ -111,7 +111,7 @@ def test_where_contributions_do_not_add_up_there_is_no_share(service: Service) -
         service.send(event("subscription.changed", account, at="2026-01-10", subscription_id="one", mrr=mrr))
     service.send(event("subscription.canceled", "gone", at="2026-03-05", subscription_id="one"))
     found = ask(service, "clv")
-    assert found["wholes"][0]["value"] is not None
+    assert found["totals"][0]["value"] is not None
     assert {row["share"] for row in found["rows"]} == {None}
 
 
@@ -141,7 +141,7 @@ def test_pages_make_the_whole_list(service: Service) -> None:
     while True:
         part = ask(service, "sessions", limit=3, **cursor)
         found += part["rows"]
-        assert len(part["wholes"]) == 1
+        assert len(part["totals"]) == 1
         if part["next"] is None:
             break
         cursor = {"cursor": part["next"]}

@@ -133,13 +133,15 @@ def share(first: str, then: str, months: Iterable[int]) -> float:
 def fault_of(event: Event) -> str | None:
     """What the API would refuse in an event, if anything."""
     fields, data = TABLE[event["type"]].split(), event["data"]
-    needed = {"id", "type", "occurred_at", "data", "known_at"} | ({"user_id"} if event["type"] in NEEDS_USER else set())
+    needed = {"id", "type", "occurred_at", "data", "recorded_on"} | (
+        {"user_id"} if event["type"] in NEEDS_USER else set()
+    )
     needed |= {"account_id"} if event["type"] != "cost.recorded" else set()
     if not needed <= event.keys() <= needed | {"user_id", "account_id"}:
         return "envelope"
     if not all(is_text(event[name]) for name in ("id", "user_id", "account_id") if name in event):
         return "ids"
-    if not is_time(event["occurred_at"]) or not event["occurred_at"][:10] <= event["known_at"]:
+    if not is_time(event["occurred_at"]) or not event["occurred_at"][:10] <= event["recorded_on"]:
         return "times"
     if not {name for name in fields if name[-1] != "?"} <= data.keys() <= {name.rstrip("?") for name in fields}:
         return "fields"
@@ -158,9 +160,9 @@ def test_every_event_is_valid_known_in_order_and_not_after_yesterday(today: date
     assert [(fault, event) for event in found if (fault := fault_of(event))] == []
     assert {event["type"] for event in found} == TABLE.keys()
     assert len({event["id"] for event in found}) == len(found)
-    order = [(event["known_at"], event["occurred_at"], event["id"]) for event in found]
+    order = [(event["recorded_on"], event["occurred_at"], event["id"]) for event in found]
     assert order == sorted(order)
-    assert found[-1]["known_at"] == (today - timedelta(days=1)).isoformat()
+    assert found[-1]["recorded_on"] == (today - timedelta(days=1)).isoformat()
     first = min(map(day_of, found))
     assert (first.day, (today.year - first.year) * 12 + today.month - first.month) == (1, months)
 
@@ -191,7 +193,7 @@ def test_the_story_does_not_hang_on_the_order_of_sets() -> None:
 def test_a_day_later_there_is_only_one_day_more() -> None:
     earlier, later = story(TODAY, 6), story(TODAY + timedelta(days=1), 6)
     assert later[: len(earlier)] == earlier
-    assert {event["known_at"] for event in later[len(earlier) :]} == {TODAY.isoformat()}
+    assert {event["recorded_on"] for event in later[len(earlier) :]} == {TODAY.isoformat()}
 
 
 def test_less_than_a_month_is_refused() -> None:
@@ -200,7 +202,7 @@ def test_less_than_a_month_is_refused() -> None:
 
 
 def test_a_few_percent_became_known_up_to_twenty_days_late() -> None:
-    delays = [(date.fromisoformat(event["known_at"]) - day_of(event)).days for event in story()]
+    delays = [(date.fromisoformat(event["recorded_on"]) - day_of(event)).days for event in story()]
     assert 0.01 < sum(delay > 0 for delay in delays) / len(delays) < 0.06
     assert max(delays) <= 20
 

@@ -42,7 +42,7 @@ def spoiled(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"no {missing}", {name: value for name, value in whole.items() if name != missing}
     for missing in data_of(type).__required_keys__:
         yield f"no data.{missing}", whole | {"data": {name: value for name, value in data.items() if name != missing}}
-    for strange in ("Id", "user", "__proto__", "timestamp", "", "known_on"):
+    for strange in ("Id", "user", "__proto__", "timestamp", "", "recorded_on"):
         yield f"also {strange}", whole | {strange: CANARY}
         yield f"also data.{strange}", whole | {"data": data | {strange: CANARY}}
 
@@ -72,7 +72,7 @@ def test_a_bad_event_at_any_place_keeps_its_neighbours(shared: Service) -> None:
         {**healthy(), "data": {}},
         {**healthy(), "type": "un.heard"},
         {**healthy(), "occurred_at": "2026-03-16T12:00:01Z"},
-        {**healthy(), "known_at": "2026-03-16"},
+        {**healthy(), "recorded_on": "2026-03-16"},
         {**healthy(), "account_id": "a\0b"},
         event("survey.responded", survey="un-heard", score=1),
         event("survey.responded", survey="nps", score=11),
@@ -297,7 +297,7 @@ def test_nothing_became_known_before_1970_or_after_today(shared: Service) -> Non
         "9999-12-31": "in_the_future",
     }
     answer = post(
-        shared, [session(f"account-{next(numbers)}", known_at=day) for day in [*days, "1970-01-01", "2026-03-15"]]
+        shared, [session(f"account-{next(numbers)}", recorded_on=day) for day in [*days, "1970-01-01", "2026-03-15"]]
     )
     assert codes(answer) == dict(enumerate(days.values()))
 
@@ -349,7 +349,7 @@ NO_DAYS += [
 
 def test_a_day_is_spelled_as_one(shared: Service) -> None:
     for day in NO_DAYS:
-        assert refused(post(shared, healthy() | {"known_at": day}), 422, "all_rejected"), day
+        assert refused(post(shared, healthy() | {"recorded_on": day}), 422, "all_rejected"), day
         if isinstance(day, str):
             body = {"currency": "CHF", "rates": {"2026-01-01": "1", day: "1"}}
             assert refused(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), day
@@ -454,7 +454,7 @@ def survey_answer(**changed: Any) -> dict[str, Any]:
 
 def test_no_field_of_a_survey_answer_takes_what_it_should_not(shared: Service) -> None:
     right = RIGHT | {"survey": []}
-    fields = [*survey_answer(), "extra", "known_at"]
+    fields = [*survey_answer(), "extra", "recorded_on"]
     cases = [
         (field, value)
         for field in fields

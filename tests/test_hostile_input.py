@@ -308,7 +308,7 @@ FIELDS = [
     "account_id",
     "user_id",
     "occurred_at",
-    "known_at",
+    "recorded_on",
     "data",
     "extra",
     "specversion",

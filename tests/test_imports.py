@@ -84,7 +84,7 @@ id = "ticket-{ticket}-opened"
 account_id = "{account}"
 user_id = "{user}"
 occurred_at = "{opened}"
-known_at = "{exported}"
+recorded_on = "{exported}"
 data = { ticket_id = "{ticket}", priority = "{priority}", extra = { score = "{score}", tags = ["{a}", "{b}"] } }
 [[source.event]]
 when = "closed is not null"
@@ -107,7 +107,7 @@ def test_a_row_gives_an_event_for_each_block_that_applies(desk: Desk) -> None:
             "account_id": "acme",
             "user_id": "ann",
             "occurred_at": "2024-03-01T00:00:00Z",
-            "known_at": "2024-04-01",
+            "recorded_on": "2024-04-01",
             "data": {"ticket_id": "7", "priority": "high", "extra": {"score": 4, "tags": ["x"]}},
         },
         {

@@ -200,20 +200,20 @@ def test_money_in_another_currency_needs_a_rate_of_its_day_which_then_stays(serv
 
 
 def test_history_comes_with_the_day_on_which_it_was_known(service: Service) -> None:
-    service.send(session(at="2026-01-05", known_at="2026-01-07"), session(at="2026-01-05", known_at="2026-02-01"))
+    service.send(session(at="2026-01-05", recorded_on="2026-01-07"), session(at="2026-01-05", recorded_on="2026-02-01"))
     assert service.value("sessions", period="2026-01", as_of="2026-01-06") == 0
     assert service.value("sessions", period="2026-01", as_of="2026-01-07") == 1
     assert service.value("sessions", period="2026-01", as_of="2026-02-01") == 2
-    late = service.send(session(at="2026-01-05", known_at="2026-01-08"), session(at="2026-01-05"))
+    late = service.send(session(at="2026-01-05", recorded_on="2026-01-08"), session(at="2026-01-05"))
     assert late["accepted"] == 1
-    assert [r["code"] for r in late["rejected"]] == ["known_before_last"]
+    assert [r["code"] for r in late["rejected"]] == ["recorded_before_last"]
 
 
 def test_of_events_with_one_id_in_a_batch_the_first_that_can_still_be_known_is_kept(service: Service) -> None:
-    service.send(session(at="2026-01-05", known_at="2026-02-01", seconds=60))
+    service.send(session(at="2026-01-05", recorded_on="2026-02-01", seconds=60))
     told = [(120, "2026-01-20"), (180, "2026-02-03"), (240, "2026-02-02"), (180, "2026-02-04")]
     said = service.send(
-        *(session(id="one", at="2026-01-06", seconds=seconds, known_at=known) for seconds, known in told)
+        *(session(id="one", at="2026-01-06", seconds=seconds, recorded_on=known) for seconds, known in told)
     )
     assert (said["accepted"], said["duplicates"]) == (1, 1)
     assert [(r["index"], r["code"]) for r in said["rejected"]] == [(0, "conflict"), (2, "conflict")]
@@ -234,7 +234,7 @@ def test_when_the_clock_was_put_back_an_event_is_known_on_its_accounts_last_day(
 
 
 def test_importing_the_same_history_again_changes_nothing(service: Service) -> None:
-    history = [session(at="2026-01-05", known_at=f"2026-01-{day:02}", id=f"s{day}") for day in (7, 9, 30)]
+    history = [session(at="2026-01-05", recorded_on=f"2026-01-{day:02}", id=f"s{day}") for day in (7, 9, 30)]
     assert service.send(*history)["accepted"] == 3
     assert service.send(*history) == {"accepted": 0, "duplicates": 3, "rejected": []}
 
@@ -270,16 +270,16 @@ def test_an_account_without_a_live_event_is_not_listed(service: Service) -> None
 
 
 def test_a_repeat_writes_nothing_and_so_closes_no_books(service: Service) -> None:
-    first = session(id="one", at="2025-01-01", known_at="2025-01-01")
+    first = session(id="one", at="2025-01-01", recorded_on="2025-01-01")
     service.send(first)
-    assert service.send({name: value for name, value in first.items() if name != "known_at"})["duplicates"] == 1
-    assert service.send(session(at="2025-02-01", known_at="2025-02-01"))["accepted"] == 1
+    assert service.send({name: value for name, value in first.items() if name != "recorded_on"})["duplicates"] == 1
+    assert service.send(session(at="2025-02-01", recorded_on="2025-02-01"))["accepted"] == 1
 
 
 def test_an_event_known_too_early_does_not_stand_in_the_way_of_itself(service: Service) -> None:
     service.send(session())
     late = session(id="one", at="2026-03-01")
-    assert service.send(late | {"known_at": "2026-03-02"}, late)["accepted"] == 1
+    assert service.send(late | {"recorded_on": "2026-03-02"}, late)["accepted"] == 1
 
 
 def test_a_put_replaces_only_what_was_put(service: Service) -> None:

@@ -253,7 +253,7 @@ def _some_day(random: Random, today: date) -> date:
     return today + DAY * random.choice([0, 0, 0, 1, -1, -2, -7, -30, -100, -300, -700])
 
 
-def known_on(history: Known, as_of: date) -> set[date]:
+def known_days(history: Known, as_of: date) -> set[date]:
     there: set[date] = set()
     for recorded_on, found in history:
         if recorded_on <= as_of:
@@ -266,7 +266,7 @@ def as_one_lot(history: Known) -> dict[date, Days]:
     lots: dict[date, Days] = {}
     before: set[date] = set()
     for recorded_on in sorted({recorded_on for recorded_on, _ in history}):
-        after = known_on(history, recorded_on)
+        after = known_days(history, recorded_on)
         lots[recorded_on] = Days(after - before, before - after)
         before = after
     return lots
@@ -281,7 +281,7 @@ def test_the_entries_from_a_units_start_to_any_day_say_whether_the_user_was_ther
     for recorded_on, found in history:
         kept.learn({recorded_on: found})
     for as_of in {date.min, *(recorded_on for recorded_on, _ in history)}:
-        there = known_on(history, as_of)
+        there = known_days(history, as_of)
         for day in {day + DAY * away for _, found in history for day in found.changed for away in (-1, 0, 40)}:
             for unit, (start, _) in zip(UNITS, units_of(day, calendar), strict=True):
                 expected = any(start <= one <= day for one in there)
@@ -297,7 +297,7 @@ def test_the_rows_of_any_day_of_knowledge_say_which_days_were_known(history: Kno
     first, last = history[0][0], history[-1][0]
     for number in range(-1, (last - first).days + 3):
         as_of = first + DAY * number
-        assert kept.days(as_of) == {day for day in known_on(history, as_of) if day <= as_of}, as_of
+        assert kept.days(as_of) == {day for day in known_days(history, as_of) if day <= as_of}, as_of
 
 
 @settings(deadline=None, max_examples=50)

@@ -102,7 +102,7 @@ def test_a_segment_is_as_it_was_defined_on_the_day(service: Service) -> None:
     service.on("2026-03-10").put("/v1/segments/core", {"filter": "plan is not null"})
     service.on("2026-03-12")
     assert service.value("sessions", segment="core", period="2026-02", as_of="2026-03-09") == 0
-    service.send(session("b", at="2026-02-02", known_at="2026-03-12"))
+    service.send(session("b", at="2026-02-02", recorded_on="2026-03-12"))
     assert service.value("sessions", segment="core", period="2026-02") == 1
     assert service.value("sessions", segment="core", period="2026-02", as_of="2026-03-09") == 0
 

@@ -122,12 +122,12 @@ def test_restatements_name_the_days_the_values_and_the_events(books: Books, numb
     for (metric, convention), changes in expected.items():
         asked = BOTH_MONTHS | GROUPINGS[number] | {"convention": convention}
         rows = books.service.get(f"/v1/metrics/{metric}/restatements", **asked)["rows"]
-        rows = [row for row in rows if row["known_on"] > REPORTED]
-        found = [(row["period"], repr(row["group"]), row["known_on"], row["from"], row["to"]) for row in rows]
+        rows = [row for row in rows if row["recorded_on"] > REPORTED]
+        found = [(row["period"], repr(row["group"]), row["recorded_on"], row["from"], row["to"]) for row in rows]
         assert sorted(found) == sorted(changes), (metric, convention)
         for row in rows:
             assert sum(one["arrived"] + one["retracted"] for one in row["events"]) > 0, row
-            assert row["known_on"] != ERASED
+            assert row["recorded_on"] != ERASED
 
 
 def _values_of_nothing(service: Service) -> dict[tuple[str, str], Any]:
@@ -139,9 +139,9 @@ def test_what_did_it_is_counted_by_type(books: Books) -> None:
     def did_it(metric: str, **asked: Any) -> list[Any]:
         rows = books.service.get(f"/v1/metrics/{metric}/restatements", period="2026-03", **asked)["rows"]
         return [
-            (row["known_on"], [tuple(one.values()) for one in row["events"]])
+            (row["recorded_on"], [tuple(one.values()) for one in row["events"]])
             for row in rows
-            if row["known_on"] > REPORTED
+            if row["recorded_on"] > REPORTED
         ]
 
     assert did_it("sessions") == [(LATE, [("session.ended", 6, 0)])]

@@ -25,7 +25,7 @@ def ask(service: Service, metric: str, **asked: Any) -> list[dict[str, Any]]:
 
 def short(rows: list[dict[str, Any]]) -> list[Any]:
     return [
-        (row["known_on"], row["from"], row["to"], [tuple(event.values()) for event in row["events"]]) for row in rows
+        (row["recorded_on"], row["from"], row["to"], [tuple(event.values()) for event in row["events"]]) for row in rows
     ]
 
 
@@ -73,7 +73,7 @@ def test_restatements_are_what_as_of_answers_day_by_day(told: Pair, way: dict[st
     assert sum(map(len, expected.values())) > 5
     for name in names:
         rows = ask(told.service, name, **spelled, group_by=",".join(way.get("group_by", [])), account=told.accounts)
-        found = [(row["start"], repr(row["group"]), row["known_on"], row["from"], row["to"]) for row in rows]
+        found = [(row["start"], repr(row["group"]), row["recorded_on"], row["from"], row["to"]) for row in rows]
         assert sorted(found, key=repr) == sorted(expected[name], key=repr), name
         # Something has done it: what came, what was taken back; or time alone, by today's attributes.
         assert all(row["events"] for row in rows) or way.get("segments_as_of") == "now", name

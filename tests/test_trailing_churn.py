@@ -98,7 +98,7 @@ def test_it_stands_beside_the_other_conventions_and_is_compared_like_them(ten: S
 def test_a_loss_months_before_that_is_told_late_restates_the_number_and_is_behind_it(ten: Service) -> None:
     ten.on("2026-06-20").send(leaves("team-1", "2025-11-20", id="late"))
     row = ten.get("/v1/metrics/clv/restatements", period="2026-03", **TRAILING)["rows"][-1]
-    assert (row["known_on"], row["from"], row["to"]) == ("2026-06-20", 2650, round(100 * 49 / 3, 6))
+    assert (row["recorded_on"], row["from"], row["to"]) == ("2026-06-20", 2650, round(100 * 49 / 3, 6))
     assert row["events"] == [{"type": "subscription.canceled", "arrived": 1, "retracted": 0}]
     assert clv(ten, period="2026-03", as_of="2026-06-19")["value"] == row["from"]
     events = ten.get("/v1/metrics/clv/events", period="2026-03", **TRAILING)["rows"]

@@ -182,9 +182,11 @@ def test_what_becomes_known_never_runs_backwards_within_an_account(service: Serv
     pair = Pair(service).on(date(2026, 3, 12), hours=12)
     acme, globex, _ = pair.accounts
     # In one batch, history and something new: from then on the account's books are written up to today.
-    pair.send(session(acme, known_at="2026-03-10"), moved(acme, plan="pro"), session(globex, known_at="2026-03-10"))
-    late = pair.send(session(acme, known_at="2026-03-11"), session(globex, known_at="2026-03-11"))
-    assert late["rejected"] == [(0, "known_before_last")]
+    pair.send(
+        session(acme, recorded_on="2026-03-10"), moved(acme, plan="pro"), session(globex, recorded_on="2026-03-10")
+    )
+    late = pair.send(session(acme, recorded_on="2026-03-11"), session(globex, recorded_on="2026-03-11"))
+    assert late["rejected"] == [(0, "recorded_before_last")]
     assert service.differences() == []
 
 

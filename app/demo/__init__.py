@@ -24,6 +24,6 @@ of the events became known 1 to 20 days late, cancellations and invoices more of
 
     timeline   the calendar, and the story's clock        company   who the accounts are
     fates      what becomes of them                       people    their users
-    usage, money, support, voice, journey, profile        what they do, as events without id and known_at
+    usage, money, support, voice, journey, profile        what they do, as events without id and recorded_on
     events     how one event is spelled                   phrases   what people write
 """

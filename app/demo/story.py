@@ -91,12 +91,12 @@ def segments() -> dict[str, str]:
 def events(*, today: date, months: int = 24, seed: int = 2024) -> Iterator[dict[str, Any]]:
     """The events of `months` whole months and the running one up to yesterday, in the order in which they became known.
 
-    Each is an event object of `POST /v1/events` with `known_at`. The same arguments give the same events everywhere;
+    Each is an event object of `POST /v1/events` with `recorded_on`. The same arguments give the same events everywhere;
     within a month, each `today` adds to the day before it. Raises ValueError for less than one month.
     """
     timeline = Timeline.before(today, months=months)
-    known = [event for event in _everything(timeline, seed) if event["known_at"] <= timeline.yesterday.isoformat()]
-    known.sort(key=lambda event: (event["known_at"], event["occurred_at"], event["id"]))
+    known = [event for event in _everything(timeline, seed) if event["recorded_on"] <= timeline.yesterday.isoformat()]
+    known.sort(key=lambda event: (event["recorded_on"], event["occurred_at"], event["id"]))
     return iter(known)
 
 
@@ -147,5 +147,5 @@ def _recorded(happened: Iterable[Event], *, number: int, account: str | None, rn
             "id": f"demo-{SHORT.get(topic, topic)}-{number:04}-{counted[topic]}",
             **whose,
             **event,
-            "known_at": known.isoformat(),
+            "recorded_on": known.isoformat(),
         }

@@ -86,10 +86,10 @@ def feedback(life: Life, users: list[User], *, timeline: Timeline, rng: Random) 
 def closing(comment: Event, *, rng: Random) -> Iterator[Event]:
     """What is done about a comment that has its id: most are resolved, within two weeks of their being known."""
     if rng.random() < 0.7:
-        begun = datetime.combine(date.fromisoformat(comment["known_at"]), time(9), UTC)
+        begun = datetime.combine(date.fromisoformat(comment["recorded_on"]), time(9), UTC)
         at = begun + timedelta(days=rng.randint(1, 14), minutes=rng.randrange(480))
         said = event("feedback.updated", at, feedback=comment["id"], status="resolved")
-        whose = {"account_id": comment["account_id"], "known_at": at.date().isoformat()}
+        whose = {"account_id": comment["account_id"], "recorded_on": at.date().isoformat()}
         yield {"id": f"{comment['id']}-resolved", **whose, **said}
 
 

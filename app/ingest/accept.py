@@ -104,12 +104,12 @@ def _readable(
             event = read(raw, index=index, now=now)
             if event.id.startswith(RESERVED) and event.type == book.UPDATED and not replaces:
                 raise Rejected("reserved", f"Ids that begin with {RESERVED!r} are the service's own.", "/id")
-            if event.known_at is not None and not may_backdate:
+            if event.backdated_to is not None and not may_backdate:
                 raise Rejected(
-                    "forbidden", "Only a key with scope admin may say when an event became known.", "/known_at"
+                    "forbidden", "Only a key with scope admin may say when an event became known.", "/recorded_on"
                 )
-            if event.known_at is not None and event.known_at > today:
-                raise Rejected("in_the_future", "An event cannot become known after today.", "/known_at")
+            if event.backdated_to is not None and event.backdated_to > today:
+                raise Rejected("in_the_future", "An event cannot become known after today.", "/recorded_on")
             event.replaces = replaces
             yield event
         except Rejected as problem:
@@ -169,9 +169,9 @@ def _verdict(event: Event, kept: Mapping[tuple[int, str], int | None], accounts:
         last = accounts[event.account_id].last_recorded_on
         detail = (
             f"The account's books are written up to {last}; nothing becomes known before that. History is sent first: an "
-            "event without known_at, or a PUT of the account, is known today."
+            "event without recorded_on, or a PUT of the account, is known today."
         )
-        return Rejected("known_before_last", detail, "/known_at")
+        return Rejected("recorded_before_last", detail, "/recorded_on")
     if kept[key] not in (event.fingerprint, None):
         detail = "The account has another event with this id; a correction comes under a new id."
         return Rejected("conflict", detail, "/id")
@@ -190,9 +190,9 @@ def _day(event: Event) -> date:
 
 def _recorded_on(event: Event, last: date, *, today: date) -> date | None:
     """The day on which an event became known; none for one that would be known before its account's last."""
-    if event.known_at is None:
+    if event.backdated_to is None:
         return max(today, last)
-    return event.known_at if event.known_at >= last else None
+    return event.backdated_to if event.backdated_to >= last else None
 
 
 # Of an account's last day as it is under the lock, as `_recorded_on` says. Of events with one id the first that can be known
@@ -200,12 +200,12 @@ def _recorded_on(event: Event, last: date, *, today: date) -> date | None:
 _INSERT = """
     INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
     SELECT account_id, row.id, type, user_id, occurred_at,
-        coalesce(known_at, greatest(CAST(%(today)s AS date), last_recorded_on)), rate, fingerprint, data, stream
+        coalesce(backdated_to, greatest(CAST(%(today)s AS date), last_recorded_on)), rate, fingerprint, data, stream
     FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(number integer, account_id bigint, id text, type text,
-        user_id text, occurred_at timestamptz, known_at date, rate numeric, fingerprint bigint, data jsonb, stream text)
+        user_id text, occurred_at timestamptz, backdated_to date, rate numeric, fingerprint bigint, data jsonb, stream text)
     CROSS JOIN LATERAL (
         SELECT last_recorded_on FROM account WHERE account.account_id = row.account_id OFFSET 0) AS account
-    WHERE known_at IS NULL OR known_at >= last_recorded_on
+    WHERE backdated_to IS NULL OR backdated_to >= last_recorded_on
     ORDER BY account_id, row.id COLLATE "C", number
     ON CONFLICT (account_id, id) DO NOTHING
     RETURNING account_id, id
@@ -222,7 +222,7 @@ def _stored(events: Iterable[Event], *, today: date) -> Asking[set[tuple[int, st
             "type": event.type,
             "user_id": event.user_id,
             "occurred_at": event.occurred_at,
-            "known_at": event.known_at,
+            "backdated_to": event.backdated_to,
             "rate": None if event.rate is None else str(event.rate.rate),
             "fingerprint": event.fingerprint,
             "data": event.data,

@@ -69,7 +69,7 @@ class Event:
     account_id: int
     user_id: str | None
     occurred_at: datetime
-    known_at: date | None
+    backdated_to: date | None
     data: dict[str, Any]
     fingerprint: int
     replaces: str = ""
@@ -111,7 +111,7 @@ def event(
                     "account_id": Id if account else NotRequired[Id],
                     "user_id": Id if user else NotRequired[Id],
                     "occurred_at": Time,
-                    "known_at": NotRequired[Day],
+                    "recorded_on": NotRequired[Day],
                     "data": data if check is None else Annotated[data, AfterValidator(check)],
                 },
             )
@@ -141,7 +141,7 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
         # The first fault is enough to mend the event; the message never repeats what was sent.
         fault = faults_of(error.errors(include_url=False, include_input=False))[0]
         raise Rejected(fault["code"], fault["detail"], fault["pointer"]) from None
-    _check_time(fields["occurred_at"], fields.get("known_at"), now=now)
+    _check_time(fields["occurred_at"], fields.get("recorded_on"), now=now)
     account = fields.get("account_id", "")
     if not account and "user_id" in fields:
         raise Rejected("no_account", "A user is one of an account's; without an account there is none.", "/user_id")
@@ -153,17 +153,17 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
         account_id=key_of(account) if account else WHOLE_BUSINESS,
         user_id=fields.get("user_id"),
         occurred_at=fields["occurred_at"],
-        known_at=fields.get("known_at"),
+        backdated_to=fields.get("recorded_on"),
         data=fields["data"],
         fingerprint=_fingerprint(fields),
     )
 
 
-def _check_time(occurred_at: datetime, known_at: date | None, *, now: datetime) -> None:
+def _check_time(occurred_at: datetime, backdated_to: date | None, *, now: datetime) -> None:
     if occurred_at < _EARLIEST:
         raise Rejected("too_old", "An event occurred in 1970 or later.", "/occurred_at")
-    if known_at is not None and known_at < _EARLIEST.date():
-        raise Rejected("too_old", "An event became known in 1970 or later.", "/known_at")
+    if backdated_to is not None and backdated_to < _EARLIEST.date():
+        raise Rejected("too_old", "An event became known in 1970 or later.", "/recorded_on")
     if occurred_at > now + _AHEAD:
         raise Rejected("in_the_future", "An event is at most 24 hours ahead.", "/occurred_at")
 

@@ -88,7 +88,13 @@ def _of_cloudevent(value: Any) -> Any:
         return Broken("A CloudEvent has specversion 1.0, an id and a source.")
     if " " in source:
         return Broken("The source of a CloudEvent is a URI, which has no space.")
-    given = {"account_id": "subject", "occurred_at": "time", "type": "type", "user_id": "userid", "known_at": "knownat"}
+    given = {
+        "account_id": "subject",
+        "occurred_at": "time",
+        "type": "type",
+        "user_id": "userid",
+        "recorded_on": "recordedon",
+    }
     event = {ours: value[theirs] for ours, theirs in given.items() if theirs in value}
     event["id"] = _joined(source, id)
     event["data"] = value.get("data", {})

@@ -96,7 +96,7 @@ def _as_event(raw: Any) -> Any:
         return raw
     if "data" in raw or "type" in raw or "occurred_at" in raw:
         return Broken("An answer has no data, type or occurred_at, but survey, score and responded_at beside its id.")
-    envelope = ("id", "account_id", "user_id", "known_at")
+    envelope = ("id", "account_id", "user_id", "recorded_on")
     event = {name: raw[name] for name in envelope if name in raw}
     if "responded_at" in raw:
         event["occurred_at"] = raw["responded_at"]

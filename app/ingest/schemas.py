@@ -59,7 +59,7 @@ def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["id", "survey", "account_id", "score", "responded_at"],
-        "properties": {name: envelope[name] for name in ("id", "account_id", "user_id", "known_at")}
+        "properties": {name: envelope[name] for name in ("id", "account_id", "user_id", "recorded_on")}
         | data
         | {"responded_at": envelope["occurred_at"]},
     }

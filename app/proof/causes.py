@@ -40,7 +40,7 @@ async def causes(
     accounts = {number_of(account) for change in changes for account in change.accounts}
     start, end = min(change.cell.period.start for change in changes), max(change.cell.period.end for change in changes)
     asked = parameters(search.origins, accounts, start=start, end=end, calendar=calendar)
-    asked |= {"days": sorted({change.known_on for change in changes}), "many": _MOST_EVENTS + 1}
+    asked |= {"days": sorted({change.recorded_on for change in changes}), "many": _MOST_EVENTS + 1}
     rows = await connection.execute(_LEARNED, asked)
     if len(rows) > _MOST_EVENTS:
         return [None] * len(changes)
@@ -55,9 +55,9 @@ def _by_type(
     search: _Search, change: Change, learned: Mapping[tuple[int, date], Sequence[Any]]
 ) -> list[dict[str, Any]]:
     counts = Counter(
-        (row.type, row.retracted_on == change.known_on)
+        (row.type, row.retracted_on == change.recorded_on)
         for account in change.accounts
-        for row in learned.get((number_of(account), change.known_on), ())
+        for row in learned.get((number_of(account), change.recorded_on), ())
         if _did_it(search, change, row)
     )
     return [

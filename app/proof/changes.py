@@ -41,14 +41,14 @@ class Change(NamedTuple):
     """A row of a metric that became another on a day of knowledge, and the accounts whose part of it changed."""
 
     cell: Cell
-    known_on: date
+    recorded_on: date
     before: Result
     after: Result
     accounts: frozenset[str]
 
     @property
     def name(self) -> str:
-        return name_of(self.cell.name, self.known_on)
+        return name_of(self.cell.name, self.recorded_on)
 
 
 @dataclass(slots=True)
@@ -200,4 +200,4 @@ def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[Change]:
             before = table.result(cell)
             if rounded(before.value) != rounded(now.value):
                 found.append(Change(cell, day, before, now, frozenset(touched[place])))
-    return sorted(found, key=lambda one: (one.cell.number, order(one.cell.group), one.known_on))
+    return sorted(found, key=lambda one: (one.cell.number, order(one.cell.group), one.recorded_on))

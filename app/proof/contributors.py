@@ -49,16 +49,16 @@ async def contributors(
     table, own = await books.database.read(look)
     here, following = page(_ordered(table, own), limit=limit, cursor=cursor)
     # A page repeats the rows that its accounts belong to, so that it can be read by itself.
-    wholes = {id(found.whole): found.whole for found in here}
-    return [table.row(cell) for cell in wholes.values()], [_row(own, found) for found in here], following
+    totals = {id(found.whole): found.whole for found in here}
+    return [table.row(cell) for cell in totals.values()], [_row(own, found) for found in here], following
 
 
 def _ordered(table: Table, own: Table) -> list[_Contributor]:
     # By the order of groups, in which 1 and 1.0 are one value as they are for the database.
-    wholes = {(cell.period, order(cell.group)): cell for cell in table.cells}
+    totals = {(cell.period, order(cell.group)): cell for cell in table.cells}
     found: list[_Contributor] = []
     for place, parts in groupby(own.cells, key=lambda cell: (cell.period, order(cell.group[:-1]))):
-        if whole := wholes.get(place):
+        if whole := totals.get(place):
             found += _shared(whole, _contribution(table.result(whole)) or 0, own, parts)
     return found
 

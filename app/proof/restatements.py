@@ -38,7 +38,7 @@ def _row(question: Question, one: Change, events: list[dict[str, Any]] | None) -
     return {
         "metric": one.cell.metric.name,
         **row_in(one.cell.period, one.cell.group, question),
-        "known_on": one.known_on,
+        "recorded_on": one.recorded_on,
         "from": rounded(before.value),
         "to": rounded(after.value),
         "change": change,

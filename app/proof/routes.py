@@ -28,7 +28,7 @@ _CONTRIBUTORS = gives_rows(
     "Accounts, each with its own numbers and its share.",
     ROW | _SHARE,
     AT_TIMES,
-    wholes=wire.list_of(ROW, AT_TIMES) | {"description": "The rows of the metric that the accounts are behind."},
+    totals=wire.list_of(ROW, AT_TIMES) | {"description": "The rows of the metric that the accounts are behind."},
 )
 
 
@@ -40,14 +40,14 @@ _CONTRIBUTORS = gives_rows(
 async def get_contributors(request: Request, metric: str) -> Response:
     """The accounts behind a metric's numbers, largest first, with their share.
 
-    It is asked as the metric is; for each row of the metric's answer (`wholes`) there are the accounts in it that have
+    It is asked as the metric is; for each row of the metric's answer (`totals`) there are the accounts in it that have
     anything of the metric in the period, in the order of what they contribute to its numerator (a metric without one: to
     its value). Contributions add up to the whole's; where they do not, as for `clv`, `share` is null.
     """
     asked = wire.asked(request, Parameters)
     question = await _understood(request, metric, asked)
-    wholes, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
-    body = {"question": question.understood(), "wholes": wholes, "rows": rows, "next": following}
+    totals, rows, following = await contributors(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
+    body = {"question": question.understood(), "totals": totals, "rows": rows, "next": following}
     return reply(request, asked.format, body, after=(*_SHARE, *columns(question)), flat=flattened)
 
 
@@ -56,7 +56,7 @@ async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Qu
 
 
 _CHANGE: dict[str, Any] = {
-    "known_on": {"type": "string", "format": "date", "description": "At the end of that day it was another."},
+    "recorded_on": {"type": "string", "format": "date", "description": "At the end of that day it was another."},
     "from": _NUMBER,
     "to": _NUMBER,
     "change": _NUMBER | {"description": "Null where there was, or is, no value."},

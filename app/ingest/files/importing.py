@@ -44,7 +44,7 @@ async def run(
     summary = Summary()
     # What became known earlier comes first, over all files: an account's books never run backwards. So history with its
     # own knowledge is read whole before any of it is sent.
-    in_order = any(event.known_at is not None for source in mapping.source for event in source.event)
+    in_order = any(event.recorded_on is not None for source in mapping.source for event in source.event)
     waiting: list[tuple[Row, dict[str, Any]]] = []
     for row in rows(files, mapping=mapping):
         summary.rows += 1
@@ -58,7 +58,7 @@ async def run(
             waiting = []
             progress(summary, row.consumed)
     if in_order:
-        waiting.sort(key=lambda pair: pair[1].get("known_at") or _TODAY)
+        waiting.sort(key=lambda pair: pair[1].get("recorded_on") or _TODAY)
     for start in range(0, len(waiting), _BATCH):
         await _send(books, waiting[start : start + _BATCH], report, summary)
         progress(summary, row.consumed)

@@ -79,7 +79,7 @@ def _event(scope: _Scope, event: Event) -> Callable[[Cells], dict[str, Any]]:
             ("account_id", event.account_id, "text"),
             ("user_id", event.user_id, "text"),
             ("occurred_at", event.occurred_at, "datetime"),
-            ("known_at", event.known_at, "date"),
+            ("recorded_on", event.recorded_on, "date"),
         )
         if template is not None
     ]

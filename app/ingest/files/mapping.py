@@ -185,7 +185,7 @@ class Event(_Table):
     account_id: Template | None = Field(None, description="Whose event it is.")
     user_id: Template | None = Field(None, description="Who did it.")
     occurred_at: Template = Field(description="Read as a datetime: ISO 8601 in UTC, unless the column says otherwise.")
-    known_at: Template | None = Field(None, description="The day it became known; unset or empty: today.")
+    recorded_on: Template | None = Field(None, description="The day it became known; unset or empty: today.")
     data: Annotated[Any, AfterValidator(_templates)] = Field({}, description="A table, or one column of NDJSON.")
 
 
