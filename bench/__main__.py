@@ -11,7 +11,7 @@ import duckdb
 import typer
 from rich.console import Console
 
-from app.store.site import EmbeddedError
+from app.embedded.cluster import EmbeddedError
 from bench import asking, catalogue, ingest, load, peers, profile, report
 from bench.data import END, Size, tables
 from bench.processes import Postgres, postgres, service

@@ -19,8 +19,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from app.settings import Settings
-from app.store import embedded
+from app.core.settings import Settings
+from app.embedded import server as embedded
 from bench.client import Connection, Refused, ask, request
 
 _START_SECONDS, _STOP_SECONDS = 300, 30

@@ -5,11 +5,11 @@ from datetime import date, datetime
 
 from pydantic_core import to_json
 
-from app.ingest import vocabulary
+from app.ingest import catalogue
 from app.ingest.define import read
 from bench.events import Event
 
-assert vocabulary  # importing it fills the catalogue of events
+assert catalogue  # importing it fills the catalogue of events
 
 COLUMNS = ("account_id", "id", "type", "user_id", "occurred_at", "recorded_on", "fingerprint", "data")
 

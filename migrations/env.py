@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context
 
-from app.store.tables import metadata
+from app.database.tables import metadata
 
 
 def run(connection: sa.Connection) -> None:
@@ -16,7 +16,7 @@ def run(connection: sa.Connection) -> None:
 
 
 def url_of_settings() -> sa.URL:
-    from app.settings import Settings
+    from app.core.settings import Settings
 
     url = Settings().database_url
     if url is None:

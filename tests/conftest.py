@@ -16,10 +16,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app import logs
-from app.store import embedded
-from app.store.schema import migrate
-from app.store.tables import metadata
+from app.core import logs
+from app.database.migrate import migrate
+from app.database.tables import metadata
+from app.embedded import server as embedded
 from tests.service import Service
 
 _numbers = count()

@@ -7,13 +7,13 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.ingest import vocabulary
+from app.core.periods import Calendar
+from app.ingest import catalogue
 from app.ledger.measures import rank_of
 from app.ledger.streams.define import Happening, Stream
 from app.ledger.streams.subscriptions import subscriptions
-from app.periods import Calendar
 
-assert vocabulary  # importing it ranks the types of events
+assert catalogue  # importing it ranks the types of events
 GREENWICH = Calendar(ZoneInfo("UTC"))
 _numbers = count(1)
 

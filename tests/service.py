@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
+from app.books.books import note_margin, open_books
+from app.core.settings import Settings
 from app.main import build
-from app.settings import Settings
-from app.shell import wrap
-from app.store.books import note_margin, open_books
+from app.server.middleware import wrap
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)

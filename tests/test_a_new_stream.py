@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from app.core.periods import Calendar
 from app.ingest.define import EVENT_TYPES, Data, event
 from app.ledger.measures import MEASURES, POSTINGS, Line, measure
 from app.ledger.rebuild import rebuild
 from app.ledger.streams.define import STREAMS, Dated, Happening, stream
 from app.metrics.define import METRICS, Happens, Result, closing, count, metric
-from app.periods import Calendar
 from tests.service import Service
 from tests.service import event as told
 

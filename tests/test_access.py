@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
 
-from app import logs
+from app.core import logs
 from tests.service import ADMIN_KEY, Service, event, session
 
 PUBLIC = {"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"}

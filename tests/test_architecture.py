@@ -1,72 +1,149 @@
-"""The rule of the rooms: who may import whom."""
+"""The layers of the packages: who may import whom."""
 
 import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-EVERYWHERE = {"settings", "errors", "periods", "access", "wire"}
-ROOMS = {
-    "store": set(),
-    "accounts": {"store"},
-    "ledger": {"store", "accounts"},
-    "ingest": {"store", "accounts", "ledger"},
-    "metrics": {"store", "accounts", "ledger.measures", "ledger.sums"},
-    "reports": {"store", "accounts", "ledger", "metrics"},
-    "feedback": {"store", "accounts", "ledger", "ingest"},
-    "proof": {"store", "accounts", "ledger", "metrics"},
+
+CORE = {"core"}
+DATA = CORE | {"database", "books"}
+ENGINE = DATA | {"accounts", "ledger"}
+ROUTES = {"access", "http"}
+# What each package may import besides itself. Only `routes.py` may also import ROUTES.
+LAYERS = {
+    "core": set(),
+    "http": CORE,
+    "database": CORE,
+    "embedded": CORE,
+    "server": CORE | {"http"},
+    "books": CORE | {"database", "embedded"},
+    "access": DATA | {"http"},
+    "accounts": DATA,
+    "ledger": DATA | {"accounts"},
+    "ingest": ENGINE,
+    "metrics": ENGINE,
+    "audit": ENGINE | {"metrics"},
+    "reports": ENGINE | {"metrics"},
+    "feedback": ENGINE | {"metrics", "ingest"},
+    "demo": ENGINE | {"ingest"},
 }
-AT_THE_DOOR = {"main.py", "access.py", "errors.py", "wire.py", "routes.py"}
+FEATURES = {"audit", "reports", "feedback", "demo"}
+# Modules of `http` without the web framework, which any package may use.
+PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
+MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
 
 
 def modules() -> list[Path]:
     return sorted(APP.rglob("*.py"))
 
 
-def imports_of(path: Path) -> set[str]:
+def package_of(path: Path) -> str:
+    return path.relative_to(APP).parts[0]
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
     """The full names of everything that a module imports; of `from a import b`, a.b."""
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path} imports relatively"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
 
 
-def is_within(name: str, places: set[str]) -> bool:
-    return any(name == place or name.startswith(place + ".") for place in places)
+def is_within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_the_rooms_before_it(room: str) -> None:
-    allowed = {f"app.{name}" for name in ROOMS[room] | {room} | EVERYWHERE}
-    for path in (APP / room).rglob("*.py"):
+def file_of(name: str) -> Path | None:
+    """The file of the module that an imported name is, or is in."""
+    parts = name.split(".")
+    for end in (len(parts), len(parts) - 1):
+        path = APP.parent.joinpath(*parts[:end])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.exists():
+                return file
+    return None
+
+
+def reachable_from(path: Path) -> set[Path]:
+    """All modules of the application that a module imports, directly or through others."""
+    reached: set[Path] = set()
+    pending = [path]
+    while pending:
+        for name in imports_of(pending.pop()):
+            if name.startswith("app.") and (file := file_of(name)) and file not in reached:
+                reached.add(file)
+                pending.append(file)
+    return reached
+
+
+def test_every_package_has_a_layer() -> None:
+    assert {path.name for path in APP.iterdir() if path.is_dir() and path.name != "__pycache__"} == {*LAYERS, "cli"}
+
+
+def test_only_main_and_packages_are_at_the_top() -> None:
+    assert {path.name for path in APP.glob("*.py")} == {"__init__.py", "main.py"}
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_a_package_imports_only_the_layers_below_it(package: str) -> None:
+    for path in (APP / package).rglob("*.py"):
+        allowed = LAYERS[package] | {package} | (ROUTES if path.name == "routes.py" else set())
+        names = {f"app.{layer}" for layer in allowed} | PLAIN_HTTP
         ours = {name for name in imports_of(path) if name.startswith("app.")}
-        assert {name for name in ours if not is_within(name, allowed)} == set(), path
+        assert {name for name in ours if not is_within(name, names)} == set(), path
 
 
-def test_what_may_be_imported_everywhere_imports_no_room_but_the_store_and_ids() -> None:
-    allowed = {f"app.{name}" for name in EVERYWHERE | {"store", "accounts.ids"}} | {"app"}
-    for name in EVERYWHERE:
-        ours = {found for found in imports_of(APP / f"{name}.py") if found.startswith("app")}
-        assert {found for found in ours if not is_within(found, allowed - {"app"}) and found != "app.wire"} == set(), (
-            name
-        )
+def test_no_routes_import_the_routes_of_another_package() -> None:
+    for path in APP.rglob("routes.py"):
+        assert {name for name in imports_of(path) if ".routes" in name} == set(), path
+
+
+def test_features_do_not_import_each_other() -> None:
+    for package in FEATURES:
+        others = {f"app.{other}" for other in FEATURES - {package}}
+        for path in (APP / package).rglob("*.py"):
+            assert {name for name in imports_of(path) if is_within(name, others)} == set(), path
+
+
+def test_the_core_imports_nothing_of_the_application() -> None:
+    for path in (APP / "core").glob("*.py"):
+        assert {name for name in imports_of(path) if is_within(name, {"app"})} <= {
+            name for name in imports_of(path) if is_within(name, {"app.core"})
+        }, path
+
+
+def framework_users() -> Iterator[Path]:
+    for path in modules():
+        if any(is_within(name, {"fastapi", "starlette", "fastapi_offline"}) for name in imports_of(path)):
+            yield path
+
+
+def test_the_web_framework_is_used_by_routes_and_what_serves_them_only() -> None:
+    for path in framework_users():
+        assert path.name in ("main.py", "routes.py") or package_of(path) in MAY_USE_THE_FRAMEWORK, path
+
+
+def test_what_computes_does_not_load_the_web_framework() -> None:
+    users = set(framework_users())
+    for package in ("core", "database", "embedded", "books", "accounts", "ledger", "ingest", "metrics", "demo"):
+        for path in (APP / package).rglob("*.py"):
+            if path.name != "routes.py":
+                assert reachable_from(path) & users == set(), path
 
 
 def test_a_metric_knows_nothing_but_how_metrics_are_defined() -> None:
     for path in (APP / "metrics" / "catalogue").glob("*.py"):
-        allowed = {"app.metrics.define", "app.metrics.catalogue", "fractions"}
+        allowed = {"app.metrics.define", "app.metrics.catalogue", "app.core.catalogues", "fractions"}
         assert {name for name in imports_of(path) if not is_within(name, allowed)} == set(), path
-
-
-def test_the_web_framework_is_known_at_the_doors_only() -> None:
-    inside = [path for path in modules() if path.name not in AT_THE_DOOR]
-    knowing = {path for path in inside if any(is_within(name, {"fastapi", "starlette"}) for name in imports_of(path))}
-    assert knowing == set()
 
 
 def test_the_environment_is_read_by_the_settings_only() -> None:
@@ -75,13 +152,13 @@ def test_the_environment_is_read_by_the_settings_only() -> None:
         for path in modules()
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    assert readers <= {"settings.py"}
+    assert readers <= {"core/settings.py"}
 
 
-def test_files_fit_a_room_and_functions_a_screen() -> None:
+def test_files_and_functions_stay_small() -> None:
     for path in modules():
         text = path.read_text()
-        assert text.count("\n") <= 330, f"{path} has outgrown its room"
+        assert text.count("\n") <= 330, f"{path} is too long"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None and node.end_lineno - node.lineno <= 50, f"{path}: {node.name}"

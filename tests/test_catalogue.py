@@ -9,15 +9,15 @@ import pytest
 from pydantic import Field
 
 from app.accounts.book import key_of
+from app.database.connection import Connection
+from app.database.labels import recall
+from app.database.query_plan import answered
 from app.ingest.define import EVENT_TYPES, Data, event
 from app.ingest.schemas import example_of
 from app.ledger.measures import MEASURES, POSTINGS, PRESENCES, Line, measure
-from app.ledger.sums.figures import figures, words_of
+from app.ledger.sums.operand_sums import figures, words_of
 from app.ledger.sums.selection import Selection, Span
 from app.metrics.define import DEFAULT, METRICS, Given, Happens, Metric, Result, count, meaning, metric
-from app.store.asking import answered
-from app.store.connection import Connection
-from app.store.words import recall
 from tests.service import Service
 
 # Every way to count every metric, by the metric's name and, if it is not the default, its own.

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.audit.identities import IDENTITIES
+from app.database.tables import attribute, entry, grand_total, label, presence, total
 from app.metrics.define import METRICS
-from app.proof.identities import IDENTITIES
-from app.store.tables import attribute, entry, grand_total, label, presence, total
 from tests.almanac import DAY
 from tests.chance import is_, turn, unlike
 from tests.hostile import refused

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.proof.identities import IDENTITIES
+from app.audit.identities import IDENTITIES
 from tests.service import Service, session
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +23,7 @@ def csmetrics(database: str, tmp_path: Path) -> Run:
 
     def run(*words: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-c", "from app.cli import main; main()", *words],
+            [sys.executable, "-c", "from app.cli.main import main; main()", *words],
             cwd=tmp_path,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database, "COLUMNS": "200"}
             | settings,

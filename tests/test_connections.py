@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.errors import Invalid, Unavailable
-from app.store.connection import Ask, Connection, Statement
-from app.store.database import _CONNECTION, Database, connect
+from app.core.errors import Invalid, Unavailable
+from app.database.connection import Ask, Connection, Statement
+from app.database.pool import _CONNECTION, Database, connect
 from tests.service import PATIENCE
 
 

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.core.periods import Calendar
 from app.ledger.streams.define import Happening
 from app.ledger.streams.subscriptions import CANCELED, CHANGED, customers_leaving, subscriptions
 from app.metrics.define import METRICS
-from app.periods import Calendar
 from tests.service import NOON, Service, answers, event, session
 from tests.ways import WAYS
 

@@ -23,15 +23,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.errors import MEDIA_TYPE, Unavailable
-from app.store import embedded
+from app.core.errors import PROBLEM_JSON, Unavailable
+from app.embedded import server as embedded
 from tests.service import ADMIN_KEY, PATIENCE, Service, event, session
 
 pytestmark = pytest.mark.own_database
 
 # Nothing of the developer's settings reaches the processes: neither the environment nor a .env file.
 APART = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
-CSMETRICS = [sys.executable, "-c", "from app.cli import main; main()"]
+CSMETRICS = [sys.executable, "-c", "from app.cli.main import main; main()"]
 SOCKET = ".s.PGSQL.5432"
 
 
@@ -45,7 +45,7 @@ async def until(done: Callable[[], Any], *, every: float = 0.02) -> None:
 def check_refusal(answer: httpx.Response) -> None:
     """A refusal for now is a 503 that says when to come again."""
     assert answer.status_code == 503, answer.text
-    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["content-type"] == PROBLEM_JSON
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["status"] == 503
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from app.cli import cli
+from app.cli.main import cli
+from app.core.settings import Settings
 from app.ingest.files import mapping
 from app.main import build
-from app.settings import Settings
 from tests.service import Service
 
 ROOT = Path(__file__).parent.parent

@@ -16,8 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store import embedded, site
-from app.store.site import EmbeddedError, program
+from app.embedded import server as embedded
+from app.embedded.cluster import ROLE, EmbeddedError, program
 
 CHECKOUT = Path(embedded.__file__).parents[2]
 AS_ROOT = os.geteuid() == 0
@@ -28,7 +28,7 @@ only_root = pytest.mark.skipif(not AS_ROOT, reason="only root can do this")
 USER = """
 import sys
 from pathlib import Path
-from app.store import embedded, site
+from app.embedded import cluster, server as embedded
 server = embedded.start(Path(sys.argv[1]))
 print(server.url, flush=True)
 """
@@ -219,7 +219,7 @@ def test_what_was_written_is_there_after_a_stop_and_nothing_is_left_running(data
 
 def test_without_a_data_dir_there_is_a_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(site, "ROOT_DATA_DIR", folder / "var")
+    monkeypatch.setattr("app.embedded.cluster.ROOT_DATA_DIR", folder / "var")
     embedded.start(None).stop()
     assert (folder / ("var" if AS_ROOT else "data") / "cluster" / "PG_VERSION").exists()
 
@@ -376,7 +376,7 @@ def test_as_root_a_closed_folder_is_refused_and_not_opened(folder: Path) -> None
 def test_as_root_without_an_account_for_servers_the_remedy_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "SYSTEM_USER", "no-such-account")
+    monkeypatch.setattr("app.embedded.cluster.SYSTEM_USER", "no-such-account")
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(EmbeddedError, match=r"'no-such-account' could not be made.*ordinary user"):
         embedded.start(folder / "data")
@@ -432,7 +432,7 @@ def test_a_server_that_somebody_started_by_hand_is_left_alone(data_dir: Path) ->
     owner = {"user": cluster.stat().st_uid} if AS_ROOT else {}
     command = [program("postgres"), "-D", cluster, "-h", "", "-k", "."]
     by_hand = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **owner)
-    url = f"postgresql://{site.ROLE}@/postgres?host={cluster}"
+    url = f"postgresql://{ROLE}@/postgres?host={cluster}"
     wait_until(lambda: embedded._state(str(cluster)) == psycopg.pq.Ping.OK)
     with pytest.raises(EmbeddedError, match="Somebody else has started"):
         embedded.start(data_dir)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import logs
 from app.accounts.book import key_of
+from app.core import logs
+from app.database.connection import Connection
+from app.database.tables import metadata
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_of
 from app.ledger.days import user_key
-from app.store.connection import Connection
-from app.store.tables import metadata
 from tests.almanac import DAY
 from tests.chance import question, turn
 from tests.formulas import METRICS

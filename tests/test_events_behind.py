@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from app.audit.origins import origins_of
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_of
 from app.ledger.measures import POSTINGS, Fact, lines_of, seen_of
 from app.ledger.surveys import Survey
 from app.metrics.define import METRICS as DECLARED
-from app.proof.origins import origins_of
 from tests.almanac import DAY
 from tests.chance import happening
 from tests.formulas import METRICS

@@ -16,7 +16,7 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.accounts.filters import Attribute, Filter, condition, matches, parse
-from app.errors import Invalid
+from app.core.errors import Invalid
 
 ADA: dict[str, Attribute] = {
     "plan": "pro",

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from alembic import command
 
+from app.database import connection
 from app.ingest import accept
 from app.ledger.rebuild import rebuild
-from app.store import connection
 from tests.service import PATIENCE, Service, session
 from tests.test_concurrency import deadlocks, everything
 from tests.test_migrations import ask, go

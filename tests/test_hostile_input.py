@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import logs
+from app.core import logs
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_of
 from tests.hostile import (

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.errors import Invalid
-from app.ingest import define, vocabulary
+from app.core.errors import Invalid
+from app.ingest import catalogue, define
 from app.ingest.files import imports, mapping
 from tests import ravenstack
 
@@ -675,7 +675,7 @@ def test_an_id_of_ravenstack_names_one_content(imported: list[imports.Row]) -> N
 
 
 def test_the_service_understands_every_event_of_ravenstack(imported: list[imports.Row]) -> None:
-    assert vocabulary.__doc__
+    assert catalogue.__doc__
     for event in _events(imported):
         define.read(event, index=0, now=datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.core.periods import Calendar
 from app.ledger.streams.define import Happening
 from app.ledger.streams.goals import goal
 from app.ledger.streams.onboarding import onboarding
-from app.periods import Calendar
 from tests.happenings import happening, posted
 from tests.service import Service, event
 

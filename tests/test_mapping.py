@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.ingest.files import mapping
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "ravenstack.toml"

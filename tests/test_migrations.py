@@ -17,12 +17,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app.errors import Conflict
-from app.settings import Settings
-from app.start import opened
-from app.store import schema as schema_room
-from app.store.schema import migrate, migrations
-from app.store.tables import metadata
+from app.books.open import opened
+from app.core.errors import Conflict
+from app.core.settings import Settings
+from app.database import migrate as schema_room
+from app.database.migrate import migrate, migrations
+from app.database.tables import metadata
 from tests.service import PATIENCE, Service, event, moved, session
 
 pytestmark = pytest.mark.own_database
@@ -123,7 +123,7 @@ def test_a_migration_never_waits_long_for_a_lock(empty: str) -> None:
     ]
 
 
-MIGRATE = "import sys; from app.store.schema import migrate; migrate(sys.argv[1])"
+MIGRATE = "import sys; from app.database.migrate import migrate; migrate(sys.argv[1])"
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def csmetrics(database: str, tmp_path: Path) -> Callable[..., subprocess.Complet
     """Run the command line on the test's database."""
 
     def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        script = [sys.executable, "-c", "from app.cli import main; main()", *words]
+        script = [sys.executable, "-c", "from app.cli.main import main; main()", *words]
         settings = APART | {"DATABASE_URL": database} | settings
         return subprocess.run(script, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
 

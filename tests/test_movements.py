@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.periods import Calendar
 from app.ledger.streams.define import Happening
-from app.periods import Calendar
 from tests.happenings import canceled, changed, posted, standing
 
 GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")

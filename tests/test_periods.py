@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app import periods
-from app.errors import Invalid
-from app.periods import GRANULARITIES, Calendar, Period, counted_end, cut, default_range, months_in, range_of
+from app.core import periods
+from app.core.errors import Invalid
+from app.core.periods import GRANULARITIES, Calendar, Period, counted_end, cut, default_range, months_in, range_of
 
 DAY = timedelta(days=1)
 TODAY = date(2026, 3, 14)  # a Saturday

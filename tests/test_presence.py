@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ingest import vocabulary
+from app.core.periods import UNITS, Calendar, units_of
+from app.database.tables import END
+from app.ingest import catalogue
 from app.ledger.days import Days, Key, Move, Row, canonical, days_of, develop, user_key, years_of
 from app.ledger.measures import entered_for
 from app.ledger.presence import joined, split
-from app.periods import UNITS, Calendar, units_of
-from app.store.tables import END
 
-assert vocabulary  # importing it declares the presences
+assert catalogue  # importing it declares the presences
 
 DAY = timedelta(days=1)
 KEY = Key("active_users", "", 7, user_key(7, "ada"))

@@ -15,11 +15,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.errors import Conflict, Unavailable
+from app.cli.workers import among
+from app.core.errors import Conflict, Unavailable
 from app.ledger import rebuild as rebuilding
 from app.ledger.rebuild import Progress, rebuild, some_accounts
 from app.ledger.verify import Difference, verify
-from app.processes import among
 from tests.service import PATIENCE, Service, session
 from tests.test_concurrency import everything, kept
 
@@ -91,7 +91,7 @@ def test_what_ends_one_of_them_ends_all(service: Service, work: Any, said: tuple
 def test_an_interrupt_ends_them_at_once_and_nothing_was_lost(service: Service, database: str, tmp_path: Path) -> None:
     """Whatever they are at: here they wait for a lock."""
     service.send(session())
-    words = [sys.executable, "-c", "from app.cli import main; main()", "rebuild", "--processes", "2"]
+    words = [sys.executable, "-c", "from app.cli.main import main; main()", "rebuild", "--processes", "2"]
     settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database}
     with psycopg.connect(database.replace("+psycopg", "")) as connection:
         connection.execute("SELECT FROM account FOR UPDATE")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.publish import documents
+from app.cli.publish import documents
 from tests.service import Service
 
 ROOT = Path(__file__).parent.parent

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.core.periods import Calendar
 from app.ledger.streams.define import Happening
 from app.ledger.streams.purchases import purchases
-from app.periods import Calendar
 from tests.happenings import days_of, happening
 from tests.service import Service, event
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.periods import UNITS, Calendar, units_of
+from app.database.tables import END
 from app.ledger.measures import entered_for
 from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import Spell, registration, spells
-from app.periods import UNITS, Calendar, units_of
-from app.store.tables import END
 
 DAY = timedelta(days=1)
 GREENWICH = Calendar(ZoneInfo("UTC"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.proof import causes, changes
+from app.audit import causes, changes
 from tests.almanac import DAY
 from tests.chance import turn
 from tests.formulas import METRICS

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = """
-from app.serve import run
-from app.settings import Settings
+from app.server.serve import run
+from app.core.settings import Settings
 run(Settings(_env_file=None), factory="tests.tiny_app:create")
 """
 ENDURING = {"HEADER_SECONDS": 60, "REQUEST_SECONDS": 60, "SHUTDOWN_SECONDS": 2}

@@ -12,9 +12,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from app import logs
-from app.settings import Settings
-from app.shell import App, Headers, Message, Receive, Scope, Send, wrap
+from app.core import logs
+from app.core.settings import Settings
+from app.server.middleware import App, Headers, Message, Receive, Scope, Send, wrap
 from tests.tiny_app import answer, body_of, tiny
 
 HOST = (b"host", b"localhost")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.periods import Calendar
+from app.core.periods import Calendar
 from tests.happenings import canceled, changed, movements, posted, reasons, standing
 
 

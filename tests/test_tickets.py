@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.core.periods import Calendar
 from app.ledger.streams.define import Happening
 from app.ledger.streams.tickets import ticket
-from app.periods import Calendar
 from tests.happenings import GREENWICH, happening, posted
 from tests.service import Service, event
 

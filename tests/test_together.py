@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import Unavailable
-from app.store.together import Together
+from app.core.errors import Unavailable
+from app.database.group_commit import Together
 
 
 class Transactions:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.database.tables import attribute, entry, grand_total, total
 from app.ledger.rebuild import rebuild
-from app.store.tables import attribute, entry, grand_total, total
 from tests.almanac import DAY, Calendar
 from tests.chance import below, either, is_, question, turn, unlike
 from tests.pair import Pair

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.store.tables import account, attribute, entry, grand_total, presence, registration, total
-from app.store.tables import event as event_table
+from app.database.tables import account, attribute, entry, grand_total, presence, registration, total
+from app.database.tables import event as event_table
 from tests.service import Service, event, moved, session
 
 KEY = [column.name for column in entry.c]

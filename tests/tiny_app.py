@@ -4,8 +4,8 @@ import asyncio
 import os
 import time
 
-from app.settings import Settings
-from app.shell import App, Message, Receive, Scope, Send, wrap
+from app.core.settings import Settings
+from app.server.middleware import App, Message, Receive, Scope, Send, wrap
 
 
 def create() -> App:

@@ -1,1 +1,1 @@
-"""The accounts that are measured: their attributes, the filters over them, the segments."""
+"""The accounts that are measured: attributes, filters and segments."""

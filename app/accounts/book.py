@@ -12,11 +12,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.accounts.filters import Filter, condition
 from app.accounts.history import Interval, changes_of, exact, history, learn
-from app.periods import Calendar
-from app.store.asking import Asking, answered
-from app.store.connection import Connection, in_json
-from app.store.tables import END, WHOLE_BUSINESS, attribute, event
-from app.store.tables import account as account_table
+from app.core.periods import Calendar
+from app.database.connection import Connection, in_json
+from app.database.query_plan import Asking, answered
+from app.database.tables import END, WHOLE_BUSINESS, attribute, event
+from app.database.tables import account as account_table
 
 UPDATED = "account.updated"
 

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, Text, and_, cast, collate, false, func, literal, literal_column, not_, or_
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 
 MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH, MAX_KEY, MAX_DIGITS = 4000, 200, 32, 128, 20
 

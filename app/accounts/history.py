@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from app.periods import Calendar
-from app.store.tables import BEGINNING, END
+from app.core.periods import Calendar
+from app.database.tables import BEGINNING, END
 
 
 class Update(Protocol):

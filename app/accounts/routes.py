@@ -6,32 +6,35 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app import wire
-from app.access import books_of, needs
+from app.access.auth import books_of, requires
 from app.accounts import segments
 from app.accounts.book import described, key_of, listed, tomorrow
 from app.accounts.filters import parse
-from app.accounts.ids import InPath, packed, same_id, unpacked
-from app.errors import Invalid, NotFound
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import BEGINNING, END, account, attribute
+from app.books.books import Books
+from app.core.errors import Invalid, NotFound
+from app.core.ids import InPath, packed, same_id, unpacked
+from app.database.connection import Connection
+from app.database.tables import BEGINNING, END, account, attribute
+from app.http.body import read_body
+from app.http.openapi import body_schema, query_schema
+from app.http.params import QueryParams, parse_query
+from app.http.responses import json_response, next_link
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
-READ = [Depends(needs("read"))]
-ADMIN = [Depends(needs("admin"))]
+READ = [Depends(requires("read"))]
+ADMIN = [Depends(requires("admin"))]
 
 
-class _Asked(wire.InUrl):
+class _Asked(QueryParams):
     filter: str | None = Field(None, max_length=4_000)
     cursor: str | None = Field(None, max_length=1_000)
     limit: int = Field(100, ge=1, le=1_000)
 
 
-@router.get("/accounts", dependencies=READ, openapi_extra=wire.asks(_Asked))
+@router.get("/accounts", dependencies=READ, openapi_extra=query_schema(_Asked))
 async def list_accounts(request: Request) -> Response:
     """Accounts with their attributes of today, in the order of their ids."""
-    asked = wire.asked(request, _Asked)
+    asked = parse_query(request, _Asked)
     books, limit = books_of(request), asked.limit
     day = tomorrow(books.today())
     chosen = parse(same_id(asked.filter)) if asked.filter is not None else None
@@ -41,7 +44,7 @@ async def list_accounts(request: Request) -> Response:
     rows = await _fetch(books, described(page, on=day))
     following = packed(rows[limit - 1]["id"]) if len(rows) > limit else None
     body = {"accounts": rows[:limit], "next": following}
-    return wire.json(request, body, headers=wire.next_link(request, following))
+    return json_response(request, body, headers=next_link(request, following))
 
 
 @router.get("/accounts/{account_id}", dependencies=READ)
@@ -59,7 +62,7 @@ async def get_account(request: Request, account_id: InPath) -> Response:
         .where(attribute.c.account_id == key_of(account_id), attribute.c.ceased_on == END)
         .order_by(attribute.c.key, attribute.c.valid_from),
     )
-    return wire.json(request, rows[0] | {"history": [_without_ends(row) for row in history]})
+    return json_response(request, rows[0] | {"history": [_without_ends(row) for row in history]})
 
 
 def _without_ends(row: dict[str, Any]) -> dict[str, Any]:
@@ -90,10 +93,10 @@ class SegmentBody(BaseModel):
     filter: str = Field(max_length=4_000, examples=['plan = "enterprise" and region in ("emea", "uk")'])
 
 
-@router.put("/segments/{name}", dependencies=ADMIN, openapi_extra=wire.takes(SegmentBody))
+@router.put("/segments/{name}", dependencies=ADMIN, openapi_extra=body_schema(SegmentBody))
 async def put_segment(request: Request, name: InPath) -> dict[str, str]:
     """Define a segment from today on; what was answered for earlier days stays as it was."""
-    body = await wire.read(request, SegmentBody)
+    body = await read_body(request, SegmentBody)
     filter = parse(same_id(body.filter), pointer="/filter")
     await segments.put(books_of(request), name=name, filter=filter)
     return {"name": name, "filter": filter.text}
@@ -103,7 +106,7 @@ async def put_segment(request: Request, name: InPath) -> dict[str, str]:
 async def list_segments(request: Request) -> Response:
     """The stored segments."""
     found = await segments.on(books_of(request), None)
-    return wire.json(request, {"segments": [{"name": name, "filter": f.text} for name, f in sorted(found.items())]})
+    return json_response(request, {"segments": [{"name": name, "filter": f.text} for name, f in sorted(found.items())]})
 
 
 @router.delete("/segments/{name}", status_code=204, response_class=Response, dependencies=ADMIN)

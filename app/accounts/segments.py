@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.accounts.filters import Filter, parse
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import BEGINNING, segment
+from app.books.books import Books
+from app.database.connection import Connection
+from app.database.tables import BEGINNING, segment
 
 
 async def put(books: Books, *, name: str, filter: Filter | None) -> bool:

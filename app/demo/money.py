@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from random import Random
 
 from app.demo.events import Event, event
-from app.demo.fates import Life, Step
+from app.demo.lifecycle import Life, Step
 from app.demo.timeline import Timeline, add_months, at_work, days, moment, opening
 
 # Cents per seat and month. A rise of the list price is in hundredths.

@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 
 from app.demo.events import Event, event
-from app.demo.fates import Life
+from app.demo.lifecycle import Life
 from app.demo.timeline import ROUTE_PLANNER, Timeline, moment, opening
 
 # How likely somebody is to look in on a working day (planners, regulars, occasional guests), and how many are such.

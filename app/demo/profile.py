@@ -6,7 +6,7 @@ from random import Random
 
 from app.demo.company import MANAGERS
 from app.demo.events import Event, event
-from app.demo.fates import Life
+from app.demo.lifecycle import Life
 from app.demo.timeline import BAD_RELEASE, HANDOVER, Timeline, moment, opening
 
 SPONSORS = ("head_of_facilities", "coo", "operations_manager", "owner")

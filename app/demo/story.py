@@ -9,8 +9,8 @@ from typing import Any
 
 from app.demo.company import company
 from app.demo.events import Event, delay
-from app.demo.fates import fate
 from app.demo.journey import goals, onboarding, trials
+from app.demo.lifecycle import fate
 from app.demo.money import account_costs, company_costs, purchases, renewals, subscriptions
 from app.demo.people import people, registrations
 from app.demo.profile import profile

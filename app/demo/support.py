@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 
 from app.demo.events import Event, event
-from app.demo.fates import Life
+from app.demo.lifecycle import Life
 from app.demo.people import User, present
 from app.demo.timeline import Timeline, along, at_work, days, season, whole
 from app.demo.voice import answer, mood

@@ -5,7 +5,7 @@ from datetime import date
 from random import Random
 
 from app.demo.events import Event, event
-from app.demo.fates import Life
+from app.demo.lifecycle import Life
 from app.demo.people import User
 from app.demo.timeline import BAD_RELEASE, RELEASE_IS_MENDED, Timeline, along, at_work, days, season
 

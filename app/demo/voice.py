@@ -6,7 +6,7 @@ from math import floor
 from random import Random
 
 from app.demo.events import Event, event
-from app.demo.fates import Life
+from app.demo.lifecycle import Life
 from app.demo.people import User, present
 from app.demo.phrases import words
 from app.demo.timeline import OVERHAUL, Timeline, along, at_work, days, whole

@@ -1,1 +1,1 @@
-"""What customers say in words: comments, what is done about them, and what they are about."""
+"""Comments of customers and what was done about them."""

@@ -6,25 +6,29 @@ from typing import Any, Literal, get_args
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app import wire
-from app.access import books_of, needs
+from app.access.auth import books_of, requires
 from app.accounts.book import tomorrow
 from app.accounts.filters import parse
-from app.accounts.ids import Id, InPath, Repeated, same_id
-from app.feedback import book
+from app.core.ids import Id, InPath, Repeated, same_id
+from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, asked_range, cut
+from app.feedback import comments
 from app.feedback.themes import themes
+from app.http.body import read_body
+from app.http.formats import FlatTable, FormatName
+from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
+from app.http.params import QueryParams, parse_query
+from app.http.responses import json_response, rows_response
+from app.ingest.catalogue.voice import Status
 from app.ingest.fields import Text
-from app.ingest.vocabulary.voice import Status
-from app.ledger.cursor import cursor_in
-from app.periods import FIRST_DAY, LAST_END, Calendar, Day, asked_range, cut
+from app.ledger.event_cursor import cursor_in
 
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
-READ = [Depends(needs("read"))]
+READ = [Depends(requires("read"))]
 
 Class = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
 
 
-class _Chosen(wire.InUrl):
+class _Chosen(QueryParams):
     """Which comments."""
 
     start: Day | None = Field(None, description="First day.")
@@ -38,8 +42,8 @@ class _Chosen(wire.InUrl):
     account: Repeated = Field([], description="Only these accounts.")
     filter: str | None = Field(None, max_length=4_000, description="Accounts by their attributes of today.")
 
-    def wanted(self, start: date | None, end: date | None, *, words: str | None = None) -> book.Wanted:
-        return book.Wanted(
+    def wanted(self, start: date | None, end: date | None, *, words: str | None = None) -> comments.Wanted:
+        return comments.Wanted(
             start=start,
             end=end,
             survey=self.survey,
@@ -69,7 +73,7 @@ class _Listed(_Chosen):
     )
     cursor: str | None = Field(None, max_length=1_000)
     limit: int = Field(100, ge=1, le=1_000)
-    format: Literal["json", "csv"] | None = Field(None, description="Default: what `Accept` asks for, else json.")
+    format: FormatName | None = Field(None, description="Default: what `Accept` asks for, else json.")
 
 
 _TEXT = {"type": ["string", "null"]}
@@ -90,41 +94,42 @@ _OF_A_COMMENT: dict[str, Any] = {
     "note": _TEXT,
     "updated_at": _TEXT | {"format": "date-time", "description": "When something was last said of it."},
 }
-_COMMENT = wire.gives("The comment.", wire.object_of(_OF_A_COMMENT))
-_COMMENTS = wire.gives(
-    "Comments.", wire.object_of({"feedback": wire.list_of(_OF_A_COMMENT), "next": _TEXT}), table=True
+_COMMENT = response_schema("The comment.", object_schema(_OF_A_COMMENT))
+_COMMENTS = response_schema(
+    "Comments.", object_schema({"feedback": list_schema(_OF_A_COMMENT), "next": _TEXT}), table=True
 )
 _COUNTED = {"comments": _WHOLE, "previous": _WHOLE, "change": _WHOLE}
 _THEME = {"share": {"type": "number", "description": "Per hundred comments of the class."}, **_COUNTED}
 _RANGE = {"start": {"type": "string"}, "end": {"type": "string"}}
-_THEMES = wire.gives(
+_THEMES = response_schema(
     "Tags and words.",
-    wire.object_of(
+    object_schema(
         {
-            "period": wire.object_of(_RANGE | {"complete": {"type": "boolean"}}),
-            "previous": wire.object_of(_RANGE),
-            "classes": wire.list_of({"class": _TEXT, **_COUNTED}),
-            "tags": wire.list_of({"class": _TEXT, "tag": _TEXT, **_THEME}),
-            "words": wire.list_of({"class": _TEXT, "word": _TEXT, **_THEME}),
+            "period": object_schema(_RANGE | {"complete": {"type": "boolean"}}),
+            "previous": object_schema(_RANGE),
+            "classes": list_schema({"class": _TEXT, **_COUNTED}),
+            "tags": list_schema({"class": _TEXT, "tag": _TEXT, **_THEME}),
+            "words": list_schema({"class": _TEXT, "word": _TEXT, **_THEME}),
         }
     ),
 )
 
 
-@router.get("", dependencies=READ, responses=_COMMENTS, openapi_extra=wire.asks(_Listed))
+@router.get("", dependencies=READ, responses=_COMMENTS, openapi_extra=query_schema(_Listed))
 async def list_feedback(request: Request) -> Response:
     """Comments, the newest first: of answers to surveys and of free feedback, with what was done about them."""
-    asked = wire.asked(request, _Listed)
+    asked = parse_query(request, _Listed)
     books = books_of(request)
     wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
     after = cursor_in(asked.cursor) if asked.cursor is not None else None
-    found, following = await book.newest(books, wanted, limit=asked.limit, after=after)
+    found, following = await comments.newest(books, wanted, limit=asked.limit, after=after)
     cursor = following.written() if following else None
-    link = wire.next_link(request, cursor)
-    if wire.wants_csv(request, asked.format):
-        lines = ([*(row[n] for n in _OF_A_COMMENT if n != "tags"), ",".join(row["tags"])] for row in found)
-        return wire.csv(request, [*(n for n in _OF_A_COMMENT if n != "tags"), "tags"], lines, headers=link)
-    return wire.json(request, {"feedback": found, "next": cursor}, headers=link)
+    columns = [*(name for name in _OF_A_COMMENT if name != "tags"), "tags"]
+
+    def build_table() -> FlatTable:
+        return FlatTable(columns, ([*(row[n] for n in columns[:-1]), ",".join(row["tags"])] for row in found))
+
+    return rows_response(request, asked.format, {"feedback": found, "next": cursor}, build_table)
 
 
 class _Themes(_Chosen):
@@ -133,20 +138,20 @@ class _Themes(_Chosen):
     limit: int = Field(20, ge=1, le=100, description="The most frequent tags and words of each class.")
 
 
-@router.get("/themes", dependencies=READ, responses=_THEMES, openapi_extra=wire.asks(_Themes))
+@router.get("/themes", dependencies=READ, responses=_THEMES, openapi_extra=query_schema(_Themes))
 async def list_themes(request: Request) -> Response:
     """What comments are about: tags and frequent words by class, against the period before. Default: the last 30 days.
 
     A period that has not ended is put against as many days of the one before. Words are told apart by their English stems.
     """
-    asked = wire.asked(request, _Themes)
+    asked = parse_query(request, _Themes)
     books = books_of(request)
     start, end = asked.range(calendar=books.calendar, today=books.today())
     end = end or tomorrow(books.today())
     start = start or end - timedelta(days=30)
     cut(start, end, granularity="total", calendar=books.calendar, today=books.today())
     found = await themes(books, asked.wanted(start, end), start=start, end=end, limit=asked.limit)
-    return wire.json(request, found)
+    return json_response(request, found)
 
 
 class FeedbackBody(BaseModel):
@@ -167,14 +172,14 @@ class FeedbackBody(BaseModel):
 @router.get("/{feedback_id}", dependencies=READ, responses=_COMMENT)
 async def get_feedback(request: Request, feedback_id: InPath) -> Response:
     """One comment, by the `id` that the list gives it."""
-    return wire.json(request, await book.find(books_of(request), feedback_id))
+    return json_response(request, await comments.find(books_of(request), feedback_id))
 
 
 @router.patch(
     "/{feedback_id}",
-    dependencies=[Depends(needs("ingest", "read"))],
+    dependencies=[Depends(requires("ingest", "read"))],
     responses=_COMMENT,
-    openapi_extra=wire.takes(FeedbackBody),
+    openapi_extra=body_schema(FeedbackBody),
 )
 async def patch_feedback(request: Request, feedback_id: InPath) -> dict[str, Any]:
     """Say what was done about a comment: an event `feedback.updated` of now. `feedback_closed_rate` counts it.
@@ -182,5 +187,5 @@ async def patch_feedback(request: Request, feedback_id: InPath) -> dict[str, Any
     Needs the scopes `ingest` and `read`; a key that may only post sends the event. 409 (`updated_later`) where something
     is said already of a later time.
     """
-    body = await wire.read(request, FeedbackBody)
-    return await book.update(books_of(request), feedback_id, body.model_dump(exclude_none=True))
+    body = await read_body(request, FeedbackBody)
+    return await comments.update(books_of(request), feedback_id, body.model_dump(exclude_none=True))

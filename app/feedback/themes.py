@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.feedback.book import Wanted, comments
-from app.periods import FIRST_DAY, Calendar, as_long_before
-from app.store.books import Books
-from app.store.connection import Connection
+from app.books.books import Books
+from app.core.periods import FIRST_DAY, Calendar, as_long_before
+from app.database.connection import Connection
+from app.feedback.comments import Wanted, comments
 
 _DAY = timedelta(days=1)
 # The kinds of PostgreSQL's default parser that are words or parts of hyphenated ones: no numbers, addresses or paths.

@@ -1,1 +1,1 @@
-"""What comes in: the vocabulary of events, how they are read, imported, and kept exactly once."""
+"""Events in: the catalogue of event types, reading, importing and storing them exactly once."""

@@ -14,26 +14,26 @@ from itertools import islice
 from typing import Any
 
 from app.accounts import book
-from app.accounts.ids import LONGEST_ID
-from app.errors import Invalid, Rejected, Unavailable
+from app.books.books import Books
+from app.core.errors import EventRejected, Invalid, Unavailable
+from app.core.ids import LONGEST_ID
+from app.database.connection import Connection, in_json
+from app.database.labels import keys_of
+from app.database.query_plan import Asking, answered, together
+from app.database.tables import BEGINNING
+from app.ingest.decode import Broken
 from app.ingest.define import RESERVED, Event, read
-from app.ingest.formats import Broken
-from app.ingest.reading import fix, look_up, sensible
+from app.ingest.references import fix, look_up, sensible
 from app.ingest.retract import replace
 from app.ingest.schemas import Rejection
-from app.ledger.record import Record, known, record, words_of
-from app.store.asking import Asking, answered, together
-from app.store.books import Books
-from app.store.connection import Connection, in_json
-from app.store.tables import BEGINNING
-from app.store.words import keys_of
+from app.ledger.posting import Record, known, record, words_of
 
 _ATTEMPTS = 5
 # More events than these have a transaction of their own.
 _FEW = 100
 
 # Why an event was not taken, or whether it is new.
-Verdict = Rejected | bool
+Verdict = EventRejected | bool
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Outcome:
     duplicates: int = 0
     rejected: list[Rejection] = field(default_factory=list)
 
-    def reject(self, index: int, id: Any, problem: Rejected) -> None:
+    def reject(self, index: int, id: Any, problem: EventRejected) -> None:
         self.rejected.append(
             {
                 "index": index,
@@ -56,7 +56,7 @@ class Outcome:
         )
 
     def note(self, event: Event, verdict: Verdict) -> None:
-        if isinstance(verdict, Rejected):
+        if isinstance(verdict, EventRejected):
             self.reject(event.index, event.id, verdict)
         elif verdict:
             self.accepted += 1
@@ -100,19 +100,19 @@ def _readable(
     for index, raw in enumerate(raws):
         try:
             if isinstance(raw, Broken):
-                raise Rejected("malformed", raw.detail)
+                raise EventRejected("malformed", raw.detail)
             event = read(raw, index=index, now=now)
             if event.id.startswith(RESERVED) and event.type == book.UPDATED and not replaces:
-                raise Rejected("reserved", f"Ids that begin with {RESERVED!r} are the service's own.", "/id")
+                raise EventRejected("reserved", f"Ids that begin with {RESERVED!r} are the service's own.", "/id")
             if event.backdated_to is not None and not may_backdate:
-                raise Rejected(
+                raise EventRejected(
                     "forbidden", "Only a key with scope admin may say when an event became known.", "/recorded_on"
                 )
             if event.backdated_to is not None and event.backdated_to > today:
-                raise Rejected("in_the_future", "An event cannot become known after today.", "/recorded_on")
+                raise EventRejected("in_the_future", "An event cannot become known after today.", "/recorded_on")
             event.replaces = replaces
             yield event
-        except Rejected as problem:
+        except EventRejected as problem:
             outcome.reject(index, raw.get("id") if isinstance(raw, dict) else None, problem)
 
 
@@ -171,10 +171,10 @@ def _verdict(event: Event, kept: Mapping[tuple[int, str], int | None], accounts:
             f"The account's books are written up to {last}; nothing becomes known before that. History is sent first: an "
             "event without recorded_on, or a PUT of the account, is known today."
         )
-        return Rejected("recorded_before_last", detail, "/recorded_on")
+        return EventRejected("recorded_before_last", detail, "/recorded_on")
     if kept[key] not in (event.fingerprint, None):
         detail = "The account has another event with this id; a correction comes under a new id."
-        return Rejected("conflict", detail, "/id")
+        return EventRejected("conflict", detail, "/id")
     return False
 
 

@@ -20,13 +20,13 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, w
 from typing_extensions import NotRequired, TypedDict
 
 from app.accounts.book import key_of
-from app.errors import Rejected, faults_of
+from app.core.errors import EventRejected, validation_faults
+from app.database.tables import WHOLE_BUSINESS
+from app.ingest.exchange_rates import Rate
 from app.ingest.fields import Day, Extra, Id, Time
-from app.ingest.rates import Rate
 from app.ledger.measures import POSTINGS, Fact, Line, Posting, Seen
-from app.ledger.record import Record
+from app.ledger.posting import Record
 from app.ledger.surveys import Survey
-from app.store.tables import WHOLE_BUSINESS
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 # How the ids of events begin that the service itself makes of a PUT of an account.
@@ -128,23 +128,25 @@ def event(
 def read(raw: Any, *, index: int, now: datetime) -> Event:
     """One event of a request. Raises Rejected with the reason and a pointer into the event."""
     if not isinstance(raw, dict):
-        raise Rejected("not_an_object", "An event is a JSON object.")
+        raise EventRejected("not_an_object", "An event is a JSON object.")
     if "type" not in raw:
-        raise Rejected("missing", "This is needed.", "/type")
+        raise EventRejected("missing", "This is needed.", "/type")
     name = raw.get("type")
     kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Rejected("unknown_type", "There is no such event type; /docs lists them.", "/type")
+        raise EventRejected("unknown_type", "There is no such event type; /docs lists them.", "/type")
     try:
         fields = kind.adapter.validate_python(raw)
     except ValidationError as error:
         # The first fault is enough to mend the event; the message never repeats what was sent.
-        fault = faults_of(error.errors(include_url=False, include_input=False))[0]
-        raise Rejected(fault["code"], fault["detail"], fault["pointer"]) from None
+        fault = validation_faults(error.errors(include_url=False, include_input=False))[0]
+        raise EventRejected(fault["code"], fault["detail"], fault["pointer"]) from None
     _check_time(fields["occurred_at"], fields.get("recorded_on"), now=now)
     account = fields.get("account_id", "")
     if not account and "user_id" in fields:
-        raise Rejected("no_account", "A user is one of an account's; without an account there is none.", "/user_id")
+        raise EventRejected(
+            "no_account", "A user is one of an account's; without an account there is none.", "/user_id"
+        )
     return Event(
         index=index,
         id=fields["id"],
@@ -161,11 +163,11 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
 
 def _check_time(occurred_at: datetime, backdated_to: date | None, *, now: datetime) -> None:
     if occurred_at < _EARLIEST:
-        raise Rejected("too_old", "An event occurred in 1970 or later.", "/occurred_at")
+        raise EventRejected("too_old", "An event occurred in 1970 or later.", "/occurred_at")
     if backdated_to is not None and backdated_to < _EARLIEST.date():
-        raise Rejected("too_old", "An event became known in 1970 or later.", "/recorded_on")
+        raise EventRejected("too_old", "An event became known in 1970 or later.", "/recorded_on")
     if occurred_at > now + _AHEAD:
-        raise Rejected("in_the_future", "An event is at most 24 hours ahead.", "/occurred_at")
+        raise EventRejected("in_the_future", "An event is at most 24 hours ahead.", "/occurred_at")
 
 
 _spelled = json.JSONEncoder(sort_keys=True).encode

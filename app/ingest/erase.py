@@ -5,14 +5,14 @@ from secrets import token_hex
 import sqlalchemy as sa
 
 from app.accounts import book
-from app.errors import NotFound
+from app.books.books import Books
+from app.core.errors import NotFound
+from app.database.connection import Connection
+from app.database.tables import BEGINNING, account, presence, registration
 from app.ledger.days import user_key
 from app.ledger.measures import Fact, stream_of
 from app.ledger.streams.feedback import ERASED, KIND
 from app.ledger.unfold import move
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import BEGINNING, account, presence, registration
 
 # The events of the person, those that name it as `who`, and what was said of its comments. A fingerprint could be guessed
 # from, so it goes too: from then on, whatever comes under the id is a repeat. The id stays, or it would be counted twice.

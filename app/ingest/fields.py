@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError, to_json
 
-from app.accounts.ids import Id, same_id
-from app.periods import Day
+from app.core.ids import Id, same_id
+from app.core.periods import Day
 
 __all__ = [
     "Attributes",

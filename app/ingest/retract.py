@@ -7,15 +7,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts import book
-from app.errors import NotFound
+from app.books.books import Books
+from app.core.errors import NotFound
+from app.database.connection import Connection
+from app.database.labels import keys_of
+from app.database.query_plan import answered
+from app.database.tables import BEGINNING, WHOLE_BUSINESS, event
 from app.ingest.define import Event
 from app.ledger import surveys
-from app.ledger.record import Record, known, record, record_of, words_of
-from app.store.asking import answered
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import BEGINNING, WHOLE_BUSINESS, event
-from app.store.words import keys_of
+from app.ledger.posting import Record, known, record, record_of, words_of
 
 
 async def retract(books: Books, *, account: str | None, id: str) -> None:

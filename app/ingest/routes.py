@@ -9,28 +9,31 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from app import wire
-from app.access import Caller, books_of, needs
+from app.access.auth import Caller, books_of, requires
 from app.accounts.book import UPDATED, key_of
-from app.accounts.ids import Id, InPath
-from app.errors import Conflict, Invalid
-from app.ingest import rates
+from app.core.errors import Conflict, Invalid
+from app.core.ids import Id, InPath
+from app.core.periods import Day
+from app.database.connection import Connection
+from app.database.tables import event
+from app.http.body import read_body
+from app.http.encoding import JSON
+from app.http.openapi import body_schema
+from app.http.responses import json_response
+from app.ingest import exchange_rates
 from app.ingest.accept import Outcome, accept
+from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, Broken, events_in
 from app.ingest.define import RESERVED
 from app.ingest.erase import erase
 from app.ingest.fields import Attributes, Text, Time
-from app.ingest.formats import CLOUDEVENT, CLOUDEVENTS, NDJSON, Broken, events_in
 from app.ingest.retract import retract
 from app.ingest.schemas import Accepted
 from app.ledger import surveys
 from app.ledger.surveys import Survey
-from app.periods import Day
-from app.store.connection import Connection
-from app.store.tables import event
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
-INGEST = [Depends(needs("ingest"))]
-ADMIN = [Depends(needs("admin"))]
+INGEST = [Depends(requires("ingest"))]
+ADMIN = [Depends(requires("admin"))]
 
 # How the ids of updates begin that came by PUT /v1/accounts/{id}.
 _PUT = RESERVED
@@ -39,7 +42,7 @@ _EVENTS = {
     "requestBody": {
         "required": True,
         "content": {
-            wire.JSON: {"schema": {"$ref": "#/components/schemas/Events"}},
+            JSON: {"schema": {"$ref": "#/components/schemas/Events"}},
             NDJSON: {"schema": {"type": "string", "description": "One event a line."}},
             CLOUDEVENT: {"schema": {"type": "object"}},
             CLOUDEVENTS: {"schema": {"type": "array", "items": {"type": "object"}}},
@@ -52,7 +55,7 @@ _RESPONSES = {
     "requestBody": {
         "required": True,
         "content": {
-            wire.JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}},
+            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}},
             NDJSON: {"schema": {"type": "string", "description": "One answer a line."}},
         },
     }
@@ -60,7 +63,7 @@ _RESPONSES = {
 
 
 @router.post("/events", openapi_extra=_EVENTS)
-async def post_events(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> Accepted:
+async def post_events(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Accepted:
     """Take events, each exactly once: what is accepted is durable, counted and in the next answer.
 
     One event, an array, `{"events": [...]}`, NDJSON or CloudEvents; gzip or zstd. Sending the same again is always safe.
@@ -81,7 +84,7 @@ def _said(outcome: Outcome) -> Accepted:
 
 
 @router.post("/survey-responses", openapi_extra=_RESPONSES)
-async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(needs("ingest"))]) -> Accepted:
+async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Accepted:
     """Take one or a batch of `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`."""
     raws = [_as_event(raw) for raw in await _raws(request)]
     outcome = await accept(books_of(request), raws, may_backdate=caller.has("admin"))
@@ -146,10 +149,10 @@ class AccountBody(BaseModel):
     effective_at: Time | None = None
 
 
-@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=wire.takes(AccountBody))
+@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=body_schema(AccountBody))
 async def put_account(request: Request, account_id: InPath) -> dict[str, Any]:
     """Say what is true of an account. Another call with the same `effective_at` replaces this one."""
-    body = await wire.read(request, AccountBody)
+    body = await read_body(request, AccountBody)
     books = books_of(request)
     at = body.effective_at or books.clock()
     data: dict[str, Any] = {"attributes": body.attributes} if body.attributes else {}
@@ -218,10 +221,10 @@ class SurveyBody(BaseModel):
         return self
 
 
-@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=wire.takes(SurveyBody))
+@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=body_schema(SurveyBody))
 async def put_survey(request: Request, survey_id: InPath) -> dict[str, Any]:
     """Declare a survey. From its first answer on it is not changed any more (409)."""
-    survey = survey_of(survey_id, await wire.read(request, SurveyBody))
+    survey = survey_of(survey_id, await read_body(request, SurveyBody))
     if not await books_of(request).database.write(lambda connection: surveys.declare(connection, survey)):
         raise Conflict("The survey has answers and is not changed any more.", code="survey_answered")
     kept = await books_of(request).database.read(lambda connection: surveys.find(connection, [survey_id]))
@@ -237,11 +240,11 @@ def survey_of(id: str, body: SurveyBody) -> Survey:
     return Survey(id, body.kind, low, high, satisfied, body.easy_is, body.question, answered=False)
 
 
-@router.get("/surveys", dependencies=[Depends(needs("read"))])
+@router.get("/surveys", dependencies=[Depends(requires("read"))])
 async def list_surveys(request: Request) -> Response:
     """The surveys and how they are read."""
     found = await books_of(request).database.read(surveys.find)
-    return wire.json(request, {"surveys": [survey.shown() for survey in found.values()]})
+    return json_response(request, {"surveys": [survey.shown() for survey in found.values()]})
 
 
 def _rate(given: Any) -> Decimal:
@@ -266,23 +269,27 @@ class RatesBody(BaseModel):
 
 
 @router.put(
-    "/exchange-rates", status_code=204, response_class=Response, dependencies=ADMIN, openapi_extra=wire.takes(RatesBody)
+    "/exchange-rates",
+    status_code=204,
+    response_class=Response,
+    dependencies=ADMIN,
+    openapi_extra=body_schema(RatesBody),
 )
 async def put_exchange_rates(request: Request) -> None:
     """Write exchange rates. One that has been used is not changed any more (409)."""
-    body = await wire.read(request, RatesBody)
+    body = await read_body(request, RatesBody)
     books = books_of(request)
     if body.currency == books.currency:
         raise Invalid.at("/currency", "That is the base currency; it is worth itself.", code="base_currency")
-    await books.database.write(lambda connection: rates.put(connection, body.currency, body.rates))
+    await books.database.write(lambda connection: exchange_rates.put(connection, body.currency, body.rates))
 
 
-@router.get("/exchange-rates", dependencies=[Depends(needs("read"))])
+@router.get("/exchange-rates", dependencies=[Depends(requires("read"))])
 async def list_exchange_rates(request: Request) -> Response:
     """The exchange rates, by currency."""
-    found = await books_of(request).database.read(rates.find)
+    found = await books_of(request).database.read(exchange_rates.find)
     shown = [
         {"currency": currency, "rates": {rate.valid_from.isoformat(): format(rate.rate, "f") for rate in known}}
         for currency, known in found.items()
     ]
-    return wire.json(request, {"base_currency": books_of(request).currency, "exchange_rates": shown})
+    return json_response(request, {"base_currency": books_of(request).currency, "exchange_rates": shown})

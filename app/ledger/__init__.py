@@ -1,1 +1,1 @@
-"""The append-only ledger: what an event posts, the sums over it, and the proof that it is right."""
+"""The append-only ledger: what events post, sums over entries, rebuilding and verifying."""

@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
 
+from app.core.periods import UNITS, Calendar, units_of
+from app.database.tables import END
 from app.ledger.measures import PRESENCES, WITHIN, Line
-from app.periods import UNITS, Calendar, units_of
-from app.store.tables import END
 
 _DAY = timedelta(days=1)
 _SHORTER = {longer: unit for unit, longer in WITHIN.items()}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from app.core.periods import UNITS
 from app.ledger.surveys import Survey
-from app.periods import UNITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+from app.core.periods import Calendar
+from app.database.connection import Connection, in_columns, table_of
+from app.database.query_plan import Asking
+from app.database.tables import END, MONTH_NAMES
 from app.ledger.days import Days, Development, Key, Row, develop, first_of, years_of
-from app.ledger.post import Place, enter
-from app.periods import Calendar
-from app.store.asking import Asking
-from app.store.connection import Connection, in_columns, table_of
-from app.store.tables import END, MONTH_NAMES
+from app.ledger.entries import Place, enter
 
 
 def enter_moves(entries: dict[Place, int], key: Key, development: Development) -> None:

@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.accounts import book
+from app.books.books import Books, finish_rebuilding
+from app.database import tables
+from app.database.connection import Connection
+from app.database.labels import keys_within
+from app.database.tables import BEGINNING, MONTHS, account, entry, event, grand_total, total
 from app.ledger import presence, registrations
+from app.ledger.entries import Place, add_up, add_up_again, words_of_entries
 from app.ledger.measures import MEASURES
-from app.ledger.post import Place, add_up, add_up_again, words_of
 from app.ledger.replay import Replay, replay
 from app.ledger.unfold import move
-from app.store import tables
-from app.store.books import Books, finish_rebuilding
-from app.store.connection import Connection
-from app.store.tables import BEGINNING, MONTHS, account, entry, event, grand_total, total
-from app.store.words import keys_within
 
 _ACCOUNTS_AT_A_TIME = 300
 # As many as are held in memory at a time, by each process, unless one account has more: some hundred MB.
@@ -76,7 +76,7 @@ async def rewrite(books: Books, ids: Some) -> Progress:
 
 
 async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, books: Books) -> None:
-    words = words_of(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
+    words = words_of_entries(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
     labels = await keys_within(connection, books.database, words)
     seen = (presence.row_of(key, row, labels) for key, rows in made.presence.items() for row in rows)
     spells = (row for user, found in made.spells.items() for row in registrations.rows_of(user, found))

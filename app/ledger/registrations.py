@@ -10,17 +10,17 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from app.accounts.history import Interval, relearned
+from app.core.periods import Calendar
+from app.database.connection import Connection, in_json
+from app.database.query_plan import Asking
+from app.database.tables import END, MONTH_NAMES
 from app.ledger.days import Days, Key, days_of, user_key
+from app.ledger.entries import Place, enter_dated
 from app.ledger.measures import POSTINGS
-from app.ledger.post import Place, enter_dated
 from app.ledger.presence import joined
 from app.ledger.streams.define import Happening
 from app.ledger.streams.registration import KIND, REMOVED, Spell, registration, spells
 from app.ledger.unfold import Kept, Steps, before, kept, load
-from app.periods import Calendar
-from app.store.asking import Asking
-from app.store.connection import Connection, in_json
-from app.store.tables import END, MONTH_NAMES
 
 ACTIVE = "active_users"
 OF_USER = f"{KIND} "

@@ -12,18 +12,18 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 
 from app.accounts.history import Interval
+from app.books.books import Books
+from app.core.periods import UNITS, Calendar, units_of
+from app.database.connection import Connection
+from app.database.tables import END, event
 from app.ledger import registrations, surveys
 from app.ledger.days import Days, Key, Row, days_of, develop
+from app.ledger.entries import Place, enter
 from app.ledger.measures import PRESENCES, WITHIN
-from app.ledger.post import Place, enter
+from app.ledger.posting import record_of
 from app.ledger.presence import enter_moves
-from app.ledger.record import record_of
 from app.ledger.registrations import ACTIVE, Told, User, uses
 from app.ledger.unfold import Kept, StreamName, kept, restated, steps_of
-from app.periods import UNITS, Calendar, units_of
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import END, event
 
 # By key, the day on which it became known, and the day: how many events more (or less) there are.
 _Counts = dict[Key, dict[date, dict[date, int]]]

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from app.store import tables
-from app.store.connection import Connection
+from app.database import tables
+from app.database.connection import Connection
 
 
 class Survey(NamedTuple):

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
+from app.core.periods import Calendar
+from app.database.connection import Connection
+from app.ledger.entries import Place, enter_dated
 from app.ledger.measures import rank_of
-from app.ledger.post import Place, enter_dated
 from app.ledger.streams.define import STREAMS, Dated, Happening
-from app.periods import Calendar
-from app.store.connection import Connection
 
 
 class Kept(NamedTuple):

@@ -8,16 +8,16 @@ import sqlalchemy as sa
 
 from app.accounts import book
 from app.accounts.history import Interval, exact, history
+from app.books.books import Books
+from app.database import tables
+from app.database.connection import Connection
+from app.database.tables import MONTHS, account, attribute, entry, event, grand_total, label, total
 from app.ledger.days import Key, Row, canonical
+from app.ledger.entries import Place
 from app.ledger.measures import MEASURES
-from app.ledger.post import Place
 from app.ledger.presence import joined
 from app.ledger.rebuild import SUMS, Progress, Share, Some, alone, months_of, some_accounts
 from app.ledger.replay import Replay, replay
-from app.store import tables
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import MONTHS, account, attribute, entry, event, grand_total, label, total
 
 
 class Difference(NamedTuple):

@@ -1,1 +1,1 @@
-"""What each number means, and how a question for numbers is answered."""
+"""What each metric means and how a question is answered."""

@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from app.books.books import Books, Margin, margin_of, margins
+from app.core.periods import Period, months_in
+from app.database.connection import Connection
+from app.database.query_plan import answered, together
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
 from app.metrics.compare import compared, withheld
@@ -12,10 +16,6 @@ from app.metrics.lookup import Cut, Found, cuts_of, filled, look_up
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
-from app.periods import Period, months_in
-from app.store.asking import answered, together
-from app.store.books import Books, Margin, margin_of, margins
-from app.store.connection import Connection
 
 MARGIN = Given("margin")
 

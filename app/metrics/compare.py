@@ -3,10 +3,10 @@
 from datetime import date, timedelta
 from typing import Any
 
+from app.core.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, as_long_before, counted_end, months_before
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.statistics import scores_differ, shares_differ
-from app.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, as_long_before, counted_end, months_before
 
 _DAY = timedelta(days=1)
 _WEEKS_OF_A_YEAR = 52

@@ -5,15 +5,15 @@ from datetime import date
 from typing import NamedTuple
 
 from app.accounts.book import tomorrow
-from app.ledger.sums.figures import figures, words_of
+from app.books.books import Books
+from app.core.periods import Period, counted_end
+from app.database.labels import recall
+from app.database.query_plan import Asking
+from app.ledger.sums.operand_sums import figures, words_of
 from app.ledger.sums.operands import Operand
 from app.ledger.sums.selection import Group, Span, Sums
 from app.metrics.compare import earlier
 from app.metrics.question import Question
-from app.periods import Period, counted_end
-from app.store.asking import Asking
-from app.store.books import Books
-from app.store.words import recall
 
 Found = Mapping[Operand, Sums]
 

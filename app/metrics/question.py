@@ -10,12 +10,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.accounts import segments
 from app.accounts.book import key_of, tomorrow
 from app.accounts.filters import Filter, parse
-from app.accounts.ids import Id, Repeated, same_id
-from app.errors import Invalid
+from app.books.books import Books
+from app.core.errors import Invalid
+from app.core.ids import Id, Repeated, same_id
+from app.core.periods import FIRST_DAY, Calendar, Day, Period, asked_range, cut, default_range
+from app.http.formats import FormatName
 from app.ledger.sums.selection import OF_ENTRIES, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
-from app.periods import FIRST_DAY, Calendar, Day, Period, asked_range, cut, default_range
-from app.store.books import Books
 
 MOST_ROWS = 10_000
 _MOST_GROUPINGS = 3
@@ -66,7 +67,7 @@ class Common(BaseModel):
     )
     limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Rows of a page.")
     cursor: Annotated[str | None, Field(max_length=4_000, description="`next` of the page before.")] = None
-    format: Literal["json", "csv"] | None = Field(None, description="Default: what `Accept` asks for, else json.")
+    format: FormatName | None = Field(None, description="Default: what `Accept` asks for, else json.")
 
 
 class BehindMetrics(Common):

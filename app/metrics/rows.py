@@ -6,10 +6,10 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic_core import to_json
 
-from app.errors import Invalid
+from app.core.errors import Invalid
+from app.core.periods import Period
 from app.ledger.sums.selection import OF_ENTRIES, Group
 from app.metrics.question import Question
-from app.periods import Period
 
 _DIGITS = 6
 _MOST_CELLS = 1_000_000

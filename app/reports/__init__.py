@@ -1,1 +1,1 @@
-"""Answers that are more than a row a metric: cohorts, the distribution of scores, an account's card, the funnel."""
+"""Answers with a shape of their own: cohorts, distributions, the onboarding funnel, account overviews."""

@@ -5,6 +5,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from app.books.books import Books
+from app.core.periods import Period
+from app.database.labels import recall
+from app.database.query_plan import Asking, answered
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, no_triangle
 from app.ledger.sums.selection import Group, Span
@@ -13,10 +17,6 @@ from app.metrics.lookup import span_of
 from app.metrics.question import Common, Parameters, Question, ask
 from app.metrics.results import MONEY
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
-from app.periods import Period
-from app.store.asking import Asking, answered
-from app.store.books import Books
-from app.store.words import recall
 
 
 class CohortParameters(Common):

@@ -6,8 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from app.accounts.ids import Repeated
-from app.errors import Invalid, NotFound
+from app.books.books import Books
+from app.core.errors import Invalid, NotFound
+from app.core.ids import Repeated
+from app.core.periods import Period
+from app.database.connection import Connection
+from app.database.query_plan import answered, together
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
@@ -15,10 +19,6 @@ from app.ledger.surveys import Survey
 from app.metrics.lookup import cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, ask
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
-from app.periods import Period
-from app.store.asking import answered, together
-from app.store.books import Books
-from app.store.connection import Connection
 
 _SCORES = Flow("survey_scores")
 

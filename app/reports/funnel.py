@@ -6,15 +6,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from app.books.books import Books
+from app.core.periods import Period
+from app.database.connection import Connection
+from app.database.query_plan import answered, together
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import Found, cuts_of, filled, look_up
 from app.metrics.question import Common, Granularity, Parameters, Question, ask
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
-from app.periods import Period
-from app.store.asking import answered, together
-from app.store.books import Books
-from app.store.connection import Connection
 
 _STARTED, _COMPLETED, _SECONDS = map(Flow, ("onboardings_started", "onboardings_completed", "onboarding_seconds"))
 _REACHED, _PLACES, _STEP_SECONDS = map(

@@ -8,7 +8,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.book import described, key_of, listed, tomorrow
-from app.errors import Invalid, NotFound
+from app.books.books import Books
+from app.core.errors import Invalid, NotFound
+from app.core.periods import Day
+from app.database.connection import Connection
+from app.database.labels import recall
+from app.database.query_plan import answered
+from app.database.tables import account as account_table
 from app.ledger.measures import rank_of
 from app.ledger.streams.tickets import OPENED, REOPENED, REPLIED, RESOLVED
 from app.ledger.surveys import find as find_surveys
@@ -17,12 +23,6 @@ from app.metrics.currencies import in_digits
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, ask
 from app.metrics.rows import Row
-from app.periods import Day
-from app.store.asking import answered
-from app.store.books import Books
-from app.store.connection import Connection
-from app.store.tables import account as account_table
-from app.store.words import recall
 
 _MOST_PERIODS = 60
 _MOST_LISTED = 50

@@ -4,24 +4,25 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app import wire
-from app.access import books_of, needs
-from app.accounts.ids import InPath
-from app.metrics.routes import PERIOD, ROW, gives_rows, reply
+from app.access.auth import books_of, requires
+from app.core.ids import InPath
+from app.http.openapi import list_schema, object_schema, query_schema, response_schema
+from app.http.params import parse_query
+from app.http.responses import json_response, rows_response
+from app.metrics.schema import NUMBER_SCHEMA, PERIOD_COLUMNS, ROW_SCHEMA, rows_schema, table_builder
 from app.reports.cohorts import CohortParameters, triangle
 from app.reports.distribution import DistributionParameters, distribution
 from app.reports.funnel import FunnelParameters, funnel
 from app.reports.overview import OverviewParameters, overview
 
 router = APIRouter(
-    prefix="/v1", tags=["reports"], dependencies=[Depends(needs("read"))], default_response_class=Response
+    prefix="/v1", tags=["reports"], dependencies=[Depends(requires("read"))], default_response_class=Response
 )
 
-_NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
 _DAY = {"type": "string", "format": "date"}
-_GROUP = {"group": ROW["group"]}
-_PERIOD = {name: ROW[name] for name in PERIOD if name != "metric"}
+_GROUP = {"group": ROW_SCHEMA["group"]}
+_PERIOD = {name: ROW_SCHEMA[name] for name in PERIOD_COLUMNS if name != "metric"}
 _COHORT: dict[str, Any] = {
     "cohort": {"type": "string", "description": "The period of the first payment or use.", "examples": ["2026-01"]},
     "cohort_start": _DAY,
@@ -32,34 +33,34 @@ _RETAINED: dict[str, Any] = {
     "size": {"type": "integer", "description": "How many customers or users are in the cohort."},
     "initial": {"type": "number", "description": "What it began with: its size, or its first MRR."},
     "value": {"type": "number", "description": "Customers or MRR at the period's end; users active within it."},
-    "percent": _NUMBER | {"description": "The value, per hundred of `initial`."},
+    "percent": NUMBER_SCHEMA | {"description": "The value, per hundred of `initial`."},
 }
-_COHORTS = gives_rows(
+_COHORTS = rows_schema(
     "A row for each cohort in each period from its own on.",
     _COHORT | _GROUP | _RETAINED,
     {"amount": {"type": "string", "description": "Of MRR: the value, rounded to the digits of the base currency."}},
 )
 
 
-@router.get("/cohorts", responses=_COHORTS, openapi_extra=wire.asks(CohortParameters))
+@router.get("/cohorts", responses=_COHORTS, openapi_extra=query_schema(CohortParameters))
 async def get_cohorts(request: Request) -> Response:
     """The retention triangle: of those who came in one month, how many are left in each month after.
 
     Customers, and their MRR, belong to the period of their first payment, users to that of their first use. Cohorts of
     periods before the range are left out.
     """
-    asked = wire.asked(request, CohortParameters)
+    asked = parse_query(request, CohortParameters)
     question, rows, following = await triangle(books_of(request), asked)
     columns = [*_RETAINED, "amount"] if asked.measure == "mrr" else _RETAINED
     body = {"question": question, "rows": rows, "next": following}
-    return reply(request, asked.format, body, before=_COHORT, after=columns)
+    return rows_response(request, asked.format, body, table_builder(body, before=_COHORT, after=columns))
 
 
 _MAYBE: dict[str, Any] = {"type": ["string", "null"]}
 _AT = {"type": "string", "format": "date-time"}
 _FIGURE: dict[str, Any] = {
     "type": ["object", "null"],
-    "properties": {name: ROW[name] for name in (*_PERIOD, "value", "numerator", "denominator", "sample_size")},
+    "properties": {name: ROW_SCHEMA[name] for name in (*_PERIOD, "value", "numerator", "denominator", "sample_size")},
 }
 _CARD: dict[str, Any] = {
     "id": _TEXT,
@@ -70,17 +71,17 @@ _CARD: dict[str, Any] = {
         "description": "The last session or use of a feature.",
         "properties": {"at": _AT, "type": _TEXT, "user_id": _TEXT},
     },
-    "open_tickets": wire.list_of(
+    "open_tickets": list_schema(
         {"ticket_id": _TEXT, "opened_at": _AT, "last_at": _AT, "channel": _MAYBE, "priority": _MAYBE}
     )
     | {"description": "The oldest first, 50 at most."},
-    "answers": wire.list_of(
+    "answers": list_schema(
         {
             "event_id": _TEXT,
             "occurred_at": _AT,
             "user_id": _MAYBE,
             "survey": _MAYBE,
-            "score": _NUMBER,
+            "score": NUMBER_SCHEMA,
             "class": _MAYBE,
             "comment": _MAYBE,
             "channel": _MAYBE,
@@ -88,10 +89,10 @@ _CARD: dict[str, Any] = {
         }
     )
     | {"description": "Answers to surveys and other feedback, the last 50."},
-    "movements": wire.list_of({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": _MAYBE})
+    "movements": list_schema({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": _MAYBE})
     | {"description": "Of its MRR: new, expansion, contraction, churned, reactivated; the last 50."},
-    "question": wire.object_of({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
-    "metrics": wire.list_of(
+    "question": object_schema({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
+    "metrics": list_schema(
         {
             "metric": _TEXT,
             "title": _TEXT,
@@ -99,35 +100,35 @@ _CARD: dict[str, Any] = {
             "better": _TEXT,
             "latest": _FIGURE | {"description": "Of the last period that has ended."},
             "running": _FIGURE,
-            "trend": wire.list_of({"period": _TEXT, "complete": {"type": "boolean"}, "value": _NUMBER}),
+            "trend": list_schema({"period": _TEXT, "complete": {"type": "boolean"}, "value": NUMBER_SCHEMA}),
         }
     ),
 }
-_OVERVIEW = wire.gives("The account's card.", wire.object_of(_CARD))
+_OVERVIEW = response_schema("The account's card.", object_schema(_CARD))
 
 
 @router.get(
     "/accounts/{account_id}/overview",
     responses=_OVERVIEW,
-    openapi_extra=wire.asks(OverviewParameters),
+    openapi_extra=query_schema(OverviewParameters),
 )
 async def get_overview(request: Request, account_id: InPath) -> Response:
     """One account on one card: every metric with its trend, MRR movements, open tickets, answers and last activity.
 
     All of it of one moment. Each metric has the last period that has ended, the one that runs, and the values of all.
     """
-    asked = wire.asked(request, OverviewParameters)
-    return wire.json(request, await overview(books_of(request), account_id, asked))
+    asked = parse_query(request, OverviewParameters)
+    return json_response(request, await overview(books_of(request), account_id, asked))
 
 
 _BAR: dict[str, Any] = {
     "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
     "count": {"type": "integer", "description": "How often it was given."},
     "responses": {"type": "integer", "description": "All answers of the period and group."},
-    "percent": _NUMBER,
-    "cumulative_percent": _NUMBER | {"description": "Of answers with this score or a lower one."},
+    "percent": NUMBER_SCHEMA,
+    "cumulative_percent": NUMBER_SCHEMA | {"description": "Of answers with this score or a lower one."},
 }
-_DISTRIBUTION = gives_rows(
+_DISTRIBUTION = rows_schema(
     "A row for each score, or class of scores, in each period and group.",
     _PERIOD | _GROUP | _BAR,
     {"score": {"type": "integer", "description": "With `by=score`, the default."}},
@@ -138,18 +139,18 @@ _DISTRIBUTION = gives_rows(
 @router.get(
     "/surveys/{survey_id}/distribution",
     responses=_DISTRIBUTION,
-    openapi_extra=wire.asks(DistributionParameters),
+    openapi_extra=query_schema(DistributionParameters),
 )
 async def get_distribution(request: Request, survey_id: InPath) -> Response:
     """How often each score of a survey was given, and what the scores mean.
 
     Classes are promoter, passive and detractor; satisfied and unsatisfied; easy, neutral and difficult.
     """
-    asked = wire.asked(request, DistributionParameters)
+    asked = parse_query(request, DistributionParameters)
     question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
     body = {"question": question, "survey": survey.shown(), "rows": rows, "next": following}
     columns = ["score", *_BAR] if asked.by == "score" else _BAR
-    return reply(request, asked.format, body, before=_PERIOD, after=columns)
+    return rows_response(request, asked.format, body, table_builder(body, before=_PERIOD, after=columns))
 
 
 _STAGE: dict[str, Any] = {
@@ -157,21 +158,21 @@ _STAGE: dict[str, Any] = {
     "stage": {"type": "string", "enum": ["started", "step", "completed"]},
     "step": _MAYBE,
     "reached": {"type": "integer", "description": "How many of those that were started in the period."},
-    "percent": _NUMBER | {"description": "Per hundred that were started."},
-    "drop_off": _NUMBER | {"description": "How many fewer the next stage has; below zero where it has more."},
-    "drop_off_percent": _NUMBER | {"description": "Per hundred that reached this stage."},
-    "average_days": _NUMBER | {"description": "From the start to this stage, of those that reached it."},
+    "percent": NUMBER_SCHEMA | {"description": "Per hundred that were started."},
+    "drop_off": NUMBER_SCHEMA | {"description": "How many fewer the next stage has; below zero where it has more."},
+    "drop_off_percent": NUMBER_SCHEMA | {"description": "Per hundred that reached this stage."},
+    "average_days": NUMBER_SCHEMA | {"description": "From the start to this stage, of those that reached it."},
 }
-_FUNNEL = gives_rows("A row for each stage in each period and group.", _PERIOD | _GROUP | _STAGE)
+_FUNNEL = rows_schema("A row for each stage in each period and group.", _PERIOD | _GROUP | _STAGE)
 
 
-@router.get("/onboarding/funnel", responses=_FUNNEL, openapi_extra=wire.asks(FunnelParameters))
+@router.get("/onboarding/funnel", responses=_FUNNEL, openapi_extra=query_schema(FunnelParameters))
 async def get_funnel(request: Request) -> Response:
     """Of the onboardings that were started in a period, how many reached each step and how many were lost on the way.
 
     Whenever they reached it. The steps are in the order in which onboardings typically reach them.
     """
-    asked = wire.asked(request, FunnelParameters)
+    asked = parse_query(request, FunnelParameters)
     question, rows, following = await funnel(books_of(request), asked)
     body = {"question": question, "rows": rows, "next": following}
-    return reply(request, asked.format, body, before=_PERIOD, after=_STAGE)
+    return rows_response(request, asked.format, body, table_builder(body, before=_PERIOD, after=_STAGE))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.books.books import Books
 from app.ingest.accept import accept
 from app.ingest.files.imports import Report, Row, rows
 from app.ingest.files.mapping import Mapping
-from app.store.books import Books
 
 _BATCH = 2_000
 # Later than any day that is spelled out.

@@ -16,13 +16,13 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Self
 
-from app.errors import Invalid
+from app.core.errors import Invalid
+from app.http.formats import csv_cell
 from app.ingest.files.cells import written
 from app.ingest.files.makers import Maker, Tables, rules
 from app.ingest.files.mapping import Lookup, Source
 from app.ingest.files.mapping import Mapping as Rules
 from app.ingest.files.records import MAX_RAW, File, Lines, Problem, check_names, opened, records, unpacked, unreadable
-from app.wire import safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Report:
         line = (row.file, row.line, event_id, code, detail, raw)
         if self._is_csv:
             # People open it in a spreadsheet, where no cell has a NUL.
-            self._table.writerow([safe(str(cell).replace("\0", "\\x00")) for cell in line])
+            self._table.writerow([csv_cell(str(cell).replace("\0", "\\x00")) for cell in line])
         else:
             self._file.write(json.dumps(dict(zip(self.HEADER, line, strict=True))) + "\n")
         self._file.flush()

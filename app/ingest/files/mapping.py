@@ -37,8 +37,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.accounts import filters
-from app.errors import Invalid, pointer_to
-from app.settings import known_zone
+from app.core.errors import Invalid, json_pointer
+from app.core.settings import known_zone
 
 Scalar = bool | int | float | str
 OF_THE_ROW = ("file", "line", "row_hash")
@@ -263,7 +263,7 @@ def load(path: Path) -> Mapping:
         raise Invalid(
             "\n".join([f"The mapping {path}:", *(f"  {_place(fault['loc'])}{said}" for fault, said in faults)]),
             code="bad_mapping",
-            errors=[{"pointer": pointer_to(f["loc"]), "code": f["type"], "detail": said} for f, said in faults],
+            errors=[{"pointer": json_pointer(f["loc"]), "code": f["type"], "detail": said} for f, said in faults],
         ) from None
     return mapping.model_copy(update={"folder": str(path.parent / mapping.folder)})
 

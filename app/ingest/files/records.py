@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.ingest.files.mapping import OF_THE_ROW, Layout
 
 MAX_LEVELS = 64

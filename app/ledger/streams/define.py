@@ -13,8 +13,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from app.core.periods import Calendar
 from app.ledger.measures import Line
-from app.periods import Calendar
 
 
 class Happening(NamedTuple):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 KIND = "feedback"
 UPDATED = "feedback.updated"

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.streams.attempts import attempts
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 KIND = "goal"
 ENTERED, COMPLETED = "goal.entered", "goal.completed"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.streams.attempts import Attempt, attempts
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 KIND = "onboarding"
 STARTED, STEP, COMPLETED = "onboarding.started", "onboarding.step_completed", "onboarding.completed"

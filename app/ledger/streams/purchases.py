@@ -7,10 +7,10 @@ its money is given back.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.money import in_base_currency
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 COMPLETED, REFUNDED = "purchase.completed", "purchase.refunded"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from app.core.periods import UNITS, Calendar, units_of
+from app.database.tables import END
 from app.ledger.measures import WITHIN, Fact, Line, by_unit, measure
 from app.ledger.streams.define import Dated, Happening
-from app.periods import UNITS, Calendar, units_of
-from app.store.tables import END
 
 KIND = "user"
 REMOVED = "user.removed"

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.money import in_base_currency
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 DUE, COMPLETED, DECLINED = "renewal.due", "renewal.completed", "renewal.declined"
 

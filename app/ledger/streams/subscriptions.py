@@ -11,10 +11,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.money import in_base_currency
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
 

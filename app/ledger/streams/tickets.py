@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 KIND = "ticket"
 OPENED, REPLIED, REOPENED, RESOLVED = "ticket.opened", "ticket.replied", "ticket.reopened", "ticket.resolved"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from app.core.periods import Calendar
 from app.ledger.measures import Fact, Line, measure
 from app.ledger.streams.define import Dated, Happening, stream
-from app.periods import Calendar
 
 STARTED, CONVERTED, EXPIRED = "trial.started", "trial.converted", "trial.expired"
 

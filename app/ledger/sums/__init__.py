@@ -1,1 +1,1 @@
-"""Sums of ledger entries by period and group: what every formula is made of, one statement for each kind of operand."""
+"""Sums of ledger entries, as metrics ask for them."""

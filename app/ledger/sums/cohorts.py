@@ -8,8 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.ledger.sums.accounts import calendar_of, was_there
-from app.ledger.sums.places import grouped, shown
+from app.database.connection import Ask, Statement, written
+from app.database.query_plan import Asking
+from app.database.tables import entry, presence
+from app.ledger.sums.grouping import grouped, shown
+from app.ledger.sums.populations import calendar_of, was_there
 from app.ledger.sums.selection import (
     Group,
     Selection,
@@ -21,9 +24,6 @@ from app.ledger.sums.selection import (
     of_accounts,
     parameters_of,
 )
-from app.store.asking import Asking
-from app.store.connection import Ask, Statement, written
-from app.store.tables import entry, presence
 
 FIRST = "customers_new"
 _BEFORE = -1

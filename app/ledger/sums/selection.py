@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.accounts.filters import Filter
-from app.store.tables import END, WHOLE_BUSINESS
+from app.database.tables import END, WHOLE_BUSINESS
 
 # The values of a group, each with the name of its type.
 Group = tuple[tuple[str, Any], ...]

@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.ledger.sums.places import grouped, holds, numbered, shown
+from app.database.connection import Ask, Statement, written
+from app.database.query_plan import Asking, together
+from app.database.tables import BEGINNING, MONTHS, entry, grand_total, total
+from app.ledger.sums.grouping import grouped, holds, numbered, shown
 from app.ledger.sums.selection import (
     OF_ENTRIES,
     Selection,
@@ -28,9 +31,6 @@ from app.ledger.sums.selection import (
     parameters_of,
     table_of,
 )
-from app.store.asking import Asking, together
-from app.store.connection import Ask, Statement, written
-from app.store.tables import BEGINNING, MONTHS, entry, grand_total, total
 
 # The number of no day.
 _NEVER = -1

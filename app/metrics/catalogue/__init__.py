@@ -1,27 +1,5 @@
-"""The catalogue of metrics, one module a subject; importing this package fills it."""
+"""The catalogue of metrics, one module per topic; importing this package fills it."""
 
-from app.metrics.catalogue import (
-    conversion,
-    costs,
-    purchases,
-    retention,
-    revenue,
-    revenue_retention,
-    support,
-    trials,
-    usage,
-    voice,
-)
+from app.core.catalogues import import_submodules
 
-__all__ = [
-    "conversion",
-    "costs",
-    "purchases",
-    "retention",
-    "revenue",
-    "revenue_retention",
-    "support",
-    "trials",
-    "usage",
-    "voice",
-]
+import_submodules(__name__)

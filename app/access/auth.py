@@ -1,0 +1,111 @@
+"""Authentication and authorization of requests: which key a request carries and what its scopes allow."""
+
+import base64
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from app.access.keys import KEY_PREFIX, Scope, find_key, hash_key, write_last_use
+from app.books.books import Books
+from app.core.errors import Forbidden, Invalid, Unauthenticated
+
+# The scheme that puts the key into the URL; the others put it into a header.
+QUERY_SECURITY = "url"
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The key as password or as user name."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    QUERY_SECURITY: {
+        "type": "apiKey",
+        "in": "query",
+        "name": "api_key",
+        "description": "Only on GET, and only for a key whose only scope is `read`.",
+    },
+}
+
+_NO_KEY = "This request needs a key: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request: the scopes of its key."""
+
+    scopes: frozenset[str]
+
+    def has(self, scope: Scope) -> bool:
+        """Return whether the caller may do what needs this scope. Admin implies every scope."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def books_of(request: Request) -> Books:
+    """Return the books that a request is about."""
+    books: Books = request.app.state.books
+    return books
+
+
+def requires(*scopes: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """Return a FastAPI dependency that authenticates the caller and checks these scopes.
+
+    The dependency raises Unauthenticated or Forbidden.
+    """
+
+    async def authorize(request: Request) -> Caller:
+        _check_no_stray_params(request)
+        key, is_in_url = _key_in(request)
+        caller = await _authenticate(request, key)
+        if is_in_url and caller.scopes != {"read"}:
+            raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
+        if not all(map(caller.has, scopes)):
+            raise Forbidden(f"This request needs a key with scope {' and '.join(scopes)}.")
+        return caller
+
+    return authorize
+
+
+def _check_no_stray_params(request: Request) -> None:
+    """Raise Invalid for query parameters on an endpoint that has none, since the client believes that they matter.
+
+    Endpoints with parameters check theirs themselves.
+    """
+    params = request.query_params.keys() - {"api_key"}
+    if params and not (request.scope["route"].openapi_extra or {}).get("parameters"):
+        pointer = f"/query/{min(params)}"
+        raise Invalid.at(pointer, "Unknown parameter. This endpoint has no parameters.", code="extra_forbidden")
+
+
+def _key_in(request: Request) -> tuple[str, bool]:
+    """Return the key that a request carries and whether it is in the URL. Raises Unauthenticated without one."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip(), False
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+        except ValueError:  # not base64, not ASCII, not UTF-8
+            raise Unauthenticated(_NO_KEY) from None
+        # BI tools ask for a user and a password. The key is one of them; its prefix tells which.
+        return user if user.startswith(KEY_PREFIX) or not password else password, False
+    if key := request.headers.get("x-api-key"):
+        return key, False
+    if request.method in ("GET", "HEAD") and (keys := request.query_params.getlist("api_key")):
+        if len(keys) > 1:
+            raise Unauthenticated("The parameter `api_key` is given more than once.")
+        return keys[0], True
+    raise Unauthenticated(_NO_KEY)
+
+
+async def _authenticate(request: Request, key: str) -> Caller:
+    """Return the caller with this key and note the day of its use. Raises Unauthenticated."""
+    hashed = hash_key(key)
+    admin_key = request.app.state.settings.admin_key
+    if admin_key is not None and hmac.compare_digest(hashed, hash_key(admin_key.get_secret_value())):
+        return Caller(frozenset({"admin"}))
+    books = books_of(request)
+    stored = await find_key(books, hashed)
+    if stored is None:
+        raise Unauthenticated("Unknown or revoked key.")
+    if stored.last_used_on != (today := books.today()):
+        await write_last_use(books, hashed, today=today)
+    return Caller(frozenset(stored.scopes))

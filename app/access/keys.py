@@ -1,0 +1,120 @@
+"""API keys: make, find, list and revoke them.
+
+A key is shown once, when it is made; only its SHA-256 is stored. It is looked up for every request, so revoking a key takes
+effect at once in every process.
+"""
+
+import hashlib
+import secrets
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from app.books.books import Books
+from app.core.errors import NotFound
+from app.database.connection import Ask, Connection, written
+from app.database.tables import api_key
+
+Scope = Literal["ingest", "read", "admin"]
+
+KEY_PREFIX = "csm_"
+
+_LIVE_KEY = (api_key.c.hash == sa.bindparam("hashed", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
+_FIND_KEY = written(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(_LIVE_KEY))
+
+
+class StoredKey(NamedTuple):
+    """What is stored of a live key and needed to serve a request."""
+
+    scopes: list[Scope]
+    last_used_on: date | None
+
+
+def hash_key(key: str) -> bytes:
+    """Return the SHA-256 of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+async def find_key(books: Books, hashed: bytes) -> StoredKey | None:
+    """Return the live key with this hash; None for an unknown or revoked key."""
+    (rows,) = await books.database.glance(lambda connection: connection.ask(Ask(_FIND_KEY, {"hashed": hashed})))
+    return StoredKey(*rows[0]) if rows else None
+
+
+async def write_last_use(books: Books, hashed: bytes, *, today: date) -> None:
+    """Store the day on which a key was last used."""
+
+    async def write(connection: Connection) -> None:
+        statement = sa.update(api_key).where(_LIVE_KEY).values(last_used_on=today)
+        await connection.execute(statement, {"hashed": hashed})
+
+    await books.database.write(write)
+
+
+async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str, Any]:
+    """Make a key and return `{id, key, name, scopes}`. The `key` itself is stored nowhere."""
+    made, row = _new_key(books, name=name, scopes=scopes)
+    await books.database.write(lambda connection: _insert_key(connection, row))
+    return made
+
+
+async def make_first_key(books: Books) -> str | None:
+    """Make an admin key if there is no key yet and return it, else None. Of processes that start together, one makes it."""
+    made, row = _new_key(books, name="first", scopes=["admin"])
+
+    async def write(connection: Connection) -> bool:
+        await connection.execute(sa.text("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"))
+        if await connection.scalar(sa.select(sa.exists().where(api_key.c.id != row["id"]))):
+            return False
+        await _insert_key(connection, row)
+        return True
+
+    return made["key"] if await books.database.write(write) else None
+
+
+async def replace_key(books: Books, *, name: str, scopes: list[Scope]) -> str:
+    """Revoke the keys of this name, make a new one and return it."""
+    for key in await list_keys(books):
+        if key["name"] == name and key["revoked_at"] is None:
+            await revoke_key(books, id=key["id"])
+    made: str = (await make_key(books, name=name, scopes=scopes))["key"]
+    return made
+
+
+def _new_key(books: Books, *, name: str, scopes: list[Scope]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a new key as it is shown once, and its row for the table."""
+    id = secrets.token_hex(6)
+    key = f"{KEY_PREFIX}{id}_{secrets.token_urlsafe(32)}"
+    row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": hash_key(key), "created_at": books.clock()}
+    return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}, row
+
+
+async def _insert_key(connection: Connection, row: dict[str, Any]) -> None:
+    # An earlier attempt whose commit was never confirmed may have inserted it.
+    await connection.execute(insert(api_key).values(row).on_conflict_do_nothing(index_elements=["id"]))
+
+
+async def list_keys(books: Books) -> list[dict[str, Any]]:
+    """Return all keys without their secrets: id, name, scopes, created_at, revoked_at, last_used_on."""
+    columns = [column for column in api_key.c if column.name != "hash"]
+
+    async def load(connection: Connection) -> list[dict[str, Any]]:
+        rows = await connection.execute(sa.select(*columns).order_by(api_key.c.created_at))
+        return [row._asdict() for row in rows]
+
+    return await books.database.read(load)
+
+
+async def revoke_key(books: Books, *, id: str) -> None:
+    """Revoke a key from the next request on. Raises NotFound."""
+    now: datetime = books.clock()
+
+    async def write(connection: Connection) -> bool:
+        revoked_at = sa.func.coalesce(api_key.c.revoked_at, now)
+        statement = sa.update(api_key).where(api_key.c.id == id).values(revoked_at=revoked_at)
+        return bool((await connection.execute(statement)).changed)
+
+    if not await books.database.write(write):
+        raise NotFound("There is no key with this id. GET /v1/keys lists all keys.")

@@ -1,0 +1,44 @@
+"""Endpoints for API keys."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.access import keys
+from app.access.auth import books_of, requires
+from app.access.keys import Scope
+from app.core.ids import Id, InPath
+from app.http.body import read_body
+from app.http.openapi import body_schema
+from app.http.responses import json_response
+
+router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(requires("admin"))])
+
+
+class NewKey(BaseModel):
+    """The name of a key and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Id
+    scopes: list[Scope] = Field(min_length=1, max_length=3)
+
+
+@router.post("", status_code=201, openapi_extra=body_schema(NewKey))
+async def create_key(request: Request) -> dict[str, Any]:
+    """Make an API key. The key is shown in this answer and never again."""
+    body = await read_body(request, NewKey)
+    return await keys.make_key(books_of(request), name=body.name, scopes=body.scopes)
+
+
+@router.get("", name="keys")
+async def list_keys(request: Request) -> Response:
+    """List API keys. Secrets are never shown."""
+    return json_response(request, {"keys": await keys.list_keys(books_of(request))})
+
+
+@router.delete("/{key_id}", status_code=204, response_class=Response)
+async def delete_key(request: Request, key_id: InPath) -> None:
+    """Revoke a key, at once in every process."""
+    await keys.revoke_key(books_of(request), id=key_id)

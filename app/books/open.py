@@ -1,0 +1,63 @@
+"""What a process does before it can work: find or start the database, bring it up to date, open the books."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+
+import anyio.to_thread
+import structlog
+
+from app.books.books import Books, open_books, system_clock
+from app.core.settings import Settings
+from app.database.migrate import migrate
+from app.database.pool import connect, wait_until_up
+from app.embedded import server as embedded
+from app.embedded.cluster import EmbeddedError
+
+log = structlog.get_logger()
+
+_WATCH_SECONDS = 2
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, clock: Callable[[], datetime] = system_clock, adopt: bool = False
+) -> AsyncIterator[Books]:
+    """The books of these settings, for as long as the context lasts; the embedded server too, when no other is named.
+
+    adopt: see `open_books`.
+
+    Raises EmbeddedError or Unavailable when there is no database, Conflict for books with other settings.
+    """
+    server: embedded.Embedded | None = None
+    if settings.database_url is None:
+        server = await anyio.to_thread.run_sync(embedded.start, settings.data_dir)
+        url = server.url
+    else:
+        url = settings.database_url.get_secret_value()
+    database = connect(url, pool_size=settings.pool_size)
+    watch = asyncio.create_task(_watch(server)) if server is not None else None
+    try:
+        await wait_until_up(database, seconds=settings.database_wait_seconds)
+        if settings.migrate_on_start:
+            await anyio.to_thread.run_sync(migrate, url)
+        yield await open_books(settings, database, clock=clock, adopt=adopt)
+    finally:
+        if watch is not None:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+        await database.engine.dispose()
+        if server is not None:
+            await anyio.to_thread.run_sync(server.stop)
+
+
+async def _watch(server: embedded.Embedded) -> None:
+    """Bring the embedded server back when somebody has killed it: nobody else would."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        try:
+            await anyio.to_thread.run_sync(server.mend)
+        except EmbeddedError as error:
+            log.error("the embedded PostgreSQL cannot be brought back", reason=str(error))

@@ -1,0 +1,1 @@
+"""PostgreSQL: the pool, connections, transactions, tables and migrations."""

@@ -1,0 +1,1 @@
+"""What all endpoints share: reading requests, output formats, responses, problems, OpenAPI."""

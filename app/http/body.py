@@ -1,0 +1,24 @@
+"""Read JSON bodies into Pydantic models."""
+
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from app.core.errors import Invalid, Unsupported, validation_faults
+from app.http.encoding import JSON, decompress, parse_json, parse_media_type
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Return the JSON body of a request as `model`, validated strictly. Raises Unsupported, Malformed or Invalid."""
+    if parse_media_type(request.headers.get("content-type", "")) != JSON:
+        raise Unsupported(f"Content-Type must be {JSON}.")
+    max_bytes = request.app.state.settings.max_inflated_bytes
+    body = decompress(await request.body(), request.headers.get("content-encoding", ""), max_bytes=max_bytes)
+    try:
+        return model.model_validate(parse_json(body), strict=True)
+    except ValidationError as error:
+        faults = validation_faults(error.errors(include_url=False, include_input=False))
+        raise Invalid("The body is invalid; see `errors`.", errors=faults) from None

@@ -1,0 +1,49 @@
+"""Assemble the OpenAPI document: the framework's, with the service's component schemas and problems."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.http.openapi import COMPONENTS
+from app.http.problems import PROBLEM_JSON, PROBLEM_SCHEMA
+
+_PROBLEM_RESPONSE = {
+    "description": "An error.",
+    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def build_document(
+    app: FastAPI, *, schemas: dict[str, Any], security_schemes: Mapping[str, Any], query_security: str
+) -> dict[str, Any]:
+    """Return the OpenAPI document of `app`, cached on the application.
+
+    schemas: component schemas besides those that routes declare. query_security: the name of the security scheme that puts
+    the key into the URL, which is offered on GET only.
+    """
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=[{"url": "/"}]
+    )
+    components = document.setdefault("components", {})
+    names = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        names.pop(name, None)
+    names |= COMPONENTS | schemas | {"Problem": PROBLEM_SCHEMA}
+    # Sorted, so that the document does not depend on the order of imports.
+    components["schemas"] = dict(sorted(names.items()))
+    components["securitySchemes"] = dict(security_schemes)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            # The first line of an endpoint's docstring is its summary.
+            operation["summary"], _, operation["description"] = operation["description"].partition("\n")
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = _PROBLEM_RESPONSE
+            if path.startswith("/v1"):
+                schemes = [name for name in security_schemes if name != query_security or method == "get"]
+                operation["security"] = [{name: []} for name in schemes]
+    app.openapi_schema = document
+    return document

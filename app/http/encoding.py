@@ -1,0 +1,118 @@
+"""Decode request bodies: media type, content encoding, JSON. Every limit is checked before memory is spent."""
+
+import re
+import zlib
+from typing import Any
+
+import jiter
+import zstandard
+
+from app.core.errors import Malformed, TooLarge, Unsupported
+
+JSON = "application/json"
+MAX_DEPTH = 64
+MAX_MEMBERS = 10_000
+MAX_VALUES = 4_000_000
+MAX_COMPRESSED_FRAMES = 64
+_ZSTD_CHUNK_BYTES = 256
+_POSITION = re.compile(r"at line \d+ column \d+$")
+
+
+def parse_media_type(content_type: str) -> str:
+    """Return the media type without parameters, in lower case. Raises Unsupported for a charset other than UTF-8."""
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("charset=") and parameter.removeprefix("charset=").strip('"') not in ("utf-8", "utf8"):
+            raise Unsupported("The charset must be UTF-8.", code="unsupported_charset")
+    return media_type
+
+
+def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
+    """Return the body without its content encoding. Raises TooLarge when it grows beyond `max_bytes`."""
+    try:
+        match encoding.strip().lower():
+            case "" | "identity":
+                return body
+            case "gzip" | "x-gzip":
+                return _gunzip(body, max_bytes=max_bytes)
+            case "zstd":
+                return _unzstd(body, max_bytes=max_bytes)
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        raise Malformed(f"The body is not valid {encoding.strip().lower()}.", code="malformed_encoding") from error
+    raise Unsupported("Content-Encoding must be gzip or zstd, once.", code="unsupported_encoding")
+
+
+def _gunzip(body: bytes, *, max_bytes: int) -> bytes:
+    content, rest = bytearray(), body
+    # Each member copies what follows it, so the cost of many empty members would be quadratic.
+    for _ in range(MAX_COMPRESSED_FRAMES):
+        member = zlib.decompressobj(wbits=31)
+        content += member.decompress(rest, max_bytes + 1 - len(content))
+        if len(content) > max_bytes:
+            raise _too_large(max_bytes)
+        if not member.eof:
+            raise EOFError
+        rest = member.unused_data
+        if not rest:
+            return bytes(content)
+    raise zlib.error("too many members")
+
+
+def _unzstd(body: bytes, *, max_bytes: int) -> bytes:
+    decompressor, content, rest = zstandard.ZstdDecompressor(max_window_size=2**27), bytearray(), body
+    for _ in range(MAX_COMPRESSED_FRAMES):
+        frame = decompressor.decompressobj()
+        # In small chunks, because the output of a chunk cannot be limited: three bytes may become 128 KiB.
+        for end in range(_ZSTD_CHUNK_BYTES, len(rest) + _ZSTD_CHUNK_BYTES, _ZSTD_CHUNK_BYTES):
+            content += frame.decompress(rest[end - _ZSTD_CHUNK_BYTES : end])
+            if len(content) > max_bytes:
+                raise _too_large(max_bytes)
+            if frame.eof:
+                break
+        if not frame.eof:
+            raise EOFError
+        rest = frame.unused_data + rest[end:]
+        if not rest:
+            return bytes(content)
+    raise zstandard.ZstdError("too many frames")
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The decompressed body is larger than {max_bytes} bytes.")
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the JSON value of a body.
+
+    Raises Malformed, also for NaN, duplicate keys, lone surrogates, more than 64 levels, and objects with more than 10,000
+    members (each unexpected member is an error to report); TooLarge for more than about four million values, since the
+    smallest values take thirty times their length in memory.
+    """
+    if body.count(b",") > MAX_VALUES:
+        raise TooLarge(f"The body has more than {MAX_VALUES} values.")
+    try:
+        value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
+    except ValueError as error:
+        # The parser's message may repeat what was sent; the position is enough.
+        position = _POSITION.search(str(error))
+        detail = "The body is not well-formed JSON (RFC 8259, UTF-8, no duplicate keys)"
+        raise Malformed(f"{detail}{': ' + position[0] if position else ''}.", code="malformed_json") from None
+    _check_shape(value)
+    return value
+
+
+def _check_shape(value: Any) -> None:
+    """Raise Malformed for a value that is nested too deeply or has an object with too many members."""
+    containers = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        if any(len(container) > MAX_MEMBERS for container in containers if isinstance(container, dict)):
+            raise Malformed(f"A JSON object may have at most {MAX_MEMBERS} members.", code="malformed_json")
+        members = (
+            member
+            for container in containers
+            for member in (container.values() if isinstance(container, dict) else container)
+        )
+        containers = [member for member in members if isinstance(member, dict | list)]
+        if not containers:
+            return
+    raise Malformed(f"JSON may be nested at most {MAX_DEPTH} levels deep.", code="malformed_json")

@@ -1,0 +1,81 @@
+"""Turn errors into `application/problem+json` responses (RFC 9457), in one place."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.core.errors import Invalid, Malformed, Problem, validation_faults
+
+PROBLEM_JSON = "application/problem+json"
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "For programs; it does not change."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+
+_FRAMEWORK_CODES = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+
+
+def problem_body(problem: Problem) -> dict[str, Any]:
+    """Return the problem+json object of an error."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+    if problem.errors:
+        body["errors"] = problem.errors
+    return body | problem.more
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make `app` answer every error, the service's own and the framework's, as problem+json."""
+
+    @app.exception_handler(Problem)
+    async def handle_problem(_: Request, problem: Problem) -> JSONResponse:
+        return _respond(problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def handle_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = error.errors()
+        if any(e["type"] == "json_invalid" for e in errors):
+            return _respond(Malformed("The body is not well-formed JSON.", code="malformed_json"))
+        faults = [fault | {"pointer": fault["pointer"].removeprefix("/body")} for fault in validation_faults(errors)]
+        return _respond(Invalid("The request is invalid; see `errors`.", errors=faults))
+
+    @app.exception_handler(HTTPException)
+    async def handle_framework_error(_: Request, error: HTTPException) -> JSONResponse:
+        code = _FRAMEWORK_CODES.get(error.status_code, "refused")
+        problem = Problem(str(error.detail), code=code, headers=error.headers)
+        problem.status = error.status_code
+        return _respond(problem)
+
+
+def _respond(problem: Problem) -> JSONResponse:
+    return JSONResponse(problem_body(problem), problem.status, headers=problem.headers, media_type=PROBLEM_JSON)

@@ -1,0 +1,58 @@
+"""Build responses: ETags, pages, and the output format that the client wants."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request, Response
+
+from app.http.formats import FORMATS, BuildTable, choose_format, write_json
+
+
+def tagged_response(
+    request: Request, body: bytes, *, content_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the body with an ETag, or 304 if the client has it already. The ETag is a hash of the bytes."""
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    response_headers = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, X-API-Key, Accept",
+        **(headers or {}),
+    }
+    client_tags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    if request.method in ("GET", "HEAD") and ("*" in client_tags or tag.removeprefix("W/") in client_tags):
+        return Response(status_code=304, headers=response_headers)
+    return Response(body, media_type=content_type, headers=response_headers)
+
+
+def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a value as JSON, with an ETag."""
+    return tagged_response(request, write_json(value), content_type=FORMATS["json"].content_type, headers=headers)
+
+
+def rows_response(
+    request: Request,
+    format: str | None,
+    body: Mapping[str, Any],
+    build_table: BuildTable,
+) -> Response:
+    """Return a page of rows in the format that the client wants, with an ETag and the link to the next page.
+
+    format: the parameter; None: what `Accept` asks for. body: the answer as an object; its `next` is the cursor of the next
+    page. build_table: the same as a table.
+    """
+    entry = choose_format(format, request.headers.get("accept", ""))
+    content = entry.write(body, build_table)
+    return tagged_response(request, content, content_type=entry.content_type, headers=next_link(request, body["next"]))
+
+
+def next_link(request: Request, cursor: str | None) -> dict[str, str]:
+    """Return the `Link` header to the next page; empty after the last page."""
+    if cursor is None or request.method != "GET":
+        return {}
+    params = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "api_key")]
+    base = request.app.state.settings.public_url or ""
+    path = quote(request.scope["path"], safe="/%")
+    return {"Link": f'<{base.rstrip("/")}{path}?{urlencode([*params, ("cursor", cursor)])}>; rel="next"'}

@@ -1,0 +1,107 @@
+"""The rows of an answer: their OpenAPI schema and their columns in a table."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from app.http.formats import BuildTable, FlatTable
+from app.http.openapi import list_schema, object_schema, response_schema
+from app.metrics.compare import PREVIOUS
+from app.metrics.question import Question
+from app.metrics.rows import Row
+
+PERIOD_COLUMNS = ("metric", "period", "start", "end", "complete")
+_NUMBER_COLUMNS = ("value", "numerator", "denominator", "sample_size")
+NUMBER_SCHEMA: dict[str, Any] = {"type": ["number", "null"]}
+# The members that every row of numbers has.
+ROW_SCHEMA: dict[str, Any] = {
+    "metric": {"type": "string"},
+    "convention": {"type": "string", "description": "The way in which it is counted."},
+    "period": {"type": "string", "examples": ["2026-03"]},
+    "start": {"type": "string", "format": "date"},
+    "end": {"type": "string", "format": "date", "description": "Excluded."},
+    "complete": {"type": "boolean", "description": "Whether the period has ended."},
+    "group": {"type": "object", "description": "A value for each grouping."},
+    **dict.fromkeys(_NUMBER_COLUMNS, NUMBER_SCHEMA),
+    "interval": {
+        "type": ["array", "null"],
+        "items": {"type": "number"},
+        "description": "Low and high at 95 %, of proportions and scores.",
+    },
+}
+# The members that a row has only sometimes.
+OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
+    "amount": {
+        "type": ["string", "null"],
+        "description": "Of money: the value, rounded to the digits of the base currency.",
+    },
+    "reason": {"type": "string", "description": "Why there is no value."},
+    "previous": NUMBER_SCHEMA | {"description": "With `compare`: the value of the earlier period."},
+    "change": NUMBER_SCHEMA,
+    "change_percent": NUMBER_SCHEMA | {"description": "Per hundred of the earlier value's size; null of 0."},
+    "significant": {
+        "type": ["boolean", "null"],
+        "description": "Whether two proportions or scores differ by more than chance, at 95 %.",
+    },
+}
+
+
+def rows_schema(
+    description: str, row: Mapping[str, Any], optional: Mapping[str, Any] | None = None, **members: Any
+) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of an endpoint that answers a question with such rows.
+
+    row, optional: the members that a row has always and sometimes. members: what the answer has besides.
+    """
+    return response_schema(
+        description, object_schema(_answer_members(list_schema(row, optional), **members)), table=True
+    )
+
+
+def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {
+        "question": {"type": "object", "description": "The question as it was understood."},
+        **members,
+        "rows": rows,
+        "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+    }
+
+
+ANSWER_SCHEMA = object_schema(
+    _answer_members(list_schema(ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)),
+    {"definition": {"type": "object", "description": "The metric's entry in the catalogue."}},
+)
+
+
+def number_columns(question: Question) -> tuple[str, ...]:
+    """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
+    columns = (*_NUMBER_COLUMNS, "low", "high", "reason", "amount", "convention")
+    return (*columns, *PREVIOUS) if question.compare else columns
+
+
+def flatten_interval(row: Row) -> Row:
+    """Return a row with its interval as the columns `low` and `high`."""
+    low, high = row["interval"] or (None, None)
+    return row | {"low": low, "high": high}
+
+
+def table_builder(
+    body: Mapping[str, Any],
+    *,
+    before: Collection[str] = PERIOD_COLUMNS,
+    after: Collection[str],
+    flatten: Callable[[Row], Row] = lambda row: row,
+) -> BuildTable:
+    """Return the function that turns an answer with `question` and `rows` into a table.
+
+    before, after: the columns before and after those of the groupings; a value that a row does not have is empty. flatten:
+    turns a row of the answer into one of the table.
+    """
+
+    def build() -> FlatTable:
+        rows = map(flatten, body["rows"])
+        return FlatTable(
+            [*before, *body["question"]["group_by"], *after],
+            ([*(row[name] for name in before), *row["group"].values(), *map(row.get, after)] for row in rows),
+        )
+
+    return build

@@ -1,1 +1,0 @@
-"""The only room that knows the database engine: tables, connections, the embedded server."""
