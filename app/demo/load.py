@@ -17,7 +17,7 @@ from app.database.tables import account, event
 from app.demo import story
 from app.ingest import exchange_rates
 from app.ingest.accept import accept
-from app.ingest.routes import RatesBody, SurveyBody, survey_of
+from app.ingest.definitions import RatesBody, SurveyBody, survey_of
 from app.ledger import surveys
 
 _BATCH = 2_000
