@@ -15,8 +15,8 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import make_first_key
 from app.accounts import routes as account_routes
 from app.audit import routes as audit_routes
-from app.books.books import note_margin, system_clock
-from app.books.open import opened
+from app.books.books import record_margin, system_clock
+from app.books.open import open_books
 from app.core import logs
 from app.core.errors import Unavailable
 from app.core.settings import Settings
@@ -30,7 +30,7 @@ from app.ingest.schemas import event_schemas
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.reports import routes as report_routes
-from app.server.middleware import App, wrap
+from app.server.middleware import App, wrap_app
 
 DESCRIPTION = """Turns product, billing, survey and support events into customer-success metrics.
 
@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     """Return the service as an ASGI application that opens the books when it starts and closes them when it stops."""
     settings = settings or Settings()
     logs.configure(settings.log_level)
-    return wrap(build(settings, clock=clock), settings=settings)
+    return wrap_app(build(settings, clock=clock), settings=settings)
 
 
 def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
@@ -68,9 +68,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings, clock=clock) as books:
+        async with open_books(settings, clock=clock) as books:
             app.state.books = books
-            await note_margin(books, settings)
+            await record_margin(books, settings)
             if settings.admin_key is None and (key := await make_first_key(books)):
                 # To standard output, so that it is in no log. It can never be shown again.
                 print(f"Admin key, shown this once: {key}", flush=True)  # noqa: T201

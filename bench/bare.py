@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 
-from app.accounts.book import key_of
+from app.accounts.book import account_key
 
 TABLE = "bench.bare"
 _INSERT = f"""
@@ -50,7 +50,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/v1/events")
 async def take(event: Event) -> dict[str, int]:
-    row = (key_of(event.account_id), event.id, event.type, event.user_id, event.occurred_at, Jsonb(event.data))
+    row = (account_key(event.account_id), event.id, event.type, event.user_id, event.occurred_at, Jsonb(event.data))
     pool = app.state.pool
     connection = await pool.get()
     try:

@@ -76,7 +76,7 @@ class Postgres:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[Postgres]:
-    server = embedded.start(folder)
+    server = embedded.start_server(folder)
     try:
         yield Postgres(sa.make_url(server.url), folder)
     finally:

@@ -23,7 +23,7 @@ def verb(kept: Any) -> str:
 
 
 class Ticket:
-    """One ticket. `opened`: its first opening; `turns`: when it became open (True) or resolved."""
+    """One ticket. `open_books`: its first opening; `turns`: when it became open (True) or resolved."""
 
     def __init__(self, events: Sequence[Any]) -> None:
         self.events = events

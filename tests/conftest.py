@@ -34,7 +34,7 @@ def server() -> Iterator[sa.URL]:
         Path(folder).chmod(0o755)
         # Nobody cuts the power during a test, and a killed server loses nothing that the system has been given.
         with patch.object(embedded, "CONFIGURATION", embedded.CONFIGURATION.replace("fsync=on", "fsync=off")):
-            running = embedded.start(Path(folder))
+            running = embedded.start_server(Path(folder))
         try:
             yield sa.make_url(running.url)
         finally:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from app.core.periods import Calendar
 from app.ingest import catalogue
 from app.ledger.measures import rank_of
-from app.ledger.streams.define import Happening, Stream
+from app.ledger.streams.define import Stream, StreamEvent
 from app.ledger.streams.subscriptions import subscriptions
 
 assert catalogue  # importing it ranks the types of events
@@ -18,21 +18,21 @@ GREENWICH = Calendar(ZoneInfo("UTC"))
 _numbers = count(1)
 
 
-def happening(type: str, at: str, *, id: str = "", rate: str | None = None, **data: Any) -> Happening:
+def happening(type: str, at: str, *, id: str = "", rate: str | None = None, **data: Any) -> StreamEvent:
     """An event of a stream, ranked as the vocabulary says. `at`: a day (then noon), or a time."""
     rated = None if rate is None else Decimal(rate)
-    return Happening(instant(at), rank_of(type), id or f"{next(_numbers):05}", type, data, rated)
+    return StreamEvent(instant(at), rank_of(type), id or f"{next(_numbers):05}", type, data, rated)
 
 
 def changed(
     at: str, mrr: str | None = None, *, of: str = "base", id: str = "", rate: str | None = None, **data: Any
-) -> Happening:
+) -> StreamEvent:
     """A subscription brings this from then on."""
     price = {} if mrr is None else {"mrr": mrr}
     return happening("subscription.changed", at, id=id, rate=rate, **({"subscription_id": of} | price | data))
 
 
-def canceled(at: str, *, of: str = "base", id: str = "", ends_at: str | None = None, **data: Any) -> Happening:
+def canceled(at: str, *, of: str = "base", id: str = "", ends_at: str | None = None, **data: Any) -> StreamEvent:
     end = {} if ends_at is None else {"ends_at": instant(ends_at).isoformat()}
     return happening("subscription.canceled", at, id=id, **({"subscription_id": of} | end | data))
 
@@ -42,7 +42,7 @@ def instant(at: str) -> datetime:
 
 
 def posted(
-    *happenings: Happening, calendar: Calendar = GREENWICH, by: Stream = subscriptions
+    *happenings: StreamEvent, calendar: Calendar = GREENWICH, by: Stream = subscriptions
 ) -> Counter[tuple[str, str, str]]:
     """What a stream posts in all, by day, measure and subject (or channel), without what cancels out."""
     ordered = sorted(happenings, key=lambda happening: happening[:3])
@@ -52,7 +52,7 @@ def posted(
     return Counter({place: value for place, value in found.items() if value})
 
 
-def days_of(stream: Stream, *happenings: Happening, calendar: Calendar = GREENWICH) -> dict[str, dict[str, int]]:
+def days_of(stream: Stream, *happenings: StreamEvent, calendar: Calendar = GREENWICH) -> dict[str, dict[str, int]]:
     """What a stream without subjects posts, by measure and then by day."""
     found: dict[str, dict[str, int]] = {}
     for (day, name, _), value in sorted(posted(*happenings, calendar=calendar, by=stream).items()):
@@ -60,7 +60,7 @@ def days_of(stream: Stream, *happenings: Happening, calendar: Calendar = GREENWI
     return found
 
 
-def movements(*happenings: Happening, calendar: Calendar = GREENWICH) -> list[tuple[str, str, float]]:
+def movements(*happenings: StreamEvent, calendar: Calendar = GREENWICH) -> list[tuple[str, str, float]]:
     """The movements of money alone: day, kind and amount."""
     lines = posted(*happenings, calendar=calendar)
     return [
@@ -68,13 +68,13 @@ def movements(*happenings: Happening, calendar: Calendar = GREENWICH) -> list[tu
     ]
 
 
-def reasons(*happenings: Happening) -> list[str]:
+def reasons(*happenings: StreamEvent) -> list[str]:
     lines = posted(*happenings)
     assert {place: value for place, value in lines.items() if place[1] == "customers_churned" and value != 1} == {}
     return [subject for _, name, subject in sorted(lines) if name == "customers_churned"]
 
 
-def standing(measure: str, *happenings: Happening) -> dict[str, int]:
+def standing(measure: str, *happenings: StreamEvent) -> dict[str, int]:
     """What a stock stands at in the end, by subject."""
     found: Counter[str] = Counter()
     for (_, name, subject), value in posted(*happenings).items():

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
-from app.books.books import note_margin, open_books
+from app.books.books import create_or_load_books, record_margin
 from app.core.settings import Settings
 from app.main import build
-from app.server.middleware import wrap
+from app.server.middleware import wrap_app
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ class Service:
         self.app = build(self.settings, clock=lambda: self.now)
         self.runner = asyncio.Runner()
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(wrap(self.app, settings=self.settings), raise_app_exceptions=False),
+            transport=httpx.ASGITransport(wrap_app(self.app, settings=self.settings), raise_app_exceptions=False),
             base_url="http://service",
             headers={"Authorization": f"Bearer {ADMIN_KEY}"},
         )
@@ -58,8 +58,8 @@ class Service:
         async def open_again() -> None:
             database = self.books.database
             database.labels.clear()
-            self.app.state.books = await open_books(self.settings, database, clock=lambda: self.now)
-            await note_margin(self.books, self.settings)
+            self.app.state.books = await create_or_load_books(self.settings, database, clock=lambda: self.now)
+            await record_margin(self.books, self.settings)
 
         self.now = NOON
         self.run(open_again())

@@ -8,9 +8,9 @@ import pytest
 
 from app.core.periods import Calendar
 from app.ingest.define import EVENT_TYPES, Data, event
-from app.ledger.measures import MEASURES, POSTINGS, Line, measure
+from app.ledger.measures import MEASURES, POSTING_RULES, Line, measure
 from app.ledger.rebuild import rebuild
-from app.ledger.streams.define import STREAMS, Dated, Happening, stream
+from app.ledger.streams.define import STREAMS, DatedLine, StreamEvent, stream
 from app.metrics.define import METRICS, Happens, Result, closing, count, metric
 from tests.service import Service
 from tests.service import event as told
@@ -23,7 +23,7 @@ def doors() -> Iterator[None]:
     doors_opened = measure("doors_opened", "Times that a closed door was opened.", subject="door")
 
     @stream("doors")
-    def _(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+    def _(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
         was_open = False
         for happening in happenings:
             day, is_open = calendar.day(happening.at), happening.data["open"]
@@ -62,7 +62,13 @@ def doors() -> Iterator[None]:
         return count(doors_opened)
 
     yield
-    del EVENT_TYPES["door.moved"], POSTINGS["door.moved"], STREAMS["doors"], METRICS["open_doors"], METRICS["openings"]
+    del (
+        EVENT_TYPES["door.moved"],
+        POSTING_RULES["door.moved"],
+        STREAMS["doors"],
+        METRICS["open_doors"],
+        METRICS["openings"],
+    )
     del MEASURES["doors_open"], MEASURES["doors_opened"]
 
 

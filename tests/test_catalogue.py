@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from app.accounts.book import key_of
+from app.accounts.book import account_key
 from app.database.connection import Connection
-from app.database.labels import recall
-from app.database.query_plan import answered
+from app.database.labels import lookup_labels
+from app.database.query_plan import run_plan
 from app.ingest.define import EVENT_TYPES, Data, event
-from app.ingest.schemas import example_of
-from app.ledger.measures import MEASURES, POSTINGS, PRESENCES, Line, measure
-from app.ledger.sums.operand_sums import figures, words_of
+from app.ingest.schemas import example_event
+from app.ledger.measures import MEASURES, POSTING_RULES, PRESENCES, Line, measure
+from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
 from app.ledger.sums.selection import Selection, Span
 from app.metrics.define import DEFAULT, METRICS, Given, Happens, Metric, Result, count, meaning, metric
 from tests.service import Service
@@ -69,16 +69,16 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
     accounts = {event["account_id"] for event in example_events(entry)}
 
     async def sum_up(connection: Connection) -> Any:
-        labels = await answered(connection, recall(books.database, words_of(entry.sums)))
-        asking = figures(
+        labels = await run_plan(connection, lookup_labels(books.database, operand_label_texts(entry.sums)))
+        asking = sum_operands(
             entry.sums,
             spans=[Span(date(2026, 3, 1), date(2026, 3, 16), date(2026, 3, 1))],
-            selection=Selection(accounts=tuple(map(key_of, accounts))),
+            selection=Selection(accounts=tuple(map(account_key, accounts))),
             labels=labels,
             calendar=books.calendar,
             tomorrow=date(2026, 3, 16),
         )
-        return await answered(connection, asking)
+        return await run_plan(connection, asking)
 
     found = exemplary.run(books.database.read(sum_up))
     sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.operands.items()}
@@ -128,14 +128,14 @@ REPORTED = {
 
 
 def test_every_measure_says_what_it_counts_and_is_used() -> None:
-    used = set().union(*(words_of(entry.sums) for entry in ENTRIES.values()))
+    used = set().union(*(operand_label_texts(entry.sums) for entry in ENTRIES.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
     assert (MEASURES.keys() | PRESENCES.keys()) - used == REPORTED
 
 
 def test_every_event_type_accepts_its_example_and_counts_it_once(service: Service) -> None:
-    examples = [example_of(name) for name in EVENT_TYPES]
+    examples = [example_event(name) for name in EVENT_TYPES]
     assert service.send(*examples) == {"accepted": len(examples), "duplicates": 0, "rejected": []}
     assert service.send(*examples) == {"accepted": 0, "duplicates": len(examples), "rejected": []}
     assert service.differences() == []
@@ -185,7 +185,7 @@ def coffees() -> Iterator[None]:
         return count(coffees)
 
     yield
-    del EVENT_TYPES["coffee.drunk"], POSTINGS["coffee.drunk"], MEASURES["coffees"], METRICS["cups_of_coffee"]
+    del EVENT_TYPES["coffee.drunk"], POSTING_RULES["coffee.drunk"], MEASURES["coffees"], METRICS["cups_of_coffee"]
 
 
 def test_a_new_event_type_and_its_metric_are_two_blocks(coffees: None, service: Service) -> None:

@@ -9,13 +9,13 @@ import psycopg
 import pytest
 
 from app.core.errors import Invalid, Unavailable
-from app.database.connection import Ask, Connection, Statement
+from app.database.connection import BoundStatement, Connection, Statement
 from app.database.pool import _CONNECTION, Database, connect
 from tests.service import PATIENCE
 
 
-def asks(text: str, **parameters: Any) -> Ask:
-    return Ask(Statement(text, {}), parameters)
+def asks(text: str, **parameters: Any) -> BoundStatement:
+    return BoundStatement(Statement(text, {}), parameters)
 
 
 # Each with what it returns: more than the driver keeps prepared at a time, and one that takes long enough to be given up.
@@ -39,7 +39,9 @@ def test_what_fails_or_is_given_up_among_statements_sent_together_harms_no_other
         chosen = random.choices(SOUND, k=5) + [FAULTY] * faulty + [SLOW] * given_up
         random.shuffle(chosen)
         asked = [statement for statement, _ in chosen]
-        task = asyncio.create_task(random.choice([pool.read, pool.write])(lambda connection: connection.ask(*asked)))
+        task = asyncio.create_task(
+            random.choice([pool.read, pool.write])(lambda connection: connection.fetch_batch(*asked))
+        )
         if given_up:
             await asyncio.sleep(random.random() / 10)
             task.cancel()
@@ -56,7 +58,7 @@ def test_what_fails_or_is_given_up_among_statements_sent_together_harms_no_other
             await asyncio.gather(*(one(pool, faulty=way % 3 == 0, given_up=way % 2 == 0) for way in range(6)))
         assert pool.engine.pool.status().endswith("Current Checked out connections: 0")
         for _ in range(3):
-            await pool.read(lambda connection: connection.ask(*(statement for statement, _ in SOUND)))
+            await pool.read(lambda connection: connection.fetch_batch(*(statement for statement, _ in SOUND)))
         await pool.engine.dispose()
 
     run(many())
@@ -71,16 +73,16 @@ def test_what_a_transaction_is_told_is_there_as_a_whole_or_not_at_all(database: 
 
         async def work(connection: Connection) -> None:
             for way in random.sample(range(3), k=3):
-                await connection.tell([Ask(tell[way], {"number": number})])
+                await connection.enqueue([BoundStatement(tell[way], {"number": number})])
                 if random.random() < 0.3:
-                    rows = await connection.ask(*(statement for statement, _ in SOUND[: random.randint(0, 3)]))
+                    rows = await connection.fetch_batch(*(statement for statement, _ in SOUND[: random.randint(0, 3)]))
                     assert all(len(found) == 1 for found in rows)
                 if random.random() < 0.3:
                     assert await connection.execute("SELECT count(*) FROM told")
             if faults == ["given up"]:
-                await connection.tell([SLOW[0]])
+                await connection.enqueue([SLOW[0]])
             elif faults:
-                await connection.tell(faults)
+                await connection.enqueue(faults)
 
         task = asyncio.create_task(pool.write(work))
         if faults == ["given up"]:
@@ -118,7 +120,7 @@ def test_however_much_a_transaction_is_told_all_of_it_is_sent_before_its_end(dat
         pool = connect(database, pool_size=1)
         # More than what lies between two processes can hold, while PostgreSQL is busy with something else.
         large = [asks("SELECT length(%(long)s), pg_sleep(0.2)", long="x" * 8_000_000) for _ in range(3)]
-        await pool.write(lambda connection: connection.tell(large))
+        await pool.write(lambda connection: connection.enqueue(large))
         await pool.engine.dispose()
 
     run(tell())
@@ -136,7 +138,7 @@ def test_a_write_that_waits_too_long_is_to_be_sent_again_and_a_question_that_tak
             with pytest.raises(Unavailable, match="Others are writing"):
                 await pool.write(lambda connection: connection.execute("DELETE FROM survey"))
         with pytest.raises(Invalid, match="ask for less"):
-            await pool.read(lambda connection: connection.ask(asks("SELECT pg_sleep(10)")))
+            await pool.read(lambda connection: connection.fetch_batch(asks("SELECT pg_sleep(10)")))
         await pool.engine.dispose()
 
     run(wait())
@@ -150,7 +152,7 @@ def test_what_becomes_of_statements_sent_together_is_told_by_its_error_and_not_b
         # The error is there before all has been sent.
         asked = [FAULTY[0], SLOW[0], *(asks("SELECT %(long)s", long="x" * 1_000_000) for _ in range(20))]
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await pool.read(lambda connection: connection.ask(*asked))
+            await pool.read(lambda connection: connection.fetch_batch(*asked))
         await pool.engine.dispose()
 
     with caplog.at_level(logging.WARNING):

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.periods import Calendar
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.subscriptions import CANCELED, CHANGED, customers_leaving, subscriptions
 from app.metrics.define import METRICS
 from tests.service import NOON, Service, answers, event, session
@@ -156,7 +156,7 @@ def test_the_mean_over_the_range_is_of_one_scale(service: Service) -> None:
 def told(*said: tuple[str, str, dict[str, Any]]) -> list[tuple[str, int]]:
     """The days on which the account begins and ceases to be one that has cancelled, in any order of arrival."""
     happenings = sorted(
-        Happening(NOON.replace(month=int(day[:2]), day=int(day[3:])), int(type == CANCELED), f"{n}", type, data)
+        StreamEvent(NOON.replace(month=int(day[:2]), day=int(day[3:])), int(type == CANCELED), f"{n}", type, data)
         for n, (day, type, data) in enumerate(said)
     )
     posted = subscriptions(happenings, Calendar(zone=_UTC))

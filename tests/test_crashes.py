@@ -23,7 +23,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import PROBLEM_JSON, Unavailable
+from app.core.errors import Unavailable
+from app.http.problems import PROBLEM_JSON
 from app.embedded import server as embedded
 from tests.service import ADMIN_KEY, PATIENCE, Service, event, session
 
@@ -59,7 +60,7 @@ def data_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="csm-crashes-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder / "data"
-    embedded.start(folder / "data").stop()
+    embedded.start_server(folder / "data").stop()
     shutil.rmtree(folder)
 
 
@@ -268,7 +269,7 @@ class Database:
         self.url = sa.make_url(self.running.url).set(database="away").render_as_string()
 
     def up(self) -> None:
-        self.running = embedded.start(self.data_dir)
+        self.running = embedded.start_server(self.data_dir)
 
     def down(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT: in order; SIGQUIT: at once, as `pg_ctl stop -m immediate`; SIGKILL: like a crash."""

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from app.embedded import server as embedded
-from app.embedded.cluster import ROLE, EmbeddedError, program
+from app.embedded.cluster import ROLE, EmbeddedError, find_program
 
 CHECKOUT = Path(embedded.__file__).parents[2]
 AS_ROOT = os.geteuid() == 0
@@ -64,7 +64,7 @@ def made() -> Iterator[Path]:
     """A database that was made once, because that is slow: for copies."""
     with tempfile.TemporaryDirectory(prefix="embedded-", dir="/tmp") as name:
         Path(name).chmod(0o755)
-        embedded.start(Path(name, "data")).stop()
+        embedded.start_server(Path(name, "data")).stop()
         yield Path(name, "data")
 
 
@@ -148,7 +148,7 @@ def modes(path: Path) -> dict[Path, int]:
 
 
 def has(data_dir: Path, value: int) -> bool:
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     found = ask(server.url, "select max(value) from kept") == value
     server.stop()
     return found
@@ -166,7 +166,7 @@ def keep(url: str, value: int) -> None:
 @pytest.fixture(scope="module")
 def shared(made: Path) -> Iterator[str]:
     subprocess.run(["cp", "-a", made, made.with_name("shared")], check=True)
-    server = embedded.start(made.with_name("shared"))
+    server = embedded.start_server(made.with_name("shared"))
     yield server.url
     server.stop()
 
@@ -196,7 +196,7 @@ def test_letters_are_known_beyond_ascii(shared: str) -> None:
 
 def test_the_server_does_not_see_the_secrets_of_the_service(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADMIN_KEY", "a-canary-that-must-not-leak")
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     with connect(server.url) as connection:
         connection.execute("create table seen (line text)")
         connection.execute("copy seen from program 'env'")
@@ -207,7 +207,7 @@ def test_the_server_does_not_see_the_secrets_of_the_service(data_dir: Path, monk
 
 
 def test_what_was_written_is_there_after_a_stop_and_nothing_is_left_running(data_dir: Path) -> None:
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     keep(server.url, 7)
     with closing(connect(server.url)) as idle:
         idle.execute("begin")
@@ -220,14 +220,14 @@ def test_what_was_written_is_there_after_a_stop_and_nothing_is_left_running(data
 def test_without_a_data_dir_there_is_a_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("app.embedded.cluster.ROOT_DATA_DIR", folder / "var")
-    embedded.start(None).stop()
+    embedded.start_server(None).stop()
     assert (folder / ("var" if AS_ROOT else "data") / "cluster" / "PG_VERSION").exists()
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "a, b:c'\"$(touch x)%41+ü"], ids=["long", "odd"])
 def test_a_folder_may_have_any_name(folder: Path, name: str) -> None:
     before = set(Path(tempfile.gettempdir()).glob("csmetrics-*"))
-    server = embedded.start(folder / name)
+    server = embedded.start_server(folder / name)
     assert ask(server.url, "select current_setting('data_directory')") == str(folder / name / "cluster")
     server.stop()
     assert set(Path(tempfile.gettempdir()).glob("csmetrics-*")) <= before
@@ -238,7 +238,7 @@ def test_a_folder_may_have_any_name(folder: Path, name: str) -> None:
 
 def test_the_last_process_out_stops_the_server(data_dir: Path, run: Run) -> None:
     starter, other = run(LEAVES_WHEN_TOLD, data_dir), run(LEAVES_WHEN_TOLD, data_dir)
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     tell_to_leave(starter)
     assert ask(server.url, "select 1") == 1
     server.stop()
@@ -265,7 +265,7 @@ def test_a_process_that_forgets_to_stop_leaves_at_its_end(data_dir: Path, run: R
 
 def test_after_a_kill_of_everything_what_was_committed_is_there(data_dir: Path, run: Run) -> None:
     service = run(LEAVES_WHEN_TOLD, data_dir)
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     keep(server.url, 7)
     kill({service.pid: "", **processes(data_dir)})
     server.stop()
@@ -280,7 +280,7 @@ def test_a_process_that_has_taken_the_servers_number_is_no_server(data_dir: Path
         stale = f"{stranger.pid}\n{cluster}\n1700000000\n5432\n.\n\n  1 1\nready\n"
         for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (cluster / name).write_text(stale)
-        server = embedded.start(data_dir)
+        server = embedded.start_server(data_dir)
         assert ask(server.url, "select 1") == 1
         server.stop()
         assert stranger.poll() is None
@@ -292,17 +292,17 @@ def test_a_server_whose_service_was_killed_is_taken_over(data_dir: Path, run: Ru
     service.kill()
     service.wait()
     running = postmaster(data_dir)
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     assert postmaster(data_dir) == running
     server.stop()
     assert not processes(data_dir)
 
 
 def test_a_server_that_was_killed_under_its_service_can_be_started_again(data_dir: Path) -> None:
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     keep(server.url, 7)
     os.kill(postmaster(data_dir), signal.SIGKILL)
-    again = embedded.start(data_dir)
+    again = embedded.start_server(data_dir)
     assert ask(server.url, "select max(value) from kept") == 7
     again.stop()
     assert ask(server.url, "select 1") == 1
@@ -321,7 +321,7 @@ def test_a_start_that_was_cut_short_spoils_nothing(folder: Path, run: Run, momen
         os.killpg(service.pid, signal.SIGINT)
         service.communicate()
         assert not processes(folder)
-    server = embedded.start(folder / "data")
+    server = embedded.start_server(folder / "data")
     assert ask(server.url, "select 1") == 1
     server.stop()
 
@@ -338,7 +338,7 @@ def test_a_ctrl_c_in_the_terminal_reaches_the_service_and_not_the_server(data_di
 
 def test_files_and_socket_are_closed_to_others(folder: Path) -> None:
     before = modes(folder / "data")
-    server = embedded.start(folder / "data")
+    server = embedded.start_server(folder / "data")
     cluster = folder / "data" / "cluster"
     seen = [stat.S_IMODE(path.stat().st_mode) for path in (cluster, cluster / ".s.PGSQL.5432")]
     server.stop()
@@ -349,12 +349,12 @@ def test_files_and_socket_are_closed_to_others(folder: Path) -> None:
 @only_root
 @pytest.mark.parametrize("opened", [False, True], ids=["closed as we leave it", "opened by somebody"])
 def test_nobody_else_can_connect(data_dir: Path, opened: bool) -> None:
-    server = embedded.start(data_dir)
+    server = embedded.start_server(data_dir)
     cluster = data_dir / "cluster"
     if opened:
         cluster.chmod(0o711)
         (cluster / ".s.PGSQL.5432").chmod(0o777)
-    command = [program("psql"), server.url.replace("+psycopg", ""), "-c", "select 1"]
+    command = [find_program("psql"), server.url.replace("+psycopg", ""), "-c", "select 1"]
     tried = subprocess.run(command, capture_output=True, text=True, user=NOBODY.pw_uid, cwd="/")
     assert ("Peer authentication failed" if opened else "Permission denied") in tried.stderr
     assert ask(server.url, "select 1") == 1
@@ -367,7 +367,7 @@ def test_as_root_a_closed_folder_is_refused_and_not_opened(folder: Path) -> None
     home.mkdir(mode=0o700)
     before = modes(home / "work" / "data")
     with pytest.raises(EmbeddedError, match=rf"{home} is closed \(mode 0700\).*DATABASE_URL"):
-        embedded.start(home / "work" / "data")
+        embedded.start_server(home / "work" / "data")
     assert modes(home / "work" / "data") == before
     assert not list(home.iterdir())
 
@@ -379,7 +379,7 @@ def test_as_root_without_an_account_for_servers_the_remedy_is_named(
     monkeypatch.setattr("app.embedded.cluster.SYSTEM_USER", "no-such-account")
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(EmbeddedError, match=r"'no-such-account' could not be made.*ordinary user"):
-        embedded.start(folder / "data")
+        embedded.start_server(folder / "data")
 
 
 @only_root
@@ -387,11 +387,11 @@ def test_as_root_without_an_account_for_servers_the_remedy_is_named(
 def test_root_may_use_the_database_of_an_ordinary_user_who_can_still_use_it_afterwards(folder: Path, run: Run) -> None:
     os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
     theirs = run(LEAVES_WHEN_TOLD, folder / "data", user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[])
-    embedded.start(folder / "data").stop()
+    embedded.start_server(folder / "data").stop()
     tell_to_leave(theirs)
     for lock in (folder / "data").glob("*.lock"):
         lock.unlink()
-    embedded.start(folder / "data").stop()
+    embedded.start_server(folder / "data").stop()
     tell_to_leave(run(LEAVES_WHEN_TOLD, folder / "data", user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[]))
     assert not processes(folder)
 
@@ -403,39 +403,39 @@ def test_a_database_of_another_major_version_is_refused(folder: Path) -> None:
     (folder / "data" / "cluster").mkdir(parents=True)
     (folder / "data" / "cluster" / "PG_VERSION").write_text("17\n")
     with pytest.raises(EmbeddedError, match=r"PostgreSQL 17, and this service brings PostgreSQL 18.*pg_dump"):
-        embedded.start(folder / "data")
+        embedded.start_server(folder / "data")
 
 
 def test_a_folder_that_is_no_database_is_not_touched(folder: Path) -> None:
     (folder / "data" / "cluster").mkdir(parents=True)
     (folder / "data" / "cluster" / "diary").write_text("dear")
     with pytest.raises(EmbeddedError, match="is not a PostgreSQL database"):
-        embedded.start(folder / "data")
+        embedded.start_server(folder / "data")
     assert (folder / "data" / "cluster" / "diary").read_text() == "dear"
 
 
 def test_a_path_through_a_file_is_refused(folder: Path) -> None:
     (folder / "file").touch(mode=0o755)
     with pytest.raises(EmbeddedError, match=r"Not a directory.*/file"):
-        embedded.start(folder / "file" / "data")
+        embedded.start_server(folder / "file" / "data")
 
 
 def test_a_server_that_cannot_start_is_quoted(data_dir: Path) -> None:
     with (data_dir / "cluster" / "postgresql.conf").open("a") as configuration:
         configuration.write("no_such_thing = 1\n")
     with pytest.raises(EmbeddedError, match=r'unrecognized configuration parameter "no_such_thing"'):
-        embedded.start(data_dir)
+        embedded.start_server(data_dir)
 
 
 def test_a_server_that_somebody_started_by_hand_is_left_alone(data_dir: Path) -> None:
     cluster = data_dir / "cluster"
     owner = {"user": cluster.stat().st_uid} if AS_ROOT else {}
-    command = [program("postgres"), "-D", cluster, "-h", "", "-k", "."]
+    command = [find_program("postgres"), "-D", cluster, "-h", "", "-k", "."]
     by_hand = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **owner)
     url = f"postgresql://{ROLE}@/postgres?host={cluster}"
     wait_until(lambda: embedded._state(str(cluster)) == psycopg.pq.Ping.OK)
     with pytest.raises(EmbeddedError, match="Somebody else has started"):
-        embedded.start(data_dir)
+        embedded.start_server(data_dir)
     assert ask(url, "select 1") == 1
     by_hand.send_signal(signal.SIGINT)
     assert by_hand.wait(20) == 0

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.accounts.book import key_of
+from app.accounts.book import account_key
 from app.core import logs
 from app.database.connection import Connection
 from app.database.tables import metadata
 from app.ingest.define import EVENT_TYPES
-from app.ingest.schemas import example_of
+from app.ingest.schemas import example_event
 from app.ledger.days import user_key
 from tests.almanac import DAY
 from tests.chance import question, turn
@@ -23,7 +23,7 @@ from tests.pair import Pair
 from tests.service import Service, event, session
 
 ADA = "ada@acme.example"
-TRACES = (ADA, "Lovelace", "wonderful", "engine", "rang her", str(user_key(key_of("acme"), ADA)))
+TRACES = (ADA, "Lovelace", "wonderful", "engine", "rang her", str(user_key(account_key("acme"), ADA)))
 
 
 def erase(service: Service, user: str = ADA, account: str = "acme") -> int:
@@ -163,7 +163,7 @@ def test_erased_events_can_be_taken_back(told: Service) -> None:
 
 def test_every_type_of_event_loses_the_person(service: Service) -> None:
     named = {"user_id": ADA}
-    service.send(*(example_of(type) | named | {"data": dict(EVENT_TYPES[type].example)} for type in EVENT_TYPES))
+    service.send(*(example_event(type) | named | {"data": dict(EVENT_TYPES[type].example)} for type in EVENT_TYPES))
     before = numbers(service)
     assert erase(service) == 204
     assert ADA not in everything(service)

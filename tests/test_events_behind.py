@@ -10,8 +10,8 @@ import pytest
 
 from app.audit.origins import origins_of
 from app.ingest.define import EVENT_TYPES
-from app.ingest.schemas import example_of
-from app.ledger.measures import POSTINGS, Fact, lines_of, seen_of
+from app.ingest.schemas import example_event
+from app.ledger.measures import POSTING_RULES, EventView, activities_of, lines_of
 from app.ledger.surveys import Survey
 from app.metrics.define import METRICS as DECLARED
 from tests.almanac import DAY
@@ -99,13 +99,13 @@ def test_without_its_events_there_is_nothing_of_a_number(
 def test_what_events_post_is_known_of_their_types(name: str) -> None:
     survey = [Survey(kind, kind, 0, 10, 7, "high", None, answered=True) for kind in ("nps", "csat", "ces")]
     for one in survey:
-        fact = Fact(name, "ada", example_of(name)["data"], one)
-        posted = {line.measure.name for line in lines_of(fact)} | {seen.presence.name for seen in seen_of(fact)}
+        fact = EventView(name, "ada", example_event(name)["data"], one)
+        posted = {line.measure.name for line in lines_of(fact)} | {seen.presence.name for seen in activities_of(fact)}
         for metric in DECLARED.values():
             origins = origins_of(metric.sums)
             if posted & frozenset().union(*(source.names for source in origins.sources)):
                 assert name in origins.types
-    assert name in POSTINGS
+    assert name in POSTING_RULES
 
 
 def test_of_a_flow_there_are_its_own_events_of_the_period_and_no_others(service: Service) -> None:

@@ -15,10 +15,10 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filters import Attribute, Filter, condition, matches, parse
+from app.accounts.filters import AttributeValue, Filter, filter_condition, filter_matches, parse_filter
 from app.core.errors import Invalid
 
-ADA: dict[str, Attribute] = {
+ADA: dict[str, AttributeValue] = {
     "plan": "pro",
     "seats": 12,
     "region": "emea",
@@ -86,7 +86,7 @@ HOLDS_FOR_ADA = [
 
 @pytest.mark.parametrize(("text", "expected"), HOLDS_FOR_ADA, ids=[text for text, _ in HOLDS_FOR_ADA])
 def test_a_filter_holds_or_not(text: str, expected: bool) -> None:
-    assert matches(parse(text), ADA) is expected
+    assert filter_matches(parse_filter(text), ADA) is expected
 
 
 CANONICAL = [
@@ -128,9 +128,9 @@ CANONICAL = [
 
 @pytest.mark.parametrize(("text", "canonical"), CANONICAL, ids=[text for text, _ in CANONICAL])
 def test_a_filter_has_one_canonical_text(text: str, canonical: str) -> None:
-    understood = parse(text)
+    understood = parse_filter(text)
     assert understood.text == canonical
-    assert parse(canonical) == understood
+    assert parse_filter(canonical) == understood
 
 
 REFUSED = [
@@ -194,7 +194,7 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "says", "at"), REFUSED, ids=[f"{text[:24]!a}" for text, _, _ in REFUSED])
 def test_anything_else_is_refused_with_its_place(text: str, says: str, at: int) -> None:
     with pytest.raises(Invalid) as refusal:
-        parse(text, pointer="/filter")
+        parse_filter(text, pointer="/filter")
     [fault] = refusal.value.errors
     assert says in fault["detail"]
     assert fault["detail"].endswith(f" at character {at}.")
@@ -202,14 +202,14 @@ def test_anything_else_is_refused_with_its_place(text: str, says: str, at: int) 
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    assert parse("a = 1" + " " * 3995).text == "a = 1"
-    assert parse("(" * 32 + "a = 1" + ")" * 32).text == "a = 1"
-    assert len(parse("a in (" + ", ".join(["1"] * 200) + ")").tree.values) == 200
-    assert parse(f"{'k' * 128} = {'9' * 20}.{'9' * 20}").keys == ("k" * 128,)
+    assert parse_filter("a = 1" + " " * 3995).text == "a = 1"
+    assert parse_filter("(" * 32 + "a = 1" + ")" * 32).text == "a = 1"
+    assert len(parse_filter("a in (" + ", ".join(["1"] * 200) + ")").tree.values) == 200
+    assert parse_filter(f"{'k' * 128} = {'9' * 20}.{'9' * 20}").keys == ("k" * 128,)
 
 
 def test_the_keys_are_sorted_and_each_once() -> None:
-    assert parse("b = 1 or not (`c d` is null and a in (1)) or b < 2").keys == ("a", "b", "c d")
+    assert parse_filter("b = 1 or not (`c d` is null and a in (1)) or b < 2").keys == ("a", "b", "c d")
 
 
 # Few keys and few values, so that filters and attributes meet.
@@ -275,21 +275,23 @@ ANY_TEXT = (
 
 
 @given(FILTERS, ATTRIBUTES)
-def test_a_filter_and_its_negation_part_all_accounts(text: str, attributes: dict[str, Attribute]) -> None:
-    assert matches(parse(text), attributes) is not matches(parse(f"not ({text})"), attributes)
+def test_a_filter_and_its_negation_part_all_accounts(text: str, attributes: dict[str, AttributeValue]) -> None:
+    assert filter_matches(parse_filter(text), attributes) is not filter_matches(
+        parse_filter(f"not ({text})"), attributes
+    )
 
 
 @given(FILTERS)
 def test_the_canonical_text_says_the_same(text: str) -> None:
-    understood = parse(text)
-    assert parse(understood.text) == understood
-    assert hash(parse(understood.text)) == hash(understood)
+    understood = parse_filter(text)
+    assert parse_filter(understood.text) == understood
+    assert hash(parse_filter(understood.text)) == hash(understood)
 
 
 @given(FILTERS, FILTERS, ATTRIBUTES)
-def test_and_binds_closer_than_or_and_not_closest(left: str, right: str, attributes: dict[str, Attribute]) -> None:
-    either = parse(f"not ({left}) and ({right}) or ({right}) and ({left})")
-    assert matches(either, attributes) is matches(parse(right), attributes)
+def test_and_binds_closer_than_or_and_not_closest(left: str, right: str, attributes: dict[str, AttributeValue]) -> None:
+    either = parse_filter(f"not ({left}) and ({right}) or ({right}) and ({left})")
+    assert filter_matches(either, attributes) is filter_matches(parse_filter(right), attributes)
 
 
 @settings(max_examples=400)
@@ -300,10 +302,10 @@ def test_and_binds_closer_than_or_and_not_closest(left: str, right: str, attribu
 @example("'" + "\\" * 3000)
 def test_no_text_at_all_gets_anything_but_a_filter_or_a_refusal(text: str) -> None:
     try:
-        understood = parse(text)
+        understood = parse_filter(text)
     except Invalid:
         return
-    assert parse(understood.text) == understood
+    assert parse_filter(understood.text) == understood
 
 
 @pytest.fixture(scope="session")
@@ -327,7 +329,7 @@ def database(scratch_database: str) -> Iterator[Connection]:
     engine.dispose()
 
 
-def answers_of(database: Connection, filter: Filter, accounts: list[dict[str, Attribute]]) -> list[bool | None]:
+def answers_of(database: Connection, filter: Filter, accounts: list[dict[str, AttributeValue]]) -> list[bool | None]:
     """What PostgreSQL says of each account, all in one statement; a None is kept as JSON null."""
     keys = sorted({*filter.keys, *KEYS})
     rows = [
@@ -337,42 +339,44 @@ def answers_of(database: Connection, filter: Filter, accounts: list[dict[str, At
     columns = {key: f"k{number}" for number, key in enumerate(keys)}
     table = values(sql_column("place", Integer), *(sql_column(name, Text) for name in columns.values()), name="account")
     table = table.data(rows)
-    asked = condition(filter, lambda key: sql_cast(table.c[columns[key]], JSONB))
+    asked = filter_condition(filter, lambda key: sql_cast(table.c[columns[key]], JSONB))
     return list(database.scalars(select(asked.label("answer")).select_from(table).order_by(table.c.place)))
 
 
-def as_json(value: Attribute) -> str:
+def as_json(value: AttributeValue) -> str:
     return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
 
 
 def test_the_table_of_cases_holds_in_postgresql_too(database: Connection) -> None:
     for text, expected in HOLDS_FOR_ADA:
-        assert answers_of(database, parse(text), [ADA]) == [expected], text
+        assert answers_of(database, parse_filter(text), [ADA]) == [expected], text
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILTERS, st.lists(ATTRIBUTES, min_size=1, max_size=30))
 def test_postgresql_answers_as_python_does(
-    database: Connection, text: str, accounts: list[dict[str, Attribute]]
+    database: Connection, text: str, accounts: list[dict[str, AttributeValue]]
 ) -> None:
-    understood = parse(text)
-    assert answers_of(database, understood, accounts) == [matches(understood, account) for account in accounts]
+    understood = parse_filter(text)
+    assert answers_of(database, understood, accounts) == [filter_matches(understood, account) for account in accounts]
 
 
 @pytest.mark.parametrize("value", ["[1]", '{"a": 1}'])
 def test_a_list_or_object_compares_with_nothing_and_is_not_missing(database: Connection, value: str) -> None:
     for text in ("a = 1", "a != 1", 'a < "x"', 'a >= ""', "a > 0", "a in (1)", "a is null"):
-        asked = condition(parse(text), lambda _: sql_cast(literal(value, Text), JSONB))
+        asked = filter_condition(parse_filter(text), lambda _: sql_cast(literal(value, Text), JSONB))
         assert database.scalar(select(asked)) is False, text
 
 
 def test_texts_are_ordered_by_code_point_whatever_the_collation_of_the_database(database: Connection) -> None:
     words = ["", "A", "Z", "a", "b", "z", "É", "é", "\uffff", "😀"]
-    accounts: list[dict[str, Attribute]] = [{"w": word} for word in words]
+    accounts: list[dict[str, AttributeValue]] = [{"w": word} for word in words]
     for place, word in enumerate(words):
-        below = answers_of(database, parse(f"w < {quoted(word)}"), accounts)
+        below = answers_of(database, parse_filter(f"w < {quoted(word)}"), accounts)
         assert below == [number < place for number in range(len(words))]
-        assert 'COLLATE "C"' in str(condition(parse(f"w < {quoted(word)}"), lambda key: sql_column(key, JSONB)))
+        assert 'COLLATE "C"' in str(
+            filter_condition(parse_filter(f"w < {quoted(word)}"), lambda key: sql_column(key, JSONB))
+        )
 
 
 def test_the_largest_filters_can_be_asked(database: Connection) -> None:
@@ -383,5 +387,7 @@ def test_the_largest_filters_can_be_asked(database: Connection) -> None:
         negated = f"not (b = {level} or {negated} and b is null)"
     wide = " or ".join(f"a = {number}" for number in range(200))
     for text in (deep, negated, wide, "not " * 32 + "a = 1"):
-        understood, accounts = parse(text), [{"a": 1}, {"a": 199, "b": 3}, {}]
-        assert answers_of(database, understood, accounts) == [matches(understood, account) for account in accounts]
+        understood, accounts = parse_filter(text), [{"a": 1}, {"a": 199, "b": 3}, {}]
+        assert answers_of(database, understood, accounts) == [
+            filter_matches(understood, account) for account in accounts
+        ]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.ingest.define import EVENT_TYPES
-from app.ingest.schemas import example_of
+from app.ingest.schemas import example_event
 from tests.hostile import BATCH, CANARY, JS, ONE, RIGHT, WRONG, codes, healthy, is_silent, kept, numbers, post, refused
 from tests.service import Service, event, session
 
@@ -29,7 +29,7 @@ def data_of(type: str) -> Any:
 
 def spoiled(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """A type's example with each field wrong in every way, left out where it is needed, and with fields too many."""
-    whole, data = example_of(type), example_of(type)["data"]
+    whole, data = example_event(type), example_event(type)["data"]
     for envelope in EVENT_TYPES[type].envelope.__annotations__:
         for value in WRONG:
             if not is_right(type, envelope, value):
@@ -50,7 +50,7 @@ def spoiled(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("type", EVENT_TYPES)
 def test_no_field_of_an_event_takes_what_it_should_not(type: str, shared: Service) -> None:
     before, cases = kept(shared), list(spoiled(type))
-    sound = example_of(type)["id"]
+    sound = example_event(type)["id"]
     bad = [case | ({"id": f"spoiled-{next(numbers)}"} if case.get("id") == sound else {}) for _, case in cases]
     answer = post(shared, [sent for one in bad for sent in (one, healthy())])
     assert [case for number, (case, _) in enumerate(cases) if 2 * number not in codes(answer)] == []
@@ -61,7 +61,7 @@ def test_no_field_of_an_event_takes_what_it_should_not(type: str, shared: Servic
 
 
 def test_the_examples_themselves_are_taken(shared: Service) -> None:
-    events = [example_of(type) | {"account_id": "examples"} for type in EVENT_TYPES]
+    events = [example_event(type) | {"account_id": "examples"} for type in EVENT_TYPES]
     assert post(shared, events).json()["accepted"] == len(EVENT_TYPES)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from app.core import logs
 from app.ingest.define import EVENT_TYPES
-from app.ingest.schemas import example_of
+from app.ingest.schemas import example_event
 from tests.hostile import (
     BATCH,
     CANARY,
@@ -356,7 +356,7 @@ def test_no_bytes_are_a_fault_of_ours(
 @quickly
 @given(st.sampled_from(sorted(EVENT_TYPES)), st.data())
 def test_no_event_is_a_fault_of_ours(shared: Service, type: str, data: st.DataObject) -> None:
-    sent = example_of(type) | {"id": f"any-{next(numbers)}", "account_id": "anybody"}
+    sent = example_event(type) | {"id": f"any-{next(numbers)}", "account_id": "anybody"}
     part = data.draw(st.sampled_from(["", "data"]))
     holder = sent["data"] if part else sent
     holder[data.draw(st.sampled_from(sorted(holder) or ["extra"]))] = data.draw(ANYTHING)

@@ -8,34 +8,34 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.periods import Calendar
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.goals import goal
 from app.ledger.streams.onboarding import onboarding
 from tests.happenings import happening, posted
 from tests.service import Service, event
 
 
-def entered(at: str, **data: Any) -> Happening:
+def entered(at: str, **data: Any) -> StreamEvent:
     return happening("goal.entered", at, goal="upgrade", **data)
 
 
-def reached(at: str, **data: Any) -> Happening:
+def reached(at: str, **data: Any) -> StreamEvent:
     return happening("goal.completed", at, goal="upgrade", **data)
 
 
-def started(at: str, **data: Any) -> Happening:
+def started(at: str, **data: Any) -> StreamEvent:
     return happening("onboarding.started", at, **data)
 
 
-def step(at: str, name: str = "invite", **data: Any) -> Happening:
+def step(at: str, name: str = "invite", **data: Any) -> StreamEvent:
     return happening("onboarding.step_completed", at, step=name, **data)
 
 
-def completed(at: str, **data: Any) -> Happening:
+def completed(at: str, **data: Any) -> StreamEvent:
     return happening("onboarding.completed", at, **data)
 
 
-def days(measure: str, *happenings: Happening, **options: Any) -> dict[str, int]:
+def days(measure: str, *happenings: StreamEvent, **options: Any) -> dict[str, int]:
     """What a measure comes to on each day."""
     kind = goal if happenings[0].type.startswith("goal.") else onboarding
     found = posted(*happenings, by=kind, **options)
@@ -62,10 +62,10 @@ def days(measure: str, *happenings: Happening, **options: Any) -> dict[str, int]
         # At one instant an entry comes before a completion.
         ([reached("2026-03-05", id="a"), entered("2026-03-05", id="b")], ["05"], ["05"]),
     ],
-    ids=lambda given: " ".join(h.type[5:] for h in given if isinstance(h, Happening)),
+    ids=lambda given: " ".join(h.type[5:] for h in given if isinstance(h, StreamEvent)),
 )
 def test_goals_and_onboardings_are_begun_completed_and_begun_again(
-    story: list[Happening], begun: list[str], done: list[str]
+    story: list[StreamEvent], begun: list[str], done: list[str]
 ) -> None:
     names = {"goal.entered": "onboarding.started", "goal.completed": "onboarding.completed"}
     alike = [happening(names[h.type], h.at.isoformat()[:-6], id=h.id) for h in story]

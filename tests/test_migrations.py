@@ -17,11 +17,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app.books.open import opened
+from app.books.open import open_books
 from app.core.errors import Conflict
 from app.core.settings import Settings
 from app.database import migrate as schema_room
-from app.database.migrate import migrate, migrations
+from app.database.migrate import alembic_config, migrate
 from app.database.tables import metadata
 from tests.service import PATIENCE, Service, event, moved, session
 
@@ -50,7 +50,7 @@ def ask(url: str, question: str) -> list[Any]:
 
 def go(url: str, direction: Callable[..., None], revision: str) -> None:
     """Run Alembic as the service does, on a connection that is handed over."""
-    config = migrations()
+    config = alembic_config()
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
@@ -274,7 +274,7 @@ def test_an_adoption_that_was_interrupted_has_to_be_finished_first(
     settings = Settings(_env_file=None, database_url=database, reporting_timezone="Asia/Tokyo")
 
     async def adopt_and_die() -> None:
-        async with opened(settings, adopt=True):
+        async with open_books(settings, adopt=True):
             pass
 
     asyncio.run(adopt_and_die())

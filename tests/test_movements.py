@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.periods import Calendar
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from tests.happenings import canceled, changed, posted, standing
 
 GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Happening]:
+def histories(draw: st.DrawFn) -> list[StreamEvent]:
     """Changes and cancellations of few subscriptions on few instants, so that much meets."""
 
     def moment() -> str:
@@ -42,7 +42,7 @@ def histories(draw: st.DrawFn) -> list[Happening]:
 @settings(deadline=None, max_examples=50)
 @given(histories(), st.sampled_from(["UTC", "Pacific/Kiritimati", "America/New_York"]))
 def test_every_days_movement_explains_the_change_of_mrr_and_of_customers(
-    happenings: list[Happening], zone: str
+    happenings: list[StreamEvent], zone: str
 ) -> None:
     lines = posted(*happenings, calendar=Calendar(ZoneInfo(zone)))
     mrr = customers = 0
@@ -68,15 +68,15 @@ def test_every_days_movement_explains_the_change_of_mrr_and_of_customers(
 
 @settings(deadline=None, max_examples=30)
 @given(histories(), st.randoms(use_true_random=False))
-def test_nothing_but_time_rank_and_id_orders_a_history(happenings: list[Happening], random: Random) -> None:
+def test_nothing_but_time_rank_and_id_orders_a_history(happenings: list[StreamEvent], random: Random) -> None:
     mixed = random.sample(happenings, len(happenings))
     assert posted(*mixed) == posted(*happenings)
 
 
 @settings(deadline=None, max_examples=30)
 @given(histories(), st.dates(date(2026, 3, 1), date(2026, 3, 15)))
-def test_of_separate_subscriptions_the_balances_add_up(happenings: list[Happening], day: date) -> None:
-    def balances(*some: Happening) -> Counter[tuple[str, str]]:
+def test_of_separate_subscriptions_the_balances_add_up(happenings: list[StreamEvent], day: date) -> None:
+    def balances(*some: StreamEvent) -> Counter[tuple[str, str]]:
         found: Counter[tuple[str, str]] = Counter()
         for (on, name, subject), value in posted(*some).items():
             if name in ("mrr", "seats") and on <= str(day):

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from app.core import periods
 from app.core.errors import Invalid
-from app.core.periods import GRANULARITIES, Calendar, Period, counted_end, cut, default_range, months_in, range_of
+from app.core.periods import (
+    GRANULARITIES,
+    Calendar,
+    Period,
+    count_months,
+    counted_end,
+    default_range,
+    parse_period,
+    split_range,
+)
 
 DAY = timedelta(days=1)
 TODAY = date(2026, 3, 14)  # a Saturday
@@ -47,7 +56,7 @@ last_units = st.builds("last_{}_{}s".format, st.integers(0, 1300), units)
 
 def span(text, *, calendar=PLAIN, today=TODAY):
     """The range as the client would write it."""
-    return " ".join(map(str, range_of(text, calendar=calendar, today=today)))
+    return " ".join(map(str, parse_period(text, calendar=calendar, today=today)))
 
 
 def refusal(call, *args, **named):
@@ -60,7 +69,7 @@ def refusal(call, *args, **named):
 
 def cut_by(granularity, start, end, *, calendar=PLAIN, today=TODAY):
     start, end = date.fromisoformat(start), date.fromisoformat(end)
-    return cut(start, end, granularity=granularity, calendar=calendar, today=today)
+    return split_range(start, end, granularity=granularity, calendar=calendar, today=today)
 
 
 def names_of(found):
@@ -127,7 +136,7 @@ def test_any_other_name_is_refused(text):
 
 def test_a_refusal_does_not_repeat_what_was_sent():
     with pytest.raises(Invalid) as refused:
-        range_of("jane@example.com", calendar=PLAIN, today=TODAY)
+        parse_period("jane@example.com", calendar=PLAIN, today=TODAY)
     assert "jane" not in refused.value.detail
 
 
@@ -138,7 +147,7 @@ def test_a_refusal_does_not_repeat_what_was_sent():
 @example("last_week", PLAIN, date.min)
 def test_every_text_is_a_range_of_days_or_refused(text, calendar, today):
     try:
-        start, end = range_of(text, calendar=calendar, today=today)
+        start, end = parse_period(text, calendar=calendar, today=today)
     except Invalid as refused:
         assert refused.code == "invalid_period"
     else:
@@ -148,8 +157,8 @@ def test_every_text_is_a_range_of_days_or_refused(text, calendar, today):
 @calm
 @given(st.dates(date(3200, 1, 1), date(9998, 12, 30)), units, st.integers(1, 1200), fiscal_calendars)
 def test_the_last_units_end_where_the_running_one_begins(today, unit, count, calendar):
-    start, end = range_of(f"last_{count}_{unit}s", calendar=calendar, today=today)
-    found = cut(start, today + DAY, granularity=unit, calendar=calendar, today=today)
+    start, end = parse_period(f"last_{count}_{unit}s", calendar=calendar, today=today)
+    found = split_range(start, today + DAY, granularity=unit, calendar=calendar, today=today)
     assert len(found) == count + 1
     assert found[-1].start == end <= today
 
@@ -183,7 +192,7 @@ def test_a_period_is_complete_from_the_day_after_its_last():
 @calm
 @given(ranges, st.sampled_from(GRANULARITIES), fiscal_calendars, days)
 def test_periods_cover_the_range_without_gap_or_overlap(asked, granularity, calendar, today):
-    found = cut(*asked, granularity=granularity, calendar=calendar, today=today)
+    found = split_range(*asked, granularity=granularity, calendar=calendar, today=today)
     assert (found[0].start, found[-1].end) == asked
     assert all(before.end == after.start for before, after in pairwise(found))
     assert all(period.start < period.end and period.complete == (period.end <= today) for period in found)
@@ -193,10 +202,10 @@ def test_periods_cover_the_range_without_gap_or_overlap(asked, granularity, cale
 @calm
 @given(ranges, units, fiscal_calendars)
 def test_a_period_is_what_its_name_says_clipped_to_the_range(asked, unit, calendar):
-    found = cut(*asked, granularity=unit, calendar=calendar, today=TODAY)
+    found = split_range(*asked, granularity=unit, calendar=calendar, today=TODAY)
     for period in {found[0], found[len(found) // 2], found[-1]}:
         try:
-            whole_start, whole_end = range_of(period.name, calendar=calendar, today=TODAY)
+            whole_start, whole_end = parse_period(period.name, calendar=calendar, today=TODAY)
         except Invalid:  # the whole unit reaches out of the years 1970 to 9998
             assert period.start.year in (1970, 9998)
         else:
@@ -214,8 +223,8 @@ def test_a_range_that_is_empty_or_out_of_the_years_is_refused(granularity):
 def test_more_than_ten_thousand_periods_are_refused():
     start = date(2000, 1, 1)
     by_day = {"granularity": "day", "calendar": PLAIN, "today": TODAY}
-    assert len(cut(start, start + 10_000 * DAY, **by_day)) == 10_000
-    assert refusal(cut, start, start + 10_001 * DAY, **by_day) == ("/query/granularity", "too_many_periods")
+    assert len(split_range(start, start + 10_000 * DAY, **by_day)) == 10_000
+    assert refusal(split_range, start, start + 10_001 * DAY, **by_day) == ("/query/granularity", "too_many_periods")
     assert len(cut_by("year", "1970-01-01", "9999-01-01")) == 8029
 
 
@@ -253,7 +262,7 @@ def test_what_is_counted_lies_in_the_period_and_never_after_today(asked, today):
     ],
 )  # fmt: skip
 def test_months_are_whole_or_days_of_an_average_month(start, end, months):
-    assert months_in(date.fromisoformat(start), date.fromisoformat(end)) == months
+    assert count_months(date.fromisoformat(start), date.fromisoformat(end)) == months
 
 
 def test_a_day_begins_at_midnight_of_the_zone():

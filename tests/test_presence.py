@@ -9,29 +9,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.periods import UNITS, Calendar, units_of
-from app.database.tables import END
+from app.core.periods import UNITS, Calendar, units_containing
+from app.database.tables import MAX_DATE
 from app.ingest import catalogue
-from app.ledger.days import Days, Key, Move, Row, canonical, days_of, develop, user_key, years_of
-from app.ledger.measures import entered_for
-from app.ledger.presence import joined, split
+from app.ledger.days import (
+    DatedPresenceLine,
+    DayChanges,
+    PresenceKey,
+    PresenceRow,
+    apply_changes,
+    canonical_rows,
+    days_in_bits,
+    user_key,
+    years_around,
+)
+from app.ledger.measures import entry_units
+from app.ledger.presence import join_months, split_months
 
 assert catalogue  # importing it declares the presences
 
 DAY = timedelta(days=1)
-KEY = Key("active_users", "", 7, user_key(7, "ada"))
+KEY = PresenceKey("active_users", "", 7, user_key(7, "ada"))
 GREENWICH = Calendar(ZoneInfo("UTC"))
 FISCAL = [Calendar(ZoneInfo("UTC"), month) for month in (1, 4, 12)]
 # By the day of knowledge, what was gained and lost then: several lots a day, as requests bring them.
-Known = list[tuple[date, Days]]
+Known = list[tuple[date, DayChanges]]
 
 
 def on(day: str) -> date:
     return date.fromisoformat(day)
 
 
-def days(gained: Iterable[str] = (), lost: Iterable[str] = ()) -> Days:
-    return Days({on(day) for day in gained}, {on(day) for day in lost})
+def days(gained: Iterable[str] = (), lost: Iterable[str] = ()) -> DayChanges:
+    return DayChanges({on(day) for day in gained}, {on(day) for day in lost})
 
 
 class Kept:
@@ -39,16 +49,16 @@ class Kept:
 
     def __init__(self, calendar: Calendar) -> None:
         self.calendar = calendar
-        self.current: dict[int, Row] = {}
-        self.ceased: list[Row] = []
-        self.moves: list[Move] = []
+        self.current: dict[int, PresenceRow] = {}
+        self.ceased: list[PresenceRow] = []
+        self.moves: list[DatedPresenceLine] = []
 
-    def learn(self, known: dict[date, Days]) -> dict[date, Days]:
+    def learn(self, known: dict[date, DayChanges]) -> dict[date, DayChanges]:
         """As the service does: only the rows of the years that matter are read. What did change something."""
         changed = {day for found in known.values() for day in found.changed}
-        years = {year for day in changed for year in years_of(day, self.calendar)}
+        years = {year for day in changed for year in years_around(day, self.calendar)}
         rows = {year: row for year, row in self.current.items() if year in years}
-        found = develop(KEY, rows, known, self.calendar)
+        found = apply_changes(KEY, rows, known, self.calendar)
         self.current |= rows
         # A row is written in the place of one of the same year that was recorded on the same day.
         written = {(row.year, row.recorded_on) for row in (*found.ceased, *rows.values())}
@@ -57,12 +67,12 @@ class Kept:
         return found.changes
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[PresenceRow]:
         return [*self.ceased, *self.current.values()]
 
-    def users(self, unit: str, start: date, end: date, as_of: date = END) -> int:
+    def users(self, unit: str, start: date, end: date, as_of: date = MAX_DATE) -> int:
         """The sum of the entries within a stretch of days, as known on a day."""
-        names = {f"active_users_{entered}" for entered in entered_for(unit)}
+        names = {f"active_users_{entered}" for entered in entry_units(unit)}
         return sum(
             move.line.value
             for move in self.moves
@@ -73,7 +83,7 @@ class Kept:
         """The days up to one that the rows say were known on it."""
         rows = [row for row in self.rows if row.recorded_on <= as_of < row.ceased_on]
         assert len({row.year for row in rows}) == len(rows), "two rows of a year are known at once"
-        return {day for row in rows for day in days_of(row.year, row.bits) if day <= as_of}
+        return {day for row in rows for day in days_in_bits(row.year, row.bits) if day <= as_of}
 
 
 def entered(kept: Kept, recorded_on: str) -> dict[tuple[str, str], int]:
@@ -91,7 +101,7 @@ def lines(kept: Kept, recorded_on: str) -> dict[str, list[tuple[str, int]]]:
     found: dict[str, list[tuple[str, int]]] = {}
     for unit in UNITS:
         for day in sorted({day for _, day in made}):
-            if value := sum(made.get((longer, day), 0) for longer in entered_for(unit)):
+            if value := sum(made.get((longer, day), 0) for longer in entry_units(unit)):
                 found.setdefault(unit, []).append((day, value))
     return found
 
@@ -188,14 +198,14 @@ def test_only_what_comes_late_makes_another_row() -> None:
     kept = Kept(GREENWICH)
     for number in range(5):
         day = on("2026-03-10") + DAY * number
-        kept.learn({day: Days({day})})
+        kept.learn({day: DayChanges({day})})
     kept.learn({on("2026-03-14"): days(["2026-03-15"])})
     assert len(kept.rows) == 1
     kept.learn({on("2026-03-16"): days(["2026-03-01"])})
     kept.learn({on("2026-03-16"): days(["2026-03-02"])})
     assert [(row.recorded_on, row.ceased_on) for row in kept.rows] == [
         (on("2026-03-10"), on("2026-03-16")),
-        (on("2026-03-16"), END),
+        (on("2026-03-16"), MAX_DATE),
     ]
 
 
@@ -212,7 +222,7 @@ def test_only_what_comes_late_makes_another_row() -> None:
     ],
 )
 def test_the_years_of_a_day_are_those_of_all_its_units(fiscal_year_start: int, day: str, years: list[int]) -> None:
-    assert list(years_of(on(day), Calendar(ZoneInfo("UTC"), fiscal_year_start))) == years
+    assert list(years_around(on(day), Calendar(ZoneInfo("UTC"), fiscal_year_start))) == years
 
 
 @pytest.mark.parametrize("year", [2024, 2025, 2026])
@@ -220,12 +230,12 @@ def test_the_bits_of_a_year_are_cut_into_months_and_put_together_again(year: int
     all_year = [date(year, 1, 1) + DAY * number for number in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)]
     for chosen in (all_year, all_year[::7], [all_year[-1]], [date(year, 3, 1)], []):
         bits = sum(1 << (day - all_year[0]).days for day in chosen)
-        months = split(Row(year, bits, END))
+        months = split_months(PresenceRow(year, bits, MAX_DATE))
         assert [month.bit_count() for month in months] == [sum(d.month == m for d in chosen) for m in range(1, 13)]
         assert all((months[day.month - 1] >> day.day - 1) & 1 for day in chosen)
         assert max(months) < 2**31, "a month is kept in a column of 32 bits with a sign"
-        assert joined(year, months) == bits
-        assert days_of(year, bits) == set(chosen)
+        assert join_months(year, months) == bits
+        assert days_in_bits(year, bits) == set(chosen)
 
 
 def test_users_of_the_same_name_in_other_accounts_are_others() -> None:
@@ -245,7 +255,7 @@ def histories(draw: st.DrawFn) -> Known:
         gained = {_some_day(random, today) for _ in range(random.randint(0, 3))}
         lost = set(random.sample(sorted(known), min(len(known), random.randint(0, 2)))) - gained
         known = (known | gained) - lost
-        found.append((today, Days(gained, lost)))
+        found.append((today, DayChanges(gained, lost)))
     return found
 
 
@@ -261,13 +271,13 @@ def known_days(history: Known, as_of: date) -> set[date]:
     return there
 
 
-def as_one_lot(history: Known) -> dict[date, Days]:
+def as_one_lot(history: Known) -> dict[date, DayChanges]:
     """The same, as a rebuild sees it: what each day of knowledge changed on the whole."""
-    lots: dict[date, Days] = {}
+    lots: dict[date, DayChanges] = {}
     before: set[date] = set()
     for recorded_on in sorted({recorded_on for recorded_on, _ in history}):
         after = known_days(history, recorded_on)
-        lots[recorded_on] = Days(after - before, before - after)
+        lots[recorded_on] = DayChanges(after - before, before - after)
         before = after
     return lots
 
@@ -283,7 +293,7 @@ def test_the_entries_from_a_units_start_to_any_day_say_whether_the_user_was_ther
     for as_of in {date.min, *(recorded_on for recorded_on, _ in history)}:
         there = known_days(history, as_of)
         for day in {day + DAY * away for _, found in history for day in found.changed for away in (-1, 0, 40)}:
-            for unit, (start, _) in zip(UNITS, units_of(day, calendar), strict=True):
+            for unit, (start, _) in zip(UNITS, units_containing(day, calendar), strict=True):
                 expected = any(start <= one <= day for one in there)
                 assert kept.users(unit, start, day + DAY, as_of) == expected, (unit, day, as_of)
 
@@ -309,7 +319,7 @@ def test_learned_bit_by_bit_or_all_at_once_it_comes_to_the_same(history: Known, 
     other.learn(as_one_lot(history))
     for year in {row.year for row in (*one.rows, *other.rows)}:
         rows, others = ([row for row in kept.rows if row.year == year] for kept in (one, other))
-        assert canonical(rows) == canonical(others), (year, rows, others)
+        assert canonical_rows(rows) == canonical_rows(others), (year, rows, others)
 
 
 @settings(deadline=None, max_examples=50)
@@ -318,10 +328,10 @@ def test_rows_that_answer_otherwise_are_told_apart(history: Known, which: int) -
     kept = Kept(GREENWICH)
     kept.learn(as_one_lot(history))
     row = kept.rows[which % len(kept.rows)] if kept.rows else None
-    if row is None or not (visible := {day for day in days_of(row.year, row.bits) if day < row.ceased_on}):
+    if row is None or not (visible := {day for day in days_in_bits(row.year, row.bits) if day < row.ceased_on}):
         return
     # A day that could be asked for is gone from the row.
     missing = min(visible)
     tampered = row._replace(bits=row.bits & ~(1 << (missing - date(row.year, 1, 1)).days))
     of_year = [one for one in kept.rows if one.year == row.year]
-    assert canonical(of_year) != canonical([tampered if one is row else one for one in of_year])
+    assert canonical_rows(of_year) != canonical_rows([tampered if one is row else one for one in of_year])

@@ -15,10 +15,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.cli.workers import among
+from app.cli.workers import worker_pool
 from app.core.errors import Conflict, Unavailable
 from app.ledger import rebuild as rebuilding
-from app.ledger.rebuild import Progress, rebuild, some_accounts
+from app.ledger.rebuild import Progress, account_batches, rebuild
 from app.ledger.verify import Difference, verify
 from tests.service import PATIENCE, Service, session
 from tests.test_concurrency import everything, kept
@@ -52,12 +52,12 @@ def test_they_write_together_what_was_lost_and_prove_it(service: Service, execut
     service.send(*everything(Random(5)))
     for table in ("entry", "total", "grand_total", "presence", "registration", "attribute"):
         execute_in(f"DELETE FROM {table}")
-    lost = service.run(drained(verify(service.books, share=among(2))))
+    lost = service.run(drained(verify(service.books, share=worker_pool(2))))
     assert any(isinstance(step, Difference) for step in lost)
-    steps = service.run(drained(rebuild(service.books, share=among(2))))
+    steps = service.run(drained(rebuild(service.books, share=worker_pool(2))))
     assert len(steps) > 2
     assert service.differences() == []
-    found = service.run(drained(verify(service.books, share=among(2))))
+    found = service.run(drained(verify(service.books, share=worker_pool(2))))
     assert all(isinstance(step, Progress) for step in found)
     assert sum(step.events for step in found) == sum(step.events for step in steps) > 0
 
@@ -69,11 +69,11 @@ def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
     execute_in("UPDATE books SET posted_by = 1")
     execute_in("ALTER TABLE entry ADD CONSTRAINT refused CHECK (value = 0) NOT VALID")
     with pytest.raises(psycopg.Error, match="refused"):
-        service.run(drained(rebuild(service.books, share=among(2))))
+        service.run(drained(rebuild(service.books, share=worker_pool(2))))
     assert kept("SELECT posted_by FROM books") == [(1,)]
     execute_in("ALTER TABLE entry DROP CONSTRAINT refused")
     assert service.differences() == []
-    service.run(drained(rebuild(service.books, share=among(2))))
+    service.run(drained(rebuild(service.books, share=worker_pool(2))))
     assert kept("SELECT posted_by FROM books") != [(1,)]
 
 
@@ -84,7 +84,7 @@ def test_what_ends_one_of_them_ends_all(service: Service, work: Any, said: tuple
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella") for _ in range(3)))
     error, message = said
     with pytest.raises(error, match=message):
-        service.run(drained(among(2)(service.books, work, some_accounts(service.books))))
+        service.run(drained(worker_pool(2)(service.books, work, account_batches(service.books))))
     assert multiprocessing.active_children() == []
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.periods import Calendar
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.purchases import purchases
 from tests.happenings import days_of, happening
 from tests.service import Service, event
@@ -24,13 +24,13 @@ SHORT = {
 }
 
 
-def purchase(said: str) -> Happening:
+def purchase(said: str) -> StreamEvent:
     """`a completed 03-01 100`: what happened to an order, when in 2026, and for how much."""
     order, type, at, amount = said.split()
     return happening(f"purchase.{type}", f"2026-{at}", id=said, order_id=order, amount=amount)
 
 
-def table(*happenings: Happening, of: tuple[str, ...] = tuple(SHORT)) -> str:
+def table(*happenings: StreamEvent, of: tuple[str, ...] = tuple(SHORT)) -> str:
     """What is posted by measure and day, money in whole units and seconds in days."""
     units = {"purchases": 10_000, "refunds": 10_000, "purchase_seconds": DAY}
     found = days_of(purchases, *happenings)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.periods import UNITS, Calendar, units_of
-from app.database.tables import END
-from app.ledger.measures import entered_for
-from app.ledger.streams.define import Happening
+from app.core.periods import UNITS, Calendar, units_containing
+from app.database.tables import MAX_DATE
+from app.ledger.measures import entry_units
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.registration import Spell, registration, spells
 
 DAY = timedelta(days=1)
@@ -19,20 +19,20 @@ GREENWICH = Calendar(ZoneInfo("UTC"))
 ON, USED, OFF = "user.registered", "session.ended", "user.removed"
 
 
-def told(*said: str) -> list[Happening]:
+def told(*said: str) -> list[StreamEvent]:
     """Happenings such as `2026-03-10 user.removed`, in order; without a time they are of noon."""
     happenings = []
     for number, words in enumerate(said):
         at, type = words.split()
         instant = datetime.fromisoformat(at if "T" in at else f"{at}T12:00:00").replace(tzinfo=UTC)
-        happenings.append(Happening(instant, int(type == OFF), f"{number:02}", type, {}))
+        happenings.append(StreamEvent(instant, int(type == OFF), f"{number:02}", type, {}))
     return sorted(happenings, key=lambda happening: happening[:3])
 
 
 def registered(*said: str, calendar: Calendar = GREENWICH) -> list[tuple[str, str]]:
     """The spells of a user; an end that has not come is left empty."""
     found = spells(told(*said), calendar)
-    return [(str(since), "" if until == END else str(until)) for since, until in found]
+    return [(str(since), "" if until == MAX_DATE else str(until)) for since, until in found]
 
 
 def posted(found: list[Spell], calendar: Calendar = GREENWICH) -> Counter[tuple[str, str]]:
@@ -43,7 +43,7 @@ def posted(found: list[Spell], calendar: Calendar = GREENWICH) -> Counter[tuple[
 
 
 def spell(since: str, until: str | None = None) -> Spell:
-    return Spell(date.fromisoformat(since), END if until is None else date.fromisoformat(until))
+    return Spell(date.fromisoformat(since), MAX_DATE if until is None else date.fromisoformat(until))
 
 
 def joined(found: list[Spell], calendar: Calendar = GREENWICH) -> dict[str, list[str]]:
@@ -51,7 +51,7 @@ def joined(found: list[Spell], calendar: Calendar = GREENWICH) -> dict[str, list
     days: dict[str, list[str]] = {unit: [] for unit in UNITS}
     lines = sorted(posted(found, calendar).items())
     for unit in UNITS:
-        names = {f"users_joined_{entered}" for entered in entered_for(unit)}
+        names = {f"users_joined_{entered}" for entered in entry_units(unit)}
         for (day, name), value in lines:
             days[unit] += [day] * value if name in names else []
     return days
@@ -185,7 +185,7 @@ def test_who_is_registered_in_a_unit_so_far_was_so_at_its_start_or_joined_it(
 
     last = first + DAY * until
     assert total("registered_users", date.min, last) == at_start(last)
-    for unit, (start, _) in zip(UNITS, units_of(last, calendar), strict=True):
+    for unit, (start, _) in zip(UNITS, units_containing(last, calendar), strict=True):
         so_far = total("registered_users", date.min, start)
-        so_far += sum(total(f"users_joined_{entered}", start, last + DAY) for entered in entered_for(unit))
+        so_far += sum(total(f"users_joined_{entered}", start, last + DAY) for entered in entry_units(unit))
         assert so_far == ever(start, last + DAY), unit

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.renewals import renewals
 from tests.happenings import days_of, happening
 from tests.service import Service, event
@@ -20,14 +20,14 @@ SHORT = {
 MONEY = ("renewal_value_due", "renewal_value_renewed")
 
 
-def contract(said: str) -> Happening:
+def contract(said: str) -> StreamEvent:
     """`due 2025-03-01 100`: what happened to the contract, when, and for how much if that is said."""
     type, at, *amount = said.split()
     data = {"amount": amount[0]} if amount else {}
     return happening(f"renewal.{type}", at, id=said, contract_id="c", **data)
 
 
-def table(*happenings: Happening) -> dict[str, str]:
+def table(*happenings: StreamEvent) -> dict[str, str]:
     """What is posted on each day on which the contract was due; money in whole units."""
     found: dict[str, list[str]] = {}
     days = days_of(renewals, *happenings)
@@ -109,7 +109,7 @@ def test_a_contract_posts_the_same_in_any_order_of_arrival(happens: str, expecte
         assert table(*map(contract, order)) == expected
 
 
-def in_currency(what: str, at: str, amount: str, rate: str | None = None, **currency: str) -> Happening:
+def in_currency(what: str, at: str, amount: str, rate: str | None = None, **currency: str) -> StreamEvent:
     return happening(f"renewal.{what}", at, contract_id="c", amount=amount, rate=rate, **currency)
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from app.core import logs
 from app.core.settings import Settings
-from app.server.middleware import App, Headers, Message, Receive, Scope, Send, wrap
+from app.server.middleware import App, Headers, Message, Receive, Scope, Send, wrap_app
 from tests.tiny_app import answer, body_of, tiny
 
 HOST = (b"host", b"localhost")
@@ -30,7 +30,7 @@ def lines_of_the_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
 
 
 def shell(app: App = tiny, **settings: Any) -> App:
-    return wrap(app, settings=Settings(_env_file=None, **settings))
+    return wrap_app(app, settings=Settings(_env_file=None, **settings))
 
 
 def ask(app: App, path: str = "/", *, method: str = "GET", **request: Any) -> httpx.Response:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.onboarding import onboarding
 from app.ledger.streams.tickets import ticket
 from tests import begun
@@ -29,7 +29,7 @@ def instants() -> st.SearchStrategy[str]:
 
 
 @st.composite
-def of_a_ticket(draw: st.DrawFn) -> list[Happening]:
+def of_a_ticket(draw: st.DrawFn) -> list[StreamEvent]:
     story = []
     for number in range(draw(st.integers(1, 9))):
         sides = {name: draw(st.sampled_from([None, None, *values])) for name, values in SIDES.items()}
@@ -40,7 +40,7 @@ def of_a_ticket(draw: st.DrawFn) -> list[Happening]:
 
 
 @st.composite
-def of_an_onboarding(draw: st.DrawFn) -> list[Happening]:
+def of_an_onboarding(draw: st.DrawFn) -> list[StreamEvent]:
     story = []
     for number in range(draw(st.integers(1, 9))):
         verb = draw(st.sampled_from(["started", "started", "step_completed", "completed"]))
@@ -49,7 +49,7 @@ def of_an_onboarding(draw: st.DrawFn) -> list[Happening]:
     return draw(st.permutations(story))
 
 
-def kept(story: list[Happening]) -> list[Kept]:
+def kept(story: list[StreamEvent]) -> list[Kept]:
     """The same as the model keeps it."""
     return [Kept({"id": h.id, "type": h.type, "data": h.data}, h.at, h.at.date(), h.at.date()) for h in story]
 
@@ -64,7 +64,7 @@ def seconds(since: datetime, until: datetime) -> int:
 
 @settings(deadline=None, max_examples=400)
 @given(of_a_ticket())
-def test_any_story_of_a_ticket_comes_to_what_the_model_says(story: list[Happening]) -> None:
+def test_any_story_of_a_ticket_comes_to_what_the_model_says(story: list[StreamEvent]) -> None:
     (one,) = begun.tickets(kept(story))
     values: Values = {"tickets_opened": Counter([one.opened.date()]), "tickets_open": Counter()}
     for at, is_open in one.turns:
@@ -83,7 +83,7 @@ def test_any_story_of_a_ticket_comes_to_what_the_model_says(story: list[Happenin
 
 @settings(deadline=None, max_examples=300)
 @given(of_an_onboarding())
-def test_any_story_of_an_onboarding_comes_to_what_the_model_says(story: list[Happening]) -> None:
+def test_any_story_of_an_onboarding_comes_to_what_the_model_says(story: list[StreamEvent]) -> None:
     names = ("onboardings_started", "onboardings_completed", "onboarding_seconds")
     values: Values = {name: Counter() for name in names}
     for one in begun.onboardings(kept(story)):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.periods import Calendar
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.tickets import ticket
 from tests.happenings import GREENWICH, happening, posted
 from tests.service import Service, event
@@ -16,32 +16,32 @@ OPENED, RESOLVED = "tickets_opened", "tickets_resolved"
 OF_OPENING = ("tickets_opened_resolved", "tickets_opened_first_contact", "ticket_resolution_seconds")
 
 
-def opened(at: str, **data: Any) -> Happening:
+def opened(at: str, **data: Any) -> StreamEvent:
     return happening("ticket.opened", at, **data)
 
 
-def replied(at: str, by: str | None = "agent", **data: Any) -> Happening:
+def replied(at: str, by: str | None = "agent", **data: Any) -> StreamEvent:
     return happening("ticket.replied", at, **data, **({} if by is None else {"by": by}))
 
 
-def resolved(at: str, **data: Any) -> Happening:
+def resolved(at: str, **data: Any) -> StreamEvent:
     return happening("ticket.resolved", at, **data)
 
 
-def reopened(at: str, **data: Any) -> Happening:
+def reopened(at: str, **data: Any) -> StreamEvent:
     return happening("ticket.reopened", at, **data)
 
 
-def lines(*happenings: Happening, calendar: Calendar = GREENWICH) -> dict[tuple[str, str, str], int]:
+def lines(*happenings: StreamEvent, calendar: Calendar = GREENWICH) -> dict[tuple[str, str, str], int]:
     return dict(posted(*happenings, by=ticket, calendar=calendar))
 
 
-def days(measure: str, *happenings: Happening) -> dict[str, int]:
+def days(measure: str, *happenings: StreamEvent) -> dict[str, int]:
     """What a measure comes to on each day."""
     return {day: value for (day, name, _), value in lines(*happenings).items() if name == measure}
 
 
-def is_first_contact(*happenings: Happening) -> bool:
+def is_first_contact(*happenings: StreamEvent) -> bool:
     """What both measures of it say, one on the day of the opening, one on that of the resolution."""
     of_opening, of_resolution = (days(f"tickets_{way}_first_contact", *happenings) for way in ("opened", "resolved"))
     assert list(of_opening.values()) == list(of_resolution.values()) in ([], [1])
@@ -93,7 +93,7 @@ def test_nothing_posts_nothing() -> None:
     ],
     ids=lambda given: " ".join(h.type[7:] for h in given) if isinstance(given, list) else "",
 )
-def test_only_changes_of_state_change_the_backlog(story: list[Happening], open_on: dict[str, int]) -> None:
+def test_only_changes_of_state_change_the_backlog(story: list[StreamEvent], open_on: dict[str, int]) -> None:
     assert days("tickets_open", *story) == open_on
     assert sum(days(OPENED, *story).values()) == 1, "a ticket is opened once, however often it is opened again"
 
@@ -180,7 +180,7 @@ def test_the_time_goes_to_the_last_resolution_and_a_ticket_that_is_open_again_ha
         (False, [opened("2026-03-02")]),
     ],
 )
-def test_a_ticket_is_resolved_at_the_first_contact_or_not(at_once: bool, story: list[Happening]) -> None:
+def test_a_ticket_is_resolved_at_the_first_contact_or_not(at_once: bool, story: list[StreamEvent]) -> None:
     assert is_first_contact(*story) is at_once
 
 

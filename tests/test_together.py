@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.errors import Unavailable
-from app.database.group_commit import Together
+from app.database.group_commit import GroupCommit
 
 
 class Transactions:
@@ -27,15 +27,15 @@ class Transactions:
         return [2 * item for item in items]
 
 
-def run(work: Callable[[Together, Transactions], Awaitable[Any]]) -> Any:
+def run(work: Callable[[GroupCommit, Transactions], Awaitable[Any]]) -> Any:
     async def within() -> Any:
-        return await work(Together(), Transactions())
+        return await work(GroupCommit(), Transactions())
 
     return asyncio.run(within())
 
 
 def test_one_that_comes_alone_goes_at_once() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         transactions.done.set()
         assert await together.run(4, transactions.double) == 8
         assert await together.run(5, transactions.double) == 10
@@ -45,7 +45,7 @@ def test_one_that_comes_alone_goes_at_once() -> None:
 
 
 def test_those_that_come_while_one_is_written_go_together_and_each_gets_its_own_result() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         first = asyncio.create_task(together.run(1, transactions.double))
         await transactions.began.wait()
         others = [asyncio.create_task(together.run(number, transactions.double)) for number in (2, 3, 4)]
@@ -58,7 +58,7 @@ def test_those_that_come_while_one_is_written_go_together_and_each_gets_its_own_
 
 
 def test_one_that_waits_for_a_lock_does_not_keep_the_next_waiting() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         stuck = asyncio.create_task(together.run(1, transactions.double))
         await transactions.began.wait()
 
@@ -74,7 +74,7 @@ def test_one_that_waits_for_a_lock_does_not_keep_the_next_waiting() -> None:
 
 
 def test_one_that_cannot_be_written_leaves_the_others() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         transactions.done.set()
         sent = (together.run(number, transactions.double) for number in (12, 13, 14))
         results = await asyncio.gather(*sent, return_exceptions=True)
@@ -86,7 +86,7 @@ def test_one_that_cannot_be_written_leaves_the_others() -> None:
 
 
 def test_when_the_database_is_away_all_are_told_and_nobody_tries_alone() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         async def away(items: Sequence[int]) -> list[int]:
             transactions.begun.append(list(items))
             raise Unavailable("away")
@@ -99,7 +99,7 @@ def test_when_the_database_is_away_all_are_told_and_nobody_tries_alone() -> None
 
 
 def test_who_goes_away_does_not_take_the_others_along() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         sent = [asyncio.create_task(together.run(number, transactions.double)) for number in (1, 2)]
         await transactions.began.wait()
         sent[0].cancel()
@@ -112,7 +112,7 @@ def test_who_goes_away_does_not_take_the_others_along() -> None:
 
 
 def test_a_transaction_holds_no_more_than_a_hundred() -> None:
-    async def work(together: Together, transactions: Transactions) -> None:
+    async def work(together: GroupCommit, transactions: Transactions) -> None:
         transactions.done.set()
         assert await asyncio.gather(*(together.run(n, transactions.double) for n in range(200, 450))) == [
             2 * n for n in range(200, 450)

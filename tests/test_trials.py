@@ -7,19 +7,19 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.periods import Calendar
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.trials import trials
 from tests.happenings import days_of, happening
 from tests.service import Service, event
 
 
-def trial(said: str) -> Happening:
+def trial(said: str) -> StreamEvent:
     """`started 03-01`: what happened to the trial and when, by default at noon, in 2026."""
     type, at = said.split()
     return happening(f"trial.{type}", f"2026-{at}", trial_id="t", id=said)
 
 
-def table(happenings: list[Happening]) -> str:
+def table(happenings: list[StreamEvent]) -> str:
     """What is posted: each measure's days."""
     found = days_of(trials, *happenings)
     assert all(value == 1 for days in found.values() for value in days.values())

@@ -5,13 +5,13 @@ import os
 import time
 
 from app.core.settings import Settings
-from app.server.middleware import App, Message, Receive, Scope, Send, wrap
+from app.server.middleware import App, Message, Receive, Scope, Send, wrap_app
 
 
 def create() -> App:
     if os.environ.get("TINY") == "broken":
         raise RuntimeError("no such thing")
-    return wrap(tiny, settings=Settings(_env_file=None))
+    return wrap_app(tiny, settings=Settings(_env_file=None))
 
 
 async def tiny(scope: Scope, receive: Receive, send: Send) -> None:

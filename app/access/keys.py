@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
 from app.core.errors import NotFound
-from app.database.connection import Ask, Connection, written
+from app.database.connection import BoundStatement, Connection, compile_query
 from app.database.tables import api_key
 
 Scope = Literal["ingest", "read", "admin"]
@@ -22,7 +22,7 @@ Scope = Literal["ingest", "read", "admin"]
 KEY_PREFIX = "csm_"
 
 _LIVE_KEY = (api_key.c.hash == sa.bindparam("hashed", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
-_FIND_KEY = written(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(_LIVE_KEY))
+_FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(_LIVE_KEY))
 
 
 class StoredKey(NamedTuple):
@@ -39,7 +39,9 @@ def hash_key(key: str) -> bytes:
 
 async def find_key(books: Books, hashed: bytes) -> StoredKey | None:
     """Return the live key with this hash; None for an unknown or revoked key."""
-    (rows,) = await books.database.glance(lambda connection: connection.ask(Ask(_FIND_KEY, {"hashed": hashed})))
+    (rows,) = await books.database.read_statement(
+        lambda connection: connection.fetch_batch(BoundStatement(_FIND_KEY, {"hashed": hashed}))
+    )
     return StoredKey(*rows[0]) if rows else None
 
 
@@ -114,7 +116,7 @@ async def revoke_key(books: Books, *, id: str) -> None:
     async def write(connection: Connection) -> bool:
         revoked_at = sa.func.coalesce(api_key.c.revoked_at, now)
         statement = sa.update(api_key).where(api_key.c.id == id).values(revoked_at=revoked_at)
-        return bool((await connection.execute(statement)).changed)
+        return bool((await connection.execute(statement)).row_count)
 
     if not await books.database.write(write):
         raise NotFound("There is no key with this id. GET /v1/keys lists all keys.")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access import keys
 from app.access.auth import books_of, requires
 from app.access.keys import Scope
-from app.core.ids import Id, InPath
+from app.core.ids import Id, PathId
 from app.http.body import read_body
 from app.http.openapi import body_schema
 from app.http.responses import json_response
@@ -39,6 +39,6 @@ async def list_keys(request: Request) -> Response:
 
 
 @router.delete("/{key_id}", status_code=204, response_class=Response)
-async def delete_key(request: Request, key_id: InPath) -> None:
+async def delete_key(request: Request, key_id: PathId) -> None:
     """Revoke a key, at once in every process."""
     await keys.revoke_key(books_of(request), id=key_id)

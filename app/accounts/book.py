@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filters import Filter, condition
-from app.accounts.history import Interval, changes_of, exact, history, learn
+from app.accounts.filters import Filter, filter_condition
+from app.accounts.history import VersionedInterval, apply_day, attribute_history, changes_by_key, with_value_types
 from app.core.periods import Calendar
-from app.database.connection import Connection, in_json
-from app.database.query_plan import Asking, answered
-from app.database.tables import END, WHOLE_BUSINESS, attribute, event
+from app.database.connection import Connection, bind_json_rows
+from app.database.query_plan import QueryPlan, run_plan
+from app.database.tables import MAX_DATE, WHOLE_BUSINESS, attribute, event
 from app.database.tables import account as account_table
 
-UPDATED = "account.updated"
+ACCOUNT_UPDATED = "account.updated"
 
 
 @lru_cache(maxsize=100_000)
-def key_of(account: str) -> int:
+def account_key(account: str) -> int:
     """The 64-bit number of an account: a hash of its id, so that no look-up and no sequence is needed."""
     return int.from_bytes(hashlib.blake2b(account.encode(), digest_size=8).digest(), signed=True)
 
 
-class Account(NamedTuple):
+class LockedAccount(NamedTuple):
     """An account that is locked. last_recorded_on: the last day on which something became known of it."""
 
     account_id: int
@@ -46,58 +46,58 @@ _TOUCH = """
     """
 
 
-def touching(accounts: Mapping[int, tuple[str, date]]) -> Asking[dict[int, Account]]:
+def lock_accounts_plan(accounts: Mapping[int, tuple[str, date]]) -> QueryPlan[dict[int, LockedAccount]]:
     """Create the accounts that are new, lock all of them till the end of the transaction, and move their last day on.
 
     accounts: account_id -> (id, the day that is written now). Locked in the order of their keys, so that two requests
     wait for each other but never for ever. What is read of an account after this is what was written before it.
     """
     rows = [{"account_id": key, "id": id, "last_recorded_on": day} for key, (id, day) in accounts.items()]
-    touched = yield [*in_json(_TOUCH, rows)]
-    return {row[0]: Account(*row) for part in touched for row in part}
+    touched = yield [*bind_json_rows(_TOUCH, rows)]
+    return {row[0]: LockedAccount(*row) for part in touched for row in part}
 
 
-async def touch(connection: Connection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, Account]:
-    """Do as `touching` says."""
-    return await answered(connection, touching(accounts))
+async def lock_accounts(connection: Connection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, LockedAccount]:
+    """Do as `lock_accounts_plan` says."""
+    return await run_plan(connection, lock_accounts_plan(accounts))
 
 
-async def record(connection: Connection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
+async def derive_attributes(connection: Connection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
     """Derive the attributes of accounts again after updates were recorded or retracted on these days of theirs."""
-    updates = await updates_of(connection, days)
+    updates = await load_updates(connection, days)
     before = await _rows_at_stake(connection, days)
     gone: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     for account_id in days:
         rows = {key: list(found) for key, found in before[account_id].items()}
-        changes = changes_of(updates[account_id], calendar=calendar)
+        changes = changes_by_key(updates[account_id], calendar=calendar)
         for day in sorted(days[account_id]):
-            learn(rows, changes, on=day)
+            apply_day(rows, changes, on=day)
         for key in rows:
-            old, now = exact(before[account_id].get(key, [])), exact(rows[key])
+            old, now = with_value_types(before[account_id].get(key, [])), with_value_types(rows[key])
             gone += [_row(account_id, key, row[0]) for row in old if row not in now]
             new += [_row(account_id, key, row[0]) for row in now if row not in old]
     await _replace(connection, gone=gone, new=new)
 
 
-async def rewrite(connection: Connection, accounts: Iterable[int], *, calendar: Calendar) -> None:
+async def rebuild_attributes(connection: Connection, accounts: Iterable[int], *, calendar: Calendar) -> None:
     """Derive all attributes of accounts from nothing but their events."""
-    updates = await updates_of(connection, accounts)
+    updates = await load_updates(connection, accounts)
     await connection.execute(sa.delete(attribute).where(attribute.c.account_id.in_(list(updates))))
     new = [
         _row(account_id, key, row)
         for account_id, found in updates.items()
-        for key, rows in history(found, calendar=calendar).items()
+        for key, rows in attribute_history(found, calendar=calendar).items()
         for row in rows
     ]
     await _replace(connection, gone=[], new=new)
 
 
-async def updates_of(connection: Connection, accounts: Iterable[int]) -> dict[int, list[Any]]:
+async def load_updates(connection: Connection, accounts: Iterable[int]) -> dict[int, list[Any]]:
     """The `account.updated` events of accounts, the retracted ones too: account_id -> rows of the event table."""
     query = sa.select(
         event.c.account_id, event.c.id, event.c.occurred_at, event.c.recorded_on, event.c.retracted_on, event.c.data
-    ).where(event.c.type == UPDATED, event.c.account_id == _any(accounts))
+    ).where(event.c.type == ACCOUNT_UPDATED, event.c.account_id == _any(accounts))
     found: dict[int, list[Any]] = {account_id: [] for account_id in accounts}
     for row in await connection.execute(query):
         found[row.account_id].append(row)
@@ -106,16 +106,16 @@ async def updates_of(connection: Connection, accounts: Iterable[int]) -> dict[in
 
 async def _rows_at_stake(
     connection: Connection, days: Mapping[int, Iterable[date]]
-) -> dict[int, dict[str, list[Interval]]]:
+) -> dict[int, dict[str, list[VersionedInterval]]]:
     """The rows that are what is known, and those that ceased to be so on one of the days."""
-    ceased = {END}.union(*days.values())
+    ceased = {MAX_DATE}.union(*days.values())
     query = sa.select(attribute).where(
         attribute.c.account_id == _any(days),
         attribute.c.ceased_on == sa.any_(sa.literal(sorted(ceased), sa.ARRAY(sa.Date))),
     )
-    found: dict[int, dict[str, list[Interval]]] = {account_id: defaultdict(list) for account_id in days}
+    found: dict[int, dict[str, list[VersionedInterval]]] = {account_id: defaultdict(list) for account_id in days}
     for row in await connection.execute(query.order_by(attribute.c.valid_from)):
-        interval = Interval(row.valid_from, row.valid_to, row.value, row.recorded_on, row.ceased_on)
+        interval = VersionedInterval(row.valid_from, row.valid_to, row.value, row.recorded_on, row.ceased_on)
         found[row.account_id][row.key].append(interval)
     return found
 
@@ -124,7 +124,7 @@ def _any(accounts: Iterable[int]) -> Any:
     return sa.any_(sa.literal(list(accounts), sa.ARRAY(sa.BigInteger)))
 
 
-def _row(account_id: int, key: str, interval: Interval) -> dict[str, Any]:
+def _row(account_id: int, key: str, interval: VersionedInterval) -> dict[str, Any]:
     return {"account_id": account_id, "key": key} | interval._asdict()
 
 
@@ -145,10 +145,10 @@ _LEARN = """
 
 async def _replace(connection: Connection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
     for statement, rows in ((_FORGET, gone), (_LEARN, new)):
-        await connection.send(statement, rows)
+        await connection.execute_rows(statement, rows)
 
 
-def listed(filter: Filter | None, *, on: date) -> sa.Select[Any]:
+def select_accounts(filter: Filter | None, *, on: date) -> sa.Select[Any]:
     """The accounts that people see, those with a live event, which the filter takes at the start of the day `on`."""
     live = sa.exists().where(event.c.account_id == account_table.c.account_id, event.c.retracted_on.is_(None))
     source: Any = account_table
@@ -161,10 +161,10 @@ def listed(filter: Filter | None, *, on: date) -> sa.Select[Any]:
         )
     query = sa.select(account_table.c.account_id, account_table.c.id).select_from(source)
     query = query.where(account_table.c.account_id != WHOLE_BUSINESS, live)
-    return query if filter is None else query.where(condition(filter, values.__getitem__))
+    return query if filter is None else query.where(filter_condition(filter, values.__getitem__))
 
 
-def described(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]:
+def select_descriptions(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]:
     """Rows (id, name, attributes) of the accounts that a query names, in its order, as they are at the start of a day."""
     page = accounts.subquery("page")
     all_of_it = sa.func.jsonb_object_agg(attribute.c.key, attribute.c.value, type_=JSONB)
@@ -177,9 +177,9 @@ def described(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]:
 
 
 def _held(rows: Any, on: date) -> tuple[sa.ColumnElement[bool], ...]:
-    return rows.c.ceased_on == END, rows.c.valid_from <= on, rows.c.valid_to > on
+    return rows.c.ceased_on == MAX_DATE, rows.c.valid_from <= on, rows.c.valid_to > on
 
 
-def tomorrow(today: date) -> date:
+def day_after(today: date) -> date:
     """The day whose start sees everything that today's updates said."""
     return today + timedelta(days=1)

@@ -38,7 +38,7 @@ from app.core.errors import Invalid
 MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH, MAX_KEY, MAX_DIGITS = 4000, 200, 32, 128, 20
 
 Value: TypeAlias = str | Decimal | bool
-Attribute: TypeAlias = str | int | float | Decimal | bool | None
+AttributeValue: TypeAlias = str | int | float | Decimal | bool | None
 T = TypeVar("T")
 
 
@@ -98,7 +98,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {mark: mark for mark in "\"'`\\/"}
 
 
-def parse(text: str, *, pointer: str = "/query/filter") -> Filter:
+def parse_filter(text: str, *, pointer: str = "/query/filter") -> Filter:
     """The filter that `text` says, or Invalid (`invalid_filter`) at `pointer`, with the character that is wrong."""
     try:
         if len(text) > MAX_CHARACTERS:
@@ -240,13 +240,13 @@ def _json(value: Value) -> str:
     return format(value, "f") if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
-def matches(filter: Filter, attributes: Mapping[str, Attribute]) -> bool:
+def filter_matches(filter: Filter, attributes: Mapping[str, AttributeValue]) -> bool:
     """Whether an account with these attributes passes; a missing key and None are the same."""
     logic = {"and": lambda *items: all(items), "or": lambda *items: any(items), "not": operator.not_}
     return _folded(filter.tree, lambda term: _holds(term, attributes.get(term.key)), logic)
 
 
-def condition(filter: Filter, column_of: Callable[[str], ColumnElement[Any]]) -> ColumnElement[bool]:
+def filter_condition(filter: Filter, column_of: Callable[[str], ColumnElement[Any]]) -> ColumnElement[bool]:
     """The same in SQL: true or false, never NULL.
 
     column_of: the JSONB column with an account's attribute of that key, SQL NULL (or JSON null) where it is missing.
@@ -261,7 +261,7 @@ def _folded(tree: Tree, term: Callable[[Term], T], logic: Mapping[str, Callable[
     return logic[tree.word](*(_folded(item, term, logic) for item in tree.items))
 
 
-def _holds(term: Term, attribute: Attribute) -> bool:
+def _holds(term: Term, attribute: AttributeValue) -> bool:
     if term.sign == "is null":
         return attribute is None
     found, *wanted = map(_typed, (attribute, *term.values))
@@ -271,7 +271,7 @@ def _holds(term: Term, attribute: Attribute) -> bool:
     return compared and bool(_SIGNS[term.sign](found[1], wanted[0][1]))
 
 
-def _typed(value: Attribute) -> tuple[str, Any]:
+def _typed(value: AttributeValue) -> tuple[str, Any]:
     """The type of a value as jsonb_typeof names it, and what to compare; a float is the decimal that JSON writes."""
     if isinstance(value, bool):
         return "boolean", value

@@ -7,13 +7,13 @@ from functools import lru_cache
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from app.accounts.filters import Filter, parse
+from app.accounts.filters import Filter, parse_filter
 from app.books.books import Books
 from app.database.connection import Connection
-from app.database.tables import BEGINNING, segment
+from app.database.tables import MIN_DATE, segment
 
 
-async def put(books: Books, *, name: str, filter: Filter | None) -> bool:
+async def put_segment(books: Books, *, name: str, filter: Filter | None) -> bool:
     """Define a segment from today on, or with None end it; False when there is none to end.
 
     Its first definition holds for all days before it too, and stays there when it is put again on the same day.
@@ -24,7 +24,7 @@ async def put(books: Books, *, name: str, filter: Filter | None) -> bool:
         if filter is None and texts.get(name) is None:
             return False
         text = filter.text if filter else None
-        first = insert(segment).values(name=name, recorded_on=BEGINNING, filter=text).on_conflict_do_nothing()
+        first = insert(segment).values(name=name, recorded_on=MIN_DATE, filter=text).on_conflict_do_nothing()
         await connection.execute(first)
         now = insert(segment).values(name=name, recorded_on=today, filter=text)
         same_day = now.on_conflict_do_update(index_elements=["name", "recorded_on"], set_={"filter": text})
@@ -34,7 +34,9 @@ async def put(books: Books, *, name: str, filter: Filter | None) -> bool:
     return await books.write(write)
 
 
-async def on(books: Books, day: date | None, *, names: Collection[str] | None = None) -> Mapping[str, Filter]:
+async def load_segments(
+    books: Books, day: date | None, *, names: Collection[str] | None = None
+) -> Mapping[str, Filter]:
     """The segments, or those with these names, as they were on `day` (None: as they are).
 
     Those that are named also before their first definition: they have that one then. The others were not there, and do
@@ -49,10 +51,10 @@ async def _texts(connection: Connection, *, day: date | None, names: Collection[
     query = query.order_by(segment.c.name, segment.c.recorded_on.desc())
     if day is not None:
         query = query.where(segment.c.recorded_on <= day)
-    chosen = segment.c.recorded_on > BEGINNING if names is None else segment.c.name.in_(list(names))
+    chosen = segment.c.recorded_on > MIN_DATE if names is None else segment.c.name.in_(list(names))
     return dict(await connection.execute(query.where(chosen)))
 
 
 @lru_cache(maxsize=1_024)
 def _parsed(text: str) -> Filter:
-    return parse(text)
+    return parse_filter(text)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.accounts.book import UPDATED
+from app.accounts.book import ACCOUNT_UPDATED
 from app.audit.changes import Change
 from app.audit.origins import Days, Origins, Side, origins_of
-from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, events_where, fact_of, number_of, parameters
+from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, event_view, events_where, number_of, parameters
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.ledger import surveys
@@ -36,7 +36,7 @@ async def causes(
     if not changes:
         return []
     (metric,) = question.metrics
-    search = _Search(question.selection, origins_of(metric.sums), calendar, await surveys.find(connection))
+    search = _Search(question.selection, origins_of(metric.sums), calendar, await surveys.load_surveys(connection))
     accounts = {number_of(account) for change in changes for account in change.accounts}
     start, end = min(change.cell.period.start for change in changes), max(change.cell.period.end for change in changes)
     asked = parameters(search.origins, accounts, start=start, end=end, calendar=calendar)
@@ -68,12 +68,12 @@ def _by_type(
 
 def _did_it(search: _Search, change: Change, row: Any) -> bool:
     """Whether an event of an account that changed a number may have to do with it."""
-    if row.type == UPDATED:
+    if row.type == ACCOUNT_UPDATED:
         said = {*row.data.get("attributes", {}), *(["name"] if "name" in row.data else [])}
         return not said.isdisjoint(search.selection.shape.keys)
     origins, day = search.origins, day_of(row, search.calendar)
     days = Days(change.cell.period.start, change.cell.period.end)
-    if origins.at_once(fact_of(row, search.surveys), day, days, _side(search.selection, change.cell.group)):
+    if origins.at_once(event_view(row, search.surveys), day, days, _side(search.selection, change.cell.group)):
         return True
     kind = row.stream.partition(" ")[0] if row.stream else ""
     return kind in origins.kinds and (kind in origins.flowing or day < days.end)
@@ -91,6 +91,6 @@ _ON_THESE_DAYS = """
     """
 _LEARNED = f"""
     {events_where(AT_ONCE)} {_ON_THESE_DAYS} UNION ALL {events_where(TOGETHER)} {_ON_THESE_DAYS}
-    UNION ALL {events_where(f"type = '{UPDATED}'")} {_ON_THESE_DAYS}
+    UNION ALL {events_where(f"type = '{ACCOUNT_UPDATED}'")} {_ON_THESE_DAYS}
     LIMIT %(many)s
     """

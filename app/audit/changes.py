@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.accounts.book import tomorrow
+from app.accounts.book import day_after
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.database.connection import Connection
-from app.database.labels import recall
-from app.database.query_plan import Asking, answered, together
-from app.database.tables import BEGINNING, END, MONTH_NAMES, attribute, entry, presence, registration
-from app.ledger.sums.operand_sums import figures, words_of
+from app.database.labels import lookup_labels
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.tables import MAX_DATE, MIN_DATE, MONTH_NAMES, attribute, entry, presence, registration
+from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import Group, Selection, Span, Sums
-from app.metrics.answer import Cell, Table, givens_of, operands_in, parts_of, tabulate
-from app.metrics.lookup import cuts_of
+from app.metrics.answer import AnswerTable, PendingRow, build_answer_table, givens_of, operands_in, parts_of
+from app.metrics.lookup import split_question
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import name_of, order, rounded
@@ -40,7 +40,7 @@ _Moves = dict[tuple[Operand, Group, str, int], int]
 class Change(NamedTuple):
     """A row of a metric that became another on a day of knowledge, and the accounts whose part of it changed."""
 
-    cell: Cell
+    cell: PendingRow
     recorded_on: date
     before: Result
     after: Result
@@ -67,10 +67,10 @@ async def changes(connection: Connection, books: Books, question: Question) -> l
     """
     (metric,) = question.metrics
     operands = list(dict.fromkeys(metric.sums))
-    words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
-    labels = await answered(connection, recall(books.database, words))
+    words = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
+    labels = await run_plan(connection, lookup_labels(books.database, words))
     search = _Search(connection, books, question, operands, labels)
-    table = await tabulate(connection, books, question)
+    table = await build_answer_table(connection, books, question)
     learned = await _learned(search)
     moves = {day: await _moves(search, day, sorted(learned[day])) for day in sorted(learned, reverse=True)}
     return _changes(table, moves)
@@ -96,7 +96,7 @@ async def _learned(search: _Search) -> dict[date, set[int]]:
             facts.append(_Facts(attribute, changed, attribute.c.valid_from, of_keys))
         else:
             # Attributes of today change every period, and by the passing of time, too.
-            always = sa.literal(BEGINNING)
+            always = sa.literal(MIN_DATE)
             facts.append(_Facts(attribute, [*changed, attribute.c.valid_from - 1], always, of_keys))
     # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
     thresholds = sa.func.coalesce(sa.literal(ends, sa.ARRAY(sa.Date)), type_=sa.ARRAY(sa.Date))
@@ -107,7 +107,7 @@ async def _learned(search: _Search) -> dict[date, set[int]]:
             known = sa.cast(day, sa.Date)
             last = thresholds[sa.func.width_bucket(known, thresholds)]
             part = sa.select(known.label("day"), table.c.account_id).where(since < last, *conditions, *mine)
-            parts.append(part.where(day >= ends[0], day <= question.today, day < END))
+            parts.append(part.where(day >= ends[0], day <= question.today, day < MAX_DATE))
     found: dict[date, set[int]] = defaultdict(set)
     rows = await search.connection.execute(sa.union(*parts).limit(_MOST_LEARNED + 1))
     for day, account in rows:
@@ -144,7 +144,7 @@ async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:
     """What a day of knowledge has changed, of the periods that had ended by then."""
     moves: _Moves = defaultdict(int)
     both = [_known(search, known, day, accounts) for known in (day, day - _DAY)]
-    for found, sign in zip(await answered(search.connection, together(both)), (1, -1), strict=True):
+    for found, sign in zip(await run_plan(search.connection, merge_plans(both)), (1, -1), strict=True):
         for operand, sums in found.items():
             for group, values in sums.items():
                 for index, value in values.items():
@@ -152,24 +152,24 @@ async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:
     return {place: value for place, value in moves.items() if value}
 
 
-def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> Asking[Mapping[Operand, Sums]]:
+def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> QueryPlan[Mapping[Operand, Sums]]:
     """The operands of some accounts as they were known at the end of a day."""
     question = search.question
-    member_on = tomorrow(known) if question.members_on is not None else None
+    member_on = day_after(known) if question.members_on is not None else None
     spans = [Span(p.start, p.end, member_on or p.start) for p in question.periods if p.end <= day]
     group_by = (*question.selection.group_by, "account")
     selection: Selection = replace(question.selection, group_by=group_by, accounts=tuple(accounts), as_of=known)
-    return figures(
+    return sum_operands(
         search.operands,
         spans=spans,
         selection=selection,
         labels=search.labels,
         calendar=search.books.calendar,
-        tomorrow=tomorrow(known),
+        tomorrow=day_after(known),
     )
 
 
-def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[Change]:
+def _changes(table: AnswerTable, moves: Mapping[date, _Moves]) -> list[Change]:
     """The changes of rows by period, group and day, found from the last day of knowledge to the first."""
     (metric,) = table.question.metrics
     [known_now] = table.found
@@ -178,11 +178,11 @@ def _changes(table: Table, moves: Mapping[date, _Moves]) -> list[Change]:
     groups = {order(cell.group): cell.group for cell in table.cells}
     for group in sorted({place[1] for day in moves.values() for place in day if len(place[1]) == width}, key=order):
         groups.setdefault(order(group), group)
-    [cut] = cuts_of(table.question)
+    [cut] = split_question(table.question)
     operands, given = operands_in(metric, sums), givens_of(table.question, table.margins, cut.spans)
 
-    def as_it_stands(group: Group, index: int) -> Cell:
-        return Cell(metric, cut, index, group, parts_of(table.question, operands, given, group))
+    def as_it_stands(group: Group, index: int) -> PendingRow:
+        return PendingRow(metric, cut, index, group, parts_of(table.question, operands, given, group))
 
     found: list[Change] = []
     for day in sorted(moves, reverse=True):

@@ -14,16 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts import segments
-from app.accounts.book import key_of
+from app.accounts.book import account_key
 from app.accounts.filters import Filter
 from app.audit.identities import IDENTITIES
 from app.books.books import Books
 from app.database.connection import Connection
-from app.database.tables import END, account, attribute
+from app.database.tables import MAX_DATE, account, attribute
 from app.ledger.verify import Difference, compare, grand_differences, verify
-from app.metrics.answer import Cell, Table, tabulate
+from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
-from app.metrics.question import Parameters, fits, understand
+from app.metrics.question import Parameters, build_question, fits
 from app.metrics.rows import order, shown
 
 _MOST_SHOWN = 20
@@ -33,7 +33,7 @@ _MOST_ATTRIBUTES = 3
 _MOST_SEGMENTS = 50
 
 # A question about some metrics, asked in some way, and its answer.
-_Ask = Callable[..., Awaitable[Table]]
+_Ask = Callable[..., Awaitable[AnswerTable]]
 
 
 @dataclass(slots=True)
@@ -70,17 +70,17 @@ async def checks(books: Books, asked: Parameters, *, sample: int | None) -> list
     Of all, single accounts are checked against the kept events, and their metrics by what these come to together.
     """
     some = await _some_accounts(books, sample or _MOST_SHOWN)
-    stored = await segments.on(books, None)
+    stored = await segments.load_segments(books, None)
 
     async def look(connection: Connection) -> list[Check]:
-        async def ask(metrics: Collection[str], **how: Any) -> Table:
+        async def ask(metrics: Collection[str], **how: Any) -> AnswerTable:
             more = asked.model_copy(update=how)
             today = books.today()
-            question = understand(sorted(metrics), more, calendar=books.calendar, today=today, segments=stored)
+            question = build_question(sorted(metrics), more, calendar=books.calendar, today=today, segments=stored)
             if more.as_of:
                 # Also of today, when it is from the entries and not from the monthly totals.
                 question = replace(question, selection=replace(question.selection, as_of=more.as_of))
-            return await tabulate(connection, books, question)
+            return await build_answer_table(connection, books, question)
 
         groupings: list[dict[str, Any]] = [{"group_by": [key]} for key in await _few_valued(connection)]
         ways = [{}, *groupings]
@@ -99,7 +99,7 @@ async def checks(books: Books, asked: Parameters, *, sample: int | None) -> list
 
 async def _some_accounts(books: Books, many: int) -> dict[int, str]:
     """Accounts by their numbers, which are hashes: those after a number that is another every day, and from the first on."""
-    start = key_of(books.today().isoformat())
+    start = account_key(books.today().isoformat())
 
     async def find(connection: Connection) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -114,7 +114,7 @@ async def _some_accounts(books: Books, many: int) -> dict[int, str]:
 async def _few_valued(connection: Connection) -> list[str]:
     """The attributes that most accounts have, of those that have few values."""
     values = sa.func.count(attribute.c.value.distinct())
-    query = sa.select(attribute.c.key).where(attribute.c.ceased_on == END).group_by(attribute.c.key)
+    query = sa.select(attribute.c.key).where(attribute.c.ceased_on == MAX_DATE).group_by(attribute.c.key)
     query = query.having(values <= _MOST_VALUES).order_by(sa.func.count().desc(), attribute.c.key)
     names = (name for (name,) in await connection.execute(query.limit(_MOST_ATTRIBUTES + 4)))
     # An attribute may be called as another grouping is; then it cannot be asked for.
@@ -214,11 +214,11 @@ def _nothing(metric: str) -> float | None:
     return 0 if METRICS[metric].unit in ("count", "money") else None
 
 
-def _values(table: Table) -> Iterator[tuple[Cell, float]]:
+def _values(table: AnswerTable) -> Iterator[tuple[PendingRow, float]]:
     return ((cell, table.result(cell).value or 0) for cell in table.cells)
 
 
-def _where(table: Table, cell: Cell) -> dict[str, Any]:
+def _where(table: AnswerTable, cell: PendingRow) -> dict[str, Any]:
     return {"period": cell.period.name, "start": cell.period.start, "group": shown(cell.group, table.question)}
 
 

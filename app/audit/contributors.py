@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.database.connection import Connection
-from app.metrics.answer import Cell, Table, tabulate
+from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import Row, order, page, rounded
@@ -18,8 +18,8 @@ from app.metrics.rows import Row, order, page, rounded
 class _Contributor(NamedTuple):
     """An account within a row of the metric, `whole`, and what it brings to it; share: None where there is none."""
 
-    cell: Cell
-    whole: Cell
+    cell: PendingRow
+    whole: PendingRow
     contribution: float | None
     share: float | None
 
@@ -43,8 +43,10 @@ async def contributors(
         raise Invalid.at("/query/group_by", "Contributors are accounts already.", code="grouped_by_account")
     by_account = replace(question, selection=replace(selection, group_by=(*selection.group_by, "account")))
 
-    async def look(connection: Connection) -> tuple[Table, Table]:
-        return await tabulate(connection, books, question), await tabulate(connection, books, by_account)
+    async def look(connection: Connection) -> tuple[AnswerTable, AnswerTable]:
+        return await build_answer_table(connection, books, question), await build_answer_table(
+            connection, books, by_account
+        )
 
     table, own = await books.database.read(look)
     here, following = page(_ordered(table, own), limit=limit, cursor=cursor)
@@ -53,7 +55,7 @@ async def contributors(
     return [table.row(cell) for cell in totals.values()], [_row(own, found) for found in here], following
 
 
-def _ordered(table: Table, own: Table) -> list[_Contributor]:
+def _ordered(table: AnswerTable, own: AnswerTable) -> list[_Contributor]:
     # By the order of groups, in which 1 and 1.0 are one value as they are for the database.
     totals = {(cell.period, order(cell.group)): cell for cell in table.cells}
     found: list[_Contributor] = []
@@ -63,7 +65,7 @@ def _ordered(table: Table, own: Table) -> list[_Contributor]:
     return found
 
 
-def _shared(whole: Cell, total: float, own: Table, parts: Iterable[Cell]) -> list[_Contributor]:
+def _shared(whole: PendingRow, total: float, own: AnswerTable, parts: Iterable[PendingRow]) -> list[_Contributor]:
     """The accounts of one row of the metric; of equal ones in the order of their ids."""
     amounts = [(_contribution(own.result(cell)), cell) for cell in parts if cell.has_something]
     adds_up = total != 0 and isclose(fsum(amount or 0 for amount, _ in amounts), total, rel_tol=1e-9)
@@ -80,7 +82,7 @@ def _contribution(result: Result) -> float | None:
     return None if found is None else float(found)
 
 
-def _row(own: Table, found: _Contributor) -> Row:
+def _row(own: AnswerTable, found: _Contributor) -> Row:
     row = own.row(found.cell)
     account = row["group"].pop("account")
     return row | {"account": account, "contribution": rounded(found.contribution), "share": rounded(found.share)}

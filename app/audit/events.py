@@ -7,18 +7,18 @@ from datetime import date
 from typing import Any
 
 from app.audit.origins import Days, Origins, Side, origins_of
-from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, events_where, fact_of, number_of, parameters
+from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, event_view, events_where, number_of, parameters
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
-from app.database.tables import END
+from app.database.tables import MAX_DATE
 from app.ledger import surveys
-from app.ledger.event_cursor import Cursor, cursor_in, cursor_of
+from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
 from app.ledger.streams.define import STREAMS
 from app.ledger.surveys import Survey
-from app.ledger.unfold import StreamName, load
-from app.metrics.answer import tabulate
+from app.ledger.unfold import StreamName, load_streams
+from app.metrics.answer import build_answer_table
 from app.metrics.lookup import span_of
 from app.metrics.question import Question
 
@@ -51,7 +51,7 @@ async def events(
     """
     if set(question.selection.group_by) - {"segment"}:
         raise Invalid.at("/query/group_by", "The events of a number are not grouped.", code="not_grouped")
-    after = cursor_in(cursor) if cursor is not None else None
+    after = parse_cursor(cursor) if cursor is not None else None
     (metric,) = question.metrics
 
     async def look(connection: Connection) -> tuple[list[Any], Mapping[int, str]]:
@@ -62,8 +62,8 @@ async def events(
             origins_of(metric.sums),
             Side(question.selection.subjects, question.selection.channels),
             behind,
-            question.selection.as_of or END,
-            await surveys.find(connection),
+            question.selection.as_of or MAX_DATE,
+            await surveys.load_surveys(connection),
         )
         return (await _find(search, after, limit + 1) if behind else []), names
 
@@ -79,7 +79,7 @@ async def _behind(
     """The accounts that have anything of the metric, with the periods in which they do, and with their ids."""
     group_by = (*question.selection.group_by, "account")
     by_account = replace(question, totals=False, selection=replace(question.selection, group_by=group_by))
-    table = await tabulate(connection, books, by_account)
+    table = await build_answer_table(connection, books, by_account)
     found: dict[str, dict[Days, None]] = defaultdict(dict)
     for cell in table.cells:
         if cell.has_something:
@@ -100,7 +100,7 @@ def _joined(periods: Iterable[Days]) -> list[Days]:
     return found
 
 
-async def _find(search: _Search, after: Cursor | None, many: int) -> list[Any]:
+async def _find(search: _Search, after: EventCursor | None, many: int) -> list[Any]:
     """The first events after a place. They are found by time, type and stream, and then looked at."""
     asked = _parameters(search)
     found: list[Any] = []
@@ -137,7 +137,7 @@ def _has_a_say(search: _Search, row: Any, streams: Collection[StreamName]) -> bo
 
 
 def _counts(search: _Search, row: Any) -> bool:
-    fact, day = fact_of(row, search.surveys), day_of(row, search.calendar)
+    fact, day = event_view(row, search.surveys), day_of(row, search.calendar)
     return any(search.origins.at_once(fact, day, days, search.side) for days in search.behind[row.account_id])
 
 
@@ -148,7 +148,7 @@ async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[Strea
     known = search.known
     derived = {name for name in names if name[1].partition(" ")[0] in STREAMS}
     found = names - derived
-    for (account, stream), events in (await load(search.connection, derived)).items():
+    for (account, stream), events in (await load_streams(search.connection, derived)).items():
         live = [
             event.happening
             for event in events.values()

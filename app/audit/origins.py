@@ -9,8 +9,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from app.ledger.measures import POSTINGS, Fact, Line, Measure, Presence, Seen, lines_of, seen_of
-from app.ledger.registrations import ACTIVE
+from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, Measure, Presence, activities_of, lines_of
+from app.ledger.registrations import ACTIVE_USERS
 from app.ledger.streams import registration
 from app.ledger.streams.define import STREAMS
 from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Trailing, Users
@@ -90,9 +90,9 @@ class Origins:
     kinds: tuple[str, ...]
     flowing: tuple[str, ...]
 
-    def at_once(self, fact: Fact, day: date, days: Days, side: Side) -> bool:
+    def at_once(self, fact: EventView, day: date, days: Days, side: Side) -> bool:
         """Whether an event posts by itself, or by its user's presence, what counts in the period."""
-        lines, seen = lines_of(fact), list(seen_of(fact))
+        lines, seen = lines_of(fact), list(activities_of(fact))
         return any(
             source.reaches(day, days) and (_is_in(source, lines, side) or _is_seen(source, seen, side))
             for source in self.sources
@@ -109,9 +109,11 @@ def _is_in(source: Source, lines: Iterable[Line], side: Side) -> bool:
     return any(source.has(line.measure.name, side, line.subject, line.channel) for line in lines)
 
 
-def _is_seen(source: Source, seen: Sequence[Seen], side: Side) -> bool:
+def _is_seen(source: Source, seen: Sequence[Activity], side: Side) -> bool:
     # Who is seen to be active is registered by that.
-    registered = registration.registered_users.name in source.names and any(one.presence.name == ACTIVE for one in seen)
+    registered = registration.registered_users.name in source.names and any(
+        one.presence.name == ACTIVE_USERS for one in seen
+    )
     return registered or any(source.has(one.presence.name, side, one.subject) for one in seen)
 
 
@@ -120,10 +122,10 @@ def origins_of(operands: Iterable[Operand]) -> Origins:
     sources = tuple(source_of(operand) for operand in operands)
     names = frozenset().union(*(source.names for source in sources))
     kinds = {kind: _named(derive) & names for kind, derive in _streams()}
-    active = {ACTIVE} if registration.registered_users.name in names else set()
+    active = {ACTIVE_USERS} if registration.registered_users.name in names else set()
     types = [
         type
-        for type, posting in POSTINGS.items()
+        for type, posting in POSTING_RULES.items()
         if any(_named(rule) & (names | active) for rule in (posting.directly, posting.sees) if rule)
     ]
     flows = frozenset().union(*(source.names for source in sources if not source.before))

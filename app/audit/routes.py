@@ -17,7 +17,7 @@ from app.http.openapi import list_schema, object_schema, query_schema, response_
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
 from app.metrics.describe import metric_in_path
-from app.metrics.question import BehindMetrics, Granularity, Parameters, Question, ask
+from app.metrics.question import Granularity, MetricParameters, Parameters, Question, resolve_question
 from app.metrics.schema import (
     NUMBER_SCHEMA,
     OPTIONAL_ROW_SCHEMA,
@@ -68,8 +68,8 @@ async def get_contributors(request: Request, metric: str) -> Response:
     return rows_response(request, asked.format, body, build_table)
 
 
-async def _understood(request: Request, metric: str, asked: BehindMetrics) -> Question:
-    return await ask(books_of(request), [metric_in_path(metric).name], Parameters.of(asked))
+async def _understood(request: Request, metric: str, asked: MetricParameters) -> Question:
+    return await resolve_question(books_of(request), [metric_in_path(metric).name], Parameters.of(asked))
 
 
 _CHANGE: dict[str, Any] = {
@@ -94,7 +94,7 @@ _RESTATEMENTS = rows_schema(
 @router.get(
     "/metrics/{metric}/restatements",
     responses=_RESTATEMENTS,
-    openapi_extra=query_schema(BehindMetrics),
+    openapi_extra=query_schema(MetricParameters),
 )
 async def get_restatements(request: Request, metric: str) -> Response:
     """How a metric's past numbers have changed since their periods' ends.
@@ -105,7 +105,7 @@ async def get_restatements(request: Request, metric: str) -> Response:
     accounts whose part of the number changed, as far as they can make the metric or say to which group an account
     belongs. Segments are as they are defined now, or on the day `as_of`, after which nothing is looked at.
     """
-    asked = parse_query(request, BehindMetrics)
+    asked = parse_query(request, MetricParameters)
     question = await _understood(request, metric, asked)
     rows, following = await restatements(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "rows": rows, "next": following}
@@ -125,7 +125,7 @@ _EVENT: dict[str, Any] = {
 _EVENTS = rows_schema("Events, as they are kept.", _EVENT)
 
 
-@router.get("/metrics/{metric}/events", responses=_EVENTS, openapi_extra=query_schema(BehindMetrics))
+@router.get("/metrics/{metric}/events", responses=_EVENTS, openapi_extra=query_schema(MetricParameters))
 async def get_events(request: Request, metric: str) -> Response:
     """The events behind a metric's number, in the order in which they occurred.
 
@@ -136,7 +136,7 @@ async def get_events(request: Request, metric: str) -> Response:
     said of them, and whatever they did, up to the period's end. Events that were not known at the end of `as_of`, or had
     been retracted, are left out; one retracted later says when.
     """
-    asked = parse_query(request, BehindMetrics)
+    asked = parse_query(request, MetricParameters)
     question = await _understood(request, metric, asked)
     rows, following = await events(books_of(request), question, limit=asked.limit, cursor=asked.cursor)
     body = {"question": question.understood(), "rows": rows, "next": following}

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
-from app.accounts.book import key_of
+from app.accounts.book import account_key
 from app.audit.origins import Origins
 from app.core.periods import Calendar
 from app.database.tables import WHOLE_BUSINESS
-from app.ledger.measures import Fact
+from app.ledger.measures import EventView
 from app.ledger.surveys import Survey
 
 # Those that post by themselves are found by their time, and those of streams by these: a condition on both would read all.
@@ -36,15 +36,15 @@ def parameters(
     }
 
 
-def fact_of(row: Any, surveys: Mapping[str, Survey]) -> Fact:
+def event_view(row: Any, surveys: Mapping[str, Survey]) -> EventView:
     """A kept event, as posting rules look at it."""
     survey = surveys.get(row.data.get("survey", ""))
-    return Fact(row.type, row.user_id, row.data, survey, row.rate, row.account_id == WHOLE_BUSINESS)
+    return EventView(row.type, row.user_id, row.data, survey, row.rate, row.account_id == WHOLE_BUSINESS)
 
 
 def number_of(account: str) -> int:
     """An account's number; the empty id is the whole business's."""
-    return key_of(account) if account else WHOLE_BUSINESS
+    return account_key(account) if account else WHOLE_BUSINESS
 
 
 def day_of(row: Any, calendar: Calendar) -> date:

@@ -20,7 +20,7 @@ from app.core.periods import Calendar
 from app.core.settings import Settings
 from app.database import tables
 from app.database.connection import Connection
-from app.database.group_commit import Together
+from app.database.group_commit import GroupCommit
 from app.database.pool import APPLICATION, Database
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def system_clock() -> datetime:
 T = TypeVar("T")
 
 # The version of the rules by which events are posted; to be raised when events that are kept already would post otherwise.
-POSTED_BY = 4
+POSTING_VERSION = 4
 
 _FIXED = ("base_currency", "reporting_timezone", "fiscal_year_start")
 # What a transaction is told last may wait for locks, but hardly so long: each statement has its limit.
@@ -49,14 +49,14 @@ class _DayIsOver(Exception):
 class Books:
     """What every request needs; `clock` is the application's, so that a test or a simulation can set it.
 
-    together: by which small writes share transactions.
+    group_commit: by which small writes share transactions.
     """
 
     database: Database
     calendar: Calendar
     currency: str
     clock: Callable[[], datetime] = system_clock
-    together: Together = field(default_factory=Together)
+    group_commit: GroupCommit = field(default_factory=GroupCommit)
 
     def today(self) -> date:
         """The running day."""
@@ -74,7 +74,7 @@ class Books:
             async def within(connection: Connection, today: date = today) -> T:
                 result = await work(connection, today)
                 if self.calendar.day(self.clock() + _LONGEST_WAIT) != today:
-                    await connection.settle()
+                    await connection.flush()
                 if self.today() != today:
                     raise _DayIsOver
                 return result
@@ -85,7 +85,7 @@ class Books:
                 continue
 
 
-async def open_books(
+async def create_or_load_books(
     settings: Settings,
     database: Database,
     *,
@@ -100,7 +100,7 @@ async def open_books(
     wanted: dict[str, Any] = {name: getattr(settings, name) for name in _FIXED}
 
     async def open_or_read(connection: Connection) -> dict[str, Any]:
-        new = {"opened_at": clock(), "posted_by": POSTED_BY}
+        new = {"opened_at": clock(), "posted_by": POSTING_VERSION}
         first = insert(tables.books).values(**wanted, **new).on_conflict_do_nothing()
         await connection.execute(first)
         [row] = await connection.execute(sa.select(tables.books))
@@ -113,7 +113,7 @@ async def open_books(
                 "--adopt-settings` again.",
                 code="adopting",
             )
-        if row.posted_by < POSTED_BY:
+        if row.posted_by < POSTING_VERSION:
             log.warning("earlier events are not counted in everything yet: run `csmetrics rebuild`")
         return {name: getattr(row, name) for name in wanted}
 
@@ -138,20 +138,20 @@ class Margin(NamedTuple):
     margin: Decimal
 
 
-async def margins(connection: Connection) -> list[Margin]:
+async def load_margins(connection: Connection) -> list[Margin]:
     """All that the gross margin has been, in order."""
     table = tables.gross_margin
     rows = await connection.execute(sa.select(table.c.valid_from, table.c.margin).order_by(table.c.valid_from))
     return [Margin(*row) for row in rows]
 
 
-def margin_of(known: Sequence[Margin], end: date) -> Fraction:
+def margin_before(known: Sequence[Margin], end: date) -> Fraction:
     """The margin on the last day before `end`; before the first one, that; 100 % before any service ran."""
     past = [margin for valid_from, margin in known if valid_from < end]
     return Fraction(past[-1] if past else known[0].margin if known else 1)
 
 
-async def note_margin(books: Books, settings: Settings) -> None:
+async def record_margin(books: Books, settings: Settings) -> None:
     """A setting that changes numbers is dated: from today on it is another, what was before stays.
 
     The first start notes it in any case; later on, what is left out says nothing.
@@ -159,7 +159,7 @@ async def note_margin(books: Books, settings: Settings) -> None:
     margin = Decimal(str(settings.gross_margin))
 
     async def note(connection: Connection, today: date) -> None:
-        known = await margins(connection)
+        known = await load_margins(connection)
         is_said = "gross_margin" in settings.model_fields_set
         if not known or (is_said and known[-1].margin != margin):
             new = insert(tables.gross_margin).values(valid_from=today, margin=margin)
@@ -195,6 +195,6 @@ async def finish_rebuilding(database: Database) -> None:
     """Everything has been posted by the rules and the settings that hold now."""
 
     async def finish(connection: Connection) -> None:
-        await connection.execute(sa.update(tables.books).values(adopting=False, posted_by=POSTED_BY))
+        await connection.execute(sa.update(tables.books).values(adopting=False, posted_by=POSTING_VERSION))
 
     await database.write(finish)

@@ -8,7 +8,7 @@ from datetime import datetime
 import anyio.to_thread
 import structlog
 
-from app.books.books import Books, open_books, system_clock
+from app.books.books import Books, create_or_load_books, system_clock
 from app.core.settings import Settings
 from app.database.migrate import migrate
 from app.database.pool import connect, wait_until_up
@@ -21,18 +21,18 @@ _WATCH_SECONDS = 2
 
 
 @asynccontextmanager
-async def opened(
+async def open_books(
     settings: Settings, *, clock: Callable[[], datetime] = system_clock, adopt: bool = False
 ) -> AsyncIterator[Books]:
     """The books of these settings, for as long as the context lasts; the embedded server too, when no other is named.
 
-    adopt: see `open_books`.
+    adopt: see `create_or_load_books`.
 
     Raises EmbeddedError or Unavailable when there is no database, Conflict for books with other settings.
     """
-    server: embedded.Embedded | None = None
+    server: embedded.EmbeddedServer | None = None
     if settings.database_url is None:
-        server = await anyio.to_thread.run_sync(embedded.start, settings.data_dir)
+        server = await anyio.to_thread.run_sync(embedded.start_server, settings.data_dir)
         url = server.url
     else:
         url = settings.database_url.get_secret_value()
@@ -42,7 +42,7 @@ async def opened(
         await wait_until_up(database, seconds=settings.database_wait_seconds)
         if settings.migrate_on_start:
             await anyio.to_thread.run_sync(migrate, url)
-        yield await open_books(settings, database, clock=clock, adopt=adopt)
+        yield await create_or_load_books(settings, database, clock=clock, adopt=adopt)
     finally:
         if watch is not None:
             watch.cancel()
@@ -53,7 +53,7 @@ async def opened(
             await anyio.to_thread.run_sync(server.stop)
 
 
-async def _watch(server: embedded.Embedded) -> None:
+async def _watch(server: embedded.EmbeddedServer) -> None:
     """Bring the embedded server back when somebody has killed it: nobody else would."""
     while True:
         await asyncio.sleep(_WATCH_SECONDS)

@@ -17,9 +17,9 @@ from rich.table import Table
 from app.access import keys as access_keys
 from app.access.routes import NewKey
 from app.books.books import Books
-from app.books.open import opened
+from app.books.open import open_books
 from app.cli import publish
-from app.cli.workers import among
+from app.cli.workers import worker_pool
 from app.core.errors import Conflict, Problem, validation_faults
 from app.core.settings import Settings
 from app.demo.load import load_demo
@@ -61,7 +61,7 @@ def main() -> None:
 
 def _with_books(work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False, **settings: Any) -> Any:
     async def run() -> Any:
-        async with opened(Settings(**settings), adopt=adopt) as books:
+        async with open_books(Settings(**settings), adopt=adopt) as books:
             return await work(books)
 
     return asyncio.run(run())
@@ -187,7 +187,7 @@ def rebuild(
         accounts = events = 0
         with _progress() as bar:
             task = bar.add_task("Rebuild", total=None, said="")
-            async for step in rebuilding.rebuild(books, share=among(processes)):
+            async for step in rebuilding.rebuild(books, share=worker_pool(processes)):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, said=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
@@ -203,7 +203,7 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
         accounts = events = found = 0
         with _progress() as bar:
             task = bar.add_task("Verify", total=None, said="")
-            async for step in proof.verify(books, share=among(processes)):
+            async for step in proof.verify(books, share=worker_pool(processes)):
                 if isinstance(step, proof.Difference):
                     found += 1
                     out.print(f"{step.account}: {step.what}: kept {step.kept}, computed {step.computed}", markup=False)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from app.accounts.book import UPDATED
+from app.accounts.book import ACCOUNT_UPDATED
 from app.core.settings import Settings
 from app.ingest.define import EVENT_TYPES
-from app.ingest.schemas import example_of
-from app.ledger.measures import MEASURES, Fact, lines_of, seen_of, stream_of
+from app.ingest.schemas import example_event
+from app.ledger.measures import MEASURES, EventView, activities_of, lines_of, stream_name_of
 from app.ledger.surveys import Survey
 from app.main import build
 from app.metrics.define import METRICS, Metric
@@ -84,12 +84,12 @@ def _posted(name: str) -> str:
     """What an event of this type counts for; of a survey's answer, what every one of them does."""
     kind = EVENT_TYPES[name]
     survey = Survey("nps", "nps", 0, 10, None, None, None, answered=True)
-    fact = Fact(name, "ada", kind.example, survey)
-    if name == UPDATED:
+    fact = EventView(name, "ada", kind.example, survey)
+    if name == ACCOUNT_UPDATED:
         return "Posts nothing; it says to which segments the account belongs."
-    posted = [line.measure.name for line in lines_of(fact)] + [seen.presence.name for seen in seen_of(fact)]
+    posted = [line.measure.name for line in lines_of(fact)] + [seen.presence.name for seen in activities_of(fact)]
     said = [f"Posts, in this example: {', '.join(f'`{name}`' for name in dict.fromkeys(posted))}."] if posted else []
-    if stream := stream_of(fact):
+    if stream := stream_name_of(fact):
         said.append(f"Belongs to the stream `{stream.partition(' ')[0]}`, which says what its events mean together.")
     if not said:
         said = [
@@ -113,6 +113,6 @@ def _event(name: str) -> Iterable[str]:
     yield _posted(name)
     yield ""
     yield "```json"
-    yield json.dumps(example_of(name))
+    yield json.dumps(example_event(name))
     yield "```"
     yield ""

@@ -15,18 +15,18 @@ from app.books.books import Books
 from app.core.errors import Unavailable
 from app.core.periods import Calendar
 from app.database.pool import connect
-from app.ledger.rebuild import Share, Some, alone
+from app.ledger.rebuild import AccountBatch, Executor, in_process
 from app.main import load_catalogues
 
-Work = Callable[[Books, Some], Awaitable[Any]]
+Work = Callable[[Books, AccountBatch], Awaitable[Any]]
 
 
-def among(processes: int) -> Share:
+def worker_pool(processes: int) -> Executor:
     """How to share work among so many processes."""
     if processes == 1:
-        return alone
+        return in_process
 
-    async def share(books: Books, work: Work, parts: AsyncIterator[Some]) -> AsyncIterator[Any]:
+    async def share(books: Books, work: Work, parts: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
         others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
         there = books.database.engine.url.render_as_string(hide_password=False), books.calendar, books.currency
@@ -73,14 +73,14 @@ def _end_with_the_first() -> None:
     os._exit(1)
 
 
-def _do(there: tuple[str, Calendar, str], work: Work, part: Some) -> Any:
+def _do(there: tuple[str, Calendar, str], work: Work, part: AccountBatch) -> Any:
     try:
         return asyncio.run(_do_there(*there, work, part))
     finally:
         gc.collect()
 
 
-async def _do_there(url: str, calendar: Calendar, currency: str, work: Work, part: Some) -> Any:
+async def _do_there(url: str, calendar: Calendar, currency: str, work: Work, part: AccountBatch) -> Any:
     database = connect(url, pool_size=1)
     try:
         return await work(Books(database, calendar, currency), part)

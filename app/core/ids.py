@@ -8,32 +8,32 @@ from urllib.parse import unquote
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-LONGEST_ID = 128
+MAX_ID_LENGTH = 128
 
 
-def same_id(given: str) -> str:
+def normalize_id(given: str) -> str:
     """An id as it is kept: in Unicode's NFC, so that the same letters are the same id."""
     return given if given.isascii() else unicodedata.normalize("NFC", given)
 
 
 def _id(given: str) -> str:
-    if given.isascii() and given.isprintable() and len(given) <= LONGEST_ID:
+    if given.isascii() and given.isprintable() and len(given) <= MAX_ID_LENGTH:
         return given
-    kept = same_id(given)
+    kept = normalize_id(given)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in kept):
         raise PydanticCustomError("control_character", "An id has no control characters.")
-    if len(kept) > LONGEST_ID:
+    if len(kept) > MAX_ID_LENGTH:
         raise PydanticCustomError("string_too_long", "An id has at most 128 characters.")
     return kept
 
 
 # Longer before normalisation, which may compose characters.
 Id = Annotated[
-    str, Field(min_length=1, max_length=512, json_schema_extra={"maxLength": LONGEST_ID}), AfterValidator(_id)
+    str, Field(min_length=1, max_length=512, json_schema_extra={"maxLength": MAX_ID_LENGTH}), AfterValidator(_id)
 ]
 
 # In a path, where the shell leaves a slash inside an id as %2F.
-InPath = Annotated[Id, BeforeValidator(unquote)]
+PathId = Annotated[Id, BeforeValidator(unquote)]
 
 
 def _listed(given: Any) -> Any:
@@ -41,14 +41,14 @@ def _listed(given: Any) -> Any:
 
 
 # In a query string, where one alone is no list.
-Repeated = Annotated[list[Id], BeforeValidator(_listed), Field(max_length=1000)]
+RepeatedIds = Annotated[list[Id], BeforeValidator(_listed), Field(max_length=1000)]
 
 
-def packed(text: str) -> str:
+def encode_token(text: str) -> str:
     """A text as it can stand in a URL as it is: in a path, or as a cursor."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def unpacked(given: str) -> str:
-    """The opposite of `packed`. Raises ValueError."""
+def decode_token(given: str) -> str:
+    """The opposite of `encode_token`. Raises ValueError."""
     return base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode()

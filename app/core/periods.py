@@ -90,7 +90,7 @@ class Calendar:
 
 
 @lru_cache(maxsize=20_000)
-def units_of(on: date, calendar: Calendar) -> tuple[tuple[date, date], ...]:
+def units_containing(on: date, calendar: Calendar) -> tuple[tuple[date, date], ...]:
     """The day, week, month, quarter and year that hold a day, in the order of `UNITS`, each `[start, end)`."""
     numbers = ((unit, _number(on, unit=unit, calendar=calendar)) for unit in UNITS)
     return tuple(_days(unit, number, number + 1, calendar=calendar) for unit, number in numbers)
@@ -107,12 +107,12 @@ class Period(NamedTuple):
 
 def default_range(*, calendar: Calendar, today: date) -> tuple[date, date]:
     """The range of a question that names none: the last 12 whole months, and the running one to its end."""
-    start, _ = range_of("last_12_months", calendar=calendar, today=today)
-    _, end = range_of("this_month", calendar=calendar, today=today)
+    start, _ = parse_period("last_12_months", calendar=calendar, today=today)
+    _, end = parse_period("this_month", calendar=calendar, today=today)
     return start, end
 
 
-def range_of(text: str, *, calendar: Calendar, today: date) -> tuple[date, date]:
+def parse_period(text: str, *, calendar: Calendar, today: date) -> tuple[date, date]:
     """The `[start, end)` that the parameter `period` names; Invalid for any other text.
 
     Quarters and years are fiscal and named by the year in which the fiscal year ends. `last_N_...` are the N whole
@@ -133,7 +133,7 @@ def range_of(text: str, *, calendar: Calendar, today: date) -> tuple[date, date]
     return start, end
 
 
-def asked_range(
+def parse_range(
     period: str | None, start: date | None, end: date | None, *, calendar: Calendar, today: date
 ) -> tuple[date | None, date | None]:
     """The range that is asked for, by its name or by its days, which may be left out. Raises Invalid."""
@@ -141,7 +141,7 @@ def asked_range(
         return start, end
     if start or end:
         raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
-    return range_of(period, calendar=calendar, today=today)
+    return parse_period(period, calendar=calendar, today=today)
 
 
 def _absolute(text: str, *, calendar: Calendar) -> tuple[date, date] | None:
@@ -185,7 +185,7 @@ def _days(unit: str, first: int, past: int, *, calendar: Calendar) -> tuple[date
     return _first_day(first, unit=unit, calendar=calendar), _first_day(past, unit=unit, calendar=calendar)
 
 
-def cut(start: date, end: date, *, granularity: str, calendar: Calendar, today: date) -> list[Period]:
+def split_range(start: date, end: date, *, granularity: str, calendar: Calendar, today: date) -> list[Period]:
     """The periods of `[start, end)` in order, without gap or overlap; clipped at its edges, where they keep their name.
 
     A period is complete when its (clipped) end is today or earlier.
@@ -233,7 +233,7 @@ def _first_day(number: int, *, unit: str, calendar: Calendar) -> date:
 
 
 def _name(number: int, first_day: date, *, unit: str, calendar: Calendar) -> str:
-    """What `range_of` reads as this very unit."""
+    """What `parse_period` reads as this very unit."""
     if unit == "day":
         return first_day.isoformat()
     if unit == "week":
@@ -258,7 +258,7 @@ def months_before(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
-def as_long_before(start: date, end: date) -> date | None:
+def start_of_previous_range(start: date, end: date) -> date | None:
     """The first day of the range right before `[start, end)` that is as long: in months if it is whole ones, else in days.
 
     None: it is before 1970, when nothing is known.
@@ -268,7 +268,7 @@ def as_long_before(start: date, end: date) -> date | None:
     """
     try:
         whole = start.day == end.day == 1
-        first = months_before(start, int(months_in(start, end))) if whole else start - (end - start)
+        first = months_before(start, int(count_months(start, end))) if whole else start - (end - start)
     except (ValueError, OverflowError):
         return None
     return first if first >= FIRST_DAY else None
@@ -286,7 +286,7 @@ def counted_end(period: Period, today: date) -> date:
 
 
 @lru_cache(maxsize=10_000)
-def months_in(start: date, end: date) -> Fraction:
+def count_months(start: date, end: date) -> Fraction:
     """How many months `[start, end)` is: exact for whole calendar months, else its days / 30.4375; 0 when it is empty.
 
     Of a period that runs, ask with its counted end.

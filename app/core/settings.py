@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def known_zone(name: str) -> str:
+def check_zone(name: str) -> str:
     """The name of a time zone. Raises ValueError for another."""
     try:
         ZoneInfo(name)
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = Field("", description="Proxies whose X-Forwarded-* headers are believed.")
 
     base_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency of the books; fixed at first start.")
-    reporting_timezone: Annotated[str, AfterValidator(known_zone)] = Field(
+    reporting_timezone: Annotated[str, AfterValidator(check_zone)] = Field(
         "UTC", description="Time zone in which a day begins; fixed at first start."
     )
     fiscal_year_start: int = Field(1, ge=1, le=12, description="Month in which the fiscal year begins; fixed too.")

@@ -28,20 +28,20 @@ class Statement(NamedTuple):
     literals: Mapping[str, Any]
 
 
-class Ask(NamedTuple):
+class BoundStatement(NamedTuple):
     """A statement, and what it is given; lists are of numbers, dates or words."""
 
     statement: Statement
     parameters: Mapping[str, Any]
 
 
-class Rows(list[Any]):
+class ResultRows(list[Any]):
     """The rows that a statement returned, with names. changed: how many it changed, or found."""
 
-    changed: int = 0
+    row_count: int = 0
 
 
-def written(query: sa.Executable) -> Statement:
+def compile_query(query: sa.Executable) -> Statement:
     """The words of a query. Those of one that is asked often are kept: to find them takes longer than to send them."""
     said: Any = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
     literals = dict(said.params)
@@ -59,49 +59,49 @@ class Connection:
     It begins its transaction with its first statement, by `begin`, the driver's words; without these each statement is by itself.
     """
 
-    __slots__ = ("_begin", "_told", "driver")
+    __slots__ = ("_begin", "_pipeline", "driver")
 
     def __init__(self, driver: psycopg.AsyncConnection[Any], begin: str | None) -> None:
         self.driver = driver
         self._begin = begin
-        self._told: AsyncExitStack | None = None
+        self._pipeline: AsyncExitStack | None = None
 
     async def commit(self) -> None:
         """End the transaction, together with what it was told last."""
-        if self._told is None:
+        if self._pipeline is None:
             await self.driver.commit()
         else:
             # The driver's own commit would not send all that is left to be sent, and wait for its answer.
             await self.driver.execute("COMMIT", prepare=False)
-            await self.settle()
+            await self.flush()
 
     async def rollback(self) -> None:
         """End the transaction as if it had never been, as far as there still is a connection."""
-        for undo in (self.settle, self.driver.rollback):
+        for undo in (self.flush, self.driver.rollback):
             with suppress(psycopg.Error):
                 await undo()
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until what it was told is done. Raises what became of it."""
-        told, self._told = self._told, None
+        told, self._pipeline = self._pipeline, None
         if told is not None:
             await told.aclose()
 
     async def _start(self) -> None:
-        await self.settle()
+        await self.flush()
         begin, self._begin = self._begin, None
         if begin is not None:
             await self.driver.execute(begin, prepare=True)
 
-    async def execute(self, query: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> Rows:
+    async def execute(self, query: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> ResultRows:
         """Run a query, or words that the driver understands and that come again and again."""
         await self._start()
-        statement = Statement(query, {}) if isinstance(query, str) else written(query)
+        statement = Statement(query, {}) if isinstance(query, str) else compile_query(query)
         cursor = self.driver.cursor(row_factory=namedtuple_row)
         given = {**statement.literals, **(parameters or {})}
         await cursor.execute(statement.text, given, prepare=isinstance(query, str) or None)
-        rows = Rows(await cursor.fetchall() if cursor.description else ())
-        rows.changed = cursor.rowcount
+        rows = ResultRows(await cursor.fetchall() if cursor.description else ())
+        rows.row_count = cursor.rowcount
         return rows
 
     async def scalar(self, query: sa.Executable) -> Any:
@@ -109,44 +109,44 @@ class Connection:
         rows = await self.execute(query)
         return rows[0][0] if rows else None
 
-    async def ask(self, *asked: Ask) -> list[list[tuple[Any, ...]]]:
+    async def fetch_batch(self, *asked: BoundStatement) -> list[list[tuple[Any, ...]]]:
         """The rows of statements, which are sent together."""
         if len(asked) <= 1:
             await self._start()
-            return [await (await self._asked(one)).fetchall() for one in asked]
-        await self.settle()
+            return [await (await self._send(one)).fetchall() for one in asked]
+        await self.flush()
         async with self.driver.pipeline():
             await self._start()
-            cursors = [await self._asked(one) for one in asked]
+            cursors = [await self._send(one) for one in asked]
         return [await cursor.fetchall() for cursor in cursors]
 
-    async def tell(self, asked: Iterable[Ask]) -> None:
+    async def enqueue(self, asked: Iterable[BoundStatement]) -> None:
         """Send statements of which nobody needs an answer, and go on: if one fails, the next that is asked or the commit says so.
 
         PostgreSQL works on them meanwhile.
         """
         for one in asked:
-            if self._told is None:
+            if self._pipeline is None:
                 await self._start()
-                self._told = AsyncExitStack()
-                await self._told.enter_async_context(self.driver.pipeline())
-            await self._asked(one)
+                self._pipeline = AsyncExitStack()
+                await self._pipeline.enter_async_context(self.driver.pipeline())
+            await self._send(one)
 
-    async def _asked(self, one: Ask) -> psycopg.AsyncCursor[Any]:
-        arrays = {name: array_of(value) for name, value in one.parameters.items() if _is_plain(value)}
+    async def _send(self, one: BoundStatement) -> psycopg.AsyncCursor[Any]:
+        arrays = {name: array_literal(value) for name, value in one.parameters.items() if _is_plain(value)}
         cursor = self.driver.cursor()
         return await cursor.execute(
             one.statement.text, {**one.statement.literals, **one.parameters, **arrays}, prepare=True
         )
 
-    async def send(self, statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) -> Sequence[Any]:
-        """Run a statement for many rows at once, as `in_json` says. What it returns, rows with names."""
+    async def execute_rows(self, statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) -> Sequence[Any]:
+        """Run a statement for many rows at once, as `bind_json_rows` says. What it returns, rows with names."""
         found: list[Any] = []
-        for one in in_json(statement, rows, **others):
+        for one in bind_json_rows(statement, rows, **others):
             found += await self.execute(statement, one.parameters)
         return found
 
-    async def fill(self, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    async def copy_rows(self, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add rows to a table that has none of their keys: by COPY, in the order of the keys.
 
         rows: numbers and days, in the order of the table's columns, those of the primary key first.
@@ -161,7 +161,7 @@ class Connection:
     async def stream(self, query: sa.Executable, *, many: int) -> AsyncIterator[tuple[Any, ...]]:
         """The rows of a query that are too many to be held, read `many` at a time."""
         await self._start()
-        statement = written(query)
+        statement = compile_query(query)
         async with self.driver.cursor("stream") as cursor:
             cursor.itersize = many
             await cursor.execute(statement.text, statement.literals)
@@ -169,7 +169,7 @@ class Connection:
                 yield row
 
 
-def in_json(statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) -> Iterator[Ask]:
+def bind_json_rows(statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) -> Iterator[BoundStatement]:
     """A statement for many rows at once; they are its parameter `rows`, as JSON.
 
     Of very many rows it is run for some after the others, since a JSON text has a limit; for none not at all.
@@ -178,17 +178,17 @@ def in_json(statement: str, rows: Sequence[Mapping[str, Any]], **others: Any) ->
     as LATERAL subqueries that cannot be flattened (OFFSET 0), so that each row is looked up by the key.
     """
     for part in _parts(rows):
-        yield Ask(Statement(statement, {}), {"rows": to_json(part).decode(), **others})
+        yield BoundStatement(Statement(statement, {}), {"rows": to_json(part).decode(), **others})
 
 
-def in_columns(
+def bind_column_arrays(
     statement: str,
     names: Iterable[str],
     rows: Sequence[Sequence[Any]],
     *,
     order: Callable[[Any], Any] | None = None,
-) -> Iterator[Ask]:
-    """Like `in_json`, of rows of numbers and dates: each column is a parameter of its name, the text of an array.
+) -> Iterator[BoundStatement]:
+    """Like `bind_json_rows`, of rows of numbers and dates: each column is a parameter of its name, the text of an array.
 
     PostgreSQL reads that in half the time, and a database adapter's own arrays take five times as long to make. order: a key
     by which very many are sorted, so that what one part has locked no later one comes back to.
@@ -198,7 +198,7 @@ def in_columns(
         rows = sorted(rows, key=order)
     for part in _parts(rows):
         columns = zip(names, zip(*part, strict=True), strict=True)
-        yield Ask(Statement(statement, {}), {name: array_of(column) for name, column in columns})
+        yield BoundStatement(Statement(statement, {}), {name: array_literal(column) for name, column in columns})
 
 
 def _parts(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
@@ -209,7 +209,7 @@ def _parts(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
 _spelled = lru_cache(maxsize=10_000)(str)
 
 
-def array_of(values: Sequence[Any]) -> str:
+def array_literal(values: Sequence[Any]) -> str:
     """Numbers or dates as the text of an array."""
     return "{" + ",".join(map(str if values and isinstance(values[0], int) else _spelled, values)) + "}"
 
@@ -218,7 +218,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, list) and not (value and isinstance(value[0], str))
 
 
-def table_of(columns: Mapping[str, str]) -> str:
-    """The rows of `in_columns` as a table in SQL; the columns with their types."""
+def array_table(columns: Mapping[str, str]) -> str:
+    """The rows of `bind_column_arrays` as a table in SQL; the columns with their types."""
     arrays = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in columns.items())
     return f"unnest({arrays}) AS row({', '.join(columns)})"

@@ -26,7 +26,7 @@ class _Group:
     task: asyncio.Task[list[Any]] | None = None
 
 
-class Together:
+class GroupCommit:
     """The writes of one process. One that comes alone goes at once."""
 
     def __init__(self) -> None:

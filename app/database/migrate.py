@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 import migrations as chain
 from app.database.connection import Connection
-from app.database.pool import with_driver
+from app.database.pool import driver_url
 
 _MIGRATION_LOCK = 4_711_235_813
 
@@ -26,10 +26,10 @@ async def is_current(connection: Connection) -> bool:
 @cache
 def _heads() -> frozenset[str]:
     # They do not change while a process lives, and every probe of readiness asks.
-    return frozenset(ScriptDirectory.from_config(migrations()).get_heads())
+    return frozenset(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
-def migrations() -> Config:
+def alembic_config() -> Config:
     """Alembic's configuration, wherever the package is installed."""
     config = Config()
     config.set_main_option("script_location", str(Path(chain.__path__[0])))
@@ -38,8 +38,8 @@ def migrations() -> Config:
 
 def migrate(url: str, *, revision: str = "head") -> None:
     """Bring the database to `revision`; processes that start together do it one after the other."""
-    engine = sa.create_engine(with_driver(url))
-    config = migrations()
+    engine = sa.create_engine(driver_url(url))
+    config = alembic_config()
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
         connection.commit()

@@ -56,7 +56,7 @@ class Database:
         """Run `work` on one snapshot, so that two numbers of an answer never come from different moments."""
         return await self._run(work, _SNAPSHOT)
 
-    async def glance(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def read_statement(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work`, which is one statement that reads, without a transaction around it."""
         return await self._run(work, None)
 
@@ -113,7 +113,7 @@ class _Cut(Exception):
 def connect(url: str, *, pool_size: int) -> Database:
     """A pool of at most `pool_size` connections; nothing is contacted yet."""
     engine = create_async_engine(
-        with_driver(url),
+        driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
@@ -123,7 +123,7 @@ def connect(url: str, *, pool_size: int) -> Database:
     return Database(engine)
 
 
-def with_driver(url: str) -> sa.URL:
+def driver_url(url: str) -> sa.URL:
     """The URL of a database as SQLAlchemy needs it."""
     parsed = sa.make_url(url)
     return parsed.set(drivername="postgresql+psycopg")

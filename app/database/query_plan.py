@@ -7,30 +7,30 @@ from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from app.database.connection import Ask, Connection
+from app.database.connection import BoundStatement, Connection
 
 T = TypeVar("T")
 
-Found = list[tuple[Any, ...]]
-Asking = Generator[Sequence[Ask], Sequence[Found], T]
+RowTuples = list[tuple[Any, ...]]
+QueryPlan = Generator[Sequence[BoundStatement], Sequence[RowTuples], T]
 
 
-async def answered(connection: Connection, asking: Asking[T]) -> T:
+async def run_plan(connection: Connection, asking: QueryPlan[T]) -> T:
     """What a part comes to, asked on a connection."""
     try:
         asked = next(asking)
         while True:
-            asked = asking.send(await connection.ask(*asked))
+            asked = asking.send(await connection.fetch_batch(*asked))
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
 
 
-def together(parts: Sequence[Asking[T]]) -> Asking[list[T]]:
+def merge_plans(parts: Sequence[QueryPlan[T]]) -> QueryPlan[list[T]]:
     """Several parts as one: each of their turns is asked at the same time."""
     results: dict[int, T] = {}
-    asked: dict[int, Sequence[Ask]] = {}
+    asked: dict[int, Sequence[BoundStatement]] = {}
 
-    def turn(number: int, found: Sequence[Found] | None) -> None:
+    def turn(number: int, found: Sequence[RowTuples] | None) -> None:
         try:
             asked[number] = parts[number].send(found)  # type: ignore[arg-type]
         except StopIteration as done:

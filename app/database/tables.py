@@ -2,7 +2,7 @@
 
 Every table of facts has `account_id` in its primary key, so that the tables can be distributed by account; but for
 `grand_total`, which is of all of them, the others are small and can be copied to every node. Days are `date` in the reporting
-time zone. `BEGINNING` and `END` stand for "always" and "not yet" in the two-clock columns, so that an interval is always two
+time zone. `MIN_DATE` and `MAX_DATE` stand for "always" and "not yet" in the two-clock columns, so that an interval is always two
 plain dates.
 """
 
@@ -29,8 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-BEGINNING = date(1, 1, 1)
-END = date(9999, 12, 31)
+MIN_DATE = date(1, 1, 1)
+MAX_DATE = date(9999, 12, 31)
 
 MONTH_NAMES = tuple(f"m{month:02}" for month in range(1, 13))
 
@@ -96,8 +96,8 @@ account = Table(
 )
 
 # What makes an event's comment one that is listed, and its words; the indices are of just these expressions.
-COMMENTED = "data ->> 'comment' <> '' AND retracted_on IS NULL"
-WORDS = "to_tsvector('simple', data ->> 'comment')"
+HAS_COMMENT = "data ->> 'comment' <> '' AND retracted_on IS NULL"
+COMMENT_WORDS = "to_tsvector('simple', data ->> 'comment')"
 
 event = Table(
     "event",
@@ -119,8 +119,8 @@ event = Table(
     Column("stream", Text, comment="The events of its account with which it has to be seen, if any."),
     Index(None, "account_id", postgresql_where=text("type = 'account.updated'")),
     Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
-    Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(COMMENTED)),
-    Index("event_words_idx", text(WORDS), postgresql_using="gin", postgresql_where=text(COMMENTED)),
+    Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(HAS_COMMENT)),
+    Index("event_words_idx", text(COMMENT_WORDS), postgresql_using="gin", postgresql_where=text(HAS_COMMENT)),
     # Events of all accounts in the order of time, and the days of a user that is removed or whose event is taken back.
     Index(None, "occurred_at"),
 )
@@ -242,4 +242,4 @@ segment = Table(
     Column("filter", Text, comment="Null: deleted on that day."),
 )
 
-MONTHS = tuple(total.c[name] for name in MONTH_NAMES)
+MONTH_COLUMNS = tuple(total.c[name] for name in MONTH_NAMES)

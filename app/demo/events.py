@@ -4,14 +4,14 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-Event = dict[str, Any]
+DemoEvent = dict[str, Any]
 
 # Money matters and paper are reported late more often than clicks.
 SELDOM_LATE, OFTEN_LATE = 0.03, 0.2
 SLOW = ("cost.recorded", "subscription.canceled", "purchase.refunded", "renewal.declined")
 
 
-def event(kind: str, at: datetime, *, user: str | None = None, **data: Any) -> Event:
+def event(kind: str, at: datetime, *, user: str | None = None, **data: Any) -> DemoEvent:
     """`{"type", "user_id"?, "occurred_at", "data"}`; data that is None is left out. `at` is in UTC."""
     said = {name: value for name, value in data.items() if value is not None}
     if user is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from random import Random
 
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life
 from app.demo.people import User, present
 from app.demo.timeline import OVERHAUL, Timeline, at_work, opening
@@ -15,7 +15,7 @@ STEPS = ("invite_team", "import_sites", "first_work_order", "first_report")
 GOING_ON = ((0.96, 0.8, 0.92, 0.9), (0.98, 0.95, 0.96, 0.95))
 
 
-def trials(life: Life, *, rng: Random) -> Iterator[Event]:
+def trials(life: Life, *, rng: Random) -> Iterator[DemoEvent]:
     """`trial.started` and, when it has been decided, `trial.converted` or `trial.expired`."""
     for number, trial in enumerate(life.trials, start=1):
         name = f"trial-{life.account.number:04}-{number}"
@@ -24,7 +24,7 @@ def trials(life: Life, *, rng: Random) -> Iterator[Event]:
         yield event(kind, at_work(trial.decided, life.account.region, rng), trial_id=name, plan=trial.plan)
 
 
-def onboarding(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def onboarding(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`onboarding.started`, its steps as far as the account gets, `onboarding.completed` and the effort survey.
 
     An account that comes back is onboarded again, with the onboarding of that time.
@@ -49,7 +49,7 @@ def onboarding(life: Life, users: list[User], *, timeline: Timeline, rng: Random
                 yield from effort(life, user, day, timeline=timeline, rng=rng)
 
 
-def goals(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def goals(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`goal.entered` and `goal.completed`: a plan (users), a calendar (the account), a referral (someone else)."""
     over = life.spells(timeline.end)[-1][1]
     for user in users:
@@ -71,7 +71,7 @@ def goals(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> 
 
 def _goal(
     life: Life, days: tuple[date, date, date], chance: float, rng: Random, *, user: str | None = None, **data: str
-) -> Iterator[Event]:
+) -> Iterator[DemoEvent]:
     """days: entered, completed (by chance), and the first one on which nobody is there any more."""
     entered, completed, over = days
     if entered < over:

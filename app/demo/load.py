@@ -8,15 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts import segments
-from app.accounts.book import key_of
-from app.accounts.filters import parse
+from app.accounts.book import account_key
+from app.accounts.filters import parse_filter
 from app.books.books import Books
 from app.core.errors import Conflict
 from app.database.connection import Connection
 from app.database.tables import account, event
 from app.demo import story
 from app.ingest import exchange_rates
-from app.ingest.accept import accept
+from app.ingest.accept import accept_events
 from app.ingest.definitions import RatesBody, SurveyBody, survey_of
 from app.ledger import surveys
 
@@ -39,7 +39,7 @@ async def load_demo(books: Books, *, progress: Callable[[int, int], None]) -> in
     await _declare(books)
     accepted = done = 0
     for batch in _batches(iter(events)):
-        outcome = await accept(books, batch, may_backdate=True)
+        outcome = await accept_events(books, batch, may_backdate=True)
         if outcome.rejected:
             first = outcome.rejected[0]
             raise Conflict(f"The story does not fit: event {first['id']}: {first['code']}: {first['detail']}")
@@ -55,7 +55,7 @@ async def _has_accounts(connection: Connection) -> bool:
 
 async def _known(books: Books, told: dict[str, Any]) -> bool:
     """Whether the books hold this event of the story as it is told now; its first one moves with the month."""
-    this = (event.c.account_id == key_of(told["account_id"])) & (event.c.id == told["id"])
+    this = (event.c.account_id == account_key(told["account_id"])) & (event.c.id == told["id"])
 
     async def find(connection: Connection) -> bool:
         at = await connection.scalar(sa.select(event.c.occurred_at).where(this))
@@ -72,11 +72,11 @@ async def _declare(books: Books) -> None:
         for survey in declared:
             await surveys.declare(connection, survey)
         for body in given:
-            await exchange_rates.put(connection, body.currency, body.rates)
+            await exchange_rates.put_rates(connection, body.currency, body.rates)
 
     await books.database.write(write)
     for name, filter in story.segments().items():
-        await segments.put(books, name=name, filter=parse(filter))
+        await segments.put_segment(books, name=name, filter=parse_filter(filter))
 
 
 def _batches(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from random import Random
 
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life, Step
 from app.demo.timeline import Timeline, add_months, at_work, days, moment, opening
 
@@ -36,7 +36,7 @@ def decimal(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02}"
 
 
-def subscriptions(life: Life, *, rng: Random) -> Iterator[Event]:
+def subscriptions(life: Life, *, rng: Random) -> Iterator[DemoEvent]:
     """`subscription.changed` at every step and `subscription.canceled`; one that comes back gets a new subscription."""
     account, number = life.account, 1
     for step in life.steps:
@@ -59,7 +59,7 @@ def subscriptions(life: Life, *, rng: Random) -> Iterator[Event]:
         yield _cancellation(life, life.leaves, rng)
 
 
-def _cancellation(life: Life, leaves: date, rng: Random) -> Event:
+def _cancellation(life: Life, leaves: date, rng: Random) -> DemoEvent:
     """The click comes up to a month before the paid period ends; the let-down leave on the spot."""
     last = max(step.day for step in life.steps if step.day < leaves)
     click = leaves - timedelta(days=rng.choice((0, 0, 3, 9, 17, 28)))
@@ -77,7 +77,7 @@ def _cancellation(life: Life, leaves: date, rng: Random) -> Event:
     )
 
 
-def renewals(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def renewals(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`renewal.due` at the end of every term longer than a month, and what was decided; now and then weeks later."""
     account = life.account
     if account.won is None or account.term == 1:
@@ -101,7 +101,7 @@ def renewals(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Event]:
         yield event("renewal.completed", at, amount=decimal(amount), **contract)
 
 
-def purchases(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def purchases(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`purchase.completed` and, of one in twelve, `purchase.refunded`. Some accounts come back for more, most don't.
 
     The whale buys most, and its first order is sent back.
@@ -126,7 +126,7 @@ def purchases(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Event]
                 yield event("purchase.refunded", at, amount=decimal(price // share), **order)
 
 
-def account_costs(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def account_costs(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`cost.recorded` of one account: the commission on winning it, a visit a quarter for the large ones."""
     account = life.account
     if account.won and account.plan != "starter":
@@ -141,7 +141,7 @@ def account_costs(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Ev
             yield event("cost.recorded", at, category="retention", amount=decimal(cents), currency=account.currency)
 
 
-def company_costs(*, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def company_costs(*, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`cost.recorded` of the whole business at each month's end: advertising, and the customer success team."""
     for number in range(1, timeline.months + 2):
         end = timeline.month(number + 1) - timedelta(days=1)

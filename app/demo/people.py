@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import count
 from random import Random
 
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life
 from app.demo.timeline import ROUTE_PLANNER, Timeline, moment, opening
 
@@ -31,7 +31,7 @@ FEATURES = {
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One person for one stay: present from `joined` to the day before `left`.
+    """One person for one stay: present from `join_months` to the day before `left`.
 
     temper: what they add to any score they give (-2.0 to 2.0); features: what they are used to, favourites first;
     discovers: the position in the story at which they take up the route planner.
@@ -100,7 +100,7 @@ def _handed_on(user: User, ids: Iterator[str], rng: Random) -> Iterator[User]:
         yield user
 
 
-def registrations(life: Life, users: list[User], *, timeline: Timeline) -> Iterator[Event]:
+def registrations(life: Life, users: list[User], *, timeline: Timeline) -> Iterator[DemoEvent]:
     """`user.registered` in the morning of the first day, `user.removed` before the working day of the first without."""
     for user in users:
         yield event("user.registered", opening(user.joined, life.account.region), user=user.id)

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 
 from app.demo.company import MANAGERS
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life
 from app.demo.timeline import BAD_RELEASE, HANDOVER, Timeline, moment, opening
 
@@ -13,7 +13,7 @@ SPONSORS = ("head_of_facilities", "coo", "operations_manager", "owner")
 LEAVING, SUCCESSORS = MANAGERS[0], MANAGERS[1:]
 
 
-def profile(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def profile(life: Life, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`account.updated` at the first day and whenever something changes: plan and seats at the subscription's time."""
     account = life.account
     first = {

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from app.demo.company import company
-from app.demo.events import Event, delay
+from app.demo.events import DemoEvent, delay
 from app.demo.journey import goals, onboarding, trials
 from app.demo.lifecycle import fate
 from app.demo.money import account_costs, company_costs, purchases, renewals, subscriptions
@@ -100,7 +100,7 @@ def events(*, today: date, months: int = 24, seed: int = 2024) -> Iterator[dict[
     return iter(known)
 
 
-def _everything(timeline: Timeline, seed: int) -> Iterator[Event]:
+def _everything(timeline: Timeline, seed: int) -> Iterator[DemoEvent]:
     """All events to the end of the running month, also those that nobody knows yet."""
     for account in company(timeline=timeline, seed=seed):
 
@@ -135,7 +135,7 @@ def _everything(timeline: Timeline, seed: int) -> Iterator[Event]:
     yield from _recorded(company_costs(timeline=timeline, rng=house), number=0, account=None, rng=house)
 
 
-def _recorded(happened: Iterable[Event], *, number: int, account: str | None, rng: Random) -> Iterator[Event]:
+def _recorded(happened: Iterable[DemoEvent], *, number: int, account: str | None, rng: Random) -> Iterator[DemoEvent]:
     """What happened, in its order, each with its id, its account and the day on which it became known."""
     counted = Counter[str]()
     for event in sorted(happened, key=lambda event: str(event["occurred_at"])):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from random import Random
 
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life
 from app.demo.people import User, present
 from app.demo.timeline import Timeline, along, at_work, days, season, whole
@@ -19,7 +19,7 @@ CHANNELS, CHANNEL_SHARES = ("email", "chat", "phone"), (50, 35, 15)
 PRIORITIES, PRIORITY_SHARES = ("low", "normal", "high", "urgent"), (20, 55, 19, 6)
 
 
-def tickets(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def tickets(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`ticket.*` of an account, each from its opening to its last resolution, and the csat survey after it."""
     account, number = life.account, 0
     let_down = (account.plan, account.region) == ("starter", "emea") or account.part == "whale"
@@ -37,7 +37,7 @@ def tickets(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -
                 yield from _ticket(f"ticket-{account.number:04}-{number}", life, user, day, timeline, rng)
 
 
-def _ticket(ticket: str, life: Life, user: User, day: date, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def _ticket(ticket: str, life: Life, user: User, day: date, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     position, region = timeline.position(day), life.account.region
     channel = rng.choices(CHANNELS, CHANNEL_SHARES)[0]
     priority = rng.choices(PRIORITIES, PRIORITY_SHARES)[0]
@@ -61,7 +61,9 @@ def _ticket(ticket: str, life: Life, user: User, day: date, timeline: Timeline, 
     yield from _rating(life, user, channel, hours, resolved, timeline, rng)
 
 
-def _talk(ticket: str, user: User, opened: datetime, resolved: datetime, replies: int, rng: Random) -> Iterator[Event]:
+def _talk(
+    ticket: str, user: User, opened: datetime, resolved: datetime, replies: int, rng: Random
+) -> Iterator[DemoEvent]:
     """Replies in turn, the agent's first, evenly between opening and resolution."""
     for number in range(replies):
         at = opened + (resolved - opened) * (number + 1) / (replies + 1)
@@ -70,7 +72,7 @@ def _talk(ticket: str, user: User, opened: datetime, resolved: datetime, replies
 
 def _rating(
     life: Life, user: User, channel: str, hours: float, resolved: datetime, timeline: Timeline, rng: Random
-) -> Iterator[Event]:
+) -> Iterator[DemoEvent]:
     """Seven of ten customers are asked, a third of them answer, and long waits cost stars."""
     if rng.random() > 0.7:
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from random import Random
 
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life
 from app.demo.people import User
 from app.demo.timeline import BAD_RELEASE, RELEASE_IS_MENDED, Timeline, along, at_work, days, season
@@ -15,7 +15,7 @@ SYNC_IS_BROKEN = ((8.0, 1.0), (8.2, 0.55), (10.0, 0.6), (12.0, 0.95))
 WHALE = ((8.2, 1.0), (9.5, 0.45), (12.3, 0.35), (13.5, 1.0), (16.0, 1.25))
 
 
-def usage(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def usage(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """`session.ended` and `feature.used` of all users, user by user."""
     busy = [
         (day, pulse(life, day, timeline) * season(day, life.account.region))
@@ -41,7 +41,7 @@ def pulse(life: Life, day: date, timeline: Timeline) -> float:
     return alive
 
 
-def _visit(life: Life, user: User, day: date, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def _visit(life: Life, user: User, day: date, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """One session, of heavy users now and then two, and what was used in it."""
     region, minutes = life.account.region, 4 + 30 * user.habit + 26 * rng.random() * rng.random()
     position = timeline.position(day)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from math import floor
 from random import Random
 
-from app.demo.events import Event, event
+from app.demo.events import DemoEvent, event
 from app.demo.lifecycle import Life
 from app.demo.people import User, present
 from app.demo.phrases import words
@@ -20,7 +20,7 @@ SYNC_IS_BROKEN = ((8.1, 0.0), (8.5, -1.4), (11.0, -1.4), (13.0, 0.0))
 WHALE = ((8.2, 0.0), (9.3, -2.6), (12.3, -2.2), (13.6, 0.3), (18.0, 0.7))
 
 
-def nps(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def nps(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """Every third month from the first on, 16 users at most are asked; a third of them answer."""
     for number in range(1, timeline.months + 2, 3):
         # Late in the month, since the launch partners arrive early in the first.
@@ -37,7 +37,7 @@ def nps(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> It
                 yield answer("nps", at, user, score=score, scale=(0, 10), position=position, channel=channel, rng=rng)
 
 
-def reviews(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def reviews(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """Enterprises are asked after the business review of each quarter."""
     for number in range(3, timeline.months + 2, 3):
         day = timeline.month(number) + timedelta(days=rng.randint(4, 20))
@@ -56,7 +56,7 @@ def reviews(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -
                 )
 
 
-def effort(life: Life, user: User, done: date, *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def effort(life: Life, user: User, done: date, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """After an onboarding: how easy was it, from 1 (hard) to 7? Much easier once it has been overhauled."""
     asked = at_work(done + timedelta(days=1), life.account.region, rng)
     yield event("survey.sent", asked, user=user.id, survey="onboarding-effort", channel="in_app")
@@ -69,7 +69,7 @@ def effort(life: Life, user: User, done: date, *, timeline: Timeline, rng: Rando
         )
 
 
-def feedback(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[Event]:
+def feedback(life: Life, users: list[User], *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """Words without a score, more of them when the mood is bad."""
     for first, until in life.spells(timeline.end):
         for day in days(first, until):
@@ -83,7 +83,7 @@ def feedback(life: Life, users: list[User], *, timeline: Timeline, rng: Random) 
             yield event("feedback.received", at, user=user, comment=comment, tags=tags, channel=channel)
 
 
-def closing(comment: Event, *, rng: Random) -> Iterator[Event]:
+def closing(comment: DemoEvent, *, rng: Random) -> Iterator[DemoEvent]:
     """What is done about a comment that has its id: most are resolved, within two weeks of their being known."""
     if rng.random() < 0.7:
         begun = datetime.combine(date.fromisoformat(comment["recorded_on"]), time(9), UTC)
@@ -113,7 +113,7 @@ def answer(
     position: float,
     channel: str,
     rng: Random,
-) -> Event:
+) -> DemoEvent:
     """`survey.responded` with the score nearest on the scale; two of five say why, in words that fit it."""
     whole_score = min(scale[1], max(scale[0], floor(score + 0.5)))
     comment, tags = words(survey, whole_score, position=position, rng=rng) if rng.random() < 0.4 else (None, None)

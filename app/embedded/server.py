@@ -32,15 +32,15 @@ from psycopg.conninfo import make_conninfo
 
 from app.embedded.cluster import (
     ROLE,
+    ClusterDir,
     EmbeddedError,
-    Site,
-    admit,
     check_version,
-    create,
-    last_words,
-    new_file,
-    program,
-    site_of,
+    create_cluster,
+    find_cluster_dir,
+    find_program,
+    last_lines,
+    open_new_file,
+    write_hba,
 )
 
 START_SECONDS = 300  # the repair after a power cut replays `max_wal_size` and more
@@ -61,7 +61,7 @@ CONFIGURATION = """
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedServer:
     """A server that runs as long as anybody uses it. `stop()` ends this use, and can be called twice."""
 
     url: str
@@ -80,14 +80,14 @@ class Embedded:
             self._use.close()
 
 
-def start(data_dir: Path | None) -> Embedded:
+def start_server(data_dir: Path | None) -> EmbeddedServer:
     """Start the server of `data_dir`, or join it if it runs; it is made at the first start, and stopped at exit.
 
     data_dir: None for ./data, or as root for /var/lib/customer-success-metrics.
     Errors: EmbeddedError.
     """
     with _said_for_people():
-        site = site_of(data_dir)
+        site = find_cluster_dir(data_dir)
         with ExitStack() as use:
             host = use.enter_context(_short_name(site.cluster))
             use.callback(_leave, site=site, host=host)
@@ -97,7 +97,7 @@ def start(data_dir: Path | None) -> Embedded:
             kept = use.pop_all()
     atexit.register(kept.close)
     url = f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432"
-    return Embedded(url, kept, partial(_ensure_running, site=site, host=host))
+    return EmbeddedServer(url, kept, partial(_ensure_running, site=site, host=host))
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _ensure_running(*, site: Site, host: str) -> None:
+def _ensure_running(*, site: ClusterDir, host: str) -> None:
     """Join the server that runs, or start one when no process of an earlier one lives."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
@@ -157,33 +157,33 @@ def _ensure_running(*, site: Site, host: str) -> None:
     raise EmbeddedError(f"An earlier server neither answers nor ends; see {site.cluster / 'log'}.")
 
 
-def _launch(*, site: Site, host: str, inherited: int) -> int:
+def _launch(*, site: ClusterDir, host: str, inherited: int) -> int:
     """Start the server, and give it the lock that says so. Returns its process id."""
     if not site.cluster.exists():
-        create(site=site, inherited=inherited)
+        create_cluster(site=site, inherited=inherited)
     check_version(site.cluster)
     if _state(host) != pq.Ping.NO_RESPONSE:
         raise EmbeddedError(f"Somebody else has started a PostgreSQL in {site.cluster}. Stop it first.")
     for stale in ("postmaster.pid", SOCKET, f"{SOCKET}.lock"):
         # PostgreSQL would take any process that has by now the id in these files for a running server.
         (site.cluster / stale).unlink(missing_ok=True)
-    admit(site)
+    write_hba(site)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     settings = [*CONFIGURATION.split(), f"shared_buffers={max(16, min(256, memory // 8))}MB"]
-    command = [str(program("postgres")), "-D", str(site.cluster), *(f"--{setting}" for setting in settings)]
-    with new_file(site.folder / "start.log") as log:
+    command = [str(find_program("postgres")), "-D", str(site.cluster), *(f"--{setting}" for setting in settings)]
+    with open_new_file(site.folder / "start.log") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[inherited], **site.spawning())
     server.returncode = 0  # It may outlive us: without this the object would warn when it is collected.
     return server.pid
 
 
-def _await(server: int, *, site: Site, host: str, until: float) -> None:
+def _await(server: int, *, site: ClusterDir, host: str, until: float) -> None:
     """Return when the server that we started answers."""
     while _state(host) != pq.Ping.OK:
         if os.waitpid(server, os.WNOHANG)[0]:
             logs = [log for log in (site.folder / "start.log", *site.cluster.glob("log/*")) if log.stat().st_size]
             said = max(logs, key=lambda log: log.stat().st_mtime_ns).read_text(errors="replace") if logs else ""
-            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {last_words(said)}")
+            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {last_lines(said)}")
         if time.monotonic() > until:
             raise EmbeddedError(f"PostgreSQL was not ready in {START_SECONDS} s; see {site.cluster / 'log'}.")
         time.sleep(0.02)
@@ -194,7 +194,7 @@ def _state(host: str) -> int:
     return pq.PGconn.ping(make_conninfo(host=host, port=5432, user=ROLE, dbname="postgres", connect_timeout=2).encode())
 
 
-def _leave(*, site: Site, host: str) -> None:
+def _leave(*, site: ClusterDir, host: str) -> None:
     """Stop the server unless somebody uses it; our own hold on users.lock has ended. Who comes meanwhile has to wait."""
     users = site.folder / "users.lock"
     with _undisturbed(), suppress(BlockingIOError), _lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -213,7 +213,7 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _halt(*, site: Site, host: str) -> None:
+def _halt(*, site: ClusterDir, host: str) -> None:
     """End the server: first cleanly, then by force. Returns when none of its processes is left."""
     server = 0
     for request in (signal.SIGINT, signal.SIGQUIT):
@@ -233,7 +233,7 @@ def _halt(*, site: Site, host: str) -> None:
     raise EmbeddedError(f"PostgreSQL in {site.cluster} does not stop; see {site.cluster / 'log'}.")
 
 
-def _listener(*, site: Site, host: str) -> int:
+def _listener(*, site: ClusterDir, host: str) -> int:
     """The process that listens on the socket, 0 if none does. The kernel knows it; a file might name a stranger."""
     with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
         line.connect(f"{host}/{SOCKET}")

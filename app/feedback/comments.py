@@ -12,16 +12,16 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from app.accounts.book import key_of, listed, tomorrow
+from app.accounts.book import account_key, day_after, select_accounts
 from app.accounts.filters import Filter
 from app.books.books import Books
 from app.core.errors import Conflict, NotFound
-from app.core.ids import packed, unpacked
+from app.core.ids import decode_token, encode_token
 from app.core.periods import Calendar
 from app.database.connection import Connection
-from app.database.tables import COMMENTED, WORDS, account, event, survey
-from app.ingest.accept import accept
-from app.ledger.event_cursor import Cursor, cursor_of
+from app.database.tables import COMMENT_WORDS, HAS_COMMENT, account, event, survey
+from app.ingest.accept import accept_events
+from app.ledger.event_cursor import EventCursor, cursor_of
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 
 _AFTER = timedelta(microseconds=1)
@@ -110,22 +110,26 @@ def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[An
         (wanted.kind, lambda name: _class == name),
         (
             wanted.words,
-            lambda words: ~_erased & sa.literal_column(WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words)),
+            lambda words: (
+                ~_erased & sa.literal_column(COMMENT_WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words))
+            ),
         ),
         (wanted.tag, lambda tag: event.c.data["tags"].has_key(tag)),
         (wanted.channel, lambda name: event.c.data["channel"].as_string() == name),
         (wanted.status, lambda name: status == name),
-        (wanted.accounts, lambda ids: event.c.account_id.in_([key_of(id) for id in ids])),
-        (wanted.filter, lambda filter: event.c.account_id.in_(_accounts(filter, tomorrow(today)))),
+        (wanted.accounts, lambda ids: event.c.account_id.in_([account_key(id) for id in ids])),
+        (wanted.filter, lambda filter: event.c.account_id.in_(_accounts(filter, day_after(today)))),
     ]
-    return query.where(sa.text(COMMENTED), *(condition(given) for given, condition in conditions if given))
+    return query.where(sa.text(HAS_COMMENT), *(condition(given) for given, condition in conditions if given))
 
 
 def _accounts(filter: Filter, on: date) -> sa.Select[Any]:
-    return sa.select(listed(filter, on=on).subquery().c.account_id)
+    return sa.select(select_accounts(filter, on=on).subquery().c.account_id)
 
 
-async def newest(books: Books, wanted: Wanted, *, limit: int, after: Cursor | None) -> tuple[list[Any], Cursor | None]:
+async def newest(
+    books: Books, wanted: Wanted, *, limit: int, after: EventCursor | None
+) -> tuple[list[Any], EventCursor | None]:
     """The newest comments that are wanted, as rows of `shown`, and the place after which there are more."""
     place = event.c.occurred_at, event.c.account_id, event.c.id
     query = comments(wanted, calendar=books.calendar, today=books.today())
@@ -155,14 +159,14 @@ def shown(row: Any) -> dict[str, Any]:
 
 def id_of(account: str, event_id: str) -> str:
     """One id of both: an event's is unique within its account only. No id holds U+0000."""
-    return packed(f"{account}\0{event_id}")
+    return encode_token(f"{account}\0{event_id}")
 
 
 async def find(books: Books, id: str) -> dict[str, Any]:
     """A comment by its id. Raises NotFound."""
     account_id, event_id = _parts(id)
     query = comments(Wanted(), calendar=books.calendar, today=books.today())
-    query = query.where(event.c.account_id == key_of(account_id), event.c.id == event_id)
+    query = query.where(event.c.account_id == account_key(account_id), event.c.id == event_id)
 
     async def look_up(connection: Connection) -> Any:
         return next(iter(await connection.execute(query)), None)
@@ -175,7 +179,7 @@ async def find(books: Books, id: str) -> dict[str, Any]:
 
 def _parts(id: str) -> tuple[str, str]:
     try:
-        account_id, event_id = unpacked(id).split("\0")
+        account_id, event_id = decode_token(id).split("\0")
     except ValueError:
         raise NotFound("There is no such comment.") from None
     return account_id, event_id
@@ -200,7 +204,7 @@ async def update(books: Books, id: str, said: dict[str, str]) -> dict[str, Any]:
         "occurred_at": at.isoformat(),
         "data": {"feedback": before["event_id"], **changes},
     }
-    outcome = await accept(books, [raw])
+    outcome = await accept_events(books, [raw])
     if outcome.rejected:
         raise Conflict("Something is said of this comment for a later time.", code="updated_later")
     return await find(books, id)

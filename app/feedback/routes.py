@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.access.auth import books_of, requires
-from app.accounts.book import tomorrow
-from app.accounts.filters import parse
-from app.core.ids import Id, InPath, Repeated, same_id
-from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, asked_range, cut
+from app.accounts.book import day_after
+from app.accounts.filters import parse_filter
+from app.core.ids import Id, PathId, RepeatedIds, normalize_id
+from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, parse_range, split_range
 from app.feedback import comments
 from app.feedback.themes import themes
 from app.http.body import read_body
@@ -20,7 +20,7 @@ from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
 from app.ingest.catalogue.voice import Status
 from app.ingest.fields import Text
-from app.ledger.event_cursor import cursor_in
+from app.ledger.event_cursor import parse_cursor
 
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 READ = [Depends(requires("read"))]
@@ -39,7 +39,7 @@ class _Chosen(QueryParams):
     tag: Id | None = None
     channel: Id | None = None
     status: Status | None = None
-    account: Repeated = Field([], description="Only these accounts.")
+    account: RepeatedIds = Field([], description="Only these accounts.")
     filter: str | None = Field(None, max_length=4_000, description="Accounts by their attributes of today.")
 
     def wanted(self, start: date | None, end: date | None, *, words: str | None = None) -> comments.Wanted:
@@ -53,13 +53,13 @@ class _Chosen(QueryParams):
             channel=self.channel,
             status=self.status,
             accounts=tuple(self.account),
-            filter=parse(same_id(self.filter)) if self.filter is not None else None,
+            filter=parse_filter(normalize_id(self.filter)) if self.filter is not None else None,
         )
 
     def range(self, *, calendar: Calendar, today: date) -> tuple[date | None, date | None]:
         """The days that are asked for. Raises Invalid."""
-        start, end = asked_range(self.period, self.start, self.end, calendar=calendar, today=today)
-        cut(start or FIRST_DAY, end or LAST_END, granularity="total", calendar=calendar, today=today)
+        start, end = parse_range(self.period, self.start, self.end, calendar=calendar, today=today)
+        split_range(start or FIRST_DAY, end or LAST_END, granularity="total", calendar=calendar, today=today)
         return start, end
 
 
@@ -121,7 +121,7 @@ async def list_feedback(request: Request) -> Response:
     asked = parse_query(request, _Listed)
     books = books_of(request)
     wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
-    after = cursor_in(asked.cursor) if asked.cursor is not None else None
+    after = parse_cursor(asked.cursor) if asked.cursor is not None else None
     found, following = await comments.newest(books, wanted, limit=asked.limit, after=after)
     cursor = following.written() if following else None
     columns = [*(name for name in _OF_A_COMMENT if name != "tags"), "tags"]
@@ -147,9 +147,9 @@ async def list_themes(request: Request) -> Response:
     asked = parse_query(request, _Themes)
     books = books_of(request)
     start, end = asked.range(calendar=books.calendar, today=books.today())
-    end = end or tomorrow(books.today())
+    end = end or day_after(books.today())
     start = start or end - timedelta(days=30)
-    cut(start, end, granularity="total", calendar=books.calendar, today=books.today())
+    split_range(start, end, granularity="total", calendar=books.calendar, today=books.today())
     found = await themes(books, asked.wanted(start, end), start=start, end=end, limit=asked.limit)
     return json_response(request, found)
 
@@ -170,7 +170,7 @@ class FeedbackBody(BaseModel):
 
 
 @router.get("/{feedback_id}", dependencies=READ, responses=_COMMENT)
-async def get_feedback(request: Request, feedback_id: InPath) -> Response:
+async def get_feedback(request: Request, feedback_id: PathId) -> Response:
     """One comment, by the `id` that the list gives it."""
     return json_response(request, await comments.find(books_of(request), feedback_id))
 
@@ -181,7 +181,7 @@ async def get_feedback(request: Request, feedback_id: InPath) -> Response:
     responses=_COMMENT,
     openapi_extra=body_schema(FeedbackBody),
 )
-async def patch_feedback(request: Request, feedback_id: InPath) -> dict[str, Any]:
+async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any]:
     """Say what was done about a comment: an event `feedback.updated` of now. `feedback_closed_rate` counts it.
 
     Needs the scopes `ingest` and `read`; a key that may only post sends the event. 409 (`updated_later`) where something

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.books.books import Books
-from app.core.periods import FIRST_DAY, Calendar, as_long_before
+from app.core.periods import FIRST_DAY, Calendar, start_of_previous_range
 from app.database.connection import Connection
 from app.feedback.comments import Wanted, comments
 
@@ -57,7 +57,7 @@ async def themes(books: Books, wanted: Wanted, *, start: date, end: date, limit:
 
 def _previous(start: date, end: date, *, today: date) -> tuple[date, date]:
     """The period before, from 1970 on: as long, and as much of it as has passed of this one."""
-    first = as_long_before(start, end) or FIRST_DAY
+    first = start_of_previous_range(start, end) or FIRST_DAY
     passed = max(min(end, today + _DAY) - start, timedelta(0))
     return first, start if end <= today + _DAY else min(first + passed, start)
 

@@ -16,17 +16,17 @@ from typing import Any
 from app.accounts import book
 from app.books.books import Books
 from app.core.errors import EventRejected, Invalid, Unavailable
-from app.core.ids import LONGEST_ID
-from app.database.connection import Connection, in_json
-from app.database.labels import keys_of
-from app.database.query_plan import Asking, answered, together
-from app.database.tables import BEGINNING
-from app.ingest.decode import Broken
-from app.ingest.define import RESERVED, Event, read
-from app.ingest.references import fix, look_up, sensible
-from app.ingest.retract import replace
+from app.core.ids import MAX_ID_LENGTH
+from app.database.connection import Connection, bind_json_rows
+from app.database.labels import ensure_labels
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.tables import MIN_DATE
+from app.ingest.decode import UndecodableEvent
+from app.ingest.define import RESERVED_ID_PREFIX, IncomingEvent, read_event
+from app.ingest.references import freeze_on_first_use, load_references, resolve_events
+from app.ingest.retract import retract_replaced
 from app.ingest.schemas import Rejection
-from app.ledger.posting import Record, known, record, words_of
+from app.ledger.posting import EventPosting, load_posting_context, post_events, posting_label_texts
 
 _ATTEMPTS = 5
 # More events than these have a transaction of their own.
@@ -37,7 +37,7 @@ Verdict = EventRejected | bool
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchOutcome:
     """What became of a batch. `rejected`: one `{index, id, code, detail, pointer}` for each event that was not taken."""
 
     accepted: int = 0
@@ -48,14 +48,14 @@ class Outcome:
         self.rejected.append(
             {
                 "index": index,
-                "id": id if isinstance(id, str) and len(id) <= LONGEST_ID else None,
+                "id": id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None,
                 "code": problem.code,
                 "detail": problem.detail,
                 "pointer": problem.pointer,
             }
         )
 
-    def note(self, event: Event, verdict: Verdict) -> None:
+    def note(self, event: IncomingEvent, verdict: Verdict) -> None:
         if isinstance(verdict, EventRejected):
             self.reject(event.index, event.id, verdict)
         elif verdict:
@@ -68,7 +68,9 @@ class _ChangedMeanwhile(Exception):
     """A survey or a rate that the batch was read by was changed before the batch came to post."""
 
 
-async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = False, replaces: str = "") -> Outcome:
+async def accept_events(
+    books: Books, raws: Sequence[Any], *, may_backdate: bool = False, replaces: str = ""
+) -> BatchOutcome:
     """Take a batch of raw events. `may_backdate`: whether the sender may say when an event became known.
 
     replaces: updates of an account whose ids begin so are taken back by one that is accepted for the same moment.
@@ -76,11 +78,11 @@ async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = Fals
     An event that is counted as accepted is durable and in the next answer. Raises Unavailable when the database is away;
     sending the same batch again is always safe.
     """
-    unread = Outcome()
+    unread = BatchOutcome()
     events = list(_readable(raws, unread, books=books, may_backdate=may_backdate, replaces=replaces))
     for _ in range(_ATTEMPTS):
-        outcome = Outcome(rejected=list(unread.rejected))
-        sound = list(sensible(events, await look_up(books, events), books=books, reject=outcome.reject))
+        outcome = BatchOutcome(rejected=list(unread.rejected))
+        sound = list(resolve_events(events, await load_references(books, events), books=books, reject=outcome.reject))
         try:
             verdicts = await _store(books, sound)
         except _ChangedMeanwhile:
@@ -93,17 +95,19 @@ async def accept(books: Books, raws: Sequence[Any], *, may_backdate: bool = Fals
 
 
 def _readable(
-    raws: Sequence[Any], outcome: Outcome, *, books: Books, may_backdate: bool, replaces: str
-) -> Iterator[Event]:
+    raws: Sequence[Any], outcome: BatchOutcome, *, books: Books, may_backdate: bool, replaces: str
+) -> Iterator[IncomingEvent]:
     now = books.clock()
     today = books.calendar.day(now)
     for index, raw in enumerate(raws):
         try:
-            if isinstance(raw, Broken):
+            if isinstance(raw, UndecodableEvent):
                 raise EventRejected("malformed", raw.detail)
-            event = read(raw, index=index, now=now)
-            if event.id.startswith(RESERVED) and event.type == book.UPDATED and not replaces:
-                raise EventRejected("reserved", f"Ids that begin with {RESERVED!r} are the service's own.", "/id")
+            event = read_event(raw, index=index, now=now)
+            if event.id.startswith(RESERVED_ID_PREFIX) and event.type == book.ACCOUNT_UPDATED and not replaces:
+                raise EventRejected(
+                    "reserved", f"Ids that begin with {RESERVED_ID_PREFIX!r} are the service's own.", "/id"
+                )
             if event.backdated_to is not None and not may_backdate:
                 raise EventRejected(
                     "forbidden", "Only a key with scope admin may say when an event became known.", "/recorded_on"
@@ -116,18 +120,18 @@ def _readable(
             outcome.reject(index, raw.get("id") if isinstance(raw, dict) else None, problem)
 
 
-async def _store(books: Books, events: Sequence[Event]) -> Sequence[Verdict]:
+async def _store(books: Books, events: Sequence[IncomingEvent]) -> Sequence[Verdict]:
     """What became of each event; those of small batches share a transaction with others that come at the time."""
     if not events:
         return ()
-    await keys_of(books.database, words_of(map(_record, events)))
+    await ensure_labels(books.database, posting_label_texts(map(_record, events)))
     if len(events) <= _FEW:
-        return await books.together.run(events, partial(_store_all, books))
+        return await books.group_commit.run(events, partial(_store_all, books))
     (verdicts,) = await _store_all(books, [events])
     return verdicts
 
 
-async def _store_all(books: Books, batches: Sequence[Sequence[Event]]) -> list[list[Verdict]]:
+async def _store_all(books: Books, batches: Sequence[Sequence[IncomingEvent]]) -> list[list[Verdict]]:
     events = [event for batch in batches for event in batch]
 
     async def write(connection: Connection, today: date) -> list[Verdict]:
@@ -137,14 +141,20 @@ async def _store_all(books: Books, batches: Sequence[Sequence[Event]]) -> list[l
     return [list(islice(verdicts, len(batch))) for batch in batches]
 
 
-async def _write(connection: Connection, events: Sequence[Event], *, books: Books, today: date) -> list[Verdict]:
+async def _write(
+    connection: Connection, events: Sequence[IncomingEvent], *, books: Books, today: date
+) -> list[Verdict]:
     """Everything that happens under the accounts' locks. It may be run again."""
-    locked = book.touching({event.account_id: (event.account, BEGINNING) for event in events})
-    parts: list[Asking[Any]] = [locked, _stored(events, today=today), known(map(_record, events), books=books)]
-    accounts, inserted, before = await answered(connection, together(parts))
+    locked = book.lock_accounts_plan({event.account_id: (event.account, MIN_DATE) for event in events})
+    parts: list[QueryPlan[Any]] = [
+        locked,
+        _stored(events, today=today),
+        load_posting_context(map(_record, events), books=books),
+    ]
+    accounts, inserted, before = await run_plan(connection, merge_plans(parts))
     if any(accounts[event.account_id].id != event.account for event in events):
         raise Invalid("Two account ids have the same number inside; one of them cannot be used.", code="id_collision")
-    first: dict[tuple[int, str], Event] = {}
+    first: dict[tuple[int, str], IncomingEvent] = {}
     for event in events:
         event.recorded_on = _recorded_on(event, accounts[event.account_id].last_recorded_on, today=today)
         if event.recorded_on is not None:
@@ -152,17 +162,19 @@ async def _write(connection: Connection, events: Sequence[Event], *, books: Book
     accepted = [event for key, event in first.items() if key in inserted]
     kept = await _fingerprints(connection, {(event.account_id, event.id) for event in events} - inserted)
     kept |= {(event.account_id, event.id): event.fingerprint for event in accepted}
-    await replace(connection, accepted)
-    if not await fix(connection, accepted):
+    await retract_replaced(connection, accepted)
+    if not await freeze_on_first_use(connection, accepted):
         raise _ChangedMeanwhile
     await _close_days(connection, accepted, accounts)
     await _learn(connection, accepted, books=books)
-    await record(connection, [(_record(event), _day(event)) for event in accepted], before, books=books)
+    await post_events(connection, [(_record(event), _day(event)) for event in accepted], before, books=books)
     new = set(map(id, accepted))
     return [True if id(event) in new else _verdict(event, kept, accounts) for event in events]
 
 
-def _verdict(event: Event, kept: Mapping[tuple[int, str], int | None], accounts: Mapping[int, book.Account]) -> Verdict:
+def _verdict(
+    event: IncomingEvent, kept: Mapping[tuple[int, str], int | None], accounts: Mapping[int, book.LockedAccount]
+) -> Verdict:
     """Of an event that is not new."""
     key = event.account_id, event.id
     if key not in kept:
@@ -178,17 +190,17 @@ def _verdict(event: Event, kept: Mapping[tuple[int, str], int | None], accounts:
     return False
 
 
-def _record(event: Event) -> Record:
+def _record(event: IncomingEvent) -> EventPosting:
     assert event.record is not None
     return event.record
 
 
-def _day(event: Event) -> date:
+def _day(event: IncomingEvent) -> date:
     assert event.recorded_on is not None
     return event.recorded_on
 
 
-def _recorded_on(event: Event, last: date, *, today: date) -> date | None:
+def _recorded_on(event: IncomingEvent, last: date, *, today: date) -> date | None:
     """The day on which an event became known; none for one that would be known before its account's last."""
     if event.backdated_to is None:
         return max(today, last)
@@ -212,7 +224,7 @@ _INSERT = """
     """
 
 
-def _stored(events: Iterable[Event], *, today: date) -> Asking[set[tuple[int, str]]]:
+def _stored(events: Iterable[IncomingEvent], *, today: date) -> QueryPlan[set[tuple[int, str]]]:
     """Store those events that can be known and are not there; their accounts and ids."""
     rows = [
         {
@@ -230,14 +242,14 @@ def _stored(events: Iterable[Event], *, today: date) -> Asking[set[tuple[int, st
         }
         for number, event in enumerate(events)
     ]
-    inserted = yield [*in_json(_INSERT, rows, today=today)]
+    inserted = yield [*bind_json_rows(_INSERT, rows, today=today)]
     return {key for part in inserted for key in part}
 
 
 async def _fingerprints(connection: Connection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int | None]:
     """Of events that are kept; None of those that were erased."""
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
-    found = await connection.send(_FINGERPRINTS, rows)
+    found = await connection.execute_rows(_FINGERPRINTS, rows)
     return {(row.account_id, row.id): row.fingerprint for row in found}
 
 
@@ -250,7 +262,9 @@ _FINGERPRINTS = """
     """
 
 
-async def _close_days(connection: Connection, accepted: Iterable[Event], accounts: Mapping[int, book.Account]) -> None:
+async def _close_days(
+    connection: Connection, accepted: Iterable[IncomingEvent], accounts: Mapping[int, book.LockedAccount]
+) -> None:
     """Move on the last day of accounts to which something was written, as once a day is enough."""
     days: dict[int, tuple[str, date]] = {}
     for event in accepted:
@@ -258,13 +272,13 @@ async def _close_days(connection: Connection, accepted: Iterable[Event], account
         if _day(event) > last:
             days[event.account_id] = (event.account, _day(event))
     if days:
-        await book.touch(connection, days)
+        await book.lock_accounts(connection, days)
 
 
-async def _learn(connection: Connection, accepted: Iterable[Event], *, books: Books) -> None:
+async def _learn(connection: Connection, accepted: Iterable[IncomingEvent], *, books: Books) -> None:
     days: dict[int, set[date]] = defaultdict(set)
     for event in accepted:
-        if event.type == book.UPDATED:
+        if event.type == book.ACCOUNT_UPDATED:
             days[event.account_id].add(_day(event))
     if days:
-        await book.record(connection, days, calendar=books.calendar)
+        await book.derive_attributes(connection, days, calendar=books.calendar)

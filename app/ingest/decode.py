@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from app.core.errors import Invalid, Malformed, Unsupported, json_pointer
-from app.core.ids import LONGEST_ID
+from app.core.ids import MAX_ID_LENGTH
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
 MOST_EVENTS = 10_000
@@ -23,14 +23,14 @@ CLOUDEVENT = "application/cloudevents+json"
 CLOUDEVENTS = "application/cloudevents-batch+json"
 
 
-class Broken(NamedTuple):
+class UndecodableEvent(NamedTuple):
     """A line that is not JSON: reported in its place, its neighbours are read."""
 
     detail: str
 
 
-def events_in(body: bytes, headers: Mapping[str, str], *, most_inflated: int) -> list[Any]:
-    """The events of a request body: raw JSON values or `Broken`, at most 10,000.
+def decode_events(body: bytes, headers: Mapping[str, str], *, most_inflated: int) -> list[Any]:
+    """The events of a request body: raw JSON values or `UndecodableEvent`, at most 10,000.
 
     headers: lower-case names. Raises Malformed, Unsupported, TooLarge or Invalid for the request as a whole.
     """
@@ -58,7 +58,7 @@ def _line(line: bytes) -> Any:
     try:
         return parse_json(line)
     except Malformed as error:
-        return Broken(error.detail.replace("The body", "The line"))
+        return UndecodableEvent(error.detail.replace("The body", "The line"))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -82,12 +82,12 @@ def _of_cloudevent(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.get("specversion") != "1.0":
-        return Broken("A CloudEvent has specversion 1.0, an id and a source.")
+        return UndecodableEvent("A CloudEvent has specversion 1.0, an id and a source.")
     id, source = value.get("id"), value.get("source")
     if not (isinstance(id, str) and id and isinstance(source, str) and source):
-        return Broken("A CloudEvent has specversion 1.0, an id and a source.")
+        return UndecodableEvent("A CloudEvent has specversion 1.0, an id and a source.")
     if " " in source:
-        return Broken("The source of a CloudEvent is a URI, which has no space.")
+        return UndecodableEvent("The source of a CloudEvent is a URI, which has no space.")
     given = {
         "account_id": "subject",
         "occurred_at": "time",
@@ -102,14 +102,14 @@ def _of_cloudevent(value: Any) -> Any:
         try:
             event["data"] = parse_json(base64.b64decode(value["data_base64"], validate=True))
         except (Malformed, TypeError, ValueError, binascii.Error):
-            return Broken("`data_base64` is not JSON in base64.")
+            return UndecodableEvent("`data_base64` is not JSON in base64.")
     return event
 
 
 def _joined(source: str, id: str) -> str:
     """CloudEvents are unique by source and id together; a source has no space."""
     joined = f"{source} {id}"
-    return joined if len(joined) <= LONGEST_ID else hashlib.sha256(joined.encode()).hexdigest()
+    return joined if len(joined) <= MAX_ID_LENGTH else hashlib.sha256(joined.encode()).hexdigest()
 
 
 def _of_binary_cloudevent(data: Any, headers: Mapping[str, str]) -> Any:
@@ -118,9 +118,9 @@ def _of_binary_cloudevent(data: Any, headers: Mapping[str, str]) -> Any:
     for name, text in headers.items():
         if name.startswith("ce-"):
             if name[3:] in attributes:
-                return Broken("A header of the CloudEvent is given more than once.")
+                return UndecodableEvent("A header of the CloudEvent is given more than once.")
             try:
                 attributes[name[3:]] = unquote(text.encode("ascii").decode(), errors="strict")
             except UnicodeError:
-                return Broken("A header of the CloudEvent is not percent-encoded UTF-8.")
+                return UndecodableEvent("A header of the CloudEvent is not percent-encoded UTF-8.")
     return _of_cloudevent(attributes | {"data": data})

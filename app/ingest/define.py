@@ -19,18 +19,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import NotRequired, TypedDict
 
-from app.accounts.book import key_of
+from app.accounts.book import account_key
 from app.core.errors import EventRejected, validation_faults
 from app.database.tables import WHOLE_BUSINESS
-from app.ingest.exchange_rates import Rate
+from app.ingest.exchange_rates import ExchangeRate
 from app.ingest.fields import Day, Extra, Id, Time
-from app.ledger.measures import POSTINGS, Fact, Line, Posting, Seen
-from app.ledger.posting import Record
+from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, PostingRule
+from app.ledger.posting import EventPosting
 from app.ledger.surveys import Survey
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 # How the ids of events begin that the service itself makes of a PUT of an account.
-RESERVED = "PUT "
+RESERVED_ID_PREFIX = "PUT "
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(hours=24)
 
@@ -44,7 +44,7 @@ class Data(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """A kind of event, as it comes in; how it is counted is its `Posting`."""
+    """A kind of event, as it comes in; how it is counted is its `PostingRule`."""
 
     name: str
     description: str
@@ -55,7 +55,7 @@ class EventType:
 
 
 @dataclass(slots=True)
-class Event:
+class IncomingEvent:
     """An event as it was read. `index` is its place in the request; `account` the client's id, `account_id` ours.
 
     replaces: how the ids of events begin that it takes the place of, if they are of its account, type and moment.
@@ -74,8 +74,8 @@ class Event:
     fingerprint: int
     replaces: str = ""
     survey: Survey | None = None
-    rate: Rate | None = None
-    record: Record | None = None
+    rate: ExchangeRate | None = None
+    record: EventPosting | None = None
     recorded_on: date | None = None
 
 
@@ -90,13 +90,13 @@ def event(
     account: bool = True,
     rank: int = 0,
     check: Callable[[Any], Any] | None = None,
-    posts: Callable[[Fact], Iterable[Line]] | None = None,
-    sees: Callable[[Fact], Iterable[Seen]] | None = None,
-    stream: Callable[[Fact], str | None] | None = None,
+    posts: Callable[[EventView], Iterable[Line]] | None = None,
+    sees: Callable[[EventView], Iterable[Activity]] | None = None,
+    stream: Callable[[EventView], str | None] | None = None,
 ) -> Callable[[type], type]:
     """Register an event type. Raises ValueError without a docstring or for a name taken.
 
-    check: looks at its whole data. posts, sees, stream: how it reaches the ledger, see `Posting`.
+    check: looks at its whole data. posts, sees, stream: how it reaches the ledger, see `PostingRule`.
     """
 
     def register(data: type) -> type:
@@ -119,13 +119,13 @@ def event(
         envelope.__doc__ = data.__doc__
         adapter = TypeAdapter(envelope)
         EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, example, envelope, adapter)
-        POSTINGS[name] = Posting(rank, posts, sees, stream)
+        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream)
         return data
 
     return register
 
 
-def read(raw: Any, *, index: int, now: datetime) -> Event:
+def read_event(raw: Any, *, index: int, now: datetime) -> IncomingEvent:
     """One event of a request. Raises Rejected with the reason and a pointer into the event."""
     if not isinstance(raw, dict):
         raise EventRejected("not_an_object", "An event is a JSON object.")
@@ -147,12 +147,12 @@ def read(raw: Any, *, index: int, now: datetime) -> Event:
         raise EventRejected(
             "no_account", "A user is one of an account's; without an account there is none.", "/user_id"
         )
-    return Event(
+    return IncomingEvent(
         index=index,
         id=fields["id"],
         type=kind.name,
         account=account,
-        account_id=key_of(account) if account else WHOLE_BUSINESS,
+        account_id=account_key(account) if account else WHOLE_BUSINESS,
         user_id=fields.get("user_id"),
         occurred_at=fields["occurred_at"],
         backdated_to=fields.get("recorded_on"),

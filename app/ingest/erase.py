@@ -8,11 +8,11 @@ from app.accounts import book
 from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
-from app.database.tables import BEGINNING, account, presence, registration
+from app.database.tables import MIN_DATE, account, presence, registration
 from app.ledger.days import user_key
-from app.ledger.measures import Fact, stream_of
+from app.ledger.measures import EventView, stream_name_of
 from app.ledger.streams.feedback import ERASED, KIND
-from app.ledger.unfold import move
+from app.ledger.unfold import move_events
 
 # The events of the person, those that name it as `who`, and what was said of its comments. A fingerprint could be guessed
 # from, so it goes too: from then on, whatever comes under the id is a repeat. The id stays, or it would be counted twice.
@@ -31,18 +31,18 @@ _ERASE = f"""
     """
 
 
-async def erase(books: Books, *, account_id: str, user_id: str) -> None:
+async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
     """Put a random pseudonym in the place of a user and blank what it wrote; a user who is not there is no fault.
 
     The pseudonym remains one user, so that all numbers stay. What comes of the person later is of a new user: nothing is
     kept by which it could be known again. Raises NotFound for an account that is not there.
     """
-    key = book.key_of(account_id)
+    key = book.account_key(account_id)
 
     async def write(connection: Connection) -> None:
         if await connection.scalar(sa.select(account.c.id).where(account.c.account_id == key)) is None:
             raise NotFound("There is no such account.")
-        await book.touch(connection, {key: (account_id, BEGINNING)})
+        await book.lock_accounts(connection, {key: (account_id, MIN_DATE)})
         pseudonym = f"erased-{token_hex(16)}"
         named = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
         moved = {
@@ -50,9 +50,9 @@ async def erase(books: Books, *, account_id: str, user_id: str) -> None:
             for row in await connection.execute(_ERASE, named)
             # What waits for `rebuild` goes on waiting.
             if row.stream is not None
-            and (stream := stream_of(Fact(row.type, row.user_id, row.data, id=row.id))) != row.stream
+            and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
         }
-        await move(connection, moved)
+        await move_events(connection, moved)
         for table in (presence, registration):
             this = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
             await connection.execute(sa.update(table).where(this).values(user_key=user_key(key, pseudonym)))

@@ -17,7 +17,7 @@ from app.database.connection import Connection
 from app.database.tables import exchange_rate
 
 
-class Rate(NamedTuple):
+class ExchangeRate(NamedTuple):
     """What one unit of a currency is worth in the base currency from a day on. used: an event was counted by it."""
 
     currency: str
@@ -26,21 +26,23 @@ class Rate(NamedTuple):
     used: bool
 
 
-_COLUMNS = [exchange_rate.c[name] for name in Rate._fields]
+_COLUMNS = [exchange_rate.c[name] for name in ExchangeRate._fields]
 
 
-async def find(connection: Connection, currencies: Collection[str] | None = None) -> dict[str, list[Rate]]:
+async def load_rates(
+    connection: Connection, currencies: Collection[str] | None = None
+) -> dict[str, list[ExchangeRate]]:
     """The rates of these currencies, or of all, each list in the order of its days."""
     query = sa.select(*_COLUMNS).order_by(*_COLUMNS[:2])
     if currencies is not None:
         query = query.where(exchange_rate.c.currency.in_(list(currencies)))
-    found: dict[str, list[Rate]] = {}
+    found: dict[str, list[ExchangeRate]] = {}
     for row in await connection.execute(query):
-        found.setdefault(row.currency, []).append(Rate(*row))
+        found.setdefault(row.currency, []).append(ExchangeRate(*row))
     return found
 
 
-def rate_on(rates: Sequence[Rate], day: date) -> Rate:
+def rate_on(rates: Sequence[ExchangeRate], day: date) -> ExchangeRate:
     """The rate of that day. Raises Rejected when there is none yet."""
     number = bisect_right(rates, day, key=lambda rate: rate.valid_from)
     if not number:
@@ -49,17 +51,17 @@ def rate_on(rates: Sequence[Rate], day: date) -> Rate:
     return rates[number - 1]
 
 
-async def fix(connection: Connection, rates: Collection[Rate]) -> bool:
+async def freeze_rates(connection: Connection, rates: Collection[ExchangeRate]) -> bool:
     """Fix rates that are used for the first time; False when one was changed meanwhile."""
     for rate in sorted(rates):
-        same = [exchange_rate.c[name] == getattr(rate, name) for name in Rate._fields[:3]]
+        same = [exchange_rate.c[name] == getattr(rate, name) for name in ExchangeRate._fields[:3]]
         statement = sa.update(exchange_rate).where(*same).values(used=True)
-        if not (await connection.execute(statement)).changed:
+        if not (await connection.execute(statement)).row_count:
             return False
     return True
 
 
-async def put(connection: Connection, currency: str, rates: Mapping[date, Decimal]) -> None:
+async def put_rates(connection: Connection, currency: str, rates: Mapping[date, Decimal]) -> None:
     """Write rates of a currency. Raises Conflict, and writes none, when one of them was used with another value."""
     rows = [{"currency": currency, "valid_from": day, "rate": rate} for day, rate in sorted(rates.items())]
     statement = insert(exchange_rate).values(rows)

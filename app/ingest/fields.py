@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError, to_json
 
-from app.core.ids import Id, same_id
+from app.core.ids import Id, normalize_id
 from app.core.periods import Day
 
 __all__ = [
@@ -91,7 +91,7 @@ def _attribute(given: Any) -> str | int | float | bool | None:
         return _number(given)
     if len(given) > 1024:
         raise PydanticCustomError("string_too_long", "An attribute's text has at most 1024 characters.")
-    return same_id(_text(given))
+    return normalize_id(_text(given))
 
 
 def _with_distinct_keys(given: Any, read: ValidatorFunctionWrapHandler) -> Any:

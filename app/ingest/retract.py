@@ -10,58 +10,58 @@ from app.accounts import book
 from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
-from app.database.labels import keys_of
-from app.database.query_plan import answered
-from app.database.tables import BEGINNING, WHOLE_BUSINESS, event
-from app.ingest.define import Event
+from app.database.labels import ensure_labels
+from app.database.query_plan import run_plan
+from app.database.tables import MIN_DATE, WHOLE_BUSINESS, event
+from app.ingest.define import IncomingEvent
 from app.ledger import surveys
-from app.ledger.posting import Record, known, record, record_of, words_of
+from app.ledger.posting import EventPosting, build_posting, load_posting_context, post_events, posting_label_texts
 
 
-async def retract(books: Books, *, account: str | None, id: str) -> None:
+async def retract_event(books: Books, *, account: str | None, id: str) -> None:
     """Take an event back: what it posted is posted again with the opposite sign. Doing it twice does nothing more.
 
     account: the client's id; None for an event of the whole business. Raises NotFound.
     """
-    account_id = WHOLE_BUSINESS if account is None else book.key_of(account)
+    account_id = WHOLE_BUSINESS if account is None else book.account_key(account)
     this = sa.and_(event.c.account_id == account_id, event.c.id == id)
     _, said = await books.database.read(lambda connection: _posted(connection, this, books=books))
-    await keys_of(books.database, words_of([said]))
+    await ensure_labels(books.database, posting_label_texts([said]))
 
     async def write(connection: Connection, today: date) -> None:
-        touched = await book.touch(connection, {account_id: (account or "", BEGINNING)})
+        touched = await book.lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
         today = max(today, touched[account_id].last_recorded_on)
         taken = sa.update(event).where(this, event.c.retracted_on.is_(None)).values(retracted_on=today)
-        if not (await connection.execute(taken)).changed:
+        if not (await connection.execute(taken)).row_count:
             return
-        await book.touch(connection, {account_id: (account or "", today)})
+        await book.lock_accounts(connection, {account_id: (account or "", today)})
         # Once more under the lock: its user may have been erased meanwhile.
         found, posted = await _posted(connection, this, books=books)
-        if found.type == book.UPDATED:
-            await book.record(connection, {account_id: {today}}, calendar=books.calendar)
-        before = await answered(connection, known([posted], books=books))
-        await record(connection, [(posted, today)], before, books=books, back=True)
+        if found.type == book.ACCOUNT_UPDATED:
+            await book.derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
+        before = await run_plan(connection, load_posting_context([posted], books=books))
+        await post_events(connection, [(posted, today)], before, books=books, back=True)
 
     await books.write(write)
 
 
-async def _posted(connection: Connection, this: sa.ColumnElement[bool], *, books: Books) -> tuple[Any, Record]:
+async def _posted(connection: Connection, this: sa.ColumnElement[bool], *, books: Books) -> tuple[Any, EventPosting]:
     """The event, which never changes but by erasure, and what it posted."""
     found = next(iter(await connection.execute(sa.select(event).where(this))), None)
     if found is None:
         raise NotFound("There is no such event.")
     survey = found.data.get("survey")
-    known = await surveys.find(connection, [survey]) if survey else {}
-    return found, record_of(found, known.get(survey), found.rate, calendar=books.calendar)
+    known = await surveys.load_surveys(connection, [survey]) if survey else {}
+    return found, build_posting(found, known.get(survey), found.rate, calendar=books.calendar)
 
 
-async def replace(connection: Connection, accepted: Iterable[Event]) -> None:
+async def retract_replaced(connection: Connection, accepted: Iterable[IncomingEvent]) -> None:
     """Take back what events take the place of, in the transaction that brings them, under their accounts' locks.
 
     Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again. Of
     several that come together, the last takes the place of the others.
     """
-    replacing = (new for new in accepted if new.replaces and new.type == book.UPDATED)
+    replacing = (new for new in accepted if new.replaces and new.type == book.ACCOUNT_UPDATED)
     for new in {(new.account_id, new.occurred_at): new for new in replacing}.values():
         others = sa.and_(
             event.c.account_id == new.account_id,

@@ -31,7 +31,7 @@ def event_schemas() -> dict[str, Any]:
     for kind in EVENT_TYPES.values():
         schema = kind.adapter.json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
-        schema["examples"] = [example_of(kind.name)]
+        schema["examples"] = [example_event(kind.name)]
         schemas[kind.envelope.__name__] = schema
     one = {
         "oneOf": [{"$ref": f"#/components/schemas/{kind.envelope.__name__}"} for kind in EVENT_TYPES.values()],
@@ -70,7 +70,7 @@ def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def example_of(name: str) -> dict[str, Any]:
+def example_event(name: str) -> dict[str, Any]:
     """A complete event of a type, as a client would send it."""
     kind = EVENT_TYPES[name]
     user = {"user_id": "ada@acme.example"} if kind.needs_user else {}

@@ -13,15 +13,15 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
 
-from app.core.periods import UNITS, Calendar, units_of
-from app.database.tables import END
-from app.ledger.measures import PRESENCES, WITHIN, Line
+from app.core.periods import UNITS, Calendar, units_containing
+from app.database.tables import MAX_DATE
+from app.ledger.measures import LONGER_UNIT, PRESENCES, Line
 
 _DAY = timedelta(days=1)
-_SHORTER = {longer: unit for unit, longer in WITHIN.items()}
+_SHORTER = {longer: unit for unit, longer in LONGER_UNIT.items()}
 
 
-class Key(NamedTuple):
+class PresenceKey(NamedTuple):
     """Whose presence, and at what."""
 
     presence: str
@@ -31,7 +31,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DayChanges:
     """Days that were gained and lost."""
 
     gained: set[date] = field(default_factory=set)
@@ -42,16 +42,16 @@ class Days:
         return (*self.gained, *self.lost)
 
 
-class Row(NamedTuple):
+class PresenceRow(NamedTuple):
     """A user's days of a year, bit n for its day n (from 0), as known from one day until another."""
 
     year: int
     bits: int
     recorded_on: date
-    ceased_on: date = END
+    ceased_on: date = MAX_DATE
 
 
-class Move(NamedTuple):
+class DatedPresenceLine(NamedTuple):
     """A line that a change of presence brings, with the day it is true of and the day it became known."""
 
     recorded_on: date
@@ -66,18 +66,20 @@ def user_key(account_id: int, user_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
 
 
-class Development(NamedTuple):
+class PresenceDelta(NamedTuple):
     """What changes of a key come to. changes: those that did change something. ceased: rows that are known no more."""
 
-    moves: list[Move]
-    changes: dict[date, Days]
-    ceased: list[Row]
+    moves: list[DatedPresenceLine]
+    changes: dict[date, DayChanges]
+    ceased: list[PresenceRow]
 
 
-def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calendar: Calendar) -> Development:
+def apply_changes(
+    key: PresenceKey, rows: dict[int, PresenceRow], changes: Mapping[date, DayChanges], calendar: Calendar
+) -> PresenceDelta:
     """Take the current rows of a key, by year, from before its changes (by the day they became known) to after them.
 
-    `rows` has to have all years in `years_of` the changed days, as far as there are any.
+    `rows` has to have all years in `years_around` the changed days, as far as there are any.
     """
     if len(changes) == 1:
         [(recorded_on, days)] = changes.items()
@@ -85,7 +87,7 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
             [day] = days.gained
             if one := _one_more(key, rows, day, days, recorded_on, calendar):
                 return one
-    found = Development([], {}, [])
+    found = PresenceDelta([], {}, [])
     changed_days = [day for days in changes.values() for day in days.changed]
     if not changed_days:
         return found
@@ -97,20 +99,20 @@ def develop(key: Key, rows: dict[int, Row], changes: Mapping[date, Days], calend
         differing = before ^ after
         if differing:
             changed = {day for day in days.changed if differing >> day.toordinal() - base & 1}
-            found.changes[recorded_on] = Days(days.gained & changed, days.lost & changed)
+            found.changes[recorded_on] = DayChanges(days.gained & changed, days.lost & changed)
             found.moves.extend(_moves(key, before, after, changed, base, recorded_on, calendar))
             found.ceased.extend(_record(rows, after, changed, base, recorded_on))
     return found
 
 
 def _one_more(
-    key: Key, rows: dict[int, Row], day: date, days: Days, recorded_on: date, calendar: Calendar
-) -> Development | None:
-    """What `develop` comes to for one more day, as nearly all changes are; None where it is earlier than the first of a unit."""
+    key: PresenceKey, rows: dict[int, PresenceRow], day: date, days: DayChanges, recorded_on: date, calendar: Calendar
+) -> PresenceDelta | None:
+    """What `apply_changes` comes to for one more day, as nearly all changes are; None where it is earlier than the first of a unit."""
     base, ordinal = _base(rows, day, calendar), day.toordinal()
     before = _whole(rows, base)
     if before >> ordinal - base & 1:
-        return Development([], {}, [])
+        return PresenceDelta([], {}, [])
     measures = PRESENCES[key.presence].units
     new = []
     for unit, start, mask in _spans(day, calendar):
@@ -120,30 +122,30 @@ def _one_more(
                 new.append(unit)
             elif not there & (1 << ordinal - start) - 1:
                 return None
-    lines = [Line(measures[unit], 1, key.subject) for unit in new if WITHIN.get(unit) not in new]
-    bits = 1 << ordinal - first_of(day.year)
+    lines = [Line(measures[unit], 1, key.subject) for unit in new if LONGER_UNIT.get(unit) not in new]
+    bits = 1 << ordinal - year_start(day.year)
     if day.year in rows:
         bits |= rows[day.year].bits
     ceased = _put(rows, day.year, bits, recorded_on, late=day < recorded_on)
-    return Development([Move(recorded_on, day, line) for line in lines], {recorded_on: days}, ceased)
+    return PresenceDelta([DatedPresenceLine(recorded_on, day, line) for line in lines], {recorded_on: days}, ceased)
 
 
 def _base(rows: Iterable[int], day: date, calendar: Calendar) -> int:
     """The ordinal of the first day that matters: of the rows' years, and of the units of a day."""
-    return first_of(min([years_of(day, calendar).start, *rows]))
+    return year_start(min([years_around(day, calendar).start, *rows]))
 
 
-def _whole(rows: Mapping[int, Row], base: int) -> int:
+def _whole(rows: Mapping[int, PresenceRow], base: int) -> int:
     """The days of all rows, a bit for each from the base on."""
     whole = 0
     for row in rows.values():
-        whole |= row.bits << first_of(row.year) - base
+        whole |= row.bits << year_start(row.year) - base
     return whole
 
 
 def _moves(
-    key: Key, before: int, after: int, changed: set[date], base: int, recorded_on: date, calendar: Calendar
-) -> Iterator[Move]:
+    key: PresenceKey, before: int, after: int, changed: set[date], base: int, recorded_on: date, calendar: Calendar
+) -> Iterator[DatedPresenceLine]:
     """A user moves from the first of its days within a unit to another, or comes, or goes."""
     units = PRESENCES[key.presence].units
     lines: dict[tuple[date, str], int] = {}
@@ -161,7 +163,7 @@ def _moves(
                             lines[day, shorter] = lines.get((day, shorter), 0) - sign
     for (day, unit), value in lines.items():
         if value:
-            yield Move(recorded_on, day, Line(units[unit], value, key.subject))
+            yield DatedPresenceLine(recorded_on, day, Line(units[unit], value, key.subject))
 
 
 def _day_at(start: int, bit: int) -> date:
@@ -175,30 +177,32 @@ _Span = tuple[str, int, int]
 @lru_cache(maxsize=20_000)
 def _spans(day: date, calendar: Calendar) -> tuple[_Span, ...]:
     """The units that hold a day."""
-    spans = zip(UNITS, units_of(day, calendar), strict=True)
+    spans = zip(UNITS, units_containing(day, calendar), strict=True)
     return tuple((unit, start.toordinal(), (1 << (end - start).days) - 1) for unit, (start, end) in spans)
 
 
-def _record(rows: dict[int, Row], after: int, changed: Iterable[date], base: int, on: date) -> Iterator[Row]:
+def _record(
+    rows: dict[int, PresenceRow], after: int, changed: Iterable[date], base: int, on: date
+) -> Iterator[PresenceRow]:
     """Bring the rows of the changed days' years up to date; those that cease to be known."""
     for year in {day.year for day in changed}:
-        bits = after >> first_of(year) - base & (1 << first_of(year + 1) - first_of(year)) - 1
+        bits = after >> year_start(year) - base & (1 << year_start(year + 1) - year_start(year)) - 1
         late = any(day.year == year and day < on for day in changed)
         yield from _put(rows, year, bits, on, late=late)
 
 
-def _put(rows: dict[int, Row], year: int, bits: int, on: date, *, late: bool) -> list[Row]:
+def _put(rows: dict[int, PresenceRow], year: int, bits: int, on: date, *, late: bool) -> list[PresenceRow]:
     """Put days in the place of a year's, known from a day on; the row that ceases to be known if any of them came `late`."""
     old = rows.get(year)
     if old is not None and not (late and old.recorded_on != on):
         rows[year] = old._replace(bits=bits)
         return []
-    rows[year] = Row(year, bits, on)
+    rows[year] = PresenceRow(year, bits, on)
     return [] if old is None else [old._replace(ceased_on=on)]
 
 
 @lru_cache(maxsize=1_000)
-def first_of(year: int) -> int:
+def year_start(year: int) -> int:
     """The ordinal of a year's first day."""
     return date(year, 1, 1).toordinal()
 
@@ -211,19 +215,19 @@ def _bits(days: Iterable[date], base: int) -> int:
 
 
 @lru_cache(maxsize=20_000)
-def years_of(day: date, calendar: Calendar) -> range:
+def years_around(day: date, calendar: Calendar) -> range:
     """The years that the day's units have days of."""
-    spans = units_of(day, calendar)
+    spans = units_containing(day, calendar)
     return range(min(start for start, _ in spans).year, (max(end for _, end in spans) - _DAY).year + 1)
 
 
-def days_of(year: int, bits: int) -> set[date]:
+def days_in_bits(year: int, bits: int) -> set[date]:
     """The days whose bits are set."""
-    first = first_of(year)
+    first = year_start(year)
     return {date.fromordinal(first + number) for number in range(366) if bits >> number & 1}
 
 
-def canonical(rows: Iterable[Row]) -> list[tuple[date | None, int]]:
+def canonical_rows(rows: Iterable[PresenceRow]) -> list[tuple[date | None, int]]:
     """What the rows of a key and year say, however it came about: the days on which late knowledge came, with the bits.
 
     Of a row only the days before it ceased can be asked for; and where none of its days was known late, it does not
@@ -242,15 +246,15 @@ def canonical(rows: Iterable[Row]) -> list[tuple[date | None, int]]:
     return said
 
 
-def _without_gaps(rows: Sequence[Row]) -> Iterator[Row]:
+def _without_gaps(rows: Sequence[PresenceRow]) -> Iterator[PresenceRow]:
     """Rows with empty ones between them where one ceased to be known before the next, or with none to follow."""
     for row, following in zip_longest(rows, rows[1:]):
         yield row
-        until = following.recorded_on if following else END
+        until = following.recorded_on if following else MAX_DATE
         if row.ceased_on != until:
-            yield Row(row.year, 0, row.ceased_on, until)
+            yield PresenceRow(row.year, 0, row.ceased_on, until)
 
 
 def _before(day: date, year: int) -> int:
     """The bits of the days of a year that are before a day."""
-    return (1 << min(max(day.toordinal() - first_of(year), 0), 366)) - 1
+    return (1 << min(max(day.toordinal() - year_start(year), 0), 366)) - 1

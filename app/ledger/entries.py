@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from app.database.connection import Connection, in_columns, table_of
+from app.database.connection import Connection, array_table, bind_column_arrays
 from app.database.tables import MONTH_NAMES
 from app.ledger.measures import MEASURES, Line
 
 
-class Place(NamedTuple):
+class EntryKey(NamedTuple):
     """Where a line is entered: what it is about, in words, with both clocks."""
 
     measure: str
@@ -52,7 +52,7 @@ def _added(table: str) -> str:
 # stock's months are cumulated within the year.
 _POST = f"""
     WITH posted AS (
-        SELECT *, CAST(date_part('month', effective_on) AS integer) AS month FROM {table_of(_COLUMNS)}
+        SELECT *, CAST(date_part('month', effective_on) AS integer) AS month FROM {array_table(_COLUMNS)}
     ), summed AS (
         SELECT measure, CAST(date_part('year', effective_on) AS integer) AS year, account_id, subject, channel,
             {", ".join(f"coalesce(sum(value) FILTER (WHERE {_counts_in(m)}), 0) AS {MONTH_NAMES[m - 1]}" for m in range(1, 13))}
@@ -76,7 +76,7 @@ _POST = f"""
 
 _ADD_UP = f"""
     INSERT INTO grand_total ({", ".join(_PLACE)}, {_MONTHS})
-    SELECT * FROM {table_of(dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint"))}
+    SELECT * FROM {array_table(dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint"))}
     ORDER BY 1, 2, 3, 4
     ON CONFLICT ({", ".join(_PLACE)}) {_added("grand_total")}
     """
@@ -93,24 +93,29 @@ _ADD_UP_AGAIN = f"""
     """
 
 
-def enter(
-    entries: dict[Place, int], lines: Iterable[Line], *, on: date, account_id: int, recorded_on: date, sign: int = 1
+def add_lines(
+    entries: dict[EntryKey, int], lines: Iterable[Line], *, on: date, account_id: int, recorded_on: date, sign: int = 1
 ) -> None:
     """Add the lines of one event, true of the day `on`, to entries; with the sign -1, take them back."""
     for line in lines:
-        place = Place(line.measure.name, on, account_id, line.subject, line.channel, recorded_on)
+        place = EntryKey(line.measure.name, on, account_id, line.subject, line.channel, recorded_on)
         entries[place] = entries.get(place, 0) + sign * line.value
 
 
-def enter_dated(
-    entries: dict[Place, int], dated: Iterable[tuple[date, Line]], *, account_id: int, recorded_on: date, sign: int = 1
+def add_dated_lines(
+    entries: dict[EntryKey, int],
+    dated: Iterable[tuple[date, Line]],
+    *,
+    account_id: int,
+    recorded_on: date,
+    sign: int = 1,
 ) -> None:
     """Add lines that are true of several days."""
     for on, line in dated:
-        enter(entries, (line,), on=on, account_id=account_id, recorded_on=recorded_on, sign=sign)
+        add_lines(entries, (line,), on=on, account_id=account_id, recorded_on=recorded_on, sign=sign)
 
 
-def words_of_entries(entries: Mapping[Place, int]) -> set[str]:
+def entry_label_texts(entries: Mapping[EntryKey, int]) -> set[str]:
     """The words whose numbers `post` needs."""
     return {word for place, value in entries.items() if value for word in (place.measure, place.subject, place.channel)}
 
@@ -120,7 +125,7 @@ def _totalled(measure: str) -> int:
     return _NOT if not kind.by_month else _CUMULATED if kind.stock else _BY_MONTH
 
 
-async def post_entries(connection: Connection, entries: Mapping[Place, int], *, labels: Mapping[str, int]) -> None:
+async def post_entries(connection: Connection, entries: Mapping[EntryKey, int], *, labels: Mapping[str, int]) -> None:
     """Add entries to the ledger. The caller holds the lock of every account among them."""
     rows = [
         (labels[measure], on, account_id, labels[subject], labels[channel], recorded_on, value, _totalled(measure))
@@ -128,17 +133,17 @@ async def post_entries(connection: Connection, entries: Mapping[Place, int], *, 
         if value
     ]
     # In the order of the rows of all accounts, which everybody writes.
-    in_order = in_columns(_POST, _COLUMNS, rows, order=lambda row: (row[0], row[1].year, row[3], row[4]))
-    await connection.tell(in_order)
+    in_order = bind_column_arrays(_POST, _COLUMNS, rows, order=lambda row: (row[0], row[1].year, row[3], row[4]))
+    await connection.enqueue(in_order)
 
 
-async def add_up(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
+async def add_to_grand_totals(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
     """Add to the totals of all accounts what `rebuild` has moved: months by measure, year, subject and channel."""
     rows = [(*place, *months) for place, months in sorted(sums.items()) if any(months)]
-    await connection.tell(in_columns(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows))
+    await connection.enqueue(bind_column_arrays(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows))
 
 
-async def add_up_again(connection: Connection) -> None:
+async def recompute_grand_totals(connection: Connection) -> None:
     """Make the totals of all accounts the sums of those of each, while others go on posting."""
     await connection.execute("LOCK TABLE grand_total IN SHARE UPDATE EXCLUSIVE MODE")  # only one at a time does this
     await connection.execute(_ADD_UP_AGAIN)

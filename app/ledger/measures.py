@@ -40,7 +40,7 @@ class Presence:
     units: Mapping[str, Measure]
 
 
-class Fact(NamedTuple):
+class EventView(NamedTuple):
     """What a posting rule may look at of one event. `survey` is the definition that `data["survey"]` names.
 
     rate: what one unit of its currency is worth; None when it is the base currency. whole_business: it has no account.
@@ -64,7 +64,7 @@ class Line(NamedTuple):
     channel: str = ""
 
 
-class Seen(NamedTuple):
+class Activity(NamedTuple):
     """That the event's user was there on its day, in the product or at a subject of it."""
 
     presence: Presence
@@ -72,7 +72,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
+class PostingRule:
     """How events of a type reach the ledger: directly, by presence, and through the stream that `stream` names.
 
     rank: orders the events of one instant, starts and changes before ends. A stream's name is its kind's and, after a
@@ -80,18 +80,18 @@ class Posting:
     """
 
     rank: int = 0
-    directly: Callable[[Fact], Iterable[Line]] | None = None
-    sees: Callable[[Fact], Iterable[Seen]] | None = None
-    stream: Callable[[Fact], str | None] | None = None
+    directly: Callable[[EventView], Iterable[Line]] | None = None
+    sees: Callable[[EventView], Iterable[Activity]] | None = None
+    stream: Callable[[EventView], str | None] | None = None
 
 
 # Units that lie wholly in a longer one: the first day in this is also the first in them, and is entered under this alone.
-WITHIN = {"month": "quarter", "quarter": "year"}
+LONGER_UNIT = {"month": "quarter", "quarter": "year"}
 
 MEASURES: dict[str, Measure] = {}
 PRESENCES: dict[str, Presence] = {}
-POSTINGS: dict[str, Posting] = {}
-_NOTHING = Posting()
+POSTING_RULES: dict[str, PostingRule] = {}
+_NOTHING = PostingRule()
 
 
 def measure(
@@ -110,17 +110,17 @@ def measure(
     return MEASURES[name]
 
 
-def by_unit(
+def measures_by_unit(
     name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
 ) -> dict[str, Measure]:
     """Register a measure for each unit of time, `name_day` to `name_year`. days: whether user-days are asked by months.
 
-    Of a unit within others it has those first days that are not the first in the longer one: see `entered_for`.
+    Of a unit within others it has those first days that are not the first in the longer one: see `entry_units`.
     """
     return {
         unit: measure(
             f"{name}_{unit}",
-            description.format(unit=f"{unit}, not in its {WITHIN[unit]}," if unit in WITHIN else unit),
+            description.format(unit=f"{unit}, not in its {LONGER_UNIT[unit]}," if unit in LONGER_UNIT else unit),
             subject=subject,
             by_month=unit != "week" and (unit != "day" or days),
         )
@@ -128,12 +128,12 @@ def by_unit(
     }
 
 
-def entered_for(unit: str) -> Iterator[str]:
+def entry_units(unit: str) -> Iterator[str]:
     """The units under which first days in a unit are entered: its own, and the longer ones that it lies in."""
     longer: str | None = unit
     while longer:
         yield longer
-        longer = WITHIN.get(longer)
+        longer = LONGER_UNIT.get(longer)
 
 
 def presence(
@@ -144,29 +144,29 @@ def presence(
     units: those that have a measure. In others, as in odd ranges, users are counted one by one: slower to read, but each
     unit more is to be written whenever a user is there.
     """
-    measures = by_unit(name, description, subject=subject, units=units, days=days)
+    measures = measures_by_unit(name, description, subject=subject, units=units, days=days)
     PRESENCES[name] = Presence(name, description, subject, measures)
     return PRESENCES[name]
 
 
 def rank_of(type: str) -> int:
     """Where events of a type stand among those of the same instant."""
-    return POSTINGS.get(type, _NOTHING).rank
+    return POSTING_RULES.get(type, _NOTHING).rank
 
 
-def lines_of(fact: Fact) -> list[Line]:
+def lines_of(fact: EventView) -> list[Line]:
     """What one event posts by itself."""
-    directly = POSTINGS.get(fact.type, _NOTHING).directly
+    directly = POSTING_RULES.get(fact.type, _NOTHING).directly
     return [line for line in directly(fact) if line.value] if directly else []
 
 
-def seen_of(fact: Fact) -> Iterable[Seen]:
+def activities_of(fact: EventView) -> Iterable[Activity]:
     """Where one event saw its user."""
-    sees = POSTINGS.get(fact.type, _NOTHING).sees
+    sees = POSTING_RULES.get(fact.type, _NOTHING).sees
     return sees(fact) if sees else ()
 
 
-def stream_of(fact: Fact) -> str | None:
+def stream_name_of(fact: EventView) -> str | None:
     """The stream with whose other events one event has to be seen."""
-    stream = POSTINGS.get(fact.type, _NOTHING).stream
+    stream = POSTING_RULES.get(fact.type, _NOTHING).stream
     return stream(fact) if stream else None

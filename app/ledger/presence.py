@@ -11,24 +11,26 @@ from functools import lru_cache
 from typing import Any
 
 from app.core.periods import Calendar
-from app.database.connection import Connection, in_columns, table_of
-from app.database.query_plan import Asking
-from app.database.tables import END, MONTH_NAMES
-from app.ledger.days import Days, Development, Key, Row, develop, first_of, years_of
-from app.ledger.entries import Place, enter
+from app.database.connection import Connection, array_table, bind_column_arrays
+from app.database.query_plan import QueryPlan
+from app.database.tables import MAX_DATE, MONTH_NAMES
+from app.ledger.days import DayChanges, PresenceDelta, PresenceKey, PresenceRow, apply_changes, year_start, years_around
+from app.ledger.entries import EntryKey, add_lines
 
 
-def enter_moves(entries: dict[Place, int], key: Key, development: Development) -> None:
+def add_delta(entries: dict[EntryKey, int], key: PresenceKey, development: PresenceDelta) -> None:
     """Add what changes of a key are posted as."""
     for recorded_on, on, line in development.moves:
-        enter(entries, (line,), on=on, account_id=key.account_id, recorded_on=recorded_on)
+        add_lines(entries, (line,), on=on, account_id=key.account_id, recorded_on=recorded_on)
 
 
 # The rows of each key that are what is known, by year.
-Current = dict[Key, dict[int, Row]]
+CurrentRows = dict[PresenceKey, dict[int, PresenceRow]]
 
 
-def current(days: Mapping[Key, Iterable[date]], *, labels: Mapping[str, int], calendar: Calendar) -> Asking[Current]:
+def load_current_rows(
+    days: Mapping[PresenceKey, Iterable[date]], *, labels: Mapping[str, int], calendar: Calendar
+) -> QueryPlan[CurrentRows]:
     """The rows that matter for days of users. The caller holds the lock of every account.
 
     labels: the numbers of the presences' names and of the subjects.
@@ -37,66 +39,66 @@ def current(days: Mapping[Key, Iterable[date]], *, labels: Mapping[str, int], ca
     wanted = [
         (number, *_place(key, labels), year)
         for number, key in enumerate(keys)
-        for year in {year for day in days[key] for year in years_of(day, calendar)}
+        for year in {year for day in days[key] for year in years_around(day, calendar)}
     ]
-    found: Current = {key: {} for key in keys}
-    for part in (yield [*in_columns(_CURRENT, ("number", *_KEY), wanted)]) if wanted else ():
+    found: CurrentRows = {key: {} for key in keys}
+    for part in (yield [*bind_column_arrays(_CURRENT, ("number", *_KEY), wanted)]) if wanted else ():
         for number, year, recorded_on, *months in part:
-            found[keys[number]][year] = Row(year, joined(year, months), recorded_on)
+            found[keys[number]][year] = PresenceRow(year, join_months(year, months), recorded_on)
     return found
 
 
-async def note(
+async def write_changes(
     connection: Connection,
-    changes: Mapping[Key, Mapping[date, Days]],
-    kept: Current,
+    changes: Mapping[PresenceKey, Mapping[date, DayChanges]],
+    kept: CurrentRows,
     *,
     labels: Mapping[str, int],
     calendar: Calendar,
-) -> dict[Key, Development]:
-    """Bring the presence of users up to date; what is to be posted. kept: what is `current`, and is changed here."""
-    found: dict[Key, Development] = {}
+) -> dict[PresenceKey, PresenceDelta]:
+    """Bring the presence of users up to date; what is to be posted. kept: what is `load_current_rows`, and is changed here."""
+    found: dict[PresenceKey, PresenceDelta] = {}
     written: list[tuple[Any, ...]] = []
     for key, known in changes.items():
         rows = kept[key]
         before = dict(rows)
-        development = develop(key, rows, known, calendar)
+        development = apply_changes(key, rows, known, calendar)
         if development.changes:
             found[key] = development
             new = [row for year, row in rows.items() if before.get(year) != row]
             written += [row_of(key, row, labels) for row in (*development.ceased, *new)]
-    await write(connection, written)
+    await write_rows(connection, written)
     return found
 
 
-async def write(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+async def write_rows(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows, new ones or others in the place of old ones."""
-    await connection.tell(in_columns(_WRITE, _COLUMNS, rows))
+    await connection.enqueue(bind_column_arrays(_WRITE, _COLUMNS, rows))
 
 
-def row_of(key: Key, row: Row, labels: Mapping[str, int]) -> tuple[Any, ...]:
+def row_of(key: PresenceKey, row: PresenceRow, labels: Mapping[str, int]) -> tuple[Any, ...]:
     """A row as the table has it."""
-    return (*_place(key, labels), row.year, row.recorded_on, row.ceased_on, *split(row))
+    return (*_place(key, labels), row.year, row.recorded_on, row.ceased_on, *split_months(row))
 
 
-def _place(key: Key, labels: Mapping[str, int]) -> tuple[int, int, int, int]:
+def _place(key: PresenceKey, labels: Mapping[str, int]) -> tuple[int, int, int, int]:
     return labels[key.presence], labels[key.subject], key.account_id, key.user_key
 
 
 @lru_cache(maxsize=1_000)
 def _months(year: int) -> tuple[tuple[int, int], ...]:
     """Where the bits of a year's months begin, and a bit for each of their days."""
-    starts = [date(year, month, 1).toordinal() - first_of(year) for month in range(1, 13)]
-    ends = [*starts[1:], first_of(year + 1) - first_of(year)]
+    starts = [date(year, month, 1).toordinal() - year_start(year) for month in range(1, 13)]
+    ends = [*starts[1:], year_start(year + 1) - year_start(year)]
     return tuple((start, (1 << end - start) - 1) for start, end in zip(starts, ends, strict=True))
 
 
-def split(row: Row) -> list[int]:
+def split_months(row: PresenceRow) -> list[int]:
     """The bits of a row by months, the first day of each the lowest bit."""
     return [row.bits >> start & mask for start, mask in _months(row.year)]
 
 
-def joined(year: int, months: Iterable[int]) -> int:
+def join_months(year: int, months: Iterable[int]) -> int:
     """The opposite of `split`."""
     return sum(bits << start for bits, (start, _) in zip(months, _months(year), strict=True) if bits)
 
@@ -110,15 +112,15 @@ _KEY = {
 }
 _COLUMNS = _KEY | {"recorded_on": "date", "ceased_on": "date"} | dict.fromkeys(MONTH_NAMES, "integer")
 _CURRENT = f"""
-    SELECT row.number, found.* FROM {table_of({"number": "integer"} | _KEY)}
+    SELECT row.number, found.* FROM {array_table({"number": "integer"} | _KEY)}
     CROSS JOIN LATERAL (
         SELECT year, recorded_on, {", ".join(MONTH_NAMES)} FROM presence
-        WHERE {" AND ".join(f"presence.{name} = row.{name}" for name in _KEY)} AND ceased_on = '{END}'
+        WHERE {" AND ".join(f"presence.{name} = row.{name}" for name in _KEY)} AND ceased_on = '{MAX_DATE}'
         OFFSET 0) AS found
     """
 _WRITE = f"""
     INSERT INTO presence ({", ".join(_COLUMNS)})
-    SELECT {", ".join(_COLUMNS)} FROM {table_of(_COLUMNS)}
+    SELECT {", ".join(_COLUMNS)} FROM {array_table(_COLUMNS)}
     ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (presence, subject, account_id, user_key, year, recorded_on) DO UPDATE
         SET ceased_on = excluded.ceased_on, {", ".join(f"{name} = excluded.{name}" for name in MONTH_NAMES)}

@@ -18,13 +18,13 @@ from app.accounts import book
 from app.books.books import Books, finish_rebuilding
 from app.database import tables
 from app.database.connection import Connection
-from app.database.labels import keys_within
-from app.database.tables import BEGINNING, MONTHS, account, entry, event, grand_total, total
+from app.database.labels import ensure_labels_within
+from app.database.tables import MIN_DATE, MONTH_COLUMNS, account, entry, event, grand_total, total
 from app.ledger import presence, registrations
-from app.ledger.entries import Place, add_up, add_up_again, words_of_entries
+from app.ledger.entries import EntryKey, add_to_grand_totals, entry_label_texts, recompute_grand_totals
 from app.ledger.measures import MEASURES
-from app.ledger.replay import Replay, replay
-from app.ledger.unfold import move
+from app.ledger.replay import ReplayResult, replay
+from app.ledger.unfold import move_events
 
 _ACCOUNTS_AT_A_TIME = 300
 # As many as are held in memory at a time, by each process, unless one account has more: some hundred MB.
@@ -32,12 +32,14 @@ _EVENTS_AT_A_TIME = 200_000
 
 # What grand totals are made of: the sums of the totals of each account.
 _PLACE = tuple(total.c[column.name] for column in grand_total.primary_key)
-SUMS = sa.select(*_PLACE, *(sa.func.sum(month).label(month.name) for month in MONTHS)).group_by(*_PLACE)
+SUMS = sa.select(*_PLACE, *(sa.func.sum(month).label(month.name) for month in MONTH_COLUMNS)).group_by(*_PLACE)
 
 # Some accounts: number -> id.
-Some = dict[int, str]
+AccountBatch = dict[int, str]
 # How work on some accounts after the others is done and what it came to; see `app.processes` for another way.
-Share = Callable[[Books, Callable[[Books, Some], Awaitable[Any]], AsyncIterator[Some]], AsyncIterator[Any]]
+Executor = Callable[
+    [Books, Callable[[Books, AccountBatch], Awaitable[Any]], AsyncIterator[AccountBatch]], AsyncIterator[Any]
+]
 
 
 class Progress(NamedTuple):
@@ -47,27 +49,27 @@ class Progress(NamedTuple):
     events: int
 
 
-async def alone(
-    books: Books, work: Callable[[Books, Some], Awaitable[Any]], parts: AsyncIterator[Some]
+async def in_process(
+    books: Books, work: Callable[[Books, AccountBatch], Awaitable[Any]], parts: AsyncIterator[AccountBatch]
 ) -> AsyncIterator[Any]:
     """In this process, one part after the other."""
     async for part in parts:
         yield await work(books, part)
 
 
-async def rebuild(books: Books, *, share: Share = alone) -> AsyncIterator[Progress]:
+async def rebuild(books: Books, *, share: Executor = in_process) -> AsyncIterator[Progress]:
     """Write everything that is derived from the events again; yields how far it has come."""
-    async for progress in share(books, rewrite, some_accounts(books)):
+    async for progress in share(books, rebuild_accounts, account_batches(books)):
         yield progress
-    await books.database.write(add_up_again)
+    await books.database.write(recompute_grand_totals)
     await finish_rebuilding(books.database)
 
 
-async def rewrite(books: Books, ids: Some) -> Progress:
+async def rebuild_accounts(books: Books, ids: AccountBatch) -> Progress:
     """Write everything of these accounts again."""
 
     async def write(connection: Connection) -> int:
-        await book.touch(connection, {key: (id, BEGINNING) for key, id in ids.items()})
+        await book.lock_accounts(connection, {key: (id, MIN_DATE) for key, id in ids.items()})
         made = await replay(connection, list(ids), books=books)
         await _write(connection, list(ids), made, books=books)
         return made.events
@@ -75,9 +77,9 @@ async def rewrite(books: Books, ids: Some) -> Progress:
     return Progress(len(ids), await books.database.write(write))
 
 
-async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, books: Books) -> None:
-    words = words_of_entries(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
-    labels = await keys_within(connection, books.database, words)
+async def _write(connection: Connection, ids: Sequence[int], made: ReplayResult, *, books: Books) -> None:
+    words = entry_label_texts(made.entries) | {word for key in made.presence for word in (key.presence, key.subject)}
+    labels = await ensure_labels_within(connection, books.database, words)
     seen = (presence.row_of(key, row, labels) for key, rows in made.presence.items() for row in rows)
     spells = (row for user, found in made.spells.items() for row in registrations.rows_of(user, found))
     before = await _sums(connection, ids)
@@ -85,11 +87,11 @@ async def _write(connection: Connection, ids: Sequence[int], made: Replay, *, bo
     await _replace(connection, total, ids, _totals(made.entries, labels))
     await _replace(connection, tables.presence, ids, seen)
     await _replace(connection, tables.registration, ids, map(itemgetter(*tables.registration.c.keys()), spells))
-    await move(connection, made.streams)
-    await book.rewrite(connection, ids, calendar=books.calendar)
-    after, nothing = await _sums(connection, ids), (0,) * len(MONTHS)
+    await move_events(connection, made.streams)
+    await book.rebuild_attributes(connection, ids, calendar=books.calendar)
+    after, nothing = await _sums(connection, ids), (0,) * len(MONTH_COLUMNS)
     moves = {p: tuple(map(sub, after.get(p, nothing), before.get(p, nothing))) for p in after.keys() | before.keys()}
-    await add_up(connection, moves)
+    await add_to_grand_totals(connection, moves)
 
 
 async def _sums(connection: Connection, ids: Sequence[int]) -> dict[tuple[int, ...], tuple[int, ...]]:
@@ -106,10 +108,10 @@ async def _replace(
     connection: Connection, table: sa.Table, ids: Sequence[int], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
-    await connection.fill(table, rows)
+    await connection.copy_rows(table, rows)
 
 
-def _entries(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator[tuple[int | str, ...]]:
+def _entries(entries: Mapping[EntryKey, int], labels: Mapping[str, int]) -> Iterator[tuple[int | str, ...]]:
     spelled = cache(date.isoformat)
     for (measure, on, account_id, subject, channel, known), value in entries.items():
         if value:
@@ -117,7 +119,7 @@ def _entries(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterato
             yield *place, value
 
 
-def _totals(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
+def _totals(entries: Mapping[EntryKey, int], labels: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
     """The sums of entries by months; a stock's are cumulated within the year."""
     years: dict[tuple[str, int, int, str, str], list[int]] = {}
     for (measure, on, account_id, subject, channel, _), value in entries.items():
@@ -130,7 +132,7 @@ def _totals(entries: Mapping[Place, int], labels: Mapping[str, int]) -> Iterator
         yield labels[measure], year, account_id, labels[subject], labels[channel], *sums
 
 
-async def some_accounts(books: Books) -> AsyncIterator[Some]:
+async def account_batches(books: Books) -> AsyncIterator[AccountBatch]:
     """All accounts, so many at a time as have not too many events together."""
     last = None
     while True:
@@ -155,8 +157,8 @@ async def some_accounts(books: Books) -> AsyncIterator[Some]:
         last = page[-1].account_id
 
 
-def _parts(page: Iterable[tuple[int, str, int]]) -> Iterator[Some]:
-    part: Some = {}
+def _parts(page: Iterable[tuple[int, str, int]]) -> Iterator[AccountBatch]:
+    part: AccountBatch = {}
     together = 0
     for account_id, id, events in page:
         if part and together + events > _EVENTS_AT_A_TIME:

@@ -68,7 +68,7 @@ def default_satisfied_from(low: int, high: int) -> int:
     return high + 1 - max(1, points * 4 // 10)
 
 
-async def find(connection: Connection, ids: Collection[str] | None = None) -> dict[str, Survey]:
+async def load_surveys(connection: Connection, ids: Collection[str] | None = None) -> dict[str, Survey]:
     """The surveys with these ids, or all."""
     query = sa.select(*_COLUMNS).order_by(tables.survey.c.id)
     if ids is not None:
@@ -87,15 +87,15 @@ async def declare(connection: Connection, survey: Survey) -> bool:
     )
     if await connection.execute(changed.returning(tables.survey.c.id)):
         return True
-    existing = (await find(connection, [survey.id]))[survey.id]
+    existing = (await load_surveys(connection, [survey.id]))[survey.id]
     return existing._replace(answered=False) == survey._replace(answered=False)
 
 
-async def fix(connection: Connection, surveys: Collection[Survey]) -> bool:
+async def freeze_surveys(connection: Connection, surveys: Collection[Survey]) -> bool:
     """Fix surveys that are answered for the first time, as they were read; False when one was changed meanwhile."""
     for survey in sorted(surveys, key=lambda survey: survey.id):
         same = [tables.survey.c[name].is_not_distinct_from(getattr(survey, name)) for name in Survey._fields[:-1]]
         statement = sa.update(tables.survey).where(*same).values(answered=True)
-        if not (await connection.execute(statement)).changed:
+        if not (await connection.execute(statement)).row_count:
             return False
     return True

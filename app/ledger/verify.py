@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.accounts import book
-from app.accounts.history import Interval, exact, history
+from app.accounts.history import VersionedInterval, attribute_history, with_value_types
 from app.books.books import Books
 from app.database import tables
 from app.database.connection import Connection
-from app.database.tables import MONTHS, account, attribute, entry, event, grand_total, label, total
-from app.ledger.days import Key, Row, canonical
-from app.ledger.entries import Place
+from app.database.tables import MONTH_COLUMNS, account, attribute, entry, event, grand_total, label, total
+from app.ledger.days import PresenceKey, PresenceRow, canonical_rows
+from app.ledger.entries import EntryKey
 from app.ledger.measures import MEASURES
-from app.ledger.presence import joined
-from app.ledger.rebuild import SUMS, Progress, Share, Some, alone, months_of, some_accounts
-from app.ledger.replay import Replay, replay
+from app.ledger.presence import join_months
+from app.ledger.rebuild import SUMS, AccountBatch, Executor, Progress, account_batches, in_process, months_of
+from app.ledger.replay import ReplayResult, replay
 
 
 class Difference(NamedTuple):
@@ -36,9 +36,9 @@ class _Names(dict[int, str]):
         return f"number {number}"
 
 
-async def verify(books: Books, *, share: Share = alone) -> AsyncIterator[Progress | Difference]:
+async def verify(books: Books, *, share: Executor = in_process) -> AsyncIterator[Progress | Difference]:
     """Compare all that is derived with what the events make of it; yields progress and every difference."""
-    async for progress, differences in share(books, compare, some_accounts(books)):
+    async for progress, differences in share(books, compare, account_batches(books)):
         for difference in differences:
             yield difference
         yield progress
@@ -47,7 +47,7 @@ async def verify(books: Books, *, share: Share = alone) -> AsyncIterator[Progres
             yield difference
 
 
-async def compare(books: Books, ids: Some) -> tuple[Progress, list[Difference]]:
+async def compare(books: Books, ids: AccountBatch) -> tuple[Progress, list[Difference]]:
     """Compare all that is derived of these accounts."""
 
     async def compared(connection: Connection) -> tuple[Progress, list[Difference]]:
@@ -82,7 +82,7 @@ async def grand_differences(connection: Connection) -> list[Difference]:
     """Where the totals of all accounts together are not the sums of those of each."""
     names = _Names(await connection.execute(sa.select(label.c.key, label.c.text)))
     kept, computed = [await months_of(connection, query) for query in (sa.select(grand_total), SUMS)]
-    nothing = (0,) * len(MONTHS)
+    nothing = (0,) * len(MONTH_COLUMNS)
     differences = []
     for found in sorted(kept.keys() | computed.keys()):
         (measure, year, *of), one, other = found, kept.get(found, nothing), computed.get(found, nothing)
@@ -93,14 +93,14 @@ async def grand_differences(connection: Connection) -> list[Difference]:
 
 
 async def _entry_differences(
-    connection: Connection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
+    connection: Connection, ids: dict[int, str], computed: dict[EntryKey, int], names: dict[int, str]
 ) -> list[Difference]:
-    columns = [entry.c[name] for name in Place._fields]
+    columns = [entry.c[name] for name in EntryKey._fields]
     rows = await connection.execute(sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(ids))))
     kept = {}
     for *place, value in rows:
         measure, on, account_id, subject, channel, recorded_on = place
-        kept[Place(names[measure], on, account_id, names[subject], names[channel], recorded_on)] = value
+        kept[EntryKey(names[measure], on, account_id, names[subject], names[channel], recorded_on)] = value
     return [
         Difference(
             ids[place.account_id],
@@ -114,7 +114,7 @@ async def _entry_differences(
 
 
 async def _total_differences(
-    connection: Connection, ids: dict[int, str], computed: dict[Place, int], names: dict[int, str]
+    connection: Connection, ids: dict[int, str], computed: dict[EntryKey, int], names: dict[int, str]
 ) -> list[Difference]:
     wanted: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 12)
     for place, value in computed.items():
@@ -125,7 +125,7 @@ async def _total_differences(
         for month in range(place.effective_on.month - 1, last):
             wanted[year][month] += value
     columns: list[Any] = [total.c[name] for name in ("account_id", "measure", "subject", "channel", "year")]
-    rows = await connection.execute(sa.select(*columns, *MONTHS).where(total.c.account_id.in_(list(ids))))
+    rows = await connection.execute(sa.select(*columns, *MONTH_COLUMNS).where(total.c.account_id.in_(list(ids))))
     kept = {(row[0], *(names[word] for word in row[1:4]), row[4]): list(row[5:]) for row in rows}
     nothing = [0] * 12
     return [
@@ -140,50 +140,52 @@ async def _total_differences(
 
 
 async def _attribute_differences(connection: Connection, ids: dict[int, str], *, books: Books) -> list[Difference]:
-    kept: dict[tuple[int, str], list[Interval]] = defaultdict(list)
-    columns = [attribute.c[name] for name in Interval._fields]
+    kept: dict[tuple[int, str], list[VersionedInterval]] = defaultdict(list)
+    columns = [attribute.c[name] for name in VersionedInterval._fields]
     query = sa.select(attribute.c.account_id, attribute.c.key, *columns).where(attribute.c.account_id.in_(list(ids)))
     for row in await connection.execute(query):
-        kept[row.account_id, row.key].append(Interval(*row[2:]))
-    computed: dict[tuple[int, str], list[Interval]] = {}
-    for account_id, updates in (await book.updates_of(connection, list(ids))).items():
-        for key, intervals in history(updates, calendar=books.calendar).items():
+        kept[row.account_id, row.key].append(VersionedInterval(*row[2:]))
+    computed: dict[tuple[int, str], list[VersionedInterval]] = {}
+    for account_id, updates in (await book.load_updates(connection, list(ids))).items():
+        for key, intervals in attribute_history(updates, calendar=books.calendar).items():
             computed[account_id, key] = intervals
 
-    def ordered(rows: list[Interval]) -> list[Interval]:
+    def ordered(rows: list[VersionedInterval]) -> list[VersionedInterval]:
         return sorted(rows, key=lambda row: (row.recorded_on, row.valid_from))
 
     return [
         Difference(ids[place[0]], f"attribute {place[1]}", ordered(kept[place]), ordered(computed.get(place, [])))
         for place in sorted(kept.keys() | computed.keys())
-        if exact(ordered(kept[place])) != exact(ordered(computed.get(place, [])))
+        if with_value_types(ordered(kept[place])) != with_value_types(ordered(computed.get(place, [])))
     ]
 
 
 async def _presence_differences(
-    connection: Connection, ids: dict[int, str], made: Replay, names: dict[int, str]
+    connection: Connection, ids: dict[int, str], made: ReplayResult, names: dict[int, str]
 ) -> list[Difference]:
-    kept: dict[tuple[Key, int], list[Row]] = defaultdict(list)
+    kept: dict[tuple[PresenceKey, int], list[PresenceRow]] = defaultdict(list)
     query = sa.select(tables.presence).where(tables.presence.c.account_id.in_(list(ids)))
     for at, subject, account_id, user, year, recorded_on, ceased_on, *months in await connection.execute(query):
-        key = Key(names[at], names[subject], account_id, user)
-        kept[key, year].append(Row(year, joined(year, months), recorded_on, ceased_on))
-    computed: dict[tuple[Key, int], list[Row]] = defaultdict(list)
+        key = PresenceKey(names[at], names[subject], account_id, user)
+        kept[key, year].append(PresenceRow(year, join_months(year, months), recorded_on, ceased_on))
+    computed: dict[tuple[PresenceKey, int], list[PresenceRow]] = defaultdict(list)
     for key, rows in made.presence.items():
         for row in rows:
             computed[key, row.year].append(row)
     return [
         Difference(ids[key.account_id], f"{key.presence} {key.subject} in {year}", kept[key, year], computed[key, year])
         for key, year in sorted(kept.keys() | computed.keys())
-        if canonical(kept[key, year]) != canonical(computed[key, year])
+        if canonical_rows(kept[key, year]) != canonical_rows(computed[key, year])
     ]
 
 
-async def _spell_differences(connection: Connection, ids: dict[int, str], made: Replay) -> list[Difference]:
-    kept: dict[tuple[int, int], list[Interval]] = defaultdict(list)
+async def _spell_differences(connection: Connection, ids: dict[int, str], made: ReplayResult) -> list[Difference]:
+    kept: dict[tuple[int, int], list[VersionedInterval]] = defaultdict(list)
     query = sa.select(tables.registration).where(tables.registration.c.account_id.in_(list(ids)))
     for row in await connection.execute(query):
-        kept[row.account_id, row.user_key].append(Interval(row.since, row.until, True, row.recorded_on, row.ceased_on))
+        kept[row.account_id, row.user_key].append(
+            VersionedInterval(row.since, row.until, True, row.recorded_on, row.ceased_on)
+        )
     computed = {(user.account_id, user.key): rows for user, rows in made.spells.items()}
     users = {(user.account_id, user.key): user.user_id for user in made.spells}
     return [
@@ -193,6 +195,6 @@ async def _spell_differences(connection: Connection, ids: dict[int, str], made: 
     ]
 
 
-def _stream_differences(ids: dict[int, str], made: Replay) -> Iterable[Difference]:
+def _stream_differences(ids: dict[int, str], made: ReplayResult) -> Iterable[Difference]:
     for (account_id, id), stream in made.streams.items():
         yield Difference(ids[account_id], f"stream of the event {id}", "another", stream)

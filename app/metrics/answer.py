@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.books.books import Books, Margin, margin_of, margins
-from app.core.periods import Period, months_in
+from app.books.books import Books, Margin, load_margins, margin_before
+from app.core.periods import Period, count_months
 from app.database.connection import Connection
-from app.database.query_plan import answered, together
+from app.database.query_plan import merge_plans, run_plan
 from app.ledger.sums.operands import Operand, Registered, Users
-from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
+from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
 from app.metrics.compare import compared, withheld
 from app.metrics.currencies import in_digits
 from app.metrics.define import Given, Metric
-from app.metrics.lookup import Cut, Found, cuts_of, filled, look_up
+from app.metrics.lookup import OperandSums, PeriodSplit, filled, load_sums, split_question
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
@@ -26,23 +26,23 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
     a cursor of another question and for an answer of more than a million rows.
     """
-    table = await books.database.read(lambda connection: tabulate(connection, books, question))
+    table = await books.database.read(lambda connection: build_answer_table(connection, books, question))
     cells, following = page(table.cells, limit=limit, cursor=cursor)
     return [table.row(cell) for cell in cells], following
 
 
-async def tabulate(connection: Connection, books: Books, question: Question) -> "Table":
+async def build_answer_table(connection: Connection, books: Books, question: Question) -> "AnswerTable":
     """All that the ledger has to say to a question, in rows that are yet to be worked out. Raises Invalid for too many."""
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.sums))
-    cuts = cuts_of(question)
-    both = [look_up(books, question, operands, spans) for cut in cuts for spans in (cut.spans, cut.before)]
-    sums = iter(await answered(connection, together(both)))
+    cuts = split_question(question)
+    both = [load_sums(books, question, operands, spans) for cut in cuts for spans in (cut.spans, cut.before)]
+    sums = iter(await run_plan(connection, merge_plans(both)))
     found = list(zip(sums, sums, strict=True))
     needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
-    known = await margins(connection) if needed else []
+    known = await load_margins(connection) if needed else []
     cells = _cells(question, cuts, found, known)
     groups = {group: shown(group, question) for group in {cell.group for cell in cells}}
-    return Table(question, books.currency, known, cells, groups, [now for now, _ in found])
+    return AnswerTable(question, books.currency, known, cells, groups, [now for now, _ in found])
 
 
 # What a formula is given for one group, by the number of the span; and what is no sum, by its name.
@@ -50,14 +50,14 @@ Part = Mapping[int, Any]
 Givens = Mapping[str, Part]
 
 
-class Cell(NamedTuple):
+class PendingRow(NamedTuple):
     """A row that has not been worked out yet, of the period with that `number`.
 
     now, before: what there is of the metric's operands, in the order of these.
     """
 
     metric: Metric
-    cut: Cut
+    cut: PeriodSplit
     number: int
     group: Group
     now: Sequence[Part]
@@ -79,9 +79,12 @@ class Cell(NamedTuple):
 
 
 def _cells(
-    question: Question, cuts: Sequence[Cut], sums: Sequence[tuple[Found, Found]], margins: Sequence[Margin]
-) -> list[Cell]:
-    cells: list[Cell] = []
+    question: Question,
+    cuts: Sequence[PeriodSplit],
+    sums: Sequence[tuple[OperandSums, OperandSums]],
+    margins: Sequence[Margin],
+) -> list[PendingRow]:
+    cells: list[PendingRow] = []
     given = [[givens_of(question, margins, spans) for spans in (cut.spans, cut.before)] for cut in cuts]
     for metric in sorted(question.metrics, key=lambda metric: metric.name):
         groups = sorted(always(question).union(*(_groups(question, metric, now) for now, _ in sums)), key=order)
@@ -93,11 +96,11 @@ def _cells(
                 (group, parts_of(question, now, of_now, group), parts_of(question, before, of_before, group))
                 for group in groups
             ]
-            cells += [Cell(metric, cut, number, *parts) for number in range(len(cut.periods)) for parts in own]
+            cells += [PendingRow(metric, cut, number, *parts) for number in range(len(cut.periods)) for parts in own]
     return cells
 
 
-def operands_in(metric: Metric, found: Found) -> list[tuple[Operand | Given, Sums]]:
+def operands_in(metric: Metric, found: OperandSums) -> list[tuple[Operand | Given, Sums]]:
     """The operands of a metric with their sums. Once for all groups: to hash a population takes longer than all else."""
     return [(o, {} if isinstance(o, Given) else found.get(o, {})) for o in metric.operands.values()]
 
@@ -106,9 +109,9 @@ def givens_of(question: Question, margins: Sequence[Margin], spans: Sequence[Spa
     """What is no sum, of each span."""
     return {
         "divided": dict.fromkeys(range(len(spans)), question.selection.divided),
-        "months": {number: months_in(span.start, span.end) for number, span in enumerate(spans)},
+        "months": {number: count_months(span.start, span.end) for number, span in enumerate(spans)},
         "days": {number: (span.end - span.start).days for number, span in enumerate(spans)},
-        "margin": {number: margin_of(margins, span.end) for number, span in enumerate(spans)} if margins else {},
+        "margin": {number: margin_before(margins, span.end) for number, span in enumerate(spans)} if margins else {},
     }
 
 
@@ -121,18 +124,18 @@ def parts_of(
     for operand, sums in operands:
         place = group
         if group not in sums and isinstance(operand, Users | Registered) and operand.whole:
-            place = tuple(v for v, name in zip(group, by, strict=True) if name not in OF_ENTRIES)
+            place = tuple(v for v, name in zip(group, by, strict=True) if name not in ENTRY_DIMENSIONS)
         parts.append(given[operand.name] if isinstance(operand, Given) else sums.get(place, {}))
     return parts
 
 
-def _groups(question: Question, metric: Metric, found: Found) -> set[Group]:
+def _groups(question: Question, metric: Metric, found: OperandSums) -> set[Group]:
     """The groups in which there is anything of a metric."""
     width = len(question.selection.group_by)
     return {group for operand in metric.sums for group in filled(found.get(operand, {})) if len(group) == width}
 
 
-class Table(NamedTuple):
+class AnswerTable(NamedTuple):
     """The rows of a question that have not been worked out yet, in their order, and what they have in common.
 
     groups: each as it is shown. found: the sums that they are made of, of each cut.
@@ -141,11 +144,11 @@ class Table(NamedTuple):
     question: Question
     currency: str
     margins: Sequence[Margin]
-    cells: Sequence[Cell]
+    cells: Sequence[PendingRow]
     groups: Mapping[Group, Mapping[str, Any]]
-    found: Sequence[Found]
+    found: Sequence[OperandSums]
 
-    def row(self, cell: Cell) -> Row:
+    def row(self, cell: PendingRow) -> Row:
         """A row as it is answered."""
         metric, cut, number, group, now, _ = cell
         period = cut.periods[number]
@@ -174,7 +177,7 @@ class Table(NamedTuple):
             row |= {name: rounded(value) for name, value in compared(result, before).items()}
         return row
 
-    def result(self, cell: Cell) -> Result:
+    def result(self, cell: PendingRow) -> Result:
         """What the formula makes of a row's sums."""
         return self._result(cell.metric, cell.now, cell.number)
 

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
-from app.core.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, as_long_before, counted_end, months_before
+from app.core.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, counted_end, months_before, start_of_previous_range
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.statistics import scores_differ, shares_differ
@@ -23,7 +23,7 @@ def earlier(period: Period, question: Question) -> tuple[date, date] | None:
     unit = "total" if period.name == "total" else question.granularity
     start: date | None
     if unit == "total" and question.compare == "previous_period":
-        start, end = as_long_before(period.start, period.end), period.start
+        start, end = start_of_previous_range(period.start, period.end), period.start
     else:
         start, end = (_moved(day, unit, question.compare) for day in (period.start, period.end))
     if start is None or start < FIRST_DAY:

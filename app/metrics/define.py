@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.sums.operands import (
+    AccountValue,
     Balance,
     Flow,
     Operand,
-    Own,
     Population,
     Registered,
     Trailing,
@@ -97,17 +97,17 @@ def registered_at_any_time(*, whole: bool = False) -> Any:
     return Registered("registered_users", "users_joined", whole)
 
 
-def accounts(*, where: Own) -> Any:
+def accounts(*, where: AccountValue) -> Any:
     """How many accounts satisfy a condition on their own balances, which has to be false for those that do not move."""
     return Population(where)
 
 
-def own_flow(measure: str) -> Own:
+def own_flow(measure: str) -> AccountValue:
     """What an account's own balance came to within the period."""
     return own_closing(measure) - own_opening(measure)
 
 
-def over_accounts(total: Own, *, where: Own) -> Any:
+def over_accounts(total: AccountValue, *, where: AccountValue) -> Any:
     """The sum of a value of their own over the accounts that satisfy a condition, which is false for those that do not move."""
     return Population(where, total)
 

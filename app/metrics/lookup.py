@@ -4,24 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from app.accounts.book import tomorrow
+from app.accounts.book import day_after
 from app.books.books import Books
 from app.core.periods import Period, counted_end
-from app.database.labels import recall
-from app.database.query_plan import Asking
-from app.ledger.sums.operand_sums import figures, words_of
+from app.database.labels import lookup_labels
+from app.database.query_plan import QueryPlan
+from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
 from app.ledger.sums.operands import Operand
 from app.ledger.sums.selection import Group, Span, Sums
 from app.metrics.compare import earlier
 from app.metrics.question import Question
 
-Found = Mapping[Operand, Sums]
+OperandSums = Mapping[Operand, Sums]
 
 
-class Cut(NamedTuple):
+class PeriodSplit(NamedTuple):
     """A range in periods, and the days of each. before: the days of those earlier that they are compared with, each once.
 
-    places: for each period the number of its earlier one among `before`, None where there is none.
+    places: for each period the number of its earlier one among `live_before`, None where there is none.
     """
 
     periods: Sequence[Period]
@@ -30,7 +30,7 @@ class Cut(NamedTuple):
     places: Sequence[int | None]
 
 
-def cuts_of(question: Question) -> list[Cut]:
+def split_question(question: Question) -> list[PeriodSplit]:
     """The range of a question in periods and, where totals are asked for, as a whole."""
     cuts = [_cut(question, question.periods)]
     if question.totals and question.granularity != "total":
@@ -39,14 +39,14 @@ def cuts_of(question: Question) -> list[Cut]:
     return cuts
 
 
-def _cut(question: Question, periods: Sequence[Period]) -> Cut:
+def _cut(question: Question, periods: Sequence[Period]) -> PeriodSplit:
     before: dict[Span, int] = {}
     places: list[int | None] = []
     for period in periods:
         days = earlier(period, question) if question.compare else None
         # The 28th of February is a year before two days: spans must not overlap.
         places.append(before.setdefault(_span(question, *days), len(before)) if days else None)
-    return Cut(periods, [span_of(question, period) for period in periods], list(before), places)
+    return PeriodSplit(periods, [span_of(question, period) for period in periods], list(before), places)
 
 
 def span_of(question: Question, period: Period) -> Span:
@@ -58,21 +58,23 @@ def _span(question: Question, start: date, end: date) -> Span:
     return Span(start, end, question.members_on or start)
 
 
-def look_up(books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]) -> Asking[Found]:
+def load_sums(
+    books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
+) -> QueryPlan[OperandSums]:
     """The sums of operands in spans, of what a question is about."""
     if not spans:
         return {}
-    words = {*words_of(operands), *question.selection.subjects, *question.selection.channels}
+    words = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
     # The words' numbers too as of this moment: one that is new to us must not leave a part out.
-    labels = yield from recall(books.database, words)
+    labels = yield from lookup_labels(books.database, words)
     return (
-        yield from figures(
+        yield from sum_operands(
             operands,
             spans=spans,
             selection=question.selection,
             labels=labels,
             calendar=books.calendar,
-            tomorrow=tomorrow(question.today),
+            tomorrow=day_after(question.today),
         )
     )
 

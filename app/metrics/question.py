@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.accounts import segments
-from app.accounts.book import key_of, tomorrow
-from app.accounts.filters import Filter, parse
+from app.accounts.book import account_key, day_after
+from app.accounts.filters import Filter, parse_filter
 from app.books.books import Books
 from app.core.errors import Invalid
-from app.core.ids import Id, Repeated, same_id
-from app.core.periods import FIRST_DAY, Calendar, Day, Period, asked_range, cut, default_range
+from app.core.ids import Id, RepeatedIds, normalize_id
+from app.core.periods import FIRST_DAY, Calendar, Day, Period, default_range, parse_range, split_range
 from app.http.formats import FormatName
-from app.ledger.sums.selection import OF_ENTRIES, Selection
+from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
 
 MOST_ROWS = 10_000
@@ -40,7 +40,7 @@ Granularity = Annotated[
 ]
 
 
-class Common(BaseModel):
+class CommonParameters(BaseModel):
     """What may be asked of every answer: of which days and accounts, grouped how, and as it was known when."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -55,8 +55,8 @@ class Common(BaseModel):
             "`this_quarter`, `month_to_date` … Default: the last 12 months and the running one.",
         ),
     ] = None
-    account: Repeated = Field([], description="Only these accounts.")
-    segment: Repeated = Field([], description="Stored segments; each is a group of its own.")
+    account: RepeatedIds = Field([], description="Only these accounts.")
+    segment: RepeatedIds = Field([], description="Stored segments; each is a group of its own.")
     filter: Annotated[str | None, Field(max_length=4_000, description='`plan = "pro" and not seats < 10`')] = None
     group_by: Listed = Field(
         [], description="Up to three of: an attribute's key, `account`, `segment`, `subject`, `channel`."
@@ -70,12 +70,12 @@ class Common(BaseModel):
     format: FormatName | None = Field(None, description="Default: what `Accept` asks for, else json.")
 
 
-class BehindMetrics(Common):
+class MetricParameters(CommonParameters):
     """What may be asked of metrics, and of what is behind their numbers."""
 
     granularity: Granularity = "month"
-    subject: Repeated = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
-    channel: Repeated = Field([], description="Narrow metrics that have channels to these.")
+    subject: RepeatedIds = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
+    channel: RepeatedIds = Field([], description="Narrow metrics that have channels to these.")
     convention: Annotated[
         str | None,
         Field(
@@ -85,7 +85,7 @@ class BehindMetrics(Common):
     ] = None
 
 
-class Parameters(BehindMetrics):
+class Parameters(MetricParameters):
     """What a client may ask of metrics, in a query string or as JSON."""
 
     compare: Literal["previous_period", "previous_year"] | None = Field(
@@ -159,18 +159,20 @@ class Question:
         return {name: value for name, value in said.items() if value is not None and name not in without}
 
 
-async def ask(books: Books, names: Sequence[str], asked: Parameters, *, side_by_side: bool = False) -> Question:
+async def resolve_question(
+    books: Books, names: Sequence[str], asked: Parameters, *, side_by_side: bool = False
+) -> Question:
     """The question that parameters make of these metrics today, with the stored segments that it names.
 
     side_by_side: by every convention of the metrics, instead of the one that is asked for. Raises Invalid.
     """
     by_segment = asked.segment or "segment" in asked.group_by
-    stored = await segments.on(books, asked.as_of, names=asked.segment or None) if by_segment else {}
+    stored = await segments.load_segments(books, asked.as_of, names=asked.segment or None) if by_segment else {}
     calendar, today = books.calendar, books.today()
-    return understand(names, asked, calendar=calendar, today=today, segments=stored, side_by_side=side_by_side)
+    return build_question(names, asked, calendar=calendar, today=today, segments=stored, side_by_side=side_by_side)
 
 
-def understand(
+def build_question(
     names: Sequence[str],
     asked: Parameters,
     *,
@@ -191,7 +193,7 @@ def understand(
     known_to = asked.as_of or today
     start, end = _range(asked, calendar=calendar, today=known_to)
     selection = _selection(asked, metrics, segments, today=today)
-    periods = cut(start, end, granularity=asked.granularity, calendar=calendar, today=known_to)
+    periods = split_range(start, end, granularity=asked.granularity, calendar=calendar, today=known_to)
     return Question(
         metrics=metrics,
         start=start,
@@ -200,7 +202,7 @@ def understand(
         periods=tuple(periods),
         selection=selection,
         accounts=tuple(asked.account),
-        members_on=tomorrow(known_to) if asked.segments_as_of == "now" else None,
+        members_on=day_after(known_to) if asked.segments_as_of == "now" else None,
         compare=asked.compare,
         min_sample=asked.min_sample,
         totals=asked.totals,
@@ -234,7 +236,7 @@ def _side_by_side(metrics: Sequence[Metric], convention: str | None) -> tuple[Me
 
 
 def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
-    start, end = asked_range(asked.period, asked.start, asked.end, calendar=calendar, today=today)
+    start, end = parse_range(asked.period, asked.start, asked.end, calendar=calendar, today=today)
     if start is None or end is None:
         first, last = default_range(calendar=calendar, today=today)
         return start or first, end or last
@@ -244,7 +246,7 @@ def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date,
 def _selection(asked: Parameters, metrics: Sequence[Metric], stored: Mapping[str, Filter], *, today: date) -> Selection:
     group_by = _group_by(asked, metrics)
     chosen = _segments(asked, group_by, stored)
-    filter = parse(same_id(asked.filter)) if asked.filter is not None else None
+    filter = parse_filter(normalize_id(asked.filter)) if asked.filter is not None else None
     if not fits(group_by, [filter, *(segment for _, segment in chosen)]):
         most = f"{_MOST_KEYS} attributes, in {_MOST_FILTER_TEXT:,} characters"
         detail = f"The filter and the segments of a question name at most {most}."
@@ -253,7 +255,7 @@ def _selection(asked: Parameters, metrics: Sequence[Metric], stored: Mapping[str
         group_by=group_by,
         filter=filter,
         segments=chosen,
-        accounts=tuple(sorted(key_of(account) for account in asked.account)) if asked.account else None,
+        accounts=tuple(sorted(account_key(account) for account in asked.account)) if asked.account else None,
         subjects=_narrowing("subject", asked.subject, metrics),
         channels=_narrowing("channel", asked.channel, metrics),
         # Knowledge of today is all knowledge: the monthly totals have it.
@@ -273,7 +275,7 @@ def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
         group_by = (*group_by, "segment")
     if len(group_by) > _MOST_GROUPINGS:
         raise Invalid.at("/query/group_by", "At most three groupings, `segment` among them.", code="too_many_groupings")
-    for dimension in OF_ENTRIES:
+    for dimension in ENTRY_DIMENSIONS:
         if dimension in group_by:
             _check_dimension(dimension, metrics, "/query/group_by")
     return group_by

@@ -14,7 +14,7 @@ from app.http.responses import json_response, rows_response
 from app.metrics.answer import answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
-from app.metrics.question import Parameters, SeveralParameters, ask
+from app.metrics.question import Parameters, SeveralParameters, resolve_question
 from app.metrics.schema import flatten_interval, number_columns, table_builder
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
@@ -74,7 +74,7 @@ async def _respond(
     side_by_side: bool = False,
 ) -> Response:
     books = books_of(request)
-    question = await ask(books, names, params, side_by_side=side_by_side)
+    question = await resolve_question(books, names, params, side_by_side=side_by_side)
     rows, cursor = await answer(books, question, limit=params.limit, cursor=params.cursor)
     body: dict[str, Any] = {"definition": definition} if definition else {}
     body |= {"question": question.understood(), "rows": rows, "next": cursor}

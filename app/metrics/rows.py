@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from app.core.errors import Invalid
 from app.core.periods import Period
-from app.ledger.sums.selection import OF_ENTRIES, Group
+from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group
 from app.metrics.question import Question
 
 _DIGITS = 6
@@ -74,7 +74,7 @@ def shown(group: Group, question: Question) -> dict[str, Any]:
             named[by] = question.selection.segments[value][0]
         else:
             # No subject, no channel and no account are the empty word inside.
-            named[by] = None if by in ("account", *OF_ENTRIES) and value == "" else value
+            named[by] = None if by in ("account", *ENTRY_DIMENSIONS) and value == "" else value
     return named
 
 

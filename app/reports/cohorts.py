@@ -7,19 +7,19 @@ from pydantic import Field
 
 from app.books.books import Books
 from app.core.periods import Period
-from app.database.labels import recall
-from app.database.query_plan import Asking, answered
+from app.database.labels import lookup_labels
+from app.database.query_plan import QueryPlan, run_plan
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, no_triangle
 from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import in_digits
 from app.metrics.lookup import span_of
-from app.metrics.question import Common, Parameters, Question, ask
+from app.metrics.question import CommonParameters, Parameters, Question, resolve_question
 from app.metrics.results import MONEY
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 
 
-class CohortParameters(Common):
+class CohortParameters(CommonParameters):
     """What may be asked of cohorts. Accounts are in the groups that they were in when their cohort's period began."""
 
     by: Literal["month", "quarter", "year"] = Field("month", description="How long a cohort and a period are.")
@@ -79,10 +79,10 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     Raises Invalid for what cannot be answered, and for an answer of more than a million rows.
     """
     measure = _MEASURES[asked.measure]
-    question = await ask(books, [measure.of], Parameters.of(asked, granularity=asked.by))
+    question = await resolve_question(books, [measure.of], Parameters.of(asked, granularity=asked.by))
     periods = [period for period in question.periods if period.start <= question.today]
     spans = [span_of(question, period) for period in periods]
-    found = await books.database.read(lambda connection: answered(connection, _find(books, question, measure, spans)))
+    found = await books.database.read(lambda connection: run_plan(connection, _find(books, question, measure, spans)))
     groups = sorted(always(question).union(*found), key=order)
     many = len(periods) * (len(periods) + 1) // 2 * len(groups)
     check_many(many, pointer="/query/by", instead="ask for longer cohorts or a shorter range")
@@ -99,15 +99,15 @@ async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, obj
     return understood, [_row(cell, question, found, of_money) for cell in here], following
 
 
-def _find(books: Books, question: Question, measure: _Measure, spans: Sequence[Span]) -> Asking[_Found]:
+def _find(books: Books, question: Question, measure: _Measure, spans: Sequence[Span]) -> QueryPlan[_Found]:
     if not spans:
         return _Found(no_triangle(), no_triangle(), no_triangle())
     if measure.presence:
-        labels = yield from recall(books.database, {measure.presence})
+        labels = yield from lookup_labels(books.database, {measure.presence})
         at = labels.get(measure.presence)
         seen = no_triangle() if at is None else (yield from cohorts.users(question.selection, spans, at=at))
         return _Found(seen, seen, seen)
-    labels = yield from recall(books.database, {FIRST, measure.initial, measure.stock})
+    labels = yield from lookup_labels(books.database, {FIRST, measure.initial, measure.stock})
     if FIRST not in labels:
         return _Found(no_triangle(), no_triangle(), no_triangle())
     sums = yield from cohorts.customers(question.selection, spans, measures=labels)

@@ -8,27 +8,27 @@ from pydantic import Field
 
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
-from app.core.ids import Repeated
+from app.core.ids import RepeatedIds
 from app.core.periods import Period
 from app.database.connection import Connection
-from app.database.query_plan import answered, together
+from app.database.query_plan import merge_plans, run_plan
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.ledger.surveys import Survey
-from app.metrics.lookup import cuts_of, filled, look_up
-from app.metrics.question import Common, Granularity, Parameters, Question, ask
+from app.metrics.lookup import filled, load_sums, split_question
+from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 
 _SCORES = Flow("survey_scores")
 
 
-class DistributionParameters(Common):
+class DistributionParameters(CommonParameters):
     """What may be asked of the answers to a survey."""
 
     granularity: Granularity = "month"
     by: Literal["score", "class"] = Field("score", description="A row for each score, or for each class of scores.")
-    channel: Repeated = Field([], description="Only answers through these channels.")
+    channel: RepeatedIds = Field([], description="Only answers through these channels.")
     totals: bool = Field(False, description="Rows over the whole range too, of the period named `total`.")
 
 
@@ -66,19 +66,21 @@ async def distribution(
     if "subject" in asked.group_by:
         detail = "The answers are those of one survey: they have no other subject."
         raise Invalid.at("/query/group_by", detail, code="unknown_dimension")
-    question = await ask(books, ["survey_responses"], Parameters.of(asked))
-    survey = (await books.database.read(lambda connection: surveys.find(connection, [survey_id]))).get(survey_id)
+    question = await resolve_question(books, ["survey_responses"], Parameters.of(asked))
+    survey = (await books.database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))).get(
+        survey_id
+    )
     if survey is None:
         raise NotFound("There is no such survey; GET /v1/surveys lists them.")
     # Each score is a subject of its own.
     points = tuple(surveys.point(survey.id, score) for score in survey.scores)
     by_score = replace(question.selection, group_by=(*question.selection.group_by, "subject"), subjects=points)
     divided = replace(question, selection=by_score)
-    cuts = cuts_of(divided)
+    cuts = split_question(divided)
 
     async def find(connection: Connection) -> list[Sums]:
-        of_cuts = [look_up(books, divided, [_SCORES], cut.spans) for cut in cuts]
-        return [sums.get(_SCORES, {}) for sums in await answered(connection, together(of_cuts))]
+        of_cuts = [load_sums(books, divided, [_SCORES], cut.spans) for cut in cuts]
+        return [sums.get(_SCORES, {}) for sums in await run_plan(connection, merge_plans(of_cuts))]
 
     found = await books.database.read(find)
     groups = sorted(always(question).union(group[:-1] for sums in found for group in filled(sums)), key=order)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
-from app.database.query_plan import answered, together
+from app.database.query_plan import merge_plans, run_plan
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
-from app.metrics.lookup import Found, cuts_of, filled, look_up
-from app.metrics.question import Common, Granularity, Parameters, Question, ask
+from app.metrics.lookup import OperandSums, filled, load_sums, split_question
+from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
 
 _STARTED, _COMPLETED, _SECONDS = map(Flow, ("onboardings_started", "onboardings_completed", "onboarding_seconds"))
@@ -23,7 +23,7 @@ _REACHED, _PLACES, _STEP_SECONDS = map(
 _DAY = 86_400
 
 
-class FunnelParameters(Common):
+class FunnelParameters(CommonParameters):
     """What may be asked of the funnel: of the onboardings that were started in each period."""
 
     granularity: Granularity = "total"
@@ -60,16 +60,16 @@ async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any],
     onboardings reach them: by their mean place among the steps of each, over all that was asked for. Raises Invalid for
     what cannot be answered and for an answer of more than a million rows.
     """
-    question = await ask(books, ["onboarding_completion_rate"], Parameters.of(asked))
+    question = await resolve_question(books, ["onboarding_completion_rate"], Parameters.of(asked))
     by_step = replace(question.selection, group_by=(*question.selection.group_by, "subject"))
     divided = replace(question, selection=by_step)
 
-    [cut] = cuts_of(question)
+    [cut] = split_question(question)
 
-    async def find(connection: Connection) -> list[Found]:
-        of_whole = look_up(books, question, [_STARTED, _COMPLETED, _SECONDS], cut.spans)
-        of_steps = look_up(books, divided, [_REACHED, _PLACES, _STEP_SECONDS], cut.spans)
-        return await answered(connection, together([of_whole, of_steps]))
+    async def find(connection: Connection) -> list[OperandSums]:
+        of_whole = load_sums(books, question, [_STARTED, _COMPLETED, _SECONDS], cut.spans)
+        of_steps = load_sums(books, divided, [_REACHED, _PLACES, _STEP_SECONDS], cut.spans)
+        return await run_plan(connection, merge_plans([of_whole, of_steps]))
 
     whole, parts = await books.database.read(find)
     groups = sorted(always(question).union(filled(whole.get(_STARTED, {}))), key=order)
@@ -87,7 +87,7 @@ async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any],
     return understood, [_row(cell, question) for cell in here], following
 
 
-def _ordered(parts: Found) -> list[str]:
+def _ordered(parts: OperandSums) -> list[str]:
     """The steps in the order in which they are reached; of two at the same place, first the one that more reach."""
     reached, places = (_by_step(parts.get(operand, {})) for operand in (_REACHED, _PLACES))
     return sorted(
@@ -103,8 +103,8 @@ def _by_step(sums: Sums) -> Counter[str]:
     return found
 
 
-def _stages(whole: Found, parts: Found, group: Group, index: int, steps: Sequence[str]) -> list[_Stage]:
-    def of(found: Found, operand: Flow, place: Group) -> int:
+def _stages(whole: OperandSums, parts: OperandSums, group: Group, index: int, steps: Sequence[str]) -> list[_Stage]:
+    def of(found: OperandSums, operand: Flow, place: Group) -> int:
         sums = found.get(operand, {})
         return sums[place].get(index, 0) if place in sums else 0
 

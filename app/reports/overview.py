@@ -7,21 +7,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.accounts.book import described, key_of, listed, tomorrow
+from app.accounts.book import account_key, day_after, select_accounts, select_descriptions
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
 from app.core.periods import Day
 from app.database.connection import Connection
-from app.database.labels import recall
-from app.database.query_plan import answered
+from app.database.labels import lookup_labels
+from app.database.query_plan import run_plan
 from app.database.tables import account as account_table
 from app.ledger.measures import rank_of
 from app.ledger.streams.tickets import OPENED, REOPENED, REPLIED, RESOLVED
-from app.ledger.surveys import find as find_surveys
-from app.metrics.answer import Table, tabulate
+from app.ledger.surveys import load_surveys as find_surveys
+from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.currencies import in_digits
 from app.metrics.define import METRICS
-from app.metrics.question import Parameters, ask
+from app.metrics.question import Parameters, resolve_question
 from app.metrics.rows import Row
 
 _MOST_PERIODS = 60
@@ -46,26 +46,26 @@ class OverviewParameters(BaseModel):
 
 async def overview(books: Books, account: str, asked: OverviewParameters) -> dict[str, Any]:
     """The card of an account, all of one moment. Raises NotFound, and Invalid for a range of more than 60 periods."""
-    question = await ask(books, sorted(METRICS), Parameters.of(asked, account=[account]))
+    question = await resolve_question(books, sorted(METRICS), Parameters.of(asked, account=[account]))
     if len(question.periods) > _MOST_PERIODS:
         detail = f"A trend has at most {_MOST_PERIODS} periods; ask for a shorter range or longer periods."
         raise Invalid.at("/query/granularity", detail, code="too_many_periods")
-    on = tomorrow(question.today)
+    on = day_after(question.today)
     until = books.calendar.midnight(on)
 
-    async def find(connection: Connection) -> tuple[dict[str, Any], Table]:
-        this = listed(None, on=on).where(account_table.c.account_id == key_of(account))
-        rows = await connection.execute(described(this, on=on))
+    async def find(connection: Connection) -> tuple[dict[str, Any], AnswerTable]:
+        this = select_accounts(None, on=on).where(account_table.c.account_id == account_key(account))
+        rows = await connection.execute(select_descriptions(this, on=on))
         if not rows:
             raise NotFound("There is no such account.")
-        own = {"account_id": key_of(account), "until": until, "most": _MOST_LISTED}
+        own = {"account_id": account_key(account), "until": until, "most": _MOST_LISTED}
         card = rows[0]._asdict() | {
             "last_activity": await _last_activity(connection, own),
             "open_tickets": await _open_tickets(connection, own),
             "answers": await _answers(connection, own),
             "movements": await _movements(connection, books, own | {"on": on}),
         }
-        return card, await tabulate(connection, books, question)
+        return card, await build_answer_table(connection, books, question)
 
     card, table = await books.database.read(find)
     rows = map(table.row, table.cells)
@@ -158,7 +158,7 @@ _MOVED = """
 
 async def _movements(connection: Connection, books: Books, own: dict[str, Any]) -> list[dict[str, Any]]:
     """How its MRR moved, the last first: a day moves it in one way."""
-    numbers = await answered(connection, recall(books.database, set(_MOVEMENTS)))
+    numbers = await run_plan(connection, lookup_labels(books.database, set(_MOVEMENTS)))
     kinds = {number: name.removeprefix("mrr_") for name, number in numbers.items()}
     rows = await connection.execute(_MOVED, own | {"measures": list(numbers.values())})
     return [

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.access.auth import books_of, requires
-from app.core.ids import InPath
+from app.core.ids import PathId
 from app.http.openapi import list_schema, object_schema, query_schema, response_schema
 from app.http.params import parse_query
 from app.http.responses import json_response, rows_response
@@ -112,7 +112,7 @@ _OVERVIEW = response_schema("The account's card.", object_schema(_CARD))
     responses=_OVERVIEW,
     openapi_extra=query_schema(OverviewParameters),
 )
-async def get_overview(request: Request, account_id: InPath) -> Response:
+async def get_overview(request: Request, account_id: PathId) -> Response:
     """One account on one card: every metric with its trend, MRR movements, open tickets, answers and last activity.
 
     All of it of one moment. Each metric has the last period that has ended, the one that runs, and the values of all.
@@ -141,7 +141,7 @@ _DISTRIBUTION = rows_schema(
     responses=_DISTRIBUTION,
     openapi_extra=query_schema(DistributionParameters),
 )
-async def get_distribution(request: Request, survey_id: InPath) -> Response:
+async def get_distribution(request: Request, survey_id: PathId) -> Response:
     """How often each score of a survey was given, and what the scores mean.
 
     Classes are promoter, passive and detractor; satisfied and unsatisfied; easy, neutral and difficult.

@@ -45,12 +45,12 @@ _LONGEST = 2000  # characters of a path or a query that the log repeats
 log = structlog.get_logger(__name__)
 
 
-def wrap(app: App, *, settings: Settings) -> App:
+def wrap_app(app: App, *, settings: Settings) -> App:
     """`app` as the world may meet it. Every refusal is a problem+json that closes the connection."""
 
     async def shell(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _Exchange(scope, receive, send, settings=settings).run(app)
+            await RequestLifecycle(scope, receive, send, settings=settings).run(app)
         elif scope["type"] == "lifespan":
             await _live(app, scope, receive, send)
         else:
@@ -79,7 +79,7 @@ async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     await app(scope, receive, tell)
 
 
-class _Exchange:
+class RequestLifecycle:
     """One request and its answer.
 
     status: None until an answer has begun.  held: an answer of 500 that waits for the end of the app, because
@@ -201,7 +201,7 @@ class _Exchange:
         if self.status is None and not self.over:
             self.over = True
             self.status = problem.status
-            headers, body = refusal(problem, request_id=self.id)
+            headers, body = problem_response(problem, request_id=self.id)
             await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
             self.bytes_out = len(body)
@@ -258,7 +258,7 @@ def _request_id(seen: dict[bytes, list[bytes]]) -> str:
     return given[0].decode() if given and _REQUEST_ID.fullmatch(given[0]) else uuid.uuid4().hex
 
 
-def refusal(problem: Problem, *, request_id: str) -> tuple[Headers, bytes]:
+def problem_response(problem: Problem, *, request_id: str) -> tuple[Headers, bytes]:
     """The headers and the body of a refusal that closes the connection."""
     body = json.dumps(problem_body(problem)).encode()
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]

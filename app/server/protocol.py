@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.core.errors import HeadersTooLarge, Malformed, Problem
 from app.core.settings import Settings
-from app.server.middleware import MAX_HEADER_BYTES, refusal
+from app.server.middleware import MAX_HEADER_BYTES, problem_response
 
 _MOST_LOOSE_BYTES = 2 * MAX_HEADER_BYTES  # the shell counts exactly; this only keeps the memory
 _LINGER = 5.0  # seconds in which a client that is still sending can read the answer that it has already
@@ -27,7 +27,7 @@ _LAST_MOMENT = 0.25  # seconds in which a request that is on its way at a stop i
 log = structlog.get_logger(__name__)
 
 
-class Connection(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol for HTTP/1.1.
 
     due: when the connection is cut, unless a request is being answered.  stalled: since when the client does not read.
@@ -132,7 +132,7 @@ class Connection(HttpToolsProtocol):
             if self.pipeline or self.cycle.response_started:
                 self.transport.abort()
                 return
-        headers, body = refusal(problem, request_id=request_id)
+        headers, body = problem_response(problem, request_id=request_id)
         lines = [b"%s: %s\r\n" % header for header in [*self.server_state.default_headers, *headers]]
         self.transport.write(b"".join([STATUS_LINE[problem.status], *lines, b"\r\n", body]))
         self.leave()

@@ -25,7 +25,7 @@ from uvicorn.supervisors import multiprocess
 
 from app.core import logs
 from app.core.settings import Settings
-from app.server.protocol import Connection
+from app.server.protocol import HttpProtocol
 
 _MOST_FILES = 65536
 _IDLE_SECONDS = 65  # more than the 60 after which load balancers close, or some requests would meet a closed connection
@@ -62,7 +62,7 @@ class _Config(uvicorn.Config):
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            http=Connection,
+            http=HttpProtocol,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -141,7 +141,7 @@ class _Server(uvicorn.Server):
         if counter % 5 == 0:
             now = self.loop.time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
+                if isinstance(connection, HttpProtocol):
                     connection.cut_if_overdue(now)
             if self.parent is not None and self.parent.pid != os.getppid() and not self.should_exit:
                 log.error("the parent process is gone, so this worker stops")

@@ -8,7 +8,7 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Currency, Id, Moment, Money
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.money import in_base_currency
 from app.ledger.streams import purchases, renewals, subscriptions, trials
 
@@ -137,7 +137,7 @@ _COSTS = {
 }
 
 
-def _cost(e: Fact) -> list[Line]:
+def _cost(e: EventView) -> list[Line]:
     return [Line(_COSTS[e.data["category"]][e.whole_business], in_base_currency(e.data["amount"], e.rate))]
 
 

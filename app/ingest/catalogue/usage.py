@@ -7,7 +7,7 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Id
-from app.ledger.measures import Fact, Line, Seen, measure, presence
+from app.ledger.measures import Activity, EventView, Line, measure, presence
 
 # A month is the longest that a session is believed to last.
 _LONGEST_SESSION = 31 * 86_400
@@ -21,7 +21,7 @@ session_seconds = measure("session_seconds", "Seconds that sessions lasted.")
     user=True,
     example={"duration_seconds": 1260},
     posts=lambda e: [Line(sessions, 1), Line(session_seconds, e.data["duration_seconds"])],
-    sees=lambda e: [Seen(active_users)],
+    sees=lambda e: [Activity(active_users)],
 )
 class SessionEnded(Data):
     """A user's session in the product has ended."""
@@ -45,7 +45,7 @@ any_feature_users = presence(
 )
 
 
-def _uses(e: Fact) -> list[Line]:
+def _uses(e: EventView) -> list[Line]:
     times = e.data.get("count", 1)
     return [Line(feature_uses, times, e.data["feature"]), Line(any_feature_uses, times)]
 
@@ -55,7 +55,7 @@ def _uses(e: Fact) -> list[Line]:
     user=True,
     example={"feature": "export", "count": 3},
     posts=_uses,
-    sees=lambda e: [Seen(active_users), Seen(any_feature_users), Seen(feature_users, e.data["feature"])],
+    sees=lambda e: [Activity(active_users), Activity(any_feature_users), Activity(feature_users, e.data["feature"])],
 )
 class FeatureUsed(Data):
     """A user used a feature, once or `count` times."""

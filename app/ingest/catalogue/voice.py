@@ -8,7 +8,7 @@ from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
 from app.ingest.fields import Id, Tags, Text
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams import feedback
 from app.ledger.surveys import point
 
@@ -54,7 +54,7 @@ ces_scales = measure("ces_scales", "Sum of the scales' numbers.", subject="surve
 ces_scale_squares = measure("ces_scale_squares", "Sum of their squares.", subject="survey", channel=True)
 
 
-def _answer(e: Fact) -> list[Line]:
+def _answer(e: EventView) -> list[Line]:
     assert e.survey is not None
     survey, score = e.survey, e.data["score"]
     posted = {survey_responses: 1, comments: int(bool(e.data.get("comment")))}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.books.books import Books
-from app.ingest.accept import accept
+from app.ingest.accept import accept_events
 from app.ingest.files.imports import Report, Row, rows
 from app.ingest.files.mapping import Mapping
 
@@ -66,7 +66,7 @@ async def run(
 
 
 async def _send(books: Books, batch: list[tuple[Row, dict[str, Any]]], report: Report, summary: Summary) -> None:
-    outcome = await accept(books, [event for _, event in batch], may_backdate=True)
+    outcome = await accept_events(books, [event for _, event in batch], may_backdate=True)
     summary.accepted += outcome.accepted
     summary.duplicates += outcome.duplicates
     summary.rejected += len(outcome.rejected)

@@ -1,7 +1,7 @@
 """Rows of data files turned into events by a mapping: what `csmetrics import` sends, and what it cannot send.
 
 Files are streamed, a record at a time; only look-up tables are held in memory. Whatever a file contains, each of its
-records comes out as exactly one `Row`: with events, skipped for a reason, or with a problem. Nothing here depends on
+records comes out as exactly one `PresenceRow`: with events, skipped for a reason, or with a problem. Nothing here depends on
 earlier runs: the same files give the same rows, with the same ids, so an interrupted import is simply run again.
 """
 

@@ -53,7 +53,7 @@ class _Scope:
 def _condition(scope: _Scope, text: str | None) -> Callable[[Cells], bool]:
     if text is None:
         return lambda cells: True
-    condition = filters.parse(text)
+    condition = filters.parse_filter(text)
     money = {key for key in condition.keys if scope.source.columns.get(key, Column()).type == "money"}
     readers = [(key, _column(scope, key, kind="number" if key in money else None)) for key in condition.keys]
 
@@ -61,7 +61,7 @@ def _condition(scope: _Scope, text: str | None) -> Callable[[Cells], bool]:
     @lru_cache(maxsize=1024, typed=True)
     def holds(*values: Any) -> bool:
         attributes = {key: value for (key, _), value in zip(readers, values, strict=True) if value is not _LEFT_OUT}
-        return filters.matches(condition, attributes)
+        return filters.filter_matches(condition, attributes)
 
     def applies(cells: Cells) -> bool:
         values = (read(cells) for _, read in readers)

@@ -38,7 +38,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.accounts import filters
 from app.core.errors import Invalid, json_pointer
-from app.core.settings import known_zone
+from app.core.settings import check_zone
 
 Scalar = bool | int | float | str
 OF_THE_ROW = ("file", "line", "row_hash")
@@ -78,7 +78,7 @@ def _templates(value: Any) -> Any:
 
 def _condition(text: str) -> str:
     try:
-        filters.parse(text)
+        filters.parse_filter(text)
     except Invalid as fault:
         raise ValueError(fault.detail) from None
     return text
@@ -143,7 +143,7 @@ class Column(_Table):
     format: Annotated[str, AfterValidator(_time_format)] | None = Field(
         None, description="As in Python's strptime, or `unix`, `unix_ms`; unset: ISO 8601."
     )
-    zone: Annotated[str, AfterValidator(known_zone)] = Field(
+    zone: Annotated[str, AfterValidator(check_zone)] = Field(
         "UTC", description="Of times that name none; a date: midnight."
     )
     decimal_point: str = Field(".", min_length=1, max_length=1, description="What stands before the decimals.")

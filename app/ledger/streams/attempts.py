@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from app.ledger.streams.define import Happening
+from app.ledger.streams.define import StreamEvent
 
 _SECOND = timedelta(seconds=1)
 
@@ -12,7 +12,7 @@ _SECOND = timedelta(seconds=1)
 class Attempt(NamedTuple):
     """The happenings from a beginning until the next one; completed_at: when it first was, None: it is not yet."""
 
-    happenings: Sequence[Happening]
+    happenings: Sequence[StreamEvent]
     completed_at: datetime | None
 
     @property
@@ -25,13 +25,13 @@ class Attempt(NamedTuple):
         return (self.completed_at - self.began_at) // _SECOND if self.completed_at else 0
 
 
-def attempts(happenings: Sequence[Happening], *, start: str, completion: str) -> Iterator[Attempt]:
+def attempts(happenings: Sequence[StreamEvent], *, start: str, completion: str) -> Iterator[Attempt]:
     """The attempts, in order; `start` and `completion` are types of events.
 
     A start before the completion changes nothing, one after it begins another attempt. Whatever is heard of it first
     begins it, be it its completion; what else comes after the completion belongs to what was completed.
     """
-    begun: list[Happening] = []
+    begun: list[StreamEvent] = []
     completed_at: datetime | None = None
     for happening in happenings:
         if happening.type == start and completed_at is not None:

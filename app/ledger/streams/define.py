@@ -5,7 +5,7 @@
         yield day, Line(mrr, 990000, subject="pro")
 
 It is given all its events in order and says what is true on which days. Nothing else is to be written or changed: the type
-of an event names its stream (`@event(..., stream=...)`), the engine in `unfold` posts.
+of an event names its stream (`@event(..., stream=...)`), the engine in `diff_stream` posts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from app.core.periods import Calendar
 from app.ledger.measures import Line
 
 
-class Happening(NamedTuple):
+class StreamEvent(NamedTuple):
     """An event of a stream. They are ordered by their first three fields: at one instant starts come before ends.
 
     rate: what one unit of the event's currency is worth in the base currency; None when it is the base currency.
@@ -31,8 +31,8 @@ class Happening(NamedTuple):
     rate: Decimal | None = None
 
 
-Dated = tuple[date, Line]
-Stream = Callable[[Sequence[Happening], Calendar], Iterable[Dated]]
+DatedLine = tuple[date, Line]
+Stream = Callable[[Sequence[StreamEvent], Calendar], Iterable[DatedLine]]
 STREAMS: dict[str, Stream] = {}
 
 

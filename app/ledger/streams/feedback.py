@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.measures import EventView, Line, measure
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 KIND = "feedback"
 UPDATED = "feedback.updated"
@@ -17,7 +17,7 @@ ERASED = "[erased]"
 comments_resolved = measure("comments_resolved", "Comments that are resolved.", subject="survey", channel=True)
 
 
-def name(fact: Fact) -> str | None:
+def name(fact: EventView) -> str | None:
     """The name of the stream that a comment or an update of it belongs to; None: an answer without a comment."""
     if fact.type == UPDATED:
         return f"{KIND} {fact.data['feedback']}"
@@ -31,7 +31,7 @@ def status_of(updates: Iterable[Mapping[str, Any]]) -> str:
 
 
 @stream(KIND)
-def feedback(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def feedback(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """What is said of a comment that has not come yet, or was taken back, counts nowhere."""
     if status_of(each.data for each in happenings if each.type == UPDATED) == RESOLVED:
         for comment in happenings:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams.attempts import attempts
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 KIND = "goal"
 ENTERED, COMPLETED = "goal.entered", "goal.completed"
@@ -17,7 +17,7 @@ goals_completed = measure(
 )
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of a goal belongs to: that of its `who`, the user, or else the account.
 
     Whether it was `who` or the user that was called ada, it is the same ada. The account is null, and so nobody of its
@@ -27,7 +27,7 @@ def name(fact: Fact) -> str:
 
 
 @stream(KIND)
-def goal(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def goal(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """Each time that it was entered, and whether it was completed after that, on the day of the entry."""
     for attempt in attempts(happenings, start=ENTERED, completion=COMPLETED):
         day, subject = calendar.day(attempt.began_at), attempt.happenings[0].data["goal"]

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams.attempts import Attempt, attempts
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 KIND = "onboarding"
 STARTED, STEP, COMPLETED = "onboarding.started", "onboarding.step_completed", "onboarding.completed"
@@ -32,13 +32,13 @@ onboarding_step_seconds = measure(
 )
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of an onboarding belongs to: the user's whom it names, else the account's."""
     return KIND if fact.user_id is None else f"{KIND} {fact.user_id}"
 
 
 @stream(KIND)
-def onboarding(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def onboarding(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """Each onboarding, with all that became of it, on the day on which it was started."""
     for attempt in attempts(happenings, start=STARTED, completion=COMPLETED):
         day = calendar.day(attempt.began_at)

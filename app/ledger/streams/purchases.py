@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.money import in_base_currency
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 COMPLETED, REFUNDED = "purchase.completed", "purchase.refunded"
 
@@ -25,15 +25,15 @@ repeat_purchasers = measure("repeat_purchasers", "Accounts that made two orders 
 _SECOND = timedelta(seconds=1)
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of an order belongs to."""
     return "purchases"
 
 
 @stream("purchases")
-def purchases(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def purchases(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """Each order once, by its first event, and what was given back for it."""
-    bought: dict[str, Happening] = {}
+    bought: dict[str, StreamEvent] = {}
     for happening in happenings:
         if happening.type == COMPLETED:
             bought.setdefault(happening.data["order_id"], happening)
@@ -41,7 +41,7 @@ def purchases(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[D
     yield from _refunds((happening for happening in happenings if happening.type == REFUNDED), bought, calendar)
 
 
-def _orders(bought: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def _orders(bought: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     last_day, seconds = None, 0
     for number, order in enumerate(bought, start=1):
         day = calendar.day(order.at)
@@ -56,7 +56,9 @@ def _orders(bought: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
         last_day, seconds = day, so_far
 
 
-def _refunds(given_back: Iterable[Happening], bought: dict[str, Happening], calendar: Calendar) -> Iterator[Dated]:
+def _refunds(
+    given_back: Iterable[StreamEvent], bought: dict[str, StreamEvent], calendar: Calendar
+) -> Iterator[DatedLine]:
     """Each on its day, but not before its order; of an order that is not known, none. In all not more than was paid.
 
     In the currency of the order it is worth what that was worth, so that an order given back in full leaves nothing.

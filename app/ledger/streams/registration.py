@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from app.core.periods import UNITS, Calendar, units_of
-from app.database.tables import END
-from app.ledger.measures import WITHIN, Fact, Line, by_unit, measure
-from app.ledger.streams.define import Dated, Happening
+from app.core.periods import UNITS, Calendar, units_containing
+from app.database.tables import MAX_DATE
+from app.ledger.measures import LONGER_UNIT, EventView, Line, measure, measures_by_unit
+from app.ledger.streams.define import DatedLine, StreamEvent
 
 KIND = "user"
 REMOVED = "user.removed"
 _DAY = timedelta(days=1)
 
 registered_users = measure("registered_users", "Registered users.", stock=True)
-joined = by_unit("users_joined", "Users who became registered in a {unit} at whose start they were not.")
+joined = measures_by_unit("users_joined", "Users who became registered in a {unit} at whose start they were not.")
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of a user belongs to."""
     return f"{KIND} {fact.user_id}"
 
@@ -32,7 +32,7 @@ class Spell(NamedTuple):
     until: date
 
 
-def spells(happenings: Iterable[Happening], calendar: Calendar) -> list[Spell]:
+def spells(happenings: Iterable[StreamEvent], calendar: Calendar) -> list[Spell]:
     """When the user was registered. Whatever it does but being removed makes it registered."""
     found: list[Spell] = []
     since: date | None = None
@@ -43,7 +43,7 @@ def spells(happenings: Iterable[Happening], calendar: Calendar) -> list[Spell]:
             found.append(Spell(since, calendar.day(happening.at) + _DAY))
             since = None
     if since is not None:
-        found.append(Spell(since, END))
+        found.append(Spell(since, MAX_DATE))
     return _merged(found)
 
 
@@ -58,7 +58,7 @@ def _merged(found: Iterable[Spell]) -> list[Spell]:
     return merged
 
 
-def registration(found: Iterable[Spell], calendar: Calendar) -> Iterator[Dated]:
+def registration(found: Iterable[Spell], calendar: Calendar) -> Iterator[DatedLine]:
     """What the spells of a user post.
 
     On the day of its removal a user still was registered, for the day began so; it is so no more at the end.
@@ -66,10 +66,14 @@ def registration(found: Iterable[Spell], calendar: Calendar) -> Iterator[Dated]:
     last_until = date.min
     for since, until in found:
         yield since, Line(registered_users, 1)
-        if until != END:
+        if until != MAX_DATE:
             yield until - _DAY, Line(registered_users, -1)
-        joins = [unit for unit, (start, _) in zip(UNITS, units_of(since, calendar), strict=True) if last_until <= start]
+        joins = [
+            unit
+            for unit, (start, _) in zip(UNITS, units_containing(since, calendar), strict=True)
+            if last_until <= start
+        ]
         for unit in joins:
-            if WITHIN.get(unit) not in joins:
+            if LONGER_UNIT.get(unit) not in joins:
                 yield since, Line(joined[unit], 1)
         last_until = until

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.money import in_base_currency
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 DUE, COMPLETED, DECLINED = "renewal.due", "renewal.completed", "renewal.declined"
 
@@ -23,7 +23,7 @@ renewal_value_renewed = measure(
 )
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of a contract belongs to."""
     return f"renewal {fact.data['contract_id']}"
 
@@ -33,16 +33,16 @@ class _Due:
     """That a contract was due. said: the event that says for what amount; decision: what came of it so far."""
 
     day: date
-    said: Happening
-    decision: Happening | None
+    said: StreamEvent
+    decision: StreamEvent | None
 
     @property
-    def renewed(self) -> Happening | None:
+    def renewed(self) -> StreamEvent | None:
         return self.decision if self.decision is not None and self.decision.type == COMPLETED else None
 
 
 @stream("renewal")
-def renewals(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def renewals(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """What was due, and what of it was renewed. What was due without an amount takes no part in the amounts."""
     for due in _dues(happenings, calendar):
         yield due.day, Line(contracts_due, 1)
@@ -56,7 +56,7 @@ def renewals(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Da
                 yield due.day, Line(renewal_value_renewed, min(_renewed(due.said, due.renewed), amount))
 
 
-def _dues(happenings: Sequence[Happening], calendar: Calendar) -> list[_Due]:
+def _dues(happenings: Sequence[StreamEvent], calendar: Calendar) -> list[_Due]:
     """Each due with its decision.
 
     A decision belongs to the last due, until that was renewed: one that was declined may be won back. Decisions after
@@ -64,7 +64,7 @@ def _dues(happenings: Sequence[Happening], calendar: Calendar) -> list[_Due]:
     was due once, for the last amount.
     """
     dues: list[_Due] = []
-    early: Happening | None = None
+    early: StreamEvent | None = None
     for happening in happenings:
         if happening.type != DUE:
             if dues and not dues[-1].renewed:
@@ -80,7 +80,7 @@ def _dues(happenings: Sequence[Happening], calendar: Calendar) -> list[_Due]:
     return dues
 
 
-def _renewed(due: Happening, renewal: Happening) -> int:
+def _renewed(due: StreamEvent, renewal: StreamEvent) -> int:
     """For what a contract was renewed: what was due, unless another amount is named.
 
     In the currency in which it was due it is worth what that was worth then: exchange rates make no loss.

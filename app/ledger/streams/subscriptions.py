@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
+from app.ledger.measures import EventView, Line, measure
 from app.ledger.money import in_base_currency
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
 
@@ -40,7 +40,7 @@ Changes: TypeAlias = dict[date, tuple[Counter[str], int]]
 _INTERVALS = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of a subscription belongs to."""
     return "subscriptions"
 
@@ -75,7 +75,7 @@ class _Subscription:
     currency: str | None = None
     rate: Decimal | None = None
 
-    def change(self, happening: Happening) -> None:
+    def change(self, happening: StreamEvent) -> None:
         """From its moment on it is so, which withdraws an end at that moment or later."""
         at, data = happening.at, happening.data
         while self.states and (self.states[-1].since > at or (self.states[-1].since == at and self._has_ended)):
@@ -86,7 +86,7 @@ class _Subscription:
         mrr = in_base_currency(data["mrr"] if "mrr" in data else data["amount"], self.rate, months=_months(data))
         self._hold(_State(at, (at, happening.id), mrr, self.plan, self.seats))
 
-    def cancel(self, happening: Happening) -> None:
+    def cancel(self, happening: StreamEvent) -> None:
         """It ends, unless it has ended by then. What was said before of later times is withdrawn."""
         ends_at = happening.data.get("ends_at")
         at = datetime.fromisoformat(ends_at) if ends_at else happening.at
@@ -113,7 +113,7 @@ def _months(data: Mapping[str, Any]) -> Fraction:
 
 
 @stream("subscriptions")
-def subscriptions(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def subscriptions(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """The movements of one account, each on its day."""
     found = _told(happenings)
     days = _changes(found, calendar)
@@ -132,7 +132,7 @@ def subscriptions(happenings: Sequence[Happening], calendar: Calendar) -> Iterat
         yield from _leaving(days, _changes(_told(happenings, at_once=True), calendar))
 
 
-def _told(happenings: Sequence[Happening], *, at_once: bool = False) -> Collection[_Subscription]:
+def _told(happenings: Sequence[StreamEvent], *, at_once: bool = False) -> Collection[_Subscription]:
     """The subscriptions, each with all that was said of it."""
     found: dict[str, _Subscription] = defaultdict(lambda: _Subscription(at_once))
     for happening in happenings:
@@ -144,7 +144,7 @@ def _told(happenings: Sequence[Happening], *, at_once: bool = False) -> Collecti
     return found.values()
 
 
-def _leaving(paid: Changes, kept: Changes) -> Iterator[Dated]:
+def _leaving(paid: Changes, kept: Changes) -> Iterator[DatedLine]:
     """When the account began and ceased to pay for nothing but subscriptions that were cancelled already."""
     paying = keeping = 0
     leaving = False
@@ -179,7 +179,7 @@ def _reasons(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, s
 
 
 def _movement(before: int, after: int, *, ever: bool, reason: str) -> Iterator[Line]:
-    """What it is called when an account's MRR goes from `before` to `after` within a day. ever: whether it paid before."""
+    """What it is called when an account's MRR goes from `live_before` to `after` within a day. ever: whether it paid before."""
     if before == 0 < after:
         amount, count = (mrr_reactivated, customers_reactivated) if ever else (mrr_new, customers_new)
         yield from (Line(amount, after), Line(count, 1), Line(customers, 1))

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.measures import EventView, Line, measure
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 KIND = "ticket"
 OPENED, REPLIED, REOPENED, RESOLVED = "ticket.opened", "ticket.replied", "ticket.reopened", "ticket.resolved"
@@ -37,13 +37,13 @@ tickets_resolved_first_contact = measure(
 )
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of a ticket belongs to."""
     return f"{KIND} {fact.data['ticket_id']}"
 
 
 @stream(KIND)
-def ticket(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def ticket(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """What one ticket posts, all of it under the channel that was named first, so that its entries share it."""
     if not happenings:
         return
@@ -63,7 +63,7 @@ def ticket(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Date
         yield last, Line(tickets_resolved_first_contact, 1, channel=channel)
 
 
-def _turns(happenings: Sequence[Happening]) -> list[datetime]:
+def _turns(happenings: Sequence[StreamEvent]) -> list[datetime]:
     """When it was opened, resolved, opened again and so on, in turn.
 
     Whatever is heard of it first opens it, be it a reply or its resolution; an opening of a resolved one opens it again.
@@ -76,7 +76,7 @@ def _turns(happenings: Sequence[Happening]) -> list[datetime]:
     return turns
 
 
-def _at_first_contact(happenings: Sequence[Happening]) -> bool:
+def _at_first_contact(happenings: Sequence[StreamEvent]) -> bool:
     """Of a ticket that was resolved once: what the helpdesk said last, else whether one reply of an agent was enough.
 
     A reply that does not say whose it is counts as an agent's, so that the rate is not flattered by what nobody tells. A

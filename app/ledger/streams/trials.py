@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.core.periods import Calendar
-from app.ledger.measures import Fact, Line, measure
-from app.ledger.streams.define import Dated, Happening, stream
+from app.ledger.measures import EventView, Line, measure
+from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 STARTED, CONVERTED, EXPIRED = "trial.started", "trial.converted", "trial.expired"
 
@@ -22,7 +22,7 @@ trials_ended = measure("trials_ended", "Trials that ended: they converted or exp
 trials_ended_converted = measure("trials_ended_converted", "Of the trials that ended on a day, those that converted.")
 
 
-def name(fact: Fact) -> str:
+def name(fact: EventView) -> str:
     """The name of the stream that an event of a trial belongs to."""
     return f"trial {fact.data['trial_id']}"
 
@@ -37,7 +37,7 @@ class _Trial:
 
 
 @stream("trial")
-def trials(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Dated]:
+def trials(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """The trials that one id stands for: a start after an end is another one."""
     for trial in _trials(happenings, calendar):
         yield trial.started, Line(trials_started, 1)
@@ -47,7 +47,7 @@ def trials(happenings: Sequence[Happening], calendar: Calendar) -> Iterator[Date
             yield trial.ended, Line(trials_ended_converted, int(trial.converted))
 
 
-def _trials(happenings: Sequence[Happening], calendar: Calendar) -> list[_Trial]:
+def _trials(happenings: Sequence[StreamEvent], calendar: Calendar) -> list[_Trial]:
     """A trial that is said to end before it was said to start began as it ended; one that expired may still convert."""
     found: list[_Trial] = []
     for happening in happenings:

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database.connection import Ask, Statement, written
-from app.database.query_plan import Asking
+from app.database.connection import BoundStatement, Statement, compile_query
+from app.database.query_plan import QueryPlan
 from app.database.tables import entry, presence
 from app.ledger.sums.grouping import grouped, shown
 from app.ledger.sums.populations import calendar_of, was_there
@@ -18,10 +18,10 @@ from app.ledger.sums.selection import (
     Selection,
     Shape,
     Span,
-    array,
-    group_of,
-    known,
-    of_accounts,
+    account_conditions,
+    array_param,
+    group_key,
+    known_rows,
     parameters_of,
 )
 
@@ -40,7 +40,7 @@ def no_triangle() -> Triangle:
 
 def customers(
     selection: Selection, spans: Sequence[Span], *, measures: Mapping[str, int]
-) -> Asking[dict[str, Triangle]]:
+) -> QueryPlan[dict[str, Triangle]]:
     """The flows of measures in each span, of the accounts that paid for the first time in a span: by measure.
 
     spans: without gap, in order; a cohort is in the groups of its own span's day. measures: name -> number, `FIRST` among
@@ -51,18 +51,18 @@ def customers(
     parameters |= {"members": [span.member_on for span in spans]}
     names = {number: name for name, number in measures.items()}
     found: dict[str, Triangle] = {name: no_triangle() for name in measures}
-    (rows,) = yield [Ask(_of_customers(selection.shape), parameters)]
+    (rows,) = yield [BoundStatement(_of_customers(selection.shape), parameters)]
     for measure, cohort, place, value, *group in rows:
         if value:
-            found[names[measure]][group_of(group)][cohort - 1, place - 1] += int(value)
+            found[names[measure]][group_key(group)][cohort - 1, place - 1] += int(value)
     return found
 
 
 @lru_cache(maxsize=256)
 def _of_customers(shape: Shape) -> Statement:
     """Rows (measure, place of the cohort among the starts, place, sum, group...)."""
-    place = sa.func.width_bucket(entry.c.effective_on, array("starts", sa.Date)).label("place")
-    mine = [entry.c.effective_on < sa.bindparam("until", type_=sa.Date), *of_accounts(entry, shape)]
+    place = sa.func.width_bucket(entry.c.effective_on, array_param("starts", sa.Date)).label("place")
+    mine = [entry.c.effective_on < sa.bindparam("until", type_=sa.Date), *account_conditions(entry, shape)]
     if shape.as_of:
         mine.append(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
     first = entry.c.measure == sa.bindparam("first", type_=sa.Integer)
@@ -71,7 +71,7 @@ def _of_customers(shape: Shape) -> Statement:
     begun = (
         firsts.group_by(entry.c.account_id, place).having(sa.func.sum(entry.c.value) > 0, place > 0).subquery("begun")
     )
-    wanted = entry.c.measure == sa.any_(array("measures", sa.Integer))
+    wanted = entry.c.measure == sa.any_(array_param("measures", sa.Integer))
     moves = sa.select(entry.c.measure, entry.c.account_id, place, sa.func.sum(entry.c.value).label("moved"))
     moved = moves.where(wanted, *mine).group_by(entry.c.measure, entry.c.account_id, place).subquery("moves")
     of_cohorts = sa.select(moved, begun.c.place.label("cohort"))
@@ -80,7 +80,7 @@ def _of_customers(shape: Shape) -> Statement:
     return _over_accounts(own, keys, own.c.moved, shape)
 
 
-def users(selection: Selection, spans: Sequence[Span], *, at: int) -> Asking[Triangle]:
+def users(selection: Selection, spans: Sequence[Span], *, at: int) -> QueryPlan[Triangle]:
     """Distinct users who were present in each span, by the span in which they were for the first time.
 
     spans: without gap, in order; a cohort is in the groups of its own span's day. at: the number of the presence.
@@ -89,9 +89,9 @@ def users(selection: Selection, spans: Sequence[Span], *, at: int) -> Asking[Tri
     parameters = parameters_of(selection, {}, {}) | {"at": at, "members": [span.member_on for span in spans]}
     parameters |= calendar_of(dict(enumerate(spans)) | {_BEFORE: before})
     found = no_triangle()
-    (rows,) = yield [Ask(_of_users(selection.shape), parameters)]
+    (rows,) = yield [BoundStatement(_of_users(selection.shape), parameters)]
     for cohort, span, value, *group in rows:
-        found[group_of(group)][cohort, span] += int(value)
+        found[group_key(group)][cohort, span] += int(value)
     return found
 
 
@@ -105,8 +105,8 @@ def _of_users(shape: Shape) -> Statement:
     seen = sa.select(*user, calendar.c.span, first).join_from(calendar, presence, there).distinct()
     seen = seen.where(
         presence.c.presence == sa.bindparam("at", type_=sa.Integer),
-        *of_accounts(presence, shape),
-        known(presence, shape),
+        *account_conditions(presence, shape),
+        known_rows(presence, shape),
     )
     rows = seen.subquery("seen")
     keys = [rows.c.account_id, rows.c.cohort, rows.c.span]
@@ -118,8 +118,8 @@ def _of_users(shape: Shape) -> Statement:
 def _over_accounts(own: Any, keys: Sequence[Any], value: Any, shape: Shape, *, first: int = 1) -> Statement:
     """Sums of a value of accounts by groups. first: the number of the first cohort."""
     # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
-    members = sa.func.coalesce(array("members", sa.Date), type_=sa.ARRAY(sa.Date))
+    members = sa.func.coalesce(array_param("members", sa.Date), type_=sa.ARRAY(sa.Date))
     day = members[own.c.cohort + (1 - first)]
     inner = grouped(keys, [sa.func.sum(value).label("sum")], own, own, shape, day=day)
     rows = inner.subquery("rows")
-    return written(shown([rows.c[key.name] for key in keys], [sa.func.sum(rows.c.sum)], rows, rows, shape))
+    return compile_query(shown([rows.c[key.name] for key in keys], [sa.func.sum(rows.c.sum)], rows, rows, shape))

@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filters import condition
+from app.accounts.filters import filter_condition
 from app.database.tables import account, attribute, label
-from app.ledger.sums.selection import OF_ENTRIES, Shape, array, known, of_accounts
+from app.ledger.sums.selection import ENTRY_DIMENSIONS, Shape, account_conditions, array_param, known_rows
 
 
 def numbered(days: Iterable[date]) -> dict[date, int]:
@@ -47,11 +47,11 @@ def grouped(
     segment = _segments(shape)
     if "segment" in shape.group_by:
         inside = [
-            (segment.c.number == number) & condition(filter, values.__getitem__)
+            (segment.c.number == number) & filter_condition(filter, values.__getitem__)
             for number, filter in enumerate(shape.segments)
         ]
         source = source.join(segment, sa.or_(sa.false(), *inside))
-    of_facts = {"account": "account_id"} | {name: name for name in OF_ENTRIES}
+    of_facts = {"account": "account_id"} | {name: name for name in ENTRY_DIMENSIONS}
     for number, group in enumerate(shape.group_by):
         if group in of_facts:
             place = facts.c[of_facts[group]]
@@ -59,7 +59,7 @@ def grouped(
             place = segment.c.number if group == "segment" else histories[group].c.text
         by.append(place.label(f"place{number}"))
     query = sa.select(*by, *sums).select_from(source).group_by(*by)
-    return query.where(condition(shape.filter, values.__getitem__)) if shape.filter else query
+    return query.where(filter_condition(shape.filter, values.__getitem__)) if shape.filter else query
 
 
 def _segments(shape: Shape) -> Any:
@@ -76,7 +76,7 @@ def shown(columns: Sequence[Any], sums: Sequence[Any], source: Any, rows: Any, s
         name: Any = place
         if group == "account":
             name = sa.select(account.c.id).where(account.c.account_id == place).scalar_subquery()
-        elif group in OF_ENTRIES:
+        elif group in ENTRY_DIMENSIONS:
             name = sa.select(label.c.text).where(label.c.key == place).scalar_subquery()
         elif group != "segment":
             # 1 and 1.0 are the same value.
@@ -98,13 +98,13 @@ def _history(key: str, number: int, shape: Shape, *, by_day: bool) -> Any:
     after that on which it does not. What holds on none of them is left out: two long histories would make many pairs.
     """
     columns = [attribute.c.account_id, attribute.c.value, sa.cast(attribute.c.value, sa.Text).label("text")]
-    mine = [attribute.c.key == key, known(attribute, shape), *of_accounts(attribute, shape)]
+    mine = [attribute.c.key == key, known_rows(attribute, shape), *account_conditions(attribute, shape)]
     since, until = attribute.c.valid_from, attribute.c.valid_to
     # OFFSET 0, so that what is selected is worked out once for each account, not again for each fact.
     if by_day:
         query = sa.select(*columns, since.label("since"), until.label("until")).where(*mine)
         return query.offset(sa.literal_column("0")).subquery(f"attribute{number}")
-    days = array("days", sa.Date)
+    days = array_param("days", sa.Date)
     before = [sa.func.width_bucket(day - sa.literal_column("1", sa.Integer), days) for day in (since, until)]
     query = sa.select(*columns, before[0].label("since"), before[1].label("until")).where(*mine)
     rows = query.offset(sa.literal_column("0")).subquery()

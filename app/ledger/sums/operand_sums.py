@@ -7,20 +7,20 @@ from datetime import date
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from app.core.periods import UNITS, Calendar, months_before, units_of
-from app.database.query_plan import Asking, together
-from app.database.tables import BEGINNING
-from app.ledger.measures import MEASURES, PRESENCES, entered_for
+from app.core.periods import UNITS, Calendar, months_before, units_containing
+from app.database.query_plan import QueryPlan, merge_plans
+from app.database.tables import MIN_DATE
+from app.ledger.measures import MEASURES, PRESENCES, entry_units
 from app.ledger.sums import populations, totals
 from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Trailing, Users
-from app.ledger.sums.selection import Selection, Span, Sums, no_sums
+from app.ledger.sums.selection import Selection, Span, Sums, empty_sums
 
 # The number of no word.
 _NO_MEASURE = -1
 
 
-def words_of(operands: Iterable[Operand]) -> set[str]:
-    """The words whose numbers `figures` needs, besides those of the selection."""
+def operand_label_texts(operands: Iterable[Operand]) -> set[str]:
+    """The words whose numbers `sum_operands` needs, besides those of the selection."""
     found = {""}
     for operand in operands:
         if isinstance(operand, Flow):
@@ -30,7 +30,7 @@ def words_of(operands: Iterable[Operand]) -> set[str]:
         elif isinstance(operand, Population):
             found |= operand.measures
         elif isinstance(operand, Trailing):
-            found |= words_of([operand.of])
+            found |= operand_label_texts([operand.of])
         elif isinstance(operand, Registered):
             found |= {operand.stock, *(f"{operand.joined}_{unit}" for unit in UNITS)}
         else:
@@ -40,7 +40,7 @@ def words_of(operands: Iterable[Operand]) -> set[str]:
 
 
 @dataclass(slots=True)
-class _Asked:
+class _SumsRequest:
     """One question, and what has been found for it so far."""
 
     selection: Selection
@@ -55,7 +55,7 @@ class _Asked:
         self.all_spans = frozenset(range(len(self.spans)))
 
 
-def figures(
+def sum_operands(
     operands: Collection[Operand],
     *,
     spans: Sequence[Span],
@@ -63,17 +63,17 @@ def figures(
     labels: Mapping[str, int],
     calendar: Calendar,
     tomorrow: date,
-) -> Asking[dict[Operand, Sums]]:
+) -> QueryPlan[dict[Operand, Sums]]:
     """The sums of each operand, by group and index of the span. Spans do not overlap and end tomorrow at the latest.
 
-    labels: the numbers of `words_of` the operands and of the selection's subjects and channels, as far as they have one.
+    labels: the numbers of `posting_label_texts` the operands and of the selection's subjects and channels, as far as they have one.
     Operands that are never divided have groups without subject and channel.
     """
     found: dict[Operand, Sums] = {}
-    parts: list[Asking[None]] = []
+    parts: list[QueryPlan[None]] = []
     trailing = [operand for operand in operands if isinstance(operand, Trailing)]
     if trailing:
-        parts.append(_trailing(_Asked(selection, spans, labels, calendar, tomorrow, found), trailing))
+        parts.append(_trailing(_SumsRequest(selection, spans, labels, calendar, tomorrow, found), trailing))
     operands = [operand for operand in operands if not isinstance(operand, Trailing)]
     undivided = [operand for operand in operands if isinstance(operand, Users | Registered) and operand.whole]
     divided = [operand for operand in operands if operand not in undivided]
@@ -81,23 +81,23 @@ def figures(
         divided, undivided = [*divided, *undivided], []
     for some, chosen in ((divided, selection), (undivided, selection.undivided())):
         if some:
-            asked = _Asked(chosen, spans, labels, calendar, tomorrow, found)
-            parts += [part(asked, some) for part in (_flows, _balances, _populations, _odd)]
-    yield from together(parts)
+            asked = _SumsRequest(chosen, spans, labels, calendar, tomorrow, found)
+            parts += [part(asked, some) for part in (_flows, _balances, _populations, _unaligned_spans)]
+    yield from merge_plans(parts)
     return found
 
 
-def _trailing(asked: _Asked, operands: Sequence[Trailing]) -> Asking[None]:
+def _trailing(asked: _SumsRequest, operands: Sequence[Trailing]) -> QueryPlan[None]:
     """What is asked of the months up to the spans' ends: each month once, whatever the spans that it counts for."""
     for months in {operand.months for operand in operands}:
         counts_for: dict[Span, list[int]] = defaultdict(list)
         for index, span in enumerate(asked.spans):
             for month in _last_months(span, months):
                 # Where accounts are nowhere in particular, all that matters of a month is its days.
-                counts_for[month if asked.selection.shape.keys else month._replace(member_on=BEGINNING)].append(index)
+                counts_for[month if asked.selection.shape.keys else month._replace(member_on=MIN_DATE)].append(index)
         wanted = [operand for operand in operands if operand.months == months]
         for apart in _apart(counts_for):
-            sums = yield from figures(
+            sums = yield from sum_operands(
                 [operand.of for operand in wanted],
                 spans=apart,
                 selection=asked.selection,
@@ -106,7 +106,7 @@ def _trailing(asked: _Asked, operands: Sequence[Trailing]) -> Asking[None]:
                 tomorrow=asked.tomorrow,
             )
             for operand in wanted:
-                target = asked.found.setdefault(operand, no_sums())
+                target = asked.found.setdefault(operand, empty_sums())
                 for group, values in sums[operand.of].items():
                     for place, value in values.items():
                         for index in counts_for[apart[place]]:
@@ -127,7 +127,7 @@ def _apart(months: Iterable[Span]) -> list[list[Span]]:
     return [[month for month in turn if month] for turn in zip_longest(*same_days.values())]
 
 
-def _flows(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
+def _flows(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
     """Everything that is a flow: of measures, and of users within the units that the spans are."""
     wanted: dict[str, Set[int]] = {}
     parts: list[tuple[Operand, Mapping[str, Set[int]]]] = []
@@ -140,16 +140,16 @@ def _flows(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     for operand, measures in parts:
         if isinstance(operand, Flow):
             [measure] = measures
-            asked.found[operand] = sums.get(measure, no_sums())
+            asked.found[operand] = sums.get(measure, empty_sums())
             continue
         for measure, indices in measures.items():
-            target = asked.found.setdefault(operand, no_sums())
+            target = asked.found.setdefault(operand, empty_sums())
             for group, values in sums.get(measure, {}).items():
                 for index in indices & values.keys():
                     target[group][index] += values[index]
 
 
-def _read(asked: _Asked, wanted: Mapping[str, Set[int]]) -> Asking[totals.ByMeasure]:
+def _read(asked: _SumsRequest, wanted: Mapping[str, Set[int]]) -> QueryPlan[totals.ByMeasure]:
     """The flows of measures, each for its spans: in one statement those that are wanted for the same spans."""
     alike: dict[tuple[frozenset[int], bool], dict[str, int]] = defaultdict(dict)
     for measure, indices in wanted.items():
@@ -166,10 +166,10 @@ def _read(asked: _Asked, wanted: Mapping[str, Set[int]]) -> Asking[totals.ByMeas
         )
         for (some, by_month), measures in alike.items()
     ]
-    return {measure: sums for found in (yield from together(parts)) for measure, sums in found.items()}
+    return {measure: sums for found in (yield from merge_plans(parts)) for measure, sums in found.items()}
 
 
-def _measures_of(asked: _Asked, operand: Operand) -> Mapping[str, Set[int]]:
+def _measures_of(asked: _SumsRequest, operand: Operand) -> Mapping[str, Set[int]]:
     """The measures whose flows an operand is, each in some spans."""
     if isinstance(operand, Flow):
         measure = operand.measure if _told_apart(asked) else operand.any_subject or operand.measure
@@ -178,21 +178,21 @@ def _measures_of(asked: _Asked, operand: Operand) -> Mapping[str, Set[int]]:
     if isinstance(operand, Users | Registered):
         prefix = operand.joined if isinstance(operand, Registered) else _presence_of(asked, operand)
         for index, unit in enumerate(_units(asked, operand)):
-            for entered in entered_for(unit) if unit is not None else ():
+            for entered in entry_units(unit) if unit is not None else ():
                 found[f"{prefix}_{entered}"].add(index)
     return found
 
 
-def _presence_of(asked: _Asked, operand: Users) -> str:
+def _presence_of(asked: _SumsRequest, operand: Users) -> str:
     return operand.presence if _told_apart(asked) or operand.any_subject is None else operand.any_subject
 
 
-def _told_apart(asked: _Asked) -> bool:
+def _told_apart(asked: _SumsRequest) -> bool:
     """Whether it matters what the subject is."""
     return "subject" in asked.selection.group_by or bool(asked.selection.subjects)
 
 
-def _units(asked: _Asked, operand: Operand) -> list[str | None]:
+def _units(asked: _SumsRequest, operand: Operand) -> list[str | None]:
     """For each span the unit from whose first day it goes, if it ends within it: then its users are a flow."""
     selection = asked.selection
     # Users of several features together are fewer than those of each.
@@ -203,13 +203,13 @@ def _units(asked: _Asked, operand: Operand) -> list[str | None]:
 
 
 def _unit(span: Span, calendar: Calendar, counted: Collection[str]) -> str | None:
-    for unit, (start, end) in zip(UNITS, units_of(span.start, calendar), strict=True):
+    for unit, (start, end) in zip(UNITS, units_containing(span.start, calendar), strict=True):
         if unit in counted and span.start == start and span.end <= end:
             return unit
     return None
 
 
-def _balances(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
+def _balances(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
     """Balances at the starts and ends of spans; who was registered at any time was so at the start, or joined."""
     bounds: dict[int, tuple[date, date]] = {}
     wanted: dict[Operand, tuple[str, dict[int, int]]] = {}
@@ -227,17 +227,17 @@ def _balances(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
     measures = {measure: asked.labels[measure] for measure, _ in wanted.values() if measure in asked.labels}
     sums = yield from totals.balances(asked.selection, bounds, measures=measures, labels=asked.labels)
     for operand, (measure, places) in wanted.items():
-        target = asked.found.setdefault(operand, no_sums())
+        target = asked.found.setdefault(operand, empty_sums())
         for group, values in sums.get(measure, {}).items():
             for place in places.keys() & values.keys():
                 target[group][places[place]] += values[place]
 
 
-def _populations(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
+def _populations(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
     wanted = [operand for operand in operands if isinstance(operand, Population)]
     measures = {measure for population in wanted for measure in population.measures}
     for population in wanted:
-        asked.found[population] = no_sums()
+        asked.found[population] = empty_sums()
     if wanted and measures & asked.labels.keys():
         # Of a measure that has no number there is no entry yet.
         numbers = {measure: asked.labels.get(measure, _NO_MEASURE) for measure in measures}
@@ -247,9 +247,9 @@ def _populations(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
             asked.found[population] = values
 
 
-def _odd(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
+def _unaligned_spans(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
     """Distinct users of spans that are no unit, counted one by one."""
-    parts: dict[Operand, Asking[Sums]] = {}
+    parts: dict[Operand, QueryPlan[Sums]] = {}
     for operand in operands:
         if not isinstance(operand, Users | Registered):
             continue
@@ -261,20 +261,20 @@ def _odd(asked: _Asked, operands: Sequence[Operand]) -> Asking[None]:
             parts[operand] = populations.registered(asked.selection, spans)
         else:
             parts[operand] = _users(asked, operand, spans)
-    for operand, sums in zip(parts, (yield from together(list(parts.values()))), strict=True):
+    for operand, sums in zip(parts, (yield from merge_plans(list(parts.values()))), strict=True):
         for group, values in sums.items():
-            asked.found.setdefault(operand, no_sums())[group].update(values)
+            asked.found.setdefault(operand, empty_sums())[group].update(values)
 
 
-def _users(asked: _Asked, operand: Users, spans: Mapping[int, Span]) -> Asking[Sums]:
+def _users(asked: _SumsRequest, operand: Users, spans: Mapping[int, Span]) -> QueryPlan[Sums]:
     name, labels = _presence_of(asked, operand), asked.labels
     if name not in labels:
-        return no_sums()
+        return empty_sums()
     chosen: dict[str, Any] = {
         "at": labels[name],
         "subjects": [labels[s] for s in asked.selection.subjects if s in labels],
     }
     if asked.selection.subjects and not chosen["subjects"]:
-        return no_sums()
+        return empty_sums()
     by_subject = "subject" in asked.selection.group_by
     return (yield from populations.users(asked.selection, spans, by_subject=by_subject, **chosen))

@@ -53,26 +53,26 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class AccountValue:
     """A value of one account's own, or a condition on such values: an operator and its parts."""
 
     operator: str
     parts: tuple[Any, ...]
 
-    def __sub__(self, other: "Own") -> "Own":
-        return Own("-", (self, other))
+    def __sub__(self, other: "AccountValue") -> "AccountValue":
+        return AccountValue("-", (self, other))
 
-    def __gt__(self, other: "Own | int") -> "Own":
-        return Own(">", (self, other))
+    def __gt__(self, other: "AccountValue | int") -> "AccountValue":
+        return AccountValue(">", (self, other))
 
-    def __and__(self, other: "Own") -> "Own":
-        return Own("and", (self, other))
+    def __and__(self, other: "AccountValue") -> "AccountValue":
+        return AccountValue("and", (self, other))
 
-    def __or__(self, other: "Own") -> "Own":
-        return Own("or", (self, other))
+    def __or__(self, other: "AccountValue") -> "AccountValue":
+        return AccountValue("or", (self, other))
 
-    def __invert__(self) -> "Own":
-        return Own("not", (self,))
+    def __invert__(self) -> "AccountValue":
+        return AccountValue("not", (self,))
 
     def __str__(self) -> str:
         if self.operator in ("opening", "closing"):
@@ -86,21 +86,21 @@ class Own:
         """The measures whose balances it looks at."""
         if self.operator in ("opening", "closing"):
             return frozenset(self.parts)
-        return frozenset().union(*(part.measures for part in self.parts if isinstance(part, Own)))
+        return frozenset().union(*(part.measures for part in self.parts if isinstance(part, AccountValue)))
 
 
 def _is_or(part: Any) -> bool:
-    return isinstance(part, Own) and part.operator == "or"
+    return isinstance(part, AccountValue) and part.operator == "or"
 
 
-def own_opening(measure: str) -> Own:
+def own_opening(measure: str) -> AccountValue:
     """An account's own balance at the period's start."""
-    return Own("opening", (measure,))
+    return AccountValue("opening", (measure,))
 
 
-def own_closing(measure: str) -> Own:
+def own_closing(measure: str) -> AccountValue:
     """An account's own balance at the period's end."""
-    return Own("closing", (measure,))
+    return AccountValue("closing", (measure,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class Population:
     Only accounts whose balances move within the period are looked at: the condition has to be false for all others.
     """
 
-    where: Own
-    total: Own | None = None
+    where: AccountValue
+    total: AccountValue | None = None
 
     @property
     def measures(self) -> frozenset[str]:

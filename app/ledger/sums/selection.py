@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.accounts.filters import Filter
-from app.database.tables import END, WHOLE_BUSINESS
+from app.database.tables import MAX_DATE, WHOLE_BUSINESS
 
 # The values of a group, each with the name of its type.
 Group = tuple[tuple[str, Any], ...]
 # What entries are told apart by; all other groupings are of accounts.
-OF_ENTRIES = ("subject", "channel")
+ENTRY_DIMENSIONS = ("subject", "channel")
 # group -> sum by the index of the span
 Sums = dict[Group, dict[int, int]]
 
 
-def no_sums() -> Sums:
+def empty_sums() -> Sums:
     """Sums to be added to."""
     return defaultdict(lambda: defaultdict(int))
 
@@ -53,13 +53,13 @@ class Selection:
 
     def undivided(self) -> "Selection":
         """The same without telling subjects and channels apart."""
-        group_by = tuple(by for by in self.group_by if by not in OF_ENTRIES)
+        group_by = tuple(by for by in self.group_by if by not in ENTRY_DIMENSIONS)
         return replace(self, group_by=group_by, subjects=(), channels=())
 
     @property
     def divided(self) -> bool:
         """Whether it is not about all accounts as one: groups of them, or some only."""
-        return bool(set(self.group_by) - set(OF_ENTRIES) or self.filter) or self.accounts is not None
+        return bool(set(self.group_by) - set(ENTRY_DIMENSIONS) or self.filter) or self.accounts is not None
 
     @property
     def shape(self) -> "Shape":
@@ -88,7 +88,7 @@ class Shape:
     @property
     def keys(self) -> list[str]:
         """The attributes that decide where an account belongs."""
-        named = set(self.group_by) - {"account", "segment", *OF_ENTRIES}
+        named = set(self.group_by) - {"account", "segment", *ENTRY_DIMENSIONS}
         for filter in (self.filter, *self.segments):
             named |= set(filter.keys) if filter else set()
         return sorted(named)
@@ -109,49 +109,49 @@ def parameters_of(selection: Selection, measures: Mapping[str, int], labels: Map
     }
 
 
-def columns_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Rows as the parameters of `table_of`."""
+def array_columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Rows as the parameters of `array_table`."""
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
-def group_of(values: Sequence[Any]) -> Group:
+def group_key(values: Sequence[Any]) -> Group:
     """The values of a group as a key."""
     # True and 1 are the same key of a dict, but not the same value of an attribute.
     return tuple((type(value).__name__, value) for value in values)
 
 
-def table_of(name: str, columns: Mapping[str, Any]) -> Any:
+def array_table_clause(name: str, columns: Mapping[str, Any]) -> Any:
     """A table made of arrays, which are parameters named like its columns."""
-    arrays = [array(column, kind) for column, kind in columns.items()]
+    arrays = [array_param(column, kind) for column, kind in columns.items()]
     shape = [sa.column(column, kind) for column, kind in columns.items()]
     return sa.func.unnest(*arrays).table_valued(*shape, name=name).render_derived()
 
 
-def array(name: str, kind: Any) -> sa.BindParameter[Any]:
+def array_param(name: str, kind: Any) -> sa.BindParameter[Any]:
     """A parameter that is a list."""
     return sa.bindparam(name, type_=sa.ARRAY(kind))
 
 
-def known(rows: Any, shape: Shape) -> sa.ColumnElement[bool]:
+def known_rows(rows: Any, shape: Shape) -> sa.ColumnElement[bool]:
     """The rows of a table with two clocks that are what is known, or was on the day `as_of`."""
     if not shape.as_of:
-        return rows.c.ceased_on == END  # type: ignore[no-any-return]
+        return rows.c.ceased_on == MAX_DATE  # type: ignore[no-any-return]
     as_of = sa.bindparam("as_of", type_=sa.Date)
     return sa.and_(rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
 
 
-def of_accounts(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+def account_conditions(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
     """Which rows of facts are meant: those of the asked accounts."""
-    return [facts.c.account_id == sa.any_(array("accounts", sa.BigInteger))] if shape.by_account else []
+    return [facts.c.account_id == sa.any_(array_param("accounts", sa.BigInteger))] if shape.by_account else []
 
 
-def narrowed(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+def narrowing_conditions(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
     """Which rows of facts are meant: those of the asked measures, subjects, channels and accounts."""
-    wanted: list[sa.ColumnElement[bool]] = [facts.c.measure == sa.any_(array("measures", sa.Integer))]
+    wanted: list[sa.ColumnElement[bool]] = [facts.c.measure == sa.any_(array_param("measures", sa.Integer))]
     if shape.by_subject:
-        wanted.append(facts.c.subject == sa.any_(array("subjects", sa.Integer)))
+        wanted.append(facts.c.subject == sa.any_(array_param("subjects", sa.Integer)))
     if shape.by_channel:
-        wanted.append(facts.c.channel == sa.any_(array("channels", sa.Integer)))
+        wanted.append(facts.c.channel == sa.any_(array_param("channels", sa.Integer)))
     if shape.filter is not None or shape.segments:
         wanted.append(facts.c.account_id != WHOLE_BUSINESS)
-    return wanted + of_accounts(facts, shape)
+    return wanted + account_conditions(facts, shape)

@@ -13,23 +13,23 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.database.connection import Ask, Statement, written
-from app.database.query_plan import Asking, together
-from app.database.tables import BEGINNING, MONTHS, entry, grand_total, total
+from app.database.connection import BoundStatement, Statement, compile_query
+from app.database.query_plan import QueryPlan, merge_plans
+from app.database.tables import MIN_DATE, MONTH_COLUMNS, entry, grand_total, total
 from app.ledger.sums.grouping import grouped, holds, numbered, shown
 from app.ledger.sums.selection import (
-    OF_ENTRIES,
+    ENTRY_DIMENSIONS,
     Selection,
     Shape,
     Span,
     Sums,
-    array,
-    columns_of,
-    group_of,
-    narrowed,
-    no_sums,
+    array_columns,
+    array_param,
+    array_table_clause,
+    empty_sums,
+    group_key,
+    narrowing_conditions,
     parameters_of,
-    table_of,
 )
 
 # The number of no day.
@@ -50,7 +50,7 @@ class Edge(NamedTuple):
 
 def nothing() -> ByMeasure:
     """Sums to be added to."""
-    return defaultdict(no_sums)
+    return defaultdict(empty_sums)
 
 
 def flows(
@@ -61,7 +61,7 @@ def flows(
     labels: Mapping[str, int],
     tomorrow: date,
     by_month: bool = True,
-) -> Asking[ByMeasure]:
+) -> QueryPlan[ByMeasure]:
     """Sums of entries whose day lies in each span; spans do not overlap and end tomorrow at the latest.
 
     measures: name -> number; labels: the numbers of the selection's subjects and channels, as far as they have one.
@@ -72,12 +72,12 @@ def flows(
         months, edges = _parts(spans, tomorrow)
     else:
         months, edges = {}, [Edge(index, start, end, 1, member_on) for index, (start, end, member_on) in spans.items()]
-    parts: list[Asking[None]] = []
+    parts: list[QueryPlan[None]] = []
     if measures and months:
         parts.append(_add_months(found, selection, months, spans, measures=measures, labels=labels))
     if measures and edges:
         parts.append(_add_edges(found, selection, edges, measures=measures, labels=labels))
-    yield from together(parts)
+    yield from merge_plans(parts)
     return found
 
 
@@ -87,7 +87,7 @@ def balances(
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> Asking[ByMeasure]:
+) -> QueryPlan[ByMeasure]:
     """Sums of all entries of stocks before each bound: `(day, member_on)` under a number of the caller's."""
     found = nothing()
     if not measures or not bounds:
@@ -96,15 +96,15 @@ def balances(
     divided = bool(selection.shape.keys)
     places: dict[tuple[date, date], int] = {}
     for day, member_on in bounds.values():
-        places.setdefault((day, member_on if divided else BEGINNING), len(places))
+        places.setdefault((day, member_on if divided else MIN_DATE), len(places))
     distinct = nothing()
     parts = [_add_starts(distinct, selection, places, measures=measures, labels=labels)]
     edges = [Edge(n, day.replace(day=1), day, 1, member) for (day, member), n in places.items() if day.day > 1]
     if edges:
         parts.append(_add_edges(distinct, selection, edges, measures=measures, labels=labels))
-    yield from together(parts)
+    yield from merge_plans(parts)
     for number, (day, member_on) in bounds.items():
-        place = places[day, member_on if divided else BEGINNING]
+        place = places[day, member_on if divided else MIN_DATE]
         for measure, sums in distinct.items():
             for group, values in sums.items():
                 if place in values:
@@ -146,7 +146,7 @@ def _add_months(
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> Asking[None]:
+) -> QueryPlan[None]:
     years = sorted({year for year, _ in months})
     together: dict[tuple[int | None, ...], list[int]] = {}
     for month in range(1, 13):
@@ -161,12 +161,12 @@ def _add_months(
     parameters |= {"since": date(*first, 1), "until": next_month(date(*last, 1))}
     names = {number: name for name, number in measures.items()}
     statement = _of_months(selection.shape, tuple(sets.values()))
-    (rows,) = yield [Ask(statement, parameters)]
+    (rows,) = yield [BoundStatement(statement, parameters)]
     of_year = {year: [spans_of[number] for spans_of in sets] for number, year in enumerate(years)}
     for measure, year, *rest in rows:
         of_row = zip(of_year[year], rest, strict=False)
         if values := [(index, int(value)) for index, value in of_row if value and index is not None]:
-            target = found[names[measure]][group_of(rest[len(sets) :])]
+            target = found[names[measure]][group_key(rest[len(sets) :])]
             for index, value in values:
                 target[index] += value
 
@@ -178,13 +178,13 @@ def _add_edges(
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> Asking[None]:
+) -> QueryPlan[None]:
     names = {number: name for name, number in measures.items()}
-    parameters = parameters_of(selection, measures, labels) | columns_of(Edge._fields, edges)
-    (rows,) = yield [Ask(_of_entries(selection.shape), parameters)]
+    parameters = parameters_of(selection, measures, labels) | array_columns(Edge._fields, edges)
+    (rows,) = yield [BoundStatement(_of_entries(selection.shape), parameters)]
     for measure, index, value, *group in rows:
         if value:
-            found[names[measure]][group_of(group)][index] += int(value)
+            found[names[measure]][group_key(group)][index] += int(value)
 
 
 def _add_starts(
@@ -194,7 +194,7 @@ def _add_starts(
     *,
     measures: Mapping[str, int],
     labels: Mapping[str, int],
-) -> Asking[None]:
+) -> QueryPlan[None]:
     """The balances at the starts of the bounds' months."""
     # Bounds of one month that differ in who belongs where need a row of the calendar each.
     slots: dict[tuple[int, int], dict[int, tuple[date, list[int]]]] = {}
@@ -206,18 +206,18 @@ def _add_starts(
     months = tuple(sorted({month for row in slots.values() for month in row}))
     days = numbered(member_on for _, member_on in places)
     parameters = parameters_of(selection, measures, labels) | {"days": list(days)}
-    parameters |= columns_of(("slot", "year"), list(slots))
+    parameters |= array_columns(("slot", "year"), list(slots))
     for month in months:
         parameters[f"day{month}"] = [days[row[month][0]] if month in row else _NEVER for row in slots.values()]
     until = max(day for day, _ in places)
-    parameters |= {"since": BEGINNING, "until": until, "last": until.year}
+    parameters |= {"since": MIN_DATE, "until": until, "last": until.year}
     names = {number: name for name, number in measures.items()}
-    (rows,) = yield [Ask(_of_starts(selection.shape, months), parameters)]
+    (rows,) = yield [BoundStatement(_of_starts(selection.shape, months), parameters)]
     places_of = {key: [row[month][1] if month in row else [] for month in months] for key, row in slots.items()}
     for measure, slot, year, *rest in rows:
         of_row = zip(places_of[slot, year], rest, strict=False)
         if values := [(numbers, int(value)) for numbers, value in of_row if value and numbers]:
-            target = found[names[measure]][group_of(rest[len(months) :])]
+            target = found[names[measure]][group_key(rest[len(months) :])]
             for numbers, value in values:
                 for number in numbers:
                     target[number] += value
@@ -229,43 +229,45 @@ def _of_months(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> Statement:
     """Rows (measure, year, a sum for each set of months, group...), of the accounts that belong to the group for it."""
     totals = _totals(shape, stock=False)
     sums = [
-        sa.func.sum(reduce(add, (totals.c[MONTHS[month - 1].name] for month in months))).label(f"sum{number}")
+        sa.func.sum(reduce(add, (totals.c[MONTH_COLUMNS[month - 1].name] for month in months))).label(f"sum{number}")
         for number, months in enumerate(sets)
     ]
-    of_year = totals.c.year == sa.any_(array("year", sa.Integer))
+    of_year = totals.c.year == sa.any_(array_param("year", sa.Integer))
     inner = grouped([totals.c.measure, totals.c.year], sums, totals, totals, shape)
-    rows = inner.where(of_year, *narrowed(totals, shape)).subquery("rows")
+    rows = inner.where(of_year, *narrowing_conditions(totals, shape)).subquery("rows")
     added = [sa.func.sum(rows.c[sum.name]) for sum in sums]
     if not shape.keys:
-        return written(shown([rows.c.measure, rows.c.year], added, rows, rows, shape))
+        return compile_query(shown([rows.c.measure, rows.c.year], added, rows, rows, shape))
     days = [f"day{number}" for number in range(len(sets))]
-    calendar = table_of("calendar", {"year": sa.Integer} | dict.fromkeys(days, sa.Integer))
+    calendar = array_table_clause("calendar", {"year": sa.Integer} | dict.fromkeys(days, sa.Integer))
     source = rows.join(calendar, calendar.c.year == rows.c.year)
     there = [sum.filter(_there(rows, calendar.c[day])) for sum, day in zip(added, days, strict=True)]
-    return written(shown([rows.c.measure, rows.c.year], there, source, rows, shape))
+    return compile_query(shown([rows.c.measure, rows.c.year], there, source, rows, shape))
 
 
 @lru_cache(maxsize=256)
 def _of_starts(shape: Shape, months: tuple[int, ...]) -> Statement:
     """Rows (measure, slot, year, the balance at the start of each month, group...)."""
     totals = _totals(shape, stock=True)
-    columns = {MONTHS[month - 2].name for month in months if month > 1} | {MONTHS[-1].name}
+    columns = {MONTH_COLUMNS[month - 2].name for month in months if month > 1} | {MONTH_COLUMNS[-1].name}
     sums = [sa.func.sum(totals.c[name]).label(name) for name in sorted(columns)]
     inner = grouped([totals.c.measure, totals.c.year], sums, totals, totals, shape)
     until_then = totals.c.year <= sa.bindparam("last", type_=sa.Integer)
-    rows = inner.where(until_then, *narrowed(totals, shape)).subquery("rows")
+    rows = inner.where(until_then, *narrowing_conditions(totals, shape)).subquery("rows")
     kinds = {"slot": sa.Integer, "year": sa.Integer} | {f"day{month}": sa.Integer for month in months}
-    calendar = table_of("calendar", kinds)
+    calendar = array_table_clause("calendar", kinds)
     source = rows.join(calendar, rows.c.year <= calendar.c.year)
     earlier = rows.c.year < calendar.c.year
     ends = [
-        sa.case((earlier, rows.c[MONTHS[-1].name]), else_=rows.c[MONTHS[month - 2].name] if month > 1 else 0)
+        sa.case(
+            (earlier, rows.c[MONTH_COLUMNS[-1].name]), else_=rows.c[MONTH_COLUMNS[month - 2].name] if month > 1 else 0
+        )
         for month in months
     ]
     added: list[Any] = [sa.func.sum(end) for end in ends]
     if shape.keys:
         added = [sum.filter(_there(rows, calendar.c[f"day{m}"])) for sum, m in zip(added, months, strict=True)]
-    return written(shown([rows.c.measure, calendar.c.slot, calendar.c.year], added, source, rows, shape))
+    return compile_query(shown([rows.c.measure, calendar.c.slot, calendar.c.year], added, source, rows, shape))
 
 
 def _there(rows: Any, day: Any) -> sa.ColumnElement[bool]:
@@ -284,7 +286,7 @@ def _totals(shape: Shape, *, stock: bool) -> Any:
         sa.func.coalesce(sa.func.sum(entry.c.value).filter(month <= number if stock else month == number), 0)
         for number in range(1, 13)
     ]
-    known = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTHS, strict=True)))
+    known = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTH_COLUMNS, strict=True)))
     known = known.where(
         entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date),
         entry.c.effective_on >= sa.bindparam("since", type_=sa.Date),
@@ -297,13 +299,13 @@ def _totals(shape: Shape, *, stock: bool) -> Any:
 def _of_entries(shape: Shape) -> Statement:
     """Rows (measure, index of the span, sum, group...)."""
     kinds = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
-    edge = table_of("edge", dict(zip(Edge._fields, kinds, strict=True)))
+    edge = array_table_clause("edge", dict(zip(Edge._fields, kinds, strict=True)))
     within = (entry.c.effective_on >= edge.c.start) & (entry.c.effective_on < edge.c.end)
     keys = [entry.c.measure, edge.c.span, edge.c.member_on]
     keys += [entry.c.account_id] if shape.keys or "account" in shape.group_by else []
-    keys += [entry.c[name] for name in OF_ENTRIES if name in shape.group_by]
+    keys += [entry.c[name] for name in ENTRY_DIMENSIONS if name in shape.group_by]
     own = sa.select(*keys, sa.func.sum(entry.c.value * edge.c.sign).label("sum")).join_from(edge, entry, within)
-    own = own.where(*narrowed(entry, shape))
+    own = own.where(*narrowing_conditions(entry, shape))
     if shape.as_of:
         own = own.where(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
     # First for each account, so that PostgreSQL does not look for the entries of one account after the other.
@@ -311,4 +313,4 @@ def _of_entries(shape: Shape) -> Statement:
     sums = [sa.func.sum(facts.c.sum).label("sum")]
     inner = grouped([facts.c.measure, facts.c.span], sums, facts, facts, shape, day=facts.c.member_on)
     rows = inner.subquery("rows")
-    return written(shown([rows.c.measure, rows.c.span], [sa.func.sum(rows.c.sum)], rows, rows, shape))
+    return compile_query(shown([rows.c.measure, rows.c.span], [sa.func.sum(rows.c.sum)], rows, rows, shape))
