@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 
 TABLE = "bench.bare"
 _INSERT = f"""

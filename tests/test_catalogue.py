@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import run_plan

@@ -24,8 +24,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Unavailable
-from app.http.problems import PROBLEM_JSON
 from app.embedded import server as embedded
+from app.http.problems import PROBLEM_JSON
 from tests.service import ADMIN_KEY, PATIENCE, Service, event, session
 
 pytestmark = pytest.mark.own_database

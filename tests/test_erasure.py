@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 from app.core import logs
 from app.database.connection import Connection
 from app.database.tables import metadata

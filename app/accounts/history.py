@@ -1,7 +1,7 @@
 """An account's attributes by two clocks, derived from its `account.updated` events. Pure functions.
 
-For each key there is a row of intervals without gap, each an `VersionedInterval` that says from which day on it is known. A row is
-never changed but for `ceased_on`, the day on which other knowledge took its place; so what was known on a day can be read
+For each key there is a row of intervals without gap, each a `VersionedInterval` that says from which day on it is known. A row
+is never changed but for `ceased_on`, the day on which other knowledge took its place; so what was known on a day can be read
 again. The order in which events of one day arrived never matters.
 """
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.auth import books_of, requires
 from app.accounts import segments
-from app.accounts.book import account_key, day_after, select_accounts, select_descriptions
+from app.accounts.accounts import account_key
 from app.accounts.filters import parse_filter
+from app.accounts.listing import day_after, select_accounts, select_descriptions
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
 from app.core.ids import PathId, decode_token, encode_token, normalize_id

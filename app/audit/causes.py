@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.accounts.book import ACCOUNT_UPDATED
+from app.accounts.attributes import ACCOUNT_UPDATED
 from app.audit.changes import Change
 from app.audit.origins import Days, Origins, Side, origins_of
 from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, event_view, events_where, number_of, parameters

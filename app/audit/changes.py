@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.accounts.book import day_after
+from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.database.connection import Connection

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts import segments
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 from app.accounts.filters import Filter
 from app.audit.identities import IDENTITIES
 from app.books.books import Books

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 from app.audit.origins import Origins
 from app.core.periods import Calendar
 from app.database.tables import WHOLE_BUSINESS

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from app.accounts.book import ACCOUNT_UPDATED
+from app.accounts.attributes import ACCOUNT_UPDATED
 from app.core.settings import Settings
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event

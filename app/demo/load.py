@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts import segments
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 from app.accounts.filters import parse_filter
 from app.books.books import Books
 from app.core.errors import Conflict

@@ -12,8 +12,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from app.accounts.book import account_key, day_after, select_accounts
+from app.accounts.accounts import account_key
 from app.accounts.filters import Filter
+from app.accounts.listing import day_after, select_accounts
 from app.books.books import Books
 from app.core.errors import Conflict, NotFound
 from app.core.ids import decode_token, encode_token

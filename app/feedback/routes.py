@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.access.auth import books_of, requires
-from app.accounts.book import day_after
 from app.accounts.filters import parse_filter
+from app.accounts.listing import day_after
 from app.core.ids import Id, PathId, RepeatedIds, normalize_id
 from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, parse_range, split_range
 from app.feedback import comments

@@ -13,7 +13,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from app.accounts import book
+from app.accounts.accounts import LockedAccount, lock_accounts, lock_accounts_plan
+from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
 from app.books.books import Books
 from app.core.errors import EventRejected, Invalid, Unavailable
 from app.core.ids import MAX_ID_LENGTH
@@ -104,7 +105,7 @@ def _readable(
             if isinstance(raw, UndecodableEvent):
                 raise EventRejected("malformed", raw.detail)
             event = read_event(raw, index=index, now=now)
-            if event.id.startswith(RESERVED_ID_PREFIX) and event.type == book.ACCOUNT_UPDATED and not replaces:
+            if event.id.startswith(RESERVED_ID_PREFIX) and event.type == ACCOUNT_UPDATED and not replaces:
                 raise EventRejected(
                     "reserved", f"Ids that begin with {RESERVED_ID_PREFIX!r} are the service's own.", "/id"
                 )
@@ -145,7 +146,7 @@ async def _write(
     connection: Connection, events: Sequence[IncomingEvent], *, books: Books, today: date
 ) -> list[Verdict]:
     """Everything that happens under the accounts' locks. It may be run again."""
-    locked = book.lock_accounts_plan({event.account_id: (event.account, MIN_DATE) for event in events})
+    locked = lock_accounts_plan({event.account_id: (event.account, MIN_DATE) for event in events})
     parts: list[QueryPlan[Any]] = [
         locked,
         _stored(events, today=today),
@@ -173,7 +174,7 @@ async def _write(
 
 
 def _verdict(
-    event: IncomingEvent, kept: Mapping[tuple[int, str], int | None], accounts: Mapping[int, book.LockedAccount]
+    event: IncomingEvent, kept: Mapping[tuple[int, str], int | None], accounts: Mapping[int, LockedAccount]
 ) -> Verdict:
     """Of an event that is not new."""
     key = event.account_id, event.id
@@ -263,7 +264,7 @@ _FINGERPRINTS = """
 
 
 async def _close_days(
-    connection: Connection, accepted: Iterable[IncomingEvent], accounts: Mapping[int, book.LockedAccount]
+    connection: Connection, accepted: Iterable[IncomingEvent], accounts: Mapping[int, LockedAccount]
 ) -> None:
     """Move on the last day of accounts to which something was written, as once a day is enough."""
     days: dict[int, tuple[str, date]] = {}
@@ -272,13 +273,13 @@ async def _close_days(
         if _day(event) > last:
             days[event.account_id] = (event.account, _day(event))
     if days:
-        await book.lock_accounts(connection, days)
+        await lock_accounts(connection, days)
 
 
 async def _learn(connection: Connection, accepted: Iterable[IncomingEvent], *, books: Books) -> None:
     days: dict[int, set[date]] = defaultdict(set)
     for event in accepted:
-        if event.type == book.ACCOUNT_UPDATED:
+        if event.type == ACCOUNT_UPDATED:
             days[event.account_id].add(_day(event))
     if days:
-        await book.derive_attributes(connection, days, calendar=books.calendar)
+        await derive_attributes(connection, days, calendar=books.calendar)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import NotRequired, TypedDict
 
-from app.accounts.book import account_key
+from app.accounts.accounts import account_key
 from app.core.errors import EventRejected, validation_faults
 from app.database.tables import WHOLE_BUSINESS
 from app.ingest.exchange_rates import ExchangeRate

@@ -4,7 +4,7 @@ from secrets import token_hex
 
 import sqlalchemy as sa
 
-from app.accounts import book
+from app.accounts.accounts import account_key, lock_accounts
 from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
@@ -37,12 +37,12 @@ async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
     The pseudonym remains one user, so that all numbers stay. What comes of the person later is of a new user: nothing is
     kept by which it could be known again. Raises NotFound for an account that is not there.
     """
-    key = book.account_key(account_id)
+    key = account_key(account_id)
 
     async def write(connection: Connection) -> None:
         if await connection.scalar(sa.select(account.c.id).where(account.c.account_id == key)) is None:
             raise NotFound("There is no such account.")
-        await book.lock_accounts(connection, {key: (account_id, MIN_DATE)})
+        await lock_accounts(connection, {key: (account_id, MIN_DATE)})
         pseudonym = f"erased-{token_hex(16)}"
         named = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
         moved = {

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.accounts import book
+from app.accounts.accounts import account_key, lock_accounts
+from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
 from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
@@ -23,22 +24,22 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
 
     account: the client's id; None for an event of the whole business. Raises NotFound.
     """
-    account_id = WHOLE_BUSINESS if account is None else book.account_key(account)
+    account_id = WHOLE_BUSINESS if account is None else account_key(account)
     this = sa.and_(event.c.account_id == account_id, event.c.id == id)
     _, said = await books.database.read(lambda connection: _posted(connection, this, books=books))
     await ensure_labels(books.database, posting_label_texts([said]))
 
     async def write(connection: Connection, today: date) -> None:
-        touched = await book.lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
+        touched = await lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
         today = max(today, touched[account_id].last_recorded_on)
         taken = sa.update(event).where(this, event.c.retracted_on.is_(None)).values(retracted_on=today)
         if not (await connection.execute(taken)).row_count:
             return
-        await book.lock_accounts(connection, {account_id: (account or "", today)})
+        await lock_accounts(connection, {account_id: (account or "", today)})
         # Once more under the lock: its user may have been erased meanwhile.
         found, posted = await _posted(connection, this, books=books)
-        if found.type == book.ACCOUNT_UPDATED:
-            await book.derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
+        if found.type == ACCOUNT_UPDATED:
+            await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
         before = await run_plan(connection, load_posting_context([posted], books=books))
         await post_events(connection, [(posted, today)], before, books=books, back=True)
 
@@ -61,7 +62,7 @@ async def retract_replaced(connection: Connection, accepted: Iterable[IncomingEv
     Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again. Of
     several that come together, the last takes the place of the others.
     """
-    replacing = (new for new in accepted if new.replaces and new.type == book.ACCOUNT_UPDATED)
+    replacing = (new for new in accepted if new.replaces and new.type == ACCOUNT_UPDATED)
     for new in {(new.account_id, new.occurred_at): new for new in replacing}.values():
         others = sa.and_(
             event.c.account_id == new.account_id,

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.auth import Caller, books_of, requires
-from app.accounts.book import ACCOUNT_UPDATED, account_key
+from app.accounts.accounts import account_key
+from app.accounts.attributes import ACCOUNT_UPDATED
 from app.core.errors import Conflict, Invalid
 from app.core.ids import Id, PathId
 from app.database.connection import Connection

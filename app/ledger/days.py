@@ -108,7 +108,7 @@ def apply_changes(
 def _one_more(
     key: PresenceKey, rows: dict[int, PresenceRow], day: date, days: DayChanges, recorded_on: date, calendar: Calendar
 ) -> PresenceDelta | None:
-    """What `apply_changes` comes to for one more day, as nearly all changes are; None where it is earlier than the first of a unit."""
+    """What `apply_changes` comes to for one more day, None where it is earlier than the first of a unit."""
     base, ordinal = _base(rows, day, calendar), day.toordinal()
     before = _whole(rows, base)
     if before >> ordinal - base & 1:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.accounts import book
+from app.accounts.accounts import lock_accounts
+from app.accounts.attributes import rebuild_attributes
 from app.books.books import Books, finish_rebuilding
 from app.database import tables
 from app.database.connection import Connection
@@ -69,7 +70,7 @@ async def rebuild_accounts(books: Books, ids: AccountBatch) -> Progress:
     """Write everything of these accounts again."""
 
     async def write(connection: Connection) -> int:
-        await book.lock_accounts(connection, {key: (id, MIN_DATE) for key, id in ids.items()})
+        await lock_accounts(connection, {key: (id, MIN_DATE) for key, id in ids.items()})
         made = await replay(connection, list(ids), books=books)
         await _write(connection, list(ids), made, books=books)
         return made.events
@@ -88,7 +89,7 @@ async def _write(connection: Connection, ids: Sequence[int], made: ReplayResult,
     await _replace(connection, tables.presence, ids, seen)
     await _replace(connection, tables.registration, ids, map(itemgetter(*tables.registration.c.keys()), spells))
     await move_events(connection, made.streams)
-    await book.rebuild_attributes(connection, ids, calendar=books.calendar)
+    await rebuild_attributes(connection, ids, calendar=books.calendar)
     after, nothing = await _sums(connection, ids), (0,) * len(MONTH_COLUMNS)
     moves = {p: tuple(map(sub, after.get(p, nothing), before.get(p, nothing))) for p in after.keys() | before.keys()}
     await add_to_grand_totals(connection, moves)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.accounts import book
+from app.accounts.attributes import load_updates
 from app.accounts.history import VersionedInterval, attribute_history, with_value_types
 from app.books.books import Books
 from app.database import tables
@@ -146,7 +146,7 @@ async def _attribute_differences(connection: Connection, ids: dict[int, str], *,
     for row in await connection.execute(query):
         kept[row.account_id, row.key].append(VersionedInterval(*row[2:]))
     computed: dict[tuple[int, str], list[VersionedInterval]] = {}
-    for account_id, updates in (await book.load_updates(connection, list(ids))).items():
+    for account_id, updates in (await load_updates(connection, list(ids))).items():
         for key, intervals in attribute_history(updates, calendar=books.calendar).items():
             computed[account_id, key] = intervals
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from app.accounts.book import day_after
+from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.periods import Period, counted_end
 from app.database.labels import lookup_labels

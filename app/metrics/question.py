@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.accounts import segments
-from app.accounts.book import account_key, day_after
+from app.accounts.accounts import account_key
 from app.accounts.filters import Filter, parse_filter
+from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.ids import Id, RepeatedIds, normalize_id

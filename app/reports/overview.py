@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.accounts.book import account_key, day_after, select_accounts, select_descriptions
+from app.accounts.accounts import account_key
+from app.accounts.listing import day_after, select_accounts, select_descriptions
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
 from app.core.periods import Day

@@ -66,7 +66,7 @@ def sum_operands(
 ) -> QueryPlan[dict[Operand, Sums]]:
     """The sums of each operand, by group and index of the span. Spans do not overlap and end tomorrow at the latest.
 
-    labels: the numbers of `posting_label_texts` the operands and of the selection's subjects and channels, as far as they have one.
+    labels: the numbers of `operand_label_texts` and of the selection's subjects and channels, as far as they have one.
     Operands that are never divided have groups without subject and channel.
     """
     found: dict[Operand, Sums] = {}

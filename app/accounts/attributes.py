@@ -1,65 +1,18 @@
-"""Who is measured: accounts, their lock, and where their attributes are kept."""
+"""Attributes of accounts: derive them from events and store them."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
-from functools import lru_cache
-from typing import Any, NamedTuple
+from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filters import Filter, filter_condition
 from app.accounts.history import VersionedInterval, apply_day, attribute_history, changes_by_key, with_value_types
 from app.core.periods import Calendar
-from app.database.connection import Connection, bind_json_rows
-from app.database.query_plan import QueryPlan, run_plan
-from app.database.tables import MAX_DATE, WHOLE_BUSINESS, attribute, event
-from app.database.tables import account as account_table
+from app.database.connection import Connection
+from app.database.tables import MAX_DATE, attribute, event
 
 ACCOUNT_UPDATED = "account.updated"
-
-
-@lru_cache(maxsize=100_000)
-def account_key(account: str) -> int:
-    """The 64-bit number of an account: a hash of its id, so that no look-up and no sequence is needed."""
-    return int.from_bytes(hashlib.blake2b(account.encode(), digest_size=8).digest(), signed=True)
-
-
-class LockedAccount(NamedTuple):
-    """An account that is locked. last_recorded_on: the last day on which something became known of it."""
-
-    account_id: int
-    id: str
-    last_recorded_on: date
-
-
-_TOUCH = """
-    INSERT INTO account AS known (account_id, id, last_recorded_on)
-    SELECT account_id, id, last_recorded_on FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS row(account_id bigint, id text, last_recorded_on date)
-    ORDER BY account_id
-    ON CONFLICT (account_id) DO UPDATE
-        SET last_recorded_on = greatest(known.last_recorded_on, excluded.last_recorded_on)
-    RETURNING account_id, id, last_recorded_on
-    """
-
-
-def lock_accounts_plan(accounts: Mapping[int, tuple[str, date]]) -> QueryPlan[dict[int, LockedAccount]]:
-    """Create the accounts that are new, lock all of them till the end of the transaction, and move their last day on.
-
-    accounts: account_id -> (id, the day that is written now). Locked in the order of their keys, so that two requests
-    wait for each other but never for ever. What is read of an account after this is what was written before it.
-    """
-    rows = [{"account_id": key, "id": id, "last_recorded_on": day} for key, (id, day) in accounts.items()]
-    touched = yield [*bind_json_rows(_TOUCH, rows)]
-    return {row[0]: LockedAccount(*row) for part in touched for row in part}
-
-
-async def lock_accounts(connection: Connection, accounts: Mapping[int, tuple[str, date]]) -> dict[int, LockedAccount]:
-    """Do as `lock_accounts_plan` says."""
-    return await run_plan(connection, lock_accounts_plan(accounts))
 
 
 async def derive_attributes(connection: Connection, days: Mapping[int, Iterable[date]], *, calendar: Calendar) -> None:
@@ -134,6 +87,8 @@ _FORGET = """
     WHERE (attribute.key, attribute.account_id, attribute.valid_from, attribute.recorded_on)
         = (gone.key, gone.account_id, gone.valid_from, gone.recorded_on)
     """
+
+
 _LEARN = """
     INSERT INTO attribute (key, account_id, valid_from, valid_to, recorded_on, ceased_on, value)
     SELECT key, account_id, valid_from, valid_to, recorded_on, ceased_on, nullif(value, 'null')
@@ -146,40 +101,3 @@ _LEARN = """
 async def _replace(connection: Connection, *, gone: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
     for statement, rows in ((_FORGET, gone), (_LEARN, new)):
         await connection.execute_rows(statement, rows)
-
-
-def select_accounts(filter: Filter | None, *, on: date) -> sa.Select[Any]:
-    """The accounts that people see, those with a live event, which the filter takes at the start of the day `on`."""
-    live = sa.exists().where(event.c.account_id == account_table.c.account_id, event.c.retracted_on.is_(None))
-    source: Any = account_table
-    values = {}
-    for number, key in enumerate(filter.keys if filter else ()):
-        rows = attribute.alias(f"attribute{number}")
-        values[key] = rows.c.value
-        source = source.outerjoin(
-            rows, sa.and_(rows.c.key == key, rows.c.account_id == account_table.c.account_id, *_held(rows, on))
-        )
-    query = sa.select(account_table.c.account_id, account_table.c.id).select_from(source)
-    query = query.where(account_table.c.account_id != WHOLE_BUSINESS, live)
-    return query if filter is None else query.where(filter_condition(filter, values.__getitem__))
-
-
-def select_descriptions(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]:
-    """Rows (id, name, attributes) of the accounts that a query names, in its order, as they are at the start of a day."""
-    page = accounts.subquery("page")
-    all_of_it = sa.func.jsonb_object_agg(attribute.c.key, attribute.c.value, type_=JSONB)
-    one = sa.select(sa.func.coalesce(all_of_it, sa.literal({}, JSONB)).label("attributes"))
-    one = one.where(attribute.c.account_id == page.c.account_id, *_held(attribute, on), attribute.c.value.is_not(None))
-    found = one.correlate(page).lateral("found")
-    name = found.c.attributes["name"].as_string().label("name")
-    query = sa.select(page.c.id, name, found.c.attributes).select_from(page.join(found, sa.true()))
-    return query.order_by(page.c.id)
-
-
-def _held(rows: Any, on: date) -> tuple[sa.ColumnElement[bool], ...]:
-    return rows.c.ceased_on == MAX_DATE, rows.c.valid_from <= on, rows.c.valid_to > on
-
-
-def day_after(today: date) -> date:
-    """The day whose start sees everything that today's updates said."""
-    return today + timedelta(days=1)
