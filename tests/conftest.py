@@ -20,7 +20,7 @@ from app.core import logs
 from app.database.migrate import migrate
 from app.database.tables import metadata
 from app.embedded import server as embedded
-from tests.service import Service
+from tests.support.service import Service
 
 _numbers = count()
 

@@ -14,7 +14,7 @@ from app.cli.main import cli
 from app.core.settings import Settings
 from app.ingest.files import mapping
 from app.main import build
-from tests.service import Service
+from tests.support.service import Service
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -132,7 +132,7 @@ def test_decisions_are_numbered_through() -> None:
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)
 def test_the_tests_that_enforce_a_decision_exist(page: Path) -> None:
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     named = re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))
     assert named
     assert [name for name in named if f"def {name}(" not in tests] == []

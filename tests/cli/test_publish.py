@@ -1,0 +1,36 @@
+"""What is published about the catalogues is what they say now."""
+
+from pathlib import Path
+
+import pytest
+
+from app.cli.publish import documents
+from tests.support.service import Service
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", documents(), ids=str)
+def test_a_published_document_is_not_stale(path: Path) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == documents()[path], "run `make publish`"
+
+
+def test_the_docs_page_needs_nothing_from_elsewhere(service: Service) -> None:
+    page = service.request("GET", "/docs", headers={"Authorization": ""})
+    assert page.status_code == 200
+    assert "https://" not in page.text
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert service.request("GET", f"/static-offline-docs/{name}", headers={"Authorization": ""}).status_code == 200
+
+
+def test_every_reference_in_the_openapi_document_leads_somewhere(service: Service) -> None:
+    document = service.get("/openapi.json")
+    names = document["components"]["schemas"].keys()
+
+    def references(value: object) -> set[str]:
+        if isinstance(value, dict):
+            own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+            return own.union(*map(references, value.values()))
+        return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+    assert {reference.removeprefix("#/components/schemas/") for reference in references(document)} <= names

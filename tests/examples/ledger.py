@@ -1,0 +1,124 @@
+"""Published examples about what always holds: an event counts once, and movements explain balances."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.examples.define import DURING, LONG_AGO, Case, Events, example, leaves, pays, pays_for
+from tests.support.service import answers, event, moved
+
+GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+SUMS = ("mrr_opening", *GAINED, *LOST, "mrr_net_change", "mrr", "customers_opening", "customers", "customers_churned")
+RATES = ("grr", "nrr", "gross_mrr_churn_rate", "customer_retention_rate", "customer_churn_rate")
+YEAR = {"start": "2025-01-01", "end": "2026-01-01"}
+
+
+@example("idempotent-same-id-other-body")
+def an_id_that_comes_again_with_other_content_is_a_conflict(case: Case) -> None:
+    first, second = (
+        event("feature.used", user="ada", at=DURING, id="e1", feature="reports", count=count) for count in (5, 6)
+    )
+    case.send(first)
+    assert case.refused(first, second) == ["conflict"]
+    assert case.refused(second) == ["conflict"]
+    case.gives({"feature_uses": 5})
+
+
+def a_year_of(random: Random) -> Events:
+    """A year of twelve accounts with two subscriptions each, which come, change, go and come back, and of answers."""
+    events = []
+    for number in range(12):
+        account = f"account-{number}"
+        events.append(moved(account, at=LONG_AGO, region=("emea", "amer", "apac")[number % 3]))
+        events += answers("nps", random.choices(range(11), k=3), account, at=some_day(random))
+        for subscription in ("first", "second"):
+            for _ in range(random.randint(1, 7)):
+                events.append(one_change(random, account, subscription))
+    return events
+
+
+def one_change(random: Random, account: str, subscription: str) -> dict[str, Any]:
+    at = some_day(random)
+    if random.random() < 0.3:
+        later = {"ends_at": some_day(random)} if random.random() < 0.5 else {}
+        return leaves(account, at, of=subscription, **later)
+    price = random.choice([0, 10, 25.5, 99.99])
+    if random.random() < 0.3:
+        return pays_for(account, "year", price, at, subscription_id=subscription)
+    # Not worth the same all year; that moves nothing.
+    return pays(account, price, at, of=subscription, **random.choice([{}, {"currency": "GBP"}]))
+
+
+def some_day(random: Random) -> str:
+    return f"2025-{random.randint(1, 12):02}-{random.randint(1, 28):02}T{random.randint(0, 23):02}:30:00Z"
+
+
+@example("identity-rollforward")
+def movements_explain_balances_and_parts_add_up(case: Case) -> None:
+    case.service.put("/v1/exchange-rates", {"currency": "GBP", "rates": {"2025-01-01": "1.25", "2025-07-01": "1.4"}})
+    random = Random(92)
+    events = a_year_of(random)
+    case.send(*events)
+    for granularity in ("month", "quarter", "year"):
+        whole = told(case, granularity)
+        for parts in (told(case, granularity, by="region"), told(case, granularity, by="account")):
+            check_balances(parts)
+            check_rates(parts)
+            for metric in SUMS:
+                sums = [sum(values) for values in zip(*(group[metric] for group in parts.values()), strict=True)]
+                assert sums == pytest.approx(whole[None][metric], abs=1e-4), metric
+        check_balances(whole)
+        check_rates(whole)
+    (year,) = told(case, "year").values()
+    assert all(year[metric][0] > 0 for metric in (*GAINED, *LOST)), "a kind of movement does not occur"
+    check_answers(case)
+
+    again = Case(case.service, f"{case.id}-again")
+    again.send(*random.sample(events, len(events)), *random.sample(events, len(events) // 2))
+    assert told(again, "month", by="region") == told(case, "month", by="region")
+
+
+Told = dict[Any, dict[str, list[Any]]]
+
+
+def told(case: Case, granularity: str, by: str | None = None) -> Told:
+    """For each group and metric, the values of the year's periods."""
+    periods = {"month": 12, "quarter": 4, "year": 1}[granularity]
+    found: Told = {}
+    for row in case.rows(*SUMS, *RATES, **YEAR, granularity=granularity, **({"group_by": by} if by else {})):
+        group = found.setdefault(row["group"][by] if by else None, {})
+        group.setdefault(row["metric"], []).append(row["value"])
+    # A group that has nothing of a metric in the year has no rows of it.
+    nothing = dict.fromkeys(SUMS, (0,) * periods) | dict.fromkeys(RATES, (None,) * periods)
+    return {
+        name: {metric: group.get(metric, list(nothing[metric])) for metric in nothing} for name, group in found.items()
+    }
+
+
+def check_balances(groups: Told) -> None:
+    for name, group in groups.items():
+        for number, (opening, closing) in enumerate(zip(group["mrr_opening"], group["mrr"], strict=True)):
+            change = sum(group[metric][number] for metric in GAINED) - sum(group[metric][number] for metric in LOST)
+            assert opening + change == pytest.approx(closing, abs=1e-4), (name, number)
+            assert group["mrr_net_change"][number] == pytest.approx(change, abs=1e-4), (name, number)
+        assert group["mrr"][:-1] == group["mrr_opening"][1:], name
+        assert group["customers"][:-1] == group["customers_opening"][1:], name
+
+
+def check_rates(groups: Told) -> None:
+    for name, group in groups.items():
+        for number, rates in enumerate(zip(*(group[metric] for metric in RATES), strict=True)):
+            if not group["customers_opening"][number]:
+                assert set(rates) == {None}, (name, number)
+                continue
+            grr, nrr, gross_churn, retention, churn = rates
+            assert 0 <= grr <= 100 and grr <= nrr, (name, number)
+            assert gross_churn == pytest.approx(100 - grr, abs=1e-5), (name, number)
+            assert retention + churn == pytest.approx(100, abs=1e-5), (name, number)
+
+
+def check_answers(case: Case) -> None:
+    nps, responses = case.rows("nps", "survey_responses", **YEAR, granularity="total")
+    assert -100 <= nps["value"] <= 100
+    assert nps["denominator"] == responses["value"] == 36

@@ -1,0 +1,131 @@
+"""Ids: every one that may be is kept as it is and found at every door; any other is refused at every door."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.hostile import in_path, is_id, normal, numbers, post, quickly, refused
+from tests.support.naughty import IDS, NO_IDS
+from tests.support.service import Service, event, session
+
+
+def test_every_sound_id_is_kept_as_it_is(service: Service) -> None:
+    ids = list(IDS.values())
+    batch = [session(id, user=id, id=id) for id in ids] + [event("feature.used", id, user=id, feature=id) for id in ids]
+    batch += [event("account.updated", id, name=id, attributes={id: id, "n": number}) for number, id in enumerate(ids)]
+    assert service.send(*batch) == {"accepted": len(batch), "duplicates": 0, "rejected": []}
+    forms = {normal(id) for id in ids}
+    assert len(forms) == len(ids)
+    assert {account["id"] for account in service.get("/v1/accounts", limit=1000)["accounts"]} == forms
+    rows = service.rows("sessions", period="2026-03", group_by="account")
+    assert {row["group"]["account"] for row in rows} == forms
+    rows = service.rows("feature_uses", period="2026-03", group_by="subject,name")
+    assert {row["group"]["subject"] for row in rows} == forms == {row["group"]["name"] for row in rows}
+    table = service.request("GET", "/v1/metrics/sessions", params={"group_by": "account", "format": "csv"})
+    assert table.status_code == 200
+
+
+@pytest.mark.parametrize("case", IDS)
+def test_a_sound_id_is_found_at_every_door(case: str, shared: Service) -> None:
+    id = IDS[case]
+    shared.send(moved_by_id(id), session(id, id=id, user=id), event("feature.used", id, user=id, feature=id))
+    found = shared.get(f"/v1/accounts/{in_path(id)}")
+    assert found["id"] == found["name"] == found["attributes"]["twin"] == normal(id)
+    assert shared.value("sessions", account=id) == 1
+    assert shared.value("feature_uses", subject=id) == 1
+    asked = {"metrics": ["sessions"], "account": [id], "period": "2026-03", "group_by": ["account"]}
+    rows = post(shared, asked, path="/v1/query").json()["rows"]
+    assert [row["group"] for row in rows] == [{"account": normal(id)}]
+    narrowed = shared.get("/v1/accounts", filter=f"twin = {json.dumps(normal(id))}")
+    assert [account["id"] for account in narrowed["accounts"]] == [normal(id)]
+    for _ in range(2):
+        assert shared.request("DELETE", f"/v1/accounts/{in_path(id)}/events/{in_path(id)}").status_code == 204
+    assert shared.value("sessions", account=id) == 0
+
+
+@pytest.mark.parametrize("case", IDS)
+def test_a_sound_id_names_whatever_is_put(case: str, shared: Service) -> None:
+    id = in_path(IDS[case])
+    assert shared.put(f"/v1/accounts/{id}", {"attributes": {"put": True}}).json()["id"] == normal(IDS[case])
+    assert shared.put(f"/v1/surveys/{id}", {"kind": "nps", "scale": {"min": 0, "max": 10}}).json()["id"] == normal(
+        IDS[case]
+    )
+    shared.put(f"/v1/segments/{id}", {"filter": "put = true"})
+    names = [segment["name"] for segment in shared.get("/v1/segments")["segments"]]
+    assert normal(IDS[case]) in names
+    (row,) = shared.rows("sessions", segment=IDS[case], period="2026-03")
+    assert row["group"] == {"segment": normal(IDS[case])}
+    assert shared.request("DELETE", f"/v1/segments/{id}").status_code == 204
+
+
+@pytest.mark.parametrize("case", NO_IDS)
+def test_what_is_no_id_is_refused_at_every_door(case: str, shared: Service) -> None:
+    id = NO_IDS[case]
+    for field in ("id", "account_id", "user_id"):
+        assert refused(post(shared, session() | {field: id}), 422, "all_rejected")
+    feature = event("feature.used", user="ada", feature="x")
+    feature["data"]["feature"] = id
+    assert refused(post(shared, feature), 422, "all_rejected")
+    assert refused(post(shared, event("account.updated", attributes={id: 1})), 422, "all_rejected")
+    assert refused(post(shared, event("feedback.received", comment="a", tags=[id])), 422, "all_rejected")
+    for name in ("account", "segment", "subject", "channel", "group_by"):
+        asked = shared.request("GET", "/v1/metrics/feature_uses", params={name: id})
+        assert asked.status_code == 422 or (name, id) == ("group_by", ""), name
+    if len(id) < 1000:
+        for method, path, body in (
+            ("GET", "/v1/accounts/{}", None),
+            ("PUT", "/v1/accounts/{}", {}),
+            ("PUT", "/v1/surveys/{}", {"kind": "nps", "scale": {"min": 0, "max": 10}}),
+            ("PUT", "/v1/segments/{}", {"filter": "a = 1"}),
+            ("DELETE", "/v1/segments/{}", None),
+            ("DELETE", "/v1/events/{}", None),
+            ("DELETE", "/v1/accounts/{}/events/a", None),
+            ("DELETE", "/v1/accounts/a/events/{}", None),
+            ("DELETE", "/v1/keys/{}", None),
+        ):
+            answer = post(shared, body, path=path.format(in_path(id)), method=method)
+            assert refused(answer, 422) or id == "", path
+
+
+def test_an_address_that_is_not_utf_8_is_refused_and_not_mended(shared: Service) -> None:
+    for text in ("%FF", "a%C3", "%C0%80", "%ED%A0%80", "%F5%80%80%80", "%E2%82"):
+        assert refused(post(shared, {}, path=f"/v1/accounts/{text}", method="PUT"), 400, "malformed_address")
+        for parameter in ("account", "filter", "cursor", "period", text):
+            asked = shared.request("GET", f"/v1/metrics/nps?{parameter}={text}")
+            assert refused(asked, 400, "malformed_address")
+
+
+def test_letters_are_one_id_however_they_are_composed(shared: Service) -> None:
+    composed, apart = "\u00e9\u1e69", "e\u0301s\u0323\u0307"
+    shared.send(session(composed, id=composed, user=composed))
+    assert shared.send(session(apart, id=apart, user=apart))["duplicates"] == 1
+    assert shared.get(f"/v1/accounts/{in_path(apart)}")["id"] == composed
+    assert shared.value("sessions", account=apart) == 1
+    answer = post(shared, event("account.updated", attributes={composed: 1, apart: 2}))
+    assert answer.json()["rejected"][0]["code"] == "duplicate_key"
+    answer = post(shared, {"attributes": {composed: 1, apart: 2}}, path="/v1/accounts/acme", method="PUT")
+    assert refused(answer, 422)
+
+
+@quickly
+@given(st.text(max_size=140), st.text(max_size=140))
+def test_any_text_is_an_id_exactly_when_it_may_be(shared: Service, id: str, value: str) -> None:
+    account = f"account-{next(numbers)}"
+    sent = event("account.updated", account, id=f"e{next(numbers)}", attributes={"key": value})
+    sent["id"] = id
+    answer = post(shared, sent)
+    if is_id(id) and "\0" not in value:
+        assert answer.json() == {"accepted": 1, "duplicates": 0, "rejected": []}
+        assert shared.get(f"/v1/accounts/{account}")["attributes"] == {"key": normal(value)}
+        if id not in (".", ".."):  # which clients take for a step up, however they are encoded
+            assert shared.request("DELETE", f"/v1/accounts/{account}/events/{in_path(id)}").status_code == 204
+    else:
+        assert refused(answer, 422, "all_rejected")
+        assert shared.request("GET", f"/v1/accounts/{account}").status_code == 404
+
+
+def moved_by_id(id: str) -> dict[str, Any]:
+    return event("account.updated", id, name=id, attributes={"twin": id})

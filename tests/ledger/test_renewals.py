@@ -1,0 +1,186 @@
+"""Contracts and their renewals: what their stream makes of them, and the rates."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from app.ledger.streams.define import StreamEvent
+from app.ledger.streams.renewals import renewals
+from tests.model.stream_events import days_of, happening
+from tests.support.service import Service, event
+
+SHORT = {
+    "contracts_due": "due",
+    "contracts_renewed": "renewed",
+    "contracts_valued": "valued",
+    "renewal_value_due": "of",
+    "renewal_value_renewed": "kept",
+}
+MONEY = ("renewal_value_due", "renewal_value_renewed")
+
+
+def contract(said: str) -> StreamEvent:
+    """`due 2025-03-01 100`: what happened to the contract, when, and for how much if that is said."""
+    type, at, *amount = said.split()
+    data = {"amount": amount[0]} if amount else {}
+    return happening(f"renewal.{type}", at, id=said, contract_id="c", **data)
+
+
+def table(*happenings: StreamEvent) -> dict[str, str]:
+    """What is posted on each day on which the contract was due; money in whole units."""
+    found: dict[str, list[str]] = {}
+    days = days_of(renewals, *happenings)
+    for name, short in SHORT.items():
+        for day, value in days.get(name, {}).items():
+            assert value == 1 or name in MONEY
+            found.setdefault(day, []).append(f"{short} {value / 10_000:g}" if name in MONEY else short)
+    return {day: " ".join(parts) for day, parts in sorted(found.items())}
+
+
+# What happens -> what is posted on which day.
+CASES = {
+    "nothing is decided yet": ("due 2025-03-01", {"2025-03-01": "due"}),
+    "it is renewed late": ("due 2025-03-01, completed 2025-04-20", {"2025-03-01": "due renewed"}),
+    "it is renewed early": ("completed 2025-02-10, due 2025-03-01", {"2025-03-01": "due renewed"}),
+    "it is declined": ("due 2025-03-01, declined 2025-03-02", {"2025-03-01": "due"}),
+    "it is declined and won back": (
+        "due 2025-03-01, declined 2025-03-02, completed 2025-06-01",
+        {"2025-03-01": "due renewed"},
+    ),
+    "the last early decision counts": (
+        "completed 2025-02-10, declined 2025-02-20, due 2025-03-01",
+        {"2025-03-01": "due"},
+    ),
+    "who declined early may be won back when it is due": (
+        "declined 2025-02-20, due 2025-03-01, completed 2025-03-05",
+        {"2025-03-01": "due renewed"},
+    ),
+    "a decision without anything due waits for it": ("completed 2025-02-10", {}),
+    "each due has its own decision": (
+        "due 2024-03-01, completed 2024-03-05, due 2025-03-01, declined 2025-03-05",
+        {"2024-03-01": "due renewed", "2025-03-01": "due"},
+    ),
+    "after a renewal the next decision is an early one": (
+        "due 2024-03-01, completed 2024-03-05, completed 2025-02-10, due 2025-03-01, due 2026-03-01",
+        {"2024-03-01": "due renewed", "2025-03-01": "due renewed", "2026-03-01": "due"},
+    ),
+    "who renewed may decline the next time early": (
+        "due 2024-03-01, completed 2024-03-05, declined 2025-02-10, due 2025-03-01",
+        {"2024-03-01": "due renewed", "2025-03-01": "due"},
+    ),
+    "a late decision is about the last due": (
+        "due 2024-03-01, due 2025-03-01, completed 2025-03-02",
+        {"2024-03-01": "due", "2025-03-01": "due renewed"},
+    ),
+    "at one instant it is due before it is decided": (
+        "due 2025-03-01T08:00, completed 2025-03-01T08:00",
+        {"2025-03-01": "due renewed"},
+    ),
+    "at one instant a renewal comes before a decline, which is the next time's": (
+        "due 2025-03-01T08:00, completed 2025-03-01T08:00, declined 2025-03-01T08:00",
+        {"2025-03-01": "due renewed"},
+    ),
+    "said twice of a day it was due once": (
+        "due 2025-03-01T08:00 100, completed 2025-03-01T09:00, due 2025-03-01T10:00 80, due 2025-03-01T11:00",
+        {"2025-03-01": "due renewed valued of 80 kept 80"},
+    ),
+    "without an amount all of it was renewed": (
+        "due 2025-03-01 100.5, completed 2025-03-02",
+        {"2025-03-01": "due renewed valued of 100.5 kept 100.5"},
+    ),
+    "for less": ("due 2025-03-01 100, completed 2025-03-02 40", {"2025-03-01": "due renewed valued of 100 kept 40"}),
+    "for more": ("due 2025-03-01 100, completed 2025-03-02 150", {"2025-03-01": "due renewed valued of 100 kept 100"}),
+    "for nothing": ("due 2025-03-01 100, completed 2025-03-02 0", {"2025-03-01": "due renewed valued of 100"}),
+    "declined, with its amount": (
+        "due 2025-03-01 100, declined 2025-03-02 100",
+        {"2025-03-01": "due valued of 100"},
+    ),
+    "what was due without an amount has no part in the amounts": (
+        "due 2025-03-01, completed 2025-03-02 150",
+        {"2025-03-01": "due renewed"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("happens", "expected"), CASES.values(), ids=CASES)
+def test_a_contract_posts_the_same_in_any_order_of_arrival(happens: str, expected: dict[str, str]) -> None:
+    for order in permutations(happens.split(", ")):
+        assert table(*map(contract, order)) == expected
+
+
+def in_currency(what: str, at: str, amount: str, rate: str | None = None, **currency: str) -> StreamEvent:
+    return happening(f"renewal.{what}", at, contract_id="c", amount=amount, rate=rate, **currency)
+
+
+def test_who_renews_in_the_same_currency_loses_nothing_by_its_rate() -> None:
+    due = in_currency("due", "2025-03-01", "100", "1.1", currency="EUR")
+    whole = in_currency("completed", "2025-04-01", "100", "0.9", currency="EUR")
+    assert table(due, whole) == {"2025-03-01": "due renewed valued of 110 kept 110"}
+    half = in_currency("completed", "2025-04-01", "50", "1.9", currency="EUR")
+    assert table(due, half) == {"2025-03-01": "due renewed valued of 110 kept 55"}
+    # In another one it is worth what it is on its own day.
+    in_dollars = in_currency("completed", "2025-04-01", "100")
+    assert table(due, in_dollars) == {"2025-03-01": "due renewed valued of 110 kept 100"}
+    in_pounds = in_currency("completed", "2025-04-01", "50", "1.3", currency="GBP")
+    assert table(due, in_pounds) == {"2025-03-01": "due renewed valued of 110 kept 65"}
+
+
+def said(what: str, account: str, at: str, **data: Any) -> dict[str, Any]:
+    return event(f"renewal.{what}", account, at=at, **({"contract_id": "c"} | data))
+
+
+def test_what_is_due_counts_in_its_month_whenever_the_decision_comes(service: Service) -> None:
+    service.send(*(said("due", f"account-{number}", "2026-01-31", amount="1000") for number in range(4)))
+    service.send(said("completed", "account-0", "2025-12-20"), said("completed", "account-1", "2026-03-10", amount="1"))
+    service.send(said("declined", "account-2", "2026-01-31"), said("due", "account-4", "2026-02-01"))
+    service.send(said("completed", "account-4", "2026-02-20", amount="50"))
+    months = {"start": "2026-01-01", "end": "2026-04-01", "totals": "true"}
+    proofs = {
+        metric: [
+            (row["value"], row["numerator"], row["denominator"], row["sample_size"], row.get("reason")) for row in rows
+        ]
+        for metric in ("renewal_rate", "renewal_value_rate")
+        for rows in [service.rows(metric, **months)]
+    }
+    assert proofs == {
+        "renewal_rate": [
+            (50, 2, 4, 4, None),
+            (100, 1, 1, 1, None),
+            (None, 0, 0, 0, "no_renewals_due"),
+            (60, 3, 5, 5, None),
+        ],
+        "renewal_value_rate": [
+            (25.025, 1001, 4000, 4, None),
+            (None, 0, 0, 0, "no_amounts_due"),
+            (None, 0, 0, 0, "no_amounts_due"),
+            (25.025, 1001, 4000, 4, None),
+        ],
+    }
+
+
+def test_contracts_of_many_billions_add_up_to_the_digit(service: Service) -> None:
+    ids = [f"contract-{number}" for number in range(100)]
+    service.send(*(said("due", "acme", "2026-03-02", contract_id=id, amount="99999999999.9999") for id in ids))
+    service.send(*(said("completed", "acme", "2026-03-03", contract_id=id) for id in ids[:25]))
+    row = service.row("renewal_value_rate")
+    assert (row["value"], row["numerator"], row["denominator"]) == (25, 2_499_999_999_999.9975, 9_999_999_999_999.99)
+    assert service.differences() == []
+
+
+def test_a_won_back_contract_is_known_only_since_it_was(service: Service) -> None:
+    january = {"period": "2026-01"}
+    service.on("2026-02-01").send(
+        said("due", "acme", "2026-01-31", amount="100"), said("declined", "acme", "2026-01-31")
+    )
+    service.on("2026-02-10").send(said("completed", "acme", "2026-02-09", id="back"))
+    service.on("2026-02-20").retract("acme", "back")
+    asked = {
+        day: (
+            service.value("renewal_rate", **january, as_of=day),
+            service.value("renewal_value_rate", **january, as_of=day),
+        )
+        for day in ("2026-02-01", "2026-02-10", "2026-02-20")
+    }
+    assert asked == {"2026-02-01": (0, 0), "2026-02-10": (100, 100), "2026-02-20": (0, 0)}
+    assert service.differences() == []

@@ -1,0 +1,114 @@
+"""Trials: what their stream makes of them, and the rate at which they convert."""
+
+from itertools import permutations
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.core.periods import Calendar
+from app.ledger.streams.define import StreamEvent
+from app.ledger.streams.trials import trials
+from tests.model.stream_events import days_of, happening
+from tests.support.service import Service, event
+
+
+def trial(said: str) -> StreamEvent:
+    """`started 03-01`: what happened to the trial and when, by default at noon, in 2026."""
+    type, at = said.split()
+    return happening(f"trial.{type}", f"2026-{at}", trial_id="t", id=said)
+
+
+def table(happenings: list[StreamEvent]) -> str:
+    """What is posted: each measure's days."""
+    found = days_of(trials, *happenings)
+    assert all(value == 1 for days in found.values() for value in days.values())
+    short = {"trials_started": "S", "trials_converted": "C", "trials_ended": "E", "trials_ended_converted": "EC"}
+    return ", ".join(f"{short[name]} {' '.join(day[5:] for day in found[name])}" for name in short if name in found)
+
+
+# What happens -> the days on which trials started (S), on which those started that converted (C), on which they ended (E)
+# and on which those ended that converted (EC).
+CASES = {
+    "a trial runs": ("started 03-01", "S 03-01"),
+    "a trial expires": ("started 03-01, expired 03-15", "S 03-01, E 03-15"),
+    "a trial converts and counts on its first day": (
+        "started 03-01, converted 04-02",
+        "S 03-01, C 03-01, E 04-02, EC 04-02",
+    ),
+    "a second start while it runs changes nothing": (
+        "started 03-01, started 03-05, converted 03-09",
+        "S 03-01, C 03-01, E 03-09, EC 03-09",
+    ),
+    "a second end changes nothing": ("started 03-01, expired 03-15, expired 03-20", "S 03-01, E 03-15"),
+    "who converted cannot expire, or convert again": (
+        "started 03-01, converted 03-09, expired 03-15, converted 03-20",
+        "S 03-01, C 03-01, E 03-09, EC 03-09",
+    ),
+    "who expired may convert after all": (
+        "started 03-01, expired 03-15, converted 03-20",
+        "S 03-01, C 03-01, E 03-20, EC 03-20",
+    ),
+    "a conversion without a start started then": ("converted 03-09", "S 03-09, C 03-09, E 03-09, EC 03-09"),
+    "an end without a start started then": ("expired 03-15", "S 03-15, E 03-15"),
+    "a start after an end is another trial": (
+        "started 03-01, expired 03-15, started 06-01, converted 06-09",
+        "S 03-01 06-01, C 06-01, E 03-15 06-09, EC 06-09",
+    ),
+    "a start after a conversion is another trial": (
+        "started 03-01, converted 03-09, started 06-01",
+        "S 03-01 06-01, C 03-01, E 03-09, EC 03-09",
+    ),
+    "at one instant the start comes first": (
+        "started 03-01T08:00, converted 03-01T08:00",
+        "S 03-01, C 03-01, E 03-01, EC 03-01",
+    ),
+    "at one instant a conversion comes before an expiry": (
+        "started 03-01, converted 03-15T08:00, expired 03-15T08:00",
+        "S 03-01, C 03-01, E 03-15, EC 03-15",
+    ),
+}
+
+
+@pytest.mark.parametrize(("happens", "expected"), CASES.values(), ids=CASES)
+def test_a_trial_posts_the_same_in_any_order_of_arrival(happens: str, expected: str) -> None:
+    for order in permutations(happens.split(", ")):
+        assert table([trial(said) for said in order]) == expected
+
+
+def test_the_time_zone_decides_the_days_of_a_trial() -> None:
+    happens = [trial("started 03-01T23:30:00"), trial("expired 03-15T23:30:00")]
+    tokyo = days_of(trials, *happens, calendar=Calendar(ZoneInfo("Asia/Tokyo")))
+    assert tokyo == {"trials_started": {"2026-03-02": 1}, "trials_ended": {"2026-03-16": 1}}
+
+
+def tried(what: str, account: str, at: str, trial_id: str = "t", **rest: Any) -> dict[str, Any]:
+    return event(f"trial.{what}", account, at=at, trial_id=trial_id, **rest)
+
+
+def test_the_rate_is_of_those_who_started_in_the_period_whenever_they_converted(service: Service) -> None:
+    service.send(*(tried("started", f"account-{number}", "2026-01-20") for number in range(4)))
+    service.send(tried("converted", "account-0", "2026-01-25"), tried("converted", "account-1", "2026-03-02"))
+    service.send(tried("started", "account-0", "2026-02-10", "another"))
+    months = {"start": "2026-01-01", "end": "2026-04-01", "totals": "true"}
+    rows = service.rows("trial_conversion_rate", **months)
+    assert [(row["value"], row["numerator"], row["denominator"], row.get("reason")) for row in rows] == [
+        (50, 2, 4, None),
+        (0, 0, 1, None),
+        (None, 0, 0, "no_trials"),
+        (40, 2, 5, None),
+    ]
+    assert rows[0]["interval"] == [pytest.approx(15.003898), pytest.approx(84.996102)]
+
+
+def test_the_rate_of_a_past_month_rises_and_is_still_known_as_it_was(service: Service) -> None:
+    january = {"period": "2026-01"}
+    service.on("2026-02-01").send(tried("started", "acme", "2026-01-20"), tried("started", "globex", "2026-01-21"))
+    service.on("2026-02-05").send(tried("converted", "acme", "2026-02-04", id="paid"))
+    service.on("2026-02-06").send(tried("expired", "acme", "2026-02-03"))
+    assert service.value("trial_conversion_rate", **january) == 50
+    assert service.value("trial_conversion_rate", **january, as_of="2026-02-04") == 0
+    service.on("2026-02-07").retract("acme", "paid")
+    assert service.value("trial_conversion_rate", **january) == 0
+    assert service.value("trial_conversion_rate", **january, as_of="2026-02-06") == 50
+    assert service.differences() == []

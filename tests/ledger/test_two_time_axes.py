@@ -1,0 +1,223 @@
+"""What was answered on a day is answered again, to the digit, however much was learned since."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.database.tables import attribute, entry, grand_total, total
+from app.ledger.rebuild import rebuild
+from tests.model.calendar import DAY, Calendar
+from tests.model.generators import below, either, is_, question, turn, unlike
+from tests.model.pair import Pair
+from tests.support.service import Service, moved, session
+
+calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+chance = st.builds(Random, st.integers(0, 2**32))
+Start = Callable[..., Service]
+
+VOICE = "nps,csat,csat_average,ces,ces_easy_rate,survey_responses,survey_response_rate,feedback_comments"
+USAGE = "sessions,average_session_minutes"
+MONEY = "mrr,mrr_opening,mrr_net_change,mrr_churned,customers,customer_churn_rate,nrr,grr,quick_ratio,arpa,arpu,clv"
+PEOPLE = "active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,sessions_per_active_user"
+HELP = "first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
+JOURNEY = "conversion_rate,onboarding_completion_rate,time_to_value_days,tickets_per_100_customers"
+# What a report asks every day, here three of them a day in turn.
+REPORT: list[dict[str, Any]] = [
+    {"metrics": VOICE, "group_by": ["plan"], "totals": True},
+    {"metrics": VOICE, "period": "last_12_months", "granularity": "quarter"},
+    {"metrics": VOICE, "period": "this_quarter", "group_by": ["subject", "channel"]},
+    {"metrics": USAGE, "period": "last_30_days", "granularity": "week", "group_by": ["seats", "vip"], "totals": True},
+    {"metrics": USAGE, "group_by": ["plan", "account"], "granularity": "year"},
+    {"metrics": USAGE, "where": unlike(either(is_("plan", "pro"), below("seats", 10))), "granularity": "quarter"},
+    {"metrics": USAGE, "period": "month_to_date", "granularity": "day", "group_by": ["vip"], "segments_as_of": "now"},
+    {"metrics": "survey_responses,nps", "segment": ["paying", "small"], "period": "last_3_months", "totals": True},
+    {"metrics": "nps,csat", "segment": ["paying"], "group_by": ["channel", "plan"], "period": "this_year"},
+    {"metrics": "nps,sessions", "group_by": ["segment"], "granularity": "quarter", "totals": True},
+    {"metrics": "feature_uses", "group_by": ["subject", "plan"], "period": "last_8_weeks", "granularity": "week"},
+    {"metrics": "support_tickets", "group_by": ["channel"], "start": date(2026, 1, 20), "end": date(2026, 4, 17)},
+    {"metrics": "support_tickets", "channel": ["email"], "granularity": "total", "group_by": ["seats"]},
+    {"metrics": HELP, "group_by": ["channel", "plan"], "period": "this_year", "totals": True},
+    {"metrics": HELP, "period": "last_6_weeks", "granularity": "day"},
+    {"metrics": JOURNEY, "group_by": ["plan"], "granularity": "week"},
+    {"metrics": "conversion_rate", "group_by": ["subject"], "period": "last_12_months", "totals": True},
+    {"metrics": MONEY, "group_by": ["plan"], "totals": True},
+    {"metrics": MONEY, "start": date(2026, 1, 20), "end": date(2026, 4, 17), "granularity": "week"},
+    {"metrics": "mrr,arr,mrr_churned,customers_churned", "group_by": ["subject", "account"], "granularity": "quarter"},
+    {"metrics": PEOPLE, "group_by": ["account"], "start": date(2026, 2, 11), "end": date(2026, 3, 19), "totals": True},
+    {"metrics": PEOPLE, "period": "last_8_weeks", "granularity": "day", "segment": ["paying", "small"]},
+    {"metrics": "feature_adoption_rate", "group_by": ["subject", "vip"], "granularity": "week"},
+]
+
+
+@pytest.mark.parametrize(
+    ("seed", "zone", "fiscal_year_start"), [(1, "UTC", 1), (2, "America/New_York", 4), (3, "Africa/Cairo", 7)]
+)
+def test_weeks_later_every_day_is_answered_as_it_was_then(
+    start: Start, seed: int, zone: str, fiscal_year_start: int
+) -> None:
+    random = Random(seed)
+    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
+    pair.define("paying", unlike(is_("plan", "free")))
+    pair.define("small", below("seats", 10))
+    told: dict[tuple[date, int], list[dict[str, Any]]] = {}
+    for day in (date(2026, 3, 2) + DAY * n for n in range(30)):
+        earliest = day
+        for hours in sorted(random.sample(range(23), 3)):
+            pair.on(day, hours=hours, minutes=random.randrange(60))
+            earliest = min(earliest, turn(random, pair, known_earlier=seed == 3))
+        if day.day == 17:
+            pair.define("small", either(below("seats", 6), is_("vip", True)))
+            pair.define("later", is_("plan", "team"))
+        if day.day == 24:
+            pair.define("later", None)
+        pair.at(pair.model.calendar.midnight(day + DAY) - timedelta(seconds=1))
+        for known, number in told:
+            # History that brings its own day of knowledge is known from then, and from nowhere else.
+            if known >= earliest:
+                told[known, number] = pair.ask(**REPORT[number], as_of=known)
+        for number in random.sample(range(len(REPORT)), 3):
+            told[day, number] = pair.ask(**REPORT[number])
+            assert pair.ask(**REPORT[number], as_of=day) == told[day, number]
+    pair.on(pair.today + 20 * DAY)
+    turn(random, pair)
+    for (day, number), rows in told.items():
+        assert pair.ask(**REPORT[number], as_of=day) == rows, (day, number)
+    assert service.differences() == []
+
+
+def test_any_short_history_is_answered_as_it_was_known(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = Pair(service).on(date(2026, 2, 24))
+        told = []
+        for _ in range(random.randint(1, 5)):
+            pair.on(pair.today + DAY * random.choice([1, 1, 3, 12]), minutes=random.randrange(1400))
+            for _ in range(random.randint(1, 3)):
+                turn(random, pair)
+            for _ in range(2):
+                asked = question(random, pair)
+                told.append((asked, pair.today, pair.ask(**asked)))
+        for asked, day, rows in told:
+            assert pair.ask(**asked, as_of=day) == rows
+        assert pair.differences() == []
+
+    every()
+
+
+def test_history_that_was_known_earlier_is_known_from_then(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = Pair(service).on(date(2026, 3, 12), hours=9)
+        days = []
+        for _ in range(random.randint(1, 4)):
+            pair.on(pair.today + DAY * random.randrange(3), hours=12)
+            days += [turn(random, pair, known_earlier=True) for _ in range(2)]
+        for day in {*days, pair.today, pair.today - DAY}:
+            pair.ask(**question(random, pair), as_of=day)
+        assert pair.differences() == []
+
+    every()
+
+
+def test_rebuilding_the_books_changes_nothing(service: Service) -> None:
+    random = Random(4)
+    pair = Pair(service).on(date(2026, 2, 24))
+    for _ in range(25):
+        pair.on(pair.today + DAY * random.randrange(3), hours=15)
+        turn(random, pair, known_earlier=True)
+    before = _books(service)
+    assert service.differences() == []
+    service.run(_drain(rebuild(service.books)))
+    assert _books(service) == before
+    assert service.differences() == []
+    for asked in REPORT[:6]:
+        pair.ask(**asked)
+        pair.ask(**asked, as_of=pair.today - 9 * DAY)
+
+
+async def _drain(progress: Any) -> None:
+    async for _ in progress:
+        pass
+
+
+def test_an_update_that_is_taken_back_on_the_day_it_came_leaves_no_trace(service: Service) -> None:
+    service.on("2026-03-10").send(moved(plan="pro"))
+    before = _books(service)
+    service.on("2026-03-12").send(moved(plan="free", at="2026-03-01") | {"id": "wrong"})
+    service.retract("acme", "wrong")
+    assert _books(service) == before
+    assert service.differences() == []
+
+
+def test_a_truth_value_in_place_of_a_number_is_noticed_also_on_the_same_day(service: Service) -> None:
+    pair = Pair(service)
+    one, same_instant = (moved(pair.accounts[0], tier=tier) | {"id": id} for tier, id in ((1, "a"), (True, "b")))
+    pair.send(one, session(pair.accounts[0]))
+    pair.send(same_instant)
+    (row,) = pair.ask("sessions", period="2026-03", group_by=["tier"])
+    assert row["group"]["tier"] is True
+    assert service.differences() == []
+
+
+def test_before_its_first_value_an_attribute_has_that_one_also_when_it_soon_had_another(service: Service) -> None:
+    pair = Pair(service)
+    acme = pair.accounts[0]
+    hours = [("09", "trial"), ("10", "pro"), ("11", "team")]
+    pair.send(*(moved(acme, plan=plan, at=f"2026-03-04T{hour}:00:00Z") for hour, plan in hours))
+    pair.send(*(session(acme, at=at) for at in ("2026-03-03", "2026-03-04", "2026-03-05")))
+    rows = pair.ask("sessions", start=date(2026, 3, 3), end=date(2026, 3, 6), granularity="day", group_by=["plan"])
+    assert [row["group"]["plan"] for row in rows if row["value"]] == ["trial", "trial", "team"]
+
+
+def test_what_becomes_known_never_runs_backwards_within_an_account(service: Service) -> None:
+    pair = Pair(service).on(date(2026, 3, 12), hours=12)
+    acme, globex, _ = pair.accounts
+    # In one batch, history and something new: from then on the account's books are written up to today.
+    pair.send(
+        session(acme, recorded_on="2026-03-10"), moved(acme, plan="pro"), session(globex, recorded_on="2026-03-10")
+    )
+    late = pair.send(session(acme, recorded_on="2026-03-11"), session(globex, recorded_on="2026-03-11"))
+    assert late["rejected"] == [(0, "recorded_before_last")]
+    assert service.differences() == []
+
+
+def test_a_segment_that_was_ended_is_still_answered_as_of_its_days(service: Service) -> None:
+    pair = Pair(service).on(date(2026, 3, 10), hours=12)
+    pair.define("old", is_("plan", "pro"))
+    pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
+    told = pair.ask("sessions", segment=["old"])
+    pair.on(date(2026, 3, 11), hours=12).define("old", None)
+    assert pair.ask("sessions", segment=["old"], as_of=date(2026, 3, 10)) == told
+    assert pair.ask("sessions", group_by=["segment"]) == []
+
+
+def test_a_segment_that_is_new_is_not_in_answers_of_the_days_before_unless_it_is_named(service: Service) -> None:
+    pair = Pair(service).on(date(2026, 3, 10), hours=12)
+    pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
+    assert pair.ask("sessions", group_by=["segment"]) == []
+    pair.on(date(2026, 3, 11), hours=12).define("new", is_("plan", "pro"))
+    assert pair.ask("sessions", group_by=["segment"], as_of=date(2026, 3, 10)) == []
+    assert pair.ask("sessions", segment=["new"], period="2026-03", as_of=date(2026, 3, 10))[0]["value"] == 1
+
+
+def _books(service: Service) -> list[set[str]]:
+    """All that is kept besides the events; sums that came to nothing are as if they were not there."""
+
+    async def read(connection: Any) -> list[set[str]]:
+        kept = []
+        for table in (entry, total, grand_total, attribute):
+            sums = [column for column in table.c if column.name == "value" or column.name.startswith("m0")]
+            something = sa.true() if table is attribute else sa.or_(*(column != 0 for column in sums))
+            kept.append({repr(tuple(row)) for row in await connection.execute(sa.select(table).where(something))})
+        return kept
+
+    return service.run(service.books.database.read(read))

@@ -1,0 +1,305 @@
+"""Hostile and mistaken questions: an answer or a refusal at once, whatever stands in the address, and every page once."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.metrics.define import METRICS
+from app.metrics.question import Parameters
+from tests.support.hostile import CANARY, in_path, normal, post, quickly, refused
+from tests.support.naughty import IDS
+from tests.support.service import Service, event, moved, session
+
+WORDS = {
+    "nothing": "",
+    "a space": " ",
+    "a word": CANARY,
+    "zero": "0",
+    "minus one": "-1",
+    "a fraction": "0.5",
+    "exponent": "1e999999999",
+    "2^63": str(2**63),
+    "many digits": "9" * 3000,
+    "arabic digits": "٣",
+    "NaN": "NaN",
+    "truth": "true",
+    "null": "null",
+    "array": '["a"]',
+    "object": '{"a": 1}',
+    "control characters": f"a\r\n\x1b[31m{CANARY}",
+    "null character": f"\0{CANARY}",
+    "commas": ",,,",
+    "many commas": "a," * 1000,
+    "emoji": "😀",
+    "right to left": "\u202e",
+    "sql": f"'; DROP TABLE event; --{CANARY}",
+    "percent": "%s%n%(a)s",
+    "a filter": "plan = 1",
+    "half a filter": f"plan = {CANARY}",
+    "an open text": f'plan = "{CANARY}',
+    "deep parentheses": "(" * 1500 + "a = 1" + ")" * 1500,
+    "deep negation": "not " * 900 + "a = 1",
+    "many values": "a in (" + "1," * 900 + "1)",
+    "a costly text": '"' + "\\" * 3000,
+    "first day": "0001-01-01",
+    "before the first": "1969-12-31",
+    "last day": "9999-12-31",
+    "no day": "2026-02-30",
+    "a time": "2026-03-10T12:00:00Z",
+    "a timestamp": "1773144000",
+    "no quarter": "2026-Q5",
+    "no week": "2026-W54",
+    "no month": "2026-00",
+    "no year": "0000",
+    "last year of all": "9999",
+    "many years": "last_1200_years",
+    "too many years": "last_9999_years",
+    "this": "this_quarter",
+    "grouping": "account,segment,subject,channel",
+    "base64": "AAAA",
+    "base64 of null": "AA==",
+    "a path": "../../etc/passwd",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def content(shared: Service) -> None:
+    shared.send(*(moved(f"a{number}", plan=number) for number in range(3)), session("a0"), session("a1"))
+    shared.put("/v1/segments/few", {"filter": "plan < 2"})
+
+
+def questions(service: Service) -> Iterator[tuple[str, str]]:
+    """Every parameter of every GET, from the OpenAPI document."""
+    for path, doors in service.app.openapi()["paths"].items():
+        for parameter in doors.get("get", {}).get("parameters", ()):
+            if parameter["in"] == "query":
+                yield path.format(metric="feature_uses", account_id="a0", survey_id="nps"), parameter["name"]
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_a_parameter_may_be_anything(case: str, shared: Service) -> None:
+    found = list(questions(shared))
+    assert len(found) >= 36
+    for path, name in found:
+        also = {"metrics": "nps"} if path == "/v1/query" else {}
+        answer = shared.request("GET", path, params=also | {name: WORDS[case]})
+        if answer.status_code != 200:
+            assert refused(answer, 422) or answer.json()["code"] == "unknown_metric", (path, name)
+
+
+def test_a_parameter_is_given_once_unless_it_may_be_more_and_none_is_made_up(shared: Service) -> None:
+    for path, name in questions(shared):
+        whole = [("metrics", "nps")] if path == "/v1/query" else []
+        value = {"limit": "1", "totals": "true", "start": "2026-01-01", "granularity": "day"}.get(name, "json")
+        answer = shared.request("GET", path, params=[*whole, (name, value), (name, value)])
+        if name in ("metrics", "account", "segment", "group_by", "subject", "channel"):
+            unknown = ("unknown_segment", "unknown_metric", "unknown_dimension", "not_grouped", "repeated")
+            assert answer.status_code == 200 or answer.json()["code"] in unknown
+        else:
+            assert refused(answer, 422), name
+        for strange in (name.upper(), f"{name}[]", f"{name}.a", "fliter", "", "__proto__", CANARY):
+            assert refused(shared.request("GET", path, params=[*whole, (strange, CANARY)]), 422), strange
+
+
+RANGES = {
+    ("1970-01-01", "1970-01-02"): 200,
+    ("9998-12-31", "9999-01-01"): 200,
+    ("1970-01-01", "9999-01-01"): 422,
+    ("1969-12-31", "1970-01-02"): 422,
+    ("0001-01-01", "9999-12-31"): 422,
+    ("9998-12-31", "9999-01-02"): 422,
+    ("2026-01-01", "2026-01-01"): 422,
+    ("2026-01-02", "2026-01-01"): 422,
+    ("0001-01-01", None): 422,
+    (None, "9999-12-31"): 422,
+    ("9999-12-31", None): 422,
+    (None, "0001-01-01"): 422,
+}
+
+
+@pytest.mark.parametrize("days", RANGES, ids=str)
+def test_a_range_at_the_ends_of_time_is_answered_or_refused(
+    days: tuple[str | None, str | None], shared: Service
+) -> None:
+    named = {name: day for name, day in zip(("start", "end"), days, strict=True) if day}
+    for granularity in ("day", "week", "month", "quarter"):
+        answer = shared.request("GET", "/v1/metrics/sessions", params=named | {"granularity": granularity})
+        assert answer.status_code == RANGES[days], granularity
+    asked = named | {"granularity": "total", "as_of": "2026-03-15", "totals": "true", "segments_as_of": "now"}
+    assert shared.request("GET", "/v1/metrics/sessions", params=asked).status_code < 500
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01", "1969-12-31", "2026-03-16", "9999-12-31", "0", "now", "today"])
+def test_nothing_was_known_before_1970_nor_is_after_today(as_of: str, shared: Service) -> None:
+    assert refused(shared.request("GET", "/v1/metrics/sessions", params={"as_of": as_of, "period": "2026"}), 422)
+
+
+def test_every_metric_at_once_over_any_period_is_an_answer(shared: Service) -> None:
+    periods = ["1970", "1970-01", "1970-Q1", "1970-W02", "9998", "9998-12", "9998-Q4", "9998-W52", "last_1200_days"]
+    periods += ["today", "yesterday", "this_week", "last_year", "year_to_date", "2024-02-29", "2020-W53"]
+    for period in periods:
+        for granularity in ("day", "week", "month", "quarter", "year", "total"):
+            asked = {"metrics": ",".join(METRICS), "period": period, "granularity": granularity, "limit": 5}
+            assert shared.request("GET", "/v1/query", params=asked).status_code == 200, asked
+
+
+VALUES: list[Any] = [
+    True,
+    0,
+    -1,
+    1.5,
+    2**63,
+    10**4000,
+    {},
+    {"a": 1},
+    [1],
+    [None],
+    [[]],
+    [{}],
+    [True],
+    "",
+    "a\0",
+    CANARY * 3000,
+]
+VALUES += [None, ["a" * 129], ["a"] * 5000, [""]]
+# Where one of these is nevertheless right.
+FINE = {"totals": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
+OPTIONAL = {"start", "end", "period", "filter", "as_of", "cursor", "format", "compare", "convention"}
+
+
+@pytest.mark.parametrize("name", [*Parameters.model_fields, "metrics"])
+def test_a_field_of_a_question_in_json_is_of_its_type(name: str, shared: Service) -> None:
+    for value in VALUES:
+        answer = post(shared, {"metrics": ["feature_uses"], name: value}, path="/v1/query")
+        right = value is None and name in OPTIONAL
+        right |= json.dumps(value)[:50] in [json.dumps(fine) for fine in FINE.get(name, [])]
+        if right or (name == "group_by" and value in ("", [""], ["a"] * 5000)):
+            assert answer.status_code == 200, value
+        elif (name, value) == ("metrics", ["a"] * 5000):
+            assert refused(answer, 422, "unknown_metric")
+        else:
+            assert refused(answer, 422), value
+
+
+METHODS = ["HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "PUT", "POST", "PROPFIND", "CONNECT"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_a_door_does_not_have_is_refused(method: str, shared: Service) -> None:
+    for path in ("/v1/metrics", "/v1/metrics/nps", "/healthz"):
+        if (method, path) == ("HEAD", "/healthz"):
+            continue  # for monitors
+        answer = shared.request(method, path, content=CANARY.encode())
+        assert answer.status_code == 405
+        assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Accept": "text/csv" + ",text/csv;q=0.1" * 500},
+        {"Accept": ""},
+        {"Accept": ";;;,,,"},
+        {"Accept": b"\xff\xfe"},
+        {"If-None-Match": ""},
+        {"If-None-Match": '"' * 5000},
+        {"If-None-Match": "W/," * 5000},
+        {"If-None-Match": b"\xff"},
+        {"Accept-Encoding": "gzip;q=nan, *;q=0"},
+        {"Range": "bytes=0-0," + ",".join(f"{n}-{n}" for n in range(2000))},
+        {"X-Forwarded-Host": CANARY, "X-Forwarded-For": CANARY, "Forwarded": f"host={CANARY}"},
+        {"Host": CANARY},
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"Content-Type": "text/plain", "Content-Encoding": "br"},
+        {"Cookie": "a=" + "b" * 5000},
+    ],
+    ids=lambda headers: ", ".join(headers)[:40],
+)
+def test_no_header_spoils_an_answer(headers: dict[str, Any], shared: Service) -> None:
+    for path in ("/v1/metrics/sessions", "/v1/accounts", "/docs", "/openapi.json"):
+        answer = shared.request("GET", path, headers=headers)
+        assert answer.status_code == 200
+        assert CANARY not in answer.text + str(answer.headers)
+
+
+def pages(service: Service, path: str, **parameters: Any) -> list[Any]:
+    """All that is paged, one page after the other."""
+    seen: list[Any] = []
+    cursor: str | None = None
+    for _ in range(1000):
+        page = service.get(path, **parameters, **({"cursor": cursor} if cursor else {}))
+        seen += page.get("rows") or page.get("accounts")
+        cursor = page["next"]
+        if cursor is None:
+            return seen
+    raise AssertionError("there is no last page")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_pages_show_every_row_once_whatever_its_group_is_called(limit: int, service: Service) -> None:
+    values = [True, 1, "1", "true", 0, False, "", 1.5, -1, "é", "\u2028", "a" * 1024, "😀" * 1024, '","', None]
+    for number, value in enumerate(values):
+        service.send(moved(f"a{number}", tier=value, twin=value), session(f"a{number}"))
+    question = {"period": "2026-03", "group_by": "tier,twin", "limit": limit}
+    rows = pages(service, "/v1/metrics/sessions", **question)
+    assert sorted(json.dumps(row["group"]["tier"]) for row in rows) == sorted(map(json.dumps, values))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_pages_show_every_account_once_whatever_it_is_called(limit: int, service: Service) -> None:
+    service.send(*(session(id) for id in IDS.values()))
+    found = [account["id"] for account in pages(service, "/v1/accounts", limit=limit)]
+    assert found == sorted(map(normal, IDS.values()))
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "AAAA", "W10", "bnVsbA", "WzFd", "é", "\0", "a" * 900, "/+==", "0" * 32, CANARY]
+)
+def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str, shared: Service) -> None:
+    answer = shared.request("GET", "/v1/metrics/sessions", params={"cursor": cursor})
+    assert refused(answer, 422, "invalid_cursor")
+    answer = shared.request("GET", "/v1/accounts", params={"cursor": cursor})
+    assert answer.status_code == 200 or refused(answer, 422, "invalid_cursor")
+
+
+def test_a_cursor_of_another_question_is_refused(shared: Service) -> None:
+    first = shared.get("/v1/metrics/sessions", group_by="account", limit=1)
+    answer = shared.request("GET", "/v1/metrics/sessions", params={"group_by": "plan", "cursor": first["next"]})
+    assert refused(answer, 422, "invalid_cursor")
+
+
+def test_an_id_in_a_path_is_none_of_its_neighbours(shared: Service) -> None:
+    names = ["x/y", "x%2Fy", "x%252Fy", "x", "y", "x%", "x+y", "x y", "x?y", "x#y", "x;y", "x\\y", "x//y", "/x", "x/"]
+    for number, name in enumerate(names):
+        shared.put(f"/v1/accounts/{in_path(name)}", {"attributes": {"number": number}})
+    for number, name in enumerate(names):
+        found = shared.get(f"/v1/accounts/{in_path(name)}")
+        assert (found["id"], found["attributes"]) == (name, {"number": number})
+
+
+@quickly
+@given(
+    st.text(max_size=30),
+    st.sampled_from(["filter", "group_by", "account", "subject", "period", "cursor", "start", "limit"]),
+)
+@example('`a` = "b"', "filter")
+def test_no_question_is_a_fault_of_ours(shared: Service, text: str, name: str) -> None:
+    answer = shared.request("GET", "/v1/metrics/feature_uses", params={name: text})
+    assert answer.status_code in (200, 422)
+    path = f"/v1/metrics/{in_path(text)}"
+    if text.strip(".") and not text.startswith("feature"):
+        assert shared.request("GET", path).status_code in (404, 200)
+    if text not in (".", ".."):  # a client resolves these itself: the request would name another door
+        assert shared.request("GET", f"/v1/accounts/{in_path(text)}/x").status_code in (404, 405)
+
+
+def test_a_subject_that_was_never_heard_of_is_nothing_and_leaves_nothing(shared: Service) -> None:
+    shared.send(event("feature.used", "a0", user="ada", feature="export"))
+    known = len(shared.books.database.labels)
+    for word in IDS.values():
+        assert shared.value("feature_uses", subject=f"un{word}"[:128], channel=[]) == 0
+    assert len(shared.books.database.labels) == known

@@ -1,0 +1,250 @@
+"""Questions: ranges, cuts, groups, segments and both clocks, as the contract of the API says."""
+
+import csv
+import io
+
+import pytest
+
+from tests.support.service import Service, answers, event, moved, session
+
+
+def test_without_a_range_the_last_twelve_months_and_the_running_one_are_answered(service: Service) -> None:
+    rows = service.rows("sessions")
+    assert [rows[0]["period"], rows[-1]["period"], len(rows)] == ["2025-03", "2026-03", 13]
+    assert [row["complete"] for row in rows] == [True] * 12 + [False]
+
+
+@pytest.mark.parametrize(
+    ("granularity", "names"),
+    [
+        ("day", ["2026-03-09", "2026-03-10"]),
+        ("week", ["2026-W11"]),
+        ("month", ["2026-03"]),
+        ("quarter", ["2026-Q1"]),
+        ("year", ["2026"]),
+        ("total", ["total"]),
+    ],
+)
+def test_a_range_is_cut_by_granularity(service: Service, granularity: str, names: list[str]) -> None:
+    service.send(session(at="2026-03-09"), session(at="2026-03-10"), session(at="2026-03-11"))
+    rows = service.rows("sessions", start="2026-03-09", end="2026-03-11", granularity=granularity)
+    assert [row["period"] for row in rows] == names
+    assert sum(row["value"] for row in rows) == 2
+
+
+def test_a_ratio_without_anything_is_null_and_says_why(service: Service) -> None:
+    row = service.row("nps")
+    assert (row["value"], row["denominator"], row["reason"], row["interval"]) == (None, 0, "no_responses", None)
+
+
+def test_a_number_comes_with_its_proof(service: Service) -> None:
+    service.send(*answers("csat", [5, 5, 4, 2]))
+    row = service.row("csat")
+    assert (row["value"], row["numerator"], row["denominator"], row["sample_size"]) == (75, 3, 4, 4)
+    # Wilson's interval of 3 of 4, computed by hand.
+    assert row["interval"] == pytest.approx([30.0642, 95.4413], abs=1e-3)
+
+
+def test_groups_are_those_of_the_start_of_the_period(service: Service) -> None:
+    service.send(moved(plan="pro"), moved(plan="enterprise", at="2026-02-14T09:00:00Z"))
+    service.send(session(at="2026-02-01"), session(at="2026-02-20"), session(at="2026-03-01"))
+    rows = service.rows("sessions", start="2026-02-01", end="2026-04-01", group_by="plan")
+    assert [(row["period"], row["group"]["plan"], row["value"]) for row in rows] == [
+        ("2026-02", "enterprise", 0),
+        ("2026-02", "pro", 2),
+        ("2026-03", "enterprise", 1),
+        ("2026-03", "pro", 0),
+    ]
+    now = service.rows("sessions", start="2026-02-01", end="2026-04-01", group_by="plan", segments_as_of="now")
+    assert [(row["group"]["plan"], row["value"]) for row in now] == [("enterprise", 2), ("enterprise", 1)]
+
+
+def test_an_account_without_the_attribute_is_in_the_group_null(service: Service) -> None:
+    service.send(moved(plan="pro"), session(), session("globex"))
+    rows = service.rows("sessions", period="2026-03", group_by="plan")
+    assert [(row["group"]["plan"], row["value"]) for row in rows] == [(None, 1), ("pro", 1)]
+
+
+def test_an_explicit_null_ends_an_attribute(service: Service) -> None:
+    service.send(moved(plan="pro"), moved(plan=None, at="2026-02-01T00:00:00Z"), session(at="2026-02-03"))
+    rows = service.rows("sessions", period="2026-02", group_by="plan")
+    assert [(row["group"]["plan"], row["value"]) for row in rows] == [(None, 1)]
+
+
+def test_true_one_and_the_text_one_are_three_groups(service: Service) -> None:
+    for number, value in enumerate((True, 1, "1")):
+        service.send(moved(f"a{number}", tier=value), session(f"a{number}"))
+    rows = service.rows("sessions", period="2026-03", group_by="tier")
+    assert sorted(repr(row["group"]["tier"]) for row in rows) == ["'1'", "1", "True"]
+
+
+def test_equal_numbers_are_one_group_however_they_are_written(service: Service) -> None:
+    for number, value in enumerate((1, 1.0)):
+        service.send(moved(f"a{number}", tier=value), session(f"a{number}"))
+    for asked in ({"period": "2026-03"}, {"period": "2026-03", "granularity": "week"}):
+        rows = service.rows("sessions", group_by="tier", **asked)
+        assert [(row["group"]["tier"], row["value"]) for row in rows if row["value"]] == [(1, 2)]
+
+
+def test_segments_are_groups_and_may_overlap(service: Service) -> None:
+    service.send(moved("a", plan="pro", seats=5), moved("b", plan="free", seats=50), *(session(x) for x in "aab"))
+    service.put("/v1/segments/paying", {"filter": 'plan != "free"'})
+    service.put("/v1/segments/small", {"filter": "seats < 100"})
+    rows = service.rows("sessions", period="2026-03", group_by="segment")
+    assert [(row["group"]["segment"], row["value"]) for row in rows] == [("paying", 2), ("small", 3)]
+    (row,) = service.rows("sessions", period="2026-03", segment="paying")
+    assert (row["group"], row["value"]) == ({"segment": "paying"}, 2)
+
+
+def test_a_segment_is_as_it_was_defined_on_the_day(service: Service) -> None:
+    service.on("2026-03-01").send(moved("a", plan="pro"), moved("b", plan="free"), session("a"), session("b"))
+    service.put("/v1/segments/core", {"filter": 'plan = "pro"'})
+    service.on("2026-03-10").put("/v1/segments/core", {"filter": "plan is not null"})
+    service.on("2026-03-12")
+    assert service.value("sessions", segment="core", period="2026-02", as_of="2026-03-09") == 0
+    service.send(session("b", at="2026-02-02", recorded_on="2026-03-12"))
+    assert service.value("sessions", segment="core", period="2026-02") == 1
+    assert service.value("sessions", segment="core", period="2026-02", as_of="2026-03-09") == 0
+
+
+def test_a_filter_narrows_and_its_negation_has_the_rest(service: Service) -> None:
+    service.send(moved("a", plan="pro"), moved("b", plan="free"), *(session(x) for x in "aabc"))
+    assert service.value("sessions", filter='plan = "pro"') == 2
+    assert service.value("sessions", filter='not plan = "pro"') == 2
+
+
+def test_subject_and_channel_narrow_and_group(service: Service) -> None:
+    service.send(
+        event("feature.used", user="ada", feature="export", count=3),
+        event("feature.used", user="ada", feature="search"),
+        event("ticket.opened", ticket_id="1", channel="email"),
+        event("ticket.opened", ticket_id="2"),
+    )
+    assert service.value("feature_uses", subject="export") == 3
+    assert service.value("feature_uses", subject="unheard") == 0
+    features = service.rows("feature_uses", period="2026-03", group_by="subject")
+    assert [(row["group"]["subject"], row["value"]) for row in features] == [("export", 3), ("search", 1)]
+    channels = service.rows("support_tickets", period="2026-03", group_by="channel")
+    assert [(row["group"]["channel"], row["value"]) for row in channels] == [(None, 1), ("email", 1)]
+
+
+def test_a_grouping_that_a_metric_does_not_have_is_refused(service: Service) -> None:
+    for wrong in ({"group_by": "subject"}, {"channel": "email"}, {"group_by": "a,b,c,d"}):
+        answer = service.request("GET", "/v1/metrics/sessions", params=wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{next(iter(wrong))}")
+
+
+def test_several_metrics_are_one_answer_by_get_and_by_post(service: Service) -> None:
+    service.send(session(), *answers("nps", [10, 10, 3]))
+    by_get = service.get("/v1/query", metrics="sessions,nps", period="2026-03", group_by="account")
+    asked = {"metrics": ["sessions", "nps"], "period": "2026-03", "group_by": ["account"]}
+    by_post = service.request("POST", "/v1/query", json=asked)
+    assert by_post.json() == by_get
+    rows = [(row["metric"], row["group"]["account"], row["value"]) for row in by_get["rows"]]
+    assert rows == [("nps", "acme", 33.333333), ("sessions", "acme", 1)]
+
+
+def test_a_total_is_the_formula_over_the_whole_range(service: Service) -> None:
+    service.send(*answers("nps", [10], at="2026-01-10"), *answers("nps", [0, 0, 0], at="2026-02-10"))
+    rows = service.rows("nps", start="2026-01-01", end="2026-03-01", totals=True)
+    assert [(row["period"], row["value"]) for row in rows] == [("2026-01", 100), ("2026-02", -100), ("total", -50)]
+
+
+def test_rows_are_paged_by_a_cursor(service: Service) -> None:
+    service.send(*(session(f"a{number}") for number in range(7)))
+    question = {"period": "2026-03", "group_by": "account", "limit": 3}
+    seen, cursor = [], None
+    for _ in range(3):
+        page = service.request("GET", "/v1/metrics/sessions", params=question | ({"cursor": cursor} if cursor else {}))
+        seen += [row["group"]["account"] for row in page.json()["rows"]]
+        cursor = page.json()["next"]
+        assert ('rel="next"' in page.headers.get("link", "")) == (cursor is not None)
+    assert seen == [f"a{number}" for number in range(7)]
+    assert cursor is None
+
+
+def test_an_answer_that_has_not_changed_is_not_sent_again(service: Service) -> None:
+    first = service.request("GET", "/v1/metrics/sessions")
+    held = {"If-None-Match": first.headers["etag"]}
+    again = service.request("GET", "/v1/metrics/sessions", headers=held)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    service.send(session())
+    assert service.request("GET", "/v1/metrics/sessions", headers=held).status_code == 200
+
+
+def test_csv_is_a_flat_table_that_no_spreadsheet_takes_for_formulas(service: Service) -> None:
+    service.send(moved("a", plan="=cmd()"), session("a"), session("b"))
+    answer = service.request(
+        "GET", "/v1/metrics/sessions", params={"period": "2026-03", "group_by": "plan"}, headers={"Accept": "text/csv"}
+    )
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["plan"], row["value"], row["complete"]) for row in rows] == [
+        ("", "1", "false"),
+        ("'=cmd()", "1", "false"),
+    ]
+
+
+def test_a_past_answer_is_reproduced_after_late_events_and_retractions(service: Service) -> None:
+    service.on("2026-03-02").send(session(at="2026-02-10", id="wrong"), session(at="2026-02-11"))
+    before = service.rows("sessions", period="2026-02", group_by="account")
+    service.on("2026-03-05").send(session(at="2026-02-12"))
+    service.on("2026-03-06").retract("acme", "wrong")
+    service.send(session(at="2026-02-13"))
+    assert service.value("sessions", period="2026-02") == 3
+    assert service.rows("sessions", period="2026-02", group_by="account", as_of="2026-03-02") == before
+    assert service.value("sessions", period="2026-02", as_of="2026-03-05") == 3
+    assert service.rows("sessions", as_of="2026-03-06") == service.rows("sessions")
+
+
+def test_what_is_dated_after_today_counts_from_its_day(service: Service) -> None:
+    service.send(session(at="2026-03-16T06:00:00Z"))
+    assert service.value("sessions", period="2026-03") == 0
+    assert service.value("sessions", period="2026-Q1", granularity="quarter") == 0
+    service.later(days=1)
+    assert service.value("sessions", period="2026-03") == 1
+
+
+def test_as_of_must_not_lie_in_the_future(service: Service) -> None:
+    answer = service.request("GET", "/v1/metrics/nps", params={"as_of": "2026-03-16"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_as_of")
+
+
+def test_a_total_of_the_total_is_one_row(service: Service) -> None:
+    rows = service.get("/v1/query", metrics="nps,sessions", period="2026-03", granularity="total", totals=True)["rows"]
+    assert [(row["metric"], row["period"]) for row in rows] == [("nps", "total"), ("sessions", "total")]
+
+
+def test_an_answer_too_large_to_give_is_refused(service: Service) -> None:
+    service.send(*(session(f"a{number}") for number in range(120)))
+    asked = {"start": "1990-01-01", "end": "2016-01-01", "granularity": "day", "group_by": "account", "limit": 1}
+    assert service.request("GET", "/v1/metrics/sessions", params=asked).status_code == 200
+    service.send(session(at="2015-06-01"), *(session(f"a{number}", at="2015-06-01") for number in range(120)))
+    answer = service.request("GET", "/v1/metrics/sessions", params=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
+
+
+def test_a_segment_put_again_on_its_first_day_leaves_earlier_days_alone(service: Service) -> None:
+    service.on("2026-03-01").send(moved("a", plan="pro"), moved("b", plan="free"), session("a"), session("b"))
+    service.on("2026-03-10").put("/v1/segments/core", {"filter": 'plan = "pro"'})
+    service.send(session("b", at="2026-02-02"), session("b", at="2026-02-03"))
+    asked = {"segment": "core", "period": "2026-02", "as_of": "2026-03-09"}
+    before = service.rows("sessions", **asked)
+    service.put("/v1/segments/core", {"filter": "plan is not null"})
+    assert service.rows("sessions", **asked) == before
+    assert service.value("sessions", segment="core", period="2026-02") == 2
+    assert service.request("DELETE", "/v1/segments/core").status_code == 204
+    assert service.rows("sessions", **asked) == before
+
+
+def test_pointers_lead_into_the_body_when_the_question_came_as_one(service: Service) -> None:
+    asked = {"metrics": ["sessions"], "as_of": "2026-03-16"}
+    answer = service.request("POST", "/v1/query", json=asked)
+    assert answer.json()["errors"][0]["pointer"] == "/as_of"
+
+
+def test_a_parameter_that_a_door_does_not_have_is_refused(service: Service) -> None:
+    service.send(session())
+    for method, path in (("GET", "/v1/accounts/acme"), ("GET", "/v1/metrics"), ("POST", "/v1/query")):
+        answer = service.request(method, f"{path}?as_of=2020-01-01", json={"metrics": ["nps"]})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/as_of"), path

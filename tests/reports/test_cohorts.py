@@ -1,0 +1,247 @@
+"""The retention triangle: by hand, as an identity, and on random histories against plain Python."""
+
+from datetime import date
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.model.calendar import DAY, Calendar
+from tests.model.cohorts import triangle
+from tests.model.generators import condition, happening
+from tests.model.pair import Pair
+from tests.support.service import Service, event, moved, session
+
+calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+chance = st.builds(Random, st.integers(0, 2**32))
+
+
+def pays(account: str, mrr: str, at: str) -> dict[str, Any]:
+    return event("subscription.changed", account, at=at, subscription_id="one", mrr=mrr)
+
+
+def leaves(account: str, at: str) -> dict[str, Any]:
+    return event("subscription.canceled", account, at=at, subscription_id="one")
+
+
+def shown(service: Service, measure: str, **asked: Any) -> list[tuple[Any, ...]]:
+    rows = service.get("/v1/cohorts", measure=measure, **({"start": "2026-01-01", "end": "2026-04-01"} | asked))["rows"]
+    return [(row["cohort"], row["number"], row["size"], row["value"], row["percent"]) for row in rows]
+
+
+@pytest.fixture
+def told(service: Service) -> Service:
+    """Two customers of January, one of February who leaves in its month and comes back in March."""
+    service.send(
+        pays("acme", "100", "2026-01-10"),
+        pays("acme", "150", "2026-02-10"),
+        pays("globex", "50", "2026-01-20"),
+        leaves("globex", "2026-03-02"),
+        pays("initech", "30", "2026-02-03"),
+        leaves("initech", "2026-02-20"),
+        pays("initech", "40", "2026-03-03"),
+        moved("acme", at="2025-12-01T00:00:00Z", plan="pro"),
+        moved("acme", at="2026-01-15T00:00:00Z", plan="team"),
+    )
+    return service
+
+
+def test_customers_are_followed_from_the_month_of_their_first_payment(told: Service) -> None:
+    assert shown(told, "customers") == [
+        ("2026-01", 0, 2, 2, 100.0),
+        ("2026-01", 1, 2, 2, 100.0),
+        ("2026-01", 2, 2, 1, 50.0),
+        ("2026-02", 0, 1, 0, 0.0),
+        ("2026-02", 1, 1, 1, 100.0),
+        ("2026-03", 0, 0, 0, None),
+    ]
+
+
+def test_their_mrr_is_put_against_what_they_began_with(told: Service) -> None:
+    assert shown(told, "mrr") == [
+        ("2026-01", 0, 2, 150.0, 100.0),
+        ("2026-01", 1, 2, 200.0, 133.333333),
+        ("2026-01", 2, 2, 150.0, 100.0),
+        ("2026-02", 0, 1, 0.0, 0.0),
+        ("2026-02", 1, 1, 40.0, 133.333333),
+        ("2026-03", 0, 0, 0.0, None),
+    ]
+    rows = told.get("/v1/cohorts", measure="mrr", period="2026-01")["rows"]
+    assert (rows[0]["amount"], rows[0]["initial"]) == ("150.00", 150.0)
+
+
+def test_users_are_followed_from_the_month_of_their_first_use(service: Service) -> None:
+    service.send(
+        session(user="old", at="2025-11-03"),
+        session(user="old", at="2026-01-03"),
+        session(user="ada", at="2026-01-05"),
+        session(user="ada", at="2026-03-05"),
+        session("globex", user="ada", at="2026-01-05"),
+        session(user="bob", at="2026-02-05"),
+    )
+    assert shown(service, "users") == [
+        ("2026-01", 0, 2, 2, 100.0),
+        ("2026-01", 1, 2, 0, 0.0),
+        ("2026-01", 2, 2, 1, 50.0),
+        ("2026-02", 0, 1, 1, 100.0),
+        ("2026-02", 1, 1, 0, 0.0),
+        ("2026-03", 0, 0, 0, None),
+    ]
+
+
+def test_an_account_is_in_the_group_it_was_in_when_its_cohorts_month_began(told: Service) -> None:
+    rows = told.get("/v1/cohorts", start="2026-01-01", end="2026-02-01", group_by="plan")["rows"]
+    assert [(row["group"]["plan"], row["size"]) for row in rows] == [(None, 1), ("pro", 1)]
+    now = told.get("/v1/cohorts", start="2026-01-01", end="2026-02-01", group_by="plan", segments_as_of="now")["rows"]
+    assert [(row["group"]["plan"], row["size"]) for row in now] == [(None, 1), ("team", 1)]
+    assert shown(told, "customers", filter='plan = "pro"')[2] == ("2026-01", 2, 1, 1, 100.0)
+
+
+def test_the_triangle_ends_with_today_and_says_what_still_runs(told: Service) -> None:
+    rows = told.get("/v1/cohorts", start="2026-02-01", end="2026-12-01")["rows"]
+    assert [(row["cohort"], row["period"], row["complete"]) for row in rows] == [
+        ("2026-02", "2026-02", True),
+        ("2026-02", "2026-03", False),
+        ("2026-03", "2026-03", False),
+    ]
+    assert told.get("/v1/cohorts", start="2026-04-01", end="2026-12-01")["rows"] == []
+
+
+def test_what_became_known_later_was_not_in_the_triangle_of_then(service: Service) -> None:
+    service.on("2026-02-10").send(pays("acme", "10", "2026-02-01"))
+    service.on("2026-03-10").send(pays("acme", "10", "2026-01-05"))
+    assert shown(service, "customers", as_of="2026-02-10")[-1] == ("2026-02", 0, 1, 1, 100.0)
+    assert shown(service, "customers")[0] == ("2026-01", 0, 1, 1, 100.0)
+
+
+def test_longer_cohorts_are_those_of_the_fiscal_year(told: Service) -> None:
+    assert shown(told, "customers", by="quarter") == [("2026-Q1", 0, 3, 2, 66.666667)]
+
+
+def test_the_triangle_as_a_table_has_a_column_for_each_grouping(told: Service) -> None:
+    answer = told.request(
+        "GET", "/v1/cohorts", params={"measure": "mrr", "period": "2026-01", "group_by": "plan", "format": "csv"}
+    )
+    assert answer.text.splitlines() == [
+        "cohort,cohort_start,number,period,start,end,complete,plan,size,initial,value,percent,amount",
+        "2026-01,2026-01-01,0,2026-01,2026-01-01,2026-02-01,true,,1,50.0,50.0,100.0,50.00",
+        "2026-01,2026-01-01,0,2026-01,2026-01-01,2026-02-01,true,pro,1,100.0,100.0,100.0,100.00",
+    ]
+    again = told.request(
+        "GET", str(answer.url.copy_with(scheme="", host=None)), headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert again.status_code == 304
+
+
+def test_pages_make_up_the_whole(told: Service) -> None:
+    asked: dict[str, Any] = {"start": "2026-01-01", "end": "2026-04-01", "limit": 4}
+    first = told.get("/v1/cohorts", **asked)
+    second = told.get("/v1/cohorts", **asked, cursor=first["next"])
+    assert first["rows"] + second["rows"] == told.get("/v1/cohorts", **asked | {"limit": 100})["rows"]
+    assert second["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer"),
+    [
+        ({"by": "week"}, "/query/by"),
+        ({"measure": "nps"}, "/query/measure"),
+        ({"group_by": "subject"}, "/query/group_by"),
+        ({"subject": "pro"}, "/query/subject"),
+        ({"granularity": "month"}, "/query/granularity"),
+        ({"as_of": "2030-01-01"}, "/query/as_of"),
+        ({"cursor": "abc"}, "/query/cursor"),
+    ],
+)
+def test_what_cannot_be_asked_of_cohorts_is_refused(told: Service, parameters: Any, pointer: str) -> None:
+    answer = told.request("GET", "/v1/cohorts", params=parameters)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def history(service: Service, random: Random, calendar: Calendar | None = None) -> Pair:
+    """Some weeks in which things happen, are told late and are taken back."""
+    pair = Pair(service, calendar)
+    for _ in range(random.randint(1, 4)):
+        pair.on(pair.today + DAY * random.randrange(20), hours=random.randrange(23))
+        pair.send(*(happening(random, pair) for _ in range(random.randint(5, 25))))
+        if random.randrange(2):
+            account, id = random.choice(list(pair.model.events))
+            pair.retract(account, id)
+    return pair
+
+
+def check(random: Random, pair: Pair) -> None:
+    measure, by = random.choice(["customers", "mrr", "users"]), random.choice(["month", "quarter", "year"])
+    start = random.choice([date(2025, 6, 1), date(2026, 1, 1), date(2026, 2, 13)])
+    asked: dict[str, Any] = {"by": by, "start": start, "end": random.choice([date(2026, 3, 20), date(2026, 9, 1)])}
+    as_of = random.choice([None, None, pair.today - DAY * 7])
+    group_by = random.choice([(), ("plan",), ("seats", "vip")])
+    where = random.choice([None, condition(random)])
+    now = not random.randrange(3)
+    expected = triangle(
+        pair.model, measure, **asked, accounts=pair.accounts, as_of=as_of, group_by=group_by, where=where, now=now
+    )
+    spelled = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}
+    spelled |= {"segments_as_of": "now"} if now else {}
+    more = {name: value for name, value in spelled.items() if value}
+    rows = pair.service.get("/v1/cohorts", measure=measure, account=pair.accounts, **asked, **more)["rows"]
+    found = {
+        (row["cohort"], row["period"], repr(tuple(row["group"].values())), side): row[side]
+        for row in rows
+        for side in ("size", "initial", "value")
+        if row["size"]
+    }
+    flat = {
+        (*place, side): float(number)
+        for place, numbers in expected.items()
+        for side, number in zip(("size", "initial", "value"), numbers, strict=True)
+    }
+    assert flat == pytest.approx(found)
+    for row in rows:
+        whole = None if not row["initial"] else pytest.approx(100 * row["value"] / row["initial"], abs=1e-6)
+        assert row["percent"] == whole
+
+
+def test_any_triangle_is_what_plain_python_makes_of_the_same_history(service: Service) -> None:
+    @calm
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = history(service, random)
+        for _ in range(4):
+            check(random, pair)
+
+    every()
+
+
+def test_so_it_is_in_another_calendar(start: Any) -> None:
+    service = start(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
+
+    @settings(calm, max_examples=8)
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = history(service, random, Calendar("Pacific/Kiritimati", 12))
+        for _ in range(4):
+            check(random, pair)
+
+    every()
+
+
+def test_all_cohorts_together_are_all_customers_and_their_mrr(service: Service) -> None:
+    @settings(calm, max_examples=8)
+    @given(chance)
+    def every(random: Random) -> None:
+        pair = history(service, random)
+        asked: dict[str, Any] = {"start": "2024-01-01", "end": "2027-01-01", "account": pair.accounts}
+        for measure in ("customers", "mrr"):
+            stands = {row["period"]: row["value"] for row in service.rows(measure, **asked)}
+            cohorts = service.get("/v1/cohorts", measure=measure, **asked)["rows"]
+            for period in {row["period"] for row in cohorts}:
+                parts = [row["value"] for row in cohorts if row["period"] == period]
+                assert sum(parts) == pytest.approx(stands[period])
+        news = {row["period"]: row["value"] for row in service.rows("customers_new", **asked)}
+        sizes = {row["cohort"]: row["size"] for row in service.get("/v1/cohorts", **asked)["rows"]}
+        assert sizes == {period: news[period] for period in sizes}
+
+    every()

@@ -1,0 +1,131 @@
+"""What tests of hostile input share: a canary, the doors with what they accept, and what a refusal has to be."""
+
+import json
+import unicodedata
+from itertools import count
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from hypothesis import HealthCheck, settings
+
+from tests.support.service import Service, session
+
+CANARY = "c4narY"
+JS, LINES = "application/json", "application/x-ndjson"
+ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+# The doors that take JSON, each with a body that it accepts; None: the body is a batch of events.
+DOORS: dict[tuple[str, str], dict[str, Any] | None] = {
+    ("POST", "/v1/events"): None,
+    ("POST", "/v1/survey-responses"): None,
+    ("PUT", "/v1/accounts/acme"): {
+        "name": "Acme",
+        "attributes": {"plan": "pro"},
+        "effective_at": "2026-03-01T00:00:00Z",
+    },
+    ("PUT", "/v1/surveys/review"): {
+        "kind": "csat",
+        "scale": {"min": 1, "max": 7},
+        "satisfied_from": 6,
+        "question": "How was it?",
+    },
+    ("PUT", "/v1/exchange-rates"): {"currency": "EUR", "rates": {"2026-01-01": "1.08"}},
+    ("PUT", "/v1/segments/paying"): {"filter": 'plan != "free"'},
+    ("POST", "/v1/keys"): {"name": "a", "scopes": ["read"]},
+    ("POST", "/v1/query"): {"metrics": ["nps"]},
+    ("PATCH", "/v1/feedback/YWNtZQByLTE"): {"status": "resolved", "note": "Thanked her."},
+}
+numbers = count()
+
+quickly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def post(
+    service: Service,
+    body: Any,
+    kind: str | None = JS,
+    *,
+    path: str = "/v1/events",
+    method: str = "POST",
+    **headers: str,
+) -> httpx.Response:
+    """The answer to a body: bytes as they are, a text in UTF-8, anything else as JSON."""
+    content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+    named = {name.replace("_", "-"): text for name, text in headers.items()} | ({"content-type": kind} if kind else {})
+    return service.request(method, path, content=content, headers=named)
+
+
+def refused(answer: httpx.Response, status: int, code: str | None = None) -> bool:
+    """Whether it is a refusal as the contract has it, which repeats nothing of what was sent but names of fields and ids."""
+    assert answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem.keys() >= {"type", "title", "status", "detail", "code"}
+    assert is_silent(answer)
+    return (answer.status_code, problem["code"]) == (status, code or problem["code"])
+
+
+def is_silent(answer: httpx.Response) -> bool:
+    """Whether an answer repeats no value that was sent; `pointer` and `id` say which field and which event is at fault."""
+    shown = json.loads(answer.text, object_hook=lambda o: {n: v for n, v in o.items() if n not in ("pointer", "id")})
+    return CANARY not in json.dumps(shown)
+
+
+def healthy(**rest: Any) -> dict[str, Any]:
+    return session("healthy", seconds=60, **rest)
+
+
+def kept(service: Service, account: str = "healthy") -> int:
+    """How many sessions of an account have been counted."""
+    return int(service.row("sessions", account=account)["value"])
+
+
+def codes(answer: httpx.Response) -> dict[int, str]:
+    return {rejected["index"]: rejected["code"] for rejected in answer.json()["rejected"]}
+
+
+def normal(id: str) -> str:
+    return unicodedata.normalize("NFC", id)
+
+
+def is_id(id: str) -> bool:
+    return 1 <= len(normal(id)) <= 128 and not any(unicodedata.category(c) in ("Cc", "Cs") for c in normal(id))
+
+
+def in_path(id: str) -> str:
+    return quote(id, safe="")
+
+
+# What is wrong in almost every field.
+WRONG: list[Any] = [None, True, "", "12", -1, 1.5, 2**63, -(10**30), [], {}, [CANARY], {CANARY: CANARY}, "a\0" + CANARY]
+WRONG += ["a\n" + CANARY, CANARY * 2000, {"__proto__": 1}, [[]], "\x1b[31m"]
+# Where one of these is nevertheless right: a field -> values.
+RIGHT: dict[str, list[Any]] = {
+    "id": ["12"],
+    "account_id": ["12"],
+    "user_id": ["12"],
+    "subscription_id": ["12"],
+    "trial_id": ["12"],
+    "contract_id": ["12"],
+    "order_id": ["12"],
+    "ticket_id": ["12"],
+    "name": ["12"],
+    "feature": ["12"],
+    "goal": ["12"],
+    "who": ["12"],
+    "step": ["12"],
+    "plan": ["12"],
+    "reason": ["12"],
+    "channel": ["12"],
+    "priority": ["12"],
+    "mrr": ["12", 1.5],
+    "amount": ["12", 1.5],
+    "first_contact": [True],
+    "feedback": ["12"],
+    "note": ["", "12", "a\n" + CANARY, "\x1b[31m"],
+    "attributes": [{}, {"__proto__": 1}, {CANARY: CANARY}],
+    "tags": [[], [CANARY]],
+    "comment": ["12", "a\n" + CANARY, "\x1b[31m"],
+    "extra": [{}, {"__proto__": 1}, {CANARY: CANARY}],
+}
