@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import OF_ENTRIES, Group, Span, Sums
 from app.metrics.compare import compared, withheld
-from app.metrics.currencies import in_digits
+from app.metrics.currencies import format_amount
 from app.metrics.define import Given, Metric
 from app.metrics.lookup import Cut, Found, cuts_of, filled, look_up
 from app.metrics.question import Question
@@ -165,7 +165,7 @@ class Table(NamedTuple):
             "interval": [*map(rounded, result.interval)] if result.interval else None,
         }
         if metric.unit == "money":
-            row["amount"] = None if result.amount is None else in_digits(result.amount, self.currency)
+            row["amount"] = None if result.amount is None else format_amount(result.amount, self.currency)
         if result.reason:
             row["reason"] = result.reason
         if self.question.compare:

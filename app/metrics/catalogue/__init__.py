@@ -1,9 +1,10 @@
-"""The catalogue of metrics, one module a subject; importing this package fills it."""
+"""The catalogue of metrics, one module for each subject. Importing this package fills METRICS."""
 
 from app.metrics.catalogue import (
     conversion,
     costs,
     purchases,
+    renewals,
     retention,
     revenue,
     revenue_retention,
@@ -17,6 +18,7 @@ __all__ = [
     "conversion",
     "costs",
     "purchases",
+    "renewals",
     "retention",
     "revenue",
     "revenue_retention",
