@@ -72,8 +72,8 @@ def cac(
     """Customer acquisition cost (CAC): acquisition costs of the period divided by the number of new customers in it.
 
     New customers are accounts that became customers for the first time. Costs recorded without an account count only in
-    company-wide totals; a group or segment without costs of its own is empty (`unallocated`). Empty when there were no new
-    customers or no costs.
+    company-wide totals; a group or segment without costs of its own is empty (`unallocated`). Empty when there were no
+    new customers or no costs.
     """
     cost = acquisition_cost + unallocated_acquisition_cost
     result = money_mean(cost, of=customers_new, if_empty="no_new_customers")
@@ -123,10 +123,11 @@ def _(
     leavers: int = LOST_CUSTOMERS,
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Retention costs of the period divided by the number of customers at its start who were still customers at its end.
+    """Retention costs of the period divided by the number of retained customers: those at its start who were still
+    customers at its end.
 
-    Costs recorded without an account count as in the default. Empty when no customer was retained or no costs were
-    recorded.
+    Costs recorded without an account are treated as in the default convention. Empty when no customer was retained or
+    no costs were recorded.
     """
     cost = retention_cost + unallocated_retention_cost
     result = money_mean(cost, of=customers - leavers, if_empty="no_retained_customers")
@@ -147,11 +148,11 @@ def retention_cost_ratio(
     months: Fraction = of_period("months"),
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Retention cost ratio: retention costs of the period as a percentage of its recurring revenue.
+    """Retention cost ratio: retention costs as a percentage of recurring revenue in the period.
 
-    The recurring revenue is the MRR at the end of the period times the months in the period. Costs recorded without an
-    account count only in company-wide totals; a group or segment without costs of its own is empty (`unallocated`). Empty
-    when there are no customers or no costs.
+    Recurring revenue is the MRR at the end of the period times the months in the period. Costs recorded without an
+    account count only in company-wide totals; a group or segment without costs of its own is empty (`unallocated`).
+    Empty when there are no customers or no costs.
     """
     cost = retention_cost + unallocated_retention_cost
     result = money_rate(cost, of=mrr * months, sample=customers, if_empty=NO_CUSTOMERS)
@@ -195,8 +196,8 @@ def ltv_to_cac(
 ) -> Result:
     """LTV to CAC ratio: customer lifetime value divided by customer acquisition cost.
 
-    It says how many times over a customer pays back its acquisition cost. Computed as `clv` / `cac`, each by its default
-    convention. Empty when one of the two is empty.
+    It says how many times over a customer pays back its acquisition cost. Computed as `clv` / `cac`, each by its
+    default convention. Empty when one of the two is empty.
     """
     ltv = clv(mrr, customers, customers_before, leavers, months, margin)
     cost = cac(acquisition_cost, unallocated_acquisition_cost, customers_new, divided)
@@ -221,7 +222,8 @@ def cac_payback_months(
     margin: Fraction = of_period("margin"),
     divided: bool = of_question("divided"),
 ) -> Result:
-    """CAC payback period: months until the gross margin on an average customer's MRR has paid back its acquisition cost.
+    """CAC payback period: months until the gross margin on an average customer's MRR has paid back its acquisition
+    cost.
 
     Computed as `cac` / (`arpa` × gross margin). Empty when `cac` is empty or there are no customers at the end of the
     period.

@@ -43,8 +43,8 @@ def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acm
 def revenue(purchases: int, refunds: int) -> Result:
     """Revenue from purchases: payments for orders minus refunds in the period, excluding subscriptions.
 
-    An order counts on the day it was placed, a refund on the day it was paid back. An order counts once, however often it
-    is sent, and its refunds never exceed what was paid for it.
+    An order counts on the day it was placed, a refund on the day it was paid back. An order counts once, however often
+    it is sent, and its refunds never exceed what was paid for it.
     """
     return money(purchases - refunds)
 
@@ -63,8 +63,8 @@ def repeat_purchase_rate(
 ) -> Result:
     """Repeat purchase rate: percentage of purchasers in the period who had placed at least two orders by its end.
 
-    A purchaser is an account that ordered in the period; its earlier orders count too. A refunded order still counts as an
-    order. Empty when nobody ordered.
+    A purchaser is an account that ordered in the period; its earlier orders count too. A refunded order still counts as
+    an order. Empty when nobody ordered.
     """
     return proportion(coming_back, of=purchasers, if_empty="no_purchases")
 
@@ -103,9 +103,9 @@ def _(
     ],
 )
 def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = closing("purchasers")) -> Result:
-    """Percentage of all purchasers up to the end of the period who had placed at least two orders by then.
+    """Percentage of all purchasers to date who had placed at least two orders by the end of the period.
 
-    Accounts that did not order in the period are included.
+    Everyone who ever ordered counts, with or without an order in the period. Empty when nobody has ordered yet.
     """
     return proportion(repeat_purchasers, of=purchasers, if_empty="no_purchases")
 
@@ -132,8 +132,8 @@ def clv_purchases(
     for accounts that order again.
 
     Covers accounts that ordered in the period and had placed at least two orders by its end. Order value and orders per
-    month are averages of their orders in the period. The months, of 30.4375 days, run from an account's very first order to
-    its last order by the end of the period. Refunds are not deducted. Empty when there is no such account.
+    month are averages of their orders in the period. The months, of 30.4375 days, run from an account's very first
+    order to its last order by the end of the period. Refunds are not deducted. Empty when there is no such account.
     """
     if not coming_back:
         return Result(None, sample_size=0, reason="no_repeat_purchases")

@@ -54,10 +54,11 @@ def renewal_rate(contracts_renewed: int, contracts_due: int) -> Result:
     events=FOUR_CONTRACTS,
 )
 def renewal_value_rate(renewal_value_renewed: int, renewal_value_due: int, contracts_valued: int) -> Result:
-    """Renewal value rate: value of renewed contracts as a percentage of the contract value due for renewal in the period.
+    """Renewal value rate: value of renewed contracts as a percentage of the contract value due for renewal in the
+    period.
 
     Each contract counts with at most the amount due, so an increase on one does not hide a loss on another. A renewal
-    without an amount counts with the full amount due. Contracts due without an amount are left out. Empty when no amount
-    was due.
+    without an amount counts with the full amount due. Contracts due without an amount are left out. Empty when no
+    amount was due.
     """
     return money_rate(renewal_value_renewed, of=renewal_value_due, sample=contracts_valued, if_empty="no_amounts_due")

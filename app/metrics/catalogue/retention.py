@@ -75,12 +75,12 @@ CANCELLATION_IN_ADVANCE = Happens(
     example={"leavers": 1, "customers": 4, "equals": 25},
     events=FOUR_CUSTOMERS_ONE_LOST,
     convention="opening_customers",
-    counted_by="ChartMogul. Customers who join or come back within the period do not count as lost.",
+    counted_by="ChartMogul, which leaves out customers who joined or came back within the period.",
 )
 def customer_churn_rate(leavers: int = LOST_CUSTOMERS, customers: int = opening("customers")) -> Result:
     """Customer churn rate: percentage of customers at the start of the period who had left by its end.
 
-    Customers won during the period are not counted, and customers who leave and return within it are not lost. A canceled
+    Customers won during the period are not counted. Customers who leave and return within it are not lost. A canceled
     subscription counts until it ends. Empty when there were no customers at the start.
     """
     return proportion(leavers, of=customers, if_empty=NO_CUSTOMERS)
@@ -96,7 +96,8 @@ def customer_churn_rate(leavers: int = LOST_CUSTOMERS, customers: int = opening(
 def _(customers_churned: int, customers: int = opening("customers")) -> Result:
     """Number of customer losses in the period as a percentage of customers at its start.
 
-    Every loss counts, including those of customers won during the period and of customers who came back. Can exceed 100%.
+    Every loss counts, including those of customers won during the period and of customers who came back. Can exceed
+    100%.
     """
     return percentage(customers_churned, of=customers, if_empty=NO_CUSTOMERS)
 
@@ -125,9 +126,11 @@ def _(lost: int = CHURNED_OPENING_CUSTOMERS, customers: int = opening("customers
     events=SEVEN_CUSTOMERS_THREE_LOSSES,
 )
 def _(customers_churned: int, customers: int = opening("customers"), joined: int = JOINING_ACCOUNTS) -> Result:
-    """Number of customer losses in the period as a percentage of all accounts that were customers at any time during it.
+    """Number of customer losses in the period as a percentage of all accounts that were customers at any time during
+    it.
 
-    Customers won during the period count in both numbers. Can exceed 100% when customers are lost more than once.
+    Customers won during the period count in both numbers. Can exceed 100% when customers are lost more than once. Empty
+    when there was no customer at any time during the period.
     """
     return percentage(customers_churned, of=customers + joined, if_empty=NO_CUSTOMERS)
 
@@ -149,8 +152,9 @@ def _(
 ) -> Result:
     """Percentage of customers at the start of the period who had canceled or left by its end.
 
-    A customer is lost on the day of the cancellation, even while the subscription still runs. The default convention waits
-    until it ends. Customers who had already canceled before the period are excluded.
+    A customer is lost on the day of the cancellation, even while the subscription still runs. The default convention
+    waits until it ends. Customers who had already canceled before the period are excluded. Empty when no other
+    customers were there at the start.
     """
     return proportion(leavers, of=customers - leaving, if_empty=NO_CUSTOMERS)
 
@@ -197,9 +201,9 @@ def clv(
 ) -> Result:
     """Customer lifetime value (CLV): average MRR per customer × gross margin ÷ monthly customer churn rate.
 
-    This is the gross profit to expect from one customer. Average MRR is taken at the end of the period (`arpa`). Monthly
-    churn is the churn rate of the period (`customer_churn_rate`) divided by its months. Empty when nobody churned or there
-    are no customers.
+    This is the gross profit to expect from one customer. Average MRR is taken at the end of the period (`arpa`).
+    Monthly churn is the churn rate of the period (`customer_churn_rate`) divided by its months. Empty when nobody
+    churned or there are no customers.
     """
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, months)
 
@@ -257,7 +261,8 @@ def _(
     """Average MRR per customer × gross margin ÷ monthly customer churn rate of the last six whole months.
 
     These are the last six calendar months that have ended by the end of the period. Their churn rate is the number of
-    customers lost in them divided by the sum of the customers at the start of each month.
+    customers lost in them divided by the sum of the customers at the start of each month. Empty when nobody churned in
+    them or there are no customers.
     """
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, Fraction(1))
 
@@ -265,8 +270,8 @@ def _(
 def _lifetime_value(earned: int | Fraction, customers: int, opening: int, leavers: int, months: Fraction) -> Result:
     """Return the monthly earnings per customer divided by the monthly churn rate.
 
-    earned: MRR, or MRR times gross margin, of all `customers`. opening: customers at the start, of whom `leavers` were lost
-    in `months`.
+    earned: MRR, or MRR times gross margin, of all `customers`. opening: customers at the start, of whom `leavers` were
+    lost in `months`.
     """
     if not customers or not opening:
         return Result(None, sample_size=opening, reason=NO_CUSTOMERS)

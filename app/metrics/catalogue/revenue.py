@@ -93,7 +93,8 @@ def mrr_new(mrr_new: int) -> Result:
 def mrr_expansion(mrr_expansion: int) -> Result:
     """Expansion MRR: MRR added by customers who were already paying: upgrades, more seats, higher prices.
 
-    Changes of one customer on one day are netted, so moving an amount from one subscription to another is not expansion.
+    Changes of one customer on one day are netted, so moving an amount from one subscription to another is not
+    expansion.
     """
     return money(mrr_expansion)
 
@@ -124,8 +125,8 @@ def mrr_contraction(mrr_contraction: int) -> Result:
 def mrr_churned(mrr_churned: int) -> Result:
     """Churned MRR: MRR lost from customers who stopped paying altogether.
 
-    The loss counts on the day the subscription ends, which may be later than the cancellation. Customers who keep another
-    subscription count as contraction. Can be broken down by reason.
+    The loss counts on the day the subscription ends, which may be later than the cancellation. Customers who keep
+    another subscription count as contraction. Can be broken down by reason.
     """
     return money(mrr_churned)
 
@@ -247,7 +248,8 @@ def arpu(mrr: int = closing("mrr"), registered_users: int = closing("registered_
 def customers(customers: int = closing("customers")) -> Result:
     """Customers: number of accounts with MRR above zero at the end of the period.
 
-    A trial alone does not make an account a customer. An account that canceled is a customer until its subscription ends.
+    A trial alone does not make an account a customer. An account that canceled is a customer until its subscription
+    ends.
     """
     return count(customers)
 

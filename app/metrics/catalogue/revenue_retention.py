@@ -40,8 +40,8 @@ def gross_mrr_churn_rate(
     """Gross MRR churn rate: MRR lost to cancellations and downgrades among customers at the start of the period, as a
     percentage of their starting MRR.
 
-    Netted per customer: MRR at the start minus MRR at the end, if positive. Growth of one customer does not offset the loss
-    of another. Empty when there were no customers at the start.
+    Netted per customer: MRR at the start minus MRR at the end, if positive. Growth of one customer does not offset the
+    loss of another. Empty when there were no customers at the start.
     """
     return money_rate(mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
@@ -81,7 +81,7 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """Net MRR loss of all customers at the start of the period together, as a percentage of their starting MRR.
+    """Combined net MRR loss of customers at the start of the period, as a percentage of their starting MRR.
 
     Growth of one customer offsets the loss of another. Zero when their total MRR grew.
     """
@@ -100,8 +100,8 @@ def expansion_mrr_rate(
     """Expansion MRR rate: MRR added by upgrades among customers at the start of the period, as a percentage of their
     starting MRR.
 
-    Netted per customer: MRR at the end minus MRR at the start, if positive. New customers and former customers who return
-    are excluded. Empty when there were no customers at the start.
+    Netted per customer: MRR at the end minus MRR at the start, if positive. New customers and former customers who
+    return are excluded. Empty when there were no customers at the start.
     """
     return money_rate(mrr_gained, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
@@ -145,7 +145,8 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """Churned and contraction MRR minus expansion and reactivation MRR, as a percentage of MRR at the start of the period.
+    """Churned and contraction MRR minus expansion and reactivation MRR, as a percentage of MRR at the start of the
+    period.
 
     Counts the movements of all customers, including those won during the period.
     """
@@ -192,15 +193,15 @@ def nrr(
     """Net revenue retention (NRR): MRR at the end of the period from customers you had at its start, as a percentage of
     their starting MRR.
 
-    Includes expansion, contraction and churn; excludes new customers. Above 100% when expansion exceeds losses. Empty when
-    there were no customers at the start.
+    Includes expansion, contraction and churn; excludes new customers. Above 100% when expansion exceeds losses. Empty
+    when there were no customers at the start.
     """
     return money_rate(mrr + mrr_gained - mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @nrr.also(
     "with_reactivation",
-    counted_by="Who counts so: those who subtract ChartMogul's net MRR churn rate from 100%, which credits returning customers.",
+    counted_by="Who counts so: those who compute 100% minus ChartMogul's net MRR churn rate. It credits returning customers.",
     range=(None, None),
     example=MOVEMENTS | {"mrr_reactivated": "0.00 USD", "equals": 310 / 3},
     events=UPGRADE_AND_DOWNGRADE,
@@ -213,8 +214,8 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """MRR at the start of the period plus expansion and reactivation minus contraction and churn, as a percentage of MRR at
-    the start.
+    """MRR at the start of the period plus expansion and reactivation minus contraction and churn, as a percentage of
+    MRR at the start.
 
     Counts the movements of all customers, including those won during the period. Can be negative.
     """
@@ -254,18 +255,18 @@ def _(
     counted_by="Mattermost, and Baremetrics since it limited the loss of a customer to its starting MRR.",
 )
 def grr(mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")) -> Result:
-    """Gross revenue retention (GRR): MRR kept from customers you had at the start of the period, as a percentage of their
-    starting MRR.
+    """Gross revenue retention (GRR): MRR kept from customers you had at the start of the period, as a percentage of
+    their starting MRR.
 
-    Like net revenue retention, but without expansion, so never above 100%. Each customer counts with its MRR at the start
-    or at the end, whichever is smaller. Empty when there were no customers at the start.
+    Like net revenue retention, but without expansion, so never above 100%. Each customer counts with its MRR at the
+    start or at the end, whichever is smaller. Empty when there were no customers at the start.
     """
     return money_rate(mrr - mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @grr.also(
     "movements",
-    counted_by="Who counts so: those who subtract ChartMogul's older gross MRR churn rate from 100%.",
+    counted_by="Who counts so: those who compute 100% minus ChartMogul's older gross MRR churn rate.",
     range=(None, 100),
     example={
         "mrr_churned": "0.00 USD",
@@ -298,7 +299,7 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """MRR kept from all customers at the start of the period together, as a percentage of their starting MRR.
+    """Combined MRR kept from customers at the start of the period, as a percentage of their starting MRR.
 
     Growth of one customer offsets the loss of another. Never above 100%.
     """

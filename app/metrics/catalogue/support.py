@@ -55,12 +55,12 @@ def tickets_per_100_customers(tickets_opened: int, customers: int = closing("cus
     counted_by="ZapScale, SparrowDesk and others, which divide by all tickets.",
 )
 def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_opened: int) -> Result:
-    """First contact resolution rate (FCR): percentage of tickets opened in the period that were resolved at first contact
-    and not reopened.
+    """First contact resolution rate (FCR): percentage of tickets opened in the period that were resolved at first
+    contact and not reopened.
 
-    The helpdesk's own flag (`first_contact`) decides. Without the flag, first contact means at most one agent reply before
-    the resolution. Tickets that are still open count as not resolved. Can be broken down by channel. Empty when no ticket
-    was opened.
+    What counts as first contact is decided by the helpdesk's own flag (`first_contact`). Without the flag, at most one
+    agent reply before the resolution counts. Tickets that are still open count as not resolved. Can be broken down by
+    channel. Empty when no ticket was opened.
     """
     return proportion(tickets_opened_first_contact, of=tickets_opened, if_empty=NO_TICKETS)
 
@@ -74,7 +74,8 @@ def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_ope
 def _(tickets_resolved_first_contact: int, tickets_resolved: int) -> Result:
     """Percentage of tickets resolved in the period that were resolved at first contact and not reopened.
 
-    A ticket counts in the period of its last resolution, whenever it was opened. Tickets that are still open are left out.
+    A ticket counts in the period of its last resolution, whenever it was opened. Tickets that are still open are left
+    out. Empty when no ticket was resolved.
     """
     return proportion(tickets_resolved_first_contact, of=tickets_resolved, if_empty="no_tickets_resolved")
 

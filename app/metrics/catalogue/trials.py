@@ -39,6 +39,6 @@ def _(trials_ended_converted: int, trials_ended: int) -> Result:
     """Percentage of the trials ending in the period that converted, whenever they started.
 
     A trial ends when it converts or expires. Trials that are still running are left out, so the rate of a past period
-    hardly changes.
+    hardly changes. Empty when no trial ended.
     """
     return proportion(trials_ended_converted, of=trials_ended, if_empty="no_trials_ended")

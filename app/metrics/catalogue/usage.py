@@ -224,6 +224,7 @@ def _(
     """Percentage of registered users who used the feature in the period.
 
     Divides by all users who were registered at any time during the period. Without a breakdown by feature: any feature.
+    Empty when nobody was registered.
     """
     return proportion(feature_users, of=registered, if_empty="no_users")
 
@@ -240,6 +241,6 @@ def _(
 ) -> Result:
     """Percentage of customers at the end of the period with at least one user who used any feature during it.
 
-    Cannot be broken down by feature.
+    Cannot be broken down by feature. Empty when there are no customers.
     """
     return proportion(adopters, of=customers, if_empty="no_customers")
