@@ -68,7 +68,7 @@ def _metric(metric: Metric) -> Iterable[str]:
     yield f"- Made of: {', '.join(f'`{name}`' for name in metric.operands)}"
     yield f"- Adds up over: {' and '.join(metric.adds_over) or 'nothing'}"
     yield f"- Broken down by: account, segment, any attribute{''.join(f', {name}' for name in metric.dimensions)}"
-    yield f"- Example: {example} → **{round(metric.example['equals'], 6):g}**"
+    yield f"- Example: {example} → **{round(float(metric.example['equals']), 6):g}**"
     if metric.others:
         yield f"- Conventions: `{metric.convention}` (the default). {metric.counted_by}"
     for convention, other in metric.others.items():
@@ -76,8 +76,8 @@ def _metric(metric: Metric) -> Iterable[str]:
     yield ""
 
 
-def _plain(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+def _plain(value: float | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _posted(name: str) -> str:

@@ -10,7 +10,7 @@ from app.database.query_plan import merge_plans, run_plan
 from app.ledger.sums.operands import Operand, Registered, Users
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
 from app.metrics.compare import compared, withheld
-from app.metrics.currencies import in_digits
+from app.metrics.currencies import format_amount
 from app.metrics.define import Given, Metric
 from app.metrics.lookup import OperandSums, PeriodSplit, filled, load_sums, split_question
 from app.metrics.question import Question
@@ -168,7 +168,7 @@ class AnswerTable(NamedTuple):
             "interval": [*map(rounded, result.interval)] if result.interval else None,
         }
         if metric.unit == "money":
-            row["amount"] = None if result.amount is None else in_digits(result.amount, self.currency)
+            row["amount"] = None if result.amount is None else format_amount(result.amount, self.currency)
         if result.reason:
             row["reason"] = result.reason
         if self.question.compare:

@@ -6,7 +6,7 @@ from typing import Any
 from app.core.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, counted_end, months_before, start_of_previous_range
 from app.metrics.question import Question
 from app.metrics.results import Result
-from app.metrics.statistics import scores_differ, shares_differ
+from app.metrics.statistics import proportions_differ, scores_differ
 
 _DAY = timedelta(days=1)
 _WEEKS_OF_A_YEAR = 52
@@ -60,7 +60,7 @@ def significant(now: Result, before: Result) -> bool | None:
         return None
     if now.spread and before.spread:
         return scores_differ(now.spread, before.spread)
-    return shares_differ(*_counts(now), *_counts(before))
+    return proportions_differ(*_counts(now), *_counts(before))
 
 
 def _counts(result: Result) -> tuple[int, int]:

@@ -1,23 +1,27 @@
-"""How an amount of a currency is written: with as many digits as its smallest unit has (ISO 4217)."""
+"""Amounts of a currency as text, with as many decimals as the currency's smallest unit has (ISO 4217)."""
 
 from fractions import Fraction
 
-# All that have not two; three letters each.
-_BY_DIGITS = {
+# Currencies whose number of decimals is not two, as their three-letter codes in a row.
+_CODES_BY_DECIMALS = {
     0: "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF",
     3: "BHDIQDJODKWDLYDOMRTND",
     4: "CLFUYW",
 }
-_DIGITS = {codes[at : at + 3]: digits for digits, codes in _BY_DIGITS.items() for at in range(0, len(codes), 3)}
+_DECIMALS = {
+    codes[start : start + 3]: decimals
+    for decimals, codes in _CODES_BY_DECIMALS.items()
+    for start in range(0, len(codes), 3)
+}
 
 
-def in_digits(amount: int | Fraction, currency: str) -> str:
-    """Ten-thousandths of the currency as text; a half is rounded away from zero."""
-    digits = _DIGITS.get(currency, 2)
-    # Half up, in whole numbers: there may be many of them.
-    below = 10_000 * amount.denominator
-    rounded = (2 * abs(amount.numerator) * 10**digits + below) // (2 * below)
-    said = str(rounded).zfill(digits + 1)
-    if digits:
-        said = f"{said[:-digits]}.{said[-digits:]}"
-    return f"-{said}" if rounded and amount < 0 else said
+def format_amount(amount: int | Fraction, currency: str) -> str:
+    """Return an amount, given in ten-thousandths of the currency, as text; halves are rounded away from zero."""
+    decimals = _DECIMALS.get(currency, 2)
+    # Rounds in whole numbers, because a large answer has many amounts and fractions are slow.
+    divisor = 10_000 * amount.denominator
+    rounded = (2 * abs(amount.numerator) * 10**decimals + divisor) // (2 * divisor)
+    digits = str(rounded).zfill(decimals + 1)
+    if decimals:
+        digits = f"{digits[:-decimals]}.{digits[-decimals:]}"
+    return f"-{digits}" if rounded and amount < 0 else digits

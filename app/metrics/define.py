@@ -2,8 +2,8 @@
 
     @metric(unit="points", better="up", range=(-100, 100), example=dict(nps_promoters=6, ..., equals=40), events=[...])
     def nps(nps_promoters, nps_detractors, nps_responses):
-        "Net Promoter Score: promoters less detractors, per hundred responses."
-        return score(nps_promoters, nps_detractors, of=nps_responses)
+        "Net Promoter Score (NPS): percentage of promoters minus percentage of detractors."
+        return score(nps_promoters, nps_detractors, of=nps_responses, if_empty="no_responses")
 
 The function's name is the metric's, its docstring `title: description`. A parameter is the flow of the measure of that
 name, or the operand that is its default: `mrr: int = closing("mrr")`. The example says what the formula makes of given
@@ -29,6 +29,7 @@ from app.ledger.sums.operands import (
     own_opening,
 )
 from app.metrics.results import (
+    MONEY_SCALE,
     Result,
     count,
     mean,
@@ -39,11 +40,12 @@ from app.metrics.results import (
     money_ratio,
     percentage,
     proportion,
+    require_one_scale,
     score,
-    unless_mixed,
 )
 
 __all__ = [
+    "MONEY_SCALE",
     "Result",
     "count",
     "mean",
@@ -56,8 +58,8 @@ __all__ = [
     "own_opening",
     "percentage",
     "proportion",
+    "require_one_scale",
     "score",
-    "unless_mixed",
 ]
 
 # The convention of a metric that is counted in one way only; of any other, its first.
@@ -156,7 +158,7 @@ class Metric:
     operands: Mapping[str, Operand | Given]
     formula: Callable[..., Result]
     version: int
-    example: Mapping[str, float]
+    example: Mapping[str, float | str]
     events: Sequence[Happens]
     convention: str = DEFAULT
     counted_by: str = ""
@@ -176,7 +178,7 @@ class Metric:
         convention: str,
         *,
         counted_by: str,
-        example: Mapping[str, float],
+        example: Mapping[str, float | str],
         events: Sequence[Happens],
         version: int = 1,
         **different: Any,
@@ -269,7 +271,7 @@ def metric(
     *,
     unit: str,
     better: str,
-    example: Mapping[str, float],
+    example: Mapping[str, float | str],
     events: Sequence[Happens],
     range: tuple[float | None, float | None] = (0, None),
     adds_over: tuple[str, ...] = (),
@@ -280,7 +282,7 @@ def metric(
     """Register a metric. Raises ValueError when it has no `title: description` or its name is taken.
 
     unit: points, percent, ratio, score, count, minutes, hours, days, months, money. better: up, down or neither. adds_over:
-    `groups`, `time`. example: the operands (money in ten-thousandths) and what the metric `equals`. events: what makes them
+    `groups`, `time`. example: the operands (money as "130.00 USD") and what the metric `equals`. events: what makes them
     in March 2026. convention, counted_by: of a metric with several conventions, the name of this one and who counts so.
     """
 

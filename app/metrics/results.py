@@ -1,19 +1,23 @@
-"""What formulas make of operands: numbers with their proofs."""
+"""What a formula returns: a number with its proof. The functions here build it from the formula's operands.
 
+`if_empty` is the `reason` of a result without a value, where the number that is divided by is zero.
+"""
+
+from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from app.metrics.statistics import adjusted_wald, net_score, wilson
+from app.metrics.statistics import adjusted_wald_interval, estimate_net_score, wilson_interval
 
-# Money is kept in ten-thousandths.
-MONEY = 10_000
+# The ledger stores money in ten-thousandths: an amount of 1.00 is 10,000 ledger units.
+MONEY_SCALE = 10_000
 
 
 class Result(NamedTuple):
-    """A number with its proof: the ratio it is, how many observations it rests on, and how sure it is.
+    """A number with its proof: the ratio behind it, the number of observations and the uncertainty.
 
-    value: None where there is no answer; then `reason` says why. interval: low and high, of proportions and scores only.
-    amount: of money, the exact value in ten-thousandths. spread: of a score, its mean and the variance of that.
+    value: None when there is none; `reason` then says why. interval: low and high at 95%, for proportions and scores only.
+    amount: for money, the exact value in ledger units. spread: for a score, its mean and the variance of the mean.
     """
 
     value: float | int | None
@@ -26,82 +30,99 @@ class Result(NamedTuple):
     spread: tuple[float, float] | None = None
 
 
-def count(of: int) -> Result:
-    """How many there were."""
-    return Result(of, sample_size=of)
+def count(total: int) -> Result:
+    """Return a number of things, which is its own sample size."""
+    return Result(total, sample_size=total)
 
 
-def proportion(part: int, *, of: int, none: str) -> Result:
-    """`part` as a percentage of `of`, whose part it is; with Wilson's interval. `none`: the reason when there is nothing."""
+def proportion(part: int, *, of: int, if_empty: str) -> Result:
+    """Return `part` as a percentage of the whole `of` that contains it, with the Wilson interval."""
     if not of:
-        return Result(None, part, of, 0, reason=none)
-    return Result(100 * part / of, part, of, of, wilson(part, of))
+        return Result(None, part, of, 0, reason=if_empty)
+    return Result(100 * part / of, part, of, of, wilson_interval(part, of))
 
 
-def percentage(of: int, to: int, *, none: str) -> Result:
-    """`of` per hundred `to`, which need not contain it: it may exceed 100 and has no interval."""
-    if not to:
-        return Result(None, of, to, 0, reason=none)
-    return Result(100 * of / to, of, to, to)
+def percentage(amount: int, *, of: int, if_empty: str) -> Result:
+    """Return `amount` as a percentage of `of`. It need not be a part of `of`, so it may exceed 100 and has no interval."""
+    if not of:
+        return Result(None, amount, of, 0, reason=if_empty)
+    return Result(100 * amount / of, amount, of, of)
 
 
-def mean(total: int, *, of: int, none: str, unit: int = 1) -> Result:
-    """The average of a sum over `of` observations, in units of `unit` (60: of seconds, in minutes)."""
+def mean(total: int, *, of: int, if_empty: str, unit: int = 1) -> Result:
+    """Return the average of a sum over `of` observations.
+
+    unit: how many units of the sum make one unit of the result (60 for seconds to minutes).
+    """
     numerator = total if unit == 1 else total / unit
     if not of:
-        return Result(None, numerator, of, 0, reason=none)
+        return Result(None, numerator, of, 0, reason=if_empty)
     return Result(total / (unit * of), numerator, of, of)
 
 
-def score(promoters: int, detractors: int, *, of: int, none: str) -> Result:
-    """Promoters less detractors, per hundred answers; with the adjusted Wald interval."""
+def score(promoters: int, detractors: int, *, of: int, if_empty: str) -> Result:
+    """Return the net promoter score of `of` responses in points (-100 to 100), with the adjusted Wald interval."""
     net = promoters - detractors
     if not of:
-        return Result(None, net, of, 0, reason=none)
-    spread = net_score(promoters, detractors, of)
-    return Result(100 * net / of, net, of, of, adjusted_wald(*spread), spread=spread)
+        return Result(None, net, of, 0, reason=if_empty)
+    spread = estimate_net_score(promoters, detractors, of)
+    return Result(100 * net / of, net, of, of, adjusted_wald_interval(*spread), spread=spread)
 
 
 def money(amount: int | Fraction) -> Result:
-    """An amount of the base currency."""
-    return Result(amount.numerator / (amount.denominator * MONEY), amount=amount)
+    """Return an amount of ledger units as money of the base currency."""
+    return Result(amount.numerator / (amount.denominator * MONEY_SCALE), amount=amount)
 
 
-def money_mean(amount: int, *, of: int, none: str) -> Result:
-    """The average of an amount over `of` observations."""
+def money_mean(amount: int, *, of: int, if_empty: str) -> Result:
+    """Return the average of an amount over `of` observations as money of the base currency."""
     if not of:
-        return Result(None, amount / MONEY, of, 0, reason=none)
-    return Result(amount / (MONEY * of), amount / MONEY, of, of, amount=Fraction(amount, of))
+        return Result(None, amount / MONEY_SCALE, of, 0, reason=if_empty)
+    return Result(amount / (MONEY_SCALE * of), amount / MONEY_SCALE, of, of, amount=Fraction(amount, of))
 
 
-def money_rate(part: int, *, of: int | Fraction, sample: int, none: str) -> Result:
-    """An amount per hundred of another that `sample` accounts had."""
+def money_rate(part: int, *, of: int | Fraction, sample: int, if_empty: str) -> Result:
+    """Return an amount as a percentage of the amount `of`, which belongs to `sample` accounts."""
     if not of:
-        return Result(None, part / MONEY, float(of / MONEY), sample, reason=none)
-    return Result(float(100 * part / of), part / MONEY, float(of / MONEY), sample)
+        return Result(None, part / MONEY_SCALE, float(of / MONEY_SCALE), sample, reason=if_empty)
+    return Result(float(100 * part / of), part / MONEY_SCALE, float(of / MONEY_SCALE), sample)
 
 
-def money_ratio(amount: int, to: int, *, none: str) -> Result:
-    """How many times another amount an amount is."""
+def money_ratio(amount: int, *, to: int, if_empty: str) -> Result:
+    """Return how many times larger `amount` is than the amount `to`."""
     if not to:
-        return Result(None, amount / MONEY, to / MONEY, reason=none)
-    return Result(amount / to, amount / MONEY, to / MONEY)
+        return Result(None, amount / MONEY_SCALE, to / MONEY_SCALE, reason=if_empty)
+    return Result(amount / to, amount / MONEY_SCALE, to / MONEY_SCALE)
 
 
-def unless_mixed(result: Result, scales: int, squares: int, *, of: int) -> Result:
-    """The result, unless the answers were given on different scales: then the square of the sum is less than it could be."""
-    if of * squares == scales * scales:
+def require_one_scale(result: Result, scale_sum: int, square_sum: int, *, of: int) -> Result:
+    """Return the result, or an empty one (`mixed_scales`) when its responses are on different scales.
+
+    scale_sum, square_sum: the sums of the scales' numbers and of their squares over `of` responses.
+    """
+    # n * (sum of squares) equals (sum)² only when all numbers are equal; otherwise it is more.
+    if of * square_sum == scale_sum * scale_sum:
         return result
     return result._replace(value=None, interval=None, reason="mixed_scales")
 
 
-def mean_over_range(total: int, scales: int, squares: int, *, of: int, none: str) -> Result:
-    """How far, in percent, the average of scores is on the way from the lowest to the highest of their scale."""
+def mean_over_range(total: int, scale_sum: int, square_sum: int, *, of: int, if_empty: str) -> Result:
+    """Return the average of `of` scores as a percentage of the way from the lowest to the highest score of their scale.
+
+    scale_sum, square_sum: as in `require_one_scale`. Scores on different scales have no such average (`mixed_scales`).
+    """
     if not of:
-        return Result(None, 0, of, 0, reason=none)
-    if of * squares != scales * scales:
+        return Result(None, 0, of, 0, reason=if_empty)
+    if of * square_sum != scale_sum * scale_sum:
         return Result(None, None, of, of, reason="mixed_scales")
-    # The scale's number, as surveys make it of its bounds.
-    low, high = divmod(scales // of // 2, 101)
-    way = (total - of * low) / (high - low)
-    return Result(100 * way / of, way, of, of)
+    # The number of a scale is (low * 101 + high) * 2, plus one when low scores are easy: see Survey.scale.
+    low, high = divmod(scale_sum // of // 2, 101)
+    distance = (total - of * low) / (high - low)
+    return Result(100 * distance / of, distance, of, of)
+
+
+def ledger_units(value: float | str) -> float:
+    """Return an operand of a metric's example as the ledger stores it: "130.00 USD" as 1300000, a number as it is."""
+    if isinstance(value, str):
+        return int(Decimal(value.partition(" ")[0]) * MONEY_SCALE)
+    return value

@@ -12,10 +12,10 @@ from app.database.query_plan import QueryPlan, run_plan
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, no_triangle
 from app.ledger.sums.selection import Group, Span
-from app.metrics.currencies import in_digits
+from app.metrics.currencies import format_amount
 from app.metrics.lookup import span_of
 from app.metrics.question import CommonParameters, Parameters, Question, resolve_question
-from app.metrics.results import MONEY
+from app.metrics.results import MONEY_SCALE
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 
 
@@ -137,12 +137,12 @@ def _row(cell: _Cell, question: Question, found: _Found, currency: str | None) -
         "number": cell.place - cell.cohort,
         **row_in(period, cell.group, question),
         "size": size,
-        "initial": initial / MONEY if currency else initial,
-        "value": value / MONEY if currency else value,
+        "initial": initial / MONEY_SCALE if currency else initial,
+        "value": value / MONEY_SCALE if currency else value,
         "percent": percent(value, initial),
     }
     if currency:
-        row["amount"] = in_digits(value, currency)
+        row["amount"] = format_amount(value, currency)
     return row
 
 

@@ -20,7 +20,7 @@ from app.ledger.measures import rank_of
 from app.ledger.streams.tickets import OPENED, REOPENED, REPLIED, RESOLVED
 from app.ledger.surveys import load_surveys as find_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
-from app.metrics.currencies import in_digits
+from app.metrics.currencies import format_amount
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, resolve_question
 from app.metrics.rows import Row
@@ -166,7 +166,7 @@ async def _movements(connection: Connection, books: Books, own: dict[str, Any]) 
         {
             "on": row.effective_on,
             "kind": kinds[row.measure],
-            "amount": in_digits(int(row.amount), books.currency),
+            "amount": format_amount(int(row.amount), books.currency),
             "reason": row.reason or None,
         }
         for row in rows

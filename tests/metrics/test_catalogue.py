@@ -18,6 +18,7 @@ from app.ledger.measures import MEASURES, POSTING_RULES, PRESENCES, Line, measur
 from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
 from app.ledger.sums.selection import Selection, Span
 from app.metrics.define import DEFAULT, METRICS, Given, Happens, Metric, Result, count, meaning, metric
+from app.metrics.results import ledger_units
 from tests.support.service import Service
 
 # Every way to count every metric, by the metric's name and, if it is not the default, its own.
@@ -27,6 +28,11 @@ ENTRIES = {
     for way in entry.conventions.values()
 }
 EFFORT = {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"}
+
+
+def example_operands(entry: Metric) -> dict[str, float]:
+    """The operands of an entry's example, as the ledger has them."""
+    return {name: ledger_units(entry.example[name]) for name in entry.operands}
 
 
 def example_events(entry: Metric) -> list[dict[str, Any]]:
@@ -48,7 +54,7 @@ def example_events(entry: Metric) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ENTRIES)
 def test_the_formula_makes_of_its_example_what_it_says(name: str) -> None:
     entry = ENTRIES[name]
-    result = entry.formula(*(entry.example[operand] for operand in entry.operands))
+    result = entry.formula(*example_operands(entry).values())
     assert result.value == pytest.approx(entry.example["equals"])
     low, high = entry.range
     assert (low is None or result.value >= low) and (high is None or result.value <= high)
@@ -83,7 +89,8 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
     found = exemplary.run(books.database.read(sum_up))
     sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.operands.items()}
     given = {name for name, operand in entry.operands.items() if isinstance(operand, Given)}
-    assert sums == {name: 0 if name in given else entry.example[name] for name in entry.operands}
+    operands = example_operands(entry)
+    assert sums == {name: 0 if name in given else operands[name] for name in entry.operands}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -92,10 +99,11 @@ def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -
     accounts = sorted({event["account_id"] for event in example_events(entry)})
     row = exemplary.row(entry.name, account=accounts, convention=entry.convention)
     assert row["convention"] == entry.convention
-    # The running month has had 15 days, of which a month has 30.4375; money is kept in ten-thousandths.
+    # The running month has had 15 days, of which a month has 30.4375.
     given = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1, "divided": True}
-    operands = [given.get(operand, entry.example[operand]) for operand in entry.operands]
-    assert row["value"] == pytest.approx(float(entry.formula(*operands).value), abs=1e-6)
+    operands = example_operands(entry)
+    operands |= {name: value for name, value in given.items() if name in operands}
+    assert row["value"] == pytest.approx(float(entry.formula(*operands.values()).value), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.metrics.statistics import net_score, scores_differ, shares_differ
+from app.metrics.statistics import estimate_net_score, proportions_differ, scores_differ
 from tests.support.service import Service, answers, event, moved, session
 
 SAID = ("previous", "change", "change_percent", "significant")
@@ -163,25 +163,25 @@ def test_a_table_has_columns_for_the_comparison(service: Service) -> None:
 
 # Two proportions: 40 of 100 after 30 of 100 is z = 1.482, 45 of 100 after 30 of 100 is z = 2.191, worked out by hand.
 def test_proportions_differ_by_the_pooled_z() -> None:
-    assert shares_differ(40, 100, 30, 100) is False
-    assert shares_differ(45, 100, 30, 100) is True
-    assert shares_differ(3, 3, 7, 7) is False
+    assert proportions_differ(40, 100, 30, 100) is False
+    assert proportions_differ(45, 100, 30, 100) is True
+    assert proportions_differ(3, 3, 7, 7) is False
 
 
 def test_scores_differ_by_the_sum_of_the_variances_of_their_means() -> None:
     # With 3 more answers, ¾ each: 60 promoters and 20 detractors of 100 are a mean of 0.3883 with variance 0.006218; 45 and
     # 30 are 0.1456 with 0.007005, z = 2.111; 50 and 30 are 0.1942 with 0.007316, z = 1.669.
-    one = net_score(60, 20, 100)
+    one = estimate_net_score(60, 20, 100)
     assert one == pytest.approx((0.388350, 0.006218), abs=1e-6)
-    assert scores_differ(one, net_score(45, 30, 100)) is True
-    assert scores_differ(one, net_score(50, 30, 100)) is False
+    assert scores_differ(one, estimate_net_score(45, 30, 100)) is True
+    assert scores_differ(one, estimate_net_score(50, 30, 100)) is False
 
 
 def test_unanimous_answers_may_differ_by_chance_as_others_do() -> None:
     # One promoter after one detractor: 0.25 and -0.25, each with variance 0.140625, z = 0.943.
-    assert scores_differ(net_score(1, 0, 1), net_score(0, 1, 1)) is False
-    assert scores_differ(net_score(1, 0, 1), net_score(15, 0, 30)) is False
-    assert scores_differ(net_score(100, 0, 100), net_score(0, 100, 100)) is True
+    assert scores_differ(estimate_net_score(1, 0, 1), estimate_net_score(0, 1, 1)) is False
+    assert scores_differ(estimate_net_score(1, 0, 1), estimate_net_score(15, 0, 30)) is False
+    assert scores_differ(estimate_net_score(100, 0, 100), estimate_net_score(0, 100, 100)) is True
 
 
 @pytest.mark.parametrize(("promoters", "detractors", "expected"), [(60, 20, True), (50, 30, False)])

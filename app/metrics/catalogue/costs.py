@@ -1,14 +1,15 @@
-"""What it costs to win customers and to keep them, and whether that pays.
+"""Metrics of costs: what it costs to acquire and to retain customers, and whether that pays off.
 
-A cost that was recorded without an account is the whole business's. It cannot be told whose part of it is whose, so it
-counts where all accounts are asked about as one; groups of accounts have an answer by their own costs only.
+A cost recorded without an account belongs to the whole company and cannot be divided among accounts. It counts only in
+company-wide totals; groups and segments of accounts are answered from their own costs.
 """
 
 from fractions import Fraction
 
-from app.metrics.catalogue.retention import LEAVERS, ONE_LEFT, clv
-from app.metrics.catalogue.revenue import BEFORE, NO_CUSTOMERS, WON
+from app.metrics.catalogue.retention import FOUR_CUSTOMERS_ONE_LOST, LOST_CUSTOMERS, clv
+from app.metrics.catalogue.revenue import EARLIER_SUBSCRIPTION, NEW_SUBSCRIPTION, NO_CUSTOMERS
 from app.metrics.define import (
+    MONEY_SCALE,
     Happens,
     Result,
     closing,
@@ -20,20 +21,33 @@ from app.metrics.define import (
     opening,
 )
 
-ADVERTISING = Happens(1, "cost.recorded", {"category": "acquisition", "amount": "750"})
-VISIT = Happens(1, "cost.recorded", {"category": "retention", "amount": "30"})
-WON_FOR_750 = {
-    "acquisition_cost": 7_500_000,
-    "unallocated_acquisition_cost": 0,
+ADVERTISING_COST = Happens(1, "cost.recorded", {"category": "acquisition", "amount": "750"})
+VISIT_COST = Happens(1, "cost.recorded", {"category": "retention", "amount": "30"})
+ACQUISITION_EXAMPLE: dict[str, float | str] = {
+    "acquisition_cost": "750.00 USD",
+    "unallocated_acquisition_cost": "0.00 USD",
     "customers_new": 1,
     "divided": 1,
 }
-KEPT_FOR_30 = {"retention_cost": 300_000, "unallocated_retention_cost": 0, "customers": 2, "divided": 1}
-TWO = [BEFORE._replace(account="one"), BEFORE._replace(account="two"), VISIT._replace(account="one")]
+RETENTION_EXAMPLE: dict[str, float | str] = {
+    "retention_cost": "30.00 USD",
+    "unallocated_retention_cost": "0.00 USD",
+    "customers": 2,
+    "divided": 1,
+}
+TWO_CUSTOMERS_ONE_VISIT = [
+    EARLIER_SUBSCRIPTION._replace(account="one"),
+    EARLIER_SUBSCRIPTION._replace(account="two"),
+    VISIT_COST._replace(account="one"),
+]
 
 
-def _if_known(result: Result, own: int, unallocated: int, *, divided: bool) -> Result:
-    """The result, unless its costs are not known: none were recorded or, of some accounts, none or not all with them."""
+def _require_costs(result: Result, own: int, unallocated: int, *, divided: bool) -> Result:
+    """Return the result, or an empty one with a reason when its costs are unknown.
+
+    own, unallocated: the costs recorded with and without an account. divided: whether the question is about groups of
+    accounts or only some accounts; these need costs of their own, and none without an account.
+    """
     if divided and (unallocated or not own):
         reason = "unallocated"
     elif not (own or unallocated):
@@ -46,8 +60,8 @@ def _if_known(result: Result, own: int, unallocated: int, *, divided: bool) -> R
 @metric(
     unit="money",
     better="down",
-    example=WON_FOR_750 | {"equals": 750},
-    events=[WON, ADVERTISING],
+    example=ACQUISITION_EXAMPLE | {"equals": 750},
+    events=[NEW_SUBSCRIPTION, ADVERTISING_COST],
 )
 def cac(
     acquisition_cost: int,
@@ -55,21 +69,24 @@ def cac(
     customers_new: int,
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Customer acquisition cost: what was spent on winning customers, for each that paid for the first time. Costs that
-    were recorded without an account count in the whole; a group of accounts without costs of its own is `unallocated`.
+    """Customer acquisition cost (CAC): acquisition costs of the period divided by the number of new customers in it.
+
+    New customers are accounts that became customers for the first time. Costs recorded without an account count only in
+    company-wide totals; a group or segment without costs of its own is empty (`unallocated`). Empty when there were no
+    new customers or no costs.
     """
     cost = acquisition_cost + unallocated_acquisition_cost
-    result = money_mean(cost, of=customers_new, none="no_new_customers")
-    return _if_known(result, acquisition_cost, unallocated_acquisition_cost, divided=divided)
+    result = money_mean(cost, of=customers_new, if_empty="no_new_customers")
+    return _require_costs(result, acquisition_cost, unallocated_acquisition_cost, divided=divided)
 
 
 @metric(
     unit="money",
     better="down",
-    example=KEPT_FOR_30 | {"equals": 15},
-    events=TWO,
+    example=RETENTION_EXAMPLE | {"equals": 15},
+    events=TWO_CUSTOMERS_ONE_VISIT,
     convention="customers",
-    counted_by="Those who share the cost among all whom it was spent on.",
+    counted_by="Who counts so: companies that share the cost among all current customers, including those just won.",
 )
 def customer_retention_cost(
     retention_cost: int,
@@ -77,44 +94,51 @@ def customer_retention_cost(
     customers: int = closing("customers"),
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Customer retention cost: what was spent on keeping customers, for each customer at the period's end. Costs that were
-    recorded without an account count in the whole; a group of accounts without costs of its own is `unallocated`.
+    """Customer retention cost: retention costs of the period divided by the number of customers at its end.
+
+    Costs recorded without an account count only in company-wide totals; a group or segment without costs of its own is
+    empty (`unallocated`). Empty when there are no customers or no costs.
     """
-    result = money_mean(retention_cost + unallocated_retention_cost, of=customers, none=NO_CUSTOMERS)
-    return _if_known(result, retention_cost, unallocated_retention_cost, divided=divided)
+    result = money_mean(retention_cost + unallocated_retention_cost, of=customers, if_empty=NO_CUSTOMERS)
+    return _require_costs(result, retention_cost, unallocated_retention_cost, divided=divided)
 
 
 @customer_retention_cost.also(
     "retained_customers",
-    counted_by="Operately: the cost, by the customers that were retained.",
+    counted_by="Operately and CalculatorsHub, which divide by the customers who were retained.",
     example={
-        "retention_cost": 300_000,
-        "unallocated_retention_cost": 0,
+        "retention_cost": "30.00 USD",
+        "unallocated_retention_cost": "0.00 USD",
         "customers": 4,
         "leavers": 1,
         "divided": 1,
         "equals": 10,
     },
-    events=[*ONE_LEFT, VISIT._replace(account="one")],
+    events=[*FOUR_CUSTOMERS_ONE_LOST, VISIT_COST._replace(account="one")],
 )
 def _(
     retention_cost: int,
     unallocated_retention_cost: int,
     customers: int = opening("customers"),
-    leavers: int = LEAVERS,
+    leavers: int = LOST_CUSTOMERS,
     divided: bool = of_question("divided"),
 ) -> Result:
-    """What was spent on keeping customers, for each customer of the period's start that still is one at its end."""
+    """Retention costs of the period divided by the number of retained customers: those at its start who were still
+    customers at its end.
+
+    Costs recorded without an account are treated as in the default convention. Empty when no customer was retained or
+    no costs were recorded.
+    """
     cost = retention_cost + unallocated_retention_cost
-    result = money_mean(cost, of=customers - leavers, none="no_retained_customers")
-    return _if_known(result, retention_cost, unallocated_retention_cost, divided=divided)
+    result = money_mean(cost, of=customers - leavers, if_empty="no_retained_customers")
+    return _require_costs(result, retention_cost, unallocated_retention_cost, divided=divided)
 
 
 @metric(
     unit="percent",
     better="down",
-    example=KEPT_FOR_30 | {"mrr": 2_000_000, "months": 1, "equals": 15},
-    events=TWO,
+    example=RETENTION_EXAMPLE | {"mrr": "200.00 USD", "months": 1, "equals": 15},
+    events=TWO_CUSTOMERS_ONE_VISIT,
 )
 def retention_cost_ratio(
     retention_cost: int,
@@ -124,24 +148,31 @@ def retention_cost_ratio(
     months: Fraction = of_period("months"),
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Retention cost ratio: what was spent on keeping customers, per hundred of what they bring in as many months at the
-    MRR of the period's end.
+    """Retention cost ratio: retention costs as a percentage of recurring revenue in the period.
+
+    Recurring revenue is the MRR at the end of the period times the months in the period. Costs recorded without an
+    account count only in company-wide totals; a group or segment without costs of its own is empty (`unallocated`).
+    Empty when there are no customers or no costs.
     """
     cost = retention_cost + unallocated_retention_cost
-    result = money_rate(cost, of=mrr * months, sample=customers, none=NO_CUSTOMERS)
-    return _if_known(result, retention_cost, unallocated_retention_cost, divided=divided)
+    result = money_rate(cost, of=mrr * months, sample=customers, if_empty=NO_CUSTOMERS)
+    return _require_costs(result, retention_cost, unallocated_retention_cost, divided=divided)
 
 
-# Of four customers one goes, and one is won for 750.00.
-WON_AND_LOST = [*ONE_LEFT, WON._replace(account="five"), ADVERTISING._replace(account="five")]
+# One of four customers is lost, and another one is acquired for 750.00.
+ONE_CUSTOMER_LOST_ONE_NEW = [
+    *FOUR_CUSTOMERS_ONE_LOST,
+    NEW_SUBSCRIPTION._replace(account="five"),
+    ADVERTISING_COST._replace(account="five"),
+]
 
 
 @metric(
     unit="ratio",
     better="up",
-    example=WON_FOR_750
+    example=ACQUISITION_EXAMPLE
     | {
-        "mrr": 4_000_000,
+        "mrr": "400.00 USD",
         "customers": 4,
         "customers_before": 4,
         "leavers": 1,
@@ -149,7 +180,7 @@ WON_AND_LOST = [*ONE_LEFT, WON._replace(account="five"), ADVERTISING._replace(ac
         "margin": 1,
         "equals": 400 / 750,
     },
-    events=WON_AND_LOST,
+    events=ONE_CUSTOMER_LOST_ONE_NEW,
 )
 def ltv_to_cac(
     acquisition_cost: int,
@@ -158,25 +189,29 @@ def ltv_to_cac(
     mrr: int = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
-    leavers: int = LEAVERS,
+    leavers: int = LOST_CUSTOMERS,
     months: Fraction = of_period("months"),
     margin: Fraction = of_period("margin"),
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Lifetime value to acquisition cost: how many times a customer brings what it costs to win one; `clv` by `cac`."""
-    worth = clv(mrr, customers, customers_before, leavers, months, margin)
+    """LTV to CAC ratio: customer lifetime value divided by customer acquisition cost.
+
+    It says how many times over a customer pays back its acquisition cost. Computed as `clv` / `cac`, each by its
+    default convention. Empty when one of the two is empty.
+    """
+    ltv = clv(mrr, customers, customers_before, leavers, months, margin)
     cost = cac(acquisition_cost, unallocated_acquisition_cost, customers_new, divided)
-    result = Result(None, worth.value, cost.value, min(worth.sample_size or 0, cost.sample_size or 0))
-    if worth.amount is None or cost.amount is None:
-        return result._replace(reason=worth.reason or cost.reason)
-    return result._replace(value=float(worth.amount / Fraction(cost.amount)))
+    result = Result(None, ltv.value, cost.value, min(ltv.sample_size or 0, cost.sample_size or 0))
+    if ltv.amount is None or cost.amount is None:
+        return result._replace(reason=ltv.reason or cost.reason)
+    return result._replace(value=float(ltv.amount / Fraction(cost.amount)))
 
 
 @metric(
     unit="months",
     better="down",
-    example=WON_FOR_750 | {"mrr": 1_000_000, "customers": 1, "margin": 1, "equals": 7.5},
-    events=[WON, ADVERTISING],
+    example=ACQUISITION_EXAMPLE | {"mrr": "100.00 USD", "customers": 1, "margin": 1, "equals": 7.5},
+    events=[NEW_SUBSCRIPTION, ADVERTISING_COST],
 )
 def cac_payback_months(
     acquisition_cost: int,
@@ -187,12 +222,15 @@ def cac_payback_months(
     margin: Fraction = of_period("margin"),
     divided: bool = of_question("divided"),
 ) -> Result:
-    """Months to pay back the acquisition cost: until the margin of what a customer pays on the average, `arpa`, has brought
-    in what it costs to win one, `cac`.
+    """CAC payback period: months until the gross margin on an average customer's MRR has paid back its acquisition
+    cost.
+
+    Computed as `cac` / (`arpa` × gross margin). Empty when `cac` is empty or there are no customers at the end of the
+    period.
     """
     cost = cac(acquisition_cost, unallocated_acquisition_cost, customers_new, divided)
     if not customers:
         return Result(None, cost.value, sample_size=cost.sample_size, reason=NO_CUSTOMERS)
-    earned = Fraction(mrr, customers) * margin
-    result = Result(None, cost.value, float(earned / 10_000), cost.sample_size, reason=cost.reason)
-    return result if cost.amount is None else result._replace(value=float(Fraction(cost.amount) / earned))
+    monthly_margin = Fraction(mrr, customers) * margin
+    result = Result(None, cost.value, float(monthly_margin / MONEY_SCALE), cost.sample_size, reason=cost.reason)
+    return result if cost.amount is None else result._replace(value=float(Fraction(cost.amount) / monthly_margin))

@@ -1,4 +1,4 @@
-"""What is bought in orders, once or again, besides subscriptions."""
+"""Metrics of purchases: orders outside subscriptions, their revenue and how many accounts order again."""
 
 from fractions import Fraction
 
@@ -16,15 +16,15 @@ from app.metrics.define import (
     proportion,
 )
 
-# Accounts that made an order in the period and, of them, those with two or more by its end.
-PURCHASERS = own_flow("orders") > 0
-COMING_BACK = PURCHASERS & (own_closing("orders") > 1)
-# 30.4375 days.
-SECONDS_A_MONTH = 2_629_800
+# An account that ordered in the period; and one of these with at least two orders by the end of the period.
+IS_PURCHASER = own_flow("orders") > 0
+IS_REPEAT_PURCHASER = IS_PURCHASER & (own_closing("orders") > 1)
+# A month of 30.4375 days: a twelfth of 365.25.
+SECONDS_PER_MONTH = 2_629_800
 
 
 def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acme") -> Happens:
-    """Something bought."""
+    """Return the event of an order with this number."""
     return Happens(1, "purchase.completed", {"order_id": f"order-{number}", "amount": amount}, on=on, account=account)
 
 
@@ -33,7 +33,7 @@ def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acm
     better="up",
     range=(None, None),
     adds_over=("groups", "time"),
-    example={"purchases": 1_000_000, "refunds": 300_000, "equals": 70},
+    example={"purchases": "100.00 USD", "refunds": "30.00 USD", "equals": 70},
     events=[
         _order("60", 1),
         _order("40", 2),
@@ -41,8 +41,10 @@ def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acm
     ],
 )
 def revenue(purchases: int, refunds: int) -> Result:
-    """Revenue of purchases: what was paid for orders less what was given back, each on its day; subscriptions have no part
-    in it. An order counts once; what is given back for it is never more than was paid.
+    """Revenue from purchases: payments for orders minus refunds in the period, excluding subscriptions.
+
+    An order counts on the day it was placed, a refund on the day it was paid back. An order counts once, however often
+    it is sent, and its refunds never exceed what was paid for it.
     """
     return money(purchases - refunds)
 
@@ -54,20 +56,22 @@ def revenue(purchases: int, refunds: int) -> Result:
     example={"coming_back": 1, "purchasers": 2, "equals": 50},
     events=[_order("60", 1, on="2026-01-10"), _order("40", 2), _order("10", 1, account="globex")],
     convention="orders",
-    counted_by="Shops that count orders, two of one day among them.",
+    counted_by="Who counts so: shops that count every order, even two on the same day.",
 )
 def repeat_purchase_rate(
-    coming_back: int = accounts(where=COMING_BACK), purchasers: int = accounts(where=PURCHASERS)
+    coming_back: int = accounts(where=IS_REPEAT_PURCHASER), purchasers: int = accounts(where=IS_PURCHASER)
 ) -> Result:
-    """Repeat purchase rate: of the accounts that made an order in the period, those with at least two by its end, per
-    hundred. An order that was given back stays one.
+    """Repeat purchase rate: percentage of purchasers in the period who had placed at least two orders by its end.
+
+    A purchaser is an account that ordered in the period; its earlier orders count too. A refunded order still counts as
+    an order. Empty when nobody ordered.
     """
-    return proportion(coming_back, of=purchasers, none="no_purchases")
+    return proportion(coming_back, of=purchasers, if_empty="no_purchases")
 
 
 @repeat_purchase_rate.also(
     "purchase_days",
-    counted_by="Shops for which an order of the same day is an afterthought and no return.",
+    counted_by="Who counts so: shops that see a second order on the same day as part of the first.",
     example={"coming_back": 1, "purchasers": 3, "equals": 100 / 3},
     events=[
         _order("60", 1, on="2026-01-10"),
@@ -78,16 +82,19 @@ def repeat_purchase_rate(
     ],
 )
 def _(
-    coming_back: int = accounts(where=PURCHASERS & (own_closing("purchase_days") > 1)),
-    purchasers: int = accounts(where=PURCHASERS),
+    coming_back: int = accounts(where=IS_PURCHASER & (own_closing("purchase_days") > 1)),
+    purchasers: int = accounts(where=IS_PURCHASER),
 ) -> Result:
-    """Of the accounts that made an order in the period, those with orders on at least two days by its end, per hundred."""
-    return proportion(coming_back, of=purchasers, none="no_purchases")
+    """Percentage of purchasers in the period who had ordered on at least two different days by its end.
+
+    Orders of one account on the same day count as one order.
+    """
+    return proportion(coming_back, of=purchasers, if_empty="no_purchases")
 
 
 @repeat_purchase_rate.also(
     "all_customers",
-    counted_by="Reports on a whole customer base: of all who ever purchased, who did so again?",
+    counted_by="Who counts so: reports on the whole customer base, which ask how many of all past purchasers ever came back.",
     example={"repeat_purchasers": 1, "purchasers": 2, "equals": 50},
     events=[
         _order("60", 1, on="2026-01-10"),
@@ -96,15 +103,18 @@ def _(
     ],
 )
 def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = closing("purchasers")) -> Result:
-    """Accounts with at least two orders by the period's end, per hundred with any by then, whenever they made them."""
-    return proportion(repeat_purchasers, of=purchasers, none="no_purchases")
+    """Percentage of all purchasers to date who had placed at least two orders by the end of the period.
+
+    Everyone who ever ordered counts, with or without an order in the period. Empty when nobody has ordered yet.
+    """
+    return proportion(repeat_purchasers, of=purchasers, if_empty="no_purchases")
 
 
 @metric(
     unit="money",
     better="up",
     example={
-        "purchases": 1_500_000,
+        "purchases": "150.00 USD",
         "coming_back": 1,
         "purchase_seconds": 60 * 86_400,
         "months": 1,
@@ -113,18 +123,21 @@ def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = c
     events=[_order("70", 1, on="2026-01-10"), _order("50", 2), _order("100", 3, on="2026-03-11")],
 )
 def clv_purchases(
-    purchases: int = over_accounts(own_flow("purchases"), where=COMING_BACK),
-    coming_back: int = accounts(where=COMING_BACK),
-    purchase_seconds: int = over_accounts(own_closing("purchase_seconds"), where=COMING_BACK),
+    purchases: int = over_accounts(own_flow("purchases"), where=IS_REPEAT_PURCHASER),
+    coming_back: int = accounts(where=IS_REPEAT_PURCHASER),
+    purchase_seconds: int = over_accounts(own_closing("purchase_seconds"), where=IS_REPEAT_PURCHASER),
     months: Fraction = of_period("months"),
 ) -> Result:
-    """Customer lifetime value by purchases: average order value, times orders for each purchaser and month of the period,
-    times the months of 30.4375 days from a purchaser's first order to its last by the period's end. All three are of the
-    accounts that made an order in the period and have two or more by its end. What was given back is not taken off.
+    """Customer lifetime value from purchases: average order value × orders per month × months from first to last order,
+    for accounts that order again.
+
+    Covers accounts that ordered in the period and had placed at least two orders by its end. Order value and orders per
+    month are averages of their orders in the period. The months, of 30.4375 days, run from an account's very first
+    order to its last order by the end of the period. Refunds are not deducted. Empty when there is no such account.
     """
     if not coming_back:
         return Result(None, sample_size=0, reason="no_repeat_purchases")
-    # The number of orders cancels out: their average value times their number is what was paid for them.
-    a_month = Fraction(purchases, coming_back) / months
-    stay = Fraction(purchase_seconds, coming_back * SECONDS_A_MONTH)
-    return money(a_month * stay)._replace(sample_size=coming_back)
+    # The number of orders cancels out: average order value times number of orders is what was paid for them.
+    monthly_value = Fraction(purchases, coming_back) / months
+    lifetime_months = Fraction(purchase_seconds, coming_back * SECONDS_PER_MONTH)
+    return money(monthly_value * lifetime_months)._replace(sample_size=coming_back)

@@ -1,19 +1,27 @@
-"""Who stays: churn, retention and worth of the opening customers, those with MRR at the period's start; and renewals.
+"""Metrics of customer retention: churn, retention and lifetime value.
 
-Accounts that are won inside a period are not among them: whether they stay is asked of the next one.
+Churn and retention follow the customers at the start of the period (MRR above zero) to its end. Customers won during the
+period are not among them; they belong to the next period.
 """
 
 from fractions import Fraction
 
-from app.metrics.catalogue.revenue import BEFORE, CANCELED, LEFT, LEFT_BEFORE, NO_CUSTOMERS, WON
+from app.metrics.catalogue.revenue import (
+    CANCELED,
+    CANCELLATION,
+    EARLIER_CANCELLATION,
+    EARLIER_SUBSCRIPTION,
+    NEW_SUBSCRIPTION,
+    NO_CUSTOMERS,
+)
 from app.metrics.define import (
+    MONEY_SCALE,
     Happens,
     Result,
     accounts,
     closing,
     metric,
     money,
-    money_rate,
     of_period,
     opening,
     own_closing,
@@ -24,30 +32,40 @@ from app.metrics.define import (
     trailing,
 )
 
-# An opening customer's own MRR at the start and at the end.
-M0, M1 = own_opening("mrr"), own_closing("mrr")
-LEAVERS = accounts(where=(M0 > 0) & ~(M1 > 0))
-# Of the opening customers those who were lost at any time; and accounts that were none and became customers.
-LOST_AT_ALL = accounts(where=(M0 > 0) & (own_flow("customers_churned") > 0))
-JOINED = accounts(where=~(M0 > 0) & ((own_flow("customers_new") > 0) | (own_flow("customers_reactivated") > 0)))
-# One if the account pays and has not cancelled.
-KEPT0 = own_opening("customers") - own_opening("customers_leaving")
-KEPT1 = own_closing("customers") - own_closing("customers_leaving")
+# One account's MRR at the start and at the end of the period.
+OPENING_MRR, CLOSING_MRR = own_opening("mrr"), own_closing("mrr")
+# Customers at the start who are not customers at the end.
+LOST_CUSTOMERS = accounts(where=(OPENING_MRR > 0) & ~(CLOSING_MRR > 0))
+# Customers at the start who were lost at any time in the period, even if they came back.
+CHURNED_OPENING_CUSTOMERS = accounts(where=(OPENING_MRR > 0) & (own_flow("customers_churned") > 0))
+# Accounts that were not customers at the start and became customers in the period.
+JOINING_ACCOUNTS = accounts(
+    where=~(OPENING_MRR > 0) & ((own_flow("customers_new") > 0) | (own_flow("customers_reactivated") > 0))
+)
+# 1 for an account that pays and has not canceled, else 0.
+PAYING_UNCANCELED_AT_START = own_opening("customers") - own_opening("customers_leaving")
+PAYING_UNCANCELED_AT_END = own_closing("customers") - own_closing("customers_leaving")
 
-STAYED = [BEFORE._replace(account=account) for account in ("one", "two", "three")]
-# Of 400.00 of four customers, one goes with 100.00.
-ONE_LEFT = [*STAYED, BEFORE._replace(account="four"), LEFT._replace(account="four")]
-# Of five customers two go, and one of them comes back; one is won and lost, and one is won.
-CAME_AND_WENT = [
-    *ONE_LEFT,
-    BEFORE._replace(account="five"),
-    LEFT._replace(account="five"),
-    WON._replace(account="five"),
-    WON._replace(account="six"),
-    LEFT._replace(account="six", on="2026-03-12"),
-    WON._replace(account="seven"),
+THREE_CUSTOMERS = [EARLIER_SUBSCRIPTION._replace(account=account) for account in ("one", "two", "three")]
+# Four customers of 100.00 each at the start, of whom one is lost.
+FOUR_CUSTOMERS_ONE_LOST = [
+    *THREE_CUSTOMERS,
+    EARLIER_SUBSCRIPTION._replace(account="four"),
+    CANCELLATION._replace(account="four"),
 ]
-ENDS_LATER = Happens(1, CANCELED, {"subscription_id": "sub-1", "ends_at": "2026-04-10T00:00:00Z"}, on="2026-03-05")
+# Five customers at the start: two are lost, and one of them comes back. Two more are won, and one of them is lost.
+SEVEN_CUSTOMERS_THREE_LOSSES = [
+    *FOUR_CUSTOMERS_ONE_LOST,
+    EARLIER_SUBSCRIPTION._replace(account="five"),
+    CANCELLATION._replace(account="five"),
+    NEW_SUBSCRIPTION._replace(account="five"),
+    NEW_SUBSCRIPTION._replace(account="six"),
+    CANCELLATION._replace(account="six", on="2026-03-12"),
+    NEW_SUBSCRIPTION._replace(account="seven"),
+]
+CANCELLATION_IN_ADVANCE = Happens(
+    1, CANCELED, {"subscription_id": "sub-1", "ends_at": "2026-04-10T00:00:00Z"}, on="2026-03-05"
+)
 
 
 @metric(
@@ -55,67 +73,90 @@ ENDS_LATER = Happens(1, CANCELED, {"subscription_id": "sub-1", "ends_at": "2026-
     better="down",
     range=(0, 100),
     example={"leavers": 1, "customers": 4, "equals": 25},
-    events=ONE_LEFT,
+    events=FOUR_CUSTOMERS_ONE_LOST,
     convention="opening_customers",
-    counted_by="ChartMogul: who joined in the period, or came back in it, is not lost.",
+    counted_by="ChartMogul, which leaves out customers who joined or came back within the period.",
 )
-def customer_churn_rate(leavers: int = LEAVERS, customers: int = opening("customers")) -> Result:
-    """Customer churn rate: opening customers that are none at the end, per hundred."""
-    return proportion(leavers, of=customers, none=NO_CUSTOMERS)
+def customer_churn_rate(leavers: int = LOST_CUSTOMERS, customers: int = opening("customers")) -> Result:
+    """Customer churn rate: percentage of customers at the start of the period who had left by its end.
+
+    Customers won during the period are not counted. Customers who leave and return within it are not lost. A canceled
+    subscription counts until it ends. Empty when there were no customers at the start.
+    """
+    return proportion(leavers, of=customers, if_empty=NO_CUSTOMERS)
 
 
 @customer_churn_rate.also(
     "all_churn_events",
-    counted_by="Baremetrics: cancellations of a period, by the customers before it.",
+    counted_by="Baremetrics, which divides all cancellations of a period by the number of customers before it.",
     range=(0, None),
     example={"customers_churned": 3, "customers": 5, "equals": 60},
-    events=CAME_AND_WENT,
+    events=SEVEN_CUSTOMERS_THREE_LOSSES,
 )
 def _(customers_churned: int, customers: int = opening("customers")) -> Result:
-    """Every loss of a customer in the period, also of those who joined in it and those who came back, per hundred opening
-    customers; may exceed 100.
+    """Number of customer losses in the period as a percentage of customers at its start.
+
+    Every loss counts, including those of customers won during the period and of customers who came back. Can exceed
+    100%.
     """
-    return percentage(customers_churned, to=customers, none=NO_CUSTOMERS)
+    return percentage(customers_churned, of=customers, if_empty=NO_CUSTOMERS)
 
 
 @customer_churn_rate.also(
     "lost_at_any_time",
-    counted_by="Reports that leave out who joined in the period, as ChartMogul does, but not who came back in it.",
+    counted_by=(
+        "Who counts so: reports that, unlike ChartMogul, count customers as lost even if they came back within the period."
+    ),
     example={"lost": 2, "customers": 5, "equals": 40},
-    events=CAME_AND_WENT,
+    events=SEVEN_CUSTOMERS_THREE_LOSSES,
 )
-def _(lost: int = LOST_AT_ALL, customers: int = opening("customers")) -> Result:
-    """Opening customers that were lost at any time of the period, even if they came back in it, per hundred."""
-    return proportion(lost, of=customers, none=NO_CUSTOMERS)
+def _(lost: int = CHURNED_OPENING_CUSTOMERS, customers: int = opening("customers")) -> Result:
+    """Percentage of customers at the start of the period who were lost at any time during it, even if they came back.
+
+    Customers won during the period are not counted.
+    """
+    return proportion(lost, of=customers, if_empty=NO_CUSTOMERS)
 
 
 @customer_churn_rate.also(
     "ever_active",
-    counted_by="Reports that divide by all customers of the period, also those who joined in it.",
+    counted_by="Who counts so: reports that divide by everyone who was a customer during the period, not only at its start.",
     range=(0, None),
     example={"customers_churned": 3, "customers": 5, "joined": 2, "equals": 300 / 7},
-    events=CAME_AND_WENT,
+    events=SEVEN_CUSTOMERS_THREE_LOSSES,
 )
-def _(customers_churned: int, customers: int = opening("customers"), joined: int = JOINED) -> Result:
-    """Every loss of a customer in the period, per hundred accounts that were customers at any time of it."""
-    return percentage(customers_churned, to=customers + joined, none=NO_CUSTOMERS)
+def _(customers_churned: int, customers: int = opening("customers"), joined: int = JOINING_ACCOUNTS) -> Result:
+    """Number of customer losses in the period as a percentage of all accounts that were customers at any time during
+    it.
+
+    Customers won during the period count in both numbers. Can exceed 100% when customers are lost more than once. Empty
+    when there was no customer at any time during the period.
+    """
+    return percentage(customers_churned, of=customers + joined, if_empty=NO_CUSTOMERS)
 
 
 @customer_churn_rate.also(
     "cancellation_click",
-    counted_by="Stripe and Maxio, for which a customer is lost on the day of the cancellation; Polar in its churn rate.",
+    counted_by="Stripe and Maxio, and Polar in its churn rate. For them, a customer is lost on the day of the cancellation.",
     example={"leavers": 1, "customers": 4, "leaving": 0, "equals": 25},
-    events=[*STAYED, BEFORE._replace(account="four"), ENDS_LATER._replace(account="four")],
+    events=[
+        *THREE_CUSTOMERS,
+        EARLIER_SUBSCRIPTION._replace(account="four"),
+        CANCELLATION_IN_ADVANCE._replace(account="four"),
+    ],
 )
 def _(
-    leavers: int = accounts(where=(KEPT0 > 0) & ~(KEPT1 > 0)),
+    leavers: int = accounts(where=(PAYING_UNCANCELED_AT_START > 0) & ~(PAYING_UNCANCELED_AT_END > 0)),
     customers: int = opening("customers"),
     leaving: int = opening("customers_leaving"),
 ) -> Result:
-    """Opening customers that have cancelled or left by the end, per hundred; those who had cancelled before are not among
-    them. The default waits for the end of what they paid for.
+    """Percentage of customers at the start of the period who had canceled or left by its end.
+
+    A customer is lost on the day of the cancellation, even while the subscription still runs. The default convention
+    waits until it ends. Customers who had already canceled before the period are excluded. Empty when no other
+    customers were there at the start.
     """
-    return proportion(leavers, of=customers - leaving, none=NO_CUSTOMERS)
+    return proportion(leavers, of=customers - leaving, if_empty=NO_CUSTOMERS)
 
 
 @metric(
@@ -123,18 +164,22 @@ def _(
     better="up",
     range=(0, 100),
     example={"leavers": 1, "customers": 4, "equals": 75},
-    events=ONE_LEFT,
+    events=FOUR_CUSTOMERS_ONE_LOST,
 )
-def customer_retention_rate(leavers: int = LEAVERS, customers: int = opening("customers")) -> Result:
-    """Customer retention rate: opening customers that still are at the end, per hundred."""
-    return proportion(customers - leavers, of=customers, none=NO_CUSTOMERS)
+def customer_retention_rate(leavers: int = LOST_CUSTOMERS, customers: int = opening("customers")) -> Result:
+    """Customer retention rate: percentage of customers at the start of the period who were still customers at its end.
+
+    Customers won during the period are not counted. Equals 100% minus the customer churn rate. Empty when there were no
+    customers at the start.
+    """
+    return proportion(customers - leavers, of=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
     unit="money",
     better="up",
     example={
-        "mrr": 3_000_000,
+        "mrr": "300.00 USD",
         "customers": 3,
         "customers_before": 4,
         "leavers": 1,
@@ -142,130 +187,99 @@ def customer_retention_rate(leavers: int = LEAVERS, customers: int = opening("cu
         "margin": 1,
         "equals": 400,
     },
-    events=ONE_LEFT,
+    events=FOUR_CUSTOMERS_ONE_LOST,
     convention="with_margin",
-    counted_by="Finmark, and those who count what a customer earns and not what it pays.",
+    counted_by="Finmark and others who count the profit that a customer brings, not the revenue.",
 )
 def clv(
     mrr: int = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
-    leavers: int = LEAVERS,
+    leavers: int = LOST_CUSTOMERS,
     months: Fraction = of_period("months"),
     margin: Fraction = of_period("margin"),
 ) -> Result:
-    """Customer lifetime value: average revenue per account, times the gross margin, by the churn rate of a month."""
+    """Customer lifetime value (CLV): average MRR per customer × gross margin ÷ monthly customer churn rate.
+
+    This is the gross profit to expect from one customer. Average MRR is taken at the end of the period (`arpa`).
+    Monthly churn is the churn rate of the period (`customer_churn_rate`) divided by its months. Empty when nobody
+    churned or there are no customers.
+    """
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, months)
 
 
 @clv.also(
     "without_margin",
-    counted_by="ChartMogul, Baremetrics and most others: revenue, not earnings, by churn.",
+    counted_by="ChartMogul, Baremetrics and most other tools, which count revenue and not profit.",
     example={
-        "mrr": 3_000_000,
+        "mrr": "300.00 USD",
         "customers": 3,
         "customers_before": 4,
         "leavers": 1,
         "months": 1,
         "equals": 400,
     },
-    events=ONE_LEFT,
+    events=FOUR_CUSTOMERS_ONE_LOST,
 )
 def _(
     mrr: int = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
-    leavers: int = LEAVERS,
+    leavers: int = LOST_CUSTOMERS,
     months: Fraction = of_period("months"),
 ) -> Result:
-    """Average revenue per account, whatever it costs to serve it, by the churn rate of a month."""
+    """Average MRR per customer ÷ monthly customer churn rate, without the gross margin.
+
+    This is the revenue to expect from one customer, whatever it costs to serve.
+    """
     return _lifetime_value(mrr, customers, customers_before, leavers, months)
 
 
 @clv.also(
     "trailing_churn",
-    counted_by="ChartMogul, which averages the churn rates of six months and leaves out the running one.",
+    counted_by="ChartMogul, which averages churn over six months, without the current one, to smooth out unusual months.",
     example={
-        "mrr": 3_000_000,
+        "mrr": "300.00 USD",
         "customers": 3,
         "customers_before": 4,
         "leavers": 1,
         "margin": 1,
         "equals": 400,
     },
-    events=[*STAYED, *(happening._replace(account="four") for happening in (BEFORE, LEFT_BEFORE))],
+    events=[
+        *THREE_CUSTOMERS,
+        *(event._replace(account="four") for event in (EARLIER_SUBSCRIPTION, EARLIER_CANCELLATION)),
+    ],
 )
 def _(
     mrr: int = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = trailing(opening("customers"), months=6),
-    leavers: int = trailing(LEAVERS, months=6),
+    leavers: int = trailing(LOST_CUSTOMERS, months=6),
     margin: Fraction = of_period("margin"),
 ) -> Result:
-    """Average revenue per account, times the gross margin, by the mean churn rate of the last six whole months up to the
-    period's end: all that left in these months, of all with whom they began.
+    """Average MRR per customer × gross margin ÷ monthly customer churn rate of the last six whole months.
+
+    These are the last six calendar months that have ended by the end of the period. Their churn rate is the number of
+    customers lost in them divided by the sum of the customers at the start of each month. Empty when nobody churned in
+    them or there are no customers.
     """
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, Fraction(1))
 
 
 def _lifetime_value(earned: int | Fraction, customers: int, opening: int, leavers: int, months: Fraction) -> Result:
-    """What one of the customers earns in a month, by the share of the opening ones that leaves in a month."""
+    """Return the monthly earnings per customer divided by the monthly churn rate.
+
+    earned: MRR, or MRR times gross margin, of all `customers`. opening: customers at the start, of whom `leavers` were
+    lost in `months`.
+    """
     if not customers or not opening:
         return Result(None, sample_size=opening, reason=NO_CUSTOMERS)
     if not leavers:
         return Result(None, sample_size=opening, reason="no_churn")
-    # In whole numbers, since a division of fractions takes as long as all else of a row.
-    worth = Fraction(earned.numerator, earned.denominator * customers)
+    # Built from whole numbers, because dividing fractions takes as long as everything else in a row.
+    monthly_value = Fraction(earned.numerator, earned.denominator * customers)
     churn = Fraction(leavers * months.denominator, opening * months.numerator)
-    return money(worth / churn)._replace(numerator=float(worth / 10_000), denominator=float(churn), sample_size=opening)
-
-
-def _contract(type: str, amount: str | None, number: int, on: str = "2026-03-10") -> Happens:
-    """Something about a contract of its own."""
-    data = {"contract_id": f"contract-{number}"} | ({} if amount is None else {"amount": amount})
-    return Happens(1, type, data, on=on)
-
-
-# Four contracts: renewed for more, early for less, declined, and due without an amount.
-DUE = [
-    _contract("renewal.due", "1000", 1),
-    _contract("renewal.completed", "1200", 1, on="2026-03-12"),
-    _contract("renewal.completed", "400", 2, on="2026-02-20"),
-    _contract("renewal.due", "500", 2),
-    _contract("renewal.due", "500", 3),
-    _contract("renewal.declined", None, 3),
-    _contract("renewal.due", None, 4),
-    _contract("renewal.completed", None, 4),
-]
-
-
-@metric(
-    unit="percent",
-    better="up",
-    range=(0, 100),
-    example={"contracts_renewed": 3, "contracts_due": 4, "equals": 75},
-    events=DUE,
-)
-def renewal_rate(contracts_renewed: int, contracts_due: int) -> Result:
-    """Renewal rate: contracts that were renewed, whenever that was decided, per hundred that were due in the period."""
-    return proportion(contracts_renewed, of=contracts_due, none="no_renewals_due")
-
-
-@metric(
-    unit="percent",
-    better="up",
-    range=(0, 100),
-    example={
-        "renewal_value_renewed": 14_000_000,
-        "renewal_value_due": 20_000_000,
-        "contracts_valued": 3,
-        "equals": 70,
-    },
-    events=DUE,
-)
-def renewal_value_rate(renewal_value_renewed: int, renewal_value_due: int, contracts_valued: int) -> Result:
-    """Renewal value rate: what was renewed of the amounts that were due in the period, per hundred of them; of each
-    contract at most its own, so that what one adds does not hide what another takes away. A renewal that names no amount
-    is for all that was due; what was due without an amount takes no part.
-    """
-    return money_rate(renewal_value_renewed, of=renewal_value_due, sample=contracts_valued, none="no_amounts_due")
+    return money(monthly_value / churn)._replace(
+        numerator=float(monthly_value / MONEY_SCALE), denominator=float(churn), sample_size=opening
+    )

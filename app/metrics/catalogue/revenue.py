@@ -1,4 +1,7 @@
-"""Recurring revenue: what it is, how it moved, and what an account or a user brings."""
+"""Metrics of recurring revenue: MRR and its movements, averages per account and user, and numbers of customers.
+
+A movement is the net change of one account's MRR on one day, so days add up to months.
+"""
 
 from app.metrics.define import (
     Happens,
@@ -15,23 +18,28 @@ from app.metrics.define import (
 NO_CUSTOMERS = "no_customers"
 CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
 
-WON = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"})
-BEFORE = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"}, on="2026-01-10")
-GREW = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "130"}, on="2026-03-05")
-SHRANK = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "80"}, on="2026-03-05")
-LEFT = Happens(1, CANCELED, {"subscription_id": "sub-1", "reason": "price"}, on="2026-03-05")
-LEFT_BEFORE = Happens(1, CANCELED, {"subscription_id": "sub-1"}, on="2026-02-10")
+# Events of one subscription at 100.00 a month, for the examples.
+NEW_SUBSCRIPTION = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"})
+EARLIER_SUBSCRIPTION = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"}, on="2026-01-10")
+UPGRADE = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "130"}, on="2026-03-05")
+DOWNGRADE = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "80"}, on="2026-03-05")
+CANCELLATION = Happens(1, CANCELED, {"subscription_id": "sub-1", "reason": "price"}, on="2026-03-05")
+EARLIER_CANCELLATION = Happens(1, CANCELED, {"subscription_id": "sub-1"}, on="2026-02-10")
 
 
 @metric(
     unit="money",
     better="up",
     adds_over=("groups",),
-    example={"mrr": 1_300_000, "equals": 130},
-    events=[BEFORE, GREW],
+    example={"mrr": "130.00 USD", "equals": 130},
+    events=[EARLIER_SUBSCRIPTION, UPGRADE],
 )
 def mrr(mrr: int = closing("mrr")) -> Result:
-    """Monthly recurring revenue: what subscriptions bring a month, at the period's end; by subject, each plan."""
+    """Monthly recurring revenue (MRR): monthly revenue from all active subscriptions at the end of the period.
+
+    Yearly, quarterly and weekly prices are converted to a month. Trials and one-time purchases are excluded. A canceled
+    subscription counts until it ends. Can be broken down by plan.
+    """
     return money(mrr)
 
 
@@ -39,11 +47,11 @@ def mrr(mrr: int = closing("mrr")) -> Result:
     unit="money",
     better="up",
     adds_over=("groups",),
-    example={"mrr": 1_000_000, "equals": 100},
-    events=[BEFORE, GREW],
+    example={"mrr": "100.00 USD", "equals": 100},
+    events=[EARLIER_SUBSCRIPTION, UPGRADE],
 )
 def mrr_opening(mrr: int = opening("mrr")) -> Result:
-    """Opening MRR: monthly recurring revenue at the period's start."""
+    """Opening MRR: monthly recurring revenue at the start of the period. Can be broken down by plan."""
     return money(mrr)
 
 
@@ -51,11 +59,11 @@ def mrr_opening(mrr: int = opening("mrr")) -> Result:
     unit="money",
     better="up",
     adds_over=("groups",),
-    example={"mrr": 1_000_000, "equals": 1200},
-    events=[BEFORE],
+    example={"mrr": "100.00 USD", "equals": 1200},
+    events=[EARLIER_SUBSCRIPTION],
 )
 def arr(mrr: int = closing("mrr")) -> Result:
-    """Annual recurring revenue: twelve times the MRR at the period's end."""
+    """Annual recurring revenue (ARR): twelve times the MRR at the end of the period. Can be broken down by plan."""
     return money(12 * mrr)
 
 
@@ -63,11 +71,15 @@ def arr(mrr: int = closing("mrr")) -> Result:
     unit="money",
     better="up",
     adds_over=("groups", "time"),
-    example={"mrr_new": 1_000_000, "equals": 100},
-    events=[WON],
+    example={"mrr_new": "100.00 USD", "equals": 100},
+    events=[NEW_SUBSCRIPTION],
 )
 def mrr_new(mrr_new: int) -> Result:
-    """New MRR: of accounts that pay for the first time."""
+    """New MRR: MRR from accounts that became customers for the first time during the period.
+
+    Only their first day with MRR counts; later changes are expansion or contraction. Former customers who start paying
+    again count as reactivation.
+    """
     return money(mrr_new)
 
 
@@ -75,11 +87,15 @@ def mrr_new(mrr_new: int) -> Result:
     unit="money",
     better="up",
     adds_over=("groups", "time"),
-    example={"mrr_expansion": 300_000, "equals": 30},
-    events=[BEFORE, GREW],
+    example={"mrr_expansion": "30.00 USD", "equals": 30},
+    events=[EARLIER_SUBSCRIPTION, UPGRADE],
 )
 def mrr_expansion(mrr_expansion: int) -> Result:
-    """Expansion MRR: what paying accounts added, each day's net."""
+    """Expansion MRR: MRR added by customers who were already paying: upgrades, more seats, higher prices.
+
+    Changes of one customer on one day are netted, so moving an amount from one subscription to another is not
+    expansion.
+    """
     return money(mrr_expansion)
 
 
@@ -87,11 +103,15 @@ def mrr_expansion(mrr_expansion: int) -> Result:
     unit="money",
     better="down",
     adds_over=("groups", "time"),
-    example={"mrr_contraction": 200_000, "equals": 20},
-    events=[BEFORE, SHRANK],
+    example={"mrr_contraction": "20.00 USD", "equals": 20},
+    events=[EARLIER_SUBSCRIPTION, DOWNGRADE],
 )
 def mrr_contraction(mrr_contraction: int) -> Result:
-    """Contraction MRR: by how much accounts that still pay shrank, each day's net."""
+    """Contraction MRR: MRR lost to downgrades by customers who stayed.
+
+    A customer who cancels one of several subscriptions stays and counts here. Changes of one customer on one day are
+    netted.
+    """
     return money(mrr_contraction)
 
 
@@ -99,11 +119,15 @@ def mrr_contraction(mrr_contraction: int) -> Result:
     unit="money",
     better="down",
     adds_over=("groups", "time"),
-    example={"mrr_churned": 1_000_000, "equals": 100},
-    events=[BEFORE, LEFT],
+    example={"mrr_churned": "100.00 USD", "equals": 100},
+    events=[EARLIER_SUBSCRIPTION, CANCELLATION],
 )
 def mrr_churned(mrr_churned: int) -> Result:
-    """Churned MRR: of accounts that stopped paying; by subject, each reason."""
+    """Churned MRR: MRR lost from customers who stopped paying altogether.
+
+    The loss counts on the day the subscription ends, which may be later than the cancellation. Customers who keep
+    another subscription count as contraction. Can be broken down by reason.
+    """
     return money(mrr_churned)
 
 
@@ -111,11 +135,11 @@ def mrr_churned(mrr_churned: int) -> Result:
     unit="money",
     better="up",
     adds_over=("groups", "time"),
-    example={"mrr_reactivated": 1_000_000, "equals": 100},
-    events=[BEFORE, LEFT_BEFORE, WON],
+    example={"mrr_reactivated": "100.00 USD", "equals": 100},
+    events=[EARLIER_SUBSCRIPTION, EARLIER_CANCELLATION, NEW_SUBSCRIPTION],
 )
 def mrr_reactivated(mrr_reactivated: int) -> Result:
-    """Reactivation MRR: of accounts that pay again after they had stopped."""
+    """Reactivation MRR: MRR from former customers who started paying again, however long they were away."""
     return money(mrr_reactivated)
 
 
@@ -125,26 +149,29 @@ def mrr_reactivated(mrr_reactivated: int) -> Result:
     range=(None, None),
     adds_over=("groups", "time"),
     example={
-        "mrr_new": 1_000_000,
-        "mrr_reactivated": 500_000,
-        "mrr_expansion": 300_000,
-        "mrr_contraction": 200_000,
-        "mrr_churned": 1_000_000,
+        "mrr_new": "100.00 USD",
+        "mrr_reactivated": "50.00 USD",
+        "mrr_expansion": "30.00 USD",
+        "mrr_contraction": "20.00 USD",
+        "mrr_churned": "100.00 USD",
         "equals": 60,
     },
     events=[
-        WON._replace(account="new"),
-        *(happening._replace(account="grew") for happening in (BEFORE, GREW)),
-        *(happening._replace(account="shrank") for happening in (BEFORE, SHRANK)),
-        *(happening._replace(account="left") for happening in (BEFORE, LEFT)),
-        *(happening._replace(account="back") for happening in (BEFORE, LEFT_BEFORE)),
+        NEW_SUBSCRIPTION._replace(account="new"),
+        *(event._replace(account="grew") for event in (EARLIER_SUBSCRIPTION, UPGRADE)),
+        *(event._replace(account="shrank") for event in (EARLIER_SUBSCRIPTION, DOWNGRADE)),
+        *(event._replace(account="left") for event in (EARLIER_SUBSCRIPTION, CANCELLATION)),
+        *(event._replace(account="back") for event in (EARLIER_SUBSCRIPTION, EARLIER_CANCELLATION)),
         Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "50"}, account="back"),
     ],
 )
 def mrr_net_change(
     mrr_new: int, mrr_reactivated: int, mrr_expansion: int, mrr_contraction: int, mrr_churned: int
 ) -> Result:
-    """Net change of MRR: new, reactivated and expansion less contraction and churned; closing less opening MRR."""
+    """Net MRR change: MRR gained (new, reactivation, expansion) minus MRR lost (contraction, churn) in the period.
+
+    Equals MRR at the end of the period minus MRR at its start.
+    """
     return money(mrr_new + mrr_reactivated + mrr_expansion - mrr_contraction - mrr_churned)
 
 
@@ -152,49 +179,63 @@ def mrr_net_change(
     unit="ratio",
     better="up",
     example={
-        "mrr_new": 1_000_000,
-        "mrr_reactivated": 0,
-        "mrr_expansion": 300_000,
-        "mrr_contraction": 200_000,
-        "mrr_churned": 0,
+        "mrr_new": "100.00 USD",
+        "mrr_reactivated": "0.00 USD",
+        "mrr_expansion": "30.00 USD",
+        "mrr_contraction": "20.00 USD",
+        "mrr_churned": "0.00 USD",
         "equals": 6.5,
     },
     events=[
-        WON._replace(account="new"),
-        *(happening._replace(account="grew") for happening in (BEFORE, GREW)),
-        *(happening._replace(account="shrank") for happening in (BEFORE, SHRANK)),
+        NEW_SUBSCRIPTION._replace(account="new"),
+        *(event._replace(account="grew") for event in (EARLIER_SUBSCRIPTION, UPGRADE)),
+        *(event._replace(account="shrank") for event in (EARLIER_SUBSCRIPTION, DOWNGRADE)),
     ],
 )
 def quick_ratio(
     mrr_new: int, mrr_reactivated: int, mrr_expansion: int, mrr_contraction: int, mrr_churned: int
 ) -> Result:
-    """Quick ratio: MRR that was gained for each that was lost."""
-    return money_ratio(mrr_new + mrr_reactivated + mrr_expansion, mrr_contraction + mrr_churned, none="nothing_lost")
+    """Quick ratio: MRR gained (new, reactivation, expansion) divided by MRR lost (contraction, churn) in the period.
+
+    Above 1 when MRR grew. Empty when no MRR was lost.
+    """
+    return money_ratio(
+        mrr_new + mrr_reactivated + mrr_expansion, to=mrr_contraction + mrr_churned, if_empty="nothing_lost"
+    )
 
 
 @metric(
     unit="money",
     better="up",
-    example={"mrr": 2_300_000, "customers": 2, "equals": 115},
-    events=[BEFORE._replace(account="one"), *(h._replace(account="two") for h in (BEFORE, GREW))],
+    example={"mrr": "230.00 USD", "customers": 2, "equals": 115},
+    events=[
+        EARLIER_SUBSCRIPTION._replace(account="one"),
+        *(event._replace(account="two") for event in (EARLIER_SUBSCRIPTION, UPGRADE)),
+    ],
 )
 def arpa(mrr: int = closing("mrr"), customers: int = closing("customers")) -> Result:
-    """Average revenue per account: MRR for each customer, at the period's end."""
-    return money_mean(mrr, of=customers, none=NO_CUSTOMERS)
+    """Average revenue per account (ARPA): average MRR per customer at the end of the period.
+
+    Empty when there are no customers.
+    """
+    return money_mean(mrr, of=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
     unit="money",
     better="up",
-    example={"mrr": 1_000_000, "registered_users": 4, "equals": 25},
+    example={"mrr": "100.00 USD", "registered_users": 4, "equals": 25},
     events=[
-        BEFORE,
+        EARLIER_SUBSCRIPTION,
         *(Happens(1, "user.registered", {}, on="2026-02-01", user=user) for user in ("ada", "bob", "eve", "joe")),
     ],
 )
 def arpu(mrr: int = closing("mrr"), registered_users: int = closing("registered_users")) -> Result:
-    """Average revenue per user: MRR for each registered user, at the period's end."""
-    return money_mean(mrr, of=registered_users, none="no_users")
+    """Average revenue per user (ARPU): MRR divided by registered users, both at the end of the period.
+
+    Registered users of accounts that do not pay are included. Empty when there are no registered users.
+    """
+    return money_mean(mrr, of=registered_users, if_empty="no_users")
 
 
 @metric(
@@ -202,10 +243,14 @@ def arpu(mrr: int = closing("mrr"), registered_users: int = closing("registered_
     better="up",
     adds_over=("groups",),
     example={"customers": 2, "equals": 2},
-    events=[BEFORE._replace(account="one"), WON._replace(account="two")],
+    events=[EARLIER_SUBSCRIPTION._replace(account="one"), NEW_SUBSCRIPTION._replace(account="two")],
 )
 def customers(customers: int = closing("customers")) -> Result:
-    """Customers: accounts with MRR at the period's end."""
+    """Customers: number of accounts with MRR above zero at the end of the period.
+
+    A trial alone does not make an account a customer. An account that canceled is a customer until its subscription
+    ends.
+    """
     return count(customers)
 
 
@@ -214,10 +259,10 @@ def customers(customers: int = closing("customers")) -> Result:
     better="up",
     adds_over=("groups",),
     example={"customers": 1, "equals": 1},
-    events=[BEFORE._replace(account="one"), WON._replace(account="two")],
+    events=[EARLIER_SUBSCRIPTION._replace(account="one"), NEW_SUBSCRIPTION._replace(account="two")],
 )
 def customers_opening(customers: int = opening("customers")) -> Result:
-    """Opening customers: accounts with MRR at the period's start."""
+    """Opening customers: number of accounts with MRR above zero at the start of the period."""
     return count(customers)
 
 
@@ -226,10 +271,13 @@ def customers_opening(customers: int = opening("customers")) -> Result:
     better="up",
     adds_over=("groups", "time"),
     example={"customers_new": 1, "equals": 1},
-    events=[WON],
+    events=[NEW_SUBSCRIPTION],
 )
 def customers_new(customers_new: int) -> Result:
-    """New customers: accounts that paid for the first time."""
+    """New customers: number of accounts that became customers for the first time during the period.
+
+    Former customers who start paying again count as reactivated customers.
+    """
     return count(customers_new)
 
 
@@ -238,10 +286,13 @@ def customers_new(customers_new: int) -> Result:
     better="down",
     adds_over=("groups", "time"),
     example={"customers_churned": 1, "equals": 1},
-    events=[BEFORE, LEFT],
+    events=[EARLIER_SUBSCRIPTION, CANCELLATION],
 )
 def customers_churned(customers_churned: int) -> Result:
-    """Churned customers: how often accounts stopped paying; by subject, each reason."""
+    """Churned customers: number of times a customer stopped paying in the period.
+
+    Includes customers won in the same period. A customer lost twice counts twice. Can be broken down by reason.
+    """
     return count(customers_churned)
 
 
@@ -250,8 +301,11 @@ def customers_churned(customers_churned: int) -> Result:
     better="up",
     adds_over=("groups", "time"),
     example={"customers_reactivated": 1, "equals": 1},
-    events=[BEFORE, LEFT_BEFORE, WON],
+    events=[EARLIER_SUBSCRIPTION, EARLIER_CANCELLATION, NEW_SUBSCRIPTION],
 )
 def customers_reactivated(customers_reactivated: int) -> Result:
-    """Reactivated customers: how often accounts paid again after they had stopped."""
+    """Reactivated customers: number of times a former customer started paying again in the period.
+
+    A customer who returns twice counts twice.
+    """
     return count(customers_reactivated)

@@ -1,20 +1,26 @@
-"""What stays of revenue: churn, expansion and retention of the MRR that opening customers brought."""
+"""Metrics of revenue retention: churn, expansion and retention of the MRR of customers at the start of the period."""
 
-from app.metrics.catalogue.retention import M0, M1, STAYED
-from app.metrics.catalogue.revenue import GREW, NO_CUSTOMERS, SHRANK
+from app.metrics.catalogue.retention import CLOSING_MRR, OPENING_MRR, THREE_CUSTOMERS
+from app.metrics.catalogue.revenue import DOWNGRADE, NO_CUSTOMERS, UPGRADE
 from app.metrics.define import Result, metric, money_rate, opening, over_accounts
 
-MRR_LOST = over_accounts(M0 - M1, where=(M0 > 0) & (M0 > M1))
-MRR_GAINED = over_accounts(M1 - M0, where=(M0 > 0) & (M1 > M0))
+# What customers at the start lost and added by the end: one difference for each customer.
+LOST_MRR = over_accounts(OPENING_MRR - CLOSING_MRR, where=(OPENING_MRR > 0) & (OPENING_MRR > CLOSING_MRR))
+GAINED_MRR = over_accounts(CLOSING_MRR - OPENING_MRR, where=(OPENING_MRR > 0) & (CLOSING_MRR > OPENING_MRR))
 
-# Of 300.00 of three customers, one shrinks by 20.00 and one grows by 30.00.
-SOME_MOVED = [*STAYED, SHRANK._replace(account="one"), GREW._replace(account="two")]
-MOVED = {"mrr_lost": 200_000, "mrr_gained": 300_000, "mrr": 3_000_000, "customers": 3}
-MOVEMENTS = {
-    "mrr_churned": 0,
-    "mrr_contraction": 200_000,
-    "mrr_expansion": 300_000,
-    "mrr": 3_000_000,
+# Three customers of 100.00 each at the start: one shrinks by 20.00 and one grows by 30.00.
+UPGRADE_AND_DOWNGRADE = [*THREE_CUSTOMERS, DOWNGRADE._replace(account="one"), UPGRADE._replace(account="two")]
+NET_CHANGES: dict[str, float | str] = {
+    "mrr_lost": "20.00 USD",
+    "mrr_gained": "30.00 USD",
+    "mrr": "300.00 USD",
+    "customers": 3,
+}
+MOVEMENTS: dict[str, float | str] = {
+    "mrr_churned": "0.00 USD",
+    "mrr_contraction": "20.00 USD",
+    "mrr_expansion": "30.00 USD",
+    "mrr": "300.00 USD",
     "customers": 3,
 }
 
@@ -23,86 +29,113 @@ MOVEMENTS = {
     unit="percent",
     better="down",
     range=(0, 100),
-    example={"mrr_lost": 200_000, "mrr": 3_000_000, "customers": 3, "equals": 20 / 3},
-    events=SOME_MOVED,
+    example={"mrr_lost": "20.00 USD", "mrr": "300.00 USD", "customers": 3, "equals": 20 / 3},
+    events=UPGRADE_AND_DOWNGRADE,
     convention="capped_per_customer",
-    counted_by="Mattermost; Baremetrics since it capped a loss at the opening MRR.",
+    counted_by="Mattermost, and Baremetrics since it limited the loss of a customer to its starting MRR.",
 )
 def gross_mrr_churn_rate(
-    mrr_lost: int = MRR_LOST, mrr: int = opening("mrr"), customers: int = opening("customers")
+    mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
-    """Gross MRR churn rate: what opening customers lost or were downgraded by, each by its net, per hundred of their MRR."""
-    return money_rate(mrr_lost, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """Gross MRR churn rate: MRR lost to cancellations and downgrades among customers at the start of the period, as a
+    percentage of their starting MRR.
+
+    Netted per customer: MRR at the start minus MRR at the end, if positive. Growth of one customer does not offset the
+    loss of another. Empty when there were no customers at the start.
+    """
+    return money_rate(mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @gross_mrr_churn_rate.also(
     "movements",
-    counted_by="ChartMogul in its older article: churn and contraction, whoever came back.",
+    counted_by="ChartMogul in an older article, which adds up churn and contraction even if customers came back.",
     range=(0, None),
-    example={"mrr_churned": 0, "mrr_contraction": 200_000, "mrr": 3_000_000, "customers": 3, "equals": 20 / 3},
-    events=SOME_MOVED,
+    example={
+        "mrr_churned": "0.00 USD",
+        "mrr_contraction": "20.00 USD",
+        "mrr": "300.00 USD",
+        "customers": 3,
+        "equals": 20 / 3,
+    },
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
     mrr_churned: int, mrr_contraction: int, mrr: int = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
-    """All churn and contraction of the period, per hundred of the opening MRR; nothing is capped, and it may exceed 100."""
-    return money_rate(mrr_churned + mrr_contraction, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """All churned and contraction MRR of the period as a percentage of MRR at its start.
+
+    Includes losses from customers won during the period and from customers who came back. Can exceed 100%.
+    """
+    return money_rate(mrr_churned + mrr_contraction, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @gross_mrr_churn_rate.also(
     "capped_on_totals",
-    counted_by="Chargebee, which takes the smaller of two totals.",
-    example=MOVED | {"equals": 0},
-    events=SOME_MOVED,
+    counted_by="Chargebee, which compares total MRR at the start and the end of the period, not each customer's.",
+    example=NET_CHANGES | {"equals": 0},
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_lost: int = MRR_LOST,
-    mrr_gained: int = MRR_GAINED,
+    mrr_lost: int = LOST_MRR,
+    mrr_gained: int = GAINED_MRR,
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """What opening customers lost on the whole: what one of them adds makes up for what another one loses."""
-    return money_rate(max(0, mrr_lost - mrr_gained), of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """Combined net MRR loss of customers at the start of the period, as a percentage of their starting MRR.
+
+    Growth of one customer offsets the loss of another. Zero when their total MRR grew.
+    """
+    return money_rate(max(0, mrr_lost - mrr_gained), of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
     unit="percent",
     better="up",
-    example={"mrr_gained": 300_000, "mrr": 3_000_000, "customers": 3, "equals": 10},
-    events=SOME_MOVED,
+    example={"mrr_gained": "30.00 USD", "mrr": "300.00 USD", "customers": 3, "equals": 10},
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def expansion_mrr_rate(
-    mrr_gained: int = MRR_GAINED, mrr: int = opening("mrr"), customers: int = opening("customers")
+    mrr_gained: int = GAINED_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
-    """Expansion MRR rate: what opening customers added, each by its net, per hundred of their MRR."""
-    return money_rate(mrr_gained, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """Expansion MRR rate: MRR added by upgrades among customers at the start of the period, as a percentage of their
+    starting MRR.
+
+    Netted per customer: MRR at the end minus MRR at the start, if positive. New customers and former customers who
+    return are excluded. Empty when there were no customers at the start.
+    """
+    return money_rate(mrr_gained, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
     unit="percent",
     better="down",
     range=(None, 100),
-    example=MOVED | {"equals": -10 / 3},
-    events=SOME_MOVED,
+    example=NET_CHANGES | {"equals": -10 / 3},
+    events=UPGRADE_AND_DOWNGRADE,
     convention="opening_customers",
-    counted_by="ChartMogul in its cohorts: a customer of the start, at the end.",
+    counted_by="ChartMogul in its cohorts, which follow the customers at the start of a period to its end.",
 )
 def net_mrr_churn_rate(
-    mrr_lost: int = MRR_LOST,
-    mrr_gained: int = MRR_GAINED,
+    mrr_lost: int = LOST_MRR,
+    mrr_gained: int = GAINED_MRR,
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """Net MRR churn rate: gross churn less expansion of the opening customers; negative where they grew on the whole."""
-    return money_rate(mrr_lost - mrr_gained, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """Net MRR churn rate: MRR lost minus MRR added among customers at the start of the period, as a percentage of their
+    starting MRR.
+
+    Negative when they added more than they lost. New customers and former customers who return are excluded. Empty when
+    there were no customers at the start.
+    """
+    return money_rate(mrr_lost - mrr_gained, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @net_mrr_churn_rate.also(
     "with_reactivation",
-    counted_by="ChartMogul: churn and contraction less expansion and reactivation.",
+    counted_by="ChartMogul in its net MRR churn rate, which credits the MRR of returning customers.",
     range=(None, None),
-    example=MOVEMENTS | {"mrr_reactivated": 0, "equals": -10 / 3},
-    events=SOME_MOVED,
+    example=MOVEMENTS | {"mrr_reactivated": "0.00 USD", "equals": -10 / 3},
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
     mrr_churned: int,
@@ -112,17 +145,21 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """Churn and contraction of the period less expansion and reactivation, of whomever, per hundred of the opening MRR."""
+    """Churned and contraction MRR minus expansion and reactivation MRR, as a percentage of MRR at the start of the
+    period.
+
+    Counts the movements of all customers, including those won during the period.
+    """
     net = mrr_churned + mrr_contraction - mrr_expansion - mrr_reactivated
-    return money_rate(net, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    return money_rate(net, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @net_mrr_churn_rate.also(
     "without_reactivation",
-    counted_by="ChartMogul in its chart of net revenue retention, and bruin.",
+    counted_by="Bruin, and ChartMogul in its chart of net revenue retention. They leave out the MRR of returning customers.",
     range=(None, None),
     example=MOVEMENTS | {"equals": -10 / 3},
-    events=SOME_MOVED,
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
     mrr_churned: int,
@@ -131,35 +168,43 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """Churn and contraction of the period less expansion, of whomever, per hundred of the opening MRR."""
+    """Churned and contraction MRR minus expansion MRR, as a percentage of MRR at the start of the period.
+
+    Counts the movements of all customers, including those won during the period, but no reactivation.
+    """
     net = mrr_churned + mrr_contraction - mrr_expansion
-    return money_rate(net, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    return money_rate(net, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
     unit="percent",
     better="up",
-    example=MOVED | {"equals": 310 / 3},
-    events=SOME_MOVED,
+    example=NET_CHANGES | {"equals": 310 / 3},
+    events=UPGRADE_AND_DOWNGRADE,
     convention="opening_customers",
-    counted_by="ChartMogul in its cohorts: a customer of the start, at the end.",
+    counted_by="ChartMogul in its cohorts, which follow the customers at the start of a period to its end.",
 )
 def nrr(
-    mrr_lost: int = MRR_LOST,
-    mrr_gained: int = MRR_GAINED,
+    mrr_lost: int = LOST_MRR,
+    mrr_gained: int = GAINED_MRR,
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """Net revenue retention: what the opening customers bring at the end, per hundred of what they brought at the start."""
-    return money_rate(mrr + mrr_gained - mrr_lost, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """Net revenue retention (NRR): MRR at the end of the period from customers you had at its start, as a percentage of
+    their starting MRR.
+
+    Includes expansion, contraction and churn; excludes new customers. Above 100% when expansion exceeds losses. Empty
+    when there were no customers at the start.
+    """
+    return money_rate(mrr + mrr_gained - mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @nrr.also(
     "with_reactivation",
-    counted_by="What is left of 100 when ChartMogul takes off its net MRR churn.",
+    counted_by="Who counts so: those who compute 100% minus ChartMogul's net MRR churn rate. It credits returning customers.",
     range=(None, None),
-    example=MOVEMENTS | {"mrr_reactivated": 0, "equals": 310 / 3},
-    events=SOME_MOVED,
+    example=MOVEMENTS | {"mrr_reactivated": "0.00 USD", "equals": 310 / 3},
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
     mrr_churned: int,
@@ -169,17 +214,21 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """The opening MRR with expansion and reactivation, less contraction and churn of the period, per hundred of it."""
+    """MRR at the start of the period plus expansion and reactivation minus contraction and churn, as a percentage of
+    MRR at the start.
+
+    Counts the movements of all customers, including those won during the period. Can be negative.
+    """
     net = mrr_churned + mrr_contraction - mrr_expansion - mrr_reactivated
-    return money_rate(mrr - net, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    return money_rate(mrr - net, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @nrr.also(
     "without_reactivation",
-    counted_by="ChartMogul in its chart of net revenue retention, and bruin.",
+    counted_by="Bruin, and ChartMogul in its chart of net revenue retention. They leave out the MRR of returning customers.",
     range=(None, None),
     example=MOVEMENTS | {"equals": 310 / 3},
-    events=SOME_MOVED,
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
     mrr_churned: int,
@@ -188,50 +237,70 @@ def _(
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """The opening MRR with expansion, less contraction and churn of the period, per hundred of it."""
+    """MRR at the start of the period plus expansion minus contraction and churn, as a percentage of MRR at the start.
+
+    Counts the movements of all customers, including those won during the period, but no reactivation. Can be negative.
+    """
     net = mrr_churned + mrr_contraction - mrr_expansion
-    return money_rate(mrr - net, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    return money_rate(mrr - net, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
     unit="percent",
     better="up",
     range=(0, 100),
-    example={"mrr_lost": 200_000, "mrr": 3_000_000, "customers": 3, "equals": 280 / 3},
-    events=SOME_MOVED,
+    example={"mrr_lost": "20.00 USD", "mrr": "300.00 USD", "customers": 3, "equals": 280 / 3},
+    events=UPGRADE_AND_DOWNGRADE,
     convention="capped_per_customer",
-    counted_by="Mattermost; Baremetrics since it capped a loss at the opening MRR.",
+    counted_by="Mattermost, and Baremetrics since it limited the loss of a customer to its starting MRR.",
 )
-def grr(mrr_lost: int = MRR_LOST, mrr: int = opening("mrr"), customers: int = opening("customers")) -> Result:
-    """Gross revenue retention: the same without what they added: at most 100."""
-    return money_rate(mrr - mrr_lost, of=mrr, sample=customers, none=NO_CUSTOMERS)
+def grr(mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")) -> Result:
+    """Gross revenue retention (GRR): MRR kept from customers you had at the start of the period, as a percentage of
+    their starting MRR.
+
+    Like net revenue retention, but without expansion, so never above 100%. Each customer counts with its MRR at the
+    start or at the end, whichever is smaller. Empty when there were no customers at the start.
+    """
+    return money_rate(mrr - mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @grr.also(
     "movements",
-    counted_by="What is left of 100 when ChartMogul's older gross MRR churn is taken off.",
+    counted_by="Who counts so: those who compute 100% minus ChartMogul's older gross MRR churn rate.",
     range=(None, 100),
-    example={"mrr_churned": 0, "mrr_contraction": 200_000, "mrr": 3_000_000, "customers": 3, "equals": 280 / 3},
-    events=SOME_MOVED,
+    example={
+        "mrr_churned": "0.00 USD",
+        "mrr_contraction": "20.00 USD",
+        "mrr": "300.00 USD",
+        "customers": 3,
+        "equals": 280 / 3,
+    },
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
     mrr_churned: int, mrr_contraction: int, mrr: int = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
-    """The opening MRR less all churn and contraction of the period, per hundred of it; nothing is capped."""
-    return money_rate(mrr - mrr_churned - mrr_contraction, of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """MRR at the start of the period minus all churned and contraction MRR, as a percentage of MRR at the start.
+
+    Includes losses from customers won during the period and from customers who came back. Can be negative.
+    """
+    return money_rate(mrr - mrr_churned - mrr_contraction, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @grr.also(
     "capped_on_totals",
-    counted_by="Chargebee, which takes the smaller of two totals.",
-    example=MOVED | {"equals": 100},
-    events=SOME_MOVED,
+    counted_by="Chargebee, which compares total MRR at the start and the end of the period, not each customer's.",
+    example=NET_CHANGES | {"equals": 100},
+    events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_lost: int = MRR_LOST,
-    mrr_gained: int = MRR_GAINED,
+    mrr_lost: int = LOST_MRR,
+    mrr_gained: int = GAINED_MRR,
     mrr: int = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
-    """What opening customers bring on the whole, at most what they brought at the start: one's gain hides another's loss."""
-    return money_rate(mrr - max(0, mrr_lost - mrr_gained), of=mrr, sample=customers, none=NO_CUSTOMERS)
+    """Combined MRR kept from customers at the start of the period, as a percentage of their starting MRR.
+
+    Growth of one customer offsets the loss of another. Never above 100%.
+    """
+    return money_rate(mrr - max(0, mrr_lost - mrr_gained), of=mrr, sample=customers, if_empty=NO_CUSTOMERS)

@@ -1,17 +1,19 @@
-"""Help that customers ask for, and how soon they get it.
+"""Metrics of support tickets: how many there are, and how soon they are resolved.
 
-What became of a ticket is told of the period in which it was opened; the backlog is of the period's end.
+A resolution counts in the period in which the ticket was opened, unless a convention says otherwise.
 """
 
-from app.metrics.catalogue.revenue import BEFORE, NO_CUSTOMERS
+from app.metrics.catalogue.revenue import EARLIER_SUBSCRIPTION, NO_CUSTOMERS
 from app.metrics.define import Happens, Result, closing, count, mean, metric, percentage, proportion
 
 NO_TICKETS = "no_tickets"
 
-OPENED = Happens(1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"})
-RESOLVED = Happens(1, "ticket.resolved", {"ticket_id": "ticket-1"}, on="2026-03-11")
-OTHER = Happens(1, "ticket.opened", {"ticket_id": "ticket-2"})
-OTHER_RESOLVED = Happens(1, "ticket.resolved", {"ticket_id": "ticket-2", "first_contact": False}, on="2026-03-12")
+TICKET_OPENING = Happens(1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"})
+TICKET_RESOLUTION = Happens(1, "ticket.resolved", {"ticket_id": "ticket-1"}, on="2026-03-11")
+OTHER_TICKET_OPENING = Happens(1, "ticket.opened", {"ticket_id": "ticket-2"})
+OTHER_TICKET_RESOLUTION = Happens(
+    1, "ticket.resolved", {"ticket_id": "ticket-2", "first_contact": False}, on="2026-03-12"
+)
 
 
 @metric(
@@ -19,10 +21,13 @@ OTHER_RESOLVED = Happens(1, "ticket.resolved", {"ticket_id": "ticket-2", "first_
     better="down",
     adds_over=("groups", "time"),
     example={"tickets_opened": 2, "equals": 2},
-    events=[OPENED, OTHER],
+    events=[TICKET_OPENING, OTHER_TICKET_OPENING],
 )
 def support_tickets(tickets_opened: int) -> Result:
-    """Support tickets: tickets that were opened."""
+    """Support tickets: number of tickets opened in the period.
+
+    A ticket counts once, even when it is reopened. Can be broken down by channel.
+    """
     return count(tickets_opened)
 
 
@@ -30,11 +35,14 @@ def support_tickets(tickets_opened: int) -> Result:
     unit="ratio",
     better="down",
     example={"tickets_opened": 1, "customers": 2, "equals": 50},
-    events=[OPENED, BEFORE._replace(account="one"), BEFORE._replace(account="two")],
+    events=[TICKET_OPENING, EARLIER_SUBSCRIPTION._replace(account="one"), EARLIER_SUBSCRIPTION._replace(account="two")],
 )
 def tickets_per_100_customers(tickets_opened: int, customers: int = closing("customers")) -> Result:
-    """Tickets per 100 customers: tickets that were opened, per hundred customers at the period's end; may exceed 100."""
-    return percentage(tickets_opened, to=customers, none=NO_CUSTOMERS)
+    """Tickets per 100 customers: tickets opened in the period for every 100 customers at its end.
+
+    Includes tickets of accounts that are not customers. Can exceed 100. Empty when there are no customers.
+    """
+    return percentage(tickets_opened, of=customers, if_empty=NO_CUSTOMERS)
 
 
 @metric(
@@ -42,36 +50,49 @@ def tickets_per_100_customers(tickets_opened: int, customers: int = closing("cus
     better="up",
     range=(0, 100),
     example={"tickets_opened_first_contact": 1, "tickets_opened": 2, "equals": 50},
-    events=[OPENED, RESOLVED, OTHER, OTHER_RESOLVED],
+    events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING, OTHER_TICKET_RESOLUTION],
     convention="opened",
-    counted_by="ZapScale and others: of all tickets, how many needed one contact?",
+    counted_by="ZapScale, SparrowDesk and others, which divide by all tickets.",
 )
 def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_opened: int) -> Result:
-    """First contact resolution rate: tickets opened in the period that were resolved at the first contact and not reopened,
-    per hundred opened. The helpdesk says so (`first_contact`), else at most one reply of an agent came before."""
-    return proportion(tickets_opened_first_contact, of=tickets_opened, none=NO_TICKETS)
+    """First contact resolution rate (FCR): percentage of tickets opened in the period that were resolved at first
+    contact and not reopened.
+
+    What counts as first contact is decided by the helpdesk's own flag (`first_contact`). Without the flag, at most one
+    agent reply before the resolution counts. Tickets that are still open count as not resolved. Can be broken down by
+    channel. Empty when no ticket was opened.
+    """
+    return proportion(tickets_opened_first_contact, of=tickets_opened, if_empty=NO_TICKETS)
 
 
 @first_contact_resolution_rate.also(
     "resolved",
-    counted_by="Freshservice and others, which divide by the tickets that are resolved.",
+    counted_by="Freshservice and others, which divide by resolved tickets, so that open tickets do not lower the rate.",
     example={"tickets_resolved_first_contact": 1, "tickets_resolved": 2, "equals": 50},
-    events=[OPENED, RESOLVED, OTHER, OTHER_RESOLVED],
+    events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING, OTHER_TICKET_RESOLUTION],
 )
 def _(tickets_resolved_first_contact: int, tickets_resolved: int) -> Result:
-    """Tickets resolved at the first contact and not reopened, per hundred resolved in the period, whenever opened."""
-    return proportion(tickets_resolved_first_contact, of=tickets_resolved, none="no_tickets_resolved")
+    """Percentage of tickets resolved in the period that were resolved at first contact and not reopened.
+
+    A ticket counts in the period of its last resolution, whenever it was opened. Tickets that are still open are left
+    out. Empty when no ticket was resolved.
+    """
+    return proportion(tickets_resolved_first_contact, of=tickets_resolved, if_empty="no_tickets_resolved")
 
 
 @metric(
     unit="hours",
     better="down",
     example={"ticket_resolution_seconds": 259_200, "tickets_opened_resolved": 2, "equals": 36},
-    events=[OPENED, RESOLVED, OTHER, OTHER_RESOLVED],
+    events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING, OTHER_TICKET_RESOLUTION],
 )
 def average_resolution_hours(ticket_resolution_seconds: int, tickets_opened_resolved: int) -> Result:
-    """Average resolution time: hours from opening to the last resolution, of tickets opened in the period and resolved now."""
-    return mean(ticket_resolution_seconds, of=tickets_opened_resolved, none="no_tickets_resolved", unit=3_600)
+    """Average resolution time: average hours from opening to last resolution of the tickets opened in the period.
+
+    Tickets that are still open are left out, so the average of a recent period can still rise. The time between a
+    resolution and a reopening is included. Can be broken down by channel. Empty when none of the tickets is resolved.
+    """
+    return mean(ticket_resolution_seconds, of=tickets_opened_resolved, if_empty="no_tickets_resolved", unit=3_600)
 
 
 @metric(
@@ -79,8 +100,8 @@ def average_resolution_hours(ticket_resolution_seconds: int, tickets_opened_reso
     better="down",
     adds_over=("groups",),
     example={"tickets_open": 1, "equals": 1},
-    events=[OPENED, RESOLVED, OTHER],
+    events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING],
 )
 def ticket_backlog(tickets_open: int = closing("tickets_open")) -> Result:
-    """Ticket backlog: tickets that are open at the period's end."""
+    """Ticket backlog: number of tickets open at the end of the period. Can be broken down by channel."""
     return count(tickets_open)

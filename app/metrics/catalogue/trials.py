@@ -1,4 +1,4 @@
-"""Trials: whether those who try stay."""
+"""Metrics of trials: how many convert to a paid subscription."""
 
 from app.metrics.define import Happens, Result, metric, proportion
 
@@ -14,18 +14,19 @@ from app.metrics.define import Happens, Result, metric, proportion
         Happens(1, "trial.started", {"trial_id": "trial-2"}, on="2026-03-05"),
     ],
     convention="started",
-    counted_by="ChartMogul: the trials that began in a month, whenever they convert.",
+    counted_by="ChartMogul, which follows the trials that started in a month, whenever they convert.",
 )
 def trial_conversion_rate(trials_converted: int, trials_started: int) -> Result:
-    """Trial conversion rate: trials that converted, whenever that was, per hundred that were started in the period; so the
-    rate of a month still rises while its trials run.
+    """Trial conversion rate: percentage of trials started in the period that have converted so far.
+
+    The rate of a recent period rises while its trials are still running. Empty when no trial was started.
     """
-    return proportion(trials_converted, of=trials_started, none="no_trials")
+    return proportion(trials_converted, of=trials_started, if_empty="no_trials")
 
 
 @trial_conversion_rate.also(
     "ended",
-    counted_by="Baremetrics: the trials that came to their end in a period.",
+    counted_by="Baremetrics, which looks at the trials that ended in a period.",
     example={"trials_ended_converted": 1, "trials_ended": 2, "equals": 50},
     events=[
         Happens(1, "trial.started", {"trial_id": "trial-1"}, on="2026-02-20"),
@@ -35,5 +36,9 @@ def trial_conversion_rate(trials_converted: int, trials_started: int) -> Result:
     ],
 )
 def _(trials_ended_converted: int, trials_ended: int) -> Result:
-    """Trials that converted, per hundred that ended in the period, whenever they began; a month's rate is soon settled."""
-    return proportion(trials_ended_converted, of=trials_ended, none="no_trials_ended")
+    """Percentage of the trials ending in the period that converted, whenever they started.
+
+    A trial ends when it converts or expires. Trials that are still running are left out, so the rate of a past period
+    hardly changes. Empty when no trial ended.
+    """
+    return proportion(trials_ended_converted, of=trials_ended, if_empty="no_trials_ended")

@@ -1,6 +1,6 @@
-"""How the product is used, and by whom.
+"""Metrics of product usage: users, sessions and features.
 
-A user is a pair of account and user id, so that distinct users of accounts add up.
+A user belongs to one account: the same user id in two accounts is two users, so distinct users of accounts add up.
 """
 
 from fractions import Fraction
@@ -25,10 +25,10 @@ from app.metrics.define import (
 
 NO_ACTIVE_USERS = "no_active_users"
 SESSION = Happens(1, "session.ended", {"duration_seconds": 600})
-USE = Happens(1, "feature.used", {"feature": "export"})
-REGISTERED = Happens(1, "user.registered", {}, on="2026-02-01")
-# Each user is somebody else's seat.
-SEATS = Happens(1, "subscription.changed", {"subscription_id": "sub-1", "mrr": "100", "seats": 5}, on="2026-01-10")
+FEATURE_USE = Happens(1, "feature.used", {"feature": "export"})
+REGISTRATION = Happens(1, "user.registered", {}, on="2026-02-01")
+# A subscription with five seats.
+FIVE_SEATS = Happens(1, "subscription.changed", {"subscription_id": "sub-1", "mrr": "100", "seats": 5}, on="2026-01-10")
 
 
 @metric(
@@ -36,10 +36,13 @@ SEATS = Happens(1, "subscription.changed", {"subscription_id": "sub-1", "mrr": "
     better="up",
     adds_over=("groups",),
     example={"active_users": 2, "equals": 2},
-    events=[SESSION, SESSION._replace(on="2026-03-11"), USE._replace(user="bob")],
+    events=[SESSION, SESSION._replace(on="2026-03-11"), FEATURE_USE._replace(user="bob")],
 )
 def active_users(active_users: int = distinct("active_users")) -> Result:
-    """Active users: distinct users with a session or a use of a feature, over the whole period."""
+    """Active users: number of distinct users with a session or a feature use in the period.
+
+    Each user counts once, however often active, so the days of a month do not add up to the month.
+    """
     return count(active_users)
 
 
@@ -49,14 +52,18 @@ def active_users(active_users: int = distinct("active_users")) -> Result:
     adds_over=("groups",),
     example={"registered_users": 2, "equals": 2},
     events=[
-        REGISTERED,
+        REGISTRATION,
         SESSION._replace(user="bob"),
-        REGISTERED._replace(user="eve"),
+        REGISTRATION._replace(user="eve"),
         Happens(1, "user.removed", {}, user="eve"),
     ],
 )
 def registered_users(registered_users: int = closing("registered_users")) -> Result:
-    """Registered users: users that were registered or active and were not removed since, at the period's end."""
+    """Registered users: number of users registered at the end of the period.
+
+    A user counts as registered from the first activity or from `user.registered`, whichever comes first, until
+    `user.removed`.
+    """
     return count(registered_users)
 
 
@@ -65,24 +72,30 @@ def registered_users(registered_users: int = closing("registered_users")) -> Res
     better="up",
     range=(0, 100),
     example={"active_users": 1, "registered": 4, "equals": 25},
-    events=[SESSION, *(REGISTERED._replace(user=user) for user in ("ada", "bob", "eve", "joe"))],
+    events=[SESSION, *(REGISTRATION._replace(user=user) for user in ("ada", "bob", "eve", "joe"))],
 )
 def customer_engagement_rate(
     active_users: int = distinct("active_users"), registered: int = registered_at_any_time()
 ) -> Result:
-    """Customer engagement rate: active users, per hundred that were registered at any time of the period."""
-    return proportion(active_users, of=registered, none="no_users")
+    """Customer engagement rate: percentage of registered users who were active in the period.
+
+    Divides by all users who were registered at any time during the period. Empty when there were none.
+    """
+    return proportion(active_users, of=registered, if_empty="no_users")
 
 
 @metric(
     unit="percent",
     better="up",
     example={"active_users": 2, "seats": 5, "equals": 40},
-    events=[SEATS, SESSION, SESSION._replace(user="bob")],
+    events=[FIVE_SEATS, SESSION, SESSION._replace(user="bob")],
 )
 def product_usage_rate(active_users: int = distinct("active_users"), seats: int = closing("seats")) -> Result:
-    """Product usage rate: active users, per hundred seats of the subscriptions at the period's end; may exceed 100."""
-    return percentage(active_users, to=seats, none="no_seats")
+    """Product usage rate: active users in the period as a percentage of licensed seats at its end.
+
+    Seats are those of current subscriptions. Can exceed 100%. Empty when there are no seats.
+    """
+    return percentage(active_users, of=seats, if_empty="no_seats")
 
 
 @metric(
@@ -95,7 +108,10 @@ def product_usage_rate(active_users: int = distinct("active_users"), seats: int 
 def stickiness(
     active_users_day: int, days: int = of_period("days"), active_users: int = distinct("active_users")
 ) -> Result:
-    """Stickiness: the average of a day's active users, per hundred of the period's; over the days that have passed."""
+    """Stickiness: average daily active users as a percentage of the period's active users (DAU/MAU for a month).
+
+    In a period that has not ended, only the days up to today count. Empty when nobody was active.
+    """
     if not active_users:
         return Result(None, 0, 0, 0, reason=NO_ACTIVE_USERS)
     daily = Fraction(active_users_day, days)
@@ -110,7 +126,7 @@ def stickiness(
     events=[Happens(2, "session.ended", {"duration_seconds": 600})],
 )
 def sessions(sessions: int) -> Result:
-    """Sessions: sessions of users that ended."""
+    """Sessions: number of user sessions that ended in the period."""
     return count(sessions)
 
 
@@ -121,8 +137,11 @@ def sessions(sessions: int) -> Result:
     events=[SESSION, SESSION._replace(on="2026-03-11"), SESSION._replace(user="bob")],
 )
 def sessions_per_active_user(sessions: int, active_users: int = distinct("active_users")) -> Result:
-    """Sessions per active user: how many each active user had in the period."""
-    return mean(sessions, of=active_users, none=NO_ACTIVE_USERS)
+    """Sessions per active user: average number of sessions per active user in the period.
+
+    Users who only used features, without a session, count as active. Empty when nobody was active.
+    """
+    return mean(sessions, of=active_users, if_empty=NO_ACTIVE_USERS)
 
 
 @metric(
@@ -135,8 +154,11 @@ def sessions_per_active_user(sessions: int, active_users: int = distinct("active
     ],
 )
 def average_session_minutes(session_seconds: int, sessions: int) -> Result:
-    """Average session length: minutes that a session lasted."""
-    return mean(session_seconds, of=sessions, none="no_sessions", unit=60)
+    """Average session length: average minutes per session, for sessions that ended in the period.
+
+    Empty when there were no sessions.
+    """
+    return mean(session_seconds, of=sessions, if_empty="no_sessions", unit=60)
 
 
 @metric(
@@ -150,7 +172,7 @@ def average_session_minutes(session_seconds: int, sessions: int) -> Result:
     ],
 )
 def feature_uses(feature_uses: int = flow("feature_uses", any_subject="any_feature_uses")) -> Result:
-    """Feature uses: how often features were used; by subject, each feature."""
+    """Feature uses: number of times features were used in the period. Can be broken down by feature."""
     return count(feature_uses)
 
 
@@ -161,8 +183,12 @@ def feature_uses(feature_uses: int = flow("feature_uses", any_subject="any_featu
     events=[SESSION, SESSION._replace(on="2026-03-11"), SESSION._replace(user="bob")],
 )
 def average_time_in_app_minutes(session_seconds: int, active_users: int = distinct("active_users")) -> Result:
-    """Average time in app: minutes that each active user spent in sessions in the period."""
-    return mean(session_seconds, of=active_users, none=NO_ACTIVE_USERS, unit=60)
+    """Average time in app: average minutes that an active user spent in sessions in the period.
+
+    All sessions of a user are added up. Users who only used features, without a session, count as active. Empty when
+    nobody was active.
+    """
+    return mean(session_seconds, of=active_users, if_empty=NO_ACTIVE_USERS, unit=60)
 
 
 @metric(
@@ -170,41 +196,51 @@ def average_time_in_app_minutes(session_seconds: int, active_users: int = distin
     better="up",
     range=(0, 100),
     example={"feature_users": 1, "active_users": 4, "equals": 25},
-    events=[USE, *(SESSION._replace(user=user) for user in ("bob", "eve", "joe"))],
+    events=[FEATURE_USE, *(SESSION._replace(user=user) for user in ("bob", "eve", "joe"))],
     convention="active_users",
-    counted_by="Metrickit: of those who were there, who used it?",
+    counted_by="Metrickit, which divides by the users who were active in the period.",
 )
 def feature_adoption_rate(
     feature_users: int = distinct("feature_users", any_subject="any_feature_users"),
     active_users: int = distinct("active_users", whole=True),
 ) -> Result:
-    """Feature adoption rate: users of a feature, per hundred active users; by subject, each feature, else any."""
-    return proportion(feature_users, of=active_users, none=NO_ACTIVE_USERS)
+    """Feature adoption rate: percentage of active users who used the feature in the period.
+
+    Without a breakdown by feature: any feature. Empty when nobody was active.
+    """
+    return proportion(feature_users, of=active_users, if_empty=NO_ACTIVE_USERS)
 
 
 @feature_adoption_rate.also(
     "registered_users",
-    counted_by="Calclet: of those who could use it, who did?",
+    counted_by="Calclet, which divides by all users who could have used the feature.",
     example={"feature_users": 1, "registered": 4, "equals": 25},
-    events=[USE, *(REGISTERED._replace(user=user) for user in ("ada", "bob", "eve", "joe"))],
+    events=[FEATURE_USE, *(REGISTRATION._replace(user=user) for user in ("ada", "bob", "eve", "joe"))],
 )
 def _(
     feature_users: int = distinct("feature_users", any_subject="any_feature_users"),
     registered: int = registered_at_any_time(whole=True),
 ) -> Result:
-    """Users of a feature, per hundred users that were registered at any time of the period; by subject, each feature."""
-    return proportion(feature_users, of=registered, none="no_users")
+    """Percentage of registered users who used the feature in the period.
+
+    Divides by all users who were registered at any time during the period. Without a breakdown by feature: any feature.
+    Empty when nobody was registered.
+    """
+    return proportion(feature_users, of=registered, if_empty="no_users")
 
 
 @feature_adoption_rate.also(
     "accounts",
-    counted_by="ZapScale: of the customers, who uses it?",
+    counted_by="ZapScale, which counts customers instead of users.",
     example={"adopters": 1, "customers": 2, "equals": 50},
-    events=[SEATS, USE, SEATS._replace(account="globex")],
+    events=[FIVE_SEATS, FEATURE_USE, FIVE_SEATS._replace(account="globex")],
 )
 def _(
     adopters: int = accounts(where=(own_flow("any_feature_uses") > 0) & (own_closing("customers") > 0)),
     customers: int = closing("customers"),
 ) -> Result:
-    """Customers at the period's end, any of whose users used any feature in the period, per hundred; never by subject."""
-    return proportion(adopters, of=customers, none="no_customers")
+    """Percentage of customers at the end of the period with at least one user who used any feature during it.
+
+    Cannot be broken down by feature. Empty when there are no customers.
+    """
+    return proportion(adopters, of=customers, if_empty="no_customers")

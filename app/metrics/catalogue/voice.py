@@ -1,4 +1,4 @@
-"""What customers say: NPS, CSAT, CES and how many answer."""
+"""Metrics of surveys and feedback: NPS, CSAT, CES, response rates and comments."""
 
 from app.metrics.define import (
     Happens,
@@ -9,12 +9,13 @@ from app.metrics.define import (
     metric,
     percentage,
     proportion,
+    require_one_scale,
     score,
-    unless_mixed,
 )
 
 NO_RESPONSES = "no_responses"
-EASY = [
+# On a scale from 1 to 7 where high is easy, 6 is an easy score and 4 is in the middle.
+EFFORT_RESPONSES = [
     Happens(3, "survey.responded", {"survey": "effort", "score": 6}),
     Happens(1, "survey.responded", {"survey": "effort", "score": 4}),
 ]
@@ -32,8 +33,12 @@ EASY = [
     ],
 )
 def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
-    """Net Promoter Score: promoters (9-10) less detractors (0-6), per hundred responses."""
-    return score(nps_promoters, nps_detractors, of=nps_responses, none=NO_RESPONSES)
+    """Net Promoter Score (NPS): percentage of promoters (scores 9–10) minus percentage of detractors (0–6).
+
+    Ranges from −100 to 100. Covers all responses of the period; scores of 7 and 8 (passives) count only in the total.
+    Can be broken down by survey and channel. Empty when there are no responses.
+    """
+    return score(nps_promoters, nps_detractors, of=nps_responses, if_empty=NO_RESPONSES)
 
 
 @metric(
@@ -47,16 +52,21 @@ def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
         Happens(2, "survey.responded", {"survey": "csat", "score": 2}),
     ],
     convention="top_scores",
-    counted_by="Delighted and Formbricks: the two best scores of five.",
+    counted_by="Delighted and Formbricks, which count the two best of five scores.",
 )
 def csat(csat_satisfied: int, csat_responses: int) -> Result:
-    """Customer Satisfaction Score: satisfied answers, per hundred; by default the top two of five scores are satisfied."""
-    return proportion(csat_satisfied, of=csat_responses, none=NO_RESPONSES)
+    """Customer satisfaction score (CSAT): percentage of responses that are satisfied, by default the top two of five
+    scores.
+
+    On other scales the default is the top 40% of the scores. A survey can set its own lowest satisfied score
+    (`satisfied_from`). Can be broken down by survey and channel. Empty when there are no responses.
+    """
+    return proportion(csat_satisfied, of=csat_responses, if_empty=NO_RESPONSES)
 
 
 @csat.also(
     "mean_over_range",
-    counted_by="Pisano: the worst score is 0, the best 100, and those between as far as they are.",
+    counted_by="Pisano, which gives every score a value from 0 to 100 instead of counting satisfied responses.",
     example={"csat_scores": 21, "csat_responses": 5, "csat_scales": 1060, "csat_scale_squares": 224720, "equals": 80},
     events=[
         Happens(2, "survey.responded", {"survey": "csat", "score": 5}),
@@ -65,8 +75,11 @@ def csat(csat_satisfied: int, csat_responses: int) -> Result:
     ],
 )
 def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
-    """How far the mean score is on the way from the lowest to the highest; no answer over surveys of different scales."""
-    return mean_over_range(csat_scores, csat_scales, csat_scale_squares, of=csat_responses, none=NO_RESPONSES)
+    """Average score converted to a scale of 0 to 100, where 0 is the survey's lowest score and 100 its highest.
+
+    Empty when the responses come from surveys with different scales.
+    """
+    return mean_over_range(csat_scores, csat_scales, csat_scale_squares, of=csat_responses, if_empty=NO_RESPONSES)
 
 
 @metric(
@@ -81,9 +94,13 @@ def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_square
     ],
 )
 def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
-    """Average satisfaction: the mean score, in the survey's own scale; no answer over surveys of different scales."""
-    average = mean(csat_scores, of=csat_responses, none=NO_RESPONSES)
-    return unless_mixed(average, csat_scales, csat_scale_squares, of=csat_responses)
+    """Average satisfaction: average CSAT score on the survey's own scale.
+
+    Can be broken down by survey and channel. Empty when there are no responses, or when they come from surveys with
+    different scales.
+    """
+    average = mean(csat_scores, of=csat_responses, if_empty=NO_RESPONSES)
+    return require_one_scale(average, csat_scales, csat_scale_squares, of=csat_responses)
 
 
 @metric(
@@ -97,25 +114,32 @@ def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_s
         Happens(1, "survey.responded", {"survey": "effort", "score": 1}),
     ],
     convention="mean",
-    counted_by="Formbricks: the mean score.",
+    counted_by="Formbricks, which reports the average score.",
 )
 def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares: int) -> Result:
-    """Customer Effort Score: the mean score, in the survey's own scale; the survey says whether low or high is easy."""
-    average = mean(ces_scores, of=ces_responses, none=NO_RESPONSES)
-    return unless_mixed(average, ces_scales, ces_scale_squares, of=ces_responses)
+    """Customer effort score (CES): average effort score on the survey's own scale.
+
+    Each survey declares whether low or high means easy. Can be broken down by survey and channel. Empty when there are
+    no responses, or when they come from surveys that differ in scale or direction.
+    """
+    average = mean(ces_scores, of=ces_responses, if_empty=NO_RESPONSES)
+    return require_one_scale(average, ces_scales, ces_scale_squares, of=ces_responses)
 
 
 @ces.also(
     "easy_rate",
-    counted_by="Delighted: who agrees that it was easy.",
+    counted_by="Delighted, which counts the people who agree that it was easy.",
     unit="percent",
     better="up",
     example={"ces_easy": 3, "ces_responses": 4, "equals": 75},
-    events=EASY,
+    events=EFFORT_RESPONSES,
 )
 def _(ces_easy: int, ces_responses: int) -> Result:
-    """Answers on the easy side of the scale's middle, per hundred; the metric `ces_easy_rate`."""
-    return proportion(ces_easy, of=ces_responses, none=NO_RESPONSES)
+    """Percentage of responses on the easy side of the middle of the survey's scale.
+
+    The same as the metric `ces_easy_rate`.
+    """
+    return proportion(ces_easy, of=ces_responses, if_empty=NO_RESPONSES)
 
 
 @metric(
@@ -123,11 +147,15 @@ def _(ces_easy: int, ces_responses: int) -> Result:
     better="up",
     range=(0, 100),
     example={"ces_easy": 3, "ces_responses": 4, "equals": 75},
-    events=EASY,
+    events=EFFORT_RESPONSES,
 )
 def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
-    """Easy experiences: answers on the easy side of the scale's middle, per hundred; comparable across surveys."""
-    return proportion(ces_easy, of=ces_responses, none=NO_RESPONSES)
+    """CES easy rate: percentage of effort survey responses on the easy side of the middle of the survey's scale.
+
+    A score exactly in the middle is not easy. Comparable across surveys with different scales. Can be broken down by
+    survey and channel. Empty when there are no responses.
+    """
+    return proportion(ces_easy, of=ces_responses, if_empty=NO_RESPONSES)
 
 
 @metric(
@@ -141,7 +169,10 @@ def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
     ],
 )
 def survey_responses(survey_responses: int) -> Result:
-    """Survey responses: answers to surveys of every kind; every answer counts, invitations never do."""
+    """Survey responses: number of responses to surveys of all kinds in the period.
+
+    Every response counts, even several from one person. Can be broken down by survey and channel.
+    """
     return count(survey_responses)
 
 
@@ -155,8 +186,12 @@ def survey_responses(survey_responses: int) -> Result:
     ],
 )
 def survey_response_rate(survey_responses: int, survey_invitations: int) -> Result:
-    """Response rate: answers of the period per hundred invitations of the period; the two need not be of one another."""
-    return percentage(survey_responses, survey_invitations, none="no_invitations")
+    """Survey response rate: responses received in the period as a percentage of invitations sent in the period.
+
+    Responses may answer earlier invitations, so the rate can exceed 100%. Can be broken down by survey and channel.
+    Empty when no invitation was sent.
+    """
+    return percentage(survey_responses, of=survey_invitations, if_empty="no_invitations")
 
 
 @metric(
@@ -170,7 +205,10 @@ def survey_response_rate(survey_responses: int, survey_invitations: int) -> Resu
     ],
 )
 def feedback_comments(comments: int) -> Result:
-    """Feedback comments: comments that came with an answer to a survey or on their own."""
+    """Feedback comments: number of comments received in the period, with a survey response or on their own.
+
+    Can be broken down by survey and channel.
+    """
     return count(comments)
 
 
@@ -186,5 +224,9 @@ def feedback_comments(comments: int) -> Result:
     ],
 )
 def feedback_closed_rate(comments_resolved: int, comments: int) -> Result:
-    """Closed feedback: comments that are resolved, whenever that was, per hundred comments that came in the period."""
-    return proportion(comments_resolved, of=comments, none="no_comments")
+    """Closed feedback rate: percentage of comments received in the period that have been resolved so far.
+
+    The rate of a recent period can still rise. Can be broken down by survey and channel. Empty when there are no
+    comments.
+    """
+    return proportion(comments_resolved, of=comments, if_empty="no_comments")
