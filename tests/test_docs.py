@@ -66,6 +66,10 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
             assert anchor in map(anchor_of, headings), f"{name_of(page)} links to {target}"
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
 def test_every_make_target_in_the_documentation_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     named = set(re.findall(r"\bmake ([a-z]+)\b", code_in(INSTRUCTIONS)))
