@@ -1,10 +1,6 @@
-"""What is written by hand about the service, as far as it can be checked: the README, the decisions, the examples."""
+"""What the hand-written documentation names exists: links, make targets, commands, paths, tests and examples."""
 
 import re
-import shlex
-from argparse import ArgumentParser
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,13 +10,14 @@ from app.cli.main import cli
 from app.core.settings import Settings
 from app.ingest.files import mapping
 from app.main import build
-from tests.support.service import Service
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What tells users how to do something. Decisions and changes may name what is no more.
+INSTRUCTIONS = [page for page in PAGES if page not in DECISIONS and page.name != "CHANGELOG.md"]
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEADINGS = ["Context", "Decision", "Consequences", "Alternatives", "Enforced by"]
 
 
@@ -28,8 +25,16 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def code_in(pages: list[Path]) -> str:
+    """Return the fenced blocks of pages and what stands in backquotes in their text."""
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    return "\n".join(
+        part for text in texts for part in [*BLOCK.findall(text), *re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))]
+    )
+
+
 def rows_of_settings() -> list[str]:
-    """The rows of the README's table as the settings themselves have it: name, default, and what it is for."""
+    """Return the rows of the table of settings: name, default, description."""
     rows = []
     for name, field in Settings.model_fields.items():
         unset = field.default is None or field.default == ""
@@ -38,8 +43,9 @@ def rows_of_settings() -> list[str]:
     return rows
 
 
-def test_the_table_of_settings_in_the_readme_is_that_of_the_service() -> None:
-    assert re.findall(r"^\| `[A-Z_]+` \|.*$", README, re.MULTILINE) == rows_of_settings()
+def test_the_table_of_settings_is_that_of_the_service() -> None:
+    text = SETTINGS.read_text(encoding="utf-8")
+    assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == rows_of_settings()
 
 
 def anchor_of(heading: str) -> str:
@@ -60,62 +66,26 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
             assert anchor in map(anchor_of, headings), f"{name_of(page)} links to {target}"
 
 
-def test_every_make_target_in_the_readme_exists() -> None:
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_every_make_target_in_the_documentation_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    named = set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(code_in(README))))
+    named = set(re.findall(r"\bmake ([a-z]+)\b", code_in(INSTRUCTIONS)))
     assert named and named <= set(targets)
 
 
-def code_in(page: str) -> list[str]:
-    """Blocks of code and what stands in backquotes."""
-    return [text for _, text in BLOCK.findall(page)] + re.findall(r"`([^`\n]+)`", BLOCK.sub("", page))
-
-
-def test_every_command_in_the_readme_exists() -> None:
-    named = set(re.findall(r"\bcsmetrics ([a-z]+)\b", "\n".join(code_in(README))))
+def test_every_command_in_the_documentation_exists() -> None:
+    named = set(re.findall(r"\bcsmetrics ([a-z]+)\b", code_in(INSTRUCTIONS)))
     assert named and named <= get_command(cli).commands.keys()
 
 
-def test_every_path_in_the_readme_has_a_door() -> None:
-    doors = [re.sub(r"\{\w+\}", "[^/]+", path) for path in build(Settings(_env_file=None)).openapi()["paths"]]
-    named = set(re.findall(r"/v1/[\w/{}-]*[\w}]|/healthz|/readyz", "\n".join(code_in(README))))
+def test_every_path_in_the_documentation_is_an_endpoint() -> None:
+    endpoints = [re.sub(r"\{\w+\}", "[^/]+", path) for path in build(Settings(_env_file=None)).openapi()["paths"]]
+    named = set(re.findall(r"/v1/[\w/{}-]*[\w}]|/healthz|/readyz", code_in(INSTRUCTIONS)))
     assert named
-    assert {path for path in named if not any(re.fullmatch(door, path) for door in doors)} == set()
-
-
-def examples() -> Iterator[tuple[str, str]]:
-    """What the README asks with nothing but `api …`, and what the block after that shows as answered."""
-    for (language, asked), (_, shown) in pairwise(BLOCK.findall(README)):
-        if language == "sh" and all(line.startswith(("api ", "  ")) for line in asked.splitlines()):
-            yield asked, shown
-
-
-CURL = ArgumentParser()
-CURL.add_argument("address")
-CURL.add_argument("-X", dest="method")
-CURL.add_argument("-G", dest="get", action="store_true")
-CURL.add_argument("-d", "--data-urlencode", dest="data", action="append", default=[])
-
-
-def answered(service: Service, command: str) -> str:
-    """The body that curl would print for what stands after `api`."""
-    asked = CURL.parse_args(shlex.split(command))
-    path = asked.address.removeprefix("$URL")
-    if asked.get:
-        return service.request("GET", path, params=dict(part.split("=", 1) for part in asked.data)).text
-    method = asked.method or ("POST" if asked.data else "GET")
-    body = "".join(asked.data).encode() or None
-    return service.request(method, path, content=body, headers={"Content-Type": "application/json"}).text
-
-
-def test_the_service_answers_what_the_readme_shows(service: Service) -> None:
-    service.on("2026-11-22")
-    found = list(examples())
-    assert found
-    for asked, shown in found:
-        commands = re.split(r"^api ", asked, flags=re.MULTILINE)[1:]
-        lines = [line for command in commands for line in answered(service, command).splitlines()]
-        assert lines == [line for line in shown.splitlines() if line], asked
+    assert {path for path in named if not any(re.fullmatch(endpoint, path) for endpoint in endpoints)} == set()
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)
