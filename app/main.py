@@ -15,7 +15,8 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import make_first_key
 from app.accounts import routes as account_routes
 from app.audit import routes as audit_routes
-from app.books.books import record_margin, system_clock
+from app.books.books import system_clock
+from app.books.margins import record_margin
 from app.books.open import open_books
 from app.core import logs
 from app.core.errors import Unavailable

@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
 from app.core.errors import NotFound
-from app.database.connection import BoundStatement, Connection, compile_query
+from app.database.connection import Connection
+from app.database.statements import BoundStatement, compile_query
 from app.database.tables import api_key
 
 Scope = Literal["ingest", "read", "admin"]

@@ -1,8 +1,7 @@
-"""An account's attributes by two clocks, derived from its `account.updated` events. Pure functions.
+"""The history of an account's attributes, derived from its `account.updated` events. Pure functions.
 
-For each key there is a row of intervals without gap, each a `VersionedInterval` that says from which day on it is known. A row
-is never changed but for `ceased_on`, the day on which other knowledge took its place; so what was known on a day can be read
-again. The order in which events of one day arrived never matters.
+Each attribute has intervals without gap or overlap on two time axes (see `intervals`). The order in which the events of one day
+arrived makes no difference.
 """
 
 from collections import defaultdict
@@ -10,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from app.accounts.intervals import VersionedInterval, json_identity, revise_intervals
 from app.core.periods import Calendar
 from app.database.tables import MAX_DATE, MIN_DATE
 
 
 class Update(Protocol):
-    """An `account.updated` event as it is kept."""
+    """A stored `account.updated` event."""
 
     @property
     def id(self) -> str: ...
@@ -30,7 +30,7 @@ class Update(Protocol):
 
 
 class Change(NamedTuple):
-    """What one `account.updated` event says of one attribute, and when that was known. `value` is JSON; None ends it."""
+    """The value that one update gives to one attribute, and the days on which the update was known. None ends the attribute."""
 
     valid_from: date
     occurred_at: datetime
@@ -40,95 +40,70 @@ class Change(NamedTuple):
     retracted_on: date | None
 
 
-class VersionedInterval(NamedTuple):
-    """An attribute's value over `[valid_from, valid_to)`, known from `recorded_on` until `ceased_on`."""
-
-    valid_from: date
-    valid_to: date
-    value: Any
-    recorded_on: date
-    ceased_on: date = MAX_DATE
-
-
-def attribute_history(updates: Sequence[Update], *, calendar: Calendar) -> dict[str, list[VersionedInterval]]:
-    """All rows of an account, by attribute key, from all its updates, the retracted ones too."""
+def derive_history(updates: Sequence[Update], *, calendar: Calendar) -> dict[str, list[VersionedInterval]]:
+    """Return all rows of an account by attribute key. updates: all its updates, also the retracted ones."""
     days = {u.recorded_on for u in updates} | {u.retracted_on for u in updates if u.retracted_on is not None}
-    changes = changes_by_key(updates, calendar=calendar)
+    changes = group_changes(updates, calendar=calendar)
     rows: dict[str, list[VersionedInterval]] = {}
     for day in sorted(days):
-        apply_day(rows, changes, on=day)
-    return {key: found for key, found in rows.items() if found}
+        revise_attributes(rows, changes, on=day)
+    return {key: intervals for key, intervals in rows.items() if intervals}
 
 
-def apply_day(rows: dict[str, list[VersionedInterval]], changes: Mapping[str, Sequence[Change]], *, on: date) -> None:
-    """Take an account's `rows` from before the day `on` to after it; only keys of which that day says something change."""
-    for key, found in changes.items():
-        if any(on in (change.recorded_on, change.retracted_on) for change in found):
-            live = [c for c in found if c.recorded_on <= on and (c.retracted_on is None or c.retracted_on > on)]
-            rows[key] = revise_intervals(rows.get(key, ()), intervals(live), on=on)
-
-
-def changes_by_key(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[Change]]:
-    """What updates say, by attribute key; the account's name is its attribute `name`."""
-    found: dict[str, list[Change]] = defaultdict(list)
+def group_changes(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[Change]]:
+    """Return the changes of updates by attribute key. The name of the account is its attribute `name`."""
+    changes: dict[str, list[Change]] = defaultdict(list)
     for update in updates:
-        valid_from = first_day(update.occurred_at, calendar=calendar)
+        valid_from = first_effective_day(update.occurred_at, calendar=calendar)
         attributes = dict(update.data.get("attributes", {}))
         if "name" in update.data:
             attributes["name"] = update.data["name"]
         for key, value in attributes.items():
             change = Change(valid_from, update.occurred_at, update.id, value, update.recorded_on, update.retracted_on)
-            found[key].append(change)
-    return found
+            changes[key].append(change)
+    return changes
 
 
-def first_day(occurred_at: datetime, *, calendar: Calendar) -> date:
-    """The first day at whose start a change made at that instant holds."""
+def first_effective_day(occurred_at: datetime, *, calendar: Calendar) -> date:
+    """Return the first day at whose start a change of that instant holds."""
     day = calendar.day(occurred_at)
     return day if calendar.midnight(day) == occurred_at else day + timedelta(days=1)
 
 
-def revise_intervals(
-    known: Sequence[VersionedInterval], now: Iterable[tuple[date, date, Any]], *, on: date
-) -> list[VersionedInterval]:
-    """All rows of one thing after the day `on`, given those before it and what is true `now`, at the end of that day."""
-    wanted = {(start, end, _exact(value)): (start, end, value) for start, end, value in now}
-    rows: list[VersionedInterval] = []
-    for row in known:
-        if row.ceased_on not in (MAX_DATE, on):
-            rows.append(row)
-        # What the day itself has brought so far is worked out anew, and what it has ended may stay after all.
-        elif row.recorded_on < on:
-            stays = wanted.pop((row.valid_from, row.valid_to, _exact(row.value)), None)
-            rows.append(row._replace(ceased_on=on if stays is None else MAX_DATE))
-    return rows + [VersionedInterval(*w, recorded_on=on) for w in wanted.values()]
+def revise_attributes(
+    rows: dict[str, list[VersionedInterval]], changes: Mapping[str, Sequence[Change]], *, on: date
+) -> None:
+    """Bring an account's rows, in place, from before the day `on` to after it.
 
-
-def intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
-    """The history that the changes of one attribute make: `(valid_from, valid_to, value)` without gap or overlap.
-
-    Before its first value the attribute has that value, because history is often older than the attribute.
+    rows: by attribute key; changes: all changes by attribute key. Only attributes with a change that was recorded or retracted
+    on that day are derived again.
     """
-    ordered = sorted(changes, key=lambda c: (c.valid_from, c.occurred_at, c.event_id))
+    for key, changes_of_key in changes.items():
+        if any(on in (change.recorded_on, change.retracted_on) for change in changes_of_key):
+            live = [
+                change
+                for change in changes_of_key
+                if change.recorded_on <= on and (change.retracted_on is None or change.retracted_on > on)
+            ]
+            rows[key] = revise_intervals(rows.get(key, ()), derive_intervals(live), on=on)
+
+
+def derive_intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
+    """Return the intervals `(valid_from, valid_to, value)` that the changes of one attribute make, without gap or overlap.
+
+    Before its first value an attribute has that value as well, because history is often older than the attribute.
+    """
+    ordered = sorted(changes, key=lambda change: (change.valid_from, change.occurred_at, change.event_id))
     if not ordered:
         return []
-    # The first one, though others of its day may leave it no day's start of its own; of one instant the last decides.
+    # The earliest change sets the first value, even if later changes of its day replace it before any day starts with it.
+    # Of changes with the same instant, the last by event id counts.
     first = [change for change in ordered if change.occurred_at == ordered[0].occurred_at][-1]
     starts = [(MIN_DATE, first.value)]
     for change in ordered:
         if starts[-1][0] == change.valid_from:
             starts.pop()
-        if _exact(starts[-1][1]) != _exact(change.value):
+        if json_identity(starts[-1][1]) != json_identity(change.value):
             starts.append((change.valid_from, change.value))
     ends = [start for start, _ in starts[1:]] + [MAX_DATE]
     return [(start, end, value) for (start, value), end in zip(starts, ends, strict=True)]
-
-
-def with_value_types(rows: Iterable[VersionedInterval]) -> list[tuple[VersionedInterval, type]]:
-    """Rows so that no two are equal that are not the same."""
-    return [(row, _exact(row.value)[0]) for row in rows]
-
-
-def _exact(value: Any) -> tuple[type, Any]:
-    # True == 1 in Python, but not in JSON.
-    return type(value), value

@@ -1,4 +1,4 @@
-"""The door to accounts and segments."""
+"""HTTP endpoints of accounts and segments."""
 
 from typing import Any
 
@@ -26,64 +26,70 @@ READ = [Depends(requires("read"))]
 ADMIN = [Depends(requires("admin"))]
 
 
-class _Asked(QueryParams):
-    filter: str | None = Field(None, max_length=4_000)
-    cursor: str | None = Field(None, max_length=1_000)
-    limit: int = Field(100, ge=1, le=1_000)
+class _ListParams(QueryParams):
+    filter: str | None = Field(
+        None, max_length=4_000, description="A condition over account attributes, in the filter language."
+    )
+    cursor: str | None = Field(None, max_length=1_000, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=1_000, description="The number of accounts on a page.")
 
 
-@router.get("/accounts", dependencies=READ, openapi_extra=query_schema(_Asked))
+@router.get("/accounts", dependencies=READ, openapi_extra=query_schema(_ListParams))
 async def list_accounts(request: Request) -> Response:
-    """Accounts with their attributes of today, in the order of their ids."""
-    asked = parse_query(request, _Asked)
-    books, limit = books_of(request), asked.limit
+    """List accounts with their current attributes, ordered by id."""
+    params = parse_query(request, _ListParams)
+    books, limit = books_of(request), params.limit
     day = day_after(books.today())
-    chosen = parse_filter(normalize_id(asked.filter)) if asked.filter is not None else None
-    page = select_accounts(chosen, on=day).order_by(account.c.id).limit(limit + 1)
-    if asked.cursor is not None:
-        page = page.where(account.c.id > _id_in(asked.cursor))
+    filter = parse_filter(normalize_id(params.filter)) if params.filter is not None else None
+    # One more than the page, which shows whether there is a next one.
+    page = select_accounts(filter, on=day).order_by(account.c.id).limit(limit + 1)
+    if params.cursor is not None:
+        page = page.where(account.c.id > _decode_cursor(params.cursor))
     rows = await _fetch(books, select_descriptions(page, on=day))
-    following = encode_token(rows[limit - 1]["id"]) if len(rows) > limit else None
-    body = {"accounts": rows[:limit], "next": following}
-    return json_response(request, body, headers=next_link(request, following))
+    cursor = encode_token(rows[limit - 1]["id"]) if len(rows) > limit else None
+    body = {"accounts": rows[:limit], "next": cursor}
+    return json_response(request, body, headers=next_link(request, cursor))
+
+
+def _decode_cursor(cursor: str) -> str:
+    """Return the id of the last account on the page before."""
+    try:
+        return decode_token(cursor).replace("\0", "")
+    except ValueError:
+        raise Invalid.at(
+            "/query/cursor", "Not a cursor. Use `next` of the page before, unchanged.", code="invalid_cursor"
+        ) from None
 
 
 @router.get("/accounts/{account_id}", dependencies=READ)
 async def get_account(request: Request, account_id: PathId) -> Response:
-    """One account with its attributes of today and their history."""
-    books = books_of(request)
+    """Return one account with its current attributes and their history."""
+    books, key = books_of(request), account_key(account_id)
     day = day_after(books.today())
-    this = select_accounts(None, on=day).where(account.c.account_id == account_key(account_id))
-    rows = await _fetch(books, select_descriptions(this, on=day))
+    query = select_accounts(None, on=day).where(account.c.account_id == key)
+    rows = await _fetch(books, select_descriptions(query, on=day))
     if not rows:
-        raise NotFound("There is no such account.")
+        raise NotFound("No account has this id. An account exists once it has an event that is not retracted.")
     history = await _fetch(
         books,
         sa.select(attribute.c.key, attribute.c.valid_from, attribute.c.valid_to, attribute.c.value)
-        .where(attribute.c.account_id == account_key(account_id), attribute.c.ceased_on == MAX_DATE)
+        .where(attribute.c.account_id == key, attribute.c.ceased_on == MAX_DATE)
         .order_by(attribute.c.key, attribute.c.valid_from),
     )
-    return json_response(request, rows[0] | {"history": [_without_ends(row) for row in history]})
+    return json_response(request, rows[0] | {"history": [_open_bounds(row) for row in history]})
 
 
-def _without_ends(row: dict[str, Any]) -> dict[str, Any]:
-    """An interval of an attribute; null for a bound that it does not have."""
+def _open_bounds(interval: dict[str, Any]) -> dict[str, Any]:
+    """Return an interval with null for a bound that stands for "always" or "not yet"."""
     bounds = {MIN_DATE: None, MAX_DATE: None}
-    return row | {name: bounds.get(row[name], row[name]) for name in ("valid_from", "valid_to")}
+    return interval | {name: bounds.get(interval[name], interval[name]) for name in ("valid_from", "valid_to")}
 
 
 async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    async def find(connection: Connection) -> list[dict[str, Any]]:
+    async def fetch(connection: Connection) -> list[dict[str, Any]]:
         return [row._asdict() for row in await connection.execute(query)]
 
-    return await books.database.read(find)
-
-
-def _id_in(cursor: str) -> str:
-    try:
-        return decode_token(cursor).replace("\0", "")
-    except ValueError:
-        raise Invalid.at("/query/cursor", "That is no cursor.", code="invalid_cursor") from None
+    return await books.database.read(fetch)
 
 
 class SegmentBody(BaseModel):
@@ -96,7 +102,7 @@ class SegmentBody(BaseModel):
 
 @router.put("/segments/{name}", dependencies=ADMIN, openapi_extra=body_schema(SegmentBody))
 async def put_segment(request: Request, name: PathId) -> dict[str, str]:
-    """Define a segment from today on; what was answered for earlier days stays as it was."""
+    """Define a segment from today on. Answers as of earlier days keep the earlier definition."""
     body = await read_body(request, SegmentBody)
     filter = parse_filter(normalize_id(body.filter), pointer="/filter")
     await segments.put_segment(books_of(request), name=name, filter=filter)
@@ -105,13 +111,14 @@ async def put_segment(request: Request, name: PathId) -> dict[str, str]:
 
 @router.get("/segments", dependencies=READ)
 async def list_segments(request: Request) -> Response:
-    """The stored segments."""
-    found = await segments.load_segments(books_of(request), None)
-    return json_response(request, {"segments": [{"name": name, "filter": f.text} for name, f in sorted(found.items())]})
+    """List the stored segments, ordered by name."""
+    filters = await segments.load_segments(books_of(request), None)
+    body = {"segments": [{"name": name, "filter": filter.text} for name, filter in sorted(filters.items())]}
+    return json_response(request, body)
 
 
 @router.delete("/segments/{name}", status_code=204, response_class=Response, dependencies=ADMIN)
 async def delete_segment(request: Request, name: PathId) -> None:
-    """End a segment from today on."""
+    """End a segment from today on. Answers as of earlier days keep its definition."""
     if not await segments.put_segment(books_of(request), name=name, filter=None):
-        raise NotFound("There is no such segment.")
+        raise NotFound("No segment has this name. GET /v1/segments lists all segments.")

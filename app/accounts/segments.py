@@ -1,4 +1,4 @@
-"""Stored segments: a name and a filter, with the day from which they say so."""
+"""Segments: stored filters with a name, each with the day from which it is defined so."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -14,21 +14,22 @@ from app.database.tables import MIN_DATE, segment
 
 
 async def put_segment(books: Books, *, name: str, filter: Filter | None) -> bool:
-    """Define a segment from today on, or with None end it; False when there is none to end.
+    """Define a segment from today on, or end it with None. Return False when there is no segment to end.
 
-    Its first definition holds for all days before it too, and stays there when it is put again on the same day.
+    The first definition is stored twice: from today on, where a later one of the same day replaces it, and for all days
+    before, where it stays.
     """
 
     async def write(connection: Connection, today: date) -> bool:
-        texts = await _texts(connection, day=None, names=[name])
+        texts = await _load_texts(connection, day=None, names=[name])
         if filter is None and texts.get(name) is None:
             return False
         text = filter.text if filter else None
-        first = insert(segment).values(name=name, recorded_on=MIN_DATE, filter=text).on_conflict_do_nothing()
-        await connection.execute(first)
-        now = insert(segment).values(name=name, recorded_on=today, filter=text)
-        same_day = now.on_conflict_do_update(index_elements=["name", "recorded_on"], set_={"filter": text})
-        await connection.execute(same_day)
+        for_earlier_days = insert(segment).values(name=name, recorded_on=MIN_DATE, filter=text)
+        await connection.execute(for_earlier_days.on_conflict_do_nothing())
+        from_today = insert(segment).values(name=name, recorded_on=today, filter=text)
+        upsert = from_today.on_conflict_do_update(index_elements=["name", "recorded_on"], set_={"filter": text})
+        await connection.execute(upsert)
         return True
 
     return await books.write(write)
@@ -37,24 +38,27 @@ async def put_segment(books: Books, *, name: str, filter: Filter | None) -> bool
 async def load_segments(
     books: Books, day: date | None, *, names: Collection[str] | None = None
 ) -> Mapping[str, Filter]:
-    """The segments, or those with these names, as they were on `day` (None: as they are).
+    """Load segments by name, as they were defined on `day` (None: as they are now).
 
-    Those that are named also before their first definition: they have that one then. The others were not there, and do
-    not appear in an answer that was given without them.
+    names: load these segments. One that was first defined after `day` has its first definition. Without names, load all
+    segments that were defined on that day; an answer that was computed then did not contain later ones.
     """
-    found = await books.database.read(lambda connection: _texts(connection, day=day, names=names))
-    return {name: _parsed(text) for name, text in found.items() if text is not None}
+    texts = await books.database.read(lambda connection: _load_texts(connection, day=day, names=names))
+    return {name: _parse_stored(text) for name, text in texts.items() if text is not None}
 
 
-async def _texts(connection: Connection, *, day: date | None, names: Collection[str] | None) -> dict[str, str | None]:
+async def _load_texts(
+    connection: Connection, *, day: date | None, names: Collection[str] | None
+) -> dict[str, str | None]:
+    """Load the latest definition of each segment up to `day`; None for a segment that has ended."""
     query = sa.select(segment.c.name, segment.c.filter).ext(distinct_on(segment.c.name))
     query = query.order_by(segment.c.name, segment.c.recorded_on.desc())
     if day is not None:
         query = query.where(segment.c.recorded_on <= day)
-    chosen = segment.c.recorded_on > MIN_DATE if names is None else segment.c.name.in_(list(names))
-    return dict(await connection.execute(query.where(chosen)))
+    is_included = segment.c.recorded_on > MIN_DATE if names is None else segment.c.name.in_(list(names))
+    return dict(await connection.execute(query.where(is_included)))
 
 
 @lru_cache(maxsize=1_024)
-def _parsed(text: str) -> Filter:
+def _parse_stored(text: str) -> Filter:
     return parse_filter(text)

@@ -1,1 +1,1 @@
-"""The books: what is fixed at the first start of a deployment, and how a process opens it."""
+"""The books: the context of one deployment (database, calendar, base currency, clock), and how a process opens it."""

@@ -1,4 +1,4 @@
-"""What a process does before it can work: find or start the database, bring it up to date, open the books."""
+"""Open the books: connect to the database or start the embedded one, migrate it, and check the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ import structlog
 from app.books.books import Books, create_or_load_books, system_clock
 from app.core.settings import Settings
 from app.database.migrate import migrate
-from app.database.pool import connect, wait_until_up
+from app.database.pool import connect, wait_until_available
 from app.embedded import server as embedded
 from app.embedded.cluster import EmbeddedError
 
@@ -24,11 +24,10 @@ _WATCH_SECONDS = 2
 async def open_books(
     settings: Settings, *, clock: Callable[[], datetime] = system_clock, adopt: bool = False
 ) -> AsyncIterator[Books]:
-    """The books of these settings, for as long as the context lasts; the embedded server too, when no other is named.
+    """Open the books for the duration of the context. Without DATABASE_URL, the embedded server runs as long, too.
 
-    adopt: see `create_or_load_books`.
-
-    Raises EmbeddedError or Unavailable when there is no database, Conflict for books with other settings.
+    adopt: see `create_or_load_books`. Raises EmbeddedError or Unavailable when there is no database, Conflict when it was set
+    up with other settings.
     """
     server: embedded.EmbeddedServer | None = None
     if settings.database_url is None:
@@ -37,9 +36,9 @@ async def open_books(
     else:
         url = settings.database_url.get_secret_value()
     database = connect(url, pool_size=settings.pool_size)
-    watch = asyncio.create_task(_watch(server)) if server is not None else None
+    watch = asyncio.create_task(_watch_server(server)) if server is not None else None
     try:
-        await wait_until_up(database, seconds=settings.database_wait_seconds)
+        await wait_until_available(database, seconds=settings.database_wait_seconds)
         if settings.migrate_on_start:
             await anyio.to_thread.run_sync(migrate, url)
         yield await create_or_load_books(settings, database, clock=clock, adopt=adopt)
@@ -53,11 +52,11 @@ async def open_books(
             await anyio.to_thread.run_sync(server.stop)
 
 
-async def _watch(server: embedded.EmbeddedServer) -> None:
-    """Bring the embedded server back when somebody has killed it: nobody else would."""
+async def _watch_server(server: embedded.EmbeddedServer) -> None:
+    """Restart the embedded server when it has been killed: nothing else would."""
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
         try:
             await anyio.to_thread.run_sync(server.mend)
         except EmbeddedError as error:
-            log.error("the embedded PostgreSQL cannot be brought back", reason=str(error))
+            log.error("the embedded PostgreSQL cannot be restarted", reason=str(error))

@@ -1,1 +1,1 @@
-"""PostgreSQL: the pool, connections, transactions, tables and migrations."""
+"""PostgreSQL: pool, transactions, connections, statements, tables and migrations."""

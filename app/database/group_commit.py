@@ -1,6 +1,7 @@
-"""Group commit: small writes that come while another is under way go into the next transaction, together.
+"""Group commit: small writes that arrive while another one is being written share the next transaction.
 
-A transaction costs about as much for ten events as for one, so under load each waits less than if it had its own.
+A transaction costs about as much for ten events as for one, so under load each write waits less than with a transaction of its
+own.
 """
 
 import asyncio
@@ -13,40 +14,43 @@ from app.core.errors import Unavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# One that waits for a lock must not keep the others waiting, who want other accounts.
-_PATIENCE_SECONDS = 0.02
-_MOST_ITEMS = 100
+# A group waits this long for the transaction before it. That one may be waiting for the lock of an account, which
+# must not delay writes to other accounts.
+_MAX_WAIT_SECONDS = 0.02
+_MAX_ITEMS = 100
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Items that are written in one transaction."""
+    """Items that are written in one transaction, by `task`."""
 
     items: list[Any] = field(default_factory=list)
     task: asyncio.Task[list[Any]] | None = None
 
 
 class GroupCommit:
-    """The writes of one process. One that comes alone goes at once."""
+    """The grouped writes of one process. An item that arrives while nothing is being written is written at once."""
 
     def __init__(self) -> None:
-        self._open: _Group | None = None
-        self._latest: asyncio.Task[list[Any]] | None = None
+        self._open_group: _Group | None = None
+        self._latest_task: asyncio.Task[list[Any]] | None = None
 
     async def run(self, item: Item, write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> Result:
-        """What `write` makes of an item, in one transaction with others; it has to be the same for all.
+        """Write an item in one transaction with others, and return its result.
 
-        An item with which the others cannot be written is written alone, and what it raises is raised for it only.
+        write: writes items in one transaction and returns the result of each; it must be the same function for all items.
+        When it fails for a group, each item is written in a transaction of its own, so that an error reaches only the item
+        that causes it.
         """
-        group = self._open
-        if group is None or len(group.items) == _MOST_ITEMS:
-            group = self._open = _Group()
-            self._latest = group.task = asyncio.create_task(self._write(group, write, after=self._latest))
-        place = len(group.items)
+        group = self._open_group
+        if group is None or len(group.items) == _MAX_ITEMS:
+            group = self._open_group = _Group()
+            self._latest_task = group.task = asyncio.create_task(self._write(group, write, after=self._latest_task))
+        index = len(group.items)
         group.items.append(item)
         assert group.task is not None
-        # Whoever goes away does not take the others along.
-        result = (await asyncio.shield(group.task))[place]
+        # Shielded: a request that is cancelled must not cancel the writes of others.
+        result = (await asyncio.shield(group.task))[index]
         if isinstance(result, BaseException):
             raise result
         return result  # type: ignore[no-any-return]
@@ -58,10 +62,11 @@ class GroupCommit:
         *,
         after: asyncio.Task[Any] | None,
     ) -> list[Any]:
+        """Write a group after the transaction before it, and return a result or an error for each item."""
         if after is not None:
-            await asyncio.wait({after}, timeout=_PATIENCE_SECONDS)
-        if self._open is group:
-            self._open = None
+            await asyncio.wait({after}, timeout=_MAX_WAIT_SECONDS)
+        if self._open_group is group:
+            self._open_group = None
         try:
             return list(await write(group.items))
         except Unavailable:
@@ -69,6 +74,5 @@ class GroupCommit:
         except Exception:
             if len(group.items) == 1:
                 raise
-            alone = (write([item]) for item in group.items)
-            found = await asyncio.gather(*alone, return_exceptions=True)
-            return [one if isinstance(one, BaseException) else one[0] for one in found]
+            results = await asyncio.gather(*(write([item]) for item in group.items), return_exceptions=True)
+            return [result if isinstance(result, BaseException) else result[0] for result in results]

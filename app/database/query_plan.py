@@ -1,47 +1,69 @@
-"""Asking for much at once: what several parts of an answer need of PostgreSQL goes there and back together.
+"""Query plans: functions that say which statements they need, so that several of them can share one round trip.
 
-Each part is a generator: it yields what it asks, is given the rows of each, and returns what it makes of them.
+A query plan is a generator. It yields a list of statements, receives the rows of each of them in the same order, and may do so
+again, for instance with statements that depend on those rows. What it returns is its result. It never waits for the database:
+whoever runs it sends its statements, alone (`run_plan`) or together with those of other plans (`merge_plans`).
+
+A plan for the number of sessions, whose second statement depends on the rows of the first:
+
+    def count_sessions(account: str) -> QueryPlan[int]:
+        (labels,) = yield [BoundStatement(FIND_LABEL, {"text": "sessions"})]
+        if not labels:
+            return 0
+        (rows,) = yield [BoundStatement(SUM_ENTRIES, {"measure": labels[0][0], "account": account})]
+        return rows[0][0]
+
+    count = await run_plan(connection, count_sessions("acme"))                        # two round trips
+    counts = await run_plan(connection, merge_plans([count_sessions("acme"), count_sessions("globex")]))  # two as well
+
+Inside another plan, `result = yield from count_sessions("acme")` runs one as a part of it.
 """
 
 from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from app.database.connection import BoundStatement, Connection
+from app.database.connection import Connection
+from app.database.statements import BoundStatement
 
 T = TypeVar("T")
 
 RowTuples = list[tuple[Any, ...]]
+# Yields statements, receives the rows of each, returns a T.
 QueryPlan = Generator[Sequence[BoundStatement], Sequence[RowTuples], T]
 
 
-async def run_plan(connection: Connection, asking: QueryPlan[T]) -> T:
-    """What a part comes to, asked on a connection."""
+async def run_plan(connection: Connection, plan: QueryPlan[T]) -> T:
+    """Run a plan on a connection and return its result. Each list of statements that it yields is one round trip."""
     try:
-        asked = next(asking)
+        statements = next(plan)
         while True:
-            asked = asking.send(await connection.fetch_batch(*asked))
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
+            statements = plan.send(await connection.fetch_batch(*statements))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
-def merge_plans(parts: Sequence[QueryPlan[T]]) -> QueryPlan[list[T]]:
-    """Several parts as one: each of their turns is asked at the same time."""
+def merge_plans(plans: Sequence[QueryPlan[T]]) -> QueryPlan[list[T]]:
+    """Merge plans into one whose result is the list of their results.
+
+    The first statements of all plans share one round trip, then the second statements of those that have more, and so on.
+    """
     results: dict[int, T] = {}
-    asked: dict[int, Sequence[BoundStatement]] = {}
+    pending: dict[int, Sequence[BoundStatement]] = {}
 
-    def turn(number: int, found: Sequence[RowTuples] | None) -> None:
+    def advance(number: int, rows: Sequence[RowTuples] | None) -> None:
+        """Send rows to a plan (None starts it), and note its next statements or its result."""
         try:
-            asked[number] = parts[number].send(found)  # type: ignore[arg-type]
-        except StopIteration as done:
-            results[number] = done.value
-            asked.pop(number, None)
+            pending[number] = plans[number].send(rows)  # type: ignore[arg-type]
+        except StopIteration as end:
+            results[number] = end.value
+            pending.pop(number, None)
 
-    for number in range(len(parts)):
-        turn(number, None)
-    while asked:
-        waiting = list(asked.items())
-        found = iter((yield [one for _, asks in waiting for one in asks]))
-        for number, asks in waiting:
-            turn(number, list(islice(found, len(asks))))
-    return [results[number] for number in range(len(parts))]
+    for number in range(len(plans)):
+        advance(number, None)
+    while pending:
+        round_trip = list(pending.items())
+        rows = iter((yield [bound for _, statements in round_trip for bound in statements]))
+        for number, statements in round_trip:
+            advance(number, list(islice(rows, len(statements))))
+    return [results[number] for number in range(len(plans))]

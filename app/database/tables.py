@@ -1,9 +1,15 @@
-"""The tables. Inside, accounts are 64-bit hashes of their text ids and words are small integers (`label`).
+"""The tables, as the migrations create them (a test compares the two).
 
-Every table of facts has `account_id` in its primary key, so that the tables can be distributed by account; but for
-`grand_total`, which is of all of them, the others are small and can be copied to every node. Days are `date` in the reporting
-time zone. `MIN_DATE` and `MAX_DATE` stand for "always" and "not yet" in the two-clock columns, so that an interval is always two
-plain dates.
+- An account is stored as a 64-bit hash of its id (`account_id`), a user as a hash of account and user id (`user_key`); measures,
+  subjects and channels as small integers (`label`).
+- Tables of account data have `account_id` in their primary key, so that they can be distributed by account. Of the other tables,
+  `grand_total` sums over all accounts; the rest are small enough to be copied to every node.
+- Days are of type `date`, in the reporting time zone.
+- Tables on two time axes have intervals of two dates each: when a row is true (`valid_from`, `valid_to` or `since`, `until`) and
+  when it was recorded and superseded (`recorded_on`, `ceased_on`). The end of an interval is excluded. MIN_DATE stands for
+  "always" and MAX_DATE for "not yet", so that both bounds are always dates.
+
+The comments of columns are stored in the database.
 """
 
 from datetime import date
@@ -34,7 +40,7 @@ MAX_DATE = date(9999, 12, 31)
 
 MONTH_NAMES = tuple(f"m{month:02}" for month in range(1, 13))
 
-# The account of what belongs to no account, such as a cost of the whole business.
+# The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0
 
 metadata = MetaData(
@@ -95,7 +101,7 @@ account = Table(
     Index(None, "id"),
 )
 
-# What makes an event's comment one that is listed, and its words; the indices are of just these expressions.
+# Which events have a comment that is listed, and the words of a comment. The indexes use exactly these expressions.
 HAS_COMMENT = "data ->> 'comment' <> '' AND retracted_on IS NULL"
 COMMENT_WORDS = "to_tsvector('simple', data ->> 'comment')"
 
@@ -121,7 +127,7 @@ event = Table(
     Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
     Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(HAS_COMMENT)),
     Index("event_words_idx", text(COMMENT_WORDS), postgresql_using="gin", postgresql_where=text(HAS_COMMENT)),
-    # Events of all accounts in the order of time, and the days of a user that is removed or whose event is taken back.
+    # For events of all accounts ordered by time, and for a user's activity on one day after a removal or retraction.
     Index(None, "occurred_at"),
 )
 

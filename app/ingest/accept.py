@@ -18,9 +18,10 @@ from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
 from app.books.books import Books
 from app.core.errors import EventRejected, Invalid, Unavailable
 from app.core.ids import MAX_ID_LENGTH
-from app.database.connection import Connection, bind_json_rows
+from app.database.connection import Connection
 from app.database.labels import ensure_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.statements import bind_json_rows
 from app.database.tables import MIN_DATE
 from app.ingest.decode import UndecodableEvent
 from app.ingest.define import RESERVED_ID_PREFIX, IncomingEvent, read_event

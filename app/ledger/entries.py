@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from app.database.connection import Connection, array_table, bind_column_arrays
+from app.database.connection import Connection
+from app.database.statements import array_table, bind_array_rows
 from app.database.tables import MONTH_NAMES
 from app.ledger.measures import MEASURES, Line
 
@@ -40,6 +41,7 @@ def _counts_in(month: int) -> str:
 
 _PLACE = ("measure", "year", "subject", "channel")
 _MONTHS = ", ".join(MONTH_NAMES)
+_SUM_COLUMNS = dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint")
 
 
 def _added(table: str) -> str:
@@ -76,7 +78,7 @@ _POST = f"""
 
 _ADD_UP = f"""
     INSERT INTO grand_total ({", ".join(_PLACE)}, {_MONTHS})
-    SELECT * FROM {array_table(dict.fromkeys(_PLACE, "integer") | dict.fromkeys(MONTH_NAMES, "bigint"))}
+    SELECT * FROM {array_table(_SUM_COLUMNS)}
     ORDER BY 1, 2, 3, 4
     ON CONFLICT ({", ".join(_PLACE)}) {_added("grand_total")}
     """
@@ -133,14 +135,14 @@ async def post_entries(connection: Connection, entries: Mapping[EntryKey, int], 
         if value
     ]
     # In the order of the rows of all accounts, which everybody writes.
-    in_order = bind_column_arrays(_POST, _COLUMNS, rows, order=lambda row: (row[0], row[1].year, row[3], row[4]))
+    in_order = bind_array_rows(_POST, _COLUMNS, rows, sort_key=lambda row: (row[0], row[1].year, row[3], row[4]))
     await connection.enqueue(in_order)
 
 
 async def add_to_grand_totals(connection: Connection, sums: Mapping[tuple[int, ...], Sequence[int]]) -> None:
     """Add to the totals of all accounts what `rebuild` has moved: months by measure, year, subject and channel."""
     rows = [(*place, *months) for place, months in sorted(sums.items()) if any(months)]
-    await connection.enqueue(bind_column_arrays(_ADD_UP, (*_PLACE, *MONTH_NAMES), rows))
+    await connection.enqueue(bind_array_rows(_ADD_UP, _SUM_COLUMNS, rows))
 
 
 async def recompute_grand_totals(connection: Connection) -> None:

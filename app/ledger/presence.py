@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from app.core.periods import Calendar
-from app.database.connection import Connection, array_table, bind_column_arrays
+from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
+from app.database.statements import array_table, bind_array_rows
 from app.database.tables import MAX_DATE, MONTH_NAMES
 from app.ledger.days import DayChanges, PresenceDelta, PresenceKey, PresenceRow, apply_changes, year_start, years_around
 from app.ledger.entries import EntryKey, add_lines
@@ -42,7 +43,7 @@ def load_current_rows(
         for year in {year for day in days[key] for year in years_around(day, calendar)}
     ]
     found: CurrentRows = {key: {} for key in keys}
-    for part in (yield [*bind_column_arrays(_CURRENT, ("number", *_KEY), wanted)]) if wanted else ():
+    for part in (yield [*bind_array_rows(_CURRENT, {"number": "integer"} | _KEY, wanted)]) if wanted else ():
         for number, year, recorded_on, *months in part:
             found[keys[number]][year] = PresenceRow(year, join_months(year, months), recorded_on)
     return found
@@ -73,7 +74,7 @@ async def write_changes(
 
 async def write_rows(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows, new ones or others in the place of old ones."""
-    await connection.enqueue(bind_column_arrays(_WRITE, _COLUMNS, rows))
+    await connection.enqueue(bind_array_rows(_WRITE, _COLUMNS, rows))
 
 
 def row_of(key: PresenceKey, row: PresenceRow, labels: Mapping[str, int]) -> tuple[Any, ...]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from app.accounts.history import VersionedInterval, revise_intervals
+from app.accounts.intervals import VersionedInterval, revise_intervals
 from app.core.periods import Calendar
-from app.database.connection import Connection, bind_json_rows
+from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
+from app.database.statements import bind_json_rows
 from app.database.tables import MAX_DATE, MONTH_NAMES
 from app.ledger.days import DayChanges, PresenceKey, days_in_bits, user_key
 from app.ledger.entries import EntryKey, add_dated_lines

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from app.accounts.history import VersionedInterval
+from app.accounts.intervals import VersionedInterval
 from app.books.books import Books
 from app.core.periods import UNITS, Calendar, units_containing
 from app.database.connection import Connection
@@ -98,7 +98,7 @@ async def _events(connection: Connection, ids: Sequence[int]) -> AsyncIterator[_
     *others, data = _Event._fields
     columns = [*(event.c[name] for name in others), sa.cast(event.c[data], sa.Text)]
     query = sa.select(*columns).where(event.c.account_id == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger))))
-    async for *row, data in connection.stream(query, many=5_000):
+    async for *row, data in connection.stream(query, batch_size=5_000):
         yield _Event._make((*row, from_json(data)))
 
 

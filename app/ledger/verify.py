@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.accounts.attributes import load_updates
-from app.accounts.history import VersionedInterval, attribute_history, with_value_types
+from app.accounts.history import derive_history
+from app.accounts.intervals import VersionedInterval, pair_with_value_types
 from app.books.books import Books
 from app.database import tables
 from app.database.connection import Connection
@@ -147,7 +148,7 @@ async def _attribute_differences(connection: Connection, ids: dict[int, str], *,
         kept[row.account_id, row.key].append(VersionedInterval(*row[2:]))
     computed: dict[tuple[int, str], list[VersionedInterval]] = {}
     for account_id, updates in (await load_updates(connection, list(ids))).items():
-        for key, intervals in attribute_history(updates, calendar=books.calendar).items():
+        for key, intervals in derive_history(updates, calendar=books.calendar).items():
             computed[account_id, key] = intervals
 
     def ordered(rows: list[VersionedInterval]) -> list[VersionedInterval]:
@@ -156,7 +157,7 @@ async def _attribute_differences(connection: Connection, ids: dict[int, str], *,
     return [
         Difference(ids[place[0]], f"attribute {place[1]}", ordered(kept[place]), ordered(computed.get(place, [])))
         for place in sorted(kept.keys() | computed.keys())
-        if with_value_types(ordered(kept[place])) != with_value_types(ordered(computed.get(place, [])))
+        if pair_with_value_types(ordered(kept[place])) != pair_with_value_types(ordered(computed.get(place, [])))
     ]
 
 

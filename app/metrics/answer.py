@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.books.books import Books, Margin, load_margins, margin_before
+from app.books.books import Books
+from app.books.margins import Margin, load_margins, margin_before
 from app.core.periods import Period, count_months
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan

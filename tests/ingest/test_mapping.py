@@ -30,7 +30,7 @@ WRONG = {
         SOURCE + EVENT + 'data.attributes.plan = ["{"]',
         "source 1, event 1, data: attributes: plan: the {",
     ),
-    "a bad condition": (SOURCE + EVENT + 'when = "plan = "', "source 1, event 1, when: Expected a text"),
+    "a bad condition": (SOURCE + EVENT + 'when = "plan = "', "source 1, event 1, when: Expected a value"),
     "a skip without a reason": (
         SOURCE + "skip = [{ when = 'a = 1' }]\n" + EVENT,
         "source 1, skip 1, reason: is needed",

@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from app.books.books import create_or_load_books, record_margin
+from app.books.books import create_or_load_books
+from app.books.margins import record_margin
 from app.core.settings import Settings
 from app.main import build
 from app.server.middleware import wrap_app

@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from app.accounts import filters
+from app.accounts import filter_matching, filters
 from app.ingest.files.cells import converter, written
 from app.ingest.files.mapping import Column, Event, Source, pieces
 from app.ingest.files.records import File, Problem
@@ -61,7 +61,7 @@ def _condition(scope: _Scope, text: str | None) -> Callable[[Cells], bool]:
     @lru_cache(maxsize=1024, typed=True)
     def holds(*values: Any) -> bool:
         attributes = {key: value for (key, _), value in zip(readers, values, strict=True) if value is not _LEFT_OUT}
-        return filters.filter_matches(condition, attributes)
+        return filter_matching.filter_matches(condition, attributes)
 
     def applies(cells: Cells) -> bool:
         values = (read(cells) for _, read in readers)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filters import filter_condition
+from app.accounts.filter_matching import filter_condition
 from app.database.tables import account, attribute, label
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Shape, account_conditions, array_param, known_rows
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database.connection import BoundStatement, Statement, compile_query
 from app.database.query_plan import QueryPlan
+from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import MIN_DATE, MONTH_COLUMNS, entry, presence, registration
 from app.ledger.sums.grouping import grouped, shown
 from app.ledger.sums.operands import AccountValue, Population

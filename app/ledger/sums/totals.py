@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app.database.connection import BoundStatement, Statement, compile_query
 from app.database.query_plan import QueryPlan, merge_plans
+from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import MIN_DATE, MONTH_COLUMNS, entry, grand_total, total
 from app.ledger.sums.grouping import grouped, holds, numbered, shown
 from app.ledger.sums.selection import (
