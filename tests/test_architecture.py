@@ -121,6 +121,14 @@ def test_the_core_imports_nothing_of_the_application() -> None:
         }, path
 
 
+def test_the_application_does_not_import_the_migrations() -> None:
+    for path in modules():
+        assert {name for name in imports_of(path) if is_within(name, {"migrations"})} == set(), path
+    env = APP.parent / "migrations" / "env.py"
+    ours = {name for name in imports_of(env) if is_within(name, {"app"})}
+    assert {name for name in ours if not is_within(name, {"app.core", "app.database"})} == set()
+
+
 def framework_users() -> Iterator[Path]:
     for path in modules():
         if any(is_within(name, {"fastapi", "starlette", "fastapi_offline"}) for name in imports_of(path)):
