@@ -1,7 +1,8 @@
-"""Connections of the pool come back whole, whatever became of what was asked on them."""
+"""Connections return to the pool usable, whatever happened to the statements that were sent on them."""
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
@@ -15,145 +16,148 @@ from app.database.statements import BoundStatement, Statement
 from tests.support.service import PATIENCE
 
 
-def asks(text: str, **parameters: Any) -> BoundStatement:
-    return BoundStatement(Statement(text, {}), parameters)
+def bind(sql: str, **parameters: Any) -> BoundStatement:
+    return BoundStatement(Statement(sql), parameters)
 
 
-# Each with what it returns: more than the driver keeps prepared at a time, and one that takes long enough to be given up.
-SOUND = [(asks(f"SELECT {number} + %(more)s::integer", more=1), number + 1) for number in range(150)]
-SLOW = asks("SELECT 1 FROM pg_sleep(%(long)s)", long=0.1), 1
-FAULTY = asks("SELECT 1 / %(of)s::integer", of=0), None
+# Statements with the value that each returns. There are more than the driver keeps prepared at a time.
+VALID = [(bind(f"SELECT {number} + %(more)s::integer", more=1), number + 1) for number in range(150)]
+# Takes long enough to be canceled.
+SLOW = bind("SELECT 1 FROM pg_sleep(%(seconds)s)", seconds=0.1), 1
+FAILING = bind("SELECT 1 / %(divisor)s::integer", divisor=0), None
 
 
-def run(work: Any) -> Any:
-    async def patiently() -> Any:
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    async def within_timeout() -> Any:
         async with asyncio.timeout(PATIENCE):
             return await work
 
-    return asyncio.run(patiently())
+    return asyncio.run(within_timeout())
 
 
-def test_what_fails_or_is_given_up_among_statements_sent_together_harms_no_other(database: str) -> None:
+def test_a_failed_or_canceled_batch_does_not_harm_other_batches(database: str) -> None:
     random = Random(1)
 
-    async def one(pool: Database, *, faulty: bool, given_up: bool) -> None:
-        chosen = random.choices(SOUND, k=5) + [FAULTY] * faulty + [SLOW] * given_up
-        random.shuffle(chosen)
-        asked = [statement for statement, _ in chosen]
+    async def fetch_one_batch(pool: Database, *, fails: bool, is_canceled: bool) -> None:
+        batch = random.choices(VALID, k=5) + [FAILING] * fails + [SLOW] * is_canceled
+        random.shuffle(batch)
+        statements = [statement for statement, _ in batch]
         task = asyncio.create_task(
-            random.choice([pool.read, pool.write])(lambda connection: connection.fetch_batch(*asked))
+            random.choice([pool.read, pool.write])(lambda connection: connection.fetch_batch(*statements))
         )
-        if given_up:
+        if is_canceled:
             await asyncio.sleep(random.random() / 10)
             task.cancel()
         try:
-            assert [rows for ((rows,),) in await task] == [result for _, result in chosen]
+            assert [value for ((value,),) in await task] == [value for _, value in batch]
         except asyncio.CancelledError:
-            assert given_up
+            assert is_canceled
         except psycopg.errors.DivisionByZero:
-            assert faulty
+            assert fails
 
-    async def many() -> None:
+    async def fetch_many_batches() -> None:
         pool = connect(database, pool_size=3)
         for _ in range(40):
-            await asyncio.gather(*(one(pool, faulty=way % 3 == 0, given_up=way % 2 == 0) for way in range(6)))
+            batches = [fetch_one_batch(pool, fails=n % 3 == 0, is_canceled=n % 2 == 0) for n in range(6)]
+            await asyncio.gather(*batches)
         assert pool.engine.pool.status().endswith("Current Checked out connections: 0")
         for _ in range(3):
-            await pool.read(lambda connection: connection.fetch_batch(*(statement for statement, _ in SOUND)))
+            await pool.read(lambda connection: connection.fetch_batch(*(statement for statement, _ in VALID)))
         await pool.engine.dispose()
 
-    run(many())
+    run(fetch_many_batches())
 
 
-def test_what_a_transaction_is_told_is_there_as_a_whole_or_not_at_all(database: str) -> None:
+def test_enqueued_statements_are_committed_completely_or_not_at_all(database: str) -> None:
     random = Random(2)
-    tell = [asks(f"INSERT INTO told SELECT {way}, %(number)s::integer", number=0).statement for way in range(3)]
+    inserts = [Statement(f"INSERT INTO written SELECT {part}, %(number)s::integer") for part in range(3)]
+    committed: set[int] = set()
+    canceled: set[int] = set()
 
-    async def one(pool: Database, number: int) -> None:
-        faults = random.choice([[], [], [FAULTY[0]], ["given up"]])
+    async def write_one(pool: Database, number: int) -> None:
+        ending = random.choice(["commit", "commit", "failure", "cancellation"])
 
         async def work(connection: Connection) -> None:
-            for way in random.sample(range(3), k=3):
-                await connection.enqueue([BoundStatement(tell[way], {"number": number})])
+            for part in random.sample(range(3), k=3):
+                await connection.enqueue([BoundStatement(inserts[part], {"number": number})])
                 if random.random() < 0.3:
-                    rows = await connection.fetch_batch(*(statement for statement, _ in SOUND[: random.randint(0, 3)]))
-                    assert all(len(found) == 1 for found in rows)
+                    batch = VALID[: random.randint(0, 3)]
+                    results = await connection.fetch_batch(*(statement for statement, _ in batch))
+                    assert all(len(rows) == 1 for rows in results)
                 if random.random() < 0.3:
-                    assert await connection.execute("SELECT count(*) FROM told")
-            if faults == ["given up"]:
+                    assert await connection.execute("SELECT count(*) FROM written")
+            if ending == "cancellation":
                 await connection.enqueue([SLOW[0]])
-            elif faults:
-                await connection.enqueue(faults)
+            elif ending == "failure":
+                await connection.enqueue([FAILING[0]])
 
         task = asyncio.create_task(pool.write(work))
-        if faults == ["given up"]:
+        if ending == "cancellation":
             await asyncio.sleep(random.random() / 20)
             task.cancel()
         try:
             await task
-            kept.add(number)
+            committed.add(number)
         except asyncio.CancelledError:
-            # It may come when all is committed but its answer.
-            given_up.add(number)
-            assert faults == ["given up"]
+            # The transaction may be committed already, and only its answer be missing.
+            canceled.add(number)
+            assert ending == "cancellation"
         except psycopg.errors.DivisionByZero:
-            assert faults
+            assert ending == "failure"
 
-    async def many() -> None:
+    async def write_many() -> None:
         pool = connect(database, pool_size=3)
-        await pool.write(lambda connection: connection.execute("CREATE TABLE told (way integer, number integer)"))
+        await pool.write(lambda connection: connection.execute("CREATE TABLE written (part integer, number integer)"))
         for first in range(0, 240, 6):
-            await asyncio.gather(*(one(pool, first + number) for number in range(6)))
+            await asyncio.gather(*(write_one(pool, first + number) for number in range(6)))
         assert pool.engine.pool.status().endswith("Current Checked out connections: 0")
-        found = dict(await pool.read(lambda c: c.execute("SELECT number, count(*) FROM told GROUP BY number")))
-        assert kept <= found.keys() <= kept | given_up
-        assert set(found.values()) == {3}
-        assert 40 < len(kept) < 200
+        counts = dict(await pool.read(lambda c: c.execute("SELECT number, count(*) FROM written GROUP BY number")))
+        assert committed <= counts.keys() <= committed | canceled
+        assert set(counts.values()) == {3}
+        assert 40 < len(committed) < 200
         await pool.engine.dispose()
 
-    kept: set[int] = set()
-    given_up: set[int] = set()
-    run(many())
+    run(write_many())
 
 
-def test_however_much_a_transaction_is_told_all_of_it_is_sent_before_its_end(database: str) -> None:
-    async def tell() -> None:
+def test_all_enqueued_statements_are_sent_before_the_commit_however_large_they_are(database: str) -> None:
+    async def write() -> None:
         pool = connect(database, pool_size=1)
-        # More than what lies between two processes can hold, while PostgreSQL is busy with something else.
-        large = [asks("SELECT length(%(long)s), pg_sleep(0.2)", long="x" * 8_000_000) for _ in range(3)]
+        # More than the socket's buffers hold while PostgreSQL is busy with something else.
+        large = [bind("SELECT length(%(text)s), pg_sleep(0.2)", text="x" * 8_000_000) for _ in range(3)]
         await pool.write(lambda connection: connection.enqueue(large))
         await pool.engine.dispose()
 
-    run(tell())
+    run(write())
 
 
-def test_a_write_that_waits_too_long_is_to_be_sent_again_and_a_question_that_takes_too_long_is_not(
+def test_a_write_that_times_out_may_be_retried_and_a_read_that_times_out_may_not(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(_CONNECTION_OPTIONS, "options", "-c statement_timeout=100ms")
 
     async def wait() -> None:
         pool = connect(database, pool_size=2)
-        with psycopg.connect(database.replace("+psycopg", "")) as others:
-            others.execute("LOCK TABLE survey")
+        with psycopg.connect(database.replace("+psycopg", "")) as other:
+            other.execute("LOCK TABLE survey")
             with pytest.raises(Unavailable, match="Other requests"):
                 await pool.write(lambda connection: connection.execute("DELETE FROM survey"))
         with pytest.raises(Invalid, match="Ask for less"):
-            await pool.read(lambda connection: connection.fetch_batch(asks("SELECT pg_sleep(10)")))
+            await pool.read(lambda connection: connection.fetch_batch(bind("SELECT pg_sleep(10)")))
         await pool.engine.dispose()
 
     run(wait())
 
 
-def test_what_becomes_of_statements_sent_together_is_told_by_its_error_and_not_by_the_driver(
+def test_a_failure_in_a_batch_raises_its_error_and_the_driver_logs_nothing(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail() -> None:
         pool = connect(database, pool_size=1)
-        # The error is there before all has been sent.
-        asked = [FAULTY[0], SLOW[0], *(asks("SELECT %(long)s", long="x" * 1_000_000) for _ in range(20))]
+        # The error arrives before everything has been sent.
+        statements = [FAILING[0], SLOW[0], *(bind("SELECT %(text)s", text="x" * 1_000_000) for _ in range(20))]
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await pool.read(lambda connection: connection.fetch_batch(*asked))
+            await pool.read(lambda connection: connection.fetch_batch(*statements))
         await pool.engine.dispose()
 
     with caplog.at_level(logging.WARNING):

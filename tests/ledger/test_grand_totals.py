@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from alembic import command
 
-from app.database import connection
+from app.database import statements
 from app.ingest import accept
 from app.ledger.rebuild import rebuild
-from tests.database.test_migrations import ask, go
+from tests.database.test_migrations import fetch, run_alembic
 from tests.ingest.test_concurrency import deadlocks, everything
 from tests.support.service import PATIENCE, Service, session
 
@@ -55,7 +55,7 @@ def test_a_rebuild_adds_them_up_while_somebody_is_writing_them(service: Service,
 def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_MOST_ROWS", 4)
+    monkeypatch.setattr(statements, "_MAX_ROWS", 4)
     monkeypatch.setattr(accept, "_FEW", 0)
     days = [f"{year}-0{month}-10" for year in (2023, 2024, 2025) for month in (1, 2)]
 
@@ -73,8 +73,8 @@ def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
 
 def test_an_upgrade_adds_up_what_the_books_have(service: Service, database: str) -> None:
     service.send(*everything(Random(5)), *everything(Random(6)))
-    go(database, command.downgrade, "0004")
-    go(database, command.upgrade, "head")
+    run_alembic(database, command.downgrade, "0004")
+    run_alembic(database, command.upgrade, "head")
     assert service.differences() == []
 
 
@@ -85,10 +85,10 @@ def test_an_upgrade_takes_off_what_first_days_were_entered_more_than_once(servic
     users = {
         name: service.value("active_users", period=name, granularity="total") for name in ("2025-02", "2025-Q2", "2025")
     }
-    go(database, command.downgrade, "0005")
+    run_alembic(database, command.downgrade, "0005")
     # As it was: each measure by itself, in entries and in both kinds of totals.
     kept = [
-        ask(
+        fetch(
             database,
             f"SELECT sum({what}) FROM {table} JOIN label ON key = measure WHERE text = 'active_users_{unit}' {where}",
         )
@@ -104,6 +104,6 @@ def test_an_upgrade_takes_off_what_first_days_were_entered_more_than_once(servic
         )
     ]
     assert kept == [[(users[name],)] for name in users for _ in range(3)] == [[(2,)]] * 9
-    go(database, command.upgrade, "head")
+    run_alembic(database, command.upgrade, "head")
     assert {name: service.value("active_users", period=name, granularity="total") for name in users} == users
     assert service.differences() == []
