@@ -1,4 +1,4 @@
-"""Intervals on two time axes (bitemporal): what a value was over some days, and on which days that was known.
+"""Intervals on two time axes (bitemporal): the value that holds over some days, and on which days that was known.
 
 An account is on the plan "starter"; on 10 May it becomes known that it has been on "pro" since 1 April:
 
@@ -8,8 +8,8 @@ An account is on the plan "starter"; on 10 May it becomes known that it has been
     2026-04-01   MAX_DATE     pro        2026-05-10    MAX_DATE
 
 As of 9 May only the first row counts, as of 10 May only the other two. Both kinds of bounds exclude their end: a row is true of
-the days in [valid_from, valid_to), and it was what was known in [recorded_on, ceased_on). Of a stored row only `ceased_on` ever
-changes, so what was known on a day can always be read again.
+the days in [valid_from, valid_to), and it was the current knowledge on the days in [recorded_on, ceased_on). Once the day on
+which a row was recorded is over, only its `ceased_on` may change, so the knowledge of any past day can always be read again.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""PostgreSQL's errors: which of them to retry, and which problem the client is told of.
+"""PostgreSQL's errors: which of them to retry, and which problem to answer the client with.
 
 The five-character codes are PostgreSQL's SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
@@ -35,7 +35,7 @@ def is_retryable(error: DatabaseError) -> bool:
 
 
 def to_problem(error: DatabaseError, *, is_write: bool) -> Problem | DatabaseError:
-    """Return the problem that tells the client of an error; errors that only a mistake in this code can cause stay as they are.
+    """Return the problem to answer the client with, or the error itself where only a mistake in this code can cause it.
 
     is_write: a statement of a write that took too long has waited for the locks of others, and may succeed if sent again. A
     statement of a read that took too long will do so again.
