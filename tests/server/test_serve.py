@@ -42,7 +42,7 @@ class Served:
 
     def lines(self, event: str = "") -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        return [line for line in lines if event in line["event"]]
+        return [line for line in lines if line["event"].startswith(event)]
 
     def wait_until_it_listens(self, *, processes: int = 1) -> None:
         eventually(lambda: len(self.lines("listening")) >= processes or self.process.poll() is not None)
