@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__
 from app.access import routes as access_routes
 from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
-from app.access.keys import make_first_key
+from app.access.keys import create_first_key
 from app.accounts import routes as account_routes
 from app.audit import routes as audit_routes
 from app.books.books import record_margin, system_clock
@@ -71,7 +71,7 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
         async with open_books(settings, clock=clock) as books:
             app.state.books = books
             await record_margin(books, settings)
-            if settings.admin_key is None and (key := await make_first_key(books)):
+            if settings.admin_key is None and (key := await create_first_key(books)):
                 # To standard output, so that it is in no log. It can never be shown again.
                 print(f"Admin key, shown this once: {key}", flush=True)  # noqa: T201
             yield

@@ -152,7 +152,7 @@ class RequestLifecycle:
             raise
         except Exception:
             if not self.is_disconnected:  # otherwise the exception only reports the disconnection
-                log.exception("request failed")
+                log.exception("the request failed")
                 await self.send_problem(self.internal_error())
             return
         if self.held_messages:
@@ -160,7 +160,7 @@ class RequestLifecycle:
             for message in messages:
                 await self.forward(message)
         elif self.status is None and not self.is_disconnected:
-            log.error("request was not answered")
+            log.error("the request was not answered")
             await self.send_problem(self.internal_error())
 
     async def receive(self) -> Message:

@@ -77,7 +77,7 @@ class Worker(uvicorn.Server):
         except (KeyboardInterrupt, asyncio.CancelledError):
             log.info("stopped before the start was complete")
         except Exception as error:
-            log.critical("server failed", reason=str(error), exc_info=True)
+            log.critical("the server failed", reason=str(error), exc_info=True)
             # The supervisor replaces a worker that has failed, but not one that could not even start.
             raise SystemExit(1 if self.started else STARTUP_FAILURE) from None
 
@@ -104,7 +104,7 @@ class Worker(uvicorn.Server):
                 if isinstance(connection, HttpProtocol):
                     connection.abort_if_overdue(now)
             if self.parent is not None and self.parent.pid != os.getppid() and not self.should_exit:
-                log.error("parent process has ended, so this worker stops")
+                log.error("the parent process has ended, so this worker stops")
                 self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
 

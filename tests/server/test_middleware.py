@@ -181,7 +181,7 @@ def test_an_answer_that_breaks_off_is_logged_and_not_answered_twice(lines_of_the
     scope = {"type": "http", "method": "GET", "path": "/later", "query_string": b"", "headers": [HOST]}
     asyncio.run(shell(failing())(scope, nothing, send))
     assert [message.get("body") for message in sent] == [None, b"so far"]
-    assert [line["event"] for line in lines_of_the_log()] == ["request failed", "request"]
+    assert [line["event"] for line in lines_of_the_log()] == ["the request failed", "request"]
 
 
 def test_an_app_that_does_not_answer_is_answered_for() -> None:
