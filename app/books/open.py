@@ -58,6 +58,6 @@ async def _watch(server: embedded.EmbeddedServer) -> None:
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
         try:
-            await anyio.to_thread.run_sync(server.mend)
+            await anyio.to_thread.run_sync(server.restart_if_dead)
         except EmbeddedError as error:
             log.error("the embedded PostgreSQL cannot be brought back", reason=str(error))
