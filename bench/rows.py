@@ -5,11 +5,11 @@ from datetime import date, datetime
 
 from pydantic_core import to_json
 
+from app.ingest import catalogue
 from app.ingest.define import read_event
-from app.main import load_catalogues
 from bench.events import Event
 
-load_catalogues()
+assert catalogue  # importing it fills the catalogue of events
 
 COLUMNS = ("account_id", "id", "type", "user_id", "occurred_at", "recorded_on", "fingerprint", "data")
 
