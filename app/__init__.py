@@ -1,3 +1,3 @@
-"""Customer Success Metrics: a service that keeps the books of customer success."""
+"""Customer Success Metrics: turns product, billing, survey and support events into metrics, over HTTP."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""The application, assembled: catalogues, routes, error handling, the OpenAPI document and the server's middleware."""
+"""Assemble the application: catalogues, routes, error handling, the OpenAPI document and the server's middleware."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__
 from app.access import routes as access_routes
 from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
-from app.access.keys import make_first_key
+from app.access.keys import create_first_key
 from app.accounts import routes as account_routes
 from app.audit import routes as audit_routes
 from app.books.books import system_clock
@@ -35,8 +35,8 @@ from app.server.middleware import App, wrap_app
 
 DESCRIPTION = """Turns product, billing, survey and support events into customer-success metrics.
 
-Every number comes with its numerator, denominator, sample size and, where it has one, its interval, and can be asked for as
-it was known on any day (`as_of`)."""
+Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
+with what was recorded up to the end of any day."""
 
 _CATALOGUES = ("app.ingest.catalogue", "app.metrics.catalogue", "app.audit.identities")
 _ROUTES = (
@@ -51,7 +51,7 @@ _ROUTES = (
 
 
 def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics and identities."""
+    """Fill the catalogues of event types, measures, streams, metrics and identities. Every process calls this once."""
     for package in _CATALOGUES:
         import_module(package)
 
@@ -72,9 +72,9 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
         async with open_books(settings, clock=clock) as books:
             app.state.books = books
             await record_margin(books, settings)
-            if settings.admin_key is None and (key := await make_first_key(books)):
-                # To standard output, so that it is in no log. It can never be shown again.
-                print(f"Admin key, shown this once: {key}", flush=True)  # noqa: T201
+            if settings.admin_key is None and (key := await create_first_key(books)):
+                # To standard output, so that no log contains it.
+                print(f"Admin key (shown only once): {key}", flush=True)  # noqa: T201
             yield
 
     # FastAPIOffline serves the scripts of /docs itself, so the page works without the internet.
@@ -84,11 +84,11 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
         description=DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
-        # A path with a stray slash is not found, with and without a key.
+        # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
     )
     app.state.settings = settings
-    # Long tables shrink to a tenth; for short answers compression would only cost time.
+    # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     install_problem_handlers(app)
     for routes in _ROUTES:
@@ -107,14 +107,15 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
 
 
 async def healthz() -> dict[str, str]:
-    """Return whether the process runs."""
+    """Check that the process runs."""
     return {"status": "ok"}
 
 
 async def readyz(request: Request) -> dict[str, str]:
-    """Return whether the database is available and migrated; 503 otherwise."""
+    """Check that the database is available and migrated. Answers 503 otherwise."""
     books = books_of(request)
     await books.database.read(ping)
     if not await books.database.read(is_current):
-        raise Unavailable("The database is not migrated to this version.", code="not_migrated", retry_after=10)
+        detail = "The database is not migrated to this version. Run `csmetrics migrate`."
+        raise Unavailable(detail, code="not_migrated", retry_after=10)
     return {"status": "ok"}

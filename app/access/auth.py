@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from app.access.keys import KEY_PREFIX, Scope, find_key, hash_key, write_last_use
+from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
 from app.books.books import Books
 from app.core.errors import Forbidden, Invalid, Unauthenticated
 
@@ -34,26 +34,26 @@ class Caller:
 
     scopes: frozenset[str]
 
-    def has(self, scope: Scope) -> bool:
-        """Return whether the caller may do what needs this scope. Admin implies every scope."""
+    def has(self, scope: KeyScope) -> bool:
+        """Return whether the caller has this scope. Admin implies every scope."""
         return scope in self.scopes or "admin" in self.scopes
 
 
 def books_of(request: Request) -> Books:
-    """Return the books that a request is about."""
+    """Return the books of the application that serves a request."""
     books: Books = request.app.state.books
     return books
 
 
-def requires(*scopes: Scope) -> Callable[[Request], Awaitable[Caller]]:
+def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     """Return a FastAPI dependency that authenticates the caller and checks these scopes.
 
     The dependency raises Unauthenticated or Forbidden.
     """
 
     async def authorize(request: Request) -> Caller:
-        _check_no_stray_params(request)
-        key, is_in_url = _key_in(request)
+        _check_params_exist(request)
+        key, is_in_url = _read_key(request)
         caller = await _authenticate(request, key)
         if is_in_url and caller.scopes != {"read"}:
             raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
@@ -64,10 +64,10 @@ def requires(*scopes: Scope) -> Callable[[Request], Awaitable[Caller]]:
     return authorize
 
 
-def _check_no_stray_params(request: Request) -> None:
-    """Raise Invalid for query parameters on an endpoint that has none, since the client believes that they matter.
+def _check_params_exist(request: Request) -> None:
+    """Raise Invalid for query parameters on an endpoint without any: the client believes that they have an effect.
 
-    Endpoints with parameters check theirs themselves.
+    Endpoints with parameters check them when they parse them.
     """
     params = request.query_params.keys() - {"api_key"}
     if params and not (request.scope["route"].openapi_extra or {}).get("parameters"):
@@ -75,7 +75,7 @@ def _check_no_stray_params(request: Request) -> None:
         raise Invalid.at(pointer, "Unknown parameter. This endpoint has no parameters.", code="extra_forbidden")
 
 
-def _key_in(request: Request) -> tuple[str, bool]:
+def _read_key(request: Request) -> tuple[str, bool]:
     """Return the key that a request carries and whether it is in the URL. Raises Unauthenticated without one."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():

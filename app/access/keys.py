@@ -1,6 +1,6 @@
-"""API keys: make, find, list and revoke them.
+"""Create, find, list and revoke API keys.
 
-A key is shown once, when it is made; only its SHA-256 is stored. It is looked up for every request, so revoking a key takes
+A key is shown once, when it is created; only its SHA-256 is stored. It is looked up for every request, so revoking a key takes
 effect at once in every process.
 """
 
@@ -18,7 +18,7 @@ from app.database.connection import Connection
 from app.database.statements import BoundStatement, compile_query
 from app.database.tables import api_key
 
-Scope = Literal["ingest", "read", "admin"]
+KeyScope = Literal["ingest", "read", "admin"]
 
 KEY_PREFIX = "csm_"
 
@@ -27,9 +27,9 @@ _FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on).wh
 
 
 class StoredKey(NamedTuple):
-    """What is stored of a live key and needed to serve a request."""
+    """The columns of a live key that a request needs."""
 
-    scopes: list[Scope]
+    scopes: list[KeyScope]
     last_used_on: date | None
 
 
@@ -56,16 +56,16 @@ async def write_last_use(books: Books, hashed: bytes, *, today: date) -> None:
     await books.database.write(write)
 
 
-async def make_key(books: Books, *, name: str, scopes: list[Scope]) -> dict[str, Any]:
-    """Make a key and return `{id, key, name, scopes}`. The `key` itself is stored nowhere."""
-    made, row = _new_key(books, name=name, scopes=scopes)
+async def create_key(books: Books, *, name: str, scopes: list[KeyScope]) -> dict[str, Any]:
+    """Create a key and return `{id, key, name, scopes}`. The `key` itself is stored nowhere."""
+    created, row = _new_key(books, name=name, scopes=scopes)
     await books.database.write(lambda connection: _insert_key(connection, row))
-    return made
+    return created
 
 
-async def make_first_key(books: Books) -> str | None:
-    """Make an admin key if there is no key yet and return it, else None. Of processes that start together, one makes it."""
-    made, row = _new_key(books, name="first", scopes=["admin"])
+async def create_first_key(books: Books) -> str | None:
+    """Create an admin key and return it if there is no key yet, else return None. Only one of several processes creates it."""
+    created, row = _new_key(books, name="first", scopes=["admin"])
 
     async def write(connection: Connection) -> bool:
         await connection.execute(sa.text("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"))
@@ -74,19 +74,19 @@ async def make_first_key(books: Books) -> str | None:
         await _insert_key(connection, row)
         return True
 
-    return made["key"] if await books.database.write(write) else None
+    return created["key"] if await books.database.write(write) else None
 
 
-async def replace_key(books: Books, *, name: str, scopes: list[Scope]) -> str:
-    """Revoke the keys of this name, make a new one and return it."""
+async def replace_key(books: Books, *, name: str, scopes: list[KeyScope]) -> str:
+    """Revoke the keys of this name, create a new one and return it."""
     for key in await list_keys(books):
         if key["name"] == name and key["revoked_at"] is None:
             await revoke_key(books, id=key["id"])
-    made: str = (await make_key(books, name=name, scopes=scopes))["key"]
-    return made
+    secret: str = (await create_key(books, name=name, scopes=scopes))["key"]
+    return secret
 
 
-def _new_key(books: Books, *, name: str, scopes: list[Scope]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _new_key(books: Books, *, name: str, scopes: list[KeyScope]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a new key as it is shown once, and its row for the table."""
     id = secrets.token_hex(6)
     key = f"{KEY_PREFIX}{id}_{secrets.token_urlsafe(32)}"
@@ -120,4 +120,4 @@ async def revoke_key(books: Books, *, id: str) -> None:
         return bool((await connection.execute(statement)).row_count)
 
     if not await books.database.write(write):
-        raise NotFound("There is no key with this id. GET /v1/keys lists all keys.")
+        raise NotFound("Unknown key id. GET /v1/keys lists all keys.")

@@ -3,11 +3,12 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from app.access import keys
 from app.access.auth import books_of, requires
-from app.access.keys import Scope
+from app.access.keys import KeyScope
 from app.core.ids import Id, PathId
 from app.http.body import read_body
 from app.http.openapi import body_schema
@@ -17,19 +18,26 @@ router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(req
 
 
 class NewKey(BaseModel):
-    """The name of a key and what it may do."""
+    """A key to create: its name and its scopes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Id
-    scopes: list[Scope] = Field(min_length=1, max_length=3)
+    scopes: list[KeyScope] = Field(min_length=1, max_length=3)
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _check_not_empty(cls, scopes: object) -> object:
+        if scopes == []:
+            raise PydanticCustomError("too_short", '"scopes" needs at least one of: ingest, read, admin.')
+        return scopes
 
 
 @router.post("", status_code=201, openapi_extra=body_schema(NewKey))
 async def create_key(request: Request) -> dict[str, Any]:
-    """Make an API key. The key is shown in this answer and never again."""
+    """Create an API key. Only this response shows the key."""
     body = await read_body(request, NewKey)
-    return await keys.make_key(books_of(request), name=body.name, scopes=body.scopes)
+    return await keys.create_key(books_of(request), name=body.name, scopes=body.scopes)
 
 
 @router.get("", name="keys")
@@ -40,5 +48,5 @@ async def list_keys(request: Request) -> Response:
 
 @router.delete("/{key_id}", status_code=204, response_class=Response)
 async def delete_key(request: Request, key_id: PathId) -> None:
-    """Revoke a key, at once in every process."""
+    """Revoke an API key. It stops working at once, in every process."""
     await keys.revoke_key(books_of(request), id=key_id)

@@ -57,6 +57,6 @@ async def _watch_server(server: embedded.EmbeddedServer) -> None:
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
         try:
-            await anyio.to_thread.run_sync(server.mend)
+            await anyio.to_thread.run_sync(server.restart_if_dead)
         except EmbeddedError as error:
             log.error("the embedded PostgreSQL cannot be restarted", reason=str(error))

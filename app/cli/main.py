@@ -14,42 +14,44 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app import __version__
 from app.access import keys as access_keys
 from app.access.routes import NewKey
 from app.books.books import Books
 from app.books.open import open_books
 from app.cli import publish
 from app.cli.workers import worker_pool
-from app.core.errors import Conflict, Problem, validation_faults
+from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
 from app.demo.load import load_demo
-from app.embedded.cluster import EmbeddedError
 from app.ingest.files import importing, imports
 from app.ingest.files import mapping as mappings
 from app.ledger import rebuild as rebuilding
-from app.ledger import verify as proof
+from app.ledger import verify as verifying
 from app.main import load_catalogues
 from app.server import serve
 
 cli = typer.Typer(
-    help="Customer Success Metrics: events and survey answers in, proven numbers out.",
+    help="Turns product, billing, survey and support events into customer-success metrics, over HTTP.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
-# What a command has to say goes to standard output, how far it is to standard error.
+# Results go to standard output, progress and errors to standard error.
 out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, highlight=False)
 
-Processes = Annotated[int, typer.Option(min=1, help="How many share the accounts; by default one for each core.")]
+Processes = Annotated[
+    int, typer.Option(min=1, help="Number of processes that share the work; by default one for each core.")
+]
 
 
 def main() -> None:
-    """Run a command; an expected error is one line, not a traceback."""
+    """Run a command. An expected error is printed as one line, without a traceback, and the exit code is 1."""
     load_catalogues()
     try:
         cli()
-    except (Problem, EmbeddedError) as error:
+    except ServiceError as error:
         err.print(str(error), style="red", markup=False)
     except ValidationError as error:
         for fault in validation_faults(error.errors(include_url=False, include_input=False)):
@@ -59,7 +61,24 @@ def main() -> None:
     raise SystemExit(1)
 
 
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def common_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 def _with_books(work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False, **settings: Any) -> Any:
+    """Open the books and return the result of `work` on them."""
+
     async def run() -> Any:
         async with open_books(Settings(**settings), adopt=adopt) as books:
             return await work(books)
@@ -67,12 +86,12 @@ def _with_books(work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False,
     return asyncio.run(run())
 
 
-def _progress() -> Progress:
+def _progress_bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[status]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err,
@@ -81,43 +100,50 @@ def _progress() -> Progress:
 
 @cli.command("serve")
 def serve_command() -> None:
-    """Serve the API. Settings come from the environment or .env; with none, it is a working service."""
+    """Serve the API over HTTP.
+
+    Settings come from the environment or a file .env. Without any, the service runs on the embedded PostgreSQL.
+    """
     serve.run(Settings())
 
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database up to date."""
+    """Migrate the database to this version. `serve` does the same unless MIGRATE_ON_START is false."""
 
-    async def done(_: Books) -> None:
+    async def confirm(_: Books) -> None:
         out.print("The database is up to date.")
 
-    _with_books(done, migrate_on_start=True)
+    _with_books(confirm, migrate_on_start=True)
 
 
 @cli.command()
 def demo() -> None:
-    """Load a made-up SaaS company of 24 months, and print a key and three requests to try."""
+    """Load a fictitious SaaS company with 24 months of history, and print an API key and three requests to try.
+
+    The database must be empty, or hold this demo already; then only the events since the last time are added.
+    """
 
     async def load(books: Books) -> None:
-        with _progress() as bar:
-            task = bar.add_task("Demo company", total=None, said="")
+        with _progress_bar() as bar:
+            task = bar.add_task("Demo company", total=None, status="")
 
             def show(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, said=f"{done:,} of {total:,} events")
+                bar.update(task, completed=done, total=total, status=f"{done:,} of {total:,} events")
 
             try:
-                new = await load_demo(books, progress=show)
-                err.print(f"{new:,} events are new.")
+                count = await load_demo(books, progress=show)
+                err.print(f"{count:,} events are new.")
             except Conflict as conflict:
                 err.print(str(conflict), markup=False)
         key = await access_keys.replace_key(books, name="demo", scopes=["admin"])
-        _say_what_to_try(key, today=books.today())
+        _print_examples(key, today=books.today())
 
     _with_books(load)
 
 
-def _say_what_to_try(key: str, *, today: date) -> None:
+def _print_examples(key: str, *, today: date) -> None:
+    """Print the key and three requests with it."""
     settings = Settings()
     url = settings.public_url or f"http://{settings.host}:{settings.port}"
     event = (
@@ -135,38 +161,43 @@ def _say_what_to_try(key: str, *, today: date) -> None:
 
 @cli.command("import")
 def import_command(
-    files: Annotated[list[Path], typer.Argument(help="CSV or NDJSON, also .gz.", exists=True, dir_okay=False)],
-    mapping: Annotated[Path, typer.Option(help="Which columns make which events (TOML).", exists=True, dir_okay=False)],
-    report: Annotated[Path, typer.Option(help="Where rows go that do not come in (.csv or .ndjson).")] = Path(
-        "import-report.csv"
-    ),
+    files: Annotated[
+        list[Path], typer.Argument(help="CSV or NDJSON files, also compressed (.gz).", exists=True, dir_okay=False)
+    ],
+    mapping: Annotated[
+        Path,
+        typer.Option(help="TOML file that says which columns make which events.", exists=True, dir_okay=False),
+    ],
+    report: Annotated[
+        Path, typer.Option(help="File to write the rows and events to that were not imported (.csv or .ndjson).")
+    ] = Path("import-report.csv"),
 ) -> None:
-    """Import history from files. It can be interrupted and run again: nothing is counted twice.
+    """Import events from files. An import can be interrupted and run again: nothing is counted twice.
 
-    Exit code 1 when something did not come in that should have; rows that the mapping skips are no fault.
+    Exits with 1 if a row or an event could not be imported. Rows that the mapping skips do not count as errors.
     """
     rules = mappings.load(mapping)
     total = imports.size(files)
-    # What is wrong with the files as a whole is said before an earlier report is overwritten.
+    # Check all files before an earlier report is overwritten.
     imports.rows(files, mapping=rules)
 
     async def run(books: Books) -> int:
-        with imports.Report(report) as noted, _progress() as bar:
-            task = bar.add_task("Import", total=total, said="")
+        with imports.Report(report) as problems, _progress_bar() as bar:
+            task = bar.add_task("Import", total=total, status="")
 
             def show(summary: importing.Summary, consumed: int) -> None:
                 elapsed = bar.tasks[task].elapsed or 1
-                said = f"{summary.rows:,} rows, {summary.rows / elapsed:,.0f}/s"
-                bar.update(task, completed=consumed, said=said)
+                status = f"{summary.rows:,} rows, {summary.rows / elapsed:,.0f}/s"
+                bar.update(task, completed=consumed, status=status)
 
-            summary = await importing.run(books, files, mapping=rules, report=noted, progress=show)
+            summary = await importing.run(books, files, mapping=rules, report=problems, progress=show)
             bar.update(task, completed=total)
         table = Table(*asdict(summary))
         table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
         out.print(table)
-        for code, count in sorted(noted.counts.items()):
+        for code, count in sorted(problems.counts.items()):
             out.print(f"{count:,} {code}", markup=False)
-        if noted.counts:
+        if problems.counts:
             out.print(f"See {report}.", markup=False)
         return summary.problems + summary.rejected
 
@@ -177,19 +208,26 @@ def import_command(
 @cli.command()
 def rebuild(
     adopt_settings: Annotated[
-        bool, typer.Option(help="Take over the time zone and fiscal year of the settings, for all of history.")
+        bool,
+        typer.Option(
+            help="Apply the time zone and fiscal year of the settings to all of history. "
+            "Another base currency is only possible while no money has been recorded."
+        ),
     ] = False,
     processes: Processes = os.cpu_count() or 1,
 ) -> None:
-    """Post every kept event again: entries, totals and attributes from nothing but the events."""
+    """Recompute the ledger from stored events.
+
+    It can be interrupted and run again. The service may keep running, except with --adopt-settings.
+    """
 
     async def run(books: Books) -> None:
         accounts = events = 0
-        with _progress() as bar:
-            task = bar.add_task("Rebuild", total=None, said="")
+        with _progress_bar() as bar:
+            task = bar.add_task("Rebuild", total=None, status="")
             async for step in rebuilding.rebuild(books, share=worker_pool(processes)):
                 accounts, events = accounts + step.accounts, events + step.events
-                bar.update(task, said=f"{accounts:,} accounts, {events:,} events")
+                bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
 
     _with_books(run, adopt=adopt_settings)
@@ -197,21 +235,23 @@ def rebuild(
 
 @cli.command()
 def verify(processes: Processes = os.cpu_count() or 1) -> None:
-    """Compare the ledger with the kept events; exit code 1 when they differ."""
+    """Check that the ledger matches the stored events. Exits with 1 if it does not."""
 
     async def run(books: Books) -> int:
-        accounts = events = found = 0
-        with _progress() as bar:
-            task = bar.add_task("Verify", total=None, said="")
-            async for step in proof.verify(books, share=worker_pool(processes)):
-                if isinstance(step, proof.Difference):
-                    found += 1
-                    out.print(f"{step.account}: {step.what}: kept {step.kept}, computed {step.computed}", markup=False)
+        accounts = events = differences = 0
+        with _progress_bar() as bar:
+            task = bar.add_task("Verify", total=None, status="")
+            async for step in verifying.verify(books, share=worker_pool(processes)):
+                if isinstance(step, verifying.Difference):
+                    differences += 1
+                    out.print(
+                        f"{step.account}: {step.what}: stored {step.kept}, computed {step.computed}", markup=False
+                    )
                 else:
                     accounts, events = accounts + step.accounts, events + step.events
-                    bar.update(task, said=f"{accounts:,} accounts, {events:,} events")
-        out.print(f"{found:,} differences in {events:,} events of {accounts:,} accounts.")
-        return found
+                    bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
+        out.print(f"{differences:,} differences in {events:,} events of {accounts:,} accounts.")
+        return differences
 
     if _with_books(run):
         raise typer.Exit(1)
@@ -219,7 +259,7 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
 
 @cli.command("publish")
 def publish_command() -> None:
-    """Write the OpenAPI document and the reference page anew from the catalogues."""
+    """Write the OpenAPI document and the reference pages, which are generated from the catalogues."""
     for path, content in publish.documents().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
@@ -228,22 +268,25 @@ def publish_command() -> None:
 
 @keys.command("create")
 def create_key(
-    name: str,
-    scope: Annotated[list[str], typer.Option(help="ingest, read or admin; repeatable.")],
+    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the client's.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(help="What the key may do: ingest, read, or admin for everything. Repeat it for several scopes."),
+    ],
 ) -> None:
-    """Make a key. It is printed once."""
+    """Create an API key and print it. It cannot be shown again."""
     new = NewKey.model_validate({"name": name, "scopes": scope})
 
     async def run(books: Books) -> None:
-        made = await access_keys.make_key(books, name=new.name, scopes=new.scopes)
-        out.print(made["key"], markup=False)
+        created = await access_keys.create_key(books, name=new.name, scopes=new.scopes)
+        out.print(created["key"], markup=False)
 
     _with_books(run)
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """The keys, without what they are."""
+    """List API keys (secrets are never shown)."""
 
     async def run(books: Books) -> None:
         table = Table("id", "name", "scopes", "created", "last used", "revoked")
@@ -256,8 +299,8 @@ def list_keys() -> None:
 
 
 @keys.command("revoke")
-def revoke_key(id: str) -> None:
-    """End a key, at once in every process."""
+def revoke_key(id: Annotated[str, typer.Argument(help="Id of the key, as `csmetrics keys list` shows it.")]) -> None:
+    """Revoke an API key. It stops working at once, in every process."""
 
     async def run(books: Books) -> None:
         await access_keys.revoke_key(books, id=id)

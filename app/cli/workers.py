@@ -1,4 +1,4 @@
-"""Work on the books that several processes share: each takes some accounts at a time, with a connection of its own."""
+"""Share work on the accounts among several processes: each takes a batch of accounts at a time, on its own connection."""
 
 import asyncio
 import gc
@@ -19,70 +19,75 @@ from app.ledger.rebuild import AccountBatch, Executor, in_process
 from app.main import load_catalogues
 
 Work = Callable[[Books, AccountBatch], Awaitable[Any]]
+# What a process needs to open the books: URL of the database, calendar, currency.
+BooksAddress = tuple[str, Calendar, str]
 
 
 def worker_pool(processes: int) -> Executor:
-    """How to share work among so many processes."""
+    """Return an executor that shares work among so many processes."""
     if processes == 1:
         return in_process
 
-    async def share(books: Books, work: Work, parts: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
-        others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
-        there = books.database.engine.url.render_as_string(hide_password=False), books.calendar, books.currency
+    async def run_in_pool(books: Books, work: Work, batches: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
+        other_processes = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_start_process)
+        address = books.database.engine.url.render_as_string(hide_password=False), books.calendar, books.currency
         running: set[asyncio.Future[Any]] = set()
         done: set[asyncio.Future[Any]] = set()
         try:
-            async for part in parts:
-                running.add(asyncio.get_running_loop().run_in_executor(pool, _do, there, work, part))
-                # One more than are at work, so that none waits for its next part.
+            async for batch in batches:
+                running.add(asyncio.get_running_loop().run_in_executor(pool, _run_batch, address, work, batch))
+                # One more than there are processes, so that none has to wait for its next batch.
                 if len(running) > processes:
                     done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                    for one in done:
-                        yield one.result()
-            for ended in asyncio.as_completed(running):
-                yield await ended
+                    for future in done:
+                        yield future.result()
+            for result in asyncio.as_completed(running):
+                yield await result
         except BaseException as error:
-            # What they are at is rolled back; to wait for it may take as long as a part does.
-            for process in set(multiprocessing.active_children()) - others:
+            # Their transactions are rolled back. Waiting for them could take as long as a batch takes.
+            for process in set(multiprocessing.active_children()) - other_processes:
                 process.terminate()
             await asyncio.gather(*running, *done, return_exceptions=True)
             if isinstance(error, BrokenProcessPool):
-                raise Unavailable("One of the processes was ended from outside.", code="process_ended") from error
+                detail = "One of the worker processes was killed. Run the command again."
+                raise Unavailable(detail, code="process_ended") from error
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
-    return share
+    return run_in_pool
 
 
-def _begin() -> None:
-    """What a new process does first."""
+def _start_process() -> None:
+    """Prepare a new process of the pool."""
     load_catalogues()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the first one ends the others
-    threading.Thread(target=_end_with_the_first, daemon=True).start()
-    # What a part makes is much and has no cycles: looking through it again and again takes a fifth of the time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them, and the parent ends the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # A batch creates many objects and no cycles: collecting garbage again and again takes a fifth of the time.
     gc.freeze()
     gc.disable()
 
 
-def _end_with_the_first() -> None:
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _do(there: tuple[str, Calendar, str], work: Work, part: AccountBatch) -> Any:
+def _run_batch(address: BooksAddress, work: Work, batch: AccountBatch) -> Any:
     try:
-        return asyncio.run(_do_there(*there, work, part))
+        return asyncio.run(_open_and_run(address, work, batch))
     finally:
         gc.collect()
 
 
-async def _do_there(url: str, calendar: Calendar, currency: str, work: Work, part: AccountBatch) -> Any:
+async def _open_and_run(address: BooksAddress, work: Work, batch: AccountBatch) -> Any:
+    """Return the result of `work` on the books at this address."""
+    url, calendar, currency = address
     database = connect(url, pool_size=1)
     try:
-        return await work(Books(database, calendar, currency), part)
+        return await work(Books(database, calendar, currency), batch)
     finally:
         await database.engine.dispose()

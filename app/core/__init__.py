@@ -1,1 +1,1 @@
-"""What every package may use: settings, errors, periods, ids, logs. It knows no framework and no database."""
+"""What every package may use: settings, errors, periods, ids, logs. Imports no web framework and no database."""

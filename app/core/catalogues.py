@@ -1,4 +1,4 @@
-"""Catalogues fill themselves: an entry registers when its module is imported."""
+"""Catalogues fill themselves: an entry registers itself when its module is imported."""
 
 from importlib import import_module
 from pkgutil import iter_modules

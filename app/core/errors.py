@@ -1,18 +1,21 @@
-"""The errors that clients see, as one tree. `http.problems` turns them into problem+json responses (RFC 9457).
+"""The errors that users see, as one tree. `http.problems` turns a Problem into a problem+json response (RFC 9457).
 
-Problem
-  Malformed        400  the body or header is not what its type says
-  Unauthenticated  401  no key, or an unknown one
-  Forbidden        403  the key lacks a scope
-  NotFound         404
-  TooSlow          408  the request took too long to arrive
-  Conflict         409  the request would change what others rely on
-  TooLarge         413
-  Unsupported      415  content type or encoding
-  Invalid          422  well-formed but not acceptable; `errors` says where
-  Busy             429  Retry-After says when to try again
-  HeadersTooLarge  431
-  Unavailable      503  the database is unavailable; Retry-After says when to try again
+ServiceError             an expected error; its text says what is wrong and what to do
+  Problem                an error response
+    Malformed        400   the body, a header or the address is not what its type says
+    Unauthenticated  401   no key, or an unknown one
+    Forbidden        403   the key lacks a scope
+    NotFound         404
+    TooSlow          408   the request took too long to arrive
+    Conflict         409   the request would change what others rely on
+    TooLarge         413
+    Unsupported      415   content type or encoding
+    Invalid          422   well-formed but not acceptable; `errors` says where
+    Busy             429   Retry-After says when to try again
+    HeadersTooLarge  431
+    Unavailable      503   the database is unavailable; Retry-After says when to try again
+  EventRejected          one event of a batch is not accepted
+  EmbeddedError          the embedded PostgreSQL cannot run (defined in `embedded.cluster`)
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +25,11 @@ from typing import Any
 _MAX_POINTER_STEP = 128
 
 
-class Problem(Exception):
+class ServiceError(Exception):
+    """An expected error. Its text is for people; the command line prints it without a traceback."""
+
+
+class Problem(ServiceError):
     """An error response. `code` is for programs, `detail` for people; neither repeats a value that the client sent.
 
     errors: one `{"pointer", "code", "detail"}` for each invalid field (pointer: RFC 6901).
@@ -108,11 +115,11 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after)}, **more)
 
 
-class EventRejected(Exception):
+class EventRejected(ServiceError):
     """One event of a batch is not accepted. It becomes an item of the response's `rejected`; other events are not affected."""
 
     def __init__(self, code: str, detail: str, pointer: str = "") -> None:
-        super().__init__(code)
+        super().__init__(detail)
         self.code, self.detail, self.pointer = code, detail, pointer
 
 
@@ -128,17 +135,21 @@ def json_pointer(location: Sequence[str | int]) -> str:
 
 def validation_faults(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return Pydantic's errors as `{pointer, code, detail}`, without the values, which may be secret or personal."""
-    return [
-        {
-            "pointer": json_pointer(e["loc"]),
-            "code": e["type"],
-            "detail": _DETAILS.get(e["type"], e["msg"].removeprefix("Value error, ")),
-        }
-        for e in errors
-    ]
+    return [{"pointer": json_pointer(e["loc"]), "code": e["type"], "detail": _fault_detail(e)} for e in errors]
 
 
-_DETAILS = {
-    "extra_forbidden": "Unknown field or parameter.",
-    "missing": "This field is required.",
-}
+def _fault_detail(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field. It names only fields that are required, since clients invent the unknown ones."""
+    location, limits = error["loc"], error.get("ctx", {})
+    kind = "parameter" if location[:1] == ("query",) and len(location) > 1 else "field"
+    match error["type"]:
+        case "missing":
+            return f'{kind.capitalize()} "{location[-1]}" is required.'
+        case "extra_forbidden":
+            return f"Unknown {kind}."
+        case "too_short" if "min_length" in limits:
+            return f"Too few items: at least {limits['min_length']} required."
+        case "too_long" if "max_length" in limits:
+            return f"Too many items: at most {limits['max_length']} allowed."
+    detail: str = error["msg"]
+    return detail.removeprefix("Value error, ")

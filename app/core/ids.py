@@ -1,4 +1,4 @@
-"""Ids: the client's own, 1 to 128 characters after NFC normalisation, without control characters, case-sensitive."""
+"""Ids: the client's own, 1 to 128 characters after NFC normalization, without control characters, case-sensitive."""
 
 import base64
 import unicodedata
@@ -11,44 +11,45 @@ from pydantic_core import PydanticCustomError
 MAX_ID_LENGTH = 128
 
 
-def normalize_id(given: str) -> str:
-    """An id as it is kept: in Unicode's NFC, so that the same letters are the same id."""
-    return given if given.isascii() else unicodedata.normalize("NFC", given)
+def normalize_id(id: str) -> str:
+    """Return an id as it is stored: in Unicode's NFC, so that the same letters make the same id."""
+    return id if id.isascii() else unicodedata.normalize("NFC", id)
 
 
-def _id(given: str) -> str:
-    if given.isascii() and given.isprintable() and len(given) <= MAX_ID_LENGTH:
-        return given
-    kept = normalize_id(given)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in kept):
-        raise PydanticCustomError("control_character", "An id has no control characters.")
-    if len(kept) > MAX_ID_LENGTH:
-        raise PydanticCustomError("string_too_long", "An id has at most 128 characters.")
-    return kept
+def _check_id(id: str) -> str:
+    """Return the id in its normal form. Raises PydanticCustomError."""
+    if id.isascii() and id.isprintable() and len(id) <= MAX_ID_LENGTH:
+        return id
+    normalized = normalize_id(id)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in normalized):
+        raise PydanticCustomError("control_character", "An id must not contain control characters.")
+    if len(normalized) > MAX_ID_LENGTH:
+        raise PydanticCustomError("string_too_long", "An id must not be longer than 128 characters.")
+    return normalized
 
 
-# Longer before normalisation, which may compose characters.
+# An id may be longer before normalization, which composes characters.
 Id = Annotated[
-    str, Field(min_length=1, max_length=512, json_schema_extra={"maxLength": MAX_ID_LENGTH}), AfterValidator(_id)
+    str, Field(min_length=1, max_length=512, json_schema_extra={"maxLength": MAX_ID_LENGTH}), AfterValidator(_check_id)
 ]
 
-# In a path, where the shell leaves a slash inside an id as %2F.
+# An id in a path. The server's middleware leaves a slash within an id as %2F.
 PathId = Annotated[Id, BeforeValidator(unquote)]
 
 
-def _listed(given: Any) -> Any:
-    return [given] if isinstance(given, str) else given
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
-# In a query string, where one alone is no list.
-RepeatedIds = Annotated[list[Id], BeforeValidator(_listed), Field(max_length=1000)]
+# Ids in a query string, where a single value is not a list.
+RepeatedIds = Annotated[list[Id], BeforeValidator(_as_list), Field(max_length=1000)]
 
 
 def encode_token(text: str) -> str:
-    """A text as it can stand in a URL as it is: in a path, or as a cursor."""
+    """Return a text in a form that needs no escaping in a URL, as part of a path or as a cursor."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_token(given: str) -> str:
-    """The opposite of `encode_token`. Raises ValueError."""
-    return base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode()
+def decode_token(token: str) -> str:
+    """Return the text of a token that `encode_token` made. Raises ValueError."""
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()

@@ -1,7 +1,6 @@
-"""Periods: how a deployment's time is cut into days, weeks, months, quarters and years.
+"""Periods: parse the names of date ranges, and split a range into days, weeks, months, quarters or years.
 
-A range is two dates `[start, end)`, its end excluded, within the years 1970 to 9998. Units of one kind are numbered
-through (the next month is + 1 across years, the next week + 1 across ISO years), so that a named range is two numbers.
+A range is two dates `[start, end)`: the end is excluded. Ranges lie within the years 1970 to 9998.
 """
 
 import re
@@ -20,84 +19,126 @@ from app.core.errors import Invalid
 
 UNITS = ("day", "week", "month", "quarter", "year")
 GRANULARITIES = (*UNITS, "total")
+DAYS_PER_UNIT = {"day": 1, "week": 7}
+MONTHS_PER_UNIT = {"month": 1, "quarter": 3, "year": 12}
 
-# A year short of what `date` can hold, so that the unit after the last one and any time zone's shift are still dates.
+# A year before the limit of `date`, so that the unit after the last one and any time zone's offset are still valid dates.
 FIRST_DAY, LAST_END = date(1970, 1, 1), date(9999, 1, 1)
-_MOST_PERIODS = 10_000
-_MOST_UNITS = 1_200
+_MAX_PERIODS = 10_000
+_MAX_LAST_UNITS = 1_200
 _DAY = timedelta(days=1)
 _DAYS_PER_MONTH = Fraction(487, 16)  # 30.4375 = 365.25 / 12
 
-DAYS_OF = {"day": 1, "week": 7}
-MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
-
+_DAY_NAME = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CALENDAR_NAME = re.compile(r"([0-9]{4})(?:-Q([1-4])|-W([0-9]{2})|-([0-9]{2})(?:-([0-9]{2}))?)?")
+_LAST_UNITS = re.compile(r"last_([1-9][0-9]{0,3})_(day|week|month|quarter|year)s")
+_TO_DATE = {f"{unit}_to_date": unit for unit in UNITS[1:]}
+# Name -> unit, first and stop, both relative to the current unit.
 _RELATIVE = (
     {"today": ("day", 0, 1), "yesterday": ("day", -1, 0)}
     | {f"this_{unit}": (unit, 0, 1) for unit in UNITS[1:]}
     | {f"last_{unit}": (unit, -1, 0) for unit in UNITS[1:]}
 )
-_TO_DATE = {f"{unit}_to_date": unit for unit in UNITS[1:]}
-_LAST_UNITS = re.compile(r"last_([1-9][0-9]{0,3})_(day|week|month|quarter|year)s")
-_YEAR_OR_PART = re.compile(r"([0-9]{4})(?:-Q([1-4])|-W([0-9]{2})|-([0-9]{2})(?:-([0-9]{2}))?)?")
 
-_SPELLED_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-_SPELLINGS = (
-    "A period is a year, quarter, month, ISO week or day (2026, 2026-Q1, 2026-03, 2026-W07, 2026-03-14), or a name "
+_UNKNOWN_NAME = (
+    "Unknown period. Use a year, quarter, month, ISO week or day (2026, 2026-Q1, 2026-03, 2026-W07, 2026-03-14), or a name "
     "such as today, yesterday, this_month, last_month, month_to_date or last_12_months (at most 1200)."
 )
-_NO_SUCH = "There is no such period in the years 1970 to 9998."
-_OUTSIDE = "A range lies in the years 1970 to 9998."
+_NO_SUCH_PERIOD = "This period does not exist, or it is not within the years 1970 to 9998."
+_OUT_OF_RANGE = "The range must lie within the years 1970 to 9998."
+
+Range = tuple[date, date]
 
 
-def _day(given: Any) -> date:
-    if isinstance(given, str) and _SPELLED_DAY.fullmatch(given):
+def _parse_day(value: Any) -> date:
+    if isinstance(value, str) and _DAY_NAME.fullmatch(value):
         try:
-            return date.fromisoformat(given)
+            return date.fromisoformat(value)
         except ValueError:
             pass
-    raise PydanticCustomError("date", "A date is spelled YYYY-MM-DD.")
+    raise PydanticCustomError("date", "Expected a date as YYYY-MM-DD.")
 
 
-# A date as clients spell it; numbers and times are none.
-Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})]
+# A date as clients write it. Numbers and times are not accepted.
+Day = Annotated[
+    date, PlainValidator(_parse_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One deployment's: the time zone in which a day begins, and the month (1 to 12) in which the fiscal year does.
+    """The calendar of a deployment: its reporting time zone and the first month (1 to 12) of its fiscal year.
 
-    Instants and days must be of the years 1970 to 9998: at the ends of what `datetime` holds a zone's shift overflows.
+    Instants and days must lie within the years 1970 to 9998: at the limits of `datetime` a zone's offset overflows.
+
+    The days, weeks, months, quarters and years of a calendar are its units. Units of one kind are numbered consecutively, also
+    across years, so that a named range is two numbers.
     """
 
     zone: ZoneInfo
     fiscal_year_start: int = 1
 
-    def day(self, at: datetime) -> date:
-        """The reporting day of an aware instant. ValueError: it is naive, so nobody knows when it was."""
-        if at.utcoffset() is None:
+    def day(self, instant: datetime) -> date:
+        """Return the reporting day of an instant. Raises ValueError for one without an offset from UTC."""
+        if instant.utcoffset() is None:
             raise ValueError("an instant needs its offset from UTC")
-        # By way of UTC, or a time of this very zone that its clocks skipped would keep a day that it loses when stored.
-        return at.astimezone(UTC).astimezone(self.zone).date()
+        # Via UTC: a time of this zone that its clocks skipped would otherwise be on another day than after it is stored.
+        return instant.astimezone(UTC).astimezone(self.zone).date()
 
-    def midnight(self, on: date) -> datetime:
-        """The first instant of the day, in UTC: Python compares two times of one zone by the wall clock.
+    def midnight(self, day: date) -> datetime:
+        """Return the first instant of a day, in UTC, since Python compares two times of one zone by their wall clock.
 
-        Where the clocks skip midnight it is the moment they do (no zone's gap has begun before midnight and passed it
-        since 1970), so a day that a zone left out begins, empty, with the next.
+        If the clocks skip midnight, the day begins when they do (since 1970 no zone has had a gap that began before midnight and
+        ended after it). A day that a zone left out is empty: it begins at the same instant as the next day.
         """
-        return datetime.combine(on, time.min, self.zone).astimezone(UTC)
+        return datetime.combine(day, time.min, self.zone).astimezone(UTC)
+
+    def unit_number(self, day: date, unit: str) -> int:
+        """Return the number of the unit that contains a day."""
+        if unit in DAYS_PER_UNIT:
+            return (day.toordinal() - 1) // DAYS_PER_UNIT[unit]  # 0001-01-01, the first day of `date`, is a Monday
+        return (day.year * 12 + day.month - self.fiscal_year_start) // MONTHS_PER_UNIT[unit]
+
+    def unit_start(self, number: int, unit: str) -> date:
+        """Return the first day of a unit. Raises ValueError or OverflowError for a day that `date` cannot represent."""
+        if unit in DAYS_PER_UNIT:
+            return date.fromordinal(number * DAYS_PER_UNIT[unit] + 1)
+        year, month = divmod(number * MONTHS_PER_UNIT[unit] + self.fiscal_year_start - 1, 12)
+        return date(year, month + 1, 1)
+
+    def unit_range(self, first: int, stop: int, unit: str) -> Range:
+        """Return the range of the units from number `first` to before number `stop`."""
+        return self.unit_start(first, unit), self.unit_start(stop, unit)
+
+    def unit_name(self, start: date, unit: str) -> str:
+        """Return the name of the unit that begins on a day, as `parse_period` reads it."""
+        if unit == "day":
+            return start.isoformat()
+        if unit == "week":
+            year, week, _ = start.isocalendar()
+            return f"{year}-W{week:02}"
+        if unit == "month":
+            return start.isoformat()[:7]
+        if unit == "quarter":
+            year, quarter = divmod(self.unit_number(start, unit), 4)
+            return f"{year + self.name_offset}-Q{quarter + 1}"
+        return f"{self.unit_number(start, unit) + self.name_offset}"
+
+    @property
+    def name_offset(self) -> int:
+        """Return how many years the name of a fiscal year is ahead of the calendar year in which it begins."""
+        return int(self.fiscal_year_start > 1)
 
 
 @lru_cache(maxsize=20_000)
-def units_containing(on: date, calendar: Calendar) -> tuple[tuple[date, date], ...]:
-    """The day, week, month, quarter and year that hold a day, in the order of `UNITS`, each `[start, end)`."""
-    numbers = ((unit, _number(on, unit=unit, calendar=calendar)) for unit in UNITS)
-    return tuple(_days(unit, number, number + 1, calendar=calendar) for unit, number in numbers)
+def units_containing(day: date, calendar: Calendar) -> tuple[Range, ...]:
+    """Return the ranges of the day, week, month, quarter and year that contain a day, in the order of `UNITS`."""
+    numbers = ((calendar.unit_number(day, unit), unit) for unit in UNITS)
+    return tuple(calendar.unit_range(number, number + 1, unit) for number, unit in numbers)
 
 
 class Period(NamedTuple):
-    """`[start, end)` under its name. complete: all of its days have passed; until then see `counted_end`."""
+    """A range with a name. complete: all of its days have passed. While it is not complete, see `counted_end`."""
 
     name: str
     start: date
@@ -105,180 +146,147 @@ class Period(NamedTuple):
     complete: bool
 
 
-def default_range(*, calendar: Calendar, today: date) -> tuple[date, date]:
-    """The range of a question that names none: the last 12 whole months, and the running one to its end."""
+def default_range(*, calendar: Calendar, today: date) -> Range:
+    """Return the range of a question without one: the last 12 whole months and the current month to its end."""
     start, _ = parse_period("last_12_months", calendar=calendar, today=today)
     _, end = parse_period("this_month", calendar=calendar, today=today)
-    return start, end
-
-
-def parse_period(text: str, *, calendar: Calendar, today: date) -> tuple[date, date]:
-    """The `[start, end)` that the parameter `period` names; Invalid for any other text.
-
-    Quarters and years are fiscal and named by the year in which the fiscal year ends. `last_N_...` are the N whole
-    units before the running one; `..._to_date` ends tomorrow, so that today counts.
-
-    >>> range_of("2026-Q1", calendar=Calendar(ZoneInfo("UTC"), fiscal_year_start=4), today=date(2026, 3, 14))
-    (datetime.date(2025, 4, 1), datetime.date(2025, 7, 1))
-    """
-    try:
-        named = _absolute(text, calendar=calendar) or _relative(text, calendar=calendar, today=today)
-    except (ValueError, OverflowError) as error:
-        raise Invalid.at("/query/period", _NO_SUCH, code="invalid_period") from error
-    if named is None:
-        raise Invalid.at("/query/period", _SPELLINGS, code="invalid_period")
-    start, end = named
-    if start < FIRST_DAY or end > LAST_END:
-        raise Invalid.at("/query/period", _NO_SUCH, code="invalid_period")
     return start, end
 
 
 def parse_range(
     period: str | None, start: date | None, end: date | None, *, calendar: Calendar, today: date
 ) -> tuple[date | None, date | None]:
-    """The range that is asked for, by its name or by its days, which may be left out. Raises Invalid."""
+    """Return the range that the parameters `period` or `start` and `end` name; None for what is left out. Raises Invalid."""
     if period is None:
         return start, end
     if start or end:
-        raise Invalid.at("/query/period", "Either `period`, or `start` and `end`.", code="invalid_period")
+        detail = "Use either `period` or `start` and `end`, not both."
+        raise Invalid.at("/query/period", detail, code="invalid_period")
     return parse_period(period, calendar=calendar, today=today)
 
 
-def _absolute(text: str, *, calendar: Calendar) -> tuple[date, date] | None:
-    """The days of a name such as 2026-Q1; None: not such a name. ValueError: the calendar has no such unit."""
-    found = _YEAR_OR_PART.fullmatch(text)
-    if not found:
+def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
+    """Return the range that the parameter `period` names. Raises Invalid for any other text.
+
+    Quarters and years are fiscal; a fiscal year is named by the year in which it ends. `last_N_…` are the N whole units before
+    the current one. `…_to_date` includes today.
+
+    >>> parse_period("2026-Q1", calendar=Calendar(ZoneInfo("UTC"), fiscal_year_start=4), today=date(2026, 3, 14))
+    (datetime.date(2025, 4, 1), datetime.date(2025, 7, 1))
+    """
+    try:
+        days = _parse_calendar_name(text, calendar) or _parse_relative_name(text, calendar, today)
+    except (ValueError, OverflowError) as error:
+        raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period") from error
+    if days is None:
+        raise Invalid.at("/query/period", _UNKNOWN_NAME, code="invalid_period")
+    start, end = days
+    if start < FIRST_DAY or end > LAST_END:
+        raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period")
+    return start, end
+
+
+def _parse_calendar_name(text: str, calendar: Calendar) -> Range | None:
+    """Return the range of a name such as 2026-Q1, or None for any other text. Raises ValueError if it does not exist."""
+    match = _CALENDAR_NAME.fullmatch(text)
+    if not match:
         return None
-    year, quarter, week, month, day = (int(part) if part else None for part in found.groups())
-    assert year is not None
-    fiscal = year - _named_ahead(calendar)
+    year = int(match[1])
+    quarter, week, month, day = (int(part) if part else None for part in match.groups()[1:])
+    fiscal_year = year - calendar.name_offset
     if quarter is not None:
-        unit, number = "quarter", fiscal * 4 + quarter - 1
+        unit, number = "quarter", fiscal_year * 4 + quarter - 1
     elif week is not None:
-        unit, number = "week", _number(date.fromisocalendar(year, week, 1), unit="week", calendar=calendar)
-    elif day is not None and month is not None:
-        unit, number = "day", _number(date(year, month, day), unit="day", calendar=calendar)
+        unit, number = "week", calendar.unit_number(date.fromisocalendar(year, week, 1), "week")
     elif month is not None:
-        unit, number = "month", _number(date(year, month, 1), unit="month", calendar=calendar)
+        unit = "month" if day is None else "day"
+        number = calendar.unit_number(date(year, month, 1 if day is None else day), unit)
     else:
-        unit, number = "year", fiscal
-    return _days(unit, number, number + 1, calendar=calendar)
+        unit, number = "year", fiscal_year
+    return calendar.unit_range(number, number + 1, unit)
 
 
-def _relative(text: str, *, calendar: Calendar, today: date) -> tuple[date, date] | None:
-    """The days of a name that depends on today; None: not such a name. ValueError, OverflowError: no such days."""
+def _parse_relative_name(text: str, calendar: Calendar, today: date) -> Range | None:
+    """Return the range of a name that depends on today, or None for any other text.
+
+    Raises ValueError or OverflowError for days that `date` cannot represent.
+    """
     if unit := _TO_DATE.get(text):
-        return _first_day(_number(today, unit=unit, calendar=calendar), unit=unit, calendar=calendar), today + _DAY
-    if found := _LAST_UNITS.fullmatch(text):
-        unit, first, past = found[2], -int(found[1]), 0
+        return calendar.unit_start(calendar.unit_number(today, unit), unit), today + _DAY
+    if match := _LAST_UNITS.fullmatch(text):
+        unit, first, stop = match[2], -int(match[1]), 0
     elif text in _RELATIVE:
-        unit, first, past = _RELATIVE[text]
+        unit, first, stop = _RELATIVE[text]
     else:
         return None
-    if first < -_MOST_UNITS:
+    if first < -_MAX_LAST_UNITS:
         return None
-    running = _number(today, unit=unit, calendar=calendar)
-    return _days(unit, running + first, running + past, calendar=calendar)
-
-
-def _days(unit: str, first: int, past: int, *, calendar: Calendar) -> tuple[date, date]:
-    return _first_day(first, unit=unit, calendar=calendar), _first_day(past, unit=unit, calendar=calendar)
+    current = calendar.unit_number(today, unit)
+    return calendar.unit_range(current + first, current + stop, unit)
 
 
 def split_range(start: date, end: date, *, granularity: str, calendar: Calendar, today: date) -> list[Period]:
-    """The periods of `[start, end)` in order, without gap or overlap; clipped at its edges, where they keep their name.
+    """Return the periods of `[start, end)` in order, without gaps or overlaps.
 
-    A period is complete when its (clipped) end is today or earlier.
-    Invalid: an empty range, one outside the years 1970 to 9998, one of more than 10,000 periods, another granularity.
+    The first and the last period are clipped to the range and keep their names. A period is complete when its (clipped) end is
+    today or earlier. Raises Invalid for an empty range, one outside the years 1970 to 9998, one of more than 10,000 periods, and
+    an unknown granularity.
     """
-    _check(start, end, granularity=granularity)
+    _check_range(start, end, granularity=granularity)
     if granularity == "total":
         return [Period("total", start, end, end <= today)]
-    first = _number(start, unit=granularity, calendar=calendar)
-    past = _number(end - _DAY, unit=granularity, calendar=calendar) + 1
-    if past - first > _MOST_PERIODS:
-        detail = "The range has more than 10,000 periods of this granularity; ask for a coarser one or a shorter range."
+    first = calendar.unit_number(start, granularity)
+    stop = calendar.unit_number(end - _DAY, granularity) + 1
+    if stop - first > _MAX_PERIODS:
+        detail = "The range has more than 10,000 periods. Choose a coarser granularity or a shorter range."
         raise Invalid.at("/query/granularity", detail, code="too_many_periods")
-    begins = [_first_day(number, unit=granularity, calendar=calendar) for number in range(first, past)]
-    names = [_name(number, on, unit=granularity, calendar=calendar) for number, on in enumerate(begins, first)]
-    edges = [start, *begins[1:], end]
+    starts = [calendar.unit_start(number, granularity) for number in range(first, stop)]
+    names = [calendar.unit_name(unit_start, granularity) for unit_start in starts]
+    edges = [start, *starts[1:], end]
     return [Period(name, edges[i], edges[i + 1], edges[i + 1] <= today) for i, name in enumerate(names)]
 
 
-def _check(start: date, end: date, *, granularity: str) -> None:
+def _check_range(start: date, end: date, *, granularity: str) -> None:
+    """Raise Invalid for a range or a granularity that cannot be split."""
     if granularity not in GRANULARITIES:
-        raise Invalid.at("/query/granularity", f"One of {', '.join(GRANULARITIES)}.", code="invalid_granularity")
+        detail = f"Unknown granularity. Use one of: {', '.join(GRANULARITIES)}."
+        raise Invalid.at("/query/granularity", detail, code="invalid_granularity")
     if start >= end:
-        detail = "The end is excluded, so it must be later than the start."
+        detail = "`end` must be later than `start`, because the end is excluded."
         raise Invalid.at("/query/end", detail, code="invalid_period")
     if start < FIRST_DAY:
-        raise Invalid.at("/query/start", _OUTSIDE, code="invalid_period")
+        raise Invalid.at("/query/start", _OUT_OF_RANGE, code="invalid_period")
     if end > LAST_END:
-        raise Invalid.at("/query/end", _OUTSIDE, code="invalid_period")
-
-
-def _number(on: date, *, unit: str, calendar: Calendar) -> int:
-    """The running number of the unit that holds the day."""
-    if unit in DAYS_OF:
-        return (on.toordinal() - 1) // DAYS_OF[unit]  # day 1 of the calendar, 0001-01-01, is a Monday
-    return (on.year * 12 + on.month - calendar.fiscal_year_start) // MONTHS_OF[unit]
-
-
-def _first_day(number: int, *, unit: str, calendar: Calendar) -> date:
-    """The first day of the unit of that number. ValueError: `date` does not reach that far."""
-    if unit in DAYS_OF:
-        return date.fromordinal(number * DAYS_OF[unit] + 1)
-    year, month = divmod(number * MONTHS_OF[unit] + calendar.fiscal_year_start - 1, 12)
-    return date(year, month + 1, 1)
-
-
-def _name(number: int, first_day: date, *, unit: str, calendar: Calendar) -> str:
-    """What `parse_period` reads as this very unit."""
-    if unit == "day":
-        return first_day.isoformat()
-    if unit == "week":
-        year, week, _ = first_day.isocalendar()
-        return f"{year}-W{week:02}"
-    if unit == "month":
-        return first_day.isoformat()[:7]
-    if unit == "quarter":
-        year, quarter = divmod(number, 4)
-        return f"{year + _named_ahead(calendar)}-Q{quarter + 1}"
-    return f"{number + _named_ahead(calendar)}"
-
-
-def _named_ahead(calendar: Calendar) -> int:
-    """How many years a fiscal year's name is ahead of the year in which it begins."""
-    return int(calendar.fiscal_year_start > 1)
+        raise Invalid.at("/query/end", _OUT_OF_RANGE, code="invalid_period")
 
 
 def months_before(day: date, months: int) -> date:
-    """The same day so many months earlier; one that the month there has not is its last."""
+    """Return the same day so many months earlier, or the last day of that month if it is shorter."""
     year, month = divmod(12 * day.year + day.month - 1 - months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def start_of_previous_range(start: date, end: date) -> date | None:
-    """The first day of the range right before `[start, end)` that is as long: in months if it is whole ones, else in days.
+    """Return the first day of the range of equal length right before `[start, end)`, or None if it is before 1970.
 
-    None: it is before 1970, when nothing is known.
+    The length is counted in months if the range is whole months, else in days.
 
-    >>> as_long_before(date(2026, 3, 1), date(2026, 5, 1))
+    >>> start_of_previous_range(date(2026, 3, 1), date(2026, 5, 1))
     datetime.date(2026, 1, 1)
     """
     try:
-        whole = start.day == end.day == 1
-        first = months_before(start, int(count_months(start, end))) if whole else start - (end - start)
+        whole_months = start.day == end.day == 1
+        first = months_before(start, int(count_months(start, end))) if whole_months else start - (end - start)
     except (ValueError, OverflowError):
         return None
     return first if first >= FIRST_DAY else None
 
 
 def counted_end(period: Period, today: date) -> date:
-    """The end up to which entries count: tomorrow while the period runs, so that what is dated later waits for its day.
+    """Return the end up to which entries of a period count: tomorrow while it runs, so that later entries wait for their day.
 
-    Never before `start`: a period wholly in the future is empty, and its closing balance is its opening one (of which
-    entries dated before `start` are a part, also those to come).
+    Never before the period's start. So a period in the future is empty, and its closing balance is its opening balance (which
+    includes all entries dated before the start, also those of days to come).
     """
     if period.end <= today:
         return period.end
@@ -287,9 +295,9 @@ def counted_end(period: Period, today: date) -> date:
 
 @lru_cache(maxsize=10_000)
 def count_months(start: date, end: date) -> Fraction:
-    """How many months `[start, end)` is: exact for whole calendar months, else its days / 30.4375; 0 when it is empty.
+    """Return the length of `[start, end)` in months: exact for whole calendar months, else its days / 30.4375.
 
-    Of a period that runs, ask with its counted end.
+    For a period that is not complete, pass its counted end.
     """
     if start.day == end.day == 1:
         return Fraction((end.year - start.year) * 12 + end.month - start.month)

@@ -1,6 +1,6 @@
-"""Every setting of the service, with its default and a sentence; read from the environment or a `.env` file.
+"""Every setting of the service with its default and its description, read from the environment or a `.env` file.
 
-This is the only place that reads the environment.
+Only this module reads the environment.
 """
 
 from pathlib import Path
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MIN_KEY_LENGTH = 16
+
 
 def check_zone(name: str) -> str:
-    """The name of a time zone. Raises ValueError for another."""
+    """Return the name of a time zone. Raises ValueError for an unknown one."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
@@ -20,42 +22,86 @@ def check_zone(name: str) -> str:
     return name
 
 
-def _long_enough(key: SecretStr | None) -> SecretStr | None:
-    if key is not None and len(key.get_secret_value()) < 16:
-        raise ValueError("a key has at least 16 characters")
+def _check_key(key: SecretStr | None) -> SecretStr | None:
+    if key is not None and len(key.get_secret_value()) < MIN_KEY_LENGTH:
+        raise ValueError(f"the key needs at least {MIN_KEY_LENGTH} characters")
     return key
 
 
 class Settings(BaseSettings):
-    """The table of settings: name, default, and what it is for."""
+    """The settings. The environment variable of a setting is its name in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    database_url: SecretStr | None = Field(None, description="PostgreSQL 16 or later; unset: the embedded server.")
-    data_dir: Path | None = Field(None, description="Where the embedded PostgreSQL keeps its files; unset: ./data.")
-    admin_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = Field(
-        None, description="A key with scope admin that always works; 16 characters at least."
+    database_url: SecretStr | None = Field(
+        None, description="URL of a PostgreSQL database, version 16 or later. If unset, the embedded PostgreSQL runs."
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="Folder of the embedded PostgreSQL. "
+        "If unset: `./data`, or `/var/lib/customer-success-metrics` when run as root.",
+    )
+    admin_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(
+        None,
+        description="An API key with scope `admin` that always works; at least 16 characters. "
+        "If unset, the first start creates a key and prints it.",
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
-    public_url: str | None = Field(None, description="How clients reach the service; used in links.")
-    forwarded_allow_ips: str = Field("", description="Proxies whose X-Forwarded-* headers are believed.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. `0.0.0.0` accepts connections from other machines."
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on. With 0 the system chooses a free port.")
+    workers: int = Field(1, ge=1, le=64, description="Number of processes that serve requests.")
+    public_url: str | None = Field(
+        None, description="URL under which clients reach the service. Links to next pages begin with it."
+    )
+    forwarded_allow_ips: str = Field(
+        "", description="Addresses of proxies whose `X-Forwarded-*` headers are trusted, separated by commas."
+    )
 
-    base_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency of the books; fixed at first start.")
+    base_currency: str = Field(
+        "USD",
+        pattern="^[A-Z]{3}$",
+        description="Currency of all numbers, as an ISO 4217 code. Fixed at the first start.",
+    )
     reporting_timezone: Annotated[str, AfterValidator(check_zone)] = Field(
-        "UTC", description="Time zone in which a day begins; fixed at first start."
+        "UTC", description="IANA time zone in which days begin and end. Fixed at the first start."
     )
-    fiscal_year_start: int = Field(1, ge=1, le=12, description="Month in which the fiscal year begins; fixed too.")
-    gross_margin: float = Field(1.0, gt=0, le=1, description="Share of revenue that is margin, for CLV.")
+    fiscal_year_start: int = Field(
+        1, ge=1, le=12, description="Month (1 to 12) in which the fiscal year begins. Fixed at the first start."
+    )
+    gross_margin: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Gross margin as a share of revenue, for customer lifetime value and CAC payback. "
+        "A new value applies from the day on which the service starts with it.",
+    )
 
-    migrate_on_start: bool = Field(True, description="Bring the database up to date before serving.")
-    database_wait_seconds: float = Field(60, ge=0, description="How long a start waits for the database.")
-    pool_size: int = Field(8, ge=1, le=200, description="Database connections of one worker.")
-    max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body, as received.")
-    max_inflated_bytes: int = Field(64 * 2**20, ge=1024, description="Largest request body, decompressed.")
-    request_seconds: float = Field(60, gt=0, description="A request that takes longer to arrive is refused.")
-    header_seconds: float = Field(10, gt=0, description="Headers that take longer to arrive close the connection.")
-    shutdown_seconds: float = Field(10, gt=0, description="What running requests get to finish at a stop.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    migrate_on_start: bool = Field(
+        True, description="Migrate the database at every start. If false, run `csmetrics migrate` after each upgrade."
+    )
+    database_wait_seconds: float = Field(
+        60, ge=0, description="Seconds for which a start waits until the database accepts connections, before it fails."
+    )
+    pool_size: int = Field(8, ge=1, le=200, description="Most database connections that each worker opens.")
+    max_body_bytes: int = Field(
+        16 * 2**20, ge=1024, description="Largest request body in bytes, as received. Larger ones get 413."
+    )
+    max_inflated_bytes: int = Field(
+        64 * 2**20, ge=1024, description="Largest request body in bytes after decompression. Larger ones get 413."
+    )
+    request_seconds: float = Field(
+        60,
+        gt=0,
+        description="Seconds within which a request body must arrive, and within which a client must read on.",
+    )
+    header_seconds: float = Field(
+        10, gt=0, description="Seconds within which request headers must arrive, before the connection is closed."
+    )
+    shutdown_seconds: float = Field(
+        10, gt=0, description="Seconds after which a stopping service ends, even if requests are still running."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged. `info` includes one line for each request."
+    )

@@ -1,1 +1,1 @@
-"""The embedded PostgreSQL server that runs when DATABASE_URL is not set."""
+"""The embedded PostgreSQL, which runs when DATABASE_URL is not set."""

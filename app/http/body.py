@@ -8,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 from app.core.errors import Invalid, Unsupported, validation_faults
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
-Model = TypeVar("Model", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Model]) -> Model:
+async def read_body(request: Request, model: type[Body]) -> Body:
     """Return the JSON body of a request as `model`, validated strictly. Raises Unsupported, Malformed or Invalid."""
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")

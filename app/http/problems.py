@@ -31,12 +31,17 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 
+# Codes of the errors that the framework raises itself, and details where its own say too little.
 _FRAMEWORK_CODES = {
     400: "malformed",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
     415: "unsupported_media_type",
+}
+_FRAMEWORK_DETAILS = {
+    404: "Unknown path. /docs lists all endpoints.",
+    405: "This path does not support this method. The header Allow lists those that it does.",
 }
 
 
@@ -72,7 +77,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def handle_framework_error(_: Request, error: HTTPException) -> JSONResponse:
         code = _FRAMEWORK_CODES.get(error.status_code, "refused")
-        problem = Problem(str(error.detail), code=code, headers=error.headers)
+        detail = _FRAMEWORK_DETAILS.get(error.status_code, str(error.detail))
+        problem = Problem(detail, code=code, headers=error.headers)
         problem.status = error.status_code
         return _respond(problem)
 

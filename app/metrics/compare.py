@@ -3,7 +3,15 @@
 from datetime import date, timedelta
 from typing import Any
 
-from app.core.periods import DAYS_OF, FIRST_DAY, MONTHS_OF, Period, counted_end, months_before, start_of_previous_range
+from app.core.periods import (
+    DAYS_PER_UNIT,
+    FIRST_DAY,
+    MONTHS_PER_UNIT,
+    Period,
+    counted_end,
+    months_before,
+    start_of_previous_range,
+)
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.statistics import proportions_differ, scores_differ
@@ -38,7 +46,11 @@ def earlier(period: Period, question: Question) -> tuple[date, date] | None:
 def _moved(day: date, unit: str, compare: str | None) -> date:
     if compare == "previous_year":
         return day - timedelta(weeks=_WEEKS_OF_A_YEAR) if unit == "week" else months_before(day, 12)
-    return months_before(day, MONTHS_OF[unit]) if unit in MONTHS_OF else day - timedelta(days=DAYS_OF[unit])
+    return (
+        months_before(day, MONTHS_PER_UNIT[unit])
+        if unit in MONTHS_PER_UNIT
+        else day - timedelta(days=DAYS_PER_UNIT[unit])
+    )
 
 
 def compared(now: Result, before: Result | None) -> dict[str, Any]:

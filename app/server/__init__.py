@@ -1,1 +1,1 @@
-"""The HTTP server: uvicorn, the HTTP protocol with its limits, and the middleware around every request."""
+"""The HTTP server: uvicorn with this service's limits and deadlines, and the middleware around every request."""

@@ -1,10 +1,12 @@
-"""One connection of a client: uvicorn's, with deadlines, and with care for what httptools drops or lets pass.
+"""HttpProtocol: uvicorn's protocol of one HTTP connection, with deadlines, limits and error responses of this service.
 
-Seen with uvicorn 0.54 and httptools 0.9, and put right here:
-- a head that never ends is waited for without limit, in time and in bytes; trailers count as headers;
-- a body behind an `Upgrade` header (Java's client asks for h2c) is lost, and read as the next request;
-- an answer that comes before all of the body closes the connection with a reset, which takes the answer along;
-- what is no HTTP gets an answer as text, even in the middle of another answer.
+uvicorn 0.54 and httptools 0.9 do the following, which this class corrects:
+- They wait without limit, in time and in bytes, for headers that never end; and they append trailers to the headers.
+- They lose the body of a request with an `Upgrade` header (Java's client asks for h2c), and read it as the next request.
+- A response that is complete before the request body closes the connection with a reset, which discards the response.
+- Data that is not HTTP gets a plain-text response, even in the middle of another response.
+
+`tests/server/test_uvicorn_assumptions.py` lists what this class assumes about them.
 """
 
 import asyncio
@@ -20,113 +22,123 @@ from app.core.errors import HeadersTooLarge, Malformed, Problem
 from app.core.settings import Settings
 from app.server.middleware import MAX_HEADER_BYTES, problem_response
 
-_MOST_LOOSE_BYTES = 2 * MAX_HEADER_BYTES  # the shell counts exactly; this only keeps the memory
-_LINGER = 5.0  # seconds in which a client that is still sending can read the answer that it has already
-_LAST_MOMENT = 0.25  # seconds in which a request that is on its way at a stop is still taken
+_MAX_UNPARSED_BYTES = 2 * MAX_HEADER_BYTES  # only protects the memory; the middleware counts exactly
+_LINGER_SECONDS = 5.0  # in which a client that is still sending can read the response
+_SHUTDOWN_GRACE_SECONDS = 0.25  # in which a request that was sent before the shutdown may still arrive
 
 log = structlog.get_logger(__name__)
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol for HTTP/1.1.
+    """One HTTP/1.1 connection of a client.
 
-    due: when the connection is cut, unless a request is being answered.  stalled: since when the client does not read.
-    loose: bytes since the last complete head or piece of a body.  headed, whole: the head, and all of the present
-    message has arrived.  upgrading: the present head asks for another protocol.  leaving: what still comes is ignored.
+    deadline: loop time at which the connection is closed unless a response is in progress.
+    write_paused_at: loop time since which the client has not read; None while it reads.
+    unparsed_bytes: bytes received since the last complete headers or part of a body.
+    has_headers: the headers of the current message are complete.
+    is_complete: the current message is complete.
+    is_upgrade: the current message asks for another protocol.
+    ignores_input: whatever the client still sends is dropped.
+    is_shutting_down: no further request is accepted.
+    transport_proxy: stands for the transport in uvicorn's response cycles, and lingers when it is closed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.config.settings  # type: ignore[attr-defined]
-        self.stalled: float | None = None
-        self.loose = 0
-        self.headed = self.upgrading = self.leaving = self.stopping = False
-        self.whole = True
+        self.write_paused_at: float | None = None
+        self.unparsed_bytes = 0
+        self.has_headers = self.is_upgrade = self.ignores_input = self.is_shutting_down = False
+        self.is_complete = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.due = self.loop.time() + self.settings.header_seconds
-        self.door: Any = SimpleNamespace(write=transport.write, is_closing=transport.is_closing, close=self.leave)
+        self.deadline = self.loop.time() + self.settings.header_seconds
+        self.transport_proxy: Any = SimpleNamespace(
+            write=transport.write, is_closing=transport.is_closing, close=self.linger_close
+        )
 
-    def busy(self) -> bool:
-        """Whether a request is being answered."""
+    def is_responding(self) -> bool:
+        """Return whether a response is in progress."""
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and not cycle.disconnected
 
     def data_received(self, data: bytes) -> None:
-        if self.leaving:
+        if self.ignores_input:
             return
         self._unset_keepalive_if_required()
-        self.loose += len(data)
+        self.unparsed_bytes += len(data)
         try:
             rest = memoryview(data)
             while rest:
-                rest = self.read(rest)
+                rest = self.parse(rest)
         except httptools.HttpParserError:
-            self.refuse(Malformed("This is not a well-formed HTTP request.", code="malformed_http"))
-        if self.loose > _MOST_LOOSE_BYTES and not self.leaving:
-            self.refuse(HeadersTooLarge(f"At most {MAX_HEADER_BYTES} bytes of headers are accepted."))
+            self.send_problem(Malformed("The request is not well-formed HTTP/1.1.", code="malformed_http"))
+        if self.unparsed_bytes > _MAX_UNPARSED_BYTES and not self.ignores_input:
+            self.send_problem(HeadersTooLarge(f"At most {MAX_HEADER_BYTES} bytes of headers are accepted."))
 
-    def read(self, data: memoryview) -> memoryview:
-        """Parse `data`; returns what is left of it."""
+    def parse(self, data: memoryview) -> memoryview:
+        """Parse `data` and return the rest, which the parser has not consumed."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self.read_without_upgrade()
+            self.parse_without_upgrade()
             return data[upgrade.args[0] :]
         return data[:0]
 
-    def read_without_upgrade(self) -> None:
-        """Read the present head again without its wish for another protocol, which a server may ignore."""
+    def parse_without_upgrade(self) -> None:
+        """Parse the current headers again without `Upgrade`, which a server may ignore."""
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.headed = self.whole = False
-        if not self.busy():
-            self.due = self.loop.time() + self.settings.header_seconds
+        self.has_headers = self.is_complete = False
+        if not self.is_responding():
+            self.deadline = self.loop.time() + self.settings.header_seconds
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.headed:  # trailers come after the checks that headers must pass
+        if not self.has_headers:  # a trailer would come after the checks that headers must pass
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self.headed, self.loose = True, 0
-        self.upgrading = self.parser.should_upgrade()
-        if not self.upgrading:
+        self.has_headers, self.unparsed_bytes = True, 0
+        self.is_upgrade = self.parser.should_upgrade()
+        if not self.is_upgrade:
             super().on_headers_complete()
-            self.cycle.transport = self.door
-            self.cycle.keep_alive &= not self.stopping
+            self.cycle.transport = self.transport_proxy
+            self.cycle.keep_alive &= not self.is_shutting_down
         elif self.parser.get_method() == b"CONNECT":
-            raise ValueError("this is no proxy")
+            raise ValueError("this is not a proxy")
 
     def on_body(self, body: bytes) -> None:
-        self.loose = 0
+        self.unparsed_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self.upgrading:
-            self.loose, self.whole = 0, True
+        if not self.is_upgrade:
+            self.unparsed_bytes, self.is_complete = 0, True
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.leaving:
-            slow = (self.headed and not self.whole) or self.transport.get_write_buffer_size() > 0
-            self.due = self.loop.time() + (self.settings.request_seconds if slow else self.timeout_keep_alive)
+        if not self.ignores_input:
+            is_receiving = self.has_headers and not self.is_complete
+            is_sending = self.transport.get_write_buffer_size() > 0
+            seconds = self.settings.request_seconds if is_receiving or is_sending else self.timeout_keep_alive
+            self.deadline = self.loop.time() + seconds
 
-    def refuse(self, problem: Problem) -> None:
-        """Answer what never becomes a request, and leave; an answer that is under way is not disturbed."""
+    def send_problem(self, problem: Problem) -> None:
+        """Respond to data that cannot become a request, and close. A response in progress is not disturbed."""
         request_id = uuid.uuid4().hex
         remote = self.client[0] if self.client else None
-        log.info("refused", status=problem.status, code=problem.code, remote=remote, request_id=request_id)
-        self.leaving = True
-        if self.busy():
-            if self.whole or not self.headed:  # the fault is in what follows the request that is being answered
+        log.info("invalid request", status=problem.status, code=problem.code, remote=remote, request_id=request_id)
+        self.ignores_input = True
+        if self.is_responding():
+            if self.is_complete or not self.has_headers:  # the fault comes after the request of that response
                 self.cycle.keep_alive = False
                 return
             if self.pipeline or self.cycle.response_started:
@@ -135,42 +147,42 @@ class HttpProtocol(HttpToolsProtocol):
         headers, body = problem_response(problem, request_id=request_id)
         lines = [b"%s: %s\r\n" % header for header in [*self.server_state.default_headers, *headers]]
         self.transport.write(b"".join([STATUS_LINE[problem.status], *lines, b"\r\n", body]))
-        self.leave()
+        self.linger_close()
 
-    def leave(self) -> None:
-        """Close; while a body is still coming only our side of it, or a reset would overtake the answer."""
+    def linger_close(self) -> None:
+        """Close the connection. While a body arrives, close only the sending side, as a reset would discard the response."""
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.due = self.loop.time() + _LINGER
-        if self.whole or not self.transport.can_write_eof():
+        self.deadline = self.loop.time() + _LINGER_SECONDS
+        if self.is_complete or not self.transport.can_write_eof():
             self.transport.close()
         elif not self.transport.is_closing():
-            self.leaving = True
+            self.ignores_input = True
             self.transport.write_eof()
 
     def pause_writing(self) -> None:
-        self.stalled = self.loop.time()
+        self.write_paused_at = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self.stalled = None
+        self.write_paused_at = None
         super().resume_writing()
 
-    def cut_if_overdue(self, now: float) -> None:
-        """To be called now and then; one clock for all connections is cheaper than a timer for each request."""
-        stalled = self.stalled is not None and now - self.stalled > self.settings.request_seconds
-        if stalled or (now > self.due and not self.busy()):
+    def abort_if_overdue(self, now: float) -> None:
+        """Abort the connection past its deadline. `Worker` calls this for all of them, which is cheaper than timers."""
+        is_stalled = self.write_paused_at is not None and now - self.write_paused_at > self.settings.request_seconds
+        if is_stalled or (now > self.deadline and not self.is_responding()):
             self.transport.abort()
 
     def shutdown(self) -> None:
-        """At a stop: what is being answered ends, what is on its way may still come, and that was all."""
-        self.stopping = True
-        if self.busy():
+        """Finish the response in progress, or wait a moment for a request that is on its way; then close."""
+        self.is_shutting_down = True
+        if self.is_responding():
             self.cycle.keep_alive = False
         else:
-            self.loop.call_later(_LAST_MOMENT, self.close_unless_busy)
+            self.loop.call_later(_SHUTDOWN_GRACE_SECONDS, self.close_if_idle)
 
-    def close_unless_busy(self) -> None:
-        if not self.busy():
+    def close_if_idle(self) -> None:
+        if not self.is_responding():
             self.transport.close()

@@ -1,6 +1,7 @@
-"""The shell around every request, tried with the smallest apps inside it; and the lines of the log."""
+"""The middleware around every request, with minimal apps inside, and the lines of the log."""
 
 import asyncio
+import doctest
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -14,63 +15,65 @@ from fastapi.responses import StreamingResponse
 
 from app.core import logs
 from app.core.settings import Settings
+from app.server import middleware
 from app.server.middleware import App, Headers, Message, Receive, Scope, Send, wrap_app
-from tests.support.tiny_app import answer, body_of, tiny
+from tests.support.tiny_app import read_body, respond, tiny_app
 
 HOST = (b"host", b"localhost")
 
 
 @pytest.fixture(autouse=True)
-def lines_of_the_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    """Reads what has been logged since the last reading; anything but one JSON object a line fails the test."""
-    before = logging.getLevelName(logging.getLogger().level)
+def read_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Return the lines that were logged since the last call. A line that is not a JSON object fails the test."""
+    level = logging.getLevelName(logging.getLogger().level)
     logs.configure("info")
     yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    logs.configure(before)
+    logs.configure(level)
 
 
-def shell(app: App = tiny, **settings: Any) -> App:
+def wrapped(app: App = tiny_app, **settings: Any) -> App:
     return wrap_app(app, settings=Settings(_env_file=None, **settings))
 
 
-def ask(app: App, path: str = "/", *, method: str = "GET", **request: Any) -> httpx.Response:
-    """The answer to a request of an ordinary client."""
+def request(app: App, path: str = "/", *, method: str = "GET", **options: Any) -> httpx.Response:
+    """Return the response to a request of an ordinary client."""
 
-    async def go() -> httpx.Response:
+    async def send_request() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
-            return await client.request(method, path, **request)
+            return await client.request(method, path, **options)
 
-    return asyncio.run(go())
+    return asyncio.run(send_request())
 
 
-def put(app: App, headers: Headers, *, body: Sequence[bytes | float] = (), **scope: Any) -> httpx.Response:
-    """The answer to a request that no ordinary client sends; a number in `body` is a pause in seconds."""
-    pieces = list(body)
+def raw_request(app: App, headers: Headers, *, body: Sequence[bytes | float] = (), **scope: Any) -> httpx.Response:
+    """Return the response to a request that no ordinary client sends. A number in `body` is a pause in seconds."""
+    parts = list(body)
     sent: list[Message] = []
 
     async def receive() -> Message:
-        piece = pieces.pop(0) if pieces else b""
-        if isinstance(piece, float):
-            await asyncio.sleep(piece)
-            piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+        part = parts.pop(0) if parts else b""
+        if isinstance(part, float):
+            await asyncio.sleep(part)
+            part = parts.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    whole = {"type": "http", "method": "POST", "path": "/echo", "query_string": b"", "http_version": "1.1"}
-    asyncio.run(app(whole | {"headers": headers} | scope, receive, send))
+    defaults = {"type": "http", "method": "POST", "path": "/echo", "query_string": b"", "http_version": "1.1"}
+    asyncio.run(app(defaults | {"headers": headers} | scope, receive, send))
     assert [message["type"] for message in sent[:2]] == ["http.response.start", "http.response.body"]
     return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"])
 
 
-async def nothing() -> Message:
-    """What a client sends that sends nothing more."""
+async def receive_nothing() -> Message:
+    """Wait for ever, as for a client that sends nothing more."""
     await asyncio.Event().wait()
     raise AssertionError
 
 
-def refused(response: httpx.Response, status: int, code: str) -> bool:
+def is_problem(response: httpx.Response, status: int, code: str) -> bool:
+    """Return whether a response is a complete problem with this status and code."""
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["connection"] == "close"
     assert response.headers["x-request-id"]
@@ -78,37 +81,37 @@ def refused(response: httpx.Response, status: int, code: str) -> bool:
     return (response.status_code, response.json()["code"]) == (status, code)
 
 
-@pytest.mark.parametrize("given", ["a", "order-7/3", "~" * 128])
-def test_a_request_keeps_the_id_that_it_comes_with(given: str) -> None:
-    assert ask(shell(), headers={"X-Request-Id": given}).headers["x-request-id"] == given
+@pytest.mark.parametrize("id", ["a", "order-7/3", "~" * 128])
+def test_the_request_id_of_the_client_is_kept(id: str) -> None:
+    assert request(wrapped(), headers={"X-Request-Id": id}).headers["x-request-id"] == id
 
 
-@pytest.mark.parametrize("given", ["", "a b", "a\tb", "é", "~" * 129, None])
-def test_a_request_without_a_sound_id_gets_a_new_one(given: str | None) -> None:
-    headers = {} if given is None else {"X-Request-Id": given.encode()}
-    ids = [ask(shell(), headers=headers).headers["x-request-id"] for _ in range(2)]
+@pytest.mark.parametrize("value", ["", "a b", "a\tb", "é", "~" * 129, None])
+def test_a_request_without_a_valid_id_gets_a_new_one(value: str | None) -> None:
+    headers = {} if value is None else {"X-Request-Id": value.encode()}
+    ids = [request(wrapped(), headers=headers).headers["x-request-id"] for _ in range(2)]
     assert ids[0] != ids[1]
     assert all(len(id) == 32 and id.isalnum() for id in ids)
 
 
-def test_every_answer_carries_the_headers_that_protect_it() -> None:
-    headers = ask(shell()).headers
+def test_every_response_has_protective_headers() -> None:
+    headers = request(wrapped()).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
 
 
-def test_an_answer_may_say_itself_how_it_is_cached() -> None:
+def test_a_response_may_set_its_own_cache_control() -> None:
     async def cached(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 304, "headers": [(b"cache-control", b"max-age=60")]})
         await send({"type": "http.response.body"})
 
-    assert ask(shell(cached)).headers.get_list("cache-control") == ["max-age=60"]
+    assert request(wrapped(cached)).headers.get_list("cache-control") == ["max-age=60"]
 
 
-def test_a_request_is_one_line_of_the_log(lines_of_the_log: Any) -> None:
-    ask(shell(), "/echo?a=1", method="POST", content=b"four", headers={"X-Request-Id": "r1"})
-    (line,) = lines_of_the_log()
+def test_a_request_is_logged_as_one_line(read_log: Any) -> None:
+    request(wrapped(), "/echo?a=1", method="POST", content=b"four", headers={"X-Request-Id": "r1"})
+    (line,) = read_log()
     assert line["event"] == "request"
     assert (line["method"], line["path"], line["query"], line["status"]) == ("POST", "/echo", "a=1", 200)
     assert (line["bytes_in"], line["bytes_out"], line["request_id"], line["remote"]) == (4, 4, "r1", "127.0.0.1")
@@ -116,36 +119,36 @@ def test_a_request_is_one_line_of_the_log(lines_of_the_log: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["api_key", "api%5Fkey", "%61pi_key", "API_KEY"])
-def test_the_log_does_not_know_a_key_of_the_query(name: str, lines_of_the_log: Any) -> None:
-    put(shell(), [HOST], query_string=f"a=1&{name}=csm_secret&b=csm".encode())
-    (line,) = lines_of_the_log()
+def test_the_log_does_not_contain_a_key_of_the_query(name: str, read_log: Any) -> None:
+    raw_request(wrapped(), [HOST], query_string=f"a=1&{name}=csm_secret&b=csm".encode())
+    (line,) = read_log()
     assert line["query"] == f"a=1&{name}=***&b=csm"
 
 
-def test_what_the_app_binds_is_in_its_lines_and_gone_with_the_request(lines_of_the_log: Any) -> None:
-    async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
+def test_the_request_id_is_in_the_lines_of_the_app_until_the_request_ends(read_log: Any) -> None:
+    async def logging_app(scope: Scope, receive: Receive, send: Send) -> None:
         structlog.get_logger("inner").info("hello")
-        await answer(send, b"")
+        await respond(send, b"")
 
-    ask(shell(talkative), headers={"X-Request-Id": "r2"})
+    request(wrapped(logging_app), headers={"X-Request-Id": "r2"})
     structlog.get_logger("outer").info("bye")
-    hello, request, bye = lines_of_the_log()
-    assert hello["request_id"] == request["request_id"] == "r2"
+    hello, line, bye = read_log()
+    assert hello["request_id"] == line["request_id"] == "r2"
     assert "request_id" not in bye
 
 
-def failing() -> FastAPI:
+def failing_app() -> FastAPI:
     app = FastAPI()
 
     @app.get("/")
     async def fail() -> None:
-        raise RuntimeError("the canary sings")
+        raise RuntimeError("canary")
 
-    @app.get("/later")
-    async def fail_later() -> StreamingResponse:
+    @app.get("/while-responding")
+    async def fail_while_responding() -> StreamingResponse:
         async def pieces() -> AsyncIterator[bytes]:
-            yield b"so far"
-            raise RuntimeError("the canary sings")
+            yield b"begin"
+            raise RuntimeError("canary")
 
         return StreamingResponse(pieces())
 
@@ -160,108 +163,108 @@ def failing() -> FastAPI:
     return app
 
 
-def test_an_exception_is_answered_without_its_text_and_logged_with_its_traceback(lines_of_the_log: Any) -> None:
-    response = ask(shell(failing()), headers={"X-Request-Id": "r3"})
-    assert refused(response, 500, "internal_error")
+def test_the_response_to_an_exception_lacks_its_text_and_the_log_has_its_traceback(read_log: Any) -> None:
+    response = request(wrapped(failing_app()), headers={"X-Request-Id": "r3"})
+    assert is_problem(response, 500, "internal_error")
     assert response.json()["request_id"] == "r3"
     assert "canary" not in response.text
-    failure, request = lines_of_the_log()
+    failure, line = read_log()
     assert failure["level"] == "error"
-    assert "RuntimeError: the canary sings" in failure["exception"]
-    assert failure["request_id"] == request["request_id"] == "r3"
-    assert request["status"] == 500
+    assert "RuntimeError: canary" in failure["exception"]
+    assert failure["request_id"] == line["request_id"] == "r3"
+    assert line["status"] == 500
 
 
-def test_an_answer_that_breaks_off_is_logged_and_not_answered_twice(lines_of_the_log: Any) -> None:
+def test_an_exception_during_the_response_is_logged_and_not_answered(read_log: Any) -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/later", "query_string": b"", "headers": [HOST]}
-    asyncio.run(shell(failing())(scope, nothing, send))
-    assert [message.get("body") for message in sent] == [None, b"so far"]
-    assert [line["event"] for line in lines_of_the_log()] == ["the request failed", "request"]
+    scope = {"type": "http", "method": "GET", "path": "/while-responding", "query_string": b"", "headers": [HOST]}
+    asyncio.run(wrapped(failing_app())(scope, receive_nothing, send))
+    assert [message.get("body") for message in sent] == [None, b"begin"]
+    assert [line["event"] for line in read_log()] == ["the request failed", "request"]
 
 
-def test_an_app_that_does_not_answer_is_answered_for() -> None:
+def test_an_app_that_does_not_respond_is_an_internal_error() -> None:
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
-    assert refused(ask(shell(silent)), 500, "internal_error")
+    assert is_problem(request(wrapped(silent)), 500, "internal_error")
 
 
-def test_an_app_may_answer_500_itself() -> None:
+def test_an_app_may_respond_with_500_itself() -> None:
     async def sorry(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, b"sorry", status=500)
+        await respond(send, b"sorry", status=500)
 
-    assert ask(shell(sorry)).text == "sorry"
+    assert request(wrapped(sorry)).text == "sorry"
 
 
-def test_a_request_that_is_cancelled_is_told_that_the_service_is_stopping(lines_of_the_log: Any) -> None:
+def test_a_canceled_request_is_told_that_the_service_is_stopping(read_log: Any) -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def go() -> None:
+    async def cancel_request() -> None:
         scope = {"type": "http", "method": "GET", "path": "/slow/60", "query_string": b"", "headers": [HOST]}
-        task = asyncio.create_task(shell()(scope, nothing, send))
+        task = asyncio.create_task(wrapped()(scope, receive_nothing, send))
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
 
-    asyncio.run(go())
+    asyncio.run(cancel_request())
     assert sent[0]["status"] == 503
     assert (b"retry-after", b"2") in sent[0]["headers"]
-    assert [line["status"] for line in lines_of_the_log()] == [503]
+    assert [line["status"] for line in read_log()] == [503]
 
 
 @pytest.mark.parametrize("path", ["/read", "/parsed"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_the_limit_is_refused(path: str, chunked: bool) -> None:
+def test_a_body_over_the_limit_is_an_error(path: str, chunked: bool) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 500
 
-    response = ask(
-        shell(failing(), max_body_bytes=1024),
+    response = request(
+        wrapped(failing_app(), max_body_bytes=1024),
         path,
         method="POST",
         content=pieces() if chunked else b"x" * 1025,
         headers={"Content-Type": "application/json"},
     )
-    assert refused(response, 413, "too_large")
+    assert is_problem(response, 413, "too_large")
 
 
 def test_a_body_up_to_the_limit_is_accepted() -> None:
-    assert ask(shell(max_body_bytes=1024), "/echo", method="POST", content=b"x" * 1024).text == "x" * 1024
+    assert request(wrapped(max_body_bytes=1024), "/echo", method="POST", content=b"x" * 1024).text == "x" * 1024
 
 
-def test_a_body_that_is_announced_too_large_is_not_even_read() -> None:
+def test_a_body_that_is_announced_as_too_large_is_not_read() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError
 
-    assert refused(put(shell(never), [HOST, (b"content-length", b"9" * 30)]), 413, "too_large")
+    assert is_problem(raw_request(wrapped(never), [HOST, (b"content-length", b"9" * 30)]), 413, "too_large")
 
 
-def test_a_body_that_does_not_arrive_in_time_is_refused(lines_of_the_log: Any) -> None:
-    response = put(shell(request_seconds=0.1), [HOST], body=[b"a", 0.06, b"b", 60.0, b"c"])
-    assert refused(response, 408, "request_timeout")
-    assert [(line["event"], line["bytes_in"]) for line in lines_of_the_log()] == [("request", 2)]
+def test_a_body_that_does_not_arrive_in_time_is_an_error(read_log: Any) -> None:
+    response = raw_request(wrapped(request_seconds=0.1), [HOST], body=[b"a", 0.06, b"b", 60.0, b"c"])
+    assert is_problem(response, 408, "request_timeout")
+    assert [(line["event"], line["bytes_in"]) for line in read_log()] == [("request", 2)]
 
 
-def test_an_app_may_take_longer_than_a_body() -> None:
-    async def thoughtful(scope: Scope, receive: Receive, send: Send) -> None:
+def test_the_time_of_the_app_does_not_count_for_the_body() -> None:
+    async def slow_app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await asyncio.sleep(0.2)
-        await answer(send, await body_of(receive))
+        await respond(send, await read_body(receive))
 
-    assert put(shell(thoughtful, request_seconds=0.1), [HOST], body=[b"a", 0.01, b"b"]).text == "b"
+    assert raw_request(wrapped(slow_app, request_seconds=0.1), [HOST], body=[b"a", 0.01, b"b"]).text == "b"
 
 
-def test_a_client_that_leaves_is_not_an_error(lines_of_the_log: Any) -> None:
+def test_a_client_that_disconnects_is_not_an_error(read_log: Any) -> None:
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
@@ -269,8 +272,8 @@ def test_a_client_that_leaves_is_not_an_error(lines_of_the_log: Any) -> None:
         raise AssertionError
 
     scope = {"type": "http", "method": "POST", "path": "/echo", "query_string": b"", "headers": [HOST]}
-    asyncio.run(shell()(scope, receive, send))
-    assert [(line["level"], line["status"]) for line in lines_of_the_log()] == [("info", 499)]
+    asyncio.run(wrapped()(scope, receive, send))
+    assert [(line["level"], line["status"]) for line in read_log()] == [("info", 499)]
 
 
 FAULTS = {
@@ -294,26 +297,26 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_headers_that_can_be_read_in_two_ways_are_refused(case: str) -> None:
+def test_ambiguous_headers_are_an_error(case: str) -> None:
     headers, status, code = FAULTS[case]
-    assert refused(put(shell(), headers), status, code)
+    assert is_problem(raw_request(wrapped(), headers), status, code)
 
 
-def test_an_address_counts_like_headers() -> None:
-    assert refused(put(shell(), [HOST], query_string=b"a" * 2**15), 431, "headers_too_large")
+def test_the_url_counts_towards_the_size_of_the_headers() -> None:
+    assert is_problem(raw_request(wrapped(), [HOST], query_string=b"a" * 2**15), 431, "headers_too_large")
 
 
-def test_http_1_0_knows_no_chunks() -> None:
-    response = put(shell(), [HOST, (b"transfer-encoding", b"chunked")], http_version="1.0")
-    assert refused(response, 400, "malformed_length")
+def test_http_1_0_has_no_chunks() -> None:
+    response = raw_request(wrapped(), [HOST, (b"transfer-encoding", b"chunked")], http_version="1.0")
+    assert is_problem(response, 400, "malformed_length")
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.example:8000", "[::1]:8000", "10.0.0.1"])
-def test_a_hundred_headers_and_any_host_are_welcome(host: str) -> None:
-    assert put(shell(), [(b"host", host.encode()), *[(b"a", b"b")] * 99], body=[b"x"]).text == "x"
+def test_a_hundred_headers_and_any_valid_host_are_accepted(host: str) -> None:
+    assert raw_request(wrapped(), [(b"host", host.encode()), *[(b"a", b"b")] * 99], body=[b"x"]).text == "x"
 
 
-def test_a_start_that_fails_is_one_line_that_says_why(lines_of_the_log: Any) -> None:
+def test_a_failed_start_is_one_line_with_the_reason(read_log: Any) -> None:
     async def unstartable(scope: Scope, receive: Receive, send: Send) -> None:
         message = "Traceback (most recent call last):\n  ...\nBooksError: the books are kept in EUR\n"
         await send({"type": "lifespan.startup.failed", "message": message})
@@ -323,18 +326,18 @@ def test_a_start_that_fails_is_one_line_that_says_why(lines_of_the_log: Any) -> 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(shell(unstartable)({"type": "lifespan"}, nothing, send))
-    (line,) = lines_of_the_log()
+    asyncio.run(wrapped(unstartable)({"type": "lifespan"}, receive_nothing, send))
+    (line,) = read_log()
     assert (line["level"], line["reason"]) == ("critical", "BooksError: the books are kept in EUR")
     assert sent == [{"type": "lifespan.startup.failed"}]
 
 
-def test_lines_of_libraries_are_json_too(lines_of_the_log: Any) -> None:
+def test_the_lines_of_libraries_are_json_too(read_log: Any) -> None:
     logging.getLogger("sqlalchemy.pool").warning("%s of %s", 1, 2)
     logging.getLogger("uvicorn.error").info("Application startup complete.")
-    logging.getLogger("uvicorn.access").info("left out")
-    logging.getLogger("httpx").info("left out")
-    lines = lines_of_the_log()
+    logging.getLogger("uvicorn.access").info("hidden")
+    logging.getLogger("httpx").info("hidden")
+    lines = read_log()
     assert [(line["logger"], line["event"]) for line in lines] == [
         ("sqlalchemy.pool", "1 of 2"),
         ("uvicorn.error", "Application startup complete."),
@@ -342,7 +345,7 @@ def test_lines_of_libraries_are_json_too(lines_of_the_log: Any) -> None:
     assert all(line["timestamp"].endswith("Z") for line in lines)
 
 
-def test_nothing_that_is_logged_can_forge_a_line_or_paint_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_logged_text_can_forge_a_line_or_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\nb\r\x1b[31m\x7f\x85\u2028\u202e\ud800\x00"
     structlog.get_logger("t").info(hostile, value=hostile, number=float("nan"), thing=object(), **{"k\n": b"\n"})
     text = capsys.readouterr().err
@@ -377,6 +380,10 @@ def test_secrets_are_masked_wherever_they_are_logged(text: str, capsys: pytest.C
     assert "***" in captured
 
 
-def test_a_log_call_that_cannot_be_rendered_does_no_harm(lines_of_the_log: Any) -> None:
+def test_a_log_call_that_cannot_be_rendered_is_logged_as_such(read_log: Any) -> None:
     structlog.get_logger("t").warning("keys", value={(1, 2): 3})
-    assert [line["event"] for line in lines_of_the_log()] == ["unloggable: TypeError"]
+    assert [line["event"] for line in read_log()] == ["unloggable: TypeError"]
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(middleware).failed == 0

@@ -1,4 +1,4 @@
-"""What tests of hostile input share: a canary, the doors with what they accept, and what a refusal has to be."""
+"""What tests of hostile input share: a canary, the endpoints with JSON bodies, and what an error response must be."""
 
 import json
 import unicodedata
@@ -14,7 +14,7 @@ from tests.support.service import Service, session
 CANARY = "c4narY"
 JS, LINES = "application/json", "application/x-ndjson"
 ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
-# The doors that take JSON, each with a body that it accepts; None: the body is a batch of events.
+# The endpoints with a JSON body, each with a valid one; None: the body is a batch of events.
 DOORS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/events"): None,
     ("POST", "/v1/survey-responses"): None,
@@ -49,40 +49,43 @@ def post(
     method: str = "POST",
     **headers: str,
 ) -> httpx.Response:
-    """The answer to a body: bytes as they are, a text in UTF-8, anything else as JSON."""
+    """Return the response to a body: bytes as they are, a text in UTF-8, anything else as JSON."""
     content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
-    named = {name.replace("_", "-"): text for name, text in headers.items()} | ({"content-type": kind} if kind else {})
-    return service.request(method, path, content=content, headers=named)
+    all_headers = {name.replace("_", "-"): text for name, text in headers.items()}
+    all_headers |= {"content-type": kind} if kind else {}
+    return service.request(method, path, content=content, headers=all_headers)
 
 
-def refused(answer: httpx.Response, status: int, code: str | None = None) -> bool:
-    """Whether it is a refusal as the contract has it, which repeats nothing of what was sent but names of fields and ids."""
-    assert answer.status_code < 500, answer.text
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    problem = answer.json()
-    assert problem["status"] == answer.status_code
+def refused(response: httpx.Response, status: int, code: str | None = None) -> bool:
+    """Return whether a response is a problem with this status and code that repeats no value that was sent."""
+    assert response.status_code < 500, response.text
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    problem = response.json()
+    assert problem["status"] == response.status_code
     assert problem.keys() >= {"type", "title", "status", "detail", "code"}
-    assert is_silent(answer)
-    return (answer.status_code, problem["code"]) == (status, code or problem["code"])
+    assert is_silent(response)
+    return (response.status_code, problem["code"]) == (status, code or problem["code"])
 
 
-def is_silent(answer: httpx.Response) -> bool:
-    """Whether an answer repeats no value that was sent; `pointer` and `id` say which field and which event is at fault."""
-    shown = json.loads(answer.text, object_hook=lambda o: {n: v for n, v in o.items() if n not in ("pointer", "id")})
-    return CANARY not in json.dumps(shown)
+def is_silent(response: httpx.Response) -> bool:
+    """Return whether a response repeats no value that was sent. `pointer` and `id` may name the field and the event."""
+    body = json.loads(response.text, object_hook=lambda o: {n: v for n, v in o.items() if n not in ("pointer", "id")})
+    return CANARY not in json.dumps(body)
 
 
-def healthy(**rest: Any) -> dict[str, Any]:
-    return session("healthy", seconds=60, **rest)
+def healthy(**fields: Any) -> dict[str, Any]:
+    """Return a valid event of the account `healthy`."""
+    return session("healthy", seconds=60, **fields)
 
 
 def kept(service: Service, account: str = "healthy") -> int:
-    """How many sessions of an account have been counted."""
+    """Return how many sessions of an account have been counted."""
     return int(service.row("sessions", account=account)["value"])
 
 
-def codes(answer: httpx.Response) -> dict[int, str]:
-    return {rejected["index"]: rejected["code"] for rejected in answer.json()["rejected"]}
+def codes(response: httpx.Response) -> dict[int, str]:
+    """Return the codes of the rejected events by their index."""
+    return {rejection["index"]: rejection["code"] for rejection in response.json()["rejected"]}
 
 
 def normal(id: str) -> str:
@@ -97,10 +100,10 @@ def in_path(id: str) -> str:
     return quote(id, safe="")
 
 
-# What is wrong in almost every field.
+# Values that are invalid in almost every field.
 WRONG: list[Any] = [None, True, "", "12", -1, 1.5, 2**63, -(10**30), [], {}, [CANARY], {CANARY: CANARY}, "a\0" + CANARY]
 WRONG += ["a\n" + CANARY, CANARY * 2000, {"__proto__": 1}, [[]], "\x1b[31m"]
-# Where one of these is nevertheless right: a field -> values.
+# The fields in which some of them are valid: name -> values.
 RIGHT: dict[str, list[Any]] = {
     "id": ["12"],
     "account_id": ["12"],

@@ -1,10 +1,10 @@
-"""Tables of what breaks programs: texts, JSON that is none, and JSON that is some although it looks odd."""
+"""Tables of input that breaks programs: texts, invalid JSON, and valid JSON that looks odd."""
 
 COMBINING = "\u0301"
 
-# Texts that an id may be. Each is sound: not empty, no control characters, at most 128 characters in NFC.
+# Valid ids: not empty, no control characters, at most 128 characters in NFC.
 IDS = {
-    # taken for something else
+    # that look like another value
     "undefined": "undefined",
     "null": "null",
     "nil": "NIL",
@@ -22,7 +22,7 @@ IDS = {
     "reserved device": "CON",
     "prototype": "__proto__",
     "constructor": "constructor",
-    # taken for code
+    # that look like code
     "sql": "'; DROP TABLE event; --",
     "sql union": '" UNION SELECT hash FROM api_key --',
     "sql dollar": "$$; SELECT pg_sleep(9); $$",
@@ -47,7 +47,7 @@ IDS = {
     "json": '{"id": "x"}',
     "json text": '"',
     "cron": "@reboot",
-    # taken for a part of an address
+    # that look like a part of a URL
     "slash": "a/b",
     "slashes": "//",
     "leading slash": "/a",
@@ -112,7 +112,7 @@ IDS = {
     "128 after composition": ("e" + COMBINING) * 128,
 }
 
-# Texts that no id may be.
+# Invalid ids.
 NO_IDS = {
     "empty": "",
     "null character": "a\0b",
@@ -128,13 +128,13 @@ NO_IDS = {
     "129 letters": "a" * 129,
     "129 emoji": "😀" * 129,
     "129 after composition": ("e" + COMBINING) * 129,
-    "128 before normalisation": "\U0001d160" * 64,
+    "128 before normalization": "\U0001d160" * 64,
     "long": "a" * 5000,
 }
 
 DEEP = 100_000
 
-# Bodies that are not well-formed JSON, or that two programs would read in two ways. None has a line feed.
+# Bodies that are not well-formed JSON, or that programs read differently. None contains a line feed.
 NO_JSON: dict[str, bytes] = {
     "nothing": b"",
     "a space": b" ",
@@ -168,7 +168,7 @@ NO_JSON: dict[str, bytes] = {
     "a surrogate in UTF-8": b'["\xed\xa0\x80"]',
     "a letter of Latin-1": b'["\xe9"]',
     "half a letter": b'["\xe2\x82"]',
-    "a lonely continuation": b'["\x80"]',
+    "a continuation byte alone": b'["\x80"]',
     "beyond Unicode": b'["\xf4\x90\x80\x80"]',
     "invalid UTF-8 in a key": b'{"\xff": 1}',
     "invalid UTF-8 outside": b"[1]\xff",
@@ -191,7 +191,7 @@ NO_JSON: dict[str, bytes] = {
     "an open text": b'["a',
     "a text that stops in an escape": b'["\\',
     "a text that stops in a number of an escape": b'["\\u00',
-    "a closed door": b"]",
+    "a closing bracket alone": b"]",
     "a closing brace too many": b"{}}",
     "the wrong brace": b"[1}",
     "a trailing comma": b"[1,]",
@@ -236,7 +236,7 @@ NO_JSON: dict[str, bytes] = {
     "yaml": b"- a: 1",
 }
 
-# JSON that is well-formed, though odd: a value of `extra`.
+# Well-formed JSON that looks odd, as a value of `extra`.
 ODD_JSON = {
     "minus zero": "-0",
     "minus zero point zero": "-0.0",
@@ -269,7 +269,7 @@ ODD_JSON = {
     "true": "true",
 }
 
-# JSON values that are well-formed and too much for `extra`.
+# Well-formed JSON values that are too large for `extra`.
 TOO_MUCH = {
     "beyond a double": "1e400",
     "far beyond": "1e999999999",

@@ -1,4 +1,4 @@
-"""The smallest app that a server can be tried with; it is told how to misbehave by its path or by the environment."""
+"""A minimal app to test a server with. The path of a request, or the environment variable TINY, makes it misbehave."""
 
 import asyncio
 import os
@@ -9,34 +9,35 @@ from app.server.middleware import App, Message, Receive, Scope, Send, wrap_app
 
 
 def create() -> App:
+    """Return the app within the middleware, as uvicorn loads it."""
     if os.environ.get("TINY") == "broken":
         raise RuntimeError("no such thing")
-    return wrap_app(tiny, settings=Settings(_env_file=None))
+    return wrap_app(tiny_app, settings=Settings(_env_file=None))
 
 
-async def tiny(scope: Scope, receive: Receive, send: Send) -> None:
+async def tiny_app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
-        await live(receive, send)
+        await run_lifespan(receive, send)
         return
     match scope["path"].split("/")[1:]:
         case ["echo"]:
-            await answer(send, await body_of(receive))
+            await respond(send, await read_body(receive))
         case ["slow", seconds]:
             await asyncio.sleep(float(seconds))
-            await answer(send, b"done")
+            await respond(send, b"done")
         case ["hang"]:
             time.sleep(60)  # noqa: ASYNC251 — the whole process hangs
-        case ["large", pieces]:
-            await answer(send, *[bytes(64 * 2**20 // int(pieces))] * int(pieces))
+        case ["large", parts]:
+            await respond(send, *[bytes(64 * 2**20 // int(parts))] * int(parts))
         case ["unread"]:
-            await answer(send, b"no, thanks", status=401)
+            await respond(send, b"denied", status=401)
         case ["kill"]:
             os._exit(9)
         case _:
-            await answer(send, str(os.getpid()).encode())
+            await respond(send, str(os.getpid()).encode())
 
 
-async def live(receive: Receive, send: Send) -> None:
+async def run_lifespan(receive: Receive, send: Send) -> None:
     await receive()
     if os.environ.get("TINY") == "unstartable":
         await send({"type": "lifespan.startup.failed", "message": "Traceback\nBooksError: other books"})
@@ -50,7 +51,7 @@ async def live(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-async def body_of(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     body = b""
     more = True
     while more:
@@ -62,9 +63,9 @@ async def body_of(receive: Receive) -> bytes:
     return body
 
 
-async def answer(send: Send, *pieces: bytes, status: int = 200) -> None:
-    headers = [(b"content-length", str(sum(map(len, pieces))).encode())]
+async def respond(send: Send, *parts: bytes, status: int = 200) -> None:
+    headers = [(b"content-length", str(sum(map(len, parts))).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body"})

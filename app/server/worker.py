@@ -1,0 +1,141 @@
+"""Worker: uvicorn's server of one process, with deadlines for connections, for the shutdown, and for an orphaned process.
+
+`tests/server/test_uvicorn_assumptions.py` lists what this file assumes about uvicorn.
+"""
+
+import asyncio
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from types import FrameType
+
+import structlog
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from app.core import logs
+from app.core.settings import Settings
+from app.server.protocol import HttpProtocol
+
+# More than the 60 seconds after which load balancers close idle connections; else some requests would meet a closed one.
+_KEEP_ALIVE_SECONDS = 65
+
+log = structlog.get_logger(__name__)
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's configuration, which also carries the settings to the workers and their connections.
+
+    stop_seconds: how long the shutdown of a process may take. Requests get most of it, the rest is for the app's own shutdown.
+    """
+
+    def __init__(self, factory: str, *, settings: Settings) -> None:
+        self.settings = settings
+        self.stop_seconds = settings.shutdown_seconds * (
+            0.9 if settings.workers > 1 else 1
+        )  # the parent needs the rest
+        super().__init__(
+            factory,
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http=HttpProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.forwarded_allow_ips),
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=int(self.stop_seconds * 0.75),
+            reset_contextvars=True,
+        )
+
+    def configure_logging(self) -> None:
+        """Configure the log. uvicorn calls this in every process."""
+        logs.configure(self.settings.log_level)
+
+
+class Worker(uvicorn.Server):
+    """uvicorn's server of one process."""
+
+    config: ServerConfig
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal. Raises SystemExit after a line in the log if the server cannot start or fails."""
+        try:
+            super().run(sockets)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            log.info("stopped before the start was complete")
+        except Exception as error:
+            log.critical("the server failed", reason=str(error), exc_info=True)
+            # The supervisor replaces a worker that has failed, but not one that could not even start.
+            raise SystemExit(1 if self.started else STARTUP_FAILURE) from None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
+        self.parent = multiprocessing.parent_process()
+        self.alarm = exit_after(self.config.stop_seconds)
+        await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # The objects that exist after the start stay for good; collecting them again and again doubles the cost of large batches.
+        gc.collect()
+        gc.freeze()
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", port=port)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop. uvicorn calls this ten times a second."""
+        if counter % 5 == 0:
+            now = self.loop.time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, HttpProtocol):
+                    connection.abort_if_overdue(now)
+            if self.parent is not None and self.parent.pid != os.getppid() and not self.should_exit:
+                log.error("the parent process has ended, so this worker stops")
+                self.handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()  # uvicorn would raise them again, and nothing after that would run
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.alarm.put(None)
+        super().handle_exit(sig, frame)
+        if not self.started and self.task is not None:  # a start may wait for the database for a long time
+            self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+def exit_after(seconds: float, *, cleanup: Callable[[], None] = lambda: None) -> SimpleQueue[None]:
+    """Return a queue: `seconds` after something was put into it, this process ends, whatever it is doing.
+
+    A thread ends the process without logging, because it may be the log that hangs. A SimpleQueue, because a signal handler may
+    put into it at any time. cleanup: called right before the end.
+    """
+    alarm: SimpleQueue[None] = SimpleQueue()
+
+    def wait() -> None:
+        alarm.get()
+        time.sleep(seconds)
+        cleanup()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="exit", daemon=True).start()
+    return alarm

@@ -1,0 +1,64 @@
+"""Details of validation errors: they name the field and say what to do, and repeat no value."""
+
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.core.errors import Problem, ServiceError, validation_faults
+
+
+class Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    score: int
+    tags: Annotated[list[str], Field(min_length=1, max_length=2)] = ["a"]
+
+
+def fault_of(values: dict[str, Any], *, prefix: tuple[str, ...] = ()) -> tuple[str, str, str]:
+    """Return pointer, code and detail of the only fault of a form."""
+    with pytest.raises(ValidationError) as error:
+        Form.model_validate(values)
+    errors = error.value.errors(include_url=False, include_input=False)
+    [fault] = validation_faults([e | {"loc": (*prefix, *e["loc"])} for e in errors])
+    return fault["pointer"], fault["code"], fault["detail"]
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer", "code", "detail"),
+    [
+        ({}, "/score", "missing", 'Field "score" is required.'),
+        ({"score": 1, "secret": 2}, "/secret", "extra_forbidden", "Unknown field."),
+        ({"score": 1, "tags": []}, "/tags", "too_short", "Too few items: at least 1 required."),
+        ({"score": 1, "tags": ["a"] * 3}, "/tags", "too_long", "Too many items: at most 2 allowed."),
+        (
+            {"score": "secret"},
+            "/score",
+            "int_parsing",
+            "Input should be a valid integer, unable to parse string as an integer",
+        ),
+    ],
+)
+def test_a_fault_names_its_field_and_repeats_no_value(
+    values: dict[str, Any], pointer: str, code: str, detail: str
+) -> None:
+    assert fault_of(values) == (pointer, code, detail)
+
+
+def test_a_fault_of_a_query_string_speaks_of_parameters() -> None:
+    assert fault_of({}, prefix=("query",)) == ("/query/score", "missing", 'Parameter "score" is required.')
+    assert fault_of({"score": 1, "x": 2}, prefix=("query",))[2] == "Unknown parameter."
+
+
+def test_a_body_may_have_a_field_named_query() -> None:
+    assert fault_of({"score": 1, "query": 2}) == ("/query", "extra_forbidden", "Unknown field.")
+
+
+def subclasses(cls: type) -> set[type]:
+    return {cls}.union(*map(subclasses, cls.__subclasses__()))
+
+
+def test_every_error_response_has_a_status_and_a_code_of_its_own() -> None:
+    problems = [cls for cls in subclasses(Problem) if cls.__module__ == "app.core.errors" and cls is not Problem]
+    assert len({(cls.status, cls.code) for cls in problems}) == len(problems)
+    assert all(issubclass(cls, ServiceError) for cls in problems)
