@@ -70,7 +70,7 @@ async def _declare(books: Books) -> None:
 
     async def write(connection: Connection) -> None:
         for survey in declared:
-            await surveys.declare(connection, survey)
+            await surveys.declare_survey(connection, survey)
         for body in given:
             await exchange_rates.put_rates(connection, body.currency, body.rates)
 

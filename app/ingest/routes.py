@@ -192,17 +192,17 @@ async def _is_said(request: Request, account_id: str, at: datetime, data: dict[s
 async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
     """Declare a survey. From its first answer on it is not changed any more (409)."""
     survey = survey_of(survey_id, await read_body(request, SurveyBody))
-    if not await books_of(request).database.write(lambda connection: surveys.declare(connection, survey)):
+    if not await books_of(request).database.write(lambda connection: surveys.declare_survey(connection, survey)):
         raise Conflict("The survey has answers and is not changed any more.", code="survey_answered")
     kept = await books_of(request).database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
-    return kept[survey_id].shown()
+    return kept[survey_id].to_json()
 
 
 @router.get("/surveys", dependencies=[Depends(requires("read"))])
 async def list_surveys(request: Request) -> Response:
     """The surveys and how they are read."""
     found = await books_of(request).database.read(surveys.load_surveys)
-    return json_response(request, {"surveys": [survey.shown() for survey in found.values()]})
+    return json_response(request, {"surveys": [survey.to_json() for survey in found.values()]})
 
 
 @router.put(
