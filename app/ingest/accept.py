@@ -32,28 +32,28 @@ async def accept_events(
     """Store and post a batch of raw events; return what became of them.
 
     raws: JSON values or `UndecodableEvent`. may_backdate: whether the sender may set `recorded_on`. may_use_reserved_ids:
-    whether these are the updates of PUT /v1/accounts/{id}, of which the latest for a moment replaces the others.
+    whether these are updates by PUT /v1/accounts/{id}, where a later one for the same moment replaces an earlier one.
 
     An accepted event is durable and in the next answer. Raises Unavailable when the database is unavailable; sending the
     same batch again is always safe.
     """
-    events, unreadable = read_events(
+    incoming, read_rejections = read_events(
         raws, books=books, may_backdate=may_backdate, may_use_reserved_ids=may_use_reserved_ids
     )
     for _ in range(_MAX_ATTEMPTS):
-        references = await load_references(books, events)
-        resolved, unresolved = resolve_events(events, references, books=books)
+        references = await load_references(books, incoming)
+        events, resolve_rejections = resolve_events(incoming, references, books=books)
         try:
-            verdicts = await _store(books, resolved)
+            verdicts = await _store(books, events)
         except ReferenceChanged:
             continue
-        unstored = [
-            build_rejection(event.position, event.id, verdict)
-            for (event, _, _, _), verdict in zip(resolved, verdicts, strict=True)
+        store_rejections = [
+            build_rejection(event.incoming.position, event.incoming.id, verdict)
+            for event, verdict in zip(events, verdicts, strict=True)
             if isinstance(verdict, EventRejected)
         ]
-        return build_outcome(verdicts, [*unreadable, *unresolved, *unstored])
-    detail = "A survey or an exchange rate of this batch was changed again and again. Send the batch again."
+        return build_outcome(verdicts, [*read_rejections, *resolve_rejections, *store_rejections])
+    detail = "A survey or an exchange rate of this batch keeps changing. Send the batch again."
     raise Unavailable(detail, code="busy")
 
 
@@ -61,7 +61,7 @@ async def _store(books: Books, events: Sequence[ResolvedEvent]) -> Sequence[Verd
     """Store a batch, a small one in a transaction that it shares with others; return the verdicts."""
     if not events:
         return ()
-    await ensure_labels(books.database, posting_label_texts([resolved.posting for resolved in events]))
+    await ensure_labels(books.database, posting_label_texts([event.posting for event in events]))
     if len(events) <= _MAX_SHARED_EVENTS:
         return await books.group_commit.run(events, partial(_store_batches, books))
     [verdicts] = await _store_batches(books, [events])
@@ -70,7 +70,7 @@ async def _store(books: Books, events: Sequence[ResolvedEvent]) -> Sequence[Verd
 
 async def _store_batches(books: Books, batches: Sequence[Sequence[ResolvedEvent]]) -> list[list[Verdict]]:
     """Store several batches in one transaction; return the verdicts of each."""
-    events = [resolved for batch in batches for resolved in batch]
+    events = [event for batch in batches for event in batch]
 
     async def write(connection: Connection, today: date) -> list[Verdict]:
         return await write_batch(connection, events, books=books, today=today)

@@ -59,7 +59,7 @@ async def _erase_events(connection: Connection, key: int, user_id: str, pseudony
     streams = {
         (key, row.id): stream
         for row in await connection.execute(_ERASE, parameters)
-        # An event without a stream has none, or waits for a rebuild to give it one, and goes on waiting.
+        # An event whose stream was never stored gets it from `rebuild`, not from here.
         if row.stream is not None
         and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
     }

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from app.core.errors import EventRejected
 from app.core.ids import MAX_ID_LENGTH
 
-# What the ledger makes of one event. `duplicate`: it is stored already, with the same content.
+# What became of one event. A duplicate is stored already, with the same content.
 Verdict = Literal["accepted", "duplicate"] | EventRejected
 
 
@@ -31,7 +31,7 @@ class Accepted(TypedDict):
 
 
 class BatchOutcome(NamedTuple):
-    """The numbers of new and of duplicate events, and the rejections in the order of the request."""
+    """The number of new events, the number of duplicates, and the rejections in the order of the request."""
 
     accepted: int
     duplicates: int
@@ -39,7 +39,7 @@ class BatchOutcome(NamedTuple):
 
 
 def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
-    """Return the rejection of the event at a position. id: as it was sent; repeated only where it can be an id."""
+    """Return the rejection of the event at a position of the request. id: as sent; left out where it cannot be an id."""
     return {
         "index": position,
         "id": id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None,
@@ -50,6 +50,6 @@ def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
 
 
 def build_outcome(verdicts: Sequence[Verdict], rejections: Iterable[Rejection]) -> BatchOutcome:
-    """Return the outcome of a batch. verdicts: on the stored part; rejections: all of them, in any order."""
-    rejected = sorted(rejections, key=lambda rejection: rejection["index"])
-    return BatchOutcome(verdicts.count("accepted"), verdicts.count("duplicate"), rejected)
+    """Return the outcome of a batch. verdicts: of the events that reached the database; rejections: all, in any order."""
+    in_order = sorted(rejections, key=lambda rejection: rejection["index"])
+    return BatchOutcome(verdicts.count("accepted"), verdicts.count("duplicate"), in_order)

@@ -23,11 +23,14 @@ class References(NamedTuple):
 
 
 class ReferenceChanged(Exception):
-    """A survey or a rate was changed after the batch was resolved by it."""
+    """A survey or a rate was changed after it was loaded for the batch."""
 
 
 async def load_references(books: Books, events: Sequence[IncomingEvent]) -> References:
-    """Return those surveys and exchange rates that events refer to and that exist. No query where there are no references."""
+    """Load the surveys and exchange rates that events refer to; unknown ones are left out.
+
+    Most batches refer to none and need no query.
+    """
     survey_ids = {event.data["survey"] for event in events if "survey" in event.data}
     currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
     if not survey_ids and not currencies:
@@ -40,17 +43,17 @@ async def load_references(books: Books, events: Sequence[IncomingEvent]) -> Refe
 
 
 def resolve_events(
-    events: Sequence[IncomingEvent], references: References, *, books: Books
+    incoming: Sequence[IncomingEvent], references: References, *, books: Books
 ) -> tuple[list[ResolvedEvent], list[Rejection]]:
     """Return the events that fit their references, with what they post, and the rejections of the others."""
-    resolved: list[ResolvedEvent] = []
+    events: list[ResolvedEvent] = []
     rejections: list[Rejection] = []
-    for event in events:
+    for event in incoming:
         try:
-            resolved.append(_resolve(event, references, books=books))
+            events.append(_resolve(event, references, books=books))
         except EventRejected as error:
             rejections.append(build_rejection(event.position, event.id, error))
-    return resolved, rejections
+    return events, rejections
 
 
 def _resolve(event: IncomingEvent, references: References, *, books: Books) -> ResolvedEvent:
@@ -81,16 +84,16 @@ def _check_amounts(event: IncomingEvent, rate: ExchangeRate) -> None:
             raise EventRejected("money_too_large", detail, f"/data/{name}")
 
 
-async def freeze_on_first_use(connection: Connection, accepted: Sequence[DatedEvent]) -> None:
+async def freeze_on_first_use(connection: Connection, new_events: Sequence[DatedEvent]) -> None:
     """Freeze the surveys and rates that these events are the first to use. Raises ReferenceChanged.
 
-    Each kind is frozen in the order of its keys, so that two transactions never wait for each other in a circle.
+    Surveys come before rates and both in the order of their keys, so that two transactions never deadlock.
     """
-    answered = {
-        dated.survey
-        for dated in accepted
-        if dated.survey is not None and not dated.survey.answered and dated.event.type == "survey.responded"
+    surveys = {
+        event.survey
+        for event in new_events
+        if event.survey is not None and not event.survey.answered and event.incoming.type == "survey.responded"
     }
-    used = {dated.rate for dated in accepted if dated.rate is not None and not dated.rate.used}
-    if not await freeze_surveys(connection, answered) or not await freeze_rates(connection, used):
+    rates = {event.rate for event in new_events if event.rate is not None and not event.rate.used}
+    if not await freeze_surveys(connection, surveys) or not await freeze_rates(connection, rates):
         raise ReferenceChanged

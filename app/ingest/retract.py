@@ -20,7 +20,7 @@ from app.ledger.surveys import load_surveys
 
 
 async def retract_event(books: Books, *, account: str | None, id: str) -> None:
-    """Retract an event; a retracted one stays as it is. Raises NotFound.
+    """Retract an event, unless it is retracted already. Raises NotFound.
 
     account: the client's id; None for an event of the whole business.
     """
@@ -31,14 +31,14 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
     await ensure_labels(books.database, posting_label_texts([posting]))
 
     async def write(connection: Connection, today: date) -> None:
-        locked = await lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
-        today = max(today, locked[account_id].last_recorded_on)
+        accounts = await lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
+        today = max(today, accounts[account_id].last_recorded_on)
         retraction = sa.update(event).where(is_event, event.c.retracted_on.is_(None)).values(retracted_on=today)
         if not (await connection.execute(retraction)).row_count:
             return
-        # Again, now that something is recorded: advance the account's last recorded day.
+        # The lock again, now to advance the account's last recorded day.
         await lock_accounts(connection, {account_id: (account or "", today)})
-        # Again, under the lock: the event's user may have been erased since.
+        # Load the event again, under the lock: its user may have been erased since.
         row, posting = await _load_event(connection, is_event, books=books)
         if row.type == ACCOUNT_UPDATED:
             await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
@@ -60,19 +60,19 @@ async def _load_event(
     return row, build_posting(row, surveys.get(survey_id), row.rate, calendar=books.calendar)
 
 
-async def retract_replaced(connection: Connection, accepted: Iterable[DatedEvent]) -> None:
-    """Retract the updates by PUT of an account that a new one for the same moment replaces.
+async def retract_replaced(connection: Connection, new_events: Iterable[DatedEvent]) -> None:
+    """Retract the account updates by PUT that a new one for the same moment replaces.
 
-    Runs in the transaction that stores the new one, under the account's lock, so that exactly one stands at any moment; of
-    several new ones for one moment the last. Updates post nothing, and the caller derives the attributes again.
+    This runs in the transaction that stores the new update, under the account's lock, so that exactly one counts at any time;
+    the last one if there are several new ones. Updates post nothing, and the caller derives the attributes anew.
     """
     updates = (
-        dated
-        for dated in accepted
-        if dated.event.type == ACCOUNT_UPDATED and dated.event.id.startswith(RESERVED_ID_PREFIX)
+        update
+        for update in new_events
+        if update.incoming.type == ACCOUNT_UPDATED and update.incoming.id.startswith(RESERVED_ID_PREFIX)
     )
-    for dated in {(dated.event.account_id, dated.event.occurred_at): dated for dated in updates}.values():
-        new = dated.event
+    last_updates = {(update.incoming.account_id, update.incoming.occurred_at): update for update in updates}
+    for new, *_, recorded_on in last_updates.values():
         is_replaced = sa.and_(
             event.c.account_id == new.account_id,
             event.c.type == ACCOUNT_UPDATED,
@@ -81,4 +81,4 @@ async def retract_replaced(connection: Connection, accepted: Iterable[DatedEvent
             event.c.id != new.id,
             event.c.retracted_on.is_(None),
         )
-        await connection.execute(sa.update(event).where(is_replaced).values(retracted_on=dated.recorded_on))
+        await connection.execute(sa.update(event).where(is_replaced).values(retracted_on=recorded_on))

@@ -140,15 +140,15 @@ async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
     if not await database.write(lambda connection: surveys.declare_survey(connection, survey)):
         detail = "The survey has responses and can no longer be changed. Declare a new one under another id."
         raise Conflict(detail, code="survey_answered")
-    stored = await database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
-    return stored[survey_id].to_json()
+    surveys_by_id = await database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
+    return surveys_by_id[survey_id].to_json()
 
 
 @router.get("/surveys", dependencies=[Depends(requires("read"))])
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
-    survey_by_id = await books_of(request).database.read(surveys.load_surveys)
-    return json_response(request, {"surveys": [survey.to_json() for survey in survey_by_id.values()]})
+    surveys_by_id = await books_of(request).database.read(surveys.load_surveys)
+    return json_response(request, {"surveys": [survey.to_json() for survey in surveys_by_id.values()]})
 
 
 @router.put(

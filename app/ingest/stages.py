@@ -1,7 +1,12 @@
-"""The stages of an event on its way into the ledger: read, resolved, dated. Each is immutable; none is filled in later.
+"""The stages of an event on its way into the ledger: read, resolved, dated. Each is an immutable value.
 
-`read` makes an `IncomingEvent` of raw JSON, `references` a `ResolvedEvent` of that, `write` a `DatedEvent` under the lock of its
-account. What remains for the ledger is the posting and the day.
+| stage | made in | from |
+|---|---|---|
+| `IncomingEvent` | `read` | raw JSON, validated |
+| `ResolvedEvent` | `references` | its survey and exchange rate, and what it posts |
+| `DatedEvent` | `write` | its recorded day, under the lock of its account |
+
+The ledger then posts `posting` on `recorded_on`.
 """
 
 from datetime import date, datetime
@@ -11,16 +16,16 @@ from app.ingest.exchange_rates import ExchangeRate
 from app.ledger.posting import EventPosting
 from app.ledger.surveys import Survey
 
-# The ids of the events that the service itself makes of PUT /v1/accounts/{id} begin so; clients cannot send them.
+# The ids of the events that PUT /v1/accounts/{id} stores begin with this; clients cannot send such ids.
 RESERVED_ID_PREFIX = "PUT "
 
 
 class IncomingEvent(NamedTuple):
     """An event that is valid by the declaration of its type.
 
-    position: in the request, from 0. account: the client's id, empty for the whole business; account_id: its key.
-    recorded_on_override: `recorded_on` as the sender set it; None: the day is decided under the account's lock.
-    fingerprint: a hash of the content, by which a duplicate is told from a conflict.
+    position: its position in the request, from 0. account: the client's id of the account, empty for the whole business.
+    account_id: the key of the account. recorded_on_override: `recorded_on` as the sender set it; where it is None, the day is
+    decided under the account's lock. fingerprint: a hash of the content, which distinguishes duplicates from conflicts.
     """
 
     position: int
@@ -36,18 +41,18 @@ class IncomingEvent(NamedTuple):
 
 
 class ResolvedEvent(NamedTuple):
-    """An event with the survey and the exchange rate that it refers to, if any, and with what it posts by these."""
+    """An event with the survey and the exchange rate that it refers to, if any, and with what it posts."""
 
-    event: IncomingEvent
+    incoming: IncomingEvent
     survey: Survey | None
     rate: ExchangeRate | None
     posting: EventPosting
 
 
 class DatedEvent(NamedTuple):
-    """A resolved event with the day on which it is recorded, decided under the lock of its account."""
+    """A resolved event with the day on which it is recorded."""
 
-    event: IncomingEvent
+    incoming: IncomingEvent
     survey: Survey | None
     rate: ExchangeRate | None
     posting: EventPosting

@@ -14,11 +14,11 @@ _ENVELOPE = ("id", "account_id", "user_id", "recorded_on")
 async def accept_survey_responses(books: Books, raws: Sequence[Any], *, may_backdate: bool) -> BatchOutcome:
     """Store and post survey responses; pointers of rejections point into the responses, not into the events."""
     outcome = await accept_events(books, [_to_event(raw) for raw in raws], may_backdate=may_backdate)
-    rejected = [
+    rejections = [
         rejection | {"pointer": rejection["pointer"].replace("/occurred_at", "/responded_at").removeprefix("/data")}
         for rejection in outcome.rejected
     ]
-    return outcome._replace(rejected=rejected)
+    return outcome._replace(rejected=rejections)
 
 
 def _to_event(raw: Any) -> Any:

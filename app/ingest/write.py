@@ -19,7 +19,7 @@ from app.ingest.retract import retract_replaced
 from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
 from app.ledger.posting import PostingContext, load_posting_context, post_events
 
-# account_id and id: what is unique of an event.
+# account_id and id, which are unique together.
 EventKey = tuple[int, str]
 Accounts = Mapping[int, LockedAccount]
 
@@ -29,43 +29,44 @@ async def write_batch(
 ) -> list[Verdict]:
     """Write a batch within the transaction of `connection`; return the verdict on each event, in order.
 
-    It may be run again, after a deadlock or midnight, so it keeps no state outside. Raises ReferenceChanged, and Invalid.
+    Raises ReferenceChanged, and Invalid for an account whose key is taken. The transaction may be run again, after a deadlock
+    or at midnight, so this function keeps no state outside of it.
 
     The order of the calls matters:
 
-    - The locks of the accounts come first, in the order of the accounts' keys. So batches wait for one another but never in a
-      circle, and whatever is read about an account afterwards was committed before. Everything below an account (events,
-      presence, attributes, entries, totals) is written only under its lock.
-    - The clock of an account is read under its lock, so the insertion of events comes after it, and every day is decided then.
-    - Surveys and rates are locked after the accounts, when it is certain which events use them for the first time.
-    - Posting comes last, because it ends with the grand totals, which all batches write: they are locked for the shortest time.
-    - While accounts are locked, no round trip is spent that can be saved: step 1 is a single one, and what posting writes
-      last is sent together with the commit.
+    - Accounts are locked first, in the order of their keys. So batches with the same accounts wait for one another but never
+      deadlock, and whatever is read about an account after that was committed before. Everything that belongs to an account
+      (events, presence, attributes, entries, totals) is written under its lock only.
+    - An account's last recorded day is read under its lock, so that no event is recorded on a day that is over.
+    - Surveys and rates are locked after the accounts, when it is certain which events are new.
+    - Posting is last because it ends with the grand totals, which every batch writes: their locks are held for the shortest time.
+    - Round trips are saved while accounts are locked: step 1 is a single one, and the last statements of posting are sent
+      together with the commit.
     """
-    # 1. Lock the accounts, insert the events, and load what is needed to post them.
-    accounts, inserted, context = await _lock_insert_and_load(connection, events, books=books, today=today)
-    # 2. Decide on which day each event is recorded, and by that which ones are new.
-    first = _first_by_key(events, accounts, today=today)
-    accepted = [dated for key, dated in first.items() if key in inserted]
-    # 3. Load what tells a duplicate from a conflict.
-    old = {(resolved.event.account_id, resolved.event.id) for resolved in events} - inserted
-    fingerprints = await _load_fingerprints(connection, old)
+    # 1. Lock the accounts, insert the events and load what posting needs.
+    accounts, inserted_keys, context = await _lock_insert_and_load(connection, events, books=books, today=today)
+    # 2. Decide on which day each event is recorded, and select the new ones.
+    first_by_key = _date_events(events, accounts, today=today)
+    new_events = [event for key, event in first_by_key.items() if key in inserted_keys]
+    # 3. Load the fingerprints of the others, which may be duplicates or conflicts.
+    old_keys = {(event.incoming.account_id, event.incoming.id) for event in events} - inserted_keys
+    fingerprints = await _load_fingerprints(connection, old_keys)
     # 4. Retract the account updates that a new one replaces.
-    await retract_replaced(connection, accepted)
+    await retract_replaced(connection, new_events)
     # 5. Freeze the surveys and exchange rates that are used for the first time.
-    await freeze_on_first_use(connection, accepted)
-    # 6. Advance the accounts' last recorded day, before which nothing can be recorded from now on.
-    await _advance_last_recorded_on(connection, accepted, accounts)
-    # 7. Derive the attributes of the accounts that were updated.
-    await _derive_attributes(connection, accepted, calendar=books.calendar)
+    await freeze_on_first_use(connection, new_events)
+    # 6. Advance the last recorded day of the accounts.
+    await _advance_last_recorded_on(connection, new_events, accounts)
+    # 7. Derive the attributes of the updated accounts.
+    await _derive_attributes(connection, new_events, calendar=books.calendar)
     # 8. Post entries, presence, registrations and streams.
-    await post_events(connection, [(dated.posting, dated.recorded_on) for dated in accepted], context, books=books)
-    # 9. Say what became of each event.
-    fingerprints |= {key: first[key].event.fingerprint for key in inserted}
-    new = {id(dated.event) for dated in accepted}
+    await post_events(connection, [(event.posting, event.recorded_on) for event in new_events], context, books=books)
+    # 9. Return what became of each event. Of events with the same key one object is new, however equal they are.
+    fingerprints |= {key: first_by_key[key].incoming.fingerprint for key in inserted_keys}
+    new_objects = {id(event.incoming) for event in new_events}
     return [
-        "accepted" if id(resolved.event) in new else _judge_old(resolved.event, fingerprints, accounts)
-        for resolved in events
+        "accepted" if id(event.incoming) in new_objects else _judge_old(event.incoming, fingerprints, accounts)
+        for event in events
     ]
 
 
@@ -73,21 +74,21 @@ async def _lock_insert_and_load(
     connection: Connection, events: Sequence[ResolvedEvent], *, books: Books, today: date
 ) -> tuple[Accounts, set[EventKey], PostingContext]:
     """Return the locked accounts, the keys of the events that were inserted, and what posting needs: one round trip."""
-    incoming = [resolved.event for resolved in events]
+    incoming = [event.incoming for event in events]
     plans: list[QueryPlan[Any]] = [
         lock_accounts_plan({event.account_id: (event.account, MIN_DATE) for event in incoming}),
         _insert_plan(events, today=today),
-        load_posting_context([resolved.posting for resolved in events], books=books),
+        load_posting_context([event.posting for event in events], books=books),
     ]
-    accounts, inserted, context = await run_plan(connection, merge_plans(plans))
+    accounts, inserted_keys, context = await run_plan(connection, merge_plans(plans))
     if any(accounts[event.account_id].id != event.account for event in incoming):
         detail = "Two account ids have the same internal number; one of them cannot be used."
         raise Invalid(detail, code="id_collision")
-    return accounts, inserted, context
+    return accounts, inserted_keys, context
 
 
-# The recorded day as `_recorded_on` decides it, of the account's last day as it is under the lock. Of several events with
-# one id, the first that can be recorded is inserted, as in `_first_by_key`.
+# Decides the recorded day in the same way as `_recorded_on`, by the last day that the account has under its lock. Of several
+# events with one id it inserts the first that can be recorded, the one that `_date_events` selects.
 _INSERT = """
     INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
     SELECT account_id, row.id, type, user_id, occurred_at,
@@ -126,20 +127,20 @@ def _insert_plan(events: Iterable[ResolvedEvent], *, today: date) -> QueryPlan[s
     return {key for keys in results for key in keys}
 
 
-def _first_by_key(events: Iterable[ResolvedEvent], accounts: Accounts, *, today: date) -> dict[EventKey, DatedEvent]:
-    """Return, by key, the first event that can be recorded, with its day."""
-    first: dict[EventKey, DatedEvent] = {}
-    for resolved in events:
-        event = resolved.event
-        key = event.account_id, event.id
-        recorded_on = _recorded_on(event, accounts[event.account_id].last_recorded_on, today=today)
-        if recorded_on is not None and key not in first:
-            first[key] = DatedEvent(*resolved, recorded_on)
-    return first
+def _date_events(events: Iterable[ResolvedEvent], accounts: Accounts, *, today: date) -> dict[EventKey, DatedEvent]:
+    """Return, by key, the first event that can be recorded, with its recorded day."""
+    first_by_key: dict[EventKey, DatedEvent] = {}
+    for event in events:
+        incoming = event.incoming
+        key = incoming.account_id, incoming.id
+        recorded_on = _recorded_on(incoming, accounts[incoming.account_id].last_recorded_on, today=today)
+        if recorded_on is not None and key not in first_by_key:
+            first_by_key[key] = DatedEvent(*event, recorded_on)
+    return first_by_key
 
 
 def _recorded_on(event: IncomingEvent, last: date, *, today: date) -> date | None:
-    """Return the day on which an event is recorded; None where the sender set one before the account's last."""
+    """Return the day on which an event is recorded; None where the sender set a day before the account's last."""
     if event.recorded_on_override is None:
         return max(today, last)
     return event.recorded_on_override if event.recorded_on_override >= last else None
@@ -155,37 +156,40 @@ _LOAD_FINGERPRINTS = """
 
 
 async def _load_fingerprints(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, int | None]:
-    """Return the fingerprints of those events that are stored; None for an erased one."""
+    """Return the fingerprints of the stored events with these keys; None for an erased event."""
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
-    stored = await connection.execute_rows(_LOAD_FINGERPRINTS, rows)
-    return {(row.account_id, row.id): row.fingerprint for row in stored}
+    events = await connection.execute_rows(_LOAD_FINGERPRINTS, rows)
+    return {(event.account_id, event.id): event.fingerprint for event in events}
 
 
-async def _advance_last_recorded_on(connection: Connection, accepted: Iterable[DatedEvent], accounts: Accounts) -> None:
-    """Advance the last recorded day of accounts with new events. Of one account that is a write once a day."""
+async def _advance_last_recorded_on(
+    connection: Connection, new_events: Iterable[DatedEvent], accounts: Accounts
+) -> None:
+    """Advance the last recorded day of accounts with new events. Live events cost an account one write a day."""
     days: dict[int, tuple[str, date]] = {}
-    for dated in accepted:
-        event = dated.event
-        _, last = days.get(event.account_id, ("", accounts[event.account_id].last_recorded_on))
-        if dated.recorded_on > last:
-            days[event.account_id] = (event.account, dated.recorded_on)
+    for event in new_events:
+        account_id = event.incoming.account_id
+        _, last = days.get(account_id, ("", accounts[account_id].last_recorded_on))
+        if event.recorded_on > last:
+            days[account_id] = (event.incoming.account, event.recorded_on)
     if days:
         await lock_accounts(connection, days)
 
 
-async def _derive_attributes(connection: Connection, accepted: Iterable[DatedEvent], *, calendar: Calendar) -> None:
+async def _derive_attributes(connection: Connection, new_events: Iterable[DatedEvent], *, calendar: Calendar) -> None:
     days: dict[int, set[date]] = defaultdict(set)
-    for dated in accepted:
-        if dated.event.type == ACCOUNT_UPDATED:
-            days[dated.event.account_id].add(dated.recorded_on)
+    for event in new_events:
+        if event.incoming.type == ACCOUNT_UPDATED:
+            days[event.incoming.account_id].add(event.recorded_on)
     if days:
         await derive_attributes(connection, days, calendar=calendar)
 
 
 def _judge_old(event: IncomingEvent, fingerprints: Mapping[EventKey, int | None], accounts: Accounts) -> Verdict:
-    """Return the verdict on an event that was not inserted: a duplicate, a conflict, or recorded too early to be stored.
+    """Return the verdict on an event that was not inserted: a duplicate, a conflict, or recorded before the last day.
 
-    fingerprints: of all stored events with the batch's keys. An erased event has none: whatever comes again is a duplicate.
+    fingerprints: of all stored events with the keys of the batch. An erased event has none: any event with its id is a
+    duplicate.
     """
     key = event.account_id, event.id
     if key not in fingerprints:
