@@ -37,9 +37,7 @@ def read_events(
         try:
             event = read_event(raw, position=position, now=now)
             if not may_use_reserved_ids and event.id.startswith(RESERVED_ID_PREFIX) and event.type == ACCOUNT_UPDATED:
-                detail = (
-                    f'Ids of {ACCOUNT_UPDATED} events must not begin with "{RESERVED_ID_PREFIX}": reserved for PUT.'
-                )
+                detail = f'Ids that begin with "{RESERVED_ID_PREFIX}" are reserved for PUT /v1/accounts/{{id}}.'
                 raise EventRejected("reserved", detail, "/id")
             if event.recorded_on_override is not None:
                 _check_recorded_on(event.recorded_on_override, today=today, may_backdate=may_backdate)
@@ -114,7 +112,7 @@ _encode_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 def _fingerprint(fields: Mapping[str, Any]) -> int:
-    """Return a 64-bit hash of the content, the same however it was spelled. `recorded_on` is no part of the content."""
+    """Return a 64-bit hash of the content, independent of its spelling. `recorded_on` is not part of the content."""
     at = fields["occurred_at"].astimezone(UTC).isoformat()
     content = _encode_sorted([fields["type"], fields.get("user_id"), at, fields["data"]])
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), signed=True)

@@ -6,7 +6,7 @@ from typing import Any
 from app.books.books import Books
 from app.ingest.accept import accept_events
 from app.ingest.decode import UndecodableEvent
-from app.ingest.outcome import BatchOutcome
+from app.ingest.outcome import BatchOutcome, Rejection
 
 _ENVELOPE = ("id", "account_id", "user_id", "recorded_on")
 
@@ -14,11 +14,14 @@ _ENVELOPE = ("id", "account_id", "user_id", "recorded_on")
 async def accept_survey_responses(books: Books, raws: Sequence[Any], *, may_backdate: bool) -> BatchOutcome:
     """Store and post survey responses; pointers of rejections point into the responses, not into the events."""
     outcome = await accept_events(books, [_to_event(raw) for raw in raws], may_backdate=may_backdate)
-    rejections = [
-        rejection | {"pointer": rejection["pointer"].replace("/occurred_at", "/responded_at").removeprefix("/data")}
-        for rejection in outcome.rejected
-    ]
-    return outcome._replace(rejected=rejections)
+    return outcome._replace(rejected=[_name_fields(rejection) for rejection in outcome.rejected])
+
+
+def _name_fields(rejection: Rejection) -> Rejection:
+    """Return a rejection of an event as one of the response: with the names and pointers of the response's fields."""
+    pointer = rejection["pointer"].replace("/occurred_at", "/responded_at").removeprefix("/data")
+    detail = rejection["detail"].replace('"occurred_at"', '"responded_at"')
+    return {**rejection, "pointer": pointer, "detail": detail}
 
 
 def _to_event(raw: Any) -> Any:
