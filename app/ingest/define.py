@@ -1,20 +1,19 @@
 """Declare event types: one block says what data an event has, what it means and what it posts to the ledger.
 
     @event(
-        "feature.used",
+        "session.ended",
         user=True,
-        example={"feature": "export", "count": 3},
-        posts=lambda e: [Line(feature_uses, e.data.get("count", 1), e.data["feature"])],
-        sees=lambda e: [Activity(active_users), Activity(feature_users, e.data["feature"])],
+        example={"duration_seconds": 1260},
+        posts=lambda e: [Line(sessions, 1), Line(session_seconds, e.data["duration_seconds"])],
+        sees=lambda e: [Activity(active_users)],
     )
-    class FeatureUsed(Data):
-        \"\"\"A user used a feature, once or `count` times.\"\"\"
+    class SessionEnded(Data):
+        "A user's session in the product has ended."
 
-        feature: Id
-        count: NotRequired[Annotated[int, Field(ge=1, le=1_000_000_000)]]
+        duration_seconds: Annotated[int, Field(ge=0, le=31 * 86_400)]
 
-The class declares the fields of the event's `data`, its docstring is the documentation. The block is all that validation,
-OpenAPI, the reference page and posting need to know of the type. Blocks are in `app.ingest.catalogue`.
+The fields of the class are the event's `data`, its docstring is the documentation. Validation, OpenAPI, the reference page and
+posting all read this one block. The blocks are in `app.ingest.catalogue`.
 """
 
 from collections.abc import Callable, Iterable, Mapping

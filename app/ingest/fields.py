@@ -48,7 +48,7 @@ def _parse_time(raw: Any) -> datetime:
     text = raw.upper()
     if _TIME.fullmatch(text):
         try:
-            # Within these years every offset leaves a time that a datetime can hold. It is converted to UTC because
+            # In these years a datetime can hold the time whatever its offset is. It is converted to UTC because
             # PostgreSQL does not accept offsets of 16 hours and more.
             if 1000 <= (time := datetime.fromisoformat(text)).year <= 9998:
                 return time.astimezone(UTC)
@@ -75,9 +75,10 @@ def _normalize_money(raw: Any) -> str:
 
 
 def _format_number(number: int | float | Decimal) -> str:
+    """Return a number without exponent; empty where it has too many digits to be an amount."""
     decimal = Decimal(repr(number) if isinstance(number, float) else number)
     # Written out, a number such as 1e999999999 would fill the memory.
-    return format(decimal, "f") if decimal.is_finite() and -20 < decimal.adjusted() < 20 else "too long"
+    return format(decimal, "f") if decimal.is_finite() and -20 < decimal.adjusted() < 20 else ""
 
 
 def _normalize_number(raw: Any) -> int | float:
