@@ -17,7 +17,7 @@ from app.database.tables import account, event
 from app.demo import story
 from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
-from app.ingest.definitions import RatesBody, SurveyBody, survey_of
+from app.ingest.request_bodies import RatesBody, SurveyBody, to_survey
 from app.ledger import surveys
 
 _BATCH = 2_000
@@ -65,12 +65,12 @@ async def _known(books: Books, told: dict[str, Any]) -> bool:
 
 
 async def _declare(books: Books) -> None:
-    declared = [survey_of(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
+    declared = [to_survey(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
     given = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.today())]
 
     async def write(connection: Connection) -> None:
         for survey in declared:
-            await surveys.declare(connection, survey)
+            await surveys.declare_survey(connection, survey)
         for body in given:
             await exchange_rates.put_rates(connection, body.currency, body.rates)
 

@@ -24,6 +24,7 @@ from app.database.tables import COMMENT_WORDS, HAS_COMMENT, account, event, surv
 from app.ingest.accept import accept_events
 from app.ledger.event_cursor import EventCursor, cursor_of
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
+from app.ledger.surveys import score_class_column
 
 _AFTER = timedelta(microseconds=1)
 
@@ -47,18 +48,7 @@ class Wanted:
 _score = event.c.data["score"].as_integer()
 # Its comment still counts, but there are no words.
 _erased = event.c.data.has_key("erased")
-# How far on the high side of the scale's middle a score is; a survey says which side is easy.
-_ease = (2 * _score - survey.c.low - survey.c.high) * sa.case((survey.c.easy_is == "low", -1), else_=1)
-_class = sa.case(
-    (sa.and_(survey.c.kind == "nps", _score >= 9), "promoter"),
-    (sa.and_(survey.c.kind == "nps", _score <= 6), "detractor"),
-    (survey.c.kind == "nps", "passive"),
-    (sa.and_(survey.c.kind == "csat", _score >= survey.c.satisfied_from), "satisfied"),
-    (survey.c.kind == "csat", "unsatisfied"),
-    (sa.and_(survey.c.kind == "ces", _ease > 0), "easy"),
-    (sa.and_(survey.c.kind == "ces", _ease < 0), "difficult"),
-    (survey.c.kind == "ces", "neutral"),
-)
+_class = score_class_column(_score)
 
 
 def _latest(update: Any, name: str) -> Any:

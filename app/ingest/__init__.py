@@ -1,1 +1,1 @@
-"""Events in: the catalogue of event types, reading, importing and storing them exactly once."""
+"""Ingest: the catalogue of event types, and accepting, retracting, erasing and importing events."""

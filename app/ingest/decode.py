@@ -1,4 +1,4 @@
-"""From the bytes of a request to the events in it, not yet validated: JSON, NDJSON and CloudEvents, gzip and zstd."""
+"""Decode a request body into raw events, not yet validated: JSON, NDJSON and CloudEvents, gzip and zstd."""
 
 import base64
 import binascii
@@ -13,114 +13,117 @@ from app.core.errors import Invalid, Malformed, Unsupported, json_pointer
 from app.core.ids import MAX_ID_LENGTH
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
-MOST_EVENTS = 10_000
+MAX_EVENTS = 10_000
 
-# What is not blank, from its first character on.
+# A line that is not blank, from its first character that is not white space.
 _LINE = re.compile(rb"\S[^\n]*")
 
 NDJSON = "application/x-ndjson"
 CLOUDEVENT = "application/cloudevents+json"
 CLOUDEVENTS = "application/cloudevents-batch+json"
 
+# The CloudEvents attribute of each member of an event's envelope, except id and data.
+_ATTRIBUTES = {
+    "account_id": "subject",
+    "occurred_at": "time",
+    "type": "type",
+    "user_id": "userid",
+    "recorded_on": "recordedon",
+}
+
 
 class UndecodableEvent(NamedTuple):
-    """A line that is not JSON: reported in its place, its neighbours are read."""
+    """A part of a body that is no event. It becomes a rejection; its neighbors are accepted. detail: what is wrong."""
 
     detail: str
 
 
-def decode_events(body: bytes, headers: Mapping[str, str], *, most_inflated: int) -> list[Any]:
-    """The events of a request body: raw JSON values or `UndecodableEvent`, at most 10,000.
+def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) -> list[Any]:
+    """Return the raw events of a request body, JSON values or `UndecodableEvent`; at most `MAX_EVENTS`.
 
-    headers: lower-case names. Raises Malformed, Unsupported, TooLarge or Invalid for the request as a whole.
+    headers: by lower-case names. max_bytes: the limit of the decompressed body. Raises Malformed, Unsupported, TooLarge or
+    Invalid for the request as a whole.
     """
-    body = decompress(body, headers.get("content-encoding", ""), max_bytes=most_inflated)
-    kind = parse_media_type(headers.get("content-type", ""))
-    if kind == CLOUDEVENT:
-        found = [_of_cloudevent(parse_json(body))]
-    elif kind == CLOUDEVENTS:
-        found = [_of_cloudevent(value) for value in _listed(parse_json(body))]
-    elif "ce-specversion" in headers and kind == JSON:
-        found = [_of_binary_cloudevent(parse_json(body), headers)]
-    elif kind == NDJSON:
-        # One line more than may be is enough to know that there are too many.
-        found = [_line(line[0]) for line in islice(_LINE.finditer(body), MOST_EVENTS + 1)]
-    elif kind == JSON:
-        found = _unwrapped(parse_json(body))
+    body = decompress(body, headers.get("content-encoding", ""), max_bytes=max_bytes)
+    media_type = parse_media_type(headers.get("content-type", ""))
+    if media_type == CLOUDEVENT:
+        raws = [_parse_cloudevent(parse_json(body))]
+    elif media_type == CLOUDEVENTS:
+        raws = [_parse_cloudevent(value) for value in _as_batch(parse_json(body))]
+    elif "ce-specversion" in headers and media_type == JSON:
+        raws = [_parse_binary_cloudevent(parse_json(body), headers)]
+    elif media_type == NDJSON:
+        # One line more than the limit is enough to see that there are too many.
+        raws = [_parse_line(line[0]) for line in islice(_LINE.finditer(body), MAX_EVENTS + 1)]
+    elif media_type == JSON:
+        raws = _unwrap(parse_json(body))
     else:
-        raise Unsupported(f"The content type is {JSON}, {NDJSON}, {CLOUDEVENT} or {CLOUDEVENTS}.")
-    if len(found) > MOST_EVENTS:
-        raise Invalid(f"At most {MOST_EVENTS} events fit one request.", code="too_many_events")
-    return found
+        raise Unsupported(f"Content-Type must be {JSON}, {NDJSON}, {CLOUDEVENT} or {CLOUDEVENTS}.")
+    if len(raws) > MAX_EVENTS:
+        raise Invalid(f"A request may have at most {MAX_EVENTS} events. Send several requests.", code="too_many_events")
+    return raws
 
 
-def _line(line: bytes) -> Any:
+def _parse_line(line: bytes) -> Any:
     try:
         return parse_json(line)
     except Malformed as error:
         return UndecodableEvent(error.detail.replace("The body", "The line"))
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_batch(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise Invalid.at("", "A batch is a JSON array.", code="not_an_array")
+        raise Invalid.at("", "A batch of CloudEvents must be a JSON array.", code="not_an_array")
     return value
 
 
-def _unwrapped(value: Any) -> list[Any]:
+def _unwrap(value: Any) -> list[Any]:
+    """Return the events of one event, an array, or `{"events": [...]}`."""
     if isinstance(value, dict) and "events" in value and "type" not in value:
-        for other in value.keys() - {"events"}:
-            raise Invalid.at(json_pointer((other,)), "Beside `events` there is nothing.", code="extra_forbidden")
+        for name in value.keys() - {"events"}:
+            raise Invalid.at(json_pointer((name,)), 'No other field may stand beside "events".', code="extra_forbidden")
         value = value["events"]
         if not isinstance(value, list):
-            raise Invalid.at("/events", "`events` is an array.", code="not_an_array")
+            raise Invalid.at("/events", '"events" must be an array.', code="not_an_array")
     return value if isinstance(value, list) else [value]
 
 
-def _of_cloudevent(value: Any) -> Any:
-    """The event that a structured CloudEvent carries; attributes that are not ours are left out, as the standard asks."""
+def _parse_cloudevent(value: Any) -> Any:
+    """Return the event in a structured CloudEvent. Unknown attributes are ignored, as the specification asks."""
     if not isinstance(value, dict):
         return value
-    if value.get("specversion") != "1.0":
-        return UndecodableEvent("A CloudEvent has specversion 1.0, an id and a source.")
     id, source = value.get("id"), value.get("source")
-    if not (isinstance(id, str) and id and isinstance(source, str) and source):
-        return UndecodableEvent("A CloudEvent has specversion 1.0, an id and a source.")
+    if not (value.get("specversion") == "1.0" and isinstance(id, str) and id and isinstance(source, str) and source):
+        return UndecodableEvent('A CloudEvent needs specversion "1.0", an id and a source.')
     if " " in source:
-        return UndecodableEvent("The source of a CloudEvent is a URI, which has no space.")
-    given = {
-        "account_id": "subject",
-        "occurred_at": "time",
-        "type": "type",
-        "user_id": "userid",
-        "recorded_on": "recordedon",
-    }
-    event = {ours: value[theirs] for ours, theirs in given.items() if theirs in value}
-    event["id"] = _joined(source, id)
+        return UndecodableEvent("The source of a CloudEvent must be a URI, without spaces.")
+    event = {member: value[attribute] for member, attribute in _ATTRIBUTES.items() if attribute in value}
+    event["id"] = _event_id(source, id)
     event["data"] = value.get("data", {})
     if "data_base64" in value:
         try:
             event["data"] = parse_json(base64.b64decode(value["data_base64"], validate=True))
         except (Malformed, TypeError, ValueError, binascii.Error):
-            return UndecodableEvent("`data_base64` is not JSON in base64.")
+            return UndecodableEvent("data_base64 must be JSON in base64.")
     return event
 
 
-def _joined(source: str, id: str) -> str:
-    """CloudEvents are unique by source and id together; a source has no space."""
-    joined = f"{source} {id}"
-    return joined if len(joined) <= MAX_ID_LENGTH else hashlib.sha256(joined.encode()).hexdigest()
+def _event_id(source: str, id: str) -> str:
+    """Return the id of an event: CloudEvents are unique by source and id together, and a source has no space."""
+    event_id = f"{source} {id}"
+    return event_id if len(event_id) <= MAX_ID_LENGTH else hashlib.sha256(event_id.encode()).hexdigest()
 
 
-def _of_binary_cloudevent(data: Any, headers: Mapping[str, str]) -> Any:
-    # What is not UTF-8 would become U+FFFD, and two ids one.
+def _parse_binary_cloudevent(data: Any, headers: Mapping[str, str]) -> Any:
+    """Return the event of a binary CloudEvent: its attributes are headers `ce-…`, percent-encoded, its data is the body."""
     attributes: dict[str, str] = {}
     for name, text in headers.items():
         if name.startswith("ce-"):
             if name[3:] in attributes:
-                return UndecodableEvent("A header of the CloudEvent is given more than once.")
+                return UndecodableEvent("A header of the CloudEvent occurs more than once.")
             try:
+                # Strictly: bytes that are not UTF-8 would become U+FFFD, and two ids the same.
                 attributes[name[3:]] = unquote(text.encode("ascii").decode(), errors="strict")
             except UnicodeError:
-                return UndecodableEvent("A header of the CloudEvent is not percent-encoded UTF-8.")
-    return _of_cloudevent(attributes | {"data": data})
+                return UndecodableEvent("The headers of a CloudEvent must be percent-encoded UTF-8.")
+    return _parse_cloudevent(attributes | {"data": data})

@@ -1,4 +1,4 @@
-"""Erasure: a person's id and words leave the books, and what was counted of it stays as it was, as of any day."""
+"""Erase a person: replace the user's id by a pseudonym and blank the user's text. Every number stays, as of any day."""
 
 from secrets import token_hex
 
@@ -14,8 +14,9 @@ from app.ledger.measures import EventView, stream_name_of
 from app.ledger.streams.feedback import ERASED, KIND
 from app.ledger.unfold import move_events
 
-# The events of the person, those that name it as `who`, and what was said of its comments. A fingerprint could be guessed
-# from, so it goes too: from then on, whatever comes under the id is a repeat. The id stays, or it would be counted twice.
+# Erases the user's events, events that name the user as `who`, and notes about the user's comments. The fingerprint goes as
+# well, since the content could be guessed from it; from then on any event with the id is a duplicate. The event's id stays:
+# without it the same event could be sent again and be counted twice.
 _ERASE = f"""
     UPDATE event SET
         user_id = CASE WHEN user_id = %(user)s THEN %(pseudonym)s ELSE user_id END,
@@ -32,29 +33,34 @@ _ERASE = f"""
 
 
 async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
-    """Put a random pseudonym in the place of a user and blank what it wrote; a user who is not there is no fault.
+    """Replace a user's id by a random pseudonym and blank what the user wrote; do nothing for an unknown user.
 
-    The pseudonym remains one user, so that all numbers stay. What comes of the person later is of a new user: nothing is
-    kept by which it could be known again. Raises NotFound for an account that is not there.
+    The pseudonym remains one user, so all numbers stay. Later events of the person are those of a new user: nothing is stored
+    that would link the two. Raises NotFound for an unknown account.
     """
     key = account_key(account_id)
 
     async def write(connection: Connection) -> None:
         if await connection.scalar(sa.select(account.c.id).where(account.c.account_id == key)) is None:
-            raise NotFound("There is no such account.")
+            raise NotFound("Account not found.")
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
         pseudonym = f"erased-{token_hex(16)}"
-        named = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
-        moved = {
-            (key, row.id): stream
-            for row in await connection.execute(_ERASE, named)
-            # What waits for `rebuild` goes on waiting.
-            if row.stream is not None
-            and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
-        }
-        await move_events(connection, moved)
+        await _erase_events(connection, key, user_id, pseudonym)
         for table in (presence, registration):
-            this = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
-            await connection.execute(sa.update(table).where(this).values(user_key=user_key(key, pseudonym)))
+            is_of_user = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
+            await connection.execute(sa.update(table).where(is_of_user).values(user_key=user_key(key, pseudonym)))
 
     await books.database.write(write)
+
+
+async def _erase_events(connection: Connection, key: int, user_id: str, pseudonym: str) -> None:
+    """Erase a user from the events of an account, and move those events whose stream is named by the user."""
+    parameters = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
+    streams = {
+        (key, row.id): stream
+        for row in await connection.execute(_ERASE, parameters)
+        # An event whose stream was never stored gets it from `rebuild`, not from here.
+        if row.stream is not None
+        and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
+    }
+    await move_events(connection, streams)

@@ -1,13 +1,14 @@
 """Exchange rates: what one unit of a currency is worth in the base currency, from a day on.
 
-The rate of an event's day is kept with the event. A rate that was used is not changed, so numbers that were given out stay.
+An event is converted at the rate of its day, which is stored with it. A rate that has been used is frozen, so that no number
+that was answered changes.
 """
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -18,7 +19,7 @@ from app.database.tables import exchange_rate
 
 
 class ExchangeRate(NamedTuple):
-    """What one unit of a currency is worth in the base currency from a day on. used: an event was counted by it."""
+    """What one unit of a currency is worth in the base currency from a day on. used: an event was converted at it."""
 
     currency: str
     valid_from: date
@@ -32,44 +33,56 @@ _COLUMNS = [exchange_rate.c[name] for name in ExchangeRate._fields]
 async def load_rates(
     connection: Connection, currencies: Collection[str] | None = None
 ) -> dict[str, list[ExchangeRate]]:
-    """The rates of these currencies, or of all, each list in the order of its days."""
+    """Return the rates of these currencies, or of all, by currency in the order of their days."""
     query = sa.select(*_COLUMNS).order_by(*_COLUMNS[:2])
     if currencies is not None:
         query = query.where(exchange_rate.c.currency.in_(list(currencies)))
-    found: dict[str, list[ExchangeRate]] = {}
+    rates: dict[str, list[ExchangeRate]] = {}
     for row in await connection.execute(query):
-        found.setdefault(row.currency, []).append(ExchangeRate(*row))
-    return found
+        rates.setdefault(row.currency, []).append(ExchangeRate(*row))
+    return rates
+
+
+def rates_to_json(rates: Mapping[str, Sequence[ExchangeRate]]) -> list[dict[str, Any]]:
+    """Return the rates of several currencies as the API shows them."""
+    return [
+        {"currency": currency, "rates": {rate.valid_from.isoformat(): format(rate.rate, "f") for rate in by_day}}
+        for currency, by_day in rates.items()
+    ]
 
 
 def rate_on(rates: Sequence[ExchangeRate], day: date) -> ExchangeRate:
-    """The rate of that day. Raises Rejected when there is none yet."""
-    number = bisect_right(rates, day, key=lambda rate: rate.valid_from)
-    if not number:
-        detail = "There is no exchange rate for that currency and day; give one with PUT /v1/exchange-rates."
+    """Return the rate of a day. rates: of one currency, in order. Raises EventRejected when the day is before all of them."""
+    count_until_day = bisect_right(rates, day, key=lambda rate: rate.valid_from)
+    if not count_until_day:
+        detail = "No exchange rate for this currency on the day of the event. Add one with PUT /v1/exchange-rates."
         raise EventRejected("no_exchange_rate", detail, "/data/currency")
-    return rates[number - 1]
+    return rates[count_until_day - 1]
 
 
 async def freeze_rates(connection: Connection, rates: Collection[ExchangeRate]) -> bool:
-    """Fix rates that are used for the first time; False when one was changed meanwhile."""
+    """Mark rates as used, in the order of currency and day; return False when one differs from its row by now."""
     for rate in sorted(rates):
-        same = [exchange_rate.c[name] == getattr(rate, name) for name in ExchangeRate._fields[:3]]
-        statement = sa.update(exchange_rate).where(*same).values(used=True)
+        is_same = [exchange_rate.c[name] == getattr(rate, name) for name in ExchangeRate._fields[:3]]
+        statement = sa.update(exchange_rate).where(*is_same).values(used=True)
         if not (await connection.execute(statement)).row_count:
             return False
     return True
 
 
 async def put_rates(connection: Connection, currency: str, rates: Mapping[date, Decimal]) -> None:
-    """Write rates of a currency. Raises Conflict, and writes none, when one of them was used with another value."""
+    """Write the rates of a currency, by the day from which they hold.
+
+    Raises Conflict, and so writes none, when one of them has been used with another value.
+    """
     rows = [{"currency": currency, "valid_from": day, "rate": rate} for day, rate in sorted(rates.items())]
     statement = insert(exchange_rate).values(rows)
-    unchanged = exchange_rate.c.rate == statement.excluded.rate
-    changed = statement.on_conflict_do_update(
+    is_same = exchange_rate.c.rate == statement.excluded.rate
+    upsert = statement.on_conflict_do_update(
         index_elements=["currency", "valid_from"],
         set_={"rate": statement.excluded.rate},
-        where=unchanged | ~exchange_rate.c.used,
+        where=is_same | ~exchange_rate.c.used,
     )
-    if len(await connection.execute(changed.returning(exchange_rate.c.valid_from))) < len(rows):
-        raise Conflict("A rate that has been used is not changed; none was written.", code="rate_used")
+    if len(await connection.execute(upsert.returning(exchange_rate.c.valid_from))) < len(rows):
+        detail = "A rate that has been used cannot be changed. None of the rates was written."
+        raise Conflict(detail, code="rate_used")

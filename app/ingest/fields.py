@@ -1,4 +1,4 @@
-"""The types of the fields that events are made of: what is accepted, and as what it is kept.
+"""The types of the fields of events: what is valid, and the form in which it is stored.
 
 Nothing is coerced: a number is a number, a time has an offset, money is a decimal string (or a number).
 """
@@ -27,116 +27,124 @@ __all__ = [
     "Time",
 ]
 
-MOST_MONEY = 10**11
+MAX_MONEY = 10**11
+_MAX_NUMBER = 1e15
+_MAX_ATTRIBUTE_LENGTH = 1024
+_MAX_EXTRA_BYTES = 16_384
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
 _MONEY = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
 
 
-def _text(given: str) -> str:
-    if "\0" in given:
-        raise PydanticCustomError("control_character", "A text has no U+0000.")
-    return given
+def _check_text(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("control_character", "A text must not contain U+0000.")
+    return text
 
 
-def _time(given: Any) -> datetime:
-    if not isinstance(given, str):
-        raise PydanticCustomError("time", "A time is a string such as 2026-03-14T09:30:00Z.")
-    spelled = given.upper()
-    if _TIME.fullmatch(spelled):
+def _parse_time(raw: Any) -> datetime:
+    if not isinstance(raw, str):
+        raise PydanticCustomError("time", "A time must be a string such as 2026-03-14T09:30:00Z.")
+    text = raw.upper()
+    if _TIME.fullmatch(text):
         try:
-            # Within these years no time zone takes a time out of what a datetime can hold. In UTC, since PostgreSQL
-            # does not know offsets of 16 hours and more.
-            if 1000 <= (at := datetime.fromisoformat(spelled)).year <= 9998:
-                return at.astimezone(UTC)
+            # In these years a datetime can hold the time whatever its offset is. It is converted to UTC because
+            # PostgreSQL does not accept offsets of 16 hours and more.
+            if 1000 <= (time := datetime.fromisoformat(text)).year <= 9998:
+                return time.astimezone(UTC)
         except ValueError:
             pass
-    raise PydanticCustomError("time", "A time is RFC 3339 with an offset, such as 2026-03-14T09:30:00Z.")
+    raise PydanticCustomError("time", "A time must be RFC 3339 with an offset, such as 2026-03-14T09:30:00Z.")
 
 
-def _moment(given: Any) -> str:
-    return _time(given).isoformat()
+def _normalize_time(raw: Any) -> str:
+    return _parse_time(raw).isoformat()
 
 
-def _money(given: Any) -> str:
-    if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal):
-        raise PydanticCustomError("money", 'Money is a decimal string, such as "1250.50".')
-    spelled = given if isinstance(given, str) else _digits(given)
-    if not _MONEY.fullmatch(spelled):
-        raise PydanticCustomError("money", 'Money is not negative and has at most 4 decimals, such as "1250.50".')
-    if (amount := Decimal(spelled)) >= MOST_MONEY:
-        raise PydanticCustomError("money_too_large", "Money is below 100 billion.")
+def _normalize_money(raw: Any) -> str:
+    """Return an amount in its shortest spelling, so that `12.50` and `12.5` are the same content."""
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float | Decimal):
+        raise PydanticCustomError("money", 'An amount must be a decimal string such as "1250.50".')
+    text = raw if isinstance(raw, str) else _format_number(raw)
+    if not _MONEY.fullmatch(text):
+        detail = 'An amount must not be negative and may have at most 4 decimal places, such as "1250.50".'
+        raise PydanticCustomError("money", detail)
+    if (amount := Decimal(text)) >= MAX_MONEY:
+        raise PydanticCustomError("money_too_large", "An amount must be below 100 billion.")
     return format(amount.normalize(), "f")
 
 
-def _digits(given: int | float | Decimal) -> str:
-    number = Decimal(repr(given) if isinstance(given, float) else given)
+def _format_number(number: int | float | Decimal) -> str:
+    """Return a number without exponent; empty where it has too many digits to be an amount."""
+    decimal = Decimal(repr(number) if isinstance(number, float) else number)
     # Written out, a number such as 1e999999999 would fill the memory.
-    return format(number, "f") if number.is_finite() and -20 < number.adjusted() < 20 else "none"
+    return format(decimal, "f") if decimal.is_finite() and -20 < decimal.adjusted() < 20 else ""
 
 
-def _number(given: Any) -> int | float:
-    if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
-        raise PydanticCustomError("number", "A text, a number, true, false or null is needed.")
-    plain = given if isinstance(given, int) else float(given)
-    if not abs(plain) < 1e15:
-        raise PydanticCustomError("number_too_large", "A number is below 10^15.")
-    return int(plain) if plain == int(plain) else plain
+def _normalize_number(raw: Any) -> int | float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
+        raise PydanticCustomError("number", "The value must be a text, a number, true, false or null.")
+    number = raw if isinstance(raw, int) else float(raw)
+    if not abs(number) < _MAX_NUMBER:
+        raise PydanticCustomError("number_too_large", "A number must be below 10^15.")
+    return int(number) if number == int(number) else number
 
 
-def _attribute(given: Any) -> str | int | float | bool | None:
-    if given is None or isinstance(given, bool):
-        return given
-    if not isinstance(given, str):
-        return _number(given)
-    if len(given) > 1024:
-        raise PydanticCustomError("string_too_long", "An attribute's text has at most 1024 characters.")
-    return normalize_id(_text(given))
+def _normalize_attribute(raw: Any) -> str | int | float | bool | None:
+    if raw is None or isinstance(raw, bool):
+        return raw
+    if not isinstance(raw, str):
+        return _normalize_number(raw)
+    if len(raw) > _MAX_ATTRIBUTE_LENGTH:
+        detail = f"The text of an attribute may have at most {_MAX_ATTRIBUTE_LENGTH} characters."
+        raise PydanticCustomError("string_too_long", detail)
+    return normalize_id(_check_text(raw))
 
 
-def _with_distinct_keys(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    kept = read(given)
-    if len(kept) < len(given):
-        raise PydanticCustomError("duplicate_key", "Two keys are the same in Unicode's NFC.")
-    return kept
+def _check_distinct_keys(raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    attributes = validate(raw)
+    if len(attributes) < len(raw):
+        raise PydanticCustomError("duplicate_key", "Two keys are the same after Unicode normalization (NFC).")
+    return attributes
 
 
-def _plain(given: Any) -> Any:
-    if isinstance(given, str):
-        return _text(given)
-    if isinstance(given, dict):
-        return {_text(key): _plain(value) for key, value in given.items()}
-    if isinstance(given, list):
-        return [_plain(value) for value in given]
-    return given if given is None or isinstance(given, bool) else _number(given)
+def _normalize_json(raw: Any) -> Any:
+    if isinstance(raw, str):
+        return _check_text(raw)
+    if isinstance(raw, dict):
+        return {_check_text(key): _normalize_json(value) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [_normalize_json(value) for value in raw]
+    return raw if raw is None or isinstance(raw, bool) else _normalize_number(raw)
 
 
-def _extra(given: Any) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise PydanticCustomError("dict_type", "`extra` is an object.")
-    kept = _plain(given)
-    if len(to_json(kept)) > 16_384:
-        raise PydanticCustomError("too_long", "`extra` takes at most 16 KiB.")
-    return dict(kept)
+def _normalize_extra(raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise PydanticCustomError("dict_type", '"extra" must be an object.')
+    extra = _normalize_json(raw)
+    if len(to_json(extra)) > _MAX_EXTRA_BYTES:
+        raise PydanticCustomError("too_long", f'"extra" may have at most {_MAX_EXTRA_BYTES // 1024} KiB.')
+    return dict(extra)
 
 
-Text = Annotated[str, Field(max_length=10_000), AfterValidator(_text)]
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(_check_text)]
 Tags = Annotated[list[Id], Field(max_length=20)]
+# A time as a datetime in UTC, and as its text in event data.
 Time = Annotated[
-    datetime, PlainValidator(_time, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
+    datetime, PlainValidator(_parse_time, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
 ]
 Moment = Annotated[
-    str, PlainValidator(_moment, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
+    str, PlainValidator(_normalize_time, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
 ]
-Money = Annotated[str, PlainValidator(_money, json_schema_input_type=str | float)]
+Money = Annotated[str, PlainValidator(_normalize_money, json_schema_input_type=str | float)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217; default: the base currency.")]
 Attributes = Annotated[
-    dict[Id, Annotated[Any, BeforeValidator(_attribute, json_schema_input_type=str | float | bool | None)]],
+    dict[Id, Annotated[Any, BeforeValidator(_normalize_attribute, json_schema_input_type=str | float | bool | None)]],
     Field(max_length=100),
-    WrapValidator(_with_distinct_keys),
+    WrapValidator(_check_distinct_keys),
 ]
 Extra = Annotated[
     dict[str, Any],
-    PlainValidator(_extra, json_schema_input_type=dict[str, Any]),
-    Field(description="Whatever else you want kept with the event; at most 16 KiB."),
+    PlainValidator(_normalize_extra, json_schema_input_type=dict[str, Any]),
+    Field(description="Any other information to store with the event, at most 16 KiB."),
 ]

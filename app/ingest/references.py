@@ -1,93 +1,99 @@
-"""By what a batch is read: surveys and exchange rates, looked up before its transaction and fixed by their first use."""
+"""Resolve what events refer to: surveys and exchange rates, loaded before the transaction and frozen by their first use."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.books.books import Books
 from app.core.errors import EventRejected
 from app.database.connection import Connection
-from app.ingest import exchange_rates
-from app.ingest.define import IncomingEvent
-from app.ingest.exchange_rates import ExchangeRate
-from app.ingest.fields import MOST_MONEY
-from app.ledger import surveys
+from app.ingest.exchange_rates import ExchangeRate, freeze_rates, load_rates, rate_on
+from app.ingest.fields import MAX_MONEY
+from app.ingest.outcome import Rejection, build_rejection
+from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
 from app.ledger.posting import build_posting
-from app.ledger.surveys import Survey
+from app.ledger.surveys import Survey, freeze_surveys, load_surveys
 
 
-@dataclass(slots=True)
-class References:
-    """What a batch is read by: definitions that were looked up before its transaction."""
+class References(NamedTuple):
+    """The surveys by id, and the exchange rates by currency in the order of their days."""
 
-    surveys: dict[str, Survey]
-    rates: dict[str, list[ExchangeRate]]
+    surveys: Mapping[str, Survey]
+    rates: Mapping[str, Sequence[ExchangeRate]]
+
+
+class ReferenceChanged(Exception):
+    """A survey or a rate was changed after it was loaded for the batch."""
 
 
 async def load_references(books: Books, events: Sequence[IncomingEvent]) -> References:
-    """The surveys and the exchange rates that events name, as far as there are any."""
-    named = {event.data["survey"] for event in events if "survey" in event.data}
+    """Load the surveys and exchange rates that events refer to; unknown ones are left out.
+
+    Most batches refer to none and need no query.
+    """
+    survey_ids = {event.data["survey"] for event in events if "survey" in event.data}
     currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
-    if not named and not currencies:
+    if not survey_ids and not currencies:
         return References({}, {})
 
-    async def find(connection: Connection) -> References:
-        return References(
-            await surveys.load_surveys(connection, named), await exchange_rates.load_rates(connection, currencies)
-        )
+    async def load(connection: Connection) -> References:
+        return References(await load_surveys(connection, survey_ids), await load_rates(connection, currencies))
 
-    return await books.database.read(find)
+    return await books.database.read(load)
 
 
 def resolve_events(
-    events: Sequence[IncomingEvent],
-    reading: References,
-    *,
-    books: Books,
-    reject: Callable[[int, str, EventRejected], None],
-) -> Iterable[IncomingEvent]:
-    """The events that their survey and their currency allow, with what they post."""
-    for event in events:
+    incoming: Sequence[IncomingEvent], references: References, *, books: Books
+) -> tuple[list[ResolvedEvent], list[Rejection]]:
+    """Return the events that fit their references, with what they post, and the rejections of the others."""
+    events: list[ResolvedEvent] = []
+    rejections: list[Rejection] = []
+    for event in incoming:
         try:
-            event.survey = _survey_of(event, reading.surveys)
-            currency = event.data.get("currency", books.currency)
-            if currency != books.currency:
-                event.rate = exchange_rates.rate_on(
-                    reading.rates.get(currency, ()), books.calendar.day(event.occurred_at)
-                )
-                _check_converted(event, event.rate)
-            rate = event.rate.rate if event.rate else None
-            event.record = build_posting(event, event.survey, rate, calendar=books.calendar)
-            yield event
-        except EventRejected as problem:
-            reject(event.index, event.id, problem)
+            events.append(_resolve(event, references, books=books))
+        except EventRejected as error:
+            rejections.append(build_rejection(event.position, event.id, error))
+    return events, rejections
 
 
-def _check_converted(event: IncomingEvent, rate: ExchangeRate) -> None:
-    for name in ("amount", "mrr"):
-        if Decimal(event.data.get(name, 0)) * rate.rate >= MOST_MONEY:
-            raise EventRejected("money_too_large", "In the base currency, money is below 100 billion.", f"/data/{name}")
+def _resolve(event: IncomingEvent, references: References, *, books: Books) -> ResolvedEvent:
+    survey = _find_survey(event, references.surveys) if "survey" in event.data else None
+    currency = event.data.get("currency", books.currency)
+    if currency == books.currency:
+        return ResolvedEvent(event, survey, None, build_posting(event, survey, None, calendar=books.calendar))
+    rate = rate_on(references.rates.get(currency, ()), books.calendar.day(event.occurred_at))
+    _check_amounts(event, rate)
+    return ResolvedEvent(event, survey, rate, build_posting(event, survey, rate.rate, calendar=books.calendar))
 
 
-def _survey_of(event: IncomingEvent, known: dict[str, Survey]) -> Survey | None:
-    if "survey" not in event.data:
-        return None
-    survey = known.get(event.data["survey"])
+def _find_survey(event: IncomingEvent, surveys: Mapping[str, Survey]) -> Survey:
+    survey = surveys.get(event.data["survey"])
     if survey is None:
-        raise EventRejected(
-            "unknown_survey", "There is no such survey; declare it with PUT /v1/surveys/{id}.", "/data/survey"
-        )
+        detail = "Unknown survey. Declare it first, with PUT /v1/surveys/{id}."
+        raise EventRejected("unknown_survey", detail, "/data/survey")
     if "score" in event.data and not survey.low <= event.data["score"] <= survey.high:
-        detail = f"The survey's scores are {survey.low} to {survey.high}."
+        detail = f"The score must be from {survey.low} to {survey.high}, the scale of this survey."
         raise EventRejected("score_out_of_range", detail, "/data/score")
     return survey
 
 
-async def freeze_on_first_use(connection: Connection, accepted: Sequence[IncomingEvent]) -> bool:
-    """Fix the surveys and rates that are used for the first time; False when one was changed since it was looked up."""
-    answered = {event.survey for event in accepted if event.survey is not None and event.type == "survey.responded"}
-    first_answered = [survey for survey in answered if not survey.answered]
-    first_used = {event.rate for event in accepted if event.rate is not None and not event.rate.used}
-    if first_answered and not await surveys.freeze_surveys(connection, first_answered):
-        return False
-    return not first_used or await exchange_rates.freeze_rates(connection, first_used)
+def _check_amounts(event: IncomingEvent, rate: ExchangeRate) -> None:
+    for name in ("amount", "mrr"):
+        if Decimal(event.data.get(name, 0)) * rate.rate >= MAX_MONEY:
+            detail = "The amount must be below 100 billion when converted to the base currency."
+            raise EventRejected("money_too_large", detail, f"/data/{name}")
+
+
+async def freeze_on_first_use(connection: Connection, new_events: Sequence[DatedEvent]) -> None:
+    """Freeze the surveys and rates that these events are the first to use. Raises ReferenceChanged.
+
+    Surveys come before rates and both in the order of their keys, so that two transactions never deadlock.
+    """
+    surveys = {
+        event.survey
+        for event in new_events
+        if event.survey is not None and not event.survey.answered and event.incoming.type == "survey.responded"
+    }
+    rates = {event.rate for event in new_events if event.rate is not None and not event.rate.used}
+    if not await freeze_surveys(connection, surveys) or not await freeze_rates(connection, rates):
+        raise ReferenceChanged

@@ -1,4 +1,4 @@
-"""Retraction: an event is taken back, from today on; what was known before today stays as it was."""
+"""Retract events: what an event posted is posted again with the opposite sign, today. What was known before stays."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -14,62 +14,71 @@ from app.database.connection import Connection
 from app.database.labels import ensure_labels
 from app.database.query_plan import run_plan
 from app.database.tables import MIN_DATE, WHOLE_BUSINESS, event
-from app.ingest.define import IncomingEvent
-from app.ledger import surveys
+from app.ingest.stages import RESERVED_ID_PREFIX, DatedEvent
 from app.ledger.posting import EventPosting, build_posting, load_posting_context, post_events, posting_label_texts
+from app.ledger.surveys import load_surveys
 
 
 async def retract_event(books: Books, *, account: str | None, id: str) -> None:
-    """Take an event back: what it posted is posted again with the opposite sign. Doing it twice does nothing more.
+    """Retract an event, unless it is retracted already. Raises NotFound.
 
-    account: the client's id; None for an event of the whole business. Raises NotFound.
+    account: the client's id; None for an event of the whole business.
     """
     account_id = WHOLE_BUSINESS if account is None else account_key(account)
-    this = sa.and_(event.c.account_id == account_id, event.c.id == id)
-    _, said = await books.database.read(lambda connection: _posted(connection, this, books=books))
-    await ensure_labels(books.database, posting_label_texts([said]))
+    is_event = sa.and_(event.c.account_id == account_id, event.c.id == id)
+    # Labels are numbered in a transaction of their own, before the account is locked.
+    _, posting = await books.database.read(lambda connection: _load_event(connection, is_event, books=books))
+    await ensure_labels(books.database, posting_label_texts([posting]))
 
     async def write(connection: Connection, today: date) -> None:
-        touched = await lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
-        today = max(today, touched[account_id].last_recorded_on)
-        taken = sa.update(event).where(this, event.c.retracted_on.is_(None)).values(retracted_on=today)
-        if not (await connection.execute(taken)).row_count:
+        accounts = await lock_accounts(connection, {account_id: (account or "", MIN_DATE)})
+        today = max(today, accounts[account_id].last_recorded_on)
+        retraction = sa.update(event).where(is_event, event.c.retracted_on.is_(None)).values(retracted_on=today)
+        if not (await connection.execute(retraction)).row_count:
             return
+        # The lock again, now to advance the account's last recorded day.
         await lock_accounts(connection, {account_id: (account or "", today)})
-        # Once more under the lock: its user may have been erased meanwhile.
-        found, posted = await _posted(connection, this, books=books)
-        if found.type == ACCOUNT_UPDATED:
+        # Load the event again, under the lock: its user may have been erased since.
+        row, posting = await _load_event(connection, is_event, books=books)
+        if row.type == ACCOUNT_UPDATED:
             await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
-        before = await run_plan(connection, load_posting_context([posted], books=books))
-        await post_events(connection, [(posted, today)], before, books=books, back=True)
+        context = await run_plan(connection, load_posting_context([posting], books=books))
+        await post_events(connection, [(posting, today)], context, books=books, back=True)
 
     await books.write(write)
 
 
-async def _posted(connection: Connection, this: sa.ColumnElement[bool], *, books: Books) -> tuple[Any, EventPosting]:
-    """The event, which never changes but by erasure, and what it posted."""
-    found = next(iter(await connection.execute(sa.select(event).where(this))), None)
-    if found is None:
-        raise NotFound("There is no such event.")
-    survey = found.data.get("survey")
-    known = await surveys.load_surveys(connection, [survey]) if survey else {}
-    return found, build_posting(found, known.get(survey), found.rate, calendar=books.calendar)
+async def _load_event(
+    connection: Connection, is_event: sa.ColumnElement[bool], *, books: Books
+) -> tuple[Any, EventPosting]:
+    """Return the row of an event and what it posted. Only erasure ever changes either. Raises NotFound."""
+    row = next(iter(await connection.execute(sa.select(event).where(is_event))), None)
+    if row is None:
+        raise NotFound("Event not found.")
+    survey_id = row.data.get("survey")
+    surveys = await load_surveys(connection, [survey_id]) if survey_id else {}
+    return row, build_posting(row, surveys.get(survey_id), row.rate, calendar=books.calendar)
 
 
-async def retract_replaced(connection: Connection, accepted: Iterable[IncomingEvent]) -> None:
-    """Take back what events take the place of, in the transaction that brings them, under their accounts' locks.
+async def retract_replaced(connection: Connection, new_events: Iterable[DatedEvent]) -> None:
+    """Retract the account updates by PUT that a new one for the same moment replaces.
 
-    Only updates of accounts are replaced: they post nothing, and the caller derives the attributes of the day again. Of
-    several that come together, the last takes the place of the others.
+    This runs in the transaction that stores the new update, under the account's lock, so that exactly one counts at any time;
+    the last one if there are several new ones. Updates post nothing, and the caller derives the attributes anew.
     """
-    replacing = (new for new in accepted if new.replaces and new.type == ACCOUNT_UPDATED)
-    for new in {(new.account_id, new.occurred_at): new for new in replacing}.values():
-        others = sa.and_(
+    updates = (
+        update
+        for update in new_events
+        if update.incoming.type == ACCOUNT_UPDATED and update.incoming.id.startswith(RESERVED_ID_PREFIX)
+    )
+    last_updates = {(update.incoming.account_id, update.incoming.occurred_at): update for update in updates}
+    for new, *_, recorded_on in last_updates.values():
+        is_replaced = sa.and_(
             event.c.account_id == new.account_id,
-            event.c.type == new.type,
+            event.c.type == ACCOUNT_UPDATED,
             event.c.occurred_at == new.occurred_at,
-            event.c.id.startswith(new.replaces, autoescape=True),
+            event.c.id.startswith(RESERVED_ID_PREFIX, autoescape=True),
             event.c.id != new.id,
             event.c.retracted_on.is_(None),
         )
-        await connection.execute(sa.update(event).where(others).values(retracted_on=new.recorded_on))
+        await connection.execute(sa.update(event).where(is_replaced).values(retracted_on=recorded_on))

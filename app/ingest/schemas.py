@@ -1,61 +1,33 @@
-"""What the OpenAPI document says of events and of what becomes of them, from the vocabulary."""
+"""OpenAPI schemas of events and survey responses, built from the catalogue of event types."""
 
 from typing import Any
 
-from typing_extensions import TypedDict
-
+from app.ingest.decode import MAX_EVENTS
 from app.ingest.define import EVENT_TYPES
 
 
-class Rejection(TypedDict):
-    """An event that was not taken: its place in the request, and why."""
-
-    index: int
-    id: str | None
-    code: str
-    detail: str
-    pointer: str
-
-
-class Accepted(TypedDict):
-    """What became of a batch. Accepted is durable, counted, and in the next answer."""
-
-    accepted: int
-    duplicates: int
-    rejected: list[Rejection]
-
-
 def event_schemas() -> dict[str, Any]:
-    """The components of the OpenAPI document that describe events: one schema a type, and `Events` over all."""
+    """Return the OpenAPI components: one schema for each event type, `Event` for any of them and `Events` for a body."""
     schemas: dict[str, Any] = {}
-    for kind in EVENT_TYPES.values():
-        schema = kind.adapter.json_schema(ref_template="#/components/schemas/{model}")
+    for event_type in EVENT_TYPES.values():
+        schema = event_type.adapter.json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
-        schema["examples"] = [example_event(kind.name)]
-        schemas[kind.envelope.__name__] = schema
-    one = {
-        "oneOf": [{"$ref": f"#/components/schemas/{kind.envelope.__name__}"} for kind in EVENT_TYPES.values()],
-        "discriminator": {
-            "propertyName": "type",
-            "mapping": {kind.name: f"#/components/schemas/{kind.envelope.__name__}" for kind in EVENT_TYPES.values()},
-        },
+        schema["examples"] = [example_event(event_type.name)]
+        schemas[event_type.envelope.__name__] = schema
+    refs = {name: _ref(event_type.envelope.__name__) for name, event_type in EVENT_TYPES.items()}
+    event = {
+        "oneOf": list(refs.values()),
+        "discriminator": {"propertyName": "type", "mapping": {name: ref["$ref"] for name, ref in refs.items()}},
     }
-    many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Event"}}
-    wrapped = {"type": "object", "required": ["events"], "properties": {"events": many}, "additionalProperties": False}
-    return (
-        schemas
-        | _response_schemas(schemas)
-        | {
-            "Event": one,
-            "Events": {"anyOf": [{"$ref": "#/components/schemas/Event"}, many, wrapped]},
-        }
-    )
+    array = _array_of("Event")
+    wrapped = {"type": "object", "required": ["events"], "properties": {"events": array}, "additionalProperties": False}
+    return schemas | _response_schemas(schemas) | {"Event": event, "Events": {"anyOf": [_ref("Event"), array, wrapped]}}
 
 
 def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
-    """An answer to a survey with its fields at the top, and one or many of them."""
+    """Return the schemas of a survey response, with the fields of its event at the top level, and of a body of them."""
     envelope, data = (schemas[name]["properties"] for name in ("SurveyRespondedEvent", "SurveyResponded"))
-    one = {
+    response = {
         "type": "object",
         "additionalProperties": False,
         "required": ["id", "survey", "account_id", "score", "responded_at"],
@@ -63,16 +35,29 @@ def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
         | data
         | {"responded_at": envelope["occurred_at"]},
     }
-    many = {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/SurveyResponse"}}
     return {
-        "SurveyResponse": one,
-        "SurveyResponses": {"anyOf": [{"$ref": "#/components/schemas/SurveyResponse"}, many]},
+        "SurveyResponse": response,
+        "SurveyResponses": {"anyOf": [_ref("SurveyResponse"), _array_of("SurveyResponse")]},
     }
 
 
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _array_of(name: str) -> dict[str, Any]:
+    return {"type": "array", "maxItems": MAX_EVENTS, "items": _ref(name)}
+
+
 def example_event(name: str) -> dict[str, Any]:
-    """A complete event of a type, as a client would send it."""
-    kind = EVENT_TYPES[name]
-    user = {"user_id": "ada@acme.example"} if kind.needs_user else {}
-    at = {"occurred_at": "2026-03-14T09:30:00Z"}
-    return {"id": f"{name}-1", "type": name, "account_id": "acme", **user, **at, "data": dict(kind.example)}
+    """Return a complete event of a type, as a client sends it."""
+    event_type = EVENT_TYPES[name]
+    user = {"user_id": "ada@acme.example"} if event_type.needs_user else {}
+    return {
+        "id": f"{name}-1",
+        "type": name,
+        "account_id": "acme",
+        **user,
+        "occurred_at": "2026-03-14T09:30:00Z",
+        "data": dict(event_type.example),
+    }

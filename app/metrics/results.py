@@ -115,7 +115,7 @@ def mean_over_range(total: int, scale_sum: int, square_sum: int, *, of: int, if_
         return Result(None, 0, of, 0, reason=if_empty)
     if of * square_sum != scale_sum * scale_sum:
         return Result(None, None, of, of, reason="mixed_scales")
-    # The number of a scale is (low * 101 + high) * 2, plus one when low scores are easy: see Survey.scale.
+    # The number of a scale is (low * 101 + high) * 2, plus one when low scores are easy: see Survey.scale_number.
     low, high = divmod(scale_sum // of // 2, 101)
     distance = (total - of * low) / (high - low)
     return Result(100 * distance / of, distance, of, of)

@@ -73,7 +73,7 @@ async def distribution(
     if survey is None:
         raise NotFound("There is no such survey; GET /v1/surveys lists them.")
     # Each score is a subject of its own.
-    points = tuple(surveys.point(survey.id, score) for score in survey.scores)
+    points = tuple(surveys.score_subject(survey.id, score) for score in survey.scores)
     by_score = replace(question.selection, group_by=(*question.selection.group_by, "subject"), subjects=points)
     divided = replace(question, selection=by_score)
     cuts = split_question(divided)
@@ -100,7 +100,7 @@ async def distribution(
 
 def _counts(survey: Survey, sums: Sums, group: Group, index: int) -> list[int]:
     """How often each score was given, from the lowest."""
-    places = ((*group, ("str", surveys.point(survey.id, score))) for score in survey.scores)
+    places = ((*group, ("str", surveys.score_subject(survey.id, score))) for score in survey.scores)
     return [sums[place].get(index, 0) if place in sums else 0 for place in places]
 
 

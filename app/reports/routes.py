@@ -148,7 +148,7 @@ async def get_distribution(request: Request, survey_id: PathId) -> Response:
     """
     asked = parse_query(request, DistributionParameters)
     question, survey, rows, following = await distribution(books_of(request), survey_id, asked)
-    body = {"question": question, "survey": survey.shown(), "rows": rows, "next": following}
+    body = {"question": question, "survey": survey.to_json(), "rows": rows, "next": following}
     columns = ["score", *_BAR] if asked.by == "score" else _BAR
     return rows_response(request, asked.format, body, table_builder(body, before=_PERIOD, after=columns))
 

@@ -1,4 +1,4 @@
-"""Erasure: nothing is left by which a person could be known, and every number stays what it was."""
+"""Erasure: no trace of the person is left, and every number stays the same."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -30,8 +30,8 @@ def erase(service: Service, user: str = ADA, account: str = "acme") -> int:
     return service.request("DELETE", f"/v1/accounts/{account}/users/{user}/personal-data").status_code
 
 
-def everything(service: Service) -> str:
-    """All tables as text."""
+def dump_tables(service: Service) -> str:
+    """Return all tables as text."""
 
     async def dump(connection: Connection) -> str:
         lines = []
@@ -43,17 +43,17 @@ def everything(service: Service) -> str:
     return service.run(service.books.database.read(dump))
 
 
-def numbers(service: Service) -> list[Any]:
-    """Many of them, now and as they were known."""
-    asked: list[dict[str, Any]] = [
+def load_numbers(service: Service) -> list[Any]:
+    """Return the rows of every metric, with current knowledge and as of earlier days."""
+    questions: list[dict[str, Any]] = [
         {"start": "2026-01-01", "end": "2026-04-01", "group_by": "account", "totals": "true"},
         {"start": "2026-03-02", "end": "2026-03-20", "granularity": "day"},
         {"start": "2026-01-01", "end": "2026-04-01", "as_of": "2026-03-12"},
         {"start": "2026-02-20", "end": "2026-03-16", "as_of": "2026-03-15", "granularity": "week"},
     ]
-    everyone = service.get("/v1/metrics")["metrics"]
-    metrics = ",".join(metric["name"] for metric in everyone)
-    return [service.get("/v1/query", metrics=metrics, **question)["rows"] for question in asked]
+    catalogue = service.get("/v1/metrics")["metrics"]
+    metrics = ",".join(metric["name"] for metric in catalogue)
+    return [service.get("/v1/query", metrics=metrics, **question)["rows"] for question in questions]
 
 
 def ada(type: str, **rest: Any) -> dict[str, Any]:
@@ -95,106 +95,106 @@ EVENTS = [
 
 
 @pytest.fixture
-def told(service: Service) -> Service:
-    """What Ada did and said, known on two days, with a retraction."""
+def history(service: Service) -> Service:
+    """Record what Ada did and wrote on two days, with a retraction; return the service on the day after."""
     service.on("2026-03-11").send(*EVENTS[::2])
     service.on("2026-03-13").send(*EVENTS[1::2])
     service.on("2026-03-14").retract("acme", "gone")
     return service.on("2026-03-15")
 
 
-def test_nothing_is_left_of_the_person_and_all_numbers_stay(told: Service) -> None:
-    assert all(trace in everything(told) for trace in TRACES)
-    before = numbers(told.on("2026-03-16"))
-    assert told.value("active_users") == 3
-    assert erase(told) == 204
-    left = everything(told)
+def test_nothing_is_left_of_the_person_and_all_numbers_stay(history: Service) -> None:
+    assert all(trace in dump_tables(history) for trace in TRACES)
+    before = load_numbers(history.on("2026-03-16"))
+    assert history.value("active_users") == 3
+    assert erase(history) == 204
+    left = dump_tables(history)
     assert [trace for trace in TRACES if trace in left] == []
-    assert numbers(told) == before
-    assert told.differences() == []
+    assert load_numbers(history) == before
+    assert history.differences() == []
 
 
-def test_an_erased_comment_is_listed_without_its_words(told: Service) -> None:
-    erase(told)
-    free, answer = told.get("/v1/feedback")["feedback"]
+def test_an_erased_comment_is_listed_without_its_text(history: Service) -> None:
+    erase(history)
+    free, answer = history.get("/v1/feedback")["feedback"]
     assert [item["comment"] for item in (free, answer)] == [None, None]
     assert (answer["score"], answer["class"], answer["tags"], answer["status"]) == (9, "promoter", ["ui"], "resolved")
     assert (answer["note"], answer["user_id"]) == (None, free["user_id"])
     assert answer["user_id"].startswith("erased-")
-    assert told.get("/v1/feedback", q="wonderful")["feedback"] == []
+    assert history.get("/v1/feedback", q="wonderful")["feedback"] == []
 
 
-def test_erasing_again_or_somebody_unknown_changes_nothing(told: Service) -> None:
-    assert erase(told) == 204
-    before = everything(told)
-    assert [erase(told), erase(told, "nobody"), erase(told, ADA, "globex")] == [204, 204, 204]
-    assert erase(told, ADA, "unheard") == 404
-    assert everything(told) == before
+def test_erasing_a_user_again_or_an_unknown_user_changes_nothing(history: Service) -> None:
+    assert erase(history) == 204
+    before = dump_tables(history)
+    assert [erase(history), erase(history, "nobody"), erase(history, ADA, "globex")] == [204, 204, 204]
+    assert erase(history, ADA, "unheard") == 404
+    assert dump_tables(history) == before
 
 
-def test_others_keep_what_is_theirs(told: Service) -> None:
-    erase(told, "bob")
-    left = everything(told)
+def test_the_data_of_other_users_stays(history: Service) -> None:
+    erase(history, "bob")
+    left = dump_tables(history)
     assert [trace for trace in TRACES if trace not in left] == ["rang her"]
     assert "bob" not in left.replace("bobs", "")
-    assert told.differences() == []
+    assert history.differences() == []
 
 
-def test_what_is_sent_again_is_a_repeat_and_what_is_new_is_of_a_new_user(told: Service) -> None:
-    erase(told)
-    before = numbers(told)
+def test_what_is_sent_again_is_a_repeat_and_what_is_new_is_of_a_new_user(history: Service) -> None:
+    erase(history)
+    before = load_numbers(history)
     again = [sent for sent in EVENTS if sent["account_id"] == "acme"]
-    assert told.send(*again) == {"accepted": 0, "duplicates": len(again), "rejected": []}
-    assert numbers(told) == before
-    assert ADA not in everything(told)
-    told.send(session(user=ADA, at="2026-03-14"))
-    assert told.value("active_users") == 4
-    assert told.differences() == []
+    assert history.send(*again) == {"accepted": 0, "duplicates": len(again), "rejected": []}
+    assert load_numbers(history) == before
+    assert ADA not in dump_tables(history)
+    history.send(session(user=ADA, at="2026-03-14"))
+    assert history.value("active_users") == 4
+    assert history.differences() == []
 
 
-def test_erased_events_can_be_taken_back(told: Service) -> None:
-    erase(told)
+def test_erased_events_can_be_retracted(history: Service) -> None:
+    erase(history)
     for id in ("visit", "use", "answer", "completed", "joined"):
-        told.retract("acme", id)
-    assert told.value("active_users") == 2
-    assert (told.value("nps"), told.value("feedback_closed_rate")) == (None, 0)
-    assert told.differences() == []
+        history.retract("acme", id)
+    assert history.value("active_users") == 2
+    assert (history.value("nps"), history.value("feedback_closed_rate")) == (None, 0)
+    assert history.differences() == []
 
 
 def test_every_type_of_event_loses_the_person(service: Service) -> None:
     named = {"user_id": ADA}
     service.send(*(example_event(type) | named | {"data": dict(EVENT_TYPES[type].example)} for type in EVENT_TYPES))
-    before = numbers(service)
+    before = load_numbers(service)
     assert erase(service) == 204
-    assert ADA not in everything(service)
-    assert numbers(service) == before
+    assert ADA not in dump_tables(service)
+    assert load_numbers(service) == before
     assert service.differences() == []
 
 
-def test_erasure_and_retraction_at_the_same_time_agree(service: Service) -> None:
+def test_concurrent_erasure_and_retraction_leave_a_consistent_ledger(service: Service) -> None:
     for number in range(6):
         account = f"account-{number}"
         service.send(*(session(account, user="ada", at=f"2026-03-0{n}", id=f"visit-{n}") for n in range(1, 5)))
         calls = [("DELETE", f"/v1/accounts/{account}/events/visit-{n}") for n in range(1, 4)]
         calls.insert(number % 4, ("DELETE", f"/v1/accounts/{account}/users/ada/personal-data"))
-        done = service.together(*(service.client.request(*call) for call in calls))
-        assert [answer.status_code for answer in done] == [204] * 4
+        replies = service.together(*(service.client.request(*call) for call in calls))
+        assert [answer.status_code for answer in replies] == [204] * 4
     assert service.value("active_users", period="2026-03") == 6
     assert service.differences() == []
 
 
-def test_only_an_admin_erases(told: Service) -> None:
-    made = told.request("POST", "/v1/keys", json={"name": "crm", "scopes": ["ingest", "read"]}).json()
+def test_erasure_requires_scope_admin(history: Service) -> None:
+    key = history.request("POST", "/v1/keys", json={"name": "crm", "scopes": ["ingest", "read"]}).json()
     path = f"/v1/accounts/acme/users/{ADA}/personal-data"
-    answer = told.request("DELETE", path, headers={"Authorization": f"Bearer {made['key']}"})
+    answer = history.request("DELETE", path, headers={"Authorization": f"Bearer {key['key']}"})
     assert (answer.status_code, answer.headers["Content-Type"]) == (403, "application/problem+json")
-    assert ADA in everything(told)
+    assert ADA in dump_tables(history)
 
 
 def test_erasure_changes_no_answer_about_any_history(service: Service) -> None:
     @settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
     @given(st.builds(Random, st.integers(0, 2**32)))
-    def every(random: Random) -> None:
+    def check(random: Random) -> None:
         pair = Pair(service).on(date(2026, 3, 1))
         days = []
         for _ in range(random.randint(4, 10)):
@@ -205,18 +205,18 @@ def test_erasure_changes_no_answer_about_any_history(service: Service) -> None:
             # An account exists as soon as an event names it.
             assert erase(service, user, account) in (204, 404)
         for _ in range(3):
-            asked = question(random, pair)
-            pair.ask(**asked)
+            parameters = question(random, pair)
+            pair.ask(**parameters)
         as_of = random.choice(days)
         pair.ask(",".join(METRICS), start=as_of - 30 * DAY, end=as_of + DAY, as_of=as_of)
         assert pair.differences() == []
 
-    every()
+    check()
 
 
 @pytest.fixture
 def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
-    """Reads what has been logged since the last reading."""
+    """Return a function that reads what has been logged since its last call."""
     logs.configure("info")
     yield lambda: capsys.readouterr().err
     logs.configure("error")
@@ -230,10 +230,14 @@ def test_the_log_does_not_say_who_was_erased(service: Service, logged: Callable[
     assert "lovelace" not in lines
 
 
-def test_an_erased_comment_is_told_from_one_that_says_so(told: Service) -> None:
-    told.send(event("feedback.received", id="pun", comment="[erased]"))
-    erase(told)
-    found = {one["event_id"]: one["comment"] for one in told.get("/v1/feedback")["feedback"]}
-    assert (found["pun"], found["free"]) == ("[erased]", None)
-    assert [one["event_id"] for one in told.get("/v1/feedback", q="erased")["feedback"]] == ["pun"]
-    assert [one["comment"] for one in told.get("/v1/accounts/acme/overview")["answers"]] == ["[erased]", None, None]
+def test_a_comment_whose_text_is_the_erasure_mark_is_not_an_erased_comment(history: Service) -> None:
+    history.send(event("feedback.received", id="pun", comment="[erased]"))
+    erase(history)
+    comments = {item["event_id"]: item["comment"] for item in history.get("/v1/feedback")["feedback"]}
+    assert (comments["pun"], comments["free"]) == ("[erased]", None)
+    assert [item["event_id"] for item in history.get("/v1/feedback", q="erased")["feedback"]] == ["pun"]
+    assert [item["comment"] for item in history.get("/v1/accounts/acme/overview")["answers"]] == [
+        "[erased]",
+        None,
+        None,
+    ]

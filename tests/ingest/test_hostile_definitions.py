@@ -1,4 +1,4 @@
-"""Hostile and mistaken definitions: accounts, surveys, rates, segments, keys and questions that make no sense."""
+"""Hostile and mistaken bodies of PUT, POST and PATCH: accounts, surveys, rates, segments, keys and questions."""
 
 import json
 import re
@@ -10,8 +10,8 @@ import pytest
 from tests.support.hostile import CANARY, DOORS, WRONG, post, refused
 from tests.support.service import Service
 
-# What a field of a body may also be, beside what the table of doors has.
-ALSO_RIGHT: dict[str, list[Any]] = {
+# Values of `WRONG` that are nevertheless valid in a field of a body.
+ALSO_VALID: dict[str, list[Any]] = {
     "name": ["12", None],
     "attributes": [{}, {"__proto__": 1}, {CANARY: CANARY}],
     "effective_at": [None],
@@ -23,37 +23,39 @@ ALSO_RIGHT: dict[str, list[Any]] = {
 }
 
 
-def test_every_door_that_takes_a_body_is_in_the_table(shared: Service) -> None:
+def test_every_endpoint_with_a_body_is_in_the_table(shared: Service) -> None:
     paths = shared.app.openapi()["paths"]
-    found = {(method.upper(), path) for path in paths for method in paths[path] if "requestBody" in paths[path][method]}
-    assert {(method, re.sub(r"/\{\w+\}", "", path)) for method, path in found} == {
+    endpoints = {
+        (method.upper(), path) for path in paths for method in paths[path] if "requestBody" in paths[path][method]
+    }
+    assert {(method, re.sub(r"/\{\w+\}", "", path)) for method, path in endpoints} == {
         (method, re.sub("/(acme|review|paying|YWNtZQByLTE)", "", path)) for method, path in DOORS
     }
 
 
-def state(service: Service) -> list[Any]:
+def load_state(service: Service) -> list[Any]:
     paths = ("/v1/accounts/acme", "/v1/surveys", "/v1/exchange-rates", "/v1/segments", "/v1/keys")
     return [service.get(path) for path in paths]
 
 
-@pytest.mark.parametrize("door", [door for door, body in DOORS.items() if body], ids=" ".join)
-def test_no_field_of_any_body_takes_what_it_should_not(door: tuple[str, str], shared: Service) -> None:
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint, body in DOORS.items() if body], ids=" ".join)
+def test_wrong_values_are_rejected_in_every_field_of_every_body(endpoint: tuple[str, str], shared: Service) -> None:
     shared.put("/v1/accounts/acme", DOORS["PUT", "/v1/accounts/acme"])
-    (method, path), whole, before = door, DOORS[door], state(shared)
-    assert whole is not None
-    for field in whole:
+    (method, path), valid, before = endpoint, DOORS[endpoint], load_state(shared)
+    assert valid is not None
+    for field in valid:
         for value in WRONG:
-            also = [] if (path, field, value) == ("/v1/keys", "name", None) else ALSO_RIGHT.get(field, [])
-            if json.dumps(value) in map(json.dumps, also):
+            also_valid = [] if (path, field, value) == ("/v1/keys", "name", None) else ALSO_VALID.get(field, [])
+            if json.dumps(value) in map(json.dumps, also_valid):
                 continue
-            answer = post(shared, deepcopy(whole) | {field: value}, path=path, method=method)
+            answer = post(shared, deepcopy(valid) | {field: value}, path=path, method=method)
             if path == "/v1/query" and value in ("12", [CANARY]):
                 assert refused(answer, 422, "unknown_metric")
             else:
                 assert refused(answer, 422), (field, value)
-    for strange in ("Id", "id", "__proto__", "api_key", ""):
-        assert refused(post(shared, whole | {strange: CANARY}, path=path, method=method), 422)
-    assert state(shared) == before
+    for name in ("Id", "id", "__proto__", "api_key", ""):
+        assert refused(post(shared, valid | {name: CANARY}, path=path, method=method), 422)
+    assert load_state(shared) == before
 
 
 SURVEYS: dict[str, dict[str, Any]] = {
@@ -61,18 +63,18 @@ SURVEYS: dict[str, dict[str, Any]] = {
     "nps on 1-5": {"kind": "nps", "scale": {"min": 1, "max": 5}},
     "nps with an easy end": {"kind": "nps", "scale": {"min": 0, "max": 10}, "easy_is": "low"},
     "nps with satisfaction": {"kind": "nps", "scale": {"min": 0, "max": 10}, "satisfied_from": 9},
-    "upside down": {"kind": "csat", "scale": {"min": 5, "max": 1}},
-    "one point": {"kind": "csat", "scale": {"min": 5, "max": 5}},
+    "min above max": {"kind": "csat", "scale": {"min": 5, "max": 1}},
+    "a scale of one score": {"kind": "csat", "scale": {"min": 5, "max": 5}},
     "below zero": {"kind": "csat", "scale": {"min": -1, "max": 5}},
     "a long scale": {"kind": "csat", "scale": {"min": 0, "max": 101}},
     "a very long scale": {"kind": "csat", "scale": {"min": 0, "max": 2**63}},
     "a scale of texts": {"kind": "csat", "scale": {"min": "1", "max": "5"}},
     "a scale of fractions": {"kind": "csat", "scale": {"min": 1.0, "max": 5.0}},
-    "a scale of truths": {"kind": "csat", "scale": {"min": False, "max": True}},
-    "a scale with more": {"kind": "csat", "scale": {"min": 1, "max": 5, "step": 1}},
-    "half a scale": {"kind": "csat", "scale": {"min": 1}},
-    "all are satisfied": {"kind": "csat", "scale": {"min": 1, "max": 5}, "satisfied_from": 1},
-    "nobody is": {"kind": "csat", "scale": {"min": 1, "max": 5}, "satisfied_from": 6},
+    "a scale of booleans": {"kind": "csat", "scale": {"min": False, "max": True}},
+    "a scale with an unknown field": {"kind": "csat", "scale": {"min": 1, "max": 5, "step": 1}},
+    "a scale without a maximum": {"kind": "csat", "scale": {"min": 1}},
+    "every score is satisfied": {"kind": "csat", "scale": {"min": 1, "max": 5}, "satisfied_from": 1},
+    "no score is satisfied": {"kind": "csat", "scale": {"min": 1, "max": 5}, "satisfied_from": 6},
     "ces without an easy end": {"kind": "ces", "scale": {"min": 1, "max": 7}},
     "ces with another end": {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "left"},
     "another kind": {"kind": CANARY, "scale": {"min": 1, "max": 7}},
@@ -82,12 +84,12 @@ SURVEYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", SURVEYS)
-def test_a_survey_that_makes_no_sense_is_not_declared(case: str, shared: Service) -> None:
+def test_an_inconsistent_survey_is_rejected(case: str, shared: Service) -> None:
     assert refused(post(shared, SURVEYS[case], path="/v1/surveys/senseless", method="PUT"), 422)
     assert "senseless" not in [survey["id"] for survey in shared.get("/v1/surveys")["surveys"]]
 
 
-NO_RATES = [
+INVALID_RATES = [
     "0",
     "0.0",
     "-1",
@@ -104,11 +106,11 @@ NO_RATES = [
     "١",
     "1_0",
 ]
-NO_RATES += ["1" * 21, "0x1", "+1", "1,5"]
+INVALID_RATES += ["1" * 21, "0x1", "+1", "1,5"]
 
 
 def test_a_rate_is_a_decimal_above_zero(shared: Service) -> None:
-    for rate in [*NO_RATES, 0, -1, True, None, [], {}, 10**18, 1e-9]:
+    for rate in [*INVALID_RATES, 0, -1, True, None, [], {}, 10**18, 1e-9]:
         body = {"currency": "SEK", "rates": {"2026-01-01": "0.1", "2026-01-02": rate}}
         assert refused(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), rate
     for raw in ("1e400", "1e999999999", "1e-999999999", "9" * 4000, "-0", "0.0"):
@@ -117,9 +119,9 @@ def test_a_rate_is_a_decimal_above_zero(shared: Service) -> None:
     assert "SEK" not in shared.request("GET", "/v1/exchange-rates").text
 
 
-def test_true_and_one_are_not_the_same(shared: Service) -> None:
+def test_true_and_one_are_different_attribute_values(shared: Service) -> None:
     account, at = "/v1/accounts/typed", {"effective_at": "2026-03-01T00:00:00Z"}
     for value in (1, True, "1", "true", 0, False, 1.5, None):
         shared.put(account, at | {"attributes": {"tier": value, "also": "x"}})
-        found = json.dumps(shared.get(account)["attributes"].get("tier"))
-        assert found == json.dumps(value)
+        stored = json.dumps(shared.get(account)["attributes"].get("tier"))
+        assert stored == json.dumps(value)

@@ -1,4 +1,4 @@
-"""Hostile and mistaken events: what is wrong in any field is rejected alone, and what is accepted is kept exactly."""
+"""Hostile and mistaken events: an invalid event is rejected alone, and a valid one is stored exactly."""
 
 import base64
 import json
@@ -28,45 +28,45 @@ from tests.support.hostile import (
 from tests.support.service import Service, event, session
 
 
-def is_right(type: str, field: str, value: Any) -> bool:
+def is_valid(type: str, field: str, value: Any) -> bool:
     if field == "data":
-        return value == {} and not data_of(type).__required_keys__
-    # A comment is optional beside a score, and then may be empty.
-    also = [""] if (type, field) == ("survey.responded", "comment") else []
-    return json.dumps(value) in map(json.dumps, [*RIGHT.get(field, ()), *also])
+        return value == {} and not data_type(type).__required_keys__
+    # A comment is optional beside a score, where it may be empty.
+    also_valid = [""] if (type, field) == ("survey.responded", "comment") else []
+    return json.dumps(value) in map(json.dumps, [*RIGHT.get(field, ()), *also_valid])
 
 
-def data_of(type: str) -> Any:
+def data_type(type: str) -> Any:
     data = EVENT_TYPES[type].envelope.__annotations__["data"]
     return getattr(data, "__origin__", data)
 
 
-def spoiled(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A type's example with each field wrong in every way, left out where it is needed, and with fields too many."""
-    whole, data = example_event(type), example_event(type)["data"]
+def invalid_events(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a type's example with each field wrong in every way, without each required field, and with unknown fields."""
+    valid, data = example_event(type), example_event(type)["data"]
     for envelope in EVENT_TYPES[type].envelope.__annotations__:
         for value in WRONG:
-            if not is_right(type, envelope, value):
-                yield f"{envelope}: {value!r}", whole | {envelope: value}
-    for field in data_of(type).__annotations__:
+            if not is_valid(type, envelope, value):
+                yield f"{envelope}: {value!r}", valid | {envelope: value}
+    for field in data_type(type).__annotations__:
         for value in WRONG:
-            if not is_right(type, field, value):
-                yield f"data.{field}: {value!r}", whole | {"data": data | {field: value}}
+            if not is_valid(type, field, value):
+                yield f"data.{field}: {value!r}", valid | {"data": data | {field: value}}
     for missing in EVENT_TYPES[type].envelope.__required_keys__:
-        yield f"no {missing}", {name: value for name, value in whole.items() if name != missing}
-    for missing in data_of(type).__required_keys__:
-        yield f"no data.{missing}", whole | {"data": {name: value for name, value in data.items() if name != missing}}
-    for strange in ("Id", "user", "__proto__", "timestamp", "", "recorded_on"):
-        yield f"also {strange}", whole | {strange: CANARY}
-        yield f"also data.{strange}", whole | {"data": data | {strange: CANARY}}
+        yield f"no {missing}", {name: value for name, value in valid.items() if name != missing}
+    for missing in data_type(type).__required_keys__:
+        yield f"no data.{missing}", valid | {"data": {name: value for name, value in data.items() if name != missing}}
+    for name in ("Id", "user", "__proto__", "timestamp", "", "recorded_on"):
+        yield f"also {name}", valid | {name: CANARY}
+        yield f"also data.{name}", valid | {"data": data | {name: CANARY}}
 
 
 @pytest.mark.parametrize("type", EVENT_TYPES)
-def test_no_field_of_an_event_takes_what_it_should_not(type: str, shared: Service) -> None:
-    before, cases = kept(shared), list(spoiled(type))
-    sound = example_event(type)["id"]
-    bad = [case | ({"id": f"spoiled-{next(numbers)}"} if case.get("id") == sound else {}) for _, case in cases]
-    answer = post(shared, [sent for one in bad for sent in (one, healthy())])
+def test_wrong_values_are_rejected_in_every_field_of_every_event_type(type: str, shared: Service) -> None:
+    before, cases = kept(shared), list(invalid_events(type))
+    valid_id = example_event(type)["id"]
+    invalid = [case | ({"id": f"invalid-{next(numbers)}"} if case.get("id") == valid_id else {}) for _, case in cases]
+    answer = post(shared, [sent for wrong in invalid for sent in (wrong, healthy())])
     assert [case for number, (case, _) in enumerate(cases) if 2 * number not in codes(answer)] == []
     assert answer.json()["accepted"] == len(cases) > 100
     assert "conflict" not in codes(answer).values()
@@ -74,12 +74,12 @@ def test_no_field_of_an_event_takes_what_it_should_not(type: str, shared: Servic
     assert kept(shared) == before + len(cases)
 
 
-def test_the_examples_themselves_are_taken(shared: Service) -> None:
+def test_the_examples_of_the_catalogue_are_accepted(shared: Service) -> None:
     events = [example_event(type) | {"account_id": "examples"} for type in EVENT_TYPES]
     assert post(shared, events).json()["accepted"] == len(EVENT_TYPES)
 
 
-def test_a_bad_event_at_any_place_keeps_its_neighbours(shared: Service) -> None:
+def test_an_invalid_event_at_any_position_does_not_affect_its_neighbors(shared: Service) -> None:
     kinds = [
         None,
         [],
@@ -102,7 +102,7 @@ def test_a_bad_event_at_any_place_keeps_its_neighbours(shared: Service) -> None:
         assert kept(shared) == before + 49
 
 
-def test_a_conflict_at_any_place_keeps_its_neighbours(shared: Service) -> None:
+def test_a_conflict_at_any_position_does_not_affect_its_neighbors(shared: Service) -> None:
     post(shared, first := healthy())
     before = kept(shared)
     for place in range(0, 50, 7):
@@ -113,7 +113,7 @@ def test_a_conflict_at_any_place_keeps_its_neighbours(shared: Service) -> None:
 
 
 INTEGERS = {"0": 0, "-0": 0, "1": 1, "2678400": 2678400}
-NO_INTEGERS = [
+INVALID_INTEGERS = [
     "-1",
     "2678401",
     "1.0",
@@ -130,9 +130,11 @@ NO_INTEGERS = [
 ]
 
 
-def test_a_whole_number_is_written_as_one(shared: Service) -> None:
+def test_an_integer_must_be_written_without_fraction_and_exponent(shared: Service) -> None:
     account = f"account-{next(numbers)}"
-    raws = [json.dumps(session(account, seconds=999_999)).replace("999999", text) for text in [*INTEGERS, *NO_INTEGERS]]
+    raws = [
+        json.dumps(session(account, seconds=999_999)).replace("999999", text) for text in [*INTEGERS, *INVALID_INTEGERS]
+    ]
     answer = post(shared, f"[{','.join(raws)}]")
     assert list(codes(answer)) == list(range(len(INTEGERS), len(raws)))
     minutes = shared.row("average_session_minutes", account=account)
@@ -150,7 +152,7 @@ MONEY = {
     "99999999999.9999": None,
 }
 MONEY |= {'"0"': "0", '"007"': "7", '"1250.50"': "1250.5", '"99999999999.9999"': None, '"0.0001"': "0.0001"}
-NO_MONEY = [
+INVALID_MONEY = [
     "-1",
     "-0.5",
     "0.00001",
@@ -162,7 +164,7 @@ NO_MONEY = [
     "1e-999999999",
     "9" * 4000,
 ]
-NO_MONEY += [
+INVALID_MONEY += [
     "true",
     "null",
     "[]",
@@ -178,7 +180,7 @@ NO_MONEY += [
     '".5"',
     '"1e2"',
 ]
-NO_MONEY += [
+INVALID_MONEY += [
     '"0.00001"',
     '"100000000000"',
     '"NaN"',
@@ -192,15 +194,15 @@ NO_MONEY += [
 ]
 
 
-def test_money_is_exact_or_refused(shared: Service) -> None:
+def test_money_is_stored_exactly_or_rejected(shared: Service) -> None:
     account = f"account-{next(numbers)}"
     sent = [
         json.dumps(event("cost.recorded", account, category="retention", amount="HERE")).replace('"HERE"', text)
-        for text in [*MONEY, *NO_MONEY]
+        for text in [*MONEY, *INVALID_MONEY]
     ]
     answer = post(shared, f"[{','.join(sent)}]")
     assert list(codes(answer)) == list(range(len(MONEY), len(sent)))
-    # Spelled in the way in which it is kept, each is the same event again; spelled otherwise, a conflict.
+    # With the amount as it is stored, the event is a duplicate; with another amount, a conflict.
     for text, amount in MONEY.items():
         again = json.loads(sent[list(MONEY).index(text)])
         again["data"]["amount"] = amount or "99999999999.9999"
@@ -210,7 +212,7 @@ def test_money_is_exact_or_refused(shared: Service) -> None:
 
 
 @pytest.mark.parametrize("currency", ["eur", "EURO", "EU", "E1R", "EUR\n", "ЕUR", "", "XXX", "$", None, 978])
-def test_a_currency_is_three_capitals_with_a_rate(currency: Any, shared: Service) -> None:
+def test_a_currency_must_be_three_capital_letters_and_have_a_rate(currency: Any, shared: Service) -> None:
     bad = event("cost.recorded", category="retention", amount="1", currency="X")
     bad["data"]["currency"] = currency
     assert refused(post(shared, bad), 422, "all_rejected")
@@ -229,7 +231,7 @@ TIMES = {
     "2024-02-29T12:00:00Z": "2024-02-29",
     "2026-03-16T12:00:00Z": "2026-03-16",
 }
-NO_TIMES = {
+INVALID_TIMES = {
     "2026-03-16T12:00:00.000001Z": "in_the_future",
     "9998-12-31T23:59:59Z": "in_the_future",
     "1969-12-31T23:59:59.999999Z": "too_old",
@@ -288,12 +290,14 @@ NO_TIMES = {
 )
 
 
-def test_a_time_is_what_rfc_3339_says_or_refused(shared: Service) -> None:
+def test_a_time_must_be_valid_rfc_3339(shared: Service) -> None:
     account = f"account-{next(numbers)}"
-    sent = [session(account) | {"occurred_at": at} for at in (*TIMES, *NO_TIMES, 1773144000, 1773144000.0, None, True)]
+    sent = [
+        session(account) | {"occurred_at": at} for at in (*TIMES, *INVALID_TIMES, 1773144000, 1773144000.0, None, True)
+    ]
     answer = post(shared, sent)
-    expected = dict(enumerate(NO_TIMES.values(), start=len(TIMES))) | dict.fromkeys(
-        range(len(TIMES) + len(NO_TIMES), len(sent)), "time"
+    expected = dict(enumerate(INVALID_TIMES.values(), start=len(TIMES))) | dict.fromkeys(
+        range(len(TIMES) + len(INVALID_TIMES), len(sent)), "time"
     )
     assert codes(answer) == expected
     assert is_silent(answer)
@@ -303,7 +307,7 @@ def test_a_time_is_what_rfc_3339_says_or_refused(shared: Service) -> None:
             assert shared.row("sessions", account=account, period=day)["value"] == len(there)
 
 
-def test_nothing_became_known_before_1970_or_after_today(shared: Service) -> None:
+def test_recorded_on_must_be_from_1970_to_today(shared: Service) -> None:
     days = {
         "0001-01-01": "too_old",
         "1969-12-31": "too_old",
@@ -317,10 +321,10 @@ def test_nothing_became_known_before_1970_or_after_today(shared: Service) -> Non
 
 
 @pytest.mark.parametrize("field", ["responded_at", "effective_at", "ends_at"])
-def test_every_other_time_is_as_strict(field: str, shared: Service) -> None:
-    for at in NO_TIMES:
+def test_times_in_other_fields_must_be_valid_rfc_3339(field: str, shared: Service) -> None:
+    for at in INVALID_TIMES:
         if field == "ends_at":
-            if NO_TIMES[at] == "time":
+            if INVALID_TIMES[at] == "time":
                 answer = post(shared, event("subscription.canceled", subscription_id="s", ends_at=at))
                 assert refused(answer, 422, "all_rejected"), at
         elif field == "effective_at":
@@ -329,13 +333,13 @@ def test_every_other_time_is_as_strict(field: str, shared: Service) -> None:
             faults = answer.json()["errors"]
             assert [fault["pointer"] for fault in faults] == ["/effective_at"]
         else:
-            answered = {"id": f"answer-{next(numbers)}", "survey": "nps", "account_id": "acme", "score": 9, field: at}
-            answer = post(shared, answered, path="/v1/survey-responses")
+            response = {"id": f"answer-{next(numbers)}", "survey": "nps", "account_id": "acme", "score": 9, field: at}
+            answer = post(shared, response, path="/v1/survey-responses")
             assert refused(answer, 422, "all_rejected"), at
             assert answer.json()["rejected"][0]["pointer"] == "/responded_at"
 
 
-NO_DAYS: list[Any] = [
+INVALID_DAYS: list[Any] = [
     "2026-03-10T00:00:00Z",
     "20260310",
     "2026-3-10",
@@ -344,7 +348,7 @@ NO_DAYS: list[Any] = [
     "0000-01-01",
     "10000-01-01",
 ]
-NO_DAYS += [
+INVALID_DAYS += [
     "",
     " 2026-03-10",
     "2026-03-10\n",
@@ -361,16 +365,16 @@ NO_DAYS += [
 ]
 
 
-def test_a_day_is_spelled_as_one(shared: Service) -> None:
-    for day in NO_DAYS:
+def test_a_day_must_be_spelled_yyyy_mm_dd(shared: Service) -> None:
+    for day in INVALID_DAYS:
         assert refused(post(shared, healthy() | {"recorded_on": day}), 422, "all_rejected"), day
         if isinstance(day, str):
             body = {"currency": "CHF", "rates": {"2026-01-01": "1", day: "1"}}
             assert refused(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), day
         for name in ("start", "end", "as_of"):
             if day is not None:
-                asked = {"metrics": ["nps"], name: day}
-                assert refused(post(shared, asked, path="/v1/query"), 422), day
+                question = {"metrics": ["nps"], name: day}
+                assert refused(post(shared, question, path="/v1/query"), 422), day
                 if isinstance(day, str):
                     answer = shared.request("GET", "/v1/metrics/nps", params={name: day})
                     assert refused(answer, 422), day
@@ -382,9 +386,9 @@ def test_a_day_is_spelled_as_one(shared: Service) -> None:
 
 def cloudevent(**changed: Any) -> dict[str, Any]:
     number = next(numbers)
-    whole = {"specversion": "1.0", "id": f"ce-{number}", "source": "/crm", "type": "session.ended", "subject": "ce"}
-    whole |= {"time": "2026-03-10T12:00:00Z", "userid": "ada", "data": {"duration_seconds": 60}}
-    return {name: value for name, value in (whole | changed).items() if value is not ...}
+    valid = {"specversion": "1.0", "id": f"ce-{number}", "source": "/crm", "type": "session.ended", "subject": "ce"}
+    valid |= {"time": "2026-03-10T12:00:00Z", "userid": "ada", "data": {"duration_seconds": 60}}
+    return {name: value for name, value in (valid | changed).items() if value is not ...}
 
 
 BROKEN_CLOUDEVENTS: dict[str, dict[str, Any]] = {
@@ -400,7 +404,7 @@ BROKEN_CLOUDEVENTS: dict[str, dict[str, Any]] = {
     "a source that is an object": {"source": {}},
     "a source with a space": {"source": "a b"},
     "no type": {"type": ...},
-    "a type that nobody knows": {"type": CANARY},
+    "an unknown type": {"type": CANARY},
     "no subject": {"subject": ...},
     "a subject that is null": {"subject": None},
     "no time": {"time": ...},
@@ -408,16 +412,16 @@ BROKEN_CLOUDEVENTS: dict[str, dict[str, Any]] = {
     "no data": {"data": ...},
     "data that is a text": {"data": '{"duration_seconds": 60}'},
     "data that is null": {"data": None},
-    "base64 that is none": {"data": ..., "data_base64": "***" + CANARY},
-    "base64 that is no ASCII": {"data": ..., "data_base64": "é"},
-    "base64 of no JSON": {"data": ..., "data_base64": base64.b64encode(b"{" + CANARY.encode()).decode()},
+    "base64 that is not base64": {"data": ..., "data_base64": "***" + CANARY},
+    "base64 that is not ASCII": {"data": ..., "data_base64": "é"},
+    "base64 that is not JSON": {"data": ..., "data_base64": base64.b64encode(b"{" + CANARY.encode()).decode()},
     "base64 that is a number": {"data": ..., "data_base64": 1},
-    "base64 of a key twice": {"data": ..., "data_base64": base64.b64encode(b'{"a":1,"a":1}').decode()},
+    "base64 of JSON with a duplicate key": {"data": ..., "data_base64": base64.b64encode(b'{"a":1,"a":1}').decode()},
 }
 
 
 @pytest.mark.parametrize("case", BROKEN_CLOUDEVENTS)
-def test_a_cloudevent_that_is_broken_is_rejected_alone(case: str, shared: Service) -> None:
+def test_a_broken_cloudevent_does_not_affect_its_neighbors(case: str, shared: Service) -> None:
     broken = cloudevent(**BROKEN_CLOUDEVENTS[case])
     assert refused(post(shared, broken, ONE), 422, "all_rejected")
     before = kept(shared, "ce")
@@ -428,13 +432,13 @@ def test_a_cloudevent_that_is_broken_is_rejected_alone(case: str, shared: Servic
 
 
 def binary(service: Service, data: Any, *more: tuple[str, str | bytes], **attributes: str | bytes) -> httpx.Response:
-    """A CloudEvent whose attributes are headers."""
-    whole = {name: value for name, value in cloudevent().items() if name != "data"} | attributes
-    headers = [("content-type", JS), *((f"ce-{name}", value) for name, value in whole.items()), *more]
+    """Post a CloudEvent in binary mode, with its attributes as headers."""
+    valid = {name: value for name, value in cloudevent().items() if name != "data"} | attributes
+    headers = [("content-type", JS), *((f"ce-{name}", value) for name, value in valid.items()), *more]
     return service.request("POST", "/v1/events", content=json.dumps(data).encode(), headers=headers)
 
 
-def test_two_cloudevents_of_different_names_are_two(shared: Service) -> None:
+def test_cloudevents_with_different_ids_are_different_events(shared: Service) -> None:
     before = kept(shared, "ce")
     names = ["a b", "a%20b", "%C3%A9", "%25", "%", "%zz", "%F0%9F%98%80", "100%25", "a%2Fb"]
     accepted = [binary(shared, {"duration_seconds": 60}, id=name).json()["accepted"] for name in names]
@@ -443,42 +447,42 @@ def test_two_cloudevents_of_different_names_are_two(shared: Service) -> None:
 
 
 @pytest.mark.parametrize("id", ["%FF", "%FE", "a%C3", "%00", "%0A", "%0d%0a", b"\xc3\xa9", b"\xe9", "%ED%A0%80"])
-def test_a_header_of_a_cloudevent_is_percent_encoded_utf_8(id: str | bytes, shared: Service) -> None:
+def test_headers_of_a_cloudevent_must_be_percent_encoded_utf_8(id: str | bytes, shared: Service) -> None:
     assert refused(binary(shared, {"duration_seconds": 60}, id=id), 422, "all_rejected")
 
 
-def test_an_attribute_of_a_cloudevent_is_given_once(shared: Service) -> None:
+def test_a_cloudevent_with_a_repeated_attribute_is_rejected(shared: Service) -> None:
     assert refused(binary(shared, {"duration_seconds": 60}, ("ce-id", "another")), 422, "all_rejected")
 
 
-def test_a_cloudevent_of_long_names_is_kept_and_told_apart(shared: Service) -> None:
-    for kept_as in ("accepted", "duplicates"):
+def test_cloudevents_with_long_ids_are_accepted_and_distinguished(shared: Service) -> None:
+    for verdict in ("accepted", "duplicates"):
         for id in ("a" * 500, "a" * 499 + "b"):
-            assert post(shared, cloudevent(id=id), ONE).json()[kept_as] == 1
+            assert post(shared, cloudevent(id=id), ONE).json()[verdict] == 1
 
 
-# Answers to surveys
+# Survey responses
 
 
-def survey_answer(**changed: Any) -> dict[str, Any]:
-    whole = {"id": f"answer-{next(numbers)}", "survey": "nps", "account_id": "surveyed", "user_id": "ada", "score": 9}
-    whole |= {"comment": "Good.", "channel": "email", "tags": ["a"], "responded_at": "2026-03-10T12:00:00Z"}
-    return whole | changed
+def survey_response(**changed: Any) -> dict[str, Any]:
+    valid = {"id": f"answer-{next(numbers)}", "survey": "nps", "account_id": "surveyed", "user_id": "ada", "score": 9}
+    valid |= {"comment": "Good.", "channel": "email", "tags": ["a"], "responded_at": "2026-03-10T12:00:00Z"}
+    return valid | changed
 
 
-def test_no_field_of_a_survey_answer_takes_what_it_should_not(shared: Service) -> None:
-    right = RIGHT | {"survey": []}
-    fields = [*survey_answer(), "extra", "recorded_on"]
+def test_wrong_values_are_rejected_in_every_field_of_a_survey_response(shared: Service) -> None:
+    valid_values = RIGHT | {"survey": []}
+    fields = [*survey_response(), "extra", "recorded_on"]
     cases = [
         (field, value)
         for field in fields
         for value in WRONG
-        if json.dumps(value) not in map(json.dumps, right.get(field, ())) and (field, value) != ("comment", "")
+        if json.dumps(value) not in map(json.dumps, valid_values.get(field, ())) and (field, value) != ("comment", "")
     ]
     cases += [("score", value) for value in (11, -1, 9.0, "9", 2**63, True)]
-    cases += [(strange, "x") for strange in ("data", "type", "occurred_at", "Score", "__proto__", "")]
-    bad = [survey_answer(**{field: value}) for field, value in cases]
-    batch = [sent for one in bad for sent in (one, survey_answer())]
+    cases += [(name, "x") for name in ("data", "type", "occurred_at", "Score", "__proto__", "")]
+    invalid = [survey_response(**{field: value}) for field, value in cases]
+    batch = [sent for wrong in invalid for sent in (wrong, survey_response())]
     answer = post(shared, batch, path="/v1/survey-responses")
     assert [cases[i // 2] for i in range(0, len(batch), 2) if i not in codes(answer)] == []
     assert answer.json()["accepted"] == len(cases)

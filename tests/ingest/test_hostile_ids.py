@@ -1,4 +1,4 @@
-"""Ids: every one that may be is kept as it is and found at every door; any other is refused at every door."""
+"""Ids: a valid id is stored unchanged and works in every endpoint; an invalid one is rejected by every endpoint."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tests.support.naughty import IDS, NO_IDS
 from tests.support.service import Service, event, session
 
 
-def test_every_sound_id_is_kept_as_it_is(service: Service) -> None:
+def test_every_valid_id_is_stored_unchanged(service: Service) -> None:
     ids = list(IDS.values())
     batch = [session(id, user=id, id=id) for id in ids] + [event("feature.used", id, user=id, feature=id) for id in ids]
     batch += [event("account.updated", id, name=id, attributes={id: id, "n": number}) for number, id in enumerate(ids)]
@@ -29,15 +29,15 @@ def test_every_sound_id_is_kept_as_it_is(service: Service) -> None:
 
 
 @pytest.mark.parametrize("case", IDS)
-def test_a_sound_id_is_found_at_every_door(case: str, shared: Service) -> None:
+def test_a_valid_id_works_in_every_endpoint(case: str, shared: Service) -> None:
     id = IDS[case]
-    shared.send(moved_by_id(id), session(id, id=id, user=id), event("feature.used", id, user=id, feature=id))
-    found = shared.get(f"/v1/accounts/{in_path(id)}")
-    assert found["id"] == found["name"] == found["attributes"]["twin"] == normal(id)
+    shared.send(update_named_by_id(id), session(id, id=id, user=id), event("feature.used", id, user=id, feature=id))
+    account = shared.get(f"/v1/accounts/{in_path(id)}")
+    assert account["id"] == account["name"] == account["attributes"]["twin"] == normal(id)
     assert shared.value("sessions", account=id) == 1
     assert shared.value("feature_uses", subject=id) == 1
-    asked = {"metrics": ["sessions"], "account": [id], "period": "2026-03", "group_by": ["account"]}
-    rows = post(shared, asked, path="/v1/query").json()["rows"]
+    question = {"metrics": ["sessions"], "account": [id], "period": "2026-03", "group_by": ["account"]}
+    rows = post(shared, question, path="/v1/query").json()["rows"]
     assert [row["group"] for row in rows] == [{"account": normal(id)}]
     narrowed = shared.get("/v1/accounts", filter=f"twin = {json.dumps(normal(id))}")
     assert [account["id"] for account in narrowed["accounts"]] == [normal(id)]
@@ -47,7 +47,7 @@ def test_a_sound_id_is_found_at_every_door(case: str, shared: Service) -> None:
 
 
 @pytest.mark.parametrize("case", IDS)
-def test_a_sound_id_names_whatever_is_put(case: str, shared: Service) -> None:
+def test_a_valid_id_can_name_an_account_a_survey_and_a_segment(case: str, shared: Service) -> None:
     id = in_path(IDS[case])
     assert shared.put(f"/v1/accounts/{id}", {"attributes": {"put": True}}).json()["id"] == normal(IDS[case])
     assert shared.put(f"/v1/surveys/{id}", {"kind": "nps", "scale": {"min": 0, "max": 10}}).json()["id"] == normal(
@@ -62,7 +62,7 @@ def test_a_sound_id_names_whatever_is_put(case: str, shared: Service) -> None:
 
 
 @pytest.mark.parametrize("case", NO_IDS)
-def test_what_is_no_id_is_refused_at_every_door(case: str, shared: Service) -> None:
+def test_an_invalid_id_is_rejected_by_every_endpoint(case: str, shared: Service) -> None:
     id = NO_IDS[case]
     for field in ("id", "account_id", "user_id"):
         assert refused(post(shared, session() | {field: id}), 422, "all_rejected")
@@ -72,8 +72,8 @@ def test_what_is_no_id_is_refused_at_every_door(case: str, shared: Service) -> N
     assert refused(post(shared, event("account.updated", attributes={id: 1})), 422, "all_rejected")
     assert refused(post(shared, event("feedback.received", comment="a", tags=[id])), 422, "all_rejected")
     for name in ("account", "segment", "subject", "channel", "group_by"):
-        asked = shared.request("GET", "/v1/metrics/feature_uses", params={name: id})
-        assert asked.status_code == 422 or (name, id) == ("group_by", ""), name
+        reply = shared.request("GET", "/v1/metrics/feature_uses", params={name: id})
+        assert reply.status_code == 422 or (name, id) == ("group_by", ""), name
     if len(id) < 1000:
         for method, path, body in (
             ("GET", "/v1/accounts/{}", None),
@@ -90,15 +90,15 @@ def test_what_is_no_id_is_refused_at_every_door(case: str, shared: Service) -> N
             assert refused(answer, 422) or id == "", path
 
 
-def test_an_address_that_is_not_utf_8_is_refused_and_not_mended(shared: Service) -> None:
+def test_an_address_that_is_not_utf_8_is_rejected(shared: Service) -> None:
     for text in ("%FF", "a%C3", "%C0%80", "%ED%A0%80", "%F5%80%80%80", "%E2%82"):
         assert refused(post(shared, {}, path=f"/v1/accounts/{text}", method="PUT"), 400, "malformed_address")
         for parameter in ("account", "filter", "cursor", "period", text):
-            asked = shared.request("GET", f"/v1/metrics/nps?{parameter}={text}")
-            assert refused(asked, 400, "malformed_address")
+            reply = shared.request("GET", f"/v1/metrics/nps?{parameter}={text}")
+            assert refused(reply, 400, "malformed_address")
 
 
-def test_letters_are_one_id_however_they_are_composed(shared: Service) -> None:
+def test_ids_that_are_equal_after_unicode_normalization_are_the_same_id(shared: Service) -> None:
     composed, apart = "\u00e9\u1e69", "e\u0301s\u0323\u0307"
     shared.send(session(composed, id=composed, user=composed))
     assert shared.send(session(apart, id=apart, user=apart))["duplicates"] == 1
@@ -112,7 +112,7 @@ def test_letters_are_one_id_however_they_are_composed(shared: Service) -> None:
 
 @quickly
 @given(st.text(max_size=140), st.text(max_size=140))
-def test_any_text_is_an_id_exactly_when_it_may_be(shared: Service, id: str, value: str) -> None:
+def test_a_text_is_accepted_as_an_id_exactly_when_it_is_valid(shared: Service, id: str, value: str) -> None:
     account = f"account-{next(numbers)}"
     sent = event("account.updated", account, id=f"e{next(numbers)}", attributes={"key": value})
     sent["id"] = id
@@ -127,5 +127,5 @@ def test_any_text_is_an_id_exactly_when_it_may_be(shared: Service, id: str, valu
         assert shared.request("GET", f"/v1/accounts/{account}").status_code == 404
 
 
-def moved_by_id(id: str) -> dict[str, Any]:
+def update_named_by_id(id: str) -> dict[str, Any]:
     return event("account.updated", id, name=id, attributes={"twin": id})

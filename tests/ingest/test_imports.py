@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import Invalid
-from app.ingest import catalogue, define
+from app.ingest import catalogue, read
 from app.ingest.files import imports, mapping
 from tests.ravenstack import files
 
@@ -677,7 +677,7 @@ def test_an_id_of_ravenstack_names_one_content(imported: list[imports.Row]) -> N
 def test_the_service_understands_every_event_of_ravenstack(imported: list[imports.Row]) -> None:
     assert catalogue.__doc__
     for event in _events(imported):
-        define.read_event(event, index=0, now=datetime(2026, 1, 1, tzinfo=UTC))
+        read.read_event(event, position=0, now=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_the_events_of_ravenstack_add_up_to_the_plain_numbers(folder: Path, imported: list[imports.Row]) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of events: accepted once, told apart when they differ, taken back, and read by definitions that stay."""
+"""Ingest: events are accepted once, retracted, and read by surveys and exchange rates that are frozen on first use."""
 
 import asyncio
 import gzip
@@ -23,7 +23,7 @@ def test_the_same_event_again_is_a_duplicate_however_it_is_spelled(service: Serv
     assert service.send(sent, respelled) == {"accepted": 0, "duplicates": 2, "rejected": []}
 
 
-def test_another_content_under_the_same_id_is_a_conflict_and_changes_nothing(service: Service) -> None:
+def test_different_content_under_the_same_id_is_a_conflict_and_changes_nothing(service: Service) -> None:
     service.send(session(id="one", seconds=60))
     answer = service.send(session(id="one", seconds=90), session(id="two"))
     assert answer["accepted"] == 1
@@ -33,25 +33,25 @@ def test_another_content_under_the_same_id_is_a_conflict_and_changes_nothing(ser
     assert service.value("average_session_minutes") == (1 + 10) / 2
 
 
-def test_repeats_and_conflicts_inside_a_batch_are_told_apart(service: Service) -> None:
+def test_duplicates_and_conflicts_within_a_batch_are_distinguished(service: Service) -> None:
     first, other = session(id="one", seconds=60), session(id="one", seconds=90)
     answer = service.send(first, other, first)
     assert (answer["accepted"], answer["duplicates"]) == (1, 1)
     assert [r["index"] for r in answer["rejected"]] == [1]
 
 
-def test_a_conflict_in_front_does_not_hide_the_repeat_behind_it(service: Service) -> None:
-    kept, other = session(id="one", seconds=60), session(id="one", seconds=90)
-    service.send(kept)
-    answer = service.send(other, kept)
+def test_a_conflict_does_not_hide_a_duplicate_after_it(service: Service) -> None:
+    stored, other = session(id="one", seconds=60), session(id="one", seconds=90)
+    service.send(stored)
+    answer = service.send(other, stored)
     assert (answer["duplicates"], [r["index"] for r in answer["rejected"]]) == (1, [0])
 
 
-def test_an_id_belongs_to_its_account(service: Service) -> None:
+def test_an_event_id_is_unique_within_its_account_only(service: Service) -> None:
     assert service.send(session(id="one"), session("globex", id="one"))["accepted"] == 2
 
 
-def test_one_bad_event_never_stops_the_others(service: Service) -> None:
+def test_an_invalid_event_does_not_affect_the_others(service: Service) -> None:
     answer = service.send(session(), session(seconds=-1), event("unknown.type"), session())
     assert answer["accepted"] == 2
     assert [(r["index"], r["code"], r["pointer"]) for r in answer["rejected"]] == [
@@ -60,14 +60,14 @@ def test_one_bad_event_never_stops_the_others(service: Service) -> None:
     ]
 
 
-def test_when_every_event_is_rejected_the_request_is_unprocessable(service: Service) -> None:
+def test_a_request_whose_events_are_all_rejected_is_answered_with_422(service: Service) -> None:
     answer = service.request("POST", "/v1/events", json=[session(seconds=-1)])
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["rejected"][0]["code"] == "greater_than_equal"
 
 
-def test_events_come_alone_wrapped_in_lines_and_packed(service: Service) -> None:
+def test_events_are_accepted_alone_wrapped_as_ndjson_and_compressed(service: Service) -> None:
     def post(content: bytes, **headers: str) -> int:
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         answer = service.request("POST", "/v1/events", content=content, headers=named)
@@ -86,7 +86,7 @@ def test_events_come_alone_wrapped_in_lines_and_packed(service: Service) -> None
     assert service.value("sessions") == 9
 
 
-def test_a_broken_line_is_reported_in_its_place(service: Service) -> None:
+def test_a_line_that_is_not_json_is_rejected_at_its_position(service: Service) -> None:
     lines = "\n".join([json.dumps(session()), "{not json", json.dumps(session())])
     answer = service.request(
         "POST", "/v1/events", content=lines.encode(), headers={"content-type": "application/x-ndjson"}
@@ -95,7 +95,7 @@ def test_a_broken_line_is_reported_in_its_place(service: Service) -> None:
     assert [(r["index"], r["code"]) for r in answer["rejected"]] == [(1, "malformed")]
 
 
-def test_cloudevents_come_in_all_three_modes(service: Service) -> None:
+def test_cloudevents_are_accepted_in_all_three_modes(service: Service) -> None:
     def cloudevent(id: str) -> dict[str, object]:
         return {
             "specversion": "1.0",
@@ -141,13 +141,20 @@ def test_survey_responses_are_survey_responded_events(service: Service) -> None:
     assert service.value("nps") == 100
 
 
+def test_a_missing_field_is_named_as_the_endpoint_names_it(service: Service) -> None:
+    response = {"id": "answer-1", "survey": "nps", "account_id": "acme", "score": 9}
+    [rejection] = service.request("POST", "/v1/survey-responses", json=response).json()["rejected"]
+    assert (rejection["code"], rejection["pointer"]) == ("missing", "/responded_at")
+    assert rejection["detail"] == 'Field "responded_at" is required.'
+
+
 @pytest.mark.parametrize("bad", [{"survey": "unheard"}, {"survey": "nps", "score": 11}, {"survey": "csat", "score": 0}])
-def test_an_answer_off_the_scale_or_to_no_survey_is_rejected(service: Service, bad: dict[str, object]) -> None:
+def test_a_response_off_the_scale_or_to_an_unknown_survey_is_rejected(service: Service, bad: dict[str, object]) -> None:
     answer = service.request("POST", "/v1/events", json=event("survey.responded", **({"score": 5} | bad)))
     assert answer.json()["rejected"][0]["code"] in ("unknown_survey", "score_out_of_range")
 
 
-def test_a_survey_with_answers_is_not_changed_any_more(service: Service) -> None:
+def test_a_survey_with_responses_cannot_be_changed(service: Service) -> None:
     body = {"kind": "csat", "scale": {"min": 1, "max": 7}}
     service.put("/v1/surveys/review", body)
     service.put("/v1/surveys/review", body | {"satisfied_from": 7})
@@ -170,7 +177,7 @@ def test_a_ces_survey_must_say_which_end_is_easy(service: Service) -> None:
     assert service.value("ces", subject="high") == 4
 
 
-def test_a_retracted_event_is_gone_and_stays_gone(service: Service) -> None:
+def test_a_retracted_event_no_longer_counts_even_when_sent_again(service: Service) -> None:
     service.send(session(id="one"), session())
     service.retract("acme", "one")
     service.retract("acme", "one")
@@ -181,13 +188,13 @@ def test_a_retracted_event_is_gone_and_stays_gone(service: Service) -> None:
     assert service.differences() == []
 
 
-def test_a_cost_of_the_whole_business_has_no_account_and_can_be_retracted(service: Service) -> None:
+def test_a_cost_without_an_account_can_be_retracted(service: Service) -> None:
     assert service.send(event("cost.recorded", None, category="acquisition", amount="10", id="ads"))["accepted"] == 1
     assert service.request("DELETE", "/v1/events/ads").status_code == 204
     assert service.get("/v1/accounts")["accounts"] == []
 
 
-def test_money_in_another_currency_needs_a_rate_of_its_day_which_then_stays(service: Service) -> None:
+def test_money_in_another_currency_needs_a_rate_for_its_day_which_is_then_frozen(service: Service) -> None:
     cost = event("cost.recorded", category="retention", amount="10", currency="EUR")
     answer = service.request("POST", "/v1/events", json=cost).json()
     assert answer["rejected"][0]["code"] == "no_exchange_rate"
@@ -199,7 +206,7 @@ def test_money_in_another_currency_needs_a_rate_of_its_day_which_then_stays(serv
     assert (used.status_code, used.json()["code"]) == (409, "rate_used")
 
 
-def test_history_comes_with_the_day_on_which_it_was_known(service: Service) -> None:
+def test_history_is_recorded_on_the_day_that_the_sender_sets(service: Service) -> None:
     service.send(session(at="2026-01-05", recorded_on="2026-01-07"), session(at="2026-01-05", recorded_on="2026-02-01"))
     assert service.value("sessions", period="2026-01", as_of="2026-01-06") == 0
     assert service.value("sessions", period="2026-01", as_of="2026-01-07") == 1
@@ -209,14 +216,14 @@ def test_history_comes_with_the_day_on_which_it_was_known(service: Service) -> N
     assert [r["code"] for r in late["rejected"]] == ["recorded_before_last"]
 
 
-def test_of_events_with_one_id_in_a_batch_the_first_that_can_still_be_known_is_kept(service: Service) -> None:
+def test_the_first_event_with_an_id_that_can_be_recorded_is_stored(service: Service) -> None:
     service.send(session(at="2026-01-05", recorded_on="2026-02-01", seconds=60))
-    told = [(120, "2026-01-20"), (180, "2026-02-03"), (240, "2026-02-02"), (180, "2026-02-04")]
-    said = service.send(
-        *(session(id="one", at="2026-01-06", seconds=seconds, recorded_on=known) for seconds, known in told)
+    versions = [(120, "2026-01-20"), (180, "2026-02-03"), (240, "2026-02-02"), (180, "2026-02-04")]
+    reply = service.send(
+        *(session(id="one", at="2026-01-06", seconds=seconds, recorded_on=day) for seconds, day in versions)
     )
-    assert (said["accepted"], said["duplicates"]) == (1, 1)
-    assert [(r["index"], r["code"]) for r in said["rejected"]] == [(0, "conflict"), (2, "conflict")]
+    assert (reply["accepted"], reply["duplicates"]) == (1, 1)
+    assert [(r["index"], r["code"]) for r in reply["rejected"]] == [(0, "conflict"), (2, "conflict")]
     minutes = {
         day: service.row("average_session_minutes", period="2026-01", as_of=f"2026-02-{day}")["numerator"]
         for day in ("01", "02", "03")
@@ -225,7 +232,7 @@ def test_of_events_with_one_id_in_a_batch_the_first_that_can_still_be_known_is_k
     assert service.differences() == []
 
 
-def test_when_the_clock_was_put_back_an_event_is_known_on_its_accounts_last_day(service: Service) -> None:
+def test_after_the_clock_was_set_back_an_event_is_recorded_on_its_accounts_last_day(service: Service) -> None:
     service.on("2026-03-20").send(session(user="ada", at="2026-03-19"))
     service.on("2026-03-15").send(session(user="bo", at="2026-03-14"), session("globex", user="eve", at="2026-03-14"))
     service.on("2026-03-21")
@@ -247,9 +254,9 @@ def test_an_account_is_described_by_put_and_by_events(service: Service) -> None:
         "/v1/accounts/acme", {"attributes": {"plan": "team", "seats": 5}, "effective_at": "2026-01-01T00:00:00Z"}
     )
     service.send(moved(region="emea"))
-    found = service.get("/v1/accounts/acme")
-    assert found["attributes"] == {"plan": "team", "seats": 5, "region": "emea"}
-    assert found["name"] is None
+    account = service.get("/v1/accounts/acme")
+    assert account["attributes"] == {"plan": "team", "seats": 5, "region": "emea"}
+    assert account["name"] is None
     assert service.differences() == []
 
 
@@ -269,20 +276,20 @@ def test_an_account_without_a_live_event_is_not_listed(service: Service) -> None
     assert service.request("GET", "/v1/accounts/acme").status_code == 404
 
 
-def test_a_repeat_writes_nothing_and_so_closes_no_books(service: Service) -> None:
+def test_a_duplicate_does_not_advance_the_last_recorded_day(service: Service) -> None:
     first = session(id="one", at="2025-01-01", recorded_on="2025-01-01")
     service.send(first)
     assert service.send({name: value for name, value in first.items() if name != "recorded_on"})["duplicates"] == 1
     assert service.send(session(at="2025-02-01", recorded_on="2025-02-01"))["accepted"] == 1
 
 
-def test_an_event_known_too_early_does_not_stand_in_the_way_of_itself(service: Service) -> None:
+def test_an_event_recorded_too_early_does_not_block_its_repetition_without_recorded_on(service: Service) -> None:
     service.send(session())
     late = session(id="one", at="2026-03-01")
     assert service.send(late | {"recorded_on": "2026-03-02"}, late)["accepted"] == 1
 
 
-def test_a_put_replaces_only_what_was_put(service: Service) -> None:
+def test_a_put_of_an_account_replaces_earlier_puts_only(service: Service) -> None:
     at = "2026-01-01T00:00:00+00:00"
     service.send(moved(at=at, region="emea") | {"id": "put-mine"})
     service.put("/v1/accounts/acme", {"attributes": {"plan": "pro"}, "effective_at": at})
@@ -292,7 +299,9 @@ def test_a_put_replaces_only_what_was_put(service: Service) -> None:
 
 
 @pytest.mark.parametrize("table", ["account", "grand_total"])
-def test_an_event_that_waits_past_midnight_is_known_on_the_new_day(service: Service, database: str, table: str) -> None:
+def test_an_event_that_waits_past_midnight_is_recorded_on_the_new_day(
+    service: Service, database: str, table: str
+) -> None:
     service.send(session())
     service.now = service.now.replace(hour=23, minute=59)
 

@@ -56,7 +56,7 @@ def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statements, "_MAX_ROWS", 4)
-    monkeypatch.setattr(accept, "_FEW", 0)
+    monkeypatch.setattr(accept, "_MAX_SHARED_EVENTS", 0)
     days = [f"{year}-0{month}-10" for year in (2023, 2024, 2025) for month in (1, 2)]
 
     async def client(number: int) -> None:

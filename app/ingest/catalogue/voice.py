@@ -10,7 +10,7 @@ from app.ingest.define import Data, event
 from app.ingest.fields import Id, Tags, Text
 from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams import feedback
-from app.ledger.surveys import point
+from app.ledger.surveys import score_subject
 
 survey_invitations = measure("survey_invitations", "Surveys sent out.", subject="survey", channel=True)
 
@@ -57,19 +57,20 @@ ces_scale_squares = measure("ces_scale_squares", "Sum of their squares.", subjec
 def _answer(e: EventView) -> list[Line]:
     assert e.survey is not None
     survey, score = e.survey, e.data["score"]
+    score_class = survey.class_of(score)
     posted = {survey_responses: 1, comments: int(bool(e.data.get("comment")))}
     if survey.kind == "nps":
-        posted |= {nps_responses: 1, nps_promoters: int(score >= 9), nps_detractors: int(score <= 6)}
+        posted |= {nps_responses: 1, nps_promoters: int(score_class == "promoter")}
+        posted |= {nps_detractors: int(score_class == "detractor")}
     elif survey.kind == "csat":
-        assert survey.satisfied_from is not None
-        posted |= {csat_responses: 1, csat_satisfied: int(score >= survey.satisfied_from), csat_scores: score}
-        posted |= {csat_scales: survey.scale, csat_scale_squares: survey.scale**2}
+        posted |= {csat_responses: 1, csat_satisfied: int(score_class == "satisfied"), csat_scores: score}
+        posted |= {csat_scales: survey.scale_number, csat_scale_squares: survey.scale_number**2}
     else:
-        posted |= {ces_responses: 1, ces_easy: int(survey.is_easy(score)), ces_scores: score}
-        posted |= {ces_scales: survey.scale, ces_scale_squares: survey.scale**2}
+        posted |= {ces_responses: 1, ces_easy: int(score_class == "easy"), ces_scores: score}
+        posted |= {ces_scales: survey.scale_number, ces_scale_squares: survey.scale_number**2}
     channel = e.data.get("channel", "")
     lines = [Line(what, value, survey.id, channel) for what, value in posted.items()]
-    return [*lines, Line(survey_scores, 1, point(survey.id, score), channel)]
+    return [*lines, Line(survey_scores, 1, score_subject(survey.id, score), channel)]
 
 
 @event(

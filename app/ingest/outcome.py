@@ -1,0 +1,55 @@
+"""What became of a batch: how many events are new or duplicates, and why each other event was rejected."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from typing_extensions import TypedDict
+
+from app.core.errors import EventRejected
+from app.core.ids import MAX_ID_LENGTH
+
+# What became of one event. A duplicate is stored already, with the same content.
+Verdict = Literal["accepted", "duplicate"] | EventRejected
+
+
+class Rejection(TypedDict):
+    """An event that was not accepted: its position in the request (from 0), and why."""
+
+    index: int
+    id: str | None
+    code: str
+    detail: str
+    pointer: str
+
+
+class Accepted(TypedDict):
+    """What became of a batch. Accepted events are durable, counted, and in the next answer."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]
+
+
+class BatchOutcome(NamedTuple):
+    """The number of new events, the number of duplicates, and the rejections in the order of the request."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]
+
+
+def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
+    """Return the rejection of the event at a position of the request. id: as sent; left out where it cannot be an id."""
+    return {
+        "index": position,
+        "id": id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None,
+        "code": error.code,
+        "detail": error.detail,
+        "pointer": error.pointer,
+    }
+
+
+def build_outcome(verdicts: Sequence[Verdict], rejections: Iterable[Rejection]) -> BatchOutcome:
+    """Return the outcome of a batch. verdicts: of the events that reached the database; rejections: all, in any order."""
+    in_order = sorted(rejections, key=lambda rejection: rejection["index"])
+    return BatchOutcome(verdicts.count("accepted"), verdicts.count("duplicate"), in_order)

@@ -1,0 +1,209 @@
+"""Write a batch of resolved events in one transaction: store each event once and post what is new."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from app.accounts.accounts import LockedAccount, lock_accounts, lock_accounts_plan
+from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
+from app.books.books import Books
+from app.core.errors import EventRejected, Invalid
+from app.core.periods import Calendar
+from app.database.connection import Connection
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.statements import bind_json_rows
+from app.database.tables import MIN_DATE
+from app.ingest.outcome import Verdict
+from app.ingest.references import freeze_on_first_use
+from app.ingest.retract import retract_replaced
+from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
+from app.ledger.posting import PostingContext, load_posting_context, post_events
+
+# account_id and id, which are unique together.
+EventKey = tuple[int, str]
+Accounts = Mapping[int, LockedAccount]
+
+
+async def write_batch(
+    connection: Connection, events: Sequence[ResolvedEvent], *, books: Books, today: date
+) -> list[Verdict]:
+    """Write a batch within the transaction of `connection`; return the verdict on each event, in order.
+
+    Raises ReferenceChanged, and Invalid for an account whose key is taken. The transaction may be run again, after a deadlock
+    or at midnight, so this function keeps no state outside of it.
+
+    The order of the calls matters:
+
+    - Accounts are locked first, in the order of their keys. So batches with the same accounts wait for one another but never
+      deadlock, and whatever is read about an account after that was committed before. Everything that belongs to an account
+      (events, presence, attributes, entries, totals) is written under its lock only.
+    - An account's last recorded day is read under its lock, so that no event is recorded on a day that is over.
+    - Surveys and rates are locked after the accounts, when it is certain which events are new.
+    - Posting is last because it ends with the grand totals, which every batch writes: their locks are held for the shortest time.
+    - Round trips are saved while accounts are locked: step 1 is a single one, and the last statements of posting are sent
+      together with the commit.
+    """
+    # 1. Lock the accounts, insert the events and load what posting needs.
+    accounts, inserted_keys, context = await _lock_insert_and_load(connection, events, books=books, today=today)
+    # 2. Decide on which day each event is recorded, and select the new ones.
+    first_by_key = _date_events(events, accounts, today=today)
+    new_events = [event for key, event in first_by_key.items() if key in inserted_keys]
+    # 3. Load the fingerprints of the others, which may be duplicates or conflicts.
+    old_keys = {(event.incoming.account_id, event.incoming.id) for event in events} - inserted_keys
+    fingerprints = await _load_fingerprints(connection, old_keys)
+    # 4. Retract the account updates that a new one replaces.
+    await retract_replaced(connection, new_events)
+    # 5. Freeze the surveys and exchange rates that are used for the first time.
+    await freeze_on_first_use(connection, new_events)
+    # 6. Advance the last recorded day of the accounts.
+    await _advance_last_recorded_on(connection, new_events, accounts)
+    # 7. Derive the attributes of the updated accounts.
+    await _derive_attributes(connection, new_events, calendar=books.calendar)
+    # 8. Post entries, presence, registrations and streams.
+    await post_events(connection, [(event.posting, event.recorded_on) for event in new_events], context, books=books)
+    # 9. Return what became of each event. Of events with the same key one object is new, however equal they are.
+    fingerprints |= {key: first_by_key[key].incoming.fingerprint for key in inserted_keys}
+    new_objects = {id(event.incoming) for event in new_events}
+    return [
+        "accepted" if id(event.incoming) in new_objects else _judge_old(event.incoming, fingerprints, accounts)
+        for event in events
+    ]
+
+
+async def _lock_insert_and_load(
+    connection: Connection, events: Sequence[ResolvedEvent], *, books: Books, today: date
+) -> tuple[Accounts, set[EventKey], PostingContext]:
+    """Return the locked accounts, the keys of the events that were inserted, and what posting needs: one round trip."""
+    incoming = [event.incoming for event in events]
+    plans: list[QueryPlan[Any]] = [
+        lock_accounts_plan({event.account_id: (event.account, MIN_DATE) for event in incoming}),
+        _insert_plan(events, today=today),
+        load_posting_context([event.posting for event in events], books=books),
+    ]
+    accounts, inserted_keys, context = await run_plan(connection, merge_plans(plans))
+    if any(accounts[event.account_id].id != event.account for event in incoming):
+        detail = "Two account ids have the same internal number; one of them cannot be used."
+        raise Invalid(detail, code="id_collision")
+    return accounts, inserted_keys, context
+
+
+# Decides the recorded day in the same way as `_recorded_on`, by the last day that the account has under its lock. Of several
+# events with one id it inserts the first that can be recorded, the one that `_date_events` selects.
+_INSERT = """
+    INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
+    SELECT account_id, row.id, type, user_id, occurred_at,
+        coalesce(recorded_on_override, greatest(CAST(%(today)s AS date), last_recorded_on)), rate, fingerprint, data, stream
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(number integer, account_id bigint, id text, type text,
+        user_id text, occurred_at timestamptz, recorded_on_override date, rate numeric, fingerprint bigint, data jsonb,
+        stream text)
+    CROSS JOIN LATERAL (
+        SELECT last_recorded_on FROM account WHERE account.account_id = row.account_id OFFSET 0) AS account
+    WHERE recorded_on_override IS NULL OR recorded_on_override >= last_recorded_on
+    ORDER BY account_id, row.id COLLATE "C", number
+    ON CONFLICT (account_id, id) DO NOTHING
+    RETURNING account_id, id
+    """
+
+
+def _insert_plan(events: Iterable[ResolvedEvent], *, today: date) -> QueryPlan[set[EventKey]]:
+    """Insert the events that can be recorded and are not stored yet; return their keys."""
+    rows = [
+        {
+            "number": number,
+            "account_id": event.account_id,
+            "id": event.id,
+            "type": event.type,
+            "user_id": event.user_id,
+            "occurred_at": event.occurred_at,
+            "recorded_on_override": event.recorded_on_override,
+            "rate": None if rate is None else str(rate.rate),
+            "fingerprint": event.fingerprint,
+            "data": event.data,
+            "stream": posting.stream,
+        }
+        for number, (event, _, rate, posting) in enumerate(events)
+    ]
+    results = yield [*bind_json_rows(_INSERT, rows, today=today)]
+    return {key for keys in results for key in keys}
+
+
+def _date_events(events: Iterable[ResolvedEvent], accounts: Accounts, *, today: date) -> dict[EventKey, DatedEvent]:
+    """Return, by key, the first event that can be recorded, with its recorded day."""
+    first_by_key: dict[EventKey, DatedEvent] = {}
+    for event in events:
+        incoming = event.incoming
+        key = incoming.account_id, incoming.id
+        recorded_on = _recorded_on(incoming, accounts[incoming.account_id].last_recorded_on, today=today)
+        if recorded_on is not None and key not in first_by_key:
+            first_by_key[key] = DatedEvent(*event, recorded_on)
+    return first_by_key
+
+
+def _recorded_on(event: IncomingEvent, last: date, *, today: date) -> date | None:
+    """Return the day on which an event is recorded; None where the sender set a day before the account's last."""
+    if event.recorded_on_override is None:
+        return max(today, last)
+    return event.recorded_on_override if event.recorded_on_override >= last else None
+
+
+_LOAD_FINGERPRINTS = """
+    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS key(account_id bigint, id text)
+    CROSS JOIN LATERAL (
+        SELECT account_id, id, fingerprint FROM event
+        WHERE event.account_id = key.account_id AND event.id = key.id
+        OFFSET 0) AS stored
+    """
+
+
+async def _load_fingerprints(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, int | None]:
+    """Return the fingerprints of the stored events with these keys; None for an erased event."""
+    rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
+    events = await connection.execute_rows(_LOAD_FINGERPRINTS, rows)
+    return {(event.account_id, event.id): event.fingerprint for event in events}
+
+
+async def _advance_last_recorded_on(
+    connection: Connection, new_events: Iterable[DatedEvent], accounts: Accounts
+) -> None:
+    """Advance the last recorded day of accounts with new events. Live events cost an account one write a day."""
+    days: dict[int, tuple[str, date]] = {}
+    for event in new_events:
+        account_id = event.incoming.account_id
+        _, last = days.get(account_id, ("", accounts[account_id].last_recorded_on))
+        if event.recorded_on > last:
+            days[account_id] = (event.incoming.account, event.recorded_on)
+    if days:
+        await lock_accounts(connection, days)
+
+
+async def _derive_attributes(connection: Connection, new_events: Iterable[DatedEvent], *, calendar: Calendar) -> None:
+    days: dict[int, set[date]] = defaultdict(set)
+    for event in new_events:
+        if event.incoming.type == ACCOUNT_UPDATED:
+            days[event.incoming.account_id].add(event.recorded_on)
+    if days:
+        await derive_attributes(connection, days, calendar=calendar)
+
+
+def _judge_old(event: IncomingEvent, fingerprints: Mapping[EventKey, int | None], accounts: Accounts) -> Verdict:
+    """Return the verdict on an event that was not inserted: a duplicate, a conflict, or recorded before the last day.
+
+    fingerprints: of all stored events with the keys of the batch. An erased event has none: any event with its id is a
+    duplicate.
+    """
+    key = event.account_id, event.id
+    if key not in fingerprints:
+        last = accounts[event.account_id].last_recorded_on
+        detail = (
+            f"recorded_on {event.recorded_on_override} is before {last}, the last day recorded for this account. Import "
+            "history oldest first, before live events and before PUT /v1/accounts/{id}."
+        )
+        return EventRejected("recorded_before_last", detail, "/recorded_on")
+    if fingerprints[key] not in (event.fingerprint, None):
+        detail = (
+            "This account already has an event with this id and different content. Retract it and send the correction "
+            "under a new id."
+        )
+        return EventRejected("conflict", detail, "/id")
+    return "duplicate"
