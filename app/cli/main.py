@@ -187,7 +187,7 @@ def rebuild(
         accounts = events = 0
         with _progress() as bar:
             task = bar.add_task("Rebuild", total=None, said="")
-            async for step in rebuilding.rebuild(books, share=worker_pool(processes)):
+            async for step in rebuilding.rebuild(books, executor=worker_pool(processes)):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, said=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
@@ -203,10 +203,12 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
         accounts = events = found = 0
         with _progress() as bar:
             task = bar.add_task("Verify", total=None, said="")
-            async for step in proof.verify(books, share=worker_pool(processes)):
+            async for step in proof.verify(books, executor=worker_pool(processes)):
                 if isinstance(step, proof.Difference):
                     found += 1
-                    out.print(f"{step.account}: {step.what}: kept {step.kept}, computed {step.computed}", markup=False)
+                    out.print(
+                        f"{step.account}: {step.what}: kept {step.stored}, computed {step.computed}", markup=False
+                    )
                 else:
                     accounts, events = accounts + step.accounts, events + step.events
                     bar.update(task, said=f"{accounts:,} accounts, {events:,} events")

@@ -9,10 +9,10 @@ from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.tables import MIN_DATE, account, presence, registration
-from app.ledger.days import user_key
 from app.ledger.measures import EventView, stream_name_of
+from app.ledger.presence.keys import user_key
+from app.ledger.stream_diff import write_stream_names
 from app.ledger.streams.feedback import ERASED, KIND
-from app.ledger.unfold import move_events
 
 # The events of the person, those that name it as `who`, and what was said of its comments. A fingerprint could be guessed
 # from, so it goes too: from then on, whatever comes under the id is a repeat. The id stays, or it would be counted twice.
@@ -52,7 +52,7 @@ async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
             if row.stream is not None
             and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
         }
-        await move_events(connection, moved)
+        await write_stream_names(connection, moved)
         for table in (presence, registration):
             this = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
             await connection.execute(sa.update(table).where(this).values(user_key=user_key(key, pseudonym)))

@@ -41,7 +41,7 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
         if found.type == ACCOUNT_UPDATED:
             await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
         before = await run_plan(connection, load_posting_context([posted], books=books))
-        await post_events(connection, [(posted, today)], before, books=books, back=True)
+        await post_events(connection, [(posted, today)], before, books=books, is_retraction=True)
 
     await books.write(write)
 
