@@ -20,7 +20,7 @@ from app.audit.identities import IDENTITIES
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, account, attribute
-from app.ledger.verify import Difference, compare, grand_differences, verify
+from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, build_question, fits
@@ -198,15 +198,15 @@ async def _ledger(books: Books, some: dict[int, str] | None) -> Check:
             else:
                 check.compared += found.events
     elif some:
-        progress, differences = await compare(books, some)
+        progress, differences = await verify_accounts(books, some)
         check.compared += progress.events
-        for difference in [*differences, *await books.database.read(grand_differences)]:
+        for difference in [*differences, *await books.database.read(compare_grand_totals)]:
             _note(check, difference)
     return check
 
 
 def _note(check: Check, found: Difference) -> None:
-    check.differ(str(found.kept), str(found.computed), account=found.account, what=found.what)
+    check.differ(str(found.stored), str(found.computed), account=found.account, what=found.what)
 
 
 def _nothing(metric: str) -> float | None:

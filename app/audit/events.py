@@ -15,9 +15,9 @@ from app.database.connection import Connection
 from app.database.tables import MAX_DATE
 from app.ledger import surveys
 from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
+from app.ledger.stream_diff import StreamName, load_streams
 from app.ledger.streams.define import STREAMS
 from app.ledger.surveys import Survey
-from app.ledger.unfold import StreamName, load_streams
 from app.metrics.answer import build_answer_table
 from app.metrics.lookup import span_of
 from app.metrics.question import Question
@@ -69,7 +69,7 @@ async def events(
 
     found, names = await books.database.read(look)
     here = found[:limit]
-    following = cursor_of(here[-1]).written() if len(found) > limit else None
+    following = cursor_of(here[-1]).encode() if len(found) > limit else None
     return [_shown(row, names) for row in here], following
 
 
@@ -150,9 +150,9 @@ async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[Strea
     found = names - derived
     for (account, stream), events in (await load_streams(search.connection, derived)).items():
         live = [
-            event.happening
-            for event in events.values()
-            if event.recorded_on <= known and (event.retracted_on is None or event.retracted_on > known)
+            stored.event
+            for stored in events.values()
+            if stored.recorded_on <= known and (stored.retracted_on is None or stored.retracted_on > known)
         ]
         derive = STREAMS[stream.partition(" ")[0]]
         dated = list(derive(sorted(live, key=lambda happening: happening[:3]), search.calendar))

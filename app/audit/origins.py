@@ -126,7 +126,7 @@ def origins_of(operands: Iterable[Operand]) -> Origins:
     types = [
         type
         for type, posting in POSTING_RULES.items()
-        if any(_named(rule) & (names | active) for rule in (posting.directly, posting.sees) if rule)
+        if any(_named(rule) & (names | active) for rule in (posting.lines, posting.activities) if rule)
     ]
     flows = frozenset().union(*(source.names for source in sources if not source.before))
     found = tuple(kind for kind, named in kinds.items() if named)

@@ -225,7 +225,7 @@ def rebuild(
         accounts = events = 0
         with _progress_bar() as bar:
             task = bar.add_task("Rebuild", total=None, status="")
-            async for step in rebuilding.rebuild(books, share=worker_pool(processes)):
+            async for step in rebuilding.rebuild(books, executor=worker_pool(processes)):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
@@ -241,11 +241,11 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
         accounts = events = differences = 0
         with _progress_bar() as bar:
             task = bar.add_task("Verify", total=None, status="")
-            async for step in verifying.verify(books, share=worker_pool(processes)):
+            async for step in verifying.verify(books, executor=worker_pool(processes)):
                 if isinstance(step, verifying.Difference):
                     differences += 1
                     out.print(
-                        f"{step.account}: {step.what}: stored {step.kept}, computed {step.computed}", markup=False
+                        f"{step.account}: {step.what}: stored {step.stored}, computed {step.computed}", markup=False
                     )
                 else:
                     accounts, events = accounts + step.accounts, events + step.events

@@ -15,7 +15,7 @@ from app.books.books import Books
 from app.core.errors import Unavailable
 from app.core.periods import Calendar
 from app.database.pool import connect
-from app.ledger.rebuild import AccountBatch, Executor, in_process
+from app.ledger.batches import AccountBatch, Executor, in_process
 from app.main import load_catalogues
 
 Work = Callable[[Books, AccountBatch], Awaitable[Any]]

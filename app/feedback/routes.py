@@ -123,7 +123,7 @@ async def list_feedback(request: Request) -> Response:
     wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
     after = parse_cursor(asked.cursor) if asked.cursor is not None else None
     found, following = await comments.newest(books, wanted, limit=asked.limit, after=after)
-    cursor = following.written() if following else None
+    cursor = following.encode() if following else None
     columns = [*(name for name in _OF_A_COMMENT if name != "tags"), "tags"]
 
     def build_table() -> FlatTable:

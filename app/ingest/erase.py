@@ -9,10 +9,10 @@ from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.tables import MIN_DATE, account, presence, registration
-from app.ledger.days import user_key
 from app.ledger.measures import EventView, stream_name_of
+from app.ledger.presence.keys import user_key
+from app.ledger.stream_diff import write_stream_names
 from app.ledger.streams.feedback import ERASED, KIND
-from app.ledger.unfold import move_events
 
 # Erases the user's events, events that name the user as `who`, and notes about the user's comments. The fingerprint goes as
 # well, since the content could be guessed from it; from then on any event with the id is a duplicate. The event's id stays:
@@ -63,4 +63,4 @@ async def _erase_events(connection: Connection, key: int, user_id: str, pseudony
         if row.stream is not None
         and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
     }
-    await move_events(connection, streams)
+    await write_stream_names(connection, streams)

@@ -43,7 +43,7 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
         if row.type == ACCOUNT_UPDATED:
             await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
         context = await run_plan(connection, load_posting_context([posting], books=books))
-        await post_events(connection, [(posting, today)], context, books=books, back=True)
+        await post_events(connection, [(posting, today)], context, books=books, is_retraction=True)
 
     await books.write(write)
 

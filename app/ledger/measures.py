@@ -1,8 +1,16 @@
-"""The catalogue of measures, the countable things that entries are about, and of how each type of event reaches them.
+"""The catalogue of measures, and of the posting rules that say how events reach them.
 
-It is filled at start by the vocabulary of events and by the streams. A measure is a block of one line:
+A measure is declared once, in one line beside the event type or the stream that posts it:
 
     sessions = measure("sessions", "Sessions that ended.")
+
+A posting rule belongs to an event type (`@event(...)`, see `app.ingest.define`). For example, a `feature.used` event of user
+ada, with the feature `export` used 3 times, has a rule by which
+
+- `lines` posts 3 for the measure `feature_uses` with the subject `export`, and 3 for `any_feature_uses`;
+- `activities` marks ada as active on that day in the product (`active_users`), with any feature, and with `export`;
+- `stream` is absent: the event is complete in itself. A `ticket.resolved` event has only that: it belongs to the stream
+  `ticket 17`, whose events are looked at together.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,10 +24,11 @@ from app.ledger.surveys import Survey
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A countable thing. `subject` says what a subject of it is (a survey, a feature); both dimensions may be absent.
+    """Something countable. Its values are integers: counts, seconds, or money in ten-thousandths of the base currency.
 
-    by_month: whether monthly totals of it are kept; what is only ever asked by days or weeks needs none. stock: what it
-    stands at is asked, not how much came: its totals are cumulated within the year.
+    subject: what it can be broken down by besides the account (a survey, a feature). channel: whether also by channel.
+    by_month: whether monthly totals are kept; a measure that is only asked for by days or weeks needs none.
+    stock: whether its balance is asked for and not its flow; then the totals are cumulated within the year.
     """
 
     name: str
@@ -32,7 +41,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Distinct users who were there. `units` are its measures: users by the first day on which they were there in it."""
+    """Distinct users who were active. `units` are its measures by unit: users, on their first active day in the unit."""
 
     name: str
     description: str
@@ -41,9 +50,10 @@ class Presence:
 
 
 class EventView(NamedTuple):
-    """What a posting rule may look at of one event. `survey` is the definition that `data["survey"]` names.
+    """What a posting rule may use of an event.
 
-    rate: what one unit of its currency is worth; None when it is the base currency. whole_business: it has no account.
+    survey: the survey that `data["survey"]` names. rate: the value of one unit of the event's currency in the base currency;
+    None when it is the base currency. whole_business: whether the event has no account.
     """
 
     type: str
@@ -56,7 +66,7 @@ class EventView(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What is added to one measure on the day it is true of; counts, seconds, or ten-thousandths of money."""
+    """A value that is added to one measure."""
 
     measure: Measure
     value: int
@@ -65,7 +75,7 @@ class Line(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """That the event's user was there on its day, in the product or at a subject of it."""
+    """Says that the event's user was active on its day: in the product, or with a subject of it (a feature)."""
 
     presence: Presence
     subject: str = ""
@@ -73,25 +83,28 @@ class Activity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PostingRule:
-    """How events of a type reach the ledger: directly, by presence, and through the stream that `stream` names.
+    """How events of a type reach the ledger; the module's docstring has an example.
 
-    rank: orders the events of one instant, starts and changes before ends. A stream's name is its kind's and, after a
-    space, what it is about: `subscriptions`, `user ada`, `ticket 17`; an event may be of none.
+    rank: orders events of the same instant; those that start or change something come before those that end it.
+    lines: returns the lines that an event posts directly. activities: returns where its user was active.
+    stream: returns the name of the event's stream, or None. A name is a kind, followed by a space and what it is about if the
+    account has several streams of the kind: `subscriptions`, `user ada`, `ticket 17`.
     """
 
     rank: int = 0
-    directly: Callable[[EventView], Iterable[Line]] | None = None
-    sees: Callable[[EventView], Iterable[Activity]] | None = None
+    lines: Callable[[EventView], Iterable[Line]] | None = None
+    activities: Callable[[EventView], Iterable[Activity]] | None = None
     stream: Callable[[EventView], str | None] | None = None
 
 
-# Units that lie wholly in a longer one: the first day in this is also the first in them, and is entered under this alone.
+# Units that lie entirely within a longer one. The first day in the longer one is also the first in them, and is entered only
+# under the longer one.
 LONGER_UNIT = {"month": "quarter", "quarter": "year"}
 
 MEASURES: dict[str, Measure] = {}
 PRESENCES: dict[str, Presence] = {}
 POSTING_RULES: dict[str, PostingRule] = {}
-_NOTHING = PostingRule()
+_EMPTY_RULE = PostingRule()
 
 
 def measure(
@@ -103,9 +116,9 @@ def measure(
     by_month: bool = True,
     stock: bool = False,
 ) -> Measure:
-    """Register a measure. Raises ValueError for a name that is taken."""
+    """Register a measure; see `Measure`. Raises ValueError for a name that exists."""
     if name in MEASURES:
-        raise ValueError(f"The measure {name} exists already.")
+        raise ValueError(f"Measure {name!r} exists already.")
     MEASURES[name] = Measure(name, description, subject, channel, by_month, stock)
     return MEASURES[name]
 
@@ -113,9 +126,11 @@ def measure(
 def measures_by_unit(
     name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
 ) -> dict[str, Measure]:
-    """Register a measure for each unit of time, `name_day` to `name_year`. days: whether user-days are asked by months.
+    """Register a measure for each unit of time, `{name}_day` to `{name}_year`; `{unit}` in the description is replaced.
 
-    Of a unit within others it has those first days that are not the first in the longer one: see `entry_units`.
+    days: whether the measure of days has monthly totals, which user-days of a month need.
+
+    The measure of a unit that lies within a longer one does not contain the first days of the longer one: see `entry_units`.
     """
     return {
         unit: measure(
@@ -129,7 +144,7 @@ def measures_by_unit(
 
 
 def entry_units(unit: str) -> Iterator[str]:
-    """The units under which first days in a unit are entered: its own, and the longer ones that it lies in."""
+    """Yield the units under which the first days in a unit are entered: its own, and the longer ones that contain it."""
     longer: str | None = unit
     while longer:
         yield longer
@@ -139,10 +154,10 @@ def entry_units(unit: str) -> Iterator[str]:
 def presence(
     name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
 ) -> Presence:
-    """Register a presence with its measures; `description` has a place for the `{unit}`.
+    """Register a presence with its measures, see `measures_by_unit`.
 
-    units: those that have a measure. In others, as in odd ranges, users are counted one by one: slower to read, but each
-    unit more is to be written whenever a user is there.
+    units: those that have a measure. In other units, and in ranges that are no units, users are counted one by one: slower to
+    read, but every unit costs a write for each active user.
     """
     measures = measures_by_unit(name, description, subject=subject, units=units, days=days)
     PRESENCES[name] = Presence(name, description, subject, measures)
@@ -150,23 +165,23 @@ def presence(
 
 
 def rank_of(type: str) -> int:
-    """Where events of a type stand among those of the same instant."""
-    return POSTING_RULES.get(type, _NOTHING).rank
+    """Return the rank of an event type among events of the same instant."""
+    return POSTING_RULES.get(type, _EMPTY_RULE).rank
 
 
-def lines_of(fact: EventView) -> list[Line]:
-    """What one event posts by itself."""
-    directly = POSTING_RULES.get(fact.type, _NOTHING).directly
-    return [line for line in directly(fact) if line.value] if directly else []
+def lines_of(event: EventView) -> list[Line]:
+    """Return the lines that an event posts directly, without lines of zero."""
+    lines = POSTING_RULES.get(event.type, _EMPTY_RULE).lines
+    return [line for line in lines(event) if line.value] if lines else []
 
 
-def activities_of(fact: EventView) -> Iterable[Activity]:
-    """Where one event saw its user."""
-    sees = POSTING_RULES.get(fact.type, _NOTHING).sees
-    return sees(fact) if sees else ()
+def activities_of(event: EventView) -> Iterable[Activity]:
+    """Return where the event's user was active."""
+    activities = POSTING_RULES.get(event.type, _EMPTY_RULE).activities
+    return activities(event) if activities else ()
 
 
-def stream_name_of(fact: EventView) -> str | None:
-    """The stream with whose other events one event has to be seen."""
-    stream = POSTING_RULES.get(fact.type, _NOTHING).stream
-    return stream(fact) if stream else None
+def stream_name_of(event: EventView) -> str | None:
+    """Return the name of the stream that an event belongs to; None for an event that belongs to no stream."""
+    stream = POSTING_RULES.get(event.type, _EMPTY_RULE).stream
+    return stream(event) if stream else None

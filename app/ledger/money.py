@@ -1,16 +1,17 @@
-"""Money as the ledger keeps it: whole ten-thousandths of the base currency."""
+"""Money in the ledger: integers, in ten-thousandths of the base currency."""
 
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
 
-# A stream is derived again at each of its changes, and so are its amounts.
+# Cached because a stream is derived again at each of its changes, and all its amounts with it.
 @lru_cache(maxsize=10_000)
 def in_base_currency(amount: str, rate: Decimal | None, *, months: Fraction = Fraction(1)) -> int:
-    """An amount, or what it is a month, in ten-thousandths, rounded half up once, at the end.
+    """Return an amount, divided by a number of months, in ten-thousandths of the base currency.
 
-    rate: what one unit of its currency is worth in the base currency; None when it is the base currency.
+    Rounded once, at the end, half up. rate: the value of one unit of the amount's currency in the base currency; None when it
+    is the base currency.
     """
     price = Fraction(amount) / months
     return int(price * Fraction(1 if rate is None else rate) * 10_000 + Fraction(1, 2))

@@ -1,4 +1,4 @@
-"""Everything that events which come, or are taken back, bring to the books: in a few statements, in one transaction."""
+"""Posting: turning accepted or retracted events into entries, presence and registrations, within one transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
@@ -11,10 +11,11 @@ from app.database.connection import Connection
 from app.database.labels import ensure_labels_within
 from app.database.query_plan import QueryPlan, merge_plans
 from app.database.tables import WHOLE_BUSINESS
-from app.ledger import presence
-from app.ledger.days import DayChanges, PresenceKey, user_key
 from app.ledger.entries import EntryKey, add_lines, entry_label_texts, post_entries
 from app.ledger.measures import MEASURES, PRESENCES, EventView, Line, activities_of, lines_of, stream_name_of
+from app.ledger.presence.changes import DayChanges, add_delta
+from app.ledger.presence.keys import PresenceKey, user_key
+from app.ledger.presence.rows import CurrentRows, load_current_rows, write_changes
 from app.ledger.registrations import (
     USER_STREAM_PREFIX,
     User,
@@ -22,149 +23,185 @@ from app.ledger.registrations import (
     load_activity_events,
     repost_registrations,
 )
+from app.ledger.stream_diff import StreamChange, StreamChanges, StreamName, repost_streams
 from app.ledger.surveys import Survey
-from app.ledger.unfold import StreamChange, StreamChanges, StreamName, repost_streams
 
 
 class EventPosting(NamedTuple):
-    """What an event posts by itself, where it saw its user, and the stream it belongs to."""
+    """What an event posts: lines, days of presence, and a change of its stream.
+
+    effective_on: the day of the event. presence_keys: of its user's activity. stream: the name of its stream, if any.
+    """
 
     account_id: int
     id: str
     user_id: str | None
-    on: date
+    effective_on: date
     lines: Sequence[Line]
-    seen: Sequence[PresenceKey]
+    presence_keys: Sequence[PresenceKey]
     stream: str | None
 
     @property
-    def is_of_user(self) -> bool:
-        """Whether it is said of a user's registration."""
+    def is_registration(self) -> bool:
+        """Return whether the event belongs to the stream of a user's registration."""
         return self.stream is not None and self.stream.startswith(USER_STREAM_PREFIX)
 
     @property
     def user(self) -> User:
-        """The user of an event that has one."""
+        """Return the user of an event that has one."""
         assert self.user_id is not None
         return User(self.account_id, self.user_id)
+
+
+# A posting with the day on which its event was recorded or retracted.
+DatedPosting = tuple[EventPosting, date]
 
 
 def build_posting(
     event: Any, survey: Survey | None = None, rate: Decimal | None = None, *, calendar: Calendar
 ) -> EventPosting:
-    """The record of an event, as it came or as it is kept, by the survey and at the rate that it was read by."""
-    whole_business = event.account_id == WHOLE_BUSINESS
-    fact = EventView(event.type, event.user_id, event.data, survey, rate, whole_business, event.id)
-    account_id, user_id, on = event.account_id, event.user_id, calendar.day(event.occurred_at)
-    user = user_key(account_id, user_id) if user_id is not None else 0
-    seen = [PresenceKey(place.name, subject, account_id, user) for place, subject in activities_of(fact)]
-    return EventPosting(account_id, event.id, user_id, on, lines_of(fact), seen, stream_name_of(fact))
+    """Return what an event posts, by the posting rule of its type.
+
+    event: one that came in, or a row of the event table. survey, rate: see `EventView`.
+    """
+    account_id, user_id = event.account_id, event.user_id
+    whole_business = account_id == WHOLE_BUSINESS
+    view = EventView(event.type, user_id, event.data, survey, rate, whole_business, event.id)
+    key = user_key(account_id, user_id) if user_id is not None else 0
+    presence_keys = [PresenceKey(presence.name, subject, account_id, key) for presence, subject in activities_of(view)]
+    effective_on = calendar.day(event.occurred_at)
+    return EventPosting(
+        account_id, event.id, user_id, effective_on, lines_of(view), presence_keys, stream_name_of(view)
+    )
 
 
-def posting_label_texts(records: Iterable[EventPosting]) -> set[str]:
-    """The words of records, so that they can get their numbers before the transaction."""
-    lines = {word for one in records for line in one.lines for word in (line.subject, line.channel)}
-    seen = {seen.subject for one in records for seen in one.seen}
-    return {"", *MEASURES, *PRESENCES, *lines, *seen}
+def posting_label_texts(postings: Iterable[EventPosting]) -> set[str]:
+    """Return the texts of postings that need labels, so that these can exist before the transaction."""
+    texts = {"", *MEASURES, *PRESENCES}
+    for posting in postings:
+        texts |= {text for line in posting.lines for text in (line.subject, line.channel)}
+        texts |= {key.subject for key in posting.presence_keys}
+    return texts
 
 
 class PostingContext(NamedTuple):
-    """What there is of the users of records before these are recorded.
+    """What is stored of the users of some postings before these are posted.
 
-    unsettled: those whose registration may change by their having been active.
+    unsettled_users: those whose registration may change because they were active.
     """
 
-    presence: presence.CurrentRows
-    unsettled: set[User]
+    current_rows: CurrentRows
+    unsettled_users: set[User]
 
 
-def load_posting_context(records: Iterable[EventPosting], *, books: Books) -> QueryPlan[PostingContext]:
-    """What has to be known to record them, and those of others, whether or not they are. Their accounts are locked."""
+def load_posting_context(postings: Iterable[EventPosting], *, books: Books) -> QueryPlan[PostingContext]:
+    """Load what is stored of the users of some postings. The caller holds the locks of their accounts.
+
+    The postings may be more than those that are posted in the end: while this runs, it is not known which events are new.
+    """
     days: dict[PresenceKey, set[date]] = {}
     active: dict[tuple[User, date], None] = {}
-    for one in records:
-        for key in one.seen:
-            days.setdefault(key, set()).add(one.on)
-        if one.seen:
-            active[one.user, one.on] = None
-    rows = presence.load_current_rows(days, labels=books.database.labels, calendar=books.calendar)
-    parts: list[QueryPlan[Any]] = [rows, find_unsettled_users(list(active))]
-    return PostingContext(*(yield from merge_plans(parts)))
+    for posting in postings:
+        for key in posting.presence_keys:
+            days.setdefault(key, set()).add(posting.effective_on)
+        if posting.presence_keys:
+            active[posting.user, posting.effective_on] = None
+    rows = load_current_rows(days, labels=books.database.labels, calendar=books.calendar)
+    plans: list[QueryPlan[Any]] = [rows, find_unsettled_users(list(active))]
+    return PostingContext(*(yield from merge_plans(plans)))
 
 
 async def post_events(
     connection: Connection,
-    records: Sequence[tuple[EventPosting, date]],
-    before: PostingContext,
+    postings: Sequence[DatedPosting],
+    context: PostingContext,
     *,
     books: Books,
-    back: bool = False,
+    is_retraction: bool = False,
 ) -> None:
-    """Post what events bring or, when they are taken `back`, what is no more; each with the day it became known.
+    """Post events that were accepted or, with `is_retraction`, take back what they posted.
 
-    They are stored, or retracted, in this very transaction, which holds the locks of their accounts; their words have
-    numbers. before: what was `known` of them.
+    The events are stored, or marked as retracted, in this transaction, which holds the locks of their accounts. The texts in
+    `posting_label_texts` have labels. context: what `load_posting_context` returned.
     """
     entries: dict[EntryKey, int] = {}
-    for one, known in records:
-        sign = -1 if back else 1
-        add_lines(entries, one.lines, on=one.on, account_id=one.account_id, recorded_on=known, sign=sign)
-    labels = books.database.labels
-    changes = await _changes(connection, records, books.calendar, back=back)
-    found = await presence.write_changes(connection, changes, before.presence, labels=labels, calendar=books.calendar)
-    for key, development in found.items():
-        presence.add_delta(entries, key, development)
-    users = _users(records, before.unsettled, back=back)
-    moved = {key: development.changes for key, development in found.items()}
-    await repost_registrations(connection, entries, users, moved, labels=labels, calendar=books.calendar)
-    streams: dict[StreamName, StreamChanges] = {}
-    for one, known in records:
-        if one.stream is not None and not one.is_of_user:
-            _step(streams.setdefault((one.account_id, one.stream), {}), one, known, back=back)
-    await repost_streams(connection, entries, streams, calendar=books.calendar)
-    words = entry_label_texts(entries)
-    await post_entries(connection, entries, labels=await ensure_labels_within(connection, books.database, words))
+    labels, calendar = books.database.labels, books.calendar
+    # 1. What the events post directly.
+    for posting, recorded_on in postings:
+        add_lines(
+            entries,
+            posting.lines,
+            effective_on=posting.effective_on,
+            account_id=posting.account_id,
+            recorded_on=recorded_on,
+            sign=-1 if is_retraction else 1,
+        )
+    # 2. Presence.
+    changes = await _presence_changes(connection, postings, calendar, is_retraction=is_retraction)
+    deltas = await write_changes(connection, changes, context.current_rows, labels=labels, calendar=calendar)
+    for key, delta in deltas.items():
+        add_delta(entries, key, delta)
+    # 3. Registrations, which depend on presence.
+    event_changes = _registration_changes(postings, context.unsettled_users, is_retraction=is_retraction)
+    day_changes = {key: delta.changes for key, delta in deltas.items()}
+    await repost_registrations(connection, entries, event_changes, day_changes, labels=labels, calendar=calendar)
+    # 4. The other streams.
+    await repost_streams(connection, entries, _stream_changes(postings, is_retraction=is_retraction), calendar=calendar)
+    # 5. All of it in one statement, last, since it locks rows that all transactions write.
+    texts = entry_label_texts(entries)
+    await post_entries(connection, entries, labels=await ensure_labels_within(connection, books.database, texts))
 
 
-def _step(steps: StreamChanges, one: EventPosting, known: date, *, back: bool) -> None:
-    step = steps.setdefault(known, StreamChange())
-    (step.removed if back else step.added).add(one.id)
-
-
-async def _changes(
-    connection: Connection, records: Sequence[tuple[EventPosting, date]], calendar: Calendar, *, back: bool
+async def _presence_changes(
+    connection: Connection, postings: Sequence[DatedPosting], calendar: Calendar, *, is_retraction: bool
 ) -> dict[PresenceKey, dict[date, DayChanges]]:
-    """The days on which users were seen or, when events are taken back, on which they no longer are."""
+    """Return the days that the events add to presence or, when they are retracted, remove from it."""
     changes: dict[PresenceKey, dict[date, DayChanges]] = {}
-    still = await _still_seen(connection, records, calendar) if back else set()
-    for one, known in records:
-        for key in one.seen:
-            if (key, one.on) not in still:
-                days = changes.setdefault(key, {}).setdefault(known, DayChanges())
-                (days.lost if back else days.gained).add(one.on)
+    still_active = await _find_other_activity(connection, postings, calendar) if is_retraction else set()
+    for posting, recorded_on in postings:
+        for key in posting.presence_keys:
+            if (key, posting.effective_on) not in still_active:
+                day_changes = changes.setdefault(key, {}).setdefault(recorded_on, DayChanges())
+                (day_changes.lost if is_retraction else day_changes.gained).add(posting.effective_on)
     return changes
 
 
-async def _still_seen(
-    connection: Connection, records: Iterable[tuple[EventPosting, date]], calendar: Calendar
+async def _find_other_activity(
+    connection: Connection, postings: Iterable[DatedPosting], calendar: Calendar
 ) -> set[tuple[PresenceKey, date]]:
-    """Where and when the users of events that were taken back are seen by other events."""
-    users = {(one.user, one.on) for one, _ in records if one.seen}
-    others = await load_activity_events(connection, users, calendar=calendar)
-    live = (build_posting(row, calendar=calendar) for row in others if row.retracted_on is None)
-    return {(key, one.on) for one in live for key in one.seen}
+    """Return where and when the users of retracted events are active by other events."""
+    user_days = {(posting.user, posting.effective_on) for posting, _ in postings if posting.presence_keys}
+    rows = await load_activity_events(connection, user_days, calendar=calendar)
+    live = (build_posting(row, calendar=calendar) for row in rows if row.retracted_on is None)
+    return {(key, posting.effective_on) for posting in live for key in posting.presence_keys}
 
 
-def _users(
-    records: Sequence[tuple[EventPosting, date]], unsettled: Collection[User], *, back: bool
+def _registration_changes(
+    postings: Sequence[DatedPosting], unsettled_users: Collection[User], *, is_retraction: bool
 ) -> dict[User, StreamChanges]:
-    """The users whose registration may change, with what came and went of their events."""
-    steps: dict[User, StreamChanges] = {}
-    for one, _ in records:
-        if one.is_of_user or (one.seen and (back or one.user in unsettled)):
-            steps.setdefault(one.user, {})
-    if steps:
-        for one, known in records:
-            if one.user_id is not None and one.user in steps:
-                _step(steps[one.user], one, known, back=back)
-    return steps
+    """Return the users whose registration may change, with the events of theirs that were added or removed."""
+    changes: dict[User, StreamChanges] = {}
+    for posting, _ in postings:
+        may_change = posting.presence_keys and (is_retraction or posting.user in unsettled_users)
+        if posting.is_registration or may_change:
+            changes.setdefault(posting.user, {})
+    if changes:
+        for posting, recorded_on in postings:
+            if posting.user_id is not None and posting.user in changes:
+                _note_change(changes[posting.user], posting, recorded_on, is_retraction=is_retraction)
+    return changes
+
+
+def _stream_changes(postings: Sequence[DatedPosting], *, is_retraction: bool) -> dict[StreamName, StreamChanges]:
+    """Return the streams, other than registrations, with the events of theirs that were added or removed."""
+    changes: dict[StreamName, StreamChanges] = {}
+    for posting, recorded_on in postings:
+        if posting.stream is not None and not posting.is_registration:
+            stream_changes = changes.setdefault((posting.account_id, posting.stream), {})
+            _note_change(stream_changes, posting, recorded_on, is_retraction=is_retraction)
+    return changes
+
+
+def _note_change(changes: StreamChanges, posting: EventPosting, recorded_on: date, *, is_retraction: bool) -> None:
+    change = changes.setdefault(recorded_on, StreamChange())
+    (change.removed if is_retraction else change.added).add(posting.id)

@@ -1,11 +1,14 @@
-"""Everything that the kept events of some accounts make, computed from nothing: arrivals and retractions on their days."""
+"""Replay: everything that is derived from the stored events of some accounts, computed again from nothing.
+
+Every event counts twice if it was retracted: once on the day it was recorded and once, with the opposite sign, on the day it
+was retracted. `rebuild` writes the result, `verify` compares it with what is stored.
+"""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache, partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -13,24 +16,51 @@ from pydantic_core import from_json
 
 from app.accounts.intervals import VersionedInterval
 from app.books.books import Books
-from app.core.periods import UNITS, Calendar, units_containing
+from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, event
-from app.ledger import registrations, surveys
-from app.ledger.days import DayChanges, PresenceKey, PresenceRow, apply_changes, days_in_bits
 from app.ledger.entries import EntryKey, add_lines
-from app.ledger.measures import LONGER_UNIT, PRESENCES
-from app.ledger.posting import build_posting
-from app.ledger.presence import add_delta
-from app.ledger.registrations import ACTIVE_USERS, User, UserHistory, load_activity_events
-from app.ledger.unfold import StoredEvent, StreamName, changes_of_events, repost_stream, stored_event
+from app.ledger.posting import EventPosting, build_posting
+from app.ledger.presence.changes import DayChanges, PresenceRow, add_delta
+from app.ledger.presence.day_bits import days_of_year
+from app.ledger.presence.keys import PresenceKey
+from app.ledger.presence.shortcuts import apply_changes_fast
+from app.ledger.registrations import User, UserHistory, diff_registration, load_activity_events
+from app.ledger.stream_diff import StoredEvent, StreamName, changes_of_events, repost_stream, stored_event
+from app.ledger.surveys import load_surveys
 
-# By key, the day on which it became known, and the day: how many events more (or less) there are.
-_Counts = dict[PresenceKey, dict[date, dict[date, int]]]
+
+@dataclass(slots=True)
+class ReplayResult:
+    """What is derived from the events of some accounts.
+
+    presence_rows: all rows by key, ceased ones too. spells: the intervals of users' spells. stream_names: by account and id, of
+    the events whose stored stream is not the one that they belong to.
+    """
+
+    event_count: int = 0
+    entries: dict[EntryKey, int] = field(default_factory=dict)
+    presence_rows: dict[PresenceKey, list[PresenceRow]] = field(default_factory=dict)
+    spells: dict[User, list[VersionedInterval]] = field(default_factory=dict)
+    stream_names: dict[tuple[int, str], str | None] = field(default_factory=dict)
 
 
-class _Event(NamedTuple):
-    """What is looked at of an event that is kept."""
+# By the recorded day and the active day: by how much the number of events of a key changes.
+_EventCounts = dict[date, dict[date, int]]
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What has to be known of all events before presence, streams and registrations can be derived."""
+
+    event_counts: dict[PresenceKey, _EventCounts] = field(default_factory=lambda: defaultdict(dict))
+    streams: dict[StreamName, dict[str, StoredEvent]] = field(default_factory=lambda: defaultdict(dict))
+    histories: dict[User, UserHistory] = field(default_factory=lambda: defaultdict(UserHistory))
+    active_users: set[User] = field(default_factory=set)
+
+
+class _EventRow(NamedTuple):
+    """The columns of the event table that are used."""
 
     account_id: int
     id: str
@@ -44,125 +74,96 @@ class _Event(NamedTuple):
     data: dict[str, Any]
 
 
-@dataclass(slots=True)
-class ReplayResult:
-    """What the books of some accounts have to be. streams: of the events whose stream is not the one that is kept."""
-
-    events: int = 0
-    entries: dict[EntryKey, int] = field(default_factory=dict)
-    presence: dict[PresenceKey, list[PresenceRow]] = field(default_factory=dict)
-    spells: dict[User, list[VersionedInterval]] = field(default_factory=dict)
-    streams: dict[tuple[int, str], str | None] = field(default_factory=dict)
-
-
-async def replay(connection: Connection, ids: Sequence[int], *, books: Books) -> ReplayResult:
-    """Go through all events of these accounts."""
-    calendar, known = books.calendar, await surveys.load_surveys(connection)
-    made = ReplayResult()
-    counts: _Counts = defaultdict(lambda: defaultdict(dict))
-    streams: dict[StreamName, dict[str, StoredEvent]] = defaultdict(dict)
-    users: dict[User, UserHistory] = defaultdict(UserHistory)
-    async for row in _events(connection, ids):
-        made.events += 1
-        survey = known.get(row.data["survey"]) if "survey" in row.data else None
-        one = build_posting(row, survey, row.rate, calendar=calendar)
-        for recorded_on, sign in ((row.recorded_on, 1), (row.retracted_on, -1)):
-            if recorded_on is not None:
-                place: Any = {"on": one.on, "account_id": one.account_id, "recorded_on": recorded_on}
-                add_lines(made.entries, one.lines, **place, sign=sign)
-                for key in one.seen:
-                    days = counts[key][recorded_on]
-                    days[one.on] = days.get(one.on, 0) + sign
-        if one.seen:
-            users[one.user].changes = {}
-        if one.is_of_user:
-            users[one.user].events[one.id] = stored_event(row)
-        elif one.stream is not None:
-            streams[one.account_id, one.stream][one.id] = stored_event(row)
-        if one.stream != row.stream:
-            made.streams[one.account_id, one.id] = one.stream
-    for (account_id, stream), found in streams.items():
-        repost_stream(made.entries, account_id, stream, found, changes_of_events(found.values()), calendar=calendar)
-    _replay_presence(made, counts, users, books=books)
-    removals = {(user, day) for user, told in users.items() for day in told.removals(calendar)}
-    for row in await load_activity_events(connection, removals, calendar=calendar):
-        users[User(row.account_id, row.user_id)].events[row.id] = stored_event(row)
-    for user, told in users.items():
-        told.steps = changes_of_events(told.events.values())
-        made.spells[user] = registrations.diff_registration(made.entries, user, told, calendar=calendar)
-    return made
+async def replay(connection: Connection, account_ids: Sequence[int], *, books: Books) -> ReplayResult:
+    """Derive everything from the events of some accounts: posting without looking at what is stored."""
+    calendar, result, collected = books.calendar, ReplayResult(), _Collected()
+    surveys = await load_surveys(connection)
+    async for row in _load_events(connection, account_ids):
+        result.event_count += 1
+        survey = surveys.get(row.data["survey"]) if "survey" in row.data else None
+        posting = build_posting(row, survey, row.rate, calendar=calendar)
+        _replay_event(result, collected, row, posting)
+    for (account_id, stream), events in collected.streams.items():
+        changes = changes_of_events(events.values())
+        repost_stream(result.entries, account_id, stream, events, changes, calendar=calendar)
+    _replay_presence(result, collected, calendar)
+    await _replay_registrations(connection, result, collected, calendar)
+    return result
 
 
-async def _events(connection: Connection, ids: Sequence[int]) -> AsyncIterator[_Event]:
-    """All events of the accounts. Their data is read here, which is faster than in the driver."""
-    *others, data = _Event._fields
+async def _load_events(connection: Connection, account_ids: Sequence[int]) -> AsyncIterator[_EventRow]:
+    """Load all events of the accounts. Their data is parsed here, which is faster than in the driver."""
+    *others, data = _EventRow._fields
     columns = [*(event.c[name] for name in others), sa.cast(event.c[data], sa.Text)]
-    query = sa.select(*columns).where(event.c.account_id == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger))))
+    ids = sa.literal(list(account_ids), sa.ARRAY(sa.BigInteger))
+    query = sa.select(*columns).where(event.c.account_id == sa.any_(ids))
     async for *row, data in connection.stream(query, batch_size=5_000):
-        yield _Event._make((*row, from_json(data)))
+        yield _EventRow._make((*row, from_json(data)))
 
 
-def _replay_presence(made: ReplayResult, counts: _Counts, users: dict[User, UserHistory], *, books: Books) -> None:
-    active = {user.presence: told for user, told in users.items()}
-    starts = cache(partial(_starts, calendar=books.calendar))
-    for key, known in counts.items():
-        if len(known) == 1:
-            changes = _learn_at_once(made, key, known, starts)
-        else:
-            rows: dict[int, PresenceRow] = {}
-            development = apply_changes(key, rows, dict(_days(known)), books.calendar)
-            add_delta(made.entries, key, development)
-            made.presence[key] = [*development.ceased, *rows.values()]
-            changes = development.changes
-        if key.presence == ACTIVE_USERS:
-            told = active[key]
-            told.changes = changes
-            told.days = {
-                day
-                for row in made.presence[key]
-                if row.ceased_on == MAX_DATE
-                for day in days_in_bits(row.year, row.bits)
-            }
+def _replay_event(result: ReplayResult, collected: _Collected, row: _EventRow, posting: EventPosting) -> None:
+    """Post what an event posts directly, and collect the rest."""
+    for recorded_on, sign in ((row.recorded_on, 1), (row.retracted_on, -1)):
+        if recorded_on is not None:
+            add_lines(
+                result.entries,
+                posting.lines,
+                effective_on=posting.effective_on,
+                account_id=posting.account_id,
+                recorded_on=recorded_on,
+                sign=sign,
+            )
+            for key in posting.presence_keys:
+                counts = collected.event_counts[key].setdefault(recorded_on, {})
+                counts[posting.effective_on] = counts.get(posting.effective_on, 0) + sign
+    if posting.presence_keys:
+        collected.active_users.add(posting.user)
+    if posting.is_registration:
+        collected.histories[posting.user].events[posting.id] = stored_event(row)
+    elif posting.stream is not None:
+        collected.streams[posting.account_id, posting.stream][posting.id] = stored_event(row)
+    if posting.stream != row.stream:
+        result.stream_names[posting.account_id, posting.id] = posting.stream
 
 
-def _learn_at_once(
-    made: ReplayResult,
-    key: PresenceKey,
-    known: Mapping[date, Mapping[date, int]],
-    starts: Callable[[date], tuple[date, ...]],
-) -> dict[date, DayChanges]:
-    """What `apply_changes` comes to when there was nothing before: a user counts on its first day in each unit."""
-    [(recorded_on, counts)] = known.items()
-    days = sorted(day for day, count in counts.items() if count)
-    units = PRESENCES[key.presence].units
-    numbers = {unit: number for number, unit in enumerate(UNITS)}
-    measures = [
-        (numbers[unit], numbers.get(LONGER_UNIT.get(unit, "")), measure.name) for unit, measure in units.items()
-    ]
-    bits: dict[int, int] = {}
-    last: tuple[date | None, ...] = (None,) * len(UNITS)
-    for day in days:
-        bits[day.year] = bits.get(day.year, 0) | 1 << day.timetuple().tm_yday - 1
-        begun = starts(day)
-        for number, longer, measure in measures:
-            if begun[number] != last[number] and (longer is None or begun[longer] == last[longer]):
-                place = EntryKey(measure, day, key.account_id, key.subject, "", recorded_on)
-                made.entries[place] = made.entries.get(place, 0) + 1
-        last = begun
-    made.presence[key] = [PresenceRow(year, found, recorded_on) for year, found in bits.items()]
-    return {recorded_on: DayChanges(set(days))} if days else {}
+def _replay_presence(result: ReplayResult, collected: _Collected, calendar: Calendar) -> None:
+    """Derive presence, and give the users' histories their active days."""
+    day_changes: dict[PresenceKey, Mapping[date, DayChanges]] = {}
+    for key, event_counts in collected.event_counts.items():
+        rows: dict[int, PresenceRow] = {}
+        delta = apply_changes_fast(key, rows, _day_changes(event_counts), calendar)
+        add_delta(result.entries, key, delta)
+        result.presence_rows[key] = [*delta.ceased_rows, *rows.values()]
+        day_changes[key] = delta.changes
+    for user in collected.active_users:
+        history = collected.histories[user]
+        history.day_changes = day_changes[user.presence]
+        for row in result.presence_rows[user.presence]:
+            if row.ceased_on == MAX_DATE:
+                history.days |= days_of_year(row.year, row.bits)
 
 
-def _starts(day: date, *, calendar: Calendar) -> tuple[date, ...]:
-    """The first days of the units that hold a day."""
-    return tuple(start for start, _ in units_containing(day, calendar))
+def _day_changes(event_counts: _EventCounts) -> dict[date, DayChanges]:
+    """Return the days that got their first event on each recorded day, and those that lost their last one."""
+    changes = {}
+    totals: Counter[date] = Counter()
+    for recorded_on in sorted(event_counts):
+        days = event_counts[recorded_on]
+        before = {day for day in days if totals[day]}
+        totals.update(days)
+        after = {day for day in days if totals[day]}
+        changes[recorded_on] = DayChanges(after - before, before - after)
+    return changes
 
 
-def _days(known: Mapping[date, Mapping[date, int]]) -> Iterator[tuple[date, DayChanges]]:
-    """From how many events more and less there are to the days that have some."""
-    there: Counter[date] = Counter()
-    for recorded_on in sorted(known):
-        before = {day for day in known[recorded_on] if there[day]}
-        there.update(known[recorded_on])
-        after = {day for day in known[recorded_on] if there[day]}
-        yield recorded_on, DayChanges(after - before, before - after)
+async def _replay_registrations(
+    connection: Connection, result: ReplayResult, collected: _Collected, calendar: Calendar
+) -> None:
+    """Derive the registrations of all users who have events of their own or were active."""
+    histories = collected.histories
+    removals = {(user, day) for user, history in histories.items() for day in history.removal_days(calendar)}
+    for row in await load_activity_events(connection, removals, calendar=calendar):
+        histories[User(row.account_id, row.user_id)].events[row.id] = stored_event(row)
+    for user, history in histories.items():
+        history.event_changes = changes_of_events(history.events.values())
+        result.spells[user] = diff_registration(result.entries, user, history, calendar=calendar)

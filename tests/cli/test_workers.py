@@ -17,8 +17,9 @@ import pytest
 
 from app.cli.workers import worker_pool
 from app.core.errors import Conflict, Unavailable
-from app.ledger import rebuild as rebuilding
-from app.ledger.rebuild import Progress, account_batches, rebuild
+from app.ledger import batches
+from app.ledger.batches import Progress, account_batches
+from app.ledger.rebuild import rebuild
 from app.ledger.verify import Difference, verify
 from tests.ingest.test_concurrency import everything, kept
 from tests.support.service import PATIENCE, Service, session
@@ -33,7 +34,7 @@ assert kept  # a fixture
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuilding, "_EVENTS_AT_A_TIME", 3)
+    monkeypatch.setattr(batches, "_MAX_EVENTS", 3)
 
 
 async def drained(steps: Any) -> list[Any]:
@@ -52,12 +53,12 @@ def test_they_write_together_what_was_lost_and_prove_it(service: Service, execut
     service.send(*everything(Random(5)))
     for table in ("entry", "total", "grand_total", "presence", "registration", "attribute"):
         execute_in(f"DELETE FROM {table}")
-    lost = service.run(drained(verify(service.books, share=worker_pool(2))))
+    lost = service.run(drained(verify(service.books, executor=worker_pool(2))))
     assert any(isinstance(step, Difference) for step in lost)
-    steps = service.run(drained(rebuild(service.books, share=worker_pool(2))))
+    steps = service.run(drained(rebuild(service.books, executor=worker_pool(2))))
     assert len(steps) > 2
     assert service.differences() == []
-    found = service.run(drained(verify(service.books, share=worker_pool(2))))
+    found = service.run(drained(verify(service.books, executor=worker_pool(2))))
     assert all(isinstance(step, Progress) for step in found)
     assert sum(step.events for step in found) == sum(step.events for step in steps) > 0
 
@@ -69,11 +70,11 @@ def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
     execute_in("UPDATE books SET posted_by = 1")
     execute_in("ALTER TABLE entry ADD CONSTRAINT refused CHECK (value = 0) NOT VALID")
     with pytest.raises(psycopg.Error, match="refused"):
-        service.run(drained(rebuild(service.books, share=worker_pool(2))))
+        service.run(drained(rebuild(service.books, executor=worker_pool(2))))
     assert kept("SELECT posted_by FROM books") == [(1,)]
     execute_in("ALTER TABLE entry DROP CONSTRAINT refused")
     assert service.differences() == []
-    service.run(drained(rebuild(service.books, share=worker_pool(2))))
+    service.run(drained(rebuild(service.books, executor=worker_pool(2))))
     assert kept("SELECT posted_by FROM books") != [(1,)]
 
 

@@ -15,7 +15,7 @@ from app.database.connection import Connection
 from app.database.tables import metadata
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
-from app.ledger.days import user_key
+from app.ledger.presence.keys import user_key
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import question, turn

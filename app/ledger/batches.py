@@ -1,0 +1,76 @@
+"""Batches of accounts: how rebuild and verify go through all accounts, and who does the work.
+
+They take the accounts in the order of their keys, some at a time, so that the service goes on meanwhile. The work on a batch
+is a function of the books and the batch. An executor runs it for all batches: `in_process` here, or the worker processes of
+`app.cli.workers`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from app.books.books import Books
+from app.database.connection import Connection
+from app.database.tables import account, event
+
+_MAX_ACCOUNTS = 300
+# A batch is held in memory by its process: some hundred MB. Only an account that has more events by itself exceeds this.
+_MAX_EVENTS = 200_000
+
+# The accounts of a batch: account_id -> the client's id.
+AccountBatch = dict[int, str]
+# Work on one batch, and what it returns.
+BatchWork = Callable[[Books, AccountBatch], Awaitable[Any]]
+# Runs work for each batch; yields the results in the order in which they are done.
+Executor = Callable[[Books, BatchWork, AsyncIterator[AccountBatch]], AsyncIterator[Any]]
+
+
+class Progress(NamedTuple):
+    """The numbers of accounts and of their events in one batch that is done."""
+
+    accounts: int
+    events: int
+
+
+async def in_process(books: Books, work: BatchWork, batches: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
+    """Run the work in this process, one batch after the other: the default executor."""
+    async for batch in batches:
+        yield await work(books, batch)
+
+
+async def account_batches(books: Books) -> AsyncIterator[AccountBatch]:
+    """Yield all accounts, in batches of at most 300 accounts and about 200,000 events."""
+    last_account = None
+    while page := await _load_page(books, last_account):
+        for batch in _split_by_events(page):
+            yield batch
+        last_account = page[-1].account_id
+
+
+async def _load_page(books: Books, after: int | None) -> Sequence[Any]:
+    """Load the next accounts in the order of their keys, with the numbers of their events, at most `_MAX_EVENTS` each."""
+    accounts = sa.select(account.c.account_id, account.c.id).order_by(account.c.account_id).limit(_MAX_ACCOUNTS)
+    if after is not None:
+        accounts = accounts.where(account.c.account_id > after)
+    page = accounts.subquery()
+    events = sa.select(event.c.id).where(event.c.account_id == page.c.account_id).limit(_MAX_EVENTS).lateral()
+    counted = sa.select(page, sa.func.count(events.c.id)).select_from(page.outerjoin(events, sa.true()))
+    counted = counted.group_by(page.c.account_id, page.c.id).order_by(page.c.account_id)
+
+    async def load(connection: Connection) -> Sequence[Any]:
+        return await connection.execute(counted)
+
+    return await books.database.read(load)
+
+
+def _split_by_events(page: Iterable[tuple[int, str, int]]) -> Iterator[AccountBatch]:
+    batch: AccountBatch = {}
+    batch_events = 0
+    for account_id, id, events in page:
+        if batch and batch_events + events > _MAX_EVENTS:
+            yield batch
+            batch, batch_events = {}, 0
+        batch[account_id] = id
+        batch_events += events
+    yield batch
