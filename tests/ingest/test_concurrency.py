@@ -165,7 +165,7 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
                 answer = await door.client.delete(f"/v1/accounts/{one['account_id']}/events/{one['id']}")
                 assert answer.status_code in (204, 404), answer.text
 
-    service.together(*(client(number) for number in range(CLIENTS)))
+    service.gather(*(client(number) for number in range(CLIENTS)))
     for one in doomed:
         service.retract(one["account_id"], one["id"])
     kept = [one for one in events if one not in doomed]
@@ -181,7 +181,7 @@ def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(
     service: Service, doors: list[Service], kept: Callable[[str], list[Any]]
 ) -> None:
     events = everything(Random(2))
-    said = service.together(*(post(doors[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
+    said = service.gather(*(post(doors[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
     assert sum(answer["accepted"] for answer in said) == len(events)
     assert sum(answer["duplicates"] for answer in said) == (CLIENTS - 1) * len(events)
     assert answered(service) == sums(events)
@@ -204,7 +204,7 @@ def test_of_different_events_with_one_id_the_first_wins_and_all_others_hear_of_t
         assert {rejected["code"] for rejected in said["rejected"]} <= {"conflict"}
         return said["accepted"] * (number + 1), len(said["rejected"])
 
-    won, lost = zip(*service.together(*(client(number) for number in range(CLIENTS))), strict=True)
+    won, lost = zip(*service.gather(*(client(number) for number in range(CLIENTS))), strict=True)
     assert sum(lost) == 50 * (CLIENTS - 1)
     assert service.value("sessions") == 50
     assert service.row("average_session_minutes")["numerator"] == sum(won)
@@ -231,7 +231,7 @@ def test_an_answer_during_the_load_is_of_one_moment_and_has_all_that_was_acknowl
                 assert sessions["shared"] >= 2 * round
                 assert sessions["shared"] % 2 == 0
 
-    service.together(*(client(number) for number in range(8)))
+    service.gather(*(client(number) for number in range(8)))
 
 
 def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
@@ -253,7 +253,7 @@ def test_first_answers_to_a_survey_are_all_read_by_the_definition_that_stands(
         said = await post(doors[number % 2], answers(survey, scores, f"account-{number}"))
         assert said["accepted"] == len(scores)
 
-    service.together(
+    service.gather(
         *(change(survey, doors[-1]) for survey in surveys),
         *(answer(survey, number) for survey in surveys for number in range(4)),
     )
@@ -291,7 +291,7 @@ def test_first_amounts_in_a_currency_are_all_converted_by_the_rate_that_stands(
 
     for currency in currencies:
         service.put("/v1/exchange-rates", {"currency": currency, "rates": {"2026-01-01": "1", "2026-02-01": "1"}})
-    service.together(
+    service.gather(
         *(change(currency, doors[-1]) for currency in currencies),
         *(buy(currency, number) for currency in currencies for number in range(4)),
     )
@@ -310,9 +310,9 @@ def test_of_puts_of_an_account_for_the_same_moment_exactly_one_stands(service: S
         assert answer.status_code == 200, answer.text
 
     for _ in range(3):
-        service.together(*(put(body, doors[n % 2]) for n, body in enumerate(bodies + bodies)))
+        service.gather(*(put(body, doors[n % 2]) for n, body in enumerate(bodies + bodies)))
         assert service.get("/v1/accounts/acme")["attributes"] in bodies
-    service.together(put(bodies[0], doors[0]))
+    service.gather(put(bodies[0], doors[0]))
     assert service.get("/v1/accounts/acme")["attributes"] == bodies[0]
     assert service.differences() == []
 
@@ -332,7 +332,7 @@ def test_a_retraction_counts_once_however_many_ask_for_it_and_send_the_event_aga
     async def send_again(number: int) -> None:
         assert (await post(doors[number % 2], [gone, stays]))["duplicates"] == 2
 
-    service.together(*(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
+    service.gather(*(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
     assert service.value("sessions") == 1
     assert service.row("average_session_minutes")["numerator"] == 2
     assert service.get("/v1/accounts/acme")["attributes"] == {}
@@ -370,7 +370,7 @@ def test_rebuilding_and_verifying_disturb_nobody_and_find_nothing_while_events_c
         while posting:
             assert [step async for step in work(books) if isinstance(step, Difference)] == []
 
-    sent, *_ = service.together(
+    sent, *_ = service.gather(
         clients(), keep(rebuild, service.books), keep(rebuild, twin.books), keep(verify, twin.books)
     )
     assert answered(service) == sums(known + sent)
@@ -393,8 +393,8 @@ def test_of_services_that_start_together_one_makes_the_first_key(
 ) -> None:
     starting = [Service(database, admin_key=None, migrate_on_start=False) for _ in range(4)]
     lifespans = [other.app.router.lifespan_context(other.app) for other in starting]
-    service.together(*(lifespan.__aenter__() for lifespan in lifespans))
-    service.together(*(lifespan.__aexit__(None, None, None) for lifespan in lifespans))
+    service.gather(*(lifespan.__aenter__() for lifespan in lifespans))
+    service.gather(*(lifespan.__aexit__(None, None, None) for lifespan in lifespans))
     [said] = capsys.readouterr().out.splitlines()
     key = {"Authorization": f"Bearer {said.split()[-1]}"}
     assert len(service.request("GET", "/v1/keys", headers=key).json()["keys"]) == 1

@@ -66,7 +66,7 @@ def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
             answer = await service.client.post("/v1/events", json=batch)
             assert answer.json()["accepted"] == len(batch), answer.text
 
-    service.together(*(client(number) for number in range(8)))
+    service.gather(*(client(number) for number in range(8)))
     assert deadlocks(service) == 0
     assert service.differences() == []
 

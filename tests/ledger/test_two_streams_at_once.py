@@ -107,7 +107,7 @@ def test_overlapping_batches_in_any_order_come_to_what_they_come_to_in_order(
             assert said["accepted"] + said["duplicates"] == len(batch)
             accepted.append(said["accepted"])
 
-    service.together(*(sender(number) for number in range(SENDERS)))
+    service.gather(*(sender(number) for number in range(SENDERS)))
     assert sum(accepted) == len(events)
     for batch in batches(sorted(events, key=lambda one: (one["occurred_at"], one["id"])), size=15):
         in_order.send(*batch)
@@ -135,7 +135,7 @@ def test_retractions_among_the_senders_leave_what_was_not_taken_back(
                 assert (await doors[number % 2].client.delete(path)).status_code in (204, 404)
             await asyncio.sleep(0)
 
-    service.together(*(sender(number) for number in range(SENDERS)))
+    service.gather(*(sender(number) for number in range(SENDERS)))
     for one in doomed:
         service.retract(one["account_id"], one["id"])
     in_order.send(*(one for one in events if one not in doomed))

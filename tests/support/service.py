@@ -72,7 +72,7 @@ class Service:
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
-    def together(self, *work: Awaitable[Any]) -> list[Any]:
+    def gather(self, *work: Awaitable[Any]) -> list[Any]:
         """What all of it returns, done at the same time."""
 
         async def all_of_it() -> list[Any]:
