@@ -11,7 +11,7 @@ its validation, its place in the OpenAPI document and on the reference page, and
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -26,6 +26,7 @@ from app.ingest.exchange_rates import ExchangeRate
 from app.ingest.fields import Day, Extra, Id, Time
 from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, PostingRule
 from app.ledger.posting import EventPosting
+from app.ledger.recording import record_targets
 from app.ledger.surveys import Survey
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -49,9 +50,14 @@ class EventType:
     name: str
     description: str
     needs_user: bool
-    example: Mapping[str, Any]
+    examples: Sequence[Mapping[str, Any]]
     envelope: type
     adapter: TypeAdapter[Any]
+
+    @property
+    def example(self) -> Mapping[str, Any]:
+        """The example that is published."""
+        return self.examples[0]
 
 
 @dataclass(slots=True)
@@ -86,6 +92,7 @@ def event(
     name: str,
     *,
     example: Mapping[str, Any],
+    more_examples: Sequence[Mapping[str, Any]] = (),
     user: bool = False,
     account: bool = True,
     rank: int = 0,
@@ -96,7 +103,8 @@ def event(
 ) -> Callable[[type], type]:
     """Register an event type. Raises ValueError without a docstring or for a name taken.
 
-    check: looks at its whole data. posts, sees, stream: how it reaches the ledger, see `PostingRule`.
+    check: looks at its whole data. posts, sees, stream: how it reaches the ledger, see `PostingRule`. The examples are valid
+    data; together they reach every measure that `posts` may post to.
     """
 
     def register(data: type) -> type:
@@ -118,8 +126,10 @@ def event(
         )
         envelope.__doc__ = data.__doc__
         adapter = TypeAdapter(envelope)
-        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, example, envelope, adapter)
-        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream)
+        examples = [example, *more_examples]
+        targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
+        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, examples, envelope, adapter)
+        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, targets)
         return data
 
     return register

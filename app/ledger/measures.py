@@ -83,6 +83,8 @@ class PostingRule:
     directly: Callable[[EventView], Iterable[Line]] | None = None
     sees: Callable[[EventView], Iterable[Activity]] | None = None
     stream: Callable[[EventView], str | None] | None = None
+    # The names of the measures and presences that `directly` and `sees` post to.
+    targets: frozenset[str] = frozenset()
 
 
 # Units that lie wholly in a longer one: the first day in this is also the first in them, and is entered under this alone.

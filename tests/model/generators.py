@@ -30,14 +30,14 @@ LEADS_ON = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase
 
 def random_events(random: Random, pair: Pair, many: int, kinds: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """New events of any kind, or of these, half of them about one subject, so that one thing leads to another."""
-    subjects = [_KINDS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
+    subjects = [EVENT_MAKERS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
     subject = random.choice(subjects)
-    return [random_event(random, pair, kinds or random.choice([_KINDS, subject])) for _ in range(many)]
+    return [random_event(random, pair, kinds or random.choice([EVENT_MAKERS, subject])) for _ in range(many)]
 
 
 def random_event(random: Random, pair: Pair, kinds: Sequence[Any] = ()) -> dict[str, Any]:
     """A new event of any kind, or of these, on time, late or ahead."""
-    type, data, user = random.choice(kinds or _KINDS)(random)
+    type, data, user = random.choice(kinds or EVENT_MAKERS)(random)
     at = moment(random, pair)
     if type.partition(".")[0] in LEADS_ON and random.randrange(2):
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
@@ -209,7 +209,7 @@ PRICES: list[dict[str, Any]] = [
     {"amount": "10", "interval": "month", "interval_count": 7},
 ]
 DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] * 2]
-_KINDS: list[Any] = [
+EVENT_MAKERS: list[Any] = [
     _session,
     _session,
     _feature,

@@ -145,6 +145,7 @@ def _cost(e: EventView) -> list[Line]:
     "cost.recorded",
     account=False,
     example={"category": "acquisition", "amount": "2400"},
+    more_examples=[{"category": "retention", "amount": "300"}],
     posts=_cost,
 )
 class CostRecorded(Data):
