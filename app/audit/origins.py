@@ -1,18 +1,14 @@
 """From which events a metric's operands come: read off the catalogues, so that nothing is to be declared twice."""
 
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, Measure, Presence, activities_of, lines_of
+from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, activities_of, lines_of
 from app.ledger.registrations import ACTIVE_USERS
 from app.ledger.streams import registration
-from app.ledger.streams.define import STREAMS
+from app.ledger.streams.define import STREAM_MEASURES
 from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Trailing, Users
 
 
@@ -67,16 +63,6 @@ def source_of(operand: Operand) -> Source:
     return Source(operand.measures, whole=True, before=True)
 
 
-@cache
-def _named(function: Callable[..., Any]) -> frozenset[str]:
-    """The measures and presences that a function can name: all that its module knows. What is too much does no harm."""
-    known = [vars(sys.modules[function.__module__]), inspect.getclosurevars(function).nonlocals]
-    known += [vars(m) for m in known[0].values() if isinstance(m, ModuleType) and m.__name__.startswith("app.ledger.")]
-    values = [value for names in known for value in names.values()]
-    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
-    return frozenset(value.name for value in values if isinstance(value, Measure | Presence))
-
-
 @dataclass(frozen=True, slots=True)
 class Origins:
     """The sources of a metric, and where to look for their events.
@@ -121,19 +107,9 @@ def origins_of(operands: Iterable[Operand]) -> Origins:
     """Where the events of operands are to be looked for."""
     sources = tuple(source_of(operand) for operand in operands)
     names = frozenset().union(*(source.names for source in sources))
-    kinds = {kind: _named(derive) & names for kind, derive in _streams()}
+    kinds = {kind: measures & names for kind, measures in STREAM_MEASURES.items()}
     active = {ACTIVE_USERS} if registration.registered_users.name in names else set()
-    types = [
-        type
-        for type, posting in POSTING_RULES.items()
-        if any(_named(rule) & (names | active) for rule in (posting.lines, posting.activities) if rule)
-    ]
+    types = [type for type, rule in POSTING_RULES.items() if rule.targets & (names | active)]
     flows = frozenset().union(*(source.names for source in sources if not source.before))
     found = tuple(kind for kind, named in kinds.items() if named)
     return Origins(sources, tuple(types), found, tuple(kind for kind in found if kinds[kind] & flows))
-
-
-def _streams() -> Iterator[tuple[str, Callable[..., Any]]]:
-    # Users' registration is a stream like the others, but for being fed by their presence, too.
-    yield from STREAMS.items()
-    yield registration.KIND, registration.registration

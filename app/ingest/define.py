@@ -16,7 +16,7 @@ The fields of the class are the event's `data`, its docstring is the documentati
 posting all read this one block. The blocks are in `app.ingest.catalogue`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from app.ingest.fields import Day, Extra, Id, Time
 from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, PostingRule
+from app.ledger.recording import record_targets
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -46,9 +47,14 @@ class EventType:
     name: str
     description: str
     needs_user: bool
-    example: Mapping[str, Any]
+    examples: Sequence[Mapping[str, Any]]
     envelope: type
     adapter: TypeAdapter[Any]
+
+    @property
+    def example(self) -> Mapping[str, Any]:
+        """The example that is published."""
+        return self.examples[0]
 
 
 EVENT_TYPES: dict[str, EventType] = {}
@@ -58,6 +64,7 @@ def event(
     name: str,
     *,
     example: Mapping[str, Any],
+    more_examples: Sequence[Mapping[str, Any]] = (),
     user: bool = False,
     account: bool = True,
     rank: int = 0,
@@ -68,9 +75,9 @@ def event(
 ) -> Callable[[type], type]:
     """Return a decorator that registers a class as the data of an event type.
 
-    user, account: whether `user_id`, `account_id` are required. check: validates the data as a whole, after its fields.
-    rank, posts, sees, stream: how events reach the ledger, see `PostingRule`. Raises ValueError for a name that is taken
-    and for a class without a docstring.
+    example, more_examples: valid data; together they reach every measure that `posts` may post to. user, account: whether
+    `user_id`, `account_id` are required. check: validates the data as a whole, after its fields. rank, posts, sees, stream: how
+    events reach the ledger, see `PostingRule`. Raises ValueError for a name that is taken and for a class without a docstring.
     """
 
     def register(data: type) -> type:
@@ -92,8 +99,10 @@ def event(
         )
         envelope.__doc__ = data.__doc__
         adapter = TypeAdapter(envelope)
-        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, example, envelope, adapter)
-        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream)
+        examples = [example, *more_examples]
+        targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
+        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, examples, envelope, adapter)
+        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, targets)
         return data
 
     return register

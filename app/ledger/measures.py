@@ -95,6 +95,8 @@ class PostingRule:
     lines: Callable[[EventView], Iterable[Line]] | None = None
     activities: Callable[[EventView], Iterable[Activity]] | None = None
     stream: Callable[[EventView], str | None] | None = None
+    # The names of the measures and presences that `directly` and `sees` post to.
+    targets: frozenset[str] = frozenset()
 
 
 # Units that lie entirely within a longer one. The first day in the longer one is also the first in them, and is entered only

@@ -17,7 +17,7 @@ from app.database.labels import lookup_labels
 from app.database.query_plan import run_plan
 from app.database.tables import account as account_table
 from app.ledger.measures import rank_of
-from app.ledger.streams.tickets import OPENED, REOPENED, REPLIED, RESOLVED
+from app.ledger.streams import tickets
 from app.ledger.surveys import load_surveys as find_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.currencies import format_amount
@@ -116,14 +116,14 @@ _OPEN_TICKETS = f"""
     FROM event JOIN unnest(CAST(%(types)s AS text[]), CAST(%(ranks)s AS int[])) AS kind(type, rank) USING (type)
     WHERE {_LIVE} AND stream IS NOT NULL
     GROUP BY 1
-    HAVING (array_agg(type ORDER BY type = %(reply)s, occurred_at DESC, rank DESC, id DESC))[1] <> %(resolved)s
+    HAVING {tickets.IS_OPEN_SQL}
     ORDER BY 2, 1 LIMIT %(most)s
     """
 
 
 async def _open_tickets(connection: Connection, own: dict[str, Any]) -> list[dict[str, Any]]:
-    types = [OPENED, REPLIED, REOPENED, RESOLVED]
-    kinds = {"types": types, "ranks": [rank_of(type) for type in types], "reply": REPLIED, "resolved": RESOLVED}
+    types = list(tickets.TYPES)
+    kinds = {"types": types, "ranks": [rank_of(type) for type in types]} | tickets.IS_OPEN_PARAMETERS
     rows = await connection.execute(_OPEN_TICKETS, own | kinds)
     days = ("opened_at", "last_at")
     return [{name: _utc(value) if name in days else value for name, value in row._asdict().items()} for row in rows]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
-from tests.model.generators import turn
+from tests.model.generators import random_step
 from tests.model.pair import Pair
 from tests.support.hostile import refused
 from tests.support.service import Service, answers, event, moved, session
@@ -30,7 +30,7 @@ def told(shared: Service) -> Pair:
     pair = Pair(shared, accounts=3).on(date(2026, 2, 10))
     for _ in range(40):
         pair.on(pair.today + DAY * random.randrange(3), hours=12)
-        turn(random, pair)
+        random_step(random, pair)
     return pair
 
 

@@ -16,8 +16,8 @@ from app.ledger.surveys import Survey
 from app.metrics.define import METRICS as DECLARED
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
-from tests.model.generators import happening
-from tests.model.pair import Pair, narrowed
+from tests.model.generators import random_event
+from tests.model.pair import Pair, checked_fields
 from tests.support.hostile import refused
 from tests.support.service import Service, answers, event, moved, session
 
@@ -48,7 +48,7 @@ def history(shared: Service) -> Callable[[int], Pair]:
     def told(seed: int) -> Pair:
         random = Random(seed)
         pair = Pair(shared, accounts=2).on(date(2026, 3, 24), hours=12)
-        pair.send(*(happening(random, pair) for _ in range(70)))
+        pair.send(*(random_event(random, pair) for _ in range(70)))
         return pair
 
     return lambda seed: told(seed).at(told(seed).now)
@@ -73,10 +73,10 @@ def test_without_all_other_events_a_number_is_the_same(
     pair = history(len(name))
     side = "subject" if "subject" in METRICS[name].sides else None
     narrow: dict[str, Any] = {side: [pair_subject(pair, name)]} if side else {}
-    before = [narrowed(row) for row in pair.ask(name, **MARCH, **narrow)]
+    before = [checked_fields(row) for row in pair.ask(name, **MARCH, **narrow)]
     behind = {(row["account_id"], row["id"]) for row in ask(shared, name, **MARCH, **narrow, account=pair.accounts)}
     alone = retold(pair, behind)
-    assert [narrowed(row) for row in alone.ask(name, **MARCH, **narrow)] == before
+    assert [checked_fields(row) for row in alone.ask(name, **MARCH, **narrow)] == before
 
 
 def pair_subject(pair: Pair, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.busy import BOTH_MONTHS, MONTHS, Place, build, busy_month, every_number
+from tests.support.busy import BOTH_MONTHS, MONTHS, RowKey, all_rows, busy_month_events, send_busy_history
 from tests.support.service import Service, answers, event, moved, session
 
 REPORTED, LATE, CORRECTED, RETRACTED, ERASED, REGROUPED = DAYS = (
@@ -20,7 +20,7 @@ REPORTED, LATE, CORRECTED, RETRACTED, ERASED, REGROUPED = DAYS = (
 # On the day of the report May is not over.
 THREE_MONTHS = BOTH_MONTHS | {"end": "2026-06-01"}
 GROUPINGS: list[dict[str, Any]] = [{}, {"group_by": "plan"}, {"group_by": "account"}, {"segment": "large"}]
-Answers = dict[Place, dict[str, Any]]
+Answers = dict[RowKey, dict[str, Any]]
 
 
 class Books(NamedTuple):
@@ -37,14 +37,14 @@ def books(copied: Callable[..., Any]) -> Iterator[Books]:
         told = {}
         for day, happens in zip(DAYS, (_report, _late, _correct, _retract, _erase, _regroup), strict=True):
             happens(service.on(day))
-            told[day] = [every_number(service, **THREE_MONTHS, **grouping) for grouping in GROUPINGS]
+            told[day] = [all_rows(service, **THREE_MONTHS, **grouping) for grouping in GROUPINGS]
         yield Books(service.on("2026-06-20"), told)
         assert service.differences() == []
 
 
 def _report(service: Service) -> None:
     service.put("/v1/segments/large", {"filter": "seats >= 20"})
-    build(service)
+    send_busy_history(service)
     service.send(*(moved(account, seats=25) for account in ("stays-pro", "moves")))
     service.send(*answers("csat", [1], "stays-pro", at="2026-03-20", id="wrong-score"))
 
@@ -62,7 +62,7 @@ def _customer_told_late() -> list[dict[str, Any]]:
     came = [
         event("subscription.changed", "won-late", at=f"{month}-21", subscription_id=month, mrr="15") for month in MONTHS
     ]
-    months = [told for month in MONTHS for told in busy_month("late", month, 4)]
+    months = [told for month in MONTHS for told in busy_month_events("late", month, 4)]
     return [since, first, gone, once, *came, *months]
 
 
@@ -93,7 +93,7 @@ def _regroup(service: Service) -> None:
 @pytest.mark.parametrize("day", DAYS)
 def test_what_was_reported_on_a_day_is_the_answer_as_of_that_day_to_the_digit(books: Books, day: str) -> None:
     for grouping, told in zip(GROUPINGS, books.told[day], strict=True):
-        again = every_number(books.service, **THREE_MONTHS, **grouping, as_of=day)
+        again = all_rows(books.service, **THREE_MONTHS, **grouping, as_of=day)
         assert again == told, (day, grouping)
 
 
@@ -131,7 +131,7 @@ def test_restatements_name_the_days_the_values_and_the_events(books: Books, numb
 
 
 def _values_of_nothing(service: Service) -> dict[tuple[str, str], Any]:
-    rows = every_number(service, period="2026-03", account="nobody")
+    rows = all_rows(service, period="2026-03", account="nobody")
     return {(metric, convention): row["value"] for (metric, convention, *_), row in rows.items()}
 
 

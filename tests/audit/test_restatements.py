@@ -9,7 +9,7 @@ import pytest
 from app.audit import causes, changes
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
-from tests.model.generators import turn
+from tests.model.generators import random_step
 from tests.model.pair import Pair
 from tests.support.hostile import refused
 from tests.support.service import Service, answers, event, moved, session
@@ -36,7 +36,7 @@ def told(shared: Service) -> Pair:
     pair = Pair(shared).on(date(2026, 2, 22))
     for _ in range(26):
         pair.on(pair.today + DAY * random.randrange(2), hours=12)
-        turn(random, pair)
+        random_step(random, pair)
     return pair
 
 

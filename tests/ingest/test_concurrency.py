@@ -168,7 +168,7 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
                 answer = await target.client.delete(f"/v1/accounts/{retracted['account_id']}/events/{retracted['id']}")
                 assert answer.status_code in (204, 404), answer.text
 
-    service.together(*(client(number) for number in range(CLIENTS)))
+    service.gather(*(client(number) for number in range(CLIENTS)))
     for retracted in retracted_events:
         service.retract(retracted["account_id"], retracted["id"])
     remaining = [item for item in events if item not in retracted_events]
@@ -184,7 +184,7 @@ def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(
     service: Service, services: list[Service], query_database: Callable[[str], list[Any]]
 ) -> None:
     events = mixed_events(Random(2))
-    replies = service.together(*(post(services[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
+    replies = service.gather(*(post(services[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
     assert sum(answer["accepted"] for answer in replies) == len(events)
     assert sum(answer["duplicates"] for answer in replies) == (CLIENTS - 1) * len(events)
     assert counted_by_service(service) == expected_counts(events)
@@ -207,7 +207,7 @@ def test_the_first_of_different_events_with_one_id_wins_and_the_others_are_confl
         assert {rejected["code"] for rejected in reply["rejected"]} <= {"conflict"}
         return reply["accepted"] * (number + 1), len(reply["rejected"])
 
-    won, lost = zip(*service.together(*(client(number) for number in range(CLIENTS))), strict=True)
+    won, lost = zip(*service.gather(*(client(number) for number in range(CLIENTS))), strict=True)
     assert sum(lost) == 50 * (CLIENTS - 1)
     assert service.value("sessions") == 50
     assert service.row("average_session_minutes")["numerator"] == sum(won)
@@ -234,7 +234,7 @@ def test_an_answer_during_the_load_is_of_one_moment_and_has_all_that_was_acknowl
                 assert sessions["shared"] >= 2 * round
                 assert sessions["shared"] % 2 == 0
 
-    service.together(*(client(number) for number in range(8)))
+    service.gather(*(client(number) for number in range(8)))
 
 
 def test_first_responses_to_a_survey_are_all_read_by_the_declaration_that_remains(
@@ -256,7 +256,7 @@ def test_first_responses_to_a_survey_are_all_read_by_the_declaration_that_remain
         reply = await post(services[number % 2], answers(survey, scores, f"account-{number}"))
         assert reply["accepted"] == len(scores)
 
-    service.together(
+    service.gather(
         *(change(survey, services[-1]) for survey in surveys),
         *(answer(survey, number) for survey in surveys for number in range(4)),
     )
@@ -294,7 +294,7 @@ def test_first_amounts_in_a_currency_are_all_converted_at_the_rate_that_remains(
 
     for currency in currencies:
         service.put("/v1/exchange-rates", {"currency": currency, "rates": {"2026-01-01": "1", "2026-02-01": "1"}})
-    service.together(
+    service.gather(
         *(change(currency, services[-1]) for currency in currencies),
         *(buy(currency, number) for currency in currencies for number in range(4)),
     )
@@ -315,9 +315,9 @@ def test_exactly_one_of_concurrent_puts_of_an_account_for_one_moment_remains(
         assert answer.status_code == 200, answer.text
 
     for _ in range(3):
-        service.together(*(put(body, services[n % 2]) for n, body in enumerate(bodies + bodies)))
+        service.gather(*(put(body, services[n % 2]) for n, body in enumerate(bodies + bodies)))
         assert service.get("/v1/accounts/acme")["attributes"] in bodies
-    service.together(put(bodies[0], services[0]))
+    service.gather(put(bodies[0], services[0]))
     assert service.get("/v1/accounts/acme")["attributes"] == bodies[0]
     assert service.differences() == []
 
@@ -337,7 +337,7 @@ def test_an_event_that_many_clients_retract_and_send_again_is_retracted_once(
     async def send_again(number: int) -> None:
         assert (await post(services[number % 2], [retracted_session, other_session]))["duplicates"] == 2
 
-    service.together(*(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
+    service.gather(*(retract(number) for number in range(8)), *(send_again(number) for number in range(8)))
     assert service.value("sessions") == 1
     assert service.row("average_session_minutes")["numerator"] == 2
     assert service.get("/v1/accounts/acme")["attributes"] == {}
@@ -373,7 +373,7 @@ def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Ser
         while posting:
             assert [step async for step in work(books) if isinstance(step, Difference)] == []
 
-    sent_events, *_ = service.together(
+    sent_events, *_ = service.gather(
         clients(),
         keep_running(rebuild, service.books),
         keep_running(rebuild, twin.books),
@@ -399,8 +399,8 @@ def test_services_that_start_at_the_same_time_create_one_first_key(
 ) -> None:
     services = [Service(database, admin_key=None, migrate_on_start=False) for _ in range(4)]
     lifespans = [other.app.router.lifespan_context(other.app) for other in services]
-    service.together(*(lifespan.__aenter__() for lifespan in lifespans))
-    service.together(*(lifespan.__aexit__(None, None, None) for lifespan in lifespans))
+    service.gather(*(lifespan.__aenter__() for lifespan in lifespans))
+    service.gather(*(lifespan.__aexit__(None, None, None) for lifespan in lifespans))
     [line] = capsys.readouterr().out.splitlines()
     key = {"Authorization": f"Bearer {line.split()[-1]}"}
     assert len(service.request("GET", "/v1/keys", headers=key).json()["keys"]) == 1

@@ -18,7 +18,7 @@ from app.ingest.schemas import example_event
 from app.ledger.presence.keys import user_key
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
-from tests.model.generators import question, turn
+from tests.model.generators import random_question, random_step
 from tests.model.pair import Pair
 from tests.support.service import Service, event, session
 
@@ -177,7 +177,7 @@ def test_concurrent_erasure_and_retraction_leave_a_consistent_ledger(service: Se
         service.send(*(session(account, user="ada", at=f"2026-03-0{n}", id=f"visit-{n}") for n in range(1, 5)))
         calls = [("DELETE", f"/v1/accounts/{account}/events/visit-{n}") for n in range(1, 4)]
         calls.insert(number % 4, ("DELETE", f"/v1/accounts/{account}/users/ada/personal-data"))
-        replies = service.together(*(service.client.request(*call) for call in calls))
+        replies = service.gather(*(service.client.request(*call) for call in calls))
         assert [answer.status_code for answer in replies] == [204] * 4
     assert service.value("active_users", period="2026-03") == 6
     assert service.differences() == []
@@ -199,13 +199,13 @@ def test_erasure_changes_no_answer_about_any_history(service: Service) -> None:
         days = []
         for _ in range(random.randint(4, 10)):
             days.append(pair.on(pair.today + DAY * random.randrange(3), hours=12).today)
-            turn(random, pair)
+            random_step(random, pair)
         for account in pair.accounts:
             user = random.choice(["ada", "grace", "linus"])
             # An account exists as soon as an event names it.
             assert erase(service, user, account) in (204, 404)
         for _ in range(3):
-            parameters = question(random, pair)
+            parameters = random_question(random, pair)
             pair.ask(**parameters)
         as_of = random.choice(days)
         pair.ask(",".join(METRICS), start=as_of - 30 * DAY, end=as_of + DAY, as_of=as_of)

@@ -10,7 +10,7 @@ from app.core.periods import Calendar
 from app.ingest.define import EVENT_TYPES, Data, event
 from app.ledger.measures import MEASURES, POSTING_RULES, Line, measure
 from app.ledger.rebuild import rebuild
-from app.ledger.streams.define import STREAMS, DatedLine, StreamEvent, stream
+from app.ledger.streams.define import STREAM_MEASURES, STREAMS, DatedLine, StreamEvent, stream
 from app.metrics.define import METRICS, Happens, Result, closing, count, metric
 from tests.support.service import Service
 from tests.support.service import event as told
@@ -22,7 +22,7 @@ def doors() -> Iterator[None]:
     doors_open = measure("doors_open", "Doors that stand open.", stock=True)
     doors_opened = measure("doors_opened", "Times that a closed door was opened.", subject="door")
 
-    @stream("doors")
+    @stream("doors", posts=[doors_open, doors_opened])
     def _(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
         was_open = False
         for happening in happenings:
@@ -66,6 +66,7 @@ def doors() -> Iterator[None]:
         EVENT_TYPES["door.moved"],
         POSTING_RULES["door.moved"],
         STREAMS["doors"],
+        STREAM_MEASURES["doors"],
         METRICS["open_doors"],
         METRICS["openings"],
     )

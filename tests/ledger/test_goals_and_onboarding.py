@@ -11,34 +11,34 @@ from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.goals import goal
 from app.ledger.streams.onboarding import onboarding
-from tests.model.stream_events import happening, posted
+from tests.model.stream_events import postings, stream_event
 from tests.support.service import Service, event
 
 
 def entered(at: str, **data: Any) -> StreamEvent:
-    return happening("goal.entered", at, goal="upgrade", **data)
+    return stream_event("goal.entered", at, goal="upgrade", **data)
 
 
 def reached(at: str, **data: Any) -> StreamEvent:
-    return happening("goal.completed", at, goal="upgrade", **data)
+    return stream_event("goal.completed", at, goal="upgrade", **data)
 
 
 def started(at: str, **data: Any) -> StreamEvent:
-    return happening("onboarding.started", at, **data)
+    return stream_event("onboarding.started", at, **data)
 
 
 def step(at: str, name: str = "invite", **data: Any) -> StreamEvent:
-    return happening("onboarding.step_completed", at, step=name, **data)
+    return stream_event("onboarding.step_completed", at, step=name, **data)
 
 
 def completed(at: str, **data: Any) -> StreamEvent:
-    return happening("onboarding.completed", at, **data)
+    return stream_event("onboarding.completed", at, **data)
 
 
 def days(measure: str, *happenings: StreamEvent, **options: Any) -> dict[str, int]:
     """What a measure comes to on each day."""
     kind = goal if happenings[0].type.startswith("goal.") else onboarding
-    found = posted(*happenings, by=kind, **options)
+    found = postings(*happenings, by=kind, **options)
     return {day: value for (day, name, _), value in found.items() if name == measure}
 
 
@@ -68,7 +68,7 @@ def test_goals_and_onboardings_are_begun_completed_and_begun_again(
     story: list[StreamEvent], begun: list[str], done: list[str]
 ) -> None:
     names = {"goal.entered": "onboarding.started", "goal.completed": "onboarding.completed"}
-    alike = [happening(names[h.type], h.at.isoformat()[:-6], id=h.id) for h in story]
+    alike = [stream_event(names[h.type], h.at.isoformat()[:-6], id=h.id) for h in story]
     for kind, some in (
         (("goals_entered", "goals_completed"), story),
         (("onboardings_started", "onboardings_completed"), alike),
@@ -78,14 +78,14 @@ def test_goals_and_onboardings_are_begun_completed_and_begun_again(
 
 
 def test_a_goal_is_the_subject_of_its_entries() -> None:
-    assert posted(entered("2026-03-02"), reached("2026-04-05"), by=goal) == {
+    assert postings(entered("2026-03-02"), reached("2026-04-05"), by=goal) == {
         ("2026-03-02", "goals_entered", "upgrade"): 1,
         ("2026-03-02", "goals_completed", "upgrade"): 1,
     }
 
 
 def test_no_events_post_nothing() -> None:
-    assert posted(by=goal) == posted(by=onboarding) == {}
+    assert postings(by=goal) == postings(by=onboarding) == {}
 
 
 def test_an_onboarding_has_its_steps_and_seconds_on_the_day_of_its_start() -> None:
@@ -96,7 +96,7 @@ def test_an_onboarding_has_its_steps_and_seconds_on_the_day_of_its_start() -> No
         step("2026-03-05", "invite"),
         completed("2026-03-06T12:00:30"),
     ]
-    assert posted(*story, by=onboarding) == {
+    assert postings(*story, by=onboarding) == {
         ("2026-03-02", "onboardings_started", ""): 1,
         ("2026-03-02", "onboardings_reaching", "invite"): 1,
         ("2026-03-02", "onboardings_reaching", "import"): 1,

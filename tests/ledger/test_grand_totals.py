@@ -12,7 +12,7 @@ from app.database import statements
 from app.ingest import accept
 from app.ledger.rebuild import rebuild
 from tests.database.test_migrations import fetch, run_alembic
-from tests.ingest.test_concurrency import deadlocks, everything
+from tests.ingest.test_concurrency import count_deadlocks, mixed_events
 from tests.support.service import PATIENCE, Service, session
 
 pytestmark = pytest.mark.own_database
@@ -56,7 +56,7 @@ def test_grand_totals_are_written_after_entries_and_totals(
     ],
 )
 def test_a_rebuild_corrects_them(service: Service, execute_in: Callable[[str], None], tampering: str) -> None:
-    service.send(*everything(Random(5)))
+    service.send(*mixed_events(Random(5)))
     execute_in(tampering)
     assert service.differences() != []
     run_rebuild(service)
@@ -86,13 +86,13 @@ def test_large_batches_that_are_posted_by_several_statements_do_not_deadlock(
             answer = await service.client.post("/v1/events", json=batch)
             assert answer.json()["accepted"] == len(batch), answer.text
 
-    service.together(*(client(number) for number in range(8)))
-    assert deadlocks(service) == 0
+    service.gather(*(client(number) for number in range(8)))
+    assert count_deadlocks(service) == 0
     assert service.differences() == []
 
 
 def test_an_upgrade_sums_up_what_is_stored(service: Service, database: str) -> None:
-    service.send(*everything(Random(5)), *everything(Random(6)))
+    service.send(*mixed_events(Random(5)), *mixed_events(Random(6)))
     run_alembic(database, command.downgrade, "0004")
     run_alembic(database, command.upgrade, "head")
     assert service.differences() == []

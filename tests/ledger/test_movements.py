@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
-from tests.model.stream_events import canceled, changed, posted, standing
+from tests.model.stream_events import balances, cancellation, change, postings
 
 GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 
@@ -30,11 +30,11 @@ def histories(draw: st.DrawFn) -> list[StreamEvent]:
             money = {"currency": "EUR", "rate": draw(st.sampled_from(["1.1", "0.9"]))} if draw(st.booleans()) else {}
             sides = {"plan": draw(st.sampled_from(["pro", "team"]))} if draw(st.booleans()) else {}
             sides |= {"seats": draw(st.sampled_from([0, 3]))} if draw(st.booleans()) else {}
-            happenings.append(changed(moment(), draw(st.sampled_from(["0", "10", "25.5"])), **named, **money, **sides))
+            happenings.append(change(moment(), draw(st.sampled_from(["0", "10", "25.5"])), **named, **money, **sides))
         else:
             end = moment() if draw(st.booleans()) else None
             happenings.append(
-                canceled(moment(), ends_at=end, reason=draw(st.sampled_from(["price", "merger"])), **named)
+                cancellation(moment(), ends_at=end, reason=draw(st.sampled_from(["price", "merger"])), **named)
             )
     return happenings
 
@@ -44,7 +44,7 @@ def histories(draw: st.DrawFn) -> list[StreamEvent]:
 def test_every_days_movement_explains_the_change_of_mrr_and_of_customers(
     happenings: list[StreamEvent], zone: str
 ) -> None:
-    lines = posted(*happenings, calendar=Calendar(ZoneInfo(zone)))
+    lines = postings(*happenings, calendar=Calendar(ZoneInfo(zone)))
     mrr = customers = 0
     ever = False
     for day in sorted({day for day, _, _ in lines}):
@@ -63,14 +63,14 @@ def test_every_days_movement_explains_the_change_of_mrr_and_of_customers(
         mrr, customers, ever = mrr + of["mrr"], customers + of["customers"], ever or of["mrr"] > 0
         assert mrr >= 0 and customers == (mrr > 0)
     for stock in ("mrr", "seats"):
-        assert all(value >= 0 for value in standing(stock, *happenings).values())
+        assert all(value >= 0 for value in balances(stock, *happenings).values())
 
 
 @settings(deadline=None, max_examples=30)
 @given(histories(), st.randoms(use_true_random=False))
 def test_nothing_but_time_rank_and_id_orders_a_history(happenings: list[StreamEvent], random: Random) -> None:
     mixed = random.sample(happenings, len(happenings))
-    assert posted(*mixed) == posted(*happenings)
+    assert postings(*mixed) == postings(*happenings)
 
 
 @settings(deadline=None, max_examples=30)
@@ -78,7 +78,7 @@ def test_nothing_but_time_rank_and_id_orders_a_history(happenings: list[StreamEv
 def test_of_separate_subscriptions_the_balances_add_up(happenings: list[StreamEvent], day: date) -> None:
     def balances(*some: StreamEvent) -> Counter[tuple[str, str]]:
         found: Counter[tuple[str, str]] = Counter()
-        for (on, name, subject), value in posted(*some).items():
+        for (on, name, subject), value in postings(*some).items():
             if name in ("mrr", "seats") and on <= str(day):
                 found[name, subject] += value
         return found

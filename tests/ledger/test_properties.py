@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.model.calendar import DAY, Calendar
 from tests.model.commerce import COMMERCE
-from tests.model.conventions import WAYS
+from tests.model.conventions import CONVENTIONS
 from tests.model.formulas import METRICS
-from tests.model.generators import DEALS, condition, happenings, is_, question, turn, unlike
-from tests.model.pair import Pair, answered, narrowed
+from tests.model.generators import DEALS, equals, negation, random_events, random_filter, random_question, random_step
+from tests.model.pair import Pair, checked_fields, query_service
 from tests.support.service import Service, moved, session
 
 calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
@@ -30,8 +30,8 @@ BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,fea
 BY_CHANNEL = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
 # Each way to count with the metrics that can be counted so; there are many histories, and each meets some of them.
 BY_WAY = [
-    (way, ",".join(metric for metric, others in WAYS.items() if way in others))
-    for way in dict.fromkeys(way for ways in WAYS.values() for way in ways)
+    (way, ",".join(metric for metric, others in CONVENTIONS.items() if way in others))
+    for way in dict.fromkeys(way for ways in CONVENTIONS.values() for way in ways)
 ]
 RANGE = {"start": date(2025, 12, 10), "end": date(2026, 4, 20)}
 
@@ -40,7 +40,8 @@ def renamed(rows: Events, pair: Pair) -> Events:
     """Rows whose accounts are named by their number, so that two histories can be compared."""
     names = {name: number for number, name in enumerate(pair.accounts)}
     return [
-        narrowed(row) | {"group": {key: names.get(value, value) for key, value in row["group"].items()}} for row in rows
+        checked_fields(row) | {"group": {key: names.get(value, value) for key, value in row["group"].items()}}
+        for row in rows
     ]
 
 
@@ -49,7 +50,7 @@ def report(random: Random, pair: Pair, *, checked: bool, **asked: Any) -> list[E
 
     checked: whether the model is asked as well; answers that have to equal checked ones need not be.
     """
-    ask = pair.ask if checked else partial(answered, pair.service, account=pair.accounts)
+    ask = pair.ask if checked else partial(query_service, pair.service, account=pair.accounts)
     group_by = random.choice([("account",), ("plan",), ("seats", "vip"), ("plan", "account")])
     lately = {"start": date(2026, 2, 20), "end": date(2026, 3, 20), "granularity": "day"}
     asked_for: list[tuple[str, dict[str, Any]]] = [
@@ -67,7 +68,7 @@ def report(random: Random, pair: Pair, *, checked: bool, **asked: Any) -> list[E
         ),
         ("sessions,nrr,registered_users", RANGE | {"group_by": ("plan",), "segments_as_of": "now"}),
         ("sessions,survey_responses,mrr,active_users", lately | {"group_by": (random.choice(["plan", "vip"]),)}),
-        ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": condition(random)}),
+        ("sessions,feedback_comments,mrr_net_change,registered_users", lately | {"where": random_filter(random)}),
     ]
     return [renamed(ask(metrics, **question, **asked), pair) for metrics, question in asked_for]
 
@@ -89,7 +90,7 @@ def test_order_batches_and_repeats_make_no_difference(service: Service) -> None:
         one, other = Pair(service), Pair(service)
         days = [date(2026, 3, 10) + DAY * n for n in range(random.randint(1, 3))]
         for day in days:
-            events = happenings(random, one.on(day, hours=9), random.randint(5, 30))
+            events = random_events(random, one.on(day, hours=9), random.randint(5, 30))
             for pair in (one, other):
                 pair.on(day, hours=random.randint(9, 20))
                 names = dict(zip(one.accounts, pair.accounts, strict=True))
@@ -115,7 +116,7 @@ def test_what_was_retracted_might_as_well_never_have_been(service: Service) -> N
     def every(random: Random) -> None:
         one, other = Pair(service), Pair(service)
         day = date(2026, 3, 10)
-        stays, goes = (happenings(random, one.on(day, hours=9), random.randint(5, 25)) for _ in range(2))
+        stays, goes = (random_events(random, one.on(day, hours=9), random.randint(5, 25)) for _ in range(2))
         names = dict(zip(one.accounts, other.accounts, strict=True))
         one.send(*random.sample(stays + goes, len(stays + goes)))
         other.on(day, hours=9).send(*(event | {"account_id": names[event["account_id"]]} for event in stays))
@@ -140,7 +141,7 @@ def test_what_an_account_tries_renews_and_orders_is_known_on_every_day_as_the_mo
         days = [date(2026, 3, 10) + DAY * n for n in range(3)]
         for day in days:
             pair.on(day, hours=20)
-            arrive(random, happenings(random, pair, random.randint(5, 30), DEALS), pair)
+            arrive(random, random_events(random, pair, random.randint(5, 30), DEALS), pair)
             for taken in random.sample(list(pair.model.events), random.randrange(4)):
                 pair.retract(*taken)
         pair.on(days[-1] + DAY)
@@ -167,7 +168,7 @@ def told(service: Service) -> Pair:
     pair = Pair(service).on(date(2026, 2, 10))
     for _ in range(40):
         pair.on(pair.today + DAY * random.randrange(3), hours=12)
-        turn(random, pair)
+        random_step(random, pair)
     return pair
 
 
@@ -193,10 +194,10 @@ def test_the_groups_of_one_attribute_add_up_to_the_total(told: Pair) -> None:
     }
     for metric, granularity in product(metrics, ("day", "week", "month", "quarter", "total")):
         asked = RANGE | {"granularity": granularity}
-        whole = added(answered(told.service, metric["name"], **asked), by=lambda row: row["start"])
+        whole = added(query_service(told.service, metric["name"], **asked), by=lambda row: row["start"])
         for group in {"plan", "seats", "account", "unheard", "subject", "channel"}:
             if group not in ("subject", "channel") or group in metric["dimensions"]:
-                parts = answered(told.service, metric["name"], **asked, group_by=[group])
+                parts = query_service(told.service, metric["name"], **asked, group_by=[group])
                 assert added(parts, by=lambda row: row["start"]) == pytest.approx(whole), (metric["name"], group)
 
 
@@ -212,17 +213,17 @@ def test_days_add_up_to_weeks_months_quarters_and_the_total(told: Pair) -> None:
         {},
         {"group_by": ["account"]},
         {"group_by": ["plan"], "segments_as_of": "now"},
-        {"where": unlike(is_("plan", "pro")), "segments_as_of": "now"},
+        {"where": negation(equals("plan", "pro")), "segments_as_of": "now"},
     ]
     for metric, asked in product(metrics, ways):
-        days = answered(told.service, metric["name"], **RANGE, granularity="day", **asked)
+        days = query_service(told.service, metric["name"], **RANGE, granularity="day", **asked)
         for granularity in ("week", "month", "quarter", "total"):
 
             def unit(row: dict[str, Any], granularity: str = granularity) -> Any:
                 day = date.fromisoformat(row["start"])
                 return told.model.calendar.unit(day, granularity), repr(row["group"])
 
-            units = answered(told.service, metric["name"], **RANGE, granularity=granularity, **asked)
+            units = query_service(told.service, metric["name"], **RANGE, granularity=granularity, **asked)
             assert added(units, by=unit) == pytest.approx(added(days, by=unit)), (metric["name"], granularity, asked)
 
 
@@ -232,14 +233,18 @@ def test_a_filter_and_its_negation_add_up_to_the_whole(told: Pair) -> None:
     @calm
     @given(chance, st.sampled_from(["day", "week", "month", "quarter"]))
     def every(random: Random, granularity: str) -> None:
-        where = condition(random)
+        where = random_filter(random)
         asked = RANGE | {"granularity": granularity}
 
         def place(row: dict[str, Any]) -> Any:
             return row["metric"], row["start"]
 
-        whole = added(answered(told.service, metrics, **asked), by=place)
-        parts = [row for side in (where, unlike(where)) for row in answered(told.service, metrics, **asked, where=side)]
+        whole = added(query_service(told.service, metrics, **asked), by=place)
+        parts = [
+            row
+            for side in (where, negation(where))
+            for row in query_service(told.service, metrics, **asked, where=side)
+        ]
         assert added(parts, by=place) == pytest.approx(whole), where.text
 
     every()
@@ -265,11 +270,11 @@ def test_any_question_in_any_calendar_is_answered_as_the_model_does(
         pair = Pair(service, Calendar(zone, fiscal_year_start))
         for _ in range(random.randint(1, 4)):
             pair.on(around + DAY * random.randint(-1, 1), seconds=random.choice([0, 1, 3599, 7200, 40_000, 82_799]))
-            pair.send(*happenings(random, pair, random.randint(4, 18)))
+            pair.send(*random_events(random, pair, random.randint(4, 18)))
         pair.on(around + DAY, seconds=82_799)
         for _ in range(4):
             pair.at(pair.now + random.choice([0, 1, 1]) * DAY)
-            asked = question(random, pair)
+            asked = random_question(random, pair)
             as_of = random.choice([None, pair.today, around])
             if as_of is not None and "end" not in asked and asked.get("start", as_of) > as_of:
                 asked["end"] = asked["start"] + DAY  # the default end may lie before what is later than as_of

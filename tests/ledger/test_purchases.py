@@ -9,7 +9,7 @@ import pytest
 from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.purchases import purchases
-from tests.model.stream_events import days_of, happening
+from tests.model.stream_events import postings_by_measure, stream_event
 from tests.support.service import Service, event
 
 DAY = 86_400
@@ -27,13 +27,13 @@ SHORT = {
 def purchase(said: str) -> StreamEvent:
     """`a completed 03-01 100`: what happened to an order, when in 2026, and for how much."""
     order, type, at, amount = said.split()
-    return happening(f"purchase.{type}", f"2026-{at}", id=said, order_id=order, amount=amount)
+    return stream_event(f"purchase.{type}", f"2026-{at}", id=said, order_id=order, amount=amount)
 
 
 def table(*happenings: StreamEvent, of: tuple[str, ...] = tuple(SHORT)) -> str:
     """What is posted by measure and day, money in whole units and seconds in days."""
     units = {"purchases": 10_000, "refunds": 10_000, "purchase_seconds": DAY}
-    found = days_of(purchases, *happenings)
+    found = postings_by_measure(purchases, *happenings)
     return ", ".join(
         f"{SHORT[name]} " + " ".join(f"{day[5:]}:{value / units.get(name, 1):g}" for day, value in found[name].items())
         for name in SHORT
@@ -117,28 +117,28 @@ def test_orders_are_counted_the_same_in_any_order_of_arrival(happens: str, expec
 def test_what_is_less_than_a_second_does_not_add_up() -> None:
     times = [f"03-01T00:00:{second}" for second in ("00", "00.600", "01.200", "01.800", "02.400")]
     happens = [purchase(f"{number} completed {at} 1") for number, at in enumerate(times)]
-    assert days_of(purchases, *happens)["purchase_seconds"] == {"2026-03-01": 2}
+    assert postings_by_measure(purchases, *happens)["purchase_seconds"] == {"2026-03-01": 2}
 
 
 def test_an_order_given_back_in_full_leaves_nothing_whatever_the_rates() -> None:
     order = {"order_id": "a", "currency": "EUR"}
-    bought = happening("purchase.completed", "2026-03-01", rate="1.1", amount="100", **order)
+    bought = stream_event("purchase.completed", "2026-03-01", rate="1.1", amount="100", **order)
     later = {"rate": "0.9", **order}
-    whole = happening("purchase.refunded", "2026-03-09", amount="100", **later)
+    whole = stream_event("purchase.refunded", "2026-03-09", amount="100", **later)
     assert table(bought, whole, of=MONEY) == "paid 03-01:110, back 03-09:110"
-    thirds = [happening("purchase.refunded", f"2026-03-{day:02}", amount="33.3333", **later) for day in (8, 9, 10)]
+    thirds = [stream_event("purchase.refunded", f"2026-03-{day:02}", amount="33.3333", **later) for day in (8, 9, 10)]
     assert table(bought, *thirds, of=MONEY) == "paid 03-01:110, back 03-08:36.6666 03-09:36.6666 03-10:36.6666"
     # In another currency it is worth what it is on its own day.
-    in_dollars = happening("purchase.refunded", "2026-03-09", amount="100", order_id="a")
+    in_dollars = stream_event("purchase.refunded", "2026-03-09", amount="100", order_id="a")
     assert table(bought, in_dollars, of=MONEY) == "paid 03-01:110, back 03-09:100"
-    in_pounds = happening("purchase.refunded", "2026-03-09", amount="50", rate="1.3", order_id="a", currency="GBP")
+    in_pounds = stream_event("purchase.refunded", "2026-03-09", amount="50", rate="1.3", order_id="a", currency="GBP")
     assert table(bought, in_pounds, of=MONEY) == "paid 03-01:110, back 03-09:65"
 
 
 def test_the_time_zone_decides_the_days_of_orders() -> None:
     happens = [purchase("a completed 03-01T20:00 1"), purchase("b completed 03-02T10:00 1")]
-    assert days_of(purchases, *happens)["purchase_days"] == {"2026-03-01": 1, "2026-03-02": 1}
-    tokyo = days_of(purchases, *happens, calendar=Calendar(ZoneInfo("Asia/Tokyo")))
+    assert postings_by_measure(purchases, *happens)["purchase_days"] == {"2026-03-01": 1, "2026-03-02": 1}
+    tokyo = postings_by_measure(purchases, *happens, calendar=Calendar(ZoneInfo("Asia/Tokyo")))
     assert (tokyo["purchase_days"], tokyo["purchase_seconds"]) == ({"2026-03-02": 1}, {"2026-03-02": 14 * 3600})
 
 

@@ -11,8 +11,8 @@ from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.onboarding import onboarding
 from app.ledger.streams.tickets import ticket
 from tests.model import lifecycles
-from tests.model.events import Kept
-from tests.model.stream_events import happening, posted
+from tests.model.events import AcceptedEvent
+from tests.model.stream_events import postings, stream_event
 
 Values = dict[str, Counter[date]]
 VERBS = ["opened", "replied", "replied", "replied", "reopened", "resolved", "resolved"]
@@ -35,7 +35,7 @@ def of_a_ticket(draw: st.DrawFn) -> list[StreamEvent]:
         sides = {name: draw(st.sampled_from([None, None, *values])) for name, values in SIDES.items()}
         said = {name: value for name, value in sides.items() if value is not None}
         type = f"ticket.{draw(st.sampled_from(VERBS))}"
-        story.append(happening(type, draw(instants()), id=f"{number}", ticket_id="T 1", **said))
+        story.append(stream_event(type, draw(instants()), id=f"{number}", ticket_id="T 1", **said))
     return draw(st.permutations(story))
 
 
@@ -45,13 +45,13 @@ def of_an_onboarding(draw: st.DrawFn) -> list[StreamEvent]:
     for number in range(draw(st.integers(1, 9))):
         verb = draw(st.sampled_from(["started", "started", "step_completed", "completed"]))
         step = {"step": draw(st.sampled_from(["invite", "import"]))} if verb == "step_completed" else {}
-        story.append(happening(f"onboarding.{verb}", draw(instants()), id=f"{number}", **step))
+        story.append(stream_event(f"onboarding.{verb}", draw(instants()), id=f"{number}", **step))
     return draw(st.permutations(story))
 
 
-def kept(story: list[StreamEvent]) -> list[Kept]:
+def kept(story: list[StreamEvent]) -> list[AcceptedEvent]:
     """The same as the model keeps it."""
-    return [Kept({"id": h.id, "type": h.type, "data": h.data}, h.at, h.at.date(), h.at.date()) for h in story]
+    return [AcceptedEvent({"id": h.id, "type": h.type, "data": h.data}, h.at, h.at.date(), h.at.date()) for h in story]
 
 
 def without_zeros(values: Values) -> dict[tuple[str, str], int]:
@@ -76,7 +76,7 @@ def test_any_story_of_a_ticket_comes_to_what_the_model_says(story: list[StreamEv
         if one.at_first_contact:
             values["tickets_opened_first_contact"] = Counter([one.opened.date()])
             values["tickets_resolved_first_contact"] = Counter([one.resolved.date()])
-    found = posted(*story, by=ticket)
+    found = postings(*story, by=ticket)
     assert {(day, name): value for (day, name, _), value in found.items()} == without_zeros(values)
     assert {channel for _, _, channel in found} == {one.channel or ""}
 
@@ -90,7 +90,7 @@ def test_any_story_of_an_onboarding_comes_to_what_the_model_says(story: list[Str
         took = seconds(one.began, one.completed) if one.completed else 0
         for name, value in zip(names, (1, one.completed is not None, took), strict=True):
             values[name][one.began.date()] += value
-    found = posted(*story, by=onboarding)
+    found = postings(*story, by=onboarding)
     assert {(day, name): value for (day, name, _), value in found.items() if name in names} == without_zeros(values)
     # Each step once in each onboarding, on the day of its start.
     reached = {(day, step): value for (day, name, step), value in found.items() if name == "onboardings_reaching"}

@@ -7,7 +7,7 @@ import pytest
 
 from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.renewals import renewals
-from tests.model.stream_events import days_of, happening
+from tests.model.stream_events import postings_by_measure, stream_event
 from tests.support.service import Service, event
 
 SHORT = {
@@ -24,13 +24,13 @@ def contract(said: str) -> StreamEvent:
     """`due 2025-03-01 100`: what happened to the contract, when, and for how much if that is said."""
     type, at, *amount = said.split()
     data = {"amount": amount[0]} if amount else {}
-    return happening(f"renewal.{type}", at, id=said, contract_id="c", **data)
+    return stream_event(f"renewal.{type}", at, id=said, contract_id="c", **data)
 
 
 def table(*happenings: StreamEvent) -> dict[str, str]:
     """What is posted on each day on which the contract was due; money in whole units."""
     found: dict[str, list[str]] = {}
-    days = days_of(renewals, *happenings)
+    days = postings_by_measure(renewals, *happenings)
     for name, short in SHORT.items():
         for day, value in days.get(name, {}).items():
             assert value == 1 or name in MONEY
@@ -110,7 +110,7 @@ def test_a_contract_posts_the_same_in_any_order_of_arrival(happens: str, expecte
 
 
 def in_currency(what: str, at: str, amount: str, rate: str | None = None, **currency: str) -> StreamEvent:
-    return happening(f"renewal.{what}", at, contract_id="c", amount=amount, rate=rate, **currency)
+    return stream_event(f"renewal.{what}", at, contract_id="c", amount=amount, rate=rate, **currency)
 
 
 def test_who_renews_in_the_same_currency_loses_nothing_by_its_rate() -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.periods import Calendar
-from tests.model.stream_events import canceled, changed, movements, posted, reasons, standing
+from tests.model.stream_events import balances, cancellation, change, movements, postings, reasons
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from tests.model.stream_events import canceled, changed, movements, posted, reas
     ],
 )
 def test_every_price_is_worth_its_amount_per_month(price: dict[str, Any], ten_thousandths: int) -> None:
-    assert standing("mrr", changed("2026-03-10", **price)) == {"": ten_thousandths}
+    assert balances("mrr", change("2026-03-10", **price)) == {"": ten_thousandths}
 
 
 @pytest.mark.parametrize(
@@ -33,19 +33,19 @@ def test_every_price_is_worth_its_amount_per_month(price: dict[str, Any], ten_th
     [("0.0001", "0.5", 1), ("0.0001", "0.4999", 0), ("0.0003", "0.5", 2), ("0.0006", None, 6)],
 )
 def test_money_is_rounded_half_up_to_four_decimals(amount: str, rate: str | None, ten_thousandths: int) -> None:
-    assert standing("mrr", changed("2026-03-10", amount, rate=rate)) == (
+    assert balances("mrr", change("2026-03-10", amount, rate=rate)) == (
         {"": ten_thousandths} if ten_thousandths else {}
     )
 
 
 def test_a_price_is_rounded_once_after_its_interval_and_its_rate() -> None:
     # A third of 1.00 is 0.3333 before the rate, which would come to 0.9999.
-    dear = changed("2026-03-10", amount="1", interval="quarter", currency="EUR", rate="3")
-    assert standing("mrr", dear) == {"": 10_000}
+    dear = change("2026-03-10", amount="1", interval="quarter", currency="EUR", rate="3")
+    assert balances("mrr", dear) == {"": 10_000}
 
 
 def test_the_first_price_above_zero_makes_a_new_customer() -> None:
-    assert posted(changed("2026-03-10", "100", plan="pro", seats=5)) == {
+    assert postings(change("2026-03-10", "100", plan="pro", seats=5)) == {
         ("2026-03-10", "mrr", "pro"): 1_000_000,
         ("2026-03-10", "mrr_new", ""): 1_000_000,
         ("2026-03-10", "customers", ""): 1,
@@ -56,11 +56,11 @@ def test_the_first_price_above_zero_makes_a_new_customer() -> None:
 
 def test_who_pays_again_after_a_pause_is_reactivated_and_never_new_again() -> None:
     history = [
-        changed("2026-01-10", "100"),
-        canceled("2026-02-10"),
-        changed("2026-03-10", "40"),
-        changed("2026-04-10", "0"),
-        changed("2026-05-10", "60", of="another"),
+        change("2026-01-10", "100"),
+        cancellation("2026-02-10"),
+        change("2026-03-10", "40"),
+        change("2026-04-10", "0"),
+        change("2026-05-10", "60", of="another"),
     ]
     assert movements(*history) == [
         ("2026-01-10", "new", 100),
@@ -72,161 +72,167 @@ def test_who_pays_again_after_a_pause_is_reactivated_and_never_new_again() -> No
 
 
 def test_a_free_subscription_makes_no_customer_but_has_seats() -> None:
-    assert posted(changed("2026-03-10", "0", plan="free", seats=3)) == {("2026-03-10", "seats", ""): 3}
+    assert postings(change("2026-03-10", "0", plan="free", seats=3)) == {("2026-03-10", "seats", ""): 3}
     # What begins free and is paid for later is new on that day.
-    paid = changed("2026-04-10", "10")
-    assert movements(changed("2026-03-10", "0"), paid) == [("2026-04-10", "new", 10)]
+    paid = change("2026-04-10", "10")
+    assert movements(change("2026-03-10", "0"), paid) == [("2026-04-10", "new", 10)]
 
 
 def test_a_price_of_zero_is_churn_and_keeps_the_seats() -> None:
-    history = [changed("2026-03-10", "100", plan="pro", seats=5), changed("2026-03-20", "0")]
+    history = [change("2026-03-10", "100", plan="pro", seats=5), change("2026-03-20", "0")]
     assert movements(*history) == [("2026-03-10", "new", 100), ("2026-03-20", "churned", 100)]
     assert reasons(*history) == [""]
-    assert standing("seats", *history) == {"": 5}
-    assert standing("mrr", *history) == standing("customers", *history) == {}
+    assert balances("seats", *history) == {"": 5}
+    assert balances("mrr", *history) == balances("customers", *history) == {}
 
 
 def test_changes_of_several_subscriptions_on_one_day_are_one_movement() -> None:
-    before = [changed("2026-03-01", "100", of="one"), changed("2026-03-01", "50", of="two")]
+    before = [change("2026-03-01", "100", of="one"), change("2026-03-01", "50", of="two")]
     assert movements(*before) == [("2026-03-01", "new", 150)]
     day = "2026-03-10"
-    assert movements(*before, changed(day, "130", of="one"), changed(day, "40", of="two"))[1:] == [
-        (day, "expansion", 20)
+    assert movements(*before, change(day, "130", of="one"), change(day, "40", of="two"))[1:] == [(day, "expansion", 20)]
+    assert movements(*before, change(day, "130", of="one"), cancellation(day, of="two"))[1:] == [
+        (day, "contraction", 20)
     ]
-    assert movements(*before, changed(day, "130", of="one"), canceled(day, of="two"))[1:] == [(day, "contraction", 20)]
-    assert movements(*before, canceled(day, of="one"), changed(day, "100", of="three"))[1:] == []
-    assert movements(*before, canceled(day, of="one"), canceled(day, of="two"))[1:] == [(day, "churned", 150)]
+    assert movements(*before, cancellation(day, of="one"), change(day, "100", of="three"))[1:] == []
+    assert movements(*before, cancellation(day, of="one"), cancellation(day, of="two"))[1:] == [(day, "churned", 150)]
 
 
 def test_what_goes_and_comes_within_a_day_has_not_moved() -> None:
     there_and_back = [
-        changed("2026-03-10T08:00", "100"),
-        canceled("2026-03-20T08:00"),
-        changed("2026-03-20T18:00", "100"),
-        changed("2026-03-21T08:00", "900"),
-        changed("2026-03-21T18:00", "100"),
+        change("2026-03-10T08:00", "100"),
+        cancellation("2026-03-20T08:00"),
+        change("2026-03-20T18:00", "100"),
+        change("2026-03-21T08:00", "900"),
+        change("2026-03-21T18:00", "100"),
     ]
     assert movements(*there_and_back) == [("2026-03-10", "new", 100)]
-    gone_at_once = [changed("2026-03-10T08:00", "100"), canceled("2026-03-10T18:00"), changed("2026-03-12", "70")]
+    gone_at_once = [change("2026-03-10T08:00", "100"), cancellation("2026-03-10T18:00"), change("2026-03-12", "70")]
     assert movements(*gone_at_once) == [("2026-03-12", "new", 70)]
 
 
 def test_another_plan_at_the_same_price_moves_money_between_plans_only() -> None:
-    history = [changed("2026-03-10", "100", plan="pro"), changed("2026-03-20", "100", plan="team")]
-    assert posted(*history) - posted(history[0]) == Counter({("2026-03-20", "mrr", "team"): 1_000_000})
-    assert posted(*history)["2026-03-20", "mrr", "pro"] == -1_000_000
-    assert standing("mrr", *history) == {"team": 1_000_000}
+    history = [change("2026-03-10", "100", plan="pro"), change("2026-03-20", "100", plan="team")]
+    assert postings(*history) - postings(history[0]) == Counter({("2026-03-20", "mrr", "team"): 1_000_000})
+    assert postings(*history)["2026-03-20", "mrr", "pro"] == -1_000_000
+    assert balances("mrr", *history) == {"team": 1_000_000}
 
 
 def test_plan_and_seats_that_are_not_named_stay_even_over_an_end() -> None:
     history = [
-        changed("2026-03-01", "100", plan="pro", seats=5),
-        changed("2026-03-05", "110"),
-        changed("2026-03-06", "120", seats=7),
-        canceled("2026-03-10"),
-        changed("2026-03-20", "90"),
+        change("2026-03-01", "100", plan="pro", seats=5),
+        change("2026-03-05", "110"),
+        change("2026-03-06", "120", seats=7),
+        cancellation("2026-03-10"),
+        change("2026-03-20", "90"),
     ]
-    assert standing("mrr", *history[:3]) == {"pro": 1_200_000}
-    assert standing("seats", *history[:2]) == {"": 5}
-    assert standing("seats", *history[:4]) == {}
-    assert standing("mrr", *history) == {"pro": 900_000}
-    assert standing("seats", *history) == {"": 7}
+    assert balances("mrr", *history[:3]) == {"pro": 1_200_000}
+    assert balances("seats", *history[:2]) == {"": 5}
+    assert balances("seats", *history[:4]) == {}
+    assert balances("mrr", *history) == {"pro": 900_000}
+    assert balances("seats", *history) == {"": 7}
 
 
 def test_a_cancellation_takes_effect_when_the_paid_period_ends() -> None:
-    history = [changed("2026-03-01", "100"), canceled("2026-03-10", ends_at="2026-03-31T00:00:00", reason="price")]
+    history = [change("2026-03-01", "100"), cancellation("2026-03-10", ends_at="2026-03-31T00:00:00", reason="price")]
     assert movements(*history)[1:] == [("2026-03-31", "churned", 100)]
     assert reasons(*history) == ["price"]
-    assert movements(history[0], canceled("2026-03-10", ends_at="2026-03-05"))[1:] == [("2026-03-05", "churned", 100)]
+    assert movements(history[0], cancellation("2026-03-10", ends_at="2026-03-05"))[1:] == [
+        ("2026-03-05", "churned", 100)
+    ]
 
 
 def test_an_end_in_the_past_undoes_what_was_said_of_later_days() -> None:
     history = [
-        changed("2026-03-01", "100"),
-        changed("2026-03-08", "300"),
-        canceled("2026-03-10", ends_at="2026-03-05"),
-        changed("2026-03-20", "80"),
+        change("2026-03-01", "100"),
+        change("2026-03-08", "300"),
+        cancellation("2026-03-10", ends_at="2026-03-05"),
+        change("2026-03-20", "80"),
     ]
     assert movements(*history) == [
         ("2026-03-01", "new", 100),
         ("2026-03-05", "churned", 100),
         ("2026-03-20", "reactivated", 80),
     ]
-    assert posted(changed("2026-03-01", "100"), canceled("2026-03-10", ends_at="2026-02-01")) == {}
+    assert postings(change("2026-03-01", "100"), cancellation("2026-03-10", ends_at="2026-02-01")) == {}
 
 
 def test_a_change_withdraws_a_cancellation_to_come() -> None:
     history = [
-        changed("2026-03-01", "100"),
-        canceled("2026-03-10", ends_at="2026-03-31", reason="price"),
-        changed("2026-03-20", "100"),
+        change("2026-03-01", "100"),
+        cancellation("2026-03-10", ends_at="2026-03-31", reason="price"),
+        change("2026-03-20", "100"),
     ]
     assert movements(*history) == [("2026-03-01", "new", 100)]
-    again = canceled("2026-03-25", ends_at="2026-04-30", reason="merger")
+    again = cancellation("2026-03-25", ends_at="2026-04-30", reason="merger")
     assert movements(*history, again)[1:] == [("2026-04-30", "churned", 100)]
     assert reasons(*history, again) == ["merger"]
 
 
 def test_at_one_instant_a_change_comes_before_a_cancellation_and_then_ids_decide() -> None:
     at = "2026-03-10T08:00:00"
-    assert movements(canceled(at, id="a"), changed(at, "100", id="b")) == []
-    both = [changed(at, "100", id="a"), changed(at, "70", id="b")]
+    assert movements(cancellation(at, id="a"), change(at, "100", id="b")) == []
+    both = [change(at, "100", id="a"), change(at, "70", id="b")]
     assert movements(*both) == movements(*reversed(both)) == [("2026-03-10", "new", 70)]
 
 
 def test_cancelling_what_is_over_or_never_began_changes_nothing() -> None:
-    assert posted(canceled("2026-03-10", reason="price")) == {}
-    over = [changed("2026-03-01", "100"), canceled("2026-03-10", reason="price")]
-    assert posted(*over, canceled("2026-03-12", reason="merger")) == posted(*over)
-    assert posted(*over, canceled("2026-03-12", ends_at="2026-03-10T18:00:00", reason="merger")) == posted(*over)
-    assert posted(*over, canceled("2026-03-12", ends_at="2026-03-10T12:00:00", reason="merger")) == posted(*over)
-    assert posted(*over, canceled("2026-03-12", of="unknown", reason="merger")) == posted(*over)
+    assert postings(cancellation("2026-03-10", reason="price")) == {}
+    over = [change("2026-03-01", "100"), cancellation("2026-03-10", reason="price")]
+    assert postings(*over, cancellation("2026-03-12", reason="merger")) == postings(*over)
+    assert postings(*over, cancellation("2026-03-12", ends_at="2026-03-10T18:00:00", reason="merger")) == postings(
+        *over
+    )
+    assert postings(*over, cancellation("2026-03-12", ends_at="2026-03-10T12:00:00", reason="merger")) == postings(
+        *over
+    )
+    assert postings(*over, cancellation("2026-03-12", of="unknown", reason="merger")) == postings(*over)
     # But an earlier end, said later, is the end.
-    earlier = canceled("2026-03-12", ends_at="2026-03-08", reason="merger")
+    earlier = cancellation("2026-03-12", ends_at="2026-03-08", reason="merger")
     assert movements(*over, earlier)[1:] == [("2026-03-08", "churned", 100)]
     assert reasons(*over, earlier) == ["merger"]
 
 
 def test_the_reason_is_that_of_the_last_cancellation_that_took_effect_on_the_day() -> None:
-    before = [changed("2026-03-01", "100", of="one"), changed("2026-03-01", "50", of="two")]
-    earlier = canceled("2026-03-09", of="two", ends_at="2026-03-10T18:00:00", reason="price")
-    later = canceled("2026-03-10T12:00:00", of="one", reason="merger")
+    before = [change("2026-03-01", "100", of="one"), change("2026-03-01", "50", of="two")]
+    earlier = cancellation("2026-03-09", of="two", ends_at="2026-03-10T18:00:00", reason="price")
+    later = cancellation("2026-03-10T12:00:00", of="one", reason="merger")
     assert reasons(*before, earlier, later) == ["price"]
-    of_the_other = [canceled("2026-03-09", of="one", ends_at="2026-03-10T18:00:00", reason="price")]
-    assert reasons(*before, *of_the_other, canceled("2026-03-10T12:00:00", of="two", reason="merger")) == ["price"]
+    of_the_other = [cancellation("2026-03-09", of="one", ends_at="2026-03-10T18:00:00", reason="price")]
+    assert reasons(*before, *of_the_other, cancellation("2026-03-10T12:00:00", of="two", reason="merger")) == ["price"]
     # One that takes effect while the account goes on paying has no part in the end.
-    assert reasons(*before, canceled("2026-03-05", of="two", reason="price"), later) == ["merger"]
-    assert reasons(*before, canceled("2026-03-05", of="two", reason="price"), changed("2026-03-10", "0", of="one")) == [
-        ""
-    ]
+    assert reasons(*before, cancellation("2026-03-05", of="two", reason="price"), later) == ["merger"]
+    assert reasons(
+        *before, cancellation("2026-03-05", of="two", reason="price"), change("2026-03-10", "0", of="one")
+    ) == [""]
 
 
 def test_a_subscription_keeps_the_rate_of_the_day_on_which_it_became_positive() -> None:
     euro = {"currency": "EUR"}
     history = [
-        changed("2026-03-01", "0", rate="1.9", **euro),
-        changed("2026-03-05", "100", rate="1.1", **euro),
-        changed("2026-03-10", "100", rate="1.5", seats=3, **euro),
-        changed("2026-03-15", "120", rate="1.6", **euro),
+        change("2026-03-01", "0", rate="1.9", **euro),
+        change("2026-03-05", "100", rate="1.1", **euro),
+        change("2026-03-10", "100", rate="1.5", seats=3, **euro),
+        change("2026-03-15", "120", rate="1.6", **euro),
     ]
     assert movements(*history) == [("2026-03-05", "new", 110), ("2026-03-15", "expansion", 22)]
-    back = [canceled("2026-03-20"), changed("2026-03-25", "100", rate="1.2", **euro)]
+    back = [cancellation("2026-03-20"), change("2026-03-25", "100", rate="1.2", **euro)]
     assert movements(*history, *back)[2:] == [("2026-03-20", "churned", 132), ("2026-03-25", "reactivated", 120)]
 
 
 def test_another_currency_brings_its_own_rate() -> None:
     history = [
-        changed("2026-03-01", "100", currency="EUR", rate="1.1"),
-        changed("2026-03-05", "100", currency="GBP", rate="1.3"),
-        changed("2026-03-10", "100", currency="GBP", rate="1.4"),
-        changed("2026-03-15", "100"),
-        changed("2026-03-20", "100", currency="EUR", rate="1.2"),
+        change("2026-03-01", "100", currency="EUR", rate="1.1"),
+        change("2026-03-05", "100", currency="GBP", rate="1.3"),
+        change("2026-03-10", "100", currency="GBP", rate="1.4"),
+        change("2026-03-15", "100"),
+        change("2026-03-20", "100", currency="EUR", rate="1.2"),
     ]
     assert [amount for _, _, amount in movements(*history)] == [110, 20, 30, 20]
 
 
 def test_the_time_zone_decides_the_day() -> None:
-    history = [changed("2026-03-10T23:30:00", "100"), canceled("2026-03-20", ends_at="2026-03-31T02:00:00")]
+    history = [change("2026-03-10T23:30:00", "100"), cancellation("2026-03-20", ends_at="2026-03-31T02:00:00")]
     days = {
         zone: [day for day, _, _ in movements(*history, calendar=Calendar(ZoneInfo(zone)))]
         for zone in ("UTC", "Asia/Tokyo", "America/New_York")
@@ -242,9 +248,9 @@ def test_who_renews_at_the_instant_of_the_end_keeps_the_rate() -> None:
     # At one instant a change comes before an end: the subscription was never at zero.
     end = "2026-03-31T00:00:00"
     history = [
-        changed("2026-03-01", "100", currency="EUR", rate="1.1"),
-        canceled("2026-03-10", ends_at=end),
-        changed(end, "100", currency="EUR", rate="1.5"),
+        change("2026-03-01", "100", currency="EUR", rate="1.1"),
+        cancellation("2026-03-10", ends_at=end),
+        change(end, "100", currency="EUR", rate="1.5"),
     ]
     assert movements(*history) == [("2026-03-01", "new", 110)]
 
@@ -252,9 +258,9 @@ def test_who_renews_at_the_instant_of_the_end_keeps_the_rate() -> None:
 def test_of_ends_at_one_instant_the_one_that_was_said_last_gives_the_reason() -> None:
     end = "2026-03-31T00:00:00"
     history = [
-        changed("2026-03-01", "100", of="one"),
-        changed("2026-03-01", "50", of="two"),
-        canceled("2026-03-10", of="one", ends_at=end, reason="price"),
-        canceled("2026-03-11", of="two", ends_at=end, reason="merger"),
+        change("2026-03-01", "100", of="one"),
+        change("2026-03-01", "50", of="two"),
+        cancellation("2026-03-10", of="one", ends_at=end, reason="price"),
+        cancellation("2026-03-11", of="two", ends_at=end, reason="merger"),
     ]
     assert reasons(*history) == ["merger"]

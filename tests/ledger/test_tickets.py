@@ -9,7 +9,7 @@ import pytest
 from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.tickets import ticket
-from tests.model.stream_events import GREENWICH, happening, posted
+from tests.model.stream_events import UTC_CALENDAR, postings, stream_event
 from tests.support.service import Service, event
 
 OPENED, RESOLVED = "tickets_opened", "tickets_resolved"
@@ -17,23 +17,23 @@ OF_OPENING = ("tickets_opened_resolved", "tickets_opened_first_contact", "ticket
 
 
 def opened(at: str, **data: Any) -> StreamEvent:
-    return happening("ticket.opened", at, **data)
+    return stream_event("ticket.opened", at, **data)
 
 
 def replied(at: str, by: str | None = "agent", **data: Any) -> StreamEvent:
-    return happening("ticket.replied", at, **data, **({} if by is None else {"by": by}))
+    return stream_event("ticket.replied", at, **data, **({} if by is None else {"by": by}))
 
 
 def resolved(at: str, **data: Any) -> StreamEvent:
-    return happening("ticket.resolved", at, **data)
+    return stream_event("ticket.resolved", at, **data)
 
 
 def reopened(at: str, **data: Any) -> StreamEvent:
-    return happening("ticket.reopened", at, **data)
+    return stream_event("ticket.reopened", at, **data)
 
 
-def lines(*happenings: StreamEvent, calendar: Calendar = GREENWICH) -> dict[tuple[str, str, str], int]:
-    return dict(posted(*happenings, by=ticket, calendar=calendar))
+def lines(*happenings: StreamEvent, calendar: Calendar = UTC_CALENDAR) -> dict[tuple[str, str, str], int]:
+    return dict(postings(*happenings, by=ticket, calendar=calendar))
 
 
 def days(measure: str, *happenings: StreamEvent) -> dict[str, int]:

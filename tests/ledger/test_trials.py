@@ -9,19 +9,19 @@ import pytest
 from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.trials import trials
-from tests.model.stream_events import days_of, happening
+from tests.model.stream_events import postings_by_measure, stream_event
 from tests.support.service import Service, event
 
 
 def trial(said: str) -> StreamEvent:
     """`started 03-01`: what happened to the trial and when, by default at noon, in 2026."""
     type, at = said.split()
-    return happening(f"trial.{type}", f"2026-{at}", trial_id="t", id=said)
+    return stream_event(f"trial.{type}", f"2026-{at}", trial_id="t", id=said)
 
 
 def table(happenings: list[StreamEvent]) -> str:
     """What is posted: each measure's days."""
-    found = days_of(trials, *happenings)
+    found = postings_by_measure(trials, *happenings)
     assert all(value == 1 for days in found.values() for value in days.values())
     short = {"trials_started": "S", "trials_converted": "C", "trials_ended": "E", "trials_ended_converted": "EC"}
     return ", ".join(f"{short[name]} {' '.join(day[5:] for day in found[name])}" for name in short if name in found)
@@ -78,7 +78,7 @@ def test_a_trial_posts_the_same_in_any_order_of_arrival(happens: str, expected: 
 
 def test_the_time_zone_decides_the_days_of_a_trial() -> None:
     happens = [trial("started 03-01T23:30:00"), trial("expired 03-15T23:30:00")]
-    tokyo = days_of(trials, *happens, calendar=Calendar(ZoneInfo("Asia/Tokyo")))
+    tokyo = postings_by_measure(trials, *happens, calendar=Calendar(ZoneInfo("Asia/Tokyo")))
     assert tokyo == {"trials_started": {"2026-03-02": 1}, "trials_ended": {"2026-03-16": 1}}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.database.tables import attribute, entry, grand_total, total
 from app.ledger.rebuild import rebuild
 from tests.model.calendar import DAY, Calendar
-from tests.model.generators import below, either, is_, question, turn, unlike
+from tests.model.generators import disjunction, equals, less_than, negation, random_question, random_step
 from tests.model.pair import Pair
 from tests.support.service import Service, moved, session
 
@@ -34,7 +34,11 @@ REPORT: list[dict[str, Any]] = [
     {"metrics": VOICE, "period": "this_quarter", "group_by": ["subject", "channel"]},
     {"metrics": USAGE, "period": "last_30_days", "granularity": "week", "group_by": ["seats", "vip"], "totals": True},
     {"metrics": USAGE, "group_by": ["plan", "account"], "granularity": "year"},
-    {"metrics": USAGE, "where": unlike(either(is_("plan", "pro"), below("seats", 10))), "granularity": "quarter"},
+    {
+        "metrics": USAGE,
+        "where": negation(disjunction(equals("plan", "pro"), less_than("seats", 10))),
+        "granularity": "quarter",
+    },
     {"metrics": USAGE, "period": "month_to_date", "granularity": "day", "group_by": ["vip"], "segments_as_of": "now"},
     {"metrics": "survey_responses,nps", "segment": ["paying", "small"], "period": "last_3_months", "totals": True},
     {"metrics": "nps,csat", "segment": ["paying"], "group_by": ["channel", "plan"], "period": "this_year"},
@@ -64,17 +68,17 @@ def test_weeks_later_every_day_is_answered_as_it_was_then(
     random = Random(seed)
     service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
     pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
-    pair.define("paying", unlike(is_("plan", "free")))
-    pair.define("small", below("seats", 10))
+    pair.define("paying", negation(equals("plan", "free")))
+    pair.define("small", less_than("seats", 10))
     told: dict[tuple[date, int], list[dict[str, Any]]] = {}
     for day in (date(2026, 3, 2) + DAY * n for n in range(30)):
         earliest = day
         for hours in sorted(random.sample(range(23), 3)):
             pair.on(day, hours=hours, minutes=random.randrange(60))
-            earliest = min(earliest, turn(random, pair, known_earlier=seed == 3))
+            earliest = min(earliest, random_step(random, pair, known_earlier=seed == 3))
         if day.day == 17:
-            pair.define("small", either(below("seats", 6), is_("vip", True)))
-            pair.define("later", is_("plan", "team"))
+            pair.define("small", disjunction(less_than("seats", 6), equals("vip", True)))
+            pair.define("later", equals("plan", "team"))
         if day.day == 24:
             pair.define("later", None)
         pair.at(pair.model.calendar.midnight(day + DAY) - timedelta(seconds=1))
@@ -86,7 +90,7 @@ def test_weeks_later_every_day_is_answered_as_it_was_then(
             told[day, number] = pair.ask(**REPORT[number])
             assert pair.ask(**REPORT[number], as_of=day) == told[day, number]
     pair.on(pair.today + 20 * DAY)
-    turn(random, pair)
+    random_step(random, pair)
     for (day, number), rows in told.items():
         assert pair.ask(**REPORT[number], as_of=day) == rows, (day, number)
     assert service.differences() == []
@@ -101,9 +105,9 @@ def test_any_short_history_is_answered_as_it_was_known(service: Service) -> None
         for _ in range(random.randint(1, 5)):
             pair.on(pair.today + DAY * random.choice([1, 1, 3, 12]), minutes=random.randrange(1400))
             for _ in range(random.randint(1, 3)):
-                turn(random, pair)
+                random_step(random, pair)
             for _ in range(2):
-                asked = question(random, pair)
+                asked = random_question(random, pair)
                 told.append((asked, pair.today, pair.ask(**asked)))
         for asked, day, rows in told:
             assert pair.ask(**asked, as_of=day) == rows
@@ -120,9 +124,9 @@ def test_history_that_was_known_earlier_is_known_from_then(service: Service) -> 
         days = []
         for _ in range(random.randint(1, 4)):
             pair.on(pair.today + DAY * random.randrange(3), hours=12)
-            days += [turn(random, pair, known_earlier=True) for _ in range(2)]
+            days += [random_step(random, pair, known_earlier=True) for _ in range(2)]
         for day in {*days, pair.today, pair.today - DAY}:
-            pair.ask(**question(random, pair), as_of=day)
+            pair.ask(**random_question(random, pair), as_of=day)
         assert pair.differences() == []
 
     every()
@@ -133,7 +137,7 @@ def test_rebuilding_the_books_changes_nothing(service: Service) -> None:
     pair = Pair(service).on(date(2026, 2, 24))
     for _ in range(25):
         pair.on(pair.today + DAY * random.randrange(3), hours=15)
-        turn(random, pair, known_earlier=True)
+        random_step(random, pair, known_earlier=True)
     before = _books(service)
     assert service.differences() == []
     service.run(_drain(rebuild(service.books)))
@@ -192,7 +196,7 @@ def test_what_becomes_known_never_runs_backwards_within_an_account(service: Serv
 
 def test_a_segment_that_was_ended_is_still_answered_as_of_its_days(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 10), hours=12)
-    pair.define("old", is_("plan", "pro"))
+    pair.define("old", equals("plan", "pro"))
     pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
     told = pair.ask("sessions", segment=["old"])
     pair.on(date(2026, 3, 11), hours=12).define("old", None)
@@ -204,7 +208,7 @@ def test_a_segment_that_is_new_is_not_in_answers_of_the_days_before_unless_it_is
     pair = Pair(service).on(date(2026, 3, 10), hours=12)
     pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
     assert pair.ask("sessions", group_by=["segment"]) == []
-    pair.on(date(2026, 3, 11), hours=12).define("new", is_("plan", "pro"))
+    pair.on(date(2026, 3, 11), hours=12).define("new", equals("plan", "pro"))
     assert pair.ask("sessions", group_by=["segment"], as_of=date(2026, 3, 10)) == []
     assert pair.ask("sessions", segment=["new"], period="2026-03", as_of=date(2026, 3, 10))[0]["value"] == 1
 

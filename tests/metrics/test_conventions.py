@@ -9,7 +9,7 @@ from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.subscriptions import CANCELED, CHANGED, customers_leaving, subscriptions
 from app.metrics.define import METRICS
-from tests.model.conventions import WAYS
+from tests.model.conventions import CONVENTIONS
 from tests.support.service import NOON, Service, answers, event, session
 
 
@@ -105,7 +105,7 @@ def test_the_catalogue_lists_every_convention_with_its_sentence(service: Service
 
 def test_the_model_counts_by_every_convention_too() -> None:
     others = {name: set(entry.others) for name, entry in METRICS.items() if entry.others}
-    assert {name: set(ways) for name, ways in WAYS.items()} == others
+    assert {name: set(ways) for name, ways in CONVENTIONS.items()} == others
 
 
 def test_a_name_is_a_convention_once() -> None:

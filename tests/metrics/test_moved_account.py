@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.busy import BOTH_MONTHS, MONTHS, MOVERS, PLANS, build, every_number, residents
+from tests.support.busy import BOTH_MONTHS, MONTHS, PLAN_CHANGERS, PLANS, accounts_on_plan, all_rows, send_busy_history
 from tests.support.service import Service
 
 MARCH, APRIL = MONTHS
 MEMBERS = {
-    (MARCH, "pro"): residents("pro") + MOVERS,
-    (MARCH, "enterprise"): residents("enterprise"),
-    (APRIL, "pro"): residents("pro"),
-    (APRIL, "enterprise"): residents("enterprise") + MOVERS,
+    (MARCH, "pro"): accounts_on_plan("pro") + PLAN_CHANGERS,
+    (MARCH, "enterprise"): accounts_on_plan("enterprise"),
+    (APRIL, "pro"): accounts_on_plan("pro"),
+    (APRIL, "enterprise"): accounts_on_plan("enterprise") + PLAN_CHANGERS,
 }
 NUMBERS = ("value", "numerator", "denominator", "sample_size", "interval", "amount", "reason")
 GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
@@ -22,7 +22,7 @@ GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contractio
 @pytest.fixture(scope="module")
 def busy(copied: Callable[..., Any]) -> Iterator[Service]:
     with copied() as url, Service(url).running() as service:
-        build(service.on("2026-05-10"))
+        send_busy_history(service.on("2026-05-10"))
         yield service
 
 
@@ -31,11 +31,11 @@ def numbers(row: dict[str, Any]) -> list[Any]:
 
 
 def test_it_is_in_pro_for_march_and_in_enterprise_for_april_in_every_metric(busy: Service) -> None:
-    by_plan = every_number(busy, **BOTH_MONTHS, group_by="plan")
+    by_plan = all_rows(busy, **BOTH_MONTHS, group_by="plan")
     seen = set()
     for (period, plan), members in MEMBERS.items():
-        of_members = every_number(busy, period=period, account=members)
-        of_others = every_number(busy, period=period, account=residents(plan))
+        of_members = all_rows(busy, period=period, account=members)
+        of_others = all_rows(busy, period=period, account=accounts_on_plan(plan))
         for (metric, convention, _, _), row in of_members.items():
             grouped = by_plan[metric, convention, period, repr({"plan": plan})]
             assert grouped["value"] is not None, (metric, convention, period, plan, grouped)
@@ -43,7 +43,7 @@ def test_it_is_in_pro_for_march_and_in_enterprise_for_april_in_every_metric(busy
             # It makes a difference where it is.
             without = of_others[metric, convention, period, "{}"]
             same = numbers(grouped) == numbers(without)
-            assert same == (members == residents(plan)), (metric, convention, period, plan, grouped)
+            assert same == (members == accounts_on_plan(plan)), (metric, convention, period, plan, grouped)
             seen.add(metric)
     assert seen == {entry["name"] for entry in busy.get("/v1/metrics")["metrics"]}
 
@@ -52,7 +52,7 @@ def test_it_is_in_pro_for_march_and_in_enterprise_for_april_in_every_metric(busy
 def test_groups_add_up_to_the_total_in_every_period_wherever_it_is(busy: Service, granularity: str) -> None:
     asked = BOTH_MONTHS | {"granularity": granularity}
     adding = {entry["name"] for entry in busy.get("/v1/metrics")["metrics"] if "groups" in entry["adds_over"]}
-    total, parts = every_number(busy, **asked), every_number(busy, **asked, group_by="plan")
+    total, parts = all_rows(busy, **asked), all_rows(busy, **asked, group_by="plan")
     for (metric, convention, period, _), row in total.items():
         both = [parts[metric, convention, period, repr({"plan": plan})] for plan in PLANS]
         # Of a share both sides are counts: these add up, too.

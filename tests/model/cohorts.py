@@ -9,16 +9,16 @@ from typing import Any
 
 from tests.model.calendar import DAY
 from tests.model.events import History
-from tests.model.oracle import Model, Period, Where
+from tests.model.oracle import Filter, Model, Period
 
 
-def periods_of(model: Model, start: date, end: date, by: str) -> list[Period]:
+def split_range(model: Model, start: date, end: date, by: str) -> list[Period]:
     days = [start + DAY * n for n in range((end - start).days)]
     cut = [(name, list(found)) for name, found in groupby(days, lambda day: model.calendar.unit(day, by))]
     return [Period(name, found[0], found[-1] + DAY) for name, found in cut]
 
 
-def triangle(
+def cohort_rows(
     model: Model,
     measure: str,
     *,
@@ -28,12 +28,12 @@ def triangle(
     accounts: Sequence[str],
     as_of: date | None = None,
     group_by: Sequence[str] = (),
-    where: Where | None = None,
+    where: Filter | None = None,
     now: bool = False,
 ) -> dict[Any, tuple[int, Fraction, Fraction]]:
     """By cohort, period and group: how many are in the cohort, what it began with, and what it is in the period."""
     known = as_of or model.today
-    periods = [period for period in periods_of(model, start, end, by) if period.start <= known]
+    periods = [period for period in split_range(model, start, end, by) if period.start <= known]
     found: dict[Any, list[Fraction]] = defaultdict(lambda: [Fraction(0)] * 3)
     for history in model._histories(known):
         if history.account not in accounts:

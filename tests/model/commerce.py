@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from tests.model.events import History
-from tests.model.facts import Cell, Fact, Facts, Formula, Metric, Row, Span, ratio, together, wilson
+from tests.model.facts import Fact, Facts, FactsByName, Formula, ModelMetric, Row, Span, combine, ratio, wilson
 from tests.model.revenue import arpa, closing, clv, money, months, movement, opening, with_amount
 from tests.model.subscriptions import amount
 
@@ -59,7 +59,7 @@ def costs(category: str) -> Facts:
 def share(nothing: str) -> Formula:
     """The part of all of which it is true."""
 
-    def formula(cell: Cell, span: Span) -> Row:
+    def formula(cell: FactsByName, span: Span) -> Row:
         return ratio(
             sum(is_so for (is_so,) in cell["all"]), len(cell["all"]), per=100, nothing=nothing, interval=wilson
         )
@@ -67,16 +67,16 @@ def share(nothing: str) -> Formula:
     return formula
 
 
-def _value_rate(cell: Cell, span: Span) -> Row:
+def _value_rate(cell: FactsByName, span: Span) -> Row:
     due, kept = (sum(amounts) for amounts in zip(*cell["amounts"], strict=True)) if cell["amounts"] else (0, 0)
     return ratio(kept, due, per=100, nothing="no_amounts_due") | {"sample_size": len(cell["amounts"])}
 
 
-def _revenue(cell: Cell, span: Span) -> Row:
+def _revenue(cell: FactsByName, span: Span) -> Row:
     return money(Fraction(sum(cell["money"])))
 
 
-def _clv_purchases(cell: Cell, span: Span) -> Row:
+def _clv_purchases(cell: FactsByName, span: Span) -> Row:
     purchasers = len(cell["coming back"])
     row = {"value": None, "numerator": None, "denominator": None, "sample_size": purchasers, "interval": None}
     if not purchasers:
@@ -86,27 +86,27 @@ def _clv_purchases(cell: Cell, span: Span) -> Row:
     return row | {"value": value, "amount": amount(value)}
 
 
-def if_any(row: Row, cell: Cell) -> Row:
+def if_any(row: Row, cell: FactsByName) -> Row:
     """Costs of the whole business are no account's: of accounts without costs of their own nothing is known."""
     if sum(cell["cost"]) or row["value"] is None:
         return row
     return row | {"value": None, "reason": "unallocated"}
 
 
-def _cac(cell: Cell, span: Span) -> Row:
+def _cac(cell: FactsByName, span: Span) -> Row:
     return with_amount(if_any(ratio(sum(cell["cost"]), len(cell["new"]), nothing="no_new_customers"), cell))
 
 
-def _retention_cost(cell: Cell, span: Span) -> Row:
+def _retention_cost(cell: FactsByName, span: Span) -> Row:
     return with_amount(if_any(ratio(sum(cell["cost"]), len(cell["mrr"]), nothing="no_customers"), cell))
 
 
-def _retention_cost_ratio(cell: Cell, span: Span) -> Row:
+def _retention_cost_ratio(cell: FactsByName, span: Span) -> Row:
     row = ratio(sum(cell["cost"]), sum(cell["mrr"]) * months(span), per=100, nothing="no_customers")
     return if_any(row | {"sample_size": len(cell["mrr"])}, cell)
 
 
-def _ltv_to_cac(cell: Cell, span: Span) -> Row:
+def _ltv_to_cac(cell: FactsByName, span: Span) -> Row:
     worth, cost = clv(cell, span), _cac(cell, span)
     row = {"value": None, "numerator": worth["value"], "denominator": cost["value"], "interval": None}
     row["sample_size"] = min(worth["sample_size"], cost["sample_size"])
@@ -115,7 +115,7 @@ def _ltv_to_cac(cell: Cell, span: Span) -> Row:
     return row | {"value": worth["value"] / cost["value"]}
 
 
-def _payback(cell: Cell, span: Span) -> Row:
+def _payback(cell: FactsByName, span: Span) -> Row:
     cost, earned = _cac(cell, span), arpa(cell, span)
     row = {"value": None, "numerator": cost["value"], "denominator": earned["value"], "interval": None}
     row["sample_size"] = cost["sample_size"]
@@ -124,18 +124,18 @@ def _payback(cell: Cell, span: Span) -> Row:
     return row | {"value": cost["value"] / earned["value"]}
 
 
-_acquisition = together(costs("acquisition"), movement("new"))
-_retention = together(costs("retention"), closing)
+_acquisition = combine(costs("acquisition"), movement("new"))
+_retention = combine(costs("retention"), closing)
 COMMERCE = {
-    "trial_conversion_rate": Metric(_trials, share("no_trials")),
-    "renewal_rate": Metric(_dues, share("no_renewals_due")),
-    "renewal_value_rate": Metric(_amounts_due, _value_rate),
-    "revenue": Metric(_money_moved, _revenue),
-    "repeat_purchase_rate": Metric(purchasers, share("no_purchases")),
-    "clv_purchases": Metric(_coming_back, _clv_purchases),
-    "cac": Metric(_acquisition, _cac),
-    "customer_retention_cost": Metric(_retention, _retention_cost),
-    "retention_cost_ratio": Metric(_retention, _retention_cost_ratio),
-    "ltv_to_cac": Metric(together(_acquisition, opening, closing), _ltv_to_cac),
-    "cac_payback_months": Metric(together(_acquisition, closing), _payback),
+    "trial_conversion_rate": ModelMetric(_trials, share("no_trials")),
+    "renewal_rate": ModelMetric(_dues, share("no_renewals_due")),
+    "renewal_value_rate": ModelMetric(_amounts_due, _value_rate),
+    "revenue": ModelMetric(_money_moved, _revenue),
+    "repeat_purchase_rate": ModelMetric(purchasers, share("no_purchases")),
+    "clv_purchases": ModelMetric(_coming_back, _clv_purchases),
+    "cac": ModelMetric(_acquisition, _cac),
+    "customer_retention_cost": ModelMetric(_retention, _retention_cost),
+    "retention_cost_ratio": ModelMetric(_retention, _retention_cost_ratio),
+    "ltv_to_cac": ModelMetric(combine(_acquisition, opening, closing), _ltv_to_cac),
+    "cac_payback_months": ModelMetric(combine(_acquisition, closing), _payback),
 }

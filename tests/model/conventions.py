@@ -6,8 +6,20 @@ from typing import Any
 
 from tests.model.calendar import DAY
 from tests.model.commerce import costs, if_any, purchasers, share
-from tests.model.events import History, Kept
-from tests.model.facts import EVERY, Cell, Fact, Formula, Metric, Row, Span, events_that, ratio, together, wilson
+from tests.model.events import AcceptedEvent, History
+from tests.model.facts import (
+    EVERY_SUBJECT,
+    Fact,
+    FactsByName,
+    Formula,
+    ModelMetric,
+    Row,
+    Span,
+    combine,
+    events_where,
+    ratio,
+    wilson,
+)
 from tests.model.formulas import BOTH, answers_to, easy
 from tests.model.revenue import closing, clv, gone, movement, opening, with_amount
 from tests.model.usage import adopters, registered_in
@@ -37,15 +49,15 @@ def _kept(history: History, span: Span) -> Iterable[Fact]:
         yield Fact("cancelled", history.account)
 
 
-def _churn_events(cell: Cell, span: Span) -> Row:
+def _churn_events(cell: FactsByName, span: Span) -> Row:
     active = len(cell["opening"]) + len(cell["joined"])
     return ratio(len(cell["churned"]), active, per=100, nothing="no_customers")
 
 
-def _of_start(part: Callable[[Cell, Any], Any]) -> Formula:
+def _of_start(part: Callable[[FactsByName, Any], Any]) -> Formula:
     """A part of what the customers of the start paid then; the part is worked out of the cell and of that."""
 
-    def formula(cell: Cell, span: Span) -> Row:
+    def formula(cell: FactsByName, span: Span) -> Row:
         paid = sum(before for before, _ in cell["opening"])
         row = ratio(part(cell, paid), paid, per=100, nothing="no_customers")
         return row | {"sample_size": len(cell["opening"])}
@@ -53,20 +65,20 @@ def _of_start(part: Callable[[Cell, Any], Any]) -> Formula:
     return formula
 
 
-def _left(cell: Cell) -> Any:
+def _left(cell: FactsByName) -> Any:
     return sum(cell["churned"]) + sum(cell["contraction"])
 
 
-def _net(cell: Cell) -> Any:
+def _net(cell: FactsByName) -> Any:
     return _left(cell) - sum(cell["expansion"]) - sum(cell["reactivated"])
 
 
-def _less_on_the_whole(cell: Cell, paid: Any) -> Any:
+def _less_on_the_whole(cell: FactsByName, paid: Any) -> Any:
     return max(0, paid - sum(after for _, after in cell["opening"]))
 
 
-def _over_range(cell: Cell, span: Span) -> Row:
-    said: list[Kept] = cell["events"]
+def _over_range(cell: FactsByName, span: Span) -> Row:
+    said: list[AcceptedEvent] = cell["events"]
     scales = {(a.survey.low, a.survey.high) for a in said}
     if len(scales) > 1:
         row = ratio(0, len(said), nothing="no_responses")
@@ -77,10 +89,10 @@ def _over_range(cell: Cell, span: Span) -> Row:
 
 def _adopters_of_registered(history: History, span: Span) -> Iterable[Fact]:
     yield from (fact for fact in adopters(history, span) if fact.name == "adopters")
-    yield from (fact._replace(subject=EVERY) for fact in registered_in(history, span))
+    yield from (fact._replace(subject=EVERY_SUBJECT) for fact in registered_in(history, span))
 
 
-def _adoption(cell: Cell, span: Span) -> Row:
+def _adoption(cell: FactsByName, span: Span) -> Row:
     used = len(set(cell["adopters"]))
     return ratio(used, len(cell["registered"]), per=100, nothing="no_users", interval=wilson)
 
@@ -113,7 +125,7 @@ def _purchased_ever(history: History, span: Span) -> Iterable[Fact]:
         yield Fact("all", (len(orders) > 1,))
 
 
-def _cost_of_retained(cell: Cell, span: Span) -> Row:
+def _cost_of_retained(cell: FactsByName, span: Span) -> Row:
     retained = len(cell["opening"]) - gone(cell)
     return with_amount(if_any(ratio(sum(cell["cost"]), retained, nothing="no_retained_customers"), cell))
 
@@ -128,7 +140,7 @@ def _of_six_months(history: History, span: Span) -> Iterable[Fact]:
         end = start
 
 
-def _clv_by_trailing_churn(cell: Cell, span: Span) -> Row:
+def _clv_by_trailing_churn(cell: FactsByName, span: Span) -> Row:
     began, lost, closing = len(cell["all"]), sum(gone for (gone,) in cell["all"]), len(cell["mrr"])
     row = {"value": None, "numerator": None, "denominator": None, "sample_size": began, "interval": None}
     if not (began and closing and lost):
@@ -137,50 +149,50 @@ def _clv_by_trailing_churn(cell: Cell, span: Span) -> Row:
     return with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
 
 
-_churned = together(opening, movement("churned"))
-_lost_money = together(_churned, movement("contraction"))
-_moved_money = together(_lost_money, movement("expansion"))
-_with_back = together(_moved_money, movement("reactivated"))
-WAYS: dict[str, dict[str, Metric]] = {
+_churned = combine(opening, movement("churned"))
+_lost_money = combine(_churned, movement("contraction"))
+_moved_money = combine(_lost_money, movement("expansion"))
+_with_back = combine(_moved_money, movement("reactivated"))
+CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
     "customer_churn_rate": {
-        "all_churn_events": Metric(_churned, _churn_events),
-        "lost_at_any_time": Metric(_lost, share("no_customers")),
-        "ever_active": Metric(together(_churned, _joined), _churn_events),
-        "cancellation_click": Metric(_kept, share("no_customers")),
+        "all_churn_events": ModelMetric(_churned, _churn_events),
+        "lost_at_any_time": ModelMetric(_lost, share("no_customers")),
+        "ever_active": ModelMetric(combine(_churned, _joined), _churn_events),
+        "cancellation_click": ModelMetric(_kept, share("no_customers")),
     },
     "gross_mrr_churn_rate": {
-        "movements": Metric(_lost_money, _of_start(lambda cell, paid: _left(cell))),
-        "capped_on_totals": Metric(opening, _of_start(_less_on_the_whole)),
+        "movements": ModelMetric(_lost_money, _of_start(lambda cell, paid: _left(cell))),
+        "capped_on_totals": ModelMetric(opening, _of_start(_less_on_the_whole)),
     },
     "grr": {
-        "movements": Metric(_lost_money, _of_start(lambda cell, paid: paid - _left(cell))),
-        "capped_on_totals": Metric(opening, _of_start(lambda cell, paid: paid - _less_on_the_whole(cell, paid))),
+        "movements": ModelMetric(_lost_money, _of_start(lambda cell, paid: paid - _left(cell))),
+        "capped_on_totals": ModelMetric(opening, _of_start(lambda cell, paid: paid - _less_on_the_whole(cell, paid))),
     },
     "net_mrr_churn_rate": {
-        "with_reactivation": Metric(_with_back, _of_start(lambda cell, paid: _net(cell))),
-        "without_reactivation": Metric(_moved_money, _of_start(lambda cell, paid: _net(cell))),
+        "with_reactivation": ModelMetric(_with_back, _of_start(lambda cell, paid: _net(cell))),
+        "without_reactivation": ModelMetric(_moved_money, _of_start(lambda cell, paid: _net(cell))),
     },
     "nrr": {
-        "with_reactivation": Metric(_with_back, _of_start(lambda cell, paid: paid - _net(cell))),
-        "without_reactivation": Metric(_moved_money, _of_start(lambda cell, paid: paid - _net(cell))),
+        "with_reactivation": ModelMetric(_with_back, _of_start(lambda cell, paid: paid - _net(cell))),
+        "without_reactivation": ModelMetric(_moved_money, _of_start(lambda cell, paid: paid - _net(cell))),
     },
     "clv": {
-        "without_margin": Metric(together(opening, closing), clv),
-        "trailing_churn": Metric(together(_of_six_months, closing), _clv_by_trailing_churn),
+        "without_margin": ModelMetric(combine(opening, closing), clv),
+        "trailing_churn": ModelMetric(combine(_of_six_months, closing), _clv_by_trailing_churn),
     },
-    "csat": {"mean_over_range": Metric(events_that(answers_to("csat")), _over_range, BOTH)},
-    "ces": {"easy_rate": Metric(events_that(answers_to("ces")), easy, BOTH)},
+    "csat": {"mean_over_range": ModelMetric(events_where(answers_to("csat")), _over_range, BOTH)},
+    "ces": {"easy_rate": ModelMetric(events_where(answers_to("ces")), easy, BOTH)},
     "feature_adoption_rate": {
-        "registered_users": Metric(_adopters_of_registered, _adoption, ("subject",)),
-        "accounts": Metric(_adopting, share("no_customers")),
+        "registered_users": ModelMetric(_adopters_of_registered, _adoption, ("subject",)),
+        "accounts": ModelMetric(_adopting, share("no_customers")),
     },
-    "first_contact_resolution_rate": {"resolved": Metric(_resolved, share("no_tickets_resolved"), ("channel",))},
-    "trial_conversion_rate": {"ended": Metric(_trials_ended, share("no_trials_ended"))},
+    "first_contact_resolution_rate": {"resolved": ModelMetric(_resolved, share("no_tickets_resolved"), ("channel",))},
+    "trial_conversion_rate": {"ended": ModelMetric(_trials_ended, share("no_trials_ended"))},
     "repeat_purchase_rate": {
-        "purchase_days": Metric(_purchased_on_days, share("no_purchases")),
-        "all_customers": Metric(_purchased_ever, share("no_purchases")),
+        "purchase_days": ModelMetric(_purchased_on_days, share("no_purchases")),
+        "all_customers": ModelMetric(_purchased_ever, share("no_purchases")),
     },
     "customer_retention_cost": {
-        "retained_customers": Metric(together(costs("retention"), opening), _cost_of_retained),
+        "retained_customers": ModelMetric(combine(costs("retention"), opening), _cost_of_retained),
     },
 }

@@ -26,7 +26,7 @@ SURVEYS = {"nps": Survey("nps", 0, 10), "csat": Survey("csat", 1, 5, satisfied_f
 
 
 @dataclass
-class Kept:
+class AcceptedEvent:
     """An event that was accepted, with the day it is true of and the days on which it became known and was taken back."""
 
     event: dict[str, Any]
@@ -61,7 +61,7 @@ class Kept:
 class History:
     """One account, as it was known with just these of its events."""
 
-    def __init__(self, account: str, events: Sequence[Kept], calendar: Calendar) -> None:
+    def __init__(self, account: str, events: Sequence[AcceptedEvent], calendar: Calendar) -> None:
         self.account = account
         self.events = events
         self.calendar = calendar
@@ -84,11 +84,11 @@ class History:
         return lifecycles.tickets(self.events)
 
     @cached_property
-    def goals(self) -> list[lifecycles.Journey]:
+    def goals(self) -> list[lifecycles.Attempt]:
         return lifecycles.goals(self.events)
 
     @cached_property
-    def onboardings(self) -> list[lifecycles.Journey]:
+    def onboardings(self) -> list[lifecycles.Attempt]:
         return lifecycles.onboardings(self.events)
 
     def attribute(self, key: str, day: date) -> Any:

@@ -7,11 +7,11 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from tests.model.events import History, Kept
+from tests.model.events import AcceptedEvent, History
 
 Z = NormalDist().inv_cdf(0.975)
 # The subject of a fact that belongs to every subject there is.
-EVERY = object()
+EVERY_SUBJECT = object()
 
 
 class Span(NamedTuple):
@@ -32,12 +32,12 @@ class Fact(NamedTuple):
 
 Facts = Callable[[History, Span], Iterable[Fact]]
 # What is said of the accounts of a group, by name.
-Cell = Mapping[str, list[Any]]
+FactsByName = Mapping[str, list[Any]]
 Row = dict[str, Any]
-Formula = Callable[[Cell, Span], Row]
+Formula = Callable[[FactsByName, Span], Row]
 
 
-class Metric(NamedTuple):
+class ModelMetric(NamedTuple):
     """What it looks at in an account's history, what it makes of that, and by which sides it can be told apart."""
 
     facts: Facts
@@ -45,7 +45,7 @@ class Metric(NamedTuple):
     sides: tuple[str, ...] = ()
 
 
-def events_that(about: Callable[[Kept], bool]) -> Facts:
+def events_where(about: Callable[[AcceptedEvent], bool]) -> Facts:
     """The events on days of the period that are such."""
 
     def facts(history: History, span: Span) -> Iterable[Fact]:
@@ -56,11 +56,11 @@ def events_that(about: Callable[[Kept], bool]) -> Facts:
     return facts
 
 
-def are(*types: str) -> Callable[[Kept], bool]:
+def has_type(*types: str) -> Callable[[AcceptedEvent], bool]:
     return lambda kept: kept.type in types
 
 
-def together(*parts: Facts) -> Facts:
+def combine(*parts: Facts) -> Facts:
     """All that the parts say."""
     return lambda history, span: (fact for part in parts for fact in part(history, span))
 
@@ -96,15 +96,15 @@ def wald(promoters: int, detractors: int, of: int) -> list[float]:
     return [max(-100.0, 100 * (mean - Z * error)), min(100.0, 100 * (mean + Z * error))]
 
 
-def number(name: str) -> Formula:
+def count_facts(name: str) -> Formula:
     """How many there are."""
     return lambda cell, span: count(len(cell[name]))
 
 
-def plain(formula: Callable[[list[Kept]], Row]) -> Formula:
+def over_events(formula: Callable[[list[AcceptedEvent]], Row]) -> Formula:
     """A formula over the events alone."""
     return lambda cell, span: formula(cell["events"])
 
 
-def how_many(events: list[Kept]) -> Row:
+def count_events(events: list[AcceptedEvent]) -> Row:
     return count(len(events))

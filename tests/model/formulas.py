@@ -4,14 +4,27 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from tests.model.commerce import COMMERCE
-from tests.model.events import History, Kept
-from tests.model.facts import Cell, Fact, Metric, Row, Span, are, events_that, how_many, plain, ratio, wald, wilson
+from tests.model.events import AcceptedEvent, History
+from tests.model.facts import (
+    Fact,
+    FactsByName,
+    ModelMetric,
+    Row,
+    Span,
+    count_events,
+    events_where,
+    has_type,
+    over_events,
+    ratio,
+    wald,
+    wilson,
+)
 from tests.model.outcomes import OUTCOMES
 from tests.model.revenue import REVENUE
 from tests.model.usage import USAGE
 
 
-def _nps(answers: list[Kept]) -> Row:
+def _nps(answers: list[AcceptedEvent]) -> Row:
     promoters = sum(1 for answer in answers if answer.data["score"] in (9, 10))
     detractors = sum(1 for answer in answers if answer.data["score"] in range(7))
     row = ratio(promoters - detractors, len(answers), per=100, nothing="no_responses")
@@ -25,11 +38,11 @@ def _share(part: int, of: int) -> Row:
     return ratio(part, of, per=100, nothing="no_responses", interval=wilson)
 
 
-def _csat(answers: list[Kept]) -> Row:
+def _csat(answers: list[AcceptedEvent]) -> Row:
     return _share(sum(1 for a in answers if a.data["score"] >= a.survey.satisfied_from), len(answers))
 
 
-def _easy(answers: list[Kept]) -> Row:
+def _easy(answers: list[AcceptedEvent]) -> Row:
     easy = 0
     for answer in answers:
         above_middle = answer.data["score"] - Fraction(answer.survey.low + answer.survey.high, 2)
@@ -37,23 +50,23 @@ def _easy(answers: list[Kept]) -> Row:
     return _share(easy, len(answers))
 
 
-def _average(answers: list[Kept]) -> Row:
+def _average(answers: list[AcceptedEvent]) -> Row:
     row = ratio(sum(answer.data["score"] for answer in answers), len(answers), nothing="no_responses")
     if len({(answer.survey.low, answer.survey.high, answer.survey.easy_is) for answer in answers}) > 1:
         return row | {"value": None, "reason": "mixed_scales"}
     return row
 
 
-def _responses_per_invitation(events: list[Kept]) -> Row:
+def _responses_per_invitation(events: list[AcceptedEvent]) -> Row:
     responses = sum(1 for kept in events if kept.type == "survey.responded")
     return ratio(responses, len(events) - responses, per=100, nothing="no_invitations")
 
 
-def answers_to(kind: str) -> Callable[[Kept], bool]:
+def answers_to(kind: str) -> Callable[[AcceptedEvent], bool]:
     return lambda kept: kept.type == "survey.responded" and kept.survey is not None and kept.survey.kind == kind
 
 
-def _is_comment(kept: Kept) -> bool:
+def _is_comment(kept: AcceptedEvent) -> bool:
     return kept.type in ("survey.responded", "feedback.received") and bool(kept.data.get("comment"))
 
 
@@ -70,24 +83,24 @@ def _comments(history: History, span: Span) -> Iterable[Fact]:
             yield Fact("closed" if closed else "open", comment, comment.subject, comment.data.get("channel"))
 
 
-def _closed(cell: Cell, span: Span) -> Row:
+def _closed(cell: FactsByName, span: Span) -> Row:
     closed = len(cell["closed"])
     return ratio(closed, closed + len(cell["open"]), per=100, nothing="no_comments", interval=wilson)
 
 
 BOTH = ("subject", "channel")
-easy = plain(_easy)
+easy = over_events(_easy)
 _VOICE = {
-    "nps": Metric(events_that(answers_to("nps")), plain(_nps), BOTH),
-    "csat": Metric(events_that(answers_to("csat")), plain(_csat), BOTH),
-    "csat_average": Metric(events_that(answers_to("csat")), plain(_average), BOTH),
-    "ces": Metric(events_that(answers_to("ces")), plain(_average), BOTH),
-    "ces_easy_rate": Metric(events_that(answers_to("ces")), easy, BOTH),
-    "survey_responses": Metric(events_that(are("survey.responded")), plain(how_many), BOTH),
-    "survey_response_rate": Metric(
-        events_that(are("survey.responded", "survey.sent")), plain(_responses_per_invitation), BOTH
+    "nps": ModelMetric(events_where(answers_to("nps")), over_events(_nps), BOTH),
+    "csat": ModelMetric(events_where(answers_to("csat")), over_events(_csat), BOTH),
+    "csat_average": ModelMetric(events_where(answers_to("csat")), over_events(_average), BOTH),
+    "ces": ModelMetric(events_where(answers_to("ces")), over_events(_average), BOTH),
+    "ces_easy_rate": ModelMetric(events_where(answers_to("ces")), easy, BOTH),
+    "survey_responses": ModelMetric(events_where(has_type("survey.responded")), over_events(count_events), BOTH),
+    "survey_response_rate": ModelMetric(
+        events_where(has_type("survey.responded", "survey.sent")), over_events(_responses_per_invitation), BOTH
     ),
-    "feedback_comments": Metric(events_that(_is_comment), plain(how_many), BOTH),
-    "feedback_closed_rate": Metric(_comments, _closed, BOTH),
+    "feedback_comments": ModelMetric(events_where(_is_comment), over_events(count_events), BOTH),
+    "feedback_closed_rate": ModelMetric(_comments, _closed, BOTH),
 }
 METRICS = _VOICE | OUTCOMES | REVENUE | COMMERCE | USAGE

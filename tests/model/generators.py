@@ -6,10 +6,10 @@ from random import Random
 from typing import Any
 
 from tests.model.calendar import DAY
-from tests.model.conventions import WAYS
+from tests.model.conventions import CONVENTIONS
 from tests.model.events import SURVEYS
 from tests.model.formulas import METRICS
-from tests.model.oracle import Where
+from tests.model.oracle import Filter
 from tests.model.pair import MORE_SURVEYS, Pair
 
 ATTRIBUTES: dict[str, list[Any]] = {
@@ -28,16 +28,16 @@ SIDES = {
 LEADS_ON = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase", "trial")
 
 
-def happenings(random: Random, pair: Pair, many: int, kinds: Sequence[Any] = ()) -> list[dict[str, Any]]:
+def random_events(random: Random, pair: Pair, many: int, kinds: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """New events of any kind, or of these, half of them about one subject, so that one thing leads to another."""
-    subjects = [_KINDS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
+    subjects = [EVENT_MAKERS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
     subject = random.choice(subjects)
-    return [happening(random, pair, kinds or random.choice([_KINDS, subject])) for _ in range(many)]
+    return [random_event(random, pair, kinds or random.choice([EVENT_MAKERS, subject])) for _ in range(many)]
 
 
-def happening(random: Random, pair: Pair, kinds: Sequence[Any] = ()) -> dict[str, Any]:
+def random_event(random: Random, pair: Pair, kinds: Sequence[Any] = ()) -> dict[str, Any]:
     """A new event of any kind, or of these, on time, late or ahead."""
-    type, data, user = random.choice(kinds or _KINDS)(random)
+    type, data, user = random.choice(kinds or EVENT_MAKERS)(random)
     at = moment(random, pair)
     if type.partition(".")[0] in LEADS_ON and random.randrange(2):
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
@@ -209,7 +209,7 @@ PRICES: list[dict[str, Any]] = [
     {"amount": "10", "interval": "month", "interval_count": 7},
 ]
 DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] * 2]
-_KINDS: list[Any] = [
+EVENT_MAKERS: list[Any] = [
     _session,
     _session,
     _feature,
@@ -235,14 +235,14 @@ _KINDS: list[Any] = [
 ]
 
 
-def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
+def random_step(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
     """Something happens: a batch with repeats and conflicts in it, or a retraction. The earliest day that learned of it."""
     kept = list(pair.model.events.values())
     if kept and not random.randrange(4):
         taken = random.choice(kept)
         pair.retract(taken.event["account_id"], taken.event["id"])
         return pair.today
-    batch = happenings(random, pair, random.randint(1, 8))
+    batch = random_events(random, pair, random.randint(1, 8))
     earliest = pair.today
     if known_earlier and not random.randrange(3):
         earliest -= DAY * random.randrange(4)
@@ -253,7 +253,7 @@ def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
         # A price in a currency whose rate is perhaps not known, or surely not.
         type, data, _ = _changed(random)
         batch.append(
-            happening(random, pair) | {"type": type, "data": data | {"currency": random.choice(["GBP", "XAU"])}}
+            random_event(random, pair) | {"type": type, "data": data | {"currency": random.choice(["GBP", "XAU"])}}
         )
     if not random.randrange(3):
         batch.append(random.choice(batch))
@@ -265,45 +265,45 @@ def turn(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
     return earliest
 
 
-def is_(key: str, value: Any) -> Where:
+def equals(key: str, value: Any) -> Filter:
     spelled = f'"{value}"' if isinstance(value, str) else str(value).lower()
-    return Where(f"{key} = {spelled}", lambda look: _same(look(key), value))
+    return Filter(f"{key} = {spelled}", lambda look: _same(look(key), value))
 
 
-def below(key: str, value: float) -> Where:
+def less_than(key: str, value: float) -> Filter:
     def holds(look: Any) -> bool:
         found = look(key)
         return isinstance(found, int | float) and not isinstance(found, bool) and found < value
 
-    return Where(f"{key} < {value}", holds)
+    return Filter(f"{key} < {value}", holds)
 
 
-def unlike(where: Where) -> Where:
-    return Where(f"not ({where.text})", lambda look: not where.holds(look))
+def negation(where: Filter) -> Filter:
+    return Filter(f"not ({where.text})", lambda look: not where.holds(look))
 
 
-def either(one: Where, other: Where) -> Where:
-    return Where(f"({one.text} or {other.text})", lambda look: one.holds(look) or other.holds(look))
+def disjunction(one: Filter, other: Filter) -> Filter:
+    return Filter(f"({one.text} or {other.text})", lambda look: one.holds(look) or other.holds(look))
 
 
-def condition(random: Random, depth: int = 2) -> Where:
+def random_filter(random: Random, depth: int = 2) -> Filter:
     """Any filter."""
     kind = random.randrange(4 if depth else 2)
     if kind == 0:
-        return below("seats", random.choice([7.5, 10, 41]))
+        return less_than("seats", random.choice([7.5, 10, 41]))
     if kind == 1:
         key = random.choice(sorted(ATTRIBUTES))
-        return is_(key, random.choice([value for value in ATTRIBUTES[key] if value is not None]))
+        return equals(key, random.choice([value for value in ATTRIBUTES[key] if value is not None]))
     if kind == 2:
-        return unlike(condition(random, depth - 1))
-    return either(condition(random, depth - 1), condition(random, depth - 1))
+        return negation(random_filter(random, depth - 1))
+    return disjunction(random_filter(random, depth - 1), random_filter(random, depth - 1))
 
 
 def _same(one: Any, other: Any) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def question(random: Random, pair: Pair) -> dict[str, Any]:
+def random_question(random: Random, pair: Pair) -> dict[str, Any]:
     """Any question about the history: metrics that can be asked together, and a range around today."""
     if random.randrange(3):
         start = pair.today - DAY * random.randrange(75)
@@ -321,13 +321,13 @@ def question(random: Random, pair: Pair) -> dict[str, Any]:
         asked |= {side: random.sample(_OF_SIDE[side], random.choice([1, 1, 2])) for side in sides}
     asked["group_by"] = groupings if narrow else (groupings + list(sides))[:3]
     if not random.randrange(3):
-        asked["where"] = condition(random)
+        asked["where"] = random_filter(random)
     if not random.randrange(4):
         asked["segments_as_of"] = "now"
     able = sorted(name for name, metric in METRICS.items() if set(sides) <= set(metric.sides))
     metrics = random.sample(able, min(4, len(able)))
     ways = sorted(
-        way for name in metrics for way, other in WAYS.get(name, {}).items() if set(sides) <= set(other.sides)
+        way for name in metrics for way, other in CONVENTIONS.get(name, {}).items() if set(sides) <= set(other.sides)
     )
     if ways and random.randrange(3):
         asked["convention"] = random.choice(ways)

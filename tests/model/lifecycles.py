@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 ORDER = ("opened", "replied", "reopened", "resolved", "entered", "started", "step_completed", "completed")
 
 
-def stories(events: Iterable[Any], kind: str, of: Callable[[Any], Any]) -> list[list[Any]]:
+def split_streams(events: Iterable[Any], kind: str, of: Callable[[Any], Any]) -> list[list[Any]]:
     """The events of a kind, apart by what they are of, in the order in which they occurred."""
     found = defaultdict(list)
     for kept in events:
@@ -57,7 +57,7 @@ class Ticket:
         return writers.count("agent") < 2
 
 
-class Journey(NamedTuple):
+class Attempt(NamedTuple):
     """A goal from its entry on, or an onboarding from its start on."""
 
     subject: str | None
@@ -66,28 +66,30 @@ class Journey(NamedTuple):
 
 
 def tickets(events: Iterable[Any]) -> list[Ticket]:
-    return [Ticket(story) for story in stories(events, "ticket", lambda kept: kept.data["ticket_id"])]
+    return [Ticket(story) for story in split_streams(events, "ticket", lambda kept: kept.data["ticket_id"])]
 
 
-def goals(events: Iterable[Any]) -> list[Journey]:
+def goals(events: Iterable[Any]) -> list[Attempt]:
     """One who is named is the user of that name; the account is nobody of its name."""
 
     def of(kept: Any) -> Any:
         return kept.data["goal"], kept.data.get("who") or kept.user
 
-    return [journey for story in stories(events, "goal", of) for journey in _journeys(story)]
+    return [journey for story in split_streams(events, "goal", of) for journey in _journeys(story)]
 
 
-def onboardings(events: Iterable[Any]) -> list[Journey]:
-    return [journey for story in stories(events, "onboarding", lambda kept: kept.user) for journey in _journeys(story)]
+def onboardings(events: Iterable[Any]) -> list[Attempt]:
+    return [
+        journey for story in split_streams(events, "onboarding", lambda kept: kept.user) for journey in _journeys(story)
+    ]
 
 
-def _journeys(story: Sequence[Any]) -> list[Journey]:
+def _journeys(story: Sequence[Any]) -> list[Attempt]:
     """Of one who completes and begins again, each time."""
-    found: list[Journey] = []
+    found: list[Attempt] = []
     for kept in story:
         if not found or (found[-1].completed and verb(kept) in ("entered", "started")):
-            found.append(Journey(kept.data.get("goal"), kept.at))
+            found.append(Attempt(kept.data.get("goal"), kept.at))
         if verb(kept) == "completed" and not found[-1].completed:
             found[-1] = found[-1]._replace(completed=kept.at)
     return found

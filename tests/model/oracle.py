@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 from tests.model.calendar import DAY, Calendar
 from tests.model.comparison import Period, compared, days_before, withheld
-from tests.model.conventions import WAYS
-from tests.model.events import SURVEYS, History, Kept, Survey
-from tests.model.facts import EVERY, Fact, Metric, Span
+from tests.model.conventions import CONVENTIONS
+from tests.model.events import SURVEYS, AcceptedEvent, History, Survey
+from tests.model.facts import EVERY_SUBJECT, Fact, ModelMetric, Span
 from tests.model.formulas import METRICS
 from tests.model.subscriptions import BASE_CURRENCY
 
 OF_FACTS = ("account", "subject", "channel")
 
 
-class Where(NamedTuple):
+class Filter(NamedTuple):
     """A filter: how it is spelled, and whether it holds for an account, whose attributes the function looks up."""
 
     text: str
@@ -47,10 +47,10 @@ class Model:
         self.rates = rates or {}
         self.surveys = SURVEYS | (surveys or {})
         self.now = datetime(2026, 3, 15, 12, tzinfo=UTC)
-        self.events: dict[tuple[str, str], Kept] = {}
+        self.events: dict[tuple[str, str], AcceptedEvent] = {}
         self.last: dict[str, date] = {}
-        self.segments: dict[str, list[tuple[date, Where | None]]] = defaultdict(list)
-        self.first_segments: dict[str, Where | None] = {}
+        self.segments: dict[str, list[tuple[date, Filter | None]]] = defaultdict(list)
+        self.first_segments: dict[str, Filter | None] = {}
         self._kept: dict[Any, History] = {}
 
     @property
@@ -78,7 +78,7 @@ class Model:
                 accepted += 1
                 recorded = known or max(self.today, last.get(account, self.today))
                 survey = self.surveys[event["data"]["survey"]] if "survey" in event["data"] else None
-                kept = Kept(event, at, self.calendar.day(at), recorded, survey=survey, rate=self._rate(event))
+                kept = AcceptedEvent(event, at, self.calendar.day(at), recorded, survey=survey, rate=self._rate(event))
                 self.events[account, event["id"]] = kept
                 self._close(account, recorded)
         return {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
@@ -114,7 +114,7 @@ class Model:
             self._close(account, self.today)
             kept.retracted_on = self.last[account]
 
-    def define(self, name: str, where: Where | None) -> None:
+    def define(self, name: str, where: Filter | None) -> None:
         """A stored segment from today on; None ends it."""
         self.first_segments.setdefault(name, where)
         self.segments[name] = [said for said in self.segments[name] if said[0] != self.today] + [(self.today, where)]
@@ -142,7 +142,7 @@ class Model:
         periods = [Period(*unit) for unit in self.calendar.units(start, end, granularity)]
         # A range in one piece is its own total.
         cuts = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
-        way = WAYS.get(metric, {}).get(convention or "", METRICS[metric])
+        way = CONVENTIONS.get(metric, {}).get(convention or "", METRICS[metric])
         found = [self._cells(way, [_span(p, known) for p in cut], **selection, known=known) for cut in cuts]
         # What is anywhere in the range has a row for every period and for the total.
         groups = set().union(*(cells for cells, _ in found))
@@ -164,13 +164,13 @@ class Model:
 
     def _cells(
         self,
-        metric: Metric,
+        metric: ModelMetric,
         spans: Sequence[Span | None],
         *,
         known: date,
         group_by: Sequence[str] = (),
         segment: Sequence[str] = (),
-        where: Where | None = None,
+        where: Filter | None = None,
         account: Sequence[str] = (),
         subject: Sequence[str] = (),
         channel: Sequence[str] = (),
@@ -196,10 +196,10 @@ class Model:
                 continue
             for fact in metric.facts(history, span):
                 wanted = (fact.subject, subject), (fact.channel, channel)
-                if not fact.what or any(named and side not in (*named, EVERY) for side, named in wanted):
+                if not fact.what or any(named and side not in (*named, EVERY_SUBJECT) for side, named in wanted):
                     continue
                 for group in _groups(history.account, fact, by, attribute, segments):
-                    if any(value is EVERY for _, _, value in group):
+                    if any(value is EVERY_SUBJECT for _, _, value in group):
                         everywhere.append((group, index, fact))
                     else:
                         cells[group][index][fact.name].append(fact.what)
@@ -207,20 +207,20 @@ class Model:
 
     def _histories(self, known: date) -> list[History]:
         """The accounts that anything was known of, each with what was known."""
-        live: dict[str, list[Kept]] = defaultdict(list)
+        live: dict[str, list[AcceptedEvent]] = defaultdict(list)
         for (account, _), kept in self.events.items():
             if kept.recorded_on <= known and (kept.retracted_on is None or kept.retracted_on > known):
                 live[account].append(kept)
         return [self._history(account, events) for account, events in live.items()]
 
-    def _history(self, account: str, events: list[Kept]) -> History:
+    def _history(self, account: str, events: list[AcceptedEvent]) -> History:
         """An account with just these events; an event never changes, so it is the same one whenever they are all."""
         place = account, tuple(sorted(kept.id for kept in events))
         if place not in self._kept:
             self._kept[place] = History(account, events, self.calendar)
         return self._kept[place]
 
-    def _segments_on(self, known: date, named: Sequence[str]) -> dict[str, Where]:
+    def _segments_on(self, known: date, named: Sequence[str]) -> dict[str, Filter]:
         """Those that are named, or else all that there were on that day."""
         on = {}
         for name, said in self.segments.items():
@@ -236,7 +236,7 @@ class Model:
 def _spread(cells: dict[Any, dict[int, Any]], everywhere: Everywhere, groups: Any) -> dict[Any, dict[int, Any]]:
     """The cells with what belongs to every subject, in all groups that there are."""
     for (somewhere, index, fact), group in product(everywhere, groups):
-        if all(side in (its, _typed(EVERY)) for its, side in zip(group, somewhere, strict=True)):
+        if all(side in (its, _typed(EVERY_SUBJECT)) for its, side in zip(group, somewhere, strict=True)):
             cells[group][index][fact.name].append(fact.what)
     return cells
 
@@ -255,7 +255,7 @@ def _content(event: dict[str, Any]) -> Any:
 
 
 def _groups(
-    account: str, fact: Fact, by: Sequence[str], attribute: Callable[[str], Any], segments: dict[str, Where]
+    account: str, fact: Fact, by: Sequence[str], attribute: Callable[[str], Any], segments: dict[str, Filter]
 ) -> Iterator[tuple[Any, ...]]:
     """The groups that a fact about an account belongs to: one of each kind, but any number of segments."""
     choices = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.model.calendar import Calendar
 from tests.model.events import Survey
-from tests.model.oracle import Model, Where
+from tests.model.oracle import Filter, Model
 from tests.support.service import Service
 
 _numbers = count()
@@ -82,7 +82,7 @@ class Pair:
         self.service.retract(account, id)
         self.model.retract(account, id)
 
-    def define(self, name: str, where: Where | None) -> None:
+    def define(self, name: str, where: Filter | None) -> None:
         if where is None:
             assert self.service.request("DELETE", f"/v1/segments/{name}").status_code == 204
         else:
@@ -92,9 +92,9 @@ class Pair:
     def ask(self, metrics: str, **question: Any) -> list[dict[str, Any]]:
         """The whole rows that the service answers; the model must answer the same."""
         question = {"account": self.accounts} | question
-        rows = answered(self.service, metrics, **question)
+        rows = query_service(self.service, metrics, **question)
         expected = [row for metric in sorted(metrics.split(",")) for row in self.model.rows(metric, **question)]
-        pairs = zip_longest(map(narrowed, rows), snapped(expected, rows))
+        pairs = zip_longest(map(checked_fields, rows), round_like(expected, rows))
         assert not (unlike := [pair for pair in pairs if repr(pair[0]) != repr(pair[1])]), (question, unlike[:2])
         return rows
 
@@ -103,7 +103,7 @@ class Pair:
         return [found for found in self.service.differences() if found.account in self.accounts]
 
 
-def answered(service: Service, metrics: str, **question: Any) -> list[dict[str, Any]]:
+def query_service(service: Service, metrics: str, **question: Any) -> list[dict[str, Any]]:
     spelled = {name: value for name, value in question.items() if value}
     if where := spelled.pop("where", None):
         spelled["filter"] = where.text
@@ -114,12 +114,12 @@ def answered(service: Service, metrics: str, **question: Any) -> list[dict[str, 
     return service.get("/v1/query", metrics=metrics, **spelled)["rows"]
 
 
-def narrowed(row: dict[str, Any]) -> dict[str, Any]:
+def checked_fields(row: dict[str, Any]) -> dict[str, Any]:
     """What docs/metrics.md says of a row; the service may say more."""
     return {name: row.get(name) for name in CHECKED}
 
 
-def snapped(expected: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def round_like(expected: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The expected rows with numbers as the service has them, where these are the exact ones rounded to six decimals."""
 
     def snap(exact: Any, found: Any) -> Any:

@@ -5,7 +5,19 @@ from fractions import Fraction
 from typing import Any
 
 from tests.model.events import History
-from tests.model.facts import Cell, Fact, Facts, Formula, Metric, Row, Span, number, ratio, together, wilson
+from tests.model.facts import (
+    Fact,
+    Facts,
+    FactsByName,
+    Formula,
+    ModelMetric,
+    Row,
+    Span,
+    combine,
+    count_facts,
+    ratio,
+    wilson,
+)
 from tests.model.subscriptions import amount
 from tests.model.usage import registered
 
@@ -51,31 +63,31 @@ def _sum(name: str, times: int = 1) -> Formula:
     return lambda cell, span: money(Fraction(sum(cell[name]) * times))
 
 
-def _net_change(cell: Cell, span: Span) -> Row:
+def _net_change(cell: FactsByName, span: Span) -> Row:
     return money(Fraction(_gained(cell) - _lost(cell)))
 
 
-def _gained(cell: Cell) -> Any:
+def _gained(cell: FactsByName) -> Any:
     return sum(cell["new"]) + sum(cell["reactivated"]) + sum(cell["expansion"])
 
 
-def _lost(cell: Cell) -> Any:
+def _lost(cell: FactsByName) -> Any:
     return sum(cell["contraction"]) + sum(cell["churned"])
 
 
-def _quick_ratio(cell: Cell, span: Span) -> Row:
+def _quick_ratio(cell: FactsByName, span: Span) -> Row:
     return ratio(_gained(cell), _lost(cell), nothing="nothing_lost") | {"sample_size": None}
 
 
-def gone(cell: Cell) -> int:
+def gone(cell: FactsByName) -> int:
     return sum(1 for _, after in cell["opening"] if after == 0)
 
 
-def _churn_rate(cell: Cell, span: Span) -> Row:
+def _churn_rate(cell: FactsByName, span: Span) -> Row:
     return ratio(gone(cell), len(cell["opening"]), per=100, nothing="no_customers", interval=wilson)
 
 
-def _retention_rate(cell: Cell, span: Span) -> Row:
+def _retention_rate(cell: FactsByName, span: Span) -> Row:
     opening = len(cell["opening"])
     return ratio(opening - gone(cell), opening, per=100, nothing="no_customers", interval=wilson)
 
@@ -83,7 +95,7 @@ def _retention_rate(cell: Cell, span: Span) -> Row:
 def _of_opening(part: Callable[[Fraction, Fraction], Fraction | int]) -> Formula:
     """A part of what each opening customer pays before and after, of what all of them paid before."""
 
-    def formula(cell: Cell, span: Span) -> Row:
+    def formula(cell: FactsByName, span: Span) -> Row:
         parts = sum(part(before, after) for before, after in cell["opening"])
         row = ratio(parts, sum(before for before, _ in cell["opening"]), per=100, nothing="no_customers")
         return row | {"sample_size": len(cell["opening"])}
@@ -91,15 +103,15 @@ def _of_opening(part: Callable[[Fraction, Fraction], Fraction | int]) -> Formula
     return formula
 
 
-def arpa(cell: Cell, span: Span) -> Row:
+def arpa(cell: FactsByName, span: Span) -> Row:
     return with_amount(ratio(sum(cell["mrr"]), len(cell["mrr"]), nothing="no_customers"))
 
 
-def _arpu(cell: Cell, span: Span) -> Row:
+def _arpu(cell: FactsByName, span: Span) -> Row:
     return with_amount(ratio(sum(cell["mrr"]), len(cell["registered"]), nothing="no_users"))
 
 
-def clv(cell: Cell, span: Span) -> Row:
+def clv(cell: FactsByName, span: Span) -> Row:
     opening, lost, closing = len(cell["opening"]), gone(cell), len(cell["mrr"])
     row = {"value": None, "numerator": None, "denominator": None, "sample_size": opening, "interval": None}
     if not (opening and closing and lost):
@@ -116,29 +128,29 @@ def months(span: Span) -> Fraction:
 
 
 REVENUE = {
-    "mrr": Metric(_closing_by_plan, _sum("mrr"), ("subject",)),
-    "mrr_opening": Metric(_opening_by_plan, _sum("mrr"), ("subject",)),
-    "arr": Metric(_closing_by_plan, _sum("mrr", times=12), ("subject",)),
-    "mrr_new": Metric(movement("new"), _sum("new")),
-    "mrr_expansion": Metric(movement("expansion"), _sum("expansion")),
-    "mrr_contraction": Metric(movement("contraction"), _sum("contraction")),
-    "mrr_churned": Metric(movement("churned"), _sum("churned"), ("subject",)),
-    "mrr_reactivated": Metric(movement("reactivated"), _sum("reactivated")),
-    "mrr_net_change": Metric(movements, _net_change),
-    "customers": Metric(closing, number("mrr")),
-    "customers_opening": Metric(opening, number("opening")),
-    "customers_new": Metric(movement("new"), number("new")),
-    "customers_churned": Metric(movement("churned"), number("churned"), ("subject",)),
-    "customers_reactivated": Metric(movement("reactivated"), number("reactivated")),
-    "customer_churn_rate": Metric(opening, _churn_rate),
-    "customer_retention_rate": Metric(opening, _retention_rate),
-    "gross_mrr_churn_rate": Metric(opening, _of_opening(lambda before, after: max(0, before - after))),
-    "expansion_mrr_rate": Metric(opening, _of_opening(lambda before, after: max(0, after - before))),
-    "net_mrr_churn_rate": Metric(opening, _of_opening(lambda before, after: before - after)),
-    "nrr": Metric(opening, _of_opening(lambda before, after: after)),
-    "grr": Metric(opening, _of_opening(min)),
-    "quick_ratio": Metric(movements, _quick_ratio),
-    "arpa": Metric(closing, arpa),
-    "arpu": Metric(together(closing, registered), _arpu),
-    "clv": Metric(together(opening, closing), clv),
+    "mrr": ModelMetric(_closing_by_plan, _sum("mrr"), ("subject",)),
+    "mrr_opening": ModelMetric(_opening_by_plan, _sum("mrr"), ("subject",)),
+    "arr": ModelMetric(_closing_by_plan, _sum("mrr", times=12), ("subject",)),
+    "mrr_new": ModelMetric(movement("new"), _sum("new")),
+    "mrr_expansion": ModelMetric(movement("expansion"), _sum("expansion")),
+    "mrr_contraction": ModelMetric(movement("contraction"), _sum("contraction")),
+    "mrr_churned": ModelMetric(movement("churned"), _sum("churned"), ("subject",)),
+    "mrr_reactivated": ModelMetric(movement("reactivated"), _sum("reactivated")),
+    "mrr_net_change": ModelMetric(movements, _net_change),
+    "customers": ModelMetric(closing, count_facts("mrr")),
+    "customers_opening": ModelMetric(opening, count_facts("opening")),
+    "customers_new": ModelMetric(movement("new"), count_facts("new")),
+    "customers_churned": ModelMetric(movement("churned"), count_facts("churned"), ("subject",)),
+    "customers_reactivated": ModelMetric(movement("reactivated"), count_facts("reactivated")),
+    "customer_churn_rate": ModelMetric(opening, _churn_rate),
+    "customer_retention_rate": ModelMetric(opening, _retention_rate),
+    "gross_mrr_churn_rate": ModelMetric(opening, _of_opening(lambda before, after: max(0, before - after))),
+    "expansion_mrr_rate": ModelMetric(opening, _of_opening(lambda before, after: max(0, after - before))),
+    "net_mrr_churn_rate": ModelMetric(opening, _of_opening(lambda before, after: before - after)),
+    "nrr": ModelMetric(opening, _of_opening(lambda before, after: after)),
+    "grr": ModelMetric(opening, _of_opening(min)),
+    "quick_ratio": ModelMetric(movements, _quick_ratio),
+    "arpa": ModelMetric(closing, arpa),
+    "arpu": ModelMetric(combine(closing, registered), _arpu),
+    "clv": ModelMetric(combine(opening, closing), clv),
 }

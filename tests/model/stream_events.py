@@ -14,35 +14,35 @@ from app.ledger.streams.define import Stream, StreamEvent
 from app.ledger.streams.subscriptions import subscriptions
 
 assert catalogue  # importing it ranks the types of events
-GREENWICH = Calendar(ZoneInfo("UTC"))
+UTC_CALENDAR = Calendar(ZoneInfo("UTC"))
 _numbers = count(1)
 
 
-def happening(type: str, at: str, *, id: str = "", rate: str | None = None, **data: Any) -> StreamEvent:
+def stream_event(type: str, at: str, *, id: str = "", rate: str | None = None, **data: Any) -> StreamEvent:
     """An event of a stream, ranked as the vocabulary says. `at`: a day (then noon), or a time."""
     rated = None if rate is None else Decimal(rate)
     return StreamEvent(instant(at), rank_of(type), id or f"{next(_numbers):05}", type, data, rated)
 
 
-def changed(
+def change(
     at: str, mrr: str | None = None, *, of: str = "base", id: str = "", rate: str | None = None, **data: Any
 ) -> StreamEvent:
     """A subscription brings this from then on."""
     price = {} if mrr is None else {"mrr": mrr}
-    return happening("subscription.changed", at, id=id, rate=rate, **({"subscription_id": of} | price | data))
+    return stream_event("subscription.changed", at, id=id, rate=rate, **({"subscription_id": of} | price | data))
 
 
-def canceled(at: str, *, of: str = "base", id: str = "", ends_at: str | None = None, **data: Any) -> StreamEvent:
+def cancellation(at: str, *, of: str = "base", id: str = "", ends_at: str | None = None, **data: Any) -> StreamEvent:
     end = {} if ends_at is None else {"ends_at": instant(ends_at).isoformat()}
-    return happening("subscription.canceled", at, id=id, **({"subscription_id": of} | end | data))
+    return stream_event("subscription.canceled", at, id=id, **({"subscription_id": of} | end | data))
 
 
 def instant(at: str) -> datetime:
     return datetime.fromisoformat(at if "T" in at else f"{at}T12:00:00").replace(tzinfo=UTC)
 
 
-def posted(
-    *happenings: StreamEvent, calendar: Calendar = GREENWICH, by: Stream = subscriptions
+def postings(
+    *happenings: StreamEvent, calendar: Calendar = UTC_CALENDAR, by: Stream = subscriptions
 ) -> Counter[tuple[str, str, str]]:
     """What a stream posts in all, by day, measure and subject (or channel), without what cancels out."""
     ordered = sorted(happenings, key=lambda happening: happening[:3])
@@ -52,32 +52,34 @@ def posted(
     return Counter({place: value for place, value in found.items() if value})
 
 
-def days_of(stream: Stream, *happenings: StreamEvent, calendar: Calendar = GREENWICH) -> dict[str, dict[str, int]]:
+def postings_by_measure(
+    stream: Stream, *happenings: StreamEvent, calendar: Calendar = UTC_CALENDAR
+) -> dict[str, dict[str, int]]:
     """What a stream without subjects posts, by measure and then by day."""
     found: dict[str, dict[str, int]] = {}
-    for (day, name, _), value in sorted(posted(*happenings, calendar=calendar, by=stream).items()):
+    for (day, name, _), value in sorted(postings(*happenings, calendar=calendar, by=stream).items()):
         found.setdefault(name, {})[day] = value
     return found
 
 
-def movements(*happenings: StreamEvent, calendar: Calendar = GREENWICH) -> list[tuple[str, str, float]]:
+def movements(*happenings: StreamEvent, calendar: Calendar = UTC_CALENDAR) -> list[tuple[str, str, float]]:
     """The movements of money alone: day, kind and amount."""
-    lines = posted(*happenings, calendar=calendar)
+    lines = postings(*happenings, calendar=calendar)
     return [
         (day, name[4:], value / 10_000) for (day, name, _), value in sorted(lines.items()) if name.startswith("mrr_")
     ]
 
 
 def reasons(*happenings: StreamEvent) -> list[str]:
-    lines = posted(*happenings)
+    lines = postings(*happenings)
     assert {place: value for place, value in lines.items() if place[1] == "customers_churned" and value != 1} == {}
     return [subject for _, name, subject in sorted(lines) if name == "customers_churned"]
 
 
-def standing(measure: str, *happenings: StreamEvent) -> dict[str, int]:
+def balances(measure: str, *happenings: StreamEvent) -> dict[str, int]:
     """What a stock stands at in the end, by subject."""
     found: Counter[str] = Counter()
-    for (_, name, subject), value in posted(*happenings).items():
+    for (_, name, subject), value in postings(*happenings).items():
         if name == measure:
             found[subject] += value
     return {subject: value for subject, value in found.items() if value}

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.model.calendar import DAY, Calendar
-from tests.model.cohorts import triangle
-from tests.model.generators import condition, happening
+from tests.model.cohorts import cohort_rows
+from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
 from tests.support.service import Service, event, moved, session
 
@@ -165,7 +165,7 @@ def history(service: Service, random: Random, calendar: Calendar | None = None) 
     pair = Pair(service, calendar)
     for _ in range(random.randint(1, 4)):
         pair.on(pair.today + DAY * random.randrange(20), hours=random.randrange(23))
-        pair.send(*(happening(random, pair) for _ in range(random.randint(5, 25))))
+        pair.send(*(random_event(random, pair) for _ in range(random.randint(5, 25))))
         if random.randrange(2):
             account, id = random.choice(list(pair.model.events))
             pair.retract(account, id)
@@ -178,9 +178,9 @@ def check(random: Random, pair: Pair) -> None:
     asked: dict[str, Any] = {"by": by, "start": start, "end": random.choice([date(2026, 3, 20), date(2026, 9, 1)])}
     as_of = random.choice([None, None, pair.today - DAY * 7])
     group_by = random.choice([(), ("plan",), ("seats", "vip")])
-    where = random.choice([None, condition(random)])
+    where = random.choice([None, random_filter(random)])
     now = not random.randrange(3)
-    expected = triangle(
+    expected = cohort_rows(
         pair.model, measure, **asked, accounts=pair.accounts, as_of=as_of, group_by=group_by, where=where, now=now
     )
     spelled = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}

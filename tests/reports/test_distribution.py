@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.ledger.surveys import Survey
 from tests.model.calendar import DAY
-from tests.model.cohorts import periods_of
-from tests.model.generators import condition, happening
+from tests.model.cohorts import split_range
+from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
 from tests.support.service import Service, answers, moved
 
@@ -164,12 +164,12 @@ def check(random: Random, pair: Pair) -> None:
     low, high = SCALES[survey]
     granularity = random.choice(["day", "week", "month", "quarter", "year"])
     start, end = date(2026, 1, 10), date(2026, 3, 12) + DAY * random.randrange(20)
-    as_of, where = random.choice([None, pair.today - DAY * 5]), random.choice([None, condition(random)])
+    as_of, where = random.choice([None, pair.today - DAY * 5]), random.choice([None, random_filter(random)])
     group_by = random.choice([(), ("channel",), ("plan",), ("channel", "vip")])
     known = as_of or pair.today
     expected: Counter[Any] = Counter()
     for history in pair.model._histories(known):
-        for period in periods_of(pair.model, start, end, granularity):
+        for period in split_range(pair.model, start, end, granularity):
             if where is not None and not where.holds(lambda key, h=history, p=period: h.attribute(key, p.start)):
                 continue
             for kept in history.events:
@@ -193,7 +193,7 @@ def test_any_distribution_is_what_counting_the_answers_gives(service: Service) -
         pair = Pair(service)
         for _ in range(3):
             pair.on(pair.today + DAY * random.randrange(9), hours=9)
-            pair.send(*(happening(random, pair) for _ in range(25)))
+            pair.send(*(random_event(random, pair) for _ in range(25)))
             said = [(place, kept) for place, kept in pair.model.events.items() if kept.type == "survey.responded"]
             for place, _ in random.sample(said, len(said) // 4):
                 pair.retract(*place)

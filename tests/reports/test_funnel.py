@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.model.calendar import DAY
 from tests.model.events import History
-from tests.model.generators import happening
-from tests.model.lifecycles import stories, verb
+from tests.model.generators import random_event
+from tests.model.lifecycles import split_streams, verb
 from tests.model.pair import Pair
 from tests.support.service import Service, event, moved
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_asked_of_the_funnel_is_refused(service: Service, paramet
 def attempts(history: History) -> list[list[Any]]:
     """The events of each onboarding: after a completion a start begins another."""
     found: list[list[Any]] = []
-    for story in stories(history.events, "onboarding", lambda kept: kept.user):
+    for story in split_streams(history.events, "onboarding", lambda kept: kept.user):
         done = True
         for number, kept in enumerate(story):
             if number == 0 or (done and verb(kept) == "started"):
@@ -184,7 +184,7 @@ def test_any_funnel_is_what_plain_python_makes_of_the_same_history(service: Serv
         pair = Pair(service)
         for _ in range(3):
             pair.on(pair.today + DAY * random.randrange(9), hours=9)
-            pair.send(*(happening(random, pair) for _ in range(30)))
+            pair.send(*(random_event(random, pair) for _ in range(30)))
             pair.retract(*random.choice(list(pair.model.events)))
         for _ in range(4):
             start, end = date(2026, 1, 10) + DAY * random.randrange(40), date(2026, 3, 12) + DAY * random.randrange(20)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.model.calendar import DAY
-from tests.model.generators import happening
+from tests.model.generators import random_event
 from tests.model.pair import Pair
 from tests.support.service import Service, answers, event, moved, session
 
@@ -163,7 +163,7 @@ def test_as_many_tickets_are_listed_as_are_counted(service: Service) -> None:
     def every(random: Random) -> None:
         pair = Pair(service)
         for _ in range(3):
-            pair.send(*(happening(random, pair) for _ in range(20)))
+            pair.send(*(random_event(random, pair) for _ in range(20)))
             pair.on(pair.today + DAY * random.randrange(1, 9), hours=8)
         known = {account for account, _ in pair.model.events}
         for account in known:

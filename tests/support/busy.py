@@ -7,16 +7,16 @@ from tests.support.service import Service, event, moved
 PLANS, MONTHS = ("pro", "enterprise"), ("2026-03", "2026-04")
 BOTH_MONTHS = {"start": "2026-03-01", "end": "2026-05-01"}
 # On `pro` until the middle of March, then on `enterprise`: one is a customer all the time, the others become one.
-MOVERS = ["moves", "moves-and-pays-in-2026-03", "moves-and-pays-in-2026-04"]
+PLAN_CHANGERS = ["moves", "moves-and-pays-in-2026-03", "moves-and-pays-in-2026-04"]
 
 Events = list[dict[str, Any]]
 
 
-def build(service: Service) -> None:
+def send_busy_history(service: Service) -> None:
     """Tell all of it."""
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"})
     for number, plan in enumerate(PLANS, start=2):
-        for account in residents(plan):
+        for account in accounts_on_plan(plan):
             service.send(moved(account, plan=plan))
         service.send(*_customer(f"stays-{plan}", number))
         for month in MONTHS:
@@ -24,14 +24,14 @@ def build(service: Service) -> None:
             service.send(
                 _leaves(f"leaves-{plan}-{month}", f"{month}-08"), *_won(f"comes-{plan}-{month}", month, number)
             )
-    for account in MOVERS:
+    for account in PLAN_CHANGERS:
         service.send(moved(account, plan="pro"), moved(account, at="2026-03-15T00:00:00Z", plan="enterprise"))
-    service.send(*_customer(MOVERS[0], 1))
-    for month, account in zip(MONTHS, MOVERS[1:], strict=True):
+    service.send(*_customer(PLAN_CHANGERS[0], 1))
+    for month, account in zip(MONTHS, PLAN_CHANGERS[1:], strict=True):
         service.send(*_won(account, month, 5))
 
 
-def residents(plan: str) -> list[str]:
+def accounts_on_plan(plan: str) -> list[str]:
     """The accounts that are always on a plan."""
     passing = [f"{verb}-{plan}-{month}" for verb in ("leaves", "comes") for month in MONTHS]
     return [f"stays-{plan}", *passing]
@@ -40,10 +40,10 @@ def residents(plan: str) -> list[str]:
 def _customer(account: str, number: int) -> Events:
     """One who pays since January, and to whom everything happens in both months."""
     before = [_pays(account, "2026-01-10", 100 * number), _orders(account, "2026-01-12", 40)]
-    return before + [told for month in MONTHS for told in busy_month(account, month, number)]
+    return before + [told for month in MONTHS for told in busy_month_events(account, month, number)]
 
 
-def busy_month(account: str, month: str, number: int) -> Events:
+def busy_month_events(account: str, month: str, number: int) -> Events:
     """Everything that a customer can tell, more of it the higher the number: of each kind `number` good and one other."""
     return [
         *_money(account, month, number),
@@ -141,10 +141,10 @@ def _orders(account: str, at: str, amount: int) -> dict[str, Any]:
     return event("purchase.completed", account, at=at, order_id=at, amount=str(amount))
 
 
-Place = tuple[str, str, str, str]
+RowKey = tuple[str, str, str, str]
 
 
-def every_number(service: Service, **asked: Any) -> dict[Place, dict[str, Any]]:
+def all_rows(service: Service, **asked: Any) -> dict[RowKey, dict[str, Any]]:
     """The rows of all metrics by all of their conventions: by metric, convention, period and group."""
     listed = service.get("/v1/metrics")["metrics"]
     metrics = ",".join(entry["name"] for entry in listed if len(entry["conventions"]) == 1)

@@ -14,13 +14,16 @@ import httpx
 from app.books.books import create_or_load_books
 from app.books.margins import record_margin
 from app.core.settings import Settings
-from app.main import build
+from app.main import build, load_catalogues
 from app.server.middleware import wrap_app
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 PATIENCE = 120  # seconds after which something hangs
 _numbers = count()
+
+# Tests are parametrized over the entries of the catalogues, so these are loaded before tests are collected.
+load_catalogues()
 
 if find_spec("sniffio") is None:
     # The client's transport looks for it with every request: a fifth of the time of a small one.
@@ -73,7 +76,7 @@ class Service:
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
-    def together(self, *work: Awaitable[Any]) -> list[Any]:
+    def gather(self, *work: Awaitable[Any]) -> list[Any]:
         """What all of it returns, done at the same time."""
 
         async def all_of_it() -> list[Any]:

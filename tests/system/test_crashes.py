@@ -388,10 +388,10 @@ def test_connections_that_died_in_the_pool_are_noticed_by_no_client(
         return [*reads, *(service.client.post("/v1/events", json=session()) for _ in range(8))]
 
     for _ in range(3):
-        assert {answer.status_code for answer in service.together(*some())} == {200}
+        assert {answer.status_code for answer in service.gather(*some())} == {200}
         assert len(ask(f"SELECT pg_terminate_backend(pid) {OF_THE_SERVICE}")) > 1
-        service.together(until(lambda: not ask(f"SELECT 1 {OF_THE_SERVICE}")))
-    assert {answer.status_code for answer in service.together(*some())} == {200}
+        service.gather(until(lambda: not ask(f"SELECT 1 {OF_THE_SERVICE}")))
+    assert {answer.status_code for answer in service.gather(*some())} == {200}
     assert service.value("sessions") == 32
 
 
@@ -408,7 +408,7 @@ def test_connections_cut_in_the_middle_of_the_load_are_noticed_by_no_client(
             ask(f"SELECT pg_terminate_backend(pid) {OF_THE_SERVICE} ORDER BY state = 'idle', random() LIMIT 1")
         stop.set()
 
-    service.together(cut(), *(write_on(service, number, statuses, stop) for number in range(8)))
+    service.gather(cut(), *(write_on(service, number, statuses, stop) for number in range(8)))
     assert set(statuses) == {200}
     assert service.value("sessions") == len(statuses)
     assert service.differences() == []
@@ -577,5 +577,5 @@ def test_when_all_connections_are_busy_requests_get_503_and_then_go_on(
         assert (await first).status_code == 200
         assert (await service.client.get("/readyz")).status_code == 200
 
-    service.together(run())
+    service.gather(run())
     assert service.value("sessions") == 2

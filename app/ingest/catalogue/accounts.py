@@ -29,11 +29,11 @@ class AccountUpdated(Data):
     attributes: NotRequired[Attributes]
 
 
-@event("user.registered", user=True, example={}, stream=registration.name)
+@event("user.registered", user=True, example={}, stream=registration.stream_name)
 class UserRegistered(Data):
     """A person became a user of the account."""
 
 
-@event("user.removed", user=True, rank=1, example={}, stream=registration.name)
+@event("user.removed", user=True, rank=1, example={}, stream=registration.stream_name)
 class UserRemoved(Data):
     """A person is no longer a user of the account."""

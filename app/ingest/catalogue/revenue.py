@@ -34,7 +34,7 @@ class Subscription(Data):
 
 @event(
     "subscription.changed",
-    stream=subscriptions.name,
+    stream=subscriptions.stream_name,
     check=_one_price,
     example={"subscription_id": "sub-1", "amount": "1188", "interval": "year", "plan": "pro", "seats": 10},
 )
@@ -45,7 +45,7 @@ class SubscriptionChanged(Subscription):
 @event(
     "subscription.canceled",
     rank=1,
-    stream=subscriptions.name,
+    stream=subscriptions.stream_name,
     example={"subscription_id": "sub-1", "ends_at": "2026-03-31T00:00:00Z", "reason": "price"},
 )
 class SubscriptionCanceled(Data):
@@ -61,17 +61,17 @@ class Trial(Data):
     plan: NotRequired[Id]
 
 
-@event("trial.started", stream=trials.name, example={"trial_id": "trial-1", "plan": "pro"})
+@event("trial.started", stream=trials.stream_name, example={"trial_id": "trial-1", "plan": "pro"})
 class TrialStarted(Trial):
     """A trial began."""
 
 
-@event("trial.converted", rank=1, stream=trials.name, example={"trial_id": "trial-1", "plan": "pro"})
+@event("trial.converted", rank=1, stream=trials.stream_name, example={"trial_id": "trial-1", "plan": "pro"})
 class TrialConverted(Trial):
     """A trial became a paid subscription."""
 
 
-@event("trial.expired", rank=2, stream=trials.name, example={"trial_id": "trial-1"})
+@event("trial.expired", rank=2, stream=trials.stream_name, example={"trial_id": "trial-1"})
 class TrialExpired(Trial):
     """A trial ended without a subscription."""
 
@@ -82,7 +82,7 @@ class Renewal(Data):
     currency: NotRequired[Currency]
 
 
-@event("renewal.due", stream=renewals.name, example={"contract_id": "contract-1", "amount": "12000"})
+@event("renewal.due", stream=renewals.stream_name, example={"contract_id": "contract-1", "amount": "12000"})
 class RenewalDue(Renewal):
     """A contract is up for renewal."""
 
@@ -90,14 +90,14 @@ class RenewalDue(Renewal):
 @event(
     "renewal.completed",
     rank=1,
-    stream=renewals.name,
+    stream=renewals.stream_name,
     example={"contract_id": "contract-1", "amount": "12600"},
 )
 class RenewalCompleted(Renewal):
     """A contract was renewed."""
 
 
-@event("renewal.declined", rank=2, stream=renewals.name, example={"contract_id": "contract-1"})
+@event("renewal.declined", rank=2, stream=renewals.stream_name, example={"contract_id": "contract-1"})
 class RenewalDeclined(Renewal):
     """A contract was not renewed."""
 
@@ -110,14 +110,14 @@ class Purchase(Data):
 
 @event(
     "purchase.completed",
-    stream=purchases.name,
+    stream=purchases.stream_name,
     example={"order_id": "order-1", "amount": "49.90", "currency": "USD"},
 )
 class PurchaseCompleted(Purchase):
     """Something was bought."""
 
 
-@event("purchase.refunded", rank=1, stream=purchases.name, example={"order_id": "order-1", "amount": "49.90"})
+@event("purchase.refunded", rank=1, stream=purchases.stream_name, example={"order_id": "order-1", "amount": "49.90"})
 class PurchaseRefunded(Purchase):
     """Money for a purchase was given back."""
 
@@ -145,6 +145,7 @@ def _cost(e: EventView) -> list[Line]:
     "cost.recorded",
     account=False,
     example={"category": "acquisition", "amount": "2400"},
+    more_examples=[{"category": "retention", "amount": "300"}],
     posts=_cost,
 )
 class CostRecorded(Data):

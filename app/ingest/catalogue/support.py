@@ -26,23 +26,23 @@ class Ticket(Data):
 
 @event(
     "ticket.opened",
-    stream=tickets.name,
+    stream=tickets.stream_name,
     example={"ticket_id": "ticket-1", "channel": "email", "priority": "high"},
 )
 class TicketOpened(Ticket):
     """A customer asked for help. Opening an open ticket does nothing; whatever comes first of a ticket opens it."""
 
 
-@event("ticket.replied", rank=1, stream=tickets.name, example={"ticket_id": "ticket-1", "by": "agent"})
+@event("ticket.replied", rank=1, stream=tickets.stream_name, example={"ticket_id": "ticket-1", "by": "agent"})
 class TicketReplied(Ticket):
     """Somebody wrote in a ticket."""
 
 
-@event("ticket.reopened", rank=2, stream=tickets.name, example={"ticket_id": "ticket-1", "by": "customer"})
+@event("ticket.reopened", rank=2, stream=tickets.stream_name, example={"ticket_id": "ticket-1", "by": "customer"})
 class TicketReopened(Ticket):
     """A ticket that was resolved is open again; so it was not resolved at the first contact."""
 
 
-@event("ticket.resolved", rank=3, stream=tickets.name, example={"ticket_id": "ticket-1", "first_contact": True})
+@event("ticket.resolved", rank=3, stream=tickets.stream_name, example={"ticket_id": "ticket-1", "first_contact": True})
 class TicketResolved(Ticket):
     """A ticket was resolved; resolving a resolved one changes no more than `first_contact`."""

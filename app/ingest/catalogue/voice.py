@@ -78,7 +78,7 @@ def _answer(e: EventView) -> list[Line]:
     rank=1,
     example={"survey": "nps", "score": 9, "comment": "Fast help.", "channel": "email"},
     posts=_answer,
-    stream=feedback.name,
+    stream=feedback.stream_name,
 )
 class SurveyResponded(Voice):
     """Somebody answered a survey."""
@@ -92,7 +92,7 @@ class SurveyResponded(Voice):
     "feedback.received",
     example={"comment": "Please add dark mode.", "tags": ["ui"]},
     posts=lambda e: [Line(comments, 1, channel=e.data.get("channel", ""))],
-    stream=feedback.name,
+    stream=feedback.stream_name,
 )
 class FeedbackReceived(Voice):
     """Somebody said something, without a score."""
@@ -111,7 +111,7 @@ def _something(data: Any) -> Any:
     rank=2,
     check=_something,
     example={"feedback": "feedback.received-1", "status": "resolved", "note": "Shipped in May."},
-    stream=feedback.name,
+    stream=feedback.stream_name,
 )
 class FeedbackUpdated(Data):
     """Something was done about a comment: what is not named stays as it was."""

@@ -1,4 +1,4 @@
-"""What is begun, completed, and perhaps begun again: a goal, an onboarding."""
+"""Attempts at something that has a start and a completion and may start again: a goal, an onboarding."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -10,35 +10,35 @@ _SECOND = timedelta(seconds=1)
 
 
 class Attempt(NamedTuple):
-    """The happenings from a beginning until the next one; completed_at: when it first was, None: it is not yet."""
+    """The events from one start until the next. completed_at: the first completion; None while there is none."""
 
-    happenings: Sequence[StreamEvent]
+    events: Sequence[StreamEvent]
     completed_at: datetime | None
 
     @property
-    def began_at(self) -> datetime:
-        return self.happenings[0].at
+    def started_at(self) -> datetime:
+        return self.events[0].at
 
     @property
     def seconds(self) -> int:
-        """The whole seconds that it took; 0 while it is not completed."""
-        return (self.completed_at - self.began_at) // _SECOND if self.completed_at else 0
+        """Return the whole seconds from start to completion; 0 for an attempt that is not completed."""
+        return (self.completed_at - self.started_at) // _SECOND if self.completed_at else 0
 
 
-def attempts(happenings: Sequence[StreamEvent], *, start: str, completion: str) -> Iterator[Attempt]:
-    """The attempts, in order; `start` and `completion` are types of events.
+def split_attempts(events: Sequence[StreamEvent], *, start: str, completion: str) -> Iterator[Attempt]:
+    """Yield the attempts in order. `start` and `completion` are the event types.
 
-    A start before the completion changes nothing, one after it begins another attempt. Whatever is heard of it first
-    begins it, be it its completion; what else comes after the completion belongs to what was completed.
+    The first event starts the first attempt, whatever its type. A start before the completion changes nothing; a start after
+    it begins the next attempt. Other events after a completion belong to the attempt that was completed.
     """
-    begun: list[StreamEvent] = []
+    attempt: list[StreamEvent] = []
     completed_at: datetime | None = None
-    for happening in happenings:
-        if happening.type == start and completed_at is not None:
-            yield Attempt(begun, completed_at)
-            begun, completed_at = [], None
-        elif happening.type == completion and completed_at is None:
-            completed_at = happening.at
-        begun.append(happening)
-    if begun:
-        yield Attempt(begun, completed_at)
+    for event in events:
+        if event.type == start and completed_at is not None:
+            yield Attempt(attempt, completed_at)
+            attempt, completed_at = [], None
+        elif event.type == completion and completed_at is None:
+            completed_at = event.at
+        attempt.append(event)
+    if attempt:
+        yield Attempt(attempt, completed_at)

@@ -1,11 +1,11 @@
-"""How a stream is declared: one function, in a file of its own.
+"""Declare streams: one function per kind of stream, in a module of its own.
 
-    @stream("subscriptions")
-    def subscriptions(happenings, calendar):
+    @stream("subscriptions", posts=[mrr])
+    def subscriptions(events, calendar):
         yield day, Line(mrr, 990000, subject="pro")
 
-It is given all its events in order and says what is true on which days. Nothing else is to be written or changed: the type
-of an event names its stream (`@event(..., stream=...)`), the engine in `diff_stream` posts.
+The function gets all events of one stream in order, and yields lines with the days they are true of. An event type names its
+stream with `@event(..., stream=...)`; `diff_stream` posts what changes. A new stream needs nothing else.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +14,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.core.periods import Calendar
-from app.ledger.measures import Line
+from app.ledger.measures import Line, Measure
 
 
 class StreamEvent(NamedTuple):
-    """An event of a stream. They are ordered by their first three fields: at one instant starts come before ends.
+    """An event of a stream. The first three fields order the events: at one instant, starts come before ends.
 
-    rate: what one unit of the event's currency is worth in the base currency; None when it is the base currency.
+    rate: the value of one unit of the event's currency in the base currency; None when it is the base currency.
     """
 
     at: datetime
@@ -34,15 +34,26 @@ class StreamEvent(NamedTuple):
 DatedLine = tuple[date, Line]
 Stream = Callable[[Sequence[StreamEvent], Calendar], Iterable[DatedLine]]
 STREAMS: dict[str, Stream] = {}
+# By kind of stream, the names of the measures that it may post.
+STREAM_MEASURES: dict[str, frozenset[str]] = {}
 
 
-def stream(kind: str) -> Callable[[Stream], Stream]:
-    """Register a kind of stream. Raises ValueError for one that is taken."""
+def stream(kind: str, *, posts: Iterable[Measure]) -> Callable[[Stream], Stream]:
+    """Register a function as the stream of a kind; `posts` are the measures of all lines that it may yield.
+
+    Raises ValueError for a kind that exists.
+    """
 
     def register(derive: Stream) -> Stream:
         if kind in STREAMS:
-            raise ValueError(f"The stream {kind} exists already.")
+            raise ValueError(f"Stream {kind!r} exists already.")
         STREAMS[kind] = derive
+        declare_measures(kind, posts)
         return derive
 
     return register
+
+
+def declare_measures(kind: str, posts: Iterable[Measure]) -> None:
+    """Record which measures a kind of stream may post."""
+    STREAM_MEASURES[kind] = frozenset(measure.name for measure in posts)

@@ -1,4 +1,4 @@
-"""One comment and what was done about it: the closed loop. It counts on the comment's day, whenever it was resolved."""
+"""The stream of one comment: the comment and its updates, which say whether it was acted upon (closed-loop feedback)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,32 +9,35 @@ from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 KIND = "feedback"
 UPDATED = "feedback.updated"
-# A comment is open until something else is said of it.
+# A comment is open until an update gives it another status.
 OPEN, RESOLVED = "open", "resolved"
-# What stands in the place of a comment that was erased: it still counts.
+# Replaces the text of a comment that was erased. The comment still counts.
 ERASED = "[erased]"
 
-comments_resolved = measure("comments_resolved", "Comments that are resolved.", subject="survey", channel=True)
+comments_resolved = measure("comments_resolved", "Comments that have been resolved.", subject="survey", channel=True)
 
 
-def name(fact: EventView) -> str | None:
-    """The name of the stream that a comment or an update of it belongs to; None: an answer without a comment."""
-    if fact.type == UPDATED:
-        return f"{KIND} {fact.data['feedback']}"
-    return f"{KIND} {fact.id}" if fact.data.get("comment") else None
+def stream_name(event: EventView) -> str | None:
+    """Return the name of the stream of a comment or an update; None for a survey response without a comment."""
+    if event.type == UPDATED:
+        return f"{KIND} {event.data['feedback']}"
+    return f"{KIND} {event.id}" if event.data.get("comment") else None
 
 
 def status_of(updates: Iterable[Mapping[str, Any]]) -> str:
-    """What the data of a comment's updates come to, in their order; one that is only a note changes nothing."""
-    said = [str(data["status"]) for data in updates if "status" in data]
-    return said[-1] if said else OPEN
+    """Return the status of a comment after the given data of its updates, in order. A note alone does not change it."""
+    statuses = [str(data["status"]) for data in updates if "status" in data]
+    return statuses[-1] if statuses else OPEN
 
 
-@stream(KIND)
-def feedback(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
-    """What is said of a comment that has not come yet, or was taken back, counts nowhere."""
-    if status_of(each.data for each in happenings if each.type == UPDATED) == RESOLVED:
-        for comment in happenings:
+@stream(KIND, posts=[comments_resolved])
+def feedback(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
+    """Yield a resolved comment on the day of the comment, whenever it was resolved.
+
+    Updates count nothing while their comment has not arrived, or once it is retracted.
+    """
+    if status_of(event.data for event in events if event.type == UPDATED) == RESOLVED:
+        for comment in events:
             if comment.type != UPDATED:
                 survey, channel = comment.data.get("survey", ""), comment.data.get("channel", "")
                 yield calendar.day(comment.at), Line(comments_resolved, 1, survey, channel)

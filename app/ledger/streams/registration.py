@@ -1,6 +1,7 @@
-"""One user's registration: from the first day on which it was said to be registered or was active, until it was removed.
+"""The stream of one user's registration: from the first registration or activity until the removal.
 
-Activity is kept as presence, by days; so this stream is fed by `ledger.registrations` and not by its events alone.
+Activity is stored as presence, by days. So `ledger.registrations` gives this stream activity besides its events, and the
+stream is not in `STREAMS`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,47 +11,50 @@ from typing import NamedTuple
 from app.core.periods import UNITS, Calendar, units_containing
 from app.database.tables import MAX_DATE
 from app.ledger.measures import LONGER_UNIT, EventView, Line, measure, measures_by_unit
-from app.ledger.streams.define import DatedLine, StreamEvent
+from app.ledger.streams.define import DatedLine, StreamEvent, declare_measures
 
 KIND = "user"
 REMOVED = "user.removed"
 _DAY = timedelta(days=1)
 
 registered_users = measure("registered_users", "Registered users.", stock=True)
-joined = measures_by_unit("users_joined", "Users who became registered in a {unit} at whose start they were not.")
+users_joined = measures_by_unit(
+    "users_joined", "Users who became registered during a {unit} and were not registered at its start."
+)
+declare_measures(KIND, [registered_users, *users_joined.values()])
 
 
-def name(fact: EventView) -> str:
-    """The name of the stream that an event of a user belongs to."""
-    return f"{KIND} {fact.user_id}"
+def stream_name(event: EventView) -> str:
+    """Return the name of the stream of a user's event."""
+    return f"{KIND} {event.user_id}"
 
 
 class Spell(NamedTuple):
-    """The days `[since, until)` on which a user was registered, if only for a part of the first or last."""
+    """The days `[since, until)` on which a user was registered. A day counts if the user was registered in any part of it."""
 
     since: date
     until: date
 
 
-def spells(happenings: Iterable[StreamEvent], calendar: Calendar) -> list[Spell]:
-    """When the user was registered. Whatever it does but being removed makes it registered."""
-    found: list[Spell] = []
+def spells(events: Iterable[StreamEvent], calendar: Calendar) -> list[Spell]:
+    """Return the spells of a user in order. Every event except a removal makes the user registered."""
+    user_spells: list[Spell] = []
     since: date | None = None
-    for happening in happenings:
-        if happening.type != REMOVED:
-            since = since or calendar.day(happening.at)
+    for event in events:
+        if event.type != REMOVED:
+            since = since or calendar.day(event.at)
         elif since is not None:
-            found.append(Spell(since, calendar.day(happening.at) + _DAY))
+            user_spells.append(Spell(since, calendar.day(event.at) + _DAY))
             since = None
     if since is not None:
-        found.append(Spell(since, MAX_DATE))
-    return _merged(found)
+        user_spells.append(Spell(since, MAX_DATE))
+    return _merge_overlapping(user_spells)
 
 
-def _merged(found: Iterable[Spell]) -> list[Spell]:
-    """Who is removed and comes back on the same day was never away."""
+def _merge_overlapping(user_spells: Iterable[Spell]) -> list[Spell]:
+    """Merge spells that share a day: a user who is removed and comes back on the same day stays registered."""
     merged: list[Spell] = []
-    for spell in found:
+    for spell in user_spells:
         if merged and spell.since < merged[-1].until:
             merged[-1] = Spell(merged[-1].since, spell.until)
         else:
@@ -58,22 +62,22 @@ def _merged(found: Iterable[Spell]) -> list[Spell]:
     return merged
 
 
-def registration(found: Iterable[Spell], calendar: Calendar) -> Iterator[DatedLine]:
-    """What the spells of a user post.
+def registration(user_spells: Iterable[Spell], calendar: Calendar) -> Iterator[DatedLine]:
+    """Yield what the spells of a user post.
 
-    On the day of its removal a user still was registered, for the day began so; it is so no more at the end.
+    The balance of registered users falls at the end of the day of the removal: the user was registered for a part of it.
     """
     last_until = date.min
-    for since, until in found:
+    for since, until in user_spells:
         yield since, Line(registered_users, 1)
         if until != MAX_DATE:
             yield until - _DAY, Line(registered_users, -1)
-        joins = [
+        joined_units = [
             unit
             for unit, (start, _) in zip(UNITS, units_containing(since, calendar), strict=True)
             if last_until <= start
         ]
-        for unit in joins:
-            if LONGER_UNIT.get(unit) not in joins:
-                yield since, Line(joined[unit], 1)
+        for unit in joined_units:
+            if LONGER_UNIT.get(unit) not in joined_units:
+                yield since, Line(users_joined[unit], 1)
         last_until = until

@@ -1,6 +1,6 @@
-"""One contract: the days on which it was due for renewal, and what was decided.
+"""The stream of one contract: the days on which it was due for renewal, and the decision on each.
 
-Everything counts on the day on which it was due, whenever the decision came.
+Everything counts on the day on which the contract was due, whenever the decision arrives.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,77 +15,83 @@ from app.ledger.streams.define import DatedLine, StreamEvent, stream
 DUE, COMPLETED, DECLINED = "renewal.due", "renewal.completed", "renewal.declined"
 
 contracts_due = measure("contracts_due", "Contracts that were due for renewal.")
-contracts_renewed = measure("contracts_renewed", "Of the contracts due on a day, those that were renewed.")
-contracts_valued = measure("contracts_valued", "Of the contracts due on a day, those whose amount is known.")
-renewal_value_due = measure("renewal_value_due", "Amounts of contracts that were due, in ten-thousandths.")
+contracts_renewed = measure("contracts_renewed", "Contracts that were renewed, counted on the day they were due.")
+contracts_valued = measure("contracts_valued", "Contracts that were due for renewal with a known amount.")
+renewal_value_due = measure("renewal_value_due", "Amounts of contracts that were due for renewal.")
 renewal_value_renewed = measure(
-    "renewal_value_renewed", "What of the amounts due on a day was renewed: of each contract at most all of it."
+    "renewal_value_renewed",
+    "Amounts of renewed contracts, up to the amount due for each, counted on the day the contract was due.",
 )
 
 
-def name(fact: EventView) -> str:
-    """The name of the stream that an event of a contract belongs to."""
-    return f"renewal {fact.data['contract_id']}"
+def stream_name(event: EventView) -> str:
+    """Return the name of the stream of a contract's event."""
+    return f"renewal {event.data['contract_id']}"
 
 
 @dataclass(slots=True)
-class _Due:
-    """That a contract was due. said: the event that says for what amount; decision: what came of it so far."""
+class _DueRenewal:
+    """A day on which the contract was due. due: the event that counts for the amount; decision: the latest so far."""
 
     day: date
-    said: StreamEvent
+    due: StreamEvent
     decision: StreamEvent | None
 
     @property
-    def renewed(self) -> StreamEvent | None:
+    def completion(self) -> StreamEvent | None:
         return self.decision if self.decision is not None and self.decision.type == COMPLETED else None
 
 
-@stream("renewal")
-def renewals(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
-    """What was due, and what of it was renewed. What was due without an amount takes no part in the amounts."""
-    for due in _dues(happenings, calendar):
-        yield due.day, Line(contracts_due, 1)
-        if due.renewed:
-            yield due.day, Line(contracts_renewed, 1)
-        if "amount" in due.said.data:
-            amount = in_base_currency(due.said.data["amount"], due.said.rate)
-            yield due.day, Line(contracts_valued, 1)
-            yield due.day, Line(renewal_value_due, amount)
-            if due.renewed:
-                yield due.day, Line(renewal_value_renewed, min(_renewed(due.said, due.renewed), amount))
+@stream(
+    "renewal",
+    posts=[contracts_due, contracts_renewed, contracts_valued, renewal_value_due, renewal_value_renewed],
+)
+def renewals(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
+    """Yield what was due, and what of it was renewed. A contract that was due without an amount has no part in amounts."""
+    for renewal in _due_renewals(events, calendar):
+        yield renewal.day, Line(contracts_due, 1)
+        if renewal.completion:
+            yield renewal.day, Line(contracts_renewed, 1)
+        if "amount" in renewal.due.data:
+            amount_due = in_base_currency(renewal.due.data["amount"], renewal.due.rate)
+            yield renewal.day, Line(contracts_valued, 1)
+            yield renewal.day, Line(renewal_value_due, amount_due)
+            if renewal.completion:
+                amount_renewed = _renewed_amount(renewal.due, renewal.completion)
+                yield renewal.day, Line(renewal_value_renewed, min(amount_renewed, amount_due))
 
 
-def _dues(happenings: Sequence[StreamEvent], calendar: Calendar) -> list[_Due]:
-    """Each due with its decision.
+def _due_renewals(events: Sequence[StreamEvent], calendar: Calendar) -> list[_DueRenewal]:
+    """Return each day on which the contract was due, with its decision.
 
-    A decision belongs to the last due, until that was renewed: one that was declined may be won back. Decisions after
-    that, and before the first due, are early ones for the next; the last of them counts. Said twice of one day, a contract
-    was due once, for the last amount.
+    A decision belongs to the latest due day until that is renewed, so a declined contract can still be won back. A decision
+    after that, or before the first due day, belongs to the next due day; the last one counts. Two due events on one day are
+    one due day, with the last amount.
     """
-    dues: list[_Due] = []
-    early: StreamEvent | None = None
-    for happening in happenings:
-        if happening.type != DUE:
-            if dues and not dues[-1].renewed:
-                dues[-1].decision = happening
+    renewals: list[_DueRenewal] = []
+    early_decision: StreamEvent | None = None
+    for event in events:
+        if event.type != DUE:
+            if renewals and not renewals[-1].completion:
+                renewals[-1].decision = event
             else:
-                early = happening
-        elif dues and dues[-1].day == calendar.day(happening.at):
-            if "amount" in happening.data:
-                dues[-1].said = happening
+                early_decision = event
+        elif renewals and renewals[-1].day == calendar.day(event.at):
+            if "amount" in event.data:
+                renewals[-1].due = event
         else:
-            dues.append(_Due(calendar.day(happening.at), happening, early))
-            early = None
-    return dues
+            renewals.append(_DueRenewal(calendar.day(event.at), event, early_decision))
+            early_decision = None
+    return renewals
 
 
-def _renewed(due: StreamEvent, renewal: StreamEvent) -> int:
-    """For what a contract was renewed: what was due, unless another amount is named.
+def _renewed_amount(due: StreamEvent, completion: StreamEvent) -> int:
+    """Return the amount of a renewal: the amount due unless the completion names another.
 
-    In the currency in which it was due it is worth what that was worth then: exchange rates make no loss.
+    An amount in the currency in which the contract was due is converted at the rate of the due day, so that exchange rates
+    cause no loss.
     """
-    if "amount" not in renewal.data:
+    if "amount" not in completion.data:
         return in_base_currency(due.data["amount"], due.rate)
-    same = renewal.data.get("currency") == due.data.get("currency")
-    return in_base_currency(renewal.data["amount"], due.rate if same else renewal.rate)
+    is_same_currency = completion.data.get("currency") == due.data.get("currency")
+    return in_base_currency(completion.data["amount"], due.rate if is_same_currency else completion.rate)

@@ -1,6 +1,7 @@
-"""An account's subscriptions: its monthly recurring revenue, how that moved, the customers won and lost, and its seats.
+"""The stream of all subscriptions of one account: MRR and its movements, customers won and lost, and seats.
 
-All subscriptions of an account are one stream, since they move together: what a day changes on the whole is one movement.
+All subscriptions of an account are one stream because the net change of a day is one movement: replacing a subscription on
+one day is not churn.
 """
 
 from collections import Counter, defaultdict
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
@@ -18,170 +19,187 @@ from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
 
-mrr = measure("mrr", "Monthly recurring revenue, in ten-thousandths.", subject="plan", stock=True)
-mrr_new = measure("mrr_new", "MRR of accounts that pay for the first time.")
-mrr_expansion = measure("mrr_expansion", "MRR that paying accounts added.")
-mrr_contraction = measure("mrr_contraction", "MRR by which accounts that still pay shrank.")
-mrr_churned = measure("mrr_churned", "MRR of accounts that stopped paying.", subject="reason")
-mrr_reactivated = measure("mrr_reactivated", "MRR of accounts that pay again.")
-customers = measure("customers", "Accounts that pay.", stock=True)
-customers_new = measure("customers_new", "Accounts that paid for the first time.")
-customers_churned = measure("customers_churned", "Accounts that stopped paying.", subject="reason")
-customers_reactivated = measure("customers_reactivated", "Accounts that paid again after they had stopped.")
+mrr = measure("mrr", "Monthly recurring revenue (MRR).", subject="plan", stock=True)
+mrr_new = measure("mrr_new", "MRR from accounts that became customers for the first time.")
+mrr_expansion = measure("mrr_expansion", "MRR added by accounts that were customers already.")
+mrr_contraction = measure("mrr_contraction", "MRR lost to downgrades by accounts that stayed customers.")
+mrr_churned = measure("mrr_churned", "MRR lost from accounts that stopped being customers.", subject="reason")
+mrr_reactivated = measure("mrr_reactivated", "MRR from former customers that became customers again.")
+customers = measure("customers", "Accounts with MRR above zero (customers).", stock=True)
+customers_new = measure("customers_new", "Accounts that became customers for the first time.")
+customers_churned = measure("customers_churned", "Accounts that stopped being customers.", subject="reason")
+customers_reactivated = measure("customers_reactivated", "Former customers that became customers again.")
 customers_leaving = measure(
-    "customers_leaving", "Accounts that pay and have cancelled, until it takes effect.", stock=True
+    "customers_leaving", "Customers whose paid subscriptions are all canceled but have not ended yet.", stock=True
 )
-seats = measure("seats", "Seats of subscriptions.", stock=True)
+seats = measure("seats", "Seats of active subscriptions.", stock=True)
 
-# By how much a day's end differs from that of the day before: MRR by plan, and seats.
-Changes: TypeAlias = dict[date, tuple[Counter[str], int]]
-
-# How many months an interval of payment is.
-_INTERVALS = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
+_MONTHS_BY_INTERVAL = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
 
 
-def name(fact: EventView) -> str:
-    """The name of the stream that an event of a subscription belongs to."""
+def stream_name(event: EventView) -> str:
+    """Return the name of the stream of a subscription's event: the account has one."""
     return "subscriptions"
 
 
 class _State(NamedTuple):
-    """A subscription from a moment on: what it brings a month, its plan and seats. reason: why it ended; None: it goes on.
+    """A subscription from an instant until its next state. The amount is the MRR; after the end all three are zero or empty.
 
-    said: the event that says so, in the order of events.
+    event_key: instant and id of the event that made the state. end_reason: why the subscription ended; None if it did not.
     """
 
     since: datetime
-    said: tuple[datetime, str]
-    mrr: int = 0
+    event_key: tuple[datetime, str]
+    amount: int = 0
     plan: str = ""
     seats: int = 0
-    reason: str | None = None
+    end_reason: str | None = None
 
 
 @dataclass(slots=True)
 class _Subscription:
-    """What has been said of one subscription: its states in the order of time. The last may be an end that is to come.
+    """The states of one subscription in order. The last may be an end in the future.
 
-    plan and seats are the last ones that were named: a change that does not name them leaves them as they are. The rate is
-    that of the day on which it became positive or changed currency, so that exchange rates make no movements. at_once:
-    what it would be if cancellations took effect when they are said.
+    immediate: whether cancellations take effect when they are made, and not when the paid period ends. plan, seats: the last
+    values of an event, which later events without them keep. rate: that of the day on which the amount became positive or the
+    currency changed, so that exchange rates cause no movements.
     """
 
-    at_once: bool = False
+    immediate: bool = False
     states: list[_State] = field(default_factory=list)
     plan: str = ""
     seats: int = 0
     currency: str | None = None
     rate: Decimal | None = None
 
-    def change(self, happening: StreamEvent) -> None:
-        """From its moment on it is so, which withdraws an end at that moment or later."""
-        at, data = happening.at, happening.data
+    def change(self, event: StreamEvent) -> None:
+        """Apply a change at its instant. It withdraws a cancellation that takes effect then or later."""
+        at, data = event.at, event.data
         while self.states and (self.states[-1].since > at or (self.states[-1].since == at and self._has_ended)):
             self.states.pop()
-        if not self.states or not self.states[-1].mrr or data.get("currency") != self.currency:
-            self.currency, self.rate = data.get("currency"), happening.rate
+        if not self.states or not self.states[-1].amount or data.get("currency") != self.currency:
+            self.currency, self.rate = data.get("currency"), event.rate
         self.plan, self.seats = data.get("plan", self.plan), data.get("seats", self.seats)
-        mrr = in_base_currency(data["mrr"] if "mrr" in data else data["amount"], self.rate, months=_months(data))
-        self._hold(_State(at, (at, happening.id), mrr, self.plan, self.seats))
+        price = data["mrr"] if "mrr" in data else data["amount"]
+        amount = in_base_currency(price, self.rate, months=_months_per_payment(data))
+        self._add(_State(at, (at, event.id), amount, self.plan, self.seats))
 
-    def cancel(self, happening: StreamEvent) -> None:
-        """It ends, unless it has ended by then. What was said before of later times is withdrawn."""
-        ends_at = happening.data.get("ends_at")
-        at = datetime.fromisoformat(ends_at) if ends_at else happening.at
-        at = min(at, happening.at) if self.at_once else at
-        while self.states and self.states[-1].since > min(at, happening.at):
+    def cancel(self, event: StreamEvent) -> None:
+        """Apply a cancellation: it replaces an end in the future, and does nothing to a subscription that has ended."""
+        ends_at = event.data.get("ends_at")
+        at = datetime.fromisoformat(ends_at) if ends_at else event.at
+        at = min(at, event.at) if self.immediate else at
+        while self.states and self.states[-1].since > min(at, event.at):
             self.states.pop()
         if self.states and not self._has_ended:
-            said = (happening.at, happening.id)
-            self._hold(_State(at, said, reason=happening.data.get("reason", "")))
+            self._add(_State(at, (event.at, event.id), end_reason=event.data.get("reason", "")))
 
     @property
     def _has_ended(self) -> bool:
-        return self.states[-1].reason is not None
+        return self.states[-1].end_reason is not None
 
-    def _hold(self, state: _State) -> None:
+    def _add(self, state: _State) -> None:
+        """Add a state. Of several states at one instant only the last remains."""
         if self.states and self.states[-1].since == state.since:
             self.states.pop()
         self.states.append(state)
 
 
-def _months(data: Mapping[str, Any]) -> Fraction:
-    """How many months its price pays."""
-    return _INTERVALS[data["interval"]] * int(data.get("interval_count", 1)) if "interval" in data else Fraction(1)
+def _months_per_payment(data: Mapping[str, Any]) -> Fraction:
+    """Return how many months the price of a change pays for; 1 when it is given per month."""
+    if "interval" not in data:
+        return Fraction(1)
+    return _MONTHS_BY_INTERVAL[data["interval"]] * int(data.get("interval_count", 1))
 
 
-@stream("subscriptions")
-def subscriptions(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
-    """The movements of one account, each on its day."""
-    found = _told(happenings)
-    days = _changes(found, calendar)
-    reasons = _reasons(found, calendar)
-    before, ever = 0, False
-    for day in sorted(days):
-        plans, seated = days[day]
-        for plan, delta in plans.items():
-            yield day, Line(mrr, delta, plan)
-        yield day, Line(seats, seated)
-        after = before + plans.total()
-        for line in _movement(before, after, ever=ever, reason=reasons.get(day, "")):
+class _DayChange(NamedTuple):
+    """The difference between the end of a day and the end of the day before."""
+
+    mrr_by_plan: Counter[str]
+    seats: int
+
+
+@stream(
+    "subscriptions",
+    posts=[
+        mrr,
+        mrr_new,
+        mrr_expansion,
+        mrr_contraction,
+        mrr_churned,
+        mrr_reactivated,
+        customers,
+        customers_new,
+        customers_churned,
+        customers_reactivated,
+        customers_leaving,
+        seats,
+    ],
+)
+def subscriptions(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
+    """Yield MRR, seats and movements of one account, by day."""
+    account_subscriptions = _replay(events)
+    changes = _day_changes(account_subscriptions, calendar)
+    reasons = _end_reasons(account_subscriptions, calendar)
+    before, was_customer = 0, False
+    for day in sorted(changes):
+        change = changes[day]
+        for plan, amount in change.mrr_by_plan.items():
+            yield day, Line(mrr, amount, plan)
+        yield day, Line(seats, change.seats)
+        after = before + change.mrr_by_plan.total()
+        for line in _movement(before, after, was_customer=was_customer, reason=reasons.get(day, "")):
             yield day, line
-        before, ever = after, ever or after > 0
-    if any("ends_at" in happening.data for happening in happenings):
-        yield from _leaving(days, _changes(_told(happenings, at_once=True), calendar))
+        before, was_customer = after, was_customer or after > 0
+    if any("ends_at" in event.data for event in events):
+        yield from _leaving(changes, _day_changes(_replay(events, immediate=True), calendar))
 
 
-def _told(happenings: Sequence[StreamEvent], *, at_once: bool = False) -> Collection[_Subscription]:
-    """The subscriptions, each with all that was said of it."""
-    found: dict[str, _Subscription] = defaultdict(lambda: _Subscription(at_once))
-    for happening in happenings:
-        subscription = found[happening.data["subscription_id"]]
-        if happening.type == CHANGED:
-            subscription.change(happening)
+def _replay(events: Sequence[StreamEvent], *, immediate: bool = False) -> Collection[_Subscription]:
+    """Return the subscriptions after all events. immediate: see `_Subscription`."""
+    subscription_by_id: dict[str, _Subscription] = defaultdict(lambda: _Subscription(immediate))
+    for event in events:
+        subscription = subscription_by_id[event.data["subscription_id"]]
+        if event.type == CHANGED:
+            subscription.change(event)
         else:
-            subscription.cancel(happening)
-    return found.values()
+            subscription.cancel(event)
+    return subscription_by_id.values()
 
 
-def _leaving(paid: Changes, kept: Changes) -> Iterator[DatedLine]:
-    """When the account began and ceased to pay for nothing but subscriptions that were cancelled already."""
-    paying = keeping = 0
-    leaving = False
-    for day in sorted(paid.keys() | kept.keys()):
-        paying += paid[day][0].total() if day in paid else 0
-        keeping += kept[day][0].total() if day in kept else 0
-        if (paying > 0 >= keeping) != leaving:
-            leaving = not leaving
-            yield day, Line(customers_leaving, 1 if leaving else -1)
-
-
-def _changes(found: Iterable[_Subscription], calendar: Calendar) -> Changes:
-    """By how much each day's end differs from the day before's: MRR by plan, and seats."""
-    days: Changes = {}
-    for subscription in found:
-        last = {calendar.day(state.since): state for state in subscription.states}
+def _day_changes(account_subscriptions: Iterable[_Subscription], calendar: Calendar) -> dict[date, _DayChange]:
+    """Return the changes of MRR by plan and of seats, by day. Of several states on one day the last counts."""
+    changes: dict[date, _DayChange] = {}
+    for subscription in account_subscriptions:
+        state_by_day = {calendar.day(state.since): state for state in subscription.states}
         before = None
-        for day, state in last.items():
-            plans, seated = days.get(day, (Counter(), 0))
-            plans[state.plan] += state.mrr
+        for day, state in state_by_day.items():
+            mrr_by_plan, seats_change = changes.get(day, (Counter(), 0))
+            mrr_by_plan[state.plan] += state.amount
             if before is not None:
-                plans[before.plan] -= before.mrr
-            days[day] = plans, seated + state.seats - (before.seats if before is not None else 0)
+                mrr_by_plan[before.plan] -= before.amount
+            seats_before = before.seats if before is not None else 0
+            changes[day] = _DayChange(mrr_by_plan, seats_change + state.seats - seats_before)
             before = state
-    return days
+    return changes
 
 
-def _reasons(found: Iterable[_Subscription], calendar: Calendar) -> dict[date, str]:
-    """Why an account left on a day: the reason of the last cancellation that took effect on it."""
-    ends = [state for subscription in found for state in subscription.states if state.reason is not None]
-    return {calendar.day(end.since): end.reason or "" for end in sorted(ends, key=lambda end: (end.since, end.said))}
+def _end_reasons(account_subscriptions: Iterable[_Subscription], calendar: Calendar) -> dict[date, str]:
+    """Return the reason of the last cancellation that took effect on each day."""
+    ends = [
+        state for subscription in account_subscriptions for state in subscription.states if state.end_reason is not None
+    ]
+    ends.sort(key=lambda end: (end.since, end.event_key))
+    return {calendar.day(end.since): end.end_reason or "" for end in ends}
 
 
-def _movement(before: int, after: int, *, ever: bool, reason: str) -> Iterator[Line]:
-    """What it is called when an account's MRR goes from `live_before` to `after` within a day. ever: whether it paid before."""
+def _movement(before: int, after: int, *, was_customer: bool, reason: str) -> Iterator[Line]:
+    """Yield the movement of a day on which an account's MRR goes from `before` to `after`.
+
+    was_customer: whether the account's MRR was ever above zero before.
+    """
     if before == 0 < after:
-        amount, count = (mrr_reactivated, customers_reactivated) if ever else (mrr_new, customers_new)
+        amount, count = (mrr_reactivated, customers_reactivated) if was_customer else (mrr_new, customers_new)
         yield from (Line(amount, after), Line(count, 1), Line(customers, 1))
     elif after == 0 < before:
         yield from (Line(mrr_churned, before, reason), Line(customers_churned, 1, reason), Line(customers, -1))
@@ -189,3 +207,18 @@ def _movement(before: int, after: int, *, ever: bool, reason: str) -> Iterator[L
         yield Line(mrr_expansion, after - before)
     elif after < before:
         yield Line(mrr_contraction, before - after)
+
+
+def _leaving(changes: Mapping[date, _DayChange], immediate_changes: Mapping[date, _DayChange]) -> Iterator[DatedLine]:
+    """Yield when the account began and ceased to be leaving.
+
+    It is leaving while its MRR is above zero and would be zero if cancellations took effect immediately.
+    """
+    current = remaining = 0
+    is_leaving = False
+    for day in sorted(changes.keys() | immediate_changes.keys()):
+        current += changes[day].mrr_by_plan.total() if day in changes else 0
+        remaining += immediate_changes[day].mrr_by_plan.total() if day in immediate_changes else 0
+        if (current > 0 >= remaining) != is_leaving:
+            is_leaving = not is_leaving
+            yield day, Line(customers_leaving, 1 if is_leaving else -1)

@@ -1,4 +1,4 @@
-"""One ticket: opened, resolved, perhaps opened again; and what became of it, told of the day on which it was opened."""
+"""The stream of one support ticket: opened, resolved, perhaps reopened. Its outcome counts on the day of its opening."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -10,79 +10,104 @@ from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 KIND = "ticket"
 OPENED, REPLIED, REOPENED, RESOLVED = "ticket.opened", "ticket.replied", "ticket.reopened", "ticket.resolved"
+TYPES = (OPENED, REPLIED, REOPENED, RESOLVED)
 _SECOND = timedelta(seconds=1)
+
+# A ticket is open from its first event on. The last of its later events that is no reply says whether it is still open.
+# IS_OPEN_SQL is the same rule for the rows of one ticket in the table `event`; a test compares the two on random tickets.
+OPEN_AFTER = {OPENED: True, REOPENED: True, RESOLVED: False}
+IS_OPEN_SQL = "(array_agg(type ORDER BY type = %(reply)s, occurred_at DESC, rank DESC, id DESC))[1] <> %(resolved)s"
+IS_OPEN_PARAMETERS = {"reply": REPLIED, "resolved": RESOLVED}
 
 tickets_opened = measure("tickets_opened", "Support tickets that were opened.", channel=True)
 tickets_open = measure("tickets_open", "Support tickets that are open.", channel=True, stock=True)
 tickets_opened_resolved = measure(
-    "tickets_opened_resolved", "Support tickets that are resolved, by the day of their opening.", channel=True
+    "tickets_opened_resolved",
+    "Support tickets that have been resolved, counted on the day they were opened.",
+    channel=True,
 )
 tickets_opened_first_contact = measure(
     "tickets_opened_first_contact",
-    "Support tickets resolved at the first contact and not reopened, by the day of their opening.",
+    "Support tickets resolved at first contact and not reopened, counted on the day they were opened.",
     channel=True,
 )
 ticket_resolution_seconds = measure(
     "ticket_resolution_seconds",
-    "Seconds from opening to the last resolution of tickets that are resolved, by the day of their opening.",
+    "Seconds from opening to last resolution of resolved support tickets, counted on the day they were opened.",
     channel=True,
 )
 tickets_resolved = measure(
-    "tickets_resolved", "Support tickets that are resolved, by the day of their last resolution.", channel=True
+    "tickets_resolved",
+    "Support tickets that have been resolved, counted on the day of their last resolution.",
+    channel=True,
 )
 tickets_resolved_first_contact = measure(
     "tickets_resolved_first_contact",
-    "Support tickets resolved at the first contact and not reopened, by the day of their resolution.",
+    "Support tickets resolved at first contact and not reopened, counted on the day of their resolution.",
     channel=True,
 )
 
 
-def name(fact: EventView) -> str:
-    """The name of the stream that an event of a ticket belongs to."""
-    return f"{KIND} {fact.data['ticket_id']}"
+def stream_name(event: EventView) -> str:
+    """Return the name of the stream of a ticket's event."""
+    return f"{KIND} {event.data['ticket_id']}"
 
 
-@stream(KIND)
-def ticket(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
-    """What one ticket posts, all of it under the channel that was named first, so that its entries share it."""
-    if not happenings:
+@stream(
+    KIND,
+    posts=[
+        tickets_opened,
+        tickets_open,
+        tickets_opened_resolved,
+        tickets_opened_first_contact,
+        ticket_resolution_seconds,
+        tickets_resolved,
+        tickets_resolved_first_contact,
+    ],
+)
+def ticket(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
+    """Yield what one ticket posts, all under the first channel that an event names, so that the entries add up by channel."""
+    if not events:
         return
-    channel = next((happening.data["channel"] for happening in happenings if "channel" in happening.data), "")
-    turns = _turns(happenings)
-    opened, last = calendar.day(turns[0]), calendar.day(turns[-1])
-    yield opened, Line(tickets_opened, 1, channel=channel)
-    for number, at in enumerate(turns):
+    channel = next((event.data["channel"] for event in events if "channel" in event.data), "")
+    changes = _state_changes(events)
+    opened_on, last_change_on = calendar.day(changes[0]), calendar.day(changes[-1])
+    yield opened_on, Line(tickets_opened, 1, channel=channel)
+    for number, at in enumerate(changes):
         yield calendar.day(at), Line(tickets_open, -1 if number % 2 else 1, channel=channel)
-    if len(turns) % 2:
+    if len(changes) % 2:
         return
-    yield opened, Line(tickets_opened_resolved, 1, channel=channel)
-    yield opened, Line(ticket_resolution_seconds, (turns[-1] - turns[0]) // _SECOND, channel=channel)
-    yield last, Line(tickets_resolved, 1, channel=channel)
-    if len(turns) == 2 and _at_first_contact(happenings):
-        yield opened, Line(tickets_opened_first_contact, 1, channel=channel)
-        yield last, Line(tickets_resolved_first_contact, 1, channel=channel)
+    yield opened_on, Line(tickets_opened_resolved, 1, channel=channel)
+    yield opened_on, Line(ticket_resolution_seconds, (changes[-1] - changes[0]) // _SECOND, channel=channel)
+    yield last_change_on, Line(tickets_resolved, 1, channel=channel)
+    if len(changes) == 2 and _is_first_contact(events):
+        yield opened_on, Line(tickets_opened_first_contact, 1, channel=channel)
+        yield last_change_on, Line(tickets_resolved_first_contact, 1, channel=channel)
 
 
-def _turns(happenings: Sequence[StreamEvent]) -> list[datetime]:
-    """When it was opened, resolved, opened again and so on, in turn.
+def _state_changes(events: Sequence[StreamEvent]) -> list[datetime]:
+    """Return when the ticket was opened, resolved, reopened and so on, in turn.
 
-    Whatever is heard of it first opens it, be it a reply or its resolution; an opening of a resolved one opens it again.
+    The first event opens the ticket, even if it is a reply or a resolution.
     """
-    turns = [happenings[0].at]
-    for happening in happenings:
-        closes, opens = happening.type == RESOLVED, happening.type in (OPENED, REOPENED)
-        if closes if len(turns) % 2 else opens:
-            turns.append(happening.at)
-    return turns
+    changes, is_open = [events[0].at], True
+    for event in events:
+        if OPEN_AFTER.get(event.type, is_open) != is_open:
+            changes.append(event.at)
+            is_open = not is_open
+    return changes
 
 
-def _at_first_contact(happenings: Sequence[StreamEvent]) -> bool:
-    """Of a ticket that was resolved once: what the helpdesk said last, else whether one reply of an agent was enough.
+def _is_first_contact(events: Sequence[StreamEvent]) -> bool:
+    """Return whether a ticket that was resolved once was resolved at first contact.
 
-    A reply that does not say whose it is counts as an agent's, so that the rate is not flattered by what nobody tells. A
-    ticket whose history begins with its reopening was resolved before, so that contact was not the first.
+    The last `first_contact` of a resolution decides. Without one, the ticket had at most one agent reply before the
+    resolution. A reply that does not say whose it is counts as an agent's, so that missing data does not flatter the rate. A
+    ticket whose first event is a reopening was resolved before, so this was not the first contact.
     """
-    said = [h.data["first_contact"] for h in happenings if h.type == RESOLVED and "first_contact" in h.data]
-    until_resolved = takewhile(lambda happening: happening.type != RESOLVED, happenings)
-    replies = sum(h.type == REPLIED and h.data.get("by") != "customer" for h in until_resolved)
-    return happenings[0].type != REOPENED and (said[-1] if said else replies <= 1)
+    flags = [
+        event.data["first_contact"] for event in events if event.type == RESOLVED and "first_contact" in event.data
+    ]
+    before_resolution = takewhile(lambda event: event.type != RESOLVED, events)
+    agent_replies = sum(event.type == REPLIED and event.data.get("by") != "customer" for event in before_resolution)
+    return events[0].type != REOPENED and (flags[-1] if flags else agent_replies <= 1)

@@ -1,7 +1,7 @@
-"""One trial: started, and converted or expired.
+"""The stream of one trial id: started, then converted or expired, perhaps started again.
 
-Whether it converted counts on the day on which it was started, so that of a month's trials never more than all convert. When
-it ended is kept beside that.
+A conversion counts on the day on which the trial was started, so that a month never has more conversions than trials. The
+day of the end is counted by measures of its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,31 +15,29 @@ from app.ledger.streams.define import DatedLine, StreamEvent, stream
 STARTED, CONVERTED, EXPIRED = "trial.started", "trial.converted", "trial.expired"
 
 trials_started = measure("trials_started", "Trials that were started.")
-trials_converted = measure(
-    "trials_converted", "Of the trials started on a day, those that converted, whenever that was."
-)
-trials_ended = measure("trials_ended", "Trials that ended: they converted or expired.")
-trials_ended_converted = measure("trials_ended_converted", "Of the trials that ended on a day, those that converted.")
+trials_converted = measure("trials_converted", "Trials that converted, counted on the day they were started.")
+trials_ended = measure("trials_ended", "Trials that ended by converting or expiring.")
+trials_ended_converted = measure("trials_ended_converted", "Trials that converted, counted on the day they ended.")
 
 
-def name(fact: EventView) -> str:
-    """The name of the stream that an event of a trial belongs to."""
-    return f"trial {fact.data['trial_id']}"
+def stream_name(event: EventView) -> str:
+    """Return the name of the stream of a trial's event."""
+    return f"trial {event.data['trial_id']}"
 
 
 @dataclass(slots=True)
 class _Trial:
-    """ended: None as long as it runs."""
+    """The days on which a trial was started and ended; ended: None while it is running."""
 
     started: date
     ended: date | None = None
     converted: bool = False
 
 
-@stream("trial")
-def trials(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
-    """The trials that one id stands for: a start after an end is another one."""
-    for trial in _trials(happenings, calendar):
+@stream("trial", posts=[trials_started, trials_converted, trials_ended, trials_ended_converted])
+def trials(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
+    """Yield the trials of one id: a start after an end is another trial."""
+    for trial in _split_trials(events, calendar):
         yield trial.started, Line(trials_started, 1)
         yield trial.started, Line(trials_converted, int(trial.converted))
         if trial.ended is not None:
@@ -47,16 +45,20 @@ def trials(happenings: Sequence[StreamEvent], calendar: Calendar) -> Iterator[Da
             yield trial.ended, Line(trials_ended_converted, int(trial.converted))
 
 
-def _trials(happenings: Sequence[StreamEvent], calendar: Calendar) -> list[_Trial]:
-    """A trial that is said to end before it was said to start began as it ended; one that expired may still convert."""
-    found: list[_Trial] = []
-    for happening in happenings:
-        day = calendar.day(happening.at)
-        if not found or (happening.type == STARTED and found[-1].ended is not None):
-            found.append(_Trial(day))
-        last = found[-1]
-        if happening.type == CONVERTED and not last.converted:
-            last.ended, last.converted = day, True
-        elif happening.type == EXPIRED and last.ended is None:
-            last.ended = day
-    return found
+def _split_trials(events: Sequence[StreamEvent], calendar: Calendar) -> list[_Trial]:
+    """Return the trials in order.
+
+    A trial whose first event is its end started on that day. An expired trial may still convert; the conversion is then its
+    end.
+    """
+    trials: list[_Trial] = []
+    for event in events:
+        day = calendar.day(event.at)
+        if not trials or (event.type == STARTED and trials[-1].ended is not None):
+            trials.append(_Trial(day))
+        trial = trials[-1]
+        if event.type == CONVERTED and not trial.converted:
+            trial.ended, trial.converted = day, True
+        elif event.type == EXPIRED and trial.ended is None:
+            trial.ended = day
+    return trials
