@@ -112,6 +112,17 @@ def execute_in(database: str) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
+def query_database(database: str) -> Callable[[str], list[Any]]:
+    """Return a function that runs a query in the database of the test."""
+
+    def find(query: str) -> list[Any]:
+        with psycopg.connect(database.replace("+psycopg", "")) as connection:
+            return connection.execute(query).fetchall()
+
+    return find
+
+
+@pytest.fixture
 def service(request: pytest.FixtureRequest, database: str) -> Iterator[Service]:
     """A running service with an empty database; its clock stands at noon of 15 March 2026."""
     if _owns(request):

@@ -29,9 +29,6 @@ pytestmark = pytest.mark.own_database
 ROOT = Path(__file__).parents[2]
 
 
-assert query_database  # a fixture
-
-
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_MAX_EVENTS", 3)

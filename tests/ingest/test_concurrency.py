@@ -40,17 +40,6 @@ def services(service: Service, twin: Service) -> list[Service]:
     return [service, twin]
 
 
-@pytest.fixture
-def query_database(database: str) -> Callable[[str], list[Any]]:
-    """Return a function that runs a query in the database of the test."""
-
-    def find(query: str) -> list[Any]:
-        with psycopg.connect(database.replace("+psycopg", "")) as connection:
-            return connection.execute(query).fetchall()
-
-    return find
-
-
 async def post(target: Service, events: Events) -> dict[str, Any]:
     answer = await target.client.post("/v1/events", json=events)
     assert answer.status_code == 200, answer.text
