@@ -24,8 +24,10 @@ from app.core.errors import Conflict, Problem, validation_faults
 from app.core.settings import Settings
 from app.demo.load import load_demo
 from app.embedded.cluster import EmbeddedError
-from app.ingest.files import importing, imports
-from app.ingest.files import mapping as mappings
+from app.ingest.files.import_report import ImportReport
+from app.ingest.files.mapping_file import load_mapping
+from app.ingest.files.row_reader import read_rows, total_size
+from app.ingest.files.run_import import ImportSummary, run_import
 from app.ledger import rebuild as rebuilding
 from app.ledger import verify as proof
 from app.main import load_catalogues
@@ -145,21 +147,21 @@ def import_command(
 
     Exit code 1 when something did not come in that should have; rows that the mapping skips are no fault.
     """
-    rules = mappings.load(mapping)
-    total = imports.size(files)
+    rules = load_mapping(mapping)
+    total = total_size(files)
     # What is wrong with the files as a whole is said before an earlier report is overwritten.
-    imports.rows(files, mapping=rules)
+    read_rows(files, mapping=rules)
 
     async def run(books: Books) -> int:
-        with imports.Report(report) as noted, _progress() as bar:
+        with ImportReport(report) as noted, _progress() as bar:
             task = bar.add_task("Import", total=total, said="")
 
-            def show(summary: importing.Summary, consumed: int) -> None:
+            def show(summary: ImportSummary, consumed: int) -> None:
                 elapsed = bar.tasks[task].elapsed or 1
                 said = f"{summary.rows:,} rows, {summary.rows / elapsed:,.0f}/s"
                 bar.update(task, completed=consumed, said=said)
 
-            summary = await importing.run(books, files, mapping=rules, report=noted, progress=show)
+            summary = await run_import(books, files, mapping=rules, report=noted, progress=show)
             bar.update(task, completed=total)
         table = Table(*asdict(summary))
         table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
