@@ -43,13 +43,20 @@ def rows_of_settings() -> list[str]:
     return rows
 
 
-def test_the_table_of_settings_is_that_of_the_service() -> None:
+def test_the_table_of_settings_is_complete() -> None:
     text = SETTINGS.read_text(encoding="utf-8")
     assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == rows_of_settings()
 
 
+def test_every_setting_in_the_documentation_exists() -> None:
+    """Settings are named in commands (`WORKERS=4 csmetrics serve`) and in backquotes. Others belong to other programs."""
+    others = {"DATABASE_URL", "BIN", "URL", "KEY", "ARGS", "PYTHON", "PATH", "POSTGRES_PASSWORD", "PGPASSWORD"}
+    named = set(re.findall(r"\b([A-Z][A-Z_]+)=", code_in(INSTRUCTIONS)))
+    assert named - others - {name.upper() for name in Settings.model_fields} == set()
+
+
 def anchor_of(heading: str) -> str:
-    """As GitHub makes it: `The code` is #the-code."""
+    """Return the anchor that GitHub makes of a heading: `The code` is #the-code."""
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
 
 
