@@ -107,6 +107,22 @@ def test_decisions_are_numbered_through() -> None:
     assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
+def test_the_list_of_decisions_has_each_with_its_title() -> None:
+    rows = [re.match(r"# (\d+)\. (.*)", page.read_text(encoding="utf-8")) for page in DECISIONS]
+    listed = (ROOT / "docs" / "development" / "decisions.md").read_text(encoding="utf-8")
+    expected = [(str(int(row[1])), row[2], page.name) for row, page in zip(rows, DECISIONS, strict=True) if row]
+    assert re.findall(r"^\| (\d+) \| \[(.*)\]\(\.\./adr/(.*)\) \|$", listed, re.MULTILINE) == expected
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name_of)
+def test_every_file_in_the_documentation_exists(page: Path) -> None:
+    named = re.findall(
+        r"`((?:app|bench|docs|migrations|openapi|tests|\.ci)/[\w./-]*)`", page.read_text(encoding="utf-8")
+    )
+    generated = re.compile(r"bench/(\.cache|results/.*)")
+    assert [path for path in named if not (ROOT / path).exists() and not generated.match(path)] == []
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)
 def test_the_tests_that_enforce_a_decision_exist(page: Path) -> None:
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
