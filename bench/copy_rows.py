@@ -1,25 +1,26 @@
-"""Events as rows of the service's table `event`, for COPY: what its own INSERT would write, without what it posts."""
+"""Events as rows for COPY into the service's table `event`: what its own INSERT would write, without postings."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
 
 from pydantic_core import to_json
 
-from app.ingest import catalogue
 from app.ingest.define import read_event
-from bench.events import Event
+from app.main import load_catalogues
+from bench.event_stream import Event
 
-assert catalogue  # importing it fills the catalogue of events
+load_catalogues()
 
 COLUMNS = ("account_id", "id", "type", "user_id", "occurred_at", "recorded_on", "fingerprint", "data")
 
 
-def copy(table: str) -> str:
+def build_copy_statement(table: str) -> str:
+    """Return the COPY statement for a table."""
     return f"COPY {table} ({', '.join(COLUMNS)}) FROM STDIN"
 
 
-def text_of(events: Iterable[Event], *, now: datetime, recorded_on: date) -> bytes:
-    """The rows in COPY's text format. The ids of the data set have nothing that would have to be escaped."""
+def format_copy_rows(events: Iterable[Event], *, now: datetime, recorded_on: date) -> bytes:
+    """Return events as rows in COPY's text format. The ids of the data set have nothing that has to be escaped."""
     lines = []
     for event in (read_event(raw, index=0, now=now) for raw in events):
         user, data = event.user_id or r"\N", to_json(event.data).decode()

@@ -1,4 +1,4 @@
-"""The data set in the service's words: every row of a table as the event or the two events that it is."""
+"""The data set as events of the service: each row of a table becomes one or two events."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from bench.data import Tables
+from bench.dataset import Tables
 
 Event = dict[str, Any]
 T = TypeVar("T")
 
-_ROWS_AT_A_TIME = 10_000
-# The service has to be told which end of an effort survey is the easy one.
+_ROWS_PER_PART = 10_000
+# Surveys that have to be declared before the events: an effort survey has to say which end of its scale is easy.
 SURVEYS = {"ces": {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"}}
 
 
@@ -22,12 +22,12 @@ def account_id(number: int) -> str:
     return f"account-{number}"
 
 
-def feature(number: int) -> str:
+def feature_name(number: int) -> str:
     return f"feature-{number:02}"
 
 
-def small_tables(tables: Tables) -> Iterator[Event]:
-    """All events but those of usage."""
+def other_events(tables: Tables) -> Iterator[Event]:
+    """Yield all events except those of usage."""
     for number, name, plan, region, industry, at in _rows(tables["accounts"]):
         attributes = {"plan": plan, "region": region, "industry": industry}
         yield _event(f"account-{number}", "account.updated", number, at, name=name, attributes=attributes)
@@ -39,8 +39,8 @@ def small_tables(tables: Tables) -> Iterator[Event]:
         ticket = f"ticket-{number}"
         yield _event(f"{ticket}-opened", "ticket.opened", account, opened, ticket_id=ticket)
         if resolved is not None:
-            known = {"ticket_id": ticket, "first_contact": first_contact}
-            yield _event(f"{ticket}-resolved", "ticket.resolved", account, resolved, **known)
+            data = {"ticket_id": ticket, "first_contact": first_contact}
+            yield _event(f"{ticket}-resolved", "ticket.resolved", account, resolved, **data)
     for number, account, at, _, cents in _rows(tables["subscription_changes"]):
         if cents:
             mrr = str(Decimal(cents) / 100)
@@ -49,14 +49,14 @@ def small_tables(tables: Tables) -> Iterator[Event]:
             yield _event(f"change-{number}", "subscription.canceled", account, at, subscription_id="main")
 
 
-def usage(table: pa.Table) -> Iterator[Event]:
-    """A session that ended and the feature that was used in it, for each row, in the order of time."""
-    for account, number, user, at, used, seconds in _rows(table):
-        yield _event(f"{number}-f", "feature.used", account, at, user=user, feature=feature(used))
+def usage_events(table: pa.Table) -> Iterator[Event]:
+    """Yield, for each row, a session that ended and the feature used in it, in the order of time."""
+    for account, number, user, at, feature, seconds in _rows(table):
+        yield _event(f"{number}-f", "feature.used", account, at, user=user, feature=feature_name(feature))
         yield _event(f"{number}-s", "session.ended", account, at, user=user, duration_seconds=seconds)
 
 
-def batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+def split_into_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
     while batch := list(islice(items, size)):
         yield batch
 
@@ -67,8 +67,8 @@ def _event(id: str, type: str, account: int, at: str, *, user: int | None = None
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """The rows, their times as the service takes them."""
-    for part in table.to_batches(max_chunksize=_ROWS_AT_A_TIME):
+    """Yield the rows of a table. Times are spelled as the service accepts them."""
+    for part in table.to_batches(max_chunksize=_ROWS_PER_PART):
         yield from zip(*(_values(column) for column in part.columns), strict=True)
 
 

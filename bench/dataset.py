@@ -1,7 +1,7 @@
-"""The data set: two years of a made-up company, the same numbers at every run.
+"""The data set: two years of a made-up company, the same at every run.
 
-It is the data of earlier measurements of other systems, so the order of all draws from the two streams of random numbers is
-part of its definition. Only the usage rows differ between sizes: they have a stream of their own.
+Other systems were measured with the same data, so the order of all draws from the two random generators is part of the
+definition. Only the usage rows differ between sizes: they have a generator of their own.
 """
 
 import hashlib
@@ -34,21 +34,22 @@ Tables = dict[str, pa.Table]
 
 @dataclass(frozen=True)
 class Size:
-    """How much data: rows of usage, and how many times the usual number of accounts and of all that belongs to them."""
+    """How much data: the rows of usage, and how many times the usual number of accounts and of everything they have."""
 
     usage: int
     accounts: int = 1
 
     @classmethod
     def parse(cls, text: str, *, accounts: int = 1) -> "Size":
-        """`20000`, `20k` or `1m`. Raises ValueError."""
-        found = re.fullmatch(r"(\d+)([km]?)", text.lower())
-        if not found:
+        """Return the size that a text such as `20000`, `20k` or `1m` means. Raises ValueError."""
+        match = re.fullmatch(r"(\d+)([km]?)", text.lower())
+        if not match:
             raise ValueError(f"{text!r} is not a size such as 20k, 1m or 10m")
-        return cls(int(found[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[found[2]], accounts)
+        return cls(int(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2]], accounts)
 
     @property
     def name(self) -> str:
+        """Return the name of the size in files and databases, such as `1m` or `1m-10x-accounts`."""
         for unit, letter in ((1_000_000, "m"), (1_000, "k")):
             if self.usage % unit == 0:
                 rows = f"{self.usage // unit}{letter}"
@@ -58,22 +59,22 @@ class Size:
         return rows if self.accounts == 1 else f"{rows}-{self.accounts}x-accounts"
 
 
-def tables(size: Size, *, folder: Path) -> tuple[Tables, Path]:
-    """The tables of a size, and the folder that has each as a Parquet file; made once, then read from there."""
+def load_tables(size: Size, *, folder: Path) -> tuple[Tables, Path]:
+    """Return the tables of a size, and the folder with their Parquet files. They are generated once, then read from there."""
     version = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=4).hexdigest()
-    place = folder / f"{size.name}-{version}"
-    if not place.exists():
-        fresh = place.with_suffix(".new")
+    path = folder / f"{size.name}-{version}"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        for name, table in make(size).items():
+        for name, table in generate_tables(size).items():
             pq.write_table(table, fresh / f"{name}.parquet", compression="zstd")
-        fresh.rename(place)
-    return {path.stem: pq.read_table(path) for path in sorted(place.glob("*.parquet"))}, place
+        fresh.rename(path)
+    return {file.stem: pq.read_table(file) for file in sorted(path.glob("*.parquet"))}, path
 
 
-def make(size: Size) -> Tables:
-    """The tables of a size in memory. Each is in the order of its time, as it would have come about."""
+def generate_tables(size: Size) -> Tables:
+    """Return the tables of a size. Each is in the order of time."""
     draw = np.random.default_rng(20240101)
     accounts = ACCOUNTS * size.accounts
     plan = draw.choice(4, accounts, p=[0.25, 0.35, 0.25, 0.15])
@@ -111,7 +112,7 @@ def make(size: Size) -> Tables:
 
 
 def _users(draw: np.random.Generator, users: int, *, opened: Array, weight: Array) -> tuple[Array, Array]:
-    """Of each user: the account, counted from 0, and when it was registered."""
+    """Return the account of each user, counted from 0, and when each was registered."""
     accounts = len(opened)
     account_of = np.concatenate([np.arange(accounts), draw.choice(accounts, users - accounts, p=weight)])
     registered = opened[account_of] + draw.integers(0, _SECONDS // 3, users).astype("timedelta64[s]")
@@ -142,8 +143,8 @@ def _tickets(draw: np.random.Generator, count: int, *, weight: Array) -> pa.Tabl
     account = draw.choice(len(weight), count, p=weight)
     opened = np.sort(_FIRST + draw.integers(0, _SECONDS, count))
     at_first_contact = draw.random(count) < 0.62
-    took = draw.exponential(np.where(at_first_contact, 4 * 3_600, 2 * DAY))
-    resolved = opened + np.minimum(took, 60 * DAY).astype("int64")
+    duration = draw.exponential(np.where(at_first_contact, 4 * 3_600, 2 * DAY))
+    resolved = opened + np.minimum(duration, 60 * DAY).astype("int64")
     is_resolved = (draw.random(count) < 0.96) & (resolved < _LAST)
     return pa.table(
         {
@@ -157,33 +158,33 @@ def _tickets(draw: np.random.Generator, count: int, *, weight: Array) -> pa.Tabl
 
 
 def _subscription_changes(draw: np.random.Generator, *, plan: Array, opened: Array) -> pa.Table:
-    """What each account pays in cents, a change a month at most: some grow, some shrink, some leave and come back."""
+    """Return what accounts pay, in cents, with at most one change a month. Some grow, shrink, leave or come back."""
     price = (0, 9_900, 49_900, 249_900)
     changes = []
-    for account, plan_of_it in enumerate(plan.tolist()):
-        if plan_of_it == 0 and draw.random() < 0.7:
+    for account, plan_number in enumerate(plan.tolist()):
+        if plan_number == 0 and draw.random() < 0.7:
             continue
-        first = int(price[max(1, plan_of_it)] * draw.uniform(0.6, 1.6))
-        begin = int((opened[account].astype("datetime64[M]") - MONTHS[0]).astype(int))
-        paid, has_left = 0, False
-        for month in range(begin, len(MONTHS)):
-            now = paid
-            if month == begin:
-                now = first
-            elif paid:
+        first = int(price[max(1, plan_number)] * draw.uniform(0.6, 1.6))
+        first_month = int((opened[account].astype("datetime64[M]") - MONTHS[0]).astype(int))
+        mrr, has_left = 0, False
+        for month in range(first_month, len(MONTHS)):
+            new_mrr = mrr
+            if month == first_month:
+                new_mrr = first
+            elif mrr:
                 chance = draw.random()
                 if chance < 0.013:
-                    now, has_left = 0, True
+                    new_mrr, has_left = 0, True
                 elif chance < 0.035:
-                    now = int(paid * draw.uniform(0.6, 0.95))
+                    new_mrr = int(mrr * draw.uniform(0.6, 0.95))
                 elif chance < 0.085:
-                    now = int(paid * draw.uniform(1.05, 1.5))
+                    new_mrr = int(mrr * draw.uniform(1.05, 1.5))
             elif has_left and draw.random() < 0.05:
-                now = int(first * draw.uniform(0.6, 1.1))
-            if now != paid:
+                new_mrr = int(first * draw.uniform(0.6, 1.1))
+            if new_mrr != mrr:
                 day = np.timedelta64(int(draw.integers(0, 28)), "D")
-                changes.append(((MONTHS[month] + day).astype("datetime64[s]"), account + 1, paid, now))
-                paid = now
+                changes.append(((MONTHS[month] + day).astype("datetime64[s]"), account + 1, mrr, new_mrr))
+                mrr = new_mrr
     changes.sort(key=lambda change: change[0])
     at, account_id, before, after = zip(*changes, strict=True)
     return pa.table(
@@ -198,7 +199,7 @@ def _subscription_changes(draw: np.random.Generator, *, plan: Array, opened: Arr
 
 
 def _usage(count: int, *, account_of: Array, registered: Array) -> pa.Table:
-    """Sessions, each with a feature that was used in it; a few users and features have most of them."""
+    """Return sessions, each with a feature used in it. Few users and features have most of them."""
     draw = np.random.default_rng(7)
     share = draw.pareto(1.5, len(account_of)) + 0.05
     user = draw.choice(len(account_of), count, p=share / share.sum()).astype(np.int32)
