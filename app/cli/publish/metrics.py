@@ -99,8 +99,8 @@ def _metric(metric: Metric) -> Iterator[str]:
 def _conventions(metric: Metric) -> Iterator[list[str]]:
     for name, convention in metric.conventions.items():
         operands = ", ".join(f"{code(operand)} {_number(value)}" for operand, value in _example(convention))
-        what = "The default, described above." if name == metric.convention else convention.description
-        yield [code(name), what, convention.counted_by, f"{operands}: **{_result(convention)}**"]
+        description = "The default, described above." if name == metric.convention else convention.description
+        yield [code(name), description, convention.counted_by, f"{operands}: **{_result(convention)}**"]
 
 
 def _range(metric: Metric) -> str:
