@@ -1,15 +1,15 @@
-# `make` alone prints what there is.
+# `make` alone lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock publish clean
+.PHONY: help setup run test check bench docs lock publish clean
 
-help: ## print this
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(VENV)/installed ## make the virtual environment and install what is locked
+setup: $(VENV)/installed ## create the virtual environment with the locked dependencies
 
 $(VENV)/installed: requirements-dev.lock pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -17,31 +17,38 @@ $(VENV)/installed: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-run: setup ## the service with demo data on the embedded PostgreSQL
+run: setup ## run the service with demo data on the embedded PostgreSQL
 	$(BIN)/csmetrics demo
 	exec $(BIN)/csmetrics serve
 
-test: check ## everything: checks, then the tests in parallel
+test: check ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
 
-check: setup ## style and types
+check: setup ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/bench ## what it takes in and answers, beside PostgreSQL and DuckDB (ARGS="--size 1m"; --help lists more)
+bench: $(VENV)/bench ## measure ingest and questions beside PostgreSQL and DuckDB (ARGS="--size 1m"; ARGS=--help lists more)
 	$(BIN)/python -m bench $(ARGS)
 
 $(VENV)/bench: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[bench]'
 	touch $@
 
-lock: ## write the lock files anew (needs uv)
+docs: $(VENV)/docs ## build the documentation site into build/site
+	$(BIN)/zensical build --strict --clean
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[docs]'
+	touch $@
+
+lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-publish: setup ## write openapi/openapi.json and the reference page anew
+publish: setup ## generate openapi/openapi.json and docs/reference from the code
 	$(BIN)/csmetrics publish
 
-clean: ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+clean: ## remove the virtual environment, builds and caches of tools
+	rm -rf $(VENV) build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

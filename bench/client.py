@@ -1,4 +1,4 @@
-"""A client of HTTP that costs next to nothing: it shares the machine with the service that it measures."""
+"""A minimal HTTP client. It shares the machine with the service that it measures, so it must cost almost nothing."""
 
 import json
 import re
@@ -8,29 +8,29 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
-# How often a request is sent again while the service is busy, and the seconds in between.
-_PATIENCE, _PAUSE = 100, 0.1
+# How often a request is repeated while the service is busy, and the seconds in between.
+_MAX_RETRIES, _PAUSE = 100, 0.1
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-class Refused(RuntimeError):
-    """An answer that is not the one expected."""
+class UnexpectedResponse(RuntimeError):
+    """A response that is not the expected one."""
 
 
-class Busy(Refused):
-    """503: the service asks to come again in a moment."""
+class ServiceBusy(UnexpectedResponse):
+    """503: the request should be sent again."""
 
 
-class Poured(NamedTuple):
-    """The seconds that everything took and those of each request, and how often the service was busy."""
+class LoadResult(NamedTuple):
+    """The result of `send_all`. seconds: of everything; times: the seconds of each request; busy: the number of 503s."""
 
     seconds: float
-    took: list[float]
+    times: list[float]
     busy: int
 
 
 class Connection:
-    """One connection that is kept alive."""
+    """An HTTP connection that is kept alive."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=600)
@@ -43,28 +43,28 @@ class Connection:
         self.socket.close()
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request as it is; the status and the body of the answer."""
+        """Send the bytes of a request. Return the status and the body of the response."""
         self.socket.sendall(request)
         received = bytearray()
         while (head := received.find(b"\r\n\r\n")) < 0:
             received += self._receive()
         length = _LENGTH.search(received, 0, head + 2)
         if length is None:
-            raise Refused(f"An answer without a length: {bytes(received[:head])!r}")
-        whole = head + 4 + int(length[1])
-        while len(received) < whole:
+            raise UnexpectedResponse(f"A response without a length: {bytes(received[:head])!r}")
+        end = head + 4 + int(length[1])
+        while len(received) < end:
             received += self._receive()
-        return int(received[9:12]), bytes(received[head + 4 : whole])
+        return int(received[9:12]), bytes(received[head + 4 : end])
 
     def _receive(self) -> bytes:
         piece = self.socket.recv(1 << 18)
         if not piece:
-            raise Refused("The service has closed the connection.")
+            raise UnexpectedResponse("The service has closed the connection.")
         return piece
 
 
-def request(method: str, path: str, *, key: str = "", body: bytes = b"") -> bytes:
-    """A request as it goes over the wire. `body`: JSON."""
+def build_request(method: str, path: str, *, key: str = "", body: bytes = b"") -> bytes:
+    """Return the bytes of a request. body: JSON."""
     head = [f"{method} {path} HTTP/1.1", "Host: bench", "Accept: application/json"]
     if key:
         head.append(f"Authorization: Bearer {key}")
@@ -73,65 +73,67 @@ def request(method: str, path: str, *, key: str = "", body: bytes = b"") -> byte
     return "\r\n".join([*head, "\r\n"]).encode() + body
 
 
-def ask(connection: Connection, message: bytes) -> Any:
-    """The JSON of an answer that is a success. Raises Refused with what the service says otherwise."""
-    status, body = connection.exchange(message)
+def fetch_json(connection: Connection, request: bytes) -> Any:
+    """Send a request and return the JSON of the response. Raises UnexpectedResponse unless the status is 2xx."""
+    status, body = connection.exchange(request)
     if not 200 <= status < 300:
-        raise (Busy if status == 503 else Refused)(f"{status}: {body[:1000].decode(errors='replace')}")
+        error = ServiceBusy if status == 503 else UnexpectedResponse
+        raise error(f"{status}: {body[:1000].decode(errors='replace')}")
     return json.loads(body)
 
 
-def pour(port: int, requests: Iterable[tuple[bytes, int]], *, clients: int) -> Poured:
-    """Send requests with events over so many connections, each the next one as soon as its last was answered.
+def send_all(port: int, requests: Iterable[tuple[bytes, int]], *, clients: int) -> LoadResult:
+    """Send requests over several connections, each the next one as soon as its last was answered.
 
-    requests: each with the number of events in it, all of which have to be accepted. When the service is busy, a request is
-    sent again, and its time goes on. Raises Refused.
+    requests: each with the number of its events, all of which have to be accepted. When the service is busy, a request is
+    repeated, and its time goes on. Raises UnexpectedResponse.
     """
-    source = _Shared(requests)
+    source = _SharedIterator(requests)
     connections = [Connection(port) for _ in range(clients)]
-    took: list[float] = []
+    times: list[float] = []
     busy: list[int] = []
     failures: list[BaseException] = []
 
-    def work(connection: Connection) -> None:
+    def run_client(connection: Connection) -> None:
         try:
-            for message, events in source:
-                began = perf_counter()
-                answer, refusals = _insist(connection, message)
-                busy.append(refusals)
-                took.append(perf_counter() - began)
-                if answer["accepted"] != events:
-                    raise Refused(f"Of {events} events {answer['accepted']} were accepted: {str(answer)[:1000]}")
+            for request, events in source:
+                start = perf_counter()
+                outcome, retries = _fetch_with_retries(connection, request)
+                busy.append(retries)
+                times.append(perf_counter() - start)
+                if outcome["accepted"] != events:
+                    message = f"Of {events} events {outcome['accepted']} were accepted: {str(outcome)[:1000]}"
+                    raise UnexpectedResponse(message)
         except BaseException as failure:
             failures.append(failure)
             source.stop()
 
-    threads = [threading.Thread(target=work, args=(connection,)) for connection in connections]
-    began = perf_counter()
+    threads = [threading.Thread(target=run_client, args=(connection,)) for connection in connections]
+    start = perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    seconds = perf_counter() - began
+    seconds = perf_counter() - start
     for connection in connections:
         connection.socket.close()
     if failures:
         raise failures[0]
-    return Poured(seconds, took, sum(busy))
+    return LoadResult(seconds, times, sum(busy))
 
 
-def _insist(connection: Connection, message: bytes) -> tuple[Any, int]:
-    """The answer, and how often the service was busy before it gave it."""
-    for refusals in range(_PATIENCE):
+def _fetch_with_retries(connection: Connection, request: bytes) -> tuple[Any, int]:
+    """Return the JSON of the response, and how often the service was busy before."""
+    for retries in range(_MAX_RETRIES):
         try:
-            return ask(connection, message), refusals
-        except Busy:
+            return fetch_json(connection, request), retries
+        except ServiceBusy:
             sleep(_PAUSE)
-    return ask(connection, message), _PATIENCE
+    return fetch_json(connection, request), _MAX_RETRIES
 
 
-class _Shared(Iterator[tuple[bytes, int]]):
-    """An iterator that threads take turns at."""
+class _SharedIterator(Iterator[tuple[bytes, int]]):
+    """An iterator from which several threads take items."""
 
     def __init__(self, items: Iterable[tuple[bytes, int]]) -> None:
         self.items, self.lock, self.stopped = iter(items), threading.Lock(), False

@@ -1,4 +1,4 @@
-"""What a run starts and stops: one PostgreSQL for everything, the service, and the bare endpoint beside it."""
+"""The processes of a run: one PostgreSQL for everything, the service, and the minimal service for comparison."""
 
 import json
 import os
@@ -21,22 +21,27 @@ from psycopg import sql
 
 from app.core.settings import Settings
 from app.embedded import server as embedded
-from bench.client import Connection, Refused, ask, request
+from bench.client import Connection, UnexpectedResponse, build_request, fetch_json
 
 _START_SECONDS, _STOP_SECONDS = 300, 30
-# A folder without a file `.env`, which would be read as settings.
-_ELSEWHERE = Path(__file__).parent
+# The working directory of processes: one without a file `.env`, which would be read as settings.
+_WORKING_DIRECTORY = Path(__file__).parent
 _POOL_SIZE = Settings.model_fields["pool_size"].default
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """The server. A database that is ready carries what is known of it as its comment, so one cut short has none."""
+    """The database server.
+
+    A database that is completely loaded has facts about it, as JSON, in its comment. One whose loading was interrupted has
+    no comment.
+    """
 
     url: sa.URL
     folder: Path
 
     def database(self, name: str) -> str:
+        """Return the URL of a database."""
         return self.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
 
     def connect(self, name: str = "postgres") -> psycopg.Connection[Any]:
@@ -44,10 +49,11 @@ class Postgres:
 
     @property
     def logs(self) -> Path:
+        """The folder of the processes' logs."""
         return self.folder.parent
 
-    def make(self, name: str, *, template: str = "template1") -> None:
-        """A database, in place of the one of that name if there is one; empty, or a copy of another one."""
+    def create(self, name: str, *, template: str = "template1") -> None:
+        """Create a database, empty or as a copy of another one. One of the same name is dropped."""
         self.drop(name)
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
         with self.connect() as connection:
@@ -57,25 +63,26 @@ class Postgres:
         with self.connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def label(self, name: str, facts: dict[str, Any]) -> None:
+    def write_comment(self, name: str, facts: dict[str, Any]) -> None:
         with self.connect() as connection:
             statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
             connection.execute(statement.format(sql.Identifier(name), sql.Literal(json.dumps(facts))))
 
-    def facts(self, name: str) -> dict[str, Any] | None:
-        """What a database was labelled with; None when it does not exist or was not finished."""
+    def read_comment(self, name: str) -> dict[str, Any] | None:
+        """Return the facts about a database, None when it does not exist or is not complete."""
         query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
         with self.connect() as connection:
-            found = connection.execute(query, [name]).fetchone()
-        return json.loads(found[0]) if found and found[0] else None
+            row = connection.execute(query, [name]).fetchone()
+        return json.loads(row[0]) if row and row[0] else None
 
     def show(self, *settings: str) -> dict[str, str]:
+        """Return settings of the server."""
         with self.connect() as connection:
             return {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in settings}  # type: ignore[index]
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
+def run_postgres(folder: Path) -> Iterator[Postgres]:
     server = embedded.start_server(folder)
     try:
         yield Postgres(sa.make_url(server.url), folder)
@@ -84,46 +91,48 @@ def postgres(folder: Path) -> Iterator[Postgres]:
 
 
 @dataclass(frozen=True)
-class Running:
-    """A process that answers; `keys` by scope, of the service only."""
+class Server:
+    """A running HTTP server. keys: API keys by scope; the minimal service has none."""
 
     port: int
     keys: dict[str, str]
 
 
 @contextmanager
-def service(database: str, *, log: Path, workers: int = 1, **settings: Any) -> Iterator[Running]:
-    """`csmetrics serve` as it is by default, on a free port, with keys as a client has them: looked up for each request."""
-    admin, port = secrets.token_urlsafe(24), _free_port()
+def run_service(database: str, *, log: Path, workers: int = 1, **settings: Any) -> Iterator[Server]:
+    """Run `csmetrics serve` with its defaults on a free port, with stored keys, which are looked up for each request."""
+    admin, port = secrets.token_urlsafe(24), _find_free_port()
     environment = _environment(database) | {"ADMIN_KEY": admin, "PORT": str(port), "WORKERS": str(workers)}
     environment |= {name.upper(): str(value) for name, value in settings.items()}
-    with _process([_script("csmetrics"), "serve"], environment, port=port, log=log):
+    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log):
         keys = {"admin": admin}
         with Connection(port) as connection:
             for scope in ("ingest", "read"):
                 body = json.dumps({"name": f"bench {scope}", "scopes": [scope]}).encode()
-                keys[scope] = ask(connection, request("POST", "/v1/keys", key=admin, body=body))["key"]
-        yield Running(port, keys)
+                created = fetch_json(connection, build_request("POST", "/v1/keys", key=admin, body=body))
+                keys[scope] = created["key"]
+        yield Server(port, keys)
 
 
-def command(database: str, *arguments: str) -> None:
+def run_command(database: str, *arguments: str) -> None:
     """Run `csmetrics …` on a database. Raises CalledProcessError."""
-    subprocess.run([_script("csmetrics"), *arguments], env=_environment(database), check=True, cwd=_ELSEWHERE)
+    command = [_script("csmetrics"), *arguments]
+    subprocess.run(command, env=_environment(database), check=True, cwd=_WORKING_DIRECTORY)
 
 
 @contextmanager
-def bare(database: str, *, log: Path, workers: int) -> Iterator[Running]:
-    port = _free_port()
-    serve = f"bench.bare:app --port {port} --workers {workers} --no-access-log --log-level warning"
+def run_minimal_service(database: str, *, log: Path, workers: int) -> Iterator[Server]:
+    port = _find_free_port()
+    serve = f"bench.minimal_insert:app --port {port} --workers {workers} --no-access-log --log-level warning"
     arguments = [sys.executable, "-m", "uvicorn", *serve.split(), "--loop", "uvloop", "--http", "httptools"]
     root = str(Path(__file__).parent.parent)
     environment = os.environ | {"DATABASE": database, "POOL_SIZE": str(_POOL_SIZE), "PYTHONPATH": root}
-    with _process(arguments, environment, port=port, log=log):
-        yield Running(port, {})
+    with _run_process(arguments, environment, port=port, log=log):
+        yield Server(port, {})
 
 
 def _environment(database: str) -> dict[str, str]:
-    """Ours without settings of the service: it is measured as it is by default."""
+    """Return our environment without the service's settings, so that it is measured with its defaults."""
     ours = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     return ours | {"DATABASE_URL": database}
 
@@ -132,20 +141,20 @@ def _script(name: str) -> str:
     return str(Path(sysconfig.get_path("scripts"), name))
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _find_free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @contextmanager
-def _process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[None]:
-    """A process from the moment it is ready until it has ended."""
+def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[None]:
+    """Start a process, wait until it is ready, and stop it at the end."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as said:
-        process = subprocess.Popen(arguments, env=environment, cwd=_ELSEWHERE, stdout=said, stderr=said)
+    with log.open("wb") as output:
+        process = subprocess.Popen(arguments, env=environment, cwd=_WORKING_DIRECTORY, stdout=output, stderr=output)
         try:
-            _await(process, port=port, log=log)
+            _wait_until_ready(process, port=port, log=log)
             yield
         finally:
             process.send_signal(signal.SIGTERM)
@@ -156,13 +165,13 @@ def _process(arguments: list[str], environment: dict[str, str], *, port: int, lo
                 process.wait()
 
 
-def _await(process: "subprocess.Popen[bytes]", *, port: int, log: Path) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", *, port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} has ended; it said:\n{log.read_text(errors='replace')[-2000:]}")
-        with suppress(OSError, Refused), Connection(port) as connection:
-            if connection.exchange(request("GET", "/readyz"))[0] == 200:
+            raise RuntimeError(f"{process.args!r} has ended. Its output:\n{log.read_text(errors='replace')[-2000:]}")
+        with suppress(OSError, UnexpectedResponse), Connection(port) as connection:
+            if connection.exchange(build_request("GET", "/readyz"))[0] == 200:
                 return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} was not ready in {_START_SECONDS} s; see {log}.")

@@ -1,4 +1,4 @@
-"""The ten questions: how the service is asked, what of the SQL's answer each of its numbers has to equal, and the check."""
+"""The ten questions: how to ask the service, which column of the SQL each of its numbers has to equal, and the comparison."""
 
 import math
 from collections.abc import Iterable
@@ -7,16 +7,16 @@ from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from bench import events
-from bench.peers import Rows
+from bench.event_stream import account_id, feature_name
+from bench.sql_engines import Rows
 
 # metric, field of its row, first day of the period, group
 Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Same:
-    """A number of the service, and the column of the SQL that it has to equal when divided by `per`."""
+class Expectation:
+    """A number of the service, and the column of the SQL whose value, divided by `per`, it has to equal."""
 
     metric: str
     column: str
@@ -26,11 +26,11 @@ class Same:
 
 @dataclass(frozen=True)
 class Question:
-    """`also`: metrics that are asked for although the SQL has nothing to compare them with."""
+    """A question. expectations: what to compare; also: metrics to ask for that the SQL has nothing to compare with."""
 
     name: str
     title: str
-    same: tuple[Same, ...]
+    expectations: tuple[Expectation, ...]
     start: str = "2024-01-01"
     granularity: str = "month"
     group_by: str = ""
@@ -41,22 +41,22 @@ class Question:
     metrics: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        names = dict.fromkeys([*(same.metric for same in self.same), *self.also])
+        names = dict.fromkeys([*(expectation.metric for expectation in self.expectations), *self.also])
         object.__setattr__(self, "metrics", tuple(names))
 
     def path(self, metrics: Iterable[str], *, account: int) -> str:
-        """Where the service answers it."""
-        asked = {
+        """Return the path and query of the request to the service."""
+        parameters = {
             "metrics": ",".join(metrics),
             "start": self.start,
             "end": "2026-01-01",
             "granularity": self.granularity,
         }
         if self.group_by:
-            asked["group_by"] = self.group_by
+            parameters["group_by"] = self.group_by
         if self.of_account:
-            asked["account"] = events.account_id(account)
-        return f"/v1/query?{urlencode(asked)}"
+            parameters["account"] = account_id(account)
+        return f"/v1/query?{urlencode(parameters)}"
 
 
 _MOVEMENTS = ("new", "expansion", "contraction", "churned", "reactivated")
@@ -65,14 +65,14 @@ QUESTIONS = (
     Question(
         "q1",
         "NPS by plan and month",
-        (Same("nps", "nps"), Same("nps", "responses", "sample_size")),
+        (Expectation("nps", "nps"), Expectation("nps", "responses", "sample_size")),
         group_by="plan",
         column="plan",
     ),
     Question(
         "q2",
         "monthly active users by region",
-        (Same("active_users", "active"),),
+        (Expectation("active_users", "active"),),
         group_by="region",
         column="region",
     ),
@@ -80,8 +80,8 @@ QUESTIONS = (
         "q3",
         "session time by plan and month",
         (
-            Same("average_session_minutes", "seconds", per=60),
-            Same("average_session_minutes", "sessions", "denominator"),
+            Expectation("average_session_minutes", "seconds", per=60),
+            Expectation("average_session_minutes", "sessions", "denominator"),
         ),
         group_by="plan",
         column="plan",
@@ -89,43 +89,45 @@ QUESTIONS = (
     Question(
         "q4",
         "first-contact resolution by industry, a year",
-        (Same("first_contact_resolution_rate", "first_contacts", "numerator"),),
+        (Expectation("first_contact_resolution_rate", "first_contacts", "numerator"),),
         start="2025-01-01",
         granularity="total",
         group_by="industry",
         column="industry",
-        note="The service divides by tickets opened, the SQL by tickets resolved: only the numerators are the same.",
+        note="The service divides by opened tickets, the SQL by resolved ones, so only the numerators are compared.",
     ),
     Question(
         "q5",
         "MRR movements by month",
-        tuple(Same(f"mrr_{movement}", movement, per=100) for movement in _MOVEMENTS),
+        tuple(Expectation(f"mrr_{movement}", movement, per=100) for movement in _MOVEMENTS),
     ),
     Question(
         "q6",
         "NRR by plan and month",
-        (Same("nrr", "nrr"), Same("mrr_opening", "opening", per=100)),
+        (Expectation("nrr", "nrr"), Expectation("mrr_opening", "opening", per=100)),
         group_by="plan",
         column="plan",
-        note="The SQL's NRR takes all changes of paying accounts; the same as long as an account changes once a month.",
+        note="The SQL's NRR includes all changes of paying accounts. It is the same as long as an account changes at most once a "
+        "month.",
     ),
     Question(
         "q7",
         "customer churn by month",
         (
-            Same("customer_churn_rate", "churn"),
-            Same("customer_churn_rate", "churned", "numerator"),
-            Same("customer_churn_rate", "opening", "denominator"),
+            Expectation("customer_churn_rate", "churn"),
+            Expectation("customer_churn_rate", "churned", "numerator"),
+            Expectation("customer_churn_rate", "opening", "denominator"),
         ),
-        note="The SQL counts cancellations, the service customers lost; the same as long as an account changes once a month.",
+        note="The SQL counts cancellations, the service lost customers. It is the same as long as an account changes at most "
+        "once a month.",
     ),
     Question(
         "q8",
         "adoption by feature, a quarter",
         (
-            Same("feature_adoption_rate", "adoption"),
-            Same("feature_adoption_rate", "users", "numerator"),
-            Same("feature_adoption_rate", "active", "denominator"),
+            Expectation("feature_adoption_rate", "adoption"),
+            Expectation("feature_adoption_rate", "users", "numerator"),
+            Expectation("feature_adoption_rate", "active", "denominator"),
         ),
         start="2025-10-01",
         granularity="quarter",
@@ -136,90 +138,90 @@ QUESTIONS = (
         "q9",
         "everything of one account, a month",
         (
-            Same("sessions", "sessions"),
-            Same("feature_uses", "sessions"),
-            Same("active_users", "active"),
-            Same("average_session_minutes", "seconds", per=60),
-            Same("registered_users", "registered"),
-            Same("customer_engagement_rate", "engagement"),
-            Same("nps", "nps"),
-            Same("csat_average", "csat"),
-            Same("ces", "ces"),
-            Same("support_tickets", "opened"),
-            Same("first_contact_resolution_rate", "first_contacts", "numerator"),
-            Same("average_resolution_hours", "seconds_to_resolve", per=3_600),
-            Same("mrr", "mrr", per=100),
+            Expectation("sessions", "sessions"),
+            Expectation("feature_uses", "sessions"),
+            Expectation("active_users", "active"),
+            Expectation("average_session_minutes", "seconds", per=60),
+            Expectation("registered_users", "registered"),
+            Expectation("customer_engagement_rate", "engagement"),
+            Expectation("nps", "nps"),
+            Expectation("csat_average", "csat"),
+            Expectation("ces", "ces"),
+            Expectation("support_tickets", "opened"),
+            Expectation("first_contact_resolution_rate", "first_contacts", "numerator"),
+            Expectation("average_resolution_hours", "seconds_to_resolve", per=3_600),
+            Expectation("mrr", "mrr", per=100),
         ),
         also=("csat",),
         start="2025-12-01",
         of_account=True,
-        note="The SQL has no share of satisfied answers (`csat`), and divides first contacts by tickets resolved.",
+        note="The SQL has no `csat`, and divides first contacts by tickets resolved.",
     ),
     Question(
         "q10",
         "engagement by plan and month",
         (
-            Same("active_users", "active"),
-            Same("registered_users", "registered"),
-            Same("customer_engagement_rate", "engagement"),
+            Expectation("active_users", "active"),
+            Expectation("registered_users", "registered"),
+            Expectation("customer_engagement_rate", "engagement"),
         ),
         group_by="plan",
         column="plan",
-        note="The service divides by users registered at any time in the month, the SQL by those at its end; the same as "
+        note="The service divides by users registered at any time in the month, the SQL by those at its end. It is the same as "
         "long as nobody is removed.",
     ),
 )
 
 
-def of_service(rows: Rows) -> dict[Key, Any]:
-    """Every number of an answer of the service."""
+def numbers_of_service(rows: Rows) -> dict[Key, Any]:
+    """Return every number of an answer of the service."""
     fields = ("value", "numerator", "denominator", "sample_size")
     return {
-        (row["metric"], field, row["start"], _group(row["group"].values())): row[field]
+        (row["metric"], field, row["start"], _group_name(row["group"].values())): row[field]
         for row in rows
         for field in fields
     }
 
 
-def of_sql(question: Question, rows: Rows) -> dict[Key, Any]:
-    """Of an answer in SQL the numbers that the service, too, should have."""
-    found = {}
+def numbers_of_sql(question: Question, rows: Rows) -> dict[Key, Any]:
+    """Return the numbers of an answer in SQL that the service should have as well."""
+    numbers = {}
     for row in rows:
         month: datetime | None = row.get("month")
         start = question.start if month is None else date(month.year, month.month, 1).isoformat()
         group = [row[question.column]] if question.column else []
         if question.group_by == "subject":
-            group = [events.feature(number) for number in group]
-        for same in question.same:
-            value = row[same.column]
-            key = (same.metric, same.field, start, _group(group))
-            found[key] = None if value is None else float(value) / same.per
-    return found
+            group = [feature_name(number) for number in group]
+        for expectation in question.expectations:
+            value = row[expectation.column]
+            key = (expectation.metric, expectation.field, start, _group_name(group))
+            numbers[key] = None if value is None else float(value) / expectation.per
+    return numbers
 
 
-def _group(values: Iterable[Any]) -> str:
+def _group_name(values: Iterable[Any]) -> str:
     return ", ".join(map(str, values))
 
 
-def check(answered: dict[Key, Any], told: dict[Key, Any], *, metrics: Iterable[str]) -> dict[str, Any]:
-    """Whether numbers agree that both have of these metrics: `compared`, `different`, and the `first` that differs.
+def compare_numbers(actual: dict[Key, Any], expected: dict[Key, Any], *, metrics: Iterable[str]) -> dict[str, Any]:
+    """Compare the numbers of these metrics that both have: return `compared`, `different`, and the `first` that differs.
 
-    Nothing and zero are the same: SQL has no rows for months in which nothing was.
+    A missing number equals zero, because SQL has no rows for months in which nothing happened.
     """
-    comparable = {key[:2] for key in told if key[0] in metrics}
-    keys = {key for numbers in (answered, told) for key in numbers if key[:2] in comparable and numbers[key]}
-    different = [key for key in sorted(keys) if not _same(answered.get(key), told.get(key))]
+    comparable = {key[:2] for key in expected if key[0] in metrics}
+    keys = {key for numbers in (actual, expected) for key in numbers if key[:2] in comparable and numbers[key]}
+    different = [key for key in sorted(keys) if not _is_equal(actual.get(key), expected.get(key))]
     first = None
     if different:
         metric, name, start, group = key = different[0]
-        place = f"{metric} {name}, {start}{', ' if group else ''}{group}"
-        first = f"{place}: {_shown(answered.get(key))} instead of {_shown(told.get(key))}"
+        where = f"{metric} {name}, {start}{', ' if group else ''}{group}"
+        first = f"{where}: {_format(actual.get(key))} instead of {_format(expected.get(key))}"
     return {"compared": len(keys), "different": len(different), "first": first}
 
 
-def _same(one: float | None, other: float | None) -> bool:
-    return math.isclose(float(one or 0), float(other or 0), rel_tol=1e-9, abs_tol=1e-6)
+def _is_equal(number: float | None, other: float | None) -> bool:
+    return math.isclose(float(number or 0), float(other or 0), rel_tol=1e-9, abs_tol=1e-6)
 
 
-def _shown(number: float | None) -> str:
+def _format(number: float | None) -> str:
     return "nothing" if number is None else f"{float(number):.10g}"

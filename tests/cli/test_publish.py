@@ -1,10 +1,13 @@
-"""What is published about the catalogues is what they say now."""
+"""The published documents are those that the catalogues give now, and they are complete."""
 
 from pathlib import Path
 
 import pytest
 
 from app.cli.publish import documents
+from app.cli.publish.metrics import read_contract
+from app.ingest.define import EVENT_TYPES
+from app.metrics.define import METRICS
 from tests.support.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +16,23 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("path", documents(), ids=str)
 def test_a_published_document_is_not_stale(path: Path) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == documents()[path], "run `make publish`"
+
+
+def test_every_metric_and_every_event_type_has_a_section_of_its_own() -> None:
+    pages = documents()
+    metrics, events = (pages[Path(f"docs/reference/{name}.md")] for name in ("metrics", "events"))
+    assert [name for name in METRICS if metrics.count(f"\n### `{name}`\n") != 1] == []
+    assert [name for name in EVENT_TYPES if events.count(f"\n### `{name}`\n") != 1] == []
+
+
+def test_every_metric_has_a_formula() -> None:
+    assert METRICS.keys() - read_contract().formulas.keys() == set()
+
+
+def test_every_field_of_every_event_type_has_a_meaning() -> None:
+    events = documents()[Path("docs/reference/events.md")]
+    rows = [line for line in events.splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row.endswith("| |")] == []
 
 
 def test_the_docs_page_needs_nothing_from_elsewhere(service: Service) -> None:

@@ -1,0 +1,29 @@
+"""Generate the published documents: the OpenAPI document and the reference pages, from the catalogues.
+
+A page is a module with a function `render()` that returns its Markdown. To add a page, add a module and list it in `PAGES`.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from app.cli.publish import command_line, errors, events, filters, mapping, metrics, settings
+from app.core.settings import Settings
+from app.main import build
+
+PAGES: dict[str, Callable[[], str]] = {
+    "metrics": metrics.render,
+    "events": events.render,
+    "filters": filters.render,
+    "mapping": mapping.render,
+    "errors": errors.render,
+    "settings": settings.render,
+    "cli": command_line.render,
+}
+
+
+def documents() -> dict[Path, str]:
+    """Return the generated files: path in the repository -> content."""
+    openapi = build(Settings(_env_file=None)).openapi()
+    files = {Path("openapi/openapi.json"): json.dumps(openapi, indent=2, ensure_ascii=False) + "\n"}
+    return files | {Path("docs/reference") / f"{name}.md": render() for name, render in PAGES.items()}

@@ -1,0 +1,195 @@
+"""The catalogue of error codes and of reasons, as the reference explains them. A test compares it with the code of `app`."""
+
+# ruff: noqa: E501
+# One line an entry, so that the table can be read as a table.
+
+from typing import NamedTuple
+
+
+class Code(NamedTuple):
+    """An error code: what it means and what to do. status: of the response; empty where the code is not a response's.
+
+    retry: whether sending the same again may succeed.
+    """
+
+    code: str
+    status: str
+    meaning: str
+    action: str
+    retry: bool = False
+
+
+# Responses to requests: `code` of the problem object.
+REQUEST = [
+    Code("malformed_http", "400", "The bytes are not an HTTP request.", "Use an HTTP client library."),
+    Code("malformed_host", "400", "The header `Host` is missing, repeated or not a host name.", "Send it once."),
+    Code("malformed_length", "400", "The length of the body is ambiguous or not a number.", "Send `Content-Length` or chunks."),
+    Code("malformed_address", "400", "The URL is not percent-encoded UTF-8.", "Encode path and query."),
+    Code("repeated_header", "400", "A header that must be unique is repeated.", "Send it once."),
+    Code("malformed_json", "400", "The body is not JSON, or too deep or with too many members.", "Correct the JSON. `detail` says where it breaks."),
+    Code("malformed_encoding", "400", "The body is not valid gzip or zstd.", "Compress it again, or send it uncompressed."),
+    Code("malformed", "400", "The request cannot be understood.", "See `detail`."),
+    Code("unauthenticated", "401", "There is no key, or it is unknown, revoked, or may not be used in a URL.", "Send `Authorization: Bearer KEY`. See [keys](../operations/keys.md)."),
+    Code("forbidden", "403", "The key lacks a scope.", "Use a key with the scope that `detail` names."),
+    Code("not_found", "404", "There is no such path, account, event, segment, survey, comment or key.", "Check the path and the id. Encode `/` in an id as `%2F`."),
+    Code("unknown_metric", "404, 422", "There is no metric of this name.", "`GET /v1/metrics` lists all metrics."),
+    Code("method_not_allowed", "405", "The path exists, but not with this method.", "`/docs` of the service lists the methods of each path."),
+    Code("request_timeout", "408", "The request took longer than `REQUEST_SECONDS` to arrive.", "Send it again, in smaller batches.", retry=True),
+    Code("survey_answered", "409", "The survey has responses, so it cannot be changed.", "Declare a new survey."),
+    Code("rate_used", "409", "An exchange rate has been used, so it cannot be changed. None of the rates was written.", "Leave this rate out."),
+    Code("updated_later", "409", "The comment has an update with a later time.", "Send `feedback.updated` with a later `occurred_at`."),
+    Code("too_large", "413", "The body is larger than `MAX_BODY_BYTES` or `MAX_INFLATED_BYTES`.", "Send smaller batches, or compress them."),
+    Code("unsupported_media_type", "415", "The content type is not supported.", "`detail` lists those that are."),
+    Code("unsupported_encoding", "415", "The body is compressed by another method than gzip or zstd, or more than once.", "Use gzip or zstd."),
+    Code("unsupported_charset", "415", "The charset is not UTF-8.", "Send UTF-8."),
+    Code("invalid", "422", "Fields or parameters are invalid.", "`errors` says which and why. See [fields](#single-fields)."),
+    Code("all_rejected", "422", "No event of the batch was accepted.", "`rejected` says why. See [events](#single-events)."),
+    Code("too_many_events", "422", "The batch has more than 10,000 events.", "Send several batches."),
+    Code("not_an_array", "422", "A batch is not a JSON array.", "Send an array, or `{\"events\": […]}`."),
+    Code("id_collision", "422", "Two account ids have the same internal number. This is extremely unlikely.", "Rename one of the accounts."),
+    Code("out_of_range", "422", "A sum would exceed 64 bits.", "Look for events with wrong, huge values."),
+    Code("too_complex", "422", "The question needs more than one statement can hold, or took longer than 2 minutes.", "Ask for fewer metrics, groups or days."),
+    Code("repeated", "422", "A parameter that takes one value is repeated.", "Send it once."),
+    Code("extra_forbidden", "422", "There is no such field or parameter.", "Check the spelling."),
+    Code("invalid_period", "422", "The period or the range of days is not valid.", "See [questions](../guides/questions.md). The end is excluded, so it must be after the start."),
+    Code("invalid_granularity", "422", "There is no such granularity.", "Use day, week, month, quarter, year or total."),
+    Code("invalid_as_of", "422", "`as_of` is before 1970 or after today.", "Choose a day up to today."),
+    Code("invalid_filter", "422", "The filter cannot be read.", "`detail` says at which character. See [filters](filters.md)."),
+    Code("invalid_cursor", "422", "The cursor does not belong to this question.", "Use `next` of the page before, with the same parameters."),
+    Code("unknown_convention", "422", "None of the metrics has this convention.", "`detail` lists those that they have."),
+    Code("unknown_dimension", "422", "A metric has no `subject` or no `channel`.", "See [metrics](metrics.md) for what each can be broken down by."),
+    Code("unknown_segment", "422", "There is no segment of this name.", "`GET /v1/segments` lists all segments."),
+    Code("too_many_segments", "422", "Filter and segments name too many attributes.", "Ask about fewer segments at once."),
+    Code("too_many_groupings", "422", "`group_by` has more than three groupings.", "Ask several questions."),
+    Code("too_many_periods", "422", "The range has too many periods of this granularity.", "Use a coarser granularity or a shorter range."),
+    Code("too_many_rows", "422", "The answer has too many rows.", "Ask for fewer groups or periods."),
+    Code("too_many_days", "422", "Restatements would have to look at too many days or accounts.", "Use a shorter range or one segment."),
+    Code("grouped_by_account", "422", "Contributors are accounts already.", "Leave `account` out of `group_by`."),
+    Code("not_grouped", "422", "The events behind a number are not grouped.", "Leave `group_by` out."),
+    Code("base_currency", "422", "A rate was given for the base currency.", "Leave it out: the base currency needs none."),
+    Code("headers_too_large", "431", "The headers and the URL are too large.", "Send fewer or shorter ones. Long questions can be sent with `POST /v1/query`."),
+    Code("internal_error", "500", "An error in the service. It is in the log, under `request_id`.", "Send it again once. Then report it with the `request_id`.", retry=True),
+    Code("unavailable", "503", "The database is not available, or the service is stopping.", "Send it again after `Retry-After` seconds.", retry=True),
+    Code("busy", "503", "Too many requests at once, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),
+    Code("not_migrated", "503", "The database has not been migrated to this version (only `/readyz`).", "Wait, or run `csmetrics migrate`.", retry=True),
+    Code("refused", "other", "The web framework refused the request.", "See `detail`."),
+]  # fmt: skip
+
+# Single events: `code` in `rejected`.
+EVENT = [
+    Code("conflict", "", "The account has another event with this id and different content.", "Retract it, and send the correction under a new id."),
+    Code("recorded_before_last", "", "Something was recorded for the account after `recorded_on`.", "Import history oldest first, before live events. Or leave `recorded_on` out."),
+    Code("forbidden", "", "`recorded_on` needs a key with the scope `admin`.", "Use an admin key for imports, or leave `recorded_on` out."),
+    Code("in_the_future", "", "`occurred_at` is more than 24 hours ahead, or `recorded_on` is after today.", "Check the clock and the time zone of the sender."),
+    Code("too_old", "", "`occurred_at` or `recorded_on` is before 1970.", "Check the time. Unix seconds and milliseconds may be mixed up."),
+    Code("unknown_type", "", "There is no such event type.", "See [events](events.md)."),
+    Code("unknown_survey", "", "The survey is not declared.", "`PUT /v1/surveys/{id}`, then send the event again."),
+    Code("score_out_of_range", "", "The score is not on the survey's scale.", "Check that score and survey belong together."),
+    Code("no_exchange_rate", "", "There is no exchange rate of the currency for that day.", "`PUT /v1/exchange-rates`, then send the event again."),
+    Code("no_account", "", "A `cost.recorded` names a user and no account.", "Name the account, or leave `user_id` out."),
+    Code("not_an_object", "", "The event is not a JSON object.", "Send objects."),
+    Code("malformed", "", "The line or the CloudEvent cannot be read.", "See `detail`."),
+    Code("reserved", "", "The id begins with `PUT `, which the service uses itself.", "Choose another id."),
+    Code("missing", "", "A required field is missing.", "`pointer` says which."),
+    Code("money_too_large", "", "The amount is 100 billion or more in the base currency.", "Check amount and exchange rate."),
+]  # fmt: skip
+
+# Single fields: `code` in `errors` or, of an event, in `rejected`.
+FIELD = [
+    Code("control_character", "", "The text has a control character, or the id has one.", "Remove it."),
+    Code("date", "", "It is not a date.", 'Write `"2026-03-14"`.'),
+    Code("time", "", "It is not a time, or has no offset.", 'Write `"2026-03-14T09:30:00Z"`.'),
+    Code("money", "", "It is not an amount of money: negative, more than 4 decimals, or not a number.", 'Write `"1250.50"`. Send refunds and price cuts as events of their own.'),
+    Code("money_too_large", "", "The amount is 100 billion or more.", "Check the amount."),
+    Code("number", "", "The value is neither a text nor a number, true, false or null.", "Send one of these."),
+    Code("number_too_large", "", "The number is 10^15 or more.", "Send it as a text."),
+    Code("price", "", "A `subscription.changed` needs either `mrr`, or `amount` with `interval`.", "Send one of the two."),
+    Code("two_names", "", "The account's name is given as `name` and as the attribute `name`.", "Send one of the two."),
+    Code("nothing_said", "", "A `feedback.updated` has neither `status` nor `note`.", "Send at least one."),
+    Code("duplicate_key", "", "Two keys are the same after Unicode normalization.", "Send one of them."),
+    Code("string_too_long", "", "The text is too long.", "Shorten it. Ids have at most 128 characters."),
+    Code("too_long", "", "`extra` is larger than 16 KiB, or a list has too many items.", "Send less."),
+    Code("dict_type", "", "It is not a JSON object.", "Send an object."),
+    Code("extra_forbidden", "", "There is no such field.", "Check the spelling. Put fields of your own under `extra`."),
+]  # fmt: skip
+
+# Codes that Pydantic gives to fields. The list has the usual ones.
+PYDANTIC = [
+    Code("missing", "", "A required field is missing.", "Send it."),
+    Code("string_type", "", "It is not a string.", "Put it in quotes."),
+    Code("string_too_short", "", "The text is empty.", "Leave the field out, or send a text."),
+    Code("string_pattern_mismatch", "", "The text has not the required form.", "See the field's description."),
+    Code("int_type", "", "It is not a whole number.", "Send a JSON number without quotes and decimals."),
+    Code("bool_type", "", "It is not true or false.", "Send `true` or `false` without quotes."),
+    Code("list_type", "", "It is not a list.", "Send a JSON array."),
+    Code("literal_error", "", "It is not one of the allowed values.", "`detail` lists them."),
+    Code("greater_than_equal", "", "The number is too small.", "`detail` names the limit."),
+    Code("less_than_equal", "", "The number is too large.", "`detail` names the limit."),
+    Code("too_short", "", "The list has too few items.", "`detail` names the limit."),
+    Code("value_error", "", "The value is not allowed.", "See `detail`."),
+]  # fmt: skip
+
+# `csmetrics import`: errors of a whole run, and codes in its report.
+IMPORT = [
+    Code("bad_mapping", "run", "The mapping cannot be read or is wrong.", "`detail` names the table and the key."),
+    Code("no_source", "run", "No `[[source]]` is for a file of this name.", "Check `file` in the mapping; leave out `.gz`."),
+    Code("no_such_file", "run", "A file does not exist, cannot be read or is not a plain file.", "Check the path."),
+    Code("missing_column", "run", "The header lacks a column that the mapping names, or has it twice.", "`detail` lists the columns."),
+    Code("bad_header", "run", "The header cannot be read.", "Check delimiter and encoding."),
+    Code("no_format", "run", "The file's name does not tell its format.", "Set `format` in the mapping."),
+    Code("unsupported_file", "run", "Parquet is not supported.", "Convert it to CSV or NDJSON."),
+    Code("not_a_report", "run", "The report's file exists and is no report, or cannot be written.", "Choose another name with `--report`."),
+    Code("bad_value", "report", "A cell is not of its column's type.", "Set `format`, `zone` or `decimal_point` of the column, or correct the cell."),
+    Code("missing_value", "report", "A cell that is required is empty.", "Correct it, or set `when` or `default`."),
+    Code("lookup_not_found", "report", "The lookup file has no row for the key.", "Correct it, or set `when_unknown`."),
+    Code("lookup_ambiguous", "report", "The lookup file has different rows for the key.", "Remove all but one."),
+    Code("no_event", "report", "No `[[source.event]]` applies to the row.", "Add one, or set `skip` or `otherwise`."),
+    Code("skipped", "report", "The mapping leaves the row out on purpose.", "Nothing."),
+    Code("wrong_number_of_cells", "report", "The row has more or fewer cells than the header.", "Check quotes and delimiters."),
+    Code("bad_record", "report", "The row is not valid CSV or JSON.", "`detail` says why."),
+    Code("encoding", "report", "The row is not in the file's encoding.", "Set `encoding` in the mapping."),
+    Code("nul", "report", "The row has a NUL character.", "Remove it."),
+    Code("too_long", "report", "The line is 16 MiB or longer.", "Check for a quote that is never closed."),
+    Code("bad_gzip", "report", "The rest of the file cannot be decompressed.", "Get the file again."),
+]  # fmt: skip
+
+# Starts and commands: errors that stop them, with a line in the log or on the terminal.
+COMMAND = [
+    Code("other_settings", "start", "The database was created with another currency, time zone or fiscal year.", "Start with those, or see [settings](settings.md#fixed-at-the-first-start)."),
+    Code("adopting", "start", "`rebuild --adopt-settings` was interrupted.", "Run it again."),
+    Code("in_use", "`rebuild --adopt-settings`", "The service is still running.", "Stop it first."),
+    Code("other_currency", "`rebuild --adopt-settings`", "Money has been recorded in the old base currency.", "Use a new database for another currency."),
+    Code("process_ended", "`rebuild`, `verify`", "One of the processes was ended from outside, often for lack of memory.", "Run it again with fewer `--processes`.", retry=True),
+    Code("conflict", "`demo`", "The database has other accounts, or a demo of an earlier month.", "Use an empty `DATA_DIR`."),
+]  # fmt: skip
+
+# Why a number has no value: `reason` of a row.
+REASONS = {
+    "no_responses": "Nobody responded in the period.",
+    "mixed_scales": "The responses are of surveys with different scales. Choose one with `subject`.",
+    "no_invitations": "No survey was sent in the period.",
+    "no_comments": "There was no comment in the period.",
+    "no_customers": "There was no customer at the start (rates) or at the end (averages) of the period.",
+    "no_churn": "No customer left, so the lifetime has no end. A longer period, or the convention `trailing_churn`, may have a value.",
+    "nothing_lost": "No MRR was lost, so nothing can be divided by it.",
+    "no_users": "No user was registered.",
+    "no_active_users": "No user was active in the period.",
+    "no_seats": "No subscription at the end of the period has `seats`.",
+    "no_sessions": "No session ended in the period.",
+    "no_new_customers": "No account became a customer for the first time in the period.",
+    "no_retained_customers": "No customer of the start was still one at the end.",
+    "no_costs": "No costs were recorded in the period. That is not the same as costs of zero.",
+    "unallocated": "Costs were recorded without an account, so they cannot be divided among groups; or the group has no costs of its own.",
+    "no_purchases": "No account ordered in the period.",
+    "no_repeat_purchases": "No account that ordered in the period has a second order.",
+    "no_renewals_due": "No contract was due in the period.",
+    "no_amounts_due": "No contract that was due in the period has an amount.",
+    "no_trials": "No trial was started in the period.",
+    "no_trials_ended": "No trial ended in the period.",
+    "no_tickets": "No ticket was opened in the period.",
+    "no_tickets_resolved": "No ticket of the period has been resolved.",
+    "nobody_entered": "Nobody entered the goal in the period.",
+    "no_onboardings": "No onboarding was started in the period.",
+    "no_onboardings_completed": "No onboarding of the period has been completed.",
+    "sample_too_small": "The sample is smaller than `min_sample`.",
+}  # fmt: skip
