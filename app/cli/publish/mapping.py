@@ -18,12 +18,12 @@ INTRO = """A mapping is a TOML file that tells `csmetrics import` which rows of 
 
 # Where each table stands in the file.
 HEADINGS = {
-    "Mapping": "The whole file",
-    "Lookup": "`[lookup.NAME]`",
-    "Source": "`[[source]]`",
-    "Column": "`[source.columns]`",
-    "Skip": "`skip`",
-    "Event": "`[[source.event]]`",
+    "ImportMapping": "The whole file",
+    "LookupFile": "`[lookup.NAME]`",
+    "FileSource": "`[[source]]`",
+    "FileColumn": "`[source.columns]`",
+    "SkipRule": "`skip`",
+    "EventTemplate": "`[[source.event]]`",
 }
 _PLURALS = {"text": "texts", "table": "tables"}
 _TYPES = {str: "text", bool: "true or false", int: "whole number", float: "number"}
@@ -32,7 +32,7 @@ _TYPES = {str: "text", bool: "true or false", int: "whole number", float: "numbe
 def render() -> str:
     """Return the page."""
     rules = from_docstring(mapping.__doc__ or "", "toml")
-    tables = (part for model in _models(mapping.Mapping) for part in _model(model))
+    tables = (part for model in _models(mapping.ImportMapping) for part in _model(model))
     return page("Mappings", INTRO, *rules, "## Keys", *tables)
 
 
