@@ -109,6 +109,7 @@ FIELD = [
     Code("duplicate_key", "", "Two keys are the same after Unicode normalization.", "Send one of them."),
     Code("string_too_long", "", "The text is too long.", "Shorten it. Ids have at most 128 characters."),
     Code("too_long", "", "`extra` is larger than 16 KiB, or a list has too many items.", "Send less."),
+    Code("too_short", "", "The list has too few items.", "`detail` names the limit."),
     Code("dict_type", "", "It is not a JSON object.", "Send an object."),
     Code("extra_forbidden", "", "There is no such field.", "Check the spelling. Put fields of your own under `extra`."),
 ]  # fmt: skip
@@ -125,7 +126,6 @@ PYDANTIC = [
     Code("literal_error", "", "It is not one of the allowed values.", "`detail` lists them."),
     Code("greater_than_equal", "", "The number is too small.", "`detail` names the limit."),
     Code("less_than_equal", "", "The number is too large.", "`detail` names the limit."),
-    Code("too_short", "", "The list has too few items.", "`detail` names the limit."),
     Code("value_error", "", "The value is not allowed.", "See `detail`."),
 ]  # fmt: skip
 
