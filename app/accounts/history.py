@@ -29,7 +29,7 @@ class Update(Protocol):
     def data(self) -> Any: ...
 
 
-class Change(NamedTuple):
+class AttributeChange(NamedTuple):
     """The value that one update gives to one attribute, and the days on which the update was known. None ends the attribute."""
 
     valid_from: date
@@ -50,16 +50,18 @@ def derive_history(updates: Sequence[Update], *, calendar: Calendar) -> dict[str
     return {key: intervals for key, intervals in rows.items() if intervals}
 
 
-def group_changes(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[Change]]:
+def group_changes(updates: Iterable[Update], *, calendar: Calendar) -> dict[str, list[AttributeChange]]:
     """Return the changes of updates by attribute key. The name of the account is its attribute `name`."""
-    changes: dict[str, list[Change]] = defaultdict(list)
+    changes: dict[str, list[AttributeChange]] = defaultdict(list)
     for update in updates:
         valid_from = first_effective_day(update.occurred_at, calendar=calendar)
         attributes = dict(update.data.get("attributes", {}))
         if "name" in update.data:
             attributes["name"] = update.data["name"]
         for key, value in attributes.items():
-            change = Change(valid_from, update.occurred_at, update.id, value, update.recorded_on, update.retracted_on)
+            change = AttributeChange(
+                valid_from, update.occurred_at, update.id, value, update.recorded_on, update.retracted_on
+            )
             changes[key].append(change)
     return changes
 
@@ -71,7 +73,7 @@ def first_effective_day(occurred_at: datetime, *, calendar: Calendar) -> date:
 
 
 def revise_attributes(
-    rows: dict[str, list[VersionedInterval]], changes: Mapping[str, Sequence[Change]], *, on: date
+    rows: dict[str, list[VersionedInterval]], changes: Mapping[str, Sequence[AttributeChange]], *, on: date
 ) -> None:
     """Bring an account's rows, in place, from before the day `on` to after it.
 
@@ -88,7 +90,7 @@ def revise_attributes(
             rows[key] = revise_intervals(rows.get(key, ()), derive_intervals(live), on=on)
 
 
-def derive_intervals(changes: Iterable[Change]) -> list[tuple[date, date, Any]]:
+def derive_intervals(changes: Iterable[AttributeChange]) -> list[tuple[date, date, Any]]:
     """Return the intervals `(valid_from, valid_to, value)` that the changes of one attribute make, without gap or overlap.
 
     Before its first value an attribute has that value as well, because history is often older than the attribute.
