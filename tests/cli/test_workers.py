@@ -77,10 +77,11 @@ def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
     assert kept("SELECT posted_by FROM books") != [(1,)]
 
 
-@pytest.mark.parametrize(("work", "said"), [(refuse, (Conflict, "1 is too many")), (die, (Unavailable, "was killed"))])
-def test_a_failure_of_one_process_ends_all(service: Service, work: Any, said: tuple[type[Exception], str]) -> None:
+@pytest.mark.parametrize(
+    ("work", "error", "message"), [(refuse, Conflict, "1 is too many"), (die, Unavailable, "was killed")]
+)
+def test_a_failure_of_one_process_ends_all(service: Service, work: Any, error: type[Exception], message: str) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella") for _ in range(3)))
-    error, message = said
     with pytest.raises(error, match=message):
         service.run(drained(worker_pool(2)(service.books, work, account_batches(service.books))))
     assert multiprocessing.active_children() == []
