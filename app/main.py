@@ -66,23 +66,12 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
 def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """Return the FastAPI application without the server's middleware."""
     load_catalogues()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_books(settings, clock=clock) as books:
-            app.state.books = books
-            await record_margin(books, settings)
-            if settings.admin_key is None and (key := await create_first_key(books)):
-                # To standard output, so that no log contains it.
-                print(f"Admin key (shown only once): {key}", flush=True)  # noqa: T201
-            yield
-
     # FastAPIOffline serves the scripts of /docs itself, so the page works without the internet.
     app = FastAPIOffline(
         title="Customer Success Metrics",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=lambda app: _open_books_for(app, settings, clock=clock),
         redoc_url=None,
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
@@ -104,6 +93,18 @@ def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -
         query_security=QUERY_SECURITY,
     )
     return app
+
+
+@asynccontextmanager
+async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
+    """Keep the books open while the application runs. The first start creates an admin key unless the settings have one."""
+    async with open_books(settings, clock=clock) as books:
+        app.state.books = books
+        await record_margin(books, settings)
+        if settings.admin_key is None and (key := await create_first_key(books)):
+            # To standard output, so that no log contains it.
+            print(f"Admin key (shown only once): {key}", flush=True)  # noqa: T201
+        yield
 
 
 async def healthz() -> dict[str, str]:

@@ -1,25 +1,22 @@
 """The command line: `csmetrics --help`."""
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from app import __version__
-from app.access import keys as access_keys
-from app.access.routes import NewKey
+from app.access.keys import replace_key
 from app.books.books import Books
-from app.books.open import open_books
 from app.cli import publish
+from app.cli.console import err, out, progress_bar, with_books
+from app.cli.keys import cli as keys_cli
 from app.cli.workers import worker_pool
 from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
@@ -38,10 +35,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
-cli.add_typer(keys, name="keys")
-# Results go to standard output, progress and errors to standard error.
-out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, highlight=False)
+cli.add_typer(keys_cli, name="keys")
 
 Processes = Annotated[
     int, typer.Option(min=1, help="Number of processes that share the work; by default one for each core.")
@@ -78,28 +72,6 @@ def common_options(
     pass
 
 
-def _with_books(work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False, **settings: Any) -> Any:
-    """Open the books and return the result of `work` on them."""
-
-    async def run() -> Any:
-        async with open_books(Settings(**settings), adopt=adopt) as books:
-            return await work(books)
-
-    return asyncio.run(run())
-
-
-def _progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[status]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=err,
-    )
-
-
 @cli.command("serve")
 def serve_command() -> None:
     """Serve the API over HTTP.
@@ -116,7 +88,7 @@ def migrate() -> None:
     async def confirm(_: Books) -> None:
         out.print("The database is up to date.")
 
-    _with_books(confirm, migrate_on_start=True)
+    with_books(confirm, migrate_on_start=True)
 
 
 @cli.command()
@@ -127,7 +99,7 @@ def demo() -> None:
     """
 
     async def load(books: Books) -> None:
-        with _progress_bar() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Demo company", total=None, status="")
 
             def show(done: int, total: int) -> None:
@@ -138,10 +110,10 @@ def demo() -> None:
                 err.print(f"{count:,} events are new.")
             except Conflict as conflict:
                 err.print(str(conflict), markup=False)
-        key = await access_keys.replace_key(books, name="demo", scopes=["admin"])
+        key = await replace_key(books, name="demo", scopes=["admin"])
         _print_examples(key, today=books.today())
 
-    _with_books(load)
+    with_books(load)
 
 
 def _print_examples(key: str, *, today: date) -> None:
@@ -184,7 +156,7 @@ def import_command(
     read_rows(files, mapping=rules)
 
     async def run(books: Books) -> int:
-        with ImportReport(report) as problems, _progress_bar() as bar:
+        with ImportReport(report) as problems, progress_bar() as bar:
             task = bar.add_task("Import", total=total, status="")
 
             def show(summary: ImportSummary, consumed: int) -> None:
@@ -194,17 +166,22 @@ def import_command(
 
             summary = await run_import(books, files, mapping=rules, report=problems, progress=show)
             bar.update(task, completed=total)
-        table = Table(*asdict(summary))
-        table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
-        out.print(table)
-        for code, count in sorted(problems.counts.items()):
-            out.print(f"{count:,} {code}", markup=False)
-        if problems.counts:
-            out.print(f"See {report}.", markup=False)
+        _print_summary(summary, problems.counts, report=report)
         return summary.problems + summary.rejected
 
-    if _with_books(run):
+    if with_books(run):
         raise typer.Exit(1)
+
+
+def _print_summary(summary: ImportSummary, problems: Mapping[str, int], *, report: Path) -> None:
+    """Print the result of an import. problems: the number of rows and events that were not imported, by code."""
+    table = Table(*asdict(summary))
+    table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
+    out.print(table)
+    for code, count in sorted(problems.items()):
+        out.print(f"{count:,} {code}", markup=False)
+    if problems:
+        out.print(f"See {report}.", markup=False)
 
 
 @cli.command()
@@ -225,14 +202,14 @@ def rebuild(
 
     async def run(books: Books) -> None:
         accounts = events = 0
-        with _progress_bar() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Rebuild", total=None, status="")
             async for step in rebuilding.rebuild(books, executor=worker_pool(processes)):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
         out.print(f"Rebuilt from {events:,} events of {accounts:,} accounts.")
 
-    _with_books(run, adopt=adopt_settings)
+    with_books(run, adopt=adopt_settings)
 
 
 @cli.command()
@@ -241,7 +218,7 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
 
     async def run(books: Books) -> int:
         accounts = events = differences = 0
-        with _progress_bar() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Verify", total=None, status="")
             async for step in verifying.verify(books, executor=worker_pool(processes)):
                 if isinstance(step, verifying.Difference):
@@ -255,7 +232,7 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
         out.print(f"{differences:,} differences in {events:,} events of {accounts:,} accounts.")
         return differences
 
-    if _with_books(run):
+    if with_books(run):
         raise typer.Exit(1)
 
 
@@ -266,46 +243,3 @@ def publish_command() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         out.print(f"{path}", markup=False)
-
-
-@keys.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the client's.")],
-    scope: Annotated[
-        list[str],
-        typer.Option(help="What the key may do: ingest, read, or admin for everything. Repeat it for several scopes."),
-    ],
-) -> None:
-    """Create an API key and print it. It cannot be shown again."""
-    new = NewKey.model_validate({"name": name, "scopes": scope})
-
-    async def run(books: Books) -> None:
-        created = await access_keys.create_key(books, name=new.name, scopes=new.scopes)
-        out.print(created["key"], markup=False)
-
-    _with_books(run)
-
-
-@keys.command("list")
-def list_keys() -> None:
-    """List API keys (secrets are never shown)."""
-
-    async def run(books: Books) -> None:
-        table = Table("id", "name", "scopes", "created", "last used", "revoked")
-        for key in await access_keys.list_keys(books):
-            dates = (key["created_at"], key["last_used_on"], key["revoked_at"])
-            table.add_row(key["id"], key["name"], ", ".join(key["scopes"]), *(str(day or "")[:10] for day in dates))
-        out.print(table)
-
-    _with_books(run)
-
-
-@keys.command("revoke")
-def revoke_key(id: Annotated[str, typer.Argument(help="Id of the key, as `csmetrics keys list` shows it.")]) -> None:
-    """Revoke an API key. It stops working at once, in every process."""
-
-    async def run(books: Books) -> None:
-        await access_keys.revoke_key(books, id=id)
-        out.print("Revoked.")
-
-    _with_books(run)

@@ -6,39 +6,34 @@ It does not depend on the framework inside. Deadlines for headers, and data that
 
 import asyncio
 import json
-import re
-import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from time import perf_counter
 from typing import Any
-from urllib.parse import unquote, unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from app.core.errors import HeadersTooLarge, Malformed, Problem, TooLarge, TooSlow, Unavailable
+from app.core.errors import Malformed, Problem, TooSlow, Unavailable
 from app.core.settings import Settings
 from app.http.problems import PROBLEM_JSON, problem_body
+from app.server.headers import (
+    Headers,
+    body_too_large,
+    complete_headers,
+    find_header_fault,
+    read_headers,
+    request_id,
+    routable_path,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
-Headers = list[tuple[bytes, bytes]]
 
-MAX_HEADERS = 100
-MAX_HEADER_BYTES = 32 * 2**10
 _MAX_LOGGED_CHARACTERS = 2000  # of a path or a query string
-_UNREPEATABLE_HEADERS = (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding")
-_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"transfer-encoding", *_UNREPEATABLE_HEADERS})
-_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_RESPONSE_HEADERS: Headers = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-]
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +75,7 @@ async def _run_lifespan(app: App, scope: Scope, receive: Receive, send: Send) ->
 class RequestLifecycle:
     """One request and its response.
 
-    checked_headers: values by name of the headers that this middleware reads.
+    headers: values by name of the headers that this middleware reads.
     body_seconds_left: how long it may still wait for the body.
     is_body_complete: the app has received all of the body.
     is_disconnected: the app was told that the client disconnected before the body was complete.
@@ -94,8 +89,8 @@ class RequestLifecycle:
         self.started_at = perf_counter()
         self.scope, self._receive, self._send = scope, receive, send
         self.settings = settings
-        self.checked_headers, self.header_bytes = _read_headers(scope["headers"])
-        self.id = _request_id(self.checked_headers)
+        self.headers, self.header_bytes = read_headers(scope["headers"])
+        self.id = request_id(self.headers)
         self.body_seconds_left = settings.request_seconds
         self.is_body_complete = self.is_disconnected = self.is_closed = False
         self.status: int | None = None
@@ -115,29 +110,15 @@ class RequestLifecycle:
             reset_contextvars(**tokens)
 
     def find_fault(self) -> Problem | None:
-        """Return what is wrong with the headers or the URL, above all what two programs could read in two ways."""
-        headers = self.checked_headers
-        size = self.header_bytes + len(self.scope["path"]) + len(self.scope.get("query_string", b""))
-        if len(self.scope["headers"]) > MAX_HEADERS or size > MAX_HEADER_BYTES:
-            limits = f"{MAX_HEADERS} headers, and {MAX_HEADER_BYTES} bytes of headers and URL"
-            return HeadersTooLarge(f"The request has too many or too large headers. At most {limits} are accepted.")
-        hosts = headers.get(b"host", ())
-        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-            return Malformed("The request needs exactly one valid Host header.", code="malformed_host")
-        for name in _UNREPEATABLE_HEADERS:
-            if len(headers.get(name, ())) > 1:
-                return Malformed(f'Header "{name.decode()}" is given more than once.', code="repeated_header")
-        is_chunked = b"transfer-encoding" in headers
-        lengths = headers.get(b"content-length", ())
-        if is_chunked and (lengths or self.scope.get("http_version") == "1.0"):
-            detail = "The length of the body is ambiguous. Send Content-Length or, with HTTP/1.1, Transfer-Encoding: chunked."
-            return Malformed(detail, code="malformed_length")
-        if lengths and not lengths[0].isdigit():
-            return Malformed("Content-Length must be a number of bytes.", code="malformed_length")
-        if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > self.settings.max_body_bytes):
-            return self.too_large()
+        """Return what is wrong with the headers or the URL, None if nothing is. Decodes the path."""
+        max_body_bytes = self.settings.max_body_bytes
+        fault = find_header_fault(
+            self.scope, self.headers, header_bytes=self.header_bytes, max_body_bytes=max_body_bytes
+        )
+        if fault:
+            return fault
         try:
-            self.scope = {**self.scope, "path": _routable_path(self.scope)}
+            self.scope = {**self.scope, "path": routable_path(self.scope)}
             unquote_to_bytes(self.scope.get("query_string", b"").decode("ascii")).decode()
         except UnicodeDecodeError:  # decoding with U+FFFD instead could turn two ids into one
             return Malformed("The URL must be percent-encoded UTF-8.", code="malformed_address")
@@ -184,7 +165,7 @@ class RequestLifecycle:
             return message
         self.bytes_in += len(message.get("body", b""))
         if self.bytes_in > self.settings.max_body_bytes:
-            return await self.send_problem(self.too_large())
+            return await self.send_problem(body_too_large(self.settings.max_body_bytes))
         self.is_body_complete = not message.get("more_body", False)
         return message
 
@@ -201,7 +182,7 @@ class RequestLifecycle:
         """Send a message to the client."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": _add_headers(message.get("headers", ()), request_id=self.id)}
+            message = {**message, "headers": complete_headers(message.get("headers", ()), request_id=self.id)}
         elif message["type"] == "http.response.body":
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
@@ -217,9 +198,6 @@ class RequestLifecycle:
             await self._send({"type": "http.response.body", "body": body})
             self.bytes_out = len(body)
         return {"type": "http.disconnect"}
-
-    def too_large(self) -> Problem:
-        return TooLarge(f"The body is larger than {self.settings.max_body_bytes} bytes. Send smaller requests.")
 
     def internal_error(self) -> Problem:
         detail = "Internal error. The log of the service has the details under this request_id."
@@ -241,55 +219,13 @@ class RequestLifecycle:
         )
 
 
-def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, list[bytes]], int]:
-    """Return the values of the headers that this middleware checks, and the size of all headers in bytes."""
-    checked: dict[bytes, list[bytes]] = {}
-    size = 0
-    for name, value in headers:
-        size += len(name) + len(value)
-        if name in _CHECKED_HEADERS:
-            checked.setdefault(name, []).append(value)
-    return checked, size
-
-
-def _routable_path(scope: Scope) -> str:
-    """Return the decoded path, with %2F and %25 left as they are, so that a slash within an id does not split it.
-
-    The type `core.ids.PathId` decodes the rest.
-
-    >>> _routable_path({"raw_path": b"/v1/accounts/a%2Fb%20c%25"})
-    '/v1/accounts/a%2Fb c%25'
-    """
-    raw = scope.get("raw_path")
-    if raw is None:
-        return str(scope["path"]).replace("%", "%25")
-    parts = (unquote(part, errors="strict") for part in raw.decode("ascii").split("/"))
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
-
-
-def _request_id(headers: dict[bytes, list[bytes]]) -> str:
-    """Return the request id that the client sent, or a new one."""
-    values = headers.get(b"x-request-id")
-    return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else uuid.uuid4().hex
-
-
 def problem_response(problem: Problem, *, request_id: str) -> tuple[Headers, bytes]:
     """Return the headers and the body of an error response that closes the HTTP connection."""
     body = json.dumps(problem_body(problem)).encode()
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     headers += [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     headers += [(b"connection", b"close")]
-    return _add_headers(headers, request_id=request_id), body
-
-
-def _add_headers(headers: Iterable[tuple[bytes, bytes]], *, request_id: str) -> Headers:
-    """Return the headers of a response with those that every response has, unless the app has set its own."""
-    complete = list(headers)
-    names = dict(complete)
-    complete += [header for header in _RESPONSE_HEADERS if header[0] not in names]
-    if b"x-request-id" not in names:
-        complete.append((b"x-request-id", request_id.encode()))
-    return complete
+    return complete_headers(headers, request_id=request_id), body
 
 
 def _loggable_query(query: bytes) -> str:

@@ -20,7 +20,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.core.errors import HeadersTooLarge, Malformed, Problem
 from app.core.settings import Settings
-from app.server.middleware import MAX_HEADER_BYTES, problem_response
+from app.server.headers import MAX_HEADER_BYTES
+from app.server.middleware import problem_response
 
 _MAX_UNPARSED_BYTES = 2 * MAX_HEADER_BYTES  # only protects the memory; the middleware counts exactly
 _LINGER_SECONDS = 5.0  # in which a client that is still sending can read the response

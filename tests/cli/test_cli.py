@@ -1,4 +1,4 @@
-"""The command line, as it is typed."""
+"""The command line, run as a process."""
 
 import os
 import subprocess
@@ -9,8 +9,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from app import __version__
 from app.audit.identities import IDENTITIES
+from app.cli.main import cli
 from tests.support.service import Service, session
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +24,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def csmetrics(database: str, tmp_path: Path) -> Run:
     """Run a command on the test's database; it must succeed unless `code` says otherwise."""
 
-    def run(*words: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", "from app.cli.main import main; main()", *words],
+    def run(*arguments: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            [sys.executable, "-c", "from app.cli.main import main; main()", *arguments],
             cwd=tmp_path,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database, "COLUMNS": "200"}
             | settings,
@@ -31,39 +34,41 @@ def csmetrics(database: str, tmp_path: Path) -> Run:
             text=True,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
+        assert result.returncode == code, result.stdout + result.stderr
+        return result
 
     return run
 
 
 @pytest.mark.own_database
-def test_the_demo_company_comes_in_whole_is_proven_and_stays_when_loaded_again(
+def test_the_demo_company_is_loaded_once_passes_all_checks_and_has_every_metric(
     csmetrics: Run, start: Callable[..., Service]
 ) -> None:
-    said = csmetrics("demo")
-    assert "events are new" in said.stderr
-    assert said.stdout.count("curl ") == 3
+    result = csmetrics("demo")
+    assert "events are new" in result.stderr
+    assert result.stdout.count("curl ") == 3
     assert "0 differences" in csmetrics("verify").stdout
     assert "\n0 events are new" in "\n" + csmetrics("demo").stderr
     service = start()
     service.now = datetime.now(UTC)
-    found = service.get("/v1/checks")
-    assert [check for check in found["checks"] if not check["ok"]] == [] and found["ok"]
-    assert all(check["compared"] > 12 for check in found["checks"])
-    assert {check["name"] for check in found["checks"]} >= {one.name for one in IDENTITIES}
+    checks = service.get("/v1/checks")
+    assert [check for check in checks["checks"] if not check["ok"]] == [] and checks["ok"]
+    assert all(check["compared"] > 12 for check in checks["checks"])
+    assert {check["name"] for check in checks["checks"]} >= {identity.name for identity in IDENTITIES}
     months = {
         "start": f"{date.today().year - 2}-01-01",
         "end": f"{date.today().year + 1}-01-01",
         "granularity": "month",
     }
     segments = [segment["name"] for segment in service.get("/v1/segments")["segments"]]
-    for entry, among in product(service.get("/v1/metrics")["metrics"], ({"group_by": "plan"}, {"segment": segments})):
-        rows = service.rows(entry["name"], **months, **among)
-        assert any(row["value"] for row in rows), (entry["name"], among)
+    for entry, grouping in product(
+        service.get("/v1/metrics")["metrics"], ({"group_by": "plan"}, {"segment": segments})
+    ):
+        rows = service.rows(entry["name"], **months, **grouping)
+        assert any(row["value"] for row in rows), (entry["name"], grouping)
 
 
-def test_rebuild_posts_what_was_lost_and_verify_names_what_differs(
+def test_verify_names_differences_and_rebuild_corrects_them(
     csmetrics: Run, service: Service, execute_in: Callable[[str], None]
 ) -> None:
     service.send(session(), session("globex"))
@@ -71,15 +76,15 @@ def test_rebuild_posts_what_was_lost_and_verify_names_what_differs(
         "UPDATE entry SET value = value + 1 WHERE account_id = (SELECT account_id FROM account WHERE id = 'acme')"
     )
     execute_in("DELETE FROM total WHERE account_id = (SELECT account_id FROM account WHERE id = 'globex')")
-    said = csmetrics("verify", code=1).stdout
-    assert "acme: entry of sessions" in said
-    assert "globex: totals of session_seconds" in said
+    output = csmetrics("verify", code=1).stdout
+    assert "acme: entry of sessions" in output
+    assert "globex: totals of session_seconds" in output
     csmetrics("rebuild")
     assert "0 differences" in csmetrics("verify").stdout
     assert service.value("sessions") == 2
 
 
-def test_files_are_imported_with_a_report_of_what_did_not_come_in(csmetrics: Run, tmp_path: Path) -> None:
+def test_files_are_imported_with_a_report_of_errors(csmetrics: Run, tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(
         """
         [[source]]
@@ -101,9 +106,9 @@ def test_files_are_imported_with_a_report_of_what_did_not_come_in(csmetrics: Run
         header
         + "2,acme,ada,2025-01-01T10:00:00Z,2025-01-02,60\n3,acme,ada,2025-01-01T10:00:00Z,2025-01-02,-5\n4,acme,ada,,,x\n"
     )
-    # Known earlier, named later: the order of files does not matter.
-    said = csmetrics("import", "b.csv", "a.csv", "--mapping", "map.toml", code=1)
-    assert "4" in said.stdout and "See import-report.csv" in said.stdout
+    # The file that is named last was recorded first: the order of files does not matter.
+    result = csmetrics("import", "b.csv", "a.csv", "--mapping", "map.toml", code=1)
+    assert "4" in result.stdout and "See import-report.csv" in result.stdout
     report = (tmp_path / "import-report.csv").read_text().splitlines()
     assert [line.split(",")[:4] for line in report[1:]] == [
         ["a.csv", "4", "", "missing_value"],
@@ -112,7 +117,7 @@ def test_files_are_imported_with_a_report_of_what_did_not_come_in(csmetrics: Run
     assert "0 differences" in csmetrics("verify").stdout
 
 
-def test_keys_are_made_listed_and_revoked(csmetrics: Run, start: Callable[..., Service]) -> None:
+def test_keys_are_created_listed_and_revoked(csmetrics: Run, start: Callable[..., Service]) -> None:
     key = csmetrics("keys", "create", "dashboards", "--scope", "read").stdout.strip()
     service = start()
     headers = {"Authorization": f"Bearer {key}"}
@@ -122,15 +127,34 @@ def test_keys_are_made_listed_and_revoked(csmetrics: Run, start: Callable[..., S
     assert service.request("GET", "/v1/metrics", headers=headers).status_code == 401
 
 
-def test_what_goes_wrong_for_a_reason_is_one_line(csmetrics: Run, tmp_path: Path) -> None:
+def test_an_expected_error_is_one_line(csmetrics: Run, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a\n1\n")
     (tmp_path / "map.toml").write_text("[[source]]\nfile = 'other.csv'\n")
-    for words in (("import", "data.csv", "--mapping", "map.toml"), ("keys", "revoke", "unheard")):
-        said = csmetrics(*words, code=1).stderr
-        assert "Traceback" not in said and said.strip()
-    said = csmetrics("verify", code=1, REPORTING_TIMEZONE="Mars/Olympus").stderr
-    assert said.startswith("REPORTING_TIMEZONE: ") and "Mars" in said
+    for arguments in (("import", "data.csv", "--mapping", "map.toml"), ("keys", "revoke", "unheard")):
+        output = csmetrics(*arguments, code=1).stderr
+        assert "Traceback" not in output and output.strip()
+    output = csmetrics("verify", code=1, REPORTING_TIMEZONE="Mars/Olympus").stderr
+    assert output.startswith("REPORTING_TIMEZONE: ") and "Mars" in output
 
 
 def test_migrate_brings_the_database_up_to_date(csmetrics: Run) -> None:
     assert "up to date" in csmetrics("migrate", MIGRATE_ON_START="false").stdout
+
+
+def test_version_is_that_of_the_package_and_needs_no_settings(csmetrics: Run) -> None:
+    assert csmetrics("--version", PORT="invalid").stdout == f"{__version__}\n"
+
+
+def test_the_version_is_written_in_one_place() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'dynamic = ["version"]' in pyproject and 'attr = "app.__version__"' in pyproject
+
+
+@pytest.mark.parametrize("command", [[], ["keys"], ["import"], ["rebuild"], ["keys", "create"], ["keys", "revoke"]])
+def test_every_command_argument_and_option_has_a_description(command: list[str]) -> None:
+    node = get_command(cli)
+    for name in command:
+        node = node.commands[name]
+    assert node.help
+    assert all(child.help for child in getattr(node, "commands", {}).values())
+    assert all(parameter.help for parameter in node.params if parameter.name != "help")

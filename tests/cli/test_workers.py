@@ -1,4 +1,4 @@
-"""Several processes write the books again, or prove them: together what one does alone, or nothing that counts as done."""
+"""Several processes rebuild or verify the ledger: with the result of a single process, or not at all."""
 
 import multiprocessing
 import os
@@ -76,27 +76,28 @@ def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
 
 
 @pytest.mark.parametrize(
-    ("work", "said"), [(refuse, (Conflict, "1 is too many")), (die, (Unavailable, "ended from outside"))]
+    ("work", "error", "message"), [(refuse, Conflict, "1 is too many"), (die, Unavailable, "was killed")]
 )
-def test_what_ends_one_of_them_ends_all(service: Service, work: Any, said: tuple[type[Exception], str]) -> None:
+def test_a_failure_of_one_process_ends_all(service: Service, work: Any, error: type[Exception], message: str) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella") for _ in range(3)))
-    error, message = said
     with pytest.raises(error, match=message):
         service.run(drained(worker_pool(2)(service.books, work, account_batches(service.books))))
     assert multiprocessing.active_children() == []
 
 
-def test_an_interrupt_ends_them_at_once_and_nothing_was_lost(service: Service, database: str, tmp_path: Path) -> None:
-    """Whatever they are at: here they wait for a lock."""
+def test_an_interrupt_ends_all_processes_at_once_and_loses_nothing(
+    service: Service, database: str, tmp_path: Path
+) -> None:
+    """The processes wait for a lock at that moment."""
     service.send(session())
-    words = [sys.executable, "-c", "from app.cli.main import main; main()", "rebuild", "--processes", "2"]
+    arguments = [sys.executable, "-c", "from app.cli.main import main; main()", "rebuild", "--processes", "2"]
     settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database}
     with psycopg.connect(database.replace("+psycopg", "")) as connection:
         connection.execute("SELECT FROM account FOR UPDATE")
-        # A shell that runs the tests in the background has them, and all that they start, ignore it.
-        heeded = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+        # A shell that runs the tests in the background makes them, and all that they start, ignore the signal.
+        heed_interrupts = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
         command = subprocess.Popen(
-            words, env=settings, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heeded
+            arguments, env=settings, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
         )
         try:
             until = time.monotonic() + PATIENCE
@@ -104,9 +105,9 @@ def test_an_interrupt_ends_them_at_once_and_nothing_was_lost(service: Service, d
                 assert command.poll() is None and time.monotonic() < until
                 time.sleep(0.05)
             command.send_signal(signal.SIGINT)
-            _, said = command.communicate(timeout=PATIENCE)
+            _, output = command.communicate(timeout=PATIENCE)
         finally:
             command.kill()
     assert command.returncode not in (0, -signal.SIGKILL)
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert service.differences() == []

@@ -15,8 +15,9 @@ from fastapi.responses import StreamingResponse
 
 from app.core import logs
 from app.core.settings import Settings
-from app.server import middleware
-from app.server.middleware import App, Headers, Message, Receive, Scope, Send, wrap_app
+from app.server import headers, middleware
+from app.server.headers import Headers
+from app.server.middleware import App, Message, Receive, Scope, Send, wrap_app
 from tests.support.tiny_app import read_body, respond, tiny_app
 
 HOST = (b"host", b"localhost")
@@ -386,4 +387,4 @@ def test_a_log_call_that_cannot_be_rendered_is_logged_as_such(read_log: Any) -> 
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert doctest.testmod(middleware).failed == 0
+    assert doctest.testmod(middleware).failed == doctest.testmod(headers).failed == 0

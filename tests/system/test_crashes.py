@@ -1,4 +1,4 @@
-"""What was acknowledged survives: kills of the service and of PostgreSQL, databases that go away, cut connections."""
+"""Acknowledged events survive kills of the service and of PostgreSQL, unavailable databases and interrupted connections."""
 
 import asyncio
 import os
@@ -30,33 +30,33 @@ from tests.support.service import ADMIN_KEY, PATIENCE, Service, event, session
 
 pytestmark = pytest.mark.own_database
 
-# Nothing of the developer's settings reaches the processes: neither the environment nor a .env file.
-APART = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
+# The environment of processes, without the settings of the developer; a .env file is not read in other folders.
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
 CSMETRICS = [sys.executable, "-c", "from app.cli.main import main; main()"]
 SOCKET = ".s.PGSQL.5432"
 
 
-async def until(done: Callable[[], Any], *, every: float = 0.02) -> None:
-    """Wait for what is seen from outside only; what takes minutes is a hang."""
+async def until(condition: Callable[[], Any], *, every: float = 0.02) -> None:
+    """Wait until a condition, also an asynchronous one, is true. Fails after minutes, since that is a hang."""
     async with asyncio.timeout(PATIENCE):
-        while not (await found if isinstance(found := done(), Awaitable) else found):  # noqa: ASYNC110
+        while not (await result if isinstance(result := condition(), Awaitable) else result):  # noqa: ASYNC110
             await asyncio.sleep(every)
 
 
-def check_refusal(answer: httpx.Response) -> None:
-    """A refusal for now is a 503 that says when to come again."""
-    assert answer.status_code == 503, answer.text
-    assert answer.headers["content-type"] == PROBLEM_JSON
-    assert int(answer.headers["retry-after"]) > 0
-    assert answer.json()["status"] == 503
+def check_unavailable(response: httpx.Response) -> None:
+    """Check that a response is a 503 that says when to retry."""
+    assert response.status_code == 503, response.text
+    assert response.headers["content-type"] == PROBLEM_JSON
+    assert int(response.headers["retry-after"]) > 0
+    assert response.json()["status"] == 503
 
 
-# --- Real processes, killed ---------------------------------------------------------------------------------------------
+# --- Killed processes ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def data_dir() -> Iterator[Path]:
-    """Where a PostgreSQL of this module keeps its files."""
+    """The DATA_DIR of a PostgreSQL of this module."""
     folder = Path(tempfile.mkdtemp(prefix="csm-crashes-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder / "data"
@@ -65,7 +65,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A port that no outgoing connection is given, so that it is still free when a service starts again."""
+    """Return a free port outside the range of outgoing connections, so that it is still free when a service restarts."""
     for port in Random().sample(range(20_000, 32_000), 100):
         with suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
@@ -74,12 +74,12 @@ def free_port() -> int:
 
 
 class Process:
-    """`csmetrics serve` as a process of its own, that can be killed and started again at the same address."""
+    """`csmetrics serve` as a process that can be killed and started again at the same address."""
 
     def __init__(self, data_dir: Path, *, number: int) -> None:
         port = free_port()
         self.log = data_dir.with_name(f"service-{number}.log")
-        self.environment = APART | {
+        self.environment = ENVIRONMENT | {
             "DATA_DIR": str(data_dir),
             "ADMIN_KEY": ADMIN_KEY,
             "PORT": str(port),
@@ -116,7 +116,7 @@ class Process:
 
 
 class Postgres:
-    """The processes of the PostgreSQL in a folder."""
+    """The processes of the PostgreSQL of a DATA_DIR."""
 
     def __init__(self, data_dir: Path) -> None:
         self.cluster = data_dir / "cluster"
@@ -126,16 +126,16 @@ class Postgres:
 
     def kill_backend(self, random: Random) -> None:
         with psycopg.connect(host=str(self.cluster), port=5432, user="csmetrics", dbname="postgres") as connection:
-            found = connection.execute(
+            backends = connection.execute(
                 "SELECT pid FROM pg_stat_activity WHERE application_name = 'csmetrics'"
             ).fetchall()
-        os.kill(random.choice(found)[0], signal.SIGKILL)
+        os.kill(random.choice(backends)[0], signal.SIGKILL)
 
 
 class Writer:
-    """A client that sends each batch until it is acknowledged, or gives it up, and keeps its own log of that.
+    """A client that sends each batch until it is acknowledged or given up, and remembers which.
 
-    A batch is counted under its own name, so that the service can be asked for each of them.
+    The events of a batch use a feature of its own, so that the service can be asked how many of them it has counted.
     """
 
     def __init__(self, number: int, services: list[Process]) -> None:
@@ -147,7 +147,7 @@ class Writer:
     async def write(self, stop: asyncio.Event) -> None:
         batch: list[Any] = []
         while not stop.is_set():
-            # Now and then the last batch comes once more, as after an answer that was lost.
+            # Sometimes the last batch is sent once more, as after a lost response.
             batch = batch if batch and self.random.random() < 0.1 else self.batch()
             await self.send(batch, gives_up=self.random.random() < 0.3)
             await asyncio.sleep(0.02)
@@ -166,23 +166,23 @@ class Writer:
             except httpx.TransportError:
                 answer = None
             if answer is not None and answer.is_success:
-                said = answer.json()
-                assert said["accepted"] + said["duplicates"] == len(batch), said
+                counts = answer.json()
+                assert counts["accepted"] + counts["duplicates"] == len(batch), counts
                 self.acknowledged[name] = len(batch)
                 self.given_up.pop(name, None)
                 return
             if answer is not None:
-                check_refusal(answer)
+                check_unavailable(answer)
             if gives_up and name not in self.acknowledged:
                 self.given_up[name] = len(batch)
                 return
             await asyncio.sleep(0.05)
 
 
-async def counted(service: Process) -> dict[str, int]:
-    """How often each batch's events were counted, by its name."""
-    asked = {"group_by": "subject", "granularity": "total", "period": "2026"}
-    answer = await service.client.get("/v1/metrics/feature_uses", params=asked)
+async def count_events(service: Process) -> dict[str, int]:
+    """Return how many events the service has counted, by batch."""
+    params = {"group_by": "subject", "granularity": "total", "period": "2026"}
+    answer = await service.client.get("/v1/metrics/feature_uses", params=params)
     assert answer.json()["next"] is None
     return {row["group"]["subject"]: row["value"] for row in answer.json()["rows"]}
 
@@ -190,24 +190,24 @@ async def counted(service: Process) -> dict[str, int]:
 ROUNDS = ["service", "backend", "service", "postmaster", "start", "backend", "service", "postmaster", "both"]
 
 
-def test_kills_of_two_services_and_their_postgres_lose_and_double_nothing_that_was_acknowledged(data_dir: Path) -> None:
+def test_kills_of_services_and_postgres_neither_lose_nor_double_acknowledged_events(data_dir: Path) -> None:
     random = Random(1)
     postgres = Postgres(data_dir)
 
-    async def kill(what: str, services: list[Process]) -> None:
-        if what == "backend":
+    async def kill(victim: str, services: list[Process]) -> None:
+        if victim == "backend":
             postgres.kill_backend(random)
             return
-        if what == "postmaster":
+        if victim == "postmaster":
             postgres.kill_postmaster()
-        victims = services if what == "both" else [random.choice(services)]
-        for victim in victims:
-            victim.kill()
-            victim.start()
-        if what == "start":
+        processes = services if victim == "both" else [random.choice(services)]
+        for process in processes:
+            process.kill()
+            process.start()
+        if victim == "start":
             await asyncio.sleep(random.random())
-            victims[0].kill()
-            victims[0].start()
+            processes[0].kill()
+            processes[0].start()
 
     async def run() -> tuple[list[Writer], dict[str, int]]:
         services = [Process(data_dir, number=number) for number in range(2)]
@@ -218,87 +218,87 @@ def test_kills_of_two_services_and_their_postgres_lose_and_double_nothing_that_w
             async with asyncio.TaskGroup() as tasks:
                 for writer in writers:
                     tasks.create_task(writer.write(stop))
-                for what in ROUNDS:
+                for victim in ROUNDS:
                     before = sum(len(writer.acknowledged) for writer in writers)
                     await until(lambda least=before + 20: sum(len(w.acknowledged) for w in writers) >= least)
-                    await kill(what, services)
+                    await kill(victim, services)
                     for service in services:
                         await service.ready()
                 stop.set()
-            found = await counted(services[0])
+            counts = await count_events(services[0])
             for service in services:
                 await service.end()
-            return writers, found
+            return writers, counts
         finally:
             for service in services:
                 service.kill()
 
-    writers, found = asyncio.run(run())
+    writers, counts = asyncio.run(run())
     acknowledged = {name: size for writer in writers for name, size in writer.acknowledged.items()}
     given_up = {name: size for writer in writers for name, size in writer.given_up.items()}
-    assert {name: found.pop(name, 0) for name in acknowledged} == acknowledged
-    assert found == {name: given_up[name] for name in found}
-    settings = APART | {"DATA_DIR": str(data_dir)}
-    verified = subprocess.check_output([*CSMETRICS, "verify"], cwd=data_dir.parent, env=settings, text=True)
-    assert verified.startswith("0 differences in ")
+    assert {name: counts.pop(name, 0) for name in acknowledged} == acknowledged
+    assert counts == {name: given_up[name] for name in counts}
+    settings = ENVIRONMENT | {"DATA_DIR": str(data_dir)}
+    output = subprocess.check_output([*CSMETRICS, "verify"], cwd=data_dir.parent, env=settings, text=True)
+    assert output.startswith("0 differences in ")
 
 
-def test_a_service_brings_its_own_postgres_back_when_somebody_has_killed_it(data_dir: Path) -> None:
+def test_a_service_restarts_its_embedded_postgres_when_it_was_killed(data_dir: Path) -> None:
     with Service(None, data_dir=data_dir).running() as service:
         service.send(session())
         os.kill(int((data_dir / "cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-        patience = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while service.request("GET", "/readyz").status_code != 200:
-            assert time.monotonic() < patience
+            assert time.monotonic() < deadline
             service.run(asyncio.sleep(0.1))
         assert service.value("sessions") == 1
 
 
-# --- A database that goes away ------------------------------------------------------------------------------------------
+# --- An unavailable database --------------------------------------------------------------------------------------------
 
 
 class Database:
-    """A PostgreSQL beside the service's process, which can be taken away and brought back."""
+    """A PostgreSQL of its own, which can be stopped and started while a service runs."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.up()
-        with psycopg.connect(self.running.url.replace("+psycopg", ""), autocommit=True) as connection:
+        with psycopg.connect(self.server.url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("DROP DATABASE IF EXISTS away")
             connection.execute("CREATE DATABASE away")
-        self.url = sa.make_url(self.running.url).set(database="away").render_as_string()
+        self.url = sa.make_url(self.server.url).set(database="away").render_as_string()
 
     def up(self) -> None:
-        self.running = embedded.start_server(self.data_dir)
+        self.server = embedded.start_server(self.data_dir)
 
     def down(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT: in order; SIGQUIT: at once, as `pg_ctl stop -m immediate`; SIGKILL: like a crash."""
+        """Stop it: SIGINT, fast; SIGQUIT, as `pg_ctl stop -m immediate`; SIGKILL, like a crash."""
         os.kill(int((self.data_dir / "cluster/postmaster.pid").read_text().split()[0]), how)
-        self.running.stop()
+        self.server.stop()
 
 
 @pytest.fixture
-def beside(data_dir: Path) -> Iterator[Database]:
-    """A PostgreSQL that runs, and is stopped afterwards if it runs."""
+def external(data_dir: Path) -> Iterator[Database]:
+    """A running PostgreSQL, stopped afterwards."""
     database = Database(data_dir)
     yield database
-    database.running.stop()
+    database.server.stop()
 
 
 async def write_on(service: Service, number: int, statuses: list[int], stop: asyncio.Event) -> None:
-    """Send one session after the other, each until it is acknowledged."""
+    """Send sessions one by one, each until it is acknowledged."""
     while not stop.is_set():
-        one = session(f"account-{number % 3}", seconds=60)
+        body = session(f"account-{number % 3}", seconds=60)
         while True:
-            answer = await service.client.post("/v1/events", json=one)
+            answer = await service.client.post("/v1/events", json=body)
             statuses.append(answer.status_code)
             if answer.is_success:
                 break
-            check_refusal(answer)
+            check_unavailable(answer)
             await asyncio.sleep(0.05)
 
 
-async def check_that_nothing_but_the_process_is_well(service: Service) -> None:
+async def check_that_only_the_process_is_healthy(service: Service) -> None:
     assert (await service.client.get("/healthz")).status_code == 200
     for method, path, body in (
         ("GET", "/readyz", None),
@@ -310,12 +310,12 @@ async def check_that_nothing_but_the_process_is_well(service: Service) -> None:
         ("DELETE", "/v1/accounts/acme/events/one", None),
         ("POST", "/v1/keys", {"name": "new", "scopes": ["read"]}),
     ):
-        check_refusal(await service.client.request(method, path, json=body))
+        check_unavailable(await service.client.request(method, path, json=body))
     stranger = {"Authorization": "Bearer csm_not_known_to_the_settings"}
-    check_refusal(await service.client.get("/v1/surveys", headers=stranger))
+    check_unavailable(await service.client.get("/v1/surveys", headers=stranger))
 
 
-def test_while_the_database_is_away_requests_get_503_and_all_is_well_when_it_is_back(beside: Database) -> None:
+def test_while_the_database_is_unavailable_requests_get_503_and_recover_with_it(external: Database) -> None:
     async def run(service: Service) -> int:
         stop = asyncio.Event()
         statuses: list[list[int]] = [[] for _ in range(8)]
@@ -323,56 +323,56 @@ def test_while_the_database_is_away_requests_get_503_and_all_is_well_when_it_is_
             for number in range(8):
                 tasks.create_task(write_on(service, number, statuses[number], stop))
             for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-                await until(lambda: all(said[-3:] == [200, 200, 200] for said in statuses))
+                await until(lambda: all(last[-3:] == [200, 200, 200] for last in statuses))
                 assert (await service.client.get("/readyz")).status_code == 200
-                await asyncio.to_thread(beside.down, how)
-                await until(lambda: all(said[-1] == 503 for said in statuses))
-                await check_that_nothing_but_the_process_is_well(service)
-                await asyncio.to_thread(beside.up)
-            await until(lambda: all(said[-3:] == [200, 200, 200] for said in statuses))
+                await asyncio.to_thread(external.down, how)
+                await until(lambda: all(last[-1] == 503 for last in statuses))
+                await check_that_only_the_process_is_healthy(service)
+                await asyncio.to_thread(external.up)
+            await until(lambda: all(last[-3:] == [200, 200, 200] for last in statuses))
             stop.set()
-        return sum(said.count(200) for said in statuses)
+        return sum(client.count(200) for client in statuses)
 
-    with Service(beside.url).running() as service:
+    with Service(external.url).running() as service:
         acknowledged = service.run(run(service))
         assert service.value("sessions") == acknowledged
         assert service.differences() == []
 
 
-def test_a_start_waits_for_the_database(beside: Database) -> None:
+def test_a_start_waits_for_the_database(external: Database) -> None:
     async def run(service: Service) -> None:
         lifespan = service.app.router.lifespan_context(service.app)
         starting = asyncio.create_task(lifespan.__aenter__())
         await asyncio.wait({starting}, timeout=1)
         assert not starting.done()
-        await asyncio.to_thread(beside.up)
+        await asyncio.to_thread(external.up)
         async with asyncio.timeout(PATIENCE):
             await starting
         assert (await service.client.get("/readyz")).status_code == 200
         await service.client.aclose()
         await lifespan.__aexit__(None, None, None)
 
-    beside.down()
-    asyncio.run(run(Service(beside.url)))
+    external.down()
+    asyncio.run(run(Service(external.url)))
 
 
-def test_a_start_gives_up_after_the_time_that_the_settings_give_it(beside: Database) -> None:
-    beside.down()
-    with pytest.raises(Unavailable), Service(beside.url, database_wait_seconds=0).running():
+def test_a_start_fails_after_the_time_of_the_settings(external: Database) -> None:
+    external.down()
+    with pytest.raises(Unavailable), Service(external.url, database_wait_seconds=0).running():
         pass
 
 
-# --- Connections that are cut -------------------------------------------------------------------------------------------
+# --- Interrupted connections --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def ask(database: str) -> Iterator[Callable[..., list[Any]]]:
-    """Run a statement in the test's database, beside the service."""
+    """Run a statement in the test's database, on a connection of its own."""
     with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
 
         def ask(statement: str) -> list[Any]:
-            done = connection.execute(statement)
-            return done.fetchall() if done.description else []
+            result = connection.execute(statement)
+            return result.fetchall() if result.description else []
 
         yield ask
 
@@ -414,25 +414,25 @@ def test_connections_cut_in_the_middle_of_the_load_are_noticed_by_no_client(
     assert service.differences() == []
 
 
-def test_a_start_waits_while_postgres_starts_or_repairs_itself(database: str) -> None:
-    said = ["is starting up", "is in recovery mode", "is not yet accepting connections", "is shutting down"]
+def test_a_start_waits_while_postgres_starts_or_recovers(database: str) -> None:
+    states = ["is starting up", "is in recovery mode", "is not yet accepting connections", "is shutting down"]
     url = sa.make_url(database)
-    heard: list[str] = []
+    answers: list[str] = []
 
-    async def not_now(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """What PostgreSQL answers to everybody who connects."""
+    async def answer_not_ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer a client as PostgreSQL does in one of these states."""
         await reader.read(1024)
-        heard.append(said[len(heard) % len(said)])
-        fields = f"SFATAL\0VFATAL\0C57P03\0Mthe database system {heard[-1]}\0\0".encode()
+        answers.append(states[len(answers) % len(states)])
+        fields = f"SFATAL\0VFATAL\0C57P03\0Mthe database system {answers[-1]}\0\0".encode()
         writer.write(struct.pack("!ci", b"E", 4 + len(fields)) + fields)
         writer.close()
 
     async def run(folder: Path) -> None:
         service = Service(url.update_query_dict({"host": str(folder)}).render_as_string())
         lifespan = service.app.router.lifespan_context(service.app)
-        async with await asyncio.start_unix_server(not_now, folder / SOCKET):
+        async with await asyncio.start_unix_server(answer_not_ready, folder / SOCKET):
             starting = asyncio.create_task(lifespan.__aenter__())
-            await until(lambda: len(heard) >= len(said) or starting.done())
+            await until(lambda: len(answers) >= len(states) or starting.done())
             assert not starting.done()
         (folder / SOCKET).unlink()
         (folder / SOCKET).symlink_to(f"{url.query['host']}/{SOCKET}")
@@ -447,7 +447,7 @@ def test_a_start_waits_while_postgres_starts_or_repairs_itself(database: str) ->
 
 
 class Proxy:
-    """A wire between the service and PostgreSQL, which can be cut around a COMMIT."""
+    """A proxy between the service and PostgreSQL, which interrupts connections at a COMMIT."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -455,37 +455,37 @@ class Proxy:
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        server = await asyncio.start_unix_server(self.carry, path)
+        server = await asyncio.start_unix_server(self.serve, path)
         try:
             yield
         finally:
             server.close()
 
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_unix_connection(self.target)
-        back = asyncio.create_task(self.pump(there_reader, writer))
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(self.target)
+        back = asyncio.create_task(self.pump(server_reader, writer))
         try:
             while data := await reader.read(2**16):
-                cut = b"COMMIT" in data and self.is_cut()
+                cut = b"COMMIT" in data and self.lost_part()
                 if cut == "answer":
                     back.cancel()
                     await asyncio.wait([back])
                 if cut != "request":
-                    there_writer.write(data)
-                    await there_writer.drain()
+                    server_writer.write(data)
+                    await server_writer.drain()
                 if cut == "answer":
-                    await there_reader.readuntil(b"COMMIT")  # so it is committed, but nobody will hear of it
+                    await server_reader.readuntil(b"COMMIT")  # it is committed, but the service does not know
                 if cut:
                     break
         except ConnectionError:
             pass
         finally:
             back.cancel()
-            there_writer.close()
+            server_writer.close()
             writer.close()
 
-    def is_cut(self) -> str:
-        """Every fifth COMMIT is lost on its way, or its answer is."""
+    def lost_part(self) -> str:
+        """Return which part of a COMMIT gets lost: of every fifth one, the request or the answer; else an empty text."""
         self.commits += 1
         if self.commits % 5:
             return ""
@@ -500,28 +500,28 @@ class Proxy:
         writer.close()
 
 
-def test_a_commit_whose_answer_is_lost_is_repeated_without_counting_twice(database: str) -> None:
+def test_a_commit_with_a_lost_answer_is_repeated_without_counting_twice(database: str) -> None:
     url = sa.make_url(database)
     proxy = Proxy(f"{url.query['host']}/{SOCKET}")
 
     async def run(folder: Path) -> Counter[str]:
-        said: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         service = Service(url.update_query_dict({"host": str(folder)}).render_as_string())
         lifespan = service.app.router.lifespan_context(service.app)
         async with proxy.listening(folder / SOCKET), lifespan, service.client:
             for number in range(60):
                 answer = await service.client.post("/v1/events", json=[session(), session(f"account-{number}")])
                 assert answer.status_code == 200, answer.text
-                said.update({name: answer.json()[name] for name in ("accepted", "duplicates")})
+                counts.update({name: answer.json()[name] for name in ("accepted", "duplicates")})
             for number in range(10):
                 body = {"name": f"key-{number}", "scopes": ["read"]}
                 assert (await service.client.post("/v1/keys", json=body)).status_code == 201
-        return said
+        return counts
 
     with tempfile.TemporaryDirectory(prefix="csm-wire-", dir="/tmp") as folder:
-        said = asyncio.run(run(Path(folder)))
+        counts = asyncio.run(run(Path(folder)))
     assert proxy.cuts > 10
-    assert said.total() == 120
+    assert counts.total() == 120
     with Service(database).running() as direct:
         assert direct.value("sessions") == 120
         assert direct.differences() == []
@@ -540,10 +540,10 @@ def test_a_commit_whose_answer_is_lost_is_repeated_without_counting_twice(databa
 def test_what_postgres_cannot_do_for_now_is_a_503(service: Service, ask: Callable[..., list[Any]], state: str) -> None:
     ask(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE SQLSTATE '{state}'; END$$")
     ask("CREATE TRIGGER fail BEFORE INSERT ON entry EXECUTE FUNCTION fail()")
-    one = session()
-    check_refusal(service.request("POST", "/v1/events", json=one))
+    body = session()
+    check_unavailable(service.request("POST", "/v1/events", json=body))
     ask("DROP TRIGGER fail ON entry")
-    assert service.send(one)["accepted"] == 1
+    assert service.send(body)["accepted"] == 1
     assert service.value("sessions") == 1
 
 
@@ -556,7 +556,7 @@ def test_a_deadlock_is_run_again_and_noticed_by_no_client(service: Service, ask:
     assert service.value("sessions") == 1
 
 
-def test_when_all_connections_are_busy_requests_get_503_and_then_go_on(
+def test_when_all_connections_are_busy_requests_get_503(
     start: Callable[..., Service], ask: Callable[..., list[Any]]
 ) -> None:
     service = start(pool_size=1)
@@ -568,10 +568,10 @@ def test_when_all_connections_are_busy_requests_get_503_and_then_go_on(
         first = asyncio.create_task(service.client.post("/v1/events", json=session()))
         waiting = f"SELECT 1 {OF_THE_SERVICE} AND wait_event_type = 'Lock'"
         await until(lambda: ask(waiting))
-        for refused in await asyncio.gather(
+        for response in await asyncio.gather(
             *(service.client.get(path) for path in ("/v1/metrics/sessions", "/readyz"))
         ):
-            check_refusal(refused)
+            check_unavailable(response)
         assert (await service.client.get("/healthz")).status_code == 200
         ask("COMMIT")
         assert (await first).status_code == 200

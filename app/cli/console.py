@@ -1,0 +1,38 @@
+"""What commands share: the console, progress bars, and opening the books."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from app.books.books import Books
+from app.books.open import open_books
+from app.core.settings import Settings
+
+# Results go to standard output, progress and errors to standard error.
+out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, highlight=False)
+
+
+def with_books(work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False, **settings: Any) -> Any:
+    """Open the books and return the result of `work` on them. settings: override those of the environment."""
+
+    async def run() -> Any:
+        async with open_books(Settings(**settings), adopt=adopt) as books:
+            return await work(books)
+
+    return asyncio.run(run())
+
+
+def progress_bar() -> Progress:
+    """Return a progress bar. Its tasks need a field `status`, a text that is shown beside the bar."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[status]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )

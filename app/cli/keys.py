@@ -1,0 +1,56 @@
+"""The commands that create, list and revoke API keys: `csmetrics keys --help`."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.access import keys
+from app.access.routes import NewKey
+from app.books.books import Books
+from app.cli.console import out, with_books
+
+cli = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+
+
+@cli.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the client's.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(help="What the key may do: ingest, read, or admin for everything. Repeat it for several scopes."),
+    ],
+) -> None:
+    """Create an API key and print it. It cannot be shown again."""
+    new = NewKey.model_validate({"name": name, "scopes": scope})
+
+    async def run(books: Books) -> None:
+        created = await keys.create_key(books, name=new.name, scopes=new.scopes)
+        out.print(created["key"], markup=False)
+
+    with_books(run)
+
+
+@cli.command("list")
+def list_keys() -> None:
+    """List API keys (secrets are never shown)."""
+
+    async def run(books: Books) -> None:
+        table = Table("id", "name", "scopes", "created", "last used", "revoked")
+        for key in await keys.list_keys(books):
+            dates = (key["created_at"], key["last_used_on"], key["revoked_at"])
+            table.add_row(key["id"], key["name"], ", ".join(key["scopes"]), *(str(day or "")[:10] for day in dates))
+        out.print(table)
+
+    with_books(run)
+
+
+@cli.command("revoke")
+def revoke_key(id: Annotated[str, typer.Argument(help="Id of the key, as `csmetrics keys list` shows it.")]) -> None:
+    """Revoke an API key. It stops working at once, in every process."""
+
+    async def run(books: Books) -> None:
+        await keys.revoke_key(books, id=id)
+        out.print("Revoked.")
+
+    with_books(run)

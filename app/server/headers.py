@@ -1,0 +1,97 @@
+"""The headers and the URL of a request: what is wrong with them, and the headers that every response has."""
+
+import re
+import uuid
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from app.core.errors import HeadersTooLarge, Malformed, Problem, TooLarge
+
+Headers = list[tuple[bytes, bytes]]
+HeaderValues = dict[bytes, list[bytes]]
+
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32 * 2**10
+_UNREPEATABLE = (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding")
+_CHECKED = frozenset({b"host", b"x-request-id", b"transfer-encoding", *_UNREPEATABLE})
+_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_RESPONSE_HEADERS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+
+
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[HeaderValues, int]:
+    """Return the values of the headers that are checked, by name, and the size of all headers in bytes."""
+    checked: HeaderValues = {}
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name in _CHECKED:
+            checked.setdefault(name, []).append(value)
+    return checked, size
+
+
+def request_id(headers: HeaderValues) -> str:
+    """Return the request id that the client sent, or a new one."""
+    values = headers.get(b"x-request-id")
+    return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else uuid.uuid4().hex
+
+
+def find_header_fault(
+    scope: MutableMapping[str, Any], headers: HeaderValues, *, header_bytes: int, max_body_bytes: int
+) -> Problem | None:
+    """Return what is wrong with the headers, above all what two programs could read in two ways; None if nothing is."""
+    size = header_bytes + len(scope["path"]) + len(scope.get("query_string", b""))
+    if len(scope["headers"]) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        limits = f"{MAX_HEADERS} headers, and {MAX_HEADER_BYTES} bytes of headers and URL"
+        return HeadersTooLarge(f"The request has too many or too large headers. At most {limits} are accepted.")
+    hosts = headers.get(b"host", ())
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        return Malformed("The request needs exactly one valid Host header.", code="malformed_host")
+    for name in _UNREPEATABLE:
+        if len(headers.get(name, ())) > 1:
+            return Malformed(f'Header "{name.decode()}" is given more than once.', code="repeated_header")
+    lengths = headers.get(b"content-length", ())
+    if b"transfer-encoding" in headers and (lengths or scope.get("http_version") == "1.0"):
+        detail = (
+            "The length of the body is ambiguous. Send Content-Length or, with HTTP/1.1, Transfer-Encoding: chunked."
+        )
+        return Malformed(detail, code="malformed_length")
+    if lengths and not lengths[0].isdigit():
+        return Malformed("Content-Length must be a number of bytes.", code="malformed_length")
+    if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > max_body_bytes):
+        return body_too_large(max_body_bytes)
+    return None
+
+
+def body_too_large(max_body_bytes: int) -> Problem:
+    return TooLarge(f"The body is larger than {max_body_bytes} bytes. Send smaller requests.")
+
+
+def routable_path(scope: MutableMapping[str, Any]) -> str:
+    """Return the decoded path, with %2F and %25 left as they are, so that a slash within an id does not split it.
+
+    The type `core.ids.PathId` decodes the rest. Raises UnicodeDecodeError for a path that is not UTF-8.
+
+    >>> routable_path({"raw_path": b"/v1/accounts/a%2Fb%20c%25"})
+    '/v1/accounts/a%2Fb c%25'
+    """
+    raw = scope.get("raw_path")
+    if raw is None:
+        return str(scope["path"]).replace("%", "%25")
+    parts = (unquote(part, errors="strict") for part in raw.decode("ascii").split("/"))
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def complete_headers(headers: Iterable[tuple[bytes, bytes]], *, request_id: str) -> Headers:
+    """Return the headers of a response with those that every response has, unless the app has set its own."""
+    complete = list(headers)
+    names = dict(complete)
+    complete += [header for header in _RESPONSE_HEADERS if header[0] not in names]
+    if b"x-request-id" not in names:
+        complete.append((b"x-request-id", request_id.encode()))
+    return complete
