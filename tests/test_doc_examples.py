@@ -22,7 +22,9 @@ from typing import NamedTuple
 import pytest
 
 from app.demo import story
-from app.ingest.files import importing, imports, mapping
+from app.ingest.files.import_report import ImportReport
+from app.ingest.files.mapping_file import load_mapping
+from app.ingest.files.run_import import run_import
 from tests.support.service import ADMIN_KEY, Service
 from tests.test_docs import PAGES, ROOT, name_of
 
@@ -93,11 +95,11 @@ def call(service: Service, command: str, folder: Path) -> str:
 def import_files(service: Service, command: str, folder: Path) -> list[str]:
     """Return the words that `csmetrics import FILE… --mapping MAPPING` prints, for files in `folder`."""
     _, _, *files, _, rules = shlex.split(command)
-    with imports.Report(folder / "import-report.csv") as report:
-        work = importing.run(
+    with ImportReport(folder / "import-report.csv") as report:
+        work = run_import(
             service.books,
             [folder / file for file in files],
-            mapping=mapping.load(folder / rules),
+            mapping=load_mapping(folder / rules),
             report=report,
             progress=lambda *_: None,
         )

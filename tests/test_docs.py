@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from app.cli.main import cli
 from app.core.settings import Settings
-from app.ingest.files import mapping
+from app.ingest.files.mapping_file import load_mapping
 from app.main import build
 
 ROOT = Path(__file__).parent.parent
@@ -110,7 +110,7 @@ def test_the_tests_that_enforce_a_decision_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "examples").glob("*.toml")), ids=name_of)
 def test_an_example_of_a_mapping_can_be_loaded(path: Path) -> None:
-    assert mapping.load(path).source
+    assert load_mapping(path).source
 
 
 def test_the_image_leaves_out_what_only_the_embedded_server_needs() -> None:

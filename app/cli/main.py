@@ -24,8 +24,10 @@ from app.cli.workers import worker_pool
 from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
 from app.demo.load import load_demo
-from app.ingest.files import importing, imports
-from app.ingest.files import mapping as mappings
+from app.ingest.files.import_report import ImportReport
+from app.ingest.files.mapping_file import load_mapping
+from app.ingest.files.row_reader import read_rows, total_size
+from app.ingest.files.run_import import ImportSummary, run_import
 from app.ledger import rebuild as rebuilding
 from app.ledger import verify as verifying
 from app.main import load_catalogues
@@ -176,21 +178,21 @@ def import_command(
 
     Exits with 1 if a row or an event could not be imported. Rows that the mapping skips do not count as errors.
     """
-    rules = mappings.load(mapping)
-    total = imports.size(files)
+    rules = load_mapping(mapping)
+    total = total_size(files)
     # Check all files before an earlier report is overwritten.
-    imports.rows(files, mapping=rules)
+    read_rows(files, mapping=rules)
 
     async def run(books: Books) -> int:
-        with imports.Report(report) as problems, _progress_bar() as bar:
+        with ImportReport(report) as problems, _progress_bar() as bar:
             task = bar.add_task("Import", total=total, status="")
 
-            def show(summary: importing.Summary, consumed: int) -> None:
+            def show(summary: ImportSummary, consumed: int) -> None:
                 elapsed = bar.tasks[task].elapsed or 1
                 status = f"{summary.rows:,} rows, {summary.rows / elapsed:,.0f}/s"
                 bar.update(task, completed=consumed, status=status)
 
-            summary = await importing.run(books, files, mapping=rules, report=problems, progress=show)
+            summary = await run_import(books, files, mapping=rules, report=problems, progress=show)
             bar.update(task, completed=total)
         table = Table(*asdict(summary))
         table.add_row(*(f"{number:,}" for number in asdict(summary).values()))

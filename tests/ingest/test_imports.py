@@ -1,4 +1,4 @@
-"""Rows of files become events by a mapping; whatever a file contains, each of its records is accounted for once."""
+"""Rows of files become events by a mapping. Whatever a file contains, each of its records becomes exactly one row."""
 
 import csv
 import gzip
@@ -18,10 +18,13 @@ from hypothesis import strategies as st
 
 from app.core.errors import Invalid
 from app.ingest import catalogue, read
-from app.ingest.files import imports, mapping
+from app.ingest.files.import_report import ImportReport
+from app.ingest.files.mapping import ImportMapping
+from app.ingest.files.mapping_file import load_mapping
+from app.ingest.files.row_reader import SourceRow, read_rows, total_size
 from tests.ravenstack import files
 
-PLAIN = """
+ONE_COLUMN = """
 [[source]]
 file = "*"
 columns.c = {column}
@@ -31,45 +34,52 @@ id = "{{row_hash}}"
 occurred_at = "2024-01-01T00:00:00Z"
 data = {{ c = "{{c}}" }}
 """
-CELLS = PLAIN.format(column='"text"').replace('"{c}" }', '"{c}", said = "{d}" }')
+TWO_COLUMNS = ONE_COLUMN.format(column='"text"').replace('"{c}" }', '"{c}", d = "{d}" }')
 
 
-class Desk:
-    """A folder with files, and what an import of them gives."""
+class ImportFolder:
+    """A folder with data files and a mapping, and the rows that an import reads from them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    def file(self, name: str, content: str | bytes) -> Path:
-        path = self.folder / name
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file and return its path."""
+        path = self.path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def rows(self, text: str, *paths: Path) -> list[imports.Row]:
-        return list(imports.rows(paths, mapping=mapping.load(self.file("mapping.toml", text))))
+    def load_mapping(self, text: str) -> ImportMapping:
+        return load_mapping(self.write("mapping.toml", text))
 
-    def one(self, text: str, content: str | bytes, *, name: str = "data.csv") -> imports.Row:
-        (row,) = self.rows(text, self.file(name, content))
+    def read(self, mapping: str, *paths: Path) -> list[SourceRow]:
+        """Return all rows of the files. mapping: its text."""
+        return list(read_rows(paths, mapping=self.load_mapping(mapping)))
+
+    def read_one(self, mapping: str, content: str | bytes, *, name: str = "data.csv") -> SourceRow:
+        """Return the only row of a file with this content."""
+        (row,) = self.read(mapping, self.write(name, content))
         return row
 
-    def value(self, column: str, cell: str) -> Any:
-        """What a cell becomes: in data, or why it cannot."""
-        row = self.one(PLAIN.format(column=column), table(["c", "d"], [cell, "x"]))
+    def convert(self, column: str, cell: str) -> Any:
+        """Return the value that a cell of the column becomes, `left out`, or the problem of its row."""
+        row = self.read_one(ONE_COLUMN.format(column=column), table(["c", "d"], [cell, "x"]))
         return row.problem or row.events[0]["data"].get("c", "left out")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def folder(tmp_path: Path) -> ImportFolder:
+    return ImportFolder(tmp_path)
 
 
 def table(*records: list[str], **style: Any) -> str:
+    """Return records as CSV."""
     file = io.StringIO()
     csv.writer(file, **style).writerows(records)
     return file.getvalue()
 
 
-# What a row gives
+# Events of a row
 
 
 TICKETS = """
@@ -97,9 +107,9 @@ data = { ticket_id = "{ticket}", first_contact = "{calm}" }
 HEADER = ["ticket", "account", "user", "opened", "closed", "exported", "priority", "score", "escalated", "a", "b"]
 
 
-def test_a_row_gives_an_event_for_each_block_that_applies(desk: Desk) -> None:
+def test_a_row_makes_one_event_for_each_block_that_applies(folder: ImportFolder) -> None:
     cells = ["7", "acme", "ann", "2024-03-01", "2024-03-02 10:30:00", "2024-04-01", "high", "4.0", "False", "x", ""]
-    (row,) = desk.rows(TICKETS, desk.file("tickets_1.csv", table(HEADER, cells)))
+    (row,) = folder.read(TICKETS, folder.write("tickets_1.csv", table(HEADER, cells)))
     assert row.events == [
         {
             "id": "ticket-7-opened",
@@ -121,9 +131,9 @@ def test_a_row_gives_an_event_for_each_block_that_applies(desk: Desk) -> None:
     assert (row.problem, row.skipped, row.reason) == (None, False, None)
 
 
-def test_an_empty_cell_leaves_its_field_out(desk: Desk) -> None:
+def test_an_empty_cell_leaves_its_field_out(folder: ImportFolder) -> None:
     cells = ["7", "acme", "", "2024-03-01", "", "", "", "", "", "", ""]
-    (row,) = desk.rows(TICKETS, desk.file("tickets_1.csv", table(HEADER, cells)))
+    (row,) = folder.read(TICKETS, folder.write("tickets_1.csv", table(HEADER, cells)))
     (event,) = row.events
     assert event == {
         "id": "ticket-7-opened",
@@ -134,35 +144,35 @@ def test_an_empty_cell_leaves_its_field_out(desk: Desk) -> None:
     }
 
 
-def test_a_row_without_what_its_id_or_time_is_made_of_is_a_problem(desk: Desk) -> None:
+def test_a_row_without_the_cells_of_its_id_or_time_is_a_problem(folder: ImportFolder) -> None:
     for gap in (0, 3):
         cells = ["7", "acme", "", "2024-03-01", "", "", "", "", "", "", ""]
         cells[gap] = ""
-        (row,) = desk.rows(TICKETS, desk.file("tickets_1.csv", table(HEADER, cells)))
+        (row,) = folder.read(TICKETS, folder.write("tickets_1.csv", table(HEADER, cells)))
         assert row.events == []
         assert row.problem and row.problem.startswith("missing_value: ") and "ticket.opened" in row.problem
 
 
-def test_one_bad_cell_holds_back_all_events_of_its_row(desk: Desk) -> None:
+def test_one_bad_cell_prevents_all_events_of_its_row(folder: ImportFolder) -> None:
     cells = ["7", "acme", "", "2024-03-01", "soon", "", "", "", "", "", ""]
-    (row,) = desk.rows(TICKETS, desk.file("tickets_1.csv", table(HEADER, cells)))
+    (row,) = folder.read(TICKETS, folder.write("tickets_1.csv", table(HEADER, cells)))
     assert (row.events, row.problem) == ([], "bad_value: column closed: 'soon' is not a time of ISO 8601")
 
 
-def test_a_row_may_be_skipped_for_a_reason(desk: Desk) -> None:
+def test_a_skip_rule_leaves_a_row_out_with_its_reason(folder: ImportFolder) -> None:
     cells = ["7", "us", "", "2024-03-01", "", "", "", "", "", "", ""]
-    (row,) = desk.rows(TICKETS, desk.file("tickets_1.csv", table(HEADER, cells)))
+    (row,) = folder.read(TICKETS, folder.write("tickets_1.csv", table(HEADER, cells)))
     assert (row.events, row.problem, row.skipped, row.reason) == ([], None, True, "our own")
 
 
-def test_a_row_to_which_no_event_applies_is_a_problem_unless_the_mapping_says_otherwise(desk: Desk) -> None:
-    never = CELLS.replace('type = "note"', 'type = "note"\nwhen = "c = \'never\'"')
-    assert (desk.one(never, "c,d\n1,2\n").problem or "").startswith("no_event: ")
-    row = desk.one(never.replace("columns.c", 'otherwise = "not ours"\ncolumns.c'), "c,d\n1,2\n")
+def test_a_row_to_which_no_event_applies_is_a_problem_unless_the_mapping_has_otherwise(folder: ImportFolder) -> None:
+    never = TWO_COLUMNS.replace('type = "note"', 'type = "note"\nwhen = "c = \'never\'"')
+    assert (folder.read_one(never, "c,d\n1,2\n").problem or "").startswith("no_event: ")
+    row = folder.read_one(never.replace("columns.c", 'otherwise = "not ours"\ncolumns.c'), "c,d\n1,2\n")
     assert (row.problem, row.skipped, row.reason) == (None, True, "not ours")
 
 
-def test_conditions_see_typed_values_and_money_as_a_number(desk: Desk) -> None:
+def test_conditions_see_typed_values_and_money_as_a_number(folder: ImportFolder) -> None:
     for column, cells, condition in (
         ('"money"', ["9.50", "10.00", "100"], "c >= 10"),
         ('"integer"', ["9", "10", "100"], "c >= 10"),
@@ -170,20 +180,22 @@ def test_conditions_see_typed_values_and_money_as_a_number(desk: Desk) -> None:
         ('"date"', ["2023-12-31", "2024-01-01", "2024-02-01"], 'c >= \\"2024-01-01\\"'),
         ('"text"', ["1", "true", "True"], 'c in (\\"true\\", \\"True\\")'),
     ):
-        text = PLAIN.format(column=column).replace(
+        text = ONE_COLUMN.format(column=column).replace(
             "[[source.event]]", f'otherwise = "-"\n[[source.event]]\nwhen = "{condition}"'
         )
-        rows = desk.rows(text, desk.file("data.csv", table(["c"], *([cell] for cell in cells))))
+        rows = folder.read(text, folder.write("data.csv", table(["c"], *([cell] for cell in cells))))
         assert [row.skipped for row in rows] == [True, False, False], column
 
 
-def test_a_time_may_be_put_together_from_columns(desk: Desk) -> None:
-    text = CELLS.replace('"2024-01-01T00:00:00Z"', '"{c} {d}"')
-    assert desk.one(text, "c,d\n2024-05-06,07:08\n").events[0]["occurred_at"] == "2024-05-06T07:08:00Z"
-    assert "'{c} {d}': ['2024-05-06', ' ', 'x'] is not a time" in (desk.one(text, "c,d\n2024-05-06,x\n").problem or "")
+def test_a_time_may_be_composed_of_several_columns(folder: ImportFolder) -> None:
+    text = TWO_COLUMNS.replace('"2024-01-01T00:00:00Z"', '"{c} {d}"')
+    assert folder.read_one(text, "c,d\n2024-05-06,07:08\n").events[0]["occurred_at"] == "2024-05-06T07:08:00Z"
+    assert "'{c} {d}': ['2024-05-06', ' ', 'x'] is not a time" in (
+        folder.read_one(text, "c,d\n2024-05-06,x\n").problem or ""
+    )
 
 
-# What cells mean
+# Values of cells
 
 
 VALUES: list[tuple[str, str, Any]] = [
@@ -228,9 +240,9 @@ VALUES: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("column", "cell", "value"), VALUES)
-def test_a_cell_becomes_a_value_of_its_type(desk: Desk, column: str, cell: str, value: Any) -> None:
-    found = desk.value(column, cell)
-    assert (found, type(found)) == (value, type(value))
+def test_a_cell_becomes_a_value_of_its_type(folder: ImportFolder, column: str, cell: str, value: Any) -> None:
+    result = folder.convert(column, cell)
+    assert (result, type(result)) == (value, type(value))
 
 
 PROBLEMS = [
@@ -252,18 +264,20 @@ PROBLEMS = [
     ('"datetime"', "2023-02-29", "is not a time of ISO 8601"),
     ('"datetime"', "0001-01-01T00:00:00+14:00", "bad_value"),
     ('{ type = "datetime", format = "unix" }', "1e300", "bad_value"),
-    ('{ type = "datetime", format = "%d.%m.%Y" }', "2024-01-01", "is not a time as in %d.%m.%Y"),
+    ('{ type = "datetime", format = "%d.%m.%Y" }', "2024-01-01", "is not a time of the format %d.%m.%Y"),
     ('{ values = { staff = "agent" } }', "boss", "is not among the values of the mapping"),
 ]
 
 
-@pytest.mark.parametrize(("column", "cell", "words"), PROBLEMS)
-def test_a_cell_that_is_not_of_its_type_is_told_with_its_column(desk: Desk, column: str, cell: str, words: str) -> None:
-    problem = desk.value(column, cell)
-    assert words in problem and "column c" in problem
+@pytest.mark.parametrize(("column", "cell", "message"), PROBLEMS)
+def test_a_cell_that_is_not_of_its_type_is_reported_with_its_column(
+    folder: ImportFolder, column: str, cell: str, message: str
+) -> None:
+    problem = folder.convert(column, cell)
+    assert message in problem and "column c" in problem
 
 
-# Look-ups
+# Lookups
 
 
 LOOKUP = """
@@ -287,62 +301,64 @@ data = { plan = "{plan}" }
 """
 
 
-def test_a_look_up_finds_in_another_file_what_the_row_leaves_out(desk: Desk) -> None:
-    desk.file("subscriptions.csv", "id,account\r\ns1,1\r\ns2,2\r\ns3,\r\n")
-    desk.file("accounts.ndjson", '{"account": {"number": 1}, "plan": "pro"}\n')
-    rows = desk.rows(LOOKUP, desk.file("data.csv", "subscription,at\ns1,2024-01-01\ns2,2024-01-01\ns3,2024-01-01\n"))
-    found = [(row.events[0].get("account_id"), row.events[0]["data"].get("plan")) for row in rows]
-    assert found == [("1", "pro"), ("2", None), (None, None)]
+def test_a_lookup_reads_a_value_from_another_file(folder: ImportFolder) -> None:
+    folder.write("subscriptions.csv", "id,account\r\ns1,1\r\ns2,2\r\ns3,\r\n")
+    folder.write("accounts.ndjson", '{"account": {"number": 1}, "plan": "pro"}\n')
+    rows = folder.read(
+        LOOKUP, folder.write("data.csv", "subscription,at\ns1,2024-01-01\ns2,2024-01-01\ns3,2024-01-01\n")
+    )
+    values = [(row.events[0].get("account_id"), row.events[0]["data"].get("plan")) for row in rows]
+    assert values == [("1", "pro"), ("2", None), (None, None)]
 
 
-def test_a_look_up_that_finds_nothing_or_different_rows_is_a_problem(desk: Desk) -> None:
-    desk.file("subscriptions.csv", "id,account,x\ns1,1,\ns1,2,\ns2,2,a\ns2,2,b\n")
-    desk.file("accounts.ndjson", "")
+def test_a_lookup_with_no_row_or_with_different_rows_is_a_problem(folder: ImportFolder) -> None:
+    folder.write("subscriptions.csv", "id,account,x\ns1,1,\ns1,2,\ns2,2,a\ns2,2,b\n")
+    folder.write("accounts.ndjson", "")
     data = "subscription,at\ns1,2024-01-01\ns2,2024-01-01\nnone,2024-01-01\n"
-    assert [row.problem for row in desk.rows(LOOKUP, desk.file("data.csv", data))] == [
+    assert [row.problem for row in folder.read(LOOKUP, folder.write("data.csv", data))] == [
         "lookup_ambiguous: column account: subscriptions has different rows for 's1'",
         None,
-        "lookup_not_found: column account: subscriptions has nothing for 'none'",
+        "lookup_not_found: column account: subscriptions has no row for 'none'",
     ]
 
 
-def test_look_up_files_are_found_beside_the_mapping_too_and_packed(desk: Desk) -> None:
-    desk.file("subscriptions.csv.gz", gzip.compress(b"id,account\ns1,1\n"))
-    desk.file("accounts.ndjson", "")
-    (desk.folder / "data").mkdir()
-    (row,) = desk.rows(LOOKUP, desk.file("data/data.csv", "subscription,at\ns1,2024-01-01\n"))
+def test_lookup_files_may_be_packed_and_in_the_folder_of_the_mapping(folder: ImportFolder) -> None:
+    folder.write("subscriptions.csv.gz", gzip.compress(b"id,account\ns1,1\n"))
+    folder.write("accounts.ndjson", "")
+    (folder.path / "data").mkdir()
+    (row,) = folder.read(LOOKUP, folder.write("data/data.csv", "subscription,at\ns1,2024-01-01\n"))
     assert row.events[0]["account_id"] == "1"
 
 
 # Ids
 
 
-def test_rows_that_differ_in_anything_have_different_hashes_wherever_their_columns_are(desk: Desk) -> None:
+def test_rows_that_differ_in_any_cell_have_different_hashes_in_any_order_of_columns(folder: ImportFolder) -> None:
     def ids(content: str) -> list[str]:
-        return [row.events[0]["id"] for row in desk.rows(CELLS, desk.file("data.csv", content))]
+        return [row.events[0]["id"] for row in folder.read(TWO_COLUMNS, folder.write("data.csv", content))]
 
     first = ids("c,d,e\n1,2,3\n1,2,3\n12,,3\n1,2,4\n")
     assert first[0] == first[1] and len(set(first)) == 3
     assert ids("e,d,c\n3,2,1\n3,2,1\n3,,12\n4,2,1\n") == first
 
 
-def test_an_id_may_be_made_of_file_and_line(desk: Desk) -> None:
-    text = CELLS.replace("{row_hash}", "{file}:{line}")
-    rows = desk.rows(text, desk.file("data.csv.gz", gzip.compress(b'c,d\n"a\nb",2\n3,4\n')))
+def test_an_id_may_be_made_of_file_and_line(folder: ImportFolder) -> None:
+    text = TWO_COLUMNS.replace("{row_hash}", "{file}:{line}")
+    rows = folder.read(text, folder.write("data.csv.gz", gzip.compress(b'c,d\n"a\nb",2\n3,4\n')))
     assert [row.events[0]["id"] for row in rows] == ["data.csv:2", "data.csv:4"]
 
 
 # Hostile CSV
 
 
-HOSTILE: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
+HOSTILE_CSV: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
     "sound": (b"1,2\n3,4\n", [(2, ""), (3, "")]),
     "no line end": (b"1,2", [(2, "")]),
     "CRLF": (b"1,2\r\n3,4\r\n", [(2, ""), (3, "")]),
     "blank lines": (b"\n1,2\n\r\n\n3,4\n\n", [(3, ""), (6, "")]),
     "line ends in quotes": (b'"1\n\n1",2\n3,4\n', [(2, ""), (5, "")]),
-    "too few cells": (b"1\n3,4\n", [(2, "wrong_number_of_cells: 1 instead of 2"), (3, "")]),
-    "too many cells": (b'"1\n",2,3\n3,4\n', [(2, "wrong_number_of_cells: 3 instead of 2"), (4, "")]),
+    "too few cells": (b"1\n3,4\n", [(2, "wrong_number_of_cells: the header has 2, the row 1"), (3, "")]),
+    "too many cells": (b'"1\n",2,3\n3,4\n', [(2, "wrong_number_of_cells: the header has 2, the row 3"), (4, "")]),
     "open quote": (b'1,"2\n3,4\n5,6\n', [(2, "bad_record: a quote is opened and never closed"), (3, ""), (4, "")]),
     "open quote at the end": (b'1,2\n3,"', [(2, ""), (3, "bad_record: a quote is opened and never closed")]),
     "open quote before quotes": (b'1,"2\n3,"4"\n5,6\n', [(2, "bad_record: more text after a"), (3, ""), (4, "")]),
@@ -353,101 +369,108 @@ HOSTILE: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
     ),
     "carriage return": (b"1\r1,2\n3,4\n", [(2, "bad_record: a carriage return inside a line"), (3, "")]),
     "NUL": (b"1\0,2\n3,4\n", [(2, "nul: "), (3, "")]),
-    "no UTF-8": (b"\xff,2\n3,4\n", [(2, "encoding: the record is not utf-8-sig"), (3, "")]),
+    "no UTF-8": (b"\xff,2\n3,4\n", [(2, "encoding: the row is not utf-8-sig"), (3, "")]),
     "no UTF-8 in quotes": (b'"a\n\xe4",2\n3,4\n', [(2, "encoding: "), (4, "")]),
     "a line too long": (b"1," + b"x" * 16 * 2**20 + b"\n3,4\n", [(2, "too_long: line 2 has"), (3, "")]),
 }
 
 
-@pytest.mark.parametrize(("data", "expected"), HOSTILE.values(), ids=HOSTILE)
-def test_each_record_is_accounted_for_with_its_line(desk: Desk, data: bytes, expected: list[tuple[int, str]]) -> None:
-    rows = desk.rows(CELLS, desk.file("data.csv", b"\xef\xbb\xbfc,d\n" + data))
+@pytest.mark.parametrize(("data", "expected"), HOSTILE_CSV.values(), ids=HOSTILE_CSV)
+def test_each_record_becomes_a_row_with_its_line_number(
+    folder: ImportFolder, data: bytes, expected: list[tuple[int, str]]
+) -> None:
+    rows = folder.read(TWO_COLUMNS, folder.write("data.csv", b"\xef\xbb\xbfc,d\n" + data))
     assert [row.line for row in rows] == [line for line, _ in expected]
     for row, (_, problem) in zip(rows, expected, strict=True):
         assert bool(row.events) == (row.problem is None)
         assert (row.problem or "").startswith(problem) and bool(row.problem) == bool(problem)
 
 
-def test_a_mapping_names_delimiter_and_encoding(desk: Desk) -> None:
-    text = CELLS.replace("columns.c", 'delimiter = ";"\nencoding = "cp1252"\ncolumns.c')
-    assert desk.one(text, "c;d\nÄpfel;2,5\n".encode("cp1252")).events[0]["data"] == {"c": "Äpfel", "said": "2,5"}
-    assert (desk.one(text, b"c;d\n\x81;2\n").problem or "").startswith("encoding: the record is not cp1252")
+def test_a_mapping_may_set_delimiter_and_encoding(folder: ImportFolder) -> None:
+    text = TWO_COLUMNS.replace("columns.c", 'delimiter = ";"\nencoding = "cp1252"\ncolumns.c')
+    assert folder.read_one(text, "c;d\nÄpfel;2,5\n".encode("cp1252")).events[0]["data"] == {"c": "Äpfel", "d": "2,5"}
+    assert (folder.read_one(text, b"c;d\n\x81;2\n").problem or "").startswith("encoding: the row is not cp1252")
 
 
-def test_tsv_has_tabs(desk: Desk) -> None:
-    assert desk.one(CELLS, "c\td\n1,5\t2\n", name="data.tsv").events[0]["data"] == {"c": "1,5", "said": "2"}
+def test_a_tsv_file_is_separated_by_tabs(folder: ImportFolder) -> None:
+    assert folder.read_one(TWO_COLUMNS, "c\td\n1,5\t2\n", name="data.tsv").events[0]["data"] == {"c": "1,5", "d": "2"}
 
 
-REFUSED = {
-    "no source": ("data.xml", b"c,d\n", "no_source", "no [[source]] of the mapping is for a file of this name"),
-    "no kind": ("data.dat", b"c,d\n", "no_format", "say `format` in the mapping, .dat tells nothing"),
-    "Parquet": ("data.parquet", b"PAR1", "unsupported_file", "Parquet is not read here"),
-    "a column lacks": ("data.csv", b"c,e\n", "missing_column", "once each: d. It has: c, e."),
-    "a column twice": ("data.csv", b"c,d,d\n", "missing_column", "once each: d. It has: c, d, d."),
-    "nothing": ("data.csv", b"", "bad_header", "its header cannot be read (bad_record: it is empty)"),
-    "UTF-16": ("data.csv", "c,d\n".encode("utf-16"), "bad_header", "its header cannot be read (nul"),
-    "no gzip": ("data.csv.gz", b"c,d\n1,2\n", "bad_header", "nothing from here on can be unpacked"),
+UNREADABLE_FILES = {
+    "no source": (
+        "data.xml",
+        b"c,d\n",
+        "no_source",
+        "no [[source]] of the mapping has a `file` pattern that matches this name",
+    ),
+    "an unknown format": ("data.dat", b"c,d\n", "no_format", "the ending .dat does not say how to read the file"),
+    "Parquet": ("data.parquet", b"PAR1", "unsupported_file", "Parquet is not supported"),
+    "a missing column": ("data.csv", b"c,e\n", "missing_column", "exactly once: d. The header has: c, e."),
+    "a column twice": ("data.csv", b"c,d,d\n", "missing_column", "exactly once: d. The header has: c, d, d."),
+    "an empty file": ("data.csv", b"", "bad_header", "the header row cannot be read (bad_record: the file is empty)"),
+    "UTF-16": ("data.csv", "c,d\n".encode("utf-16"), "bad_header", "the header row cannot be read (nul"),
+    "no gzip": ("data.csv.gz", b"c,d\n1,2\n", "bad_header", "the rest of the file cannot be decompressed"),
 }
 
 
-@pytest.mark.parametrize(("name", "data", "code", "words"), REFUSED.values(), ids=REFUSED)
-def test_a_file_that_cannot_be_understood_is_refused_before_the_first_row(
-    desk: Desk, name: str, data: bytes, code: str, words: str
+@pytest.mark.parametrize(("name", "data", "code", "message"), UNREADABLE_FILES.values(), ids=UNREADABLE_FILES)
+def test_an_unreadable_file_is_an_error_before_the_first_row(
+    folder: ImportFolder, name: str, data: bytes, code: str, message: str
 ) -> None:
-    text = CELLS.replace('"*"', '"data.[!x]*"')
-    with pytest.raises(Invalid) as refusal:
-        imports.rows([desk.file("data.csv", "c,d\n1,2\n"), desk.file(name, data)], mapping=_load(desk, text))
-    assert (refusal.value.code, words in refusal.value.detail) == (code, True)
+    text = TWO_COLUMNS.replace('"*"', '"data.[!x]*"')
+    with pytest.raises(Invalid) as error:
+        read_rows([folder.write("data.csv", "c,d\n1,2\n"), folder.write(name, data)], mapping=folder.load_mapping(text))
+    assert (error.value.code, message in error.value.detail) == (code, True)
 
 
-def test_a_file_that_is_not_there_or_not_plain_is_refused(desk: Desk) -> None:
-    desk.file("data.csv", "subscription,at\n")
-    for path in (desk.folder / "none.csv", desk.folder):
+def test_a_file_that_is_missing_or_not_a_plain_file_is_an_error(folder: ImportFolder) -> None:
+    folder.write("data.csv", "subscription,at\n")
+    for path in (folder.path / "none.csv", folder.path):
         with pytest.raises(Invalid, match=str(path)):
-            imports.rows([path], mapping=_load(desk, CELLS))
+            read_rows([path], mapping=folder.load_mapping(TWO_COLUMNS))
     with pytest.raises(Invalid, match=r"\[lookup.subscriptions\]: subscriptions.csv is neither"):
-        imports.rows([desk.folder / "data.csv"], mapping=_load(desk, LOOKUP))
+        read_rows([folder.path / "data.csv"], mapping=folder.load_mapping(LOOKUP))
 
 
 # Progress, packed files
 
 
-def test_rows_come_while_the_file_is_read_and_tell_how_far_it_is(desk: Desk) -> None:
-    paths = [desk.file("one.csv", "c,d\n" + "1,2\n" * 100_000), desk.file("two.csv", "c,d\n3,4\n")]
-    rows = imports.rows(paths, mapping=_load(desk, CELLS))
+def test_rows_are_streamed_with_the_number_of_bytes_read(folder: ImportFolder) -> None:
+    paths = [folder.write("one.csv", "c,d\n" + "1,2\n" * 100_000), folder.write("two.csv", "c,d\n3,4\n")]
+    rows = read_rows(paths, mapping=folder.load_mapping(TWO_COLUMNS))
     first = next(rows)
     assert 0 < first.consumed < 100
     consumed = [row.consumed for row in rows]
-    assert consumed == sorted(consumed) and consumed[-1] == imports.size(paths)
+    assert consumed == sorted(consumed) and consumed[-1] == total_size(paths)
 
 
-def test_packed_files_are_read_and_counted_in_packed_bytes(desk: Desk) -> None:
-    path = desk.file("data.csv.gz", gzip.compress(b"c,d\n1,2\n3,4\n"))
-    rows = desk.rows(CELLS, path)
-    assert [row.line for row in rows] == [2, 3] and rows[-1].consumed == imports.size([path])
+def test_packed_files_are_read_and_measured_in_packed_bytes(folder: ImportFolder) -> None:
+    path = folder.write("data.csv.gz", gzip.compress(b"c,d\n1,2\n3,4\n"))
+    rows = folder.read(TWO_COLUMNS, path)
+    assert [row.line for row in rows] == [2, 3] and rows[-1].consumed == total_size([path])
 
 
-def test_a_packed_file_that_breaks_off_ends_with_a_problem(desk: Desk) -> None:
+def test_a_truncated_packed_file_ends_with_a_problem(folder: ImportFolder) -> None:
     packed = gzip.compress(b"c,d\n" + b"".join(b"%d,2\n" % number for number in range(50_000)))
-    rows = desk.rows(CELLS, desk.file("data.csv.gz", packed[: len(packed) // 2]))
+    rows = folder.read(TWO_COLUMNS, folder.write("data.csv.gz", packed[: len(packed) // 2]))
     assert len(rows) > 1000 and all(row.events for row in rows[:-1])
-    assert (rows[-1].problem or "").startswith("bad_gzip: nothing from here on can be unpacked")
+    assert (rows[-1].problem or "").startswith("bad_gzip: the rest of the file cannot be decompressed")
 
 
 # NDJSON
 
 
-def test_ndjson_is_asked_by_path_and_keeps_its_types(desk: Desk) -> None:
-    text = CELLS.replace('columns.c = "text"', "").replace(
+def test_ndjson_values_are_addressed_by_path_and_keep_their_types(folder: ImportFolder) -> None:
+    text = TWO_COLUMNS.replace('columns.c = "text"', "").replace(
         'c = "{c}"', 'c = "{a.b}", all = "{a}", t = "{t.1.x}", n = "{n}"'
     )
-    text = text.replace('said = "{d}"', 'said = "is {a.b}", off = "{x.y}"')
+    text = text.replace('d = "{d}"', 'd = "is {a.b}", off = "{x.y}"')
     record = {"a": {"b": 2.5}, "t": [0, {"x": True}], "x.y": "dotted", "n": None}
-    (event,) = desk.one(text, json.dumps(record) + "\n", name="data.ndjson").events
-    assert event["data"] == {"c": 2.5, "all": {"b": 2.5}, "t": True, "said": "is 2.5", "off": "dotted"}
+    (event,) = folder.read_one(text, json.dumps(record) + "\n", name="data.ndjson").events
+    assert event["data"] == {"c": 2.5, "all": {"b": 2.5}, "t": True, "d": "is 2.5", "off": "dotted"}
 
 
-def test_ndjson_values_are_read_as_the_types_that_the_mapping_names(desk: Desk) -> None:
+def test_ndjson_values_are_converted_to_the_types_of_the_mapping(folder: ImportFolder) -> None:
     for column, value, expected in (
         ('"text"', 12, "12"),
         ('"integer"', 4.0, 4),
@@ -457,45 +480,49 @@ def test_ndjson_values_are_read_as_the_types_that_the_mapping_names(desk: Desk) 
         ('"text"', ["a"], "is a list or an object"),
         ('"integer"', True, "is not a number"),
     ):
-        row = desk.one(PLAIN.format(column=column), json.dumps({"c": value}), name="data.jsonl")
+        row = folder.read_one(ONE_COLUMN.format(column=column), json.dumps({"c": value}), name="data.jsonl")
         assert row.events[0]["data"]["c"] == expected if row.events else str(expected) in (row.problem or "")
 
 
-def test_ids_are_text_in_whatever_type_they_come(desk: Desk) -> None:
+def test_ids_become_text_whatever_their_type_is(folder: ImportFolder) -> None:
     text = (
-        CELLS.replace("{row_hash}", "{c}")
+        TWO_COLUMNS.replace("{row_hash}", "{c}")
         .replace('columns.c = "text"', "")
         .replace("data =", 'account_id = "{d}"\ndata =')
     )
-    (event,) = desk.one(text, '{"c": 7, "d": 8.5}', name="data.ndjson").events
+    (event,) = folder.read_one(text, '{"c": 7, "d": 8.5}', name="data.ndjson").events
     assert (event["id"], event["account_id"]) == ("7", "8.5")
-    assert (desk.one(text, '{"c": [7]}', name="data.ndjson").problem or "").startswith("bad_value: ")
+    assert (folder.read_one(text, '{"c": [7]}', name="data.ndjson").problem or "").startswith("bad_value: ")
 
 
-def test_a_look_up_by_a_list_is_a_problem(desk: Desk) -> None:
-    desk.file("subscriptions.csv", "id,account\n")
-    desk.file("accounts.ndjson", '{"account": {"number": [1]}, "plan": "pro"}\n')
+def test_a_lookup_by_a_list_is_a_problem(folder: ImportFolder) -> None:
+    folder.write("subscriptions.csv", "id,account\n")
+    folder.write("accounts.ndjson", '{"account": {"number": [1]}, "plan": "pro"}\n')
     text = LOOKUP.replace("data.csv", "data.ndjson")
-    row = desk.one(text, '{"subscription": [1], "at": "2024-01-01"}', name="data.ndjson")
-    assert row.problem == "bad_value: column account: [1] is no key of a look-up"
+    row = folder.read_one(text, '{"subscription": [1], "at": "2024-01-01"}', name="data.ndjson")
+    assert row.problem == "bad_value: column account: [1] cannot be the key of a lookup"
 
 
-BAD_JSON = {
+INVALID_JSON = {
     "broken": (b'{"c": ', "bad_record: not JSON: Expecting value at character"),
     "an array": (b"[1]", "bad_record: not a JSON object"),
-    "a key twice": (b'{"c": 1, "c": 2}', "bad_record: a key stands twice"),
+    "a key twice": (b'{"c": 1, "c": 2}', "bad_record: an object has the same key twice"),
     "NaN": (b'{"c": NaN}', "bad_record: NaN is not JSON"),
     "deep": (b'{"c": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "bad_record: nested too deeply"),
-    "quite deep": (b'{"c": ' + b"[" * 70 + b"]" * 70 + b"}", "bad_record: more than 64 levels"),
+    "quite deep": (b'{"c": ' + b"[" * 70 + b"]" * 70 + b"}", "bad_record: nested more than 64 levels"),
     "half a pair": (b'{"c": "\\ud800"}', "bad_record: half of a surrogate pair"),
     "a huge number": (b'{"c": ' + b"1" * 5000 + b"}", "bad_record: "),
     "no UTF-8": (b'{"c": "\xff"}', "encoding: "),
 }
 
 
-@pytest.mark.parametrize(("line", "problem"), BAD_JSON.values(), ids=BAD_JSON)
-def test_a_bad_line_of_ndjson_is_a_problem_of_its_own(desk: Desk, line: bytes, problem: str) -> None:
-    rows = desk.rows(CELLS, desk.file("data.ndjson", b'{"c": "1"}\n' + line + b'\n\n{"c": "\\ud83d\\ude00"}\n'))
+@pytest.mark.parametrize(("line", "problem"), INVALID_JSON.values(), ids=INVALID_JSON)
+def test_an_invalid_line_of_ndjson_is_a_problem_of_that_row_only(
+    folder: ImportFolder, line: bytes, problem: str
+) -> None:
+    rows = folder.read(
+        TWO_COLUMNS, folder.write("data.ndjson", b'{"c": "1"}\n' + line + b'\n\n{"c": "\\ud83d\\ude00"}\n')
+    )
     assert [row.line for row in rows] == [1, 2, 4]
     assert rows[0].problem is None and (rows[1].problem or "").startswith(problem) and rows[2].events
 
@@ -503,13 +530,13 @@ def test_a_bad_line_of_ndjson_is_a_problem_of_its_own(desk: Desk, line: bytes, p
 # The report
 
 
-def test_the_report_lists_bad_and_skipped_rows_and_rejected_events(desk: Desk) -> None:
-    path = desk.folder / "report.csv"
-    with imports.Report(path) as report:
-        report.row(imports.Row("a.csv", 7, [], "bad_value: column c: 'x' is bad", False, "=x,1\r\n"))
-        report.row(imports.Row("a.csv", 8, [], None, True, "y\0,1\n", "our own"))
-        rejected = {"index": 3, "id": "e1", "code": "conflict", "detail": "Another one.", "pointer": "/id"}
-        report.event(imports.Row("a.csv", 9, [{}], None, False, 'z,"1\n2"\n'), rejected=rejected)
+def test_the_report_lists_problems_skipped_rows_and_rejected_events(folder: ImportFolder) -> None:
+    path = folder.path / "report.csv"
+    with ImportReport(path) as report:
+        report.add_row(SourceRow("a.csv", 7, [], "bad_value: column c: 'x' is bad", False, "=x,1\r\n"))
+        report.add_row(SourceRow("a.csv", 8, [], None, True, "y\0,1\n", "our own"))
+        rejection = {"index": 3, "id": "e1", "code": "conflict", "detail": "Another one.", "pointer": "/id"}
+        report.add_rejection(SourceRow("a.csv", 9, [{}], None, False, 'z,"1\n2"\n'), rejection=rejection)
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["file", "line", "event_id", "code", "detail", "raw"],
@@ -520,10 +547,10 @@ def test_the_report_lists_bad_and_skipped_rows_and_rejected_events(desk: Desk) -
     assert report.counts == {"bad_value": 1, "skipped": 1, "conflict": 1}
 
 
-def test_a_report_in_ndjson_keeps_the_record_as_it_was(desk: Desk) -> None:
-    path = desk.folder / "report.ndjson"
-    with imports.Report(path) as report:
-        report.row(imports.Row("a.csv", 7, [], "encoding: not UTF-8", False, "=\udcff,1\n"))
+def test_a_report_in_ndjson_keeps_the_text_of_the_record(folder: ImportFolder) -> None:
+    path = folder.path / "report.ndjson"
+    with ImportReport(path) as report:
+        report.add_row(SourceRow("a.csv", 7, [], "encoding: not UTF-8", False, "=\udcff,1\n"))
     assert json.loads(path.read_text()) == {
         "file": "a.csv",
         "line": 7,
@@ -534,30 +561,30 @@ def test_a_report_in_ndjson_keeps_the_record_as_it_was(desk: Desk) -> None:
     }
 
 
-def test_a_second_run_writes_the_same_report_whatever_became_of_the_first(desk: Desk) -> None:
-    data = desk.file("data.csv", b"c,d\n1\n2,2\n\xff,3\n4,4,4\n")
+def test_a_second_run_writes_the_same_report_even_if_the_first_was_interrupted(folder: ImportFolder) -> None:
+    data = folder.write("data.csv", b"c,d\n1\n2,2\n\xff,3\n4,4,4\n")
 
     def run(*, stop_after: int) -> bytes:
-        with imports.Report(desk.folder / "report.csv") as report:
-            for row in desk.rows(CELLS, data)[:stop_after]:
+        with ImportReport(folder.path / "report.csv") as report:
+            for row in folder.read(TWO_COLUMNS, data)[:stop_after]:
                 if row.problem:
-                    report.row(row)
-            return (desk.folder / "report.csv").read_bytes()  # all of it is there before the end
+                    report.add_row(row)
+            return (folder.path / "report.csv").read_bytes()  # all of it is there before the end
 
     whole = run(stop_after=99)
     assert run(stop_after=3).count(b"\n") == 3 and run(stop_after=99) == whole
 
 
-def test_a_report_never_replaces_another_file(desk: Desk) -> None:
-    data = desk.file("data.csv", "c,d\n1,2\n")
-    with pytest.raises(Invalid, match="is not a report"):
-        imports.Report(data)
+def test_a_report_never_replaces_another_file(folder: ImportFolder) -> None:
+    data = folder.write("data.csv", "c,d\n1,2\n")
+    with pytest.raises(Invalid, match="is not an import report"):
+        ImportReport(data)
     assert data.read_text() == "c,d\n1,2\n"
     with pytest.raises(Invalid, match="cannot be written"):
-        imports.Report(desk.folder / "none" / "report.csv")
+        ImportReport(folder.path / "none" / "report.csv")
 
 
-# Whatever comes
+# Arbitrary files
 
 
 @settings(max_examples=300, deadline=None)
@@ -568,15 +595,15 @@ def test_a_report_never_replaces_another_file(desk: Desk) -> None:
 )
 @example(b'"\n"\n"')
 @example(b'a,"\r\n\r\n"x\n\n"')
-def test_every_record_of_any_csv_is_accounted_for_once(data: bytes) -> None:
-    _account_for("data.csv", b"c,d\n" + data)
+def test_every_record_of_any_csv_becomes_one_row(data: bytes) -> None:
+    check_rows_cover_file("data.csv", b"c,d\n" + data)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
-def test_every_byte_of_any_file_is_accounted_for(data: bytes) -> None:
-    _account_for("data.csv", b"c,d\n" + data)
-    _account_for("data.ndjson", data)
+def test_every_byte_of_any_file_belongs_to_one_row_or_a_blank_line(data: bytes) -> None:
+    check_rows_cover_file("data.csv", b"c,d\n" + data)
+    check_rows_cover_file("data.ndjson", data)
 
 
 @settings(max_examples=200, deadline=None)
@@ -585,31 +612,31 @@ def test_every_byte_of_any_file_is_accounted_for(data: bytes) -> None:
         b"".join
     )
 )
-def test_every_record_of_any_ndjson_is_accounted_for_once(data: bytes) -> None:
-    _account_for("data.ndjson", data)
+def test_every_record_of_any_ndjson_becomes_one_row(data: bytes) -> None:
+    check_rows_cover_file("data.ndjson", data)
 
 
-def _account_for(name: str, data: bytes) -> None:
-    """The raw texts of the rows, with blank lines between them, are the file; each row has one of three fates."""
-    with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder))
-        rows = desk.rows(CELLS, desk.file(name, data))
-        with imports.Report(desk.folder / "report.csv") as report:
+def check_rows_cover_file(name: str, data: bytes) -> None:
+    """Check that the texts of the rows and blank lines make up the file, and that each row has events, a problem or a reason."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = ImportFolder(Path(path))
+        rows = folder.read(TWO_COLUMNS, folder.write(name, data))
+        with ImportReport(folder.path / "report.csv") as report:
             for row in rows:
                 assert [bool(row.events), row.problem is not None, row.skipped].count(True) == 1
                 if row.problem:
-                    report.row(row)
+                    report.add_row(row)
     text = data.decode("utf-8", "surrogateescape")
     at = text.index("\n") + 1 if name.endswith(".csv") else len(text) - len(text.removeprefix("\ufeff"))
     blank = "\r\n" if name.endswith(".csv") else " \t\r\n"
     for row in rows:
-        at = _after_blank_lines(text, at, blank)
+        at = skip_blank_lines(text, at, blank)
         assert text.startswith(row.raw, at) and row.line == text.count("\n", 0, at) + 1
         at += len(row.raw)
-    assert _after_blank_lines(text, at, blank) == len(text)
+    assert skip_blank_lines(text, at, blank) == len(text)
 
 
-def _after_blank_lines(text: str, at: int, blank: str) -> int:
+def skip_blank_lines(text: str, at: int, blank: str) -> int:
     while at < len(text) and not (line := text[at : (text.find("\n", at) + 1) or len(text)]).strip(blank):
         at += len(line)
     return at
@@ -620,71 +647,73 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(CELL, CELL), max_size=10), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-def test_every_table_that_is_written_comes_back(records: list[tuple[str, str]], quoting: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder))
+def test_every_table_that_is_written_as_csv_is_read_unchanged(records: list[tuple[str, str]], quoting: int) -> None:
+    with tempfile.TemporaryDirectory() as path:
+        folder = ImportFolder(Path(path))
         content = table(["c", "d"], *map(list, records), quoting=quoting, lineterminator="\r\n")
-        rows = desk.rows(CELLS, desk.file("data.csv", content))
-    data = [{key: cell for key, cell in zip(("c", "said"), record, strict=True) if cell} for record in records]
+        rows = folder.read(TWO_COLUMNS, folder.write("data.csv", content))
+    data = [{key: cell for key, cell in zip(("c", "d"), record, strict=True) if cell} for record in records]
     assert [row.events[0]["data"] for row in rows] == data
 
 
-# RavenStack: the real files where there are some, a look-alike always
+# RavenStack: always synthetic files of its shape, and the real files where RAVENSTACK_DIR names them
 
 
-@pytest.fixture(scope="module", params=["look-alike", "real"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if request.param == "look-alike":
+@pytest.fixture(scope="module", params=["synthetic", "real"])
+def ravenstack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "synthetic":
         return files.make(tmp_path_factory.mktemp("ravenstack"))
-    if not (given := os.environ.get("RAVENSTACK_DIR")):
-        pytest.skip("RAVENSTACK_DIR names no folder with the files")
-    return Path(given)
+    if not (path := os.environ.get("RAVENSTACK_DIR")):
+        pytest.skip("RAVENSTACK_DIR is not set")
+    return Path(path)
 
 
 @pytest.fixture(scope="module")
-def imported(folder: Path) -> list[imports.Row]:
+def imported(ravenstack: Path) -> list[SourceRow]:
     example = Path(__file__).parents[2] / "docs" / "examples" / "ravenstack.toml"
-    paths = [files.path(folder, name) for name in files.NAMES]
-    return list(imports.rows(paths, mapping=mapping.load(example)))
+    paths = [files.path(ravenstack, name) for name in files.NAMES]
+    return list(read_rows(paths, mapping=load_mapping(example)))
 
 
-def _events(rows: list[imports.Row]) -> Iterator[dict[str, Any]]:
-    """Each event once, as the service would count them."""
+def distinct_events(rows: list[SourceRow]) -> Iterator[dict[str, Any]]:
+    """Return each event once, as the service would count them."""
     return iter({(e["account_id"], e["id"]): e for row in rows for e in row.events}.values())
 
 
-def test_every_row_of_ravenstack_gives_events_or_says_why_not(folder: Path, imported: list[imports.Row]) -> None:
-    counted = {str(files.path(folder, name)): len(files.table(folder, name)) for name in files.NAMES}
-    assert Counter(row.file for row in imported) == counted
+def test_every_row_of_ravenstack_makes_events_or_has_a_reason(ravenstack: Path, imported: list[SourceRow]) -> None:
+    rows_by_file = {str(files.path(ravenstack, name)): len(files.table(ravenstack, name)) for name in files.NAMES}
+    assert Counter(row.file for row in imported) == rows_by_file
     assert [row.problem for row in imported if row.problem] == []
-    silent = sum(row["feedback_text"] == "" for row in files.table(folder, "churn_events"))
-    assert Counter(row.reason for row in imported if row.skipped) == {"a churn event without words": silent}
-    assert imported[-1].consumed == imports.size([files.path(folder, name) for name in files.NAMES])
+    empty_texts = sum(row["feedback_text"] == "" for row in files.table(ravenstack, "churn_events"))
+    assert Counter(row.reason for row in imported if row.skipped) == {"a churn event without words": empty_texts}
+    assert imported[-1].consumed == total_size([files.path(ravenstack, name) for name in files.NAMES])
 
 
-def test_ravenstack_gives_as_many_events_of_each_type_as_a_plain_count(
-    folder: Path, imported: list[imports.Row]
+def test_ravenstack_makes_as_many_events_of_each_type_as_a_plain_count(
+    ravenstack: Path, imported: list[SourceRow]
 ) -> None:
-    assert Counter(event["type"] for event in _events(imported)) == files.events(folder)
+    assert Counter(event["type"] for event in distinct_events(imported)) == files.events(ravenstack)
 
 
-def test_an_id_of_ravenstack_names_one_content(imported: list[imports.Row]) -> None:
+def test_events_of_ravenstack_with_the_same_id_are_equal(imported: list[SourceRow]) -> None:
     contents: dict[tuple[str, str], dict[str, Any]] = {}
     for event in (event for row in imported for event in row.events):
         assert contents.setdefault((event["account_id"], event["id"]), event) == event
 
 
-def test_the_service_understands_every_event_of_ravenstack(imported: list[imports.Row]) -> None:
+def test_every_event_of_ravenstack_is_valid(imported: list[SourceRow]) -> None:
     assert catalogue.__doc__
-    for event in _events(imported):
+    for event in distinct_events(imported):
         read.read_event(event, position=0, now=datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_the_events_of_ravenstack_add_up_to_the_plain_numbers(folder: Path, imported: list[imports.Row]) -> None:
-    plan_of = files.plans(folder)
+def test_the_events_of_ravenstack_add_up_to_plain_counts_of_the_files(
+    ravenstack: Path, imported: list[SourceRow]
+) -> None:
+    plan_of = files.plans(ravenstack)
     sums: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("uses", "sessions", "seconds")}
     sums |= {name: Counter() for name in ("tickets", "answers", "satisfied")}
-    for event in _events(imported):
+    for event in distinct_events(imported):
         key, data = (event["occurred_at"][:7], plan_of[event["account_id"]]), event["data"]
         match event["type"]:
             case "feature.used":
@@ -698,22 +727,18 @@ def test_the_events_of_ravenstack_add_up_to_the_plain_numbers(folder: Path, impo
                 sums["answers"][key] += 1
                 sums["satisfied"][key] += int(data["score"] >= 4)
     assert sums == {
-        "uses": files.feature_uses(folder),
-        "sessions": files.sessions(folder),
-        "seconds": files.session_seconds(folder),
-        "tickets": files.tickets_opened(folder),
-        "answers": files.csat_responses(folder),
-        "satisfied": files.csat_satisfied(folder),
+        "uses": files.feature_uses(ravenstack),
+        "sessions": files.sessions(ravenstack),
+        "seconds": files.session_seconds(ravenstack),
+        "tickets": files.tickets_opened(ravenstack),
+        "answers": files.csat_responses(ravenstack),
+        "satisfied": files.csat_satisfied(ravenstack),
     }
 
 
-def test_the_look_alike_has_the_quirks_and_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    one, two = files.make(tmp_path / "one"), files.make(tmp_path / "two")
-    assert all(files.path(one, name).read_bytes() == files.path(two, name).read_bytes() for name in files.NAMES)
-    uses = files.table(one, "feature_usage")
-    assert len({use["usage_id"] for use in uses}) < len(list(files.usage(one))) < len(uses)
-    assert len(files.table(one, "accounts")) == 200 and any(use["usage_count"] == "0" for use in uses)
-
-
-def _load(desk: Desk, text: str) -> mapping.Mapping:
-    return mapping.load(desk.file("mapping.toml", text))
+def test_the_synthetic_files_have_the_quirks_and_are_reproducible(tmp_path: Path) -> None:
+    first, second = files.make(tmp_path / "first"), files.make(tmp_path / "second")
+    assert all(files.path(first, name).read_bytes() == files.path(second, name).read_bytes() for name in files.NAMES)
+    uses = files.table(first, "feature_usage")
+    assert len({use["usage_id"] for use in uses}) < len(list(files.usage(first))) < len(uses)
+    assert len(files.table(first, "accounts")) == 200 and any(use["usage_count"] == "0" for use in uses)

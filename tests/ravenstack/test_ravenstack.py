@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.ingest.files import importing, imports, mapping
+from app.ingest.files.import_report import ImportReport
+from app.ingest.files.mapping_file import load_mapping
+from app.ingest.files.run_import import ImportSummary, run_import
 from tests.ravenstack import files, numbers
 from tests.ravenstack.numbers import Book, Row
 from tests.support.service import Service
@@ -52,7 +54,7 @@ def books(folder: Path) -> dict[str, Book]:
 
 class Imported(NamedTuple):
     service: Service
-    summary: importing.Summary
+    summary: ImportSummary
     report: Path
 
 
@@ -69,14 +71,14 @@ def filled(imported: Imported) -> Service:
     return imported.service
 
 
-def bring_in(service: Service, folder: Path, report: Path) -> importing.Summary:
+def bring_in(service: Service, folder: Path, report: Path) -> ImportSummary:
     files = [files.path(folder, name) for name in FILES]
-    with imports.Report(report) as noted:
+    with ImportReport(report) as noted:
         return service.run(
-            importing.run(
+            run_import(
                 service.books,
                 files,
-                mapping=mapping.load(MAPPING),
+                mapping=load_mapping(MAPPING),
                 report=noted,
                 progress=lambda summary, consumed: None,
             )
@@ -121,17 +123,17 @@ def test_an_interrupted_import_is_completed_by_another_run(service: Service, fol
     class Interruption(Exception):
         pass
 
-    def interrupt(limit: int) -> Callable[[importing.Summary, int], None]:
-        def progress(summary: importing.Summary, consumed: int) -> None:
+    def interrupt(limit: int) -> Callable[[ImportSummary, int], None]:
+        def progress(summary: ImportSummary, consumed: int) -> None:
             if summary.accepted >= limit:
                 raise Interruption
 
         return progress
 
     files = [files.path(folder, name) for name in FILES]
-    with pytest.raises(Interruption), imports.Report(tmp_path / "cut.csv") as noted:
-        run = importing.run(
-            service.books, files, mapping=mapping.load(MAPPING), report=noted, progress=interrupt(2_000)
+    with pytest.raises(Interruption), ImportReport(tmp_path / "cut.csv") as noted:
+        run = run_import(
+            service.books, files, mapping=load_mapping(MAPPING), report=noted, progress=interrupt(2_000)
         )
         service.run(run)
     bring_in(service, folder, tmp_path / "whole.csv")

@@ -1,1 +1,1 @@
-"""History from files: rows become events by a mapping."""
+"""Import history from files: a mapping says which rows make which events."""

@@ -1,19 +1,19 @@
-"""The mapping file of `csmetrics import` (TOML): which rows of which files make which events.
+"""A mapping says which rows of which files make which events. It is a TOML file:
 
-    [lookup.subscriptions]               # another file, asked by a key
+    [lookup.subscriptions]               # another file, in which values are looked up by a key
     file = "subscriptions.csv"
     key = "subscription_id"
 
-    [[source]]                           # a file is read by the first source whose pattern fits its name
+    [[source]]                           # files of one kind; a file is read by the first source that matches its name
     file = "usage_*.csv"
     skip = [{ when = 'plan = "test"', reason = "our own accounts" }]
 
-    [source.columns]                     # what cells mean; others are text (NDJSON: what they are)
+    [source.columns]                     # the types of columns; a column that is not listed is text
     uses = "integer"
     used_on = { type = "datetime", format = "%d.%m.%Y", zone = "Europe/Berlin" }
     account = { lookup = "subscriptions", by = "subscription_id", column = "account_id" }
 
-    [[source.event]]                     # a row gives one event for each block that applies to it
+    [[source.event]]                     # a row makes one event for each of these blocks whose condition holds
     when = "uses > 0"
     type = "feature.used"
     id = "usage-{row_hash}"
@@ -21,62 +21,33 @@
     occurred_at = "{used_on}"
     data = { feature = "{feature}", count = "{uses}" }
 
-A text of an event may name columns in braces (`{{` and `}}` are braces). `"{uses}"` alone is the column's value with
-its type; among other characters it is written out. NDJSON is asked by path: `{customer.id}`. An empty cell leaves its
-field out. Conditions are filters (app/accounts/filters.py) over the columns' values; money counts as a number there.
-`{file}` is the file's name, `{line}` the row's line, and `{row_hash}` a hash of all the row's cells, whatever their
-order: an id for rows without a unique one, by which rows that are the same in everything are one event.
+**Templates.** A text of an event may contain columns in braces. `"{uses}"` alone is the value of the column, with its type;
+with other characters around it, the value becomes part of the text. Write `{{` and `}}` for literal braces. In an NDJSON file,
+a column is the path of a value: `{customer.id}`, or `{items.0.sku}` for the first item of a list. A field whose text contains
+an empty cell is left out of the event.
+
+**Row names.** `{file}` is the name of the file, `{line}` the number of the line on which the row starts, and `{row_hash}` a hash
+of all cells of the row. Use `{row_hash}` in the id of an event when the rows have no unique id: rows that are equal in every
+cell then make one event. The order of the columns does not change the hash.
+
+**Conditions.** `when` is a filter over the values of the columns, in the filter language of the API. Columns of type `money` are
+compared as numbers.
 """
 
-import re
-import tomllib
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from app.accounts import filters
-from app.core.errors import Invalid, json_pointer
-from app.core.settings import check_zone
+from app.core.errors import Invalid
+from app.ingest.files.columns import FileColumn, MappingTable
+from app.ingest.files.templates import check_templates
 
-Scalar = bool | int | float | str
-OF_THE_ROW = ("file", "line", "row_hash")
-_PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<column>[^{}]+)\}|(?P<text>[^{}]+)|(?P<stray>[{}])")
-
-
-def pieces(template: str) -> list[tuple[bool, str]]:
-    """What a template consists of: (True, name of a column) and (False, text). ValueError: a brace that stands alone.
-
-    >>> pieces("ticket-{id}")
-    [(False, 'ticket-'), (True, 'id')]
-    """
-    found: list[tuple[bool, str]] = []
-    for piece in _PIECE.finditer(template):
-        if piece["stray"]:
-            raise ValueError(f"the {piece[0]} at character {piece.start() + 1} names no column; write it twice")
-        found.append((True, piece["column"]) if piece["column"] else (False, piece["text"] or piece[0][0]))
-    return found
+# Names that every template can use besides the columns of the file.
+ROW_NAMES = ("file", "line", "row_hash")
 
 
-def _templates(value: Any) -> Any:
-    """Checks every text within `value`, and hands it on."""
-    match value:
-        case str():
-            pieces(value)
-        case list():
-            for item in value:
-                _templates(item)
-        case dict():
-            for key, item in value.items():
-                try:
-                    _templates(item)
-                except ValueError as error:
-                    raise ValueError(f"{key}: {error}") from None
-    return value
-
-
-def _condition(text: str) -> str:
+def _check_filter(text: str) -> str:
     try:
         filters.parse_filter(text)
     except Invalid as fault:
@@ -84,203 +55,165 @@ def _condition(text: str) -> str:
     return text
 
 
-def _encoding(name: str) -> str:
+def _check_encoding(name: str) -> str:
     try:
-        plain = "a\n".encode(name).removeprefix(b"\xef\xbb\xbf") == b"a\n"
+        extends_ascii = "a\n".encode(name).removeprefix(b"\xef\xbb\xbf") == b"a\n"
     except LookupError:
-        raise ValueError(f"{name!r} is not a text encoding") from None
-    if not plain:
-        raise ValueError(f"{name!r} is not read here: convert the file to UTF-8 first")
+        raise ValueError(f"unknown text encoding {name!r}") from None
+    if not extends_ascii:
+        raise ValueError(f"the encoding {name!r} is not supported; convert the file to UTF-8")
     return name
 
 
-def _time_format(form: str) -> str:
-    if form not in ("unix", "unix_ms"):
-        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC).strftime(form), form)
-    return form
+TemplateText = Annotated[str, Field(min_length=1), AfterValidator(check_templates)]
+FilterText = Annotated[str, AfterValidator(_check_filter)]
 
 
-Template = Annotated[str, Field(min_length=1), AfterValidator(_templates)]
-Condition = Annotated[str, AfterValidator(_condition)]
+class FileFormat(MappingTable):
+    """How a file is written. A CSV file has a header row and doubles quotes inside quotes (RFC 4180)."""
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Layout(_Table):
-    """How a file is written. CSV has a header row; quotes are doubled inside quotes."""
-
-    format: Literal["csv", "ndjson"] | None = Field(None, description="Unset: by the name (.csv .tsv .ndjson .jsonl).")
-    delimiter: str | None = Field(None, pattern=r'^[^"\r\n]$', description="Unset: a tab for .tsv, else a comma.")
-    encoding: Annotated[str, AfterValidator(_encoding)] = Field("utf-8-sig", description="Of CSV. A BOM is no cell.")
-
-
-class Lookup(Layout):
-    """Another file, held in memory, that knows what the rows leave out."""
-
-    file: str = Field(min_length=1, description="Its name, beside the data files or the mapping.")
-    key: str = Field(min_length=1, description="The column it is asked by.")
-
-
-_ONLY_FOR = {
-    "format": ("datetime", "date"), "zone": ("datetime", "date"), "decimal_point": ("integer", "number", "money"),
-    "thousands": ("integer", "number", "money"), "true": ("boolean",), "false": ("boolean",), "not": ("boolean",),
-    "separator": ("text",), "values": ("text",),
-}  # fmt: skip
-
-
-class Column(_Table):
-    """What the cells of a column mean."""
-
-    type: Literal["text", "integer", "number", "money", "boolean", "datetime", "date"] | None = Field(
-        None, description="Unset: text, and in NDJSON what the value is. money: an exact decimal number."
+    format: Literal["csv", "ndjson"] | None = Field(
+        None,
+        description="The format of the file. Default: by the end of its name. `.csv` and `.tsv` are CSV, `.ndjson` and "
+        "`.jsonl` are NDJSON, each also before `.gz`.",
     )
-    column: str | None = Field(None, description="The file's column (or path), if it has another name.")
-    lookup: str | None = Field(None, description="The value is `column` of this look-up …")
-    by: str | None = Field(None, description="… in its row whose key is in this column.")
-    when_unknown: Literal["problem", "empty"] = Field("problem", description="If the look-up has no such key.")
-    format: Annotated[str, AfterValidator(_time_format)] | None = Field(
-        None, description="As in Python's strptime, or `unix`, `unix_ms`; unset: ISO 8601."
+    delimiter: str | None = Field(
+        None,
+        pattern=r'^[^"\r\n]$',
+        description='The character between the cells of a CSV file, such as `";"`. Default: a tab for `.tsv`, else a comma.',
     )
-    zone: Annotated[str, AfterValidator(check_zone)] = Field(
-        "UTC", description="Of times that name none; a date: midnight."
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = Field(
+        "utf-8-sig",
+        description='The text encoding of the file, such as `"cp1252"`. Default: UTF-8, with or without a byte order mark. '
+        "UTF-16 and UTF-32 are not supported: convert such files to UTF-8.",
     )
-    decimal_point: str = Field(".", min_length=1, max_length=1, description="What stands before the decimals.")
-    thousands: str = Field("", max_length=1, description="What may stand between groups of three digits.")
-    true: list[str] = Field(["true", "t", "yes", "y", "1"], description="Spellings, in small or capital letters.")
-    false: list[str] = Field(["false", "f", "no", "n", "0"], description="Spellings of the opposite.")
-    negate: bool = Field(False, alias="not", description="The opposite of what the cell says.")
-    separator: str = Field("", description="The cell is a list of texts.")
-    values: dict[str, Scalar] = Field({}, description="What each spelling stands for; any other is a problem.")
-    empty: list[str] = Field([], description="Spellings of nothing, such as NULL, besides the empty cell.")
-    when_empty: Literal["leave_out", "null", "problem"] = Field(
-        "leave_out", description="What becomes of the field; null ends an attribute."
+
+
+class LookupFile(FileFormat):
+    """A file in which values are looked up by a key. It is read into memory before the import begins."""
+
+    file: str = Field(
+        min_length=1,
+        description="The name of the file; the file may also have `.gz` after that name. It is searched for in the folders of "
+        "the data files, then in the `folder` of the mapping.",
     )
-    default: Scalar | None = Field(None, description="The value where the cell is empty.")
-
-    @model_validator(mode="after")
-    def _keys_go_together(self) -> Self:
-        said = {"not" if key == "negate" else key for key in self.model_fields_set}
-        for key, kinds in _ONLY_FOR.items():
-            if key in said and (self.type or "text") not in kinds:
-                raise ValueError(f"{key} is for type {' or '.join(kinds)}")
-        if self.lookup and not (self.by and self.column):
-            raise ValueError("lookup needs by and column")
-        if not self.lookup and said & {"by", "when_unknown"}:
-            raise ValueError("by and when_unknown are for a lookup")
-        if self.default is not None and self.when_empty != "leave_out":
-            raise ValueError("default and when_empty exclude each other")
-        if self.decimal_point == self.thousands:
-            raise ValueError("decimal_point and thousands are the same")
-        return self
+    key: str = Field(
+        min_length=1,
+        description="The column of this file (in NDJSON: the path) that identifies a row, such as `subscription_id`.",
+    )
 
 
-class Event(_Table):
-    """An event that a row gives. Envelope and data as the API has them; ids are always text."""
+class EventTemplate(MappingTable):
+    """An event that a row makes. Its fields are those of an event in the API; every text may contain columns in braces."""
 
-    when: Condition | None = Field(None, description="Unset: every row gives one.")
-    type: Template = Field(description="One of the API's event types.")
-    id: Template = Field(description="The same whenever the row is read again, and unique within its account.")
-    account_id: Template | None = Field(None, description="Whose event it is.")
-    user_id: Template | None = Field(None, description="Who did it.")
-    occurred_at: Template = Field(description="Read as a datetime: ISO 8601 in UTC, unless the column says otherwise.")
-    recorded_on: Template | None = Field(None, description="The day it became known; unset or empty: today.")
-    data: Annotated[Any, AfterValidator(_templates)] = Field({}, description="A table, or one column of NDJSON.")
+    when: FilterText | None = Field(
+        None, description="Which rows make this event, such as `'uses > 0 and plan != \"free\"'`. Default: every row."
+    )
+    type: TemplateText = Field(description="The event type, such as `feature.used`.")
+    id: TemplateText = Field(
+        description="The id of the event, such as `ticket-{ticket}-opened`. It must be unique within the account and the "
+        "same whenever the row is read again, so that a repeated import finds its events as duplicates."
+    )
+    account_id: TemplateText | None = Field(
+        None, description="The account of the event, such as `{account}`. Leave it out for costs of the whole business."
+    )
+    user_id: TemplateText | None = Field(None, description="The user of the event, such as `{email}`. Default: none.")
+    occurred_at: TemplateText = Field(
+        description="When the event happened, such as `{used_on}`. A single column is read as a `datetime`, with the `format` "
+        "and `zone` of that column. Any other text, such as `{day} {time}`, is read as ISO 8601 in UTC."
+    )
+    recorded_on: TemplateText | None = Field(
+        None,
+        description="The day on which the event became known, read like `occurred_at`. Default, also for an empty cell: today. "
+        "If any event of the mapping has it, the import holds all events in memory and sends them in the order of this day.",
+    )
+    data: Annotated[Any, AfterValidator(check_templates)] = Field(
+        {},
+        description="The event data: a table of texts, numbers, lists and tables, such as "
+        '`{ feature = "{feature}", count = "{uses}" }`. For an NDJSON file it may be a single column that holds an object: '
+        '`"{payload}"`.',
+    )
 
 
-class Skip(_Table):
-    """Rows that are left out on purpose, whatever events apply; they are listed in the report with the reason."""
+class SkipRule(MappingTable):
+    """Rows that are left out on purpose. The report lists them with the reason; they are not counted as problems."""
 
-    when: Condition = Field(description="Which rows.")
-    reason: str = Field(min_length=1, description="Why.")
+    when: FilterText = Field(description="Which rows are left out, such as `'plan = \"test\"'`.")
+    reason: str = Field(min_length=1, description="Why they are left out, such as `our own accounts`.")
 
 
-def _spelled_out(column: Any) -> Any:
+def _expand_type(column: Any) -> Any:
     return {"type": column} if isinstance(column, str) else column
 
 
-class Source(Layout):
-    """Files of one kind, and the events of their rows."""
+class FileSource(FileFormat):
+    """Files of one kind, and the events that their rows make."""
 
-    file: str = Field(min_length=1, description="A pattern of names (* ? [abc]), without the .gz of packed files.")
-    columns: dict[str, Annotated[Column, BeforeValidator(_spelled_out)]] = Field(
-        {}, description="Columns by the names they have in this source; a type alone may stand for its column."
+    file: str = Field(
+        min_length=1,
+        description='A pattern for the names of the files, such as `"usage_*.csv"`: `*` stands for any characters, `?` for '
+        "one, `[abc]` for one of these. Leave out `.gz`.",
     )
-    skip: list[Skip] = Field([], description="The first that applies is the reason.")
-    event: list[Event] = Field(min_length=1, description="What a row gives.")
+    columns: dict[str, Annotated[FileColumn, BeforeValidator(_expand_type)]] = Field(
+        {},
+        description='The columns that are not plain text, by name. A type alone is enough: `uses = "integer"` means '
+        '`uses = { type = "integer" }`.',
+    )
+    skip: list[SkipRule] = Field(
+        [],
+        description="Rows to leave out, whatever events apply to them. The first rule that applies gives the reason.",
+    )
+    event: list[EventTemplate] = Field(
+        min_length=1, description="The events that a row makes: one for each block whose `when` holds."
+    )
     otherwise: str | None = Field(
-        None, min_length=1, description="Why rows to which no event applies are skipped; unset: they are problems."
+        None,
+        min_length=1,
+        description="The reason to leave out rows to which no event applies, such as `no change`. Without it, such rows are "
+        "problems (`no_event`).",
     )
 
     @model_validator(mode="after")
-    def _columns_are_found(self) -> Self:
+    def _check_columns(self) -> Self:
         for name in self.columns:
-            if name in OF_THE_ROW:
-                raise ValueError(f"columns.{name}: {name} is the row's own; use another name, with column = {name!r}")
-            seen: list[str] = []
-            at: str | None = name
-            while at is not None and (column := self.columns.get(at)) and column.lookup:
-                if at in seen:
-                    raise ValueError(f"columns.{name}: the look-up asks itself ({' by '.join([*seen, at])})")
-                seen.append(at)
-                at = column.by if column.by != at else None
+            if name in ROW_NAMES:
+                raise ValueError(
+                    f"columns.{name}: {name} is a name of the row itself; choose another name and set column = {name!r}"
+                )
+            self._check_lookup_chain(name)
         return self
 
+    def _check_lookup_chain(self, name: str) -> None:
+        """Check that the lookup of a column does not depend on the column itself."""
+        chain: list[str] = []
+        key: str | None = name
+        while key is not None and (column := self.columns.get(key)) and column.lookup:
+            if key in chain:
+                raise ValueError(f"columns.{name}: the lookup depends on itself ({' by '.join([*chain, key])})")
+            chain.append(key)
+            # A column that is looked up by its own name uses the cell of the file, not itself.
+            key = column.by if column.by != key else None
 
-class Mapping(_Table):
-    """A whole mapping file."""
 
-    folder: str = Field(".", description="Where look-up files may be, besides beside the data; seen from the mapping.")
-    lookup: dict[str, Lookup] = Field({}, description="Look-ups by name.")
-    source: list[Source] = Field(min_length=1, description="The first whose pattern fits a file's name reads it.")
+class ImportMapping(MappingTable):
+    """The tables of the file."""
+
+    folder: str = Field(
+        ".",
+        description="A folder in which lookup files are searched for besides the folders of the data files. It is relative "
+        "to the mapping file.",
+    )
+    lookup: dict[str, LookupFile] = Field(
+        {}, description="The lookup files, by the name that columns give in `lookup`."
+    )
+    source: list[FileSource] = Field(
+        min_length=1, description="The kinds of files. The first one whose `file` matches the name of a file reads it."
+    )
 
     @model_validator(mode="after")
-    def _lookups_are_there(self) -> Self:
+    def _check_lookups(self) -> Self:
         for number, source in enumerate(self.source, 1):
             for name, column in source.columns.items():
                 if column.lookup and column.lookup not in self.lookup:
-                    raise ValueError(f"source {number}: columns.{name}: there is no [lookup.{column.lookup}]")
+                    raise ValueError(f"source {number}: columns.{name}: [lookup.{column.lookup}] is not in the mapping")
         return self
-
-
-def load(path: Path) -> Mapping:
-    """The mapping in the file `path`.
-
-    Invalid (`bad_mapping`): it cannot be read, is not TOML, or says something else than above; `detail` has a line for
-    each fault with its table and key.
-    """
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise Invalid(f"The mapping {path} cannot be read: {error.strerror}.", code="bad_mapping") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"The mapping {path} is not TOML: {error}.", code="bad_mapping") from error
-    try:
-        mapping = Mapping.model_validate(document)
-    except ValidationError as error:
-        faults = [(fault, _said(fault)) for fault in error.errors(include_url=False, include_context=False)]
-        raise Invalid(
-            "\n".join([f"The mapping {path}:", *(f"  {_place(fault['loc'])}{said}" for fault, said in faults)]),
-            code="bad_mapping",
-            errors=[{"pointer": json_pointer(f["loc"]), "code": f["type"], "detail": said} for f, said in faults],
-        ) from None
-    return mapping.model_copy(update={"folder": str(path.parent / mapping.folder)})
-
-
-_SAID = {"extra_forbidden": "there is no such key", "missing": "is needed"}
-
-
-def _said(fault: Any) -> str:
-    return _SAID.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _place(steps: tuple[str | int, ...]) -> str:
-    """Where in the file, as people count: ("source", 0, "event", 1, "id") is `source 1, event 2, id: `."""
-    words: list[str] = []
-    for step in steps:
-        if isinstance(step, int):
-            words[-1] += f" {step + 1}"
-        else:
-            words.append(step)
-    return ", ".join(words) + ": " if words else ""

@@ -1,0 +1,72 @@
+"""The report of an import: the rows and events that were not imported."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from app.core.errors import Invalid
+from app.http.formats import csv_cell
+from app.ingest.files.line_reader import MAX_RAW_CHARACTERS
+from app.ingest.files.row_reader import SourceRow
+
+
+class ImportReport:
+    """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each row or event.
+
+    A run replaces the report of an earlier run, because it meets the same rows again. Every line is written at once, so that
+    the report is complete when the run is interrupted. counts: the number of lines by code.
+    """
+
+    HEADER = ("file", "line", "event_id", "code", "detail", "raw")
+
+    def __init__(self, path: Path) -> None:
+        """Raise Invalid (`not_a_report`) when the path cannot be written, or has a file that is no report."""
+        self.counts: Counter[str] = Counter()
+        self._is_csv = path.suffix.lower() not in (".ndjson", ".jsonl")
+        try:
+            if path.exists() and not _is_report(path):
+                detail = f"{path} exists and is not an import report. Choose another file for the report."
+                raise Invalid(detail, code="not_a_report")
+            self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        except OSError as error:
+            raise Invalid(f"{path} cannot be written: {error.strerror}.", code="not_a_report") from error
+        self._csv_writer = csv.writer(self._file, lineterminator="\n")
+        if self._is_csv:
+            self._csv_writer.writerow(self.HEADER)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add_row(self, row: SourceRow) -> None:
+        """Write a row that made no events: its problem, or (`skipped`) the reason why it was left out."""
+        code, _, detail = (row.problem or f"skipped: {row.reason}").partition(": ")
+        self._write(row, event_id="", code=code, detail=detail)
+
+    def add_rejection(self, row: SourceRow, *, rejection: Mapping[str, Any]) -> None:
+        """Write an event of a row that was rejected. rejection: an item of `rejected` in the API's answer."""
+        detail = " ".join(str(rejection[key]) for key in ("detail", "pointer") if rejection.get(key))
+        self._write(row, event_id=str(rejection.get("id") or ""), code=str(rejection["code"]), detail=detail)
+
+    def _write(self, row: SourceRow, *, event_id: str, code: str, detail: str) -> None:
+        self.counts[code] += 1
+        raw = row.raw.rstrip("\r\n")
+        raw = raw if len(raw) <= MAX_RAW_CHARACTERS else raw[:MAX_RAW_CHARACTERS] + "…"
+        line = (row.file, row.line, event_id, code, detail, raw)
+        if self._is_csv:
+            # Reports are opened in spreadsheets, which cannot hold a NUL.
+            self._csv_writer.writerow([csv_cell(str(cell).replace("\0", "\\x00")) for cell in line])
+        else:
+            self._file.write(json.dumps(dict(zip(self.HEADER, line, strict=True))) + "\n")
+        self._file.flush()
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(100)
+    return not start or start.startswith((",".join(ImportReport.HEADER).encode(), b'{"file": '))
