@@ -1,29 +1,32 @@
-"""Lantern, a made-up SaaS company whose books are worth looking at.
+"""The demo: events of Lantern, a fictional SaaS company.
 
-Lantern sells planning software to facility teams: planners open it most days, everyone else a few times a month. The
-plans are starter, growth and enterprise; the regions amer, emea, uk and apac. Nothing here is a real company or person.
-Its story takes 24 months, and each turn of it can be seen in the numbers:
+Lantern sells planning software to facility teams. Planners use it on most days, other users a few times a month. The plans are
+starter, growth and enterprise; the regions amer, emea, uk and apac. Nothing here is a real company or person. The story takes
+24 months, and all that happens can be seen in the numbers:
 
-    month 1       launch with some twenty design partners; after that a few accounts a month, most of them by a trial
-    month 9       a bad release breaks mobile sync: tickets treble, resolution takes days, `mobile_sync` is shunned
-    month 10      NPS falls below zero; the whale, by far the largest account, goes quiet
-    month 11      `starter` accounts in `emea` leave with reason "product"; the whale gives up two fifths of its seats
-    month 12      onboarding is overhauled: completion, effort score (CES) and trial conversion rise from here on
-    month 13      the whale's renewal is due and decided late, in favour; a customer success manager leaves and her
-                  accounts are handed over
-    month 14      `route_planner` is launched, its adoption grows to the end; the whale comes back with more seats
-    month 15      new prices: all pay them at once (expansion), yearly contracts when they end, the whale never;
-                  a few starters leave for it with reason "price" in the months after
-    month 16      some of those lost in month 11 come back (reactivation)
-    to the end    NPS climbs above where it was before the bad release
+    month 1       launch with some twenty launch partners; afterwards a few accounts join each month, most of them by a trial
+    month 9       a bad release breaks mobile sync: three times as many tickets, which take days; `mobile_sync` is hardly used
+    month 10      NPS falls below zero; the whale, by far the largest account, uses the product less
+    month 11      `starter` accounts in `emea` churn with reason "product"; the whale gives up two fifths of its seats
+    month 12      onboarding is overhauled: completion, effort score (CES) and trial conversion are better from here on
+    month 13      the whale's renewal is due and is completed late; a customer success manager leaves and her accounts get
+                  another one
+    month 14      `route_planner` is launched, and its adoption grows to the end; the whale adds more seats than it gave up
+    month 15      new prices, for all accounts at once (expansion), for yearly contracts when they end, never for the whale;
+                  a few starter accounts churn with reason "price" in the following months
+    month 16      some of those that churned in month 11 return (reactivation)
+    to the end    NPS rises above its value before the bad release
 
-Weekends, late December and European Augusts are quiet. Some accounts fall silent weeks before they leave. A few percent
-of the events became known 1 to 20 days late, cancellations and invoices more often than clicks.
+There is less activity on weekends, around New Year and in European Augusts. Some accounts fall silent weeks before they churn.
+A few percent of the events are recorded 1 to 20 days late, cancellations and costs more often than others.
 
-`story` is the door; it imports the other modules, which know their own matter only:
+`story` puts everything together, and `load` stores it:
 
-    timeline   the calendar, and the story's clock        company   who the accounts are
-    fates      what becomes of them                       people    their users
-    usage, money, support, voice, journey, profile        what they do, as events without id and recorded_on
-    events     how one event is spelled                   phrases   what people write
+    timeline     calendar days, and the position of the story on a day
+    accounts     the accounts: plan, region, size, role           lifecycle    what happens to each of them
+    users        the users of an account                          attributes   its name and attributes
+    onboarding   trials, onboarding and goals                     usage        sessions and uses of features
+    billing      subscriptions, renewals, purchases and costs     tickets      support tickets
+    surveys      survey responses and feedback                    comments     the texts of these
+    events       one event, before it has an id and a recorded day
 """

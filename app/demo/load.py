@@ -1,4 +1,4 @@
-"""Load the story into the books, through the functions behind the doors that everybody uses."""
+"""Load the demo into the database, through the functions behind the API."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -24,28 +24,31 @@ _BATCH = 2_000
 
 
 async def load_demo(books: Books, *, progress: Callable[[int, int], None]) -> int:
-    """Load the demo company; returns how many events are new. `progress` gets events done and in all.
+    """Load the demo company and return how many events are new. `progress` gets the events sent and their total.
 
-    Loading it again the same month adds what has happened since. Raises Conflict, and loads nothing, when the books hold
-    other accounts or the story of an earlier month.
+    Loading it again in the same month adds what has happened since. Raises Conflict, and loads nothing, when the database has
+    other accounts or a demo of an earlier month.
     """
     today = books.today()
     events = list(story.events(today=today))
     if await books.database.read(_has_accounts):
-        if not await _known(books, events[0]):
-            raise Conflict("The books hold other accounts, or a demo of an earlier month; they are left as they are.")
-        if await _known(books, events[-1]):
+        if not await _has_event(books, events[0]):
+            raise Conflict(
+                "The database has other accounts or a demo of an earlier month. Nothing was changed. "
+                "Load the demo into an empty database."
+            )
+        if await _has_event(books, events[-1]):
             return 0
     await _declare(books)
-    accepted = done = 0
+    accepted = sent = 0
     for batch in _batches(iter(events)):
         outcome = await accept_events(books, batch, may_backdate=True)
         if outcome.rejected:
             first = outcome.rejected[0]
-            raise Conflict(f"The story does not fit: event {first['id']}: {first['code']}: {first['detail']}")
+            raise Conflict(f"The demo event {first['id']} was rejected: {first['code']}: {first['detail']}")
         accepted += outcome.accepted
-        done += len(batch)
-        progress(done, len(events))
+        sent += len(batch)
+        progress(sent, len(events))
     return accepted
 
 
@@ -53,25 +56,26 @@ async def _has_accounts(connection: Connection) -> bool:
     return bool(await connection.scalar(sa.select(sa.exists().select_from(account))))
 
 
-async def _known(books: Books, told: dict[str, Any]) -> bool:
-    """Whether the books hold this event of the story as it is told now; its first one moves with the month."""
-    this = (event.c.account_id == account_key(told["account_id"])) & (event.c.id == told["id"])
+async def _has_event(books: Books, demo_event: dict[str, Any]) -> bool:
+    """Return whether an event of the demo is stored with the same time. The first event moves with the month."""
+    is_same = (event.c.account_id == account_key(demo_event["account_id"])) & (event.c.id == demo_event["id"])
 
-    async def find(connection: Connection) -> bool:
-        at = await connection.scalar(sa.select(event.c.occurred_at).where(this))
-        return bool(at == datetime.fromisoformat(told["occurred_at"]))
+    async def read(connection: Connection) -> bool:
+        at = await connection.scalar(sa.select(event.c.occurred_at).where(is_same))
+        return bool(at == datetime.fromisoformat(demo_event["occurred_at"]))
 
-    return await books.database.read(find)
+    return await books.database.read(read)
 
 
 async def _declare(books: Books) -> None:
-    declared = [to_survey(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
-    given = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.today())]
+    """Store the surveys, exchange rates and segments of the demo."""
+    demo_surveys = [to_survey(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
+    rates = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.today())]
 
     async def write(connection: Connection) -> None:
-        for survey in declared:
+        for survey in demo_surveys:
             await surveys.declare_survey(connection, survey)
-        for body in given:
+        for body in rates:
             await exchange_rates.put_rates(connection, body.currency, body.rates)
 
     await books.database.write(write)

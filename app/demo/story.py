@@ -1,4 +1,4 @@
-"""The door of the demo: its surveys, exchange rates and segments, and its events as the API takes them."""
+"""The whole demo: its surveys, exchange rates and segments, and its events as `POST /v1/events` accepts them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,32 +7,38 @@ from itertools import chain
 from random import Random
 from typing import Any
 
-from app.demo.company import company
-from app.demo.events import DemoEvent, delay
-from app.demo.journey import goals, onboarding, trials
-from app.demo.lifecycle import fate
-from app.demo.money import account_costs, company_costs, purchases, renewals, subscriptions
-from app.demo.people import people, registrations
-from app.demo.profile import profile
-from app.demo.support import tickets
+from app.demo.accounts import DemoAccount, build_accounts
+from app.demo.attributes import account_updates
+from app.demo.billing import (
+    account_cost_events,
+    company_cost_events,
+    purchase_events,
+    renewal_events,
+    subscription_events,
+)
+from app.demo.events import DemoEvent, recording_delay
+from app.demo.lifecycle import simulate_lifecycle
+from app.demo.onboarding import goal_events, onboarding_events, trial_events
+from app.demo.surveys import feedback_events, nps_events, resolution_events, review_events
+from app.demo.tickets import ticket_events
 from app.demo.timeline import Timeline, add_months
-from app.demo.usage import usage
-from app.demo.voice import closing, feedback, nps, reviews
+from app.demo.usage import usage_events
+from app.demo.users import build_users, registration_events
 
-# Ten-thousandths of a US dollar, around a middle. A rate hangs on its calendar month alone, so that a demo made again
-# next month asks for the same past rates: one that has been used cannot be changed.
+# By currency: the middle rate in ten-thousandths of a US dollar, and deviations from it. A rate depends on the calendar month
+# only, so that a demo that is made again next month has the same past rates: a rate that has been used cannot be changed.
 RATES = {
     "EUR": (10850, (0, 40, 85, 60, 130, 95, 20, -35, -80, -140, -95, -60, -15)),
     "GBP": (12650, (0, 55, 110, 70, 20, -45, -90, -30, 65, 150, 95)),
 }
-ALL_RATES = (date(2020, 1, 1), date(2036, 1, 1))
+FIRST_RATE, LAST_RATE = date(2020, 1, 1), date(2036, 1, 1)
 
-# How the ids of events are named; the others by the first word of their type.
-SHORT = {"subscription": "sub", "session": "ses", "feature": "use", "onboarding": "onb"}
+# The part of an event's id that stands for its type; without an entry, the first word of the type.
+SHORT_NAMES = {"subscription": "sub", "session": "ses", "feature": "use", "onboarding": "onb"}
 
 
 def surveys() -> list[dict[str, Any]]:
-    """Bodies for `PUT /v1/surveys/{id}`, each with its `id`. The demo also answers the built-in `nps` and `csat`."""
+    """Return bodies for `PUT /v1/surveys/{id}`, each with its `id`. The demo also uses the built-in `nps` and `csat`."""
     return [
         {
             "id": "onboarding-effort",
@@ -52,31 +58,31 @@ def surveys() -> list[dict[str, Any]]:
 
 
 def exchange_rates(*, today: date | None = None, months: int = 24) -> list[dict[str, Any]]:
-    """Bodies for `PUT /v1/exchange-rates`: US dollars for one unit of each currency, from the first of each month.
+    """Return bodies for `PUT /v1/exchange-rates`: US dollars for one unit of each currency, from the first of each month.
 
-    With `today`, the months of that story; without, all from 2020 to 2035.
+    With `today`, for the months of that demo; without, for all months from 2020 to 2035.
     """
-    first, until = ALL_RATES
+    start, end = FIRST_RATE, LAST_RATE
     if today is not None:
-        timeline = Timeline.before(today, months=months)
-        first, until = timeline.first, timeline.end
-    starts = []
-    while first < until:
-        starts.append(first)
-        first = add_months(first, 1)
+        timeline = Timeline.ending_before(today, months=months)
+        start, end = timeline.first_day, timeline.last_day
+    days = []
+    while start < end:
+        days.append(start)
+        start = add_months(start, 1)
     return [
-        {"currency": currency, "rates": {day.isoformat(): _rate(day, middle, swings) for day in starts}}
-        for currency, (middle, swings) in RATES.items()
+        {"currency": currency, "rates": {day.isoformat(): _rate(day, middle, deviations) for day in days}}
+        for currency, (middle, deviations) in RATES.items()
     ]
 
 
-def _rate(day: date, middle: int, swings: tuple[int, ...]) -> str:
-    whole, part = divmod(middle + swings[(day.year * 12 + day.month) % len(swings)], 10000)
-    return f"{whole}.{part:04}"
+def _rate(day: date, middle: int, deviations: tuple[int, ...]) -> str:
+    whole, fraction = divmod(middle + deviations[(day.year * 12 + day.month) % len(deviations)], 10000)
+    return f"{whole}.{fraction:04}"
 
 
 def segments() -> dict[str, str]:
-    """Segments worth asking for: name to filter."""
+    """Return the filters of the demo's segments, by name."""
     return {
         "enterprise": 'plan = "enterprise"',
         "smb": 'plan != "enterprise"',
@@ -89,63 +95,71 @@ def segments() -> dict[str, str]:
 
 
 def events(*, today: date, months: int = 24, seed: int = 2024) -> Iterator[dict[str, Any]]:
-    """The events of `months` whole months and the running one up to yesterday, in the order in which they became known.
+    """Return the events of `months` whole months and of the current one up to yesterday, in the order of `recorded_on`.
 
-    Each is an event object of `POST /v1/events` with `recorded_on`. The same arguments give the same events everywhere;
-    within a month, each `today` adds to the day before it. Raises ValueError for less than one month.
+    Each is an event of `POST /v1/events` with `recorded_on`. The same arguments give the same events everywhere; within a
+    month, each `today` only adds events to those of the day before. Raises ValueError for less than one month.
     """
-    timeline = Timeline.before(today, months=months)
-    known = [event for event in _everything(timeline, seed) if event["recorded_on"] <= timeline.yesterday.isoformat()]
-    known.sort(key=lambda event: (event["recorded_on"], event["occurred_at"], event["id"]))
-    return iter(known)
+    timeline = Timeline.ending_before(today, months=months)
+    yesterday = timeline.yesterday.isoformat()
+    recorded = [event for event in _all_events(timeline, seed) if event["recorded_on"] <= yesterday]
+    recorded.sort(key=lambda event: (event["recorded_on"], event["occurred_at"], event["id"]))
+    return iter(recorded)
 
 
-def _everything(timeline: Timeline, seed: int) -> Iterator[DemoEvent]:
-    """All events to the end of the running month, also those that nobody knows yet."""
-    for account in company(timeline=timeline, seed=seed):
-
-        def rng(topic: str, number: int = account.number) -> Random:
-            # One source of chance for each topic of each account: a change in one leaves the others as they are.
-            return Random(f"{seed}/{number}/{topic}")
-
-        life = fate(account, timeline=timeline, rng=rng("fate"))
-        users = people(life, timeline=timeline, rng=rng("people"))
-        happened = chain(
-            profile(life, timeline=timeline, rng=rng("profile")),
-            registrations(life, users, timeline=timeline),
-            trials(life, rng=rng("trials")),
-            subscriptions(life, rng=rng("subscriptions")),
-            onboarding(life, users, timeline=timeline, rng=rng("onboarding")),
-            goals(life, users, timeline=timeline, rng=rng("goals")),
-            usage(life, users, timeline=timeline, rng=rng("usage")),
-            tickets(life, users, timeline=timeline, rng=rng("tickets")),
-            nps(life, users, timeline=timeline, rng=rng("nps")),
-            reviews(life, users, timeline=timeline, rng=rng("reviews")),
-            feedback(life, users, timeline=timeline, rng=rng("feedback")),
-            renewals(life, timeline=timeline, rng=rng("renewals")),
-            purchases(life, timeline=timeline, rng=rng("purchases")),
-            account_costs(life, timeline=timeline, rng=rng("costs")),
-        )
-        closings = rng("closings")
-        for event in _recorded(happened, number=account.number, account=account.id, rng=rng("known")):
-            yield event
-            if event["data"].get("comment"):
-                yield from closing(event, rng=closings)
-    house = Random(f"{seed}/company/costs")
-    yield from _recorded(company_costs(timeline=timeline, rng=house), number=0, account=None, rng=house)
+def _all_events(timeline: Timeline, seed: int) -> Iterator[DemoEvent]:
+    """Yield all events up to the end of the current month, also those that are recorded later than today."""
+    for account in build_accounts(timeline=timeline, seed=seed):
+        yield from _account_events(account, timeline, seed)
+    company_rng = Random(f"{seed}/company/costs")
+    costs = company_cost_events(timeline=timeline, rng=company_rng)
+    yield from _complete(costs, number=0, account_id=None, rng=company_rng)
 
 
-def _recorded(happened: Iterable[DemoEvent], *, number: int, account: str | None, rng: Random) -> Iterator[DemoEvent]:
-    """What happened, in its order, each with its id, its account and the day on which it became known."""
-    counted = Counter[str]()
-    for event in sorted(happened, key=lambda event: str(event["occurred_at"])):
+def _account_events(account: DemoAccount, timeline: Timeline, seed: int) -> Iterator[DemoEvent]:
+    def rng(topic: str) -> Random:
+        # Every topic of an account has its own random numbers: a change of one topic leaves the others as they are.
+        return Random(f"{seed}/{account.number}/{topic}")
+
+    lifecycle = simulate_lifecycle(account, timeline=timeline, rng=rng("fate"))
+    users = build_users(lifecycle, timeline=timeline, rng=rng("people"))
+    raw_events = chain(
+        account_updates(lifecycle, timeline=timeline, rng=rng("profile")),
+        registration_events(lifecycle, users, timeline=timeline),
+        trial_events(lifecycle, rng=rng("trials")),
+        subscription_events(lifecycle, rng=rng("subscriptions")),
+        onboarding_events(lifecycle, users, timeline=timeline, rng=rng("onboarding")),
+        goal_events(lifecycle, users, timeline=timeline, rng=rng("goals")),
+        usage_events(lifecycle, users, timeline=timeline, rng=rng("usage")),
+        ticket_events(lifecycle, users, timeline=timeline, rng=rng("tickets")),
+        nps_events(lifecycle, users, timeline=timeline, rng=rng("nps")),
+        review_events(lifecycle, users, timeline=timeline, rng=rng("reviews")),
+        feedback_events(lifecycle, users, timeline=timeline, rng=rng("feedback")),
+        renewal_events(lifecycle, timeline=timeline, rng=rng("renewals")),
+        purchase_events(lifecycle, timeline=timeline, rng=rng("purchases")),
+        account_cost_events(lifecycle, timeline=timeline, rng=rng("costs")),
+    )
+    resolution_rng = rng("closings")
+    for event in _complete(raw_events, number=account.number, account_id=account.id, rng=rng("known")):
+        yield event
+        if event["data"].get("comment"):
+            yield from resolution_events(event, rng=resolution_rng)
+
+
+def _complete(
+    raw_events: Iterable[DemoEvent], *, number: int, account_id: str | None, rng: Random
+) -> Iterator[DemoEvent]:
+    """Yield the events in the order of their times, each with its id, its account and its recorded day."""
+    counts = Counter[str]()
+    for event in sorted(raw_events, key=lambda event: str(event["occurred_at"])):
         topic = str(event["type"]).split(".")[0]
-        counted[topic] += 1
-        known = date.fromisoformat(event["occurred_at"][:10]) + timedelta(days=delay(event["type"], rng))
-        whose = {} if account is None else {"account_id": account}
+        counts[topic] += 1
+        delay = timedelta(days=recording_delay(event["type"], rng))
+        recorded_on = date.fromisoformat(event["occurred_at"][:10]) + delay
+        account = {} if account_id is None else {"account_id": account_id}
         yield {
-            "id": f"demo-{SHORT.get(topic, topic)}-{number:04}-{counted[topic]}",
-            **whose,
+            "id": f"demo-{SHORT_NAMES.get(topic, topic)}-{number:04}-{counts[topic]}",
+            **account,
             **event,
-            "recorded_on": known.isoformat(),
+            "recorded_on": recorded_on.isoformat(),
         }

@@ -1,7 +1,7 @@
-"""When things happen: calendar days, and the story's own clock.
+"""Calendar days and times of day, and the position of the story on a day.
 
-The story is told in positions from 0.0 to 24.0: 8.5 is the middle of month 9. A demo of another length stretches the
-story or presses it together, so every turn of it happens in 6 months as well.
+The position runs from 0.0 to 24.0: 8.5 is the middle of month 9. A demo with another number of months stretches or compresses
+the story, so that everything happens in a demo of 6 months as well.
 """
 
 import calendar
@@ -12,77 +12,79 @@ from random import Random
 
 STORY_MONTHS = 24
 
+# The positions of what changes the numbers.
 BAD_RELEASE = 8.1
-OVERHAUL = 11.0
-RELEASE_IS_MENDED = 11.5
-HANDOVER = 12.6
+ONBOARDING_OVERHAUL = 11.0
+RELEASE_FIX = 11.5
+MANAGER_HANDOVER = 12.6
 ROUTE_PLANNER = 13.2
 PRICE_RISE = 14.0
 
-# The first hour of a region's working day in UTC; all of its hours lie within one UTC day.
+# The hour in UTC at which the working day of a region begins; all of its hours are on one UTC day.
 OPENING_HOUR = {"amer": 14, "emea": 7, "uk": 8, "apac": 1}
 WORKING_HOURS = 9
-# How busy Monday to Sunday are.
-WEEK = (1.0, 1.1, 1.15, 1.05, 0.85, 0.16, 0.12)
+# The activity on each day from Monday to Sunday.
+WEEKDAY_LEVELS = (1.0, 1.1, 1.15, 1.05, 0.85, 0.16, 0.12)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`first` day of the story, its whole `months`, the day on which the books end, and the running month's last day.
+    """The days of a demo: its first day, its number of whole months, yesterday, and the last day of the current month.
 
-    The story is always written to `end` and cut at `yesterday`: a demo made tomorrow only has one day more.
+    The story is always computed up to `last_day` and cut off after `yesterday`, so a demo made tomorrow has one more day and
+    is otherwise the same.
     """
 
-    first: date
+    first_day: date
     months: int
     yesterday: date
-    end: date
+    last_day: date
 
     @classmethod
-    def before(cls, today: date, *, months: int) -> "Timeline":
-        """`months` whole months and the running one. Raises ValueError for less than one month."""
+    def ending_before(cls, today: date, *, months: int) -> "Timeline":
+        """Return the timeline of `months` whole months and the current one. Raises ValueError for less than one month."""
         if months < 1:
-            raise ValueError("the story needs one whole month at least")
-        running = today.replace(day=1)
+            raise ValueError("a demo has at least one whole month")
+        current_month = today.replace(day=1)
         return cls(
-            first=add_months(running, -months),
+            first_day=add_months(current_month, -months),
             months=months,
             yesterday=today - timedelta(days=1),
-            end=add_months(running, 1) - timedelta(days=1),
+            last_day=add_months(current_month, 1) - timedelta(days=1),
         )
 
-    def month(self, number: int) -> date:
-        """The first day of month `number`, counted from 1; the running month is `months + 1`."""
-        return add_months(self.first, number - 1)
+    def first_of_month(self, number: int) -> date:
+        """Return the first day of a month. number: counted from 1; the current month is `months + 1`."""
+        return add_months(self.first_day, number - 1)
 
     def position(self, day: date) -> float:
-        """Where the story stands on `day`: 8.5 in the middle of month 9 (of 24)."""
-        whole = (day.year - self.first.year) * 12 + day.month - self.first.month
-        part = (day.day - 1) / calendar.monthrange(day.year, day.month)[1]
-        return (whole + part) * STORY_MONTHS / self.months
+        """Return the position of the story on a day: 8.5 in the middle of month 9 (of 24)."""
+        whole_months = (day.year - self.first_day.year) * 12 + day.month - self.first_day.month
+        fraction = (day.day - 1) / calendar.monthrange(day.year, day.month)[1]
+        return (whole_months + fraction) * STORY_MONTHS / self.months
 
     def day_at(self, position: float) -> date:
-        """The day on which the story reaches `position`: the inverse of `position`, to the day."""
+        """Return the day on which the story reaches a position."""
         elapsed = position * self.months / STORY_MONTHS
-        start = add_months(self.first, int(elapsed))
+        start = add_months(self.first_day, int(elapsed))
         length = calendar.monthrange(start.year, start.month)[1]
         return start + timedelta(days=int((elapsed - int(elapsed)) * length))
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day `months` later (or earlier), or the last of a shorter month."""
+    """Return the same day of the month `months` later (or earlier), or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def days(first: date, until: date) -> Iterator[date]:
-    """Every day from `first` to the one before `until`."""
-    for number in range(first.toordinal(), until.toordinal()):
+def days_between(start: date, end: date) -> Iterator[date]:
+    """Yield every day from `start` to the day before `end`."""
+    for number in range(start.toordinal(), end.toordinal()):
         yield date.fromordinal(number)
 
 
-def along(points: Sequence[tuple[float, float]], x: float) -> float:
-    """The height at `x` of the line through `points`, level before the first and after the last."""
+def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:
+    """Return the y at `x` of the line through points (x, y); it is level before the first point and after the last."""
     x0, y0 = points[0]
     for x1, y1 in points:
         if x < x1:
@@ -91,29 +93,29 @@ def along(points: Sequence[tuple[float, float]], x: float) -> float:
     return y0
 
 
-def moment(day: date, seconds: int) -> datetime:
-    """So many seconds after midnight UTC of `day`."""
+def time_on(day: date, seconds: int) -> datetime:
+    """Return the time that is this many seconds after midnight UTC of a day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(seconds=seconds)
 
 
-def opening(day: date, region: str) -> datetime:
-    """The start of the working day of a region."""
-    return moment(day, OPENING_HOUR[region] * 3600)
+def opening_time(day: date, region: str) -> datetime:
+    """Return the start of the working day in a region."""
+    return time_on(day, OPENING_HOUR[region] * 3600)
 
 
-def at_work(day: date, region: str, rng: Random) -> datetime:
-    """Some time of the working day, a quarter of an hour after its start at the earliest."""
-    return moment(day, OPENING_HOUR[region] * 3600 + 900 + int(rng.random() * (WORKING_HOURS * 3600 - 900)))
+def working_time(day: date, region: str, rng: Random) -> datetime:
+    """Return a random time of the working day in a region, at least a quarter of an hour after its start."""
+    return time_on(day, OPENING_HOUR[region] * 3600 + 900 + int(rng.random() * (WORKING_HOURS * 3600 - 900)))
 
 
-def whole(rate: float, rng: Random) -> int:
-    """A whole number whose mean is `rate`."""
-    return int(rate) + (rng.random() < rate - int(rate))
+def random_round(value: float, rng: Random) -> int:
+    """Return a value rounded up or down at random, so that the mean is the value."""
+    return int(value) + (rng.random() < value - int(value))
 
 
-def season(day: date, region: str) -> float:
-    """How busy a day is, from weekends (0.12) to Wednesdays (1.15), less at the turn of the year and in August."""
-    busy = WEEK[day.weekday()]
+def activity_level(day: date, region: str) -> float:
+    """Return the activity on a day: 0.12 on Sundays to 1.15 on Wednesdays, less around New Year and in European Augusts."""
+    level = WEEKDAY_LEVELS[day.weekday()]
     if (day.month, day.day) >= (12, 23) or (day.month, day.day) <= (1, 2):
-        return busy * 0.35
-    return busy * 0.8 if day.month == 8 and region in ("emea", "uk") else busy
+        return level * 0.35
+    return level * 0.8 if day.month == 8 and region in ("emea", "uk") else level

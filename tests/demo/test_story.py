@@ -1,4 +1,4 @@
-"""The demo's events: valid by the API's table, the same every time, and telling the story that they promise."""
+"""The events of the demo: valid for the API, reproducible, and with the numbers that the story describes."""
 
 import os
 import re
@@ -23,10 +23,10 @@ OTHER_DAYS = [date(2024, 2, 29), date(2024, 3, 1), date(2025, 3, 31), date(2025,
 SCALES = {"nps": (0, 10), "csat": (1, 5), "onboarding-effort": (1, 7), "business-review": (1, 5)}
 
 
-# The table of API.md: what the data of each type may have; a question mark is a field that may be left out.
+# The fields in the data of each event type, independent of the service; a question mark marks an optional field.
 TRIAL, CONTRACT, ORDER = "trial_id plan?", "contract_id amount? currency?", "order_id amount currency?"
 TICKET, GOAL = "ticket_id channel? priority? by? first_contact?", "goal who?"
-TABLE = {
+FIELDS = {
     "account.updated": "name? attributes?",
     "user.registered": "",
     "user.removed": "",
@@ -48,7 +48,7 @@ TABLE = {
     "feedback.updated": "feedback status? note?",
     "cost.recorded": "category amount currency?",
 }
-NEEDS_USER = ("user.registered", "user.removed", "session.ended", "feature.used")
+TYPES_WITH_USER = ("user.registered", "user.removed", "session.ended", "feature.used")
 
 
 def is_text(value: Any) -> bool:
@@ -67,8 +67,8 @@ def is_time(value: Any) -> bool:
     return bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", value)) and bool(datetime.fromisoformat(value))
 
 
-# What a field's value has to be; a text when it is not named here.
-VALUES: dict[str, Callable[[Any], bool]] = {
+# The check of each field's value; a field that is not named here is a text.
+CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("amount", "mrr"), is_money),
     **dict.fromkeys(("count", "interval_count", "seats"), is_count),
     "attributes": lambda value: all(type(v) in (str, int, bool, type(None)) for v in value.values()),
@@ -88,15 +88,16 @@ VALUES: dict[str, Callable[[Any], bool]] = {
 
 @cache
 def story(today: date = TODAY, months: int = 24) -> list[Event]:
+    """Return all events of a demo, computed once."""
     return list(events(today=today, months=months))
 
 
-def happened(kind: str, *months: int, **data: Any) -> list[Event]:
-    """The events of a type in these months of the story (all without any), with these data."""
+def events_of(type: str, *months: int, **data: Any) -> list[Event]:
+    """Return the events of a type with these data, in these months of the story; without months, in all of them."""
     return [
         event
         for event in story()
-        if event["type"] == kind
+        if event["type"] == type
         and (not months or month_of(event) in months)
         and all(event["data"].get(name) == value for name, value in data.items())
     ]
@@ -107,37 +108,38 @@ def day_of(event: Event) -> date:
 
 
 def month_of(event: Event) -> int:
+    """Return the month of the story in which an event happened, counted from 1."""
     day = day_of(event)
     return (day.year - TODAY.year + 2) * 12 + day.month - TODAY.month + 1
 
 
 def nps(month: int) -> float:
-    scores: list[int] = [event["data"]["score"] for event in happened("survey.responded", month, survey="nps")]
+    scores: list[int] = [event["data"]["score"] for event in events_of("survey.responded", month, survey="nps")]
     return 100 * sum((score >= 9) - (score <= 6) for score in scores) / len(scores)
 
 
-def users(found: Iterable[Event]) -> set[tuple[str, str]]:
-    return {(event["account_id"], event["user_id"]) for event in found}
+def users(events: Iterable[Event]) -> set[tuple[str, str]]:
+    return {(event["account_id"], event["user_id"]) for event in events}
 
 
-def share(first: str, then: str, months: Iterable[int]) -> float:
-    """Of the trials (or accounts) that began in these months, the share that came to the end, whenever it was."""
+def share(start: str, end: str, months: Iterable[int]) -> float:
+    """Return the share of the trials (or accounts) with a start event in these months that have an end event at any time."""
 
-    def subjects(found: list[Event]) -> set[str]:
-        return {event["data"].get("trial_id", event["account_id"]) for event in found}
+    def subjects(events: list[Event]) -> set[str]:
+        return {event["data"].get("trial_id", event["account_id"]) for event in events}
 
-    began = subjects(happened(first, *months))
-    return len(began & subjects(happened(then))) / len(began)
+    starts = subjects(events_of(start, *months))
+    return len(starts & subjects(events_of(end))) / len(starts)
 
 
 def fault_of(event: Event) -> str | None:
-    """What the API would refuse in an event, if anything."""
-    fields, data = TABLE[event["type"]].split(), event["data"]
-    needed = {"id", "type", "occurred_at", "data", "recorded_on"} | (
-        {"user_id"} if event["type"] in NEEDS_USER else set()
+    """Return the part of an event that the API would reject, or None."""
+    fields, data = FIELDS[event["type"]].split(), event["data"]
+    required = {"id", "type", "occurred_at", "data", "recorded_on"} | (
+        {"user_id"} if event["type"] in TYPES_WITH_USER else set()
     )
-    needed |= {"account_id"} if event["type"] != "cost.recorded" else set()
-    if not needed <= event.keys() <= needed | {"user_id", "account_id"}:
+    required |= {"account_id"} if event["type"] != "cost.recorded" else set()
+    if not required <= event.keys() <= required | {"user_id", "account_id"}:
         return "envelope"
     if not all(is_text(event[name]) for name in ("id", "user_id", "account_id") if name in event):
         return "ids"
@@ -145,7 +147,7 @@ def fault_of(event: Event) -> str | None:
         return "times"
     if not {name for name in fields if name[-1] != "?"} <= data.keys() <= {name.rstrip("?") for name in fields}:
         return "fields"
-    if not all(VALUES.get(name, is_text)(value) for name, value in data.items()):
+    if not all(CHECKS.get(name, is_text)(value) for name, value in data.items()):
         return "values"
     if event["type"] == "subscription.changed" and ("mrr" in data) == ({"amount", "interval"} <= data.keys()):
         return "price"
@@ -155,59 +157,59 @@ def fault_of(event: Event) -> str | None:
 
 
 @pytest.mark.parametrize("today, months", [(TODAY, 24), *((day, 6) for day in OTHER_DAYS), (date(2024, 2, 29), 24)])
-def test_every_event_is_valid_known_in_order_and_not_after_yesterday(today: date, months: int) -> None:
-    found = story() if (today, months) == (TODAY, 24) else list(events(today=today, months=months))
-    assert [(fault, event) for event in found if (fault := fault_of(event))] == []
-    assert {event["type"] for event in found} == TABLE.keys()
-    assert len({event["id"] for event in found}) == len(found)
-    order = [(event["recorded_on"], event["occurred_at"], event["id"]) for event in found]
-    assert order == sorted(order)
-    assert found[-1]["recorded_on"] == (today - timedelta(days=1)).isoformat()
-    first = min(map(day_of, found))
+def test_every_event_is_valid_ordered_by_recorded_day_and_recorded_by_yesterday(today: date, months: int) -> None:
+    all_events = story() if (today, months) == (TODAY, 24) else list(events(today=today, months=months))
+    assert [(fault, event) for event in all_events if (fault := fault_of(event))] == []
+    assert {event["type"] for event in all_events} == FIELDS.keys()
+    assert len({event["id"] for event in all_events}) == len(all_events)
+    keys = [(event["recorded_on"], event["occurred_at"], event["id"]) for event in all_events]
+    assert keys == sorted(keys)
+    assert all_events[-1]["recorded_on"] == (today - timedelta(days=1)).isoformat()
+    first = min(map(day_of, all_events))
     assert (first.day, (today.year - first.year) * 12 + today.month - first.month) == (1, months)
 
 
-def test_the_story_has_the_size_of_a_company_and_is_told_in_seconds() -> None:
-    began = time.process_time()
-    found = list(events(today=TODAY))
-    assert time.process_time() - began < 5  # seconds
-    assert 95_000 < len(found) < 125_000
-    assert 110 < len({event.get("account_id") for event in found}) < 140
-    assert 2_000 < len(users(event for event in found if "user_id" in event)) < 3_000
+def test_the_demo_has_the_size_of_a_company_and_is_made_in_seconds() -> None:
+    start = time.process_time()
+    all_events = list(events(today=TODAY))
+    assert time.process_time() - start < 5  # seconds
+    assert 95_000 < len(all_events) < 125_000
+    assert 110 < len({event.get("account_id") for event in all_events}) < 140
+    assert 2_000 < len(users(event for event in all_events if "user_id" in event)) < 3_000
 
 
-def test_the_same_question_gives_the_same_story_and_another_seed_another() -> None:
+def test_the_same_arguments_give_the_same_events_and_another_seed_gives_others() -> None:
     assert story(TODAY, 6) == list(events(today=TODAY, months=6)) != list(events(today=TODAY, months=6, seed=1))
 
 
-def test_the_story_does_not_hang_on_the_order_of_sets() -> None:
+def test_the_events_do_not_depend_on_the_order_of_sets() -> None:
     code = "from app.demo.story import *; from datetime import date; print(*events(today=date(2026, 3, 18), months=2))"
     command, root = [sys.executable, "-c", code], Path(__file__).parents[2]
-    one, two = (
+    first, second = (
         subprocess.run(command, cwd=root, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True)
         for seed in ("1", "2")
     )
-    assert one.stdout == two.stdout
+    assert first.stdout == second.stdout
 
 
-def test_a_day_later_there_is_only_one_day_more() -> None:
+def test_a_demo_made_a_day_later_only_adds_one_day() -> None:
     earlier, later = story(TODAY, 6), story(TODAY + timedelta(days=1), 6)
     assert later[: len(earlier)] == earlier
     assert {event["recorded_on"] for event in later[len(earlier) :]} == {TODAY.isoformat()}
 
 
-def test_less_than_a_month_is_refused() -> None:
+def test_less_than_one_month_is_an_error() -> None:
     with pytest.raises(ValueError, match="one whole month"):
         events(today=TODAY, months=0)
 
 
-def test_a_few_percent_became_known_up_to_twenty_days_late() -> None:
+def test_a_few_percent_of_the_events_are_recorded_up_to_twenty_days_late() -> None:
     delays = [(date.fromisoformat(event["recorded_on"]) - day_of(event)).days for event in story()]
     assert 0.01 < sum(delay > 0 for delay in delays) / len(delays) < 0.06
     assert max(delays) <= 20
 
 
-def test_there_is_a_rate_for_every_day_on_which_money_moved() -> None:
+def test_there_is_an_exchange_rate_for_every_event_with_money() -> None:
     long, short = (
         {body["currency"]: body["rates"] for body in rates} for rates in (exchange_rates(), exchange_rates(today=TODAY))
     )
@@ -219,40 +221,40 @@ def test_there_is_a_rate_for_every_day_on_which_money_moved() -> None:
     assert max(short["EUR"]) == "2026-03-01" and len(short["EUR"]) == 25
 
 
-def test_surveys_and_segments_ask_for_what_the_story_has() -> None:
+def test_surveys_and_segments_use_what_the_events_have() -> None:
     declared = {body["id"]: (body["scale"]["min"], body["scale"]["max"]) for body in surveys()}
     assert declared.items() <= SCALES.items() and declared.keys() | {"nps", "csat"} == SCALES.keys()
-    assert {event["data"]["survey"] for event in happened("survey.responded")} == SCALES.keys()
-    attributes = {key for event in happened("account.updated") for key in event["data"].get("attributes", {})}
+    assert {event["data"]["survey"] for event in events_of("survey.responded")} == SCALES.keys()
+    attributes = {key for event in events_of("account.updated") for key in event["data"].get("attributes", {})}
     assert {re.split(r"\W", condition)[0] for condition in segments().values()} <= attributes
 
 
-def test_the_bad_release_brings_tickets_and_keeps_people_from_syncing() -> None:
-    assert len(happened("ticket.opened", 9)) > 2.5 * len(happened("ticket.opened", 8))
-    before, after = (len(happened("feature.used", month, feature="mobile_sync")) for month in (8, 9))
+def test_the_bad_release_raises_tickets_and_reduces_the_use_of_mobile_sync() -> None:
+    assert len(events_of("ticket.opened", 9)) > 2.5 * len(events_of("ticket.opened", 8))
+    before, after = (len(events_of("feature.used", month, feature="mobile_sync")) for month in (8, 9))
     assert after < before / 2
 
 
-def test_nps_falls_below_zero_and_climbs_above_where_it_was() -> None:
+def test_nps_falls_below_zero_and_rises_above_its_former_value() -> None:
     assert nps(10) < 0 < nps(7)
     assert nps(10) < nps(13) < nps(16) < nps(22)
     assert nps(22) > nps(7)
 
 
-def test_starters_in_emea_leave_two_months_later_and_some_come_back() -> None:
-    of_account: dict[str, dict[str, Any]] = defaultdict(dict)
-    for event in happened("account.updated", *range(1, 12)):
-        of_account[event["account_id"]] |= event["data"].get("attributes", {})
-    left = [event["account_id"] for event in happened("subscription.canceled", 10, 11, reason="product")]
-    let_down = [a for a in left if (of_account[a]["plan"], of_account[a]["region"]) == ("starter", "emea")]
-    assert len(let_down) >= 5
-    assert len(let_down) > len(left) / 2 > len(happened("subscription.canceled", 7, 8))
-    assert len({event["account_id"] for event in happened("subscription.changed", 16)} & set(let_down)) >= 2
+def test_starter_accounts_in_emea_churn_two_months_later_and_some_return() -> None:
+    attributes_of: dict[str, dict[str, Any]] = defaultdict(dict)
+    for event in events_of("account.updated", *range(1, 12)):
+        attributes_of[event["account_id"]] |= event["data"].get("attributes", {})
+    churned = [event["account_id"] for event in events_of("subscription.canceled", 10, 11, reason="product")]
+    starters = [a for a in churned if (attributes_of[a]["plan"], attributes_of[a]["region"]) == ("starter", "emea")]
+    assert len(starters) >= 5
+    assert len(starters) > len(churned) / 2 > len(events_of("subscription.canceled", 7, 8))
+    assert len({event["account_id"] for event in events_of("subscription.changed", 16)} & set(starters)) >= 2
 
 
-def test_the_overhaul_makes_onboarding_easier_and_trials_convert() -> None:
+def test_the_overhaul_improves_onboarding_and_trial_conversion() -> None:
     before, after = (
-        [event["data"]["score"] for event in happened("survey.responded", *months, survey="onboarding-effort")]
+        [event["data"]["score"] for event in events_of("survey.responded", *months, survey="onboarding-effort")]
         for months in (range(1, 12), range(13, 25))
     )
     assert sum(after) / len(after) > sum(before) / len(before) + 1
@@ -263,58 +265,63 @@ def test_the_overhaul_makes_onboarding_easier_and_trials_convert() -> None:
     assert share("trial.started", "trial.converted", late) > 0.6
 
 
-def test_the_route_planner_is_launched_in_month_14_and_taken_up() -> None:
-    found = happened("feature.used", feature="route_planner")
-    assert min(map(month_of, found)) == 14
+def test_the_route_planner_is_launched_in_month_14_and_its_adoption_grows() -> None:
+    uses = events_of("feature.used", feature="route_planner")
+    assert min(map(month_of, uses)) == 14
     adoption = [
-        len(users(event for event in found if month_of(event) == month)) / len(users(happened("session.ended", month)))
+        len(users(event for event in uses if month_of(event) == month)) / len(users(events_of("session.ended", month)))
         for month in range(14, 25, 2)
     ]
     assert all(earlier < later for earlier, later in pairwise(adoption))
     assert adoption[-1] > 0.25
-    assert len({event["data"]["feature"] for event in happened("feature.used")}) == 12
+    assert len({event["data"]["feature"] for event in events_of("feature.used")}) == 12
 
 
-def test_the_new_prices_of_month_15_are_paid_without_more_seats() -> None:
-    dearer: Counter[int] = Counter()
+def test_prices_rise_in_month_15_without_more_seats() -> None:
+    price_rises: Counter[int] = Counter()
     last: dict[str, tuple[Any, ...]] = {}
-    for event in sorted(happened("subscription.changed"), key=lambda event: str(event["occurred_at"])):
+    for event in sorted(events_of("subscription.changed"), key=lambda event: str(event["occurred_at"])):
         data = event["data"]
-        now = (data["plan"], data["seats"], float(data.get("mrr") or data["amount"]))
+        current = (data["plan"], data["seats"], float(data.get("mrr") or data["amount"]))
         before = last.get(data["subscription_id"])
-        if before and before[:2] == now[:2] and before[2] < now[2]:
-            dearer[month_of(event)] += 1
-        last[data["subscription_id"]] = now
-    assert dearer.most_common(1)[0][0] == 15 and dearer[15] >= 10
-    assert min(dearer) == 15
-    assert len(happened("subscription.canceled", 15, 16, 17, reason="price")) >= 2
+        if before and before[:2] == current[:2] and before[2] < current[2]:
+            price_rises[month_of(event)] += 1
+        last[data["subscription_id"]] = current
+    assert price_rises.most_common(1)[0][0] == 15 and price_rises[15] >= 10
+    assert min(price_rises) == 15
+    assert len(events_of("subscription.canceled", 15, 16, 17, reason="price")) >= 2
 
 
-def test_the_whale_nearly_leaves_and_is_won_back() -> None:
+def test_the_whale_shrinks_and_is_won_back() -> None:
     whale = [event for event in story() if event.get("account_id") == "demo-0001"]
     seats = {month_of(e): e["data"]["seats"] for e in whale if e["type"] == "subscription.changed"}
     assert seats[6] > seats[11] and seats[14] > seats[6] and seats[20] > seats[14]
-    due, renewed = (next(day_of(e) for e in whale if e["type"] == f"renewal.{kind}") for kind in ("due", "completed"))
-    assert (renewed - due).days > 10
+    due_on, completed_on = (
+        next(day_of(e) for e in whale if e["type"] == f"renewal.{outcome}") for outcome in ("due", "completed")
+    )
+    assert (completed_on - due_on).days > 10
     sessions = Counter(month_of(e) for e in whale if e["type"] == "session.ended")
     assert sessions[12] < sessions[8] / 2 < sessions[18]
 
 
-def test_weekends_are_quiet_and_some_fall_silent_before_they_leave() -> None:
-    seen = [(event["account_id"], day_of(event)) for event in happened("session.ended")]
-    weekdays = Counter(day.weekday() for _, day in seen)
+def test_there_is_less_activity_on_weekends_and_some_accounts_are_silent_before_they_churn() -> None:
+    session_days = [(event["account_id"], day_of(event)) for event in events_of("session.ended")]
+    weekdays = Counter(day.weekday() for _, day in session_days)
     assert weekdays[5] + weekdays[6] < weekdays[2] / 2
     silent = [
-        left
-        for left in happened("subscription.canceled")
-        if not any(a == left["account_id"] and 0 <= (day_of(left) - day).days < 10 for a, day in seen)
+        cancellation
+        for cancellation in events_of("subscription.canceled")
+        if not any(
+            account == cancellation["account_id"] and 0 <= (day_of(cancellation) - day).days < 10
+            for account, day in session_days
+        )
     ]
     assert len(silent) >= 3
 
 
-def test_comments_fit_their_scores_and_their_time() -> None:
-    answers = [event for event in happened("survey.responded", survey="nps") if "comment" in event["data"]]
-    angry = [event for event in answers if "release" in event["data"]["tags"]]
-    assert angry and all(event["data"]["score"] <= 6 and 9 <= month_of(event) <= 12 for event in angry)
-    assert all(event["data"]["score"] >= 9 for event in answers if "route_planner" in event["data"]["tags"])
-    assert len({event["data"]["comment"] for event in answers}) > 40
+def test_comments_fit_their_scores_and_months() -> None:
+    responses = [event for event in events_of("survey.responded", survey="nps") if "comment" in event["data"]]
+    complaints = [event for event in responses if "release" in event["data"]["tags"]]
+    assert complaints and all(event["data"]["score"] <= 6 and 9 <= month_of(event) <= 12 for event in complaints)
+    assert all(event["data"]["score"] >= 9 for event in responses if "route_planner" in event["data"]["tags"])
+    assert len({event["data"]["comment"] for event in responses}) > 40
