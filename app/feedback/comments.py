@@ -1,12 +1,12 @@
-"""Comments as they are asked for: whose they are, what the score beside them means, and what was done about them.
+"""Read comments of survey responses and free feedback, and update their status.
 
-Nothing is kept here: comments and what was done about them are events, and everything is read from these.
+Comments and their updates are events. Nothing else is stored: everything is read from the events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -21,22 +21,48 @@ from app.core.ids import decode_token, encode_token
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.tables import COMMENT_WORDS, HAS_COMMENT, account, event, survey
+from app.http.formats import FlatTable
 from app.ingest.accept import accept_events
+from app.ingest.catalogue.voice import Status
 from app.ledger.event_cursor import EventCursor, cursor_of
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.ledger.surveys import score_class_column
 
-_AFTER = timedelta(microseconds=1)
+ScoreClassName = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
+
+_MICROSECOND = timedelta(microseconds=1)
+_OPTIONAL_TEXT = {"type": ["string", "null"]}
+# The members of a comment in an answer.
+COMMENT_SCHEMA: dict[str, Any] = {
+    "id": {"type": "string", "description": "The comment's id for `/v1/feedback/{id}`."},
+    "event_id": {"type": "string", "description": "The id of the event, which is unique within its account."},
+    "occurred_at": {"type": "string", "format": "date-time"},
+    "account_id": {"type": "string"},
+    "user_id": _OPTIONAL_TEXT,
+    "survey": _OPTIONAL_TEXT,
+    "score": {"type": ["integer", "null"]},
+    "class": {
+        "type": ["string", "null"],
+        "enum": [*get_args(ScoreClassName), None],
+        "description": "The class of the score; null without a score.",
+    },
+    "comment": _OPTIONAL_TEXT | {"description": "Null when it was erased."},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "channel": _OPTIONAL_TEXT,
+    "status": {"type": "string", "enum": [*get_args(Status)]},
+    "note": _OPTIONAL_TEXT,
+    "updated_at": _OPTIONAL_TEXT | {"format": "date-time", "description": "The time of the last update."},
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which comments: all that satisfy whatever is not empty. start, end: reporting days, the end excluded."""
+class CommentFilter:
+    """Which comments: those that satisfy every member that is set. start, end: reporting days, the end excluded."""
 
     start: date | None = None
     end: date | None = None
     survey: str | None = None
-    kind: str | None = None
+    score_class: str | None = None
     words: str | None = None
     tag: str | None = None
     channel: str | None = None
@@ -51,13 +77,14 @@ _erased = event.c.data.has_key("erased")
 _class = score_class_column(_score)
 
 
-def _latest(update: Any, name: str) -> Any:
-    """What the last update says that says something of it."""
-    order = aggregate_order_by(update.c.data[name].as_string(), update.c.occurred_at.desc(), update.c.id.desc())
-    return sa.func.array_agg(order, type_=sa.ARRAY(sa.Text)).filter(update.c.data.has_key(name))[1].label(name)
+def _latest(updates: Any, name: str) -> Any:
+    """Return the value of the last update that has this member."""
+    order = aggregate_order_by(updates.c.data[name].as_string(), updates.c.occurred_at.desc(), updates.c.id.desc())
+    return sa.func.array_agg(order, type_=sa.ARRAY(sa.Text)).filter(updates.c.data.has_key(name))[1].label(name)
 
 
-def _updates() -> Any:
+def _select_updates() -> Any:
+    """Return status, note and time of the updates of an event, as a lateral join."""
     update = event.alias("update")
     query = sa.select(
         _latest(update, "status"), _latest(update, "note"), sa.func.max(update.c.occurred_at).label("updated_at")
@@ -70,9 +97,9 @@ def _updates() -> Any:
     return query.correlate(event).lateral("updates")
 
 
-def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[Any]:
-    """The comments that are wanted, unordered; accounts are filtered by their attributes of today."""
-    updates, text = _updates(), event.c.data["comment"].as_string()
+def select_comments(comment_filter: CommentFilter, *, calendar: Calendar, today: date) -> sa.Select[Any]:
+    """Return the query for comments, unordered. Accounts are filtered by their attributes of today."""
+    updates, text = _select_updates(), event.c.data["comment"].as_string()
     status = sa.func.coalesce(updates.c.status, OPEN)
     query = sa.select(
         event.c.occurred_at,
@@ -82,7 +109,7 @@ def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[An
         event.c.user_id,
         event.c.data["survey"].as_string().label("survey"),
         _score.label("score"),
-        _class.label("kind"),
+        _class.label("score_class"),
         sa.case((_erased, None), else_=text).label("comment"),
         sa.func.coalesce(event.c.data["tags"], sa.text("'[]'::jsonb")).label("tags"),
         event.c.data["channel"].as_string().label("channel"),
@@ -94,100 +121,118 @@ def comments(wanted: Wanted, *, calendar: Calendar, today: date) -> sa.Select[An
         .outerjoin(survey, survey.c.id == event.c.data["survey"].as_string())
         .join(updates, sa.true())
     )
+    return query.where(
+        sa.text(HAS_COMMENT), *_conditions(comment_filter, status=status, calendar=calendar, today=today)
+    )
+
+
+def _conditions(comment_filter: CommentFilter, *, status: Any, calendar: Calendar, today: date) -> list[Any]:
+    """Return a condition for each member of the filter that is set."""
     conditions: list[tuple[Any, Any]] = [
-        (wanted.start, lambda day: event.c.occurred_at >= calendar.midnight(day)),
-        (wanted.end, lambda day: event.c.occurred_at < calendar.midnight(day)),
-        (wanted.survey, lambda id: event.c.data["survey"].as_string() == id),
-        (wanted.kind, lambda name: _class == name),
+        (comment_filter.start, lambda day: event.c.occurred_at >= calendar.midnight(day)),
+        (comment_filter.end, lambda day: event.c.occurred_at < calendar.midnight(day)),
+        (comment_filter.survey, lambda id: event.c.data["survey"].as_string() == id),
+        (comment_filter.score_class, lambda name: _class == name),
         (
-            wanted.words,
+            comment_filter.words,
             lambda words: (
                 ~_erased & sa.literal_column(COMMENT_WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words))
             ),
         ),
-        (wanted.tag, lambda tag: event.c.data["tags"].has_key(tag)),
-        (wanted.channel, lambda name: event.c.data["channel"].as_string() == name),
-        (wanted.status, lambda name: status == name),
-        (wanted.accounts, lambda ids: event.c.account_id.in_([account_key(id) for id in ids])),
-        (wanted.filter, lambda filter: event.c.account_id.in_(_accounts(filter, day_after(today)))),
+        (comment_filter.tag, lambda tag: event.c.data["tags"].has_key(tag)),
+        (comment_filter.channel, lambda name: event.c.data["channel"].as_string() == name),
+        (comment_filter.status, lambda name: status == name),
+        (comment_filter.accounts, lambda ids: event.c.account_id.in_([account_key(id) for id in ids])),
+        (comment_filter.filter, lambda filter: event.c.account_id.in_(_account_keys(filter, day_after(today)))),
     ]
-    return query.where(sa.text(HAS_COMMENT), *(condition(given) for given, condition in conditions if given))
+    return [condition(value) for value, condition in conditions if value]
 
 
-def _accounts(filter: Filter, on: date) -> sa.Select[Any]:
+def _account_keys(filter: Filter, on: date) -> sa.Select[Any]:
     return sa.select(select_accounts(filter, on=on).subquery().c.account_id)
 
 
-async def newest(
-    books: Books, wanted: Wanted, *, limit: int, after: EventCursor | None
-) -> tuple[list[Any], EventCursor | None]:
-    """The newest comments that are wanted, as rows of `shown`, and the place after which there are more."""
-    place = event.c.occurred_at, event.c.account_id, event.c.id
-    query = comments(wanted, calendar=books.calendar, today=books.today())
+async def list_comments(
+    books: Books, comment_filter: CommentFilter, *, limit: int, after: EventCursor | None
+) -> tuple[list[dict[str, Any]], EventCursor | None]:
+    """Return a page of comments as JSON objects, the newest first, and the cursor of the next page."""
+    position = event.c.occurred_at, event.c.account_id, event.c.id
+    query = select_comments(comment_filter, calendar=books.calendar, today=books.today())
     if after is not None:
-        query = query.where(sa.tuple_(*place) < sa.tuple_(*map(sa.literal, after)))
-    query = query.order_by(*(column.desc() for column in place)).limit(limit + 1)
+        query = query.where(sa.tuple_(*position) < sa.tuple_(*map(sa.literal, after)))
+    query = query.order_by(*(column.desc() for column in position)).limit(limit + 1)
 
-    async def find(connection: Connection) -> list[Any]:
+    async def read(connection: Connection) -> list[Any]:
         return await connection.execute(query)
 
-    rows = await books.database.read(find)
-    following = cursor_of(rows[limit - 1]) if len(rows) > limit else None
-    return [shown(row) for row in rows[:limit]], following
+    rows = await books.database.read(read)
+    next_cursor = cursor_of(rows[limit - 1]) if len(rows) > limit else None
+    return [_comment_json(row) for row in rows[:limit]], next_cursor
 
 
-def shown(row: Any) -> dict[str, Any]:
-    """A comment as it is answered. An erased one is null; it still counts."""
-    # No word of Python's can be a name of a row.
-    names = {"kind": "class"}
-    said = {
-        names.get(name, name): value
+def _comment_json(row: Any) -> dict[str, Any]:
+    """Return a comment as the API shows it: see COMMENT_SCHEMA. The text of an erased comment is null."""
+    # A column of a row cannot be called `class`, which is a keyword of Python.
+    api_names = {"score_class": "class"}
+    members = {
+        api_names.get(name, name): value
         for name, value in row._asdict().items()
         if name not in ("account", "account_id", "id")
     }
-    return {"id": id_of(row.account, row.id), "event_id": row.id, "account_id": row.account} | said
+    return {"id": _comment_id(row.account, row.id), "event_id": row.id, "account_id": row.account} | members
 
 
-def id_of(account: str, event_id: str) -> str:
-    """One id of both: an event's is unique within its account only. No id holds U+0000."""
-    return encode_token(f"{account}\0{event_id}")
+def comments_table(comments: Sequence[Mapping[str, Any]]) -> FlatTable:
+    """Return comments as a table. The tags are one column, the last, with commas between them."""
+    columns = [*(name for name in COMMENT_SCHEMA if name != "tags"), "tags"]
+    rows = ([*(comment[name] for name in columns[:-1]), ",".join(comment["tags"])] for comment in comments)
+    return FlatTable(columns, rows)
 
 
-async def find(books: Books, id: str) -> dict[str, Any]:
-    """A comment by its id. Raises NotFound."""
-    account_id, event_id = _parts(id)
-    query = comments(Wanted(), calendar=books.calendar, today=books.today())
-    query = query.where(event.c.account_id == account_key(account_id), event.c.id == event_id)
-
-    async def look_up(connection: Connection) -> Any:
-        return next(iter(await connection.execute(query)), None)
-
-    row = await books.database.read(look_up)
-    if row is None:
-        raise NotFound("There is no such comment.")
-    return shown(row)
+def _comment_id(account_id: str, event_id: str) -> str:
+    """Return one id for account and event: an event's id is unique within its account only. No id has U+0000."""
+    return encode_token(f"{account_id}\0{event_id}")
 
 
-def _parts(id: str) -> tuple[str, str]:
+def _split_comment_id(id: str) -> tuple[str, str]:
     try:
         account_id, event_id = decode_token(id).split("\0")
     except ValueError:
-        raise NotFound("There is no such comment.") from None
+        raise _not_found() from None
     return account_id, event_id
 
 
-async def update(books: Books, id: str, said: dict[str, str]) -> dict[str, Any]:
-    """Say something new of a comment: an event `feedback.updated`. Saying the same again changes nothing.
+def _not_found() -> NotFound:
+    return NotFound("Unknown comment. GET /v1/feedback lists the comments with their ids.")
 
-    said: `status`, `note` or both. Raises NotFound, and Conflict where something is said already of a later time.
+
+async def load_comment(books: Books, id: str) -> dict[str, Any]:
+    """Return a comment as a JSON object. Raises NotFound."""
+    account_id, event_id = _split_comment_id(id)
+    query = select_comments(CommentFilter(), calendar=books.calendar, today=books.today())
+    query = query.where(event.c.account_id == account_key(account_id), event.c.id == event_id)
+
+    async def read(connection: Connection) -> Any:
+        return next(iter(await connection.execute(query)), None)
+
+    row = await books.database.read(read)
+    if row is None:
+        raise _not_found()
+    return _comment_json(row)
+
+
+async def update_comment(books: Books, id: str, update: Mapping[str, str]) -> dict[str, Any]:
+    """Accept an event `feedback.updated` for a comment, and return the comment. An update that changes nothing sends none.
+
+    update: `status`, `note` or both. Raises NotFound, and Conflict when the comment has an update of a later time.
     """
-    before = await find(books, id)
-    changes = {name: value for name, value in said.items() if value != (before[name] or "")}
+    before = await load_comment(books, id)
+    changes = {name: value for name, value in update.items() if value != (before[name] or "")}
     if not changes:
         return before
     at = books.clock()
     if before["updated_at"] is not None:
-        at = max(at, before["updated_at"] + _AFTER)
+        at = max(at, before["updated_at"] + _MICROSECOND)
     raw = {
         "id": f"PATCH {uuid4().hex}",
         "type": UPDATED,
@@ -197,5 +242,6 @@ async def update(books: Books, id: str, said: dict[str, str]) -> dict[str, Any]:
     }
     outcome = await accept_events(books, [raw])
     if outcome.rejected:
-        raise Conflict("Something is said of this comment for a later time.", code="updated_later")
-    return await find(books, id)
+        detail = "The comment has an update with a later time. Send an event `feedback.updated` with a time after it."
+        raise Conflict(detail, code="updated_later")
+    return await load_comment(books, id)

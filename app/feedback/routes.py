@@ -1,7 +1,7 @@
-"""The door to what customers say in words."""
+"""Endpoints of feedback: comments, their status, and their themes."""
 
 from datetime import date, timedelta
-from typing import Any, Literal, get_args
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,10 +11,18 @@ from app.accounts.filters import parse_filter
 from app.accounts.listing import day_after
 from app.core.ids import Id, PathId, RepeatedIds, normalize_id
 from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, parse_range, split_range
-from app.feedback import comments
-from app.feedback.themes import themes
+from app.feedback.comments import (
+    COMMENT_SCHEMA,
+    CommentFilter,
+    ScoreClassName,
+    comments_table,
+    list_comments,
+    load_comment,
+    update_comment,
+)
+from app.feedback.themes import THEMES_SCHEMA, count_themes
 from app.http.body import read_body
-from app.http.formats import FlatTable, FormatName
+from app.http.formats import FormatName
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
@@ -25,29 +33,42 @@ from app.ledger.event_cursor import parse_cursor
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 READ = [Depends(requires("read"))]
 
-Class = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
+_COMMENT = response_schema("The comment.", object_schema(COMMENT_SCHEMA))
+_COMMENTS = response_schema(
+    "A page of comments.",
+    object_schema({"feedback": list_schema(COMMENT_SCHEMA), "next": {"type": ["string", "null"]}}),
+    table=True,
+)
+_THEMES = response_schema("Tags and words.", THEMES_SCHEMA)
 
 
-class _Chosen(QueryParams):
-    """Which comments."""
+class _CommentParameters(QueryParams):
+    """Parameters that select comments."""
 
-    start: Day | None = Field(None, description="First day.")
-    end: Day | None = Field(None, description="The day after the last.")
-    period: str | None = Field(None, max_length=40, description="Instead of start and end: `2026-03`, `last_30_days` …")
-    survey: Id | None = None
-    kind: Class | None = Field(None, alias="class", description="What the score beside the comment means.")
-    tag: Id | None = None
-    channel: Id | None = None
-    status: Status | None = None
-    account: RepeatedIds = Field([], description="Only these accounts.")
-    filter: str | None = Field(None, max_length=4_000, description="Accounts by their attributes of today.")
+    start: Day | None = Field(None, description="The first day.")
+    end: Day | None = Field(None, description="The day after the last day.")
+    period: str | None = Field(
+        None, max_length=40, description="A period instead of `start` and `end`: `2026-03`, `last_30_days` …"
+    )
+    survey: Id | None = Field(None, description="Only comments of responses to this survey.")
+    score_class: ScoreClassName | None = Field(
+        None, alias="class", description="Only comments whose score has this class."
+    )
+    tag: Id | None = Field(None, description="Only comments with this tag.")
+    channel: Id | None = Field(None, description="Only comments that came through this channel.")
+    status: Status | None = Field(None, description="Only comments with this status.")
+    account: RepeatedIds = Field([], description="Only comments of these accounts.")
+    filter: str | None = Field(
+        None, max_length=4_000, description="Only comments of accounts whose attributes of today satisfy this filter."
+    )
 
-    def wanted(self, start: date | None, end: date | None, *, words: str | None = None) -> comments.Wanted:
-        return comments.Wanted(
+    def comment_filter(self, start: date | None, end: date | None, *, words: str | None = None) -> CommentFilter:
+        """Return the selection. Raises Invalid for a filter that cannot be parsed."""
+        return CommentFilter(
             start=start,
             end=end,
             survey=self.survey,
-            kind=self.kind,
+            score_class=self.score_class,
             words=words,
             tag=self.tag,
             channel=self.channel,
@@ -57,105 +78,67 @@ class _Chosen(QueryParams):
         )
 
     def range(self, *, calendar: Calendar, today: date) -> tuple[date | None, date | None]:
-        """The days that are asked for. Raises Invalid."""
+        """Return the first day and the day after the last; None where there is no limit. Raises Invalid."""
         start, end = parse_range(self.period, self.start, self.end, calendar=calendar, today=today)
         split_range(start or FIRST_DAY, end or LAST_END, granularity="total", calendar=calendar, today=today)
         return start, end
 
 
-class _Listed(_Chosen):
-    """Which comments, and which page of them."""
+class _ListParameters(_CommentParameters):
+    """Parameters of the list of comments."""
 
     q: Text | None = Field(
         None,
         max_length=200,
-        description='Words that the comment has: `slow export`, `"dark mode"`, `export or import`, `-price`.',
+        description='Only comments with these words: `slow export`, `"dark mode"` (a phrase), `export or import`, `-price` '
+        "(without).",
     )
-    cursor: str | None = Field(None, max_length=1_000)
-    limit: int = Field(100, ge=1, le=1_000)
-    format: FormatName | None = Field(None, description="Default: what `Accept` asks for, else json.")
+    cursor: str | None = Field(None, max_length=1_000, description="`next` of the previous page.")
+    limit: int = Field(100, ge=1, le=1_000, description="The maximum number of comments in a page.")
+    format: FormatName | None = Field(
+        None, description="The output format. Default: the first type of the `Accept` header, else `json`."
+    )
 
 
-_TEXT = {"type": ["string", "null"]}
-_WHOLE = {"type": "integer"}
-_OF_A_COMMENT: dict[str, Any] = {
-    "id": {"type": "string", "description": "Of the account and the event, for a path."},
-    "event_id": {"type": "string"},
-    "occurred_at": {"type": "string", "format": "date-time"},
-    "account_id": {"type": "string"},
-    "user_id": _TEXT,
-    "survey": _TEXT,
-    "score": {"type": ["integer", "null"]},
-    "class": {"type": ["string", "null"], "enum": [*get_args(Class), None], "description": "Null: without a score."},
-    "comment": _TEXT | {"description": "Null: erased."},
-    "tags": {"type": "array", "items": {"type": "string"}},
-    "channel": _TEXT,
-    "status": {"type": "string", "enum": [*get_args(Status)]},
-    "note": _TEXT,
-    "updated_at": _TEXT | {"format": "date-time", "description": "When something was last said of it."},
-}
-_COMMENT = response_schema("The comment.", object_schema(_OF_A_COMMENT))
-_COMMENTS = response_schema(
-    "Comments.", object_schema({"feedback": list_schema(_OF_A_COMMENT), "next": _TEXT}), table=True
-)
-_COUNTED = {"comments": _WHOLE, "previous": _WHOLE, "change": _WHOLE}
-_THEME = {"share": {"type": "number", "description": "Per hundred comments of the class."}, **_COUNTED}
-_RANGE = {"start": {"type": "string"}, "end": {"type": "string"}}
-_THEMES = response_schema(
-    "Tags and words.",
-    object_schema(
-        {
-            "period": object_schema(_RANGE | {"complete": {"type": "boolean"}}),
-            "previous": object_schema(_RANGE),
-            "classes": list_schema({"class": _TEXT, **_COUNTED}),
-            "tags": list_schema({"class": _TEXT, "tag": _TEXT, **_THEME}),
-            "words": list_schema({"class": _TEXT, "word": _TEXT, **_THEME}),
-        }
-    ),
-)
-
-
-@router.get("", dependencies=READ, responses=_COMMENTS, openapi_extra=query_schema(_Listed))
+@router.get("", dependencies=READ, responses=_COMMENTS, openapi_extra=query_schema(_ListParameters))
 async def list_feedback(request: Request) -> Response:
-    """Comments, the newest first: of answers to surveys and of free feedback, with what was done about them."""
-    asked = parse_query(request, _Listed)
+    """List comments of survey responses and free feedback with their status, the newest first."""
+    parameters = parse_query(request, _ListParameters)
     books = books_of(request)
-    wanted = asked.wanted(*asked.range(calendar=books.calendar, today=books.today()), words=asked.q)
-    after = parse_cursor(asked.cursor) if asked.cursor is not None else None
-    found, following = await comments.newest(books, wanted, limit=asked.limit, after=after)
-    cursor = following.encode() if following else None
-    columns = [*(name for name in _OF_A_COMMENT if name != "tags"), "tags"]
-
-    def build_table() -> FlatTable:
-        return FlatTable(columns, ([*(row[n] for n in columns[:-1]), ",".join(row["tags"])] for row in found))
-
-    return rows_response(request, asked.format, {"feedback": found, "next": cursor}, build_table)
+    start, end = parameters.range(calendar=books.calendar, today=books.today())
+    comment_filter = parameters.comment_filter(start, end, words=parameters.q)
+    after = parse_cursor(parameters.cursor) if parameters.cursor is not None else None
+    comments, next_cursor = await list_comments(books, comment_filter, limit=parameters.limit, after=after)
+    body = {"feedback": comments, "next": next_cursor.encode() if next_cursor else None}
+    return rows_response(request, parameters.format, body, lambda: comments_table(comments))
 
 
-class _Themes(_Chosen):
-    """Of which comments, and how many themes."""
+class _ThemeParameters(_CommentParameters):
+    """Parameters of the themes."""
 
-    limit: int = Field(20, ge=1, le=100, description="The most frequent tags and words of each class.")
+    limit: int = Field(20, ge=1, le=100, description="The maximum number of tags and of words per class.")
 
 
-@router.get("/themes", dependencies=READ, responses=_THEMES, openapi_extra=query_schema(_Themes))
+@router.get("/themes", dependencies=READ, responses=_THEMES, openapi_extra=query_schema(_ThemeParameters))
 async def list_themes(request: Request) -> Response:
-    """What comments are about: tags and frequent words by class, against the period before. Default: the last 30 days.
+    """Count the tags and frequent words of comments by class, compared with the previous period.
 
-    A period that has not ended is put against as many days of the one before. Words are told apart by their English stems.
+    Default: the last 30 days. A period that has not ended is compared with as many days of the previous one. Words with the
+    same English stem are counted as one.
     """
-    asked = parse_query(request, _Themes)
+    parameters = parse_query(request, _ThemeParameters)
     books = books_of(request)
-    start, end = asked.range(calendar=books.calendar, today=books.today())
+    start, end = parameters.range(calendar=books.calendar, today=books.today())
     end = end or day_after(books.today())
     start = start or end - timedelta(days=30)
     split_range(start, end, granularity="total", calendar=books.calendar, today=books.today())
-    found = await themes(books, asked.wanted(start, end), start=start, end=end, limit=asked.limit)
-    return json_response(request, found)
+    comment_filter = parameters.comment_filter(start, end)
+    themes = await count_themes(books, comment_filter, start=start, end=end, limit=parameters.limit)
+    return json_response(request, themes)
 
 
 class FeedbackBody(BaseModel):
-    """What is new about a comment; what is not named stays. An empty note takes the note away."""
+    """The new status and note of a comment. A member that is left out does not change. An empty note removes the note."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -163,16 +146,16 @@ class FeedbackBody(BaseModel):
     note: Text | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> "FeedbackBody":
+    def _check_not_empty(self) -> "FeedbackBody":
         if self.status is None and self.note is None:
-            raise ValueError("a status, a note or both are needed")
+            raise ValueError("status or note is required")
         return self
 
 
 @router.get("/{feedback_id}", dependencies=READ, responses=_COMMENT)
 async def get_feedback(request: Request, feedback_id: PathId) -> Response:
-    """One comment, by the `id` that the list gives it."""
-    return json_response(request, await comments.find(books_of(request), feedback_id))
+    """Return one comment by its `id`, as in the list."""
+    return json_response(request, await load_comment(books_of(request), feedback_id))
 
 
 @router.patch(
@@ -182,10 +165,11 @@ async def get_feedback(request: Request, feedback_id: PathId) -> Response:
     openapi_extra=body_schema(FeedbackBody),
 )
 async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any]:
-    """Say what was done about a comment: an event `feedback.updated` of now. `feedback_closed_rate` counts it.
+    """Set the status or the note of a comment.
 
-    Needs the scopes `ingest` and `read`; a key that may only post sends the event. 409 (`updated_later`) where something
-    is said already of a later time.
+    This is an event `feedback.updated` of now, which `feedback_closed_rate` counts. The key needs the scopes `ingest` and
+    `read`; a key with `ingest` only can send the event instead. Answers 409 (`updated_later`) when the comment has an update
+    with a later time.
     """
     body = await read_body(request, FeedbackBody)
-    return await comments.update(books_of(request), feedback_id, body.model_dump(exclude_none=True))
+    return await update_comment(books_of(request), feedback_id, body.model_dump(exclude_none=True))

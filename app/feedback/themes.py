@@ -1,4 +1,4 @@
-"""What comments are about: their tags and frequent words, by class, with the change against the period before."""
+"""Count the tags and frequent words of comments by class, and compare them with the previous period."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,99 +10,126 @@ import sqlalchemy as sa
 from app.books.books import Books
 from app.core.periods import FIRST_DAY, Calendar, start_of_previous_range
 from app.database.connection import Connection
-from app.feedback.comments import Wanted, comments
+from app.feedback.comments import CommentFilter, select_comments
+from app.http.openapi import list_schema, object_schema
 
 _DAY = timedelta(days=1)
-# The kinds of PostgreSQL's default parser that are words or parts of hyphenated ones: no numbers, addresses or paths.
-_WORDS = (1, 2, 10, 11)
-# One that a single person used is no theme.
-_LEAST = 2
+# The token types of PostgreSQL's default parser that are words or parts of hyphenated words: no numbers, addresses or paths.
+_WORD_TOKENS = (1, 2, 10, 11)
+# A word in fewer comments is no theme.
+_MIN_WORD_COMMENTS = 2
+
+_CLASS = {"type": ["string", "null"], "description": "The class of the scores; null for comments without a score."}
+_COUNTS = {
+    "comments": {"type": "integer", "description": "The number of comments in the period."},
+    "previous": {"type": "integer", "description": "The number of comments in the previous period."},
+    "change": {"type": "integer", "description": "The difference of the two."},
+}
+_SHARE = {"type": "number", "description": "The percentage of the comments of the class."}
+_RANGE = {"start": {"type": "string"}, "end": {"type": "string"}}
+THEMES_SCHEMA = object_schema(
+    {
+        "period": object_schema(_RANGE | {"complete": {"type": "boolean"}}),
+        "previous": object_schema(_RANGE),
+        "classes": list_schema({"class": _CLASS, **_COUNTS}),
+        "tags": list_schema({"class": _CLASS, "tag": {"type": ["string", "null"]}, "share": _SHARE, **_COUNTS}),
+        "words": list_schema({"class": _CLASS, "word": {"type": ["string", "null"]}, "share": _SHARE, **_COUNTS}),
+    }
+)
 
 
-async def themes(books: Books, wanted: Wanted, *, start: date, end: date, limit: int) -> dict[str, Any]:
-    """Of the comments of `[start, end)`: how many of each class, and its `limit` most frequent tags and words.
+async def count_themes(
+    books: Books, comment_filter: CommentFilter, *, start: date, end: date, limit: int
+) -> dict[str, Any]:
+    """Return the number of comments in `[start, end)` by class, and the `limit` most frequent tags and words of each class.
 
-    A row: `{"class", "tag" or "word", "comments", "share", "previous", "change"}`; share: per hundred comments of the class.
-    Words are counted by their English stems, stop words left out, and shown as they were mostly written.
+    Words are counted by their English stem, without stop words, and shown in their most frequent spelling.
     """
     today = books.today()
-    first, last = _previous(start, end, today=today)
-    said = _said(wanted, first, last, start, end, calendar=books.calendar, today=today)
-    tag = sa.func.jsonb_array_elements_text(said.c.tags).column_valued("tag", joins_implicitly=True)
-    token = sa.func.ts_parse(sa.literal_column("'default'"), said.c.comment).table_valued(
+    previous_start, previous_end = _previous_range(start, end, today=today)
+    both = replace(comment_filter, start=previous_start, end=end)
+    comments = _number_comments(both, previous_end, start, calendar=books.calendar, today=today)
+    tag = sa.func.jsonb_array_elements_text(comments.c.tags).column_valued("tag", joins_implicitly=True)
+    token = sa.func.ts_parse(sa.literal_column("'default'"), comments.c.comment).table_valued(
         sa.column("tokid", sa.Integer), sa.column("token", sa.Text), name="token", joins_implicitly=True
     )
     word = sa.func.lower(token.c.token)
     stem = sa.func.ts_lexize(sa.literal_column("'english_stem'"), word, type_=sa.ARRAY(sa.Text))[1]
-    words = sa.and_(token.c.tokid.in_(_WORDS), stem.is_not(None))
+    is_word = sa.and_(token.c.tokid.in_(_WORD_TOKENS), stem.is_not(None))
+    word_counts = _count_comments(comments, stem).where(is_word)
     queries = {
-        "classes": _counted(said),
-        "tags": _most(_counted(said, tag), tag, limit=limit, least=1),
-        "words": _most(_counted(said, stem).where(words), word, limit=limit, least=_LEAST),
+        "classes": _count_comments(comments),
+        "tags": _most_frequent(_count_comments(comments, tag), tag, limit=limit, min_comments=1),
+        "words": _most_frequent(word_counts, word, limit=limit, min_comments=_MIN_WORD_COMMENTS),
     }
 
     async def count(connection: Connection) -> dict[str, Sequence[Any]]:
         return {name: await connection.execute(query) for name, query in queries.items()}
 
-    found = await books.database.read(count)
-    by_class = {row.kind: row.comments for row in found["classes"]}
+    rows = await books.database.read(count)
+    comments_by_class = {row.score_class: row.comments for row in rows["classes"]}
     return {
         "period": {"start": start, "end": end, "complete": end <= today},
-        "previous": {"start": first, "end": last},
-        "classes": [{"class": row.kind} | _change(row) for row in sorted(found["classes"], key=_by_frequency)],
-        "tags": [_row(row, "tag", by_class) for row in found["tags"]],
-        "words": [_row(row, "word", by_class) for row in found["words"]],
+        "previous": {"start": previous_start, "end": previous_end},
+        "classes": [{"class": row.score_class} | _counts(row) for row in sorted(rows["classes"], key=_by_frequency)],
+        "tags": [_theme(row, "tag", comments_by_class) for row in rows["tags"]],
+        "words": [_theme(row, "word", comments_by_class) for row in rows["words"]],
     }
 
 
-def _previous(start: date, end: date, *, today: date) -> tuple[date, date]:
-    """The period before, from 1970 on: as long, and as much of it as has passed of this one."""
-    first = start_of_previous_range(start, end) or FIRST_DAY
+def _previous_range(start: date, end: date, *, today: date) -> tuple[date, date]:
+    """Return the previous range, from 1970 on: as long as this one, and cut to the days of this one that have passed."""
+    previous_start = start_of_previous_range(start, end) or FIRST_DAY
     passed = max(min(end, today + _DAY) - start, timedelta(0))
-    return first, start if end <= today + _DAY else min(first + passed, start)
+    return previous_start, start if end <= today + _DAY else min(previous_start + passed, start)
 
 
-def _said(
-    wanted: Wanted, first: date, last: date, start: date, end: date, *, calendar: Calendar, today: date
+def _number_comments(
+    both: CommentFilter, previous_end: date, start: date, *, calendar: Calendar, today: date
 ) -> sa.CTE:
-    """The comments of both periods, numbered; `now`: of the later one."""
-    both = comments(replace(wanted, start=first, end=end), calendar=calendar, today=today).subquery()
-    now = both.c.occurred_at >= calendar.midnight(start)
-    columns = both.c.kind, both.c.tags, both.c.comment, now.label("now")
+    """Return the comments of both ranges with a number each. is_current: whether they are of the later range."""
+    comments = select_comments(both, calendar=calendar, today=today).subquery()
+    is_current = comments.c.occurred_at >= calendar.midnight(start)
+    columns = comments.c.score_class, comments.c.tags, comments.c.comment, is_current.label("is_current")
     query = sa.select(*columns, sa.func.row_number().over().label("number"))
-    return query.where(sa.or_(now, both.c.occurred_at < calendar.midnight(last))).cte("said")
+    return query.where(sa.or_(is_current, comments.c.occurred_at < calendar.midnight(previous_end))).cte("comments")
 
 
-def _counted(said: sa.CTE, *key: Any) -> sa.Select[Any]:
-    """In how many comments of each class something is said, now and before."""
-    number = sa.func.count(said.c.number.distinct())
+def _count_comments(comments: sa.CTE, *key: Any) -> sa.Select[Any]:
+    """Return the number of comments by class and key, in the later and in the previous range."""
+    count = sa.func.count(comments.c.number.distinct())
     return sa.select(
-        said.c.kind,
-        number.filter(said.c.now).label("comments"),
-        number.filter(~said.c.now).label("previous"),
-    ).group_by(said.c.kind, *key)
+        comments.c.score_class,
+        count.filter(comments.c.is_current).label("comments"),
+        count.filter(~comments.c.is_current).label("previous"),
+    ).group_by(comments.c.score_class, *key)
 
 
-def _most(counted: sa.Select[Any], text: Any, *, limit: int, least: int) -> sa.Select[Any]:
-    """The most frequent of each class, as `text` mostly is."""
-    every = counted.add_columns(sa.func.mode().within_group(text).label("text")).subquery()
-    order = every.c.comments.desc(), every.c.previous.desc(), sa.collate(every.c.text, "C")
-    rank = sa.func.row_number().over(partition_by=every.c.kind, order_by=order).label("rank")
-    ranked = sa.select(every, rank).where(every.c.comments + every.c.previous >= least).subquery()
-    columns = ranked.c.kind, ranked.c.text, ranked.c.comments, ranked.c.previous
-    most_first = ranked.c.comments.desc(), ranked.c.previous.desc(), ranked.c.kind, sa.collate(ranked.c.text, "C")
-    return sa.select(*columns).where(ranked.c.rank <= limit).order_by(*most_first)
+def _most_frequent(counts: sa.Select[Any], text: Any, *, limit: int, min_comments: int) -> sa.Select[Any]:
+    """Return the most frequent keys of each class, each with the most frequent spelling of `text`."""
+    keys = counts.add_columns(sa.func.mode().within_group(text).label("text")).subquery()
+    by_rank = keys.c.comments.desc(), keys.c.previous.desc(), sa.collate(keys.c.text, "C")
+    rank = sa.func.row_number().over(partition_by=keys.c.score_class, order_by=by_rank).label("rank")
+    ranked = sa.select(keys, rank).where(keys.c.comments + keys.c.previous >= min_comments).subquery()
+    columns = ranked.c.score_class, ranked.c.text, ranked.c.comments, ranked.c.previous
+    by_frequency = (
+        ranked.c.comments.desc(),
+        ranked.c.previous.desc(),
+        ranked.c.score_class,
+        sa.collate(ranked.c.text, "C"),
+    )
+    return sa.select(*columns).where(ranked.c.rank <= limit).order_by(*by_frequency)
 
 
 def _by_frequency(row: Any) -> tuple[int, int, str]:
-    return -row.comments, -row.previous, row.kind or ""
+    return -row.comments, -row.previous, row.score_class or ""
 
 
-def _row(row: Any, name: str, by_class: dict[str | None, int]) -> dict[str, Any]:
-    whole = by_class[row.kind]
-    share = round(100 * row.comments / whole, 6) if whole else None
-    return {"class": row.kind, name: row.text, "share": share} | _change(row)
+def _theme(row: Any, name: str, comments_by_class: dict[str | None, int]) -> dict[str, Any]:
+    total = comments_by_class[row.score_class]
+    share = round(100 * row.comments / total, 6) if total else None
+    return {"class": row.score_class, name: row.text, "share": share} | _counts(row)
 
 
-def _change(row: Any) -> dict[str, int]:
+def _counts(row: Any) -> dict[str, int]:
     return {"comments": row.comments, "previous": row.previous, "change": row.comments - row.previous}
