@@ -1,1 +1,1 @@
-"""Answers with a shape of their own: cohorts, distributions, the onboarding funnel, account overviews."""
+"""Reports: answers that are not rows of metrics. Cohorts, score distributions, the onboarding funnel, account overviews."""

@@ -1,7 +1,7 @@
-"""The retention triangle: what became of the customers, or users, that came in the same month, quarter or year."""
+"""The retention triangle: how many customers or users who started in the same period are left in each later period."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from app.books.books import Books
 from app.core.periods import Period
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, run_plan
+from app.http.formats import BuildTable
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, no_triangle
 from app.ledger.sums.selection import Group, Span
@@ -17,134 +18,170 @@ from app.metrics.lookup import span_of
 from app.metrics.question import CommonParameters, Parameters, Question, resolve_question
 from app.metrics.results import MONEY_SCALE
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
+from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
+from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA
+
+_POSITION_SCHEMA: dict[str, Any] = {
+    "cohort": {
+        "type": "string",
+        "description": "The period of the first payment or first use.",
+        "examples": ["2026-01"],
+    },
+    "cohort_start": {"type": "string", "format": "date", "description": "The first day of that period."},
+    "number": {"type": "integer", "description": "The number of periods since that of the cohort, which is 0."},
+    **PERIOD_SCHEMA,
+}
+_VALUE_SCHEMA: dict[str, Any] = {
+    "size": {"type": "integer", "description": "The number of customers or users in the cohort."},
+    "initial": {"type": "number", "description": "The value that is 100%: the size, or the MRR of the first payments."},
+    "value": {
+        "type": "number",
+        "description": "Customers or MRR of the cohort at the end of the period, or its users who were active in the period.",
+    },
+    "percent": NUMBER_SCHEMA | {"description": "`value` as a percentage of `initial`."},
+}
+COHORTS_SCHEMA = rows_schema(
+    "One row per cohort and period, from the period of the cohort on.",
+    _POSITION_SCHEMA | GROUP_SCHEMA | _VALUE_SCHEMA,
+    {"amount": {"type": "string", "description": "With `measure=mrr`: the value with the decimals of the currency."}},
+)
 
 
 class CohortParameters(CommonParameters):
-    """What may be asked of cohorts. Accounts are in the groups that they were in when their cohort's period began."""
+    """Parameters of cohorts. An account is in the groups that it was in at the start of its cohort's period."""
 
-    by: Literal["month", "quarter", "year"] = Field("month", description="How long a cohort and a period are.")
+    by: Literal["month", "quarter", "year"] = Field("month", description="The length of cohorts and periods.")
     measure: Literal["customers", "mrr", "users"] = Field(
         "customers",
-        description="What is followed: customers and their MRR by first payment, or active users by first use.",
+        description="What is followed: `customers` or their `mrr`, by the period of their first payment, or active `users`, "
+        "by the period of their first use.",
     )
 
 
-class _Measure(NamedTuple):
-    """What of a cohort is followed. initial: the measure of what it begins with; stock: of what it stands at later.
+class _CohortMeasure(NamedTuple):
+    """How a measure is followed.
 
-    of: the metric whose accounts or users the cohorts part. presence: where users are seen, in place of both.
+    metric: the metric whose accounts or users the cohorts divide. initial: the ledger measure of the value at the start.
+    stock: the ledger measure of later values. presence: the presence of users, instead of these two.
     """
 
-    of: str
+    metric: str
     initial: str = ""
     stock: str = ""
     presence: str = ""
 
 
 _MEASURES = {
-    "customers": _Measure("customers", initial=FIRST, stock="customers"),
-    "mrr": _Measure("customers", initial="mrr_new", stock="mrr"),
-    "users": _Measure("active_users", presence="active_users"),
+    "customers": _CohortMeasure("customers", initial=FIRST, stock="customers"),
+    "mrr": _CohortMeasure("customers", initial="mrr_new", stock="mrr"),
+    "users": _CohortMeasure("active_users", presence="active_users"),
 }
 
 
-class _Found(NamedTuple):
-    """What there is of cohorts: how many are in each, what each began with, and what it is in each span."""
+class _CohortSums(NamedTuple):
+    """The size of each cohort, its value at the start, and its value in each period."""
 
     sizes: Triangle
     initial: Triangle
     values: Triangle
 
 
-class _Cell(NamedTuple):
-    """A row that has not been written yet."""
+class _CohortRow(NamedTuple):
+    """A row that is not computed yet. cohort_index, period_index: which of the periods the cohort and the row have."""
 
     group: Group
-    cohort: int
-    place: int
+    cohort_index: int
+    period_index: int
     periods: Sequence[Period]
 
     @property
     def name(self) -> str:
-        period = self.periods[self.place]
-        return name_of(self.cohort, period.name, period.start, self.group)
+        period = self.periods[self.period_index]
+        return name_of(self.cohort_index, period.name, period.start, self.group)
 
 
-async def triangle(books: Books, asked: CohortParameters) -> tuple[dict[str, object], list[Row], str | None]:
-    """The question as it was understood, a page of rows and the cursor of the next page.
+async def retention_triangle(books: Books, parameters: CohortParameters) -> tuple[dict[str, Any], BuildTable]:
+    """Return the answer, with a page of rows, and the function that builds its table.
 
-    A row is a cohort in one period from its own on, until today, ordered by cohort, group and period. Its value is the
-    customers or MRR that there are of the cohort at the period's end, or the users of it that were active within; `percent`
-    of what the cohort began with: its size, or the MRR of the days on which its customers paid for the first time.
-    Raises Invalid for what cannot be answered, and for an answer of more than a million rows.
+    Each cohort has a row for every period from its own to the current one, ordered by cohort, group and period. Raises
+    Invalid for an invalid question, and for an answer of more than a million rows.
     """
-    measure = _MEASURES[asked.measure]
-    question = await resolve_question(books, [measure.of], Parameters.of(asked, granularity=asked.by))
+    measure = _MEASURES[parameters.measure]
+    question = await resolve_question(books, [measure.metric], Parameters.of(parameters, granularity=parameters.by))
     periods = [period for period in question.periods if period.start <= question.today]
     spans = [span_of(question, period) for period in periods]
-    found = await books.database.read(lambda connection: run_plan(connection, _find(books, question, measure, spans)))
-    groups = sorted(always(question).union(*found), key=order)
-    many = len(periods) * (len(periods) + 1) // 2 * len(groups)
-    check_many(many, pointer="/query/by", instead="ask for longer cohorts or a shorter range")
-    cells = [
-        _Cell(group, cohort, place, periods)
-        for cohort in range(len(periods))
-        for group in groups
-        for place in range(cohort, len(periods))
-    ]
-    here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
-    of_money = books.currency if asked.measure == "mrr" else None
+    sums = await books.database.read(lambda connection: run_plan(connection, _sum(books, question, measure, spans)))
+    rows = _list_rows(question, sums, periods)
+    selected, next_cursor = page(rows, limit=parameters.limit, cursor=parameters.cursor)
+    currency = books.currency if parameters.measure == "mrr" else None
     understood = question.understood(without=("metrics", "conventions", "granularity", "totals"))
-    understood |= {"by": asked.by, "measure": asked.measure}
-    return understood, [_row(cell, question, found, of_money) for cell in here], following
+    body = {
+        "question": understood | {"by": parameters.by, "measure": parameters.measure},
+        "rows": [_compute_row(row, question, sums, currency) for row in selected],
+        "next": next_cursor,
+    }
+    columns = [*_VALUE_SCHEMA, "amount"] if currency else _VALUE_SCHEMA
+    return body, table_builder(body, before=_POSITION_SCHEMA, after=columns)
 
 
-def _find(books: Books, question: Question, measure: _Measure, spans: Sequence[Span]) -> QueryPlan[_Found]:
+def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Sequence[Span]) -> QueryPlan[_CohortSums]:
     if not spans:
-        return _Found(no_triangle(), no_triangle(), no_triangle())
+        return _CohortSums(no_triangle(), no_triangle(), no_triangle())
     if measure.presence:
         labels = yield from lookup_labels(books.database, {measure.presence})
         at = labels.get(measure.presence)
-        seen = no_triangle() if at is None else (yield from cohorts.users(question.selection, spans, at=at))
-        return _Found(seen, seen, seen)
+        users = no_triangle() if at is None else (yield from cohorts.users(question.selection, spans, at=at))
+        return _CohortSums(users, users, users)
     labels = yield from lookup_labels(books.database, {FIRST, measure.initial, measure.stock})
     if FIRST not in labels:
-        return _Found(no_triangle(), no_triangle(), no_triangle())
+        return _CohortSums(no_triangle(), no_triangle(), no_triangle())
     sums = yield from cohorts.customers(question.selection, spans, measures=labels)
-    return _Found(sums[FIRST], sums[measure.initial], _standing(sums[measure.stock], len(spans)))
+    return _CohortSums(sums[FIRST], sums[measure.initial], _balances(sums[measure.stock], len(spans)))
 
 
-def _standing(moves: Triangle, many: int) -> Triangle:
-    """What a stock stands at, from how it moved."""
-    found = no_triangle()
-    for group, moved in moves.items():
-        for cohort in {cohort for cohort, _ in moved}:
+def _balances(changes: Triangle, count: int) -> Triangle:
+    """Return the balance of a stock at the end of each of `count` periods, from its changes in each period."""
+    balances = no_triangle()
+    for group, changes_of_group in changes.items():
+        for cohort in {cohort for cohort, _ in changes_of_group}:
             balance = 0
-            for place in range(cohort, many):
-                balance += moved.get((cohort, place), 0)
-                found[group][cohort, place] = balance
-    return found
+            for index in range(cohort, count):
+                balance += changes_of_group.get((cohort, index), 0)
+                balances[group][cohort, index] = balance
+    return balances
 
 
-def _row(cell: _Cell, question: Question, found: _Found, currency: str | None) -> Row:
-    cohort, period = cell.periods[cell.cohort], cell.periods[cell.place]
-    own = (cell.cohort, cell.cohort)
-    size, initial = (_at(of, cell.group, own) for of in (found.sizes, found.initial))
-    value = _at(found.values, cell.group, (cell.cohort, cell.place))
-    row: Row = {
+def _list_rows(question: Question, sums: _CohortSums, periods: Sequence[Period]) -> list[_CohortRow]:
+    groups = sorted(always(question).union(*sums), key=order)
+    count = len(periods) * (len(periods) + 1) // 2 * len(groups)
+    check_many(count, pointer="/query/by", instead="use longer cohorts or a shorter range")
+    return [
+        _CohortRow(group, cohort, index, periods)
+        for cohort in range(len(periods))
+        for group in groups
+        for index in range(cohort, len(periods))
+    ]
+
+
+def _compute_row(row: _CohortRow, question: Question, sums: _CohortSums, currency: str | None) -> Row:
+    cohort, period = row.periods[row.cohort_index], row.periods[row.period_index]
+    start = (row.cohort_index, row.cohort_index)
+    size, initial = (_value(triangle, row.group, start) for triangle in (sums.sizes, sums.initial))
+    value = _value(sums.values, row.group, (row.cohort_index, row.period_index))
+    members: Row = {
         "cohort": cohort.name,
         "cohort_start": cohort.start,
-        "number": cell.place - cell.cohort,
-        **row_in(period, cell.group, question),
+        "number": row.period_index - row.cohort_index,
+        **row_in(period, row.group, question),
         "size": size,
         "initial": initial / MONEY_SCALE if currency else initial,
         "value": value / MONEY_SCALE if currency else value,
         "percent": percent(value, initial),
     }
     if currency:
-        row["amount"] = format_amount(value, currency)
-    return row
+        members["amount"] = format_amount(value, currency)
+    return members
 
 
-def _at(found: Mapping[Group, Mapping[tuple[int, int], int]], group: Group, place: tuple[int, int]) -> int:
-    return found[group].get(place, 0) if group in found else 0
+def _value(triangle: Mapping[Group, Mapping[tuple[int, int], int]], group: Group, key: tuple[int, int]) -> int:
+    return triangle[group].get(key, 0) if group in triangle else 0

@@ -1,4 +1,4 @@
-"""How often each score of a survey was given."""
+"""The distribution of a survey's scores: how many responses have each score, or each class of scores."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,37 +12,57 @@ from app.core.ids import RepeatedIds
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
+from app.http.formats import BuildTable
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.ledger.surveys import Survey
-from app.metrics.lookup import filled, load_sums, split_question
+from app.metrics.lookup import PeriodSplit, filled, load_sums, split_question
 from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
+from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
+from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA
 
 _SCORES = Flow("survey_scores")
 
+_COUNT_SCHEMA: dict[str, Any] = {
+    "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
+    "count": {"type": "integer", "description": "The number of responses with this score or class."},
+    "responses": {"type": "integer", "description": "The number of all responses in the period and group."},
+    "percent": NUMBER_SCHEMA | {"description": "`count` as a percentage of `responses`."},
+    "cumulative_percent": NUMBER_SCHEMA
+    | {"description": "Responses with this or a lower score, as a percentage of `responses`."},
+}
+DISTRIBUTION_SCHEMA = rows_schema(
+    "One row per period, group and score or class, from the lowest score on.",
+    PERIOD_SCHEMA | GROUP_SCHEMA | _COUNT_SCHEMA,
+    {"score": {"type": "integer", "description": "With `by=score`, the default."}},
+    survey={"type": "object", "description": "The survey: its kind, scale and meaning of scores."},
+)
+
 
 class DistributionParameters(CommonParameters):
-    """What may be asked of the answers to a survey."""
+    """Parameters of the distribution of scores."""
 
     granularity: Granularity = "month"
-    by: Literal["score", "class"] = Field("score", description="A row for each score, or for each class of scores.")
-    channel: RepeatedIds = Field([], description="Only answers through these channels.")
-    totals: bool = Field(False, description="Rows over the whole range too, of the period named `total`.")
+    by: Literal["score", "class"] = Field(
+        "score", description="One row per `score`, or one per `class` of scores, such as promoters."
+    )
+    channel: RepeatedIds = Field([], description="Only responses that came through these channels.")
+    totals: bool = Field(False, description="Add rows over the whole range, with the period `total`.")
 
 
 class _Bar(NamedTuple):
-    """A score, or a class of scores: how often they were given, and how often these or lower ones were."""
+    """A score, or a class of scores (score is then None), with its responses and those with this or a lower score."""
 
     score: int | None
-    of_class: str
-    given: int
-    up_to: int
+    score_class: str
+    responses: int
+    cumulative_responses: int
 
 
-class _Cell(NamedTuple):
-    """A row that has not been written yet. responses: all answers of its period and group."""
+class _DistributionRow(NamedTuple):
+    """A row that is not computed yet. responses: all of its period and group."""
 
     period: Period
     group: Group
@@ -51,83 +71,100 @@ class _Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.period.name, self.period.start, self.group, self.bar.score, self.bar.of_class)
+        return name_of(self.period.name, self.period.start, self.group, self.bar.score, self.bar.score_class)
 
 
-async def distribution(
-    books: Books, survey_id: str, asked: DistributionParameters
-) -> tuple[dict[str, Any], Survey, list[Row], str | None]:
-    """The question as it was understood, the survey, a page of rows and the cursor of the next page.
+async def score_distribution(
+    books: Books, survey_id: str, parameters: DistributionParameters
+) -> tuple[dict[str, Any], BuildTable]:
+    """Return the answer, with a page of rows, and the function that builds its table.
 
-    A row is a score, or a class, in one period and group: ordered by period, group and score, from the lowest, so that
-    `cumulative_percent` is the share of answers up to it. Scores that nobody gave are there too. Raises NotFound for an
-    unknown survey, Invalid for what cannot be answered and for an answer of more than a million rows.
+    Rows are ordered by period, group and score. Scores without responses have rows as well. Raises NotFound for an unknown
+    survey, and Invalid for an invalid question or an answer of more than a million rows.
     """
-    if "subject" in asked.group_by:
-        detail = "The answers are those of one survey: they have no other subject."
+    if "subject" in parameters.group_by:
+        detail = 'A distribution is of one survey and cannot be grouped by subject. Remove "subject" from group_by.'
         raise Invalid.at("/query/group_by", detail, code="unknown_dimension")
-    question = await resolve_question(books, ["survey_responses"], Parameters.of(asked))
-    survey = (await books.database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))).get(
-        survey_id
-    )
-    if survey is None:
-        raise NotFound("There is no such survey; GET /v1/surveys lists them.")
-    # Each score is a subject of its own.
-    points = tuple(surveys.score_subject(survey.id, score) for score in survey.scores)
-    by_score = replace(question.selection, group_by=(*question.selection.group_by, "subject"), subjects=points)
-    divided = replace(question, selection=by_score)
-    cuts = split_question(divided)
+    question = await resolve_question(books, ["survey_responses"], Parameters.of(parameters))
+    survey = await _load_survey(books, survey_id)
+    # The ledger has each score of a survey as a subject.
+    subjects = tuple(surveys.score_subject(survey.id, score) for score in survey.scores)
+    by_score = replace(question.selection, group_by=(*question.selection.group_by, "subject"), subjects=subjects)
+    question_by_score = replace(question, selection=by_score)
+    splits = split_question(question_by_score)
 
-    async def find(connection: Connection) -> list[Sums]:
-        of_cuts = [load_sums(books, divided, [_SCORES], cut.spans) for cut in cuts]
-        return [sums.get(_SCORES, {}) for sums in await run_plan(connection, merge_plans(of_cuts))]
+    async def load(connection: Connection) -> list[Sums]:
+        plans = [load_sums(books, question_by_score, [_SCORES], split.spans) for split in splits]
+        return [sums.get(_SCORES, {}) for sums in await run_plan(connection, merge_plans(plans))]
 
-    found = await books.database.read(find)
-    groups = sorted(always(question).union(group[:-1] for sums in found for group in filled(sums)), key=order)
-    many = len(groups) * sum(len(cut.periods) for cut in cuts) * len(points)
-    check_many(many, pointer="/query/granularity", instead="ask for less at once")
-    cells = [
-        cell
-        for cut, sums in zip(cuts, found, strict=True)
-        for index, period in enumerate(cut.periods)
-        for group in groups
-        for cell in _cells(survey, period, group, _counts(survey, sums, group, index), by=asked.by)
+    sums_by_split = await books.database.read(load)
+    rows = _list_rows(question, survey, splits, sums_by_split, by=parameters.by)
+    selected, next_cursor = page(rows, limit=parameters.limit, cursor=parameters.cursor)
+    body = {
+        "question": question.understood(without=("metrics", "conventions")) | {"by": parameters.by},
+        "survey": survey.to_json(),
+        "rows": [_compute_row(row, question, by=parameters.by) for row in selected],
+        "next": next_cursor,
+    }
+    columns = ["score", *_COUNT_SCHEMA] if parameters.by == "score" else _COUNT_SCHEMA
+    return body, table_builder(body, before=PERIOD_SCHEMA, after=columns)
+
+
+async def _load_survey(books: Books, survey_id: str) -> Survey:
+    stored = await books.database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
+    if survey_id not in stored:
+        raise NotFound("Unknown survey. GET /v1/surveys lists the surveys.")
+    return stored[survey_id]
+
+
+def _list_rows(
+    question: Question, survey: Survey, splits: Sequence[PeriodSplit], sums_by_split: Sequence[Sums], *, by: str
+) -> list[_DistributionRow]:
+    groups = {group[:-1] for sums in sums_by_split for group in filled(sums)}
+    ordered = sorted(always(question) | groups, key=order)
+    count = len(ordered) * sum(len(split.periods) for split in splits) * len(survey.scores)
+    check_many(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
+    return [
+        row
+        for split, sums in zip(splits, sums_by_split, strict=True)
+        for index, period in enumerate(split.periods)
+        for group in ordered
+        for row in _rows_of_group(survey, period, group, _counts(survey, sums, group, index), by=by)
     ]
-    here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
-    understood = question.understood(without=("metrics", "conventions")) | {"by": asked.by}
-    return understood, survey, [_row(cell, question, by=asked.by) for cell in here], following
 
 
 def _counts(survey: Survey, sums: Sums, group: Group, index: int) -> list[int]:
-    """How often each score was given, from the lowest."""
-    places = ((*group, ("str", surveys.score_subject(survey.id, score))) for score in survey.scores)
-    return [sums[place].get(index, 0) if place in sums else 0 for place in places]
+    """Return the number of responses with each score in one period, from the lowest score on."""
+    groups = ((*group, ("str", surveys.score_subject(survey.id, score))) for score in survey.scores)
+    return [sums[by_score].get(index, 0) if by_score in sums else 0 for by_score in groups]
 
 
-def _cells(survey: Survey, period: Period, group: Group, counts: Sequence[int], *, by: str) -> Iterator[_Cell]:
-    """The bars of one period and group: scores of one class lie side by side."""
+def _rows_of_group(
+    survey: Survey, period: Period, group: Group, counts: Sequence[int], *, by: str
+) -> Iterator[_DistributionRow]:
+    """Return the rows of one period and group. The scores of a class follow each other."""
     bars: list[_Bar] = []
-    up_to = 0
+    total = 0
     for score, count in zip(survey.scores, counts, strict=True):
-        up_to += count
-        of_class = survey.class_of(score)
+        total += count
+        score_class = survey.class_of(score)
         if by == "score":
-            bars.append(_Bar(score, of_class, count, up_to))
-        elif bars and bars[-1].of_class == of_class:
-            bars[-1] = _Bar(None, of_class, bars[-1].given + count, up_to)
+            bars.append(_Bar(score, score_class, count, total))
+        elif bars and bars[-1].score_class == score_class:
+            bars[-1] = _Bar(None, score_class, bars[-1].responses + count, total)
         else:
-            bars.append(_Bar(None, of_class, count, up_to))
-    return (_Cell(period, group, bar, up_to) for bar in bars)
+            bars.append(_Bar(None, score_class, count, total))
+    return (_DistributionRow(period, group, bar, total) for bar in bars)
 
 
-def _row(cell: _Cell, question: Question, *, by: str) -> Row:
-    bar = cell.bar
+def _compute_row(row: _DistributionRow, question: Question, *, by: str) -> Row:
+    bar = row.bar
     return {
-        **row_in(cell.period, cell.group, question),
+        **row_in(row.period, row.group, question),
         **({"score": bar.score} if by == "score" else {}),
-        "class": bar.of_class,
-        "count": bar.given,
-        "responses": cell.responses,
-        "percent": percent(bar.given, cell.responses),
-        "cumulative_percent": percent(bar.up_to, cell.responses),
+        "class": bar.score_class,
+        "count": bar.responses,
+        "responses": row.responses,
+        "percent": percent(bar.responses, row.responses),
+        "cumulative_percent": percent(bar.cumulative_responses, row.responses),
     }

@@ -1,4 +1,4 @@
-"""The funnel of the onboarding: how many of those that were started reached each step."""
+"""The onboarding funnel: how many of the onboardings that started in a period reached each step."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,37 +10,63 @@ from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
+from app.http.formats import BuildTable
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import OperandSums, filled, load_sums, split_question
 from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
+from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
+from app.reports.schemas import GROUP_SCHEMA, OPTIONAL_TEXT, PERIOD_SCHEMA
 
 _STARTED, _COMPLETED, _SECONDS = map(Flow, ("onboardings_started", "onboardings_completed", "onboarding_seconds"))
-_REACHED, _PLACES, _STEP_SECONDS = map(
+_REACHED, _POSITIONS, _STEP_SECONDS = map(
     Flow, ("onboardings_reaching", "onboarding_step_positions", "onboarding_step_seconds")
 )
-_DAY = 86_400
+_SECONDS_PER_DAY = 86_400
+
+_STAGE_SCHEMA: dict[str, Any] = {
+    "number": {"type": "integer", "description": "The position of the stage in the funnel; the start is 0."},
+    "stage": {"type": "string", "enum": ["started", "step", "completed"]},
+    "step": OPTIONAL_TEXT | {"description": "The name of the step; null for the start and the completion."},
+    "reached": {
+        "type": "integer",
+        "description": "The number of onboardings started in the period that have reached the stage, at any time.",
+    },
+    "percent": NUMBER_SCHEMA | {"description": "`reached` as a percentage of the onboardings started in the period."},
+    "drop_off": NUMBER_SCHEMA
+    | {"description": "The number of onboardings lost before the next stage; negative when more reached that one."},
+    "drop_off_percent": NUMBER_SCHEMA | {"description": "`drop_off` as a percentage of `reached`."},
+    "average_days": NUMBER_SCHEMA | {"description": "The average number of days from the start to the stage."},
+}
+FUNNEL_SCHEMA = rows_schema(
+    "One row per period, group and stage: the start, the steps and the completion.",
+    PERIOD_SCHEMA | GROUP_SCHEMA | _STAGE_SCHEMA,
+)
 
 
 class FunnelParameters(CommonParameters):
-    """What may be asked of the funnel: of the onboardings that were started in each period."""
+    """Parameters of the funnel. A period has the onboardings that started in it."""
 
     granularity: Granularity = "total"
 
 
 class _Stage(NamedTuple):
-    """The start, a step or the completion: how many reached it, after how many seconds in all, and how many the next one."""
+    """The start, a step or the completion.
 
-    stage: str
+    reached: the number of onboardings. seconds: their time since the start, added up. next_reached: how many reached the next
+    stage.
+    """
+
+    kind: str
     step: str | None
     reached: int
     seconds: int
-    following: int | None = None
+    next_reached: int | None = None
 
 
-class _Cell(NamedTuple):
-    """A row that has not been written yet."""
+class _FunnelRow(NamedTuple):
+    """A row that is not computed yet. started: the onboardings started in its period and group."""
 
     period: Period
     group: Group
@@ -50,89 +76,100 @@ class _Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.period.name, self.period.start, self.group, self.stage.stage, self.stage.step)
+        return name_of(self.period.name, self.period.start, self.group, self.stage.kind, self.stage.step)
 
 
-async def funnel(books: Books, asked: FunnelParameters) -> tuple[dict[str, Any], list[Row], str | None]:
-    """The question as it was understood, a page of rows and the cursor of the next page.
+async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple[dict[str, Any], BuildTable]:
+    """Return the answer, with a page of rows, and the function that builds its table.
 
-    A row is a stage in one period and group: the start, the steps and the completion. The steps are in the order in which
-    onboardings reach them: by their mean place among the steps of each, over all that was asked for. Raises Invalid for
-    what cannot be answered and for an answer of more than a million rows.
+    The steps are in the order in which they are reached: by their average position, over the whole range and all groups.
+    Raises Invalid for an invalid question, and for an answer of more than a million rows.
     """
-    question = await resolve_question(books, ["onboarding_completion_rate"], Parameters.of(asked))
+    question = await resolve_question(books, ["onboarding_completion_rate"], Parameters.of(parameters))
     by_step = replace(question.selection, group_by=(*question.selection.group_by, "subject"))
-    divided = replace(question, selection=by_step)
+    question_by_step = replace(question, selection=by_step)
+    [split] = split_question(question)
 
-    [cut] = split_question(question)
+    async def load(connection: Connection) -> list[OperandSums]:
+        totals = load_sums(books, question, [_STARTED, _COMPLETED, _SECONDS], split.spans)
+        step_sums = load_sums(books, question_by_step, [_REACHED, _POSITIONS, _STEP_SECONDS], split.spans)
+        return await run_plan(connection, merge_plans([totals, step_sums]))
 
-    async def find(connection: Connection) -> list[OperandSums]:
-        of_whole = load_sums(books, question, [_STARTED, _COMPLETED, _SECONDS], cut.spans)
-        of_steps = load_sums(books, divided, [_REACHED, _PLACES, _STEP_SECONDS], cut.spans)
-        return await run_plan(connection, merge_plans([of_whole, of_steps]))
+    totals, step_sums = await books.database.read(load)
+    rows = _list_rows(question, totals, step_sums)
+    selected, next_cursor = page(rows, limit=parameters.limit, cursor=parameters.cursor)
+    body = {
+        "question": question.understood(without=("metrics", "conventions", "totals")),
+        "rows": [_compute_row(row, question) for row in selected],
+        "next": next_cursor,
+    }
+    return body, table_builder(body, before=PERIOD_SCHEMA, after=_STAGE_SCHEMA)
 
-    whole, parts = await books.database.read(find)
-    groups = sorted(always(question).union(filled(whole.get(_STARTED, {}))), key=order)
-    steps = _ordered(parts)
-    many = len(groups) * len(question.periods) * (len(steps) + 2)
-    check_many(many, pointer="/query/granularity", instead="ask for less at once")
-    cells = [
-        cell
+
+def _list_rows(question: Question, totals: OperandSums, step_sums: OperandSums) -> list[_FunnelRow]:
+    groups = sorted(always(question).union(filled(totals.get(_STARTED, {}))), key=order)
+    steps = _ordered_steps(step_sums)
+    count = len(groups) * len(question.periods) * (len(steps) + 2)
+    check_many(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
+    return [
+        row
         for index, period in enumerate(question.periods)
         for group in groups
-        for cell in _cells(period, group, _stages(whole, parts, group, index, steps))
+        for row in _rows_of_group(period, group, _stages(totals, step_sums, group, index, steps))
     ]
-    here, following = page(cells, limit=asked.limit, cursor=asked.cursor)
-    understood = question.understood(without=("metrics", "conventions", "totals"))
-    return understood, [_row(cell, question) for cell in here], following
 
 
-def _ordered(parts: OperandSums) -> list[str]:
-    """The steps in the order in which they are reached; of two at the same place, first the one that more reach."""
-    reached, places = (_by_step(parts.get(operand, {})) for operand in (_REACHED, _PLACES))
+def _ordered_steps(step_sums: OperandSums) -> list[str]:
+    """Return the steps by their average position; of two with the same one, the step that more onboardings reach first."""
+    reached, positions = (_sum_by_step(step_sums.get(operand, {})) for operand in (_REACHED, _POSITIONS))
     return sorted(
         (step for step in reached if reached[step]),
-        key=lambda step: (Fraction(places[step], reached[step]), -reached[step], step),
+        key=lambda step: (Fraction(positions[step], reached[step]), -reached[step], step),
     )
 
 
-def _by_step(sums: Sums) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _sum_by_step(sums: Sums) -> Counter[str]:
+    totals: Counter[str] = Counter()
     for group, values in sums.items():
-        found[group[-1][1]] += sum(values.values())
-    return found
+        totals[group[-1][1]] += sum(values.values())
+    return totals
 
 
-def _stages(whole: OperandSums, parts: OperandSums, group: Group, index: int, steps: Sequence[str]) -> list[_Stage]:
-    def of(found: OperandSums, operand: Flow, place: Group) -> int:
-        sums = found.get(operand, {})
-        return sums[place].get(index, 0) if place in sums else 0
+def _stages(
+    totals: OperandSums, step_sums: OperandSums, group: Group, index: int, steps: Sequence[str]
+) -> list[_Stage]:
+    """Return the stages of one period and group in their order."""
 
-    places = {step: (*group, ("str", step)) for step in steps}
-    stages = [
-        _Stage("started", None, of(whole, _STARTED, group), 0),
-        *(_Stage("step", s, of(parts, _REACHED, at), of(parts, _STEP_SECONDS, at)) for s, at in places.items()),
-        _Stage("completed", None, of(whole, _COMPLETED, group), of(whole, _SECONDS, group)),
-    ]
-    following = [*(stage.reached for stage in stages[1:]), None]
-    return [stage._replace(following=after) for stage, after in zip(stages, following, strict=True)]
+    def value(sums_by_operand: OperandSums, operand: Flow, group: Group) -> int:
+        sums = sums_by_operand.get(operand, {})
+        return sums[group].get(index, 0) if group in sums else 0
+
+    stages = [_Stage("started", None, value(totals, _STARTED, group), 0)]
+    for step in steps:
+        step_group = (*group, ("str", step))
+        reached = value(step_sums, _REACHED, step_group)
+        stages.append(_Stage("step", step, reached, value(step_sums, _STEP_SECONDS, step_group)))
+    stages.append(_Stage("completed", None, value(totals, _COMPLETED, group), value(totals, _SECONDS, group)))
+    next_reached = [*(stage.reached for stage in stages[1:]), None]
+    return [stage._replace(next_reached=count) for stage, count in zip(stages, next_reached, strict=True)]
 
 
-def _cells(period: Period, group: Group, stages: Sequence[_Stage]) -> Iterator[_Cell]:
-    return (_Cell(period, group, number, stage, stages[0].reached) for number, stage in enumerate(stages))
+def _rows_of_group(period: Period, group: Group, stages: Sequence[_Stage]) -> Iterator[_FunnelRow]:
+    return (_FunnelRow(period, group, number, stage, stages[0].reached) for number, stage in enumerate(stages))
 
 
-def _row(cell: _Cell, question: Question) -> Row:
-    stage = cell.stage
-    lost = None if stage.following is None else stage.reached - stage.following
+def _compute_row(row: _FunnelRow, question: Question) -> Row:
+    stage = row.stage
+    drop_off = None if stage.next_reached is None else stage.reached - stage.next_reached
+    average_days = rounded(stage.seconds / _SECONDS_PER_DAY / stage.reached) if stage.reached else None
     return {
-        **row_in(cell.period, cell.group, question),
-        "number": cell.number,
-        "stage": stage.stage,
+        **row_in(row.period, row.group, question),
+        "number": row.number,
+        "stage": stage.kind,
         "step": stage.step,
         "reached": stage.reached,
-        "percent": percent(stage.reached, cell.started),
-        "drop_off": lost,
-        "drop_off_percent": None if lost is None else percent(lost, stage.reached),
-        "average_days": rounded(stage.seconds / _DAY / stage.reached) if stage.reached else None,
+        "percent": percent(stage.reached, row.started),
+        "drop_off": drop_off,
+        "drop_off_percent": None if drop_off is None else percent(drop_off, stage.reached),
+        "average_days": average_days,
     }

@@ -1,4 +1,4 @@
-"""One account on one card: all its metrics with their trend, what it pays, what is open, what it said, when it was here."""
+"""The overview of an account: metrics with their trend, MRR movements, open tickets, responses and last activity."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,81 +16,159 @@ from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import run_plan
 from app.database.tables import account as account_table
+from app.http.openapi import list_schema, object_schema, response_schema
 from app.ledger.measures import rank_of
 from app.ledger.streams import tickets
-from app.ledger.surveys import load_surveys as find_surveys
+from app.ledger.surveys import load_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.currencies import format_amount
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, resolve_question
 from app.metrics.rows import Row
+from app.metrics.schema import NUMBER_SCHEMA, ROW_SCHEMA
+from app.reports.schemas import OPTIONAL_TEXT, PERIOD_SCHEMA
 
-_MOST_PERIODS = 60
-_MOST_LISTED = 50
-_USES = ["session.ended", "feature.used"]
-_VOICES = ["survey.responded", "feedback.received"]
+_MAX_PERIODS = 60
+_MAX_ITEMS = 50
+_ACTIVITY_TYPES = ["session.ended", "feature.used"]
+_RESPONSE_TYPES = ["survey.responded", "feedback.received"]
 _MOVEMENTS = ("mrr_new", "mrr_expansion", "mrr_contraction", "mrr_churned", "mrr_reactivated")
+
+_TEXT = {"type": "string"}
+_DAY = {"type": "string", "format": "date"}
+_TIME = {"type": "string", "format": "date-time"}
+_METRIC_ROW: dict[str, Any] = {
+    "type": ["object", "null"],
+    "properties": {
+        name: ROW_SCHEMA[name] for name in (*PERIOD_SCHEMA, "value", "numerator", "denominator", "sample_size")
+    },
+}
+OVERVIEW_SCHEMA = response_schema(
+    "The overview of the account.",
+    object_schema(
+        {
+            "id": _TEXT,
+            "name": OPTIONAL_TEXT,
+            "attributes": {"type": "object", "description": "The attributes of today."},
+            "last_activity": {
+                "type": ["object", "null"],
+                "description": "The last session or use of a feature.",
+                "properties": {"at": _TIME, "type": _TEXT, "user_id": _TEXT},
+            },
+            "open_tickets": list_schema(
+                {
+                    "ticket_id": _TEXT,
+                    "opened_at": _TIME,
+                    "last_at": _TIME | {"description": "The time of the last event of the ticket."},
+                    "channel": OPTIONAL_TEXT,
+                    "priority": OPTIONAL_TEXT,
+                }
+            )
+            | {"description": f"Up to {_MAX_ITEMS} open support tickets, the oldest first."},
+            "answers": list_schema(
+                {
+                    "event_id": _TEXT,
+                    "occurred_at": _TIME,
+                    "user_id": OPTIONAL_TEXT,
+                    "survey": OPTIONAL_TEXT,
+                    "score": NUMBER_SCHEMA,
+                    "class": OPTIONAL_TEXT | {"description": "The class of the score, such as `promoter`."},
+                    "comment": OPTIONAL_TEXT,
+                    "channel": OPTIONAL_TEXT,
+                    "tags": {"type": "array", "items": _TEXT},
+                }
+            )
+            | {"description": f"The last {_MAX_ITEMS} survey responses and free comments, the newest first."},
+            "movements": list_schema({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": OPTIONAL_TEXT})
+            | {
+                "description": f"The last {_MAX_ITEMS} MRR movements, the newest first: `new`, `expansion`, `contraction`, "
+                "`churned` or `reactivated`."
+            },
+            "question": object_schema({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
+            "metrics": list_schema(
+                {
+                    "metric": _TEXT,
+                    "title": _TEXT,
+                    "unit": _TEXT,
+                    "better": _TEXT,
+                    "latest": _METRIC_ROW | {"description": "The row of the last period that has ended."},
+                    "running": _METRIC_ROW | {"description": "The row of the current period."},
+                    "trend": list_schema({"period": _TEXT, "complete": {"type": "boolean"}, "value": NUMBER_SCHEMA}),
+                }
+            ),
+        }
+    ),
+)
 
 
 class OverviewParameters(BaseModel):
-    """How far back the trends go, and in which steps."""
+    """Parameters of an account's overview: the range and the periods of the trends."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    start: Day | None = Field(None, description="First day.")
-    end: Day | None = Field(None, description="The day after the last.")
+    start: Day | None = Field(None, description="The first day.")
+    end: Day | None = Field(None, description="The day after the last day.")
     period: str | None = Field(
-        None, max_length=40, description="Instead of start and end. Default: the last 12 months and the running one."
+        None,
+        max_length=40,
+        description="A period instead of `start` and `end`. Default: the last 12 months and the current one.",
     )
-    granularity: Literal["day", "week", "month", "quarter", "year"] = Field("month", description="The trends' steps.")
+    granularity: Literal["day", "week", "month", "quarter", "year"] = Field(
+        "month", description="The unit of the trends' periods."
+    )
 
 
-async def overview(books: Books, account: str, asked: OverviewParameters) -> dict[str, Any]:
-    """The card of an account, all of one moment. Raises NotFound, and Invalid for a range of more than 60 periods."""
-    question = await resolve_question(books, sorted(METRICS), Parameters.of(asked, account=[account]))
-    if len(question.periods) > _MOST_PERIODS:
-        detail = f"A trend has at most {_MOST_PERIODS} periods; ask for a shorter range or longer periods."
+async def account_overview(books: Books, account: str, parameters: OverviewParameters) -> dict[str, Any]:
+    """Return the overview of an account, all of it from one snapshot of the database.
+
+    Raises NotFound for an unknown account, and Invalid for an invalid range or one of more than 60 periods.
+    """
+    question = await resolve_question(books, sorted(METRICS), Parameters.of(parameters, account=[account]))
+    if len(question.periods) > _MAX_PERIODS:
+        detail = f"A trend has at most {_MAX_PERIODS} periods. Use a shorter range or longer periods."
         raise Invalid.at("/query/granularity", detail, code="too_many_periods")
-    on = day_after(question.today)
-    until = books.calendar.midnight(on)
+    tomorrow = day_after(question.today)
 
-    async def find(connection: Connection) -> tuple[dict[str, Any], AnswerTable]:
-        this = select_accounts(None, on=on).where(account_table.c.account_id == account_key(account))
-        rows = await connection.execute(select_descriptions(this, on=on))
+    async def load(connection: Connection) -> tuple[dict[str, Any], AnswerTable]:
+        query = select_accounts(None, on=tomorrow).where(account_table.c.account_id == account_key(account))
+        rows = await connection.execute(select_descriptions(query, on=tomorrow))
         if not rows:
-            raise NotFound("There is no such account.")
-        own = {"account_id": account_key(account), "until": until, "most": _MOST_LISTED}
-        card = rows[0]._asdict() | {
-            "last_activity": await _last_activity(connection, own),
-            "open_tickets": await _open_tickets(connection, own),
-            "answers": await _answers(connection, own),
-            "movements": await _movements(connection, books, own | {"on": on}),
+            raise NotFound("Unknown account. GET /v1/accounts lists the accounts.")
+        parameters = {
+            "account_id": account_key(account),
+            "until": books.calendar.midnight(tomorrow),
+            "most": _MAX_ITEMS,
         }
-        return card, await build_answer_table(connection, books, question)
+        members = rows[0]._asdict() | {
+            "last_activity": await _last_activity(connection, parameters),
+            "open_tickets": await _open_tickets(connection, parameters),
+            "answers": await _responses(connection, parameters),
+            "movements": await _movements(connection, books, parameters | {"on": tomorrow}),
+        }
+        return members, await build_answer_table(connection, books, question)
 
-    card, table = await books.database.read(find)
+    members, table = await books.database.read(load)
     rows = map(table.row, table.cells)
-    span = {"start": question.start, "end": question.end, "granularity": question.granularity}
-    return card | {
-        "question": span,
-        "metrics": [_trend(list(own)) for _, own in groupby(rows, key=lambda r: r["metric"])],
+    return members | {
+        "question": {"start": question.start, "end": question.end, "granularity": question.granularity},
+        "metrics": [_metric(list(metric_rows)) for _, metric_rows in groupby(rows, key=lambda row: row["metric"])],
     }
 
 
-def _trend(rows: Sequence[Row]) -> dict[str, Any]:
-    """A metric of the account: its last complete period, the one that runs, and its value in each."""
+def _metric(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return a metric of the account: the row of its last complete period, that of the current one, and its trend."""
     metric = METRICS[rows[0]["metric"]]
-    told = [{name: value for name, value in row.items() if name not in ("metric", "group")} for row in rows]
-    ended = [row for row in told if row["complete"]]
-    running = [row for row in told if not row["complete"]]
+    shown = [{name: value for name, value in row.items() if name not in ("metric", "group")} for row in rows]
+    complete = [row for row in shown if row["complete"]]
+    incomplete = [row for row in shown if not row["complete"]]
     return {
         "metric": metric.name,
         "title": metric.title,
         "unit": metric.unit,
         "better": metric.better,
-        "latest": ended[-1] if ended else None,
-        "running": running[0] if running else None,
-        "trend": [{name: row[name] for name in ("period", "complete", "value")} for row in told],
+        "latest": complete[-1] if complete else None,
+        "running": incomplete[0] if incomplete else None,
+        "trend": [{name: row[name] for name in ("period", "complete", "value")} for row in shown],
     }
 
 
@@ -102,12 +180,11 @@ _LAST_ACTIVITY = f"""
     """
 
 
-async def _last_activity(connection: Connection, own: dict[str, Any]) -> dict[str, Any] | None:
-    rows = await connection.execute(_LAST_ACTIVITY, own | {"types": _USES})
+async def _last_activity(connection: Connection, parameters: dict[str, Any]) -> dict[str, Any] | None:
+    rows = await connection.execute(_LAST_ACTIVITY, parameters | {"types": _ACTIVITY_TYPES})
     return {"at": _utc(rows[0].occurred_at), "type": rows[0].type, "user_id": rows[0].user_id} if rows else None
 
 
-# What was said of it last decides, replies aside; at one instant, as streams have it.
 _OPEN_TICKETS = f"""
     SELECT data->>'ticket_id' AS ticket_id, min(occurred_at) AS opened_at, max(occurred_at) AS last_at,
         (array_agg(data->>'channel' ORDER BY occurred_at, rank, id) FILTER (WHERE data ? 'channel'))[1] AS channel,
@@ -121,35 +198,38 @@ _OPEN_TICKETS = f"""
     """
 
 
-async def _open_tickets(connection: Connection, own: dict[str, Any]) -> list[dict[str, Any]]:
+async def _open_tickets(connection: Connection, parameters: dict[str, Any]) -> list[dict[str, Any]]:
     types = list(tickets.TYPES)
-    kinds = {"types": types, "ranks": [rank_of(type) for type in types]} | tickets.IS_OPEN_PARAMETERS
-    rows = await connection.execute(_OPEN_TICKETS, own | kinds)
-    days = ("opened_at", "last_at")
-    return [{name: _utc(value) if name in days else value for name, value in row._asdict().items()} for row in rows]
+    ranks = [rank_of(type) for type in types]
+    rows = await connection.execute(
+        _OPEN_TICKETS, parameters | {"types": types, "ranks": ranks} | tickets.IS_OPEN_PARAMETERS
+    )
+    times = ("opened_at", "last_at")
+    return [{name: _utc(value) if name in times else value for name, value in row._asdict().items()} for row in rows]
 
 
-_ANSWERS = f"""
+_RESPONSES = f"""
     SELECT id, type, user_id, occurred_at, data FROM event WHERE {_LIVE} AND type = ANY(%(types)s)
     ORDER BY occurred_at DESC, id DESC LIMIT %(most)s
     """
 
 
-async def _answers(connection: Connection, own: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = await connection.execute(_ANSWERS, own | {"types": _VOICES})
-    said = ("survey", "score", "comment", "channel", "tags")
-    surveys = await find_surveys(connection, {row.data["survey"] for row in rows if "survey" in row.data})
+async def _responses(connection: Connection, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the last survey responses and free comments; the comment of an erased one is null."""
+    rows = await connection.execute(_RESPONSES, parameters | {"types": _RESPONSE_TYPES})
+    names = ("survey", "score", "comment", "channel", "tags")
+    surveys = await load_surveys(connection, {row.data["survey"] for row in rows if "survey" in row.data})
     return [
         {"event_id": row.id, "occurred_at": _utc(row.occurred_at), "user_id": row.user_id}
         | {"tags": []}
-        | {name: row.data.get(name) for name in said if name in row.data or name != "tags"}
+        | {name: row.data.get(name) for name in names if name in row.data or name != "tags"}
         | ({"comment": None} if "erased" in row.data else {})
         | {"class": surveys[row.data["survey"]].class_of(row.data["score"]) if "survey" in row.data else None}
         for row in rows
     ]
 
 
-_MOVED = """
+_MRR_MOVEMENTS = """
     SELECT effective_on, measure, label.text AS reason, sum(value) AS amount FROM entry JOIN label ON label.key = subject
     WHERE account_id = %(account_id)s AND measure = ANY(%(measures)s) AND effective_on < %(on)s
     GROUP BY effective_on, measure, label.text HAVING sum(value) <> 0
@@ -157,11 +237,11 @@ _MOVED = """
     """
 
 
-async def _movements(connection: Connection, books: Books, own: dict[str, Any]) -> list[dict[str, Any]]:
-    """How its MRR moved, the last first: a day moves it in one way."""
-    numbers = await run_plan(connection, lookup_labels(books.database, set(_MOVEMENTS)))
-    kinds = {number: name.removeprefix("mrr_") for name, number in numbers.items()}
-    rows = await connection.execute(_MOVED, own | {"measures": list(numbers.values())})
+async def _movements(connection: Connection, books: Books, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the last MRR movements, the newest first. A day has at most one."""
+    labels = await run_plan(connection, lookup_labels(books.database, set(_MOVEMENTS)))
+    kinds = {label: name.removeprefix("mrr_") for name, label in labels.items()}
+    rows = await connection.execute(_MRR_MOVEMENTS, parameters | {"measures": list(labels.values())})
     return [
         {
             "on": row.effective_on,

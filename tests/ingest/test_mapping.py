@@ -34,7 +34,7 @@ INVALID_MAPPINGS = {
         SOURCE + EVENT + 'data.attributes.plan = ["{"]',
         "source 1, event 1, data: attributes: plan: the {",
     ),
-    "an invalid condition": (SOURCE + EVENT + 'when = "plan = "', "source 1, event 1, when: Expected a"),
+    "an invalid condition": (SOURCE + EVENT + 'when = "plan = "', "source 1, event 1, when: Expected a value"),
     "a skip rule without a reason": (
         SOURCE + "skip = [{ when = 'a = 1' }]\n" + EVENT,
         "source 1, skip 1, reason: this key is required",

@@ -1,0 +1,9 @@
+"""OpenAPI schemas of the members that the rows of several reports have."""
+
+from typing import Any
+
+from app.metrics.schema import PERIOD_COLUMNS, ROW_SCHEMA
+
+PERIOD_SCHEMA: dict[str, Any] = {name: ROW_SCHEMA[name] for name in PERIOD_COLUMNS if name != "metric"}
+GROUP_SCHEMA: dict[str, Any] = {"group": ROW_SCHEMA["group"]}
+OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
