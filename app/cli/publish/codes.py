@@ -111,7 +111,6 @@ FIELD = [
     Code("too_long", "", "`extra` is larger than 16 KiB, or a list has too many items.", "Send less."),
     Code("too_short", "", "The list has too few items.", "`detail` names the limit."),
     Code("dict_type", "", "It is not a JSON object.", "Send an object."),
-    Code("too_short", "", "The list has too few items.", "`detail` says how many, or which there are."),
     Code("extra_forbidden", "", "There is no such field.", "Check the spelling. Put fields of your own under `extra`."),
 ]  # fmt: skip
 
