@@ -1,5 +1,6 @@
 """What the documentation names exists: links, files, make targets, commands, settings, paths, tests and examples."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -98,6 +99,26 @@ def test_every_path_in_the_documentation_is_an_endpoint() -> None:
     named = set(re.findall(r"/v1/[\w/{}-]*[\w}]|/healthz|/readyz", code_in(INSTRUCTIONS)))
     assert named
     assert {path for path in named if not any(re.fullmatch(endpoint, path) for endpoint in endpoints)} == set()
+
+
+def test_the_messages_that_the_operations_guide_quotes_are_those_of_the_service() -> None:
+    """The first cells of tables about the log quote messages; `…` stands for anything."""
+    pages = "\n".join((ROOT / "docs" / "operations" / f"{name}.md").read_text() for name in ("runbook", "monitoring"))
+    tables = [table for table in pages.split("\n\n") if table.startswith(("| the log says |", "| `event` |"))]
+    quoted = [
+        text for table in tables for row in table.splitlines()[2:] for text in re.findall(r"`(.*?)`", row.split("|")[1])
+    ]
+    assert len(tables) == 2 and quoted
+    own = "\n".join(
+        str(node.value)
+        for path in (ROOT / "app").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+    )
+    # Of the operating system, and of ASGI.
+    foreign = {"Connection refused", "Address already in use", "lifespan startup failed"}
+    parts = {part.strip() for text in quoted for part in re.split(r"…|\d+|[A-Z]+_[A-Z]+:?", text)} - {""}
+    assert {part for part in parts if part not in own} - foreign == set()
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)

@@ -46,7 +46,7 @@ def _command(path: str, command: Any) -> Iterator[str]:
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     usage = [path, *(f"{a.name.upper()}{'…' if a.nargs == -1 else ''}" for a in arguments)]
     yield f"## `{path}`"
-    yield f"```sh\n{' '.join([*usage, '[OPTIONS]'] if options else usage)}\n```"
+    yield f"```text\n{' '.join([*usage, '[OPTIONS]'] if options else usage)}\n```"
     yield " ".join(str(command.help or "").replace("\n\n", "\0").split()).replace("\0", "\n\n")
     yield bullets(f"`{a.name.upper()}`: {a.help}" for a in arguments if getattr(a, "help", None))
     yield table(("option", "default", "meaning"), map(_option, options))
