@@ -122,7 +122,8 @@ def measures_by_unit(
     return {
         unit: measure(
             f"{name}_{unit}",
-            description.format(unit=f"{unit}, not in its {LONGER_UNIT[unit]}," if unit in LONGER_UNIT else unit),
+            description.format(unit=unit)
+            + (f" Entries of the {LONGER_UNIT[unit]}'s measure count here, too." if unit in LONGER_UNIT else ""),
             subject=subject,
             by_month=unit != "week" and (unit != "day" or days),
         )
@@ -141,12 +142,13 @@ def entry_units(unit: str) -> Iterator[str]:
 def presence(
     name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
 ) -> Presence:
-    """Register a presence with its measures; `description` has a place for the `{unit}`.
+    """Register a presence with its measures.
 
     units: those that have a measure. In others, as in odd ranges, users are counted one by one: slower to read, but each
     unit more is to be written whenever a user is there.
     """
-    measures = measures_by_unit(name, description, subject=subject, units=units, days=days)
+    by_unit = f"{description.removesuffix('.')} in a {{unit}}, counted on the first such day."
+    measures = measures_by_unit(name, by_unit, subject=subject, units=units, days=days)
     PRESENCES[name] = Presence(name, description, subject, measures)
     return PRESENCES[name]
 
