@@ -18,9 +18,10 @@ posting all read this one block. The blocks are in `app.ingest.catalogue`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from app.ingest.fields import Day, Extra, Id, Time
@@ -59,6 +60,21 @@ class EventType:
 
 EVENT_TYPES: dict[str, EventType] = {}
 
+# The descriptions of the fields that all events share.
+_SHARED_FIELDS = {
+    "id": "Your id of the event, unique within its account for ever. The same event sent again counts once.",
+    "type": "What happened.",
+    "account_id": "Your id of the account. The account exists as soon as an event names it.",
+    "user_id": "Your id of the person, unique within the account.",
+    "occurred_at": "When it happened: RFC 3339 with an offset, 1970 or later, at most 24 hours ahead.",
+    "recorded_on": "Day on which the event became known, for importing history (scope `admin`). Default: today.",
+}
+
+
+def _described(type: Any, field: str) -> Any:
+    """Return the type of a shared field with the field's description."""
+    return Annotated[type, Field(description=_SHARED_FIELDS[field])]
+
 
 def event(
     name: str,
@@ -87,12 +103,12 @@ def event(
             TypedDict(  # type: ignore[operator]
                 data.__name__ + "Event",
                 {
-                    "id": Id,
-                    "type": Literal[name],
-                    "account_id": Id if account else NotRequired[Id],
-                    "user_id": Id if user else NotRequired[Id],
-                    "occurred_at": Time,
-                    "recorded_on": NotRequired[Day],
+                    "id": _described(Id, "id"),
+                    "type": _described(Literal[name], "type"),
+                    "account_id": _described(Id if account else NotRequired[Id], "account_id"),
+                    "user_id": _described(Id if user else NotRequired[Id], "user_id"),
+                    "occurred_at": _described(Time, "occurred_at"),
+                    "recorded_on": _described(NotRequired[Day], "recorded_on"),
                     "data": data if check is None else Annotated[data, AfterValidator(check)],
                 },
             )
@@ -101,7 +117,7 @@ def event(
         adapter = TypeAdapter(envelope)
         examples = [example, *more_examples]
         targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
-        EVENT_TYPES[name] = EventType(name, data.__doc__.strip(), user, examples, envelope, adapter)
+        EVENT_TYPES[name] = EventType(name, cleandoc(data.__doc__), user, examples, envelope, adapter)
         POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, targets)
         return data
 

@@ -137,7 +137,8 @@ def measures_by_unit(
     return {
         unit: measure(
             f"{name}_{unit}",
-            description.format(unit=f"{unit}, not in its {LONGER_UNIT[unit]}," if unit in LONGER_UNIT else unit),
+            description.format(unit=unit)
+            + (f" Entries of the {LONGER_UNIT[unit]}'s measure count here, too." if unit in LONGER_UNIT else ""),
             subject=subject,
             by_month=unit != "week" and (unit != "day" or days),
         )
@@ -161,7 +162,8 @@ def presence(
     units: those that have a measure. In other units, and in ranges that are no units, users are counted one by one: slower to
     read, but every unit costs a write for each active user.
     """
-    measures = measures_by_unit(name, description, subject=subject, units=units, days=days)
+    by_unit = f"{description.removesuffix('.')} in a {{unit}}, counted on the first such day."
+    measures = measures_by_unit(name, by_unit, subject=subject, units=units, days=days)
     PRESENCES[name] = Presence(name, description, subject, measures)
     return PRESENCES[name]
 

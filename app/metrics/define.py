@@ -240,7 +240,7 @@ def meaning(operand: Operand | Given) -> str:
     if isinstance(operand, Balance):
         return f"At the period's {'end' if operand.closing else 'start'}: {MEASURES[operand.measure].description}"
     if isinstance(operand, Users):
-        return f"Distinct users: {PRESENCES[operand.presence].description.format(unit='period')}"
+        return PRESENCES[operand.presence].description
     if isinstance(operand, Registered):
         return "Distinct users who were registered at any time of the period."
     if isinstance(operand, Population):

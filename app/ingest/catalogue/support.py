@@ -1,4 +1,4 @@
-"""Tickets."""
+"""Event types about support tickets."""
 
 from typing import Annotated, Literal
 
@@ -11,16 +11,38 @@ from app.ledger.streams import tickets
 
 
 class Ticket(Data):
-    ticket_id: Id
-    channel: NotRequired[Id]
-    priority: NotRequired[Id]
+    ticket_id: Annotated[Id, Field(description="Your id of the ticket, unique within the account.")]
+    channel: NotRequired[
+        Annotated[
+            Id,
+            Field(
+                description="Where the ticket came from, such as `email`. Breaks down numbers as `channel`. "
+                "The first channel of a ticket counts for all of it."
+            ),
+        ]
+    ]
+    priority: NotRequired[
+        Annotated[
+            Id,
+            Field(description="Priority, such as `high`. Shown with open tickets, not counted. The last one counts."),
+        ]
+    ]
     by: NotRequired[
         Annotated[
-            Literal["agent", "customer"], Field(description="Whose it is; a reply of nobody named is an agent's.")
+            Literal["agent", "customer"],
+            Field(
+                description="Who did it: `agent` or `customer`. Counts in `ticket.replied` only. Default there: `agent`."
+            ),
         ]
     ]
     first_contact: NotRequired[
-        Annotated[bool, Field(description="Whether a resolution came at the first contact, as the helpdesk says.")]
+        Annotated[
+            bool,
+            Field(
+                description="Whether it was resolved at first contact, as the helpdesk says. Counts in `ticket.resolved` only; "
+                "the last one counts. Default: true if there was at most one agent reply before the resolution."
+            ),
+        ]
     ]
 
 
@@ -30,19 +52,37 @@ class Ticket(Data):
     example={"ticket_id": "ticket-1", "channel": "email", "priority": "high"},
 )
 class TicketOpened(Ticket):
-    """A customer asked for help. Opening an open ticket does nothing; whatever comes first of a ticket opens it."""
+    """A support ticket was opened.
+
+    Counts one ticket in `support_tickets`, and in `ticket_backlog` until it is resolved. Opening an open ticket changes nothing;
+    opening a resolved ticket reopens it. If other events of the ticket occurred earlier, the first of them opened it. Events may
+    arrive in any order; at the same instant the order is opened, replied, reopened, resolved.
+    """
 
 
 @event("ticket.replied", rank=1, stream=tickets.stream_name, example={"ticket_id": "ticket-1", "by": "agent"})
 class TicketReplied(Ticket):
-    """Somebody wrote in a ticket."""
+    """Someone replied in a support ticket.
+
+    Replies of agents before the first resolution decide `first_contact_resolution_rate` where the helpdesk does not say
+    `first_contact`: at most one is first contact. A reply neither resolves nor reopens a ticket.
+    """
 
 
 @event("ticket.reopened", rank=2, stream=tickets.stream_name, example={"ticket_id": "ticket-1", "by": "customer"})
 class TicketReopened(Ticket):
-    """A ticket that was resolved is open again; so it was not resolved at the first contact."""
+    """A resolved support ticket was reopened.
+
+    The ticket is open again (`ticket_backlog`) and no longer counts as resolved at first contact. Reopening an open ticket
+    changes nothing.
+    """
 
 
 @event("ticket.resolved", rank=3, stream=tickets.stream_name, example={"ticket_id": "ticket-1", "first_contact": True})
 class TicketResolved(Ticket):
-    """A ticket was resolved; resolving a resolved one changes no more than `first_contact`."""
+    """A support ticket was resolved.
+
+    The outcome counts on the day on which the ticket was opened: whether it was resolved at first contact
+    (`first_contact_resolution_rate`), and the hours from opening to the last resolution (`average_resolution_hours`). Resolving
+    a resolved ticket changes nothing but `first_contact`.
+    """

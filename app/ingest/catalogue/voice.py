@@ -1,4 +1,4 @@
-"""Surveys and feedback."""
+"""Event types about surveys and feedback."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,15 +12,20 @@ from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams import feedback
 from app.ledger.surveys import score_subject
 
-survey_invitations = measure("survey_invitations", "Surveys sent out.", subject="survey", channel=True)
-
-
 Status = Literal["open", "in_progress", "resolved"]
+
+survey_invitations = measure("survey_invitations", "Survey invitations that were sent.", subject="survey", channel=True)
 
 
 class Voice(Data):
-    channel: NotRequired[Id]
-    tags: NotRequired[Tags]
+    channel: NotRequired[
+        Annotated[
+            Id, Field(description="Where it was sent or said, such as `email`. Breaks down numbers as `channel`.")
+        ]
+    ]
+    tags: NotRequired[
+        Annotated[Tags, Field(description="Tags for filtering comments: at most 20, of 1–128 characters each.")]
+    ]
 
 
 @event(
@@ -29,29 +34,44 @@ class Voice(Data):
     posts=lambda e: [Line(survey_invitations, 1, e.data["survey"], e.data.get("channel", ""))],
 )
 class SurveySent(Voice):
-    """Somebody was asked to answer a survey."""
+    """A survey invitation was sent.
 
-    survey: Id
+    Counts one invitation in `survey_response_rate`. An invitation is never a response, and responses need no invitation.
+    """
+
+    survey: Annotated[Id, Field(description="Id of the survey. `nps` and `csat` exist from the start.")]
 
 
-survey_responses = measure("survey_responses", "Answers to surveys.", subject="survey", channel=True)
-survey_scores = measure("survey_scores", "Answers with a score.", subject="survey and score", channel=True)
-comments = measure("comments", "Comments, with an answer or without.", subject="survey", channel=True)
-nps_responses = measure("nps_responses", "Answers to NPS surveys.", subject="survey", channel=True)
-nps_promoters = measure("nps_promoters", "Answers of 9 or 10.", subject="survey", channel=True)
-nps_detractors = measure("nps_detractors", "Answers of 6 or less.", subject="survey", channel=True)
-csat_responses = measure("csat_responses", "Answers to CSAT surveys.", subject="survey", channel=True)
-csat_satisfied = measure("csat_satisfied", "Answers that mean satisfied.", subject="survey", channel=True)
-csat_scores = measure("csat_scores", "Sum of the scores.", subject="survey", channel=True)
-ces_responses = measure("ces_responses", "Answers to CES surveys.", subject="survey", channel=True)
-ces_easy = measure("ces_easy", "Answers on the easy side of the scale's middle.", subject="survey", channel=True)
-ces_scores = measure("ces_scores", "Sum of the scores.", subject="survey", channel=True)
-# Sums of a scale's number and of its square tell whether all answers were on one scale: then, and only then, the square
-# of the sum is the number of answers times the sum of the squares.
-csat_scales = measure("csat_scales", "Sum of the scales' numbers.", subject="survey", channel=True)
-csat_scale_squares = measure("csat_scale_squares", "Sum of their squares.", subject="survey", channel=True)
-ces_scales = measure("ces_scales", "Sum of the scales' numbers.", subject="survey", channel=True)
-ces_scale_squares = measure("ces_scale_squares", "Sum of their squares.", subject="survey", channel=True)
+survey_responses = measure("survey_responses", "Survey responses.", subject="survey", channel=True)
+survey_scores = measure("survey_scores", "Survey responses by score.", subject="survey and score", channel=True)
+comments = measure("comments", "Comments, in a survey response or on their own.", subject="survey", channel=True)
+nps_responses = measure("nps_responses", "Responses to NPS surveys.", subject="survey", channel=True)
+nps_promoters = measure(
+    "nps_promoters", "NPS responses of promoters, with a score of 9 or 10.", subject="survey", channel=True
+)
+nps_detractors = measure(
+    "nps_detractors", "NPS responses of detractors, with a score of 6 or less.", subject="survey", channel=True
+)
+csat_responses = measure("csat_responses", "Responses to CSAT surveys.", subject="survey", channel=True)
+csat_satisfied = measure("csat_satisfied", "CSAT responses that are satisfied.", subject="survey", channel=True)
+csat_scores = measure("csat_scores", "Sum of the scores of CSAT responses.", subject="survey", channel=True)
+ces_responses = measure("ces_responses", "Responses to CES surveys.", subject="survey", channel=True)
+ces_easy = measure(
+    "ces_easy", "CES responses on the easy side of the middle of the scale.", subject="survey", channel=True
+)
+ces_scores = measure("ces_scores", "Sum of the scores of CES responses.", subject="survey", channel=True)
+# Each scale has a number. The sums of these numbers and of their squares show whether all responses have the same scale: that is
+# so if and only if the square of the sum is the number of responses times the sum of the squares (ADR 8).
+csat_scales = measure(
+    "csat_scales", "Sum of the numbers of the scales of CSAT responses.", subject="survey", channel=True
+)
+csat_scale_squares = measure(
+    "csat_scale_squares", "Sum of the squared numbers of the scales of CSAT responses.", subject="survey", channel=True
+)
+ces_scales = measure("ces_scales", "Sum of the numbers of the scales of CES responses.", subject="survey", channel=True)
+ces_scale_squares = measure(
+    "ces_scale_squares", "Sum of the squared numbers of the scales of CES responses.", subject="survey", channel=True
+)
 
 
 def _answer(e: EventView) -> list[Line]:
@@ -81,11 +101,20 @@ def _answer(e: EventView) -> list[Line]:
     stream=feedback.stream_name,
 )
 class SurveyResponded(Voice):
-    """Somebody answered a survey."""
+    """Someone responded to a survey.
 
-    survey: Id
-    score: Annotated[int, Field(description="A whole number on the survey's scale.")]
-    comment: NotRequired[Text]
+    Counts one response, by the kind of the survey in `nps`, `csat` or `ces`. Every response counts, also several of one person.
+    With a comment it also counts in `feedback_comments`. The survey must be declared, and the score must be on its scale. The
+    first response fixes the survey's scale for good.
+    """
+
+    survey: Annotated[Id, Field(description="Id of the survey. `nps` and `csat` exist from the start.")]
+    score: Annotated[int, Field(description="Score: a whole number on the survey's scale.")]
+    comment: NotRequired[
+        Annotated[
+            Text, Field(description="What the person wrote, at most 10,000 characters. An empty text is no comment.")
+        ]
+    ]
 
 
 @event(
@@ -95,27 +124,43 @@ class SurveyResponded(Voice):
     stream=feedback.stream_name,
 )
 class FeedbackReceived(Voice):
-    """Somebody said something, without a score."""
+    """Someone gave feedback without a score, such as a request in a call.
 
-    comment: Annotated[Text, Field(min_length=1)]
+    Counts one comment in `feedback_comments` and `feedback_closed_rate`. The comment is open until `feedback.updated` gives it
+    another status.
+    """
+
+    comment: Annotated[Text, Field(min_length=1, description="What the person said, 1–10,000 characters.")]
 
 
-def _something(data: Any) -> Any:
+def _check_has_update(data: Any) -> Any:
     if not data.keys() & {"status", "note"}:
-        raise PydanticCustomError("nothing_said", "An update has a status, a note or both.")
+        raise PydanticCustomError("nothing_said", '"status" or "note" is required.')
     return data
 
 
 @event(
     feedback.UPDATED,
     rank=2,
-    check=_something,
+    check=_check_has_update,
     example={"feedback": "feedback.received-1", "status": "resolved", "note": "Shipped in May."},
     stream=feedback.stream_name,
 )
 class FeedbackUpdated(Data):
-    """Something was done about a comment: what is not named stays as it was."""
+    """A comment got a new status or a note about what was done.
 
-    feedback: Annotated[Id, Field(description="The id of the event that brought the comment, of the same account.")]
-    status: NotRequired[Status]
-    note: NotRequired[Text]
+    A comment whose last status is `resolved` counts in `feedback_closed_rate`, on the day of the comment. What is left out
+    stays as it was. Events may arrive in any order, also before the comment; of two events of the same instant the one with the
+    larger id counts.
+    """
+
+    feedback: Annotated[
+        Id,
+        Field(
+            description="Id of the `survey.responded` or `feedback.received` event with the comment, of the same account."
+        ),
+    ]
+    status: NotRequired[
+        Annotated[Status, Field(description="`open` (the status at first), `in_progress` or `resolved`.")]
+    ]
+    note: NotRequired[Annotated[Text, Field(description="What was done, at most 10,000 characters. Not counted.")]]
