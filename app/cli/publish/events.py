@@ -9,7 +9,6 @@ from functools import cache
 from itertools import groupby
 from typing import Any, get_type_hints
 
-from app.accounts.attributes import ACCOUNT_UPDATED
 from app.audit.origins import Origins, origins_of
 from app.cli.publish.markdown import bullets, code, codes, fence, page, table
 from app.ingest.define import EVENT_TYPES, EventType
@@ -136,9 +135,6 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 def _effects(kind: EventType) -> Iterator[str]:
     """Yield what an event of this type does to the ledger."""
-    if kind.name == ACCOUNT_UPDATED:
-        yield "Posts nothing. Attributes say to which segments and groups an account belongs, from which day on."
-        return
     stream = (stream_name_of(EventView(kind.name, "ada", kind.example)) or "").partition(" ")[0]
     if targets := POSTING_RULES[kind.name].targets:
         yield f"Posts: {codes(sorted(targets))}"
