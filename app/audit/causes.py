@@ -8,7 +8,7 @@ from typing import Any
 
 from app.accounts.attributes import ACCOUNT_UPDATED
 from app.audit.changes import Change
-from app.audit.origins import Days, Origins, Side, origins_of
+from app.audit.origins import Days, DimensionFilter, Origins, origins_of
 from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, event_view, events_where, number_of, parameters
 from app.core.periods import Calendar
 from app.database.connection import Connection
@@ -36,9 +36,9 @@ async def causes(
     if not changes:
         return []
     (metric,) = question.metrics
-    search = _Search(question.selection, origins_of(metric.sums), calendar, await surveys.load_surveys(connection))
+    search = _Search(question.selection, origins_of(metric.operands), calendar, await surveys.load_surveys(connection))
     accounts = {number_of(account) for change in changes for account in change.accounts}
-    start, end = min(change.cell.period.start for change in changes), max(change.cell.period.end for change in changes)
+    start, end = min(change.row.period.start for change in changes), max(change.row.period.end for change in changes)
     asked = parameters(search.origins, accounts, start=start, end=end, calendar=calendar)
     asked |= {"days": sorted({change.recorded_on for change in changes}), "many": _MOST_EVENTS + 1}
     rows = await connection.execute(_LEARNED, asked)
@@ -70,19 +70,19 @@ def _did_it(search: _Search, change: Change, row: Any) -> bool:
     """Whether an event of an account that changed a number may have to do with it."""
     if row.type == ACCOUNT_UPDATED:
         said = {*row.data.get("attributes", {}), *(["name"] if "name" in row.data else [])}
-        return not said.isdisjoint(search.selection.shape.keys)
+        return not said.isdisjoint(search.selection.shape.attribute_keys)
     origins, day = search.origins, day_of(row, search.calendar)
-    days = Days(change.cell.period.start, change.cell.period.end)
-    if origins.at_once(event_view(row, search.surveys), day, days, _side(search.selection, change.cell.group)):
+    days = Days(change.row.period.start, change.row.period.end)
+    if origins.include_event(event_view(row, search.surveys), day, days, _side(search.selection, change.row.group)):
         return True
     kind = row.stream.partition(" ")[0] if row.stream else ""
-    return kind in origins.kinds and (kind in origins.flowing or day < days.end)
+    return kind in origins.stream_kinds and (kind in origins.flow_kinds or day < days.end)
 
 
-def _side(selection: Selection, group: Group) -> Side:
+def _side(selection: Selection, group: Group) -> DimensionFilter:
     """The subjects and channels of a group: its own, or else those that are asked for."""
     own = {by: (value,) for by, (_, value) in zip(selection.group_by, group, strict=True)}
-    return Side(own.get("subject", selection.subjects), own.get("channel", selection.channels))
+    return DimensionFilter(own.get("subject", selection.subjects), own.get("channel", selection.channels))
 
 
 # What came and was taken back on the same day has changed nothing. What accounts are is found by an index of its own.

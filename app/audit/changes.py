@@ -1,12 +1,12 @@
-"""How a past number changed after its period's end: on which days, from what to what, and in which accounts.
+"""How past numbers changed after their periods had ended: on which days, from what to what, and in which accounts.
 
-What is known now is taken as it is answered; from there it goes back in time. A day of knowledge changes numbers only by
-the accounts of which something became known on it, so what it changed is what these few come to at its end, less what they
-came to the day before: the operands of every metric are sums over accounts.
+The search starts with the numbers as they are answered now and goes back, day by day. What was recorded on a day changes
+numbers only through the accounts that it is about. So the change of a day is what these few accounts add up to at its
+end, less what they added up to at the end of the day before: the operands of every metric are sums over accounts.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple
@@ -20,27 +20,23 @@ from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, MONTH_NAMES, attribute, entry, presence, registration
-from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
-from app.ledger.sums.operands import Operand, Registered, Users
-from app.ledger.sums.selection import Group, Selection, Span, Sums
-from app.metrics.answer import AnswerTable, PendingRow, build_answer_table, givens_of, operands_in, parts_of
-from app.metrics.lookup import split_question
+from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
+from app.ledger.sums.selection import Group, Span, Sums, array_item
+from app.metrics.answer import AnswerTable, PendingRow, bind_inputs, build_answer_table, context_values, values_in
+from app.metrics.lookup import OperandSums, split_question
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import name_of, order, rounded
 
 _DAY = timedelta(days=1)
-_MOST_DAYS = 1_000
-_MOST_LEARNED = 200_000
-
-# By operand, group, account and index of the period: by how much a sum has changed.
-_Moves = dict[tuple[Operand, Group, str, int], int]
+_MAX_DAYS = 1_000
+_MAX_ACCOUNT_DAYS = 200_000
 
 
 class Change(NamedTuple):
-    """A row of a metric that became another on a day of knowledge, and the accounts whose part of it changed."""
+    """A row of a metric whose value changed on a day, and the accounts whose part of it changed."""
 
-    cell: PendingRow
+    row: PendingRow
     recorded_on: date
     before: Result
     after: Result
@@ -48,11 +44,13 @@ class Change(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.cell.name, self.recorded_on)
+        return name_of(self.row.name, self.recorded_on)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Search:
+    """A question about one metric, and what is needed to ask it again for other days and accounts."""
+
     connection: Connection
     books: Books
     question: Question
@@ -61,65 +59,29 @@ class _Search:
 
 
 async def changes(connection: Connection, books: Books, question: Question) -> list[Change]:
-    """The changes of a metric's rows, of periods that have ended, by period, group and day.
+    """Return the changes of a metric's rows by period, group and day. All periods of the question must have ended.
 
     Raises Invalid when there are more than a thousand days to look at.
     """
     (metric,) = question.metrics
-    operands = list(dict.fromkeys(metric.sums))
-    words = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
-    labels = await run_plan(connection, lookup_labels(books.database, words))
+    operands = list(dict.fromkeys(metric.operands))
+    texts = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
+    labels = await run_plan(connection, lookup_labels(books.database, texts))
     search = _Search(connection, books, question, operands, labels)
     table = await build_answer_table(connection, books, question)
-    learned = await _learned(search)
-    moves = {day: await _moves(search, day, sorted(learned[day])) for day in sorted(learned, reverse=True)}
-    return _changes(table, moves)
+    accounts = await _accounts_by_day(search)
+    days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]
+    groups, days = _unify_groups(table, days)
+    steps = _steps_back(table, days)
+    changed = [change for step in steps for change in _changed_rows(table, groups, step)]
+    return sorted(changed, key=lambda change: (change.row.period_index, order(change.row.group), change.recorded_on))
 
 
-async def _learned(search: _Search) -> dict[date, set[int]]:
-    """The accounts of which something became known that is true of a period which had ended by then, by the day."""
-    question, selection = search.question, search.question.selection
-    ends = [period.end for period in question.periods]
-    numbers = list(search.labels.values())
-    facts = [_Facts(entry, [entry.c.recorded_on], entry.c.effective_on, [entry.c.measure.in_(numbers)])]
-    if any(isinstance(operand, Users) for operand in search.operands):
-        at = presence.c.presence.in_(numbers)
-        january = sa.func.make_date(presence.c.year, 1, 1)
-        facts.append(_Facts(presence, [presence.c.recorded_on], january, [at, _has_late_days()]))
-        facts.append(_Facts(presence, [presence.c.ceased_on], january, [at]))
-    if any(isinstance(operand, Registered) for operand in search.operands):
-        facts.append(_Facts(registration, [registration.c.recorded_on, registration.c.ceased_on], registration.c.since))
-    if keys := selection.shape.keys:
-        of_keys = [attribute.c.key.in_(keys)]
-        changed = [attribute.c.recorded_on, attribute.c.ceased_on]
-        if question.members_on is None:
-            facts.append(_Facts(attribute, changed, attribute.c.valid_from, of_keys))
-        else:
-            # Attributes of today change every period, and by the passing of time, too.
-            always = sa.literal(MIN_DATE)
-            facts.append(_Facts(attribute, [*changed, attribute.c.valid_from - 1], always, of_keys))
-    # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
-    thresholds = sa.func.coalesce(sa.literal(ends, sa.ARRAY(sa.Date)), type_=sa.ARRAY(sa.Date))
-    parts = []
-    for table, days, since, conditions in facts:
-        mine = [table.c.account_id.in_(selection.accounts)] if selection.accounts is not None else []
-        for day in days:
-            known = sa.cast(day, sa.Date)
-            last = thresholds[sa.func.width_bucket(known, thresholds)]
-            part = sa.select(known.label("day"), table.c.account_id).where(since < last, *conditions, *mine)
-            parts.append(part.where(day >= ends[0], day <= question.today, day < MAX_DATE))
-    found: dict[date, set[int]] = defaultdict(set)
-    rows = await search.connection.execute(sa.union(*parts).limit(_MOST_LEARNED + 1))
-    for day, account in rows:
-        found[day].add(account)
-    if len(found) > _MOST_DAYS or len(rows) > _MOST_LEARNED:
-        detail = f"Something became known late on more than {_MOST_DAYS} days, or of very many accounts; ask for less at once."
-        raise Invalid.at("/query/period", detail, code="too_many_days")
-    return found
+class _FactTable(NamedTuple):
+    """A table in which something may be recorded late.
 
-
-class _Facts(NamedTuple):
-    """What may have become known late: on which days, and since when it is true of its account."""
+    days: the days on which a row changes what is known. since: the first day that a row is about.
+    """
 
     table: Any
     days: Sequence[Any]
@@ -127,77 +89,179 @@ class _Facts(NamedTuple):
     conditions: Sequence[Any] = ()
 
 
+def _fact_tables(search: _Search) -> list[_FactTable]:
+    """Return the tables that the question's numbers depend on."""
+    labels = list(search.labels.values())
+    facts = [_FactTable(entry, [entry.c.recorded_on], entry.c.effective_on, [entry.c.measure.in_(labels)])]
+    history_tables = frozenset().union(*(operand.history_tables for operand in search.operands))
+    if presence in history_tables:
+        is_used = presence.c.presence.in_(labels)
+        january = sa.func.make_date(presence.c.year, 1, 1)
+        facts.append(_FactTable(presence, [presence.c.recorded_on], january, [is_used, _has_late_days()]))
+        facts.append(_FactTable(presence, [presence.c.ceased_on], january, [is_used]))
+    if registration in history_tables:
+        recorded = [registration.c.recorded_on, registration.c.ceased_on]
+        facts.append(_FactTable(registration, recorded, registration.c.since))
+    if keys := search.question.selection.shape.attribute_keys:
+        is_used = attribute.c.key.in_(keys)
+        recorded = [attribute.c.recorded_on, attribute.c.ceased_on]
+        if search.question.group_day is None:
+            facts.append(_FactTable(attribute, recorded, attribute.c.valid_from, [is_used]))
+        else:
+            # Attributes of today decide about every period, and they also change as time passes.
+            always = sa.literal(MIN_DATE)
+            facts.append(_FactTable(attribute, [*recorded, attribute.c.valid_from - 1], always, [is_used]))
+    return facts
+
+
 def _has_late_days() -> Any:
-    """Whether a row of presence has days before the one from which it is known."""
+    """Return the condition that a row of presence has days before the one on which it was recorded."""
     month = sa.cast(sa.extract("month", presence.c.recorded_on), sa.Integer)
     day = sa.cast(sa.extract("day", presence.c.recorded_on), sa.Integer)
     year = sa.cast(sa.extract("year", presence.c.recorded_on), sa.Integer)
-    before = sa.literal(1).op("<<")(day - 1) - 1
+    days_before = sa.literal(1).op("<<")(day - 1) - 1
     late = [
-        presence.c[name].op("&")(sa.case((month > number, -1), (month == number, before), else_=0)) != 0
+        presence.c[name].op("&")(sa.case((month > number, -1), (month == number, days_before), else_=0)) != 0
         for number, name in enumerate(MONTH_NAMES, start=1)
     ]
     return sa.or_(presence.c.year < year, *late)
 
 
-async def _moves(search: _Search, day: date, accounts: Sequence[int]) -> _Moves:
-    """What a day of knowledge has changed, of the periods that had ended by then."""
-    moves: _Moves = defaultdict(int)
-    both = [_known(search, known, day, accounts) for known in (day, day - _DAY)]
-    for found, sign in zip(await run_plan(search.connection, merge_plans(both)), (1, -1), strict=True):
-        for operand, sums in found.items():
-            for group, values in sums.items():
-                for index, value in values.items():
-                    moves[operand, group[:-1], group[-1][1], index] += sign * value
-    return {place: value for place, value in moves.items() if value}
+async def _accounts_by_day(search: _Search) -> dict[date, set[int]]:
+    """Return the accounts about which something was recorded late, that is, after a period of the question had ended.
+
+    Raises Invalid for too many days or accounts.
+    """
+    question, accounts = search.question, search.question.selection.accounts
+    first_end = question.periods[0].end
+    ends = sa.literal([period.end for period in question.periods], sa.ARRAY(sa.Date))
+    queries = []
+    for table, days, since, conditions in _fact_tables(search):
+        own = [table.c.account_id.in_(accounts)] if accounts is not None else []
+        for day in days:
+            recorded_on = sa.cast(day, sa.Date)
+            last_end = array_item(ends, sa.func.width_bucket(recorded_on, ends))
+            query = sa.select(recorded_on.label("day"), table.c.account_id).where(since < last_end, *conditions, *own)
+            queries.append(query.where(day >= first_end, day <= question.today, day < MAX_DATE))
+    rows = await search.connection.execute(sa.union(*queries).limit(_MAX_ACCOUNT_DAYS + 1))
+    accounts_by_day: dict[date, set[int]] = defaultdict(set)
+    for day, account in rows:
+        accounts_by_day[day].add(account)
+    if len(accounts_by_day) > _MAX_DAYS or len(rows) > _MAX_ACCOUNT_DAYS:
+        detail = (
+            f"Late data was recorded on more than {_MAX_DAYS:,} days, or for very many accounts; ask for less at once."
+        )
+        raise Invalid.at("/query/period", detail, code="too_many_days")
+    return accounts_by_day
 
 
-def _known(search: _Search, known: date, day: date, accounts: Sequence[int]) -> QueryPlan[Mapping[Operand, Sums]]:
-    """The operands of some accounts as they were known at the end of a day."""
+# (group, account id, index of the period) -> by how much a sum changed
+_Moves = dict[tuple[Group, str, int], int]
+
+
+class _Day(NamedTuple):
+    """A day on which something was recorded late, and by how much it changed each operand."""
+
+    day: date
+    moves: Mapping[Operand, _Moves]
+
+
+async def _load_day(search: _Search, day: date, accounts: Sequence[int]) -> _Day:
+    """Return by how much a day changed the operands, in the periods that had ended by then."""
+    plans = [_sums_as_of(search, as_of, day, accounts) for as_of in (day, day - _DAY)]
+    after, before = await run_plan(search.connection, merge_plans(plans))
+    return _Day(day, {operand: _difference(before[operand], after[operand]) for operand in search.operands})
+
+
+def _sums_as_of(search: _Search, as_of: date, day: date, accounts: Sequence[int]) -> QueryPlan[dict[Operand, Sums]]:
+    """Return the operands by account, for some accounts, as of a day, in the periods that had ended by another."""
     question = search.question
-    member_on = day_after(known) if question.members_on is not None else None
-    spans = [Span(p.start, p.end, member_on or p.start) for p in question.periods if p.end <= day]
+    group_day = day_after(as_of) if question.group_day is not None else None
+    # The first periods of the question, so the indices are the same.
+    spans = [Span(p.start, p.end, group_day or p.start) for p in question.periods if p.end <= day]
     group_by = (*question.selection.group_by, "account")
-    selection: Selection = replace(question.selection, group_by=group_by, accounts=tuple(accounts), as_of=known)
-    return sum_operands(
-        search.operands,
-        spans=spans,
-        selection=selection,
-        labels=search.labels,
-        calendar=search.books.calendar,
-        tomorrow=day_after(known),
-    )
+    selection = replace(question.selection, group_by=group_by, accounts=tuple(accounts), as_of=as_of)
+    request = SumsRequest(selection, spans, search.labels, search.books.calendar, tomorrow=day_after(as_of))
+    return sum_operands(search.operands, request)
 
 
-def _changes(table: AnswerTable, moves: Mapping[date, _Moves]) -> list[Change]:
-    """The changes of rows by period, group and day, found from the last day of knowledge to the first."""
-    (metric,) = table.question.metrics
-    [known_now] = table.found
-    sums = {o: {group: dict(values) for group, values in known_now.get(o, {}).items()} for o in metric.sums}
+def _difference(before: Sums, after: Sums) -> _Moves:
+    moves: _Moves = defaultdict(int)
+    for sums, sign in ((after, 1), (before, -1)):
+        for (*group, account), values in sums.items():
+            for index, value in values.items():
+                moves[tuple(group), account[1], index] += sign * value
+    return {key: value for key, value in moves.items() if value}
+
+
+def _unify_groups(table: AnswerTable, days: Sequence[_Day]) -> tuple[list[Group], list[_Day]]:
+    """Return the groups of all rows, and the days with these groups.
+
+    1 and 1.0 are the same value for the database, which answers with either; a row has the one of today's answer.
+    """
     width = len(table.question.selection.group_by)
-    groups = {order(cell.group): cell.group for cell in table.cells}
-    for group in sorted({place[1] for day in moves.values() for place in day if len(place[1]) == width}, key=order):
+    moved = {group for day in days for moves in day.moves.values() for group, _, _ in moves if len(group) == width}
+    groups = {order(row.group): row.group for row in table.pending_rows}
+    for group in sorted(moved, key=order):
         groups.setdefault(order(group), group)
-    [cut] = split_question(table.question)
-    operands, given = operands_in(metric, sums), givens_of(table.question, table.margins, cut.spans)
 
-    def as_it_stands(group: Group, index: int) -> PendingRow:
-        return PendingRow(metric, cut, index, group, parts_of(table.question, operands, given, group))
+    def unify(moves: _Moves) -> _Moves:
+        unified: _Moves = defaultdict(int)
+        for (group, account, index), value in moves.items():
+            unified[groups.get(order(group), group), account, index] += value
+        return unified
 
-    found: list[Change] = []
-    for day in sorted(moves, reverse=True):
-        # What is of all subjects belongs to each of them.
-        touched: dict[tuple[Group, int], set[str]] = defaultdict(set)
-        for _, group, account, index in moves[day]:
-            for whole in (groups[order(group)],) if len(group) == width else groups.values():
-                touched[whole, index].add(account)
-        after = {place: table.result(as_it_stands(*place)) for place in touched}
-        for (operand, group, _, index), value in moves[day].items():
-            values = sums[operand].setdefault(groups.get(order(group), group), {})
-            values[index] = values.get(index, 0) - value
-        for place, now in after.items():
-            cell = as_it_stands(*place)
-            before = table.result(cell)
-            if rounded(before.value) != rounded(now.value):
-                found.append(Change(cell, day, before, now, frozenset(touched[place])))
-    return sorted(found, key=lambda one: (one.cell.number, order(one.cell.group), one.recorded_on))
+    unified_days = [_Day(day, {operand: unify(moves) for operand, moves in own.items()}) for day, own in days]
+    return list(groups.values()), unified_days
+
+
+class _Step(NamedTuple):
+    """A day of changes, with all sums before it and after it."""
+
+    day: _Day
+    before: OperandSums
+    after: OperandSums
+
+
+def _steps_back(table: AnswerTable, days: Sequence[_Day]) -> Iterator[_Step]:
+    """Return the steps from the sums of today back in time. days: the latest first."""
+    [after] = table.sums
+    for day in days:
+        before = {**after, **{operand: _subtract(after[operand], moves) for operand, moves in day.moves.items()}}
+        yield _Step(day, before, after)
+        after = before
+
+
+def _subtract(sums: Sums, moves: _Moves) -> Sums:
+    """Return the sums as they were before the moves."""
+    by_group: dict[Group, dict[int, int]] = {}
+    for (group, _, index), value in moves.items():
+        values = by_group.setdefault(group, dict(sums.get(group, {})))
+        values[index] = values.get(index, 0) - value
+    return {**sums, **by_group}
+
+
+def _changed_rows(table: AnswerTable, groups: Sequence[Group], step: _Step) -> Iterator[Change]:
+    """Return the rows whose value after a day of changes is not that before it."""
+    question = table.question
+    (metric,) = question.metrics
+    [split] = split_question(question)
+    context = context_values(question, table.margins, split.spans)
+    before, after = (bind_inputs(question, metric, sums, context) for sums in (step.before, step.after))
+    for (group, index), accounts in _touched_rows(question, groups, step.day).items():
+        row = PendingRow(metric, split, index, group, values_in(before, group))
+        old, new = table.result(row), table.result(row._replace(inputs=values_in(after, group)))
+        if rounded(old.value) != rounded(new.value):
+            yield Change(row, step.day.day, old, new, frozenset(accounts))
+
+
+def _touched_rows(question: Question, groups: Sequence[Group], day: _Day) -> dict[tuple[Group, int], set[str]]:
+    """Return the rows that a day may have changed, by group and index of the period, with the accounts that did."""
+    width = len(question.selection.group_by)
+    accounts: dict[tuple[Group, int], set[str]] = defaultdict(set)
+    for moves in day.moves.values():
+        for group, account, index in moves:
+            # What ignores dimensions is a part of every group.
+            for row_group in [group] if len(group) == width else groups:
+                accounts[row_group, index].add(account)
+    return accounts

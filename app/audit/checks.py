@@ -24,7 +24,7 @@ from app.ledger.verify import Difference, compare_grand_totals, verify, verify_a
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, build_question, fits
-from app.metrics.rows import order, shown
+from app.metrics.rows import format_group, order
 
 _MOST_SHOWN = 20
 # Attributes of more values would make many groups, of few accounts each.
@@ -137,7 +137,7 @@ async def _identities(ask: _Ask, ways: Sequence[dict[str, Any]]) -> list[Check]:
     for way in ways:
         table = await ask({name for one in IDENTITIES for name in one.metrics}, **way)
         rows: dict[Any, dict[str, Any]] = defaultdict(dict)
-        for cell in table.cells:
+        for cell in table.pending_rows:
             rows[cell.period, order(cell.group)][cell.metric.name] = (table.result(cell).value, cell)
         for one, check in zip(IDENTITIES, found, strict=True):
             for row in rows.values():
@@ -182,7 +182,7 @@ async def _today(ask: _Ask, today: date) -> Check:
     sentence = "What is known today (`as_of`), from the entries, is what is answered, from the monthly totals."
     check = Check("known_today", sentence)
     now, as_of = await ask(METRICS), await ask(METRICS, as_of=today)
-    for cell, same in zip(now.cells, as_of.cells, strict=True):
+    for cell, same in zip(now.pending_rows, as_of.pending_rows, strict=True):
         one, other = now.result(cell), as_of.result(same)
         where = _where(now, cell) | {"metrics": [cell.metric.name]}
         check.see(one.value, other.value, equal=one == other, **where)
@@ -215,11 +215,11 @@ def _nothing(metric: str) -> float | None:
 
 
 def _values(table: AnswerTable) -> Iterator[tuple[PendingRow, float]]:
-    return ((cell, table.result(cell).value or 0) for cell in table.cells)
+    return ((cell, table.result(cell).value or 0) for cell in table.pending_rows)
 
 
 def _where(table: AnswerTable, cell: PendingRow) -> dict[str, Any]:
-    return {"period": cell.period.name, "start": cell.period.start, "group": shown(cell.group, table.question)}
+    return {"period": cell.period.name, "start": cell.period.start, "group": format_group(cell.group, table.question)}
 
 
 def _equal(one: float, other: float) -> bool:

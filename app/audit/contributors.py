@@ -57,9 +57,9 @@ async def contributors(
 
 def _ordered(table: AnswerTable, own: AnswerTable) -> list[_Contributor]:
     # By the order of groups, in which 1 and 1.0 are one value as they are for the database.
-    totals = {(cell.period, order(cell.group)): cell for cell in table.cells}
+    totals = {(cell.period, order(cell.group)): cell for cell in table.pending_rows}
     found: list[_Contributor] = []
-    for place, parts in groupby(own.cells, key=lambda cell: (cell.period, order(cell.group[:-1]))):
+    for place, parts in groupby(own.pending_rows, key=lambda cell: (cell.period, order(cell.group[:-1]))):
         if whole := totals.get(place):
             found += _shared(whole, _contribution(table.result(whole)) or 0, own, parts)
     return found
@@ -67,7 +67,7 @@ def _ordered(table: AnswerTable, own: AnswerTable) -> list[_Contributor]:
 
 def _shared(whole: PendingRow, total: float, own: AnswerTable, parts: Iterable[PendingRow]) -> list[_Contributor]:
     """The accounts of one row of the metric; of equal ones in the order of their ids."""
-    amounts = [(_contribution(own.result(cell)), cell) for cell in parts if cell.has_something]
+    amounts = [(_contribution(own.result(cell)), cell) for cell in parts if cell.has_data]
     adds_up = total != 0 and isclose(fsum(amount or 0 for amount, _ in amounts), total, rel_tol=1e-9)
     way = -1 if total < 0 else 1
     amounts.sort(key=lambda one: (one[0] is None, -way * (one[0] or 0)))

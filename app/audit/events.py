@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from app.audit.origins import Days, Origins, Side, origins_of
+from app.audit.origins import Days, DimensionFilter, Origins, origins_of
 from app.audit.stored_events import AT_ONCE, TOGETHER, day_of, event_view, events_where, number_of, parameters
 from app.books.books import Books
 from app.core.errors import Invalid
@@ -33,7 +33,7 @@ class _Search:
     connection: Connection
     calendar: Calendar
     origins: Origins
-    side: Side
+    side: DimensionFilter
     behind: Mapping[int, Sequence[Days]]
     known: date
     surveys: Mapping[str, Survey]
@@ -59,8 +59,8 @@ async def events(
         search = _Search(
             connection,
             books.calendar,
-            origins_of(metric.sums),
-            Side(question.selection.subjects, question.selection.channels),
+            origins_of(metric.operands),
+            DimensionFilter(question.selection.subjects, question.selection.channels),
             behind,
             question.selection.as_of or MAX_DATE,
             await surveys.load_surveys(connection),
@@ -81,8 +81,8 @@ async def _behind(
     by_account = replace(question, totals=False, selection=replace(question.selection, group_by=group_by))
     table = await build_answer_table(connection, books, by_account)
     found: dict[str, dict[Days, None]] = defaultdict(dict)
-    for cell in table.cells:
-        if cell.has_something:
+    for cell in table.pending_rows:
+        if cell.has_data:
             start, end, _ = span_of(question, cell.period)
             found[cell.group[-1][1]][Days(start, end)] = None
     names = {number_of(account): account for account in found}
@@ -120,7 +120,7 @@ def _parameters(search: _Search) -> dict[str, Any]:
     start = min(periods[0].start for periods in search.behind.values())
     end = max(periods[-1].end for periods in search.behind.values())
     asked = parameters(search.origins, search.behind, start=start, end=end, calendar=search.calendar)
-    return asked | {"ever": "infinity" if search.origins.flowing else asked["until"], "known": search.known}
+    return asked | {"ever": "infinity" if search.origins.flow_kinds else asked["until"], "known": search.known}
 
 
 async def _that_count(search: _Search, rows: Sequence[Any]) -> list[Any]:
@@ -133,17 +133,17 @@ def _has_a_say(search: _Search, row: Any, streams: Collection[StreamName]) -> bo
     if (row.account_id, row.stream) not in streams:
         return False
     end = search.behind[row.account_id][-1].end
-    return bool(search.origins.flowing) or day_of(row, search.calendar) < end
+    return bool(search.origins.flow_kinds) or day_of(row, search.calendar) < end
 
 
 def _counts(search: _Search, row: Any) -> bool:
     fact, day = event_view(row, search.surveys), day_of(row, search.calendar)
-    return any(search.origins.at_once(fact, day, days, search.side) for days in search.behind[row.account_id])
+    return any(search.origins.include_event(fact, day, days, search.side) for days in search.behind[row.account_id])
 
 
 async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[StreamName]:
     """The streams of events that post what counts in some period; of users, whose activity is no part of them, all."""
-    kinds = search.origins.kinds
+    kinds = search.origins.stream_kinds
     names = {(row.account_id, row.stream) for row in rows if row.stream and row.stream.partition(" ")[0] in kinds}
     known = search.known
     derived = {name for name in names if name[1].partition(" ")[0] in STREAMS}
@@ -156,7 +156,7 @@ async def _streams_that_count(search: _Search, rows: Sequence[Any]) -> set[Strea
         ]
         derive = STREAMS[stream.partition(" ")[0]]
         dated = list(derive(sorted(live, key=lambda happening: happening[:3]), search.calendar))
-        if any(search.origins.together(dated, days, search.side) for days in search.behind[account]):
+        if any(search.origins.include_lines(dated, days, search.side) for days in search.behind[account]):
             found.add((account, stream))
     return found
 

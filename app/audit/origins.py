@@ -1,4 +1,7 @@
-"""From which events a metric's operands come: read off the catalogues, so that nothing is to be declared twice."""
+"""The origins of a metric: the event types and streams whose postings make its operands.
+
+They are read from the catalogues of event types, streams and metrics, so that nothing has to be declared twice.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,107 +12,99 @@ from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, activi
 from app.ledger.registrations import ACTIVE_USERS
 from app.ledger.streams import registration
 from app.ledger.streams.define import STREAM_MEASURES
-from app.ledger.sums.operands import Balance, Flow, Operand, Registered, Trailing, Users
+from app.ledger.sums.operand_sums import Operand
 
 
 class Days(NamedTuple):
-    """The days `[start, end)` of a period, as far as they have come."""
+    """The days `[start, end)` of a period that count so far."""
 
     start: date
     end: date
 
 
-class Side(NamedTuple):
-    """The subjects and channels that are meant; none: all of them."""
+class DimensionFilter(NamedTuple):
+    """The subjects and channels that a number is about; empty means all of them."""
 
     subjects: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
-    def takes(self, subject: str, channel: str = "") -> bool:
+    def includes(self, subject: str, channel: str = "") -> bool:
         return (not self.subjects or subject in self.subjects) and (not self.channels or channel in self.channels)
 
 
 class Source(NamedTuple):
-    """What makes an operand: entries of measures, or days of presences.
+    """What makes an operand: postings to measures and presences, and which of them count.
 
-    whole: whatever their subject and channel. before: all that was before the period's end, not only what was in it.
+    is_cumulative: also those before the period. ignores_dimensions: those of all subjects and channels.
     """
 
-    names: frozenset[str]
-    whole: bool
-    before: bool
+    postings: frozenset[str]
+    is_cumulative: bool
+    ignores_dimensions: bool
 
-    def reaches(self, day: date, days: Days) -> bool:
-        """Whether what is true of a day counts in the period."""
-        return day < days.end and (self.before or day >= days.start)
+    def counts_on(self, day: date, days: Days) -> bool:
+        """Return whether what is true of a day counts in the period."""
+        return day < days.end and (self.is_cumulative or day >= days.start)
 
-    def has(self, name: str, side: Side, subject: str, channel: str = "") -> bool:
-        return name in self.names and (self.whole or side.takes(subject, channel))
+    def includes(self, name: str, dimensions: DimensionFilter, subject: str, channel: str = "") -> bool:
+        """Return whether a posting to the measure or presence of that name counts."""
+        return name in self.postings and (self.ignores_dimensions or dimensions.includes(subject, channel))
 
+    def includes_any_line(self, lines: Iterable[Line], dimensions: DimensionFilter) -> bool:
+        return any(self.includes(line.measure.name, dimensions, line.subject, line.channel) for line in lines)
 
-def source_of(operand: Operand) -> Source:
-    """What makes an operand."""
-    if isinstance(operand, Trailing):
-        return source_of(operand.of)
-    if isinstance(operand, Flow):
-        return Source(frozenset({operand.measure}), whole=False, before=False)
-    if isinstance(operand, Balance):
-        return Source(frozenset({operand.measure}), whole=False, before=True)
-    if isinstance(operand, Users):
-        names = frozenset(filter(None, (operand.presence, operand.any_subject)))
-        return Source(names, whole=operand.whole, before=False)
-    if isinstance(operand, Registered):
-        return Source(frozenset({operand.stock}), whole=True, before=True)
-    return Source(operand.measures, whole=True, before=True)
+    def includes_any_activity(self, activities: Sequence[Activity], dimensions: DimensionFilter) -> bool:
+        # A user who is active becomes registered by that.
+        if registration.registered_users.name in self.postings and any(
+            activity.presence.name == ACTIVE_USERS for activity in activities
+        ):
+            return True
+        return any(self.includes(activity.presence.name, dimensions, activity.subject) for activity in activities)
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The sources of a metric, and where to look for their events.
+    """The sources of a metric's operands, and where to look for the events behind them.
 
-    types: of events that post by themselves or by presence; kinds: of streams; flowing: of these, those that post what
-    counts within the period, whenever their events were.
+    event_types: the types whose events post by themselves or by presence. stream_kinds: the kinds of streams that post.
+    flow_kinds: those of them whose events count whenever they happened, if what the stream posts lies in the period.
     """
 
     sources: tuple[Source, ...]
-    types: tuple[str, ...]
-    kinds: tuple[str, ...]
-    flowing: tuple[str, ...]
+    event_types: tuple[str, ...]
+    stream_kinds: tuple[str, ...]
+    flow_kinds: tuple[str, ...]
 
-    def at_once(self, fact: EventView, day: date, days: Days, side: Side) -> bool:
-        """Whether an event posts by itself, or by its user's presence, what counts in the period."""
-        lines, seen = lines_of(fact), list(activities_of(fact))
+    @property
+    def are_cumulative(self) -> bool:
+        """Whether events from before the period count, too."""
+        return any(source.is_cumulative for source in self.sources)
+
+    def include_event(self, event: EventView, day: date, days: Days, dimensions: DimensionFilter) -> bool:
+        """Return whether an event posts by itself, or by its user's presence, something that counts in the period."""
+        lines, activities = lines_of(event), list(activities_of(event))
         return any(
-            source.reaches(day, days) and (_is_in(source, lines, side) or _is_seen(source, seen, side))
+            source.counts_on(day, days)
+            and (source.includes_any_line(lines, dimensions) or source.includes_any_activity(activities, dimensions))
             for source in self.sources
         )
 
-    def together(self, dated: Iterable[tuple[date, Line]], days: Days, side: Side) -> bool:
-        """Whether what a stream posts counts in the period."""
+    def include_lines(self, lines: Iterable[tuple[date, Line]], days: Days, dimensions: DimensionFilter) -> bool:
+        """Return whether any of the dated lines of a stream counts in the period."""
         return any(
-            source.reaches(day, days) and _is_in(source, [line], side) for day, line in dated for source in self.sources
+            source.counts_on(day, days) and source.includes_any_line([line], dimensions)
+            for day, line in lines
+            for source in self.sources
         )
 
 
-def _is_in(source: Source, lines: Iterable[Line], side: Side) -> bool:
-    return any(source.has(line.measure.name, side, line.subject, line.channel) for line in lines)
-
-
-def _is_seen(source: Source, seen: Sequence[Activity], side: Side) -> bool:
-    # Who is seen to be active is registered by that.
-    registered = registration.registered_users.name in source.names and any(
-        one.presence.name == ACTIVE_USERS for one in seen
-    )
-    return registered or any(source.has(one.presence.name, side, one.subject) for one in seen)
-
-
 def origins_of(operands: Iterable[Operand]) -> Origins:
-    """Where the events of operands are to be looked for."""
-    sources = tuple(source_of(operand) for operand in operands)
-    names = frozenset().union(*(source.names for source in sources))
-    kinds = {kind: measures & names for kind, measures in STREAM_MEASURES.items()}
-    active = {ACTIVE_USERS} if registration.registered_users.name in names else set()
-    types = [type for type, rule in POSTING_RULES.items() if rule.targets & (names | active)]
-    flows = frozenset().union(*(source.names for source in sources if not source.before))
-    found = tuple(kind for kind, named in kinds.items() if named)
-    return Origins(sources, tuple(types), found, tuple(kind for kind in found if kinds[kind] & flows))
+    """Return the origins of a metric's operands."""
+    sources = tuple(Source(o.postings, o.is_cumulative, o.ignores_dimensions) for o in operands)
+    postings = frozenset().union(*(source.postings for source in sources))
+    active = {ACTIVE_USERS} if registration.registered_users.name in postings else set()
+    event_types = tuple(type for type, rule in POSTING_RULES.items() if rule.targets & (postings | active))
+    kinds = {kind: named for kind, measures in STREAM_MEASURES.items() if (named := measures & postings)}
+    flows = frozenset().union(*(source.postings for source in sources if not source.is_cumulative))
+    flow_kinds = tuple(kind for kind, named in kinds.items() if named & flows)
+    return Origins(sources, event_types, tuple(kinds), flow_kinds)

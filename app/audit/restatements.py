@@ -36,8 +36,8 @@ def _row(question: Question, one: Change, events: list[dict[str, Any]] | None) -
     before, after = one.before, one.after
     change = None if before.value is None or after.value is None else rounded(after.value - before.value)
     return {
-        "metric": one.cell.metric.name,
-        **row_in(one.cell.period, one.cell.group, question),
+        "metric": one.row.metric.name,
+        **row_in(one.row.period, one.row.group, question),
         "recorded_on": one.recorded_on,
         "from": rounded(before.value),
         "to": rounded(after.value),

@@ -28,10 +28,10 @@ def parameters(
 ) -> dict[str, Any]:
     """What these conditions are about: the events of a metric that count in the days `[start, end)`."""
     return {
-        "types": list(origins.types),
-        "kinds": list(origins.kinds),
+        "types": list(origins.event_types),
+        "kinds": list(origins.stream_kinds),
         "accounts": list(accounts),
-        "since": "-infinity" if any(source.before for source in origins.sources) else calendar.midnight(start),
+        "since": "-infinity" if origins.are_cumulative else calendar.midnight(start),
         "until": calendar.midnight(end),
     }
 

@@ -1,6 +1,10 @@
-"""From a question to its rows: sums from the ledger, formulas from the catalogue."""
+"""From a question to its rows: sums from the ledger, formulas from the catalogue.
 
-from collections.abc import Mapping, Sequence
+Question -> splits into spans -> sums of all operands -> an AnswerTable of pending rows -> the rows of one page
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from app.books.books import Books
@@ -8,152 +12,178 @@ from app.books.margins import Margin, load_margins, margin_before
 from app.core.periods import Period, count_months
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
-from app.ledger.sums.operands import Operand, Registered, Users
+from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
-from app.metrics.compare import compared, withheld
+from app.metrics.compare import compare_results, withhold_small_sample
 from app.metrics.currencies import format_amount
-from app.metrics.define import Given, Metric
-from app.metrics.lookup import OperandSums, PeriodSplit, filled, load_sums, split_question
+from app.metrics.define import ContextValue, Metric
+from app.metrics.lookup import OperandSums, PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.question import Question
 from app.metrics.results import Result
-from app.metrics.rows import Row, always, check_many, name_of, order, page, rounded, shown
+from app.metrics.rows import Row, always, check_many, format_group, name_of, order, page, rounded
 
-MARGIN = Given("margin")
+_MARGIN = ContextValue("margin")
+
+# The values of one input of a formula, by the index of the span.
+InputValues = Mapping[int, Any]
+# The values of an input of a metric in a group.
+Input = Callable[[Group], InputValues]
 
 
 async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    """A page of the rows of a question, and the cursor of the next page, None after the last.
+    """Return a page of the rows of a question and the cursor of the next page, None after the last.
 
     Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
     a cursor of another question and for an answer of more than a million rows.
     """
     table = await books.database.read(lambda connection: build_answer_table(connection, books, question))
-    cells, following = page(table.cells, limit=limit, cursor=cursor)
-    return [table.row(cell) for cell in cells], following
+    pending, next_cursor = page(table.pending_rows, limit=limit, cursor=cursor)
+    return [table.row(row) for row in pending], next_cursor
 
 
 async def build_answer_table(connection: Connection, books: Books, question: Question) -> "AnswerTable":
-    """All that the ledger has to say to a question, in rows that are yet to be worked out. Raises Invalid for too many."""
-    operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.sums))
-    cuts = split_question(question)
-    both = [load_sums(books, question, operands, spans) for cut in cuts for spans in (cut.spans, cut.before)]
-    sums = iter(await run_plan(connection, merge_plans(both)))
-    found = list(zip(sums, sums, strict=True))
-    needed = any(MARGIN in metric.operands.values() for metric in question.metrics)
-    known = await load_margins(connection) if needed else []
-    cells = _cells(question, cuts, found, known)
-    groups = {group: shown(group, question) for group in {cell.group for cell in cells}}
-    return AnswerTable(question, books.currency, known, cells, groups, [now for now, _ in found])
-
-
-# What a formula is given for one group, by the number of the span; and what is no sum, by its name.
-Part = Mapping[int, Any]
-Givens = Mapping[str, Part]
+    """Load everything that the answer to a question needs. Raises Invalid for an answer of too many rows."""
+    operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
+    splits = split_question(question)
+    plans = [
+        load_sums(books, question, operands, spans) for split in splits for spans in (split.spans, split.previous_spans)
+    ]
+    loaded = iter(await run_plan(connection, merge_plans(plans)))
+    sums = list(zip(loaded, loaded, strict=True))
+    needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)
+    margins = await load_margins(connection) if needs_margin else []
+    rows = _pending_rows(question, splits, sums, margins)
+    groups = {group: format_group(group, question) for group in {row.group for row in rows}}
+    return AnswerTable(question, books.currency, margins, rows, groups, [current for current, _ in sums])
 
 
 class PendingRow(NamedTuple):
-    """A row that has not been worked out yet, of the period with that `number`.
+    """A row whose number is not computed yet: of a metric, the period of a split with that index, and a group.
 
-    now, before: what there is of the metric's operands, in the order of these.
+    inputs, previous_inputs: of the row, and of the split's earlier spans that it is compared with.
     """
 
     metric: Metric
-    cut: PeriodSplit
-    number: int
+    split: PeriodSplit
+    period_index: int
     group: Group
-    now: Sequence[Part]
-    before: Sequence[Part] = ()
+    inputs: Sequence[InputValues]
+    previous_inputs: Sequence[InputValues] = ()
 
     @property
     def period(self) -> Period:
-        return self.cut.periods[self.number]
+        return self.split.periods[self.period_index]
 
     @property
     def name(self) -> str:
         return name_of(self.metric.name, self.metric.convention, self.period.name, self.period.start, self.group)
 
     @property
-    def has_something(self) -> bool:
+    def has_data(self) -> bool:
         """Whether any of its sums is other than zero."""
-        parts = zip(self.metric.operands.values(), self.now, strict=True)
-        return any(part.get(self.number) for operand, part in parts if not isinstance(operand, Given))
+        pairs = zip(self.metric.inputs.values(), self.inputs, strict=True)
+        return any(values.get(self.period_index) for input, values in pairs if isinstance(input, Operand))
 
 
-def _cells(
+def _pending_rows(
     question: Question,
-    cuts: Sequence[PeriodSplit],
+    splits: Sequence[PeriodSplit],
     sums: Sequence[tuple[OperandSums, OperandSums]],
     margins: Sequence[Margin],
 ) -> list[PendingRow]:
-    cells: list[PendingRow] = []
-    given = [[givens_of(question, margins, spans) for spans in (cut.spans, cut.before)] for cut in cuts]
+    """Return the rows of an answer in order. sums: of each split, in its spans and in its earlier ones."""
+    rows: list[PendingRow] = []
+    contexts = [
+        [context_values(question, margins, spans) for spans in (split.spans, split.previous_spans)] for split in splits
+    ]
     for metric in sorted(question.metrics, key=lambda metric: metric.name):
-        groups = sorted(always(question).union(*(_groups(question, metric, now) for now, _ in sums)), key=order)
-        for cut, found, (of_now, of_before) in zip(cuts, sums, given, strict=True):
-            many = len(cells) + len(cut.periods) * len(groups)
-            check_many(many, pointer="/query/granularity", instead="ask for less at once")
-            now, before = (operands_in(metric, some) for some in found)
-            own = [
-                (group, parts_of(question, now, of_now, group), parts_of(question, before, of_before, group))
-                for group in groups
-            ]
-            cells += [PendingRow(metric, cut, number, *parts) for number in range(len(cut.periods)) for parts in own]
-    return cells
+        with_data = (_groups(question, metric, current) for current, _ in sums)
+        groups = sorted(always(question).union(*with_data), key=order)
+        for split, own_sums, own_contexts in zip(splits, sums, contexts, strict=True):
+            count = len(rows) + len(split.periods) * len(groups)
+            check_many(count, pointer="/query/granularity", instead="ask for less at once")
+            current, previous = (
+                bind_inputs(question, metric, *values) for values in zip(own_sums, own_contexts, strict=True)
+            )
+            parts = [(group, values_in(current, group), values_in(previous, group)) for group in groups]
+            rows += [PendingRow(metric, split, index, *part) for index in range(len(split.periods)) for part in parts]
+    return rows
 
 
-def operands_in(metric: Metric, found: OperandSums) -> list[tuple[Operand | Given, Sums]]:
-    """The operands of a metric with their sums. Once for all groups: to hash a population takes longer than all else."""
-    return [(o, {} if isinstance(o, Given) else found.get(o, {})) for o in metric.operands.values()]
-
-
-def givens_of(question: Question, margins: Sequence[Margin], spans: Sequence[Span]) -> Givens:
-    """What is no sum, of each span."""
+def context_values(question: Question, margins: Sequence[Margin], spans: Sequence[Span]) -> dict[str, InputValues]:
+    """Return the context values of formulas by name, each by the index of the span."""
+    is_divided = not question.selection.covers_whole_business
     return {
-        "divided": dict.fromkeys(range(len(spans)), question.selection.divided),
-        "months": {number: count_months(span.start, span.end) for number, span in enumerate(spans)},
-        "days": {number: (span.end - span.start).days for number, span in enumerate(spans)},
-        "margin": {number: margin_before(margins, span.end) for number, span in enumerate(spans)} if margins else {},
+        "divided": dict.fromkeys(range(len(spans)), is_divided),
+        "months": {index: count_months(span.start, span.end) for index, span in enumerate(spans)},
+        "days": {index: (span.end - span.start).days for index, span in enumerate(spans)},
+        "margin": {index: margin_before(margins, span.end) for index, span in enumerate(spans)} if margins else {},
     }
 
 
-def parts_of(
-    question: Question, operands: Sequence[tuple[Operand | Given, Sums]], given: Givens, group: Group
-) -> list[Part]:
-    """What a formula is given for a group."""
-    by = question.selection.group_by
-    parts: list[Part] = []
-    for operand, sums in operands:
-        place = group
-        if group not in sums and isinstance(operand, Users | Registered) and operand.whole:
-            place = tuple(v for v, name in zip(group, by, strict=True) if name not in ENTRY_DIMENSIONS)
-        parts.append(given[operand.name] if isinstance(operand, Given) else sums.get(place, {}))
-    return parts
+def bind_inputs(
+    question: Question, metric: Metric, sums: OperandSums, context: Mapping[str, InputValues]
+) -> list[Input]:
+    """Return the inputs of a metric's formula, in their order, as functions of the group.
+
+    Sums are found here, once for all groups: to hash the operand of a population takes longer than everything else.
+    """
+    group_by = question.selection.group_by
+    kept = [position for position, name in enumerate(group_by) if name not in ENTRY_DIMENSIONS]
+    inputs: list[Input] = []
+    for input in metric.inputs.values():
+        if isinstance(input, ContextValue):
+            inputs.append(partial(_in_any_group, context[input.name]))
+        elif input.ignores_dimensions:
+            inputs.append(partial(_in_group_without_dimensions, sums.get(input, {}), kept))
+        else:
+            inputs.append(partial(_in_group, sums.get(input, {})))
+    return inputs
 
 
-def _groups(question: Question, metric: Metric, found: OperandSums) -> set[Group]:
-    """The groups in which there is anything of a metric."""
+def _in_any_group(values: InputValues, _: Group) -> InputValues:
+    return values
+
+
+def _in_group(sums: Sums, group: Group) -> InputValues:
+    return sums.get(group, {})
+
+
+def _in_group_without_dimensions(sums: Sums, kept: Sequence[int], group: Group) -> InputValues:
+    return sums[group] if group in sums else sums.get(tuple(group[position] for position in kept), {})
+
+
+def values_in(inputs: Sequence[Input], group: Group) -> list[InputValues]:
+    """Return the values of all inputs in a group."""
+    return [values_of(group) for values_of in inputs]
+
+
+def _groups(question: Question, metric: Metric, sums: OperandSums) -> set[Group]:
+    """Return the groups in which a metric has data. Groups without the dimensions of the question are no rows."""
     width = len(question.selection.group_by)
-    return {group for operand in metric.sums for group in filled(found.get(operand, {})) if len(group) == width}
+    return {
+        group for operand in metric.operands for group in groups_with_data(sums.get(operand, {})) if len(group) == width
+    }
 
 
 class AnswerTable(NamedTuple):
-    """The rows of a question that have not been worked out yet, in their order, and what they have in common.
+    """The rows of a question in their order, and what is needed to compute them.
 
-    groups: each as it is shown. found: the sums that they are made of, of each cut.
+    groups: each group as answers show it. sums: those of each split's spans.
     """
 
     question: Question
     currency: str
     margins: Sequence[Margin]
-    cells: Sequence[PendingRow]
+    pending_rows: Sequence[PendingRow]
     groups: Mapping[Group, Mapping[str, Any]]
-    found: Sequence[OperandSums]
+    sums: Sequence[OperandSums]
 
-    def row(self, cell: PendingRow) -> Row:
-        """A row as it is answered."""
-        metric, cut, number, group, now, _ = cell
-        period = cut.periods[number]
-        result = self._result(metric, now, number)
+    def row(self, pending: PendingRow) -> Row:
+        """Return a row as it is answered."""
+        metric, split, index, group, inputs, _ = pending
+        period = split.periods[index]
+        result = self._compute(metric, inputs, index)
         row: Row = {
             "metric": metric.name,
             "convention": metric.convention,
@@ -173,15 +203,16 @@ class AnswerTable(NamedTuple):
         if result.reason:
             row["reason"] = result.reason
         if self.question.compare:
-            place = cut.places[number]
-            before = self._result(metric, cell.before, place) if place is not None else None
-            row |= {name: rounded(value) for name, value in compared(result, before).items()}
+            earlier = split.previous_indices[index]
+            previous = self._compute(metric, pending.previous_inputs, earlier) if earlier is not None else None
+            row |= {name: rounded(value) for name, value in compare_results(result, previous).items()}
         return row
 
-    def result(self, cell: PendingRow) -> Result:
-        """What the formula makes of a row's sums."""
-        return self._result(cell.metric, cell.now, cell.number)
+    def result(self, pending: PendingRow) -> Result:
+        """Return the result of a row's formula."""
+        return self._compute(pending.metric, pending.inputs, pending.period_index)
 
-    def _result(self, metric: Metric, parts: Sequence[Part], number: int) -> Result:
-        result = metric.formula(*[part.get(number, 0) for part in parts])
-        return withheld(result, min_sample=self.question.min_sample) if self.question.min_sample else result
+    def _compute(self, metric: Metric, inputs: Sequence[InputValues], index: int) -> Result:
+        result = metric.formula(*[values.get(index, 0) for values in inputs])
+        min_sample = self.question.min_sample
+        return withhold_small_sample(result, min_sample=min_sample) if min_sample else result

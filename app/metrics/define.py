@@ -1,13 +1,14 @@
-"""How a metric is declared: a formula over operands, one block an entry.
+"""How a metric is declared: a formula over operands, one block for each metric.
 
     @metric(unit="points", better="up", range=(-100, 100), example=dict(nps_promoters=6, ..., equals=40), events=[...])
     def nps(nps_promoters, nps_detractors, nps_responses):
         "Net Promoter Score (NPS): percentage of promoters minus percentage of detractors."
         return score(nps_promoters, nps_detractors, of=nps_responses, if_empty="no_responses")
 
-The function's name is the metric's, its docstring `title: description`. A parameter is the flow of the measure of that
-name, or the operand that is its default: `mrr: int = closing("mrr")`. The example says what the formula makes of given
-operands, and which events bring them about. Another way to count the same is another formula, `@nps.also("its_name", …)`.
+The name of the function is the name of the metric, its docstring is `title: description`. A parameter without a default is
+the flow of the measure of that name; a default is another operand or a context value: `mrr: int = closing("mrr")`. The
+example has the operands, the result that the formula computes from them, and events that lead to these operands. Another
+convention of the same metric is another formula: `@nps.also("its_name", …)`.
 """
 
 import inspect
@@ -15,19 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from app.ledger.measures import MEASURES, PRESENCES
-from app.ledger.sums.operands import (
-    AccountValue,
-    Balance,
-    Flow,
-    Operand,
-    Population,
-    Registered,
-    Trailing,
-    Users,
-    own_closing,
-    own_opening,
-)
+from app.ledger.sums.account_values import AccountValue, own_closing, own_flow, own_opening
+from app.ledger.sums.operand_sums import Operand
+from app.ledger.sums.operands import Balance, Flow, Population, Registered, Trailing, Users
 from app.metrics.results import (
     MONEY_SCALE,
     Result,
@@ -55,6 +46,7 @@ __all__ = [
     "money_rate",
     "money_ratio",
     "own_closing",
+    "own_flow",
     "own_opening",
     "percentage",
     "proportion",
@@ -62,75 +54,85 @@ __all__ = [
     "score",
 ]
 
-# The convention of a metric that is counted in one way only; of any other, its first.
+# The name of the convention of a metric that has only one.
 DEFAULT = "default"
 
+_CONTEXT_DESCRIPTIONS = {
+    "months": "Length of the period in months.",
+    "days": "Days of the period that have passed.",
+    "margin": "Gross margin: the setting in force at the end of the period.",
+    "divided": "Whether the question is about groups of accounts or about some accounts only.",
+}
 
-class Given(NamedTuple):
-    """An operand that is no sum: of the period its `months`, the `days` of it that have passed and the gross `margin` of
-    then; of the question whether it is `divided`, about groups of accounts or about some accounts only.
+
+class ContextValue(NamedTuple):
+    """A value besides the operands that a formula may use.
+
+    Of the period: its length in `months`, the `days` of it that have passed and the gross `margin` at its end. Of the
+    question: whether it is `divided`, about groups of accounts or about some accounts only.
     """
 
     name: str
 
+    @property
+    def description(self) -> str:
+        return _CONTEXT_DESCRIPTIONS[self.name]
+
+
+def context(name: str) -> Any:
+    """Return the context value of that name: `months`, `days`, `margin` or `divided`."""
+    return ContextValue(name)
+
 
 def flow(measure: str, *, any_subject: str) -> Any:
-    """The flow of a measure whose subjects are many. any_subject: the measure where they are not told apart."""
+    """Return the flow of a measure with many subjects. any_subject: the measure to use where they need not be told apart."""
     return Flow(measure, any_subject)
 
 
 def opening(measure: str) -> Any:
-    """The balance of a stock at the period's start."""
+    """Return the balance of a stock at the start of the period."""
     return Balance(measure, closing=False)
 
 
 def closing(measure: str) -> Any:
-    """The balance of a stock at the period's end."""
+    """Return the balance of a stock at the end of the period."""
     return Balance(measure, closing=True)
 
 
-def distinct(presence: str, *, any_subject: str | None = None, whole: bool = False) -> Any:
-    """Distinct users of the period. whole: never by subject. any_subject: the presence where subjects are not told apart."""
-    return Users(presence, any_subject, whole)
+def distinct(presence: str, *, any_subject: str | None = None, ignores_dimensions: bool = False) -> Any:
+    """Return the distinct users of the period.
+
+    any_subject: the presence to use where subjects need not be told apart. ignores_dimensions: count the users of all
+    subjects and channels even where the question is about some.
+    """
+    return Users(presence, any_subject, ignores_dimensions)
 
 
-def registered_at_any_time(*, whole: bool = False) -> Any:
-    """Distinct users who were registered at any time of the period. whole: also by subject, where they are not told apart."""
-    return Registered("registered_users", "users_joined", whole)
+def registered_at_any_time(*, ignores_dimensions: bool = False) -> Any:
+    """Return the distinct users who were registered at any time of the period. ignores_dimensions: as in `distinct`."""
+    return Registered("registered_users", "users_joined", ignores_dimensions)
 
 
 def accounts(*, where: AccountValue) -> Any:
-    """How many accounts satisfy a condition on their own balances, which has to be false for those that do not move."""
+    """Return the number of accounts that satisfy a condition on their own balances.
+
+    The condition has to be false for accounts whose balances do not change in the period.
+    """
     return Population(where)
 
 
-def own_flow(measure: str) -> AccountValue:
-    """What an account's own balance came to within the period."""
-    return own_closing(measure) - own_opening(measure)
-
-
 def over_accounts(total: AccountValue, *, where: AccountValue) -> Any:
-    """The sum of a value of their own over the accounts that satisfy a condition, which is false for those that do not move."""
+    """Return the sum of an account's own value over the accounts that satisfy a condition, which is as in `accounts`."""
     return Population(where, total)
 
 
 def trailing(operand: Any, *, months: int) -> Any:
-    """What a balance or a count of accounts came to in each of the last whole months up to the period's end, added up."""
+    """Return the sum of a balance or population over each of the last whole months up to the end of the period."""
     return Trailing(operand, months)
 
 
-def of_period(name: str) -> Any:
-    """What the period itself has: `months`, `days`, `margin`."""
-    return Given(name)
-
-
-def of_question(name: str) -> Any:
-    """What is so of the whole question: whether it is `divided`."""
-    return Given(name)
-
-
-class Happens(NamedTuple):
-    """An event of an example, so many `times`."""
+class ExampleEvent(NamedTuple):
+    """An event of an example, which happens so many `times`."""
 
     times: int
     type: str
@@ -142,10 +144,11 @@ class Happens(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """An entry of the catalogue. `operands`: by the names of the formula's parameters, in their order.
+    """An entry of the catalogue: a metric by one of its conventions.
 
-    convention: the name of this way to count; counted_by: who counts so. others: the other conventions of the metric, each
-    an entry of the same name with a formula of its own.
+    inputs: what the formula is called with, by the names of its parameters, in their order. convention, counted_by: the
+    name of this way to compute the metric, and who uses it. others: the other conventions of the metric, each an entry of
+    the same name with a formula of its own.
     """
 
     name: str
@@ -155,23 +158,40 @@ class Metric:
     better: str
     range: tuple[float | None, float | None]
     adds_over: tuple[str, ...]
-    operands: Mapping[str, Operand | Given]
+    inputs: Mapping[str, Operand | ContextValue]
     formula: Callable[..., Result]
     version: int
     example: Mapping[str, float | str]
-    events: Sequence[Happens]
+    events: Sequence[ExampleEvent]
     convention: str = DEFAULT
     counted_by: str = ""
     others: dict[str, "Metric"] = field(default_factory=dict)
 
-    def __call__(self, *operands: Any) -> Result:
-        """What the formula makes of the operands."""
-        return self.formula(*operands)
+    def __call__(self, *inputs: Any) -> Result:
+        """Return what the formula computes from its inputs."""
+        return self.formula(*inputs)
 
     @property
     def conventions(self) -> dict[str, "Metric"]:
-        """All ways to count it by their names, the default first."""
+        """All conventions of the metric by name, the default first."""
         return {self.convention: self} | self.others
+
+    @property
+    def operands(self) -> list[Operand]:
+        """The inputs that are sums of ledger entries."""
+        return [value for value in self.inputs.values() if isinstance(value, Operand)]
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """What the metric can be broken down by besides accounts: `subject`, with what the subjects are, and `channel`.
+
+        All operands have to have the same subjects, except those that ignore dimensions.
+        """
+        operands = [operand for operand in self.operands if not operand.ignores_dimensions]
+        subjects = {operand.subject for operand in operands}
+        subject = subjects.pop() if len(subjects) == 1 else None
+        has_channels = bool(operands) and all(operand.has_channels for operand in operands)
+        return ({"subject": subject} if subject else {}) | ({"channel": "channel"} if has_channels else {})
 
     def also(
         self,
@@ -179,13 +199,13 @@ class Metric:
         *,
         counted_by: str,
         example: Mapping[str, float | str],
-        events: Sequence[Happens],
+        events: Sequence[ExampleEvent],
         version: int = 1,
-        **different: Any,
+        **differences: Any,
     ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-        """Register another convention. Raises ValueError when it says not what it counts, or its name is taken.
+        """Register another convention of the metric. Raises ValueError for a name that is taken, or without a docstring.
 
-        different: what of `unit`, `better` and `range` is not as it is of the default.
+        differences: `unit`, `better` and `range`, where they are not those of the default convention.
         """
 
         def register(formula: Callable[..., Result]) -> Callable[..., Result]:
@@ -195,7 +215,7 @@ class Metric:
             self.others[convention] = replace(
                 self,
                 description=description,
-                operands=_operands(formula),
+                inputs=_inputs(formula),
                 formula=formula,
                 version=version,
                 example=example,
@@ -203,65 +223,11 @@ class Metric:
                 convention=convention,
                 counted_by=counted_by,
                 others={},
-                **different,
+                **differences,
             )
             return formula
 
         return register
-
-    @property
-    def sums(self) -> list[Operand]:
-        """Those of its operands that are sums of the ledger."""
-        return [operand for operand in self.operands.values() if not isinstance(operand, Given)]
-
-    @property
-    def dimensions(self) -> dict[str, str]:
-        """What the metric can be broken down by, besides accounts: `subject` and `channel`, and what a subject is."""
-        subjects, channels = set(), set()
-        for operand in (one.of if isinstance(one, Trailing) else one for one in self.sums):
-            if isinstance(operand, Flow | Balance):
-                subjects.add(MEASURES[operand.measure].subject)
-                channels.add(MEASURES[operand.measure].channel)
-            elif not (isinstance(operand, Users | Registered) and operand.whole):
-                subjects.add(PRESENCES[operand.presence].subject if isinstance(operand, Users) else None)
-                channels.add(False)
-        found = {}
-        if len(subjects) == 1 and (subject := subjects.pop()):
-            found["subject"] = subject
-        if channels == {True}:
-            found["channel"] = "channel"
-        return found
-
-
-def meaning(operand: Operand | Given) -> str:
-    """What an operand is, in words."""
-    if isinstance(operand, Flow):
-        return MEASURES[operand.measure].description
-    if isinstance(operand, Balance):
-        return f"At the period's {'end' if operand.closing else 'start'}: {MEASURES[operand.measure].description}"
-    if isinstance(operand, Users):
-        return PRESENCES[operand.presence].description
-    if isinstance(operand, Registered):
-        return "Distinct users who were registered at any time of the period."
-    if isinstance(operand, Population):
-        return f"{'Over' if operand.total else 'The number of'} the accounts where {operand.where}{_summed(operand)}."
-    if isinstance(operand, Trailing):
-        return (
-            f"Over the last {operand.months} whole months up to the period's end, of each month: {meaning(operand.of)}"
-        )
-    return _GIVEN[operand.name]
-
-
-def _summed(population: Population) -> str:
-    return f": the sum of {population.total}" if population.total else ""
-
-
-_GIVEN = {
-    "months": "The months of the period.",
-    "days": "The days of the period that have passed.",
-    "margin": "The gross margin, a setting, as it was at the period's end.",
-    "divided": "Whether groups of accounts, or only some accounts, are asked about.",
-}
 
 
 METRICS: dict[str, Metric] = {}
@@ -272,7 +238,7 @@ def metric(
     unit: str,
     better: str,
     example: Mapping[str, float | str],
-    events: Sequence[Happens],
+    events: Sequence[ExampleEvent],
     range: tuple[float | None, float | None] = (0, None),
     adds_over: tuple[str, ...] = (),
     version: int = 1,
@@ -282,8 +248,9 @@ def metric(
     """Register a metric. Raises ValueError when it has no `title: description` or its name is taken.
 
     unit: points, percent, ratio, score, count, minutes, hours, days, months, money. better: up, down or neither. adds_over:
-    `groups`, `time`. example: the operands (money as "130.00 USD") and what the metric `equals`. events: what makes them
-    in March 2026. convention, counted_by: of a metric with several conventions, the name of this one and who counts so.
+    `groups`, `time`. example: the inputs (money as "130.00 USD") and what the metric `equals`. events: those that lead to
+    the operands, in March 2026. convention, counted_by: of a metric with several conventions, the name of this one and
+    who uses it.
     """
 
     def register(formula: Callable[..., Result]) -> Metric:
@@ -298,7 +265,7 @@ def metric(
             better=better,
             range=range,
             adds_over=adds_over,
-            operands=_operands(formula),
+            inputs=_inputs(formula),
             formula=formula,
             version=version,
             example=example,
@@ -311,7 +278,7 @@ def metric(
     return register
 
 
-def _operands(formula: Callable[..., Result]) -> dict[str, Operand | Given]:
+def _inputs(formula: Callable[..., Result]) -> dict[str, Operand | ContextValue]:
     parameters = inspect.signature(formula).parameters
     return {
         name: Flow(name) if parameter.default is parameter.empty else parameter.default

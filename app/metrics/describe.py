@@ -1,17 +1,26 @@
 """Metrics as the API and the reference describe them."""
 
+from difflib import get_close_matches
 from typing import Any
 
 from app.core.errors import NotFound
 from app.core.periods import GRANULARITIES
-from app.metrics.define import METRICS, Metric, meaning
+from app.metrics.define import METRICS, Metric
 
 
 def metric_in_path(name: str) -> Metric:
     """Return the metric that a path names. Raises NotFound."""
     if name not in METRICS:
-        raise NotFound("Unknown metric. GET /v1/metrics lists all metrics.", code="unknown_metric")
+        raise NotFound(unknown_metric_detail(name), code="unknown_metric")
     return METRICS[name]
+
+
+def unknown_metric_detail(name: str) -> str:
+    """Return the detail of the error for a name that is no metric, with up to three names that are like it."""
+    similar = [metric for metric in sorted(METRICS) if name and name in metric]
+    similar += [metric for metric in get_close_matches(name, METRICS) if metric not in similar]
+    suggestion = f" Did you mean {' or '.join(similar[:3])}?" if similar else ""
+    return f"Unknown metric.{suggestion} GET /v1/metrics lists all metrics."
 
 
 def describe_metric(metric: Metric) -> dict[str, Any]:
@@ -26,7 +35,7 @@ def describe_metric(metric: Metric) -> dict[str, Any]:
         "adds_over": list(metric.adds_over),
         "dimensions": {"group_by": ["account", "segment", "<attribute>", *metric.dimensions], **metric.dimensions},
         "granularities": list(GRANULARITIES),
-        "operands": {name: meaning(operand) for name, operand in metric.operands.items()},
+        "operands": {name: value.description for name, value in metric.inputs.items()},
         "conventions": [_describe_convention(entry) for entry in metric.conventions.values()],
         "version": metric.version,
         "example": dict(metric.example),
@@ -41,7 +50,7 @@ def _describe_convention(metric: Metric) -> dict[str, Any]:
         "counted_by": metric.counted_by or None,
         "unit": metric.unit,
         "range": list(metric.range),
-        "operands": {name: meaning(operand) for name, operand in metric.operands.items()},
+        "operands": {name: value.description for name, value in metric.inputs.items()},
         "version": metric.version,
         "example": dict(metric.example),
     }

@@ -1,4 +1,4 @@
-"""What the ledger says to a question: how its range is cut into days, and the sums of these."""
+"""The lookup of a question's sums: the days of its periods, and what the ledger has for them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,76 +9,69 @@ from app.books.books import Books
 from app.core.periods import Period, counted_end
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan
-from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
-from app.ledger.sums.operands import Operand
+from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
 from app.ledger.sums.selection import Group, Span, Sums
-from app.metrics.compare import earlier
+from app.metrics.compare import previous_days
 from app.metrics.question import Question
 
 OperandSums = Mapping[Operand, Sums]
 
 
 class PeriodSplit(NamedTuple):
-    """A range in periods, and the days of each. before: the days of those earlier that they are compared with, each once.
+    """Periods with the span of each, and the spans of the earlier periods that they are compared with.
 
-    places: for each period the number of its earlier one among `live_before`, None where there is none.
+    previous_spans: each span once. previous_indices: for each period the index of its earlier one in `previous_spans`,
+    None where there is none.
     """
 
     periods: Sequence[Period]
     spans: Sequence[Span]
-    before: Sequence[Span]
-    places: Sequence[int | None]
+    previous_spans: Sequence[Span]
+    previous_indices: Sequence[int | None]
 
 
 def split_question(question: Question) -> list[PeriodSplit]:
-    """The range of a question in periods and, where totals are asked for, as a whole."""
-    cuts = [_cut(question, question.periods)]
+    """Return the range of a question split into periods and, if it asks for totals, the range as one period."""
+    splits = [_split(question, question.periods)]
     if question.totals and question.granularity != "total":
         first, last = question.periods[0], question.periods[-1]
-        cuts.append(_cut(question, [Period("total", first.start, last.end, last.complete)]))
-    return cuts
+        splits.append(_split(question, [Period("total", first.start, last.end, last.complete)]))
+    return splits
 
 
-def _cut(question: Question, periods: Sequence[Period]) -> PeriodSplit:
-    before: dict[Span, int] = {}
-    places: list[int | None] = []
+def _split(question: Question, periods: Sequence[Period]) -> PeriodSplit:
+    previous: dict[Span, int] = {}
+    indices: list[int | None] = []
     for period in periods:
-        days = earlier(period, question) if question.compare else None
-        # The 28th of February is a year before two days: spans must not overlap.
-        places.append(before.setdefault(_span(question, *days), len(before)) if days else None)
-    return PeriodSplit(periods, [span_of(question, period) for period in periods], list(before), places)
+        days = previous_days(period, question) if question.compare else None
+        # Spans must not overlap, but two days may have the same day a year before: 28 February.
+        indices.append(previous.setdefault(_span(question, *days), len(previous)) if days else None)
+    return PeriodSplit(periods, [span_of(question, period) for period in periods], list(previous), indices)
 
 
 def span_of(question: Question, period: Period) -> Span:
-    """The days of a period that count, and the day at whose start accounts are in their groups."""
+    """Return the days of a period that count so far, and the day at whose start accounts' groups are decided."""
     return _span(question, period.start, counted_end(period, question.today))
 
 
 def _span(question: Question, start: date, end: date) -> Span:
-    return Span(start, end, question.members_on or start)
+    return Span(start, end, question.group_day or start)
 
 
 def load_sums(
     books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
 ) -> QueryPlan[OperandSums]:
-    """The sums of operands in spans, of what a question is about."""
+    """Load the sums of operands in spans, for the selection of a question."""
     if not spans:
         return {}
-    words = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
-    # The words' numbers too as of this moment: one that is new to us must not leave a part out.
-    labels = yield from lookup_labels(books.database, words)
-    return (
-        yield from sum_operands(
-            operands,
-            spans=spans,
-            selection=question.selection,
-            labels=labels,
-            calendar=books.calendar,
-            tomorrow=day_after(question.today),
-        )
-    )
+    selection = question.selection
+    texts = {*operand_label_texts(operands), *selection.subjects, *selection.channels}
+    # Labels are read in the same transaction: one that is new to this process must not leave a part out.
+    labels = yield from lookup_labels(books.database, texts)
+    request = SumsRequest(selection, spans, labels, books.calendar, tomorrow=day_after(question.today))
+    return (yield from sum_operands(operands, request))
 
 
-def filled(sums: Sums) -> list[Group]:
-    """The groups in which there is anything. What cancelled out is as if it had never been."""
+def groups_with_data(sums: Sums) -> list[Group]:
+    """Return the groups with a number other than 0. Entries that cancelled out are as if they had never been."""
     return [group for group, values in sums.items() if any(values.values())]

@@ -1,4 +1,7 @@
-"""A request for numbers, as one frozen value that travels from the door to the answer."""
+"""The question: a request for numbers as one frozen value, made from the parameters of an endpoint.
+
+parameters -> Question -> sums -> rows -> output format
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,106 +21,162 @@ from app.core.periods import FIRST_DAY, Calendar, Day, Period, default_range, pa
 from app.http.formats import FormatName
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
+from app.metrics.describe import unknown_metric_detail
 
-MOST_ROWS = 10_000
-_MOST_GROUPINGS = 3
-_MOST_KEYS = 40
-_MOST_FILTER_TEXT = 40_000
+MAX_ROWS = 10_000
+_MAX_GROUPINGS = 3
+_MAX_ATTRIBUTES = 40
+_MAX_FILTER_CHARACTERS = 40_000
 
 
-def _several(given: Any) -> Any:
-    """`a,b` and repeated parameters are lists; each item stands once."""
-    items = [given] if isinstance(given, str) else given
+def _split_list(value: Any) -> Any:
+    """Return `a,b` or repeated parameters as a list without duplicates; leave what is no text to the validation."""
+    items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         return items
-    split = [part.strip() for item in items for part in item.split(",")]
-    return list(dict.fromkeys(part for part in split if part))
+    parts = [part.strip() for item in items for part in item.split(",")]
+    return list(dict.fromkeys(part for part in parts if part))
 
 
-Listed = Annotated[list[Id], BeforeValidator(_several), Field(max_length=100)]
+NameList = Annotated[list[Id], BeforeValidator(_split_list), Field(max_length=100)]
 Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
-    Field(description="How the range is cut: weeks are ISO weeks, quarters and years fiscal."),
+    Field(
+        description="Length of the periods into which the range is split; `total` makes the whole range one period. Weeks "
+        "are ISO weeks, quarters and years are fiscal."
+    ),
 ]
 
 
 class CommonParameters(BaseModel):
-    """What may be asked of every answer: of which days and accounts, grouped how, and as it was known when."""
+    """The parameters of every answer: which days and accounts, how grouped, and as recorded when."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    start: Day | None = Field(None, description="First day.")
-    end: Day | None = Field(None, description="The day after the last.")
+    start: Day | None = Field(
+        None, description="First day of the range, as YYYY-MM-DD. Default: the first day of the last 12 whole months."
+    )
+    end: Day | None = Field(
+        None,
+        description="Day after the last day of the range, as YYYY-MM-DD: the range does not include it. Default: the end of "
+        "the running month.",
+    )
     period: Annotated[
         str | None,
         Field(
             max_length=40,
-            description="Instead of start and end: `2026-03`, `2026-Q1`, `2026`, `2026-W07`, `2026-03-14`, `last_12_months`, "
-            "`this_quarter`, `month_to_date` … Default: the last 12 months and the running one.",
+            description="Range by name, instead of `start` and `end`: a year, quarter, month, week or day (`2026`, "
+            "`2026-Q1`, `2026-03`, `2026-W07`, `2026-03-14`), or relative to today (`today`, `this_quarter`, `last_month`, "
+            "`last_12_months`, `month_to_date`). Quarters and years are fiscal. Default: the last 12 whole months and the "
+            "running one.",
         ),
     ] = None
-    account: RepeatedIds = Field([], description="Only these accounts.")
-    segment: RepeatedIds = Field([], description="Stored segments; each is a group of its own.")
-    filter: Annotated[str | None, Field(max_length=4_000, description='`plan = "pro" and not seats < 10`')] = None
-    group_by: Listed = Field(
-        [], description="Up to three of: an attribute's key, `account`, `segment`, `subject`, `channel`."
+    account: RepeatedIds = Field([], description="Count only the accounts with these ids. Repeat it for several.")
+    segment: RepeatedIds = Field(
+        [],
+        description="Count only the accounts in these stored segments, by name; each segment is a group of its own. Repeat "
+        "it for several.",
     )
-    as_of: Day | None = Field(None, description="As it was known at the end of that day.")
+    filter: Annotated[
+        str | None,
+        Field(
+            max_length=4_000,
+            description='Count only accounts whose attributes satisfy a condition, for example `plan = "pro" and not seats '
+            "< 10`. Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in (…)`, `not in (…)`, `is null`, `is not null`, `not`, "
+            "`and`, `or` and parentheses.",
+        ),
+    ] = None
+    group_by: NameList = Field(
+        [],
+        description="Answer each group separately, by up to three of: an attribute key such as `plan`, `account`, "
+        "`segment`, `subject`, `channel`. Separate them by commas or repeat the parameter. What `subject` means for a "
+        "metric is in its `dimensions` in the catalogue.",
+    )
+    as_of: Day | None = Field(
+        None,
+        description="Answer with what was recorded up to the end of this day (YYYY-MM-DD, not after today). Default: with "
+        "everything recorded so far.",
+    )
     segments_as_of: Literal["period_start", "now"] = Field(
-        "period_start", description="Whether accounts are where they were at a period's start, or where they are now."
+        "period_start",
+        description="Which attribute values decide to which groups, segments and filters an account belongs: those at the "
+        "start of each period, or those of today (with `as_of`, of that day).",
     )
-    limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Rows of a page.")
-    cursor: Annotated[str | None, Field(max_length=4_000, description="`next` of the page before.")] = None
-    format: FormatName | None = Field(None, description="Default: what `Accept` asks for, else json.")
+    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
+    cursor: Annotated[
+        str | None, Field(max_length=4_000, description="The `next` of a page: returns the page after it.")
+    ] = None
+    format: FormatName | None = Field(
+        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    )
 
 
 class MetricParameters(CommonParameters):
-    """What may be asked of metrics, and of what is behind their numbers."""
+    """The parameters of answers about metrics, and about what is behind their numbers."""
 
     granularity: Granularity = "month"
-    subject: RepeatedIds = Field([], description="Narrow metrics that have subjects (surveys, features) to these.")
-    channel: RepeatedIds = Field([], description="Narrow metrics that have channels to these.")
+    subject: RepeatedIds = Field(
+        [],
+        description="Count only these subjects: surveys, features, plans or what else the `dimensions` of a metric in the "
+        "catalogue say. Repeat it for several.",
+    )
+    channel: RepeatedIds = Field(
+        [],
+        description="Count only these channels, for example `email`; for metrics with `channel` among their `dimensions`. "
+        "Repeat it for several.",
+    )
     convention: Annotated[
         str | None,
         Field(
             max_length=100,
-            description="Another way to count, by its name in the catalogue. Metrics that do not have it keep their default.",
+            description="Compute metrics by this convention, one of `conventions` in the catalogue. Metrics without it keep "
+            "their default.",
         ),
     ] = None
 
 
 class Parameters(MetricParameters):
-    """What a client may ask of metrics, in a query string or as JSON."""
+    """The parameters of a question about metrics, in a query string or as JSON."""
 
     compare: Literal["previous_period", "previous_year"] | None = Field(
         None,
-        description="Adds the earlier value, the change and, for proportions and scores, whether it is significant. A period "
-        "that has not ended is compared with as many days of the earlier one.",
+        description="Add to each row the value of the period before, or of the same period a year earlier: `previous`, "
+        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95 %). A period that has not ended "
+        "is compared with as many days of the earlier one.",
     )
     min_sample: int = Field(
-        0, ge=0, le=1_000_000, description="Withhold values of a smaller sample: `reason` is then `sample_too_small`."
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Withhold values with a sample smaller than this: `value` is then null and `reason` is "
+        "`sample_too_small`. 0 withholds nothing.",
     )
-    totals: bool = Field(False, description="One more row per group over the whole range, named `total`.")
+    totals: bool = Field(
+        False, description="Add a row over the whole range for each metric and group; its period is named `total`."
+    )
 
     @classmethod
-    def of(cls, asked: BaseModel, **more: Any) -> "Parameters":
-        """What is asked of another answer, as far as it can be asked of metrics, and `more`; all else is left out."""
-        return cls.model_construct(**{name: value for name, value in asked if name in cls.model_fields} | more)
+    def of(cls, parameters: BaseModel, **more: Any) -> "Parameters":
+        """Return the parameters of another answer as those of a question, and `more`; others are left out."""
+        return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
 
 
-class SeveralParameters(Parameters):
-    """The same, for several metrics in one answer."""
+class MultiMetricParameters(Parameters):
+    """The parameters of a question about several metrics at once."""
 
-    metrics: Listed = Field(description="Names from the catalogue.", min_length=1)
+    metrics: NameList = Field(
+        description="Names of metrics, at most 100, separated by commas or repeated. `GET /v1/metrics` lists them.",
+        min_length=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked.
+    """A request for numbers, validated and complete.
 
-    metrics: each by the convention that is asked for, or by several. compare: None, `previous_period` or `previous_year`.
-    today: the running day, or the day `as_of`; periods after it have not ended. members_on: the day at whose start accounts
-    are in their groups; None: each period's first.
+    metrics: each by one convention, or by several. compare: None, `previous_period` or `previous_year`. group_day: the
+    day at whose start accounts' groups are decided; None means the first day of each period. today: the running day or,
+    with `as_of`, that day; periods after it have not ended.
     """
 
     metrics: tuple[Metric, ...]
@@ -127,21 +186,21 @@ class Question:
     periods: tuple[Period, ...]
     selection: Selection
     accounts: tuple[str, ...]
-    members_on: date | None
+    group_day: date | None
     compare: str | None
     min_sample: int
     totals: bool
     today: date
 
     def understood(self, *, without: Collection[str] = ()) -> dict[str, Any]:
-        """The question as it was understood, for the answer. without: what could not be asked for."""
+        """Return the question as answers repeat it. without: members that the endpoint has no parameter for."""
         selection = self.selection
-        ways: dict[str, dict[str, int]] = {}
+        versions: dict[str, dict[str, int]] = {}
         for metric in self.metrics:
-            ways.setdefault(metric.name, {})[metric.convention] = metric.version
-        said = {
-            "metrics": {name: next(iter(versions.values())) for name, versions in ways.items()},
-            "conventions": ways,
+            versions.setdefault(metric.name, {})[metric.convention] = metric.version
+        members = {
+            "metrics": {name: next(iter(by_convention.values())) for name, by_convention in versions.items()},
+            "conventions": versions,
             "start": self.start,
             "end": self.end,
             "granularity": self.granularity,
@@ -152,130 +211,137 @@ class Question:
             "subject": list(selection.subjects) or None,
             "channel": list(selection.channels) or None,
             "as_of": selection.as_of,
-            "segments_as_of": "now" if self.members_on else "period_start",
+            "segments_as_of": "now" if self.group_day else "period_start",
             "compare": self.compare,
             "min_sample": self.min_sample or None,
             "totals": self.totals,
         }
-        return {name: value for name, value in said.items() if value is not None and name not in without}
+        return {name: value for name, value in members.items() if value is not None and name not in without}
 
 
 async def resolve_question(
-    books: Books, names: Sequence[str], asked: Parameters, *, side_by_side: bool = False
+    books: Books, names: Sequence[str], parameters: Parameters, *, side_by_side: bool = False
 ) -> Question:
-    """The question that parameters make of these metrics today, with the stored segments that it names.
+    """Return the question that the parameters ask about these metrics, as of today and with the stored segments.
 
-    side_by_side: by every convention of the metrics, instead of the one that is asked for. Raises Invalid.
+    side_by_side: by every convention of the metrics. Raises Invalid.
     """
-    by_segment = asked.segment or "segment" in asked.group_by
-    stored = await segments.load_segments(books, asked.as_of, names=asked.segment or None) if by_segment else {}
+    by_segment = parameters.segment or "segment" in parameters.group_by
+    names_or_all = parameters.segment or None
+    stored = await segments.load_segments(books, parameters.as_of, names=names_or_all) if by_segment else {}
     calendar, today = books.calendar, books.today()
-    return build_question(names, asked, calendar=calendar, today=today, segments=stored, side_by_side=side_by_side)
+    return build_question(names, parameters, calendar=calendar, today=today, segments=stored, side_by_side=side_by_side)
 
 
 def build_question(
     names: Sequence[str],
-    asked: Parameters,
+    parameters: Parameters,
     *,
     calendar: Calendar,
     today: date,
     segments: Mapping[str, Filter],
     side_by_side: bool = False,
 ) -> Question:
-    """The question that parameters make. `segments`: those stored, as they were on the day that is asked for.
+    """Return the question that the parameters ask about these metrics.
 
-    side_by_side: by every convention of the metrics, instead of the one that is asked for.
-    Raises Invalid, with the parameter at fault, for what cannot be answered.
+    segments: the stored segments as they were on the day `as_of`. side_by_side: by every convention of the metrics.
+    Raises Invalid with the parameter at fault.
     """
-    known = [_metric(name) for name in dict.fromkeys(names)]
-    metrics = _side_by_side(known, asked.convention) if side_by_side else _by_convention(known, asked.convention)
-    if asked.as_of is not None and not FIRST_DAY <= asked.as_of <= today:
-        raise Invalid.at("/query/as_of", "as_of is a day from 1970-01-01 to today.", code="invalid_as_of")
-    known_to = asked.as_of or today
-    start, end = _range(asked, calendar=calendar, today=known_to)
-    selection = _selection(asked, metrics, segments, today=today)
-    periods = split_range(start, end, granularity=asked.granularity, calendar=calendar, today=known_to)
+    defaults = [_find_metric(name) for name in dict.fromkeys(names)]
+    choose = _every_convention if side_by_side else _by_convention
+    metrics = choose(defaults, parameters.convention)
+    if parameters.as_of is not None and not FIRST_DAY <= parameters.as_of <= today:
+        detail = f"as_of must be a day from {FIRST_DAY} to today."
+        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
+    last_day = parameters.as_of or today
+    start, end = _range(parameters, calendar=calendar, today=last_day)
+    selection = _selection(parameters, metrics, segments, today=today)
+    periods = split_range(start, end, granularity=parameters.granularity, calendar=calendar, today=last_day)
     return Question(
         metrics=metrics,
         start=start,
         end=end,
-        granularity=asked.granularity,
+        granularity=parameters.granularity,
         periods=tuple(periods),
         selection=selection,
-        accounts=tuple(asked.account),
-        members_on=day_after(known_to) if asked.segments_as_of == "now" else None,
-        compare=asked.compare,
-        min_sample=asked.min_sample,
-        totals=asked.totals,
-        today=known_to,
+        accounts=tuple(parameters.account),
+        group_day=day_after(last_day) if parameters.segments_as_of == "now" else None,
+        compare=parameters.compare,
+        min_sample=parameters.min_sample,
+        totals=parameters.totals,
+        today=last_day,
     )
 
 
-def _metric(name: str) -> Metric:
+def _find_metric(name: str) -> Metric:
     if name not in METRICS:
-        detail = "There is no such metric; GET /v1/metrics lists them."
-        raise Invalid.at("/query/metrics", detail, code="unknown_metric")
+        raise Invalid.at("/query/metrics", unknown_metric_detail(name), code="unknown_metric")
     return METRICS[name]
 
 
 def _by_convention(metrics: Sequence[Metric], convention: str | None) -> tuple[Metric, ...]:
-    """The metrics, those by the convention that have it."""
+    """Return the metrics, by the convention those that have it."""
     if convention in (None, DEFAULT):
         return tuple(metrics)
     if not any(convention in metric.conventions for metric in metrics):
         names = ", ".join(dict.fromkeys(name for metric in metrics for name in metric.conventions))
-        detail = f"None of these metrics has this convention; they have: {names}."
+        detail = f"None of the metrics has this convention. They have: {names}."
         raise Invalid.at("/query/convention", detail, code="unknown_convention")
     return tuple(metric.conventions.get(convention, metric) for metric in metrics)
 
 
-def _side_by_side(metrics: Sequence[Metric], convention: str | None) -> tuple[Metric, ...]:
+def _every_convention(metrics: Sequence[Metric], convention: str | None) -> tuple[Metric, ...]:
+    """Return the metrics by each of their conventions."""
     if convention is not None:
-        detail = "Here the answer is by every convention; leave `convention` out."
+        detail = 'This endpoint answers by every convention. Leave "convention" out.'
         raise Invalid.at("/query/convention", detail, code="unknown_convention")
-    return tuple(way for metric in metrics for way in metric.conventions.values())
+    return tuple(entry for metric in metrics for entry in metric.conventions.values())
 
 
-def _range(asked: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
-    start, end = parse_range(asked.period, asked.start, asked.end, calendar=calendar, today=today)
+def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
+    start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     if start is None or end is None:
-        first, last = default_range(calendar=calendar, today=today)
-        return start or first, end or last
+        default_start, default_end = default_range(calendar=calendar, today=today)
+        return start or default_start, end or default_end
     return start, end
 
 
-def _selection(asked: Parameters, metrics: Sequence[Metric], stored: Mapping[str, Filter], *, today: date) -> Selection:
-    group_by = _group_by(asked, metrics)
-    chosen = _segments(asked, group_by, stored)
-    filter = parse_filter(normalize_id(asked.filter)) if asked.filter is not None else None
+def _selection(
+    parameters: Parameters, metrics: Sequence[Metric], stored: Mapping[str, Filter], *, today: date
+) -> Selection:
+    group_by = _group_by(parameters, metrics)
+    chosen = _segments(parameters, group_by, stored)
+    filter = parse_filter(normalize_id(parameters.filter)) if parameters.filter is not None else None
     if not fits(group_by, [filter, *(segment for _, segment in chosen)]):
-        most = f"{_MOST_KEYS} attributes, in {_MOST_FILTER_TEXT:,} characters"
-        detail = f"The filter and the segments of a question name at most {most}."
+        limits = f"{_MAX_ATTRIBUTES} attributes and {_MAX_FILTER_CHARACTERS:,} characters"
+        detail = f"The filter and the segments of a question may have at most {limits} together."
         raise Invalid.at("/query/segment", detail, code="too_many_segments")
     return Selection(
         group_by=group_by,
         filter=filter,
         segments=chosen,
-        accounts=tuple(sorted(account_key(account) for account in asked.account)) if asked.account else None,
-        subjects=_narrowing("subject", asked.subject, metrics),
-        channels=_narrowing("channel", asked.channel, metrics),
-        # Knowledge of today is all knowledge: the monthly totals have it.
-        as_of=asked.as_of if asked.as_of != today else None,
+        accounts=tuple(sorted(account_key(id) for id in parameters.account)) if parameters.account else None,
+        subjects=_dimension_values("subject", parameters.subject, metrics),
+        channels=_dimension_values("channel", parameters.channel, metrics),
+        # As of today is everything that is recorded: the monthly totals have it.
+        as_of=parameters.as_of if parameters.as_of != today else None,
     )
 
 
 def fits(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
-    """Whether one statement can join all attributes that are asked for."""
+    """Return whether a statement can join all attributes that groupings and filters use, and is not too long."""
     keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
-    return len(keys) <= _MOST_KEYS and sum(len(filter.text) for filter in filters if filter) <= _MOST_FILTER_TEXT
+    characters = sum(len(filter.text) for filter in filters if filter)
+    return len(keys) <= _MAX_ATTRIBUTES and characters <= _MAX_FILTER_CHARACTERS
 
 
-def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
-    group_by = tuple(asked.group_by)
-    if asked.segment and "segment" not in group_by:
+def _group_by(parameters: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
+    group_by = tuple(parameters.group_by)
+    if parameters.segment and "segment" not in group_by:
         group_by = (*group_by, "segment")
-    if len(group_by) > _MOST_GROUPINGS:
-        raise Invalid.at("/query/group_by", "At most three groupings, `segment` among them.", code="too_many_groupings")
+    if len(group_by) > _MAX_GROUPINGS:
+        detail = f"At most {_MAX_GROUPINGS} groupings are possible; segments count as one of them."
+        raise Invalid.at("/query/group_by", detail, code="too_many_groupings")
     for dimension in ENTRY_DIMENSIONS:
         if dimension in group_by:
             _check_dimension(dimension, metrics, "/query/group_by")
@@ -283,26 +349,28 @@ def _group_by(asked: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
 
 
 def _check_dimension(dimension: str, metrics: Sequence[Metric], pointer: str) -> None:
+    """Raise Invalid when a metric cannot be broken down by subject or channel."""
     without = [metric for metric in metrics if dimension not in metric.dimensions]
     if without:
         names = ", ".join(f"{m.name} ({m.convention})" if m.convention != DEFAULT else m.name for m in without)
-        detail = f"These metrics have no {dimension}: {names}."
+        detail = f"These metrics have no {dimension}: {names}. See `dimensions` in GET /v1/metrics."
         raise Invalid.at(pointer, detail, code="unknown_dimension")
 
 
-def _narrowing(dimension: str, words: Sequence[str], metrics: Sequence[Metric]) -> tuple[str, ...]:
-    if words:
+def _dimension_values(dimension: str, values: Sequence[str], metrics: Sequence[Metric]) -> tuple[str, ...]:
+    if values:
         _check_dimension(dimension, metrics, f"/query/{dimension}")
-    return tuple(words)
+    return tuple(values)
 
 
 def _segments(
-    asked: Parameters, group_by: Sequence[str], stored: Mapping[str, Filter]
+    parameters: Parameters, group_by: Sequence[str], stored: Mapping[str, Filter]
 ) -> tuple[tuple[str, Filter], ...]:
+    """Return the segments that are the groups: those of the parameter or, where it names none, all."""
     if "segment" not in group_by:
         return ()
-    names = list(dict.fromkeys(asked.segment)) or sorted(stored)
-    for name in names:
-        if name not in stored:
-            raise Invalid.at("/query/segment", "There is no such segment.", code="unknown_segment")
+    names = list(dict.fromkeys(parameters.segment)) or sorted(stored)
+    if not stored.keys() >= set(names):
+        detail = "Unknown segment. GET /v1/segments lists all segments."
+        raise Invalid.at("/query/segment", detail, code="unknown_segment")
     return tuple((name, stored[name]) for name in names)

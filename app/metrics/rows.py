@@ -11,89 +11,93 @@ from app.core.periods import Period
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group
 from app.metrics.question import Question
 
-_DIGITS = 6
-_MOST_CELLS = 1_000_000
+_DECIMALS = 6
+_MAX_ROWS = 1_000_000
 
 Row = dict[str, Any]
 
 
-class Named(Protocol):
-    """What has a name of its own among all of an answer."""
+class NamedRow(Protocol):
+    """A row of an answer, computed or not, with a name that no other row of the answer has: see `name_of`."""
 
     @property
     def name(self) -> str: ...
 
 
-Cell = TypeVar("Cell", bound=Named)
+AnyRow = TypeVar("AnyRow", bound=NamedRow)
 
 
-def name_of(*place: Any) -> str:
-    """What tells a row from all others of its answer, for the cursor."""
-    # Of its JSON, in which true and 1 are not the same; a hash, since the values of a group may be long.
-    return hashlib.blake2b(to_json(place), digest_size=16).hexdigest()
+def name_of(*values: Any) -> str:
+    """Return the name of a row for the cursor, from the values that tell it from all other rows of its answer."""
+    # Of their JSON, in which true and 1 are not the same; a hash, since the values of a group may be long.
+    return hashlib.blake2b(to_json(values), digest_size=16).hexdigest()
 
 
-def page(cells: Sequence[Cell], *, limit: int, cursor: str | None) -> tuple[Sequence[Cell], str | None]:
-    """The cells after the one that the cursor names, so that those that appear meanwhile shift nothing."""
+def page(rows: Sequence[AnyRow], *, limit: int, cursor: str | None) -> tuple[Sequence[AnyRow], str | None]:
+    """Return the rows after the one that the cursor names, and the cursor of the next page, None after the last.
+
+    A cursor names a row, not a number, so that rows that are new since the page before shift nothing. Raises Invalid.
+    """
     first = 0
     if cursor is not None:
-        after = next((number for number, cell in enumerate(cells, start=1) if cell.name == cursor), None)
+        after = next((number for number, row in enumerate(rows, start=1) if row.name == cursor), None)
         if after is None:
-            raise Invalid.at("/query/cursor", "The cursor does not belong to this question.", code="invalid_cursor")
+            detail = "The cursor does not belong to this question. Start again without it."
+            raise Invalid.at("/query/cursor", detail, code="invalid_cursor")
         first = after
-    shown = cells[first : first + limit]
-    return shown, shown[-1].name if first + limit < len(cells) else None
+    selected = rows[first : first + limit]
+    return selected, selected[-1].name if first + limit < len(rows) else None
 
 
-def check_many(cells: int, *, pointer: str, instead: str) -> None:
-    """Refuse an answer of more than a million rows."""
-    if cells > _MOST_CELLS:
-        raise Invalid.at(pointer, f"The answer has more than {_MOST_CELLS} rows; {instead}.", code="too_many_rows")
+def check_many(rows: int, *, pointer: str, instead: str) -> None:
+    """Raise Invalid for an answer of more than a million rows. instead: what to do, as the end of a sentence."""
+    if rows > _MAX_ROWS:
+        raise Invalid.at(pointer, f"The answer has more than {_MAX_ROWS:,} rows; {instead}.", code="too_many_rows")
 
 
 def always(question: Question) -> set[Group]:
-    """The groups that have rows even without anything in them: the whole, and segments that were asked for."""
-    by = question.selection.group_by
-    if by == ("segment",):
+    """Return the groups that have rows even without data: the whole, or the segments where nothing else groups."""
+    group_by = question.selection.group_by
+    if group_by == ("segment",):
         return {(("int", number),) for number in range(len(question.selection.segments))}
-    return set() if by else {()}
+    return set() if group_by else {()}
 
 
 def order(group: Group) -> tuple[tuple[str, Any], ...]:
-    """Where a group stands among the others of an answer."""
-    # Null before all else; whole numbers and others are of one kind.
-    kinds = {"NoneType": "", "int": "number", "float": "number"}
-    return tuple((kinds.get(kind, kind), value if value is not None else 0) for kind, value in group)
+    """Return the sort key of a group: null first, then by type and value."""
+    # Whole numbers and others are of one type.
+    types = {"NoneType": "", "int": "number", "float": "number"}
+    return tuple((types.get(type_, type_), value if value is not None else 0) for type_, value in group)
 
 
-def shown(group: Group, question: Question) -> dict[str, Any]:
-    """The values of a group by their groupings, as they are shown."""
-    named: dict[str, Any] = {}
-    for by, (_, value) in zip(question.selection.group_by, group, strict=True):
-        if by == "segment":
-            named[by] = question.selection.segments[value][0]
+def format_group(group: Group, question: Question) -> dict[str, Any]:
+    """Return the values of a group by grouping, as answers show them."""
+    values: dict[str, Any] = {}
+    for name, (_, value) in zip(question.selection.group_by, group, strict=True):
+        if name == "segment":
+            values[name] = question.selection.segments[value][0]
         else:
-            # No subject, no channel and no account are the empty word inside.
-            named[by] = None if by in ("account", *ENTRY_DIMENSIONS) and value == "" else value
-    return named
+            # No account, subject or channel is the empty text in the ledger.
+            values[name] = None if name in ("account", *ENTRY_DIMENSIONS) and value == "" else value
+    return values
 
 
 def row_in(period: Period, group: Group, question: Question) -> Row:
-    """A row of which it is said so far in which period and group it is."""
+    """Return the members that a row of any answer begins with: its period and group."""
     return {
         "period": period.name,
         "start": period.start,
         "end": period.end,
         "complete": period.complete,
-        "group": shown(group, question),
+        "group": format_group(group, question),
     }
 
 
 def percent(part: int, of: int) -> float | None:
-    """`part` per hundred `of`; null of nothing."""
+    """Return `part` as a percentage of `of`, rounded; None when `of` is 0."""
     return rounded(100 * part / of) if of else None
 
 
 def rounded(number: Any) -> Any:
-    """As numbers are answered: with six decimals."""
-    return round(number, _DIGITS) if isinstance(number, float) else number
+    """Return a number as answers show it: rounded to six decimals."""
+    return round(number, _DECIMALS) if isinstance(number, float) else number

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.http.formats import BuildTable, FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.metrics.compare import PREVIOUS
+from app.metrics.compare import COMPARISON
 from app.metrics.question import Question
 from app.metrics.rows import Row
 
@@ -75,7 +75,7 @@ ANSWER_SCHEMA = object_schema(
 def number_columns(question: Question) -> tuple[str, ...]:
     """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
     columns = (*_NUMBER_COLUMNS, "low", "high", "reason", "amount", "convention")
-    return (*columns, *PREVIOUS) if question.compare else columns
+    return (*columns, *COMPARISON) if question.compare else columns
 
 
 def flatten_interval(row: Row) -> Row:

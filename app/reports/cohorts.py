@@ -11,7 +11,7 @@ from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, run_plan
 from app.http.formats import BuildTable
 from app.ledger.sums import cohorts
-from app.ledger.sums.cohorts import FIRST, Triangle, no_triangle
+from app.ledger.sums.cohorts import FIRST, Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import format_amount
 from app.metrics.lookup import span_of
@@ -126,22 +126,24 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
 
 def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Sequence[Span]) -> QueryPlan[_CohortSums]:
     if not spans:
-        return _CohortSums(no_triangle(), no_triangle(), no_triangle())
+        return _CohortSums(empty_triangle(), empty_triangle(), empty_triangle())
     if measure.presence:
         labels = yield from lookup_labels(books.database, {measure.presence})
-        at = labels.get(measure.presence)
-        users = no_triangle() if at is None else (yield from cohorts.users(question.selection, spans, at=at))
+        if measure.presence not in labels:
+            return _CohortSums(empty_triangle(), empty_triangle(), empty_triangle())
+        label = labels[measure.presence]
+        users = yield from cohorts.sum_user_cohorts(question.selection, spans, presence_label=label)
         return _CohortSums(users, users, users)
     labels = yield from lookup_labels(books.database, {FIRST, measure.initial, measure.stock})
     if FIRST not in labels:
-        return _CohortSums(no_triangle(), no_triangle(), no_triangle())
-    sums = yield from cohorts.customers(question.selection, spans, measures=labels)
+        return _CohortSums(empty_triangle(), empty_triangle(), empty_triangle())
+    sums = yield from cohorts.sum_customer_cohorts(question.selection, spans, measures=labels)
     return _CohortSums(sums[FIRST], sums[measure.initial], _balances(sums[measure.stock], len(spans)))
 
 
 def _balances(changes: Triangle, count: int) -> Triangle:
     """Return the balance of a stock at the end of each of `count` periods, from its changes in each period."""
-    balances = no_triangle()
+    balances = empty_triangle()
     for group, changes_of_group in changes.items():
         for cohort in {cohort for cohort, _ in changes_of_group}:
             balance = 0

@@ -17,7 +17,7 @@ from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.ledger.surveys import Survey
-from app.metrics.lookup import PeriodSplit, filled, load_sums, split_question
+from app.metrics.lookup import PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
@@ -120,7 +120,7 @@ async def _load_survey(books: Books, survey_id: str) -> Survey:
 def _list_rows(
     question: Question, survey: Survey, splits: Sequence[PeriodSplit], sums_by_split: Sequence[Sums], *, by: str
 ) -> list[_DistributionRow]:
-    groups = {group[:-1] for sums in sums_by_split for group in filled(sums)}
+    groups = {group[:-1] for sums in sums_by_split for group in groups_with_data(sums)}
     ordered = sorted(always(question) | groups, key=order)
     count = len(ordered) * sum(len(split.periods) for split in splits) * len(survey.scores)
     check_many(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")

@@ -13,7 +13,7 @@ from app.database.query_plan import merge_plans, run_plan
 from app.http.formats import BuildTable
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
-from app.metrics.lookup import OperandSums, filled, load_sums, split_question
+from app.metrics.lookup import OperandSums, groups_with_data, load_sums, split_question
 from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
@@ -107,7 +107,7 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
 
 
 def _list_rows(question: Question, totals: OperandSums, step_sums: OperandSums) -> list[_FunnelRow]:
-    groups = sorted(always(question).union(filled(totals.get(_STARTED, {}))), key=order)
+    groups = sorted(always(question).union(groups_with_data(totals.get(_STARTED, {}))), key=order)
     steps = _ordered_steps(step_sums)
     count = len(groups) * len(question.periods) * (len(steps) + 2)
     check_many(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")

@@ -148,7 +148,7 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
         return members, await build_answer_table(connection, books, question)
 
     members, table = await books.database.read(load)
-    rows = map(table.row, table.cells)
+    rows = map(table.row, table.pending_rows)
     return members | {
         "question": {"start": question.start, "end": question.end, "granularity": question.granularity},
         "metrics": [_metric(list(metric_rows)) for _, metric_rows in groupby(rows, key=lambda row: row["metric"])],

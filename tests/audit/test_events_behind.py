@@ -102,9 +102,9 @@ def test_what_events_post_is_known_of_their_types(name: str) -> None:
         fact = EventView(name, "ada", example_event(name)["data"], one)
         posted = {line.measure.name for line in lines_of(fact)} | {seen.presence.name for seen in activities_of(fact)}
         for metric in DECLARED.values():
-            origins = origins_of(metric.sums)
-            if posted & frozenset().union(*(source.names for source in origins.sources)):
-                assert name in origins.types
+            origins = origins_of(metric.operands)
+            if posted & frozenset().union(*(source.postings for source in origins.sources)):
+                assert name in origins.event_types
     assert name in POSTING_RULES
 
 

@@ -11,7 +11,7 @@ from app.ingest.define import EVENT_TYPES, Data, event
 from app.ledger.measures import MEASURES, POSTING_RULES, Line, measure
 from app.ledger.rebuild import rebuild
 from app.ledger.streams.define import STREAM_MEASURES, STREAMS, DatedLine, StreamEvent, stream
-from app.metrics.define import METRICS, Happens, Result, closing, count, metric
+from app.metrics.define import METRICS, ExampleEvent, Result, closing, count, metric
 from tests.support.service import Service
 from tests.support.service import event as told
 
@@ -44,7 +44,7 @@ def doors() -> Iterator[None]:
         better="neither",
         adds_over=("groups",),
         example={"doors_open": 1, "equals": 1},
-        events=[Happens(1, "door.moved", {"door": "front", "open": True})],
+        events=[ExampleEvent(1, "door.moved", {"door": "front", "open": True})],
     )
     def open_doors(doors_open: int = closing("doors_open")) -> Result:
         """Open doors: how many doors stand open at the period's end."""
@@ -55,7 +55,7 @@ def doors() -> Iterator[None]:
         better="neither",
         adds_over=("groups", "time"),
         example={"doors_opened": 1, "equals": 1},
-        events=[Happens(1, "door.moved", {"door": "front", "open": True})],
+        events=[ExampleEvent(1, "door.moved", {"door": "front", "open": True})],
     )
     def openings(doors_opened: int) -> Result:
         """Openings: how often a door that was closed was opened."""

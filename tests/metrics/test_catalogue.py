@@ -15,9 +15,9 @@ from app.database.query_plan import run_plan
 from app.ingest.define import EVENT_TYPES, Data, event
 from app.ingest.schemas import example_event
 from app.ledger.measures import MEASURES, POSTING_RULES, PRESENCES, Line, measure
-from app.ledger.sums.operand_sums import operand_label_texts, sum_operands
+from app.ledger.sums.operand_sums import SumsRequest, operand_label_texts, sum_operands
 from app.ledger.sums.selection import Selection, Span
-from app.metrics.define import DEFAULT, METRICS, Given, Happens, Metric, Result, count, meaning, metric
+from app.metrics.define import DEFAULT, METRICS, ContextValue, ExampleEvent, Metric, Result, count, metric
 from app.metrics.results import ledger_units
 from tests.support.service import Service
 
@@ -32,7 +32,7 @@ EFFORT = {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"}
 
 def example_operands(entry: Metric) -> dict[str, float]:
     """The operands of an entry's example, as the ledger has them."""
-    return {name: ledger_units(entry.example[name]) for name in entry.operands}
+    return {name: ledger_units(entry.example[name]) for name in entry.inputs}
 
 
 def example_events(entry: Metric) -> list[dict[str, Any]]:
@@ -75,22 +75,20 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
     accounts = {event["account_id"] for event in example_events(entry)}
 
     async def sum_up(connection: Connection) -> Any:
-        labels = await run_plan(connection, lookup_labels(books.database, operand_label_texts(entry.sums)))
-        asking = sum_operands(
-            entry.sums,
-            spans=[Span(date(2026, 3, 1), date(2026, 3, 16), date(2026, 3, 1))],
+        request = SumsRequest(
             selection=Selection(accounts=tuple(map(account_key, accounts))),
-            labels=labels,
+            spans=[Span(date(2026, 3, 1), date(2026, 3, 16), date(2026, 3, 1))],
+            labels=await run_plan(connection, lookup_labels(books.database, operand_label_texts(entry.operands))),
             calendar=books.calendar,
             tomorrow=date(2026, 3, 16),
         )
-        return await run_plan(connection, asking)
+        return await run_plan(connection, sum_operands(entry.operands, request))
 
     found = exemplary.run(books.database.read(sum_up))
-    sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.operands.items()}
-    given = {name for name, operand in entry.operands.items() if isinstance(operand, Given)}
+    sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.inputs.items()}
+    given = {name for name, operand in entry.inputs.items() if isinstance(operand, ContextValue)}
     operands = example_operands(entry)
-    assert sums == {name: 0 if name in given else operands[name] for name in entry.operands}
+    assert sums == {name: 0 if name in given else operands[name] for name in entry.inputs}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -109,7 +107,7 @@ def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_metric_without_any_event_is_zero_or_says_why_it_is_null(name: str) -> None:
     entry = ENTRIES[name]
-    result = entry.formula(*(0 for _ in entry.operands))
+    result = entry.formula(*(0 for _ in entry.inputs))
     assert result.value == 0 if result.value is not None else result.reason
 
 
@@ -121,7 +119,7 @@ def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
     units = ("points", "percent", "ratio", "score", "count", "minutes", "hours", "days", "months", "money")
     assert entry.unit in units
     assert set(entry.adds_over) <= {"groups", "time"}
-    assert all(meaning(operand).endswith(".") for operand in entry.operands.values())
+    assert all(value.description.endswith(".") for value in entry.inputs.values())
     has_choice = len(METRICS[entry.name].conventions) > 1
     assert entry.counted_by.endswith((".", "?")) == (entry.convention != DEFAULT) == has_choice
 
@@ -136,7 +134,7 @@ REPORTED = {
 
 
 def test_every_measure_says_what_it_counts_and_is_used() -> None:
-    used = set().union(*(operand_label_texts(entry.sums) for entry in ENTRIES.values()))
+    used = set().union(*(operand_label_texts(entry.operands) for entry in ENTRIES.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
     assert (MEASURES.keys() | PRESENCES.keys()) - used == REPORTED
@@ -186,7 +184,7 @@ def coffees() -> Iterator[None]:
         better="up",
         adds_over=("groups", "time"),
         example={"coffees": 2, "equals": 2},
-        events=[Happens(1, "coffee.drunk", {"blend": "house", "cups": 2})],
+        events=[ExampleEvent(1, "coffee.drunk", {"blend": "house", "cups": 2})],
     )
     def cups_of_coffee(coffees: int) -> Result:
         """Cups of coffee: how many cups were drunk."""

@@ -140,11 +140,15 @@ def _effects(kind: EventType) -> Iterator[str]:
         yield f"Posts: {codes(sorted(targets))}"
     if stream:
         yield f"Stream: `{stream}`. Its events are evaluated together, in the order in which they occurred."
-    metrics = [name for name, origins in _origins().items() if kind.name in origins.types or stream in origins.kinds]
+    metrics = [
+        name
+        for name, origins in _origins().items()
+        if kind.name in origins.event_types or stream in origins.stream_kinds
+    ]
     if metrics:
         yield f"Counts in the [metrics](metrics.md) {codes(metrics)}"
 
 
 @cache
 def _origins() -> dict[str, Origins]:
-    return {name: origins_of(metric.sums) for name, metric in METRICS.items()}
+    return {name: origins_of(metric.operands) for name, metric in METRICS.items()}

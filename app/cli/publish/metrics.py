@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from app.cli.publish.markdown import bullets, code, page, table
 from app.ledger.measures import MEASURES
-from app.metrics.define import METRICS, Metric, meaning
+from app.metrics.define import METRICS, Metric
 
 # The contract of the metrics, from which formulas and synonyms are taken.
 CONTRACT = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -90,7 +90,7 @@ def _metric(metric: Metric) -> Iterator[str]:
             f"Also called: {synonyms}" if (synonyms := contract.synonyms.get(metric.name)) else "",
         ]
     )
-    operands = [[code(name), meaning(metric.operands[name]), _number(value)] for name, value in _example(metric)]
+    operands = [[code(name), metric.inputs[name].description, _number(value)] for name, value in _example(metric)]
     yield table(("operand", "what it is", "example"), [*operands, ["result", "", f"**{_result(metric)}**"]])
     if metric.others:
         yield table(("convention", "what it computes", "used by", "example"), _conventions(metric))
@@ -123,7 +123,7 @@ def _dimensions(metric: Metric) -> str:
 
 
 def _example(metric: Metric) -> Iterator[tuple[str, float | str]]:
-    return ((name, metric.example[name]) for name in metric.operands)
+    return ((name, metric.example[name]) for name in metric.inputs)
 
 
 def _number(value: float | str) -> str:

@@ -1,4 +1,4 @@
-"""Cohorts: accounts by the span of their first payment, users by that of their first use, and what they are later on."""
+"""Cohorts: accounts by the span of their first payment, users by the span of their first use, and their later spans."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,21 +11,25 @@ import sqlalchemy as sa
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import entry, presence
-from app.ledger.sums.grouping import grouped, shown
-from app.ledger.sums.populations import calendar_of, was_there
+from app.ledger.sums.distinct_users import calendar_parameters, presence_calendar
+from app.ledger.sums.grouping import group_on_day, select_groups
 from app.ledger.sums.selection import (
     Group,
     Selection,
     Shape,
     Span,
     account_conditions,
+    array_item,
     array_param,
     group_key,
-    known_rows,
-    parameters_of,
+    recorded_conditions,
+    selection_parameters,
+    version_condition,
 )
 
+# The flow that makes an account a member of a cohort.
 FIRST = "customers_new"
+# The index of the span of all days before the first span.
 _BEFORE = -1
 _FIRST_DAY = date(1970, 1, 1)
 
@@ -33,93 +37,100 @@ _FIRST_DAY = date(1970, 1, 1)
 Triangle = dict[Group, dict[tuple[int, int], int]]
 
 
-def no_triangle() -> Triangle:
-    """A triangle to be added to."""
+def empty_triangle() -> Triangle:
+    """Return an empty triangle, in which every number starts at 0."""
     return defaultdict(lambda: defaultdict(int))
 
 
-def customers(
+def sum_customer_cohorts(
     selection: Selection, spans: Sequence[Span], *, measures: Mapping[str, int]
 ) -> QueryPlan[dict[str, Triangle]]:
-    """The flows of measures in each span, of the accounts that paid for the first time in a span: by measure.
+    """Return the flow of each measure in each span, of the accounts that paid for the first time in a span.
 
-    spans: without gap, in order; a cohort is in the groups of its own span's day. measures: name -> number, `FIRST` among
-    them.
+    spans: in order and without gap; a cohort is in the groups of its own span. measures: name -> label, with `FIRST`.
     """
-    parameters = parameters_of(selection, measures, {}) | {"first": measures[FIRST]}
-    parameters |= {"starts": [span.start for span in spans], "until": max(span.end for span in spans)}
-    parameters |= {"members": [span.member_on for span in spans]}
-    names = {number: name for name, number in measures.items()}
-    found: dict[str, Triangle] = {name: no_triangle() for name in measures}
-    (rows,) = yield [BoundStatement(_of_customers(selection.shape), parameters)]
-    for measure, cohort, place, value, *group in rows:
+    parameters = selection_parameters(selection, measures, {}) | {
+        "first": measures[FIRST],
+        "starts": [span.start for span in spans],
+        "until": max(span.end for span in spans),
+        "group_days": [span.group_day for span in spans],
+    }
+    names = {label: name for name, label in measures.items()}
+    triangles = {name: empty_triangle() for name in measures}
+    (rows,) = yield [BoundStatement(_customers_statement(selection.shape), parameters)]
+    for measure, cohort, position, value, *group in rows:
         if value:
-            found[names[measure]][group_key(group)][cohort - 1, place - 1] += int(value)
-    return found
+            # Positions count from 1.
+            triangles[names[measure]][group_key(group)][cohort - 1, position - 1] += int(value)
+    return triangles
 
 
 @lru_cache(maxsize=256)
-def _of_customers(shape: Shape) -> Statement:
-    """Rows (measure, place of the cohort among the starts, place, sum, group...)."""
-    place = sa.func.width_bucket(entry.c.effective_on, array_param("starts", sa.Date)).label("place")
-    mine = [entry.c.effective_on < sa.bindparam("until", type_=sa.Date), *account_conditions(entry, shape)]
-    if shape.as_of:
-        mine.append(entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date))
-    first = entry.c.measure == sa.bindparam("first", type_=sa.Integer)
-    firsts = sa.select(entry.c.account_id, place).where(first, *mine)
-    # What was posted and taken back again was no first payment; before the first span there is no cohort.
-    begun = (
-        firsts.group_by(entry.c.account_id, place).having(sa.func.sum(entry.c.value) > 0, place > 0).subquery("begun")
-    )
-    wanted = entry.c.measure == sa.any_(array_param("measures", sa.Integer))
-    moves = sa.select(entry.c.measure, entry.c.account_id, place, sa.func.sum(entry.c.value).label("moved"))
-    moved = moves.where(wanted, *mine).group_by(entry.c.measure, entry.c.account_id, place).subquery("moves")
-    of_cohorts = sa.select(moved, begun.c.place.label("cohort"))
-    own = of_cohorts.join_from(begun, moved, begun.c.account_id == moved.c.account_id).subquery("own")
-    keys = [own.c.measure, own.c.cohort, own.c.place]
-    return _over_accounts(own, keys, own.c.moved, shape)
+def _customers_statement(shape: Shape) -> Statement:
+    """Rows (measure, position of the cohort among the starts, position of the span, sum, group...)."""
+    position = sa.func.width_bucket(entry.c.effective_on, array_param("starts", sa.Date)).label("position")
+    conditions = [
+        entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
+        *account_conditions(entry, shape),
+        *recorded_conditions(entry, shape),
+    ]
+    is_first = entry.c.measure == sa.bindparam("first", type_=sa.Integer)
+    firsts = sa.select(entry.c.account_id, position).where(is_first, *conditions)
+    # A first payment that was posted and taken back again adds up to 0. Before the first span there is no cohort.
+    is_member = (sa.func.sum(entry.c.value) > 0, position > 0)
+    cohorts = firsts.group_by(entry.c.account_id, position).having(*is_member).subquery("cohorts")
+    is_counted = entry.c.measure == sa.any_(array_param("measures", sa.Integer))
+    keys = [entry.c.measure, entry.c.account_id, position]
+    query = sa.select(*keys, sa.func.sum(entry.c.value).label("change")).where(is_counted, *conditions)
+    changes = query.group_by(*keys).subquery("changes")
+    of_cohorts = sa.select(changes, cohorts.c.position.label("cohort"))
+    own = of_cohorts.join_from(cohorts, changes, cohorts.c.account_id == changes.c.account_id).subquery("own")
+    return _by_groups(own, [own.c.measure, own.c.cohort, own.c.position], own.c.change, own.c.cohort, shape)
 
 
-def users(selection: Selection, spans: Sequence[Span], *, at: int) -> QueryPlan[Triangle]:
-    """Distinct users who were present in each span, by the span in which they were for the first time.
+def sum_user_cohorts(selection: Selection, spans: Sequence[Span], *, presence_label: int) -> QueryPlan[Triangle]:
+    """Return the distinct users who were present in each span, by the first span in which they were.
 
-    spans: without gap, in order; a cohort is in the groups of its own span's day. at: the number of the presence.
+    spans: in order and without gap; a cohort is in the groups of its own span.
     """
     before = Span(_FIRST_DAY, spans[0].start, _FIRST_DAY)
-    parameters = parameters_of(selection, {}, {}) | {"at": at, "members": [span.member_on for span in spans]}
-    parameters |= calendar_of(dict(enumerate(spans)) | {_BEFORE: before})
-    found = no_triangle()
-    (rows,) = yield [BoundStatement(_of_users(selection.shape), parameters)]
+    parameters = selection_parameters(selection, {}, {})
+    parameters |= {"presence": presence_label, "group_days": [span.group_day for span in spans]}
+    parameters |= calendar_parameters(dict(enumerate(spans)) | {_BEFORE: before})
+    triangle = empty_triangle()
+    (rows,) = yield [BoundStatement(_users_statement(selection.shape), parameters)]
     for cohort, span, value, *group in rows:
-        found[group_key(group)][cohort, span] += int(value)
-    return found
+        triangle[group_key(group)][cohort, span] += int(value)
+    return triangle
 
 
 @lru_cache(maxsize=256)
-def _of_users(shape: Shape) -> Statement:
+def _users_statement(shape: Shape) -> Statement:
     """Rows (index of the cohort's span, index of the span, distinct users, group...)."""
-    calendar, there = was_there()
+    calendar, is_present = presence_calendar()
     user = (presence.c.account_id, presence.c.user_key)
-    # A span may be of two calendar years, of which a user has a row each.
-    first = sa.func.min(calendar.c.span).over(partition_by=user).label("cohort")
-    seen = sa.select(*user, calendar.c.span, first).join_from(calendar, presence, there).distinct()
-    seen = seen.where(
-        presence.c.presence == sa.bindparam("at", type_=sa.Integer),
+    cohort = sa.func.min(calendar.c.span).over(partition_by=user).label("cohort")
+    # Distinct, since a span may be in two calendar years, for which a user has a row each.
+    query = sa.select(*user, calendar.c.span, cohort).join_from(calendar, presence, is_present).distinct()
+    query = query.where(
+        presence.c.presence == sa.bindparam("presence", type_=sa.Integer),
         *account_conditions(presence, shape),
-        known_rows(presence, shape),
+        version_condition(presence, shape),
     )
-    rows = seen.subquery("seen")
-    keys = [rows.c.account_id, rows.c.cohort, rows.c.span]
-    counted = sa.select(*keys, sa.func.count().label("users")).where(rows.c.cohort != _BEFORE).group_by(*keys)
-    own = counted.subquery("own")
-    return _over_accounts(own, [own.c.cohort, own.c.span], own.c.users, shape, first=0)
+    users = query.subquery("users")
+    keys = [users.c.account_id, users.c.cohort, users.c.span]
+    counts = sa.select(*keys, sa.func.count().label("users")).where(users.c.cohort != _BEFORE).group_by(*keys)
+    own = counts.subquery("own")
+    return _by_groups(own, [own.c.cohort, own.c.span], own.c.users, own.c.cohort + 1, shape)
 
 
-def _over_accounts(own: Any, keys: Sequence[Any], value: Any, shape: Shape, *, first: int = 1) -> Statement:
-    """Sums of a value of accounts by groups. first: the number of the first cohort."""
-    # A list in a function, since PostgreSQL would read `list::date[][place]` as a type.
-    members = sa.func.coalesce(array_param("members", sa.Date), type_=sa.ARRAY(sa.Date))
-    day = members[own.c.cohort + (1 - first)]
-    inner = grouped(keys, [sa.func.sum(value).label("sum")], own, own, shape, day=day)
-    rows = inner.subquery("rows")
-    return compile_query(shown([rows.c[key.name] for key in keys], [sa.func.sum(rows.c.sum)], rows, rows, shape))
+def _by_groups(own: Any, keys: Sequence[Any], value: Any, position: Any, shape: Shape) -> Statement:
+    """Return the statement that adds up a value of accounts by keys and group.
+
+    position: that of the cohort's span, counted from 1; its group day decides about the groups.
+    """
+    day = array_item(array_param("group_days", sa.Date), position)
+    rows = group_on_day(keys, [sa.func.sum(value).label("sum")], own, own, shape, day=day).subquery("rows")
+    return compile_query(
+        select_groups([rows.c[key.name] for key in keys], [sa.func.sum(rows.c.sum)], rows, rows, shape)
+    )

@@ -1,280 +1,150 @@
-"""From the operands of a question to their sums, in a few statements: one for each kind of them."""
+"""From the operands of a question to their sums, in a few statements: one for each kind of term.
 
+An operand's sum is the sum of its terms. Each class of terms knows its SQL, and loads all terms of a question at once:
+
+    sums[operand] = Σ sums of operand.terms(request)         terms of one class: one `load`, whatever their operands
+
+The kinds of operands are in `operands`; the classes of terms are in `flows`, `balances`, `populations`, `distinct_users`
+and `trailing`, each beside its statement. A new kind of operand touches two files, and this is neither of them.
+"""
+
+from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from itertools import pairwise, zip_longest
-from typing import Any
+from functools import cached_property
+from typing import Self
 
-from app.core.periods import UNITS, Calendar, months_before, units_containing
+import sqlalchemy as sa
+
+from app.core.periods import Calendar
 from app.database.query_plan import QueryPlan, merge_plans
-from app.database.tables import MIN_DATE
-from app.ledger.measures import MEASURES, PRESENCES, entry_units
-from app.ledger.sums import populations, totals
-from app.ledger.sums.operands import Balance, Flow, Operand, Population, Registered, Trailing, Users
 from app.ledger.sums.selection import Selection, Span, Sums, empty_sums
 
-# The number of no word.
-_NO_MEASURE = -1
 
+@dataclass(frozen=True)
+class SumsRequest:
+    """What operands are summed over: entries of a selection, in spans that do not overlap and end tomorrow at the latest.
 
-def operand_label_texts(operands: Iterable[Operand]) -> set[str]:
-    """The words whose numbers `sum_operands` needs, besides those of the selection."""
-    found = {""}
-    for operand in operands:
-        if isinstance(operand, Flow):
-            found |= {operand.measure, operand.any_subject or operand.measure}
-        elif isinstance(operand, Balance):
-            found.add(operand.measure)
-        elif isinstance(operand, Population):
-            found |= operand.measures
-        elif isinstance(operand, Trailing):
-            found |= operand_label_texts([operand.of])
-        elif isinstance(operand, Registered):
-            found |= {operand.stock, *(f"{operand.joined}_{unit}" for unit in UNITS)}
-        else:
-            for name in filter(None, (operand.presence, operand.any_subject)):
-                found |= {name, *(measure.name for measure in PRESENCES[name].units.values())}
-    return found
-
-
-@dataclass(slots=True)
-class _SumsRequest:
-    """One question, and what has been found for it so far."""
+    labels: text -> label, of `operand_label_texts` and of the selection's subjects and channels; a text without a label
+    has no entries.
+    """
 
     selection: Selection
     spans: Sequence[Span]
     labels: Mapping[str, int]
     calendar: Calendar
     tomorrow: date
-    found: dict[Operand, Sums]
-    all_spans: frozenset[int] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.all_spans = frozenset(range(len(self.spans)))
+    @cached_property
+    def all_spans(self) -> frozenset[int]:
+        """The indices of all spans."""
+        return frozenset(range(len(self.spans)))
 
 
-def sum_operands(
-    operands: Collection[Operand],
-    *,
-    spans: Sequence[Span],
-    selection: Selection,
-    labels: Mapping[str, int],
-    calendar: Calendar,
-    tomorrow: date,
-) -> QueryPlan[dict[Operand, Sums]]:
-    """The sums of each operand, by group and index of the span. Spans do not overlap and end tomorrow at the latest.
+class OperandTerm(ABC):
+    """A part of an operand's sum that one statement answers. Terms of one class are loaded together."""
 
-    labels: the numbers of `operand_label_texts` and of the selection's subjects and channels, as far as they have one.
-    Operands that are never divided have groups without subject and channel.
+    __slots__ = ()
+
+    @classmethod
+    @abstractmethod
+    def load(cls, request: SumsRequest, terms: Sequence[Self]) -> QueryPlan[Sequence[Sums]]:
+        """Return the sums of each term, which must not be changed: terms may share them."""
+
+
+class Operand(ABC):
+    """A sum of ledger entries that a formula uses. Immutable and hashable, since sums are found by their operand.
+
+    description: what it is, in a sentence for the catalogue. label_texts: the texts whose labels its terms need.
+    postings: the measures and presences whose postings make it.
     """
-    found: dict[Operand, Sums] = {}
-    parts: list[QueryPlan[None]] = []
-    trailing = [operand for operand in operands if isinstance(operand, Trailing)]
-    if trailing:
-        parts.append(_trailing(_SumsRequest(selection, spans, labels, calendar, tomorrow, found), trailing))
-    operands = [operand for operand in operands if not isinstance(operand, Trailing)]
-    undivided = [operand for operand in operands if isinstance(operand, Users | Registered) and operand.whole]
-    divided = [operand for operand in operands if operand not in undivided]
-    if undivided and selection.undivided() == selection:
-        divided, undivided = [*divided, *undivided], []
-    for some, chosen in ((divided, selection), (undivided, selection.undivided())):
-        if some:
-            asked = _SumsRequest(chosen, spans, labels, calendar, tomorrow, found)
-            parts += [part(asked, some) for part in (_flows, _balances, _populations, _unaligned_spans)]
-    yield from merge_plans(parts)
-    return found
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def description(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def label_texts(self) -> frozenset[str]: ...
+
+    @property
+    @abstractmethod
+    def postings(self) -> frozenset[str]: ...
+
+    @property
+    def subject(self) -> str | None:
+        """What the subjects are by which it can be broken down; None when it has none."""
+        return None
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether it can be broken down by channel."""
+        return False
+
+    @property
+    def ignores_dimensions(self) -> bool:
+        """Whether it is the same for every subject and channel: the sum over all of them."""
+        return False
+
+    @property
+    def is_cumulative(self) -> bool:
+        """Whether postings from before the period count, too."""
+        return False
+
+    @property
+    def history_tables(self) -> frozenset[sa.Table]:
+        """The tables with both time axes that it is read from, besides the entries."""
+        return frozenset()
+
+    @abstractmethod
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        """Return the terms whose sums add up to the operand's."""
 
 
-def _trailing(asked: _SumsRequest, operands: Sequence[Trailing]) -> QueryPlan[None]:
-    """What is asked of the months up to the spans' ends: each month once, whatever the spans that it counts for."""
-    for months in {operand.months for operand in operands}:
-        counts_for: dict[Span, list[int]] = defaultdict(list)
-        for index, span in enumerate(asked.spans):
-            for month in _last_months(span, months):
-                # Where accounts are nowhere in particular, all that matters of a month is its days.
-                counts_for[month if asked.selection.shape.keys else month._replace(member_on=MIN_DATE)].append(index)
-        wanted = [operand for operand in operands if operand.months == months]
-        for apart in _apart(counts_for):
-            sums = yield from sum_operands(
-                [operand.of for operand in wanted],
-                spans=apart,
-                selection=asked.selection,
-                labels=asked.labels,
-                calendar=asked.calendar,
-                tomorrow=asked.tomorrow,
-            )
-            for operand in wanted:
-                target = asked.found.setdefault(operand, empty_sums())
-                for group, values in sums[operand.of].items():
-                    for place, value in values.items():
-                        for index in counts_for[apart[place]]:
-                            target[group][index] += value
+def operand_label_texts(operands: Iterable[Operand]) -> frozenset[str]:
+    """Return the texts whose labels `sum_operands` needs, besides those of the selection."""
+    return frozenset({""}).union(*(operand.label_texts for operand in operands))
 
 
-def _last_months(span: Span, many: int) -> Iterable[Span]:
-    """The last whole months up to the end of a span, its accounts in the same groups."""
-    bounds = [months_before(span.end.replace(day=1), number) for number in range(many, -1, -1)]
-    return (Span(start, end, span.member_on) for start, end in pairwise(bounds))
+def sum_operands(operands: Collection[Operand], request: SumsRequest) -> QueryPlan[dict[Operand, Sums]]:
+    """Return the sums of each operand, by group and index of the span.
 
-
-def _apart(months: Iterable[Span]) -> list[list[Span]]:
-    """The months in turns, since those of one turn may not overlap: a month by several groups is in several turns."""
-    same_days: dict[date, list[Span]] = defaultdict(list)
-    for month in months:
-        same_days[month.start].append(month)
-    return [[month for month in turn if month] for turn in zip_longest(*same_days.values())]
-
-
-def _flows(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
-    """Everything that is a flow: of measures, and of users within the units that the spans are."""
-    wanted: dict[str, Set[int]] = {}
-    parts: list[tuple[Operand, Mapping[str, Set[int]]]] = []
-    for operand in operands:
-        measures = _measures_of(asked, operand)
-        parts.append((operand, measures))
-        for measure, indices in measures.items():
-            wanted[measure] = wanted[measure] | indices if measure in wanted else indices
-    sums = yield from _read(asked, wanted)
-    for operand, measures in parts:
-        if isinstance(operand, Flow):
-            [measure] = measures
-            asked.found[operand] = sums.get(measure, empty_sums())
-            continue
-        for measure, indices in measures.items():
-            target = asked.found.setdefault(operand, empty_sums())
-            for group, values in sums.get(measure, {}).items():
-                for index in indices & values.keys():
-                    target[group][index] += values[index]
-
-
-def _read(asked: _SumsRequest, wanted: Mapping[str, Set[int]]) -> QueryPlan[totals.ByMeasure]:
-    """The flows of measures, each for its spans: in one statement those that are wanted for the same spans."""
-    alike: dict[tuple[frozenset[int], bool], dict[str, int]] = defaultdict(dict)
-    for measure, indices in wanted.items():
-        if measure in asked.labels:
-            alike[frozenset(indices), MEASURES[measure].by_month][measure] = asked.labels[measure]
-    parts = [
-        totals.flows(
-            asked.selection,
-            {index: asked.spans[index] for index in sorted(some)},
-            measures=measures,
-            labels=asked.labels,
-            tomorrow=asked.tomorrow,
-            by_month=by_month,
-        )
-        for (some, by_month), measures in alike.items()
+    The groups of operands that ignore dimensions have no subject and channel.
+    """
+    whole = replace(request, selection=request.selection.without_dimensions())
+    if whole.selection == request.selection:
+        return (yield from _sum_alike(operands, request))
+    plans = [
+        _sum_alike([operand for operand in operands if not operand.ignores_dimensions], request),
+        _sum_alike([operand for operand in operands if operand.ignores_dimensions], whole),
     ]
-    return {measure: sums for found in (yield from merge_plans(parts)) for measure, sums in found.items()}
+    divided, undivided = yield from merge_plans(plans)
+    return divided | undivided
 
 
-def _measures_of(asked: _SumsRequest, operand: Operand) -> Mapping[str, Set[int]]:
-    """The measures whose flows an operand is, each in some spans."""
-    if isinstance(operand, Flow):
-        measure = operand.measure if _told_apart(asked) else operand.any_subject or operand.measure
-        return {measure: asked.all_spans}
-    found: dict[str, set[int]] = defaultdict(set)
-    if isinstance(operand, Users | Registered):
-        prefix = operand.joined if isinstance(operand, Registered) else _presence_of(asked, operand)
-        for index, unit in enumerate(_units(asked, operand)):
-            for entered in entry_units(unit) if unit is not None else ():
-                found[f"{prefix}_{entered}"].add(index)
-    return found
+def _sum_alike(operands: Collection[Operand], request: SumsRequest) -> QueryPlan[dict[Operand, Sums]]:
+    """Return the sums of operands that all count the entries of the request's selection."""
+    terms = [(operand, list(operand.terms(request))) for operand in operands]
+    by_class: dict[type[OperandTerm], list[OperandTerm]] = defaultdict(list)
+    for _, own_terms in terms:
+        for term in own_terms:
+            by_class[type(term)].append(term)
+    loaded = yield from merge_plans([class_.load(request, alike) for class_, alike in by_class.items()])
+    sums = {class_: iter(results) for class_, results in zip(by_class, loaded, strict=True)}
+    return {operand: _add_up([next(sums[type(term)]) for term in own_terms]) for operand, own_terms in terms}
 
 
-def _presence_of(asked: _SumsRequest, operand: Users) -> str:
-    return operand.presence if _told_apart(asked) or operand.any_subject is None else operand.any_subject
-
-
-def _told_apart(asked: _SumsRequest) -> bool:
-    """Whether it matters what the subject is."""
-    return "subject" in asked.selection.group_by or bool(asked.selection.subjects)
-
-
-def _units(asked: _SumsRequest, operand: Operand) -> list[str | None]:
-    """For each span the unit from whose first day it goes, if it ends within it: then its users are a flow."""
-    selection = asked.selection
-    # Users of several features together are fewer than those of each.
-    if isinstance(operand, Users) and len(selection.subjects) > 1 and "subject" not in selection.group_by:
-        return [None] * len(asked.spans)
-    counted = PRESENCES[_presence_of(asked, operand)].units if isinstance(operand, Users) else UNITS
-    return [_unit(span, asked.calendar, counted) for span in asked.spans]
-
-
-def _unit(span: Span, calendar: Calendar, counted: Collection[str]) -> str | None:
-    for unit, (start, end) in zip(UNITS, units_containing(span.start, calendar), strict=True):
-        if unit in counted and span.start == start and span.end <= end:
-            return unit
-    return None
-
-
-def _balances(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
-    """Balances at the starts and ends of spans; who was registered at any time was so at the start, or joined."""
-    bounds: dict[int, tuple[date, date]] = {}
-    wanted: dict[Operand, tuple[str, dict[int, int]]] = {}
-    for operand in operands:
-        if isinstance(operand, Balance):
-            places = {2 * index + operand.closing: index for index in range(len(asked.spans))}
-            wanted[operand] = operand.measure, places
-        elif isinstance(operand, Registered):
-            aligned = {2 * i: i for i, unit in enumerate(_units(asked, operand)) if unit is not None}
-            wanted[operand] = operand.stock, aligned
-    for _, places in wanted.values():
-        for place, index in places.items():
-            span = asked.spans[index]
-            bounds[place] = (span.end if place % 2 else span.start), span.member_on
-    measures = {measure: asked.labels[measure] for measure, _ in wanted.values() if measure in asked.labels}
-    sums = yield from totals.balances(asked.selection, bounds, measures=measures, labels=asked.labels)
-    for operand, (measure, places) in wanted.items():
-        target = asked.found.setdefault(operand, empty_sums())
-        for group, values in sums.get(measure, {}).items():
-            for place in places.keys() & values.keys():
-                target[group][places[place]] += values[place]
-
-
-def _populations(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
-    wanted = [operand for operand in operands if isinstance(operand, Population)]
-    measures = {measure for population in wanted for measure in population.measures}
-    for population in wanted:
-        asked.found[population] = empty_sums()
-    if wanted and measures & asked.labels.keys():
-        # Of a measure that has no number there is no entry yet.
-        numbers = {measure: asked.labels.get(measure, _NO_MEASURE) for measure in measures}
-        spans = dict(enumerate(asked.spans))
-        sums = yield from populations.populations(asked.selection, spans, wanted=wanted, measures=numbers)
-        for population, values in sums.items():
-            asked.found[population] = values
-
-
-def _unaligned_spans(asked: _SumsRequest, operands: Sequence[Operand]) -> QueryPlan[None]:
-    """Distinct users of spans that are no unit, counted one by one."""
-    parts: dict[Operand, QueryPlan[Sums]] = {}
-    for operand in operands:
-        if not isinstance(operand, Users | Registered):
-            continue
-        units = _units(asked, operand)
-        spans = {index: span for index, span in enumerate(asked.spans) if units[index] is None}
-        if not spans:
-            continue
-        if isinstance(operand, Registered):
-            parts[operand] = populations.registered(asked.selection, spans)
-        else:
-            parts[operand] = _users(asked, operand, spans)
-    for operand, sums in zip(parts, (yield from merge_plans(list(parts.values()))), strict=True):
-        for group, values in sums.items():
-            asked.found.setdefault(operand, empty_sums())[group].update(values)
-
-
-def _users(asked: _SumsRequest, operand: Users, spans: Mapping[int, Span]) -> QueryPlan[Sums]:
-    name, labels = _presence_of(asked, operand), asked.labels
-    if name not in labels:
-        return empty_sums()
-    chosen: dict[str, Any] = {
-        "at": labels[name],
-        "subjects": [labels[s] for s in asked.selection.subjects if s in labels],
-    }
-    if asked.selection.subjects and not chosen["subjects"]:
-        return empty_sums()
-    by_subject = "subject" in asked.selection.group_by
-    return (yield from populations.users(asked.selection, spans, by_subject=by_subject, **chosen))
+def _add_up(parts: Sequence[Sums]) -> Sums:
+    if len(parts) == 1:
+        return parts[0]
+    total = empty_sums()
+    for part in parts:
+        for group, values in part.items():
+            target = total[group]
+            for index, value in values.items():
+                target[index] += value
+    return total

@@ -1,133 +1,281 @@
-"""What formulas are made of: the kinds of operands, each a sum of ledger entries in its own way. Data only.
+"""The kinds of operands: sums of ledger entries, each kind in its own way.
 
-The own values of an account, `own_opening` and `own_closing`, can be compared, subtracted and combined to say which
-accounts of a population are meant and what is summed over them.
+A kind says what it is (for the catalogue), which postings make it (for audits) and of which terms its sum consists. The
+SQL is in the modules of the terms.
 """
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from app.core.periods import UNITS, units_containing
+from app.database.tables import presence as presence_table
+from app.database.tables import registration as registration_table
+from app.ledger.measures import MEASURES, PRESENCES, entry_units
+from app.ledger.sums.account_values import AccountValue
+from app.ledger.sums.balances import BalanceTerm
+from app.ledger.sums.distinct_users import DistinctUsersTerm, RegisteredUsersTerm
+from app.ledger.sums.flows import FlowTerm
+from app.ledger.sums.operand_sums import Operand, OperandTerm, SumsRequest
+from app.ledger.sums.populations import PopulationTerm
+from app.ledger.sums.selection import Span
+from app.ledger.sums.trailing import TrailingTerm
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Operand):
     """The sum of the entries of a measure within the period.
 
-    any_subject: the measure that answers where subjects are not told apart, of which there are fewer entries.
+    any_subject: the measure to use where subjects need not be told apart, which has fewer entries.
     """
 
     measure: str
     any_subject: str | None = None
 
+    @property
+    def description(self) -> str:
+        return MEASURES[self.measure].description
+
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return frozenset({self.measure, self.any_subject or self.measure})
+
+    @property
+    def postings(self) -> frozenset[str]:
+        return frozenset({self.measure})
+
+    @property
+    def subject(self) -> str | None:
+        return MEASURES[self.measure].subject
+
+    @property
+    def has_channels(self) -> bool:
+        return MEASURES[self.measure].channel
+
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        by_subject = request.selection.separates_subjects
+        return [FlowTerm(self.measure if by_subject else self.any_subject or self.measure, request.all_spans)]
+
 
 @dataclass(frozen=True, slots=True)
-class Balance:
-    """The sum of the entries of a stock before the period's start or, when it is `closing`, before its end."""
+class Balance(Operand):
+    """The sum of all entries of a stock before the start of the period or, when it is `closing`, before its end."""
 
     measure: str
     closing: bool
 
+    @property
+    def description(self) -> str:
+        return f"At the {'end' if self.closing else 'start'} of the period: {MEASURES[self.measure].description}"
+
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return frozenset({self.measure})
+
+    @property
+    def postings(self) -> frozenset[str]:
+        return frozenset({self.measure})
+
+    @property
+    def subject(self) -> str | None:
+        return MEASURES[self.measure].subject
+
+    @property
+    def has_channels(self) -> bool:
+        return MEASURES[self.measure].channel
+
+    @property
+    def is_cumulative(self) -> bool:
+        return True
+
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        return [BalanceTerm(self.measure, self.closing, request.all_spans)]
+
 
 @dataclass(frozen=True, slots=True)
-class Users:
-    """Distinct users who were there in the period, over the whole of it.
+class Users(Operand):
+    """Distinct users who were present in the period.
 
-    any_subject: the presence that answers where subjects are not told apart. whole: never by subject or channel.
+    any_subject: the presence to use where subjects need not be told apart. ignores_dimensions: count users of all
+    subjects and channels even where the question is about some.
     """
 
     presence: str
     any_subject: str | None = None
-    whole: bool = False
+    ignores_dimensions: bool = False
+
+    @property
+    def description(self) -> str:
+        return PRESENCES[self.presence].description
+
+    @property
+    def label_texts(self) -> frozenset[str]:
+        measures = (measure.name for name in self.postings for measure in PRESENCES[name].units.values())
+        return self.postings.union(measures)
+
+    @property
+    def postings(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.presence, self.any_subject)))
+
+    @property
+    def subject(self) -> str | None:
+        return PRESENCES[self.presence].subject
+
+    @property
+    def history_tables(self) -> frozenset[sa.Table]:
+        return frozenset({presence_table})
+
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        selection = request.selection
+        presence = self.presence if selection.separates_subjects else self.any_subject or self.presence
+        # The users of several features together are fewer than those of each: no sum of entries has their number.
+        is_joint = len(selection.subjects) > 1 and "subject" not in selection.group_by
+        units = _units(request, () if is_joint else PRESENCES[presence].units)
+        yield from _unit_flows(presence, units)
+        if others := frozenset(index for index, unit in enumerate(units) if unit is None):
+            yield DistinctUsersTerm(presence, others)
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(Operand):
     """Distinct users who were registered at any time of the period: at its start, or joined in it.
 
-    stock: the measure of those who are registered; joined: what its measures by unit begin with. whole: never by subject
-    or channel.
+    stock: the measure of registered users; joined: the prefix of its measures by unit, of users who joined.
+    ignores_dimensions: count users also where the question is about some subjects or channels.
     """
 
     stock: str
     joined: str
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AccountValue:
-    """A value of one account's own, or a condition on such values: an operator and its parts."""
-
-    operator: str
-    parts: tuple[Any, ...]
-
-    def __sub__(self, other: "AccountValue") -> "AccountValue":
-        return AccountValue("-", (self, other))
-
-    def __gt__(self, other: "AccountValue | int") -> "AccountValue":
-        return AccountValue(">", (self, other))
-
-    def __and__(self, other: "AccountValue") -> "AccountValue":
-        return AccountValue("and", (self, other))
-
-    def __or__(self, other: "AccountValue") -> "AccountValue":
-        return AccountValue("or", (self, other))
-
-    def __invert__(self) -> "AccountValue":
-        return AccountValue("not", (self,))
-
-    def __str__(self) -> str:
-        if self.operator in ("opening", "closing"):
-            return f"{self.operator} {self.parts[0]}"
-        if self.operator == "not":
-            return f"not {self.parts[0]}"
-        return f" {self.operator} ".join(f"({p})" if _is_or(p) else str(p) for p in self.parts)
+    ignores_dimensions: bool = False
 
     @property
-    def measures(self) -> frozenset[str]:
-        """The measures whose balances it looks at."""
-        if self.operator in ("opening", "closing"):
-            return frozenset(self.parts)
-        return frozenset().union(*(part.measures for part in self.parts if isinstance(part, AccountValue)))
+    def description(self) -> str:
+        return "Distinct users who were registered at any time of the period."
 
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return frozenset({self.stock, *(f"{self.joined}_{unit}" for unit in UNITS)})
 
-def _is_or(part: Any) -> bool:
-    return isinstance(part, AccountValue) and part.operator == "or"
+    @property
+    def postings(self) -> frozenset[str]:
+        return frozenset({self.stock})
 
+    @property
+    def is_cumulative(self) -> bool:
+        return True
 
-def own_opening(measure: str) -> AccountValue:
-    """An account's own balance at the period's start."""
-    return AccountValue("opening", (measure,))
+    @property
+    def history_tables(self) -> frozenset[sa.Table]:
+        return frozenset({registration_table})
 
-
-def own_closing(measure: str) -> AccountValue:
-    """An account's own balance at the period's end."""
-    return AccountValue("closing", (measure,))
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        units = _units(request, UNITS)
+        if aligned := frozenset(index for index, unit in enumerate(units) if unit is not None):
+            yield BalanceTerm(self.stock, False, aligned)
+        yield from _unit_flows(self.joined, units)
+        if others := request.all_spans - aligned:
+            yield RegisteredUsersTerm(others)
 
 
 @dataclass(frozen=True, slots=True)
-class Population:
-    """How many accounts satisfy a condition or, with `total`, the sum of a value of theirs over them.
+class Population(Operand):
+    """The number of accounts that satisfy a condition or, with `total`, the sum of a value of theirs over them.
 
-    Only accounts whose balances move within the period are looked at: the condition has to be false for all others.
+    Only accounts whose balances change within the period are looked at: the condition has to be false for all others.
     """
 
     where: AccountValue
     total: AccountValue | None = None
 
     @property
-    def measures(self) -> frozenset[str]:
-        """The measures whose balances it looks at."""
+    def description(self) -> str:
+        if self.total is None:
+            return f"Number of accounts where {self.where}."
+        return f"Sum of ({self.total}) over the accounts where {self.where}."
+
+    @property
+    def label_texts(self) -> frozenset[str]:
         return self.where.measures | (self.total.measures if self.total else frozenset())
+
+    @property
+    def postings(self) -> frozenset[str]:
+        return self.label_texts
+
+    @property
+    def is_cumulative(self) -> bool:
+        return True
+
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        return [PopulationTerm(self.where, self.total)]
 
 
 @dataclass(frozen=True, slots=True)
-class Trailing:
+class Trailing(Operand):
     """The sum of what an operand comes to in each of the last whole calendar months up to the period's end.
 
-    Accounts are in these months where the period has them: its groups do not change sides.
+    Accounts are in the group of the period in all of these months.
     """
 
-    of: Balance | Population
+    of: Operand
     months: int
 
+    @property
+    def description(self) -> str:
+        return f"Sum over the last {self.months} whole months up to the end of the period: {self.of.description}"
 
-Operand: TypeAlias = Flow | Balance | Users | Registered | Population | Trailing
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return self.of.label_texts
+
+    @property
+    def postings(self) -> frozenset[str]:
+        return self.of.postings
+
+    @property
+    def subject(self) -> str | None:
+        return self.of.subject
+
+    @property
+    def has_channels(self) -> bool:
+        return self.of.has_channels
+
+    @property
+    def ignores_dimensions(self) -> bool:
+        return self.of.ignores_dimensions
+
+    @property
+    def is_cumulative(self) -> bool:
+        return self.of.is_cumulative
+
+    @property
+    def history_tables(self) -> frozenset[sa.Table]:
+        return self.of.history_tables
+
+    def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
+        return [TrailingTerm(self.of, self.months)]
+
+
+def _units(request: SumsRequest, units: Collection[str]) -> list[str | None]:
+    """Return for each span the unit that it begins with and lies in; None where none of the units does.
+
+    From the start of a unit on, the number of its users so far is a sum of entries.
+    """
+    return [_unit(request, span, units) for span in request.spans]
+
+
+def _unit(request: SumsRequest, span: Span, units: Collection[str]) -> str | None:
+    for unit, (start, end) in zip(UNITS, units_containing(span.start, request.calendar), strict=True):
+        if unit in units and span.start == start and span.end <= end:
+            return unit
+    return None
+
+
+def _unit_flows(prefix: str, units: Iterable[str | None]) -> Iterable[OperandTerm]:
+    """Return the flows of the measures by unit whose sum is the number of users: see `entry_units`."""
+    spans: dict[str, set[int]] = defaultdict(set)
+    for index, unit in enumerate(units):
+        for entered in entry_units(unit) if unit else ():
+            spans[f"{prefix}_{entered}"].add(index)
+    return [FlowTerm(measure, frozenset(indices)) for measure, indices in spans.items()]

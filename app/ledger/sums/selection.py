@@ -1,10 +1,10 @@
-"""What is asked of the ledger: which accounts, grouped how, in which spans; and how that is said in SQL.
+"""Selections: which entries a question counts and how it groups them, and the SQL that all statements of sums share.
 
-An attribute or a segment is that of the start of a span, as an account's history was known.
+An account's attributes and segments are those of the span's group day, as the account's history was recorded.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
@@ -14,33 +14,33 @@ import sqlalchemy as sa
 from app.accounts.filters import Filter
 from app.database.tables import MAX_DATE, WHOLE_BUSINESS
 
-# The values of a group, each with the name of its type.
+# The values of a group in the order of `group_by`, each with the name of its type.
 Group = tuple[tuple[str, Any], ...]
-# What entries are told apart by; all other groupings are of accounts.
+# The groupings by what an entry itself says; all other groupings are by account.
 ENTRY_DIMENSIONS = ("subject", "channel")
-# group -> sum by the index of the span
+# group -> index of the span -> sum
 Sums = dict[Group, dict[int, int]]
 
 
 def empty_sums() -> Sums:
-    """Sums to be added to."""
+    """Return empty sums, in which every number starts at 0."""
     return defaultdict(lambda: defaultdict(int))
 
 
 class Span(NamedTuple):
-    """A period to sum over, `[start, end)`, and the day at whose start accounts belong to their groups."""
+    """The days `[start, end)` to sum over, and the day at whose start an account's group is decided."""
 
     start: date
     end: date
-    member_on: date
+    group_day: date
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which entries are meant and how they are grouped; the same for every operand of a question.
+    """Which entries are counted and how they are grouped; the same for every operand of a question.
 
-    group_by: attribute keys, or `account`, `segment`, `subject`, `channel`. accounts: numbers; None means all.
-    segments: name and filter of each group of `segment`. as_of: None means all that is known.
+    group_by: attribute keys, `account`, `segment`, `subject` or `channel`. accounts: account keys; None means all.
+    segments: name and filter of each group of `segment`. as_of: None means everything that is recorded by now.
     """
 
     group_by: tuple[str, ...] = ()
@@ -51,19 +51,24 @@ class Selection:
     channels: tuple[str, ...] = ()
     as_of: date | None = None
 
-    def undivided(self) -> "Selection":
-        """The same without telling subjects and channels apart."""
-        group_by = tuple(by for by in self.group_by if by not in ENTRY_DIMENSIONS)
+    def without_dimensions(self) -> "Selection":
+        """Return the same selection for all subjects and channels together."""
+        group_by = tuple(name for name in self.group_by if name not in ENTRY_DIMENSIONS)
         return replace(self, group_by=group_by, subjects=(), channels=())
 
     @property
-    def divided(self) -> bool:
-        """Whether it is not about all accounts as one: groups of them, or some only."""
-        return bool(set(self.group_by) - set(ENTRY_DIMENSIONS) or self.filter) or self.accounts is not None
+    def separates_subjects(self) -> bool:
+        """Whether entries of different subjects are treated differently."""
+        return "subject" in self.group_by or bool(self.subjects)
+
+    @property
+    def covers_whole_business(self) -> bool:
+        """Whether all accounts count together: no grouping by account, no filter and no choice of accounts."""
+        return not (set(self.group_by) - set(ENTRY_DIMENSIONS) or self.filter) and self.accounts is None
 
     @property
     def shape(self) -> "Shape":
-        """What of it decides how the statement is built; the rest are its parameters."""
+        """The part of the selection that decides the text of a statement; the rest are its parameters."""
         return Shape(
             self.group_by,
             self.filter,
@@ -77,6 +82,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
+    """What decides the text of a selection's statements: statements are built and cached by shape."""
+
     group_by: tuple[str, ...]
     filter: Filter | None
     segments: tuple[Filter, ...]
@@ -86,72 +93,91 @@ class Shape:
     as_of: bool
 
     @property
-    def keys(self) -> list[str]:
-        """The attributes that decide where an account belongs."""
-        named = set(self.group_by) - {"account", "segment", *ENTRY_DIMENSIONS}
+    def attribute_keys(self) -> list[str]:
+        """The attributes that decide to which group an account belongs."""
+        names = set(self.group_by) - {"account", "segment", *ENTRY_DIMENSIONS}
         for filter in (self.filter, *self.segments):
-            named |= set(filter.keys) if filter else set()
-        return sorted(named)
+            names |= set(filter.keys) if filter else set()
+        return sorted(names)
 
 
-def parameters_of(selection: Selection, measures: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, Any]:
-    """What a statement of the selection's shape is given."""
+def selection_parameters(
+    selection: Selection, measures: Mapping[str, int], labels: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the parameters that the conditions of every statement of the selection use.
 
-    def numbers(words: Sequence[str]) -> list[int]:
-        return [labels[word] for word in words if word in labels]
+    measures, labels: name -> label. A subject or channel without a label has no entries and is left out.
+    """
+
+    def label_list(texts: Iterable[str]) -> list[int]:
+        return [labels[text] for text in texts if text in labels]
 
     return {
         "measures": list(measures.values()),
         "accounts": list(selection.accounts or ()),
-        "subjects": numbers(selection.subjects),
-        "channels": numbers(selection.channels),
+        "subjects": label_list(selection.subjects),
+        "channels": label_list(selection.channels),
         "as_of": selection.as_of,
     }
 
 
-def array_columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Rows as the parameters of `array_table`."""
-    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-
-
 def group_key(values: Sequence[Any]) -> Group:
-    """The values of a group as a key."""
+    """Return the values of a group as a dictionary key."""
     # True and 1 are the same key of a dict, but not the same value of an attribute.
     return tuple((type(value).__name__, value) for value in values)
 
 
-def array_table_clause(name: str, columns: Mapping[str, Any]) -> Any:
-    """A table made of arrays, which are parameters named like its columns."""
-    arrays = [array_param(column, kind) for column, kind in columns.items()]
-    shape = [sa.column(column, kind) for column, kind in columns.items()]
+def array_param(name: str, type_: Any) -> sa.BindParameter[Any]:
+    """Return a parameter that is a list."""
+    return sa.bindparam(name, type_=sa.ARRAY(type_))
+
+
+def array_table(name: str, columns: Mapping[str, Any]) -> Any:
+    """Return a FROM clause of rows that come as parameters: one list for each column, with the column's name.
+
+    columns: name -> SQL type. `array_table_parameters` makes the parameters.
+    """
+    arrays = [array_param(column, type_) for column, type_ in columns.items()]
+    shape = [sa.column(column, type_) for column, type_ in columns.items()]
     return sa.func.unnest(*arrays).table_valued(*shape, name=name).render_derived()
 
 
-def array_param(name: str, kind: Any) -> sa.BindParameter[Any]:
-    """A parameter that is a list."""
-    return sa.bindparam(name, type_=sa.ARRAY(kind))
+def array_table_parameters(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return rows as the parameters of an `array_table`: the list of each column's values. There must be a row."""
+    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
-def known_rows(rows: Any, shape: Shape) -> sa.ColumnElement[bool]:
-    """The rows of a table with two clocks that are what is known, or was on the day `as_of`."""
+def array_item(array: Any, position: Any) -> Any:
+    """Return the item of a list at a position, which SQL counts from 1."""
+    # `coalesce` around the list, since PostgreSQL would read `list::date[][position]` as a type.
+    return sa.func.coalesce(array, type_=array.type)[position]
+
+
+def version_condition(versions: Any, shape: Shape) -> sa.ColumnElement[bool]:
+    """Return the condition for the valid versions in a table with both time axes: of now, or of the day `as_of`."""
     if not shape.as_of:
-        return rows.c.ceased_on == MAX_DATE  # type: ignore[no-any-return]
+        return versions.c.ceased_on == MAX_DATE  # type: ignore[no-any-return]
     as_of = sa.bindparam("as_of", type_=sa.Date)
-    return sa.and_(rows.c.recorded_on <= as_of, rows.c.ceased_on > as_of)
+    return sa.and_(versions.c.recorded_on <= as_of, versions.c.ceased_on > as_of)
+
+
+def recorded_conditions(entries: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+    """Return the condition for entries that were recorded by the day `as_of`, if the question has one."""
+    return [entries.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date)] if shape.as_of else []
 
 
 def account_conditions(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
-    """Which rows of facts are meant: those of the asked accounts."""
+    """Return the condition for rows of the selection's accounts, if it names any."""
     return [facts.c.account_id == sa.any_(array_param("accounts", sa.BigInteger))] if shape.by_account else []
 
 
-def narrowing_conditions(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
-    """Which rows of facts are meant: those of the asked measures, subjects, channels and accounts."""
-    wanted: list[sa.ColumnElement[bool]] = [facts.c.measure == sa.any_(array_param("measures", sa.Integer))]
+def entry_conditions(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for rows of the measures and of the selection's subjects, channels and accounts."""
+    conditions: list[sa.ColumnElement[bool]] = [facts.c.measure == sa.any_(array_param("measures", sa.Integer))]
     if shape.by_subject:
-        wanted.append(facts.c.subject == sa.any_(array_param("subjects", sa.Integer)))
+        conditions.append(facts.c.subject == sa.any_(array_param("subjects", sa.Integer)))
     if shape.by_channel:
-        wanted.append(facts.c.channel == sa.any_(array_param("channels", sa.Integer)))
+        conditions.append(facts.c.channel == sa.any_(array_param("channels", sa.Integer)))
     if shape.filter is not None or shape.segments:
-        wanted.append(facts.c.account_id != WHOLE_BUSINESS)
-    return wanted + account_conditions(facts, shape)
+        conditions.append(facts.c.account_id != WHOLE_BUSINESS)
+    return conditions + account_conditions(facts, shape)

@@ -3,12 +3,12 @@
 A completion counts in the period in which the attempt started, whenever it comes.
 """
 
-from app.metrics.define import Happens, Result, mean, metric, proportion
+from app.metrics.define import ExampleEvent, Result, mean, metric, proportion
 
-GOAL_ENTRY = Happens(1, "goal.entered", {"goal": "upgrade"})
-GOAL_COMPLETION = Happens(1, "goal.completed", {"goal": "upgrade"}, on="2026-03-12")
-ONBOARDING_START = Happens(1, "onboarding.started", {})
-ONBOARDING_COMPLETION = Happens(1, "onboarding.completed", {}, on="2026-03-12")
+GOAL_ENTRY = ExampleEvent(1, "goal.entered", {"goal": "upgrade"})
+GOAL_COMPLETION = ExampleEvent(1, "goal.completed", {"goal": "upgrade"}, on="2026-03-12")
+ONBOARDING_START = ExampleEvent(1, "onboarding.started", {})
+ONBOARDING_COMPLETION = ExampleEvent(1, "onboarding.completed", {}, on="2026-03-12")
 
 
 @metric(

@@ -10,19 +10,18 @@ from app.metrics.catalogue.retention import FOUR_CUSTOMERS_ONE_LOST, LOST_CUSTOM
 from app.metrics.catalogue.revenue import EARLIER_SUBSCRIPTION, NEW_SUBSCRIPTION, NO_CUSTOMERS
 from app.metrics.define import (
     MONEY_SCALE,
-    Happens,
+    ExampleEvent,
     Result,
     closing,
+    context,
     metric,
     money_mean,
     money_rate,
-    of_period,
-    of_question,
     opening,
 )
 
-ADVERTISING_COST = Happens(1, "cost.recorded", {"category": "acquisition", "amount": "750"})
-VISIT_COST = Happens(1, "cost.recorded", {"category": "retention", "amount": "30"})
+ADVERTISING_COST = ExampleEvent(1, "cost.recorded", {"category": "acquisition", "amount": "750"})
+VISIT_COST = ExampleEvent(1, "cost.recorded", {"category": "retention", "amount": "30"})
 ACQUISITION_EXAMPLE: dict[str, float | str] = {
     "acquisition_cost": "750.00 USD",
     "unallocated_acquisition_cost": "0.00 USD",
@@ -67,7 +66,7 @@ def cac(
     acquisition_cost: int,
     unallocated_acquisition_cost: int,
     customers_new: int,
-    divided: bool = of_question("divided"),
+    divided: bool = context("divided"),
 ) -> Result:
     """Customer acquisition cost (CAC): acquisition costs of the period divided by the number of new customers in it.
 
@@ -92,7 +91,7 @@ def customer_retention_cost(
     retention_cost: int,
     unallocated_retention_cost: int,
     customers: int = closing("customers"),
-    divided: bool = of_question("divided"),
+    divided: bool = context("divided"),
 ) -> Result:
     """Customer retention cost: retention costs of the period divided by the number of customers at its end.
 
@@ -121,7 +120,7 @@ def _(
     unallocated_retention_cost: int,
     customers: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
-    divided: bool = of_question("divided"),
+    divided: bool = context("divided"),
 ) -> Result:
     """Retention costs of the period divided by the number of retained customers: those at its start who were still
     customers at its end.
@@ -145,8 +144,8 @@ def retention_cost_ratio(
     unallocated_retention_cost: int,
     mrr: int = closing("mrr"),
     customers: int = closing("customers"),
-    months: Fraction = of_period("months"),
-    divided: bool = of_question("divided"),
+    months: Fraction = context("months"),
+    divided: bool = context("divided"),
 ) -> Result:
     """Retention cost ratio: retention costs as a percentage of recurring revenue in the period.
 
@@ -190,9 +189,9 @@ def ltv_to_cac(
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
-    months: Fraction = of_period("months"),
-    margin: Fraction = of_period("margin"),
-    divided: bool = of_question("divided"),
+    months: Fraction = context("months"),
+    margin: Fraction = context("margin"),
+    divided: bool = context("divided"),
 ) -> Result:
     """LTV to CAC ratio: customer lifetime value divided by customer acquisition cost.
 
@@ -219,8 +218,8 @@ def cac_payback_months(
     customers_new: int,
     mrr: int = closing("mrr"),
     customers: int = closing("customers"),
-    margin: Fraction = of_period("margin"),
-    divided: bool = of_question("divided"),
+    margin: Fraction = context("margin"),
+    divided: bool = context("divided"),
 ) -> Result:
     """CAC payback period: months until the gross margin on an average customer's MRR has paid back its acquisition
     cost.

@@ -3,13 +3,13 @@
 from fractions import Fraction
 
 from app.metrics.define import (
-    Happens,
+    ExampleEvent,
     Result,
     accounts,
     closing,
+    context,
     metric,
     money,
-    of_period,
     over_accounts,
     own_closing,
     own_flow,
@@ -23,9 +23,11 @@ IS_REPEAT_PURCHASER = IS_PURCHASER & (own_closing("orders") > 1)
 SECONDS_PER_MONTH = 2_629_800
 
 
-def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acme") -> Happens:
+def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acme") -> ExampleEvent:
     """Return the event of an order with this number."""
-    return Happens(1, "purchase.completed", {"order_id": f"order-{number}", "amount": amount}, on=on, account=account)
+    return ExampleEvent(
+        1, "purchase.completed", {"order_id": f"order-{number}", "amount": amount}, on=on, account=account
+    )
 
 
 @metric(
@@ -37,7 +39,7 @@ def _order(amount: str, number: int, on: str = "2026-03-10", account: str = "acm
     events=[
         _order("60", 1),
         _order("40", 2),
-        Happens(1, "purchase.refunded", {"order_id": "order-1", "amount": "30"}, on="2026-03-12"),
+        ExampleEvent(1, "purchase.refunded", {"order_id": "order-1", "amount": "30"}, on="2026-03-12"),
     ],
 )
 def revenue(purchases: int, refunds: int) -> Result:
@@ -126,7 +128,7 @@ def clv_purchases(
     purchases: int = over_accounts(own_flow("purchases"), where=IS_REPEAT_PURCHASER),
     coming_back: int = accounts(where=IS_REPEAT_PURCHASER),
     purchase_seconds: int = over_accounts(own_closing("purchase_seconds"), where=IS_REPEAT_PURCHASER),
-    months: Fraction = of_period("months"),
+    months: Fraction = context("months"),
 ) -> Result:
     """Customer lifetime value from purchases: average order value × orders per month × months from first to last order,
     for accounts that order again.

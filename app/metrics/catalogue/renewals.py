@@ -3,13 +3,13 @@
 A renewal counts in the period in which the contract was due, whenever it was decided.
 """
 
-from app.metrics.define import Happens, Result, metric, money_rate, proportion
+from app.metrics.define import ExampleEvent, Result, metric, money_rate, proportion
 
 
-def _contract(type: str, amount: str | None, number: int, on: str = "2026-03-10") -> Happens:
+def _contract(type: str, amount: str | None, number: int, on: str = "2026-03-10") -> ExampleEvent:
     """Return an event of the contract with this number."""
     data = {"contract_id": f"contract-{number}"} | ({} if amount is None else {"amount": amount})
-    return Happens(1, type, data, on=on)
+    return ExampleEvent(1, type, data, on=on)
 
 
 # Four contracts: renewed for more, renewed early for less, declined, and due without an amount.

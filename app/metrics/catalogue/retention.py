@@ -16,13 +16,13 @@ from app.metrics.catalogue.revenue import (
 )
 from app.metrics.define import (
     MONEY_SCALE,
-    Happens,
+    ExampleEvent,
     Result,
     accounts,
     closing,
+    context,
     metric,
     money,
-    of_period,
     opening,
     own_closing,
     own_flow,
@@ -63,7 +63,7 @@ SEVEN_CUSTOMERS_THREE_LOSSES = [
     CANCELLATION._replace(account="six", on="2026-03-12"),
     NEW_SUBSCRIPTION._replace(account="seven"),
 ]
-CANCELLATION_IN_ADVANCE = Happens(
+CANCELLATION_IN_ADVANCE = ExampleEvent(
     1, CANCELED, {"subscription_id": "sub-1", "ends_at": "2026-04-10T00:00:00Z"}, on="2026-03-05"
 )
 
@@ -196,8 +196,8 @@ def clv(
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
-    months: Fraction = of_period("months"),
-    margin: Fraction = of_period("margin"),
+    months: Fraction = context("months"),
+    margin: Fraction = context("margin"),
 ) -> Result:
     """Customer lifetime value (CLV): average MRR per customer × gross margin ÷ monthly customer churn rate.
 
@@ -226,7 +226,7 @@ def _(
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
-    months: Fraction = of_period("months"),
+    months: Fraction = context("months"),
 ) -> Result:
     """Average MRR per customer ÷ monthly customer churn rate, without the gross margin.
 
@@ -256,7 +256,7 @@ def _(
     customers: int = closing("customers"),
     customers_before: int = trailing(opening("customers"), months=6),
     leavers: int = trailing(LOST_CUSTOMERS, months=6),
-    margin: Fraction = of_period("margin"),
+    margin: Fraction = context("margin"),
 ) -> Result:
     """Average MRR per customer × gross margin ÷ monthly customer churn rate of the last six whole months.
 

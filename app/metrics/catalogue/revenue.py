@@ -4,7 +4,7 @@ A movement is the net change of one account's MRR on one day, so days add up to 
 """
 
 from app.metrics.define import (
-    Happens,
+    ExampleEvent,
     Result,
     closing,
     count,
@@ -19,12 +19,12 @@ NO_CUSTOMERS = "no_customers"
 CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
 
 # Events of one subscription at 100.00 a month, for the examples.
-NEW_SUBSCRIPTION = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"})
-EARLIER_SUBSCRIPTION = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"}, on="2026-01-10")
-UPGRADE = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "130"}, on="2026-03-05")
-DOWNGRADE = Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "80"}, on="2026-03-05")
-CANCELLATION = Happens(1, CANCELED, {"subscription_id": "sub-1", "reason": "price"}, on="2026-03-05")
-EARLIER_CANCELLATION = Happens(1, CANCELED, {"subscription_id": "sub-1"}, on="2026-02-10")
+NEW_SUBSCRIPTION = ExampleEvent(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"})
+EARLIER_SUBSCRIPTION = ExampleEvent(1, CHANGED, {"subscription_id": "sub-1", "mrr": "100"}, on="2026-01-10")
+UPGRADE = ExampleEvent(1, CHANGED, {"subscription_id": "sub-1", "mrr": "130"}, on="2026-03-05")
+DOWNGRADE = ExampleEvent(1, CHANGED, {"subscription_id": "sub-1", "mrr": "80"}, on="2026-03-05")
+CANCELLATION = ExampleEvent(1, CANCELED, {"subscription_id": "sub-1", "reason": "price"}, on="2026-03-05")
+EARLIER_CANCELLATION = ExampleEvent(1, CANCELED, {"subscription_id": "sub-1"}, on="2026-02-10")
 
 
 @metric(
@@ -162,7 +162,7 @@ def mrr_reactivated(mrr_reactivated: int) -> Result:
         *(event._replace(account="shrank") for event in (EARLIER_SUBSCRIPTION, DOWNGRADE)),
         *(event._replace(account="left") for event in (EARLIER_SUBSCRIPTION, CANCELLATION)),
         *(event._replace(account="back") for event in (EARLIER_SUBSCRIPTION, EARLIER_CANCELLATION)),
-        Happens(1, CHANGED, {"subscription_id": "sub-1", "mrr": "50"}, account="back"),
+        ExampleEvent(1, CHANGED, {"subscription_id": "sub-1", "mrr": "50"}, account="back"),
     ],
 )
 def mrr_net_change(
@@ -227,7 +227,7 @@ def arpa(mrr: int = closing("mrr"), customers: int = closing("customers")) -> Re
     example={"mrr": "100.00 USD", "registered_users": 4, "equals": 25},
     events=[
         EARLIER_SUBSCRIPTION,
-        *(Happens(1, "user.registered", {}, on="2026-02-01", user=user) for user in ("ada", "bob", "eve", "joe")),
+        *(ExampleEvent(1, "user.registered", {}, on="2026-02-01", user=user) for user in ("ada", "bob", "eve", "joe")),
     ],
 )
 def arpu(mrr: int = closing("mrr"), registered_users: int = closing("registered_users")) -> Result:

@@ -4,14 +4,14 @@ A resolution counts in the period in which the ticket was opened, unless a conve
 """
 
 from app.metrics.catalogue.revenue import EARLIER_SUBSCRIPTION, NO_CUSTOMERS
-from app.metrics.define import Happens, Result, closing, count, mean, metric, percentage, proportion
+from app.metrics.define import ExampleEvent, Result, closing, count, mean, metric, percentage, proportion
 
 NO_TICKETS = "no_tickets"
 
-TICKET_OPENING = Happens(1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"})
-TICKET_RESOLUTION = Happens(1, "ticket.resolved", {"ticket_id": "ticket-1"}, on="2026-03-11")
-OTHER_TICKET_OPENING = Happens(1, "ticket.opened", {"ticket_id": "ticket-2"})
-OTHER_TICKET_RESOLUTION = Happens(
+TICKET_OPENING = ExampleEvent(1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"})
+TICKET_RESOLUTION = ExampleEvent(1, "ticket.resolved", {"ticket_id": "ticket-1"}, on="2026-03-11")
+OTHER_TICKET_OPENING = ExampleEvent(1, "ticket.opened", {"ticket_id": "ticket-2"})
+OTHER_TICKET_RESOLUTION = ExampleEvent(
     1, "ticket.resolved", {"ticket_id": "ticket-2", "first_contact": False}, on="2026-03-12"
 )
 

@@ -1,6 +1,6 @@
 """Metrics of trials: how many convert to a paid subscription."""
 
-from app.metrics.define import Happens, Result, metric, proportion
+from app.metrics.define import ExampleEvent, Result, metric, proportion
 
 
 @metric(
@@ -9,9 +9,9 @@ from app.metrics.define import Happens, Result, metric, proportion
     range=(0, 100),
     example={"trials_converted": 1, "trials_started": 2, "equals": 50},
     events=[
-        Happens(1, "trial.started", {"trial_id": "trial-1"}, on="2026-03-01"),
-        Happens(1, "trial.converted", {"trial_id": "trial-1"}, on="2026-03-14"),
-        Happens(1, "trial.started", {"trial_id": "trial-2"}, on="2026-03-05"),
+        ExampleEvent(1, "trial.started", {"trial_id": "trial-1"}, on="2026-03-01"),
+        ExampleEvent(1, "trial.converted", {"trial_id": "trial-1"}, on="2026-03-14"),
+        ExampleEvent(1, "trial.started", {"trial_id": "trial-2"}, on="2026-03-05"),
     ],
     convention="started",
     counted_by="ChartMogul, which follows the trials that started in a month, whenever they convert.",
@@ -29,10 +29,10 @@ def trial_conversion_rate(trials_converted: int, trials_started: int) -> Result:
     counted_by="Baremetrics, which looks at the trials that ended in a period.",
     example={"trials_ended_converted": 1, "trials_ended": 2, "equals": 50},
     events=[
-        Happens(1, "trial.started", {"trial_id": "trial-1"}, on="2026-02-20"),
-        Happens(1, "trial.converted", {"trial_id": "trial-1"}, on="2026-03-06"),
-        Happens(1, "trial.started", {"trial_id": "trial-2"}, on="2026-02-25"),
-        Happens(1, "trial.expired", {"trial_id": "trial-2"}, on="2026-03-11"),
+        ExampleEvent(1, "trial.started", {"trial_id": "trial-1"}, on="2026-02-20"),
+        ExampleEvent(1, "trial.converted", {"trial_id": "trial-1"}, on="2026-03-06"),
+        ExampleEvent(1, "trial.started", {"trial_id": "trial-2"}, on="2026-02-25"),
+        ExampleEvent(1, "trial.expired", {"trial_id": "trial-2"}, on="2026-03-11"),
     ],
 )
 def _(trials_ended_converted: int, trials_ended: int) -> Result:

@@ -6,16 +6,16 @@ A user belongs to one account: the same user id in two accounts is two users, so
 from fractions import Fraction
 
 from app.metrics.define import (
-    Happens,
+    ExampleEvent,
     Result,
     accounts,
     closing,
+    context,
     count,
     distinct,
     flow,
     mean,
     metric,
-    of_period,
     own_closing,
     own_flow,
     percentage,
@@ -24,11 +24,13 @@ from app.metrics.define import (
 )
 
 NO_ACTIVE_USERS = "no_active_users"
-SESSION = Happens(1, "session.ended", {"duration_seconds": 600})
-FEATURE_USE = Happens(1, "feature.used", {"feature": "export"})
-REGISTRATION = Happens(1, "user.registered", {}, on="2026-02-01")
+SESSION = ExampleEvent(1, "session.ended", {"duration_seconds": 600})
+FEATURE_USE = ExampleEvent(1, "feature.used", {"feature": "export"})
+REGISTRATION = ExampleEvent(1, "user.registered", {}, on="2026-02-01")
 # A subscription with five seats.
-FIVE_SEATS = Happens(1, "subscription.changed", {"subscription_id": "sub-1", "mrr": "100", "seats": 5}, on="2026-01-10")
+FIVE_SEATS = ExampleEvent(
+    1, "subscription.changed", {"subscription_id": "sub-1", "mrr": "100", "seats": 5}, on="2026-01-10"
+)
 
 
 @metric(
@@ -55,7 +57,7 @@ def active_users(active_users: int = distinct("active_users")) -> Result:
         REGISTRATION,
         SESSION._replace(user="bob"),
         REGISTRATION._replace(user="eve"),
-        Happens(1, "user.removed", {}, user="eve"),
+        ExampleEvent(1, "user.removed", {}, user="eve"),
     ],
 )
 def registered_users(registered_users: int = closing("registered_users")) -> Result:
@@ -106,7 +108,7 @@ def product_usage_rate(active_users: int = distinct("active_users"), seats: int 
     events=[SESSION, SESSION._replace(on="2026-03-11"), SESSION._replace(user="bob")],
 )
 def stickiness(
-    active_users_day: int, days: int = of_period("days"), active_users: int = distinct("active_users")
+    active_users_day: int, days: int = context("days"), active_users: int = distinct("active_users")
 ) -> Result:
     """Stickiness: average daily active users as a percentage of the period's active users (DAU/MAU for a month).
 
@@ -123,7 +125,7 @@ def stickiness(
     better="up",
     adds_over=("groups", "time"),
     example={"sessions": 2, "equals": 2},
-    events=[Happens(2, "session.ended", {"duration_seconds": 600})],
+    events=[ExampleEvent(2, "session.ended", {"duration_seconds": 600})],
 )
 def sessions(sessions: int) -> Result:
     """Sessions: number of user sessions that ended in the period."""
@@ -149,8 +151,8 @@ def sessions_per_active_user(sessions: int, active_users: int = distinct("active
     better="up",
     example={"session_seconds": 2700, "sessions": 2, "equals": 22.5},
     events=[
-        Happens(1, "session.ended", {"duration_seconds": 900}),
-        Happens(1, "session.ended", {"duration_seconds": 1800}),
+        ExampleEvent(1, "session.ended", {"duration_seconds": 900}),
+        ExampleEvent(1, "session.ended", {"duration_seconds": 1800}),
     ],
 )
 def average_session_minutes(session_seconds: int, sessions: int) -> Result:
@@ -167,8 +169,8 @@ def average_session_minutes(session_seconds: int, sessions: int) -> Result:
     adds_over=("groups", "time"),
     example={"feature_uses": 4, "equals": 4},
     events=[
-        Happens(1, "feature.used", {"feature": "export", "count": 3}),
-        Happens(1, "feature.used", {"feature": "search"}),
+        ExampleEvent(1, "feature.used", {"feature": "export", "count": 3}),
+        ExampleEvent(1, "feature.used", {"feature": "search"}),
     ],
 )
 def feature_uses(feature_uses: int = flow("feature_uses", any_subject="any_feature_uses")) -> Result:
@@ -202,7 +204,7 @@ def average_time_in_app_minutes(session_seconds: int, active_users: int = distin
 )
 def feature_adoption_rate(
     feature_users: int = distinct("feature_users", any_subject="any_feature_users"),
-    active_users: int = distinct("active_users", whole=True),
+    active_users: int = distinct("active_users", ignores_dimensions=True),
 ) -> Result:
     """Feature adoption rate: percentage of active users who used the feature in the period.
 
@@ -219,7 +221,7 @@ def feature_adoption_rate(
 )
 def _(
     feature_users: int = distinct("feature_users", any_subject="any_feature_users"),
-    registered: int = registered_at_any_time(whole=True),
+    registered: int = registered_at_any_time(ignores_dimensions=True),
 ) -> Result:
     """Percentage of registered users who used the feature in the period.
 

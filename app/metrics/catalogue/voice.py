@@ -1,7 +1,7 @@
 """Metrics of surveys and feedback: NPS, CSAT, CES, response rates and comments."""
 
 from app.metrics.define import (
-    Happens,
+    ExampleEvent,
     Result,
     count,
     mean,
@@ -16,8 +16,8 @@ from app.metrics.define import (
 NO_RESPONSES = "no_responses"
 # On a scale from 1 to 7 where high is easy, 6 is an easy score and 4 is in the middle.
 EFFORT_RESPONSES = [
-    Happens(3, "survey.responded", {"survey": "effort", "score": 6}),
-    Happens(1, "survey.responded", {"survey": "effort", "score": 4}),
+    ExampleEvent(3, "survey.responded", {"survey": "effort", "score": 6}),
+    ExampleEvent(1, "survey.responded", {"survey": "effort", "score": 4}),
 ]
 
 
@@ -27,9 +27,9 @@ EFFORT_RESPONSES = [
     range=(-100, 100),
     example={"nps_promoters": 6, "nps_detractors": 2, "nps_responses": 10, "equals": 40},
     events=[
-        Happens(6, "survey.responded", {"survey": "nps", "score": 9}),
-        Happens(2, "survey.responded", {"survey": "nps", "score": 8}),
-        Happens(2, "survey.responded", {"survey": "nps", "score": 6}),
+        ExampleEvent(6, "survey.responded", {"survey": "nps", "score": 9}),
+        ExampleEvent(2, "survey.responded", {"survey": "nps", "score": 8}),
+        ExampleEvent(2, "survey.responded", {"survey": "nps", "score": 6}),
     ],
 )
 def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
@@ -47,9 +47,9 @@ def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
     range=(0, 100),
     example={"csat_satisfied": 14, "csat_responses": 16, "equals": 87.5},
     events=[
-        Happens(10, "survey.responded", {"survey": "csat", "score": 5}),
-        Happens(4, "survey.responded", {"survey": "csat", "score": 4}),
-        Happens(2, "survey.responded", {"survey": "csat", "score": 2}),
+        ExampleEvent(10, "survey.responded", {"survey": "csat", "score": 5}),
+        ExampleEvent(4, "survey.responded", {"survey": "csat", "score": 4}),
+        ExampleEvent(2, "survey.responded", {"survey": "csat", "score": 2}),
     ],
     convention="top_scores",
     counted_by="Delighted and Formbricks, which count the two best of five scores.",
@@ -69,9 +69,9 @@ def csat(csat_satisfied: int, csat_responses: int) -> Result:
     counted_by="Pisano, which gives every score a value from 0 to 100 instead of counting satisfied responses.",
     example={"csat_scores": 21, "csat_responses": 5, "csat_scales": 1060, "csat_scale_squares": 224720, "equals": 80},
     events=[
-        Happens(2, "survey.responded", {"survey": "csat", "score": 5}),
-        Happens(2, "survey.responded", {"survey": "csat", "score": 4}),
-        Happens(1, "survey.responded", {"survey": "csat", "score": 3}),
+        ExampleEvent(2, "survey.responded", {"survey": "csat", "score": 5}),
+        ExampleEvent(2, "survey.responded", {"survey": "csat", "score": 4}),
+        ExampleEvent(1, "survey.responded", {"survey": "csat", "score": 3}),
     ],
 )
 def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
@@ -88,9 +88,9 @@ def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_square
     range=(0, 100),
     example={"csat_scores": 21, "csat_responses": 5, "csat_scales": 1060, "csat_scale_squares": 224720, "equals": 4.2},
     events=[
-        Happens(2, "survey.responded", {"survey": "csat", "score": 5}),
-        Happens(2, "survey.responded", {"survey": "csat", "score": 4}),
-        Happens(1, "survey.responded", {"survey": "csat", "score": 3}),
+        ExampleEvent(2, "survey.responded", {"survey": "csat", "score": 5}),
+        ExampleEvent(2, "survey.responded", {"survey": "csat", "score": 4}),
+        ExampleEvent(1, "survey.responded", {"survey": "csat", "score": 3}),
     ],
 )
 def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
@@ -109,9 +109,9 @@ def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_s
     range=(0, 100),
     example={"ces_scores": 14, "ces_responses": 3, "ces_scales": 648, "ces_scale_squares": 139968, "equals": 14 / 3},
     events=[
-        Happens(1, "survey.responded", {"survey": "effort", "score": 7}),
-        Happens(1, "survey.responded", {"survey": "effort", "score": 6}),
-        Happens(1, "survey.responded", {"survey": "effort", "score": 1}),
+        ExampleEvent(1, "survey.responded", {"survey": "effort", "score": 7}),
+        ExampleEvent(1, "survey.responded", {"survey": "effort", "score": 6}),
+        ExampleEvent(1, "survey.responded", {"survey": "effort", "score": 1}),
     ],
     convention="mean",
     counted_by="Formbricks, which reports the average score.",
@@ -164,8 +164,8 @@ def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
     adds_over=("groups", "time"),
     example={"survey_responses": 3, "equals": 3},
     events=[
-        Happens(2, "survey.responded", {"survey": "nps", "score": 9}),
-        Happens(1, "survey.responded", {"survey": "csat", "score": 3}),
+        ExampleEvent(2, "survey.responded", {"survey": "nps", "score": 9}),
+        ExampleEvent(1, "survey.responded", {"survey": "csat", "score": 3}),
     ],
 )
 def survey_responses(survey_responses: int) -> Result:
@@ -181,8 +181,8 @@ def survey_responses(survey_responses: int) -> Result:
     better="up",
     example={"survey_responses": 1, "survey_invitations": 4, "equals": 25},
     events=[
-        Happens(4, "survey.sent", {"survey": "nps"}),
-        Happens(1, "survey.responded", {"survey": "nps", "score": 9}),
+        ExampleEvent(4, "survey.sent", {"survey": "nps"}),
+        ExampleEvent(1, "survey.responded", {"survey": "nps", "score": 9}),
     ],
 )
 def survey_response_rate(survey_responses: int, survey_invitations: int) -> Result:
@@ -200,8 +200,8 @@ def survey_response_rate(survey_responses: int, survey_invitations: int) -> Resu
     adds_over=("groups", "time"),
     example={"comments": 3, "equals": 3},
     events=[
-        Happens(1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
-        Happens(2, "feedback.received", {"comment": "Please add dark mode."}),
+        ExampleEvent(1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
+        ExampleEvent(2, "feedback.received", {"comment": "Please add dark mode."}),
     ],
 )
 def feedback_comments(comments: int) -> Result:
@@ -218,9 +218,9 @@ def feedback_comments(comments: int) -> Result:
     range=(0, 100),
     example={"comments_resolved": 1, "comments": 4, "equals": 25},
     events=[
-        Happens(3, "feedback.received", {"comment": "Please add dark mode."}),
-        Happens(1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
-        Happens(1, "feedback.updated", {"feedback": "0-0", "status": "resolved"}),
+        ExampleEvent(3, "feedback.received", {"comment": "Please add dark mode."}),
+        ExampleEvent(1, "survey.responded", {"survey": "nps", "score": 9, "comment": "Fast help."}),
+        ExampleEvent(1, "feedback.updated", {"feedback": "0-0", "status": "resolved"}),
     ],
 )
 def feedback_closed_rate(comments_resolved: int, comments: int) -> Result:
