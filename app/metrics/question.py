@@ -161,7 +161,7 @@ class Parameters(MetricParameters):
         return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
 
 
-class MultiMetricParameters(Parameters):
+class SeveralParameters(Parameters):
     """The parameters of a question about several metrics at once."""
 
     metrics: NameList = Field(

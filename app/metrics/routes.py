@@ -14,7 +14,7 @@ from app.http.responses import json_response, rows_response
 from app.metrics.answer import answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
-from app.metrics.question import MultiMetricParameters, Parameters, resolve_question
+from app.metrics.question import Parameters, SeveralParameters, resolve_question
 from app.metrics.schema import flatten_interval, number_columns, table_builder
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
@@ -45,17 +45,17 @@ async def get_conventions(request: Request, metric: str) -> Response:
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
 
 
-@router.get("/query", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(MultiMetricParameters))
+@router.get("/query", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(SeveralParameters))
 async def get_query(request: Request) -> Response:
     """Answer several metrics at once."""
-    params = parse_query(request, MultiMetricParameters)
+    params = parse_query(request, SeveralParameters)
     return await _respond(request, params.metrics, params)
 
 
-@router.post("/query", responses=_ANSWERS, response_class=Response, openapi_extra=body_schema(MultiMetricParameters))
+@router.post("/query", responses=_ANSWERS, response_class=Response, openapi_extra=body_schema(SeveralParameters))
 async def post_query(request: Request) -> Response:
     """Answer several metrics at once; the question is the JSON body."""
-    params = await read_body(request, MultiMetricParameters)
+    params = await read_body(request, SeveralParameters)
     try:
         return await _respond(request, params.metrics, params)
     except Invalid as invalid:
