@@ -45,8 +45,8 @@ def response_schema(description: str, schema: Any, *, table: bool = False) -> di
     """
     content: dict[str, Any] = {FORMATS[DEFAULT_FORMAT].media_type: {"schema": schema}}
     if table:
-        others = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
-        content |= {entry.media_type: {"schema": {"type": "string"}} for entry in others}
+        table_formats = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
+        content |= {entry.media_type: {"schema": {"type": "string"}} for entry in table_formats}
     return {200: {"description": description, "content": content}}
 
 
