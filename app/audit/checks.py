@@ -77,17 +77,17 @@ class Check:
     differing: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
 
-    def compare(self, one: Any, other: Any, *, equal: bool, **location: Any) -> None:
+    def compare(self, left: Any, right: Any, *, equal: bool, **location: Any) -> None:
         """Count a comparison of two numbers, and their difference unless they are equal."""
         self.compared += 1
         if not equal:
-            self.add_difference(one, other, **location)
+            self.add_difference(left, right, **location)
 
-    def add_difference(self, one: Any, other: Any, **location: Any) -> None:
+    def add_difference(self, left: Any, right: Any, **location: Any) -> None:
         """Count a difference, and keep it if it is among the first."""
         self.differing += 1
         if len(self.differences) < _MAX_DIFFERENCES:
-            self.differences.append(location | {"one": one, "other": other})
+            self.differences.append(location | {"one": left, "other": right})
 
     def to_json(self) -> dict[str, Any]:
         """Return the check as the API shows it: see CHECKS_SCHEMA."""
@@ -232,9 +232,9 @@ async def _check_totals(answer: _Answer, today: date) -> Check:
     check = Check("known_today", sentence)
     current, as_of_today = await answer(METRICS), await answer(METRICS, as_of=today)
     for row, same_row in zip(current.pending_rows, as_of_today.pending_rows, strict=True):
-        one, other = current.result(row), as_of_today.result(same_row)
+        left, right = current.result(row), as_of_today.result(same_row)
         location = _location(current, row) | {"metrics": [row.metric.name]}
-        check.compare(one.value, other.value, equal=one == other, **location)
+        check.compare(left.value, right.value, equal=left == right, **location)
     return check
 
 
@@ -273,5 +273,5 @@ def _location(table: AnswerTable, row: PendingRow) -> dict[str, Any]:
     return {"period": row.period.name, "start": row.period.start, "group": format_group(row.group, table.question)}
 
 
-def _is_close(one: float, other: float) -> bool:
-    return isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
+def _is_close(left: float, right: float) -> bool:
+    return isclose(left, right, rel_tol=1e-9, abs_tol=1e-6)

@@ -187,7 +187,7 @@ async def _streams_behind(search: _EventSearch, rows: Sequence[Any]) -> set[Stre
     kinds = search.origins.stream_kinds
     names = {(row.account_id, row.stream) for row in rows if row.stream and kind_of_stream(row.stream) in kinds}
     derived = {name for name in names if kind_of_stream(name[1]) in STREAMS}
-    behind = names - derived
+    result = names - derived
     for (account_id, stream), events in (await load_streams(search.connection, derived)).items():
         live = [
             stored.event
@@ -199,8 +199,8 @@ async def _streams_behind(search: _EventSearch, rows: Sequence[Any]) -> set[Stre
         lines = list(derive(sorted(live, key=lambda event: event[:3]), search.calendar))
         periods = search.periods_by_account[account_id]
         if any(search.origins.include_lines(lines, days, search.dimensions) for days in periods):
-            behind.add((account_id, stream))
-    return behind
+            result.add((account_id, stream))
+    return result
 
 
 def _event_json(row: Any, account_ids: Mapping[int, str]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ async def list_restatements(
     A number is restated when its value at the end of a day differs from that at the end of the day before, from the day after
     the end of the period on. Raises Invalid when something was recorded late on more than a thousand days.
     """
-    ended = tuple(period for period in question.periods if period.complete)
-    about_ended = replace(question, periods=ended, totals=False, compare=None)
+    periods = tuple(period for period in question.periods if period.complete)
+    about_ended = replace(question, periods=periods, totals=False, compare=None)
 
     async def read(connection: Connection) -> tuple[list[Row], str | None]:
         all_changes = await changes(connection, books, about_ended)
@@ -55,7 +55,7 @@ async def list_restatements(
         causes = await count_causes(connection, about_ended, selected, calendar=books.calendar)
         return [_row(about_ended, *pair) for pair in zip(selected, causes, strict=True)], next_cursor
 
-    rows, next_cursor = await books.database.read(read) if ended else ([], None)
+    rows, next_cursor = await books.database.read(read) if periods else ([], None)
     body = {"question": question.understood(), "rows": rows, "next": next_cursor}
     return body, table_builder(body, after=_CHANGE_SCHEMA)
 
