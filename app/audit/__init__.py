@@ -1,1 +1,1 @@
-"""What is behind a number: contributors, events, restatements and checks."""
+"""Audit: what is behind a number (contributors, events), how it changed (restatements), and checks of identities."""

@@ -1,7 +1,7 @@
-"""The identities of the numbers, asked of the books themselves: what has to be equal is worked out in two ways.
+"""Check identities on the data at hand: numbers that must be equal are computed in two ways and compared.
 
-Numbers are checked over the asked range for the whole business and for the groups of a few attributes and of the stored
-segments; single accounts, and the ledger against the events that are kept, for a sample that is another each day, or all.
+Numbers are compared over a range, for the whole business and for the groups of a few attributes and stored segments. Single
+accounts, and the ledger with the stored events, are checked for a sample of accounts that differs from day to day, or for all.
 """
 
 from collections import defaultdict
@@ -20,25 +20,56 @@ from app.audit.identities import IDENTITIES
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, account, attribute
+from app.http.openapi import list_schema, object_schema, response_schema
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
 from app.metrics.question import Parameters, build_question, fits
 from app.metrics.rows import format_group, order
 
-_MOST_SHOWN = 20
-# Attributes of more values would make many groups, of few accounts each.
-_MOST_VALUES = 50
-_MOST_ATTRIBUTES = 3
-_MOST_SEGMENTS = 50
+_MAX_DIFFERENCES = 20
+# The accounts whose metrics are compared when the ledger of all accounts is checked.
+_DEFAULT_SAMPLE = 20
+# An attribute with more values would make many groups of few accounts each.
+_MAX_VALUES = 50
+_MAX_ATTRIBUTES = 3
+_MAX_SEGMENTS = 50
+_OTHER_GROUPINGS = ("account", "segment", "subject", "channel")
 
-# A question about some metrics, asked in some way, and its answer.
-_Ask = Callable[..., Awaitable[AnswerTable]]
+CHECKS_SCHEMA = response_schema(
+    "The checks, each with its differences.",
+    object_schema(
+        {
+            "ok": {"type": "boolean", "description": "Whether no check has a difference."},
+            "checks": list_schema(
+                {
+                    "name": {"type": "string"},
+                    "sentence": {"type": "string", "description": "What must be true."},
+                    "ok": {"type": "boolean"},
+                    "compared": {
+                        "type": "integer",
+                        "description": "The number of comparisons; for the ledger, the number of events.",
+                    },
+                    "differing": {"type": "integer", "description": "The number of differences."},
+                    "differences": {
+                        "type": "array",
+                        "items": {"type": "object"},
+                        "description": f"The first {_MAX_DIFFERENCES} differences: period, group or account, and the two "
+                        "numbers that should be equal (`one`, `other`).",
+                    },
+                }
+            ),
+        }
+    ),
+)
+
+# Returns the answer about some metrics; keyword arguments replace parameters of the question.
+_Answer = Callable[..., Awaitable[AnswerTable]]
 
 
 @dataclass(slots=True)
 class Check:
-    """What was compared, how often, and where it differed: the first of these, and how many there are."""
+    """The result of a check: the number of comparisons and of differences, and the first differences."""
 
     name: str
     sentence: str
@@ -46,181 +77,201 @@ class Check:
     differing: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
 
-    def see(self, one: Any, other: Any, *, equal: bool, **where: Any) -> None:
-        """Note a comparison."""
+    def compare(self, left: Any, right: Any, *, equal: bool, **location: Any) -> None:
+        """Count a comparison of two numbers, and their difference unless they are equal."""
         self.compared += 1
         if not equal:
-            self.differ(one, other, **where)
+            self.add_difference(left, right, **location)
 
-    def differ(self, one: Any, other: Any, **where: Any) -> None:
-        """Note a difference."""
+    def add_difference(self, left: Any, right: Any, **location: Any) -> None:
+        """Count a difference, and keep it if it is among the first."""
         self.differing += 1
-        if len(self.differences) < _MOST_SHOWN:
-            self.differences.append(where | {"one": one, "other": other})
+        if len(self.differences) < _MAX_DIFFERENCES:
+            self.differences.append(location | {"one": left, "other": right})
 
-    def said(self) -> dict[str, Any]:
-        """As it is answered."""
-        said = {"name": self.name, "sentence": self.sentence, "ok": not self.differing, "compared": self.compared}
-        return said | {"differing": self.differing, "differences": self.differences}
+    def to_json(self) -> dict[str, Any]:
+        """Return the check as the API shows it: see CHECKS_SCHEMA."""
+        return {
+            "name": self.name,
+            "sentence": self.sentence,
+            "ok": not self.differing,
+            "compared": self.compared,
+            "differing": self.differing,
+            "differences": self.differences,
+        }
 
 
-async def checks(books: Books, asked: Parameters, *, sample: int | None) -> list[dict[str, Any]]:
-    """All checks over a range. sample: of how many accounts what is checked of single accounts is; None: of all.
+async def run_checks(books: Books, parameters: Parameters, *, sample: int | None) -> dict[str, Any]:
+    """Run all checks over a range and return the answer.
 
-    Of all, single accounts are checked against the kept events, and their metrics by what these come to together.
+    sample: the number of accounts for checks of single accounts. None: the ledger of all accounts is checked, and the metrics
+    of single accounts for a sample of the default size.
     """
-    some = await _some_accounts(books, sample or _MOST_SHOWN)
+    accounts = await _sample_accounts(books, sample or _DEFAULT_SAMPLE)
     stored = await segments.load_segments(books, None)
 
-    async def look(connection: Connection) -> list[Check]:
-        async def ask(metrics: Collection[str], **how: Any) -> AnswerTable:
-            more = asked.model_copy(update=how)
+    async def run(connection: Connection) -> list[Check]:
+        async def answer(metrics: Collection[str], **changes: Any) -> AnswerTable:
+            changed = parameters.model_copy(update=changes)
             today = books.today()
-            question = build_question(sorted(metrics), more, calendar=books.calendar, today=today, segments=stored)
-            if more.as_of:
-                # Also of today, when it is from the entries and not from the monthly totals.
-                question = replace(question, selection=replace(question.selection, as_of=more.as_of))
+            question = build_question(sorted(metrics), changed, calendar=books.calendar, today=today, segments=stored)
+            if changed.as_of:
+                # As of today, too: then the answer is from the entries and not from the monthly totals.
+                question = replace(question, selection=replace(question.selection, as_of=changed.as_of))
             return await build_answer_table(connection, books, question)
 
-        groupings: list[dict[str, Any]] = [{"group_by": [key]} for key in await _few_valued(connection)]
-        ways = [{}, *groupings]
-        ways += [{"group_by": ["account"], "account": list(some.values())}] if some else []
-        ways += [{"segment": names}] if (names := _some_segments(stored, books.today())) else []
+        by_attribute: list[dict[str, Any]] = [{"group_by": [key]} for key in await _choose_attributes(connection)]
+        groupings = [{}, *by_attribute]
+        groupings += [{"group_by": ["account"], "account": list(accounts.values())}] if accounts else []
+        groupings += [{"segment": names}] if (names := _choose_segments(stored, books.today())) else []
         return [
-            *await _identities(ask, ways),
-            await _over_groups(ask, groupings),
-            await _over_time(ask),
-            await _today(ask, books.today()),
+            *await _check_identities(answer, groupings),
+            await _check_sums_over_groups(answer, by_attribute),
+            await _check_sums_over_time(answer),
+            await _check_totals(answer, books.today()),
         ]
 
-    found = await books.database.read(look)
-    return [check.said() for check in (*found, await _ledger(books, some if sample else None))]
+    checks = await books.database.read(run)
+    results = [check.to_json() for check in (*checks, await _check_ledger(books, accounts if sample else None))]
+    return {"ok": all(check["ok"] for check in results), "checks": results}
 
 
-async def _some_accounts(books: Books, many: int) -> dict[int, str]:
-    """Accounts by their numbers, which are hashes: those after a number that is another every day, and from the first on."""
+async def _sample_accounts(books: Books, count: int) -> dict[int, str]:
+    """Return the ids of some accounts by their numbers, which are hashes.
+
+    They are those that follow a number that differs from day to day, continued from the lowest number.
+    """
     start = account_key(books.today().isoformat())
 
-    async def find(connection: Connection) -> dict[int, str]:
-        found: dict[int, str] = {}
-        for side in (account.c.account_id >= start, account.c.account_id < start):
-            query = sa.select(account.c.account_id, account.c.id).where(side).order_by(account.c.account_id)
-            found |= dict(await connection.execute(query.limit(many - len(found))))
-        return found
+    async def read(connection: Connection) -> dict[int, str]:
+        accounts: dict[int, str] = {}
+        for condition in (account.c.account_id >= start, account.c.account_id < start):
+            query = sa.select(account.c.account_id, account.c.id).where(condition).order_by(account.c.account_id)
+            accounts |= dict(await connection.execute(query.limit(count - len(accounts))))
+        return accounts
 
-    return await books.database.read(find)
+    return await books.database.read(read)
 
 
-async def _few_valued(connection: Connection) -> list[str]:
-    """The attributes that most accounts have, of those that have few values."""
+async def _choose_attributes(connection: Connection) -> list[str]:
+    """Return the attributes that most accounts have, among those with few values."""
     values = sa.func.count(attribute.c.value.distinct())
     query = sa.select(attribute.c.key).where(attribute.c.ceased_on == MAX_DATE).group_by(attribute.c.key)
-    query = query.having(values <= _MOST_VALUES).order_by(sa.func.count().desc(), attribute.c.key)
-    names = (name for (name,) in await connection.execute(query.limit(_MOST_ATTRIBUTES + 4)))
-    # An attribute may be called as another grouping is; then it cannot be asked for.
-    return [name for name in names if name not in ("account", "segment", "subject", "channel")][:_MOST_ATTRIBUTES]
+    query = query.having(values <= _MAX_VALUES).order_by(sa.func.count().desc(), attribute.c.key)
+    query = query.limit(_MAX_ATTRIBUTES + len(_OTHER_GROUPINGS))
+    # An attribute with the name of another grouping cannot be used as a grouping.
+    names = [name for (name,) in await connection.execute(query) if name not in _OTHER_GROUPINGS]
+    return names[:_MAX_ATTRIBUTES]
 
 
-def _some_segments(stored: Mapping[str, Filter], today: date) -> list[str]:
-    """As many segments as one question can have, from one on that is another every day."""
+def _choose_segments(stored: Mapping[str, Filter], today: date) -> list[str]:
+    """Return as many segments as fit in one question, beginning with one that differs from day to day."""
     names = sorted(stored)
     first = today.toordinal() % len(names) if names else 0
     chosen: list[str] = []
     for name in names[first:] + names[:first]:
-        if len(chosen) < _MOST_SEGMENTS and fits(("segment",), [stored[one] for one in (*chosen, name)]):
+        filters = [stored[chosen_name] for chosen_name in (*chosen, name)]
+        if len(chosen) < _MAX_SEGMENTS and fits(("segment",), filters):
             chosen.append(name)
     return chosen
 
 
-async def _identities(ask: _Ask, ways: Sequence[dict[str, Any]]) -> list[Check]:
-    found = [Check(one.name, one.sentence) for one in IDENTITIES]
-    for way in ways:
-        table = await ask({name for one in IDENTITIES for name in one.metrics}, **way)
-        rows: dict[Any, dict[str, Any]] = defaultdict(dict)
-        for cell in table.pending_rows:
-            rows[cell.period, order(cell.group)][cell.metric.name] = (table.result(cell).value, cell)
-        for one, check in zip(IDENTITIES, found, strict=True):
-            for row in rows.values():
-                values = [row[name][0] if name in row else _nothing(name) for name in one.metrics]
-                if None not in values:
-                    left, right = one.pair(*values)
-                    where = _where(table, next(iter(row.values()))[1]) | {"metrics": list(one.metrics)}
-                    check.see(left, right, equal=_equal(left, right), **where)
-    return found
-
-
-async def _over_groups(ask: _Ask, groupings: Sequence[dict[str, Any]]) -> Check:
-    check = Check("adds_over_groups", "Within a period the groups of an attribute add up to the whole.")
-    metrics = {name for name, metric in METRICS.items() if "groups" in metric.adds_over}
-    whole = await ask(metrics)
+async def _check_identities(answer: _Answer, groupings: Sequence[dict[str, Any]]) -> list[Check]:
+    checks = [Check(identity.name, identity.sentence) for identity in IDENTITIES]
+    metrics = {name for identity in IDENTITIES for name in identity.metrics}
     for grouping in groupings:
+        table = await answer(metrics, **grouping)
+        # By period and group: the value and the pending row of each metric.
+        rows: dict[Any, dict[str, Any]] = defaultdict(dict)
+        for row in table.pending_rows:
+            rows[row.period, order(row.group)][row.metric.name] = (table.result(row).value, row)
+        for identity, check in zip(IDENTITIES, checks, strict=True):
+            for by_metric in rows.values():
+                values = [
+                    by_metric[name][0] if name in by_metric else _value_of_nothing(name) for name in identity.metrics
+                ]
+                if None not in values:
+                    left, right = identity.compute(*values)
+                    _, row = next(iter(by_metric.values()))
+                    location = _location(table, row) | {"metrics": list(identity.metrics)}
+                    check.compare(left, right, equal=_is_close(left, right), **location)
+    return checks
+
+
+async def _check_sums_over_groups(answer: _Answer, by_attribute: Sequence[dict[str, Any]]) -> Check:
+    check = Check("adds_over_groups", "In each period, the groups of an attribute add up to the whole business.")
+    metrics = {name for name, metric in METRICS.items() if "groups" in metric.adds_over}
+    whole = await answer(metrics)
+    for grouping in by_attribute:
         sums: dict[Any, float] = defaultdict(float)
-        for cell, value in _values(await ask(metrics, **grouping)):
-            sums[cell.metric.name, cell.period] += value
-        for cell, value in _values(whole):
-            total = sums[cell.metric.name, cell.period]
-            where = _where(whole, cell) | grouping | {"metrics": [cell.metric.name]}
-            check.see(value, total, equal=_equal(value, total), **where)
+        for row, value in _values(await answer(metrics, **grouping)):
+            sums[row.metric.name, row.period] += value
+        for row, value in _values(whole):
+            total = sums[row.metric.name, row.period]
+            location = _location(whole, row) | grouping | {"metrics": [row.metric.name]}
+            check.compare(value, total, equal=_is_close(value, total), **location)
     return check
 
 
-async def _over_time(ask: _Ask) -> Check:
-    check = Check("adds_over_time", "The periods of a range add up to the whole of it.")
+async def _check_sums_over_time(answer: _Answer) -> Check:
+    check = Check("adds_over_time", "The periods of the range add up to the value of the whole range.")
     metrics = {name for name, metric in METRICS.items() if "time" in metric.adds_over}
     sums: dict[str, float] = defaultdict(float)
-    for cell, value in _values(await ask(metrics)):
-        sums[cell.metric.name] += value
-    whole = await ask(metrics, granularity="total")
-    for cell, value in _values(whole):
-        total = sums[cell.metric.name]
-        where = _where(whole, cell) | {"metrics": [cell.metric.name]}
-        check.see(value, total, equal=_equal(value, total), **where)
+    for row, value in _values(await answer(metrics)):
+        sums[row.metric.name] += value
+    whole = await answer(metrics, granularity="total")
+    for row, value in _values(whole):
+        total = sums[row.metric.name]
+        location = _location(whole, row) | {"metrics": [row.metric.name]}
+        check.compare(value, total, equal=_is_close(value, total), **location)
     return check
 
 
-async def _today(ask: _Ask, today: date) -> Check:
-    sentence = "What is known today (`as_of`), from the entries, is what is answered, from the monthly totals."
+async def _check_totals(answer: _Answer, today: date) -> Check:
+    sentence = "Answers as of today, from the ledger entries, equal answers without `as_of`, from the monthly totals."
     check = Check("known_today", sentence)
-    now, as_of = await ask(METRICS), await ask(METRICS, as_of=today)
-    for cell, same in zip(now.pending_rows, as_of.pending_rows, strict=True):
-        one, other = now.result(cell), as_of.result(same)
-        where = _where(now, cell) | {"metrics": [cell.metric.name]}
-        check.see(one.value, other.value, equal=one == other, **where)
+    current, as_of_today = await answer(METRICS), await answer(METRICS, as_of=today)
+    for row, same_row in zip(current.pending_rows, as_of_today.pending_rows, strict=True):
+        left, right = current.result(row), as_of_today.result(same_row)
+        location = _location(current, row) | {"metrics": [row.metric.name]}
+        check.compare(left.value, right.value, equal=left == right, **location)
     return check
 
 
-async def _ledger(books: Books, some: dict[int, str] | None) -> Check:
-    check = Check("kept_events", "The ledger is what the kept events make of it, computed again from nothing.")
-    if some is None:
-        async for found in verify(books):
-            if isinstance(found, Difference):
-                _note(check, found)
+async def _check_ledger(books: Books, accounts: dict[int, str] | None) -> Check:
+    """Check the ledger of some accounts; None: of all."""
+    check = Check("kept_events", "The ledger equals what is computed again from the stored events.")
+    if accounts is None:
+        async for item in verify(books):
+            if isinstance(item, Difference):
+                _add_ledger_difference(check, item)
             else:
-                check.compared += found.events
-    elif some:
-        progress, differences = await verify_accounts(books, some)
+                check.compared += item.events
+    elif accounts:
+        progress, differences = await verify_accounts(books, accounts)
         check.compared += progress.events
         for difference in [*differences, *await books.database.read(compare_grand_totals)]:
-            _note(check, difference)
+            _add_ledger_difference(check, difference)
     return check
 
 
-def _note(check: Check, found: Difference) -> None:
-    check.differ(str(found.stored), str(found.computed), account=found.account, what=found.what)
+def _add_ledger_difference(check: Check, difference: Difference) -> None:
+    stored, computed = str(difference.stored), str(difference.computed)
+    check.add_difference(stored, computed, account=difference.account, what=difference.what)
 
 
-def _nothing(metric: str) -> float | None:
-    """The value of a metric in a group in which it has nothing: a sum is zero, a rate is not there."""
+def _value_of_nothing(metric: str) -> float | None:
+    """Return the value of a metric in a group without data: zero for a sum, None for a rate."""
     return 0 if METRICS[metric].unit in ("count", "money") else None
 
 
 def _values(table: AnswerTable) -> Iterator[tuple[PendingRow, float]]:
-    return ((cell, table.result(cell).value or 0) for cell in table.pending_rows)
+    return ((row, table.result(row).value or 0) for row in table.pending_rows)
 
 
-def _where(table: AnswerTable, cell: PendingRow) -> dict[str, Any]:
-    return {"period": cell.period.name, "start": cell.period.start, "group": format_group(cell.group, table.question)}
+def _location(table: AnswerTable, row: PendingRow) -> dict[str, Any]:
+    return {"period": row.period.name, "start": row.period.start, "group": format_group(row.group, table.question)}
 
 
-def _equal(one: float, other: float) -> bool:
-    return isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
+def _is_close(left: float, right: float) -> bool:
+    return isclose(left, right, rel_tol=1e-9, abs_tol=1e-6)

@@ -1,88 +1,129 @@
-"""The accounts behind a number, largest first, with their shares of it."""
+"""List the contributors of a number: the accounts behind it, the largest first, with their shares."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import groupby
 from math import fsum, isclose
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.database.connection import Connection
+from app.http.formats import BuildTable
+from app.http.openapi import list_schema
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.rows import Row, order, page, rounded
+from app.metrics.schema import (
+    NUMBER_SCHEMA,
+    OPTIONAL_ROW_SCHEMA,
+    ROW_SCHEMA,
+    flatten_interval,
+    number_columns,
+    rows_schema,
+    table_builder,
+)
+
+_SHARE_SCHEMA: dict[str, Any] = {
+    "account": {"type": ["string", "null"], "description": "The account id; null for costs of the whole business."},
+    "contribution": NUMBER_SCHEMA
+    | {"description": "The account's own numerator or, for a metric without a numerator, its value."},
+    "share": NUMBER_SCHEMA
+    | {"description": "The contribution as a percentage of the total's; null where contributions do not add up to it."},
+}
+CONTRIBUTORS_SCHEMA = rows_schema(
+    "One row per account, with its own numbers and its share of the total.",
+    ROW_SCHEMA | _SHARE_SCHEMA,
+    OPTIONAL_ROW_SCHEMA,
+    totals=list_schema(ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)
+    | {"description": "The rows of the metric that the accounts of this page contribute to."},
+)
 
 
 class _Contributor(NamedTuple):
-    """An account within a row of the metric, `whole`, and what it brings to it; share: None where there is none."""
+    """An account's row of the metric, the row that it contributes to (`total`), and its contribution to that."""
 
-    cell: PendingRow
-    whole: PendingRow
+    row: PendingRow
+    total: PendingRow
     contribution: float | None
     share: float | None
 
     @property
     def name(self) -> str:
-        return self.cell.name
+        return self.row.name
 
 
-async def contributors(
+async def list_contributors(
     books: Books, question: Question, *, limit: int, cursor: str | None
-) -> tuple[list[Row], list[Row], str | None]:
-    """The rows of a metric and a page of the accounts behind them, with the cursor of the next page.
+) -> tuple[dict[str, Any], BuildTable]:
+    """Return the answer, with a page of contributors and their totals, and the function that builds its table.
 
-    Accounts are ordered by period, group and contribution, those with nothing of the metric left out. A contribution is
-    the account's own numerator or, of a metric without one, its value; null where it has none. `share` is in percent of
-    the whole's, and null where the accounts' numerators do not add up to it, as those of averages of averages. Of a whole
-    below zero those come first that bring it there.
+    Contributors are ordered by period, group and contribution; accounts without data of the metric are left out. A
+    contribution is the account's own numerator or, for a metric without one, its value; None where it has none. A share is a
+    percentage of the total's contribution, and None where the contributions do not add up to that, as for averages of
+    averages. For a negative total, the most negative contributions come first. Raises Invalid for a grouping by account.
     """
     selection = question.selection
     if "account" in selection.group_by:
-        raise Invalid.at("/query/group_by", "Contributors are accounts already.", code="grouped_by_account")
+        detail = 'Contributors are accounts already. Remove "account" from group_by.'
+        raise Invalid.at("/query/group_by", detail, code="grouped_by_account")
     by_account = replace(question, selection=replace(selection, group_by=(*selection.group_by, "account")))
 
-    async def look(connection: Connection) -> tuple[AnswerTable, AnswerTable]:
-        return await build_answer_table(connection, books, question), await build_answer_table(
-            connection, books, by_account
-        )
+    async def read(connection: Connection) -> tuple[AnswerTable, AnswerTable]:
+        totals = await build_answer_table(connection, books, question)
+        return totals, await build_answer_table(connection, books, by_account)
 
-    table, own = await books.database.read(look)
-    here, following = page(_ordered(table, own), limit=limit, cursor=cursor)
-    # A page repeats the rows that its accounts belong to, so that it can be read by itself.
-    totals = {id(found.whole): found.whole for found in here}
-    return [table.row(cell) for cell in totals.values()], [_row(own, found) for found in here], following
-
-
-def _ordered(table: AnswerTable, own: AnswerTable) -> list[_Contributor]:
-    # By the order of groups, in which 1 and 1.0 are one value as they are for the database.
-    totals = {(cell.period, order(cell.group)): cell for cell in table.pending_rows}
-    found: list[_Contributor] = []
-    for place, parts in groupby(own.pending_rows, key=lambda cell: (cell.period, order(cell.group[:-1]))):
-        if whole := totals.get(place):
-            found += _shared(whole, _contribution(table.result(whole)) or 0, own, parts)
-    return found
+    totals, accounts = await books.database.read(read)
+    selected, next_cursor = page(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
+    # Every page repeats the totals of its accounts, so that it can be read without the other pages.
+    totals_of_page = {id(contributor.total): contributor.total for contributor in selected}
+    body = {
+        "question": question.understood(),
+        "totals": [totals.row(total) for total in totals_of_page.values()],
+        "rows": [_row(accounts, contributor) for contributor in selected],
+        "next": next_cursor,
+    }
+    columns = (*_SHARE_SCHEMA, *number_columns(question))
+    return body, table_builder(body, after=columns, flatten=flatten_interval)
 
 
-def _shared(whole: PendingRow, total: float, own: AnswerTable, parts: Iterable[PendingRow]) -> list[_Contributor]:
-    """The accounts of one row of the metric; of equal ones in the order of their ids."""
-    amounts = [(_contribution(own.result(cell)), cell) for cell in parts if cell.has_data]
-    adds_up = total != 0 and isclose(fsum(amount or 0 for amount, _ in amounts), total, rel_tol=1e-9)
-    way = -1 if total < 0 else 1
-    amounts.sort(key=lambda one: (one[0] is None, -way * (one[0] or 0)))
+def _find_contributors(totals: AnswerTable, accounts: AnswerTable) -> list[_Contributor]:
+    # By the order of groups, in which 1 and 1.0 are the same value, as they are for the database.
+    totals_by_key = {(row.period, order(row.group)): row for row in totals.pending_rows}
+    contributors: list[_Contributor] = []
+    for key, rows in groupby(accounts.pending_rows, key=lambda row: (row.period, order(row.group[:-1]))):
+        if total := totals_by_key.get(key):
+            amount = _contribution(totals.result(total)) or 0
+            contributors += _contributors_of(total, amount, accounts, rows)
+    return contributors
+
+
+def _contributors_of(
+    total: PendingRow, total_amount: float, accounts: AnswerTable, rows: Iterable[PendingRow]
+) -> list[_Contributor]:
+    """Return the contributors of one row of the metric, those with equal contributions in the order of their ids."""
+    amounts = [(_contribution(accounts.result(row)), row) for row in rows if row.has_data]
+    total_of_amounts = fsum(amount or 0 for amount, _ in amounts)
+    adds_up = total_amount != 0 and isclose(total_of_amounts, total_amount, rel_tol=1e-9)
+    sign = -1 if total_amount < 0 else 1
+    amounts.sort(key=lambda pair: (pair[0] is None, -sign * (pair[0] or 0)))
     return [
-        _Contributor(cell, whole, amount, None if amount is None or not adds_up else 100 * amount / total)
-        for amount, cell in amounts
+        _Contributor(row, total, amount, None if amount is None or not adds_up else 100 * amount / total_amount)
+        for amount, row in amounts
     ]
 
 
 def _contribution(result: Result) -> float | None:
-    found = result.value if result.numerator is None else result.numerator
-    return None if found is None else float(found)
+    number = result.value if result.numerator is None else result.numerator
+    return None if number is None else float(number)
 
 
-def _row(own: AnswerTable, found: _Contributor) -> Row:
-    row = own.row(found.cell)
+def _row(accounts: AnswerTable, contributor: _Contributor) -> Row:
+    row = accounts.row(contributor.row)
     account = row["group"].pop("account")
-    return row | {"account": account, "contribution": rounded(found.contribution), "share": rounded(found.share)}
+    return row | {
+        "account": account,
+        "contribution": rounded(contributor.contribution),
+        "share": rounded(contributor.share),
+    }

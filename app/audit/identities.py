@@ -1,29 +1,30 @@
-"""What always holds between metrics: a catalogue. Each entry gives two numbers that have to be equal, in every row."""
+"""The catalogue of identities: two numbers, computed from the values of metrics, that are equal in every row."""
 
 import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
-Pair = tuple[float, float]
+TwoNumbers = tuple[float, float]
 
 
 class Identity(NamedTuple):
-    """The name and the sentence of an entry, the metrics that it speaks of, and what has to be equal of their values."""
+    """An entry of the catalogue. compute: returns the two numbers from the values of the metrics."""
 
     name: str
     sentence: str
     metrics: tuple[str, ...]
-    pair: Callable[..., Pair]
+    compute: Callable[..., TwoNumbers]
 
 
 IDENTITIES: list[Identity] = []
 
 
-def identity(pair: Callable[..., Pair]) -> Callable[..., Pair]:
-    """Register an identity: the parameters are metrics, the docstring is its sentence."""
-    sentence = " ".join((pair.__doc__ or "").split())
-    IDENTITIES.append(Identity(pair.__name__, sentence, tuple(inspect.signature(pair).parameters), pair))
-    return pair
+def identity(compute: Callable[..., TwoNumbers]) -> Callable[..., TwoNumbers]:
+    """Register an identity: its parameters are metrics, its docstring is the sentence in answers."""
+    sentence = " ".join((compute.__doc__ or "").split())
+    metrics = tuple(inspect.signature(compute).parameters)
+    IDENTITIES.append(Identity(compute.__name__, sentence, metrics, compute))
+    return compute
 
 
 @identity
@@ -35,8 +36,8 @@ def mrr_moves(
     mrr_expansion: float,
     mrr_contraction: float,
     mrr_churned: float,
-) -> Pair:
-    """Closing less opening MRR is what was new, reactivated and expanded, less what contracted and churned."""
+) -> TwoNumbers:
+    """The change of MRR over a period equals new, reactivated and expansion MRR minus contraction and churned MRR."""
     return mrr - mrr_opening, mrr_new + mrr_reactivated + mrr_expansion - mrr_contraction - mrr_churned
 
 
@@ -47,24 +48,24 @@ def customers_move(
     customers_new: float,
     customers_reactivated: float,
     customers_churned: float,
-) -> Pair:
-    """Closing less opening customers is who was new and came back, less who left."""
+) -> TwoNumbers:
+    """The change of the number of customers over a period equals new and reactivated minus churned customers."""
     return customers - customers_opening, customers_new + customers_reactivated - customers_churned
 
 
 @identity
-def retention_of_revenue(nrr: float, grr: float, expansion_mrr_rate: float) -> Pair:
-    """Net revenue retention is gross revenue retention and expansion."""
+def retention_of_revenue(nrr: float, grr: float, expansion_mrr_rate: float) -> TwoNumbers:
+    """Net revenue retention equals gross revenue retention plus the expansion MRR rate."""
     return nrr, grr + expansion_mrr_rate
 
 
 @identity
-def retention_of_customers(customer_churn_rate: float, customer_retention_rate: float) -> Pair:
-    """Of a hundred customers some left and the others stayed."""
+def retention_of_customers(customer_churn_rate: float, customer_retention_rate: float) -> TwoNumbers:
+    """Customer churn rate and customer retention rate add up to 100%."""
     return customer_churn_rate + customer_retention_rate, 100
 
 
 @identity
-def no_more_than_all(grr: float) -> Pair:
-    """Gross revenue retention is never above 100."""
+def no_more_than_all(grr: float) -> TwoNumbers:
+    """Gross revenue retention is never above 100%."""
     return grr, min(grr, 100)

@@ -1,47 +1,75 @@
-"""How a past number was restated after its period's end: from what to what, and by which events."""
+"""List the restatements of a metric: how its numbers changed after their periods had ended, and by which events."""
 
 from dataclasses import replace
 from typing import Any
 
-from app.audit.causes import causes
+from app.audit.causes import count_causes
 from app.audit.changes import Change, changes
 from app.books.books import Books
 from app.database.connection import Connection
+from app.http.formats import BuildTable
+from app.http.openapi import object_schema
 from app.metrics.question import Question
 from app.metrics.rows import Row, page, rounded, row_in
+from app.metrics.schema import NUMBER_SCHEMA, PERIOD_COLUMNS, ROW_SCHEMA, rows_schema, table_builder
+
+_CHANGE_SCHEMA: dict[str, Any] = {
+    "recorded_on": {
+        "type": "string",
+        "format": "date",
+        "description": "The day of the change: at its end the number was another than at the end of the day before.",
+    },
+    "from": NUMBER_SCHEMA | {"description": "The value before the change."},
+    "to": NUMBER_SCHEMA | {"description": "The value after the change."},
+    "change": NUMBER_SCHEMA | {"description": "The difference of the two; null if one of them is null."},
+    **dict.fromkeys(("from_numerator", "from_denominator", "to_numerator", "to_denominator"), NUMBER_SCHEMA),
+    "events": {
+        "type": ["array", "null"],
+        "description": "How many events of each type were recorded or retracted on that day and may have changed the number. "
+        "Null if there are more than 20,000, such as an imported history.",
+        "items": object_schema(
+            {"type": {"type": "string"}, "arrived": {"type": "integer"}, "retracted": {"type": "integer"}}
+        ),
+    },
+}
+RESTATEMENTS_SCHEMA = rows_schema(
+    "One row per period, group and day on which the number changed.",
+    {name: ROW_SCHEMA[name] for name in (*PERIOD_COLUMNS, "group")} | _CHANGE_SCHEMA,
+)
 
 
-async def restatements(
+async def list_restatements(
     books: Books, question: Question, *, limit: int, cursor: str | None
-) -> tuple[list[Row], str | None]:
-    """A page of the changes, by period, group and day, and the cursor of the next page.
+) -> tuple[dict[str, Any], BuildTable]:
+    """Return the answer, with a page of changes by period, group and day, and the function that builds its table.
 
-    A number is restated when its value is another at the end of a day than it was at the end of the one before, from the
-    day after the period's last on. Raises Invalid when there are more than a thousand days to look at.
+    A number is restated when its value at the end of a day differs from that at the end of the day before, from the day after
+    the end of the period on. Raises Invalid when something was recorded late on more than a thousand days.
     """
-    ended = tuple(period for period in question.periods if period.complete)
-    if not ended:
-        return [], None
-    question = replace(question, periods=ended, totals=False, compare=None)
+    periods = tuple(period for period in question.periods if period.complete)
+    about_ended = replace(question, periods=periods, totals=False, compare=None)
 
-    async def look(connection: Connection) -> tuple[list[Row], str | None]:
-        here, following = page(await changes(connection, books, question), limit=limit, cursor=cursor)
-        events = await causes(connection, question, here, calendar=books.calendar)
-        return [_row(question, *found) for found in zip(here, events, strict=True)], following
+    async def read(connection: Connection) -> tuple[list[Row], str | None]:
+        all_changes = await changes(connection, books, about_ended)
+        selected, next_cursor = page(all_changes, limit=limit, cursor=cursor)
+        causes = await count_causes(connection, about_ended, selected, calendar=books.calendar)
+        return [_row(about_ended, *pair) for pair in zip(selected, causes, strict=True)], next_cursor
 
-    return await books.database.read(look)
+    rows, next_cursor = await books.database.read(read) if periods else ([], None)
+    body = {"question": question.understood(), "rows": rows, "next": next_cursor}
+    return body, table_builder(body, after=_CHANGE_SCHEMA)
 
 
-def _row(question: Question, one: Change, events: list[dict[str, Any]] | None) -> Row:
-    before, after = one.before, one.after
-    change = None if before.value is None or after.value is None else rounded(after.value - before.value)
+def _row(question: Question, change: Change, events: list[dict[str, Any]] | None) -> Row:
+    before, after = change.before, change.after
+    difference = None if before.value is None or after.value is None else rounded(after.value - before.value)
     return {
-        "metric": one.row.metric.name,
-        **row_in(one.row.period, one.row.group, question),
-        "recorded_on": one.recorded_on,
+        "metric": change.row.metric.name,
+        **row_in(change.row.period, change.row.group, question),
+        "recorded_on": change.recorded_on,
         "from": rounded(before.value),
         "to": rounded(after.value),
-        "change": change,
+        "change": difference,
         "from_numerator": rounded(before.numerator),
         "from_denominator": rounded(before.denominator),
         "to_numerator": rounded(after.numerator),

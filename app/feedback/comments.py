@@ -72,7 +72,7 @@ class CommentFilter:
 
 
 _score = event.c.data["score"].as_integer()
-# Its comment still counts, but there are no words.
+# An erased comment still counts, but its text is gone.
 _erased = event.c.data.has_key("erased")
 _class = score_class_column(_score)
 

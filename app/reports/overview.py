@@ -158,9 +158,9 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
 def _metric(rows: Sequence[Row]) -> dict[str, Any]:
     """Return a metric of the account: the row of its last complete period, that of the current one, and its trend."""
     metric = METRICS[rows[0]["metric"]]
-    shown = [{name: value for name, value in row.items() if name not in ("metric", "group")} for row in rows]
-    complete = [row for row in shown if row["complete"]]
-    incomplete = [row for row in shown if not row["complete"]]
+    points = [{name: value for name, value in row.items() if name not in ("metric", "group")} for row in rows]
+    complete = [row for row in points if row["complete"]]
+    incomplete = [row for row in points if not row["complete"]]
     return {
         "metric": metric.name,
         "title": metric.title,
@@ -168,7 +168,7 @@ def _metric(rows: Sequence[Row]) -> dict[str, Any]:
         "better": metric.better,
         "latest": complete[-1] if complete else None,
         "running": incomplete[0] if incomplete else None,
-        "trend": [{name: row[name] for name in ("period", "complete", "value")} for row in shown],
+        "trend": [{name: row[name] for name in ("period", "complete", "value")} for row in points],
     }
 
 

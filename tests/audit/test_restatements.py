@@ -189,6 +189,6 @@ def test_of_very_many_events_it_is_not_told_which_did_it(service: Service, monke
     service.on("2026-03-20").send(session(at="2026-02-02", id="one"), session(at="2026-02-03", id="two"))
     asked = {"period": "2026-02"}
     assert service.get("/v1/metrics/sessions/restatements", **asked)["rows"][0]["events"][0]["arrived"] == 2
-    monkeypatch.setattr(causes, "_MOST_EVENTS", 1)
+    monkeypatch.setattr(causes, "_MAX_EVENTS", 1)
     (row,) = service.get("/v1/metrics/sessions/restatements", **asked)["rows"]
     assert (row["from"], row["to"], row["events"]) == (0, 2, None)

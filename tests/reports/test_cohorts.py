@@ -1,4 +1,4 @@
-"""The retention triangle: by hand, as an identity, and on random histories against plain Python."""
+"""The retention triangle: in examples, on random histories against the model, and against the metrics."""
 
 from datetime import date
 from random import Random
@@ -14,42 +14,44 @@ from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
 from tests.support.service import Service, event, moved, session
 
-calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
-chance = st.builds(Random, st.integers(0, 2**32))
+FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+RANDOM = st.builds(Random, st.integers(0, 2**32))
 
 
-def pays(account: str, mrr: str, at: str) -> dict[str, Any]:
+def subscription(account: str, mrr: str, at: str) -> dict[str, Any]:
     return event("subscription.changed", account, at=at, subscription_id="one", mrr=mrr)
 
 
-def leaves(account: str, at: str) -> dict[str, Any]:
+def cancellation(account: str, at: str) -> dict[str, Any]:
     return event("subscription.canceled", account, at=at, subscription_id="one")
 
 
-def shown(service: Service, measure: str, **asked: Any) -> list[tuple[Any, ...]]:
-    rows = service.get("/v1/cohorts", measure=measure, **({"start": "2026-01-01", "end": "2026-04-01"} | asked))["rows"]
+def cohorts(service: Service, measure: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return the main columns of the rows of the first quarter."""
+    parameters = {"start": "2026-01-01", "end": "2026-04-01"} | parameters
+    rows = service.get("/v1/cohorts", measure=measure, **parameters)["rows"]
     return [(row["cohort"], row["number"], row["size"], row["value"], row["percent"]) for row in rows]
 
 
 @pytest.fixture
-def told(service: Service) -> Service:
-    """Two customers of January, one of February who leaves in its month and comes back in March."""
+def with_customers(service: Service) -> Service:
+    """Return a service with two customers of January, and one of February who churns at once and returns in March."""
     service.send(
-        pays("acme", "100", "2026-01-10"),
-        pays("acme", "150", "2026-02-10"),
-        pays("globex", "50", "2026-01-20"),
-        leaves("globex", "2026-03-02"),
-        pays("initech", "30", "2026-02-03"),
-        leaves("initech", "2026-02-20"),
-        pays("initech", "40", "2026-03-03"),
+        subscription("acme", "100", "2026-01-10"),
+        subscription("acme", "150", "2026-02-10"),
+        subscription("globex", "50", "2026-01-20"),
+        cancellation("globex", "2026-03-02"),
+        subscription("initech", "30", "2026-02-03"),
+        cancellation("initech", "2026-02-20"),
+        subscription("initech", "40", "2026-03-03"),
         moved("acme", at="2025-12-01T00:00:00Z", plan="pro"),
         moved("acme", at="2026-01-15T00:00:00Z", plan="team"),
     )
     return service
 
 
-def test_customers_are_followed_from_the_month_of_their_first_payment(told: Service) -> None:
-    assert shown(told, "customers") == [
+def test_customers_are_followed_from_the_month_of_their_first_payment(with_customers: Service) -> None:
+    assert cohorts(with_customers, "customers") == [
         ("2026-01", 0, 2, 2, 100.0),
         ("2026-01", 1, 2, 2, 100.0),
         ("2026-01", 2, 2, 1, 50.0),
@@ -59,8 +61,8 @@ def test_customers_are_followed_from_the_month_of_their_first_payment(told: Serv
     ]
 
 
-def test_their_mrr_is_put_against_what_they_began_with(told: Service) -> None:
-    assert shown(told, "mrr") == [
+def test_their_mrr_is_a_percentage_of_their_first_mrr(with_customers: Service) -> None:
+    assert cohorts(with_customers, "mrr") == [
         ("2026-01", 0, 2, 150.0, 100.0),
         ("2026-01", 1, 2, 200.0, 133.333333),
         ("2026-01", 2, 2, 150.0, 100.0),
@@ -68,7 +70,7 @@ def test_their_mrr_is_put_against_what_they_began_with(told: Service) -> None:
         ("2026-02", 1, 1, 40.0, 133.333333),
         ("2026-03", 0, 0, 0.0, None),
     ]
-    rows = told.get("/v1/cohorts", measure="mrr", period="2026-01")["rows"]
+    rows = with_customers.get("/v1/cohorts", measure="mrr", period="2026-01")["rows"]
     assert (rows[0]["amount"], rows[0]["initial"]) == ("150.00", 150.0)
 
 
@@ -81,7 +83,7 @@ def test_users_are_followed_from_the_month_of_their_first_use(service: Service) 
         session("globex", user="ada", at="2026-01-05"),
         session(user="bob", at="2026-02-05"),
     )
-    assert shown(service, "users") == [
+    assert cohorts(service, "users") == [
         ("2026-01", 0, 2, 2, 100.0),
         ("2026-01", 1, 2, 0, 0.0),
         ("2026-01", 2, 2, 1, 50.0),
@@ -91,37 +93,39 @@ def test_users_are_followed_from_the_month_of_their_first_use(service: Service) 
     ]
 
 
-def test_an_account_is_in_the_group_it_was_in_when_its_cohorts_month_began(told: Service) -> None:
-    rows = told.get("/v1/cohorts", start="2026-01-01", end="2026-02-01", group_by="plan")["rows"]
+def test_an_account_is_in_the_group_that_it_was_in_at_the_start_of_its_cohort(with_customers: Service) -> None:
+    rows = with_customers.get("/v1/cohorts", start="2026-01-01", end="2026-02-01", group_by="plan")["rows"]
     assert [(row["group"]["plan"], row["size"]) for row in rows] == [(None, 1), ("pro", 1)]
-    now = told.get("/v1/cohorts", start="2026-01-01", end="2026-02-01", group_by="plan", segments_as_of="now")["rows"]
+    now = with_customers.get(
+        "/v1/cohorts", start="2026-01-01", end="2026-02-01", group_by="plan", segments_as_of="now"
+    )["rows"]
     assert [(row["group"]["plan"], row["size"]) for row in now] == [(None, 1), ("team", 1)]
-    assert shown(told, "customers", filter='plan = "pro"')[2] == ("2026-01", 2, 1, 1, 100.0)
+    assert cohorts(with_customers, "customers", filter='plan = "pro"')[2] == ("2026-01", 2, 1, 1, 100.0)
 
 
-def test_the_triangle_ends_with_today_and_says_what_still_runs(told: Service) -> None:
-    rows = told.get("/v1/cohorts", start="2026-02-01", end="2026-12-01")["rows"]
+def test_the_triangle_ends_with_the_current_period_which_is_not_complete(with_customers: Service) -> None:
+    rows = with_customers.get("/v1/cohorts", start="2026-02-01", end="2026-12-01")["rows"]
     assert [(row["cohort"], row["period"], row["complete"]) for row in rows] == [
         ("2026-02", "2026-02", True),
         ("2026-02", "2026-03", False),
         ("2026-03", "2026-03", False),
     ]
-    assert told.get("/v1/cohorts", start="2026-04-01", end="2026-12-01")["rows"] == []
+    assert with_customers.get("/v1/cohorts", start="2026-04-01", end="2026-12-01")["rows"] == []
 
 
-def test_what_became_known_later_was_not_in_the_triangle_of_then(service: Service) -> None:
-    service.on("2026-02-10").send(pays("acme", "10", "2026-02-01"))
-    service.on("2026-03-10").send(pays("acme", "10", "2026-01-05"))
-    assert shown(service, "customers", as_of="2026-02-10")[-1] == ("2026-02", 0, 1, 1, 100.0)
-    assert shown(service, "customers")[0] == ("2026-01", 0, 1, 1, 100.0)
+def test_events_recorded_later_are_not_in_the_triangle_as_of_an_earlier_day(service: Service) -> None:
+    service.on("2026-02-10").send(subscription("acme", "10", "2026-02-01"))
+    service.on("2026-03-10").send(subscription("acme", "10", "2026-01-05"))
+    assert cohorts(service, "customers", as_of="2026-02-10")[-1] == ("2026-02", 0, 1, 1, 100.0)
+    assert cohorts(service, "customers")[0] == ("2026-01", 0, 1, 1, 100.0)
 
 
-def test_longer_cohorts_are_those_of_the_fiscal_year(told: Service) -> None:
-    assert shown(told, "customers", by="quarter") == [("2026-Q1", 0, 3, 2, 66.666667)]
+def test_longer_cohorts_are_fiscal_quarters(with_customers: Service) -> None:
+    assert cohorts(with_customers, "customers", by="quarter") == [("2026-Q1", 0, 3, 2, 66.666667)]
 
 
-def test_the_triangle_as_a_table_has_a_column_for_each_grouping(told: Service) -> None:
-    answer = told.request(
+def test_the_triangle_as_csv_has_a_column_for_each_grouping(with_customers: Service) -> None:
+    answer = with_customers.request(
         "GET", "/v1/cohorts", params={"measure": "mrr", "period": "2026-01", "group_by": "plan", "format": "csv"}
     )
     assert answer.text.splitlines() == [
@@ -129,17 +133,17 @@ def test_the_triangle_as_a_table_has_a_column_for_each_grouping(told: Service) -
         "2026-01,2026-01-01,0,2026-01,2026-01-01,2026-02-01,true,,1,50.0,50.0,100.0,50.00",
         "2026-01,2026-01-01,0,2026-01,2026-01-01,2026-02-01,true,pro,1,100.0,100.0,100.0,100.00",
     ]
-    again = told.request(
+    again = with_customers.request(
         "GET", str(answer.url.copy_with(scheme="", host=None)), headers={"If-None-Match": answer.headers["etag"]}
     )
     assert again.status_code == 304
 
 
-def test_pages_make_up_the_whole(told: Service) -> None:
-    asked: dict[str, Any] = {"start": "2026-01-01", "end": "2026-04-01", "limit": 4}
-    first = told.get("/v1/cohorts", **asked)
-    second = told.get("/v1/cohorts", **asked, cursor=first["next"])
-    assert first["rows"] + second["rows"] == told.get("/v1/cohorts", **asked | {"limit": 100})["rows"]
+def test_pages_add_up_to_all_rows(with_customers: Service) -> None:
+    parameters: dict[str, Any] = {"start": "2026-01-01", "end": "2026-04-01", "limit": 4}
+    first = with_customers.get("/v1/cohorts", **parameters)
+    second = with_customers.get("/v1/cohorts", **parameters, cursor=first["next"])
+    assert first["rows"] + second["rows"] == with_customers.get("/v1/cohorts", **parameters | {"limit": 100})["rows"]
     assert second["next"] is None
 
 
@@ -155,13 +159,13 @@ def test_pages_make_up_the_whole(told: Service) -> None:
         ({"cursor": "abc"}, "/query/cursor"),
     ],
 )
-def test_what_cannot_be_asked_of_cohorts_is_refused(told: Service, parameters: Any, pointer: str) -> None:
-    answer = told.request("GET", "/v1/cohorts", params=parameters)
+def test_invalid_parameters_of_cohorts_are_refused(with_customers: Service, parameters: Any, pointer: str) -> None:
+    answer = with_customers.request("GET", "/v1/cohorts", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
 def history(service: Service, random: Random, calendar: Calendar | None = None) -> Pair:
-    """Some weeks in which things happen, are told late and are taken back."""
+    """Send random events over some weeks, some of them late, and retract some."""
     pair = Pair(service, calendar)
     for _ in range(random.randint(1, 4)):
         pair.on(pair.today + DAY * random.randrange(20), hours=random.randrange(23))
@@ -172,76 +176,77 @@ def history(service: Service, random: Random, calendar: Calendar | None = None) 
     return pair
 
 
-def check(random: Random, pair: Pair) -> None:
+def check_triangle(random: Random, pair: Pair) -> None:
+    """Compare a random triangle with that of the model."""
     measure, by = random.choice(["customers", "mrr", "users"]), random.choice(["month", "quarter", "year"])
     start = random.choice([date(2025, 6, 1), date(2026, 1, 1), date(2026, 2, 13)])
-    asked: dict[str, Any] = {"by": by, "start": start, "end": random.choice([date(2026, 3, 20), date(2026, 9, 1)])}
+    span: dict[str, Any] = {"by": by, "start": start, "end": random.choice([date(2026, 3, 20), date(2026, 9, 1)])}
     as_of = random.choice([None, None, pair.today - DAY * 7])
     group_by = random.choice([(), ("plan",), ("seats", "vip")])
     where = random.choice([None, random_filter(random)])
     now = not random.randrange(3)
     expected = cohort_rows(
-        pair.model, measure, **asked, accounts=pair.accounts, as_of=as_of, group_by=group_by, where=where, now=now
+        pair.model, measure, **span, accounts=pair.accounts, as_of=as_of, group_by=group_by, where=where, now=now
     )
-    spelled = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}
-    spelled |= {"segments_as_of": "now"} if now else {}
-    more = {name: value for name, value in spelled.items() if value}
-    rows = pair.service.get("/v1/cohorts", measure=measure, account=pair.accounts, **asked, **more)["rows"]
-    found = {
-        (row["cohort"], row["period"], repr(tuple(row["group"].values())), side): row[side]
+    options = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}
+    options |= {"segments_as_of": "now"} if now else {}
+    more = {name: value for name, value in options.items() if value}
+    rows = pair.service.get("/v1/cohorts", measure=measure, account=pair.accounts, **span, **more)["rows"]
+    values = {
+        (row["cohort"], row["period"], repr(tuple(row["group"].values())), member): row[member]
         for row in rows
-        for side in ("size", "initial", "value")
+        for member in ("size", "initial", "value")
         if row["size"]
     }
-    flat = {
-        (*place, side): float(number)
-        for place, numbers in expected.items()
-        for side, number in zip(("size", "initial", "value"), numbers, strict=True)
+    expected_values = {
+        (*key, member): float(number)
+        for key, numbers in expected.items()
+        for member, number in zip(("size", "initial", "value"), numbers, strict=True)
     }
-    assert flat == pytest.approx(found)
+    assert expected_values == pytest.approx(values)
     for row in rows:
-        whole = None if not row["initial"] else pytest.approx(100 * row["value"] / row["initial"], abs=1e-6)
-        assert row["percent"] == whole
+        percent = None if not row["initial"] else pytest.approx(100 * row["value"] / row["initial"], abs=1e-6)
+        assert row["percent"] == percent
 
 
-def test_any_triangle_is_what_plain_python_makes_of_the_same_history(service: Service) -> None:
-    @calm
-    @given(chance)
-    def every(random: Random) -> None:
+def test_any_triangle_agrees_with_the_model(service: Service) -> None:
+    @FEW_EXAMPLES
+    @given(RANDOM)
+    def run(random: Random) -> None:
         pair = history(service, random)
         for _ in range(4):
-            check(random, pair)
+            check_triangle(random, pair)
 
-    every()
+    run()
 
 
-def test_so_it_is_in_another_calendar(start: Any) -> None:
+def test_any_triangle_in_another_calendar_agrees_with_the_model(start: Any) -> None:
     service = start(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
 
-    @settings(calm, max_examples=8)
-    @given(chance)
-    def every(random: Random) -> None:
+    @settings(FEW_EXAMPLES, max_examples=8)
+    @given(RANDOM)
+    def run(random: Random) -> None:
         pair = history(service, random, Calendar("Pacific/Kiritimati", 12))
         for _ in range(4):
-            check(random, pair)
+            check_triangle(random, pair)
 
-    every()
+    run()
 
 
-def test_all_cohorts_together_are_all_customers_and_their_mrr(service: Service) -> None:
-    @settings(calm, max_examples=8)
-    @given(chance)
-    def every(random: Random) -> None:
+def test_all_cohorts_add_up_to_all_customers_and_their_mrr(service: Service) -> None:
+    @settings(FEW_EXAMPLES, max_examples=8)
+    @given(RANDOM)
+    def run(random: Random) -> None:
         pair = history(service, random)
-        asked: dict[str, Any] = {"start": "2024-01-01", "end": "2027-01-01", "account": pair.accounts}
+        parameters: dict[str, Any] = {"start": "2024-01-01", "end": "2027-01-01", "account": pair.accounts}
         for measure in ("customers", "mrr"):
-            stands = {row["period"]: row["value"] for row in service.rows(measure, **asked)}
-            cohorts = service.get("/v1/cohorts", measure=measure, **asked)["rows"]
-            for period in {row["period"] for row in cohorts}:
-                parts = [row["value"] for row in cohorts if row["period"] == period]
-                assert sum(parts) == pytest.approx(stands[period])
-        news = {row["period"]: row["value"] for row in service.rows("customers_new", **asked)}
-        sizes = {row["cohort"]: row["size"] for row in service.get("/v1/cohorts", **asked)["rows"]}
-        assert sizes == {period: news[period] for period in sizes}
+            totals = {row["period"]: row["value"] for row in service.rows(measure, **parameters)}
+            rows = service.get("/v1/cohorts", measure=measure, **parameters)["rows"]
+            for period in {row["period"] for row in rows}:
+                parts = [row["value"] for row in rows if row["period"] == period]
+                assert sum(parts) == pytest.approx(totals[period])
+        new_customers = {row["period"]: row["value"] for row in service.rows("customers_new", **parameters)}
+        sizes = {row["cohort"]: row["size"] for row in service.get("/v1/cohorts", **parameters)["rows"]}
+        assert sizes == {period: new_customers[period] for period in sizes}
 
-    every()
+    run()

@@ -1,4 +1,4 @@
-"""How often each score of a survey was given."""
+"""The distribution of the scores of a survey."""
 
 from collections import Counter
 from datetime import date
@@ -16,25 +16,25 @@ from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
 from tests.support.service import Service, answers, moved
 
-calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 SCALES = {"nps": (0, 10), "csat": (1, 5), "visit": (1, 10), "effort": (1, 7), "effort-low": (1, 7)}
 
 
-def shown(service: Service, survey: str = "nps", **asked: Any) -> list[dict[str, Any]]:
-    return service.get(
-        f"/v1/surveys/{survey}/distribution", **(({} if "start" in asked else {"period": "2026-03"}) | asked)
-    )["rows"]
+def rows_of(service: Service, survey: str = "nps", **parameters: Any) -> list[dict[str, Any]]:
+    """Return the rows of a distribution, by default of March."""
+    period = {} if "start" in parameters else {"period": "2026-03"}
+    return service.get(f"/v1/surveys/{survey}/distribution", **(period | parameters))["rows"]
 
 
-def bars(service: Service, survey: str = "nps", **asked: Any) -> dict[Any, int]:
-    """By score or class, those that were given."""
-    rows = shown(service, survey, **asked)
+def counts(service: Service, survey: str = "nps", **parameters: Any) -> dict[Any, int]:
+    """Return the number of responses by score or class, without those that have none."""
+    rows = rows_of(service, survey, **parameters)
     return {row.get("score", row["class"]): row["count"] for row in rows if row["count"]}
 
 
-def test_every_score_of_the_scale_has_its_share_and_the_share_up_to_it(service: Service) -> None:
+def test_every_score_of_the_scale_has_its_share_and_its_cumulative_share(service: Service) -> None:
     service.send(*answers("csat", [5, 5, 4, 2]), *answers("nps", [5]))
-    rows = shown(service, "csat")
+    rows = rows_of(service, "csat")
     columns = ("score", "class", "count", "responses", "percent", "cumulative_percent")
     assert [tuple(row[name] for name in columns) for row in rows] == [
         (1, "unsatisfied", 0, 4, 0.0, 0.0),
@@ -45,32 +45,32 @@ def test_every_score_of_the_scale_has_its_share_and_the_share_up_to_it(service: 
     ]
 
 
-def test_classes_are_the_scores_that_mean_the_same(service: Service) -> None:
+def test_the_scores_of_a_class_are_one_row(service: Service) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "low"})
     service.send(*answers("nps", [0, 6, 7, 8, 9, 10, 10]), *answers("effort", [1, 3, 4, 5]))
-    assert bars(service, by="class") == {"detractor": 2, "passive": 2, "promoter": 3}
-    assert bars(service, "effort", by="class") == {"easy": 2, "neutral": 1, "difficult": 1}
-    last = shown(service, by="class")[-1]
+    assert counts(service, by="class") == {"detractor": 2, "passive": 2, "promoter": 3}
+    assert counts(service, "effort", by="class") == {"easy": 2, "neutral": 1, "difficult": 1}
+    last = rows_of(service, by="class")[-1]
     assert (last["class"], last["percent"], last["cumulative_percent"]) == ("promoter", 42.857143, 100.0)
 
 
-def test_it_is_told_by_channel_period_and_group(service: Service) -> None:
+def test_a_distribution_may_be_by_channel_period_and_group(service: Service) -> None:
     service.send(
         moved("acme", plan="pro"),
         *answers("nps", [9, 9], channel="email"),
         *answers("nps", [3], "globex", channel="chat"),
         *answers("nps", [1], at="2026-02-10"),
     )
-    by_channel = [row for row in shown(service, group_by="channel") if row["count"]]
+    by_channel = [row for row in rows_of(service, group_by="channel") if row["count"]]
     assert [(row["group"], row["score"], row["count"]) for row in by_channel] == [
         ({"channel": "chat"}, 3, 1),
         ({"channel": "email"}, 9, 2),
     ]
-    assert bars(service, channel="chat") == {3: 1}
-    assert bars(service, filter='plan = "pro"') == {9: 2}
-    by_plan = [row for row in shown(service, group_by="plan") if row["count"]]
+    assert counts(service, channel="chat") == {3: 1}
+    assert counts(service, filter='plan = "pro"') == {9: 2}
+    by_plan = [row for row in rows_of(service, group_by="plan") if row["count"]]
     assert [(row["group"]["plan"], row["score"]) for row in by_plan] == [(None, 3), ("pro", 9)]
-    months = [row for row in shown(service, period="2026-Q1", totals="true") if row["count"]]
+    months = [row for row in rows_of(service, period="2026-Q1", totals="true") if row["count"]]
     assert [(row["period"], row["score"], row["responses"]) for row in months] == [
         ("2026-02", 1, 1),
         ("2026-03", 3, 3),
@@ -81,49 +81,49 @@ def test_it_is_told_by_channel_period_and_group(service: Service) -> None:
     ]
 
 
-def test_an_answer_that_was_taken_back_was_given_until_then(service: Service) -> None:
+def test_a_retracted_response_counts_as_of_an_earlier_day(service: Service) -> None:
     wrong = answers("nps", [2])[0]
     service.send(wrong, *answers("nps", [9]))
     service.on("2026-03-16").retract("acme", wrong["id"])
-    assert bars(service) == {9: 1}
-    assert bars(service, as_of="2026-03-15") == {2: 1, 9: 1}
+    assert counts(service) == {9: 1}
+    assert counts(service, as_of="2026-03-15") == {2: 1, 9: 1}
 
 
-def test_where_nobody_answered_there_are_no_shares(service: Service) -> None:
-    assert [(row["count"], row["responses"], row["percent"]) for row in shown(service, by="class")] == [
+def test_without_responses_there_are_no_shares(service: Service) -> None:
+    assert [(row["count"], row["responses"], row["percent"]) for row in rows_of(service, by="class")] == [
         (0, 0, None)
     ] * 3
 
 
-def test_names_of_surveys_that_look_like_scores_are_not_mixed_up(service: Service) -> None:
+def test_a_survey_whose_name_ends_like_a_score_is_not_mixed_up(service: Service) -> None:
     for name in ("a", "a 1"):
         service.put(f"/v1/surveys/{name}", {"kind": "csat", "scale": {"min": 0, "max": 11}})
     service.send(*answers("a", [1, 11]), *answers("a 1", [1, 1]))
-    assert (bars(service, "a"), bars(service, "a 1")) == ({1: 1, 11: 1}, {1: 2})
+    assert (counts(service, "a"), counts(service, "a 1")) == ({1: 1, 11: 1}, {1: 2})
 
 
-def test_the_distribution_as_a_table(service: Service) -> None:
+def test_the_distribution_as_csv_is_tagged(service: Service) -> None:
     service.send(*answers("nps", [9, 3], channel="email"))
-    asked = {"period": "2026-03", "by": "class", "group_by": "channel", "format": "csv"}
-    answer = service.request("GET", "/v1/surveys/nps/distribution", params=asked)
+    parameters = {"period": "2026-03", "by": "class", "group_by": "channel", "format": "csv"}
+    answer = service.request("GET", "/v1/surveys/nps/distribution", params=parameters)
     assert answer.text.splitlines() == [
         "period,start,end,complete,channel,class,count,responses,percent,cumulative_percent",
         "2026-03,2026-03-01,2026-04-01,false,email,detractor,1,2,50.0,50.0",
         "2026-03,2026-03-01,2026-04-01,false,email,passive,0,2,0.0,50.0",
         "2026-03,2026-03-01,2026-04-01,false,email,promoter,1,2,50.0,100.0",
     ]
-    held = {"If-None-Match": answer.headers["etag"]}
-    assert service.request("GET", "/v1/surveys/nps/distribution", params=asked, headers=held).status_code == 304
+    headers = {"If-None-Match": answer.headers["etag"]}
+    assert service.request("GET", "/v1/surveys/nps/distribution", params=parameters, headers=headers).status_code == 304
 
 
-def test_it_says_how_the_survey_is_read_and_comes_in_pages(service: Service) -> None:
+def test_the_answer_has_the_survey_and_pages(service: Service) -> None:
     first = service.get("/v1/surveys/csat/distribution", period="2026-03", limit=3)
     second = service.get("/v1/surveys/csat/distribution", period="2026-03", limit=3, cursor=first["next"])
     assert (first["survey"]["kind"], first["survey"]["satisfied_from"]) == ("csat", 4)
     assert [row["score"] for row in first["rows"] + second["rows"]] == [1, 2, 3, 4, 5]
 
 
-def test_a_survey_that_was_never_declared_has_none(service: Service) -> None:
+def test_an_unknown_survey_is_not_found(service: Service) -> None:
     assert service.request("GET", "/v1/surveys/unheard/distribution").status_code == 404
 
 
@@ -138,7 +138,7 @@ def test_a_survey_that_was_never_declared_has_none(service: Service) -> None:
         ({"segment": "unheard"}, "/query/segment"),
     ],
 )
-def test_what_cannot_be_asked_of_a_distribution_is_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_a_distribution_are_refused(service: Service, parameters: Any, pointer: str) -> None:
     answer = service.request("GET", "/v1/surveys/nps/distribution", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
@@ -152,53 +152,56 @@ def test_what_cannot_be_asked_of_a_distribution_is_refused(service: Service, par
         (Survey("", "ces", 1, 10, None, "low", None, False), "eeeeeddddd"),
     ],
 )
-def test_what_a_score_means_follows_from_its_survey(survey: Survey, classes: str) -> None:
+def test_the_class_of_a_score_follows_from_its_survey(survey: Survey, classes: str) -> None:
     letters = {"promoter": "P"}
-    found = [survey.class_of(score) for score in survey.scores]
-    assert "".join(letters.get(name, name[0]) for name in found) == classes
+    names = [survey.class_of(score) for score in survey.scores]
+    assert "".join(letters.get(name, name[0]) for name in names) == classes
 
 
-def check(random: Random, pair: Pair) -> None:
-    """One distribution is what counting the answers of the history gives."""
+def check_distribution(random: Random, pair: Pair) -> None:
+    """Compare a random distribution with a count of the responses in the model."""
     survey = random.choice(sorted(SCALES))
     low, high = SCALES[survey]
     granularity = random.choice(["day", "week", "month", "quarter", "year"])
     start, end = date(2026, 1, 10), date(2026, 3, 12) + DAY * random.randrange(20)
     as_of, where = random.choice([None, pair.today - DAY * 5]), random.choice([None, random_filter(random)])
     group_by = random.choice([(), ("channel",), ("plan",), ("channel", "vip")])
-    known = as_of or pair.today
+    recorded_by = as_of or pair.today
     expected: Counter[Any] = Counter()
-    for history in pair.model._histories(known):
+    for history in pair.model._histories(recorded_by):
         for period in split_range(pair.model, start, end, granularity):
             if where is not None and not where.holds(lambda key, h=history, p=period: h.attribute(key, p.start)):
                 continue
-            for kept in history.events:
-                there = period.start <= kept.day < min(period.end, known + DAY)
-                if kept.type == "survey.responded" and kept.data["survey"] == survey and there:
-                    sides = {"channel": kept.data.get("channel")}
-                    group = [sides[key] if key in sides else history.attribute(key, period.start) for key in group_by]
-                    expected[period.name, repr(group), kept.data["score"]] += 1
-    spelled = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}
-    asked = {name: value for name, value in spelled.items() if value} | {"start": start, "end": end}
-    rows = shown(pair.service, survey, granularity=granularity, account=pair.accounts, **asked)
-    found = {(row["period"], repr([*row["group"].values()]), row["score"]): row["count"] for row in rows}
-    assert {place: count for place, count in found.items() if count} == expected
+            for event in history.events:
+                is_in_period = period.start <= event.day < min(period.end, recorded_by + DAY)
+                if event.type == "survey.responded" and event.data["survey"] == survey and is_in_period:
+                    dimensions = {"channel": event.data.get("channel")}
+                    group = [
+                        dimensions[key] if key in dimensions else history.attribute(key, period.start)
+                        for key in group_by
+                    ]
+                    expected[period.name, repr(group), event.data["score"]] += 1
+    options = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}
+    parameters = {name: value for name, value in options.items() if value} | {"start": start, "end": end}
+    rows = rows_of(pair.service, survey, granularity=granularity, account=pair.accounts, **parameters)
+    responses = {(row["period"], repr([*row["group"].values()]), row["score"]): row["count"] for row in rows}
+    assert {key: count for key, count in responses.items() if count} == expected
     assert {row["score"] for row in rows} <= set(range(low, high + 1))
 
 
-def test_any_distribution_is_what_counting_the_answers_gives(service: Service) -> None:
-    @calm
+def test_any_distribution_agrees_with_a_count_of_the_responses(service: Service) -> None:
+    @FEW_EXAMPLES
     @given(st.builds(Random, st.integers(0, 2**32)))
-    def every(random: Random) -> None:
+    def run(random: Random) -> None:
         pair = Pair(service)
         for _ in range(3):
             pair.on(pair.today + DAY * random.randrange(9), hours=9)
             pair.send(*(random_event(random, pair) for _ in range(25)))
-            said = [(place, kept) for place, kept in pair.model.events.items() if kept.type == "survey.responded"]
-            for place, _ in random.sample(said, len(said) // 4):
-                pair.retract(*place)
+            responses = [key for key, event in pair.model.events.items() if event.type == "survey.responded"]
+            for key in random.sample(responses, len(responses) // 4):
+                pair.retract(*key)
         for _ in range(5):
-            check(random, pair)
+            check_distribution(random, pair)
         assert pair.differences() == []
 
-    every()
+    run()

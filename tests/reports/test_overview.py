@@ -1,4 +1,4 @@
-"""One account on one card."""
+"""The overview of an account."""
 
 from random import Random
 from typing import Any
@@ -12,60 +12,60 @@ from tests.model.generators import random_event
 from tests.model.pair import Pair
 from tests.support.service import Service, answers, event, moved, session
 
-calm = settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 
 
-def card(service: Service, account: str = "acme", **asked: Any) -> Any:
-    return service.get(f"/v1/accounts/{account}/overview", **asked)
+def overview(service: Service, account: str = "acme", **parameters: Any) -> Any:
+    return service.get(f"/v1/accounts/{account}/overview", **parameters)
 
 
 def ticket(verb: str, at: str, id: str = "T-1", **data: Any) -> dict[str, Any]:
     return event(f"ticket.{verb}", at=at, ticket_id=id, **data)
 
 
-def test_every_metric_of_the_account_is_on_the_card_as_it_is_answered_alone(service: Service) -> None:
+def test_every_metric_is_the_same_as_in_an_answer_of_its_own(service: Service) -> None:
     service.send(
         session(at="2026-02-10"),
         *answers("nps", [9, 3], at="2026-02-11"),
         event("subscription.changed", at="2026-01-10", subscription_id="one", mrr="100", seats=4),
         session("globex", at="2026-02-10"),
     )
-    found = {entry["metric"]: entry for entry in card(service)["metrics"]}
+    metrics = {entry["metric"]: entry for entry in overview(service)["metrics"]}
     names = {metric["name"] for metric in service.get("/v1/metrics")["metrics"]}
-    assert found.keys() == names
-    for name, entry in found.items():
+    assert metrics.keys() == names
+    for name, entry in metrics.items():
         rows = service.rows(name, account="acme")
         alone = [{key: value for key, value in row.items() if key not in ("metric", "group")} for row in rows]
         assert (entry["latest"], entry["running"]) == (alone[-2], alone[-1])
         assert [point["value"] for point in entry["trend"]] == [row["value"] for row in rows]
-    assert (found["sessions"]["latest"]["value"], found["sessions"]["latest"]["period"]) == (1, "2026-02")
+    assert (metrics["sessions"]["latest"]["value"], metrics["sessions"]["latest"]["period"]) == (1, "2026-02")
 
 
-def test_it_says_who_the_account_is(service: Service) -> None:
+def test_the_overview_has_name_and_attributes(service: Service) -> None:
     service.put(
         "/v1/accounts/acme", {"name": "Acme", "effective_at": "2026-01-01T00:00:00Z", "attributes": {"plan": "pro"}}
     )
-    found = card(service)
-    assert (found["id"], found["name"], found["attributes"]) == ("acme", "Acme", {"name": "Acme", "plan": "pro"})
+    account = overview(service)
+    assert (account["id"], account["name"], account["attributes"]) == ("acme", "Acme", {"name": "Acme", "plan": "pro"})
 
 
-def test_it_lists_the_movements_of_the_mrr_the_last_first(service: Service) -> None:
+def test_mrr_movements_are_listed_newest_first(service: Service) -> None:
     service.send(
         event("subscription.changed", at="2026-01-10", subscription_id="one", mrr="100"),
         event("subscription.changed", at="2026-02-10", subscription_id="one", mrr="80.5"),
         event("subscription.canceled", at="2026-03-10", subscription_id="one", reason="price"),
     )
-    taken = event("subscription.changed", at="2026-02-20", subscription_id="one", mrr="500")
-    service.send(taken)
-    service.retract("acme", taken["id"])
-    assert card(service)["movements"] == [
+    retracted = event("subscription.changed", at="2026-02-20", subscription_id="one", mrr="500")
+    service.send(retracted)
+    service.retract("acme", retracted["id"])
+    assert overview(service)["movements"] == [
         {"on": "2026-03-10", "kind": "churned", "amount": "80.50", "reason": "price"},
         {"on": "2026-02-10", "kind": "contraction", "amount": "19.50", "reason": None},
         {"on": "2026-01-10", "kind": "new", "amount": "100.00", "reason": None},
     ]
 
 
-def test_it_lists_the_tickets_that_are_open_the_oldest_first(service: Service) -> None:
+def test_open_tickets_are_listed_oldest_first(service: Service) -> None:
     service.send(
         ticket("opened", "2026-03-05", channel="email", priority="low"),
         ticket("replied", "2026-03-06", by="agent", priority="high"),
@@ -78,16 +78,16 @@ def test_it_lists_the_tickets_that_are_open_the_oldest_first(service: Service) -
         ticket("resolved", "2026-03-04", "unheard"),
         ticket("replied", "2026-03-07", "only-a-reply"),
     )
-    assert [(open["ticket_id"], open["opened_at"]) for open in card(service)["open_tickets"]] == [
+    assert [(ticket["ticket_id"], ticket["opened_at"]) for ticket in overview(service)["open_tickets"]] == [
         ("again", "2026-03-01T12:00:00Z"),
         ("T-1", "2026-03-05T12:00:00Z"),
         ("only-a-reply", "2026-03-07T12:00:00Z"),
     ]
-    first = card(service)["open_tickets"][1]
+    first = overview(service)["open_tickets"][1]
     assert (first["channel"], first["priority"], first["last_at"]) == ("email", "high", "2026-03-06T12:00:00Z")
 
 
-def test_it_lists_what_was_said_and_what_it_means(service: Service) -> None:
+def test_responses_and_comments_are_listed_with_the_class_of_the_score(service: Service) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "low"})
     service.send(
         *answers("nps", [9], at="2026-03-01", comment="Fast help.", channel="email", user="ada"),
@@ -97,36 +97,44 @@ def test_it_lists_what_was_said_and_what_it_means(service: Service) -> None:
         event("feedback.received", at="2026-03-05", comment="Dark mode?", tags=["ui"]),
         *answers("nps", [0], "globex", at="2026-03-06"),
     )
-    said = card(service)["answers"]
-    assert [(one["survey"], one["score"], one["class"]) for one in said] == [
+    responses = overview(service)["answers"]
+    assert [(response["survey"], response["score"], response["class"]) for response in responses] == [
         (None, None, None),
         ("effort", 2, "easy"),
         ("effort", 4, "neutral"),
         ("csat", 3, "unsatisfied"),
         ("nps", 9, "promoter"),
     ]
-    assert (said[0]["comment"], said[0]["tags"]) == ("Dark mode?", ["ui"])
-    assert (said[-1]["comment"], said[-1]["channel"], said[-1]["user_id"]) == ("Fast help.", "email", "ada")
+    assert (responses[0]["comment"], responses[0]["tags"]) == ("Dark mode?", ["ui"])
+    assert (responses[-1]["comment"], responses[-1]["channel"], responses[-1]["user_id"]) == (
+        "Fast help.",
+        "email",
+        "ada",
+    )
 
 
-def test_it_says_when_somebody_was_there_last(service: Service) -> None:
+def test_the_last_activity_is_the_last_session_or_use_of_a_feature(service: Service) -> None:
     assert service.send(moved())["accepted"] == 1
-    assert card(service)["last_activity"] is None
+    assert overview(service)["last_activity"] is None
     service.send(
         session(at="2026-03-10"),
         event("feature.used", at="2026-03-09", user="bob", feature="export"),
-        # This will count tomorrow.
+        # A session of tomorrow does not count yet.
         session(at="2026-03-16T09:00:00Z", user="eve"),
         session("globex", at="2026-03-11"),
     )
-    assert card(service)["last_activity"] == {"at": "2026-03-10T12:00:00Z", "type": "session.ended", "user_id": "ada"}
+    assert overview(service)["last_activity"] == {
+        "at": "2026-03-10T12:00:00Z",
+        "type": "session.ended",
+        "user_id": "ada",
+    }
 
 
-def test_the_trend_has_the_periods_that_are_asked_for(service: Service) -> None:
+def test_the_trend_has_the_periods_of_the_question(service: Service) -> None:
     service.send(session(at="2026-02-10"))
-    found = card(service, start="2025-10-01", end="2026-01-01", granularity="quarter")["metrics"][0]
-    assert [point["period"] for point in found["trend"]] == ["2025-Q4"]
-    assert (found["latest"]["period"], found["running"]) == ("2025-Q4", None)
+    metric = overview(service, start="2025-10-01", end="2026-01-01", granularity="quarter")["metrics"][0]
+    assert [point["period"] for point in metric["trend"]] == ["2025-Q4"]
+    assert (metric["latest"]["period"], metric["running"]) == ("2025-Q4", None)
 
 
 @pytest.mark.parametrize(
@@ -138,36 +146,35 @@ def test_the_trend_has_the_periods_that_are_asked_for(service: Service) -> None:
         ({"as_of": "2026-01-01"}, "/query/as_of"),
     ],
 )
-def test_what_cannot_be_asked_of_a_card_is_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_an_overview_are_refused(service: Service, parameters: Any, pointer: str) -> None:
     service.send(session())
     answer = service.request("GET", "/v1/accounts/acme/overview", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_an_account_of_which_nothing_is_known_has_no_card(service: Service) -> None:
+def test_an_unknown_account_is_not_found(service: Service) -> None:
     assert service.request("GET", "/v1/accounts/nobody/overview").status_code == 404
 
 
-def test_a_card_that_has_not_changed_is_not_sent_again(service: Service) -> None:
+def test_an_unchanged_overview_is_answered_304(service: Service) -> None:
     service.send(session())
     tag = service.request("GET", "/v1/accounts/acme/overview").headers["etag"]
-    path, held = "/v1/accounts/acme/overview", {"If-None-Match": tag}
-    assert service.request("GET", path, headers=held).status_code == 304
+    path, headers = "/v1/accounts/acme/overview", {"If-None-Match": tag}
+    assert service.request("GET", path, headers=headers).status_code == 304
     service.send(session())
-    assert service.request("GET", path, headers=held).status_code == 200
+    assert service.request("GET", path, headers=headers).status_code == 200
 
 
-def test_as_many_tickets_are_listed_as_are_counted(service: Service) -> None:
-    @calm
+def test_the_open_tickets_agree_with_the_ticket_backlog(service: Service) -> None:
+    @FEW_EXAMPLES
     @given(st.builds(Random, st.integers(0, 2**32)))
-    def every(random: Random) -> None:
+    def run(random: Random) -> None:
         pair = Pair(service)
         for _ in range(3):
             pair.send(*(random_event(random, pair) for _ in range(20)))
             pair.on(pair.today + DAY * random.randrange(1, 9), hours=8)
-        known = {account for account, _ in pair.model.events}
-        for account in known:
+        for account in {account for account, _ in pair.model.events}:
             backlog = service.row("ticket_backlog", account=account, period="this_month")["value"]
-            assert len(card(service, account)["open_tickets"]) == backlog
+            assert len(overview(service, account)["open_tickets"]) == backlog
 
-    every()
+    run()
