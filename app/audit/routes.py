@@ -17,7 +17,8 @@ from app.http.openapi import list_schema, object_schema, query_schema, response_
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
 from app.metrics.describe import metric_in_path
-from app.metrics.question import Granularity, MetricParameters, Parameters, Question, resolve_question
+from app.metrics.parameters import Granularity, MetricParameters, Parameters
+from app.metrics.question import Question, resolve_question
 from app.metrics.schema import (
     NUMBER_SCHEMA,
     OPTIONAL_ROW_SCHEMA,
