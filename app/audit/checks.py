@@ -24,7 +24,8 @@ from app.http.openapi import list_schema, object_schema, response_schema
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
-from app.metrics.question import Parameters, build_question, fits
+from app.metrics.parameters import Parameters
+from app.metrics.question import build_question, fits
 from app.metrics.rows import format_group, order
 
 _MAX_DIFFERENCES = 20

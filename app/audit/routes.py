@@ -16,7 +16,8 @@ from app.http.openapi import query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
 from app.metrics.describe import metric_in_path
-from app.metrics.question import Granularity, MetricParameters, Parameters, Question, resolve_question
+from app.metrics.parameters import Granularity, MetricParameters, Parameters
+from app.metrics.question import Question, resolve_question
 
 router = APIRouter(
     prefix="/v1", tags=["proof"], dependencies=[Depends(requires("read"))], default_response_class=Response

@@ -14,7 +14,8 @@ from app.http.responses import json_response, rows_response
 from app.metrics.answer import answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
-from app.metrics.question import Parameters, SeveralParameters, resolve_question
+from app.metrics.parameters import Parameters, SeveralParameters
+from app.metrics.question import resolve_question
 from app.metrics.schema import flatten_interval, number_columns, table_builder
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])

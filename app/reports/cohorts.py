@@ -15,7 +15,8 @@ from app.ledger.sums.cohorts import FIRST, Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import format_amount
 from app.metrics.lookup import span_of
-from app.metrics.question import CommonParameters, Parameters, Question, resolve_question
+from app.metrics.parameters import CommonParameters, Parameters
+from app.metrics.question import Question, resolve_question
 from app.metrics.results import MONEY_SCALE
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder

@@ -14,7 +14,8 @@ from app.http.formats import BuildTable
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import OperandSums, groups_with_data, load_sums, split_question
-from app.metrics.question import CommonParameters, Granularity, Parameters, Question, resolve_question
+from app.metrics.parameters import CommonParameters, Granularity, Parameters
+from app.metrics.question import Question, resolve_question
 from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
 from app.reports.schemas import GROUP_SCHEMA, OPTIONAL_TEXT, PERIOD_SCHEMA

@@ -23,7 +23,8 @@ from app.ledger.surveys import load_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.currencies import format_amount
 from app.metrics.define import METRICS
-from app.metrics.question import Parameters, resolve_question
+from app.metrics.parameters import Parameters
+from app.metrics.question import resolve_question
 from app.metrics.rows import Row
 from app.metrics.schema import NUMBER_SCHEMA, ROW_SCHEMA
 from app.reports.schemas import OPTIONAL_TEXT, PERIOD_SCHEMA

@@ -163,13 +163,13 @@ def test_an_answer_that_is_known_is_not_sent_again(service: Service) -> None:
 
 def test_what_became_known_on_its_own_day_is_not_looked_at(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[Any] = []
-    known = changes._known
+    known = changes._sums_as_of
 
     def noted(*asked: Any) -> Any:
         looked_at.append(asked[1])
         return known(*asked)
 
-    monkeypatch.setattr(changes, "_known", noted)
+    monkeypatch.setattr(changes, "_sums_as_of", noted)
     for day in range(1, 28, 3):
         service.on(f"2026-02-{day:02}").send(
             session(at=f"2026-02-{day:02}", user=f"user-{day}"), moved(at=f"2026-02-{day:02}", plan=f"plan {day}")

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.metrics.define import METRICS
-from app.metrics.question import Parameters
+from app.metrics.parameters import Parameters
 from tests.support.hostile import CANARY, in_path, normal, post, quickly, refused
 from tests.support.naughty import IDS
 from tests.support.service import Service, event, moved, session

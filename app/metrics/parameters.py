@@ -1,0 +1,152 @@
+"""The parameters of questions: what a client may ask, in a query string or as JSON."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.core.ids import Id, RepeatedIds
+from app.core.periods import Day
+from app.http.formats import FormatName
+
+MAX_ROWS = 10_000
+
+
+def _split_list(value: Any) -> Any:
+    """Return `a,b` or repeated parameters as a list without duplicates; leave what is no text to the validation."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        return items
+    parts = [part.strip() for item in items for part in item.split(",")]
+    return list(dict.fromkeys(part for part in parts if part))
+
+
+NameList = Annotated[list[Id], BeforeValidator(_split_list), Field(max_length=100)]
+Granularity = Annotated[
+    Literal["day", "week", "month", "quarter", "year", "total"],
+    Field(
+        description="Length of the periods into which the range is split; `total` makes the whole range one period. Weeks "
+        "are ISO weeks, quarters and years are fiscal."
+    ),
+]
+
+
+class CommonParameters(BaseModel):
+    """The parameters of every answer: which days and accounts, how grouped, and as recorded when."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    start: Day | None = Field(
+        None, description="First day of the range, as YYYY-MM-DD. Default: the first day of the last 12 whole months."
+    )
+    end: Day | None = Field(
+        None,
+        description="Day after the last day of the range, as YYYY-MM-DD: the range does not include it. Default: the end of "
+        "the running month.",
+    )
+    period: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="Range by name, instead of `start` and `end`: a year, quarter, month, week or day (`2026`, "
+            "`2026-Q1`, `2026-03`, `2026-W07`, `2026-03-14`), or relative to today (`today`, `this_quarter`, `last_month`, "
+            "`last_12_months`, `month_to_date`). Quarters and years are fiscal. Default: the last 12 whole months and the "
+            "running one.",
+        ),
+    ] = None
+    account: RepeatedIds = Field([], description="Count only the accounts with these ids. Repeat it for several.")
+    segment: RepeatedIds = Field(
+        [],
+        description="Count only the accounts in these stored segments, by name; each segment is a group of its own. Repeat "
+        "it for several.",
+    )
+    filter: Annotated[
+        str | None,
+        Field(
+            max_length=4_000,
+            description='Count only accounts whose attributes satisfy a condition, for example `plan = "pro" and not seats '
+            "< 10`. Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in (…)`, `not in (…)`, `is null`, `is not null`, `not`, "
+            "`and`, `or` and parentheses.",
+        ),
+    ] = None
+    group_by: NameList = Field(
+        [],
+        description="Answer each group separately, by up to three of: an attribute key such as `plan`, `account`, "
+        "`segment`, `subject`, `channel`. Separate them by commas or repeat the parameter. What `subject` means for a "
+        "metric is in its `dimensions` in the catalogue.",
+    )
+    as_of: Day | None = Field(
+        None,
+        description="Answer with what was recorded up to the end of this day (YYYY-MM-DD, not after today). Default: with "
+        "everything recorded so far.",
+    )
+    segments_as_of: Literal["period_start", "now"] = Field(
+        "period_start",
+        description="Which attribute values decide to which groups, segments and filters an account belongs: those at the "
+        "start of each period, or those of today (with `as_of`, of that day).",
+    )
+    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
+    cursor: Annotated[
+        str | None, Field(max_length=4_000, description="The `next` of a page: returns the page after it.")
+    ] = None
+    format: FormatName | None = Field(
+        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    )
+
+
+class MetricParameters(CommonParameters):
+    """The parameters of answers about metrics, and about what is behind their numbers."""
+
+    granularity: Granularity = "month"
+    subject: RepeatedIds = Field(
+        [],
+        description="Count only these subjects: surveys, features, plans or what else the `dimensions` of a metric in the "
+        "catalogue say. Repeat it for several.",
+    )
+    channel: RepeatedIds = Field(
+        [],
+        description="Count only these channels, for example `email`; for metrics with `channel` among their `dimensions`. "
+        "Repeat it for several.",
+    )
+    convention: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            description="Compute metrics by this convention, one of `conventions` in the catalogue. Metrics without it keep "
+            "their default.",
+        ),
+    ] = None
+
+
+class Parameters(MetricParameters):
+    """The parameters of a question about metrics, in a query string or as JSON."""
+
+    compare: Literal["previous_period", "previous_year"] | None = Field(
+        None,
+        description="Add to each row the value of the period before, or of the same period a year earlier: `previous`, "
+        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95 %). A period that has not ended "
+        "is compared with as many days of the earlier one.",
+    )
+    min_sample: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Withhold values with a sample smaller than this: `value` is then null and `reason` is "
+        "`sample_too_small`. 0 withholds nothing.",
+    )
+    totals: bool = Field(
+        False, description="Add a row over the whole range for each metric and group; its period is named `total`."
+    )
+
+    @classmethod
+    def of(cls, parameters: BaseModel, **more: Any) -> "Parameters":
+        """Return the parameters of another answer as those of a question, and `more`; others are left out."""
+        return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
+
+
+class SeveralParameters(Parameters):
+    """The parameters of a question about several metrics at once."""
+
+    metrics: NameList = Field(
+        description="Names of metrics, at most 100, separated by commas or repeated. `GET /v1/metrics` lists them.",
+        min_length=1,
+    )
