@@ -79,8 +79,11 @@ def posting_label_texts(postings: Iterable[EventPosting]) -> set[str]:
     """Return the texts of postings that need labels, so that these can exist before the transaction."""
     texts = {"", *MEASURES, *PRESENCES}
     for posting in postings:
-        texts |= {text for line in posting.lines for text in (line.subject, line.channel)}
-        texts |= {key.subject for key in posting.presence_keys}
+        for _, _, subject, channel in posting.lines:
+            texts.add(subject)
+            texts.add(channel)
+        for key in posting.presence_keys:
+            texts.add(key.subject)
     return texts
 
 
