@@ -24,10 +24,13 @@ BARE_WORDS = frozenset(
         answered asked asking asks began begun behind cut each ended found gave given gives happened happening here kept
         known knows made many meant most named none one ones others our ours place places put said says seen shown some
         something spelled stands taken takes tell tells that their them then there these they thing things this those
-        together told took wanted what written
+        together told took wanted written
         """,
     )
 )
+
+# Columns of tables, in which such a word is what the column says of its row.
+COLUMNS = {"answered"}
 
 # Metaphors, and the terms that the field has for what they mean.
 METAPHORS = {
@@ -75,7 +78,7 @@ def test_no_name_is_a_bare_participle_or_pronoun() -> None:
         location(path, line, f"{kind} {name}")
         for path in MODULES
         for line, kind, name in sorted(set(names_in(ast.parse(path.read_text(encoding="utf-8")))))
-        if name.strip("_").lower() in BARE_WORDS
+        if name.strip("_").lower() in BARE_WORDS - COLUMNS
     ]
     assert violations == [], report(violations)
 

@@ -258,7 +258,7 @@ async def _check_ledger(books: Books, accounts: dict[int, str] | None) -> Check:
 
 def _add_ledger_difference(check: Check, difference: Difference) -> None:
     stored, computed = str(difference.stored), str(difference.computed)
-    check.add_difference(stored, computed, account=difference.account, what=difference.what)
+    check.add_difference(stored, computed, account=difference.account, what=difference.item)
 
 
 def _value_of_nothing(metric: str) -> float | None:

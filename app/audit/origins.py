@@ -104,7 +104,7 @@ def origins_of(operands: Iterable[Operand]) -> Origins:
     postings = frozenset().union(*(source.postings for source in sources))
     active = {ACTIVE_USERS} if registration.registered_users.name in postings else set()
     event_types = tuple(type for type, rule in POSTING_RULES.items() if rule.targets & (postings | active))
-    kinds = {kind: named for kind, measures in STREAM_MEASURES.items() if (named := measures & postings)}
+    kinds = {kind: measures & postings for kind, measures in STREAM_MEASURES.items() if measures & postings}
     flows = frozenset().union(*(source.postings for source in sources if not source.is_cumulative))
-    flow_kinds = tuple(kind for kind, named in kinds.items() if named & flows)
+    flow_kinds = tuple(kind for kind, measures in kinds.items() if measures & flows)
     return Origins(sources, event_types, tuple(kinds), flow_kinds)

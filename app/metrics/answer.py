@@ -129,13 +129,13 @@ def bind_inputs(
     Sums are found here, once for all groups: to hash the operand of a population takes longer than everything else.
     """
     group_by = question.selection.group_by
-    kept = [position for position, name in enumerate(group_by) if name not in ENTRY_DIMENSIONS]
+    positions = [position for position, name in enumerate(group_by) if name not in ENTRY_DIMENSIONS]
     inputs: list[Input] = []
     for input in metric.inputs.values():
         if isinstance(input, ContextValue):
             inputs.append(partial(_in_any_group, context[input.name]))
         elif input.ignores_dimensions:
-            inputs.append(partial(_in_group_without_dimensions, sums.get(input, {}), kept))
+            inputs.append(partial(_in_group_without_dimensions, sums.get(input, {}), positions))
         else:
             inputs.append(partial(_in_group, sums.get(input, {})))
     return inputs
@@ -149,8 +149,8 @@ def _in_group(sums: Sums, group: Group) -> InputValues:
     return sums.get(group, {})
 
 
-def _in_group_without_dimensions(sums: Sums, kept: Sequence[int], group: Group) -> InputValues:
-    return sums[group] if group in sums else sums.get(tuple(group[position] for position in kept), {})
+def _in_group_without_dimensions(sums: Sums, positions: Sequence[int], group: Group) -> InputValues:
+    return sums[group] if group in sums else sums.get(tuple(group[position] for position in positions), {})
 
 
 def values_in(inputs: Sequence[Input], group: Group) -> list[InputValues]:

@@ -147,8 +147,8 @@ class Metric:
     """An entry of the catalogue: a metric by one of its conventions.
 
     inputs: what the formula is called with, by the names of its parameters, in their order. convention, counted_by: the
-    name of this way to compute the metric, and who uses it. others: the other conventions of the metric, each an entry of
-    the same name with a formula of its own.
+    name of this way to compute the metric, and who uses it. other_conventions: those of the metric besides this
+    one, each an entry of the same name with a formula of its own.
     """
 
     name: str
@@ -165,7 +165,7 @@ class Metric:
     events: Sequence[ExampleEvent]
     convention: str = DEFAULT
     counted_by: str = ""
-    others: dict[str, "Metric"] = field(default_factory=dict)
+    other_conventions: dict[str, "Metric"] = field(default_factory=dict)
 
     def __call__(self, *inputs: Any) -> Result:
         """Return what the formula computes from its inputs."""
@@ -174,7 +174,7 @@ class Metric:
     @property
     def conventions(self) -> dict[str, "Metric"]:
         """All conventions of the metric by name, the default first."""
-        return {self.convention: self} | self.others
+        return {self.convention: self} | self.other_conventions
 
     @property
     def operands(self) -> list[Operand]:
@@ -212,7 +212,7 @@ class Metric:
             description = " ".join((formula.__doc__ or "").split())
             if convention in (DEFAULT, *self.conventions) or not description:
                 raise ValueError(f"The convention {convention} of {self.name} exists already or has no documentation.")
-            self.others[convention] = replace(
+            self.other_conventions[convention] = replace(
                 self,
                 description=description,
                 inputs=_inputs(formula),
@@ -222,7 +222,7 @@ class Metric:
                 events=events,
                 convention=convention,
                 counted_by=counted_by,
-                others={},
+                other_conventions={},
                 **differences,
             )
             return formula

@@ -104,7 +104,7 @@ def test_the_catalogue_lists_every_convention_with_its_sentence(service: Service
 
 
 def test_the_model_counts_by_every_convention_too() -> None:
-    others = {name: set(entry.others) for name, entry in METRICS.items() if entry.others}
+    others = {name: set(entry.other_conventions) for name, entry in METRICS.items() if entry.other_conventions}
     assert {name: set(ways) for name, ways in CONVENTIONS.items()} == others
 
 

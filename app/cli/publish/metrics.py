@@ -92,7 +92,7 @@ def _metric(metric: Metric) -> Iterator[str]:
     )
     operands = [[code(name), metric.inputs[name].description, _number(value)] for name, value in _example(metric)]
     yield table(("operand", "what it is", "example"), [*operands, ["result", "", f"**{_result(metric)}**"]])
-    if metric.others:
+    if metric.other_conventions:
         yield table(("convention", "what it computes", "used by", "example"), _conventions(metric))
 
 

@@ -89,7 +89,7 @@ def _answer(e: EventView) -> list[Line]:
         posted |= {ces_responses: 1, ces_easy: int(score_class == "easy"), ces_scores: score}
         posted |= {ces_scales: survey.scale_number, ces_scale_squares: survey.scale_number**2}
     channel = e.data.get("channel", "")
-    lines = [Line(what, value, survey.id, channel) for what, value in posted.items()]
+    lines = [Line(measure, value, survey.id, channel) for measure, value in posted.items()]
     return [*lines, Line(survey_scores, 1, score_subject(survey.id, score), channel)]
 
 

@@ -57,7 +57,7 @@ class _State(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Subscription:
+class _SubscriptionHistory:
     """The states of one subscription in order. The last may be an end in the future.
 
     immediate: whether cancellations take effect when they are made, and not when the paid period ends. plan, seats: the last
@@ -155,9 +155,9 @@ def subscriptions(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator
         yield from _leaving(changes, _day_changes(_replay(events, immediate=True), calendar))
 
 
-def _replay(events: Sequence[StreamEvent], *, immediate: bool = False) -> Collection[_Subscription]:
-    """Return the subscriptions after all events. immediate: see `_Subscription`."""
-    subscription_by_id: dict[str, _Subscription] = defaultdict(lambda: _Subscription(immediate))
+def _replay(events: Sequence[StreamEvent], *, immediate: bool = False) -> Collection[_SubscriptionHistory]:
+    """Return the subscriptions after all events. immediate: see `_SubscriptionHistory`."""
+    subscription_by_id: dict[str, _SubscriptionHistory] = defaultdict(lambda: _SubscriptionHistory(immediate))
     for event in events:
         subscription = subscription_by_id[event.data["subscription_id"]]
         if event.type == CHANGED:
@@ -167,7 +167,7 @@ def _replay(events: Sequence[StreamEvent], *, immediate: bool = False) -> Collec
     return subscription_by_id.values()
 
 
-def _day_changes(account_subscriptions: Iterable[_Subscription], calendar: Calendar) -> dict[date, _DayChange]:
+def _day_changes(account_subscriptions: Iterable[_SubscriptionHistory], calendar: Calendar) -> dict[date, _DayChange]:
     """Return the changes of MRR by plan and of seats, by day. Of several states on one day the last counts."""
     changes: dict[date, _DayChange] = {}
     for subscription in account_subscriptions:
@@ -184,7 +184,7 @@ def _day_changes(account_subscriptions: Iterable[_Subscription], calendar: Calen
     return changes
 
 
-def _end_reasons(account_subscriptions: Iterable[_Subscription], calendar: Calendar) -> dict[date, str]:
+def _end_reasons(account_subscriptions: Iterable[_SubscriptionHistory], calendar: Calendar) -> dict[date, str]:
     """Return the reason of the last cancellation that took effect on each day."""
     ends = [
         state for subscription in account_subscriptions for state in subscription.states if state.end_reason is not None

@@ -12,7 +12,7 @@ from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
-STARTED, CONVERTED, EXPIRED = "trial.started", "trial.converted", "trial.expired"
+STARTED, CONVERTED, EXPIRED = "trial.started_on", "trial.converted", "trial.expired"
 
 trials_started = measure("trials_started", "Trials that were started.")
 trials_converted = measure("trials_converted", "Trials that converted, counted on the day they were started.")
@@ -26,11 +26,11 @@ def stream_name(event: EventView) -> str:
 
 
 @dataclass(slots=True)
-class _Trial:
-    """The days on which a trial was started and ended; ended: None while it is running."""
+class _TrialPeriod:
+    """The days on which a trial was started and ended; ended_on: None while it is running."""
 
-    started: date
-    ended: date | None = None
+    started_on: date
+    ended_on: date | None = None
     converted: bool = False
 
 
@@ -38,27 +38,27 @@ class _Trial:
 def trials(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """Yield the trials of one id: a start after an end is another trial."""
     for trial in _split_trials(events, calendar):
-        yield trial.started, Line(trials_started, 1)
-        yield trial.started, Line(trials_converted, int(trial.converted))
-        if trial.ended is not None:
-            yield trial.ended, Line(trials_ended, 1)
-            yield trial.ended, Line(trials_ended_converted, int(trial.converted))
+        yield trial.started_on, Line(trials_started, 1)
+        yield trial.started_on, Line(trials_converted, int(trial.converted))
+        if trial.ended_on is not None:
+            yield trial.ended_on, Line(trials_ended, 1)
+            yield trial.ended_on, Line(trials_ended_converted, int(trial.converted))
 
 
-def _split_trials(events: Sequence[StreamEvent], calendar: Calendar) -> list[_Trial]:
+def _split_trials(events: Sequence[StreamEvent], calendar: Calendar) -> list[_TrialPeriod]:
     """Return the trials in order.
 
     A trial whose first event is its end started on that day. An expired trial may still convert; the conversion is then its
     end.
     """
-    trials: list[_Trial] = []
+    trials: list[_TrialPeriod] = []
     for event in events:
         day = calendar.day(event.at)
-        if not trials or (event.type == STARTED and trials[-1].ended is not None):
-            trials.append(_Trial(day))
+        if not trials or (event.type == STARTED and trials[-1].ended_on is not None):
+            trials.append(_TrialPeriod(day))
         trial = trials[-1]
         if event.type == CONVERTED and not trial.converted:
-            trial.ended, trial.converted = day, True
-        elif event.type == EXPIRED and trial.ended is None:
-            trial.ended = day
+            trial.ended_on, trial.converted = day, True
+        elif event.type == EXPIRED and trial.ended_on is None:
+            trial.ended_on = day
     return trials

@@ -134,8 +134,8 @@ class Users(Operand):
         is_joint = len(selection.subjects) > 1 and "subject" not in selection.group_by
         units = _units(request, () if is_joint else PRESENCES[presence].units)
         yield from _unit_flows(presence, units)
-        if others := frozenset(index for index, unit in enumerate(units) if unit is None):
-            yield DistinctUsersTerm(presence, others)
+        if unaligned := frozenset(index for index, unit in enumerate(units) if unit is None):
+            yield DistinctUsersTerm(presence, unaligned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,8 @@ class Registered(Operand):
         if aligned := frozenset(index for index, unit in enumerate(units) if unit is not None):
             yield BalanceTerm(self.stock, False, aligned)
         yield from _unit_flows(self.joined, units)
-        if others := request.all_spans - aligned:
-            yield RegisteredUsersTerm(others)
+        if unaligned := request.all_spans - aligned:
+            yield RegisteredUsersTerm(unaligned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,10 @@ def _totals_as_of(*, stock: bool) -> Any:
         sa.func.coalesce(sa.func.sum(entry.c.value).filter(month <= number if stock else month == number), 0)
         for number in range(1, 13)
     ]
-    known = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTH_COLUMNS, strict=True)))
-    known = known.where(
+    totals = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTH_COLUMNS, strict=True)))
+    totals = totals.where(
         entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date),
         entry.c.effective_on >= sa.bindparam("since", type_=sa.Date),
         entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
     )
-    return known.group_by(*keys, year).subquery("known")
+    return totals.group_by(*keys, year).subquery("known")

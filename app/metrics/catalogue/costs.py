@@ -85,7 +85,7 @@ def cac(
     example=RETENTION_EXAMPLE | {"equals": 15},
     events=TWO_CUSTOMERS_ONE_VISIT,
     convention="customers",
-    counted_by="Who counts so: companies that share the cost among all current customers, including those just won.",
+    counted_by="companies that share the cost among all current customers, including those just won.",
 )
 def customer_retention_cost(
     retention_cost: int,
