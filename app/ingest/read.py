@@ -113,6 +113,6 @@ _encode_sorted = json.JSONEncoder(sort_keys=True).encode
 
 def _fingerprint(fields: Mapping[str, Any]) -> int:
     """Return a 64-bit hash of the content, independent of its spelling. `recorded_on` is not part of the content."""
-    at = fields["occurred_at"].astimezone(UTC).isoformat()
-    content = _encode_sorted([fields["type"], fields.get("user_id"), at, fields["data"]])
+    # The time is in UTC, however it was sent: see `fields.Time`.
+    content = _encode_sorted([fields["type"], fields.get("user_id"), fields["occurred_at"].isoformat(), fields["data"]])
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), signed=True)

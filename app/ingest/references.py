@@ -50,23 +50,17 @@ def resolve_events(
     rejections: list[Rejection] = []
     for event in incoming:
         try:
-            events.append(_resolve(event, references, books=books))
+            survey = _find_survey(event, references.surveys) if "survey" in event.data else None
+            rate = _find_rate(event, references.rates, books=books) if "currency" in event.data else None
+            posting = build_posting(event, survey, rate.rate if rate else None, calendar=books.calendar)
+            events.append(ResolvedEvent(event, survey, rate, posting))
         except EventRejected as error:
             rejections.append(build_rejection(event.position, event.id, error))
     return events, rejections
 
 
-def _resolve(event: IncomingEvent, references: References, *, books: Books) -> ResolvedEvent:
-    survey = _find_survey(event, references.surveys) if "survey" in event.data else None
-    currency = event.data.get("currency", books.currency)
-    if currency == books.currency:
-        return ResolvedEvent(event, survey, None, build_posting(event, survey, None, calendar=books.calendar))
-    rate = rate_on(references.rates.get(currency, ()), books.calendar.day(event.occurred_at))
-    _check_amounts(event, rate)
-    return ResolvedEvent(event, survey, rate, build_posting(event, survey, rate.rate, calendar=books.calendar))
-
-
 def _find_survey(event: IncomingEvent, surveys: Mapping[str, Survey]) -> Survey:
+    """Return the survey that an event belongs to. Raises EventRejected, also for a score outside its scale."""
     survey = surveys.get(event.data["survey"])
     if survey is None:
         detail = "Unknown survey. Declare it first, with PUT /v1/surveys/{id}."
@@ -77,11 +71,19 @@ def _find_survey(event: IncomingEvent, surveys: Mapping[str, Survey]) -> Survey:
     return survey
 
 
-def _check_amounts(event: IncomingEvent, rate: ExchangeRate) -> None:
+def _find_rate(
+    event: IncomingEvent, rates: Mapping[str, Sequence[ExchangeRate]], *, books: Books
+) -> ExchangeRate | None:
+    """Return the rate at which an event is converted; None in the base currency. Raises EventRejected."""
+    currency = event.data["currency"]
+    if currency == books.currency:
+        return None
+    rate = rate_on(rates.get(currency, ()), books.calendar.day(event.occurred_at))
     for name in ("amount", "mrr"):
         if Decimal(event.data.get(name, 0)) * rate.rate >= MAX_MONEY:
             detail = "The amount must be below 100 billion when converted to the base currency."
             raise EventRejected("money_too_large", detail, f"/data/{name}")
+    return rate
 
 
 async def freeze_on_first_use(connection: Connection, new_events: Sequence[DatedEvent]) -> None:

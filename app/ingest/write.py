@@ -108,22 +108,23 @@ _INSERT = """
 
 def _insert_plan(events: Iterable[ResolvedEvent], *, today: date) -> QueryPlan[set[EventKey]]:
     """Insert the events that can be recorded and are not stored yet; return their keys."""
-    rows = [
-        {
+    rows = []
+    for number, event in enumerate(events):
+        incoming = event.incoming
+        row = {
             "number": number,
-            "account_id": event.account_id,
-            "id": event.id,
-            "type": event.type,
-            "user_id": event.user_id,
-            "occurred_at": event.occurred_at,
-            "recorded_on_override": event.recorded_on_override,
-            "rate": None if rate is None else str(rate.rate),
-            "fingerprint": event.fingerprint,
-            "data": event.data,
-            "stream": posting.stream,
+            "account_id": incoming.account_id,
+            "id": incoming.id,
+            "type": incoming.type,
+            "user_id": incoming.user_id,
+            "occurred_at": incoming.occurred_at,
+            "recorded_on_override": incoming.recorded_on_override,
+            "rate": None if event.rate is None else str(event.rate.rate),
+            "fingerprint": incoming.fingerprint,
+            "data": incoming.data,
+            "stream": event.posting.stream,
         }
-        for number, (event, _, rate, posting) in enumerate(events)
-    ]
+        rows.append(row)
     results = yield [*bind_json_rows(_INSERT, rows, today=today)]
     return {key for keys in results for key in keys}
 
