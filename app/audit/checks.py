@@ -206,7 +206,7 @@ async def _ledger(books: Books, some: dict[int, str] | None) -> Check:
 
 
 def _note(check: Check, found: Difference) -> None:
-    check.differ(str(found.stored), str(found.computed), account=found.account, what=found.what)
+    check.differ(str(found.stored), str(found.computed), account=found.account, what=found.item)
 
 
 def _nothing(metric: str) -> float | None:

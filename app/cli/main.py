@@ -224,7 +224,7 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
                 if isinstance(step, verifying.Difference):
                     differences += 1
                     out.print(
-                        f"{step.account}: {step.what}: stored {step.stored}, computed {step.computed}", markup=False
+                        f"{step.account}: {step.item}: stored {step.stored}, computed {step.computed}", markup=False
                     )
                 else:
                     accounts, events = accounts + step.accounts, events + step.events

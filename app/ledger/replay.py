@@ -93,8 +93,8 @@ async def replay(connection: Connection, account_ids: Sequence[int], *, books: B
 
 async def _load_events(connection: Connection, account_ids: Sequence[int]) -> AsyncIterator[_EventRow]:
     """Load all events of the accounts. Their data is parsed here, which is faster than in the driver."""
-    *others, data = _EventRow._fields
-    columns = [*(event.c[name] for name in others), sa.cast(event.c[data], sa.Text)]
+    *names, data = _EventRow._fields
+    columns = [*(event.c[name] for name in names), sa.cast(event.c[data], sa.Text)]
     ids = sa.literal(list(account_ids), sa.ARRAY(sa.BigInteger))
     query = sa.select(*columns).where(event.c.account_id == sa.any_(ids))
     async for *row, data in connection.stream(query, batch_size=5_000):

@@ -105,7 +105,7 @@ def test_a_rebuild_completes_the_ledger_of_an_old_version(rows_before: list[Any]
         assert service.value("sessions", period="2026-02") == 2
         assert service.value("active_users", period="2026-02") == service.value("ticket_backlog", period="2026-02") == 0
         assert service.value("conversion_rate", period="2026-02") is None
-        assert {difference.what.split()[0] for difference in service.differences()} >= {
+        assert {difference.item.split()[0] for difference in service.differences()} >= {
             "entry",
             "totals",
             "stream",
