@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -15,10 +15,9 @@ from app.books.books import Books
 from app.core.errors import Unavailable
 from app.core.periods import Calendar
 from app.database.pool import connect
-from app.ledger.batches import AccountBatch, Executor, in_process
+from app.ledger.batches import AccountBatch, BatchWork, Executor, in_process
 from app.main import load_catalogues
 
-Work = Callable[[Books, AccountBatch], Awaitable[Any]]
 # What a process needs to open the books: URL of the database, calendar, currency.
 BooksAddress = tuple[str, Calendar, str]
 
@@ -28,7 +27,7 @@ def worker_pool(processes: int) -> Executor:
     if processes == 1:
         return in_process
 
-    async def run_in_pool(books: Books, work: Work, batches: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
+    async def run_in_pool(books: Books, work: BatchWork, batches: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
         other_processes = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_start_process)
         address = books.database.engine.url.render_as_string(hide_password=False), books.calendar, books.currency
@@ -76,14 +75,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run_batch(address: BooksAddress, work: Work, batch: AccountBatch) -> Any:
+def _run_batch(address: BooksAddress, work: BatchWork, batch: AccountBatch) -> Any:
     try:
         return asyncio.run(_open_and_run(address, work, batch))
     finally:
         gc.collect()
 
 
-async def _open_and_run(address: BooksAddress, work: Work, batch: AccountBatch) -> Any:
+async def _open_and_run(address: BooksAddress, work: BatchWork, batch: AccountBatch) -> Any:
     """Return the result of `work` on the books at this address."""
     url, calendar, currency = address
     database = connect(url, pool_size=1)

@@ -4,7 +4,7 @@
 first and then the other writing parts from the last to the first, so the rows are written in this order:
 
 1. `total`, the main statement, and `entry`, the last part. Their rows belong to accounts that this transaction has locked,
-   so that two transactions never wait for each other here.
+   so that two transactions never wait for each other at this point.
 2. `grand_total`, the first part. Every transaction writes the same few rows, so each waits for the others: the rows are
    written last, so that nobody waits for long, and sorted by key, so that nobody waits in a circle.
 
@@ -105,7 +105,7 @@ _COLUMNS = {
 }
 _KEY, _MONTHS = ", ".join(GRAND_TOTAL_KEY), ", ".join(MONTH_NAMES)
 # The order of the parts matters: see the module's docstring. Rows are sorted by key, so that neighbors on disk are written
-# together.
+# one after the other.
 _POST = f"""
     WITH posted AS (
         SELECT *, CAST(date_part('month', effective_on) AS integer) AS month FROM {array_table(_COLUMNS)}

@@ -48,7 +48,9 @@ async def add_to_grand_totals(connection: Connection, months_by_key: Mapping[tup
 
 async def recompute_grand_totals(connection: Connection) -> None:
     """Make the grand totals the sums of the totals of all accounts, while others go on posting."""
-    await connection.execute("LOCK TABLE grand_total IN SHARE UPDATE EXCLUSIVE MODE")  # only one at a time does this
+    await connection.execute(
+        "LOCK TABLE grand_total IN SHARE UPDATE EXCLUSIVE MODE"
+    )  # against another one that does this
     await connection.execute(_ADD_MISSING)
 
 

@@ -89,13 +89,13 @@ class PostingRule:
     lines: returns the lines that an event posts directly. activities: returns where its user was active.
     stream: returns the name of the event's stream, or None. A name is a kind, followed by a space and what it is about if the
     account has several streams of the kind: `subscriptions`, `user ada`, `ticket 17`.
+    targets: the names of the measures and presences that `lines` and `activities` post to, recorded by `ledger.recording`.
     """
 
     rank: int = 0
     lines: Callable[[EventView], Iterable[Line]] | None = None
     activities: Callable[[EventView], Iterable[Activity]] | None = None
     stream: Callable[[EventView], str | None] | None = None
-    # The names of the measures and presences that `directly` and `sees` post to.
     targets: frozenset[str] = frozenset()
 
 

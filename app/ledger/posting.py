@@ -100,7 +100,7 @@ class PostingContext(NamedTuple):
 def load_posting_context(postings: Iterable[EventPosting], *, books: Books) -> QueryPlan[PostingContext]:
     """Load what is stored of the users of some postings. The caller holds the locks of their accounts.
 
-    The postings may be more than those that are posted in the end: while this runs, it is not known which events are new.
+    There may be more of these than are posted in the end: duplicates are found out at the same time.
     """
     days: dict[PresenceKey, set[date]] = {}
     active: dict[tuple[User, date], None] = {}

@@ -50,7 +50,7 @@ async def rebuild_accounts(books: Books, batch: AccountBatch) -> Progress:
 
 
 async def _replace_rows(connection: Connection, ids: Sequence[int], result: ReplayResult, *, books: Books) -> None:
-    """Put the result of a replay in the place of the rows of these accounts."""
+    """Replace the rows of these accounts by the result of a replay."""
     texts = {text for key in result.presence_rows for text in (key.presence, key.subject)}
     labels = await ensure_labels_within(connection, books.database, entry_label_texts(result.entries) | texts)
     sums_before = await sum_totals(connection, ids)

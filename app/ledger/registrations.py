@@ -1,8 +1,8 @@
 """Registrations: from when to when users were registered, derived from their events and their presence.
 
 A user is registered from the first `user.registered` event or the first active day until a `user.removed` event. The spells
-are stored with both time axes: they say whether an active user is registered already, which nearly every one is, and they
-count the users who were registered at any time of a range that is no unit.
+are stored with both time axes: they say whether an active user is registered already, as nearly all are, and they count
+the users who were registered at any time of a range that is no unit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,8 +71,8 @@ class UserHistory:
 def find_unsettled_users(active: Sequence[tuple[User, date]]) -> QueryPlan[set[User]]:
     """Return the users whose registration may change because they were active on a day.
 
-    These are the users who are not known to be registered on that day and on the next. A spell that ends with that day ends by
-    a removal, and then the order of events matters.
+    These are the users of whom no current spell contains that day and the next. A spell that ends with that day ends by a
+    removal, and then the order of events matters.
     """
     rows = [
         {"number": number, "account_id": user.account_id, "user_key": user.key, "day": day}
@@ -196,37 +196,37 @@ def table_rows(user: User, intervals: Iterable[VersionedInterval]) -> list[dict[
 
 _SETTLED = f"""
     SELECT number FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS wanted(number integer, account_id bigint, user_key bigint, day date)
+        AS lookup(number integer, account_id bigint, user_key bigint, day date)
     CROSS JOIN LATERAL (
         SELECT FROM registration
-        WHERE (registration.account_id, registration.user_key) = (wanted.account_id, wanted.user_key)
+        WHERE (registration.account_id, registration.user_key) = (lookup.account_id, lookup.user_key)
             AND ceased_on = '{MAX_DATE}' AND since <= day AND until > day + 1
         OFFSET 0) AS settled
     """
 _SPELLS = """
-    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
+    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS lookup(account_id bigint, user_key bigint)
     CROSS JOIN LATERAL (
         SELECT * FROM registration
-        WHERE (registration.account_id, registration.user_key) = (wanted.account_id, wanted.user_key)
-        OFFSET 0) AS found
+        WHERE (registration.account_id, registration.user_key) = (lookup.account_id, lookup.user_key)
+        OFFSET 0) AS stored
     """
 _DAYS = f"""
-    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, user_key bigint)
+    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS lookup(account_id bigint, user_key bigint)
     CROSS JOIN LATERAL (
         SELECT account_id, user_key, year, {", ".join(MONTH_NAMES)} FROM presence
         WHERE presence = %(presence)s AND subject = %(subject)s
-            AND (presence.account_id, presence.user_key) = (wanted.account_id, wanted.user_key)
+            AND (presence.account_id, presence.user_key) = (lookup.account_id, lookup.user_key)
             AND ceased_on = '{MAX_DATE}'
-        OFFSET 0) AS found
+        OFFSET 0) AS stored
     """
 _ACTIVITY = """
-    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS wanted(account_id bigint, user_id text, since timestamptz, until timestamptz)
+    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json))
+        AS lookup(account_id bigint, user_id text, since timestamptz, until timestamptz)
     CROSS JOIN LATERAL (
         SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, data FROM event
-        WHERE event.account_id = wanted.account_id AND event.user_id = wanted.user_id
+        WHERE event.account_id = lookup.account_id AND event.user_id = lookup.user_id
             AND occurred_at >= since AND occurred_at < until AND type = ANY(%(types)s)
-        OFFSET 0) AS found
+        OFFSET 0) AS stored
     """
 _DELETE = """
     DELETE FROM registration USING json_to_recordset(CAST(%(rows)s AS json)) AS outdated(account_id bigint, user_key bigint)

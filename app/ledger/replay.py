@@ -51,7 +51,7 @@ _EventCounts = dict[date, dict[date, int]]
 
 @dataclass(slots=True)
 class _Collected:
-    """What has to be known of all events before presence, streams and registrations can be derived."""
+    """What is collected from all events before presence, streams and registrations can be derived."""
 
     event_counts: dict[PresenceKey, _EventCounts] = field(default_factory=lambda: defaultdict(dict))
     streams: dict[StreamName, dict[str, StoredEvent]] = field(default_factory=lambda: defaultdict(dict))

@@ -133,11 +133,11 @@ async def write_stream_names(connection: Connection, streams: Mapping[tuple[int,
 
 
 _LOAD = """
-    SELECT found.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS wanted(account_id bigint, stream text)
+    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS lookup(account_id bigint, stream text)
     CROSS JOIN LATERAL (
         SELECT account_id, stream, id, type, occurred_at, recorded_on, retracted_on, rate, data FROM event
-        WHERE event.account_id = wanted.account_id AND event.stream = wanted.stream AND event.stream IS NOT NULL
-        OFFSET 0) AS found
+        WHERE event.account_id = lookup.account_id AND event.stream = lookup.stream AND event.stream IS NOT NULL
+        OFFSET 0) AS stored
     """
 _WRITE_NAMES = """
     UPDATE event SET stream = new.stream

@@ -25,7 +25,7 @@ from app.ledger.replay import ReplayResult, replay
 
 
 class Difference(NamedTuple):
-    """Something that is not stored as the events say. `stored` and `computed` are values or lists of rows."""
+    """An item of an account that is not stored as the events say. `stored` and `computed` are values or lists of rows."""
 
     account: str
     item: str
@@ -105,7 +105,7 @@ def _compare(
 ) -> list[Difference]:
     """Return the differences between two mappings, in the order of their keys. A key that is absent has the default.
 
-    describe: returns the account of a key, and what the key is about.
+    describe: returns the account and the item that a key stands for.
     """
     keys = [
         key
@@ -119,8 +119,8 @@ async def _compare_entries(
     connection: Connection, batch: AccountBatch, result: ReplayResult, texts: Mapping[int, str]
 ) -> list[Difference]:
     def describe(key: EntryKey) -> tuple[str, str]:
-        item = f"entry of {key.measure} {key.subject} {key.channel} on {key.effective_on}"
-        return batch[key.account_id], f"{item}, recorded on {key.recorded_on}"
+        days = f"on {key.effective_on}, recorded on {key.recorded_on}"
+        return batch[key.account_id], f"entry of {key.measure} {key.subject} {key.channel} {days}"
 
     columns = [entry.c[name] for name in EntryKey._fields]
     query = sa.select(*columns, entry.c.value).where(entry.c.account_id.in_(list(batch)))
@@ -158,8 +158,8 @@ async def _compare_presence(
         presence_key, year = key
         return batch[presence_key.account_id], f"{presence_key.presence} {presence_key.subject} in {year}"
 
-    def are_equal(rows: list[PresenceRow], other: list[PresenceRow]) -> bool:
-        return canonical_rows(rows) == canonical_rows(other)
+    def are_equal(a: list[PresenceRow], b: list[PresenceRow]) -> bool:
+        return canonical_rows(a) == canonical_rows(b)
 
     stored: dict[tuple[PresenceKey, int], list[PresenceRow]] = defaultdict(list)
     query = sa.select(presence).where(presence.c.account_id.in_(list(batch)))
@@ -180,8 +180,8 @@ async def _compare_registrations(connection: Connection, batch: AccountBatch, re
         account_id, user = key
         return batch[account_id], f"registration of {users.get(key, user)}"
 
-    def are_equal(intervals: list[VersionedInterval], other: list[VersionedInterval]) -> bool:
-        return sorted(intervals) == sorted(other)
+    def are_equal(a: list[VersionedInterval], b: list[VersionedInterval]) -> bool:
+        return sorted(a) == sorted(b)
 
     stored: dict[tuple[int, int], list[VersionedInterval]] = defaultdict(list)
     query = sa.select(registration).where(registration.c.account_id.in_(list(batch)))
@@ -204,8 +204,8 @@ async def _compare_attributes(connection: Connection, batch: AccountBatch, *, bo
         account_id, name = key
         return batch[account_id], f"attribute {name}"
 
-    def are_equal(intervals: list[VersionedInterval], other: list[VersionedInterval]) -> bool:
-        return pair_with_value_types(intervals) == pair_with_value_types(other)
+    def are_equal(a: list[VersionedInterval], b: list[VersionedInterval]) -> bool:
+        return pair_with_value_types(a) == pair_with_value_types(b)
 
     stored: dict[tuple[int, str], list[VersionedInterval]] = defaultdict(list)
     columns = [attribute.c[name] for name in VersionedInterval._fields]

@@ -1,4 +1,4 @@
-"""Random stories of one ticket and of one onboarding: their streams post what the independent model makes of them."""
+"""Random events of one ticket and of one onboarding: their streams post what the independent model computes."""
 
 from collections import Counter
 from datetime import date, datetime, timedelta
@@ -16,7 +16,7 @@ from tests.model.stream_events import postings, stream_event
 
 Values = dict[str, Counter[date]]
 VERBS = ["opened", "replied", "replied", "replied", "reopened", "resolved", "resolved"]
-SIDES: dict[str, list[Any]] = {
+DETAILS: dict[str, list[Any]] = {
     "by": ["agent", "customer"],
     "first_contact": [True, False],
     "channel": ["email", "chat"],
@@ -24,38 +24,43 @@ SIDES: dict[str, list[Any]] = {
 
 
 def instants() -> st.SearchStrategy[str]:
-    """Few, so that much meets."""
+    """Draw one of few instants, so that many events coincide."""
     return st.integers(0, 12).map(lambda number: (datetime(2026, 3, 1) + timedelta(hours=8 * number)).isoformat())
 
 
 @st.composite
-def of_a_ticket(draw: st.DrawFn) -> list[StreamEvent]:
-    story = []
+def ticket_events(draw: st.DrawFn) -> list[StreamEvent]:
+    events = []
     for number in range(draw(st.integers(1, 9))):
-        sides = {name: draw(st.sampled_from([None, None, *values])) for name, values in SIDES.items()}
-        said = {name: value for name, value in sides.items() if value is not None}
+        details = {name: draw(st.sampled_from([None, None, *values])) for name, values in DETAILS.items()}
+        data = {name: value for name, value in details.items() if value is not None}
         type = f"ticket.{draw(st.sampled_from(VERBS))}"
-        story.append(stream_event(type, draw(instants()), id=f"{number}", ticket_id="T 1", **said))
-    return draw(st.permutations(story))
+        events.append(stream_event(type, draw(instants()), id=f"{number}", ticket_id="T 1", **data))
+    return draw(st.permutations(events))
 
 
 @st.composite
-def of_an_onboarding(draw: st.DrawFn) -> list[StreamEvent]:
-    story = []
+def onboarding_events(draw: st.DrawFn) -> list[StreamEvent]:
+    events = []
     for number in range(draw(st.integers(1, 9))):
         verb = draw(st.sampled_from(["started", "started", "step_completed", "completed"]))
         step = {"step": draw(st.sampled_from(["invite", "import"]))} if verb == "step_completed" else {}
-        story.append(stream_event(f"onboarding.{verb}", draw(instants()), id=f"{number}", **step))
-    return draw(st.permutations(story))
+        events.append(stream_event(f"onboarding.{verb}", draw(instants()), id=f"{number}", **step))
+    return draw(st.permutations(events))
 
 
-def kept(story: list[StreamEvent]) -> list[AcceptedEvent]:
-    """The same as the model keeps it."""
-    return [AcceptedEvent({"id": h.id, "type": h.type, "data": h.data}, h.at, h.at.date(), h.at.date()) for h in story]
+def as_model_events(events: list[StreamEvent]) -> list[AcceptedEvent]:
+    """Return the same events as the model has them."""
+    return [
+        AcceptedEvent(
+            {"id": event.id, "type": event.type, "data": event.data}, event.at, event.at.date(), event.at.date()
+        )
+        for event in events
+    ]
 
 
 def without_zeros(values: Values) -> dict[tuple[str, str], int]:
-    return {(str(day), name): value for name, found in values.items() for day, value in found.items() if value}
+    return {(str(day), name): value for name, by_day in values.items() for day, value in by_day.items() if value}
 
 
 def seconds(since: datetime, until: datetime) -> int:
@@ -63,36 +68,36 @@ def seconds(since: datetime, until: datetime) -> int:
 
 
 @settings(deadline=None, max_examples=400)
-@given(of_a_ticket())
-def test_any_story_of_a_ticket_comes_to_what_the_model_says(story: list[StreamEvent]) -> None:
-    (one,) = lifecycles.tickets(kept(story))
-    values: Values = {"tickets_opened": Counter([one.opened.date()]), "tickets_open": Counter()}
-    for at, is_open in one.turns:
+@given(ticket_events())
+def test_the_stream_of_any_ticket_posts_what_the_model_computes(events: list[StreamEvent]) -> None:
+    (model,) = lifecycles.tickets(as_model_events(events))
+    values: Values = {"tickets_opened": Counter([model.opened.date()]), "tickets_open": Counter()}
+    for at, is_open in model.turns:
         values["tickets_open"][at.date()] += 1 if is_open else -1
-    if one.resolved:
-        values["tickets_opened_resolved"] = Counter([one.opened.date()])
-        values["tickets_resolved"] = Counter([one.resolved.date()])
-        values["ticket_resolution_seconds"] = Counter({one.opened.date(): seconds(one.opened, one.resolved)})
-        if one.at_first_contact:
-            values["tickets_opened_first_contact"] = Counter([one.opened.date()])
-            values["tickets_resolved_first_contact"] = Counter([one.resolved.date()])
-    found = postings(*story, by=ticket)
-    assert {(day, name): value for (day, name, _), value in found.items()} == without_zeros(values)
-    assert {channel for _, _, channel in found} == {one.channel or ""}
+    if model.resolved:
+        values["tickets_opened_resolved"] = Counter([model.opened.date()])
+        values["tickets_resolved"] = Counter([model.resolved.date()])
+        values["ticket_resolution_seconds"] = Counter({model.opened.date(): seconds(model.opened, model.resolved)})
+        if model.at_first_contact:
+            values["tickets_opened_first_contact"] = Counter([model.opened.date()])
+            values["tickets_resolved_first_contact"] = Counter([model.resolved.date()])
+    posted = postings(*events, by=ticket)
+    assert {(day, name): value for (day, name, _), value in posted.items()} == without_zeros(values)
+    assert {channel for _, _, channel in posted} == {model.channel or ""}
 
 
 @settings(deadline=None, max_examples=300)
-@given(of_an_onboarding())
-def test_any_story_of_an_onboarding_comes_to_what_the_model_says(story: list[StreamEvent]) -> None:
+@given(onboarding_events())
+def test_the_stream_of_any_onboarding_posts_what_the_model_computes(events: list[StreamEvent]) -> None:
     names = ("onboardings_started", "onboardings_completed", "onboarding_seconds")
     values: Values = {name: Counter() for name in names}
-    for one in lifecycles.onboardings(kept(story)):
-        took = seconds(one.began, one.completed) if one.completed else 0
-        for name, value in zip(names, (1, one.completed is not None, took), strict=True):
-            values[name][one.began.date()] += value
-    found = postings(*story, by=onboarding)
-    assert {(day, name): value for (day, name, _), value in found.items() if name in names} == without_zeros(values)
+    for model in lifecycles.onboardings(as_model_events(events)):
+        duration = seconds(model.began, model.completed) if model.completed else 0
+        for name, value in zip(names, (1, model.completed is not None, duration), strict=True):
+            values[name][model.began.date()] += value
+    posted = postings(*events, by=onboarding)
+    assert {(day, name): value for (day, name, _), value in posted.items() if name in names} == without_zeros(values)
     # Each step once in each onboarding, on the day of its start.
-    reached = {(day, step): value for (day, name, step), value in found.items() if name == "onboardings_reaching"}
-    assert all(value <= found[day, "onboardings_started", ""] for (day, _), value in reached.items())
-    assert {step for _, step in reached} == {h.data["step"] for h in story if "step" in h.data}
+    steps = {(day, step): value for (day, name, step), value in posted.items() if name == "onboardings_reaching"}
+    assert all(value <= posted[day, "onboardings_started", ""] for (day, _), value in steps.items())
+    assert {step for _, step in steps} == {event.data["step"] for event in events if "step" in event.data}

@@ -61,7 +61,7 @@ class DatedPresenceLine(NamedTuple):
 class PresenceDelta(NamedTuple):
     """What changes of a key come to.
 
-    changes: the changes without what made no difference. ceased_rows: the rows that are not current any more.
+    changes: the days that really changed. ceased_rows: the rows that are not current any more.
     """
 
     lines: list[DatedPresenceLine]
@@ -118,9 +118,9 @@ def days_of_rows(rows: Mapping[int, PresenceRow], origin: int) -> DayBits:
 def _derive_lines(
     key: PresenceKey, before: DayBits, after: DayBits, changed: set[date], recorded_on: date, calendar: Calendar
 ) -> Iterator[DatedPresenceLine]:
-    """Take the user off the first day in each unit as it was, and enter the user on the first day as it is now.
+    """Yield -1 on the day that was the first in a unit before, and +1 on the day that is the first in it after.
 
-    Who is entered on a day for a unit counts in the shorter one too, so there the same amount is taken off.
+    An entry for a unit counts for the shorter unit within it as well, so the same amount is subtracted from the shorter one.
     """
     measures = PRESENCES[key.presence].units
     values: dict[tuple[int, str], int] = {}
@@ -152,8 +152,8 @@ def set_year(
 ) -> list[PresenceRow]:
     """Set the days of a year from a recorded day on. Return the row that ceased, if any.
 
-    is_late: whether a changed day is before the recorded day. Only then another row is needed: nobody asks what was known
-    on a day about later ones.
+    is_late: whether a changed day is before the recorded day. Only then is another row needed, since no question as of a
+    day is about later days.
     """
     row = rows.get(year)
     if row is not None and (not is_late or row.recorded_on == recorded_on):

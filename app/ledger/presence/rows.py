@@ -1,9 +1,8 @@
 """The table of presence: reading the current rows of users, and writing them after changes.
 
-A user's days of a calendar year are a row of twelve months of bits. A row says from which recorded day on it is what is
-known, and when it ceased to be: a day that is recorded late, or is taken back, makes another row. A day that is recorded on
-itself does not, since nobody asks what was known on a day about later ones. Beside the rows stand ledger entries, see
-`changes`.
+A user's days of a calendar year are a row of twelve months of bits. A row is current from the day `recorded_on` until the day
+`ceased_on`: a day of presence that is recorded late, or is taken back, makes another row. A day that is recorded on itself
+does not, since no question as of a day is about later days. Beside the rows stand ledger entries, see `changes`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -108,11 +107,11 @@ _KEY = {
 _COLUMNS = _KEY | {"recorded_on": "date", "ceased_on": "date"} | dict.fromkeys(MONTH_NAMES, "integer")
 _LOOKUP = {"number": "integer"} | _KEY
 _LOAD = f"""
-    SELECT row.number, found.* FROM {array_table(_LOOKUP)}
+    SELECT row.number, stored.* FROM {array_table(_LOOKUP)}
     CROSS JOIN LATERAL (
         SELECT year, recorded_on, {", ".join(MONTH_NAMES)} FROM presence
         WHERE {" AND ".join(f"presence.{name} = row.{name}" for name in _KEY)} AND ceased_on = '{MAX_DATE}'
-        OFFSET 0) AS found
+        OFFSET 0) AS stored
     """
 _WRITE = f"""
     INSERT INTO presence ({", ".join(_COLUMNS)})
