@@ -188,7 +188,7 @@ class Population(Operand):
     total: AccountValue | None = None
 
     def describe(self, period: str) -> str:
-        summed = "Number of accounts" if self.total is None else f"Sum of {self.total} over the accounts"
+        summed = "Number of accounts" if self.total is None else f"Sum of ({self.total}) over the accounts"
         return f"{summed} where {self.where}."
 
     @property
