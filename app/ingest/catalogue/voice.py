@@ -43,7 +43,7 @@ class SurveySent(Voice):
 
 
 survey_responses = measure("survey_responses", "Survey responses.", subject="survey", channel=True)
-survey_scores = measure("survey_scores", "Survey responses by score.", subject="survey and score", channel=True)
+survey_scores = measure("survey_scores", "Survey responses by score.", subject="survey score", channel=True)
 comments = measure("comments", "Comments, in a survey response or on their own.", subject="survey", channel=True)
 nps_responses = measure("nps_responses", "Responses to NPS surveys.", subject="survey", channel=True)
 nps_promoters = measure(

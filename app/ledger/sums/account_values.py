@@ -6,6 +6,8 @@ They can be compared, subtracted and combined to say which accounts a population
 from dataclasses import dataclass
 from typing import Any
 
+from app.ledger.measures import MEASURES
+
 BALANCES = ("opening", "closing")
 
 
@@ -42,7 +44,7 @@ class AccountValue:
             case "closing", (measure,):
                 return f"{measure} at the end"
             case "-", (AccountValue("closing", (measure,)), AccountValue("opening", (same,))) if measure == same:
-                return f"{measure} in the period"
+                return f"{'change of ' if MEASURES[measure].stock else ''}{measure} in the period"
             case "not", (AccountValue(">", (value, limit)),):
                 return f"{value} ≤ {limit}"
             case "not", (condition,):

@@ -57,15 +57,10 @@ class OperandTerm(ABC):
 class Operand(ABC):
     """A sum of ledger entries that a formula uses. Immutable and hashable, since sums are found by their operand.
 
-    description: what it is, in a sentence for the catalogue. label_texts: the texts whose labels its terms need.
-    postings: the measures and presences whose postings make it.
+    label_texts: the texts whose labels its terms need. postings: the measures and presences whose postings make it.
     """
 
     __slots__ = ()
-
-    @property
-    @abstractmethod
-    def description(self) -> str: ...
 
     @property
     @abstractmethod
@@ -74,6 +69,15 @@ class Operand(ABC):
     @property
     @abstractmethod
     def postings(self) -> frozenset[str]: ...
+
+    @property
+    def description(self) -> str:
+        """What it is, as a sentence for the catalogue of metrics."""
+        return self.describe("period")
+
+    @abstractmethod
+    def describe(self, period: str) -> str:
+        """Return the description with another word for the period."""
 
     @property
     def subject(self) -> str | None:

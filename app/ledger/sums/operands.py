@@ -34,8 +34,7 @@ class Flow(Operand):
     measure: str
     any_subject: str | None = None
 
-    @property
-    def description(self) -> str:
+    def describe(self, period: str) -> str:
         return MEASURES[self.measure].description
 
     @property
@@ -66,9 +65,9 @@ class Balance(Operand):
     measure: str
     closing: bool
 
-    @property
-    def description(self) -> str:
-        return f"At the {'end' if self.closing else 'start'} of the period: {MEASURES[self.measure].description}"
+    def describe(self, period: str) -> str:
+        stock = MEASURES[self.measure].description.removesuffix(".")
+        return f"{stock} at the {'end' if self.closing else 'start'} of the {period}."
 
     @property
     def label_texts(self) -> frozenset[str]:
@@ -106,9 +105,9 @@ class Users(Operand):
     any_subject: str | None = None
     ignores_dimensions: bool = False
 
-    @property
-    def description(self) -> str:
-        return PRESENCES[self.presence].description
+    def describe(self, period: str) -> str:
+        activity = f"used the {self.subject}" if self.subject else "were active"
+        return f"Distinct users who {activity} in the {period}."
 
     @property
     def label_texts(self) -> frozenset[str]:
@@ -150,9 +149,8 @@ class Registered(Operand):
     joined: str
     ignores_dimensions: bool = False
 
-    @property
-    def description(self) -> str:
-        return "Distinct users who were registered at any time of the period."
+    def describe(self, period: str) -> str:
+        return f"Distinct users who were registered at any time of the {period}."
 
     @property
     def label_texts(self) -> frozenset[str]:
@@ -189,11 +187,9 @@ class Population(Operand):
     where: AccountValue
     total: AccountValue | None = None
 
-    @property
-    def description(self) -> str:
-        if self.total is None:
-            return f"Number of accounts where {self.where}."
-        return f"Sum of ({self.total}) over the accounts where {self.where}."
+    def describe(self, period: str) -> str:
+        summed = "Number of accounts" if self.total is None else f"Sum of ({self.total}) over the accounts"
+        return f"{summed} where {self.where}."
 
     @property
     def label_texts(self) -> frozenset[str]:
@@ -221,9 +217,9 @@ class Trailing(Operand):
     of: Operand
     months: int
 
-    @property
-    def description(self) -> str:
-        return f"Sum over the last {self.months} whole months up to the end of the period: {self.of.description}"
+    def describe(self, period: str) -> str:
+        months = f"each of the last {self.months} whole months up to the end of the {period}"
+        return f"For {months}, added up: {self.of.describe('month')}"
 
     @property
     def label_texts(self) -> frozenset[str]:
