@@ -106,8 +106,7 @@ class Users(Operand):
     ignores_dimensions: bool = False
 
     def describe(self, period: str) -> str:
-        activity = f"used the {self.subject}" if self.subject else "were active"
-        return f"Distinct users who {activity} in the {period}."
+        return f"{PRESENCES[self.presence].description.removesuffix('.')} in the {period}."
 
     @property
     def label_texts(self) -> frozenset[str]:
