@@ -20,7 +20,7 @@ from app.core.errors import Conflict, Unavailable
 from app.ledger import rebuild as rebuilding
 from app.ledger.rebuild import Progress, account_batches, rebuild
 from app.ledger.verify import Difference, verify
-from tests.ingest.test_concurrency import everything, kept
+from tests.ingest.test_concurrency import mixed_events, query_database
 from tests.support.service import PATIENCE, Service, session
 
 pytestmark = pytest.mark.own_database
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.own_database
 ROOT = Path(__file__).parents[2]
 
 
-assert kept  # a fixture
+assert query_database  # a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ async def die(books: Any, ids: dict[int, str]) -> None:
 
 
 def test_they_write_together_what_was_lost_and_prove_it(service: Service, execute_in: Callable[[str], None]) -> None:
-    service.send(*everything(Random(5)))
+    service.send(*mixed_events(Random(5)))
     for table in ("entry", "total", "grand_total", "presence", "registration", "attribute"):
         execute_in(f"DELETE FROM {table}")
     lost = service.run(drained(verify(service.books, share=worker_pool(2))))
@@ -63,18 +63,18 @@ def test_they_write_together_what_was_lost_and_prove_it(service: Service, execut
 
 
 def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
-    service: Service, execute_in: Callable[[str], None], kept: Callable[[str], list[Any]]
+    service: Service, execute_in: Callable[[str], None], query_database: Callable[[str], list[Any]]
 ) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella")))
     execute_in("UPDATE books SET posted_by = 1")
     execute_in("ALTER TABLE entry ADD CONSTRAINT refused CHECK (value = 0) NOT VALID")
     with pytest.raises(psycopg.Error, match="refused"):
         service.run(drained(rebuild(service.books, share=worker_pool(2))))
-    assert kept("SELECT posted_by FROM books") == [(1,)]
+    assert query_database("SELECT posted_by FROM books") == [(1,)]
     execute_in("ALTER TABLE entry DROP CONSTRAINT refused")
     assert service.differences() == []
     service.run(drained(rebuild(service.books, share=worker_pool(2))))
-    assert kept("SELECT posted_by FROM books") != [(1,)]
+    assert query_database("SELECT posted_by FROM books") != [(1,)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from app.database import connection
 from app.ingest import accept
 from app.ledger.rebuild import rebuild
 from tests.database.test_migrations import ask, go
-from tests.ingest.test_concurrency import deadlocks, everything
+from tests.ingest.test_concurrency import count_deadlocks, mixed_events
 from tests.support.service import PATIENCE, Service, session
 
 pytestmark = pytest.mark.own_database
@@ -36,7 +36,7 @@ def rebuilt(service: Service) -> None:
     ],
 )
 def test_a_rebuild_makes_them_right_again(service: Service, execute_in: Callable[[str], None], tampering: str) -> None:
-    service.send(*everything(Random(5)))
+    service.send(*mixed_events(Random(5)))
     execute_in(tampering)
     assert service.differences() != []
     rebuilt(service)
@@ -67,12 +67,12 @@ def test_large_batches_that_are_posted_in_parts_never_wait_in_a_circle(
             assert answer.json()["accepted"] == len(batch), answer.text
 
     service.together(*(client(number) for number in range(8)))
-    assert deadlocks(service) == 0
+    assert count_deadlocks(service) == 0
     assert service.differences() == []
 
 
 def test_an_upgrade_adds_up_what_the_books_have(service: Service, database: str) -> None:
-    service.send(*everything(Random(5)), *everything(Random(6)))
+    service.send(*mixed_events(Random(5)), *mixed_events(Random(6)))
     go(database, command.downgrade, "0004")
     go(database, command.upgrade, "head")
     assert service.differences() == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.test_concurrency import batches, deadlocks, post, shuffled
+from tests.ingest.test_concurrency import count_deadlocks, post, shuffled, split_batches
 from tests.support.service import Service, event, moved, session
 
 ACCOUNTS = [f"account-{number}" for number in range(3)]
@@ -101,7 +101,7 @@ def test_overlapping_batches_in_any_order_come_to_what_they_come_to_in_order(
     async def sender(number: int) -> None:
         random = Random(number)
         own = [one for place, one in enumerate(events) if place % SENDERS == number or random.random() < 0.4]
-        for batch in batches(shuffled(random, own), size=random.randint(5, 25)):
+        for batch in split_batches(shuffled(random, own), size=random.randint(5, 25)):
             said = await post(doors[number % 2], batch)
             assert said["rejected"] == []
             assert said["accepted"] + said["duplicates"] == len(batch)
@@ -109,14 +109,14 @@ def test_overlapping_batches_in_any_order_come_to_what_they_come_to_in_order(
 
     service.together(*(sender(number) for number in range(SENDERS)))
     assert sum(accepted) == len(events)
-    for batch in batches(sorted(events, key=lambda one: (one["occurred_at"], one["id"])), size=15):
+    for batch in split_batches(sorted(events, key=lambda one: (one["occurred_at"], one["id"])), size=15):
         in_order.send(*batch)
     rows = answered(service)
     assert rows == answered(in_order)
     for found in rows:
         check_that_movements_close(found)
     assert service.differences() == in_order.differences() == []
-    assert deadlocks(*doors) == 0
+    assert count_deadlocks(*doors) == 0
 
 
 def test_retractions_among_the_senders_leave_what_was_not_taken_back(
@@ -128,7 +128,7 @@ def test_retractions_among_the_senders_leave_what_was_not_taken_back(
 
     async def sender(number: int) -> None:
         random = Random(number)
-        for batch in batches(shuffled(random, events), size=25):
+        for batch in split_batches(shuffled(random, events), size=25):
             await post(doors[number % 2], batch)
             for one in random.sample(doomed, 3):
                 path = f"/v1/accounts/{one['account_id']}/events/{one['id']}"
@@ -144,4 +144,4 @@ def test_retractions_among_the_senders_leave_what_was_not_taken_back(
     for found in rows:
         check_that_movements_close(found)
     assert service.differences() == []
-    assert deadlocks(*doors) == 0
+    assert count_deadlocks(*doors) == 0
