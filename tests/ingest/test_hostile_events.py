@@ -80,7 +80,7 @@ def test_the_examples_of_the_catalogue_are_accepted(shared: Service) -> None:
 
 
 def test_an_invalid_event_at_any_position_does_not_affect_its_neighbors(shared: Service) -> None:
-    kinds = [
+    invalid_items = [
         None,
         [],
         {**healthy(), "data": {}},
@@ -93,22 +93,22 @@ def test_an_invalid_event_at_any_position_does_not_affect_its_neighbors(shared: 
         event("cost.recorded", category="retention", amount="1", currency="XXX"),
         healthy(extra={"a": "a\0b"}),
     ]
-    for place in range(50):
+    for position in range(50):
         before = kept(shared)
         batch: list[Any] = [healthy() for _ in range(50)]
-        batch[place] = kinds[place % len(kinds)]
+        batch[position] = invalid_items[position % len(invalid_events_)]
         answer = post(shared, batch)
-        assert (answer.json()["accepted"], list(codes(answer))) == (49, [place])
+        assert (answer.json()["accepted"], list(codes(answer))) == (49, [position])
         assert kept(shared) == before + 49
 
 
 def test_a_conflict_at_any_position_does_not_affect_its_neighbors(shared: Service) -> None:
     post(shared, first := healthy())
     before = kept(shared)
-    for place in range(0, 50, 7):
+    for position in range(0, 50, 7):
         batch = [healthy() for _ in range(50)]
-        batch[place] = first | {"data": {"duration_seconds": 61}}
-        assert codes(post(shared, batch)) == {place: "conflict"}
+        batch[position] = first | {"data": {"duration_seconds": 61}}
+        assert codes(post(shared, batch)) == {position: "conflict"}
     assert kept(shared) == before + 8 * 49
 
 
