@@ -1,4 +1,4 @@
-"""Contracts and their renewals: what their stream makes of them, and the rates."""
+"""The stream of a contract's renewals, a pure function, and the renewal rates."""
 
 from itertools import permutations
 from typing import Any
@@ -20,25 +20,25 @@ SHORT = {
 MONEY = ("renewal_value_due", "renewal_value_renewed")
 
 
-def contract(said: str) -> StreamEvent:
-    """`due 2025-03-01 100`: what happened to the contract, when, and for how much if that is said."""
-    type, at, *amount = said.split()
+def parse_event(text: str) -> StreamEvent:
+    """Return the event of a text such as `due 2025-03-01 100`: what happened to the contract, when, and the amount if any."""
+    type, at, *amount = text.split()
     data = {"amount": amount[0]} if amount else {}
-    return stream_event(f"renewal.{type}", at, id=said, contract_id="c", **data)
+    return stream_event(f"renewal.{type}", at, id=text, contract_id="c", **data)
 
 
-def table(*happenings: StreamEvent) -> dict[str, str]:
-    """What is posted on each day on which the contract was due; money in whole units."""
-    found: dict[str, list[str]] = {}
-    days = postings_by_measure(renewals, *happenings)
+def posted_on_due_days(*events: StreamEvent) -> dict[str, str]:
+    """Return what is posted on each day on which the contract was due; money in whole units."""
+    posted: dict[str, list[str]] = {}
+    days = postings_by_measure(renewals, *events)
     for name, short in SHORT.items():
         for day, value in days.get(name, {}).items():
             assert value == 1 or name in MONEY
-            found.setdefault(day, []).append(f"{short} {value / 10_000:g}" if name in MONEY else short)
-    return {day: " ".join(parts) for day, parts in sorted(found.items())}
+            posted.setdefault(day, []).append(f"{short} {value / 10_000:g}" if name in MONEY else short)
+    return {day: " ".join(parts) for day, parts in sorted(posted.items())}
 
 
-# What happens -> what is posted on which day.
+# Events -> what is posted on which day.
 CASES = {
     "nothing is decided yet": ("due 2025-03-01", {"2025-03-01": "due"}),
     "it is renewed late": ("due 2025-03-01, completed 2025-04-20", {"2025-03-01": "due renewed"}),
@@ -52,12 +52,12 @@ CASES = {
         "completed 2025-02-10, declined 2025-02-20, due 2025-03-01",
         {"2025-03-01": "due"},
     ),
-    "who declined early may be won back when it is due": (
+    "a customer who declined early may be won back when it is due": (
         "declined 2025-02-20, due 2025-03-01, completed 2025-03-05",
         {"2025-03-01": "due renewed"},
     ),
-    "a decision without anything due waits for it": ("completed 2025-02-10", {}),
-    "each due has its own decision": (
+    "a decision counts only once the contract is due": ("completed 2025-02-10", {}),
+    "each due date has its own decision": (
         "due 2024-03-01, completed 2024-03-05, due 2025-03-01, declined 2025-03-05",
         {"2024-03-01": "due renewed", "2025-03-01": "due"},
     ),
@@ -65,27 +65,27 @@ CASES = {
         "due 2024-03-01, completed 2024-03-05, completed 2025-02-10, due 2025-03-01, due 2026-03-01",
         {"2024-03-01": "due renewed", "2025-03-01": "due renewed", "2026-03-01": "due"},
     ),
-    "who renewed may decline the next time early": (
+    "a customer who renewed may decline early the next time": (
         "due 2024-03-01, completed 2024-03-05, declined 2025-02-10, due 2025-03-01",
         {"2024-03-01": "due renewed", "2025-03-01": "due"},
     ),
-    "a late decision is about the last due": (
+    "a late decision is about the last due date": (
         "due 2024-03-01, due 2025-03-01, completed 2025-03-02",
         {"2024-03-01": "due", "2025-03-01": "due renewed"},
     ),
-    "at one instant it is due before it is decided": (
+    "at the same instant, due comes before a decision": (
         "due 2025-03-01T08:00, completed 2025-03-01T08:00",
         {"2025-03-01": "due renewed"},
     ),
-    "at one instant a renewal comes before a decline, which is the next time's": (
+    "at the same instant, a renewal comes before a decline, which then counts for the next due date": (
         "due 2025-03-01T08:00, completed 2025-03-01T08:00, declined 2025-03-01T08:00",
         {"2025-03-01": "due renewed"},
     ),
-    "said twice of a day it was due once": (
+    "a contract is due once a day, with the last amount": (
         "due 2025-03-01T08:00 100, completed 2025-03-01T09:00, due 2025-03-01T10:00 80, due 2025-03-01T11:00",
         {"2025-03-01": "due renewed valued of 80 kept 80"},
     ),
-    "without an amount all of it was renewed": (
+    "without an amount, the full amount was renewed": (
         "due 2025-03-01 100.5, completed 2025-03-02",
         {"2025-03-01": "due renewed valued of 100.5 kept 100.5"},
     ),
@@ -96,45 +96,48 @@ CASES = {
         "due 2025-03-01 100, declined 2025-03-02 100",
         {"2025-03-01": "due valued of 100"},
     ),
-    "what was due without an amount has no part in the amounts": (
+    "a contract without an amount does not count in the amounts": (
         "due 2025-03-01, completed 2025-03-02 150",
         {"2025-03-01": "due renewed"},
     ),
 }
 
 
-@pytest.mark.parametrize(("happens", "expected"), CASES.values(), ids=CASES)
-def test_a_contract_posts_the_same_in_any_order_of_arrival(happens: str, expected: dict[str, str]) -> None:
-    for order in permutations(happens.split(", ")):
-        assert table(*map(contract, order)) == expected
+@pytest.mark.parametrize(("events", "expected"), CASES.values(), ids=CASES)
+def test_a_contract_posts_the_same_in_any_order_of_arrival(events: str, expected: dict[str, str]) -> None:
+    for order in permutations(events.split(", ")):
+        assert posted_on_due_days(*map(parse_event, order)) == expected
 
 
 def in_currency(what: str, at: str, amount: str, rate: str | None = None, **currency: str) -> StreamEvent:
     return stream_event(f"renewal.{what}", at, contract_id="c", amount=amount, rate=rate, **currency)
 
 
-def test_who_renews_in_the_same_currency_loses_nothing_by_its_rate() -> None:
+def test_a_renewal_in_the_same_currency_keeps_the_rate_of_the_due_date() -> None:
     due = in_currency("due", "2025-03-01", "100", "1.1", currency="EUR")
-    whole = in_currency("completed", "2025-04-01", "100", "0.9", currency="EUR")
-    assert table(due, whole) == {"2025-03-01": "due renewed valued of 110 kept 110"}
+    full = in_currency("completed", "2025-04-01", "100", "0.9", currency="EUR")
+    assert posted_on_due_days(due, full) == {"2025-03-01": "due renewed valued of 110 kept 110"}
     half = in_currency("completed", "2025-04-01", "50", "1.9", currency="EUR")
-    assert table(due, half) == {"2025-03-01": "due renewed valued of 110 kept 55"}
-    # In another one it is worth what it is on its own day.
+    assert posted_on_due_days(due, half) == {"2025-03-01": "due renewed valued of 110 kept 55"}
+    # An amount in another currency is converted by the rate of its own day.
     in_dollars = in_currency("completed", "2025-04-01", "100")
-    assert table(due, in_dollars) == {"2025-03-01": "due renewed valued of 110 kept 100"}
+    assert posted_on_due_days(due, in_dollars) == {"2025-03-01": "due renewed valued of 110 kept 100"}
     in_pounds = in_currency("completed", "2025-04-01", "50", "1.3", currency="GBP")
-    assert table(due, in_pounds) == {"2025-03-01": "due renewed valued of 110 kept 65"}
+    assert posted_on_due_days(due, in_pounds) == {"2025-03-01": "due renewed valued of 110 kept 65"}
 
 
-def said(what: str, account: str, at: str, **data: Any) -> dict[str, Any]:
+def renewal_event(what: str, account: str, at: str, **data: Any) -> dict[str, Any]:
     return event(f"renewal.{what}", account, at=at, **({"contract_id": "c"} | data))
 
 
-def test_what_is_due_counts_in_its_month_whenever_the_decision_comes(service: Service) -> None:
-    service.send(*(said("due", f"account-{number}", "2026-01-31", amount="1000") for number in range(4)))
-    service.send(said("completed", "account-0", "2025-12-20"), said("completed", "account-1", "2026-03-10", amount="1"))
-    service.send(said("declined", "account-2", "2026-01-31"), said("due", "account-4", "2026-02-01"))
-    service.send(said("completed", "account-4", "2026-02-20", amount="50"))
+def test_a_contract_counts_in_the_month_in_which_it_is_due_whenever_it_is_decided(service: Service) -> None:
+    service.send(*(renewal_event("due", f"account-{number}", "2026-01-31", amount="1000") for number in range(4)))
+    service.send(
+        renewal_event("completed", "account-0", "2025-12-20"),
+        renewal_event("completed", "account-1", "2026-03-10", amount="1"),
+    )
+    service.send(renewal_event("declined", "account-2", "2026-01-31"), renewal_event("due", "account-4", "2026-02-01"))
+    service.send(renewal_event("completed", "account-4", "2026-02-20", amount="50"))
     months = {"start": "2026-01-01", "end": "2026-04-01", "totals": "true"}
     proofs = {
         metric: [
@@ -161,26 +164,26 @@ def test_what_is_due_counts_in_its_month_whenever_the_decision_comes(service: Se
 
 def test_contracts_of_many_billions_add_up_to_the_digit(service: Service) -> None:
     ids = [f"contract-{number}" for number in range(100)]
-    service.send(*(said("due", "acme", "2026-03-02", contract_id=id, amount="99999999999.9999") for id in ids))
-    service.send(*(said("completed", "acme", "2026-03-03", contract_id=id) for id in ids[:25]))
+    service.send(*(renewal_event("due", "acme", "2026-03-02", contract_id=id, amount="99999999999.9999") for id in ids))
+    service.send(*(renewal_event("completed", "acme", "2026-03-03", contract_id=id) for id in ids[:25]))
     row = service.row("renewal_value_rate")
     assert (row["value"], row["numerator"], row["denominator"]) == (25, 2_499_999_999_999.9975, 9_999_999_999_999.99)
     assert service.differences() == []
 
 
-def test_a_won_back_contract_is_known_only_since_it_was(service: Service) -> None:
+def test_a_contract_that_is_won_back_counts_from_its_recorded_day(service: Service) -> None:
     january = {"period": "2026-01"}
     service.on("2026-02-01").send(
-        said("due", "acme", "2026-01-31", amount="100"), said("declined", "acme", "2026-01-31")
+        renewal_event("due", "acme", "2026-01-31", amount="100"), renewal_event("declined", "acme", "2026-01-31")
     )
-    service.on("2026-02-10").send(said("completed", "acme", "2026-02-09", id="back"))
+    service.on("2026-02-10").send(renewal_event("completed", "acme", "2026-02-09", id="back"))
     service.on("2026-02-20").retract("acme", "back")
-    asked = {
+    rates_as_of = {
         day: (
             service.value("renewal_rate", **january, as_of=day),
             service.value("renewal_value_rate", **january, as_of=day),
         )
         for day in ("2026-02-01", "2026-02-10", "2026-02-20")
     }
-    assert asked == {"2026-02-01": (0, 0), "2026-02-10": (100, 100), "2026-02-20": (0, 0)}
+    assert rates_as_of == {"2026-02-01": (0, 0), "2026-02-10": (100, 100), "2026-02-20": (0, 0)}
     assert service.differences() == []

@@ -1,4 +1,4 @@
-"""The stream of subscriptions, a pure function: each rule of what its events mean together."""
+"""The stream of an account's subscriptions, a pure function: a test for each rule."""
 
 from collections import Counter
 from typing import Any
@@ -24,7 +24,7 @@ from tests.model.stream_events import balances, cancellation, change, movements,
         ({"amount": "12", "interval": "week", "interval_count": 4}, 130_000),
     ],
 )
-def test_every_price_is_worth_its_amount_per_month(price: dict[str, Any], ten_thousandths: int) -> None:
+def test_every_price_is_converted_to_its_amount_per_month(price: dict[str, Any], ten_thousandths: int) -> None:
     assert balances("mrr", change("2026-03-10", **price)) == {"": ten_thousandths}
 
 
@@ -38,10 +38,10 @@ def test_money_is_rounded_half_up_to_four_decimals(amount: str, rate: str | None
     )
 
 
-def test_a_price_is_rounded_once_after_its_interval_and_its_rate() -> None:
+def test_a_price_is_rounded_once_after_applying_interval_and_rate() -> None:
     # A third of 1.00 is 0.3333 before the rate, which would come to 0.9999.
-    dear = change("2026-03-10", amount="1", interval="quarter", currency="EUR", rate="3")
-    assert balances("mrr", dear) == {"": 10_000}
+    quarterly = change("2026-03-10", amount="1", interval="quarter", currency="EUR", rate="3")
+    assert balances("mrr", quarterly) == {"": 10_000}
 
 
 def test_the_first_price_above_zero_makes_a_new_customer() -> None:
@@ -54,7 +54,7 @@ def test_the_first_price_above_zero_makes_a_new_customer() -> None:
     }
 
 
-def test_who_pays_again_after_a_pause_is_reactivated_and_never_new_again() -> None:
+def test_an_account_that_pays_again_is_reactivated_and_never_new_again() -> None:
     history = [
         change("2026-01-10", "100"),
         cancellation("2026-02-10"),
@@ -73,9 +73,9 @@ def test_who_pays_again_after_a_pause_is_reactivated_and_never_new_again() -> No
 
 def test_a_free_subscription_makes_no_customer_but_has_seats() -> None:
     assert postings(change("2026-03-10", "0", plan="free", seats=3)) == {("2026-03-10", "seats", ""): 3}
-    # What begins free and is paid for later is new on that day.
-    paid = change("2026-04-10", "10")
-    assert movements(change("2026-03-10", "0"), paid) == [("2026-04-10", "new", 10)]
+    # A subscription that begins free is new on the day on which it is first paid for.
+    later_price = change("2026-04-10", "10")
+    assert movements(change("2026-03-10", "0"), later_price) == [("2026-04-10", "new", 10)]
 
 
 def test_a_price_of_zero_is_churn_and_keeps_the_seats() -> None:
@@ -98,17 +98,21 @@ def test_changes_of_several_subscriptions_on_one_day_are_one_movement() -> None:
     assert movements(*before, cancellation(day, of="one"), cancellation(day, of="two"))[1:] == [(day, "churned", 150)]
 
 
-def test_what_goes_and_comes_within_a_day_has_not_moved() -> None:
-    there_and_back = [
+def test_changes_that_cancel_out_within_a_day_are_no_movement() -> None:
+    canceled_and_resumed = [
         change("2026-03-10T08:00", "100"),
         cancellation("2026-03-20T08:00"),
         change("2026-03-20T18:00", "100"),
         change("2026-03-21T08:00", "900"),
         change("2026-03-21T18:00", "100"),
     ]
-    assert movements(*there_and_back) == [("2026-03-10", "new", 100)]
-    gone_at_once = [change("2026-03-10T08:00", "100"), cancellation("2026-03-10T18:00"), change("2026-03-12", "70")]
-    assert movements(*gone_at_once) == [("2026-03-12", "new", 70)]
+    assert movements(*canceled_and_resumed) == [("2026-03-10", "new", 100)]
+    ended_on_the_first_day = [
+        change("2026-03-10T08:00", "100"),
+        cancellation("2026-03-10T18:00"),
+        change("2026-03-12", "70"),
+    ]
+    assert movements(*ended_on_the_first_day) == [("2026-03-12", "new", 70)]
 
 
 def test_another_plan_at_the_same_price_moves_money_between_plans_only() -> None:
@@ -118,7 +122,7 @@ def test_another_plan_at_the_same_price_moves_money_between_plans_only() -> None
     assert balances("mrr", *history) == {"team": 1_000_000}
 
 
-def test_plan_and_seats_that_are_not_named_stay_even_over_an_end() -> None:
+def test_plan_and_seats_that_are_not_named_stay_even_after_an_end() -> None:
     history = [
         change("2026-03-01", "100", plan="pro", seats=5),
         change("2026-03-05", "110"),
@@ -142,7 +146,7 @@ def test_a_cancellation_takes_effect_when_the_paid_period_ends() -> None:
     ]
 
 
-def test_an_end_in_the_past_undoes_what_was_said_of_later_days() -> None:
+def test_an_end_in_the_past_undoes_later_changes() -> None:
     history = [
         change("2026-03-01", "100"),
         change("2026-03-08", "300"),
@@ -157,50 +161,50 @@ def test_an_end_in_the_past_undoes_what_was_said_of_later_days() -> None:
     assert postings(change("2026-03-01", "100"), cancellation("2026-03-10", ends_at="2026-02-01")) == {}
 
 
-def test_a_change_withdraws_a_cancellation_to_come() -> None:
+def test_a_change_withdraws_a_cancellation_that_has_not_taken_effect() -> None:
     history = [
         change("2026-03-01", "100"),
         cancellation("2026-03-10", ends_at="2026-03-31", reason="price"),
         change("2026-03-20", "100"),
     ]
     assert movements(*history) == [("2026-03-01", "new", 100)]
-    again = cancellation("2026-03-25", ends_at="2026-04-30", reason="merger")
-    assert movements(*history, again)[1:] == [("2026-04-30", "churned", 100)]
-    assert reasons(*history, again) == ["merger"]
+    second_cancellation = cancellation("2026-03-25", ends_at="2026-04-30", reason="merger")
+    assert movements(*history, second_cancellation)[1:] == [("2026-04-30", "churned", 100)]
+    assert reasons(*history, second_cancellation) == ["merger"]
 
 
-def test_at_one_instant_a_change_comes_before_a_cancellation_and_then_ids_decide() -> None:
+def test_at_the_same_instant_a_change_comes_before_a_cancellation_and_then_ids_decide() -> None:
     at = "2026-03-10T08:00:00"
     assert movements(cancellation(at, id="a"), change(at, "100", id="b")) == []
     both = [change(at, "100", id="a"), change(at, "70", id="b")]
     assert movements(*both) == movements(*reversed(both)) == [("2026-03-10", "new", 70)]
 
 
-def test_cancelling_what_is_over_or_never_began_changes_nothing() -> None:
+def test_canceling_an_ended_or_unknown_subscription_changes_nothing() -> None:
     assert postings(cancellation("2026-03-10", reason="price")) == {}
-    over = [change("2026-03-01", "100"), cancellation("2026-03-10", reason="price")]
-    assert postings(*over, cancellation("2026-03-12", reason="merger")) == postings(*over)
-    assert postings(*over, cancellation("2026-03-12", ends_at="2026-03-10T18:00:00", reason="merger")) == postings(
-        *over
+    ended = [change("2026-03-01", "100"), cancellation("2026-03-10", reason="price")]
+    assert postings(*ended, cancellation("2026-03-12", reason="merger")) == postings(*ended)
+    assert postings(*ended, cancellation("2026-03-12", ends_at="2026-03-10T18:00:00", reason="merger")) == postings(
+        *ended
     )
-    assert postings(*over, cancellation("2026-03-12", ends_at="2026-03-10T12:00:00", reason="merger")) == postings(
-        *over
+    assert postings(*ended, cancellation("2026-03-12", ends_at="2026-03-10T12:00:00", reason="merger")) == postings(
+        *ended
     )
-    assert postings(*over, cancellation("2026-03-12", of="unknown", reason="merger")) == postings(*over)
-    # But an earlier end, said later, is the end.
+    assert postings(*ended, cancellation("2026-03-12", of="unknown", reason="merger")) == postings(*ended)
+    # But a later cancellation with an earlier end takes effect.
     earlier = cancellation("2026-03-12", ends_at="2026-03-08", reason="merger")
-    assert movements(*over, earlier)[1:] == [("2026-03-08", "churned", 100)]
-    assert reasons(*over, earlier) == ["merger"]
+    assert movements(*ended, earlier)[1:] == [("2026-03-08", "churned", 100)]
+    assert reasons(*ended, earlier) == ["merger"]
 
 
-def test_the_reason_is_that_of_the_last_cancellation_that_took_effect_on_the_day() -> None:
+def test_the_reason_is_that_of_the_last_cancellation_to_take_effect_on_the_day() -> None:
     before = [change("2026-03-01", "100", of="one"), change("2026-03-01", "50", of="two")]
     earlier = cancellation("2026-03-09", of="two", ends_at="2026-03-10T18:00:00", reason="price")
     later = cancellation("2026-03-10T12:00:00", of="one", reason="merger")
     assert reasons(*before, earlier, later) == ["price"]
     of_the_other = [cancellation("2026-03-09", of="one", ends_at="2026-03-10T18:00:00", reason="price")]
     assert reasons(*before, *of_the_other, cancellation("2026-03-10T12:00:00", of="two", reason="merger")) == ["price"]
-    # One that takes effect while the account goes on paying has no part in the end.
+    # A cancellation that takes effect while the account still pays does not give the reason.
     assert reasons(*before, cancellation("2026-03-05", of="two", reason="price"), later) == ["merger"]
     assert reasons(
         *before, cancellation("2026-03-05", of="two", reason="price"), change("2026-03-10", "0", of="one")
@@ -216,11 +220,11 @@ def test_a_subscription_keeps_the_rate_of_the_day_on_which_it_became_positive() 
         change("2026-03-15", "120", rate="1.6", **euro),
     ]
     assert movements(*history) == [("2026-03-05", "new", 110), ("2026-03-15", "expansion", 22)]
-    back = [cancellation("2026-03-20"), change("2026-03-25", "100", rate="1.2", **euro)]
-    assert movements(*history, *back)[2:] == [("2026-03-20", "churned", 132), ("2026-03-25", "reactivated", 120)]
+    restart = [cancellation("2026-03-20"), change("2026-03-25", "100", rate="1.2", **euro)]
+    assert movements(*history, *restart)[2:] == [("2026-03-20", "churned", 132), ("2026-03-25", "reactivated", 120)]
 
 
-def test_another_currency_brings_its_own_rate() -> None:
+def test_a_change_of_currency_takes_the_rate_of_its_day() -> None:
     history = [
         change("2026-03-01", "100", currency="EUR", rate="1.1"),
         change("2026-03-05", "100", currency="GBP", rate="1.3"),
@@ -244,8 +248,8 @@ def test_the_time_zone_decides_the_day() -> None:
     }
 
 
-def test_who_renews_at_the_instant_of_the_end_keeps_the_rate() -> None:
-    # At one instant a change comes before an end: the subscription was never at zero.
+def test_a_change_at_the_instant_of_the_end_keeps_the_rate() -> None:
+    # At the same instant, a change comes before an end: the subscription was never at zero.
     end = "2026-03-31T00:00:00"
     history = [
         change("2026-03-01", "100", currency="EUR", rate="1.1"),
@@ -255,7 +259,7 @@ def test_who_renews_at_the_instant_of_the_end_keeps_the_rate() -> None:
     assert movements(*history) == [("2026-03-01", "new", 110)]
 
 
-def test_of_ends_at_one_instant_the_one_that_was_said_last_gives_the_reason() -> None:
+def test_the_last_of_several_cancellations_for_the_same_instant_gives_the_reason() -> None:
     end = "2026-03-31T00:00:00"
     history = [
         change("2026-03-01", "100", of="one"),

@@ -1,4 +1,4 @@
-"""What was answered on a day is answered again, to the digit, however much was learned since."""
+"""An answer of a day is given again, to the digit, with `as_of` that day, whatever was recorded since."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -17,21 +17,21 @@ from tests.model.generators import disjunction, equals, less_than, negation, ran
 from tests.model.pair import Pair
 from tests.support.service import Service, moved, session
 
-calm = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
-chance = st.builds(Random, st.integers(0, 2**32))
+without_deadline = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+random_generators = st.builds(Random, st.integers(0, 2**32))
 Start = Callable[..., Service]
 
-VOICE = "nps,csat,csat_average,ces,ces_easy_rate,survey_responses,survey_response_rate,feedback_comments"
+FEEDBACK = "nps,csat,csat_average,ces,ces_easy_rate,survey_responses,survey_response_rate,feedback_comments"
 USAGE = "sessions,average_session_minutes"
 MONEY = "mrr,mrr_opening,mrr_net_change,mrr_churned,customers,customer_churn_rate,nrr,grr,quick_ratio,arpa,arpu,clv"
 PEOPLE = "active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,sessions_per_active_user"
-HELP = "first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
+SUPPORT = "first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
 JOURNEY = "conversion_rate,onboarding_completion_rate,time_to_value_days,tickets_per_100_customers"
-# What a report asks every day, here three of them a day in turn.
+# The questions of a daily report; the test asks three of them each day.
 REPORT: list[dict[str, Any]] = [
-    {"metrics": VOICE, "group_by": ["plan"], "totals": True},
-    {"metrics": VOICE, "period": "last_12_months", "granularity": "quarter"},
-    {"metrics": VOICE, "period": "this_quarter", "group_by": ["subject", "channel"]},
+    {"metrics": FEEDBACK, "group_by": ["plan"], "totals": True},
+    {"metrics": FEEDBACK, "period": "last_12_months", "granularity": "quarter"},
+    {"metrics": FEEDBACK, "period": "this_quarter", "group_by": ["subject", "channel"]},
     {"metrics": USAGE, "period": "last_30_days", "granularity": "week", "group_by": ["seats", "vip"], "totals": True},
     {"metrics": USAGE, "group_by": ["plan", "account"], "granularity": "year"},
     {
@@ -46,8 +46,8 @@ REPORT: list[dict[str, Any]] = [
     {"metrics": "feature_uses", "group_by": ["subject", "plan"], "period": "last_8_weeks", "granularity": "week"},
     {"metrics": "support_tickets", "group_by": ["channel"], "start": date(2026, 1, 20), "end": date(2026, 4, 17)},
     {"metrics": "support_tickets", "channel": ["email"], "granularity": "total", "group_by": ["seats"]},
-    {"metrics": HELP, "group_by": ["channel", "plan"], "period": "this_year", "totals": True},
-    {"metrics": HELP, "period": "last_6_weeks", "granularity": "day"},
+    {"metrics": SUPPORT, "group_by": ["channel", "plan"], "period": "this_year", "totals": True},
+    {"metrics": SUPPORT, "period": "last_6_weeks", "granularity": "day"},
     {"metrics": JOURNEY, "group_by": ["plan"], "granularity": "week"},
     {"metrics": "conversion_rate", "group_by": ["subject"], "period": "last_12_months", "totals": True},
     {"metrics": MONEY, "group_by": ["plan"], "totals": True},
@@ -62,7 +62,7 @@ REPORT: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     ("seed", "zone", "fiscal_year_start"), [(1, "UTC", 1), (2, "America/New_York", 4), (3, "Africa/Cairo", 7)]
 )
-def test_weeks_later_every_day_is_answered_as_it_was_then(
+def test_answers_as_of_any_past_day_stay_the_same_for_weeks(
     start: Start, seed: int, zone: str, fiscal_year_start: int
 ) -> None:
     random = Random(seed)
@@ -70,7 +70,7 @@ def test_weeks_later_every_day_is_answered_as_it_was_then(
     pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
     pair.define("paying", negation(equals("plan", "free")))
     pair.define("small", less_than("seats", 10))
-    told: dict[tuple[date, int], list[dict[str, Any]]] = {}
+    answers: dict[tuple[date, int], list[dict[str, Any]]] = {}
     for day in (date(2026, 3, 2) + DAY * n for n in range(30)):
         earliest = day
         for hours in sorted(random.sample(range(23), 3)):
@@ -82,44 +82,44 @@ def test_weeks_later_every_day_is_answered_as_it_was_then(
         if day.day == 24:
             pair.define("later", None)
         pair.at(pair.model.calendar.midnight(day + DAY) - timedelta(seconds=1))
-        for known, number in told:
-            # History that brings its own day of knowledge is known from then, and from nowhere else.
-            if known >= earliest:
-                told[known, number] = pair.ask(**REPORT[number], as_of=known)
+        for recorded_on, number in answers:
+            # Imported history changes the answers as of its own recorded day and of later days only.
+            if recorded_on >= earliest:
+                answers[recorded_on, number] = pair.ask(**REPORT[number], as_of=recorded_on)
         for number in random.sample(range(len(REPORT)), 3):
-            told[day, number] = pair.ask(**REPORT[number])
-            assert pair.ask(**REPORT[number], as_of=day) == told[day, number]
+            answers[day, number] = pair.ask(**REPORT[number])
+            assert pair.ask(**REPORT[number], as_of=day) == answers[day, number]
     pair.on(pair.today + 20 * DAY)
     random_step(random, pair)
-    for (day, number), rows in told.items():
+    for (day, number), rows in answers.items():
         assert pair.ask(**REPORT[number], as_of=day) == rows, (day, number)
     assert service.differences() == []
 
 
-def test_any_short_history_is_answered_as_it_was_known(service: Service) -> None:
-    @calm
-    @given(chance)
-    def every(random: Random) -> None:
+def test_any_short_history_is_answered_again_as_of_its_days(service: Service) -> None:
+    @without_deadline
+    @given(random_generators)
+    def check(random: Random) -> None:
         pair = Pair(service).on(date(2026, 2, 24))
-        told = []
+        answers = []
         for _ in range(random.randint(1, 5)):
             pair.on(pair.today + DAY * random.choice([1, 1, 3, 12]), minutes=random.randrange(1400))
             for _ in range(random.randint(1, 3)):
                 random_step(random, pair)
             for _ in range(2):
-                asked = random_question(random, pair)
-                told.append((asked, pair.today, pair.ask(**asked)))
-        for asked, day, rows in told:
-            assert pair.ask(**asked, as_of=day) == rows
+                question = random_question(random, pair)
+                answers.append((question, pair.today, pair.ask(**question)))
+        for question, day, rows in answers:
+            assert pair.ask(**question, as_of=day) == rows
         assert pair.differences() == []
 
-    every()
+    check()
 
 
-def test_history_that_was_known_earlier_is_known_from_then(service: Service) -> None:
-    @calm
-    @given(chance)
-    def every(random: Random) -> None:
+def test_imported_history_counts_from_its_recorded_day(service: Service) -> None:
+    @without_deadline
+    @given(random_generators)
+    def check(random: Random) -> None:
         pair = Pair(service).on(date(2026, 3, 12), hours=9)
         days = []
         for _ in range(random.randint(1, 4)):
@@ -129,50 +129,52 @@ def test_history_that_was_known_earlier_is_known_from_then(service: Service) -> 
             pair.ask(**random_question(random, pair), as_of=day)
         assert pair.differences() == []
 
-    every()
+    check()
 
 
-def test_rebuilding_the_books_changes_nothing(service: Service) -> None:
+def test_a_rebuild_changes_nothing(service: Service) -> None:
     random = Random(4)
     pair = Pair(service).on(date(2026, 2, 24))
     for _ in range(25):
         pair.on(pair.today + DAY * random.randrange(3), hours=15)
         random_step(random, pair, known_earlier=True)
-    before = _books(service)
+    before = stored_rows(service)
     assert service.differences() == []
-    service.run(_drain(rebuild(service.books)))
-    assert _books(service) == before
+    service.run(drain(rebuild(service.books)))
+    assert stored_rows(service) == before
     assert service.differences() == []
-    for asked in REPORT[:6]:
-        pair.ask(**asked)
-        pair.ask(**asked, as_of=pair.today - 9 * DAY)
+    for question in REPORT[:6]:
+        pair.ask(**question)
+        pair.ask(**question, as_of=pair.today - 9 * DAY)
 
 
-async def _drain(progress: Any) -> None:
+async def drain(progress: Any) -> None:
     async for _ in progress:
         pass
 
 
-def test_an_update_that_is_taken_back_on_the_day_it_came_leaves_no_trace(service: Service) -> None:
+def test_an_update_retracted_on_its_recorded_day_leaves_no_trace(service: Service) -> None:
     service.on("2026-03-10").send(moved(plan="pro"))
-    before = _books(service)
+    before = stored_rows(service)
     service.on("2026-03-12").send(moved(plan="free", at="2026-03-01") | {"id": "wrong"})
     service.retract("acme", "wrong")
-    assert _books(service) == before
+    assert stored_rows(service) == before
     assert service.differences() == []
 
 
-def test_a_truth_value_in_place_of_a_number_is_noticed_also_on_the_same_day(service: Service) -> None:
+def test_a_change_from_the_number_1_to_true_is_noticed_on_the_same_day(service: Service) -> None:
     pair = Pair(service)
-    one, same_instant = (moved(pair.accounts[0], tier=tier) | {"id": id} for tier, id in ((1, "a"), (True, "b")))
-    pair.send(one, session(pair.accounts[0]))
+    number_one, same_instant = (moved(pair.accounts[0], tier=tier) | {"id": id} for tier, id in ((1, "a"), (True, "b")))
+    pair.send(number_one, session(pair.accounts[0]))
     pair.send(same_instant)
     (row,) = pair.ask("sessions", period="2026-03", group_by=["tier"])
     assert row["group"]["tier"] is True
     assert service.differences() == []
 
 
-def test_before_its_first_value_an_attribute_has_that_one_also_when_it_soon_had_another(service: Service) -> None:
+def test_before_its_first_value_an_attribute_has_that_value_even_if_it_changed_on_the_same_day(
+    service: Service,
+) -> None:
     pair = Pair(service)
     acme = pair.accounts[0]
     hours = [("09", "trial"), ("10", "pro"), ("11", "team")]
@@ -182,10 +184,10 @@ def test_before_its_first_value_an_attribute_has_that_one_also_when_it_soon_had_
     assert [row["group"]["plan"] for row in rows if row["value"]] == ["trial", "trial", "team"]
 
 
-def test_what_becomes_known_never_runs_backwards_within_an_account(service: Service) -> None:
+def test_recorded_days_never_run_backwards_within_an_account(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 12), hours=12)
     acme, globex, _ = pair.accounts
-    # In one batch, history and something new: from then on the account's books are written up to today.
+    # History and a new event in one batch: from then on, today is the last recorded day of the account.
     pair.send(
         session(acme, recorded_on="2026-03-10"), moved(acme, plan="pro"), session(globex, recorded_on="2026-03-10")
     )
@@ -194,17 +196,17 @@ def test_what_becomes_known_never_runs_backwards_within_an_account(service: Serv
     assert service.differences() == []
 
 
-def test_a_segment_that_was_ended_is_still_answered_as_of_its_days(service: Service) -> None:
+def test_a_deleted_segment_is_still_answered_as_of_its_days(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 10), hours=12)
     pair.define("old", equals("plan", "pro"))
     pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
-    told = pair.ask("sessions", segment=["old"])
+    answers = pair.ask("sessions", segment=["old"])
     pair.on(date(2026, 3, 11), hours=12).define("old", None)
-    assert pair.ask("sessions", segment=["old"], as_of=date(2026, 3, 10)) == told
+    assert pair.ask("sessions", segment=["old"], as_of=date(2026, 3, 10)) == answers
     assert pair.ask("sessions", group_by=["segment"]) == []
 
 
-def test_a_segment_that_is_new_is_not_in_answers_of_the_days_before_unless_it_is_named(service: Service) -> None:
+def test_a_new_segment_is_in_answers_as_of_earlier_days_only_if_it_is_named(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 10), hours=12)
     pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
     assert pair.ask("sessions", group_by=["segment"]) == []
@@ -213,15 +215,17 @@ def test_a_segment_that_is_new_is_not_in_answers_of_the_days_before_unless_it_is
     assert pair.ask("sessions", segment=["new"], period="2026-03", as_of=date(2026, 3, 10))[0]["value"] == 1
 
 
-def _books(service: Service) -> list[set[str]]:
-    """All that is kept besides the events; sums that came to nothing are as if they were not there."""
+def stored_rows(service: Service) -> list[set[str]]:
+    """Return the rows of all tables but the events, without sums of zero."""
 
     async def read(connection: Any) -> list[set[str]]:
-        kept = []
+        rows_by_table = []
         for table in (entry, total, grand_total, attribute):
             sums = [column for column in table.c if column.name == "value" or column.name.startswith("m0")]
-            something = sa.true() if table is attribute else sa.or_(*(column != 0 for column in sums))
-            kept.append({repr(tuple(row)) for row in await connection.execute(sa.select(table).where(something))})
-        return kept
+            is_not_zero = sa.true() if table is attribute else sa.or_(*(column != 0 for column in sums))
+            rows_by_table.append(
+                {repr(tuple(row)) for row in await connection.execute(sa.select(table).where(is_not_zero))}
+            )
+        return rows_by_table
 
     return service.run(service.books.database.read(read))
