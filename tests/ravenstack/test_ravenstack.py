@@ -132,7 +132,9 @@ def test_an_interrupted_import_is_completed_by_another_run(service: Service, fol
 
     paths = [files.path(folder, name) for name in FILES]
     with pytest.raises(Interruption), ImportReport(tmp_path / "cut.csv") as report_file:
-        run = run_import(service.books, paths, mapping=load_mapping(MAPPING), report=report_file, progress=interrupt(2_000))
+        run = run_import(
+            service.books, paths, mapping=load_mapping(MAPPING), report=report_file, progress=interrupt(2_000)
+        )
         service.run(run)
     import_files(service, folder, tmp_path / "whole.csv")
     assert by_month_and_plan(service, "sessions") == files.sessions(folder)
