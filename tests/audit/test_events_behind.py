@@ -58,9 +58,7 @@ def retold(pair: Pair, kept: Set[tuple[str, str]]) -> Pair:
     """The same of two other accounts, of whom nothing but these events was ever said."""
     other = Pair(pair.service, accounts=2).at(pair.now)
     names = dict(zip(pair.accounts, other.accounts, strict=True))
-    events = [
-        told.event | {"account_id": names[place[0]]} for place, told in pair.model.events.items() if place in kept
-    ]
+    events = [told.body | {"account_id": names[place[0]]} for place, told in pair.model.events.items() if place in kept]
     if events:
         assert other.send(*events)["rejected"] == []
     return other

@@ -1,6 +1,6 @@
-"""The published examples that were collected, and which of them the service does not answer (yet), and why."""
+"""The published examples that were collected, which of them the service does not answer yet, and why."""
 
-# Their answers are right.
+# Examples whose answers are right.
 ADOPT = [
     "mrr-annual-to-monthly-stripe",
     "mrr-quarter-invoice-cm",
@@ -72,8 +72,8 @@ ADOPT = [
     "identity-rollforward",
 ]
 
-# Their answers are right where one counts so: by these conventions of ours. Those without one are left out, or the default is
-# what they name, and the only way here.
+# Examples whose answers are right by these conventions. Those without a convention are left out, or their convention is the
+# default here.
 CONVENTIONS: dict[str, tuple[str, ...]] = {
     "mrr-polar-fx": (),
     "move-cos-join-and-upgrade-same-month": (),
@@ -95,7 +95,7 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     "segment-overlap-health": (),
 }
 
-# Their answers are wrong: published, or shipped once.
+# Examples whose answers are wrong: they were published, or a product computed them once.
 TRAPS = [
     "mrr-killbill-submonthly-trap",
     "mrr-polar-fx-missing-trap",
@@ -110,33 +110,33 @@ TRAPS = [
 ]
 KNOWN = [*ADOPT, *CONVENTIONS, *TRAPS]
 
-# A name `in backticks` is a metric without which there is no answer, `metric?convention=` another way to count it:
-# an entry has to go as soon as the catalogue has them.
+# A name in backticks is a metric that the example needs, `metric?convention=` a convention. An entry has to be removed when the
+# catalogue has them; a test holds that.
 LEFT_OUT = {
-    "mrr-polar-fx": "another product's way: MRR at the average of the rates that a month's payments had; "
-    "here a subscription keeps the rate of its first day, so that exchange rates make no movements",
-    "move-cos-join-and-upgrade-same-month": "another product's way: one movement for a customer and period; "
-    "here one for an account and day, so that days add up to months",
-    "grr-cos-one-of-two-ends": "another product's way: it compares with all that there ever was, and a contract that "
-    "ended on the first of a month counts through that month",
-    "conversion-metricflow": "another product's way: each visit is one that may convert, and a purchase is put to the latest "
-    "visit of the seven days before it; here who has entered has entered once, until the goal is reached",
+    "mrr-polar-fx": "another product's convention: MRR at the average rate of a month's payments; "
+    "here a subscription keeps the rate of its first day, so that exchange rates cause no movements",
+    "move-cos-join-and-upgrade-same-month": "another product's convention: one movement per customer and period; "
+    "here one per account and day, so that days add up to months",
+    "grr-cos-one-of-two-ends": "another product's convention: it compares with all contracts ever, and a contract that "
+    "ended on the first of a month counts for that month",
+    "conversion-metricflow": "another product's convention: every visit may convert, and a purchase belongs to the latest "
+    "visit of the seven days before it; here an attempt is entered once, until the goal is reached",
     "health-vitally-average": "comes with `health_score`",
     "health-saastainednumbers": "comes with `health_score`",
-    "segment-overlap-health": "another product's setting: weights for each segment; here there is one model of health, "
-    "and it comes with `health_score`",
-    "segment-timestamp": "not about a metric: a device's clock is corrected where a vendor's webhooks come in, "
-    "which is not there yet",
+    "segment-overlap-health": "another product's setting: weights per segment; here there is one health model, "
+    "which comes with `health_score`",
+    "segment-timestamp": "not about a metric: it corrects a device's clock when a vendor's webhook is received, "
+    "which does not exist yet",
 }
 
-# Parts of examples that are checked for the rest.
+# Parts of checked examples that are not checked.
 PARTS_LEFT_OUT = {
-    "mrr-polar-year": "how many orders there were, their average value and running sums of revenue are no metrics here",
-    "move-cos-granularity": "movements by change and by contract: here they are an account's, which is said of each",
-    "move-cos-up-and-down-same-customer": "movements by contract: here they are an account's",
-    "gross-mrr-churn-cm-shopify": "the rates of a month's days added up: here a day has a rate, and a month its own",
-    "churn-polar-canceled-vs-ended": "how many cancelled is no metric here; the churn rate by that day is checked",
-    "nps-scale-maps": "shorter scales are not read as one vendor does, but refused, and that is checked",
-    "adoption-metrickit": "how many users are missing to a target: there are no targets yet",
-    "survey-funnel": "answers that were begun and given up are no events here",
+    "mrr-polar-year": "the number of orders, their average value and cumulated revenue are no metrics here",
+    "move-cos-granularity": "movements by change and by contract: here movements are the account's",
+    "move-cos-up-and-down-same-customer": "movements by contract: here movements are the account's",
+    "gross-mrr-churn-cm-shopify": "the sum of the rates of a month's days: here a day has a rate, and a month has its own",
+    "churn-polar-canceled-vs-ended": "the number of cancellations is no metric here; the churn rate by their day is checked",
+    "nps-scale-maps": "shorter scales are rejected and not mapped as one vendor does; that is checked",
+    "adoption-metrickit": "the number of users missing to a target: there are no targets yet",
+    "survey-funnel": "responses that were started and given up are no events here",
 }

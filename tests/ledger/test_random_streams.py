@@ -72,7 +72,7 @@ def seconds(since: datetime, until: datetime) -> int:
 def test_the_stream_of_any_ticket_posts_what_the_model_computes(events: list[StreamEvent]) -> None:
     (model,) = lifecycles.tickets(as_model_events(events))
     values: Values = {"tickets_opened": Counter([model.opened.date()]), "tickets_open": Counter()}
-    for at, is_open in model.turns:
+    for at, is_open in model.changes:
         values["tickets_open"][at.date()] += 1 if is_open else -1
     if model.resolved:
         values["tickets_opened_resolved"] = Counter([model.opened.date()])
@@ -92,9 +92,9 @@ def test_the_stream_of_any_onboarding_posts_what_the_model_computes(events: list
     names = ("onboardings_started", "onboardings_completed", "onboarding_seconds")
     values: Values = {name: Counter() for name in names}
     for model in lifecycles.onboardings(as_model_events(events)):
-        duration = seconds(model.began, model.completed) if model.completed else 0
+        duration = seconds(model.started, model.completed) if model.completed else 0
         for name, value in zip(names, (1, model.completed is not None, duration), strict=True):
-            values[name][model.began.date()] += value
+            values[name][model.started.date()] += value
     posted = postings(*events, by=onboarding)
     assert {(day, name): value for (day, name, _), value in posted.items() if name in names} == without_zeros(values)
     # Each step once in each onboarding, on the day of its start.

@@ -1,4 +1,4 @@
-"""Days and their units by docs/metrics.md, found by looking at one day after the other; shares nothing with the service."""
+"""Days and their units by docs/metrics.md, computed by looking at one day after the other."""
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -9,19 +9,20 @@ DAY = timedelta(days=1)
 
 
 class Calendar:
-    """Days and their units, found by looking at one day after the other."""
+    """A reporting time zone with the first month of the fiscal year."""
 
     def __init__(self, zone: str = "UTC", fiscal_year_start: int = 1) -> None:
         self.zone = ZoneInfo(zone)
         self.fiscal_year_start = fiscal_year_start
-        for slow in ("midnight", "unit", "units", "first", "past", "named"):
+        for slow in ("midnight", "unit", "split", "unit_start", "unit_end", "range_of"):
             setattr(self, slow, cache(getattr(self, slow)))
 
     def day(self, at: datetime) -> date:
+        """Return the reporting day of an instant."""
         return at.astimezone(UTC).astimezone(self.zone).date()
 
     def midnight(self, day: date) -> datetime:
-        """The first minute of the day, by halving two days of minutes around it."""
+        """Return the first minute of a day, by binary search over the two days of minutes around it."""
         early = datetime(day.year, day.month, day.day, tzinfo=UTC) - DAY
         first, last = 0, 2 * 24 * 60
         while first < last:
@@ -33,7 +34,7 @@ class Calendar:
         return early + timedelta(minutes=first)
 
     def unit(self, day: date, granularity: str) -> str:
-        """The name of the unit that the day is in."""
+        """Return the name of the unit that contains a day."""
         fiscal = day.year + (1 < self.fiscal_year_start <= day.month)
         week = day.isocalendar()
         return {
@@ -45,43 +46,46 @@ class Calendar:
             "total": "total",
         }[granularity]
 
-    def units(self, start: date, end: date, granularity: str) -> list[tuple[str, date, date]]:
-        """The units of a range, each with its first day in it and the day after its last."""
+    def split(self, start: date, end: date, granularity: str) -> list[tuple[str, date, date]]:
+        """Return the units of a range as (name, start, end); the first and the last are cut off at the range's ends."""
         days = (start + DAY * n for n in range((end - start).days))
         parts = [(name, list(part)) for name, part in groupby(days, lambda day: self.unit(day, granularity))]
         return [(name, part[0], part[-1] + DAY) for name, part in parts]
 
-    def first(self, day: date, granularity: str) -> date:
+    def unit_start(self, day: date, granularity: str) -> date:
+        """Return the first day of the unit that contains a day."""
         while self.unit(day - DAY, granularity) == self.unit(day, granularity):
             day -= DAY
         return day
 
-    def past(self, day: date, granularity: str) -> date:
-        """The day after the unit's last."""
+    def unit_end(self, day: date, granularity: str) -> date:
+        """Return the day after the last day of the unit that contains a day."""
         unit = self.unit(day, granularity)
         while self.unit(day, granularity) == unit:
             day += DAY
         return day
 
-    def named(self, text: str | None, today: date) -> tuple[date, date]:
-        if text is None:
-            return self.named("last_12_months", today)[0], self.past(today, "month")
-        words = text.split("_")
-        if text in ("today", "yesterday"):
-            day = today if text == "today" else today - DAY
+    def range_of(self, period: str | None, today: date) -> tuple[date, date]:
+        """Return start and end of a period by its name, such as `last_3_months` or `2026-Q1`; None: the default."""
+        if period is None:
+            return self.range_of("last_12_months", today)[0], self.unit_end(today, "month")
+        words = period.split("_")
+        if period in ("today", "yesterday"):
+            day = today if period == "today" else today - DAY
             return day, day + DAY
-        if text.endswith("_to_date"):
-            return self.first(today, words[0]), today + DAY
+        if period.endswith("_to_date"):
+            return self.unit_start(today, words[0]), today + DAY
         if words[0] == "this":
-            return self.first(today, words[1]), self.past(today, words[1])
+            return self.unit_start(today, words[1]), self.unit_end(today, words[1])
         if words[0] == "last":
-            granularity, many = (words[1], 1) if len(words) == 2 else (words[2].removesuffix("s"), int(words[1]))
-            start = end = self.first(today, granularity)
-            for _ in range(many):
-                start = self.first(start - DAY, granularity)
+            granularity, count = (words[1], 1) if len(words) == 2 else (words[2].removesuffix("s"), int(words[1]))
+            start = end = self.unit_start(today, granularity)
+            for _ in range(count):
+                start = self.unit_start(start - DAY, granularity)
             return start, end
-        day = date(int(text[:4]) - 1, 1, 1)
-        while text not in (self.unit(day, g) for g in ("year", "quarter", "month", "week", "day")):
+        granularities = ("year", "quarter", "month", "week", "day")
+        day = date(int(period[:4]) - 1, 1, 1)
+        while period not in (self.unit(day, granularity) for granularity in granularities):
             day += DAY
-        granularity = next(g for g in ("year", "quarter", "month", "week", "day") if self.unit(day, g) == text)
-        return day, self.past(day, granularity)
+        granularity = next(g for g in granularities if self.unit(day, g) == period)
+        return day, self.unit_end(day, granularity)

@@ -1,4 +1,4 @@
-"""Trials, renewals, orders and costs by docs/metrics.md: what events say of each; shares nothing with the service."""
+"""Trials, renewals, orders and costs of an account by docs/metrics.md."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from tests.model.subscriptions import BASE_CURRENCY, half_up
 
-# At one instant what begins comes before what ends it, and good news before bad.
+# The order of events at one instant: what starts something comes before what ends it, and success before failure.
 RANKS = {"started": 0, "converted": 1, "expired": 2, "due": 0, "completed": 1, "declined": 2, "refunded": 2}
+_IDS = ("trial_id", "contract_id", "order_id")
 
 
 class Trial(NamedTuple):
-    """ended: when it first converted or else expired; None while it runs."""
+    """ended: the day of the first conversion, else of the first expiry; None while the trial is running."""
 
     day: date
     converted: bool
@@ -22,12 +23,12 @@ class Trial(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A contract on the day on which it was due; amount and kept: what was due, if that was said, and renewed of it."""
+    """A contract on a day on which it was due. amount: None when it is unknown; renewed_amount: at most the amount due."""
 
     day: date
     renewed: bool
     amount: Fraction | None
-    kept: Fraction
+    renewed_amount: Fraction
 
 
 class Order(NamedTuple):
@@ -36,108 +37,108 @@ class Order(NamedTuple):
 
 
 class Deals:
-    """What an account tried, renewed and ordered, and what was spent on it, by all that is known of it."""
+    """The trials, renewals, orders and costs of an account by all that is known of them."""
 
     def __init__(self, events: Sequence[Any]) -> None:
-        by_id: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        for kept in sorted(events, key=lambda kept: (kept.at, RANKS.get(kept.type.split(".")[1], 0), kept.id)):
-            of, id = kept.type.split(".")[0], [v for name, v in kept.data.items() if name in _IDS]
-            if id:
-                by_id[of, id[0]].append(kept)
-        self.trials = [trial for (of, _), found in by_id.items() if of == "trial" for trial in _trials(found)]
-        self.dues = [due for (of, _), found in by_id.items() if of == "renewal" for due in _dues(found)]
-        purchases = [found for (of, _), found in by_id.items() if of == "purchase"]
-        firsts = [kept for found in purchases for kept in [k for k in found if k.type == "purchase.completed"][:1]]
-        self.orders = [Order(kept, _worth(kept, kept.rate)) for kept in sorted(firsts, key=lambda k: (k.at, k.id))]
-        self.refunds = [refund for found in purchases for refund in _refunds(found)]
+        streams: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for event in sorted(events, key=lambda event: (event.at, RANKS.get(event.type.split(".")[1], 0), event.id)):
+            kind, ids = event.type.split(".")[0], [value for name, value in event.data.items() if name in _IDS]
+            if ids:
+                streams[kind, ids[0]].append(event)
+        self.trials = [trial for (kind, _), stream in streams.items() if kind == "trial" for trial in _trials(stream)]
+        self.dues = [due for (kind, _), stream in streams.items() if kind == "renewal" for due in _dues(stream)]
+        purchases = [stream for (kind, _), stream in streams.items() if kind == "purchase"]
+        firsts = [event for stream in purchases for event in [e for e in stream if e.type == "purchase.completed"][:1]]
+        self.orders = [
+            Order(event, _worth(event, event.rate)) for event in sorted(firsts, key=lambda event: (event.at, event.id))
+        ]
+        self.refunds = [refund for stream in purchases for refund in _refunds(stream)]
         self.costs = [
-            (kept.day, kept.data["category"], _worth(kept, kept.rate))
-            for kept in events
-            if kept.type == "cost.recorded"
+            (event.day, event.data["category"], _worth(event, event.rate))
+            for event in events
+            if event.type == "cost.recorded"
         ]
 
     def orders_before(self, day: date) -> list[Order]:
         return [order for order in self.orders if order.event.day < day]
 
 
-_IDS = ("trial_id", "contract_id", "order_id")
-
-
-def _worth(kept: Any, rate: Fraction) -> Fraction:
-    return half_up(Fraction(kept.data["amount"]) * rate, 4)
+def _worth(event: Any, rate: Fraction) -> Fraction:
+    """Return the amount of an event in the base currency."""
+    return half_up(Fraction(event.data["amount"]) * rate, 4)
 
 
 def _trials(events: Iterable[Any]) -> list[Trial]:
-    """All that is said up to the next start after an end is about one trial."""
-    trials: list[list[Any]] = []
-    for kept in events:
-        if not trials or (kept.type == "trial.started" and any(k.type != "trial.started" for k in trials[-1])):
-            trials.append([])
-        trials[-1].append(kept)
-    found = []
-    for trial in trials:
-        days = {kept.type: kept.day for kept in reversed(trial)}
-        ended = days.get("trial.converted", days.get("trial.expired"))
-        found.append(Trial(trial[0].day, "trial.converted" in days, ended))
-    return found
+    """Return the trials of one id. All events up to the next start after an end belong to one trial."""
+    parts: list[list[Any]] = []
+    for event in events:
+        if not parts or (event.type == "trial.started" and any(e.type != "trial.started" for e in parts[-1])):
+            parts.append([])
+        parts[-1].append(event)
+    trials = []
+    for part in parts:
+        day_by_type = {event.type: event.day for event in reversed(part)}
+        ended = day_by_type.get("trial.converted", day_by_type.get("trial.expired"))
+        trials.append(Trial(part[0].day, "trial.converted" in day_by_type, ended))
+    return trials
 
 
 def _dues(events: Sequence[Any]) -> list[Due]:
-    """Each day on which it was due with the decision among those that came between it and the next."""
-    due = {kept.day: place for place, kept in reversed(list(enumerate(events))) if kept.type == "renewal.due"}
-    days = sorted(due)
-    places = [due[day] for day in days]
-    early = _last(_decisions(events[: places[0]])) if places else None
-    found = []
-    for day, (place, after) in zip(days, pairwise([*places, len(events)]), strict=True):
+    """Return each day on which a contract was due, with its decision among the events up to the next such day."""
+    index_by_day = {event.day: n for n, event in reversed(list(enumerate(events))) if event.type == "renewal.due"}
+    days = sorted(index_by_day)
+    indexes = [index_by_day[day] for day in days]
+    early = _last(_decisions(events[: indexes[0]])) if indexes else None
+    dues = []
+    for day, (index, next_index) in zip(days, pairwise([*indexes, len(events)]), strict=True):
         decision, next_early = early, None
-        for kept in _decisions(events[place:after]):
+        for event in _decisions(events[index:next_index]):
             if decision is not None and decision.type == "renewal.completed":
-                next_early = kept
+                next_early = event
             else:
-                decision = kept
+                decision = event
         early = next_early
-        amounts = [k for k in events if k.type == "renewal.due" and k.day == day and "amount" in k.data]
-        found.append(_due(day, amounts[-1] if amounts else None, decision))
-    return found
+        amounts = [e for e in events if e.type == "renewal.due" and e.day == day and "amount" in e.data]
+        dues.append(_due(day, amounts[-1] if amounts else None, decision))
+    return dues
 
 
 def _decisions(events: Iterable[Any]) -> list[Any]:
-    return [kept for kept in events if kept.type != "renewal.due"]
+    return [event for event in events if event.type != "renewal.due"]
 
 
 def _last(events: Sequence[Any]) -> Any:
     return events[-1] if events else None
 
 
-def _due(day: date, said: Any, decision: Any) -> Due:
+def _due(day: date, amount_event: Any, decision: Any) -> Due:
     renewed = decision is not None and decision.type == "renewal.completed"
-    if said is None:
+    if amount_event is None:
         return Due(day, renewed, None, Fraction(0))
-    amount = _worth(said, said.rate)
+    amount = _worth(amount_event, amount_event.rate)
     if not renewed:
         return Due(day, False, amount, Fraction(0))
-    return Due(
-        day, True, amount, min(amount, _worth(decision, _rate(decision, said))) if "amount" in decision.data else amount
-    )
+    if "amount" not in decision.data:
+        return Due(day, True, amount, amount)
+    return Due(day, True, amount, min(amount, _worth(decision, _rate(decision, amount_event))))
 
 
 def _refunds(events: Iterable[Any]) -> list[tuple[date, Fraction]]:
-    """What was given back for one order, and on which day: never before it was paid, in all never more than was."""
+    """Return the refunds of one order by day: never before its payment, and in total never more than it."""
     events = list(events)
-    order = next((kept for kept in events if kept.type == "purchase.completed"), None)
+    order = next((event for event in events if event.type == "purchase.completed"), None)
     if order is None:
         return []
-    found, left = [], _worth(order, order.rate)
-    for kept in events:
-        if kept.type == "purchase.refunded":
-            amount = min(left, _worth(kept, _rate(kept, order)))
-            found.append((max(kept.day, order.day), amount))
-            left -= amount
-    return found
+    refunds, unrefunded = [], _worth(order, order.rate)
+    for event in events:
+        if event.type == "purchase.refunded":
+            amount = min(unrefunded, _worth(event, _rate(event, order)))
+            refunds.append((max(event.day, order.day), amount))
+            unrefunded -= amount
+    return refunds
 
 
-def _rate(kept: Any, first: Any) -> Fraction:
-    """In the same currency, that of what it answers to."""
-    same = kept.data.get("currency", BASE_CURRENCY) == first.data.get("currency", BASE_CURRENCY)
-    return first.rate if same else kept.rate
+def _rate(event: Any, first: Any) -> Fraction:
+    """Return the rate of an event that follows another: that of the first one if the currency is the same."""
+    is_same_currency = event.data.get("currency", BASE_CURRENCY) == first.data.get("currency", BASE_CURRENCY)
+    return first.rate if is_same_currency else event.rate

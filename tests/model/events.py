@@ -1,4 +1,4 @@
-"""The events that the model keeps, and what one account's of them say together; shares nothing with the service."""
+"""The accepted events of the model, and the history of an account that follows from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ SURVEYS = {"nps": Survey("nps", 0, 10), "csat": Survey("csat", 1, 5, satisfied_f
 
 @dataclass
 class AcceptedEvent:
-    """An event that was accepted, with the day it is true of and the days on which it became known and was taken back."""
+    """An event that was accepted. body: as it was sent; day: its reporting day; rate: of its currency on that day."""
 
-    event: dict[str, Any]
+    body: dict[str, Any]
     at: datetime
     day: date
     recorded_on: date
@@ -39,19 +39,19 @@ class AcceptedEvent:
 
     @property
     def id(self) -> str:
-        return self.event["id"]
+        return self.body["id"]
 
     @property
     def type(self) -> str:
-        return self.event["type"]
+        return self.body["type"]
 
     @property
     def user(self) -> str | None:
-        return self.event.get("user_id")
+        return self.body.get("user_id")
 
     @property
     def data(self) -> dict[str, Any]:
-        return self.event["data"]
+        return self.body["data"]
 
     @property
     def subject(self) -> str | None:
@@ -59,7 +59,7 @@ class AcceptedEvent:
 
 
 class History:
-    """One account, as it was known with just these of its events."""
+    """One account as it was known by the given events."""
 
     def __init__(self, account: str, events: Sequence[AcceptedEvent], calendar: Calendar) -> None:
         self.account = account
@@ -69,7 +69,7 @@ class History:
 
     @cached_property
     def money(self) -> Money:
-        return Money([kept for kept in self.events if kept.type.startswith("subscription.")], self.calendar)
+        return Money([event for event in self.events if event.type.startswith("subscription.")], self.calendar)
 
     @cached_property
     def deals(self) -> Deals:
@@ -92,19 +92,19 @@ class History:
         return lifecycles.onboardings(self.events)
 
     def attribute(self, key: str, day: date) -> Any:
-        """An attribute at the first instant of the day."""
+        """Return the value of an attribute at the first instant of a day."""
         if (key, day) not in self._attributes:
             self._attributes[key, day] = self._attribute(key, self.calendar.midnight(day))
         return self._attributes[key, day]
 
     def _attribute(self, key: str, start: datetime) -> Any:
         changes = sorted(
-            (kept.at, kept.id, kept.data["attributes"][key])
-            for kept in self.events
-            if kept.type == "account.updated" and key in kept.data.get("attributes", {})
+            (event.at, event.id, event.data["attributes"][key])
+            for event in self.events
+            if event.type == "account.updated" and key in event.data.get("attributes", {})
         )
         if not changes:
             return None
-        made = [change for change in changes if change[0] <= start]
-        # Before its first value an attribute has that value; of several at one instant the last id decides.
-        return (made or [change for change in changes if change[0] == changes[0][0]])[-1][2]
+        earlier = [change for change in changes if change[0] <= start]
+        # Before its first value an attribute has that value. Of several values at one instant the one with the last id counts.
+        return (earlier or [change for change in changes if change[0] == changes[0][0]])[-1][2]

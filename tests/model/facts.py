@@ -1,4 +1,4 @@
-"""What a metric of the model is made of: facts about accounts, and the rows that come of them."""
+"""The parts of the model's metrics: facts about accounts, and the rows that are computed from them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -10,58 +10,58 @@ from typing import Any, NamedTuple
 from tests.model.events import AcceptedEvent, History
 
 Z = NormalDist().inv_cdf(0.975)
-# The subject of a fact that belongs to every subject there is.
+# The subject of a fact that belongs to every subject of the answer.
 EVERY_SUBJECT = object()
 
 
 class Span(NamedTuple):
-    """The days of a period that have come."""
+    """The days `[start, end)` of a period that have come."""
 
     start: date
     end: date
 
 
 class Fact(NamedTuple):
-    """Something that is said of an account in a period: as what, what, and by which sides it can be told apart."""
+    """A fact about an account in a period. A fact whose value is false counts nothing."""
 
     name: str
-    what: Any
+    value: Any
     subject: Any = None
     channel: str | None = None
 
 
 Facts = Callable[[History, Span], Iterable[Fact]]
-# What is said of the accounts of a group, by name.
+# The values of the facts about the accounts of a group, by the name of the fact.
 FactsByName = Mapping[str, list[Any]]
 Row = dict[str, Any]
 Formula = Callable[[FactsByName, Span], Row]
 
 
 class ModelMetric(NamedTuple):
-    """What it looks at in an account's history, what it makes of that, and by which sides it can be told apart."""
+    """The facts that a metric needs, its formula, and by what it can be broken down: `subject`, `channel`."""
 
     facts: Facts
     formula: Formula
     sides: tuple[str, ...] = ()
 
 
-def events_where(about: Callable[[AcceptedEvent], bool]) -> Facts:
-    """The events on days of the period that are such."""
+def events_where(condition: Callable[[AcceptedEvent], bool]) -> Facts:
+    """Return the facts `events`: the events of the period that satisfy a condition."""
 
     def facts(history: History, span: Span) -> Iterable[Fact]:
-        for kept in history.events:
-            if span.start <= kept.day < span.end and about(kept):
-                yield Fact("events", kept, kept.subject, kept.data.get("channel"))
+        for event in history.events:
+            if span.start <= event.day < span.end and condition(event):
+                yield Fact("events", event, event.subject, event.data.get("channel"))
 
     return facts
 
 
 def has_type(*types: str) -> Callable[[AcceptedEvent], bool]:
-    return lambda kept: kept.type in types
+    return lambda event: event.type in types
 
 
 def combine(*parts: Facts) -> Facts:
-    """All that the parts say."""
+    """Return the facts of all parts."""
     return lambda history, span: (fact for part in parts for fact in part(history, span))
 
 
@@ -72,15 +72,16 @@ def count(number: int) -> Row:
     return {"value": number, "numerator": None, "denominator": None, "sample_size": number, "interval": None}
 
 
-def ratio(part: Any, of: int, *, nothing: str, per: int = 1, interval: Any = None) -> Row:
+def ratio(part: Any, of: int, *, if_empty: str, per: int = 1, interval: Any = None) -> Row:
+    """Return the row of `per` × part / of. if_empty: the reason when `of` is 0."""
     row = {"value": None, "numerator": part, "denominator": of, "sample_size": of, "interval": None}
     if of == 0:
-        return row | {"reason": nothing}
+        return row | {"reason": if_empty}
     return row | {"value": Fraction(per * part) / of, "interval": interval(part, of) if interval else None}
 
 
 def wilson(part: int, of: int) -> list[float]:
-    """The shares from which `part` of `of` is just 1.96 standard errors away: (p - x)² = z² x (1 - x) / n, solved for x."""
+    """Return the shares from which `part` of `of` is 1.96 standard errors away: (p - x)² = z² x (1 - x) / n, solved for x."""
     p, w = part / of, Z * Z / of
     a, b, c = 1 + w, -(2 * p + w), p * p
     root = sqrt(max(0.0, b * b - 4 * a * c))
@@ -88,7 +89,7 @@ def wilson(part: int, of: int) -> list[float]:
 
 
 def wald(promoters: int, detractors: int, of: int) -> list[float]:
-    """The mean of scores of 1, 0 and -1, three more than there are (¾, 1½, ¾), and 1.96 of its standard errors around it."""
+    """Return the mean of scores 1, 0 and -1 ± 1.96 standard errors, with three scores added: ¾ of 1, 1½ of 0, ¾ of -1."""
     weights = {1: promoters + 0.75, 0: of - promoters - detractors + 1.5, -1: detractors + 0.75}
     n = sum(weights.values())
     mean = sum(score * weight for score, weight in weights.items()) / n
@@ -97,13 +98,13 @@ def wald(promoters: int, detractors: int, of: int) -> list[float]:
 
 
 def count_facts(name: str) -> Formula:
-    """How many there are."""
-    return lambda cell, span: count(len(cell[name]))
+    """Return the formula that counts the facts of a name."""
+    return lambda facts, span: count(len(facts[name]))
 
 
 def over_events(formula: Callable[[list[AcceptedEvent]], Row]) -> Formula:
-    """A formula over the events alone."""
-    return lambda cell, span: formula(cell["events"])
+    """Return a formula over nothing but events; see `events_where`."""
+    return lambda facts, span: formula(facts["events"])
 
 
 def count_events(events: list[AcceptedEvent]) -> Row:

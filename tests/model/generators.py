@@ -1,4 +1,4 @@
-"""Chance: what may happen, and what may be asked."""
+"""Random events, filters and questions."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -24,42 +24,42 @@ SIDES = {
     "reason": ["price", "merger"],
     "goal": ["upgrade", "invite"],
 }
-# What is told late as often as not, so that within one account there is a time in which one thing leads to another.
-LEADS_ON = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase", "trial")
+# Half of the events of these streams are spread over the last weeks, so that the events of one stream affect each other.
+STREAM_KINDS = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase", "trial")
 
 
-def random_events(random: Random, pair: Pair, many: int, kinds: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """New events of any kind, or of these, half of them about one subject, so that one thing leads to another."""
-    subjects = [EVENT_MAKERS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
-    subject = random.choice(subjects)
-    return [random_event(random, pair, kinds or random.choice([EVENT_MAKERS, subject])) for _ in range(many)]
+def random_events(random: Random, pair: Pair, count: int, makers: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """Return new events of any type, or by the given makers. Half of them are of one topic, so that they affect each other."""
+    topics = [EVENT_MAKERS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
+    topic = random.choice(topics)
+    return [random_event(random, pair, makers or random.choice([EVENT_MAKERS, topic])) for _ in range(count)]
 
 
-def random_event(random: Random, pair: Pair, kinds: Sequence[Any] = ()) -> dict[str, Any]:
-    """A new event of any kind, or of these, on time, late or ahead."""
-    type, data, user = random.choice(kinds or EVENT_MAKERS)(random)
-    at = moment(random, pair)
-    if type.partition(".")[0] in LEADS_ON and random.randrange(2):
+def random_event(random: Random, pair: Pair, makers: Sequence[Any] = ()) -> dict[str, Any]:
+    """Return a new event of any type, or by one of the makers, on time, late or ahead of time."""
+    type, data, has_user = random.choice(makers or EVENT_MAKERS)(random)
+    at = random_time(random, pair)
+    if type.partition(".")[0] in STREAM_KINDS and random.randrange(2):
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
     if type == "subscription.canceled" and random.randrange(2):
-        data |= {"ends_at": _ending(random, pair, at).isoformat()}
+        data |= {"ends_at": _random_end(random, pair, at).isoformat()}
     account = random.choice([pair.accounts[0], *pair.accounts])
     if type == "feedback.updated":
         account, data["feedback"] = _comment(random, pair, account)
-    # The ids say nothing of the order of arrival.
+    # The ids say nothing about the order of arrival.
     id = f"{random.randrange(100):02}-{next(pair.numbers)}"
     return {
         "id": id,
         "type": type,
         "account_id": account,
-        **({"user_id": random.choice(["ada", "ada", "grace", "linus"])} if user else {}),
+        **({"user_id": random.choice(["ada", "ada", "grace", "linus"])} if has_user else {}),
         "occurred_at": at.isoformat(),
         "data": data,
     }
 
 
-def moment(random: Random, pair: Pair) -> datetime:
-    """When something may have happened that is told now."""
+def random_time(random: Random, pair: Pair) -> datetime:
+    """Return when an event may have occurred that is sent now."""
     calendar, now = pair.model.calendar, pair.now
     kind = random.randrange(6)
     if kind == 0:
@@ -67,56 +67,63 @@ def moment(random: Random, pair: Pair) -> datetime:
     if kind == 1:
         return now - timedelta(days=random.randrange(70), minutes=random.randrange(1440))
     if kind == 2:
-        # The first instant of a day, and the last of the one before it.
+        # The first instant of a day, and the last second of the day before.
         return calendar.midnight(pair.today - DAY * random.randrange(40)) - timedelta(seconds=random.randrange(2))
     if kind == 3 and pair.model.events:
         return random.choice(list(pair.model.events.values())).at
     return (now - timedelta(minutes=random.randrange(600))).astimezone(random.choice([UTC, calendar.zone]))
 
 
-def _ending(random: Random, pair: Pair, at: datetime) -> datetime:
-    """When something ends that was cancelled then: often later, at times before or with something else."""
+def _random_end(random: Random, pair: Pair, at: datetime) -> datetime:
+    """Return when a subscription ends that is canceled at `at`: often later, sometimes earlier or with another event."""
     if random.randrange(4):
         day = pair.model.calendar.day(at) + DAY * random.choice([1, 2, 3, 10, 30, 45])
         return pair.model.calendar.midnight(day) + timedelta(hours=random.choice([0, 0, 9]))
-    return random.choice([at, at - timedelta(days=random.randrange(9), hours=1), moment(random, pair)])
+    return random.choice([at, at - timedelta(days=random.randrange(9), hours=1), random_time(random, pair)])
 
 
-def _told(random: Random, **data: Any) -> dict[str, Any]:
-    """Data with a channel and a comment, or without."""
+# Makers return an event type, event data, and whether the event has a user.
+
+
+def _with_channel_and_comment(random: Random, **data: Any) -> dict[str, Any]:
+    """Return the data with a channel and a comment, one of them, or neither."""
     channel = {"channel": random.choice(SIDES["channel"])} if random.randrange(2) else {}
     comment = {"comment": "Fast help."} if random.randrange(2) else {}
     return data | channel | comment
 
 
-def _answer(random: Random) -> Any:
+def _response(random: Random) -> Any:
     surveys = SURVEYS | MORE_SURVEYS
     survey = random.choice(sorted(surveys))
     score = random.randint(surveys[survey].low, surveys[survey].high)
-    return "survey.responded", _told(random, survey=survey, score=score), False
+    return "survey.responded", _with_channel_and_comment(random, survey=survey, score=score), False
 
 
-def _sent(random: Random) -> Any:
-    told = _told(random, survey=random.choice(["nps", "csat", "effort"]))
-    return "survey.sent", {name: value for name, value in told.items() if name != "comment"}, False
+def _invitation(random: Random) -> Any:
+    data = _with_channel_and_comment(random, survey=random.choice(["nps", "csat", "effort"]))
+    return "survey.sent", {name: value for name, value in data.items() if name != "comment"}, False
 
 
-def _updated(random: Random) -> Any:
+def _feedback(random: Random) -> Any:
+    return "feedback.received", _with_channel_and_comment(random) | {"comment": "Please add dark mode."}, False
+
+
+def _feedback_update(random: Random) -> Any:
     note = {"note": "Asked the team."} if random.randrange(2) else {}
     status = {"status": random.choice(["open", "in_progress", "resolved", "resolved"])}
     return "feedback.updated", note | (status if not note or random.randrange(3) else {}), False
 
 
 def _comment(random: Random, pair: Pair, account: str) -> tuple[str, str]:
-    """A comment by its account and id, mostly one that has come; or something that is none."""
-    kept = list(pair.model.events.values())
-    told = [one for one in kept if one.data.get("comment")] if random.randrange(5) else kept
-    one = random.choice(told or kept or [None])
-    return (one.event["account_id"], one.id) if one else (account, "unheard")
+    """Return account and id of an event: mostly one with a comment, else another, else one that does not exist."""
+    events = list(pair.model.events.values())
+    comments = [event for event in events if event.data.get("comment")] if random.randrange(5) else events
+    event = random.choice(comments or events or [None])
+    return (event.body["account_id"], event.id) if event else (account, "unknown")
 
 
 def _ticket(random: Random) -> Any:
-    """Something about a ticket: of few, so that each sees a lot, some of it before it was opened."""
+    """Make an event of one of two tickets, so that each has many events, some of them before it was opened."""
     verb = random.choice(["opened", *["replied"] * 4, "reopened", "resolved", "resolved"])
     data: dict[str, Any] = {"ticket_id": random.choice(["T 1", "T 1", "T 2"])}
     if not random.randrange(3):
@@ -129,7 +136,7 @@ def _ticket(random: Random) -> Any:
 
 
 def _goal(random: Random) -> Any:
-    """Of the account, a user, or one who is named, perhaps like the user."""
+    """Make an event of a goal of the account, of a user, or of `who`, which may be the id of a user."""
     who = {"who": random.choice(["ada", "lead 7"])} if not random.randrange(3) else {}
     verb = random.choice(["entered", "entered", "completed"])
     return f"goal.{verb}", {"goal": random.choice(SIDES["goal"])} | who, bool(random.randrange(2))
@@ -141,13 +148,13 @@ def _onboarding(random: Random) -> Any:
     return f"onboarding.{verb}", step, not random.randrange(3)
 
 
-def _moved(random: Random) -> Any:
+def _account_update(random: Random) -> Any:
     keys = random.sample(sorted(ATTRIBUTES), random.choice([1, 1, 2]))
     return "account.updated", {"attributes": {key: random.choice(ATTRIBUTES[key]) for key in keys}}, False
 
 
 def _changed(random: Random) -> Any:
-    """A subscription: of few, so that each sees a lot."""
+    """Make a change of one of few subscriptions, so that each has many changes."""
     data: dict[str, Any] = {"subscription_id": random.choice(SUBSCRIPTIONS)} | random.choice(PRICES)
     if not random.randrange(3):
         data["currency"] = random.choice(["EUR", "EUR", "USD"])
@@ -164,26 +171,26 @@ def _canceled(random: Random) -> Any:
 
 
 def _trial(random: Random) -> Any:
-    """Of few ids, like all deals, so that much is said of each."""
+    """Make an event of one of two trials; like all deals, they have few ids, so that each has many events."""
     return f"trial.{random.choice(['started', 'converted', 'expired'])}", {"trial_id": random.choice("ab")}, False
 
 
 def _renewal(random: Random) -> Any:
-    data = {"contract_id": random.choice("aab")} | (_paid(random) if random.randrange(3) else {})
+    data = {"contract_id": random.choice("aab")} | (_amount(random) if random.randrange(3) else {})
     return f"renewal.{random.choice(['due', 'due', 'completed', 'declined'])}", data, False
 
 
 def _purchase(random: Random) -> Any:
-    data = {"order_id": random.choice("abcd")} | _paid(random)
+    data = {"order_id": random.choice("abcd")} | _amount(random)
     return f"purchase.{random.choice(['completed', 'completed', 'refunded'])}", data, False
 
 
 def _cost(random: Random) -> Any:
-    return "cost.recorded", {"category": random.choice(["acquisition", "retention"])} | _paid(random), False
+    return "cost.recorded", {"category": random.choice(["acquisition", "retention"])} | _amount(random), False
 
 
-def _paid(random: Random) -> dict[str, Any]:
-    """An amount, in some currency."""
+def _amount(random: Random) -> dict[str, Any]:
+    """Return an amount with or without a currency."""
     currency = {"currency": random.choice(["EUR", "EUR", "EUR", "USD"])} if random.randrange(3) else {}
     return {"amount": random.choice(["0", "10", "33.3333", "33.3333", "120.5", "1000"])} | currency
 
@@ -192,7 +199,7 @@ def _session(random: Random) -> Any:
     return "session.ended", {"duration_seconds": random.choice([0, 60, 599, 3600])}, True
 
 
-def _feature(random: Random) -> Any:
+def _feature_use(random: Random) -> Any:
     return "feature.used", {"feature": random.choice(SIDES["feature"]), "count": random.randint(1, 3)}, True
 
 
@@ -212,82 +219,80 @@ DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] *
 EVENT_MAKERS: list[Any] = [
     _session,
     _session,
-    _feature,
-    _feature,
+    _feature_use,
+    _feature_use,
     lambda random: ("user.registered", {}, True),
     lambda random: ("user.removed", {}, True),
     lambda random: ("user.removed", {}, True),
     *[_changed] * 5,
     *[_canceled] * 4,
     *DEALS,
-    lambda random: ("feedback.received", _told(random) | {"comment": "Please add dark mode."}, False),
+    _feedback,
     *[_ticket] * 3,
     *[_goal] * 2,
     *[_onboarding] * 2,
-    *[_updated] * 3,
-    _sent,
-    _answer,
-    _answer,
-    _moved,
-    _moved,
-    _moved,
-    _moved,
+    *[_feedback_update] * 3,
+    _invitation,
+    _response,
+    _response,
+    *[_account_update] * 4,
 ]
 
 
 def random_step(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
-    """Something happens: a batch with repeats and conflicts in it, or a retraction. The earliest day that learned of it."""
-    kept = list(pair.model.events.values())
-    if kept and not random.randrange(4):
-        taken = random.choice(kept)
-        pair.retract(taken.event["account_id"], taken.event["id"])
+    """Send a batch with repeated and conflicting events, or retract an event; return the earliest day of recording.
+
+    known_earlier: whether events may have a `recorded_on` before today.
+    """
+    stored = list(pair.model.events.values())
+    if stored and not random.randrange(4):
+        event = random.choice(stored)
+        pair.retract(event.body["account_id"], event.id)
         return pair.today
     batch = random_events(random, pair, random.randint(1, 8))
     earliest = pair.today
     if known_earlier and not random.randrange(3):
         earliest -= DAY * random.randrange(4)
-        batch = [event | {"recorded_on": str(earliest)} if random.randrange(3) else event for event in batch]
-    if kept and not random.randrange(2):
-        batch += [again.event for again in random.sample(kept, min(len(kept), 2))]
+        batch = [body | {"recorded_on": str(earliest)} if random.randrange(3) else body for body in batch]
+    if stored and not random.randrange(2):
+        batch += [event.body for event in random.sample(stored, min(len(stored), 2))]
     if not random.randrange(3):
-        # A price in a currency whose rate is perhaps not known, or surely not.
+        # A price in a currency that has a rate on some days only, or none at all.
         type, data, _ = _changed(random)
-        batch.append(
-            random_event(random, pair) | {"type": type, "data": data | {"currency": random.choice(["GBP", "XAU"])}}
-        )
+        body = random_event(random, pair)
+        batch.append(body | {"type": type, "data": data | {"currency": random.choice(["GBP", "XAU"])}})
     if not random.randrange(3):
         batch.append(random.choice(batch))
-        batch.append(
-            random.choice(batch) | {"type": "session.ended", "user_id": "eve", "data": {"duration_seconds": 1}}
-        )
+        conflict = {"type": "session.ended", "user_id": "eve", "data": {"duration_seconds": 1}}
+        batch.append(random.choice(batch) | conflict)
     random.shuffle(batch)
     pair.send(*batch)
     return earliest
 
 
 def equals(key: str, value: Any) -> Filter:
-    spelled = f'"{value}"' if isinstance(value, str) else str(value).lower()
-    return Filter(f"{key} = {spelled}", lambda look: _same(look(key), value))
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return Filter(f"{key} = {text}", lambda attribute: _is_same(attribute(key), value))
 
 
-def less_than(key: str, value: float) -> Filter:
-    def holds(look: Any) -> bool:
-        found = look(key)
-        return isinstance(found, int | float) and not isinstance(found, bool) and found < value
+def less_than(key: str, limit: float) -> Filter:
+    def holds(attribute: Any) -> bool:
+        value = attribute(key)
+        return isinstance(value, int | float) and not isinstance(value, bool) and value < limit
 
-    return Filter(f"{key} < {value}", holds)
+    return Filter(f"{key} < {limit}", holds)
 
 
 def negation(where: Filter) -> Filter:
-    return Filter(f"not ({where.text})", lambda look: not where.holds(look))
+    return Filter(f"not ({where.text})", lambda attribute: not where.holds(attribute))
 
 
-def disjunction(one: Filter, other: Filter) -> Filter:
-    return Filter(f"({one.text} or {other.text})", lambda look: one.holds(look) or other.holds(look))
+def disjunction(left: Filter, right: Filter) -> Filter:
+    return Filter(f"({left.text} or {right.text})", lambda attribute: left.holds(attribute) or right.holds(attribute))
 
 
 def random_filter(random: Random, depth: int = 2) -> Filter:
-    """Any filter."""
+    """Return any filter."""
     kind = random.randrange(4 if depth else 2)
     if kind == 0:
         return less_than("seats", random.choice([7.5, 10, 41]))
@@ -299,48 +304,51 @@ def random_filter(random: Random, depth: int = 2) -> Filter:
     return disjunction(random_filter(random, depth - 1), random_filter(random, depth - 1))
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def _is_same(left: Any, right: Any) -> bool:
+    return left == right and isinstance(left, bool) == isinstance(right, bool)
 
 
 def random_question(random: Random, pair: Pair) -> dict[str, Any]:
-    """Any question about the history: metrics that can be asked together, and a range around today."""
+    """Return any question about the history: metrics that can be asked for together, and a range around today."""
     if random.randrange(3):
         start = pair.today - DAY * random.randrange(75)
-        asked: dict[str, Any] = {"start": start}
+        question: dict[str, Any] = {"start": start}
         if random.randrange(4):
-            asked["end"] = start + DAY * random.randint(1, 80)
+            question["end"] = start + DAY * random.randint(1, 80)
     else:
-        asked = {"period": random.choice(PERIODS)}
+        question = {"period": random.choice(PERIODS)}
     granularities = ["day", "day", "week", "week", "month", "quarter", "year", "total"]
-    asked |= {"granularity": random.choice(granularities), "totals": bool(random.randrange(2))}
+    question |= {"granularity": random.choice(granularities), "totals": bool(random.randrange(2))}
     sides = random.choice([(), (), ("subject",), ("channel",), ("subject", "channel")])
     groupings = random.sample(["plan", "seats", "vip", "account"], random.choice([0, 1, 1, 1, 2]))
-    narrow = bool(sides) and not random.randrange(2)
-    if narrow:
-        asked |= {side: random.sample(_OF_SIDE[side], random.choice([1, 1, 2])) for side in sides}
-    asked["group_by"] = groupings if narrow else (groupings + list(sides))[:3]
+    selects_sides = bool(sides) and not random.randrange(2)
+    if selects_sides:
+        question |= {side: random.sample(_VALUES_BY_SIDE[side], random.choice([1, 1, 2])) for side in sides}
+    question["group_by"] = groupings if selects_sides else (groupings + list(sides))[:3]
     if not random.randrange(3):
-        asked["where"] = random_filter(random)
+        question["where"] = random_filter(random)
     if not random.randrange(4):
-        asked["segments_as_of"] = "now"
-    able = sorted(name for name, metric in METRICS.items() if set(sides) <= set(metric.sides))
-    metrics = random.sample(able, min(4, len(able)))
-    ways = sorted(
-        way for name in metrics for way, other in CONVENTIONS.get(name, {}).items() if set(sides) <= set(other.sides)
+        question["segments_as_of"] = "now"
+    suitable = sorted(name for name, metric in METRICS.items() if set(sides) <= set(metric.sides))
+    metrics = random.sample(suitable, min(4, len(suitable)))
+    conventions = sorted(
+        convention
+        for name in metrics
+        for convention, definition in CONVENTIONS.get(name, {}).items()
+        if set(sides) <= set(definition.sides)
     )
-    if ways and random.randrange(3):
-        asked["convention"] = random.choice(ways)
+    if conventions and random.randrange(3):
+        question["convention"] = random.choice(conventions)
     if not random.randrange(2):
-        asked["compare"] = random.choice(["previous_period", "previous_year"])
+        question["compare"] = random.choice(["previous_period", "previous_year"])
     if not random.randrange(4):
-        asked["min_sample"] = random.randint(1, 4)
-    return asked | {"metrics": ",".join(metrics)}
+        question["min_sample"] = random.randint(1, 4)
+    return question | {"metrics": ",".join(metrics)}
 
 
-_OF_SIDE = {
-    "subject": ["nps", "effort", "export", "gold", "price", "upgrade", "unheard"],
-    "channel": ["email", "chat", "unheard"],
+_VALUES_BY_SIDE = {
+    "subject": ["nps", "effort", "export", "gold", "price", "upgrade", "unknown"],
+    "channel": ["email", "chat", "unknown"],
 }
 PERIODS = [
     "last_12_months", "last_30_days", "last_6_weeks", "last_2_quarters", "last_month", "this_quarter", "this_year", "today",

@@ -1,95 +1,96 @@
-"""Tickets, goals and onboardings by docs/metrics.md: what was begun, and what became of it."""
+"""Tickets, goals and onboardings by docs/metrics.md: when each was started, and how it ended."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-# Of one instant, in this order; then ids decide.
+# The order of events at one instant. After it, ids decide.
 ORDER = ("opened", "replied", "reopened", "resolved", "entered", "started", "step_completed", "completed")
 
 
-def split_streams(events: Iterable[Any], kind: str, of: Callable[[Any], Any]) -> list[list[Any]]:
-    """The events of a kind, apart by what they are of, in the order in which they occurred."""
-    found = defaultdict(list)
-    for kept in events:
-        if kept.type.startswith(f"{kind}."):
-            found[of(kept)].append(kept)
-    return [sorted(some, key=lambda kept: (kept.at, ORDER.index(verb(kept)), kept.id)) for some in found.values()]
+def split_streams(events: Iterable[Any], kind: str, key_of: Callable[[Any], Any]) -> list[list[Any]]:
+    """Return the events of a kind by what they belong to, each list in the order in which the events occurred."""
+    streams = defaultdict(list)
+    for event in events:
+        if event.type.startswith(f"{kind}."):
+            streams[key_of(event)].append(event)
+    return [sorted(stream, key=lambda e: (e.at, ORDER.index(verb(e)), e.id)) for stream in streams.values()]
 
 
-def verb(kept: Any) -> str:
-    return kept.type.partition(".")[2]
+def verb(event: Any) -> str:
+    """Return the second part of an event type: `opened` of `ticket.opened`."""
+    return event.type.partition(".")[2]
 
 
 class Ticket:
-    """One ticket. `open_books`: its first opening; `turns`: when it became open (True) or resolved."""
+    """One ticket. opened: its first opening; changes: when it became open (True) or resolved (False)."""
 
     def __init__(self, events: Sequence[Any]) -> None:
         self.events = events
         self.opened: datetime = events[0].at
-        self.channel = ([kept.data["channel"] for kept in events if "channel" in kept.data] or [None])[0]
-        self.turns = [(self.opened, True)]
+        self.channel = ([event.data["channel"] for event in events if "channel" in event.data] or [None])[0]
+        self.changes = [(self.opened, True)]
         self.was_reopened = verb(events[0]) == "reopened"
-        for kept in events:
-            is_open = self.turns[-1][1]
-            if verb(kept) == "resolved" and is_open:
-                self.turns.append((kept.at, False))
-            if verb(kept) in ("opened", "reopened") and not is_open:
-                self.turns.append((kept.at, True))
+        for event in events:
+            is_open = self.changes[-1][1]
+            if verb(event) == "resolved" and is_open:
+                self.changes.append((event.at, False))
+            if verb(event) in ("opened", "reopened") and not is_open:
+                self.changes.append((event.at, True))
                 self.was_reopened = True
 
     @property
     def resolved(self) -> datetime | None:
-        """When it was last; None while it is open."""
-        at, is_open = self.turns[-1]
+        """Return when the ticket was last resolved; None while it is open."""
+        at, is_open = self.changes[-1]
         return None if is_open else at
 
     @property
     def at_first_contact(self) -> bool:
         if self.resolved is None or self.was_reopened:
             return False
-        resolutions = [number for number, kept in enumerate(self.events) if verb(kept) == "resolved"]
+        resolutions = [number for number, event in enumerate(self.events) if verb(event) == "resolved"]
         for number in reversed(resolutions):
             if "first_contact" in self.events[number].data:
                 return self.events[number].data["first_contact"]
-        writers = [kept.data.get("by", "agent") for kept in self.events[: resolutions[0]] if verb(kept) == "replied"]
+        before = self.events[: resolutions[0]]
+        writers = [event.data.get("by", "agent") for event in before if verb(event) == "replied"]
         return writers.count("agent") < 2
 
 
 class Attempt(NamedTuple):
-    """A goal from its entry on, or an onboarding from its start on."""
+    """An attempt at a goal, or an onboarding; completed: None while it is not."""
 
     subject: str | None
-    began: datetime
+    started: datetime
     completed: datetime | None = None
 
 
 def tickets(events: Iterable[Any]) -> list[Ticket]:
-    return [Ticket(story) for story in split_streams(events, "ticket", lambda kept: kept.data["ticket_id"])]
+    return [Ticket(stream) for stream in split_streams(events, "ticket", lambda event: event.data["ticket_id"])]
 
 
 def goals(events: Iterable[Any]) -> list[Attempt]:
-    """One who is named is the user of that name; the account is nobody of its name."""
+    """Return the attempts at goals. `who` is the user with that id; without both it is the account, whatever its id."""
 
-    def of(kept: Any) -> Any:
-        return kept.data["goal"], kept.data.get("who") or kept.user
+    def key_of(event: Any) -> Any:
+        return event.data["goal"], event.data.get("who") or event.user
 
-    return [journey for story in split_streams(events, "goal", of) for journey in _journeys(story)]
+    return [attempt for stream in split_streams(events, "goal", key_of) for attempt in _attempts(stream)]
 
 
 def onboardings(events: Iterable[Any]) -> list[Attempt]:
-    return [
-        journey for story in split_streams(events, "onboarding", lambda kept: kept.user) for journey in _journeys(story)
-    ]
+    streams = split_streams(events, "onboarding", lambda event: event.user)
+    return [attempt for stream in streams for attempt in _attempts(stream)]
 
 
-def _journeys(story: Sequence[Any]) -> list[Attempt]:
-    """Of one who completes and begins again, each time."""
-    found: list[Attempt] = []
-    for kept in story:
-        if not found or (found[-1].completed and verb(kept) in ("entered", "started")):
-            found.append(Attempt(kept.data.get("goal"), kept.at))
-        if verb(kept) == "completed" and not found[-1].completed:
-            found[-1] = found[-1]._replace(completed=kept.at)
-    return found
+def _attempts(stream: Sequence[Any]) -> list[Attempt]:
+    """Return the attempts of one stream: a start after a completion is another attempt."""
+    attempts: list[Attempt] = []
+    for event in stream:
+        if not attempts or (attempts[-1].completed and verb(event) in ("entered", "started")):
+            attempts.append(Attempt(event.data.get("goal"), event.at))
+        if verb(event) == "completed" and not attempts[-1].completed:
+            attempts[-1] = attempts[-1]._replace(completed=event.at)
+    return attempts

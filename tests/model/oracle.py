@@ -1,7 +1,7 @@
-"""The books a second time, in plain Python: the events that came, and answers worked out by going through all of them.
+"""The service a second time, in plain Python: it keeps the accepted events and computes every answer from all of them.
 
-Written from docs/metrics.md alone. It has nothing in common with the service but how events and questions are spelled, so that
-the two can be held against each other. Slow and simple on purpose.
+Written from docs/metrics.md alone. It has nothing in common with the service but the format of events and questions, so that
+the two can be compared. Slow and simple on purpose.
 """
 
 import json
@@ -21,21 +21,24 @@ from tests.model.facts import EVERY_SUBJECT, Fact, ModelMetric, Span
 from tests.model.formulas import METRICS
 from tests.model.subscriptions import BASE_CURRENCY
 
-OF_FACTS = ("account", "subject", "channel")
+FACT_GROUPINGS = ("account", "subject", "channel")
 
 
 class Filter(NamedTuple):
-    """A filter: how it is spelled, and whether it holds for an account, whose attributes the function looks up."""
+    """A filter: its text, and whether it holds for an account, whose attributes the argument of `holds` looks up."""
 
     text: str
     holds: Callable[[Callable[[str], Any]], bool]
 
 
-Everywhere = list[tuple[Any, int, Fact]]
+# By group, index of the period and name of the fact, the values of the facts.
+Cells = dict[Any, dict[int, Any]]
+# Facts that belong to every subject of the answer, with their group and the index of their period.
+SharedFacts = list[tuple[Any, int, Fact]]
 
 
 class Model:
-    """Everything that came, and the rows of any question about it. `now` is its clock."""
+    """All accepted events, and the rows of any question about them. `now` is its clock."""
 
     def __init__(
         self,
@@ -48,76 +51,79 @@ class Model:
         self.surveys = SURVEYS | (surveys or {})
         self.now = datetime(2026, 3, 15, 12, tzinfo=UTC)
         self.events: dict[tuple[str, str], AcceptedEvent] = {}
-        self.last: dict[str, date] = {}
+        self.last_recorded: dict[str, date] = {}
         self.segments: dict[str, list[tuple[date, Filter | None]]] = defaultdict(list)
         self.first_segments: dict[str, Filter | None] = {}
-        self._kept: dict[Any, History] = {}
+        self._history_cache: dict[Any, History] = {}
 
     @property
     def today(self) -> date:
         return self.calendar.day(self.now)
 
-    def send(self, *events: dict[str, Any]) -> dict[str, Any]:
-        """Take a batch: how many were accepted and were duplicates, and index and code of those rejected."""
+    def send(self, *bodies: dict[str, Any]) -> dict[str, Any]:
+        """Accept a batch; return the numbers of accepted events and duplicates, and index and code of rejected ones."""
         accepted = duplicates = 0
         rejected: list[tuple[int, str]] = []
-        last = dict(self.last)
-        for index, event in enumerate(events):
-            account, at = event["account_id"], datetime.fromisoformat(event["occurred_at"])
-            known = date.fromisoformat(event["recorded_on"]) if "recorded_on" in event else None
-            before = self.events.get((account, event["id"]))
-            if fault := self._fault(event):
+        last = dict(self.last_recorded)
+        for index, body in enumerate(bodies):
+            account, at = body["account_id"], datetime.fromisoformat(body["occurred_at"])
+            backdated_to = date.fromisoformat(body["recorded_on"]) if "recorded_on" in body else None
+            stored = self.events.get((account, body["id"]))
+            if fault := self._fault(body):
                 rejected.append((index, fault))
-            elif before and _content(before.event) == _content(event):
+            elif stored and _content(stored.body) == _content(body):
                 duplicates += 1
-            elif before:
+            elif stored:
                 rejected.append((index, "conflict"))
-            elif known and known < last.get(account, known):
+            elif backdated_to and backdated_to < last.get(account, backdated_to):
                 rejected.append((index, "recorded_before_last"))
             else:
                 accepted += 1
-                recorded = known or max(self.today, last.get(account, self.today))
-                survey = self.surveys[event["data"]["survey"]] if "survey" in event["data"] else None
-                kept = AcceptedEvent(event, at, self.calendar.day(at), recorded, survey=survey, rate=self._rate(event))
-                self.events[account, event["id"]] = kept
-                self._close(account, recorded)
+                recorded_on = backdated_to or max(self.today, last.get(account, self.today))
+                survey = self.surveys[body["data"]["survey"]] if "survey" in body["data"] else None
+                day = self.calendar.day(at)
+                self.events[account, body["id"]] = AcceptedEvent(
+                    body, at, day, recorded_on, survey=survey, rate=self._rate(body)
+                )
+                self._set_last_recorded(account, recorded_on)
         return {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
 
-    def _fault(self, event: dict[str, Any]) -> str | None:
-        if datetime.fromisoformat(event["occurred_at"]) > self.now + DAY:
+    def _fault(self, body: dict[str, Any]) -> str | None:
+        if datetime.fromisoformat(body["occurred_at"]) > self.now + DAY:
             return "in_the_future"
-        if "recorded_on" in event and date.fromisoformat(event["recorded_on"]) > self.today:
+        if "recorded_on" in body and date.fromisoformat(body["recorded_on"]) > self.today:
             return "in_the_future"
-        if self._rate(event) is None:
+        if self._rate(body) is None:
             return "no_exchange_rate"
-        survey = self.surveys.get(event["data"].get("survey", "nps"))
+        survey = self.surveys.get(body["data"].get("survey", "nps"))
         if survey is None:
             return "unknown_survey"
-        score = event["data"].get("score", survey.low)
+        score = body["data"].get("score", survey.low)
         return None if survey.low <= score <= survey.high else "score_out_of_range"
 
-    def _rate(self, event: dict[str, Any]) -> Fraction | None:
-        """What one unit of the event's currency is worth on its day; None when that is not known."""
-        currency = event["data"].get("currency", BASE_CURRENCY)
+    def _rate(self, body: dict[str, Any]) -> Fraction | None:
+        """Return the value of one unit of an event's currency on its day; None when it is unknown."""
+        currency = body["data"].get("currency", BASE_CURRENCY)
         if currency == BASE_CURRENCY:
             return Fraction(1)
-        day = self.calendar.day(datetime.fromisoformat(event["occurred_at"]))
-        said = [(since, rate) for since, rate in self.rates.get(currency, {}).items() if since <= day]
-        return Fraction(max(said)[1]) if said else None
+        day = self.calendar.day(datetime.fromisoformat(body["occurred_at"]))
+        rates = [(since, rate) for since, rate in self.rates.get(currency, {}).items() if since <= day]
+        return Fraction(max(rates)[1]) if rates else None
 
-    def _close(self, account: str, day: date) -> None:
-        self.last[account] = max(day, self.last.get(account, day))
+    def _set_last_recorded(self, account: str, day: date) -> None:
+        self.last_recorded[account] = max(day, self.last_recorded.get(account, day))
 
     def retract(self, account: str, id: str) -> None:
-        kept = self.events[account, id]
-        if kept.retracted_on is None:
-            self._close(account, self.today)
-            kept.retracted_on = self.last[account]
+        event = self.events[account, id]
+        if event.retracted_on is None:
+            self._set_last_recorded(account, self.today)
+            event.retracted_on = self.last_recorded[account]
 
     def define(self, name: str, where: Filter | None) -> None:
-        """A stored segment from today on; None ends it."""
+        """Define a stored segment from today on; None ends it."""
         self.first_segments.setdefault(name, where)
-        self.segments[name] = [said for said in self.segments[name] if said[0] != self.today] + [(self.today, where)]
+        earlier = [definition for definition in self.segments[name] if definition[0] != self.today]
+        self.segments[name] = [*earlier, (self.today, where)]
 
     def rows(
         self,
@@ -134,32 +140,34 @@ class Model:
         min_sample: int = 0,
         **selection: Any,
     ) -> list[dict[str, Any]]:
-        """The rows of a question, with fractions where the service has rounded numbers."""
+        """Return the rows of a question, with fractions where the service has rounded numbers."""
         known = as_of or self.today
         if not (start and end):
-            named = self.calendar.named(period, known)
-            start, end = start or named[0], end or named[1]
-        periods = [Period(*unit) for unit in self.calendar.units(start, end, granularity)]
-        # A range in one piece is its own total.
-        cuts = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
-        way = CONVENTIONS.get(metric, {}).get(convention or "", METRICS[metric])
-        found = [self._cells(way, [_span(p, known) for p in cut], **selection, known=known) for cut in cuts]
-        # What is anywhere in the range has a row for every period and for the total.
-        groups = set().union(*(cells for cells, _ in found))
+            default_start, default_end = self.calendar.range_of(period, known)
+            start, end = start or default_start, end or default_end
+        periods = [Period(*unit) for unit in self.calendar.split(start, end, granularity)]
+        # A range that is not split is its own total.
+        splits = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
+        definition = CONVENTIONS.get(metric, {}).get(convention or "", METRICS[metric])
+        cells_of_splits = [
+            self._cells(definition, [_span(p, known) for p in split], **selection, known=known) for split in splits
+        ]
+        # A group that has facts anywhere in the range has a row for every period and for the total.
+        groups = set().union(*(cells for cells, _ in cells_of_splits))
         ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
         rows = []
-        for cut, told in zip(cuts, found, strict=True):
-            earlier = [days_before(p, compare, granularity, known) for p in cut]
-            before = _spread(*self._cells(way, earlier, **selection, known=known), groups) if compare else {}
-            cells = _spread(*told, groups)
-            for (index, p), group in product(enumerate(cut), ordered):
-                row = withheld(way.formula(cells[group][index], _span(p, known)), min_sample)
+        for split, (own_cells, shared) in zip(splits, cells_of_splits, strict=True):
+            earlier = [days_before(p, compare, granularity, known) for p in split]
+            before = _spread(*self._cells(definition, earlier, **selection, known=known), groups) if compare else {}
+            cells = _spread(own_cells, shared, groups)
+            for (index, p), group in product(enumerate(split), ordered):
+                row = withheld(definition.formula(cells[group][index], _span(p, known)), min_sample)
                 if compare and (days := earlier[index]):
-                    row |= compared(row, withheld(way.formula(before[group][index], days), min_sample))
-                place = {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end)}
-                place |= {"complete": p.end <= known}
-                values = dict(zip(_grouping(**selection), (value for _, _, value in group), strict=True))
-                rows.append(place | {"group": values} | row)
+                    row |= compared(row, withheld(definition.formula(before[group][index], days), min_sample))
+                head = {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end)}
+                head |= {"complete": p.end <= known}
+                values = dict(zip(_groupings(**selection), (value for _, _, value in group), strict=True))
+                rows.append(head | {"group": values} | row)
         return rows
 
     def _cells(
@@ -175,18 +183,18 @@ class Model:
         subject: Sequence[str] = (),
         channel: Sequence[str] = (),
         segments_as_of: str = "period_start",
-    ) -> tuple[dict[Any, dict[int, Any]], Everywhere]:
-        """What there is of a metric, by group, index of the period and name of the fact; and what every subject shares."""
-        by = _grouping(group_by, segment)
+    ) -> tuple[Cells, SharedFacts]:
+        """Return the facts of a metric by group, index of the period and name, and those that every subject shares."""
+        by = _groupings(group_by, segment)
         segments = self._segments_on(known, segment)
-        cells: dict[Any, dict[int, Any]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        cells: Cells = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         if by == ("segment",):
             cells = defaultdict(cells.default_factory, {(_typed(name),): cells.default_factory() for name in segments})
         elif not by:
             cells[()]
-        # What belongs to every subject waits until it is known which subjects there are.
-        everywhere: Everywhere = []
-        histories = [history for history in self._histories(known) if not account or history.account in account]
+        # Facts of every subject are added when it is known which subjects there are.
+        shared: SharedFacts = []
+        histories = [history for history in self.histories(known) if not account or history.account in account]
         for (index, span), history in product(enumerate(spans), histories):
             if span is None:
                 continue
@@ -195,49 +203,51 @@ class Model:
             if where is not None and not where.holds(attribute):
                 continue
             for fact in metric.facts(history, span):
-                wanted = (fact.subject, subject), (fact.channel, channel)
-                if not fact.what or any(named and side not in (*named, EVERY_SUBJECT) for side, named in wanted):
+                conditions = (fact.subject, subject), (fact.channel, channel)
+                if not fact.value or any(
+                    values and side not in (*values, EVERY_SUBJECT) for side, values in conditions
+                ):
                     continue
                 for group in _groups(history.account, fact, by, attribute, segments):
                     if any(value is EVERY_SUBJECT for _, _, value in group):
-                        everywhere.append((group, index, fact))
+                        shared.append((group, index, fact))
                     else:
-                        cells[group][index][fact.name].append(fact.what)
-        return cells, everywhere
+                        cells[group][index][fact.name].append(fact.value)
+        return cells, shared
 
-    def _histories(self, known: date) -> list[History]:
-        """The accounts that anything was known of, each with what was known."""
+    def histories(self, known: date) -> list[History]:
+        """Return the accounts of which anything was known at the end of a day, each with the events that were known."""
         live: dict[str, list[AcceptedEvent]] = defaultdict(list)
-        for (account, _), kept in self.events.items():
-            if kept.recorded_on <= known and (kept.retracted_on is None or kept.retracted_on > known):
-                live[account].append(kept)
+        for (account, _), event in self.events.items():
+            if event.recorded_on <= known and (event.retracted_on is None or event.retracted_on > known):
+                live[account].append(event)
         return [self._history(account, events) for account, events in live.items()]
 
     def _history(self, account: str, events: list[AcceptedEvent]) -> History:
-        """An account with just these events; an event never changes, so it is the same one whenever they are all."""
-        place = account, tuple(sorted(kept.id for kept in events))
-        if place not in self._kept:
-            self._kept[place] = History(account, events, self.calendar)
-        return self._kept[place]
+        """Return the history of an account with exactly these events, from a cache: an event never changes."""
+        key = account, tuple(sorted(event.id for event in events))
+        if key not in self._history_cache:
+            self._history_cache[key] = History(account, events, self.calendar)
+        return self._history_cache[key]
 
-    def _segments_on(self, known: date, named: Sequence[str]) -> dict[str, Filter]:
-        """Those that are named, or else all that there were on that day."""
+    def _segments_on(self, known: date, names: Sequence[str]) -> dict[str, Filter]:
+        """Return the definitions of the named segments on a day; without names, of all segments of that day."""
         on = {}
-        for name, said in self.segments.items():
-            definitions = [where for day, where in said if day <= known]
-            if name in named:
-                # Before its first definition a segment has that one.
-                on[name] = (definitions or [self.first_segments[name]])[-1]
-            elif definitions and not named:
-                on[name] = definitions[-1]
+        for name, definitions in self.segments.items():
+            earlier = [where for day, where in definitions if day <= known]
+            if name in names:
+                # Before its first definition a segment has that definition.
+                on[name] = (earlier or [self.first_segments[name]])[-1]
+            elif earlier and not names:
+                on[name] = earlier[-1]
         return {name: on[name] for name in sorted(on) if on[name] is not None}
 
 
-def _spread(cells: dict[Any, dict[int, Any]], everywhere: Everywhere, groups: Any) -> dict[Any, dict[int, Any]]:
-    """The cells with what belongs to every subject, in all groups that there are."""
-    for (somewhere, index, fact), group in product(everywhere, groups):
-        if all(side in (its, _typed(EVERY_SUBJECT)) for its, side in zip(group, somewhere, strict=True)):
-            cells[group][index][fact.name].append(fact.what)
+def _spread(cells: Cells, shared: SharedFacts, groups: Any) -> Cells:
+    """Return the cells with the shared facts added to all groups that they belong to."""
+    for (shared_group, index, fact), group in product(shared, groups):
+        if all(side in (own, _typed(EVERY_SUBJECT)) for own, side in zip(group, shared_group, strict=True)):
+            cells[group][index][fact.name].append(fact.value)
     return cells
 
 
@@ -245,24 +255,24 @@ def _span(period: Period, known: date) -> Span:
     return Span(period.start, max(period.start, min(period.end, known + DAY)))
 
 
-def _grouping(group_by: Sequence[str] = (), segment: Sequence[str] = (), **_: Any) -> tuple[str, ...]:
+def _groupings(group_by: Sequence[str] = (), segment: Sequence[str] = (), **_: Any) -> tuple[str, ...]:
     return (*group_by, *(["segment"] if segment and "segment" not in group_by else []))
 
 
-def _content(event: dict[str, Any]) -> Any:
-    at = datetime.fromisoformat(event["occurred_at"])
-    return event["type"], event.get("user_id"), at, json.dumps(event["data"], sort_keys=True)
+def _content(body: dict[str, Any]) -> Any:
+    at = datetime.fromisoformat(body["occurred_at"])
+    return body["type"], body.get("user_id"), at, json.dumps(body["data"], sort_keys=True)
 
 
 def _groups(
     account: str, fact: Fact, by: Sequence[str], attribute: Callable[[str], Any], segments: dict[str, Filter]
 ) -> Iterator[tuple[Any, ...]]:
-    """The groups that a fact about an account belongs to: one of each kind, but any number of segments."""
+    """Return the groups that a fact about an account belongs to: one value per grouping, but any number of segments."""
     choices = []
     for name in by:
         if name == "segment":
             choices.append([_typed(segment) for segment, where in segments.items() if where.holds(attribute)])
-        elif name in OF_FACTS:
+        elif name in FACT_GROUPINGS:
             sides = {"account": account, "subject": fact.subject, "channel": fact.channel}
             choices.append([_typed(sides[name])])
         else:
@@ -271,7 +281,7 @@ def _groups(
 
 
 def _typed(value: Any) -> tuple[int, Any, Any]:
-    """A value of a group so that True and 1 are two; ordered null, truth values, numbers, texts."""
+    """Return a group's value so that True and 1 differ, ordered null, truth values, numbers, texts."""
     if value is None:
         return 0, 0, value
     return (1 if isinstance(value, bool) else 2 if isinstance(value, int | float) else 3), value, value

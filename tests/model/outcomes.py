@@ -1,4 +1,4 @@
-"""What docs/metrics.md says of tickets, goals and onboardings: of those begun in the period, what became of them."""
+"""The metrics of tickets, goals and onboardings by docs/metrics.md: how those that were started in the period ended."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
@@ -33,14 +33,14 @@ def _opened(history: History, span: Span) -> Iterable[Fact]:
 
 
 def _opened_and_resolved(history: History, span: Span) -> Iterable[Fact]:
-    return (fact for fact in _opened(history, span) if fact.what.resolved)
+    return (fact for fact in _opened(history, span) if fact.value.resolved)
 
 
 def _backlog(history: History, span: Span) -> Iterable[Fact]:
-    """Which tickets are open when the day after the period begins."""
+    """Yield the tickets that are open at the end of the period."""
     for ticket in history.tickets:
-        so_far = [is_open for at, is_open in ticket.turns if history.calendar.day(at) < span.end]
-        if so_far and so_far[-1]:
+        states = [is_open for at, is_open in ticket.changes if history.calendar.day(at) < span.end]
+        if states and states[-1]:
             yield Fact("open", ticket, channel=ticket.channel)
 
 
@@ -48,47 +48,47 @@ def _customers(history: History, span: Span) -> Iterable[Fact]:
     yield Fact("customers", history.money.mrr(span.end) > 0)
 
 
-def _per_100_customers(cell: FactsByName, span: Span) -> Row:
-    return ratio(len(cell["opened"]), len(cell["customers"]), per=100, nothing="no_customers")
+def _per_100_customers(facts: FactsByName, span: Span) -> Row:
+    return ratio(len(facts["opened"]), len(facts["customers"]), per=100, if_empty="no_customers")
 
 
-def _at_first_contact(cell: FactsByName, span: Span) -> Row:
-    opened = cell["opened"]
-    at_once = sum(ticket.at_first_contact for ticket in opened)
-    return ratio(at_once, len(opened), per=100, nothing="no_tickets", interval=wilson)
+def _at_first_contact(facts: FactsByName, span: Span) -> Row:
+    opened = facts["opened"]
+    resolved = sum(ticket.at_first_contact for ticket in opened)
+    return ratio(resolved, len(opened), per=100, if_empty="no_tickets", interval=wilson)
 
 
-def _resolution_hours(cell: FactsByName, span: Span) -> Row:
-    hours = Fraction(sum(_seconds(ticket.opened, ticket.resolved) for ticket in cell["opened"]), 3600)
-    return ratio(hours, len(cell["opened"]), nothing="no_tickets_resolved")
+def _resolution_hours(facts: FactsByName, span: Span) -> Row:
+    hours = Fraction(sum(_seconds(ticket.opened, ticket.resolved) for ticket in facts["opened"]), 3600)
+    return ratio(hours, len(facts["opened"]), if_empty="no_tickets_resolved")
 
 
 def _seconds(since: datetime, until: datetime) -> int:
     return (until - since) // timedelta(seconds=1)
 
 
-def _begun(of: Callable[[History], list[Attempt]], *, completed: bool = False) -> Facts:
-    """The journeys that began in the period; if need be only those that were completed."""
+def _attempts(attempts_of: Callable[[History], list[Attempt]], *, completed: bool = False) -> Facts:
+    """Return the facts `attempts`: those that were started in the period; completed: only those that were completed."""
 
     def facts(history: History, span: Span) -> Iterable[Fact]:
-        for journey in of(history):
-            if _within(span, history.calendar.day(journey.began)) and (journey.completed or not completed):
-                yield Fact("begun", journey, journey.subject)
+        for attempt in attempts_of(history):
+            if _within(span, history.calendar.day(attempt.started)) and (attempt.completed or not completed):
+                yield Fact("attempts", attempt, attempt.subject)
 
     return facts
 
 
-def _completed(nothing: str) -> Formula:
-    def formula(cell: FactsByName, span: Span) -> Row:
-        completed = [journey for journey in cell["begun"] if journey.completed]
-        return ratio(len(completed), len(cell["begun"]), per=100, nothing=nothing, interval=wilson)
+def _completion_rate(if_empty: str) -> Formula:
+    def formula(facts: FactsByName, span: Span) -> Row:
+        completed = [attempt for attempt in facts["attempts"] if attempt.completed]
+        return ratio(len(completed), len(facts["attempts"]), per=100, if_empty=if_empty, interval=wilson)
 
     return formula
 
 
-def _days_to_value(cell: FactsByName, span: Span) -> Row:
-    seconds: Any = sum(_seconds(journey.began, journey.completed) for journey in cell["begun"])
-    return ratio(Fraction(seconds, 86400), len(cell["begun"]), nothing="no_onboardings_completed")
+def _days_to_value(facts: FactsByName, span: Span) -> Row:
+    seconds: Any = sum(_seconds(attempt.started, attempt.completed) for attempt in facts["attempts"])
+    return ratio(Fraction(seconds, 86400), len(facts["attempts"]), if_empty="no_onboardings_completed")
 
 
 _CHANNEL = ("channel",)
@@ -98,9 +98,11 @@ OUTCOMES = {
     "first_contact_resolution_rate": ModelMetric(_opened, _at_first_contact, _CHANNEL),
     "average_resolution_hours": ModelMetric(_opened_and_resolved, _resolution_hours, _CHANNEL),
     "ticket_backlog": ModelMetric(_backlog, count_facts("open"), _CHANNEL),
-    "conversion_rate": ModelMetric(_begun(lambda history: history.goals), _completed("nobody_entered"), ("subject",)),
-    "onboarding_completion_rate": ModelMetric(
-        _begun(lambda history: history.onboardings), _completed("no_onboardings")
+    "conversion_rate": ModelMetric(
+        _attempts(lambda history: history.goals), _completion_rate("nobody_entered"), ("subject",)
     ),
-    "time_to_value_days": ModelMetric(_begun(lambda history: history.onboardings, completed=True), _days_to_value),
+    "onboarding_completion_rate": ModelMetric(
+        _attempts(lambda history: history.onboardings), _completion_rate("no_onboardings")
+    ),
+    "time_to_value_days": ModelMetric(_attempts(lambda history: history.onboardings, completed=True), _days_to_value),
 }

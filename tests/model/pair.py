@@ -1,4 +1,4 @@
-"""The service and the model side by side: what happens, happens to both, and what one answers is held against the other."""
+"""The service and the model side by side: both get the same events, and their answers are compared."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -11,6 +11,7 @@ from tests.model.oracle import Filter, Model
 from tests.support.service import Service
 
 _numbers = count()
+# The fields of a row that docs/metrics.md defines.
 CHECKED = (
     "metric", "period", "start", "end", "complete", "group", "value", "numerator", "denominator", "sample_size", "interval",
     "reason", "amount", "previous", "change", "change_percent", "significant",
@@ -20,7 +21,7 @@ MORE_SURVEYS = {
     "effort": Survey("ces", 1, 7, easy_is="high"),
     "effort-low": Survey("ces", 1, 7, easy_is="low"),
 }
-# The euro's rate is known of all days, the pound's only of some.
+# The euro has a rate on every day, the pound only on some days.
 RATES = {
     "EUR": {
         date(2025, 1, 1): "1.0832",
@@ -37,7 +38,7 @@ RATES = {
 
 
 class Pair:
-    """Both, and the accounts of this history: others may be in the same database."""
+    """A service and a model, and the accounts of this pair's history: the database may have others."""
 
     def __init__(self, service: Service, calendar: Calendar | None = None, accounts: int = 3) -> None:
         self.service = service
@@ -45,12 +46,12 @@ class Pair:
         self.numbers = count()
         self.accounts = [f"{next(_numbers):05}-{name}" for name in ("acme", "globex", "initech")[:accounts]]
         for id, survey in MORE_SURVEYS.items():
-            more = {"satisfied_from": survey.satisfied_from, "easy_is": survey.easy_is}
+            optional = {"satisfied_from": survey.satisfied_from, "easy_is": survey.easy_is}
             body = {"kind": survey.kind, "scale": {"min": survey.low, "max": survey.high}}
-            service.put(f"/v1/surveys/{id}", body | {name: value for name, value in more.items() if value})
+            service.put(f"/v1/surveys/{id}", body | {name: value for name, value in optional.items() if value})
         for currency, rates in RATES.items():
-            by_day = {str(day): rate for day, rate in rates.items()}
-            service.put("/v1/exchange-rates", {"currency": currency, "rates": by_day})
+            rate_by_day = {str(day): rate for day, rate in rates.items()}
+            service.put("/v1/exchange-rates", {"currency": currency, "rates": rate_by_day})
         self.at(self.model.now)
 
     @property
@@ -62,20 +63,26 @@ class Pair:
         return self.model.today
 
     def at(self, now: datetime) -> "Pair":
+        """Set both clocks."""
         self.service.now = self.model.now = now
         return self
 
     def on(self, day: date, **after_midnight: int) -> "Pair":
+        """Set both clocks to a time of a day."""
         return self.at(self.model.calendar.midnight(day) + timedelta(**after_midnight))
 
     def send(self, *events: dict[str, Any]) -> dict[str, Any]:
-        """Post a batch to both; they must agree about what became of it."""
-        said = self.service.request("POST", "/v1/events", json=list(events)).json()
+        """Post a batch to both, and check that they accept and reject the same events."""
+        answer = self.service.request("POST", "/v1/events", json=list(events)).json()
         expected = self.model.send(*events)
-        rejected = [(rejected["index"], rejected["code"]) for rejected in said["rejected"]]
-        # When all were rejected, the answer is a problem without the two counts.
-        taken = [said.get("accepted", 0), said.get("duplicates", 0), rejected]
-        assert taken == [expected["accepted"], expected["duplicates"], expected["rejected"]], (taken, expected, events)
+        rejected = [(rejected["index"], rejected["code"]) for rejected in answer["rejected"]]
+        # When all events are rejected, the answer is a problem without the two counts.
+        actual = [answer.get("accepted", 0), answer.get("duplicates", 0), rejected]
+        assert actual == [expected["accepted"], expected["duplicates"], expected["rejected"]], (
+            actual,
+            expected,
+            events,
+        )
         return expected
 
     def retract(self, account: str, id: str) -> None:
@@ -83,6 +90,7 @@ class Pair:
         self.model.retract(account, id)
 
     def define(self, name: str, where: Filter | None) -> None:
+        """Define a segment in both; None deletes it."""
         if where is None:
             assert self.service.request("DELETE", f"/v1/segments/{name}").status_code == 204
         else:
@@ -90,46 +98,47 @@ class Pair:
         self.model.define(name, where)
 
     def ask(self, metrics: str, **question: Any) -> list[dict[str, Any]]:
-        """The whole rows that the service answers; the model must answer the same."""
+        """Return the complete rows that the service answers, and check that the model answers the same."""
         question = {"account": self.accounts} | question
         rows = query_service(self.service, metrics, **question)
         expected = [row for metric in sorted(metrics.split(",")) for row in self.model.rows(metric, **question)]
         pairs = zip_longest(map(checked_fields, rows), round_like(expected, rows))
-        assert not (unlike := [pair for pair in pairs if repr(pair[0]) != repr(pair[1])]), (question, unlike[:2])
+        assert not (different := [pair for pair in pairs if repr(pair[0]) != repr(pair[1])]), (question, different[:2])
         return rows
 
     def differences(self) -> list[Any]:
-        """What `verify` finds in this history's accounts."""
-        return [found for found in self.service.differences() if found.account in self.accounts]
+        """Return what `verify` finds in the accounts of this pair."""
+        return [difference for difference in self.service.differences() if difference.account in self.accounts]
 
 
 def query_service(service: Service, metrics: str, **question: Any) -> list[dict[str, Any]]:
-    spelled = {name: value for name, value in question.items() if value}
-    if where := spelled.pop("where", None):
-        spelled["filter"] = where.text
-    if "totals" in spelled:
-        spelled["totals"] = "true"
-    if "group_by" in spelled:
-        spelled["group_by"] = ",".join(spelled["group_by"])
-    return service.get("/v1/query", metrics=metrics, **spelled)["rows"]
+    """Return the service's rows for a question as the model takes it."""
+    parameters = {name: value for name, value in question.items() if value}
+    if where := parameters.pop("where", None):
+        parameters["filter"] = where.text
+    if "totals" in parameters:
+        parameters["totals"] = "true"
+    if "group_by" in parameters:
+        parameters["group_by"] = ",".join(parameters["group_by"])
+    return service.get("/v1/query", metrics=metrics, **parameters)["rows"]
 
 
 def checked_fields(row: dict[str, Any]) -> dict[str, Any]:
-    """What docs/metrics.md says of a row; the service may say more."""
+    """Return the fields of a row that docs/metrics.md defines; the service may have more."""
     return {name: row.get(name) for name in CHECKED}
 
 
 def round_like(expected: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The expected rows with numbers as the service has them, where these are the exact ones rounded to six decimals."""
+    """Return the expected rows with the service's number wherever that is the exact number rounded to six decimals."""
 
-    def snap(exact: Any, found: Any) -> Any:
-        if isinstance(exact, list) and isinstance(found, list):
-            return [snap(*pair) for pair in zip(exact, found, strict=True)]
-        numbers = not isinstance(exact, str | bool | None) and isinstance(found, int | float)
-        return found if numbers and abs(exact - found) <= 5.001e-7 else exact
+    def rounded(exact: Any, actual: Any) -> Any:
+        if isinstance(exact, list) and isinstance(actual, list):
+            return [rounded(*pair) for pair in zip(exact, actual, strict=True)]
+        are_numbers = not isinstance(exact, str | bool | None) and isinstance(actual, int | float)
+        return actual if are_numbers and abs(exact - actual) <= 5.001e-7 else exact
 
     padded = [*rows, *[{}] * (len(expected) - len(rows))]
     return [
-        {name: snap(row.get(name), found.get(name)) for name in CHECKED} | {"group": row["group"]}
-        for row, found in zip(expected, padded, strict=False)
+        {name: rounded(row.get(name), actual.get(name)) for name in CHECKED} | {"group": row["group"]}
+        for row, actual in zip(expected, padded, strict=False)
     ]

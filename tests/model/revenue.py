@@ -1,4 +1,4 @@
-"""What docs/metrics.md says of money and customers, worked out from what each account pays."""
+"""The metrics of revenue and customers by docs/metrics.md, computed from what each account pays."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -23,11 +23,11 @@ from tests.model.usage import registered
 
 
 def _closing_by_plan(history: History, span: Span) -> Iterable[Fact]:
-    return (Fact("mrr", paid, plan) for plan, paid in history.money.by_plan(span.end).items())
+    return (Fact("mrr", mrr, plan) for plan, mrr in history.money.by_plan(span.end).items())
 
 
 def _opening_by_plan(history: History, span: Span) -> Iterable[Fact]:
-    return (Fact("mrr", paid, plan) for plan, paid in history.money.by_plan(span.start).items())
+    return (Fact("mrr", mrr, plan) for plan, mrr in history.money.by_plan(span.start).items())
 
 
 def movements(history: History, span: Span) -> Iterable[Fact]:
@@ -41,7 +41,7 @@ def movement(kind: str) -> Facts:
 
 
 def opening(history: History, span: Span) -> Iterable[Fact]:
-    """What a customer paid at the start, and what it pays at the end."""
+    """Yield the MRR of an opening customer at the start and at the end."""
     if before := history.money.mrr(span.start):
         yield Fact("opening", (before, history.money.mrr(span.end)))
 
@@ -60,68 +60,69 @@ def with_amount(row: Row) -> Row:
 
 
 def _sum(name: str, times: int = 1) -> Formula:
-    return lambda cell, span: money(Fraction(sum(cell[name]) * times))
+    return lambda facts, span: money(Fraction(sum(facts[name]) * times))
 
 
-def _net_change(cell: FactsByName, span: Span) -> Row:
-    return money(Fraction(_gained(cell) - _lost(cell)))
+def _net_change(facts: FactsByName, span: Span) -> Row:
+    return money(Fraction(_gained(facts) - _lost(facts)))
 
 
-def _gained(cell: FactsByName) -> Any:
-    return sum(cell["new"]) + sum(cell["reactivated"]) + sum(cell["expansion"])
+def _gained(facts: FactsByName) -> Any:
+    return sum(facts["new"]) + sum(facts["reactivated"]) + sum(facts["expansion"])
 
 
-def _lost(cell: FactsByName) -> Any:
-    return sum(cell["contraction"]) + sum(cell["churned"])
+def _lost(facts: FactsByName) -> Any:
+    return sum(facts["contraction"]) + sum(facts["churned"])
 
 
-def _quick_ratio(cell: FactsByName, span: Span) -> Row:
-    return ratio(_gained(cell), _lost(cell), nothing="nothing_lost") | {"sample_size": None}
+def _quick_ratio(facts: FactsByName, span: Span) -> Row:
+    return ratio(_gained(facts), _lost(facts), if_empty="nothing_lost") | {"sample_size": None}
 
 
-def gone(cell: FactsByName) -> int:
-    return sum(1 for _, after in cell["opening"] if after == 0)
+def count_lost(facts: FactsByName) -> int:
+    """Return how many opening customers pay nothing at the end."""
+    return sum(1 for _, after in facts["opening"] if after == 0)
 
 
-def _churn_rate(cell: FactsByName, span: Span) -> Row:
-    return ratio(gone(cell), len(cell["opening"]), per=100, nothing="no_customers", interval=wilson)
+def _churn_rate(facts: FactsByName, span: Span) -> Row:
+    return ratio(count_lost(facts), len(facts["opening"]), per=100, if_empty="no_customers", interval=wilson)
 
 
-def _retention_rate(cell: FactsByName, span: Span) -> Row:
-    opening = len(cell["opening"])
-    return ratio(opening - gone(cell), opening, per=100, nothing="no_customers", interval=wilson)
+def _retention_rate(facts: FactsByName, span: Span) -> Row:
+    opening = len(facts["opening"])
+    return ratio(opening - count_lost(facts), opening, per=100, if_empty="no_customers", interval=wilson)
 
 
 def _of_opening(part: Callable[[Fraction, Fraction], Fraction | int]) -> Formula:
-    """A part of what each opening customer pays before and after, of what all of them paid before."""
+    """Return the formula of a part, by each opening customer's MRR before and after, as a percentage of all MRR before."""
 
-    def formula(cell: FactsByName, span: Span) -> Row:
-        parts = sum(part(before, after) for before, after in cell["opening"])
-        row = ratio(parts, sum(before for before, _ in cell["opening"]), per=100, nothing="no_customers")
-        return row | {"sample_size": len(cell["opening"])}
+    def formula(facts: FactsByName, span: Span) -> Row:
+        parts = sum(part(before, after) for before, after in facts["opening"])
+        row = ratio(parts, sum(before for before, _ in facts["opening"]), per=100, if_empty="no_customers")
+        return row | {"sample_size": len(facts["opening"])}
 
     return formula
 
 
-def arpa(cell: FactsByName, span: Span) -> Row:
-    return with_amount(ratio(sum(cell["mrr"]), len(cell["mrr"]), nothing="no_customers"))
+def arpa(facts: FactsByName, span: Span) -> Row:
+    return with_amount(ratio(sum(facts["mrr"]), len(facts["mrr"]), if_empty="no_customers"))
 
 
-def _arpu(cell: FactsByName, span: Span) -> Row:
-    return with_amount(ratio(sum(cell["mrr"]), len(cell["registered"]), nothing="no_users"))
+def _arpu(facts: FactsByName, span: Span) -> Row:
+    return with_amount(ratio(sum(facts["mrr"]), len(facts["registered"]), if_empty="no_users"))
 
 
-def clv(cell: FactsByName, span: Span) -> Row:
-    opening, lost, closing = len(cell["opening"]), gone(cell), len(cell["mrr"])
+def clv(facts: FactsByName, span: Span) -> Row:
+    opening, lost, closing = len(facts["opening"]), count_lost(facts), len(facts["mrr"])
     row = {"value": None, "numerator": None, "denominator": None, "sample_size": opening, "interval": None}
     if not (opening and closing and lost):
         return row | {"amount": None, "reason": "no_churn" if opening and closing else "no_customers"}
-    arpa, churn = Fraction(sum(cell["mrr"])) / closing, Fraction(lost, opening) / months(span)
+    arpa, churn = Fraction(sum(facts["mrr"])) / closing, Fraction(lost, opening) / months(span)
     return with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
 
 
 def months(span: Span) -> Fraction:
-    """Whole calendar months, or else days of which 30.4375 make one."""
+    """Return the number of whole calendar months, or else the days / 30.4375."""
     if span.start.day == span.end.day == 1:
         return Fraction(12 * (span.end.year - span.start.year) + span.end.month - span.start.month)
     return (span.end - span.start).days / Fraction(304375, 10000)

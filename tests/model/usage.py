@@ -1,4 +1,4 @@
-"""What docs/metrics.md says of the use of the product, worked out from all uses and users."""
+"""The metrics of product usage by docs/metrics.md, computed from all events of all users."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -42,7 +42,7 @@ def registered_in(history: History, span: Span) -> Iterable[Fact]:
 
 
 def adopters(history: History, span: Span) -> Iterable[Fact]:
-    """Who used which feature; who was active at all is not broken down by it."""
+    """Yield who used which feature, and who was active, which is not broken down by feature."""
     for user, feature in history.people.adopters(*span):
         yield Fact("adopters", (history.account, user), feature)
     for user in history.people.active(*span):
@@ -55,36 +55,36 @@ def _seats(history: History, span: Span) -> Iterable[Fact]:
 
 def _minutes(sessions: list[AcceptedEvent]) -> Row:
     seconds = sum(session.data["duration_seconds"] for session in sessions)
-    return ratio(Fraction(seconds, 60), len(sessions), nothing="no_sessions")
+    return ratio(Fraction(seconds, 60), len(sessions), if_empty="no_sessions")
 
 
 def _per_user(part: Callable[[FactsByName], Any]) -> Formula:
-    return lambda cell, span: ratio(part(cell), len(cell["active"]), nothing="no_active_users")
+    return lambda facts, span: ratio(part(facts), len(facts["active"]), if_empty="no_active_users")
 
 
-def _engagement(cell: FactsByName, span: Span) -> Row:
-    active, registered = len(cell["active"]), len(cell["registered"])
-    return ratio(active, registered, per=100, nothing="no_users", interval=wilson)
+def _engagement(facts: FactsByName, span: Span) -> Row:
+    active, registered = len(facts["active"]), len(facts["registered"])
+    return ratio(active, registered, per=100, if_empty="no_users", interval=wilson)
 
 
-def _product_usage(cell: FactsByName, span: Span) -> Row:
-    return ratio(len(cell["active"]), sum(cell["seats"]), per=100, nothing="no_seats")
+def _product_usage(facts: FactsByName, span: Span) -> Row:
+    return ratio(len(facts["active"]), sum(facts["seats"]), per=100, if_empty="no_seats")
 
 
-def _stickiness(cell: FactsByName, span: Span) -> Row:
+def _stickiness(facts: FactsByName, span: Span) -> Row:
     days = (span.end - span.start).days
-    average = Fraction(len(cell["days"]), days) if days else 0
-    return ratio(average, len(cell["active"]), per=100, nothing="no_active_users")
+    average = Fraction(len(facts["days"]), days) if days else 0
+    return ratio(average, len(facts["active"]), per=100, if_empty="no_active_users")
 
 
-def _adoption(cell: FactsByName, span: Span) -> Row:
-    # One who used several features is one user of any of them.
-    adopters, active = len(set(cell["adopters"])), len(cell["active"])
-    return ratio(adopters, active, per=100, nothing="no_active_users", interval=wilson)
+def _adoption(facts: FactsByName, span: Span) -> Row:
+    # A user of several features is one user of any of them.
+    adopters, active = len(set(facts["adopters"])), len(facts["active"])
+    return ratio(adopters, active, per=100, if_empty="no_active_users", interval=wilson)
 
 
-def _minutes_in_app(cell: FactsByName) -> Fraction:
-    return Fraction(sum(kept.data["duration_seconds"] for kept in cell["events"]), 60)
+def _minutes_in_app(facts: FactsByName) -> Fraction:
+    return Fraction(sum(event.data["duration_seconds"] for event in facts["events"]), 60)
 
 
 _sessions = events_where(has_type("session.ended"))
@@ -93,7 +93,7 @@ USAGE = {
     "average_session_minutes": ModelMetric(_sessions, over_events(_minutes)),
     "feature_uses": ModelMetric(
         events_where(has_type("feature.used")),
-        over_events(lambda events: count(sum(kept.data.get("count", 1) for kept in events))),
+        over_events(lambda events: count(sum(event.data.get("count", 1) for event in events))),
         ("subject",),
     ),
     "active_users": ModelMetric(_active, count_facts("active")),
@@ -101,7 +101,7 @@ USAGE = {
     "customer_engagement_rate": ModelMetric(combine(_active, registered_in), _engagement),
     "product_usage_rate": ModelMetric(combine(_active, _seats), _product_usage),
     "stickiness": ModelMetric(combine(_active, _active_days), _stickiness),
-    "sessions_per_active_user": ModelMetric(combine(_sessions, _active), _per_user(lambda cell: len(cell["events"]))),
+    "sessions_per_active_user": ModelMetric(combine(_sessions, _active), _per_user(lambda facts: len(facts["events"]))),
     "average_time_in_app_minutes": ModelMetric(combine(_sessions, _active), _per_user(_minutes_in_app)),
     "feature_adoption_rate": ModelMetric(adopters, _adoption, ("subject",)),
 }

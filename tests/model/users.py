@@ -1,4 +1,4 @@
-"""Users of an account by docs/metrics.md: who is active, and who is registered."""
+"""The users of an account by docs/metrics.md: who was active, and who was registered."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,37 +9,41 @@ USE = ("session.ended", "feature.used")
 
 
 class People:
-    """An account's users by all that is known of them."""
+    """The users of an account by all that is known of them.
+
+    changes: by user, the days on which the user became registered (True) or was removed (False), in order.
+    """
 
     def __init__(self, events: Sequence[Any]) -> None:
-        self.uses = [kept for kept in events if kept.type in USE]
-        # By user, the days on which it became registered (True) or was removed (False), in order.
-        self.turns: dict[str, list[tuple[date, bool]]] = defaultdict(list)
-        about = [kept for kept in events if kept.type in (*USE, "user.registered", "user.removed")]
-        # At one instant what registers comes before what removes.
-        for kept in sorted(about, key=lambda kept: (kept.at, kept.type == "user.removed", kept.id)):
-            turns, on = self.turns[kept.user], kept.type != "user.removed"
-            if on != bool(turns and turns[-1][1]):
-                turns.append((kept.day, on))
+        self.uses = [event for event in events if event.type in USE]
+        self.changes: dict[str, list[tuple[date, bool]]] = defaultdict(list)
+        relevant = [event for event in events if event.type in (*USE, "user.registered", "user.removed")]
+        # At one instant, what registers a user comes before a removal.
+        for event in sorted(relevant, key=lambda event: (event.at, event.type == "user.removed", event.id)):
+            changes, is_registered = self.changes[event.user], event.type != "user.removed"
+            if is_registered != bool(changes and changes[-1][1]):
+                changes.append((event.day, is_registered))
 
     def active(self, start: date, end: date) -> set[str]:
-        return {kept.user for kept in self.uses if start <= kept.day < end}
+        return {event.user for event in self.uses if start <= event.day < end}
 
     def active_days(self, start: date, end: date) -> set[tuple[str, date]]:
-        """Each user with each day on which it was active."""
-        return {(kept.user, kept.day) for kept in self.uses if start <= kept.day < end}
+        """Return each user with each day of activity."""
+        return {(event.user, event.day) for event in self.uses if start <= event.day < end}
 
     def adopters(self, start: date, end: date) -> set[tuple[str, str]]:
-        """Each user with each feature that it used."""
-        used = (kept for kept in self.uses if kept.type == "feature.used" and start <= kept.day < end)
-        return {(kept.user, kept.data["feature"]) for kept in used}
+        """Return each user with each feature that the user used."""
+        uses = (event for event in self.uses if event.type == "feature.used" and start <= event.day < end)
+        return {(event.user, event.data["feature"]) for event in uses}
 
     def registered(self, day: date) -> set[str]:
-        """Who is when the day begins."""
-        so_far = {user: [on for on_day, on in turns if on_day < day] for user, turns in self.turns.items()}
-        return {user for user, turns in so_far.items() if turns and turns[-1]}
+        """Return who is registered at the start of a day."""
+        states = {user: [state for at, state in changes if at < day] for user, changes in self.changes.items()}
+        return {user for user, values in states.items() if values and values[-1]}
 
     def registered_in(self, start: date, end: date) -> set[str]:
-        """Who is when the first day begins or becomes so on a day."""
-        came = {user for user, turns in self.turns.items() for day, on in turns if on and start <= day < end}
-        return self.registered(start) | came
+        """Return who is registered at the start of the first day or becomes registered within the days."""
+        joined = {
+            user for user, changes in self.changes.items() for day, state in changes if state and start <= day < end
+        }
+        return self.registered(start) | joined

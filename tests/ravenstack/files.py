@@ -1,17 +1,16 @@
-"""RavenStack by plain means: what its numbers must be, read with nothing but the csv module, and a small look-alike.
+"""The files of the RavenStack data set: sums of their rows, read with the csv module, and a generator of similar files.
 
-`folder` holds the five files ravenstack_*.csv. The functions of the first part answer {(month, plan): number} with
-month `YYYY-MM` and plan the account's `plan_tier`, which it has for all time; a month without anything is left out.
-Revenue and active users, which are no sums of rows, are in ravenstack_numbers.py.
+`folder` holds the five files ravenstack_*.csv. The sums are by month (`YYYY-MM`) and plan, the account's `plan_tier`, which
+never changes; zeros are left out. Revenue and active users, which are no sums of rows, are in `numbers`.
 """
 
 import csv
-import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 Table = list[dict[str, str]]
 Numbers = Counter[tuple[str, str]]
@@ -29,12 +28,12 @@ def table(folder: Path, name: str) -> Table:
 
 
 def plans(folder: Path) -> dict[str, str]:
-    """{account: plan}"""
+    """Return the plan of each account."""
     return {row["account_id"]: row["plan_tier"] for row in table(folder, "accounts")}
 
 
 def usage(folder: Path) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:
-    """((month, plan), row) of each feature use; rows that are the same in everything are one."""
+    """Yield ((month, plan), row) of each feature use. Identical rows are yielded once."""
     plan_of, rows = plans(folder), table(folder, "feature_usage")
     account_of = {row["subscription_id"]: row["account_id"] for row in table(folder, "subscriptions")}
     for row in {tuple(row.items()): row for row in rows}.values():
@@ -42,46 +41,46 @@ def usage(folder: Path) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:
 
 
 def feature_uses(folder: Path) -> Numbers:
-    return _sum((key, int(row["usage_count"])) for key, row in usage(folder))
+    return _sum_by_key((key, int(row["usage_count"])) for key, row in usage(folder))
 
 
 def sessions(folder: Path) -> Numbers:
-    return _sum((key, 1) for key, _ in usage(folder))
+    return _sum_by_key((key, 1) for key, _ in usage(folder))
 
 
 def session_seconds(folder: Path) -> Numbers:
-    return _sum((key, int(row["usage_duration_secs"])) for key, row in usage(folder))
+    return _sum_by_key((key, int(row["usage_duration_secs"])) for key, row in usage(folder))
 
 
 def tickets_opened(folder: Path) -> Numbers:
     plan_of, rows = plans(folder), table(folder, "support_tickets")
-    return _sum(((row["submitted_at"][:7], plan_of[row["account_id"]]), 1) for row in rows)
+    return _sum_by_key(((row["submitted_at"][:7], plan_of[row["account_id"]]), 1) for row in rows)
 
 
 def csat_responses(folder: Path) -> Numbers:
-    return _sum((key, 1) for key, _ in _answers(folder))
+    return _sum_by_key((key, 1) for key, _ in _csat_responses(folder))
 
 
 def csat_satisfied(folder: Path) -> Numbers:
-    return _sum((key, 1) for key, score in _answers(folder) if score >= 4)
+    return _sum_by_key((key, 1) for key, score in _csat_responses(folder) if score >= 4)
 
 
-def _answers(folder: Path) -> Iterator[tuple[tuple[str, str], float]]:
+def _csat_responses(folder: Path) -> Iterator[tuple[tuple[str, str], float]]:
     plan_of = plans(folder)
     for row in table(folder, "support_tickets"):
         if row["satisfaction_score"]:
             yield (row["closed_at"][:7], plan_of[row["account_id"]]), float(row["satisfaction_score"])
 
 
-def _sum(pairs: Iterable[tuple[tuple[str, str], int]]) -> Numbers:
+def _sum_by_key(pairs: Iterable[tuple[tuple[str, str], int]]) -> Numbers:
     numbers: Numbers = Counter()
     for key, number in pairs:
         numbers[key] += number
     return Counter({key: number for key, number in numbers.items() if number})
 
 
-def events(folder: Path) -> Counter[str]:
-    """How many events of each type the README of the data set asks for; a use of count 0 is none."""
+def event_counts(folder: Path) -> Counter[str]:
+    """Return the number of events by type that the mapping of the data set makes; a use with count 0 makes none."""
     subscriptions, tickets = table(folder, "subscriptions"), table(folder, "support_tickets")
     uses = [row for _, row in usage(folder)]
     return Counter(
@@ -101,28 +100,28 @@ def events(folder: Path) -> Counter[str]:
     )
 
 
-# The look-alike
+# ---- similar files ----
 
 
-def make(folder: Path, *, seed: int = 1, accounts: int = 200) -> Path:
-    """Write five files with the columns and the quirks of RavenStack's into `folder`: the same ones for the same seed.
+def write_similar_files(folder: Path, *, seed: int = 1, accounts: int = 200) -> Path:
+    """Write five files with the columns and the quirks of RavenStack's into `folder`; the same seed makes the same files.
 
-    Among the quirks: usage ids that are used twice, and rows that stand twice; uses of count 0; empty cells; scores
-    written 4.0; CRLF; trials; subscriptions that end on the day they begin; tickets that are still open. More of its
-    customers leave, change and come back than RavenStack's, some users are busy, and some prices have cents.
+    Some of the quirks: repeated usage ids and rows; uses with count 0; empty cells; scores written as 4.0; CRLF; trials;
+    subscriptions that end on the day they start; open tickets. More customers leave, change and come back than RavenStack's,
+    some users are busy, and some prices have cents.
     """
-    chance = random.Random(seed)
-    book = [_account(chance, number) for number in range(accounts)]
-    subscriptions = [one for account in book for one in _subscriptions(chance, account)]
+    random = Random(seed)
+    account_rows = [_account(random, number) for number in range(accounts)]
+    subscriptions = [row for account in account_rows for row in _subscriptions(random, account)]
     busy = subscriptions[: accounts // 5]
-    uses = [_use(chance, chance.choice(chance.choice([subscriptions, busy]))) for _ in range(accounts * 8)]
-    for copied, use in zip(chance.sample(uses, 20), chance.sample(uses, 20), strict=True):
+    uses = [_use(random, random.choice(random.choice([subscriptions, busy]))) for _ in range(accounts * 8)]
+    for copied, use in zip(random.sample(uses, 20), random.sample(uses, 20), strict=True):
         use["usage_id"] = copied["usage_id"]
-    uses += [dict(use) for use in chance.sample(uses, 15)]
-    tickets = [_ticket(chance, chance.choice(book)) for _ in range(accounts * 4)]
-    churned = [_churn(chance, chance.choice(book)) for _ in range(accounts)]
+    uses += [dict(use) for use in random.sample(uses, 15)]
+    tickets = [_ticket(random, random.choice(account_rows)) for _ in range(accounts * 4)]
+    churn_events = [_churn(random, random.choice(account_rows)) for _ in range(accounts)]
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in zip(NAMES, (book, subscriptions, uses, tickets, churned), strict=True):
+    for name, rows in zip(NAMES, (account_rows, subscriptions, uses, tickets, churn_events), strict=True):
         with path(folder, name).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
@@ -130,99 +129,99 @@ def make(folder: Path, *, seed: int = 1, accounts: int = 200) -> Path:
     return folder
 
 
-def _id(chance: random.Random, letter: str) -> str:
-    return f"{letter}-{chance.randrange(16**8):08x}"
+def _id(random: Random, letter: str) -> str:
+    return f"{letter}-{random.randrange(16**8):08x}"
 
 
-def _day(chance: random.Random, first: date = date(2023, 1, 1)) -> date:
-    return first + timedelta(days=chance.randint(0, (date(2024, 12, 31) - first).days))
+def _day(random: Random, first: date = date(2023, 1, 1)) -> date:
+    return first + timedelta(days=random.randint(0, (date(2024, 12, 31) - first).days))
 
 
-def _account(chance: random.Random, number: int) -> dict[str, object]:
+def _account(random: Random, number: int) -> dict[str, object]:
     return {
-        "account_id": _id(chance, "A"),
+        "account_id": _id(random, "A"),
         "account_name": f"Company_{number}",
-        "industry": chance.choice(["EdTech", "FinTech", "DevTools", "Cybersecurity", "HealthTech"]),
-        "country": chance.choice(["US", "UK", "IN", "AU", "DE", "CA", "FR"]),
-        "signup_date": _day(chance),
-        "referral_source": chance.choice(["organic", "other", "ads", "event", "partner"]),
-        "plan_tier": chance.choice(["Basic", "Pro", "Enterprise"]),
-        "seats": chance.randint(1, 90),
-        "is_trial": chance.random() < 0.2,
-        "churn_flag": chance.random() < 0.2,
+        "industry": random.choice(["EdTech", "FinTech", "DevTools", "Cybersecurity", "HealthTech"]),
+        "country": random.choice(["US", "UK", "IN", "AU", "DE", "CA", "FR"]),
+        "signup_date": _day(random),
+        "referral_source": random.choice(["organic", "other", "ads", "event", "partner"]),
+        "plan_tier": random.choice(["Basic", "Pro", "Enterprise"]),
+        "seats": random.randint(1, 90),
+        "is_trial": random.random() < 0.2,
+        "churn_flag": random.random() < 0.2,
     }
 
 
-def _subscriptions(chance: random.Random, account: dict[str, object]) -> Iterator[dict[str, object]]:
-    """Each may begin on the day on which the one before it ends: then it is one movement of the account, not two."""
+def _subscriptions(random: Random, account: dict[str, object]) -> Iterator[dict[str, object]]:
+    """Yield subscriptions. One may start on the day on which the one before ends: that is one movement of the account."""
     ended: object = ""
-    for _ in range(chance.randint(1, 6)):
-        start = ended if isinstance(ended, date) and chance.random() < 0.4 else _day(chance)
-        subscription = _subscription(chance, account, start)
+    for _ in range(random.randint(1, 6)):
+        start = ended if isinstance(ended, date) and random.random() < 0.4 else _day(random)
+        subscription = _subscription(random, account, start)
         ended = subscription["end_date"]
         yield subscription
 
 
-def _subscription(chance: random.Random, account: dict[str, object], start: date) -> dict[str, object]:
-    trial, ends = chance.random() < 0.15, chance.random() < 0.4
-    mrr, seats = chance.choice([19, Decimal("9.95")]) * chance.randint(1, 500) * (not trial), chance.randint(1, 90)
+def _subscription(random: Random, account: dict[str, object], start: date) -> dict[str, object]:
+    is_trial, ends = random.random() < 0.15, random.random() < 0.4
+    mrr, seats = random.choice([19, Decimal("9.95")]) * random.randint(1, 500) * (not is_trial), random.randint(1, 90)
     return {
-        "subscription_id": _id(chance, "S"),
+        "subscription_id": _id(random, "S"),
         "account_id": account["account_id"],
         "start_date": start,
-        "end_date": (start if chance.random() < 0.1 else _day(chance, start)) if ends else "",
-        "plan_tier": chance.choice(["Basic", "Pro", "Enterprise"]),
+        "end_date": (start if random.random() < 0.1 else _day(random, start)) if ends else "",
+        "plan_tier": random.choice(["Basic", "Pro", "Enterprise"]),
         "seats": seats,
         "mrr_amount": mrr,
         "arr_amount": 12 * mrr,
-        "is_trial": trial,
-        "upgrade_flag": chance.random() < 0.1,
-        "downgrade_flag": chance.random() < 0.05,
+        "is_trial": is_trial,
+        "upgrade_flag": random.random() < 0.1,
+        "downgrade_flag": random.random() < 0.05,
         "churn_flag": ends,
-        "billing_frequency": chance.choice(["monthly", "annual"]),
-        "auto_renew_flag": chance.random() < 0.8,
+        "billing_frequency": random.choice(["monthly", "annual"]),
+        "auto_renew_flag": random.random() < 0.8,
     }
 
 
-def _use(chance: random.Random, subscription: dict[str, object]) -> dict[str, object]:
-    count = chance.choice([0, *range(1, 26)])
+def _use(random: Random, subscription: dict[str, object]) -> dict[str, object]:
+    count = random.choice([0, *range(1, 26)])
     return {
-        "usage_id": _id(chance, "U"),
+        "usage_id": _id(random, "U"),
         "subscription_id": subscription["subscription_id"],
-        "usage_date": _day(chance),
-        "feature_name": f"feature_{chance.randint(1, 40)}",
+        "usage_date": _day(random),
+        "feature_name": f"feature_{random.randint(1, 40)}",
         "usage_count": count,
-        "usage_duration_secs": count * chance.randint(1, 500),
-        "error_count": chance.randint(0, 3),
-        "is_beta_feature": chance.random() < 0.1,
+        "usage_duration_secs": count * random.randint(1, 500),
+        "error_count": random.randint(0, 3),
+        "is_beta_feature": random.random() < 0.1,
     }
 
 
-def _ticket(chance: random.Random, account: dict[str, object]) -> dict[str, object]:
-    day, hours, closed = _day(chance), chance.randint(1, 72), chance.random() < 0.95
+def _ticket(random: Random, account: dict[str, object]) -> dict[str, object]:
+    day, hours, closed = _day(random), random.randint(1, 72), random.random() < 0.95
     opened = datetime(day.year, day.month, day.day)
     return {
-        "ticket_id": _id(chance, "T"),
+        "ticket_id": _id(random, "T"),
         "account_id": account["account_id"],
         "submitted_at": day,
         "closed_at": opened + timedelta(hours=hours) if closed else "",
         "resolution_time_hours": float(hours),
-        "priority": chance.choice(["low", "medium", "high", "urgent"]),
-        "first_response_time_minutes": chance.randint(1, 180),
-        "satisfaction_score": chance.choice([3.0, 4.0, 5.0]) if closed and chance.random() < 0.6 else "",
-        "escalation_flag": chance.random() < 0.05,
+        "priority": random.choice(["low", "medium", "high", "urgent"]),
+        "first_response_time_minutes": random.randint(1, 180),
+        "satisfaction_score": random.choice([3.0, 4.0, 5.0]) if closed and random.random() < 0.6 else "",
+        "escalation_flag": random.random() < 0.05,
     }
 
 
-def _churn(chance: random.Random, account: dict[str, object]) -> dict[str, object]:
+def _churn(random: Random, account: dict[str, object]) -> dict[str, object]:
     return {
-        "churn_event_id": _id(chance, "C"),
+        "churn_event_id": _id(random, "C"),
         "account_id": account["account_id"],
-        "churn_date": _day(chance),
-        "reason_code": chance.choice(["features", "support", "budget", "unknown", "competitor", "pricing"]),
-        "refund_amount_usd": chance.choice([0.0, round(chance.uniform(0, 100), 2)]),
-        "preceding_upgrade_flag": chance.random() < 0.2,
-        "preceding_downgrade_flag": chance.random() < 0.1,
-        "is_reactivation": chance.random() < 0.1,
-        "feedback_text": chance.choice(["too expensive", "missing features", "switched to competitor", ""]),
+        "churn_date": _day(random),
+        "reason_code": random.choice(["features", "support", "budget", "unknown", "competitor", "pricing"]),
+        "refund_amount_usd": random.choice([0.0, round(random.uniform(0, 100), 2)]),
+        "preceding_upgrade_flag": random.random() < 0.2,
+        "preceding_downgrade_flag": random.random() < 0.1,
+        "is_reactivation": random.random() < 0.1,
+        "feedback_text": random.choice(["too expensive", "missing features", "switched to competitor", ""]),
     }

@@ -168,7 +168,7 @@ def check_distribution(random: Random, pair: Pair) -> None:
     group_by = random.choice([(), ("channel",), ("plan",), ("channel", "vip")])
     recorded_by = as_of or pair.today
     expected: Counter[Any] = Counter()
-    for history in pair.model._histories(recorded_by):
+    for history in pair.model.histories(recorded_by):
         for period in split_range(pair.model, start, end, granularity):
             if where is not None and not where.holds(lambda key, h=history, p=period: h.attribute(key, p.start)):
                 continue

@@ -168,7 +168,7 @@ def expected(pair: Pair, start: date, end: date, as_of: date) -> tuple[int, int,
     """Return the onboardings started and completed, and by step how many reached it and their seconds, added up."""
     started = completed = 0
     seconds: dict[str, list[float]] = defaultdict(list)
-    for history in pair.model._histories(as_of):
+    for history in pair.model.histories(as_of):
         for attempt in attempts(history):
             started_at: datetime = attempt[0].at
             if start <= attempt[0].day < min(end, as_of + DAY):

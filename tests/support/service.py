@@ -1,4 +1,4 @@
-"""The service as a test sees it: a client over HTTP, a clock that the test sets, and builders of events."""
+"""The service for tests: a client over HTTP, a clock that the test sets, and builders of events."""
 
 import asyncio
 import sys
@@ -19,19 +19,19 @@ from app.server.middleware import wrap_app
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
-PATIENCE = 120  # seconds after which something hangs
+PATIENCE = 120  # seconds after which a test gives up
 _numbers = count()
 
 # Tests are parametrized over the entries of the catalogues, so these are loaded before tests are collected.
 load_catalogues()
 
 if find_spec("sniffio") is None:
-    # The client's transport looks for it with every request: a fifth of the time of a small one.
+    # The transport of httpx looks for sniffio at every request, which takes a fifth of the time of a small request.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 class Service:
-    """One running service with its own database. `now` is its clock."""
+    """A running service with a database of its own. `now` is its clock."""
 
     def __init__(self, url: str | None, **settings: Any) -> None:
         self.now, self.url = NOON, url
@@ -47,6 +47,7 @@ class Service:
 
     @contextmanager
     def running(self) -> Iterator["Service"]:
+        """Start the service, and stop it at the end of the `with` block."""
         lifespan = self.app.router.lifespan_context(self.app)
         with self.runner:
             self.run(lifespan.__aenter__())
@@ -57,7 +58,7 @@ class Service:
                 self.run(lifespan.__aexit__(None, None, None))
 
     def reopen(self) -> "Service":
-        """Open the books as at a start, at noon again and without a memory: the database has been emptied."""
+        """Open the books again after the database was emptied, with empty caches and the clock at noon."""
 
         async def open_again() -> None:
             database = self.books.database
@@ -70,20 +71,21 @@ class Service:
         return self
 
     def tasks(self) -> set[Any]:
-        """What it has begun and not ended."""
+        """Return the tasks of the event loop that have not ended."""
         return asyncio.all_tasks(self.runner.get_loop())
 
     def run(self, work: Any) -> Any:
+        """Return the result of a coroutine."""
         return self.runner.run(work)
 
     def gather(self, *work: Awaitable[Any]) -> list[Any]:
-        """What all of it returns, done at the same time."""
+        """Return the results of awaitables that run at the same time."""
 
-        async def all_of_it() -> list[Any]:
+        async def gather() -> list[Any]:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.gather(*work)
 
-        return self.run(all_of_it())
+        return self.run(gather())
 
     @property
     def books(self) -> Any:
@@ -93,18 +95,19 @@ class Service:
         return self.run(self.client.request(method, path, **arguments))
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON answer of a GET that succeeds."""
+        """Return the JSON answer of a GET that succeeds."""
         answer = self.request("GET", path, params=parameters)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def put(self, path: str, body: Any) -> httpx.Response:
+        """Send a PUT that succeeds."""
         answer = self.request("PUT", path, json=body)
         assert answer.is_success, answer.text
         return answer
 
     def send(self, *events: Any, **envelope: Any) -> dict[str, Any]:
-        """Post events; the answer's body. `envelope` is put into each."""
+        """Post events and return the answer. `envelope` sets fields of every event."""
         answer = self.request("POST", "/v1/events", json=[event | envelope for event in events])
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -117,7 +120,7 @@ class Service:
         return self.get(f"/v1/metrics/{metric}", **parameters)["rows"]
 
     def row(self, metric: str, **parameters: Any) -> dict[str, Any]:
-        """The only row of a question over one period."""
+        """Return the only row of a question about one period, March 2026 by default."""
         rows = self.rows(metric, **({"period": "2026-03"} | parameters))
         assert len(rows) == 1, rows
         return rows[0]
@@ -126,11 +129,11 @@ class Service:
         return self.row(metric, **parameters)["value"]
 
     def differences(self) -> list[Any]:
-        """What `verify` finds."""
+        """Return the differences that `verify` finds between the ledger and the stored events."""
         from app.ledger.verify import Difference, verify
 
         async def collect() -> list[Any]:
-            return [found async for found in verify(self.books) if isinstance(found, Difference)]
+            return [result async for result in verify(self.books) if isinstance(result, Difference)]
 
         return self.run(collect())
 
@@ -141,6 +144,7 @@ class Service:
         return self
 
     def later(self, **time: int) -> "Service":
+        """Advance the clock."""
         self.now += timedelta(**time)
         return self
 
@@ -148,7 +152,7 @@ class Service:
 def event(
     type: str, account: str | None = "acme", *, at: str = "2026-03-10", user: str | None = None, **data: Any
 ) -> dict[str, Any]:
-    """An event as a client sends it. `at`: a day (then noon) or a time; `id` and `recorded_on` go to the envelope."""
+    """Return an event as a client sends it. at: a day (then noon) or a time. `id` and `recorded_on` may be in `data`."""
     envelope: dict[str, Any] = {
         "id": data.pop("id", None) or f"event-{next(_numbers)}",
         "type": type,
@@ -161,13 +165,15 @@ def event(
 
 
 def session(account: str = "acme", *, seconds: int = 600, user: str = "ada", **rest: Any) -> dict[str, Any]:
+    """Return a `session.ended` event."""
     return event("session.ended", account, user=user, duration_seconds=seconds, **rest)
 
 
 def answers(survey: str, scores: Sequence[int], account: str = "acme", **rest: Any) -> list[dict[str, Any]]:
+    """Return a survey response for each score."""
     return [event("survey.responded", account, survey=survey, score=score, **rest) for score in scores]
 
 
 def moved(account: str = "acme", *, at: str = "2026-01-01T00:00:00Z", **attributes: Any) -> dict[str, Any]:
-    """The account has these attributes from then on."""
+    """Return an event that sets attributes of an account, from the beginning of 2026 by default."""
     return event("account.updated", account, at=at, attributes=attributes)
