@@ -96,7 +96,7 @@ def test_an_invalid_event_at_any_position_does_not_affect_its_neighbors(shared: 
     for position in range(50):
         before = kept(shared)
         batch: list[Any] = [healthy() for _ in range(50)]
-        batch[position] = invalid_items[position % len(invalid_events_)]
+        batch[position] = invalid_items[position % len(invalid_items)]
         answer = post(shared, batch)
         assert (answer.json()["accepted"], list(codes(answer))) == (49, [position])
         assert kept(shared) == before + 49
