@@ -130,8 +130,9 @@ def _check_settings(fixed: dict[str, Any], stored: dict[str, Any]) -> None:
     ]
     if differences:
         raise Conflict(
-            f"This database was set up with other settings: {'; '.join(differences)}. Start with those settings, or change "
-            "the database with `csmetrics rebuild --adopt-settings`.",
+            f"This database was set up with other settings: {'; '.join(differences)}. Use the settings of the database. "
+            "Time zone and fiscal year can be changed with `csmetrics rebuild --adopt-settings`; a currency only while no "
+            "money is recorded.",
             code="other_settings",
         )
 

@@ -77,7 +77,7 @@ REQUEST = [
 
 # Single events: `code` in `rejected`.
 EVENT = [
-    Code("conflict", "", "The account has another event with this id and different content.", "Retract it, and send the correction under a new id."),
+    Code("conflict", "", "The account has another event with this id and different content.", "Send the correction under a new id; retract the old event unless you have. Retracted events keep their ids."),
     Code("recorded_before_last", "", "Something was recorded for the account after `recorded_on`.", "Import history oldest first, before live events. Or leave `recorded_on` out."),
     Code("forbidden", "", "`recorded_on` needs a key with the scope `admin`.", "Use an admin key for imports, or leave `recorded_on` out."),
     Code("in_the_future", "", "`occurred_at` is more than 24 hours ahead, or `recorded_on` is after today.", "Check the clock and the time zone of the sender."),

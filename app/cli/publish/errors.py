@@ -50,7 +50,8 @@ def render() -> str:
             ([code(c.code), c.status, c.meaning, c.action, "yes" if c.retry else "no"] for c in codes.REQUEST),
         ),
         "## Single events",
-        "The other events of the batch are not affected. Do not send such an event again unchanged.",
+        "The other events of the batch are not affected. Sent again unchanged, such an event is rejected again, unless "
+        "you first add the survey or exchange rate that was missing.",
         _without_status(codes.EVENT),
         "## Single fields",
         SINGLE_FIELDS,

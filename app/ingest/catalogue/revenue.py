@@ -70,7 +70,7 @@ class Subscription(Data):
     example={"subscription_id": "sub-1", "amount": "1188", "interval": "year", "plan": "pro", "seats": 10},
 )
 class SubscriptionChanged(Subscription):
-    """A subscription changed: it started, or got a new price, plan or number of seats.
+    """A subscription started, was upgraded or was downgraded: a new price, plan or number of seats.
 
     The values hold from `occurred_at` on. The price is required; a plan or seats that are left out stay as they were. MRR,
     customers and seats follow from all subscriptions of the account. The net change of an account's MRR on one day is one
@@ -136,7 +136,7 @@ class TrialConverted(Trial):
 
 @event("trial.expired", rank=2, stream=trials.stream_name, example={"trial_id": "trial-1"})
 class TrialExpired(Trial):
-    """A trial ended without a subscription.
+    """A trial ended without a subscription: it ran out or was canceled.
 
     Changes nothing after the trial has ended. Without a `trial.started` before it, the trial counts as started at the same time.
     At the same instant, a conversion comes before it.
