@@ -662,7 +662,7 @@ def test_every_table_that_is_written_as_csv_is_read_unchanged(records: list[tupl
 @pytest.fixture(scope="module", params=["synthetic", "real"])
 def ravenstack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "synthetic":
-        return files.make(tmp_path_factory.mktemp("ravenstack"))
+        return files.write_similar_files(tmp_path_factory.mktemp("ravenstack"))
     if not (path := os.environ.get("RAVENSTACK_DIR")):
         pytest.skip("RAVENSTACK_DIR is not set")
     return Path(path)
@@ -692,7 +692,7 @@ def test_every_row_of_ravenstack_makes_events_or_has_a_reason(ravenstack: Path, 
 def test_ravenstack_makes_as_many_events_of_each_type_as_a_plain_count(
     ravenstack: Path, imported: list[SourceRow]
 ) -> None:
-    assert Counter(event["type"] for event in distinct_events(imported)) == files.events(ravenstack)
+    assert Counter(event["type"] for event in distinct_events(imported)) == files.event_counts(ravenstack)
 
 
 def test_events_of_ravenstack_with_the_same_id_are_equal(imported: list[SourceRow]) -> None:
@@ -737,7 +737,7 @@ def test_the_events_of_ravenstack_add_up_to_plain_counts_of_the_files(
 
 
 def test_the_synthetic_files_have_the_quirks_and_are_reproducible(tmp_path: Path) -> None:
-    first, second = files.make(tmp_path / "first"), files.make(tmp_path / "second")
+    first, second = files.write_similar_files(tmp_path / "first"), files.write_similar_files(tmp_path / "second")
     assert all(files.path(first, name).read_bytes() == files.path(second, name).read_bytes() for name in files.NAMES)
     uses = files.table(first, "feature_usage")
     assert len({use["usage_id"] for use in uses}) < len(list(files.usage(first))) < len(uses)

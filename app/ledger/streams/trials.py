@@ -12,7 +12,7 @@ from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
-STARTED, CONVERTED, EXPIRED = "trial.started_on", "trial.converted", "trial.expired"
+STARTED, CONVERTED, EXPIRED = "trial.started", "trial.converted", "trial.expired"
 
 trials_started = measure("trials_started", "Trials that were started.")
 trials_converted = measure("trials_converted", "Trials that converted, counted on the day they were started.")
