@@ -26,7 +26,7 @@ from app.metrics.answer import AnswerTable, PendingRow, bind_inputs, build_answe
 from app.metrics.lookup import OperandSums, split_question
 from app.metrics.question import Question
 from app.metrics.results import Result
-from app.metrics.rows import name_of, order, rounded
+from app.metrics.rows import group_sort_key, round_number, row_name
 
 _DAY = timedelta(days=1)
 _MAX_DAYS = 1_000
@@ -44,7 +44,7 @@ class Change(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.row.name, self.recorded_on)
+        return row_name(self.row.name, self.recorded_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class _Search:
     labels: Mapping[str, int]
 
 
-async def changes(connection: Connection, books: Books, question: Question) -> list[Change]:
+async def find_changes(connection: Connection, books: Books, question: Question) -> list[Change]:
     """Return the changes of a metric's rows by period, group and day. All periods of the question must have ended.
 
     Raises Invalid when there are more than a thousand days to look at.
@@ -74,7 +74,9 @@ async def changes(connection: Connection, books: Books, question: Question) -> l
     groups, days = _unify_groups(table, days)
     steps = _steps_back(table, days)
     changed = [change for step in steps for change in _changed_rows(table, groups, step)]
-    return sorted(changed, key=lambda change: (change.row.period_index, order(change.row.group), change.recorded_on))
+    return sorted(
+        changed, key=lambda change: (change.row.period_index, group_sort_key(change.row.group), change.recorded_on)
+    )
 
 
 class _FactTable(NamedTuple):
@@ -201,14 +203,14 @@ def _unify_groups(table: AnswerTable, days: Sequence[_Day]) -> tuple[list[Group]
     """
     width = len(table.question.selection.group_by)
     moved = {group for day in days for moves in day.moves.values() for group, _, _ in moves if len(group) == width}
-    groups = {order(row.group): row.group for row in table.pending_rows}
-    for group in sorted(moved, key=order):
-        groups.setdefault(order(group), group)
+    groups = {group_sort_key(row.group): row.group for row in table.pending_rows}
+    for group in sorted(moved, key=group_sort_key):
+        groups.setdefault(group_sort_key(group), group)
 
     def unify(moves: _Moves) -> _Moves:
         unified: _Moves = defaultdict(int)
         for (group, account, index), value in moves.items():
-            unified[groups.get(order(group), group), account, index] += value
+            unified[groups.get(group_sort_key(group), group), account, index] += value
         return unified
 
     unified_days = [_Day(day, {operand: unify(moves) for operand, moves in own.items()}) for day, own in days]
@@ -251,7 +253,7 @@ def _changed_rows(table: AnswerTable, groups: Sequence[Group], step: _Step) -> I
     for (group, index), accounts in _touched_rows(question, groups, step.day).items():
         row = PendingRow(metric, split, index, group, values_in(before, group))
         old, new = table.result(row), table.result(row._replace(inputs=values_in(after, group)))
-        if rounded(old.value) != rounded(new.value):
+        if round_number(old.value) != round_number(new.value):
             yield Change(row, step.day.day, old, new, frozenset(accounts))
 
 

@@ -25,8 +25,8 @@ from app.ledger.verify import Difference, compare_grand_totals, verify, verify_a
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
 from app.metrics.parameters import Parameters
-from app.metrics.question import build_question, fits
-from app.metrics.rows import format_group, order
+from app.metrics.question import build_question, fits_in_statement
+from app.metrics.rows import format_group, group_sort_key
 
 _MAX_DIFFERENCES = 20
 # The accounts whose metrics are compared when the ledger of all accounts is checked.
@@ -172,7 +172,7 @@ def _choose_segments(stored: Mapping[str, Filter], today: date) -> list[str]:
     chosen: list[str] = []
     for name in names[first:] + names[:first]:
         filters = [stored[chosen_name] for chosen_name in (*chosen, name)]
-        if len(chosen) < _MAX_SEGMENTS and fits(("segment",), filters):
+        if len(chosen) < _MAX_SEGMENTS and fits_in_statement(("segment",), filters):
             chosen.append(name)
     return chosen
 
@@ -185,7 +185,7 @@ async def _check_identities(answer: _Answer, groupings: Sequence[dict[str, Any]]
         # By period and group: the value and the pending row of each metric.
         rows: dict[Any, dict[str, Any]] = defaultdict(dict)
         for row in table.pending_rows:
-            rows[row.period, order(row.group)][row.metric.name] = (table.result(row).value, row)
+            rows[row.period, group_sort_key(row.group)][row.metric.name] = (table.result(row).value, row)
         for identity, check in zip(IDENTITIES, checks, strict=True):
             for by_metric in rows.values():
                 values = [

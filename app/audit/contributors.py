@@ -14,7 +14,7 @@ from app.http.openapi import list_schema
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.question import Question
 from app.metrics.results import Result
-from app.metrics.rows import Row, order, page, rounded
+from app.metrics.rows import Row, group_sort_key, paginate, round_number
 from app.metrics.schema import (
     NUMBER_SCHEMA,
     OPTIONAL_ROW_SCHEMA,
@@ -75,11 +75,11 @@ async def list_contributors(
         return totals, await build_answer_table(connection, books, by_account)
 
     totals, accounts = await books.database.read(read)
-    selected, next_cursor = page(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
+    selected, next_cursor = paginate(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
     # Every page repeats the totals of its accounts, so that it can be read without the other pages.
     totals_of_page = {id(contributor.total): contributor.total for contributor in selected}
     body = {
-        "question": question.understood(),
+        "question": question.as_json(),
         "totals": [totals.row(total) for total in totals_of_page.values()],
         "rows": [_row(accounts, contributor) for contributor in selected],
         "next": next_cursor,
@@ -90,9 +90,9 @@ async def list_contributors(
 
 def _find_contributors(totals: AnswerTable, accounts: AnswerTable) -> list[_Contributor]:
     # By the order of groups, in which 1 and 1.0 are the same value, as they are for the database.
-    totals_by_key = {(row.period, order(row.group)): row for row in totals.pending_rows}
+    totals_by_key = {(row.period, group_sort_key(row.group)): row for row in totals.pending_rows}
     contributors: list[_Contributor] = []
-    for key, rows in groupby(accounts.pending_rows, key=lambda row: (row.period, order(row.group[:-1]))):
+    for key, rows in groupby(accounts.pending_rows, key=lambda row: (row.period, group_sort_key(row.group[:-1]))):
         if total := totals_by_key.get(key):
             amount = _contribution(totals.result(total)) or 0
             contributors += _contributors_of(total, amount, accounts, rows)
@@ -124,6 +124,6 @@ def _row(accounts: AnswerTable, contributor: _Contributor) -> Row:
     account = row["group"].pop("account")
     return row | {
         "account": account,
-        "contribution": rounded(contributor.contribution),
-        "share": rounded(contributor.share),
+        "contribution": round_number(contributor.contribution),
+        "share": round_number(contributor.share),
     }

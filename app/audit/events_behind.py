@@ -28,7 +28,7 @@ from app.ledger.stream_diff import StreamName, load_streams
 from app.ledger.streams.define import STREAMS
 from app.ledger.surveys import Survey, load_surveys
 from app.metrics.answer import build_answer_table
-from app.metrics.lookup import span_of
+from app.metrics.lookup import period_span
 from app.metrics.question import Question
 from app.metrics.schema import rows_schema
 
@@ -98,7 +98,7 @@ async def list_events_behind(
     page = rows[:limit]
     events = [_event_json(row, account_ids) for row in page]
     next_cursor = cursor_of(page[-1]).encode() if len(rows) > limit else None
-    body = {"question": question.understood(), "rows": events, "next": next_cursor}
+    body = {"question": question.as_json(), "rows": events, "next": next_cursor}
 
     def build_table() -> FlatTable:
         return FlatTable(list(_EVENT_SCHEMA), ([event[name] for name in _EVENT_SCHEMA] for event in events))
@@ -117,7 +117,7 @@ async def _load_accounts(
     periods_by_id: dict[str, dict[Days, None]] = defaultdict(dict)
     for row in table.pending_rows:
         if row.has_data:
-            start, end, _ = span_of(question, row.period)
+            start, end, _ = period_span(question, row.period)
             periods_by_id[row.group[-1][1]][Days(start, end)] = None
     account_ids = {key_of_account(account_id): account_id for account_id in periods_by_id}
     periods_by_account = {key: _merge_adjacent(sorted(periods_by_id[id])) for key, id in account_ids.items()}

@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from app.audit.causes import count_causes
-from app.audit.changes import Change, changes
+from app.audit.changes import Change, find_changes
 from app.books.books import Books
 from app.database.connection import Connection
 from app.http.formats import BuildTable
 from app.http.openapi import object_schema
 from app.metrics.question import Question
-from app.metrics.rows import Row, page, rounded, row_in
+from app.metrics.rows import Row, base_row, paginate, round_number
 from app.metrics.schema import NUMBER_SCHEMA, PERIOD_COLUMNS, ROW_SCHEMA, rows_schema, table_builder
 
 _CHANGE_SCHEMA: dict[str, Any] = {
@@ -50,29 +50,29 @@ async def list_restatements(
     about_ended = replace(question, periods=periods, totals=False, compare=None)
 
     async def read(connection: Connection) -> tuple[list[Row], str | None]:
-        all_changes = await changes(connection, books, about_ended)
-        selected, next_cursor = page(all_changes, limit=limit, cursor=cursor)
+        all_changes = await find_changes(connection, books, about_ended)
+        selected, next_cursor = paginate(all_changes, limit=limit, cursor=cursor)
         causes = await count_causes(connection, about_ended, selected, calendar=books.calendar)
         return [_row(about_ended, *pair) for pair in zip(selected, causes, strict=True)], next_cursor
 
     rows, next_cursor = await books.database.read(read) if periods else ([], None)
-    body = {"question": question.understood(), "rows": rows, "next": next_cursor}
+    body = {"question": question.as_json(), "rows": rows, "next": next_cursor}
     return body, table_builder(body, after=_CHANGE_SCHEMA)
 
 
 def _row(question: Question, change: Change, events: list[dict[str, Any]] | None) -> Row:
     before, after = change.before, change.after
-    difference = None if before.value is None or after.value is None else rounded(after.value - before.value)
+    difference = None if before.value is None or after.value is None else round_number(after.value - before.value)
     return {
         "metric": change.row.metric.name,
-        **row_in(change.row.period, change.row.group, question),
+        **base_row(change.row.period, change.row.group, question),
         "recorded_on": change.recorded_on,
-        "from": rounded(before.value),
-        "to": rounded(after.value),
+        "from": round_number(before.value),
+        "to": round_number(after.value),
         "change": difference,
-        "from_numerator": rounded(before.numerator),
-        "from_denominator": rounded(before.denominator),
-        "to_numerator": rounded(after.numerator),
-        "to_denominator": rounded(after.denominator),
+        "from_numerator": round_number(before.numerator),
+        "from_denominator": round_number(before.denominator),
+        "to_numerator": round_number(after.numerator),
+        "to_denominator": round_number(after.denominator),
         "events": events,
     }

@@ -20,7 +20,16 @@ from app.metrics.define import ContextValue, Metric
 from app.metrics.lookup import OperandSums, PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.question import Question
 from app.metrics.results import Result
-from app.metrics.rows import Row, always, check_many, format_group, name_of, order, page, rounded
+from app.metrics.rows import (
+    Row,
+    check_row_count,
+    default_groups,
+    format_group,
+    group_sort_key,
+    paginate,
+    round_number,
+    row_name,
+)
 
 _MARGIN = ContextValue("margin")
 
@@ -37,7 +46,7 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     a cursor of another question and for an answer of more than a million rows.
     """
     table = await books.database.read(lambda connection: build_answer_table(connection, books, question))
-    pending, next_cursor = page(table.pending_rows, limit=limit, cursor=cursor)
+    pending, next_cursor = paginate(table.pending_rows, limit=limit, cursor=cursor)
     return [table.row(row) for row in pending], next_cursor
 
 
@@ -76,7 +85,7 @@ class PendingRow(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.metric.name, self.metric.convention, self.period.name, self.period.start, self.group)
+        return row_name(self.metric.name, self.metric.convention, self.period.name, self.period.start, self.group)
 
     @property
     def has_data(self) -> bool:
@@ -98,10 +107,10 @@ def _pending_rows(
     ]
     for metric in sorted(question.metrics, key=lambda metric: metric.name):
         with_data = (_groups(question, metric, current) for current, _ in sums)
-        groups = sorted(always(question).union(*with_data), key=order)
+        groups = sorted(default_groups(question).union(*with_data), key=group_sort_key)
         for split, own_sums, own_contexts in zip(splits, sums, contexts, strict=True):
             count = len(rows) + len(split.periods) * len(groups)
-            check_many(count, pointer="/query/granularity", instead="ask for less at once")
+            check_row_count(count, pointer="/query/granularity", instead="ask for less at once")
             current, previous = (
                 bind_inputs(question, metric, *values) for values in zip(own_sums, own_contexts, strict=True)
             )
@@ -129,13 +138,13 @@ def bind_inputs(
     Sums are found here, once for all groups: to hash the operand of a population takes longer than everything else.
     """
     group_by = question.selection.group_by
-    positions = [position for position, name in enumerate(group_by) if name not in ENTRY_DIMENSIONS]
+    account_positions = [position for position, name in enumerate(group_by) if name not in ENTRY_DIMENSIONS]
     inputs: list[Input] = []
     for input in metric.inputs.values():
         if isinstance(input, ContextValue):
             inputs.append(partial(_in_any_group, context[input.name]))
         elif input.ignores_dimensions:
-            inputs.append(partial(_in_group_without_dimensions, sums.get(input, {}), positions))
+            inputs.append(partial(_in_group_without_dimensions, sums.get(input, {}), account_positions))
         else:
             inputs.append(partial(_in_group, sums.get(input, {})))
     return inputs
@@ -192,11 +201,11 @@ class AnswerTable(NamedTuple):
             "end": period.end,
             "complete": period.complete,
             "group": dict(self.groups[group]),
-            "value": rounded(result.value),
-            "numerator": rounded(result.numerator),
-            "denominator": rounded(result.denominator),
+            "value": round_number(result.value),
+            "numerator": round_number(result.numerator),
+            "denominator": round_number(result.denominator),
             "sample_size": result.sample_size,
-            "interval": [*map(rounded, result.interval)] if result.interval else None,
+            "interval": [*map(round_number, result.interval)] if result.interval else None,
         }
         if metric.unit == "money":
             row["amount"] = None if result.amount is None else format_amount(result.amount, self.currency)
@@ -205,7 +214,7 @@ class AnswerTable(NamedTuple):
         if self.question.compare:
             earlier = split.previous_indices[index]
             previous = self._compute(metric, pending.previous_inputs, earlier) if earlier is not None else None
-            row |= {name: rounded(value) for name, value in compare_results(result, previous).items()}
+            row |= {name: round_number(value) for name, value in compare_results(result, previous).items()}
         return row
 
     def result(self, pending: PendingRow) -> Result:

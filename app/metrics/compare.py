@@ -72,7 +72,7 @@ def compare_results(current: Result, previous: Result | None) -> dict[str, Any]:
 
 
 def is_significant(current: Result, previous: Result) -> bool | None:
-    """Return whether two proportions or scores differ by more than chance, at 95 %; None for all other results."""
+    """Return whether two proportions or scores differ by more than chance, at 95%; None for all other results."""
     if not (current.interval and previous.interval):
         return None
     if current.spread and previous.spread:

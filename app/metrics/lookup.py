@@ -46,10 +46,10 @@ def _split(question: Question, periods: Sequence[Period]) -> PeriodSplit:
         days = previous_days(period, question) if question.compare else None
         # Spans must not overlap, but two days may have the same day a year before: 28 February.
         indices.append(previous.setdefault(_span(question, *days), len(previous)) if days else None)
-    return PeriodSplit(periods, [span_of(question, period) for period in periods], list(previous), indices)
+    return PeriodSplit(periods, [period_span(question, period) for period in periods], list(previous), indices)
 
 
-def span_of(question: Question, period: Period) -> Span:
+def period_span(question: Question, period: Period) -> Span:
     """Return the days of a period that count so far, and the day at whose start accounts' groups are decided."""
     return _span(question, period.start, counted_end(period, question.today))
 

@@ -123,7 +123,7 @@ class Parameters(MetricParameters):
     compare: Literal["previous_period", "previous_year"] | None = Field(
         None,
         description="Add to each row the value of the period before, or of the same period a year earlier: `previous`, "
-        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95 %). A period that has not ended "
+        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95%). A period that has not ended "
         "is compared with as many days of the earlier one.",
     )
     min_sample: int = Field(

@@ -48,7 +48,7 @@ class Question:
     totals: bool
     today: date
 
-    def understood(self, *, without: Collection[str] = ()) -> dict[str, Any]:
+    def as_json(self, *, without: Collection[str] = ()) -> dict[str, Any]:
         """Return the question as answers repeat it. without: members that the endpoint has no parameter for."""
         selection = self.selection
         versions: dict[str, dict[str, int]] = {}
@@ -168,7 +168,7 @@ def _selection(
     group_by = _group_by(parameters, metrics)
     chosen = _segments(parameters, group_by, stored)
     filter = parse_filter(normalize_id(parameters.filter)) if parameters.filter is not None else None
-    if not fits(group_by, [filter, *(segment for _, segment in chosen)]):
+    if not fits_in_statement(group_by, [filter, *(segment for _, segment in chosen)]):
         limits = f"{_MAX_ATTRIBUTES} attributes and {_MAX_FILTER_CHARACTERS:,} characters"
         detail = f"The filter and the segments of a question may have at most {limits} together."
         raise Invalid.at("/query/segment", detail, code="too_many_segments")
@@ -184,7 +184,7 @@ def _selection(
     )
 
 
-def fits(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
+def fits_in_statement(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
     """Return whether a statement can join all attributes that groupings and filters use, and is not too long."""
     keys = {*group_by, *(key for filter in filters if filter for key in filter.keys)}
     characters = sum(len(filter.text) for filter in filters if filter)

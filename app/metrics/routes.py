@@ -25,13 +25,13 @@ _ANSWERS = response_schema("Rows of numbers, each with its proof.", {"$ref": "#/
 
 @router.get("/metrics")
 async def list_metrics(request: Request) -> Response:
-    """List the metrics: what each means, what it is computed from and how it may be asked for."""
+    """List all metrics with their definitions: description, unit, operands, conventions, dimensions and an example."""
     return json_response(request, {"metrics": [describe_metric(METRICS[name]) for name in sorted(METRICS)]})
 
 
 @router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters))
 async def get_metric(request: Request, metric: str) -> Response:
-    """Answer one metric: its definition and its numbers."""
+    """Return the definition of a metric and its numbers."""
     params = parse_query(request, Parameters)
     return await _respond(request, [metric], params, definition=describe_metric(metric_in_path(metric)))
 
@@ -40,7 +40,7 @@ async def get_metric(request: Request, metric: str) -> Response:
     "/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters)
 )
 async def get_conventions(request: Request, metric: str) -> Response:
-    """Answer one metric by each of its conventions, side by side on the same data."""
+    """Return the numbers of a metric by each of its conventions, side by side."""
     params = parse_query(request, Parameters)
     definition = describe_metric(metric_in_path(metric))
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
@@ -48,14 +48,14 @@ async def get_conventions(request: Request, metric: str) -> Response:
 
 @router.get("/query", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(SeveralParameters))
 async def get_query(request: Request) -> Response:
-    """Answer several metrics at once."""
+    """Return the numbers of several metrics."""
     params = parse_query(request, SeveralParameters)
     return await _respond(request, params.metrics, params)
 
 
 @router.post("/query", responses=_ANSWERS, response_class=Response, openapi_extra=body_schema(SeveralParameters))
 async def post_query(request: Request) -> Response:
-    """Answer several metrics at once; the question is the JSON body."""
+    """Return the numbers of several metrics. The question is the JSON body."""
     params = await read_body(request, SeveralParameters)
     try:
         return await _respond(request, params.metrics, params)
@@ -78,6 +78,6 @@ async def _respond(
     question = await resolve_question(books, names, params, side_by_side=side_by_side)
     rows, cursor = await answer(books, question, limit=params.limit, cursor=params.cursor)
     body: dict[str, Any] = {"definition": definition} if definition else {}
-    body |= {"question": question.understood(), "rows": rows, "next": cursor}
+    body |= {"question": question.as_json(), "rows": rows, "next": cursor}
     build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
     return rows_response(request, params.format, body, build_table)

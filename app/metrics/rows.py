@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class NamedRow(Protocol):
-    """A row of an answer, computed or not, with a name that no other row of the answer has: see `name_of`."""
+    """A row of an answer, computed or not, with a name that no other row of the answer has: see `row_name`."""
 
     @property
     def name(self) -> str: ...
@@ -27,13 +27,13 @@ class NamedRow(Protocol):
 AnyRow = TypeVar("AnyRow", bound=NamedRow)
 
 
-def name_of(*values: Any) -> str:
+def row_name(*values: Any) -> str:
     """Return the name of a row for the cursor, from the values that tell it from all other rows of its answer."""
     # Of their JSON, in which true and 1 are not the same; a hash, since the values of a group may be long.
     return hashlib.blake2b(to_json(values), digest_size=16).hexdigest()
 
 
-def page(rows: Sequence[AnyRow], *, limit: int, cursor: str | None) -> tuple[Sequence[AnyRow], str | None]:
+def paginate(rows: Sequence[AnyRow], *, limit: int, cursor: str | None) -> tuple[Sequence[AnyRow], str | None]:
     """Return the rows after the one that the cursor names, and the cursor of the next page, None after the last.
 
     A cursor names a row, not a number, so that rows that are new since the page before shift nothing. Raises Invalid.
@@ -49,13 +49,13 @@ def page(rows: Sequence[AnyRow], *, limit: int, cursor: str | None) -> tuple[Seq
     return selected, selected[-1].name if first + limit < len(rows) else None
 
 
-def check_many(rows: int, *, pointer: str, instead: str) -> None:
+def check_row_count(rows: int, *, pointer: str, instead: str) -> None:
     """Raise Invalid for an answer of more than a million rows. instead: what to do, as the end of a sentence."""
     if rows > _MAX_ROWS:
         raise Invalid.at(pointer, f"The answer has more than {_MAX_ROWS:,} rows; {instead}.", code="too_many_rows")
 
 
-def always(question: Question) -> set[Group]:
+def default_groups(question: Question) -> set[Group]:
     """Return the groups that have rows even without data: the whole, or the segments where nothing else groups."""
     group_by = question.selection.group_by
     if group_by == ("segment",):
@@ -63,7 +63,7 @@ def always(question: Question) -> set[Group]:
     return set() if group_by else {()}
 
 
-def order(group: Group) -> tuple[tuple[str, Any], ...]:
+def group_sort_key(group: Group) -> tuple[tuple[str, Any], ...]:
     """Return the sort key of a group: null first, then by type and value."""
     # Whole numbers and others are of one type.
     types = {"NoneType": "", "int": "number", "float": "number"}
@@ -82,7 +82,7 @@ def format_group(group: Group, question: Question) -> dict[str, Any]:
     return values
 
 
-def row_in(period: Period, group: Group, question: Question) -> Row:
+def base_row(period: Period, group: Group, question: Question) -> Row:
     """Return the members that a row of any answer begins with: its period and group."""
     return {
         "period": period.name,
@@ -95,9 +95,9 @@ def row_in(period: Period, group: Group, question: Question) -> Row:
 
 def percent(part: int, of: int) -> float | None:
     """Return `part` as a percentage of `of`, rounded; None when `of` is 0."""
-    return rounded(100 * part / of) if of else None
+    return round_number(100 * part / of) if of else None
 
 
-def rounded(number: Any) -> Any:
+def round_number(number: Any) -> Any:
     """Return a number as answers show it: rounded to six decimals."""
     return round(number, _DECIMALS) if isinstance(number, float) else number

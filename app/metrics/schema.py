@@ -10,37 +10,45 @@ from app.metrics.question import Question
 from app.metrics.rows import Row
 
 PERIOD_COLUMNS = ("metric", "period", "start", "end", "complete")
-_NUMBER_COLUMNS = ("value", "numerator", "denominator", "sample_size")
 NUMBER_SCHEMA: dict[str, Any] = {"type": ["number", "null"]}
+_NUMBERS: dict[str, Any] = {
+    "value": NUMBER_SCHEMA | {"description": "Null when it cannot be computed or is withheld; `reason` says why."},
+    "numerator": NUMBER_SCHEMA | {"description": "Of a ratio."},
+    "denominator": NUMBER_SCHEMA | {"description": "Of a ratio."},
+    "sample_size": NUMBER_SCHEMA | {"description": "The number of observations, such as responses or customers."},
+}
 # The members that every row of numbers has.
 ROW_SCHEMA: dict[str, Any] = {
     "metric": {"type": "string"},
-    "convention": {"type": "string", "description": "The way in which it is counted."},
+    "convention": {"type": "string", "description": "The convention by which the metric is computed."},
     "period": {"type": "string", "examples": ["2026-03"]},
     "start": {"type": "string", "format": "date"},
-    "end": {"type": "string", "format": "date", "description": "Excluded."},
+    "end": {"type": "string", "format": "date", "description": "The day after the last day."},
     "complete": {"type": "boolean", "description": "Whether the period has ended."},
-    "group": {"type": "object", "description": "A value for each grouping."},
-    **dict.fromkeys(_NUMBER_COLUMNS, NUMBER_SCHEMA),
+    "group": {"type": "object", "description": "The value of each grouping in `group_by`."},
+    **_NUMBERS,
     "interval": {
         "type": ["array", "null"],
         "items": {"type": "number"},
-        "description": "Low and high at 95 %, of proportions and scores.",
+        "description": "Confidence interval at 95%, low and high; for proportions and scores only.",
     },
 }
 # The members that a row has only sometimes.
 OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
     "amount": {
         "type": ["string", "null"],
-        "description": "Of money: the value, rounded to the digits of the base currency.",
+        "description": "For metrics in money: the value with the decimals of the base currency.",
     },
-    "reason": {"type": "string", "description": "Why there is no value."},
+    "reason": {"type": "string", "description": "Why `value` is null, for example `no_responses`."},
     "previous": NUMBER_SCHEMA | {"description": "With `compare`: the value of the earlier period."},
-    "change": NUMBER_SCHEMA,
-    "change_percent": NUMBER_SCHEMA | {"description": "Per hundred of the earlier value's size; null of 0."},
+    "change": NUMBER_SCHEMA | {"description": "With `compare`: `value` minus `previous`."},
+    "change_percent": NUMBER_SCHEMA
+    | {
+        "description": "With `compare`: `change` as a percentage of the absolute value of `previous`; null when that is 0."
+    },
     "significant": {
         "type": ["boolean", "null"],
-        "description": "Whether two proportions or scores differ by more than chance, at 95 %.",
+        "description": "With `compare`: whether the change is more than chance, at 95%; for proportions and scores only.",
     },
 }
 
@@ -59,10 +67,10 @@ def rows_schema(
 
 def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {
-        "question": {"type": "object", "description": "The question as it was understood."},
+        "question": {"type": "object", "description": "The question that was answered, with its defaults."},
         **members,
         "rows": rows,
-        "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+        "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last one."},
     }
 
 
@@ -74,7 +82,7 @@ ANSWER_SCHEMA = object_schema(
 
 def number_columns(question: Question) -> tuple[str, ...]:
     """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
-    columns = (*_NUMBER_COLUMNS, "low", "high", "reason", "amount", "convention")
+    columns = (*_NUMBERS, "low", "high", "reason", "amount", "convention")
     return (*columns, *COMPARISON) if question.compare else columns
 
 

@@ -14,11 +14,11 @@ from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import format_amount
-from app.metrics.lookup import span_of
+from app.metrics.lookup import period_span
 from app.metrics.parameters import CommonParameters, Parameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.results import MONEY_SCALE
-from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
+from app.metrics.rows import Row, base_row, check_row_count, default_groups, group_sort_key, paginate, percent, row_name
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
 from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA
 
@@ -98,7 +98,7 @@ class _CohortRow(NamedTuple):
     @property
     def name(self) -> str:
         period = self.periods[self.period_index]
-        return name_of(self.cohort_index, period.name, period.start, self.group)
+        return row_name(self.cohort_index, period.name, period.start, self.group)
 
 
 async def retention_triangle(books: Books, parameters: CohortParameters) -> tuple[dict[str, Any], BuildTable]:
@@ -110,14 +110,14 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
     measure = _MEASURES[parameters.measure]
     question = await resolve_question(books, [measure.metric], Parameters.of(parameters, granularity=parameters.by))
     periods = [period for period in question.periods if period.start <= question.today]
-    spans = [span_of(question, period) for period in periods]
+    spans = [period_span(question, period) for period in periods]
     sums = await books.database.read(lambda connection: run_plan(connection, _sum(books, question, measure, spans)))
     rows = _list_rows(question, sums, periods)
-    selected, next_cursor = page(rows, limit=parameters.limit, cursor=parameters.cursor)
+    selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     currency = books.currency if parameters.measure == "mrr" else None
-    understood = question.understood(without=("metrics", "conventions", "granularity", "totals"))
+    question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
-        "question": understood | {"by": parameters.by, "measure": parameters.measure},
+        "question": question_json | {"by": parameters.by, "measure": parameters.measure},
         "rows": [_compute_row(row, question, sums, currency) for row in selected],
         "next": next_cursor,
     }
@@ -155,9 +155,9 @@ def _balances(changes: Triangle, count: int) -> Triangle:
 
 
 def _list_rows(question: Question, sums: _CohortSums, periods: Sequence[Period]) -> list[_CohortRow]:
-    groups = sorted(always(question).union(*sums), key=order)
+    groups = sorted(default_groups(question).union(*sums), key=group_sort_key)
     count = len(periods) * (len(periods) + 1) // 2 * len(groups)
-    check_many(count, pointer="/query/by", instead="use longer cohorts or a shorter range")
+    check_row_count(count, pointer="/query/by", instead="use longer cohorts or a shorter range")
     return [
         _CohortRow(group, cohort, index, periods)
         for cohort in range(len(periods))
@@ -175,7 +175,7 @@ def _compute_row(row: _CohortRow, question: Question, sums: _CohortSums, currenc
         "cohort": cohort.name,
         "cohort_start": cohort.start,
         "number": row.period_index - row.cohort_index,
-        **row_in(period, row.group, question),
+        **base_row(period, row.group, question),
         "size": size,
         "initial": initial / MONEY_SCALE if currency else initial,
         "value": value / MONEY_SCALE if currency else value,

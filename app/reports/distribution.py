@@ -20,7 +20,7 @@ from app.ledger.surveys import Survey
 from app.metrics.lookup import PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
-from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, row_in
+from app.metrics.rows import Row, base_row, check_row_count, default_groups, group_sort_key, paginate, percent, row_name
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
 from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA
 
@@ -72,7 +72,7 @@ class _DistributionRow(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.period.name, self.period.start, self.group, self.bar.score, self.bar.score_class)
+        return row_name(self.period.name, self.period.start, self.group, self.bar.score, self.bar.score_class)
 
 
 async def score_distribution(
@@ -100,9 +100,9 @@ async def score_distribution(
 
     sums_by_split = await books.database.read(load)
     rows = _list_rows(question, survey, splits, sums_by_split, by=parameters.by)
-    selected, next_cursor = page(rows, limit=parameters.limit, cursor=parameters.cursor)
+    selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {
-        "question": question.understood(without=("metrics", "conventions")) | {"by": parameters.by},
+        "question": question.as_json(without=("metrics", "conventions")) | {"by": parameters.by},
         "survey": survey.to_json(),
         "rows": [_compute_row(row, question, by=parameters.by) for row in selected],
         "next": next_cursor,
@@ -122,9 +122,9 @@ def _list_rows(
     question: Question, survey: Survey, splits: Sequence[PeriodSplit], sums_by_split: Sequence[Sums], *, by: str
 ) -> list[_DistributionRow]:
     groups = {group[:-1] for sums in sums_by_split for group in groups_with_data(sums)}
-    ordered = sorted(always(question) | groups, key=order)
+    ordered = sorted(default_groups(question) | groups, key=group_sort_key)
     count = len(ordered) * sum(len(split.periods) for split in splits) * len(survey.scores)
-    check_many(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
+    check_row_count(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
     return [
         row
         for split, sums in zip(splits, sums_by_split, strict=True)
@@ -161,7 +161,7 @@ def _rows_of_group(
 def _compute_row(row: _DistributionRow, question: Question, *, by: str) -> Row:
     bar = row.bar
     return {
-        **row_in(row.period, row.group, question),
+        **base_row(row.period, row.group, question),
         **({"score": bar.score} if by == "score" else {}),
         "class": bar.score_class,
         "count": bar.responses,

@@ -16,7 +16,17 @@ from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import OperandSums, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
-from app.metrics.rows import Row, always, check_many, name_of, order, page, percent, rounded, row_in
+from app.metrics.rows import (
+    Row,
+    base_row,
+    check_row_count,
+    default_groups,
+    group_sort_key,
+    paginate,
+    percent,
+    round_number,
+    row_name,
+)
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
 from app.reports.schemas import GROUP_SCHEMA, OPTIONAL_TEXT, PERIOD_SCHEMA
 
@@ -77,7 +87,7 @@ class _FunnelRow(NamedTuple):
 
     @property
     def name(self) -> str:
-        return name_of(self.period.name, self.period.start, self.group, self.stage.kind, self.stage.step)
+        return row_name(self.period.name, self.period.start, self.group, self.stage.kind, self.stage.step)
 
 
 async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple[dict[str, Any], BuildTable]:
@@ -98,9 +108,9 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
 
     totals, step_sums = await books.database.read(load)
     rows = _list_rows(question, totals, step_sums)
-    selected, next_cursor = page(rows, limit=parameters.limit, cursor=parameters.cursor)
+    selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {
-        "question": question.understood(without=("metrics", "conventions", "totals")),
+        "question": question.as_json(without=("metrics", "conventions", "totals")),
         "rows": [_compute_row(row, question) for row in selected],
         "next": next_cursor,
     }
@@ -108,10 +118,10 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
 
 
 def _list_rows(question: Question, totals: OperandSums, step_sums: OperandSums) -> list[_FunnelRow]:
-    groups = sorted(always(question).union(groups_with_data(totals.get(_STARTED, {}))), key=order)
+    groups = sorted(default_groups(question).union(groups_with_data(totals.get(_STARTED, {}))), key=group_sort_key)
     steps = _ordered_steps(step_sums)
     count = len(groups) * len(question.periods) * (len(steps) + 2)
-    check_many(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
+    check_row_count(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
     return [
         row
         for index, period in enumerate(question.periods)
@@ -162,9 +172,9 @@ def _rows_of_group(period: Period, group: Group, stages: Sequence[_Stage]) -> It
 def _compute_row(row: _FunnelRow, question: Question) -> Row:
     stage = row.stage
     drop_off = None if stage.next_reached is None else stage.reached - stage.next_reached
-    average_days = rounded(stage.seconds / _SECONDS_PER_DAY / stage.reached) if stage.reached else None
+    average_days = round_number(stage.seconds / _SECONDS_PER_DAY / stage.reached) if stage.reached else None
     return {
-        **row_in(row.period, row.group, question),
+        **base_row(row.period, row.group, question),
         "number": row.number,
         "stage": stage.kind,
         "step": stage.step,

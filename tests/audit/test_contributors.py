@@ -1,4 +1,4 @@
-"""The accounts behind a number: they are those of the metric grouped by account, and add up to the number."""
+"""Contributors: they are the accounts of the metric grouped by account, and add up to the number."""
 
 from collections import defaultdict
 from datetime import date
@@ -18,14 +18,14 @@ RANGE = {"start": "2025-12-10", "end": "2026-04-20"}
 PROOF = ("value", "numerator", "denominator", "sample_size", "interval")
 
 
-def ask(service: Service, metric: str, **asked: Any) -> dict[str, Any]:
-    whole = asked if "start" in asked else {"period": "2026-03"} | asked
-    return service.get(f"/v1/metrics/{metric}/contributors", **whole)
+def get_contributors(service: Service, metric: str, **params: Any) -> dict[str, Any]:
+    params = params if "start" in params else {"period": "2026-03"} | params
+    return service.get(f"/v1/metrics/{metric}/contributors", **params)
 
 
 @pytest.fixture(scope="module")
-def told(shared: Service) -> Pair:
-    """A history of some weeks of five accounts."""
+def history(shared: Service) -> Pair:
+    """A history of some weeks."""
     random = Random(11)
     pair = Pair(shared, accounts=3).on(date(2026, 2, 10))
     for _ in range(40):
@@ -36,116 +36,116 @@ def told(shared: Service) -> Pair:
 
 @pytest.mark.parametrize("group_by", ["", "plan"])
 @pytest.mark.parametrize("name", METRICS)
-def test_contributors_are_the_accounts_of_the_model(told: Pair, name: str, group_by: str) -> None:
+def test_contributors_are_the_accounts_of_the_model(history: Pair, name: str, group_by: str) -> None:
     groupings = list(filter(None, [group_by]))
     days = {"start": date.fromisoformat(RANGE["start"]), "end": date.fromisoformat(RANGE["end"])}
-    by_account = told.ask(name, **days, group_by=[*groupings, "account"])
-    also = {"group_by": group_by} if group_by else {}
-    found = ask(told.service, name, **RANGE, account=told.accounts, **also)
-    shown = {(row["start"], repr(row["group"]), row["account"]): row for row in found["rows"]}
-    assert len(shown) == len(found["rows"])
+    by_account = history.ask(name, **days, group_by=[*groupings, "account"])
+    grouping = {"group_by": group_by} if group_by else {}
+    answer = get_contributors(history.service, name, **RANGE, account=history.accounts, **grouping)
+    rows_by_key = {(row["start"], repr(row["group"]), row["account"]): row for row in answer["rows"]}
+    assert len(rows_by_key) == len(answer["rows"])
     for row in by_account:
         account = row["group"].pop("account")
-        if own := shown.pop((row["start"], repr(row["group"]), account), None):
+        if own := rows_by_key.pop((row["start"], repr(row["group"]), account), None):
             assert {field: own[field] for field in PROOF} == {field: row[field] for field in PROOF}
         else:
             assert not row["value"] and not row["numerator"] and not row["denominator"]
-    assert shown == {}
+    assert rows_by_key == {}
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_contributions_add_up_to_what_they_are_shares_of(told: Pair, name: str) -> None:
-    found = ask(told.service, name, **RANGE, account=told.accounts, group_by="plan", totals="true")
-    totals = {(row["period"], row["start"], repr(row["group"])): row for row in found["totals"]}
-    declared = told.service.get(f"/v1/metrics/{name}", period="2026-03")["definition"]["adds_over"]
+def test_contributions_add_up_to_the_total(history: Pair, name: str) -> None:
+    answer = get_contributors(history.service, name, **RANGE, account=history.accounts, group_by="plan", totals="true")
+    totals = {(row["period"], row["start"], repr(row["group"])): row for row in answer["totals"]}
+    declared = history.service.get(f"/v1/metrics/{name}", period="2026-03")["definition"]["adds_over"]
     parts: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for row in found["rows"]:
+    for row in answer["rows"]:
         parts[row["period"], row["start"], repr(row["group"])].append(row)
     assert parts.keys() == totals.keys()
-    for place, rows in parts.items():
-        whole = totals[place]["value"] if totals[place]["numerator"] is None else totals[place]["numerator"]
+    for key, rows in parts.items():
+        total = totals[key]["value"] if totals[key]["numerator"] is None else totals[key]["numerator"]
         contributions = [row["contribution"] for row in rows if row["contribution"] is not None]
-        # Those without any come last, and of a whole below zero first who brought it there.
+        # Accounts without a contribution come last; for a negative total, the most negative comes first.
         assert contributions == [row["contribution"] for row in rows[: len(contributions)]]
-        assert contributions == sorted(contributions, reverse=(whole or 0) >= 0)
+        assert contributions == sorted(contributions, reverse=(total or 0) >= 0)
         if "groups" in declared or rows[0]["share"] is not None:
-            assert sum(contributions) == pytest.approx(whole or 0, abs=1e-5)
-        if whole and "groups" in declared:
+            assert sum(contributions) == pytest.approx(total or 0, abs=1e-5)
+        if total and "groups" in declared:
             assert sum(row["share"] for row in rows) == pytest.approx(100)
 
 
 def test_the_largest_comes_first_with_its_share(service: Service) -> None:
     for account, mrr in (("small", "10"), ("large", "70"), ("middle", "20")):
         service.send(event("subscription.changed", account, subscription_id="one", mrr=mrr))
-    found = ask(service, "mrr")
-    assert [(row["account"], row["contribution"], row["share"]) for row in found["rows"]] == [
+    answer = get_contributors(service, "mrr")
+    assert [(row["account"], row["contribution"], row["share"]) for row in answer["rows"]] == [
         ("large", 70, 70),
         ("middle", 20, 20),
         ("small", 10, 10),
     ]
-    assert [row["value"] for row in found["totals"]] == [100]
+    assert [row["value"] for row in answer["totals"]] == [100]
 
 
-def test_who_left_is_behind_the_churn_and_who_stayed_is_behind_its_denominator(service: Service) -> None:
+def test_a_lost_customer_contributes_to_churn_and_all_to_its_denominator(service: Service) -> None:
     for account in ("stays", "leaves"):
         service.send(event("subscription.changed", account, at="2026-01-10", subscription_id="one", mrr="10"))
     service.send(event("subscription.canceled", "leaves", at="2026-03-05", subscription_id="one"))
-    rows = ask(service, "customer_churn_rate")["rows"]
+    rows = get_contributors(service, "customer_churn_rate")["rows"]
     assert [(row["account"], row["contribution"], row["denominator"], row["share"]) for row in rows] == [
         ("leaves", 1, 1, 100),
         ("stays", 0, 1, 0),
     ]
 
 
-def test_an_account_that_pulls_a_score_down_comes_last_with_a_negative_share(service: Service) -> None:
+def test_an_account_that_lowers_a_score_comes_last_with_a_negative_share(service: Service) -> None:
     service.send(*answers("nps", [10, 10, 9], "glad"), *answers("nps", [0], "cross"))
-    rows = ask(service, "nps")["rows"]
+    rows = get_contributors(service, "nps")["rows"]
     assert [(row["account"], row["contribution"], row["share"]) for row in rows] == [
         ("glad", 3, 150),
         ("cross", -1, -50),
     ]
 
 
-def test_where_contributions_do_not_add_up_there_is_no_share(service: Service) -> None:
+def test_contributions_that_do_not_add_up_have_no_share(service: Service) -> None:
     for account, mrr in (("one", "10"), ("two", "30"), ("gone", "20")):
         service.send(event("subscription.changed", account, at="2026-01-10", subscription_id="one", mrr=mrr))
     service.send(event("subscription.canceled", "gone", at="2026-03-05", subscription_id="one"))
-    found = ask(service, "clv")
-    assert found["totals"][0]["value"] is not None
-    assert {row["share"] for row in found["rows"]} == {None}
+    answer = get_contributors(service, "clv")
+    assert answer["totals"][0]["value"] is not None
+    assert {row["share"] for row in answer["rows"]} == {None}
 
 
-def test_accounts_with_nothing_of_the_metric_in_the_period_are_left_out(service: Service) -> None:
+def test_accounts_without_data_in_the_period_are_left_out(service: Service) -> None:
     service.send(session("then", at="2026-02-10"), session("now"), moved("never", plan="pro"))
-    found = ask(service, "sessions", start="2026-02-01", end="2026-04-01")
-    assert [(row["period"], row["account"]) for row in found["rows"]] == [("2026-02", "then"), ("2026-03", "now")]
+    answer = get_contributors(service, "sessions", start="2026-02-01", end="2026-04-01")
+    assert [(row["period"], row["account"]) for row in answer["rows"]] == [("2026-02", "then"), ("2026-03", "now")]
 
 
-def test_it_is_asked_as_the_metric_is(service: Service) -> None:
+def test_contributors_take_the_parameters_of_the_metric(service: Service) -> None:
     service.send(moved("a", plan="pro"), moved("b", plan="free"), *(session(account) for account in "ab"))
     service.on("2026-03-20").send(session("a", at="2026-03-09"))
-    rows = ask(service, "sessions", filter='plan = "pro"')["rows"]
+    rows = get_contributors(service, "sessions", filter='plan = "pro"')["rows"]
     assert [(row["account"], row["contribution"]) for row in rows] == [("a", 2)]
-    rows = ask(service, "sessions", as_of="2026-03-15", group_by="plan")["rows"]
+    rows = get_contributors(service, "sessions", as_of="2026-03-15", group_by="plan")["rows"]
     assert [(row["group"], row["account"], row["value"]) for row in rows] == [
         ({"plan": "free"}, "b", 1),
         ({"plan": "pro"}, "a", 1),
     ]
 
 
-def test_pages_make_the_whole_list(service: Service) -> None:
+def test_pages_together_have_all_rows(service: Service) -> None:
     service.send(*(session(f"a{number}") for number in range(7) for _ in range(number + 1)))
-    whole = ask(service, "sessions")["rows"]
-    found: list[Any] = []
+    rows = get_contributors(service, "sessions")["rows"]
+    paged: list[Any] = []
     cursor: dict[str, str] = {}
     while True:
-        part = ask(service, "sessions", limit=3, **cursor)
-        found += part["rows"]
+        part = get_contributors(service, "sessions", limit=3, **cursor)
+        paged += part["rows"]
         assert len(part["totals"]) == 1
         if part["next"] is None:
             break
         cursor = {"cursor": part["next"]}
-    assert found == whole and len(whole) == 7
+    assert paged == rows and len(rows) == 7
 
 
 def test_a_table_has_a_column_for_each_grouping(service: Service) -> None:
@@ -158,7 +158,7 @@ def test_a_table_has_a_column_for_each_grouping(service: Service) -> None:
     ]
 
 
-def test_a_question_that_has_no_contributors_is_refused(service: Service) -> None:
+def test_a_question_without_contributors_is_an_error(service: Service) -> None:
     path = "/v1/metrics/sessions/contributors"
     answer = service.request("GET", path, params={"group_by": "account"})
     assert refused(answer, 422, "grouped_by_account")
@@ -166,21 +166,21 @@ def test_a_question_that_has_no_contributors_is_refused(service: Service) -> Non
     assert refused(service.request("GET", "/v1/metrics/cheer/contributors"), 404, "unknown_metric")
 
 
-def test_an_answer_that_is_known_is_not_sent_again(service: Service) -> None:
+def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
     service.send(session())
     path = "/v1/metrics/sessions/contributors"
     tag = service.request("GET", path).headers["etag"]
     assert service.request("GET", path, headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_an_account_without_a_number_contributes_none_and_comes_last(service: Service) -> None:
+def test_a_withheld_account_has_no_contribution_and_comes_last(service: Service) -> None:
     service.send(*answers("nps", [10, 10]), *answers("nps", [0], "globex"))
     rows = service.get("/v1/metrics/nps/contributors", period="2026-03", min_sample=2)["rows"]
-    found = [(row["account"], row["contribution"], row["share"], row.get("reason")) for row in rows]
-    assert found == [("acme", 2, None, None), ("globex", None, None, "sample_too_small")]
+    contributors = [(row["account"], row["contribution"], row["share"], row.get("reason")) for row in rows]
+    assert contributors == [("acme", 2, None, None), ("globex", None, None, "sample_too_small")]
 
 
-def test_of_a_whole_below_zero_those_come_first_who_bring_it_there(service: Service) -> None:
+def test_for_a_negative_total_the_most_negative_account_comes_first(service: Service) -> None:
     service.send(*answers("nps", [0, 0, 0]), *answers("nps", [10], "globex"))
     rows = service.get("/v1/metrics/nps/contributors", period="2026-03")["rows"]
     assert [(row["account"], row["contribution"], row["share"]) for row in rows] == [

@@ -1,4 +1,4 @@
-"""A number that was reported on a day is what the books say of that day for ever, and how it changed since is told."""
+"""A number that was reported on a day stays the answer as of that day, and restatements have its later changes."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -17,28 +17,28 @@ REPORTED, LATE, CORRECTED, RETRACTED, ERASED, REGROUPED = DAYS = (
     "2026-06-05",
     "2026-06-10",
 )
-# On the day of the report May is not over.
+# May has not ended on the day of the report.
 THREE_MONTHS = BOTH_MONTHS | {"end": "2026-06-01"}
 GROUPINGS: list[dict[str, Any]] = [{}, {"group_by": "plan"}, {"group_by": "account"}, {"segment": "large"}]
 Answers = dict[RowKey, dict[str, Any]]
 
 
-class Books(NamedTuple):
-    """The service, and what it answered on each of the days, by each grouping."""
+class Reports(NamedTuple):
+    """The service, and what it answered on each of the days, for each grouping."""
 
     service: Service
-    told: dict[str, list[Answers]]
+    answers_by_day: dict[str, list[Answers]]
 
 
 @pytest.fixture(scope="module")
-def books(copied: Callable[..., Any]) -> Iterator[Books]:
-    """Reports of March and April, after which more came, was corrected, taken back, erased and put elsewhere."""
+def reports(copied: Callable[..., Any]) -> Iterator[Reports]:
+    """Reports of March and April; afterwards events arrive late, are corrected, retracted and erased, and accounts regrouped."""
     with copied() as url, Service(url).running() as service:
-        told = {}
-        for day, happens in zip(DAYS, (_report, _late, _correct, _retract, _erase, _regroup), strict=True):
-            happens(service.on(day))
-            told[day] = [all_rows(service, **THREE_MONTHS, **grouping) for grouping in GROUPINGS]
-        yield Books(service.on("2026-06-20"), told)
+        answers_by_day = {}
+        for day, change in zip(DAYS, (_report, _late, _correct, _retract, _erase, _regroup), strict=True):
+            change(service.on(day))
+            answers_by_day[day] = [all_rows(service, **THREE_MONTHS, **grouping) for grouping in GROUPINGS]
+        yield Reports(service.on("2026-06-20"), answers_by_day)
         assert service.differences() == []
 
 
@@ -55,15 +55,15 @@ def _late(service: Service) -> None:
 
 
 def _customer_told_late() -> list[dict[str, Any]]:
-    since = event("subscription.changed", "late", at="2026-02-10", subscription_id="main", mrr="35", seats=7)
+    subscription = event("subscription.changed", "late", at="2026-02-10", subscription_id="main", mrr="35", seats=7)
     first = event("purchase.completed", "late", at="2026-02-11", order_id="first", amount="5")
-    gone = event("subscription.canceled", "late", at="2026-04-25", subscription_id="main", id="late-end")
-    once = event("purchase.completed", "won-late", at="2026-03-21", order_id="only", amount="5")
-    came = [
+    canceled = event("subscription.canceled", "late", at="2026-04-25", subscription_id="main", id="late-end")
+    purchase = event("purchase.completed", "won-late", at="2026-03-21", order_id="only", amount="5")
+    subscriptions = [
         event("subscription.changed", "won-late", at=f"{month}-21", subscription_id=month, mrr="15") for month in MONTHS
     ]
-    months = [told for month in MONTHS for told in busy_month_events("late", month, 4)]
-    return [since, first, gone, once, *came, *months]
+    months = [event for month in MONTHS for event in busy_month_events("late", month, 4)]
+    return [subscription, first, canceled, purchase, *subscriptions, *months]
 
 
 def _correct(service: Service) -> None:
@@ -91,42 +91,42 @@ def _regroup(service: Service) -> None:
 
 
 @pytest.mark.parametrize("day", DAYS)
-def test_what_was_reported_on_a_day_is_the_answer_as_of_that_day_to_the_digit(books: Books, day: str) -> None:
-    for grouping, told in zip(GROUPINGS, books.told[day], strict=True):
-        again = all_rows(books.service, **THREE_MONTHS, **grouping, as_of=day)
-        assert again == told, (day, grouping)
+def test_as_of_a_day_answers_exactly_what_was_reported_on_it(reports: Reports, day: str) -> None:
+    for grouping, reported in zip(GROUPINGS, reports.answers_by_day[day], strict=True):
+        again = all_rows(reports.service, **THREE_MONTHS, **grouping, as_of=day)
+        assert again == reported, (day, grouping)
 
 
-def test_every_metric_has_changed_since_it_was_reported(books: Books) -> None:
-    first, last = (books.told[day][0] for day in (REPORTED, REGROUPED))
-    was = {place: row["value"] for place, row in first.items() if row["period"] in MONTHS}
-    changed = {place[0] for place, value in was.items() if last[place]["value"] != value}
+def test_every_metric_has_changed_since_it_was_reported(reports: Reports) -> None:
+    first, last = (reports.answers_by_day[day][0] for day in (REPORTED, REGROUPED))
+    before = {key: row["value"] for key, row in first.items() if row["period"] in MONTHS}
+    changed = {key[0] for key, value in before.items() if last[key]["value"] != value}
     assert changed == {metric for metric, *_ in first}
 
 
-def test_an_erasure_changes_no_number(books: Books) -> None:
-    assert books.told[ERASED] == books.told[RETRACTED]
+def test_an_erasure_changes_no_number(reports: Reports) -> None:
+    assert reports.answers_by_day[ERASED] == reports.answers_by_day[RETRACTED]
 
 
 @pytest.mark.parametrize("number", range(3), ids=["the whole", "by plan", "by account"])
-def test_restatements_name_the_days_the_values_and_the_events(books: Books, number: int) -> None:
+def test_restatements_have_the_days_values_and_events(reports: Reports, number: int) -> None:
     expected: dict[tuple[str, str], list[Any]] = {}
-    nothing = _values_of_nothing(books.service)
+    nothing = _values_of_nothing(reports.service)
     for before, after in pairwise(DAYS):
-        for (metric, convention, period, group), row in books.told[after][number].items():
-            place = metric, convention, period, group
-            was = books.told[before][number].get(place, {"value": nothing[metric, convention]})["value"]
+        for (metric, convention, period, group), row in reports.answers_by_day[after][number].items():
+            key = metric, convention, period, group
+            previous = reports.answers_by_day[before][number].get(key, {"value": nothing[metric, convention]})["value"]
             changes = expected.setdefault((metric, convention), [])
-            if period in MONTHS and was != row["value"]:
-                changes.append((period, group, after, was, row["value"]))
+            if period in MONTHS and previous != row["value"]:
+                changes.append((period, group, after, previous, row["value"]))
     for (metric, convention), changes in expected.items():
-        asked = BOTH_MONTHS | GROUPINGS[number] | {"convention": convention}
-        rows = books.service.get(f"/v1/metrics/{metric}/restatements", **asked)["rows"]
+        params = BOTH_MONTHS | GROUPINGS[number] | {"convention": convention}
+        rows = reports.service.get(f"/v1/metrics/{metric}/restatements", **params)["rows"]
         rows = [row for row in rows if row["recorded_on"] > REPORTED]
-        found = [(row["period"], repr(row["group"]), row["recorded_on"], row["from"], row["to"]) for row in rows]
-        assert sorted(found) == sorted(changes), (metric, convention)
+        rows_found = [(row["period"], repr(row["group"]), row["recorded_on"], row["from"], row["to"]) for row in rows]
+        assert sorted(rows_found) == sorted(changes), (metric, convention)
         for row in rows:
-            assert sum(one["arrived"] + one["retracted"] for one in row["events"]) > 0, row
+            assert sum(event_count["arrived"] + event_count["retracted"] for event_count in row["events"]) > 0, row
             assert row["recorded_on"] != ERASED
 
 
@@ -135,20 +135,20 @@ def _values_of_nothing(service: Service) -> dict[tuple[str, str], Any]:
     return {(metric, convention): row["value"] for (metric, convention, *_), row in rows.items()}
 
 
-def test_what_did_it_is_counted_by_type(books: Books) -> None:
-    def did_it(metric: str, **asked: Any) -> list[Any]:
-        rows = books.service.get(f"/v1/metrics/{metric}/restatements", period="2026-03", **asked)["rows"]
+def test_the_events_of_a_restatement_are_counted_by_type(reports: Reports) -> None:
+    def events_of(metric: str, **params: Any) -> list[Any]:
+        rows = reports.service.get(f"/v1/metrics/{metric}/restatements", period="2026-03", **params)["rows"]
         return [
-            (row["recorded_on"], [tuple(one.values()) for one in row["events"]])
+            (row["recorded_on"], [tuple(event_count.values()) for event_count in row["events"]])
             for row in rows
             if row["recorded_on"] > REPORTED
         ]
 
-    assert did_it("sessions") == [(LATE, [("session.ended", 6, 0)])]
-    assert did_it("csat") == [(LATE, [("survey.responded", 5, 0)]), (CORRECTED, [("survey.responded", 1, 1)])]
-    assert did_it("feedback_comments") == [
+    assert events_of("sessions") == [(LATE, [("session.ended", 6, 0)])]
+    assert events_of("csat") == [(LATE, [("survey.responded", 5, 0)]), (CORRECTED, [("survey.responded", 1, 1)])]
+    assert events_of("feedback_comments") == [
         (LATE, [("feedback.received", 5, 0)]),
         (RETRACTED, [("feedback.received", 0, 4)]),
     ]
-    by_plan = did_it("customers_opening", group_by="plan")
+    by_plan = events_of("customers_opening", group_by="plan")
     assert by_plan[-1] == (REGROUPED, [("account.updated", 1, 0)])

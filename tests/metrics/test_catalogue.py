@@ -1,4 +1,4 @@
-"""Tests over all entries of the catalogues: documented, and right by their own examples."""
+"""All entries of the catalogues: they are documented, and their examples are right."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -21,38 +21,38 @@ from app.metrics.define import DEFAULT, METRICS, ContextValue, ExampleEvent, Met
 from app.metrics.results import ledger_units
 from tests.support.service import Service
 
-# Every way to count every metric, by the metric's name and, if it is not the default, its own.
+# Every convention of every metric, by the name of the metric and, unless it is the default, of the convention.
 ENTRIES = {
-    entry.name if way is entry else f"{entry.name} {way.convention}": way
+    entry.name if convention is entry else f"{entry.name} {convention.convention}": convention
     for entry in METRICS.values()
-    for way in entry.conventions.values()
+    for convention in entry.conventions.values()
 }
 EFFORT = {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"}
 
 
 def example_operands(entry: Metric) -> dict[str, float]:
-    """The operands of an entry's example, as the ledger has them."""
+    """Return the inputs of an entry's example in the units of the ledger."""
     return {name: ledger_units(entry.example[name]) for name in entry.inputs}
 
 
 def example_events(entry: Metric) -> list[dict[str, Any]]:
-    """The events of an entry's example, as a client would send them; the accounts are named after it."""
+    """Return the events of an entry's example as a client sends them; the accounts are named after the entry."""
     return [
         {
-            "id": f"{place}-{number}",
-            "type": happens.type,
-            "account_id": f"{entry.name} {entry.convention} {happens.account}",
-            "user_id": happens.user,
-            "occurred_at": f"{happens.on}T12:00:00Z",
-            "data": dict(happens.data),
+            "id": f"{position}-{number}",
+            "type": example.type,
+            "account_id": f"{entry.name} {entry.convention} {example.account}",
+            "user_id": example.user,
+            "occurred_at": f"{example.on}T12:00:00Z",
+            "data": dict(example.data),
         }
-        for place, happens in enumerate(entry.events)
-        for number in range(happens.times)
+        for position, example in enumerate(entry.events)
+        for number in range(example.times)
     ]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_the_formula_makes_of_its_example_what_it_says(name: str) -> None:
+def test_the_formula_computes_the_result_of_its_example(name: str) -> None:
     entry = ENTRIES[name]
     result = entry.formula(*example_operands(entry).values())
     assert result.value == pytest.approx(entry.example["equals"])
@@ -62,7 +62,7 @@ def test_the_formula_makes_of_its_example_what_it_says(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def exemplary(shared: Service) -> Service:
-    """A service to which the examples of all metrics were sent."""
+    """A service that has the events of all examples."""
     shared.put("/v1/surveys/effort", EFFORT)
     for entry in ENTRIES.values():
         shared.send(*example_events(entry))
@@ -70,7 +70,7 @@ def exemplary(shared: Service) -> Service:
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Service, name: str) -> None:
+def test_the_events_of_an_example_lead_to_its_operands(exemplary: Service, name: str) -> None:
     entry, books = ENTRIES[name], exemplary.books
     accounts = {event["account_id"] for event in example_events(entry)}
 
@@ -84,11 +84,11 @@ def test_the_events_of_an_example_make_the_operands_that_it_gives(exemplary: Ser
         )
         return await run_plan(connection, sum_operands(entry.operands, request))
 
-    found = exemplary.run(books.database.read(sum_up))
-    sums = {name: found.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.inputs.items()}
-    given = {name for name, operand in entry.inputs.items() if isinstance(operand, ContextValue)}
+    sums_by_operand = exemplary.run(books.database.read(sum_up))
+    sums = {name: sums_by_operand.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.inputs.items()}
+    context = {name for name, operand in entry.inputs.items() if isinstance(operand, ContextValue)}
     operands = example_operands(entry)
-    assert sums == {name: 0 if name in given else operands[name] for name in entry.inputs}
+    assert sums == {name: 0 if name in context else operands[name] for name in entry.inputs}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -97,10 +97,10 @@ def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -
     accounts = sorted({event["account_id"] for event in example_events(entry)})
     row = exemplary.row(entry.name, account=accounts, convention=entry.convention)
     assert row["convention"] == entry.convention
-    # The running month has had 15 days, of which a month has 30.4375.
-    given = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1, "divided": True}
+    # 15 days of the running month have passed; a month has 30.4375.
+    context = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1, "divided": True}
     operands = example_operands(entry)
-    operands |= {name: value for name, value in given.items() if name in operands}
+    operands |= {name: value for name, value in context.items() if name in operands}
     assert row["value"] == pytest.approx(float(entry.formula(*operands.values()).value), abs=1e-6)
 
 
@@ -124,7 +124,7 @@ def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
     assert entry.counted_by.endswith((".", "?")) == (entry.convention != DEFAULT) == has_choice
 
 
-# What is asked for in answers of their own.
+# Measures that no metric uses, but another report.
 REPORTED = {
     "onboarding_step_positions",
     "onboarding_step_seconds",
@@ -133,7 +133,7 @@ REPORTED = {
 }
 
 
-def test_every_measure_says_what_it_counts_and_is_used() -> None:
+def test_every_measure_has_a_description_and_is_used() -> None:
     used = set().union(*(operand_label_texts(entry.operands) for entry in ENTRIES.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
@@ -147,10 +147,10 @@ def test_every_event_type_accepts_its_example_and_counts_it_once(service: Servic
     assert service.differences() == []
 
 
-def test_the_catalogue_answers_with_every_metric(service: Service) -> None:
-    listed = service.get("/v1/metrics")["metrics"]
-    assert [entry["name"] for entry in listed] == sorted(METRICS)
-    for entry in listed:
+def test_the_catalogue_lists_every_metric(service: Service) -> None:
+    catalogue = service.get("/v1/metrics")["metrics"]
+    assert [entry["name"] for entry in catalogue] == sorted(METRICS)
+    for entry in catalogue:
         assert {
             "title",
             "description",
@@ -165,7 +165,7 @@ def test_the_catalogue_answers_with_every_metric(service: Service) -> None:
 
 @pytest.fixture
 def coffees() -> Iterator[None]:
-    """One block in the vocabulary and one in the catalogue of metrics: all that a new countable thing needs."""
+    """Declare an event type and a metric: a block each is all that something new to count needs."""
     coffees = measure("coffees", "Cups that were drunk.", subject="blend")
 
     @event(
@@ -174,7 +174,7 @@ def coffees() -> Iterator[None]:
         posts=lambda e: [Line(coffees, e.data["cups"], e.data["blend"])],
     )
     class CoffeeDrunk(Data):
-        """Somebody had a coffee."""
+        """A coffee was drunk."""
 
         blend: str
         cups: Annotated[int, Field(ge=1)]
@@ -187,7 +187,7 @@ def coffees() -> Iterator[None]:
         events=[ExampleEvent(1, "coffee.drunk", {"blend": "house", "cups": 2})],
     )
     def cups_of_coffee(coffees: int) -> Result:
-        """Cups of coffee: how many cups were drunk."""
+        """Cups of coffee: number of cups that were drunk."""
         return count(coffees)
 
     yield

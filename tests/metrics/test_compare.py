@@ -1,4 +1,4 @@
-"""Comparison with an earlier period, and values withheld for the smallness of their sample."""
+"""Comparison with an earlier period, and values that are withheld because of a small sample."""
 
 from datetime import date
 from typing import Any
@@ -8,23 +8,23 @@ import pytest
 from app.metrics.statistics import estimate_net_score, proportions_differ, scores_differ
 from tests.support.service import Service, answers, event, moved, session
 
-SAID = ("previous", "change", "change_percent", "significant")
+COMPARISON = ("previous", "change", "change_percent", "significant")
 
 
-def said(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in SAID)
+def comparison(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in COMPARISON)
 
 
-def test_a_period_is_compared_with_the_one_before_it(service: Service) -> None:
+def test_a_period_is_compared_with_the_one_before(service: Service) -> None:
     service.send(*answers("csat", [5, 5, 4, 1], at="2026-01-10"), *answers("csat", [5, 1], at="2026-02-10"))
     rows = service.rows("csat", start="2026-01-01", end="2026-03-01", compare="previous_period")
-    assert [said(row) for row in rows] == [
+    assert [comparison(row) for row in rows] == [
         (None, None, None, None),
         (75, -25, pytest.approx(-100 / 3, abs=1e-6), False),
     ]
 
 
-# What is asked, and the day on which a session of the last period's earlier one took place: the first, the last.
+# The question, what it is compared with, and the first and the last day of the previous period.
 EARLIER = {
     "a day": ({"start": "2026-03-14", "end": "2026-03-15", "granularity": "day"}, "previous_period", "03-13", "03-13"),
     "a week": (
@@ -77,28 +77,28 @@ EARLIER = {
 }
 
 
-@pytest.mark.parametrize(("asked", "compare", "first", "last"), EARLIER.values(), ids=EARLIER)
-def test_the_earlier_period_has_just_these_days(
-    service: Service, asked: dict[str, str], compare: str, first: str, last: str
+@pytest.mark.parametrize(("params", "compare", "first", "last"), EARLIER.values(), ids=EARLIER)
+def test_the_previous_period_has_exactly_these_days(
+    service: Service, params: dict[str, str], compare: str, first: str, last: str
 ) -> None:
     days = [date.fromisoformat(day if len(day) > 5 else f"2026-{day}") for day in (first, last)]
     inside = {days[0], days[1]}
     outside = {date.fromordinal(days[0].toordinal() - 1), date.fromordinal(days[1].toordinal() + 1)}
     service.send(*(session(at=str(day)) for day in sorted(inside | outside)))
-    (row,) = service.rows("sessions", **asked, compare=compare)
+    (row,) = service.rows("sessions", **params, compare=compare)
     assert row["previous"] == len(inside)
 
 
-def test_days_of_a_leap_year_are_compared_with_those_there_are(service: Service) -> None:
+def test_29_february_is_compared_with_28_february(service: Service) -> None:
     service.send(session(at="2023-02-28"), session(at="2024-02-29"))
-    asked = {"granularity": "day", "compare": "previous_year"}
-    rows = service.rows("sessions", start="2024-02-28", end="2024-03-02", **asked)
+    params = {"granularity": "day", "compare": "previous_year"}
+    rows = service.rows("sessions", start="2024-02-28", end="2024-03-02", **params)
     assert [(row["value"], row["previous"]) for row in rows] == [(0, 1), (1, 1), (0, 0)]
-    (row,) = service.rows("sessions", start="2025-02-28", end="2025-03-01", **asked)
+    (row,) = service.rows("sessions", start="2025-02-28", end="2025-03-01", **params)
     assert row["previous"] == 0
 
 
-def test_before_1970_there_is_nothing_to_compare_with(service: Service) -> None:
+def test_nothing_before_1970_is_compared_with(service: Service) -> None:
     rows = service.rows("sessions", start="1970-01-01", end="1970-03-01", compare="previous_period")
     assert [row["previous"] for row in rows] == [None, 0]
     (row,) = service.rows(
@@ -107,40 +107,40 @@ def test_before_1970_there_is_nothing_to_compare_with(service: Service) -> None:
     assert row["previous"] is None
 
 
-def test_of_nothing_there_is_no_percentage(service: Service) -> None:
+def test_a_previous_value_of_zero_gives_no_percentage(service: Service) -> None:
     service.send(session(at="2026-02-10"))
     row = service.row("sessions", period="2026-02", compare="previous_period")
-    assert said(row) == (0, 1, None, None)
+    assert comparison(row) == (0, 1, None, None)
 
 
 def test_a_change_of_a_negative_value_has_the_sign_of_its_direction(service: Service) -> None:
     service.send(*answers("nps", [0, 0, 7, 7], at="2026-01-10"), *answers("nps", [0, 7, 7, 7], at="2026-02-10"))
     row = service.row("nps", period="2026-02", compare="previous_period")
-    assert said(row) == (-50, 25, 50, False)
+    assert comparison(row) == (-50, 25, 50, False)
 
 
-def test_stocks_are_compared_with_what_they_stood_at(service: Service) -> None:
+def test_stocks_are_compared_by_their_balances(service: Service) -> None:
     service.send(event("subscription.changed", at="2026-01-10", subscription_id="s", mrr="40"))
     service.send(event("subscription.changed", at="2026-02-10", subscription_id="s", mrr="50"))
     row = service.row("mrr", period="2026-02", compare="previous_period")
-    assert said(row) == (40, 10, 25, None)
+    assert comparison(row) == (40, 10, 25, None)
 
 
-def test_the_earlier_accounts_are_those_that_were_in_the_group_then(service: Service) -> None:
+def test_a_group_is_compared_with_the_accounts_it_had_then(service: Service) -> None:
     service.send(moved(plan="pro"), moved(plan="team", at="2026-02-01T00:00:00Z"))
     service.send(session(at="2026-01-10"), session(at="2026-02-10"))
-    asked = {"period": "2026-02", "group_by": "plan", "compare": "previous_period"}
-    assert [(row["value"], row["previous"]) for row in service.rows("sessions", **asked)] == [(1, 0)]
-    now = service.rows("sessions", **asked, segments_as_of="now")
+    params = {"period": "2026-02", "group_by": "plan", "compare": "previous_period"}
+    assert [(row["value"], row["previous"]) for row in service.rows("sessions", **params)] == [(1, 0)]
+    now = service.rows("sessions", **params, segments_as_of="now")
     assert [(row["value"], row["previous"]) for row in now] == [(1, 1)]
 
 
-def test_both_values_are_as_they_were_known(service: Service) -> None:
+def test_both_values_are_as_of_the_same_day(service: Service) -> None:
     service.on("2026-03-01").send(session(at="2026-01-10"), session(at="2026-02-10"))
     service.on("2026-03-05").send(session(at="2026-01-11"))
-    asked = {"period": "2026-02", "compare": "previous_period"}
-    assert service.row("sessions", **asked)["previous"] == 2
-    assert service.row("sessions", **asked, as_of="2026-03-02")["previous"] == 1
+    params = {"period": "2026-02", "compare": "previous_period"}
+    assert service.row("sessions", **params)["previous"] == 2
+    assert service.row("sessions", **params, as_of="2026-03-02")["previous"] == 1
 
 
 def test_a_total_is_compared_too(service: Service) -> None:
@@ -155,13 +155,13 @@ def test_a_total_is_compared_too(service: Service) -> None:
 
 def test_a_table_has_columns_for_the_comparison(service: Service) -> None:
     service.send(session(at="2026-02-10"))
-    asked = {"period": "2026-02", "compare": "previous_year", "format": "csv"}
-    head, row = service.request("GET", "/v1/metrics/sessions", params=asked).text.splitlines()
+    params = {"period": "2026-02", "compare": "previous_year", "format": "csv"}
+    head, row = service.request("GET", "/v1/metrics/sessions", params=params).text.splitlines()
     assert head.endswith(",convention,previous,change,change_percent,significant")
     assert row.endswith(",default,0,1,,")
 
 
-# Two proportions: 40 of 100 after 30 of 100 is z = 1.482, 45 of 100 after 30 of 100 is z = 2.191, worked out by hand.
+# Two proportions: 40 of 100 after 30 of 100 is z = 1.482, 45 of 100 after 30 of 100 is z = 2.191, calculated by hand.
 def test_proportions_differ_by_the_pooled_z() -> None:
     assert proportions_differ(40, 100, 30, 100) is False
     assert proportions_differ(45, 100, 30, 100) is True
@@ -169,15 +169,15 @@ def test_proportions_differ_by_the_pooled_z() -> None:
 
 
 def test_scores_differ_by_the_sum_of_the_variances_of_their_means() -> None:
-    # With 3 more answers, ¾ each: 60 promoters and 20 detractors of 100 are a mean of 0.3883 with variance 0.006218; 45 and
-    # 30 are 0.1456 with 0.007005, z = 2.111; 50 and 30 are 0.1942 with 0.007316, z = 1.669.
-    one = estimate_net_score(60, 20, 100)
-    assert one == pytest.approx((0.388350, 0.006218), abs=1e-6)
-    assert scores_differ(one, estimate_net_score(45, 30, 100)) is True
-    assert scores_differ(one, estimate_net_score(50, 30, 100)) is False
+    # With 3 responses added, ¾ each to promoters and detractors: 60 promoters and 20 detractors of 100 are a mean of 0.3883 with
+    # variance 0.006218; 45 and 30 are 0.1456 with 0.007005, z = 2.111; 50 and 30 are 0.1942 with 0.007316, z = 1.669.
+    sixty = estimate_net_score(60, 20, 100)
+    assert sixty == pytest.approx((0.388350, 0.006218), abs=1e-6)
+    assert scores_differ(sixty, estimate_net_score(45, 30, 100)) is True
+    assert scores_differ(sixty, estimate_net_score(50, 30, 100)) is False
 
 
-def test_unanimous_answers_may_differ_by_chance_as_others_do() -> None:
+def test_a_few_unanimous_responses_can_differ_by_chance() -> None:
     # One promoter after one detractor: 0.25 and -0.25, each with variance 0.140625, z = 0.943.
     assert scores_differ(estimate_net_score(1, 0, 1), estimate_net_score(0, 1, 1)) is False
     assert scores_differ(estimate_net_score(1, 0, 1), estimate_net_score(15, 0, 30)) is False
@@ -185,7 +185,7 @@ def test_unanimous_answers_may_differ_by_chance_as_others_do() -> None:
 
 
 @pytest.mark.parametrize(("promoters", "detractors", "expected"), [(60, 20, True), (50, 30, False)])
-def test_a_change_of_a_score_is_told_from_chance(
+def test_a_change_of_a_score_is_significant_only_beyond_chance(
     service: Service, promoters: int, detractors: int, expected: bool
 ) -> None:
     before, after = (45, 30), (promoters, detractors)
@@ -198,14 +198,14 @@ def test_a_change_of_a_score_is_told_from_chance(
 
 
 @pytest.mark.parametrize("metric", ["sessions", "mrr", "average_session_minutes", "csat_average"])
-def test_what_is_no_proportion_and_no_score_is_never_called_significant(service: Service, metric: str) -> None:
+def test_only_proportions_and_scores_are_tested_for_significance(service: Service, metric: str) -> None:
     assert service.row(metric, compare="previous_period")["significant"] is None
 
 
 # ---- withheld values ----
 
 
-def test_a_small_sample_is_withheld_with_all_that_would_tell_it(service: Service) -> None:
+def test_a_small_sample_is_withheld_with_its_numerator_and_denominator(service: Service) -> None:
     service.send(*answers("nps", [10, 9, 0]))
     row = service.row("nps", min_sample=4)
     assert {name: row[name] for name in ("value", "numerator", "denominator", "interval")} == dict.fromkeys(
@@ -215,7 +215,7 @@ def test_a_small_sample_is_withheld_with_all_that_would_tell_it(service: Service
     assert service.row("nps", min_sample=3)["value"] == pytest.approx(100 / 3, abs=1e-6)
 
 
-def test_a_count_is_its_own_sample_and_says_not_even_that(service: Service) -> None:
+def test_a_withheld_count_hides_its_sample_size_too(service: Service) -> None:
     service.send(session(), session())
     row = service.row("sessions", min_sample=3)
     assert (row["value"], row["sample_size"], row["reason"]) == (None, None, "sample_too_small")
@@ -229,11 +229,11 @@ def test_an_average_of_money_is_withheld_with_its_amount(service: Service) -> No
     assert service.row("mrr", min_sample=2)["value"] == 50
 
 
-def test_a_comparison_shows_no_value_that_is_withheld(service: Service) -> None:
+def test_a_comparison_does_not_reveal_withheld_values(service: Service) -> None:
     service.send(*answers("csat", [5], at="2026-01-10"), *answers("csat", [5, 5, 1], at="2026-02-10"))
     service.send(*answers("csat", [5], at="2026-03-10"))
     rows = service.rows("csat", start="2026-02-01", end="2026-04-01", compare="previous_period", min_sample=2)
-    assert [said(row) for row in rows] == [
+    assert [comparison(row) for row in rows] == [
         (None, None, None, None),
         (pytest.approx(200 / 3, abs=1e-6), None, None, None),
     ]

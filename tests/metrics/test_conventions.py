@@ -1,4 +1,4 @@
-"""Conventions: the same question, counted as others count it, chosen by name or side by side."""
+"""Conventions: the same metric as others compute it, chosen by name or side by side."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,8 +22,8 @@ def leaves(account: str, at: str, **data: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def twelve(service: Service) -> Service:
-    """A hundred customers and twelve cancellations: one of a customer who is back, one of the thirty who joined."""
+def twelve_cancellations(service: Service) -> Service:
+    """100 customers, 30 who join and 12 cancellations: one by a customer who comes back, one by one of the 30."""
     opening, joined = ([f"{name}-{n}" for n in range(many)] for name, many in (("old", 100), ("new", 30)))
     service.send(*(pays(account, "2026-01-10") for account in opening))
     service.send(*(pays(account, "2026-02-05") for account in joined))
@@ -41,44 +41,50 @@ CHURN = {
 }
 
 
-def test_twelve_cancellations_of_a_hundred_customers_are_ten_eleven_twelve_or_nine_percent(twelve: Service) -> None:
-    body = twelve.get("/v1/metrics/customer_churn_rate/conventions", period="2026-02")
-    found = {row["convention"]: (row["value"], row["numerator"], row["denominator"]) for row in body["rows"]}
-    assert found == CHURN
-    assert list(found) == list(CHURN) == [way["name"] for way in body["definition"]["conventions"]]
-    assert all(way["description"] and way["counted_by"] for way in body["definition"]["conventions"])
+def test_twelve_cancellations_of_a_hundred_customers_are_ten_eleven_twelve_or_nine_percent(
+    twelve_cancellations: Service,
+) -> None:
+    body = twelve_cancellations.get("/v1/metrics/customer_churn_rate/conventions", period="2026-02")
+    values = {row["convention"]: (row["value"], row["numerator"], row["denominator"]) for row in body["rows"]}
+    assert values == CHURN
+    assert list(values) == list(CHURN) == [convention["name"] for convention in body["definition"]["conventions"]]
+    assert all(
+        convention["description"] and convention["counted_by"] for convention in body["definition"]["conventions"]
+    )
 
 
 @pytest.mark.parametrize("convention", CHURN)
-def test_a_convention_is_chosen_by_its_name_and_named_in_the_answer(twelve: Service, convention: str) -> None:
-    body = twelve.get("/v1/metrics/customer_churn_rate", period="2026-02", convention=convention)
+def test_a_convention_is_chosen_by_its_name_and_named_in_the_answer(
+    twelve_cancellations: Service, convention: str
+) -> None:
+    body = twelve_cancellations.get("/v1/metrics/customer_churn_rate", period="2026-02", convention=convention)
     (row,) = body["rows"]
     assert (row["convention"], row["value"]) == (convention, CHURN[convention][0])
     assert body["question"]["conventions"] == {"customer_churn_rate": {convention: 1}}
 
 
-def test_a_table_names_the_convention_too(twelve: Service) -> None:
-    asked = {"period": "2026-02", "convention": "all_churn_events", "format": "csv"}
-    head, row = twelve.request("GET", "/v1/metrics/customer_churn_rate", params=asked).text.splitlines()
+def test_a_table_names_the_convention_too(twelve_cancellations: Service) -> None:
+    params = {"period": "2026-02", "convention": "all_churn_events", "format": "csv"}
+    head, row = twelve_cancellations.request("GET", "/v1/metrics/customer_churn_rate", params=params).text.splitlines()
     assert head.endswith(",amount,convention") and row.endswith(",,all_churn_events")
 
 
-def test_of_several_metrics_it_is_that_of_those_which_have_it(twelve: Service) -> None:
+def test_a_convention_applies_to_the_metrics_that_have_it(twelve_cancellations: Service) -> None:
     for body in (
-        twelve.get("/v1/query", metrics="grr,sessions", period="2026-02", convention="movements"),
-        twelve.request(
+        twelve_cancellations.get("/v1/query", metrics="grr,sessions", period="2026-02", convention="movements"),
+        twelve_cancellations.request(
             "POST", "/v1/query", json={"metrics": ["grr", "sessions"], "period": "2026-02", "convention": "movements"}
         ).json(),
     ):
         assert [row["convention"] for row in body["rows"]] == ["movements", "default"]
 
 
-def test_default_is_a_name_of_every_default(twelve: Service) -> None:
-    assert twelve.row("customer_churn_rate", period="2026-02", convention="default")["value"] == 10
+def test_the_name_default_means_the_first_convention(twelve_cancellations: Service) -> None:
+    assert twelve_cancellations.row("customer_churn_rate", period="2026-02", convention="default")["value"] == 10
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "code"),
+    ("path", "params", "code"),
     [
         ("/v1/metrics/nps", {"convention": "movements"}, "unknown_convention"),
         ("/v1/query", {"metrics": "nps,sessions", "convention": "movements"}, "unknown_convention"),
@@ -86,8 +92,10 @@ def test_default_is_a_name_of_every_default(twelve: Service) -> None:
         ("/v1/metrics/feature_adoption_rate/conventions", {"group_by": "subject"}, "unknown_dimension"),
     ],
 )
-def test_what_no_asked_metric_has_is_refused(service: Service, path: str, asked: dict[str, str], code: str) -> None:
-    answer = service.request("GET", path, params=asked)
+def test_a_convention_or_dimension_that_no_metric_has_is_an_error(
+    service: Service, path: str, params: dict[str, str], code: str
+) -> None:
+    answer = service.request("GET", path, params=params)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["code"] == code
 
@@ -96,52 +104,54 @@ def test_the_conventions_of_an_unknown_metric_are_not_found(service: Service) ->
     assert service.request("GET", "/v1/metrics/nothing/conventions").status_code == 404
 
 
-def test_the_catalogue_lists_every_convention_with_its_sentence(service: Service) -> None:
+def test_the_catalogue_lists_every_convention_with_its_description(service: Service) -> None:
     for entry in service.get("/v1/metrics")["metrics"]:
-        listed = [way["name"] for way in entry["conventions"]]
+        listed = [convention["name"] for convention in entry["conventions"]]
         assert listed == list(METRICS[entry["name"]].conventions)
-        assert all(way["description"] for way in entry["conventions"])
+        assert all(convention["description"] for convention in entry["conventions"])
 
 
-def test_the_model_counts_by_every_convention_too() -> None:
+def test_the_model_has_every_convention() -> None:
     others = {name: set(entry.other_conventions) for name, entry in METRICS.items() if entry.other_conventions}
     assert {name: set(ways) for name, ways in CONVENTIONS.items()} == others
 
 
-def test_a_name_is_a_convention_once() -> None:
+def test_a_convention_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="exists already"):
         METRICS["grr"].also("movements", counted_by="Nobody.", example={}, events=[])(METRICS["grr"].formula)
 
 
-def test_side_by_side_answers_are_paged_and_compared_like_others(twelve: Service) -> None:
+def test_side_by_side_answers_are_paged_and_compared_like_others(twelve_cancellations: Service) -> None:
     path = "/v1/metrics/customer_churn_rate/conventions"
     rows, cursor = [], None
     while True:
-        asked = {"period": "2026-02", "compare": "previous_period", "limit": 2} | ({"cursor": cursor} if cursor else {})
-        body = twelve.get(path, **asked)
+        params = {"period": "2026-02", "compare": "previous_period", "limit": 2} | (
+            {"cursor": cursor} if cursor else {}
+        )
+        body = twelve_cancellations.get(path, **params)
         rows += body["rows"]
         if (cursor := body["next"]) is None:
             break
     assert [row["convention"] for row in rows] == list(CHURN)
-    # In January all hundred joined: only of those who were ever active there is a rate.
+    # All 100 joined in January: only the convention of those who were ever active has a rate.
     assert {row["convention"]: row["previous"] for row in rows} == dict.fromkeys(CHURN) | {"ever_active": 0}
 
 
-def test_without_any_announced_end_the_click_is_the_end(service: Service) -> None:
+def test_a_cancellation_without_an_end_date_ends_at_once(service: Service) -> None:
     service.send(pays("acme", "2026-01-10"), pays("globex", "2026-01-10"), leaves("acme", "2026-02-10"))
     assert service.row("customer_churn_rate", period="2026-02", convention="cancellation_click")["value"] == 50
 
 
-def test_adoption_by_registered_users_is_told_by_feature(service: Service) -> None:
+def test_adoption_by_registered_users_can_be_broken_down_by_feature(service: Service) -> None:
     for user, feature in (("ada", "export"), ("bob", "search")):
         service.send(event("feature.used", at="2026-03-10", user=user, feature=feature))
     service.send(session(user="eve"), event("user.registered", at="2026-03-01", user="joe"))
     rows = service.rows("feature_adoption_rate", period="2026-03", group_by="subject", convention="registered_users")
-    found = [(row["group"]["subject"], row["numerator"], row["denominator"]) for row in rows]
-    assert found == [("export", 1, 4), ("search", 1, 4)]
+    values = [(row["group"]["subject"], row["numerator"], row["denominator"]) for row in rows]
+    assert values == [("export", 1, 4), ("search", 1, 4)]
 
 
-def test_the_mean_over_the_range_is_of_one_scale(service: Service) -> None:
+def test_the_mean_over_the_range_needs_one_scale(service: Service) -> None:
     service.put("/v1/surveys/visit", {"kind": "csat", "scale": {"min": 1, "max": 10}})
     service.send(*answers("csat", [5, 3]))
     assert service.row("csat", convention="mean_over_range")["value"] == 75
@@ -150,17 +160,17 @@ def test_the_mean_over_the_range_is_of_one_scale(service: Service) -> None:
     assert (row["value"], row["numerator"], row["reason"]) == (None, None, "mixed_scales")
 
 
-# ---- who has cancelled and still pays ----
+# ---- customers who have canceled and still pay ----
 
 
-def told(*said: tuple[str, str, dict[str, Any]]) -> list[tuple[str, int]]:
-    """The days on which the account begins and ceases to be one that has cancelled, in any order of arrival."""
+def leaving_days(*events: tuple[str, str, dict[str, Any]]) -> list[tuple[str, int]]:
+    """Return the days on which the account starts and stops to be a leaving customer, with +1 and -1."""
     happenings = sorted(
         StreamEvent(NOON.replace(month=int(day[:2]), day=int(day[3:])), int(type == CANCELED), f"{n}", type, data)
-        for n, (day, type, data) in enumerate(said)
+        for n, (day, type, data) in enumerate(events)
     )
-    posted = subscriptions(happenings, Calendar(zone=_UTC))
-    return [(f"{day:%m-%d}", line.value) for day, line in posted if line.measure is customers_leaving]
+    lines = subscriptions(happenings, Calendar(zone=_UTC))
+    return [(f"{day:%m-%d}", line.value) for day, line in lines if line.measure is customers_leaving]
 
 
 def paid(day: str, of: str = "one", mrr: str = "10") -> tuple[str, str, dict[str, Any]]:
@@ -191,6 +201,6 @@ LEAVING = {
 }
 
 
-@pytest.mark.parametrize(("said", "expected"), LEAVING.values(), ids=LEAVING)
-def test_who_has_cancelled_is_leaving_until_it_takes_effect(said: list[Any], expected: list[Any]) -> None:
-    assert told(*said) == told(*reversed(said)) == expected
+@pytest.mark.parametrize(("events", "expected"), LEAVING.values(), ids=LEAVING)
+def test_a_customer_is_leaving_from_cancellation_to_the_end(events: list[Any], expected: list[Any]) -> None:
+    assert leaving_days(*events) == leaving_days(*reversed(events)) == expected

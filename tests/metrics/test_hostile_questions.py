@@ -1,4 +1,4 @@
-"""Hostile and mistaken questions: an answer or a refusal at once, whatever stands in the address, and every page once."""
+"""Hostile and mistaken questions: any of them gets an answer or an error at once, and pages have every row once."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.hostile import CANARY, in_path, normal, post, quickly, refuse
 from tests.support.naughty import IDS
 from tests.support.service import Service, event, moved, session
 
-WORDS = {
+TEXTS = {
     "nothing": "",
     "a space": " ",
     "a word": CANARY,
@@ -73,25 +73,25 @@ def content(shared: Service) -> None:
 
 
 def questions(service: Service) -> Iterator[tuple[str, str]]:
-    """Every parameter of every GET, from the OpenAPI document."""
-    for path, doors in service.app.openapi()["paths"].items():
-        for parameter in doors.get("get", {}).get("parameters", ()):
+    """Yield the path and name of every parameter of every GET, from the OpenAPI document."""
+    for path, operations in service.app.openapi()["paths"].items():
+        for parameter in operations.get("get", {}).get("parameters", ()):
             if parameter["in"] == "query":
                 yield path.format(metric="feature_uses", account_id="a0", survey_id="nps"), parameter["name"]
 
 
-@pytest.mark.parametrize("case", WORDS)
-def test_a_parameter_may_be_anything(case: str, shared: Service) -> None:
-    found = list(questions(shared))
-    assert len(found) >= 36
-    for path, name in found:
+@pytest.mark.parametrize("case", TEXTS)
+def test_any_text_as_a_parameter_is_answered_or_an_error(case: str, shared: Service) -> None:
+    parameters = list(questions(shared))
+    assert len(parameters) >= 36
+    for path, name in parameters:
         also = {"metrics": "nps"} if path == "/v1/query" else {}
-        answer = shared.request("GET", path, params=also | {name: WORDS[case]})
+        answer = shared.request("GET", path, params=also | {name: TEXTS[case]})
         if answer.status_code != 200:
             assert refused(answer, 422) or answer.json()["code"] == "unknown_metric", (path, name)
 
 
-def test_a_parameter_is_given_once_unless_it_may_be_more_and_none_is_made_up(shared: Service) -> None:
+def test_repeated_and_unknown_parameters_are_errors(shared: Service) -> None:
     for path, name in questions(shared):
         whole = [("metrics", "nps")] if path == "/v1/query" else []
         value = {"limit": "1", "totals": "true", "start": "2026-01-01", "granularity": "day"}.get(name, "json")
@@ -122,29 +122,29 @@ RANGES = {
 
 
 @pytest.mark.parametrize("days", RANGES, ids=str)
-def test_a_range_at_the_ends_of_time_is_answered_or_refused(
+def test_a_range_at_the_limits_of_dates_is_answered_or_an_error(
     days: tuple[str | None, str | None], shared: Service
 ) -> None:
     named = {name: day for name, day in zip(("start", "end"), days, strict=True) if day}
     for granularity in ("day", "week", "month", "quarter"):
         answer = shared.request("GET", "/v1/metrics/sessions", params=named | {"granularity": granularity})
         assert answer.status_code == RANGES[days], granularity
-    asked = named | {"granularity": "total", "as_of": "2026-03-15", "totals": "true", "segments_as_of": "now"}
-    assert shared.request("GET", "/v1/metrics/sessions", params=asked).status_code < 500
+    params = named | {"granularity": "total", "as_of": "2026-03-15", "totals": "true", "segments_as_of": "now"}
+    assert shared.request("GET", "/v1/metrics/sessions", params=params).status_code < 500
 
 
 @pytest.mark.parametrize("as_of", ["0001-01-01", "1969-12-31", "2026-03-16", "9999-12-31", "0", "now", "today"])
-def test_nothing_was_known_before_1970_nor_is_after_today(as_of: str, shared: Service) -> None:
+def test_as_of_must_be_between_1970_and_today(as_of: str, shared: Service) -> None:
     assert refused(shared.request("GET", "/v1/metrics/sessions", params={"as_of": as_of, "period": "2026"}), 422)
 
 
-def test_every_metric_at_once_over_any_period_is_an_answer(shared: Service) -> None:
+def test_all_metrics_at_once_can_be_asked_for_any_period(shared: Service) -> None:
     periods = ["1970", "1970-01", "1970-Q1", "1970-W02", "9998", "9998-12", "9998-Q4", "9998-W52", "last_1200_days"]
     periods += ["today", "yesterday", "this_week", "last_year", "year_to_date", "2024-02-29", "2020-W53"]
     for period in periods:
         for granularity in ("day", "week", "month", "quarter", "year", "total"):
-            asked = {"metrics": ",".join(METRICS), "period": period, "granularity": granularity, "limit": 5}
-            assert shared.request("GET", "/v1/query", params=asked).status_code == 200, asked
+            params = {"metrics": ",".join(METRICS), "period": period, "granularity": granularity, "limit": 5}
+            assert shared.request("GET", "/v1/query", params=params).status_code == 200, params
 
 
 VALUES: list[Any] = [
@@ -166,18 +166,18 @@ VALUES: list[Any] = [
     CANARY * 3000,
 ]
 VALUES += [None, ["a" * 129], ["a"] * 5000, [""]]
-# Where one of these is nevertheless right.
-FINE = {"totals": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
+# Values that are valid for a field.
+VALID = {"totals": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
 OPTIONAL = {"start", "end", "period", "filter", "as_of", "cursor", "format", "compare", "convention"}
 
 
 @pytest.mark.parametrize("name", [*Parameters.model_fields, "metrics"])
-def test_a_field_of_a_question_in_json_is_of_its_type(name: str, shared: Service) -> None:
+def test_a_field_of_a_json_question_must_have_its_type(name: str, shared: Service) -> None:
     for value in VALUES:
         answer = post(shared, {"metrics": ["feature_uses"], name: value}, path="/v1/query")
-        right = value is None and name in OPTIONAL
-        right |= json.dumps(value)[:50] in [json.dumps(fine) for fine in FINE.get(name, [])]
-        if right or (name == "group_by" and value in ("", [""], ["a"] * 5000)):
+        is_valid = value is None and name in OPTIONAL
+        is_valid |= json.dumps(value)[:50] in [json.dumps(valid) for valid in VALID.get(name, [])]
+        if is_valid or (name == "group_by" and value in ("", [""], ["a"] * 5000)):
             assert answer.status_code == 200, value
         elif (name, value) == ("metrics", ["a"] * 5000):
             assert refused(answer, 422, "unknown_metric")
@@ -189,7 +189,7 @@ METHODS = ["HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "PUT", "POST", "PROPFI
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_that_a_door_does_not_have_is_refused(method: str, shared: Service) -> None:
+def test_a_method_that_an_endpoint_does_not_have_is_an_error(method: str, shared: Service) -> None:
     for path in ("/v1/metrics", "/v1/metrics/nps", "/healthz"):
         if (method, path) == ("HEAD", "/healthz"):
             continue  # for monitors
@@ -219,7 +219,7 @@ def test_a_method_that_a_door_does_not_have_is_refused(method: str, shared: Serv
     ],
     ids=lambda headers: ", ".join(headers)[:40],
 )
-def test_no_header_spoils_an_answer(headers: dict[str, Any], shared: Service) -> None:
+def test_no_header_breaks_an_answer(headers: dict[str, Any], shared: Service) -> None:
     for path in ("/v1/metrics/sessions", "/v1/accounts", "/docs", "/openapi.json"):
         answer = shared.request("GET", path, headers=headers)
         assert answer.status_code == 200
@@ -227,20 +227,20 @@ def test_no_header_spoils_an_answer(headers: dict[str, Any], shared: Service) ->
 
 
 def pages(service: Service, path: str, **parameters: Any) -> list[Any]:
-    """All that is paged, one page after the other."""
-    seen: list[Any] = []
+    """Return all rows, by one page after the other."""
+    rows: list[Any] = []
     cursor: str | None = None
     for _ in range(1000):
         page = service.get(path, **parameters, **({"cursor": cursor} if cursor else {}))
-        seen += page.get("rows") or page.get("accounts")
+        rows += page.get("rows") or page.get("accounts")
         cursor = page["next"]
         if cursor is None:
-            return seen
+            return rows
     raise AssertionError("there is no last page")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
-def test_pages_show_every_row_once_whatever_its_group_is_called(limit: int, service: Service) -> None:
+def test_pages_have_every_row_once_whatever_the_group(limit: int, service: Service) -> None:
     values = [True, 1, "1", "true", 0, False, "", 1.5, -1, "é", "\u2028", "a" * 1024, "😀" * 1024, '","', None]
     for number, value in enumerate(values):
         service.send(moved(f"a{number}", tier=value, twin=value), session(f"a{number}"))
@@ -250,35 +250,35 @@ def test_pages_show_every_row_once_whatever_its_group_is_called(limit: int, serv
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])
-def test_pages_show_every_account_once_whatever_it_is_called(limit: int, service: Service) -> None:
+def test_pages_have_every_account_once_whatever_the_id(limit: int, service: Service) -> None:
     service.send(*(session(id) for id in IDS.values()))
-    found = [account["id"] for account in pages(service, "/v1/accounts", limit=limit)]
-    assert found == sorted(map(normal, IDS.values()))
+    ids = [account["id"] for account in pages(service, "/v1/accounts", limit=limit)]
+    assert ids == sorted(map(normal, IDS.values()))
 
 
 @pytest.mark.parametrize(
     "cursor", ["", "x", "AAAA", "W10", "bnVsbA", "WzFd", "é", "\0", "a" * 900, "/+==", "0" * 32, CANARY]
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str, shared: Service) -> None:
+def test_an_invalid_cursor_is_an_error(cursor: str, shared: Service) -> None:
     answer = shared.request("GET", "/v1/metrics/sessions", params={"cursor": cursor})
     assert refused(answer, 422, "invalid_cursor")
     answer = shared.request("GET", "/v1/accounts", params={"cursor": cursor})
     assert answer.status_code == 200 or refused(answer, 422, "invalid_cursor")
 
 
-def test_a_cursor_of_another_question_is_refused(shared: Service) -> None:
+def test_a_cursor_of_another_question_is_an_error(shared: Service) -> None:
     first = shared.get("/v1/metrics/sessions", group_by="account", limit=1)
     answer = shared.request("GET", "/v1/metrics/sessions", params={"group_by": "plan", "cursor": first["next"]})
     assert refused(answer, 422, "invalid_cursor")
 
 
-def test_an_id_in_a_path_is_none_of_its_neighbours(shared: Service) -> None:
+def test_an_id_in_a_path_is_not_confused_with_similar_ids(shared: Service) -> None:
     names = ["x/y", "x%2Fy", "x%252Fy", "x", "y", "x%", "x+y", "x y", "x?y", "x#y", "x;y", "x\\y", "x//y", "/x", "x/"]
     for number, name in enumerate(names):
         shared.put(f"/v1/accounts/{in_path(name)}", {"attributes": {"number": number}})
     for number, name in enumerate(names):
-        found = shared.get(f"/v1/accounts/{in_path(name)}")
-        assert (found["id"], found["attributes"]) == (name, {"number": number})
+        account = shared.get(f"/v1/accounts/{in_path(name)}")
+        assert (account["id"], account["attributes"]) == (name, {"number": number})
 
 
 @quickly
@@ -287,19 +287,19 @@ def test_an_id_in_a_path_is_none_of_its_neighbours(shared: Service) -> None:
     st.sampled_from(["filter", "group_by", "account", "subject", "period", "cursor", "start", "limit"]),
 )
 @example('`a` = "b"', "filter")
-def test_no_question_is_a_fault_of_ours(shared: Service, text: str, name: str) -> None:
+def test_no_question_causes_a_server_error(shared: Service, text: str, name: str) -> None:
     answer = shared.request("GET", "/v1/metrics/feature_uses", params={name: text})
     assert answer.status_code in (200, 422)
     path = f"/v1/metrics/{in_path(text)}"
     if text.strip(".") and not text.startswith("feature"):
         assert shared.request("GET", path).status_code in (404, 200)
-    if text not in (".", ".."):  # a client resolves these itself: the request would name another door
+    if text not in (".", ".."):  # clients resolve these: the request would be for another path
         assert shared.request("GET", f"/v1/accounts/{in_path(text)}/x").status_code in (404, 405)
 
 
-def test_a_subject_that_was_never_heard_of_is_nothing_and_leaves_nothing(shared: Service) -> None:
+def test_an_unknown_subject_answers_zero_and_creates_no_label(shared: Service) -> None:
     shared.send(event("feature.used", "a0", user="ada", feature="export"))
-    known = len(shared.books.database.labels)
+    labels = len(shared.books.database.labels)
     for word in IDS.values():
         assert shared.value("feature_uses", subject=f"un{word}"[:128], channel=[]) == 0
-    assert len(shared.books.database.labels) == known
+    assert len(shared.books.database.labels) == labels

@@ -1,4 +1,4 @@
-"""The contract of the metrics, docs/metrics.md, against the catalogue that the service answers with."""
+"""The contract of the metrics, docs/metrics.md, agrees with the catalogue that the service answers."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ FORMULAS, CONVENTIONS = "| metric | formula | notes |", "| metric | default | ot
 
 
 def rows_of(head: str) -> Iterator[list[str]]:
-    """The cells of all rows of the page's tables with this head."""
+    """Yield the cells of each row of the tables that have this header."""
     for block in PAGE.split("\n\n"):
         lines = block.splitlines()
         if lines and lines[0] == head:
@@ -40,27 +40,29 @@ def names(cell: str) -> list[str]:
 
 
 @pytest.fixture
-def listed(service: Service) -> dict[str, dict[str, Any]]:
+def catalogue(service: Service) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry for entry in service.get("/v1/metrics")["metrics"]}
 
 
-def test_the_page_has_the_metrics_of_the_catalogue_each_once_and_no_other(listed: dict[str, Any]) -> None:
+def test_the_page_lists_exactly_the_metrics_of_the_catalogue(catalogue: dict[str, Any]) -> None:
     rows = list(rows_of(FORMULAS))
-    assert sorted(name for row in rows for name in names(row[0])) == sorted(listed)
+    assert sorted(name for row in rows for name in names(row[0])) == sorted(catalogue)
     assert [row for row in rows if len(row) != 3 or not row[1]] == []
-    assert set(names(PAGE)) >= TO_COME and not TO_COME & listed.keys()
+    assert set(names(PAGE)) >= TO_COME and not TO_COME & catalogue.keys()
 
 
-def test_every_metric_of_the_catalogue_is_defined_completely(listed: dict[str, Any]) -> None:
-    for name, entry in listed.items():
+def test_every_metric_of_the_catalogue_is_defined_completely(catalogue: dict[str, Any]) -> None:
+    for name, entry in catalogue.items():
         assert entry.keys() >= DEFINITION | {"example"}, name
         assert len(entry["description"]) > 20 and entry["operands"] and len(entry["range"]) == 2, name
         assert entry["version"] >= 1 and "equals" in entry["example"] and entry["conventions"], name
 
 
-def test_the_page_names_the_conventions_of_the_catalogue_in_their_order(listed: dict[str, Any]) -> None:
-    found: dict[str, list[str]] = {}
+def test_the_page_names_the_conventions_of_the_catalogue_in_their_order(catalogue: dict[str, Any]) -> None:
+    names_by_metric: dict[str, list[str]] = {}
     for metrics, default, others in rows_of(CONVENTIONS):
-        found |= dict.fromkeys(names(metrics), names(default) + names(others))
-    ways = {name: [way["name"] for way in entry["conventions"]] for name, entry in listed.items()}
-    assert found == {name: known for name, known in ways.items() if known != ["default"]}
+        names_by_metric |= dict.fromkeys(names(metrics), names(default) + names(others))
+    conventions = {
+        name: [convention["name"] for convention in entry["conventions"]] for name, entry in catalogue.items()
+    }
+    assert names_by_metric == {name: listed for name, listed in conventions.items() if listed != ["default"]}

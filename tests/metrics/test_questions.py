@@ -1,4 +1,4 @@
-"""Questions: ranges, cuts, groups, segments and both clocks, as the contract of the API says."""
+"""Questions: ranges, granularity, groups, segments and both time axes, as the contract of the API says."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ import pytest
 from tests.support.service import Service, answers, event, moved, session
 
 
-def test_without_a_range_the_last_twelve_months_and_the_running_one_are_answered(service: Service) -> None:
+def test_the_default_range_is_the_last_twelve_months_and_the_running_one(service: Service) -> None:
     rows = service.rows("sessions")
     assert [rows[0]["period"], rows[-1]["period"], len(rows)] == ["2025-03", "2026-03", 13]
     assert [row["complete"] for row in rows] == [True] * 12 + [False]
@@ -25,14 +25,14 @@ def test_without_a_range_the_last_twelve_months_and_the_running_one_are_answered
         ("total", ["total"]),
     ],
 )
-def test_a_range_is_cut_by_granularity(service: Service, granularity: str, names: list[str]) -> None:
+def test_a_range_is_split_by_granularity(service: Service, granularity: str, names: list[str]) -> None:
     service.send(session(at="2026-03-09"), session(at="2026-03-10"), session(at="2026-03-11"))
     rows = service.rows("sessions", start="2026-03-09", end="2026-03-11", granularity=granularity)
     assert [row["period"] for row in rows] == names
     assert sum(row["value"] for row in rows) == 2
 
 
-def test_a_ratio_without_anything_is_null_and_says_why(service: Service) -> None:
+def test_a_ratio_without_data_is_null_with_a_reason(service: Service) -> None:
     row = service.row("nps")
     assert (row["value"], row["denominator"], row["reason"], row["interval"]) == (None, 0, "no_responses", None)
 
@@ -41,7 +41,7 @@ def test_a_number_comes_with_its_proof(service: Service) -> None:
     service.send(*answers("csat", [5, 5, 4, 2]))
     row = service.row("csat")
     assert (row["value"], row["numerator"], row["denominator"], row["sample_size"]) == (75, 3, 4, 4)
-    # Wilson's interval of 3 of 4, computed by hand.
+    # Wilson's interval of 3 in 4, calculated by hand.
     assert row["interval"] == pytest.approx([30.0642, 95.4413], abs=1e-3)
 
 
@@ -81,8 +81,8 @@ def test_true_one_and_the_text_one_are_three_groups(service: Service) -> None:
 def test_equal_numbers_are_one_group_however_they_are_written(service: Service) -> None:
     for number, value in enumerate((1, 1.0)):
         service.send(moved(f"a{number}", tier=value), session(f"a{number}"))
-    for asked in ({"period": "2026-03"}, {"period": "2026-03", "granularity": "week"}):
-        rows = service.rows("sessions", group_by="tier", **asked)
+    for params in ({"period": "2026-03"}, {"period": "2026-03", "granularity": "week"}):
+        rows = service.rows("sessions", group_by="tier", **params)
         assert [(row["group"]["tier"], row["value"]) for row in rows if row["value"]] == [(1, 2)]
 
 
@@ -107,7 +107,7 @@ def test_a_segment_is_as_it_was_defined_on_the_day(service: Service) -> None:
     assert service.value("sessions", segment="core", period="2026-02", as_of="2026-03-09") == 0
 
 
-def test_a_filter_narrows_and_its_negation_has_the_rest(service: Service) -> None:
+def test_a_filter_and_its_negation_divide_all_accounts(service: Service) -> None:
     service.send(moved("a", plan="pro"), moved("b", plan="free"), *(session(x) for x in "aabc"))
     assert service.value("sessions", filter='plan = "pro"') == 2
     assert service.value("sessions", filter='not plan = "pro"') == 2
@@ -128,17 +128,17 @@ def test_subject_and_channel_narrow_and_group(service: Service) -> None:
     assert [(row["group"]["channel"], row["value"]) for row in channels] == [(None, 1), ("email", 1)]
 
 
-def test_a_grouping_that_a_metric_does_not_have_is_refused(service: Service) -> None:
-    for wrong in ({"group_by": "subject"}, {"channel": "email"}, {"group_by": "a,b,c,d"}):
-        answer = service.request("GET", "/v1/metrics/sessions", params=wrong)
-        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{next(iter(wrong))}")
+def test_a_grouping_that_a_metric_does_not_have_is_an_error(service: Service) -> None:
+    for params in ({"group_by": "subject"}, {"channel": "email"}, {"group_by": "a,b,c,d"}):
+        answer = service.request("GET", "/v1/metrics/sessions", params=params)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{next(iter(params))}")
 
 
 def test_several_metrics_are_one_answer_by_get_and_by_post(service: Service) -> None:
     service.send(session(), *answers("nps", [10, 10, 3]))
     by_get = service.get("/v1/query", metrics="sessions,nps", period="2026-03", group_by="account")
-    asked = {"metrics": ["sessions", "nps"], "period": "2026-03", "group_by": ["account"]}
-    by_post = service.request("POST", "/v1/query", json=asked)
+    params = {"metrics": ["sessions", "nps"], "period": "2026-03", "group_by": ["account"]}
+    by_post = service.request("POST", "/v1/query", json=params)
     assert by_post.json() == by_get
     rows = [(row["metric"], row["group"]["account"], row["value"]) for row in by_get["rows"]]
     assert rows == [("nps", "acme", 33.333333), ("sessions", "acme", 1)]
@@ -153,26 +153,26 @@ def test_a_total_is_the_formula_over_the_whole_range(service: Service) -> None:
 def test_rows_are_paged_by_a_cursor(service: Service) -> None:
     service.send(*(session(f"a{number}") for number in range(7)))
     question = {"period": "2026-03", "group_by": "account", "limit": 3}
-    seen, cursor = [], None
+    accounts, cursor = [], None
     for _ in range(3):
         page = service.request("GET", "/v1/metrics/sessions", params=question | ({"cursor": cursor} if cursor else {}))
-        seen += [row["group"]["account"] for row in page.json()["rows"]]
+        accounts += [row["group"]["account"] for row in page.json()["rows"]]
         cursor = page.json()["next"]
         assert ('rel="next"' in page.headers.get("link", "")) == (cursor is not None)
-    assert seen == [f"a{number}" for number in range(7)]
+    assert accounts == [f"a{number}" for number in range(7)]
     assert cursor is None
 
 
-def test_an_answer_that_has_not_changed_is_not_sent_again(service: Service) -> None:
+def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
     first = service.request("GET", "/v1/metrics/sessions")
-    held = {"If-None-Match": first.headers["etag"]}
-    again = service.request("GET", "/v1/metrics/sessions", headers=held)
+    headers = {"If-None-Match": first.headers["etag"]}
+    again = service.request("GET", "/v1/metrics/sessions", headers=headers)
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     service.send(session())
-    assert service.request("GET", "/v1/metrics/sessions", headers=held).status_code == 200
+    assert service.request("GET", "/v1/metrics/sessions", headers=headers).status_code == 200
 
 
-def test_csv_is_a_flat_table_that_no_spreadsheet_takes_for_formulas(service: Service) -> None:
+def test_csv_is_a_flat_table_without_spreadsheet_formulas(service: Service) -> None:
     service.send(moved("a", plan="=cmd()"), session("a"), session("b"))
     answer = service.request(
         "GET", "/v1/metrics/sessions", params={"period": "2026-03", "group_by": "plan"}, headers={"Accept": "text/csv"}
@@ -197,7 +197,7 @@ def test_a_past_answer_is_reproduced_after_late_events_and_retractions(service: 
     assert service.rows("sessions", as_of="2026-03-06") == service.rows("sessions")
 
 
-def test_what_is_dated_after_today_counts_from_its_day(service: Service) -> None:
+def test_an_event_dated_after_today_counts_from_its_day(service: Service) -> None:
     service.send(session(at="2026-03-16T06:00:00Z"))
     assert service.value("sessions", period="2026-03") == 0
     assert service.value("sessions", period="2026-Q1", granularity="quarter") == 0
@@ -205,45 +205,45 @@ def test_what_is_dated_after_today_counts_from_its_day(service: Service) -> None
     assert service.value("sessions", period="2026-03") == 1
 
 
-def test_as_of_must_not_lie_in_the_future(service: Service) -> None:
+def test_as_of_must_not_be_in_the_future(service: Service) -> None:
     answer = service.request("GET", "/v1/metrics/nps", params={"as_of": "2026-03-16"})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_as_of")
 
 
-def test_a_total_of_the_total_is_one_row(service: Service) -> None:
+def test_totals_of_the_granularity_total_add_no_row(service: Service) -> None:
     rows = service.get("/v1/query", metrics="nps,sessions", period="2026-03", granularity="total", totals=True)["rows"]
     assert [(row["metric"], row["period"]) for row in rows] == [("nps", "total"), ("sessions", "total")]
 
 
-def test_an_answer_too_large_to_give_is_refused(service: Service) -> None:
+def test_an_answer_with_too_many_rows_is_an_error(service: Service) -> None:
     service.send(*(session(f"a{number}") for number in range(120)))
-    asked = {"start": "1990-01-01", "end": "2016-01-01", "granularity": "day", "group_by": "account", "limit": 1}
-    assert service.request("GET", "/v1/metrics/sessions", params=asked).status_code == 200
+    params = {"start": "1990-01-01", "end": "2016-01-01", "granularity": "day", "group_by": "account", "limit": 1}
+    assert service.request("GET", "/v1/metrics/sessions", params=params).status_code == 200
     service.send(session(at="2015-06-01"), *(session(f"a{number}", at="2015-06-01") for number in range(120)))
-    answer = service.request("GET", "/v1/metrics/sessions", params=asked)
+    answer = service.request("GET", "/v1/metrics/sessions", params=params)
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
 
 
-def test_a_segment_put_again_on_its_first_day_leaves_earlier_days_alone(service: Service) -> None:
+def test_redefining_a_segment_on_its_first_day_changes_no_earlier_day(service: Service) -> None:
     service.on("2026-03-01").send(moved("a", plan="pro"), moved("b", plan="free"), session("a"), session("b"))
     service.on("2026-03-10").put("/v1/segments/core", {"filter": 'plan = "pro"'})
     service.send(session("b", at="2026-02-02"), session("b", at="2026-02-03"))
-    asked = {"segment": "core", "period": "2026-02", "as_of": "2026-03-09"}
-    before = service.rows("sessions", **asked)
+    params = {"segment": "core", "period": "2026-02", "as_of": "2026-03-09"}
+    before = service.rows("sessions", **params)
     service.put("/v1/segments/core", {"filter": "plan is not null"})
-    assert service.rows("sessions", **asked) == before
+    assert service.rows("sessions", **params) == before
     assert service.value("sessions", segment="core", period="2026-02") == 2
     assert service.request("DELETE", "/v1/segments/core").status_code == 204
-    assert service.rows("sessions", **asked) == before
+    assert service.rows("sessions", **params) == before
 
 
-def test_pointers_lead_into_the_body_when_the_question_came_as_one(service: Service) -> None:
-    asked = {"metrics": ["sessions"], "as_of": "2026-03-16"}
-    answer = service.request("POST", "/v1/query", json=asked)
+def test_pointers_of_a_json_question_point_into_the_body(service: Service) -> None:
+    params = {"metrics": ["sessions"], "as_of": "2026-03-16"}
+    answer = service.request("POST", "/v1/query", json=params)
     assert answer.json()["errors"][0]["pointer"] == "/as_of"
 
 
-def test_a_parameter_that_a_door_does_not_have_is_refused(service: Service) -> None:
+def test_a_parameter_that_an_endpoint_does_not_have_is_an_error(service: Service) -> None:
     service.send(session())
     for method, path in (("GET", "/v1/accounts/acme"), ("GET", "/v1/metrics"), ("POST", "/v1/query")):
         answer = service.request(method, f"{path}?as_of=2020-01-01", json={"metrics": ["nps"]})

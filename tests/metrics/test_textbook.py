@@ -1,4 +1,4 @@
-"""The figures by which customer success is usually explained, each sent as events and asked over HTTP."""
+"""The usual textbook examples of customer success metrics, sent as events and asked for over HTTP."""
 
 from typing import Any
 
@@ -44,25 +44,27 @@ def test_nps_has_three_bands(service: Service, score: int, band: str, nps: int) 
     assert {row["class"]: row["count"] for row in rows if row["count"]} == {band: 1}
 
 
-def test_seventy_promoters_and_ten_detractors_of_a_hundred_are_sixty(service: Service) -> None:
+def test_seventy_promoters_and_ten_detractors_of_a_hundred_are_an_nps_of_sixty(service: Service) -> None:
     service.send(*answers("nps", [9] * 40 + [10] * 30 + [7] * 10 + [8] * 10 + [0] * 4 + [6] * 6, at="2026-02-10"))
     row = service.row("nps", **FEBRUARY)
     assert (row["value"], row["numerator"], row["denominator"]) == (60, 60, 100)
 
 
-def test_churn_leaves_out_who_was_won_inside_the_period(service: Service) -> None:
-    there, won = ([f"{name}-{number}" for number in range(many)] for name, many in (("there", 200), ("won", 30)))
-    service.send(*(pays(account, "2026-01-10") for account in there), *(pays(account, "2026-02-05") for account in won))
-    service.send(*(leaves(account, "2026-02-20") for account in (*there[:20], *won[:10])))
+def test_churn_excludes_customers_who_joined_in_the_period(service: Service) -> None:
+    existing, joined = ([f"{name}-{number}" for number in range(many)] for name, many in (("there", 200), ("won", 30)))
+    service.send(
+        *(pays(account, "2026-01-10") for account in existing), *(pays(account, "2026-02-05") for account in joined)
+    )
+    service.send(*(leaves(account, "2026-02-20") for account in (*existing[:20], *joined[:10])))
     row = service.row("customer_churn_rate", **FEBRUARY)
     assert (row["value"], row["numerator"], row["denominator"]) == (10, 20, 200)
     assert service.value("customer_retention_rate", **FEBRUARY) == 90
     assert service.value("customers_churned", **FEBRUARY) == 30
-    # They belong to the next month, those of them that are left.
+    # The ten who joined and left are not customers at the start of the next month.
     assert service.value("customers_opening", period="2026-03") == 200
 
 
-def test_repeat_purchase_is_of_the_periods_purchasers_and_as_a_convention_of_all_customers(service: Service) -> None:
+def test_repeat_purchase_rate_is_of_the_periods_purchasers_or_of_all_customers(service: Service) -> None:
     buyers = [f"buyer-{number}" for number in range(100)]
     service.send(*(orders(account, "2025-11-10") for account in buyers))
     service.send(*(orders(account, "2025-12-10") for account in buyers[:20]))
@@ -73,7 +75,7 @@ def test_repeat_purchase_is_of_the_periods_purchasers_and_as_a_convention_of_all
     assert (row["numerator"], row["denominator"], row["value"]) == (25, 102, pytest.approx(24.509804))
 
 
-def test_a_customer_is_worth_its_average_revenue_by_churn(service: Service) -> None:
+def test_clv_is_average_revenue_divided_by_churn(service: Service) -> None:
     service.send(
         *(pays(f"customer-{number}", "2026-01-10") for number in range(20)), leaves("customer-0", "2026-02-10")
     )
@@ -82,7 +84,7 @@ def test_a_customer_is_worth_its_average_revenue_by_churn(service: Service) -> N
     assert service.row("clv", **FEBRUARY)["amount"] == "2000.00"
 
 
-def test_a_customer_is_worth_its_purchases_value_times_frequency_times_lifespan(service: Service) -> None:
+def test_clv_purchases_is_order_value_times_frequency_times_lifespan(service: Service) -> None:
     # Orders of 50.00, two a month, over 24 months of 30.4375 days.
     for account in ("one", "two"):
         service.send(orders(account, "2024-02-29T00:00:00Z"))
@@ -91,7 +93,7 @@ def test_a_customer_is_worth_its_purchases_value_times_frequency_times_lifespan(
 
 
 @pytest.mark.parametrize(("easy_is", "scores"), [("low", [1, 2, 3, 7]), ("high", [7, 6, 5, 1])])
-def test_effort_from_one_to_seven_is_read_either_way_round(service: Service, easy_is: str, scores: list[int]) -> None:
+def test_an_effort_scale_can_run_in_either_direction(service: Service, easy_is: str, scores: list[int]) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": easy_is})
     service.send(*answers("effort", scores, at="2026-02-10"))
     assert service.value("ces", **FEBRUARY) == sum(scores) / 4

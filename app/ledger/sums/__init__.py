@@ -1,1 +1,1 @@
-"""Sums of ledger entries, as metrics ask for them."""
+"""Sums of ledger entries, as metrics need them."""

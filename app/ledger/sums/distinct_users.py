@@ -32,7 +32,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DistinctUsersTerm(OperandTerm):
-    """The distinct users who were present in each of some spans."""
+    """The distinct users who were present in a span, for some of the spans."""
 
     presence: str
     spans: frozenset[int]
@@ -61,7 +61,7 @@ class DistinctUsersTerm(OperandTerm):
 
 @dataclass(frozen=True, slots=True)
 class RegisteredUsersTerm(OperandTerm):
-    """The distinct users who were registered at any time of each of some spans."""
+    """The distinct users who were registered at any time of a span, for some of the spans."""
 
     spans: frozenset[int]
 

@@ -119,15 +119,15 @@ def sum_operands(operands: Collection[Operand], request: SumsRequest) -> QueryPl
 
     The groups of operands that ignore dimensions have no subject and channel.
     """
-    whole = replace(request, selection=request.selection.without_dimensions())
-    if whole.selection == request.selection:
+    undivided = replace(request, selection=request.selection.without_dimensions())
+    if undivided.selection == request.selection:
         return (yield from _sum_alike(operands, request))
     plans = [
         _sum_alike([operand for operand in operands if not operand.ignores_dimensions], request),
-        _sum_alike([operand for operand in operands if operand.ignores_dimensions], whole),
+        _sum_alike([operand for operand in operands if operand.ignores_dimensions], undivided),
     ]
-    divided, undivided = yield from merge_plans(plans)
-    return divided | undivided
+    divided_sums, undivided_sums = yield from merge_plans(plans)
+    return divided_sums | undivided_sums
 
 
 def _sum_alike(operands: Collection[Operand], request: SumsRequest) -> QueryPlan[dict[Operand, Sums]]:

@@ -1,6 +1,7 @@
 """The monthly totals of accounts, and of all accounts together, as statements read them.
 
-They hold what is known today. For what was known on an earlier day the same rows are made from the entries.
+They hold everything that is recorded by now. With `as_of` the same rows are made from the entries. The statements over
+them are in `flows` and `balances`.
 """
 
 from typing import Any
@@ -30,10 +31,10 @@ def _totals_as_of(*, stock: bool) -> Any:
         sa.func.coalesce(sa.func.sum(entry.c.value).filter(month <= number if stock else month == number), 0)
         for number in range(1, 13)
     ]
-    totals = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTH_COLUMNS, strict=True)))
-    totals = totals.where(
+    query = sa.select(*keys, year.label("year"), *(s.label(m.name) for s, m in zip(sums, MONTH_COLUMNS, strict=True)))
+    query = query.where(
         entry.c.recorded_on <= sa.bindparam("as_of", type_=sa.Date),
         entry.c.effective_on >= sa.bindparam("since", type_=sa.Date),
         entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
     )
-    return totals.group_by(*keys, year).subquery("known")
+    return query.group_by(*keys, year).subquery("totals")
