@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic_core import to_json, to_jsonable_python
 
+from app.http.encoding import JSON
+
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -74,10 +76,11 @@ def csv_cell(value: Any) -> Any:
 
 
 FORMATS = {
-    "json": Format("application/json", "json", write_json),
+    "json": Format(JSON, "json", write_json),
     "csv": Format("text/csv", "csv", write_csv, charset="utf-8"),
 }
 DEFAULT_FORMAT = "json"
+_BY_MEDIA_TYPE = {entry.media_type: entry for entry in FORMATS.values()}
 
 # The type of the parameter `format`.
 if TYPE_CHECKING:
@@ -91,5 +94,4 @@ def choose_format(name: str | None, accept: str) -> Format:
     if name is not None:
         return FORMATS[name]
     media_type = accept.split(",")[0].split(";")[0].strip().lower()
-    by_media_type = {entry.media_type: entry for entry in FORMATS.values()}
-    return by_media_type.get(media_type, FORMATS[DEFAULT_FORMAT])
+    return _BY_MEDIA_TYPE.get(media_type, FORMATS[DEFAULT_FORMAT])

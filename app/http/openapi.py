@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.http.encoding import JSON
 from app.http.formats import DEFAULT_FORMAT, FORMATS
 
 # Component schemas of request bodies and parameters, by name; filled as routes are declared.
@@ -35,7 +36,7 @@ def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template=_REFERENCE)
     COMPONENTS.update(schema.pop("$defs", {}) | {model.__name__: schema})
     reference = {"$ref": _REFERENCE.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {FORMATS["json"].media_type: {"schema": reference}}}}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": reference}}}}
 
 
 def response_schema(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:

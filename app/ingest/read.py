@@ -85,10 +85,7 @@ def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
 def _first_fault(error: ValidationError) -> EventRejected:
     """Return the first fault, which is enough to repair the event. Its message never repeats what was sent."""
     fault = validation_faults(error.errors(include_url=False, include_input=False))[0]
-    detail = fault["detail"]
-    if fault["code"] == "missing":
-        detail = f'Field "{fault["pointer"].rpartition("/")[2]}" is required.'
-    return EventRejected(fault["code"], detail, fault["pointer"])
+    return EventRejected(fault["code"], fault["detail"], fault["pointer"])
 
 
 def _check_time(occurred_at: datetime, recorded_on: date | None, *, now: datetime) -> None:
