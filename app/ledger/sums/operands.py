@@ -25,13 +25,35 @@ from app.ledger.sums.trailing import TrailingTerm
 
 
 @dataclass(frozen=True, slots=True)
-class Flow(Operand):
+class MeasureOperand(Operand):
+    """A sum of the entries of one measure, with the measure's subject and channel."""
+
+    measure: str
+
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return self.postings
+
+    @property
+    def postings(self) -> frozenset[str]:
+        return frozenset({self.measure})
+
+    @property
+    def subject(self) -> str | None:
+        return MEASURES[self.measure].subject
+
+    @property
+    def has_channels(self) -> bool:
+        return MEASURES[self.measure].channel
+
+
+@dataclass(frozen=True, slots=True)
+class Flow(MeasureOperand):
     """The sum of the entries of a measure within the period.
 
     any_subject: the measure to use where subjects need not be told apart, which has fewer entries.
     """
 
-    measure: str
     any_subject: str | None = None
 
     def describe(self, period: str) -> str:
@@ -41,49 +63,20 @@ class Flow(Operand):
     def label_texts(self) -> frozenset[str]:
         return frozenset({self.measure, self.any_subject or self.measure})
 
-    @property
-    def postings(self) -> frozenset[str]:
-        return frozenset({self.measure})
-
-    @property
-    def subject(self) -> str | None:
-        return MEASURES[self.measure].subject
-
-    @property
-    def has_channels(self) -> bool:
-        return MEASURES[self.measure].channel
-
     def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
         by_subject = request.selection.separates_subjects
         return [FlowTerm(self.measure if by_subject else self.any_subject or self.measure, request.all_spans)]
 
 
 @dataclass(frozen=True, slots=True)
-class Balance(Operand):
+class Balance(MeasureOperand):
     """The sum of all entries of a stock before the start of the period or, when it is `closing`, before its end."""
 
-    measure: str
     closing: bool
 
     def describe(self, period: str) -> str:
         stock = MEASURES[self.measure].description.removesuffix(".")
         return f"{stock} at the {'end' if self.closing else 'start'} of the {period}."
-
-    @property
-    def label_texts(self) -> frozenset[str]:
-        return frozenset({self.measure})
-
-    @property
-    def postings(self) -> frozenset[str]:
-        return frozenset({self.measure})
-
-    @property
-    def subject(self) -> str | None:
-        return MEASURES[self.measure].subject
-
-    @property
-    def has_channels(self) -> bool:
-        return MEASURES[self.measure].channel
 
     @property
     def is_cumulative(self) -> bool:
