@@ -17,6 +17,8 @@ from app.books.books import Books
 from app.cli import publish
 from app.cli.console import err, out, progress_bar, with_books
 from app.cli.keys import cli as keys_cli
+from app.cli.questions import check, query
+from app.cli.reset import reset
 from app.cli.workers import worker_pool
 from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
@@ -48,10 +50,12 @@ def main() -> None:
     try:
         cli()
     except ServiceError as error:
-        err.print(str(error), style="red", markup=False)
+        for sentence in dict.fromkeys([str(error), *(fault["detail"] for fault in getattr(error, "errors", ()))]):
+            err.print(sentence, style="red", markup=False)
     except ValidationError as error:
         for fault in validation_faults(error.errors(include_url=False, include_input=False)):
-            err.print(f"{fault['pointer'].strip('/').upper()}: {fault['detail']}", style="red", markup=False)
+            name = fault["pointer"].strip("/").upper()
+            err.print(f"{name}: {fault['detail']}" if name else fault["detail"], style="red", markup=False)
     else:
         return
     raise SystemExit(1)
@@ -88,7 +92,7 @@ def migrate() -> None:
     async def confirm(_: Books) -> None:
         out.print("The database is up to date.")
 
-    with_books(confirm, migrate_on_start=True)
+    with_books(confirm, create=True, migrate_on_start=True)
 
 
 @cli.command()
@@ -113,7 +117,7 @@ def demo() -> None:
         key = await replace_key(books, name="demo", scopes=["admin"])
         _print_examples(key, today=books.today())
 
-    with_books(load)
+    with_books(load, create=True)
 
 
 def _print_examples(key: str, *, today: date) -> None:
@@ -145,6 +149,7 @@ def import_command(
     report: Annotated[
         Path, typer.Option(help="File to write the rows and events to that were not imported (.csv or .ndjson).")
     ] = Path("import-report.csv"),
+    create: Annotated[bool, typer.Option("--create", help="Set up the database if it is empty.")] = False,
 ) -> None:
     """Import events from files. An import can be interrupted and run again: nothing is counted twice.
 
@@ -169,7 +174,7 @@ def import_command(
         _print_summary(summary, problems.counts, report=report)
         return summary.problems + summary.rejected
 
-    if with_books(run):
+    if with_books(run, create=create):
         raise typer.Exit(1)
 
 
@@ -230,10 +235,17 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
                     accounts, events = accounts + step.accounts, events + step.events
                     bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
         out.print(f"{differences:,} differences in {events:,} events of {accounts:,} accounts.")
+        if not events:
+            err.print("There are no events in this database.", style="yellow")
         return differences
 
     if with_books(run):
         raise typer.Exit(1)
+
+
+cli.command("query")(query)
+cli.command("check")(check)
+cli.command("reset")(reset)
 
 
 @cli.command("publish")
