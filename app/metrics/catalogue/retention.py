@@ -161,8 +161,8 @@ def _(
     """Percentage of customers at the start of the period who had canceled or left by its end.
 
     A customer is lost on the day of the cancellation, even while the subscription still runs. The default convention
-    waits until it ends. Customers who had already canceled before the period are excluded. No value when no other
-    customers were there at the start.
+    waits until it ends. Customers who had already canceled before the period are excluded. No value when there were no
+    other customers at the start.
     """
     return proportion(leavers, of=customers - leaving, if_empty=NO_CUSTOMERS)
 

@@ -58,9 +58,9 @@ def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_ope
     """First contact resolution rate (FCR): percentage of tickets opened in the period that were resolved at first
     contact and not reopened.
 
-    What counts as first contact is decided by the helpdesk's own flag (`first_contact`). Without the flag, at most one
-    agent reply before the resolution counts. Tickets that are still open count as not resolved. Can be broken down by
-    channel. No value when no ticket was opened.
+    The helpdesk's own flag (`first_contact`) decides whether a ticket was resolved at first contact. Without the flag,
+    it was if agents replied at most once before the resolution. Tickets that are still open count as not resolved. Can
+    be broken down by channel. No value when no ticket was opened.
     """
     return proportion(tickets_opened_first_contact, of=tickets_opened, if_empty=NO_TICKETS)
 
