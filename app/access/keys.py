@@ -65,7 +65,7 @@ async def create_key(
     expires_on: the first day on which it no longer works. Raises Invalid for a day that has begun.
     """
     if expires_on is not None and expires_on <= books.today():
-        raise Invalid.at("/expires_on", "A key must expire later than today.", code="invalid_date")
+        raise Invalid.at("/expires_on", "A key must expire later than today.")
     created, row = _new_key(books, name=name, scopes=scopes, expires_on=expires_on)
     await books.database.write(lambda connection: _insert_key(connection, row))
     return created

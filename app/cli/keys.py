@@ -20,10 +20,13 @@ Scope = StrEnum("Scope", list(get_args(keys.KeyScope)))  # type: ignore[misc]
 
 @cli.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the client's.")],
+    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the application's.")],
     scope: Annotated[
         list[Scope],
-        typer.Option(help="What the key may do; admin includes everything. Repeat it for several scopes."),
+        typer.Option(
+            help="What the key may do: ingest (send data), read (ask questions) or admin (everything). "
+            "Repeat the option for several scopes.",
+        ),
     ],
     expires_on: Annotated[
         datetime | None,

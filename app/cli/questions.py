@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 else:
     OutputFormat = Literal["table", *FORMATS]
 
+Metrics = Annotated[list[str], typer.Argument(help="Names of metrics, such as nrr. Separate several by blanks.")]
 Period = Annotated[
     str | None, typer.Option(help="Range by name, such as 2026-Q1 or last_12_months. Default: the last 12 months.")
 ]
@@ -29,69 +30,68 @@ Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
     typer.Option(help="Length of the periods into which the range is split."),
 ]
+GroupBy = Annotated[
+    str | None, typer.Option(help="Up to three of: an attribute key, account, segment, subject, channel.")
+]
+Account = Annotated[list[str] | None, typer.Option(help="Count only this account. Can be repeated.")]
+Segment = Annotated[list[str] | None, typer.Option(help="Count only this stored segment. Can be repeated.")]
+Filter = Annotated[
+    str | None, typer.Option(help="""Count only accounts that satisfy a condition, such as 'plan = "pro"'.""")
+]
+Subject = Annotated[list[str] | None, typer.Option(help="Count only this subject. Can be repeated.")]
+Channel = Annotated[list[str] | None, typer.Option(help="Count only this channel. Can be repeated.")]
+AsOf = Annotated[str | None, typer.Option(help="Answer with what was recorded up to the end of this day (YYYY-MM-DD).")]
+Compare = Annotated[
+    Literal["previous_period", "previous_year"] | None,
+    typer.Option(help="Add the value of an earlier period to each row."),
+]
+Convention = Annotated[str | None, typer.Option(help="Compute metrics by this convention.")]
+Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")]
+Output = Annotated[OutputFormat, typer.Option(help="Output format.")]
 
 
 def query(
-    metrics: Annotated[list[str], typer.Argument(help="Names of metrics, such as nrr. Separate several by blanks.")],
+    metrics: Metrics,
     period: Period = None,
     start: Start = None,
     end: End = None,
     granularity: Granularity = "month",
-    group_by: Annotated[
-        str | None, typer.Option(help="Up to three of: an attribute key, account, segment, subject, channel.")
-    ] = None,
-    account: Annotated[list[str] | None, typer.Option(help="Count only this account. Can be repeated.")] = None,
-    segment: Annotated[list[str] | None, typer.Option(help="Count only this stored segment. Can be repeated.")] = None,
-    filter: Annotated[
-        str | None, typer.Option(help="""Count only accounts that satisfy a condition, such as 'plan = "pro"'.""")
-    ] = None,
-    subject: Annotated[list[str] | None, typer.Option(help="Count only this subject. Can be repeated.")] = None,
-    channel: Annotated[list[str] | None, typer.Option(help="Count only this channel. Can be repeated.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="Answer with what was recorded up to the end of this day (YYYY-MM-DD).")
-    ] = None,
-    compare: Annotated[
-        Literal["previous_period", "previous_year"] | None,
-        typer.Option(help="Add the value of an earlier period to each row."),
-    ] = None,
-    convention: Annotated[str | None, typer.Option(help="Compute metrics by this convention.")] = None,
-    totals: Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")] = False,
-    format: Annotated[OutputFormat, typer.Option(help="Output format.")] = "table",
+    group_by: GroupBy = None,
+    account: Account = None,
+    segment: Segment = None,
+    filter: Filter = None,
+    subject: Subject = None,
+    channel: Channel = None,
+    as_of: AsOf = None,
+    compare: Compare = None,
+    convention: Convention = None,
+    totals: Totals = False,
+    format: Output = "table",
 ) -> None:
     """Print the numbers of metrics, as `GET /v1/query` answers them."""
-    values = {
-        "metrics": metrics,
-        "period": period,
-        "start": start,
-        "end": end,
-        "granularity": granularity,
-        "group_by": [group_by] if group_by else None,
-        "account": account,
-        "segment": segment,
-        "filter": filter,
-        "subject": subject,
-        "channel": channel,
-        "as_of": as_of,
-        "compare": compare,
-        "convention": convention,
-        "totals": totals,
-    }
-    parameters = SeveralParameters.model_validate({name: value for name, value in values.items() if value is not None})
+    # The names of the options are those of the parameters.
+    options = {name: value for name, value in locals().items() if value is not None and name != "format"}
+    parameters = SeveralParameters.model_validate(options | {"group_by": [group_by] if group_by else []})
 
     async def run(books: Books) -> None:
-        question = await resolve_question(books, parameters.metrics, parameters)
-        rows, cursor = await answer(books, question, limit=MAX_ROWS, cursor=None)
-        while cursor is not None:
-            page, cursor = await answer(books, question, limit=MAX_ROWS, cursor=cursor)
-            rows += page
-        body: dict[str, Any] = {"question": question.as_json(), "rows": rows, "next": None}
-        build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
+        body, table = await _answer_all(books, parameters)
         if format == "table":
-            _print_table(build_table())
+            _print_table(table)
         else:
-            sys.stdout.write(FORMATS[format].write(body, build_table).decode().rstrip("\n") + "\n")
+            sys.stdout.write(FORMATS[format].write(body, lambda: table).decode().rstrip("\n") + "\n")
 
     with_books(run)
+
+
+async def _answer_all(books: Books, parameters: SeveralParameters) -> tuple[dict[str, Any], FlatTable]:
+    """Return all pages of the answer, as the object of `GET /v1/query` and as a table."""
+    question = await resolve_question(books, parameters.metrics, parameters)
+    rows, cursor = await answer(books, question, limit=MAX_ROWS, cursor=None)
+    while cursor is not None:
+        page, cursor = await answer(books, question, limit=MAX_ROWS, cursor=cursor)
+        rows += page
+    body: dict[str, Any] = {"question": question.as_json(), "rows": rows, "next": None}
+    return body, table_builder(body, after=number_columns(question), flatten=flatten_interval)()
 
 
 def check(

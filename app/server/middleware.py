@@ -74,8 +74,10 @@ async def _run_lifespan(app: App, scope: Scope, receive: Receive, send: Send) ->
             await send({"type": failure["type"]})
         raise
     except Exception as error:
-        is_expected = isinstance(error, ServiceError)
-        _log_failure(failure, reason=str(error) or type(error).__name__, exc_info=not is_expected)
+        if isinstance(error, ServiceError):
+            _log_failure(failure, reason=str(error))
+        else:
+            _log_failure(failure, reason=f"{type(error).__name__}: {error}", exc_info=True)
         if failure is not None:
             await send({"type": failure["type"]})
         raise
