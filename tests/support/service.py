@@ -14,7 +14,7 @@ import httpx
 from app.books.books import create_or_load_books
 from app.books.margins import record_margin
 from app.core.settings import Settings
-from app.main import build, load_catalogues
+from app.main import build_app, load_catalogues
 from app.server.middleware import wrap_app
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
@@ -37,7 +37,7 @@ class Service:
         self.now, self.url = NOON, url
         values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20} | settings
         self.settings = Settings(_env_file=None, **values)
-        self.app = build(self.settings, clock=lambda: self.now)
+        self.app = build_app(self.settings, clock=lambda: self.now)
         self.runner = asyncio.Runner()
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(wrap_app(self.app, settings=self.settings), raise_app_exceptions=False),
