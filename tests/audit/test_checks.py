@@ -14,7 +14,7 @@ from tests.model.calendar import DAY
 from tests.model.generators import equals, negation, random_step
 from tests.model.pair import Pair
 from tests.support.hostile import refused
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 
 def get_checks(service: Service, **params: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ TAMPERINGS: dict[str, tuple[list[Any], set[str]]] = {
 def test_tampering_is_detected(service: Service, tampering: str) -> None:
     statements, expected = TAMPERINGS[tampering]
     service.send(
-        moved(plan="pro"),
+        account_update(plan="pro"),
         session(),
         event("subscription.changed", subscription_id="one", mrr="10", seats=3),
         event("subscription.changed", "globex", subscription_id="one", mrr="20"),

@@ -19,7 +19,7 @@ from tests.model.formulas import METRICS
 from tests.model.generators import random_event
 from tests.model.pair import Pair, checked_fields
 from tests.support.hostile import refused
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 MARCH = {"start": date(2026, 3, 2), "end": date(2026, 3, 21), "granularity": "total"}
 
@@ -112,14 +112,14 @@ def test_a_flow_has_exactly_its_events_of_the_period(service: Service) -> None:
         session(at="2026-02-28") | {"id": "before"},
         event("feature.used", user="ada", feature="x"),
     )
-    service.send(session("globex", at="2026-03-01T00:00:00Z", id="first"), moved(plan="pro"))
+    service.send(session("globex", at="2026-03-01T00:00:00Z", id="first"), account_update(plan="pro"))
     assert ids(get_events(service, "sessions")) == ["first", "in"]
     assert ids(get_events(service, "sessions", account="globex")) == ["first"]
     assert ids(get_events(service, "sessions", filter='plan = "pro"')) == ["in"]
 
 
 def test_a_response_to_another_kind_of_survey_is_not_behind_a_score(service: Service) -> None:
-    service.send(*answers("nps", [9], id="nps"), *answers("csat", [4], id="csat", channel="email"))
+    service.send(*survey_responses("nps", [9], id="nps"), *survey_responses("csat", [4], id="csat", channel="email"))
     assert ids(get_events(service, "nps")) == ["nps"]
     assert ids(get_events(service, "survey_responses")) == ["csat", "nps"]
     assert ids(get_events(service, "survey_responses", channel="email")) == ["csat"]

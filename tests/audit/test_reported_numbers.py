@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.busy import BOTH_MONTHS, MONTHS, RowKey, all_rows, busy_month_events, send_busy_history
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 REPORTED, LATE, CORRECTED, RETRACTED, ERASED, REGROUPED = DAYS = (
     "2026-05-10",
@@ -45,12 +45,12 @@ def reports(copied: Callable[..., Any]) -> Iterator[Reports]:
 def _report(service: Service) -> None:
     service.put("/v1/segments/large", {"filter": "seats >= 20"})
     send_busy_history(service)
-    service.send(*(moved(account, seats=25) for account in ("stays-pro", "moves")))
-    service.send(*answers("csat", [1], "stays-pro", at="2026-03-20", id="wrong-score"))
+    service.send(*(account_update(account, seats=25) for account in ("stays-pro", "moves")))
+    service.send(*survey_responses("csat", [1], "stays-pro", at="2026-03-20", id="wrong-score"))
 
 
 def _late(service: Service) -> None:
-    service.send(moved("late", plan="pro", seats=30), *_customer_told_late())
+    service.send(account_update("late", plan="pro", seats=30), *_customer_told_late())
     service.send(session("moves", user="new", at="2026-04-02", id="late-session"))
 
 
@@ -68,7 +68,7 @@ def _customer_told_late() -> list[dict[str, Any]]:
 
 def _correct(service: Service) -> None:
     service.retract("stays-pro", "wrong-score")
-    service.send(*answers("csat", [5], "stays-pro", at="2026-03-20"))
+    service.send(*survey_responses("csat", [5], "stays-pro", at="2026-03-20"))
     service.retract("late", "late-end")
     service.send(event("subscription.canceled", "late", at="2026-03-25", subscription_id="main"))
 
@@ -86,7 +86,7 @@ def _erase(service: Service) -> None:
 
 
 def _regroup(service: Service) -> None:
-    service.send(moved("stays-enterprise", at="2026-02-20T00:00:00Z", plan="pro"))
+    service.send(account_update("stays-enterprise", at="2026-02-20T00:00:00Z", plan="pro"))
     service.put("/v1/segments/large", {"filter": "seats >= 1000"})
 
 

@@ -22,7 +22,7 @@ from app.core.errors import Conflict
 from app.core.settings import Settings
 from app.database.migrate import _MIGRATION_LOCK, alembic_config, migrate
 from app.database.tables import metadata
-from tests.support.service import PATIENCE, Service, event, moved, session
+from tests.support.service import PATIENCE, Service, account_update, event, session
 
 pytestmark = pytest.mark.own_database
 
@@ -75,7 +75,7 @@ def load_schema(url: str) -> list[Any]:
 def test_down_and_up_again_gives_the_same_schema_with_data_in_it(database: str) -> None:
     before = load_schema(database)
     with Service(database).running() as service:
-        service.send(session(), moved(plan="pro"), event("survey.responded", survey="nps", score=9))
+        service.send(session(), account_update(plan="pro"), event("survey.responded", survey="nps", score=9))
     run_alembic(database, command.downgrade, "base")
     assert {table for table, *_ in load_schema(database)} == {"alembic_version"}
     run_alembic(database, command.upgrade, "head")
@@ -88,7 +88,7 @@ def test_down_and_up_again_gives_the_same_schema_with_data_in_it(database: str) 
 def test_each_step_down_can_be_reversed(database: str) -> None:
     before = load_schema(database)
     with Service(database).running() as service:
-        service.send(session(), moved(plan="pro"), event("survey.responded", survey="nps", score=9))
+        service.send(session(), account_update(plan="pro"), event("survey.responded", survey="nps", score=9))
     while fetch(database, "SELECT * FROM alembic_version"):
         above = load_schema(database)
         run_alembic(database, command.downgrade, "-1")
@@ -218,7 +218,7 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
     with Service(database).running() as service:
         retracted = session(at=late)
         answer = event("survey.responded", at=late, survey="nps", score=9)
-        service.send(session(at=late), retracted, moved(at=late, plan="pro"), answer)
+        service.send(session(at=late), retracted, account_update(at=late, plan="pro"), answer)
         service.later(days=1).retract("acme", retracted["id"])
         assert sessions_by_day(service) == {"2026-03-10": 1, "2026-03-11": 0}
     result = csmetrics("serve", PORT="0", **tokyo)

@@ -10,7 +10,7 @@ from alembic import command
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.rebuild import rebuild
 from tests.database.test_migrations import run_alembic
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 pytestmark = pytest.mark.own_database
 
@@ -41,8 +41,8 @@ def history(service: Service) -> None:
         session(user="bob", at="2026-02-03", id="retracted"),
         session(user="ada", at="2026-02-11"),
         event("feature.used", user="ada", feature="export", at="2026-02-12"),
-        moved(plan="pro", at="2026-01-01T00:00:00Z"),
-        *answers("nps", [9, 10, 3], at="2026-02-12"),
+        account_update(plan="pro", at="2026-01-01T00:00:00Z"),
+        *survey_responses("nps", [9, 10, 3], at="2026-02-12"),
         event("ticket.opened", at="2026-02-03", ticket_id="T 1", channel="email"),
         event("goal.entered", at="2026-02-03", goal="upgrade", user="ada"),
         event("onboarding.started", at="2026-01-07"),

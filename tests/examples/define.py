@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 # Most examples have no dates. Their events are before or in the month of the question.
 BEFORE, DURING = "2026-01-10", "2026-02-10"
@@ -58,7 +58,7 @@ class Case:
     def send(self, *events: dict[str, Any]) -> None:
         """Send events of accounts of this example, and check that all are accepted."""
         new = {event["account_id"] for event in events} - self.accounts
-        updates = [moved(account, at=LONG_AGO, example=self.id) for account in sorted(new)]
+        updates = [account_update(account, at=LONG_AGO, example=self.id) for account in sorted(new)]
         self.accounts |= new
         assert self.service.send(*self.with_own_accounts([*updates, *events]))["rejected"] == []
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.examples.define import DURING, LONG_AGO, Case, Events, cancellation, example, subscription, subscription_per
-from tests.support.service import answers, event, moved
+from tests.support.service import account_update, event, survey_responses
 
 GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 SUMS = ("mrr_opening", *GAINED, *LOST, "mrr_net_change", "mrr", "customers_opening", "customers", "customers_churned")
@@ -30,8 +30,8 @@ def random_year(random: Random) -> Events:
     events = []
     for number in range(12):
         account = f"account-{number}"
-        events.append(moved(account, at=LONG_AGO, region=("emea", "amer", "apac")[number % 3]))
-        events += answers("nps", random.choices(range(11), k=3), account, at=random_time(random))
+        events.append(account_update(account, at=LONG_AGO, region=("emea", "amer", "apac")[number % 3]))
+        events += survey_responses("nps", random.choices(range(11), k=3), account, at=random_time(random))
         for subscription_id in ("first", "second"):
             for _ in range(random.randint(1, 7)):
                 events.append(random_change(random, account, subscription_id))

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.examples.define import DURING, MONTH, Case, example
-from tests.support.service import answers, event
+from tests.support.service import event, survey_responses
 
 
 def responses(survey: str, counts: dict[int, int]) -> list[dict[str, Any]]:
     """Return as many responses with each score as `counts` says."""
-    return answers(
+    return survey_responses(
         survey, list(chain.from_iterable(repeat(score, times) for score, times in counts.items())), at=DURING
     )
 
@@ -29,7 +29,7 @@ NPS = {
 @example(*NPS)
 def nps_is_promoters_minus_detractors_with_decimals(case: Case) -> None:
     scores, expected = NPS[case.id]
-    case.send(*answers("nps", list(scores), at=DURING))
+    case.send(*survey_responses("nps", list(scores), at=DURING))
     case.expect({"nps": expected}, within=0.01)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.naughty import IDS
-from tests.support.service import Service, answers, event, moved
+from tests.support.service import Service, account_update, event, survey_responses
 
 MARCH = {"period": "2026-03"}
 
@@ -24,14 +24,14 @@ def response(id: str, score: int, comment: str = "So so.", survey: str = "nps", 
 def with_comments(service: Service) -> Service:
     """Return a service with a few comments of two accounts."""
     service.send(
-        moved("acme", plan="pro"),
-        moved("globex", plan="free"),
+        account_update("acme", plan="pro"),
+        account_update("globex", plan="free"),
         feedback("dark", "Please add a dark mode.", at="2026-03-01", tags=["ui"], channel="email"),
         feedback("slow", "The export is slow.", "globex", at="2026-03-02", tags=["export", "speed"], user="bob"),
         response("glad", 10, "The export is great!", at="2026-03-03", user="ada", channel="in_app"),
         response("cross", 2, "Crashes, again and again.", at="2026-03-04", tags=["stability"]),
         response("silent", 3, "", at="2026-03-05"),
-        *answers("nps", [7], at="2026-03-05"),
+        *survey_responses("nps", [7], at="2026-03-05"),
     )
     return service
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.ledger.rebuild import rebuild
 from app.ledger.verify import Difference, verify
-from tests.support.service import PATIENCE, Service, answers, event, moved, session
+from tests.support.service import PATIENCE, Service, account_update, event, session, survey_responses
 
 pytestmark = pytest.mark.own_database
 
@@ -63,10 +63,14 @@ def mixed_events(random: Random) -> Events:
         for _ in range(12):
             usage = {"feature": random.choice("abcde"), "count": random.randint(1, 9)}
             events.append(event("feature.used", user="ada", at=f"2026-0{random.randint(1, 3)}-10", **usage, **owner))
-        events += answers("nps", random.choices(range(11), k=10), channel=random.choice(["email", "web"]), **owner)
+        events += survey_responses(
+            "nps", random.choices(range(11), k=10), channel=random.choice(["email", "web"]), **owner
+        )
         for day in range(1, 11):
             at = f"2026-02-{day:02}T08:00:00Z"
-            events.append(moved(at=at, plan=random.choice(["free", "pro"]), seats=random.randint(1, 9), **owner))
+            events.append(
+                account_update(at=at, plan=random.choice(["free", "pro"]), seats=random.randint(1, 9), **owner)
+            )
     return events
 
 
@@ -147,7 +151,7 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
             item for position, item in enumerate(events) if position % CLIENTS == number or random.random() < 0.5
         ]
         for batch in split_batches(shuffled(random, own_events), size=40):
-            invalid_event = answers("nps", [11], random.choice(ACCOUNTS))[0]
+            invalid_event = survey_responses("nps", [11], random.choice(ACCOUNTS))[0]
             position = random.randint(0, len(batch))
             answer = await post(target, [*batch[:position], invalid_event, *batch[position:]])
             assert [(r["index"], r["code"]) for r in answer["rejected"]] == [(position, "score_out_of_range")]
@@ -242,7 +246,7 @@ def test_first_responses_to_a_survey_are_all_read_by_the_declaration_that_remain
 
     async def answer(survey: str, number: int) -> None:
         await asyncio.sleep(number / 100)
-        reply = await post(services[number % 2], answers(survey, scores, f"account-{number}"))
+        reply = await post(services[number % 2], survey_responses(survey, scores, f"account-{number}"))
         assert reply["accepted"] == len(scores)
 
     service.gather(
@@ -315,7 +319,7 @@ def test_an_event_that_many_clients_retract_and_send_again_is_retracted_once(
     service: Service, services: list[Service]
 ) -> None:
     retracted_session, other_session = session("acme", seconds=60), session("acme", seconds=120)
-    update = moved("acme", plan="pro")
+    update = account_update("acme", plan="pro")
     service.send(retracted_session, other_session, update)
 
     async def retract(number: int) -> None:
@@ -346,7 +350,9 @@ def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Ser
             new = {"feature": f"new-{number}-{round}", "count": 1}  # a label that the twin has not seen
             batch += [event("feature.used", account, user="ada", **new) for account in ACCOUNTS]
             batch.append(
-                moved(random.choice(ACCOUNTS), at=f"2026-01-01T{number:02}:{round:02}:00Z", **{f"n{number}": round})
+                account_update(
+                    random.choice(ACCOUNTS), at=f"2026-01-01T{number:02}:{round:02}:00Z", **{f"n{number}": round}
+                )
             )
             await post(service, shuffled(random, batch))
             sent_events += batch

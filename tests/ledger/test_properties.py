@@ -18,7 +18,7 @@ from tests.model.conventions import CONVENTIONS
 from tests.model.formulas import METRICS
 from tests.model.generators import DEALS, equals, negation, random_events, random_filter, random_question, random_step
 from tests.model.pair import Pair, checked_fields, query_service
-from tests.support.service import Service, moved, session
+from tests.support.service import Service, account_update, session
 
 without_deadline = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 random_generators = st.builds(Random, st.integers(0, 2**32))
@@ -306,7 +306,9 @@ def test_any_question_in_any_calendar_is_answered_like_the_model(
 def test_events_dated_after_today_count_from_their_day_in_every_granularity(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 30), hours=23)
     times = [f"2026-03-{day}T{hour}:00:00Z" for day, hour in (("30", "22"), ("31", "00"), ("31", "22"))]
-    pair.send(*(session(pair.accounts[0], at=at) for at in times), moved(pair.accounts[0], at=times[1], plan="pro"))
+    pair.send(
+        *(session(pair.accounts[0], at=at) for at in times), account_update(pair.accounts[0], at=times[1], plan="pro")
+    )
     for day, expected in ((date(2026, 3, 30), 1), (date(2026, 3, 31), 3), (date(2026, 4, 1), 3)):
         pair.on(day, hours=23)
         for granularity in ("week", "month", "quarter", "year", "total"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.ingest.test_concurrency import count_deadlocks, post, shuffled, split_batches
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 ACCOUNTS = [f"account-{number}" for number in range(3)]
 SENDERS = 8
@@ -48,7 +48,7 @@ def random_time(random: Random) -> str:
 
 
 def random_life(random: Random, account: str) -> Events:
-    events: Events = [moved(account, at="2026-01-01T00:00:00Z", plan=random.choice(["free", "pro"]))]
+    events: Events = [account_update(account, at="2026-01-01T00:00:00Z", plan=random.choice(["free", "pro"]))]
     for _ in range(12):
         fields: dict[str, Any] = {"subscription_id": random.choice(["base", "base", "more"]), "at": random_time(random)}
         if random.randrange(3):

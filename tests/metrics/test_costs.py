@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 MARCH = {"period": "2026-03"}
 
@@ -25,7 +25,7 @@ def proof(row: dict[str, Any]) -> tuple[Any, ...]:
 def spending(service: Service) -> Service:
     """Two new customers cost 300.00 with an account and 1,700.00 without; retaining two others costs 60.00 and 40.00."""
     service.send(
-        *(moved(account, plan=plan) for account, plan in (("a", "pro"), ("b", "free"), ("c", "pro"))),
+        *(account_update(account, plan=plan) for account, plan in (("a", "pro"), ("b", "free"), ("c", "pro"))),
         *(pays(account, "100", "2026-01-10") for account in ("a", "unplanned")),
         *(pays(account, "200") for account in ("b", "c")),
         cost("acquisition", "300", "c"),

@@ -12,7 +12,7 @@ from app.metrics.define import METRICS
 from app.metrics.parameters import Parameters
 from tests.support.hostile import CANARY, in_path, normal, post, quickly, refused
 from tests.support.naughty import IDS
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 TEXTS = {
     "nothing": "",
@@ -68,7 +68,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def content(shared: Service) -> None:
-    shared.send(*(moved(f"a{number}", plan=number) for number in range(3)), session("a0"), session("a1"))
+    shared.send(*(account_update(f"a{number}", plan=number) for number in range(3)), session("a0"), session("a1"))
     shared.put("/v1/segments/few", {"filter": "plan < 2"})
 
 
@@ -243,7 +243,7 @@ def pages(service: Service, path: str, **parameters: Any) -> list[Any]:
 def test_pages_have_every_row_once_whatever_the_group(limit: int, service: Service) -> None:
     values = [True, 1, "1", "true", 0, False, "", 1.5, -1, "é", "\u2028", "a" * 1024, "😀" * 1024, '","', None]
     for number, value in enumerate(values):
-        service.send(moved(f"a{number}", tier=value, twin=value), session(f"a{number}"))
+        service.send(account_update(f"a{number}", tier=value, twin=value), session(f"a{number}"))
     question = {"period": "2026-03", "group_by": "tier,twin", "limit": limit}
     rows = pages(service, "/v1/metrics/sessions", **question)
     assert sorted(json.dumps(row["group"]["tier"]) for row in rows) == sorted(map(json.dumps, values))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 Start = Callable[..., Service]
 GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
@@ -28,9 +28,9 @@ def leaves(account: str, at: str, *, of: str = "base", **rest: Any) -> dict[str,
 def history(shared: Service) -> Service:
     """Acme changes from pro to enterprise in March; Globex is pro, leaves and comes back. Today is 20 April."""
     shared.on("2026-04-20").send(
-        moved("acme", at="2025-01-01T00:00:00Z", plan="pro"),
-        moved("acme", at="2026-03-15T00:00:00Z", plan="enterprise"),
-        moved("globex", at="2025-01-01T00:00:00Z", plan="pro"),
+        account_update("acme", at="2025-01-01T00:00:00Z", plan="pro"),
+        account_update("acme", at="2026-03-15T00:00:00Z", plan="enterprise"),
+        account_update("globex", at="2025-01-01T00:00:00Z", plan="pro"),
         pays("acme", "100", "2026-01-10", plan="basic"),
         pays("acme", "130", "2026-03-10", plan="basic"),
         pays("acme", "150", "2026-03-20", plan="gold"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 TRAILING = {"convention": "trailing_churn"}
 
@@ -21,7 +21,9 @@ def leaves(account: str, at: str, **envelope: Any) -> dict[str, Any]:
 def ten_customers(service: Service) -> Service:
     """Ten customers who pay 100.00 since July, on two plans; one of each plan leaves, in October and in January."""
     accounts = [(f"{plan}-{number}", plan) for plan in ("pro", "team") for number in range(5)]
-    service.on("2026-06-15").send(*(moved(account, at="2025-01-01T00:00:00Z", plan=plan) for account, plan in accounts))
+    service.on("2026-06-15").send(
+        *(account_update(account, at="2025-01-01T00:00:00Z", plan=plan) for account, plan in accounts)
+    )
     service.send(*(pays(account) for account, _ in accounts))
     service.send(leaves("pro-0", "2025-10-20"), leaves("team-0", "2026-01-20"))
     return service
@@ -64,7 +66,7 @@ def test_trailing_churn_uses_whole_months_only(
 
 
 def test_days_with_overlapping_months_get_the_same_churn_as_single_days(ten_customers: Service) -> None:
-    ten_customers.send(moved("pro-1", at="2026-03-30T00:00:00Z", plan="team"))
+    ten_customers.send(account_update("pro-1", at="2026-03-30T00:00:00Z", plan="team"))
     days = {"start": "2026-03-28", "end": "2026-04-03", "granularity": "day", "group_by": "plan"}
     rows = ten_customers.rows("clv", **TRAILING, **days)
     assert len(rows) == 12
@@ -74,7 +76,7 @@ def test_days_with_overlapping_months_get_the_same_churn_as_single_days(ten_cust
 
 
 def test_an_account_is_in_the_group_of_the_periods_start_in_all_trailing_months(ten_customers: Service) -> None:
-    ten_customers.send(moved("team-0", at="2026-02-10T00:00:00Z", plan="pro"))
+    ten_customers.send(account_update("team-0", at="2026-02-10T00:00:00Z", plan="pro"))
     february, march = (
         {row["group"]["plan"]: row for row in ten_customers.rows("clv", **TRAILING, period=period, group_by="plan")}
         for period in ("2026-02", "2026-03")

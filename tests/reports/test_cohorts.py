@@ -12,7 +12,7 @@ from tests.model.calendar import DAY, Calendar
 from tests.model.cohorts import cohort_rows
 from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 RANDOM = st.builds(Random, st.integers(0, 2**32))
@@ -44,8 +44,8 @@ def with_customers(service: Service) -> Service:
         subscription("initech", "30", "2026-02-03"),
         cancellation("initech", "2026-02-20"),
         subscription("initech", "40", "2026-03-03"),
-        moved("acme", at="2025-12-01T00:00:00Z", plan="pro"),
-        moved("acme", at="2026-01-15T00:00:00Z", plan="team"),
+        account_update("acme", at="2025-12-01T00:00:00Z", plan="pro"),
+        account_update("acme", at="2026-01-15T00:00:00Z", plan="team"),
     )
     return service
 

@@ -14,7 +14,7 @@ from tests.model.events import History
 from tests.model.generators import random_event
 from tests.model.lifecycles import split_streams, verb
 from tests.model.pair import Pair
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 
@@ -45,7 +45,7 @@ def with_onboardings(service: Service) -> Service:
         step("import", "2026-03-04", "one"),
         step("import", "2026-03-05", "two"),
         onboarding("completed", "2026-03-06", "one"),
-        moved("one", plan="pro"),
+        account_update("one", plan="pro"),
     )
     return service
 

@@ -169,11 +169,11 @@ def session(account: str = "acme", *, seconds: int = 600, user: str = "ada", **r
     return event("session.ended", account, user=user, duration_seconds=seconds, **rest)
 
 
-def answers(survey: str, scores: Sequence[int], account: str = "acme", **rest: Any) -> list[dict[str, Any]]:
+def survey_responses(survey: str, scores: Sequence[int], account: str = "acme", **rest: Any) -> list[dict[str, Any]]:
     """Return a survey response for each score."""
     return [event("survey.responded", account, survey=survey, score=score, **rest) for score in scores]
 
 
-def moved(account: str = "acme", *, at: str = "2026-01-01T00:00:00Z", **attributes: Any) -> dict[str, Any]:
+def account_update(account: str = "acme", *, at: str = "2026-01-01T00:00:00Z", **attributes: Any) -> dict[str, Any]:
     """Return an event that sets attributes of an account, from the beginning of 2026 by default."""
     return event("account.updated", account, at=at, attributes=attributes)
