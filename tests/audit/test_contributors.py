@@ -11,7 +11,7 @@ from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_step
 from tests.model.pair import Pair
-from tests.support.hostile import refused
+from tests.support.hostile import is_problem
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 RANGE = {"start": "2025-12-10", "end": "2026-04-20"}
@@ -163,9 +163,9 @@ def test_a_table_has_a_column_for_each_grouping(service: Service) -> None:
 def test_a_question_without_contributors_is_an_error(service: Service) -> None:
     path = "/v1/metrics/sessions/contributors"
     answer = service.request("GET", path, params={"group_by": "account"})
-    assert refused(answer, 422, "grouped_by_account")
-    assert refused(service.request("GET", path, params={"cursor": "none"}), 422, "invalid_cursor")
-    assert refused(service.request("GET", "/v1/metrics/cheer/contributors"), 404, "unknown_metric")
+    assert is_problem(answer, 422, "grouped_by_account")
+    assert is_problem(service.request("GET", path, params={"cursor": "none"}), 422, "invalid_cursor")
+    assert is_problem(service.request("GET", "/v1/metrics/cheer/contributors"), 404, "unknown_metric")
 
 
 def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:

@@ -18,7 +18,7 @@ from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_event
 from tests.model.pair import Pair, checked_fields
-from tests.support.hostile import refused
+from tests.support.hostile import is_problem
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 MARCH = {"start": date(2026, 3, 2), "end": date(2026, 3, 21), "granularity": "total"}
@@ -177,9 +177,9 @@ def test_pages_together_have_all_events_in_order_of_time(service: Service) -> No
 
 def test_an_invalid_question_is_an_error(service: Service) -> None:
     path = "/v1/metrics/feature_uses/events"
-    assert refused(service.request("GET", path, params={"group_by": "subject"}), 422, "not_grouped")
-    assert refused(service.request("GET", path, params={"cursor": "bm9uZQ"}), 422, "invalid_cursor")
-    assert refused(service.request("GET", "/v1/metrics/cheer/events"), 404, "unknown_metric")
+    assert is_problem(service.request("GET", path, params={"group_by": "subject"}), 422, "not_grouped")
+    assert is_problem(service.request("GET", path, params={"cursor": "bm9uZQ"}), 422, "invalid_cursor")
+    assert is_problem(service.request("GET", "/v1/metrics/cheer/events"), 404, "unknown_metric")
 
 
 def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:

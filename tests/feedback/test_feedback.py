@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.naughty import IDS
+from tests.support.naughty import VALID_IDS
 from tests.support.service import Service, account_update, event, survey_responses
 
 MARCH = {"period": "2026-03"}
@@ -104,7 +104,7 @@ def test_comments_are_filtered_by(parameters: dict[str, Any], expected: list[str
     assert listed_ids(with_comments, **parameters) == expected
 
 
-@pytest.mark.parametrize("text", IDS.values(), ids=IDS)
+@pytest.mark.parametrize("text", VALID_IDS.values(), ids=VALID_IDS)
 def test_no_search_text_causes_an_error(shared: Service, text: str) -> None:
     shared.send(feedback("naughty", "Some words."))
     for name in ("q", "tag", "channel", "survey", "cursor", "filter", "class", "period"):
