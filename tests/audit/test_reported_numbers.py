@@ -31,9 +31,9 @@ class Reports(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reports(copied: Callable[..., Any]) -> Iterator[Reports]:
+def reports(copy_database: Callable[..., Any]) -> Iterator[Reports]:
     """Reports of March and April; afterwards events arrive late, are corrected, retracted and erased, and accounts regrouped."""
-    with copied() as url, Service(url).running() as service:
+    with copy_database() as url, Service(url).open() as service:
         answers_by_day = {}
         for day, change in zip(DAYS, (_report, _late, _correct, _retract, _erase, _regroup), strict=True):
             change(service.on(day))

@@ -74,20 +74,20 @@ def load_schema(url: str) -> list[Any]:
 
 def test_down_and_up_again_gives_the_same_schema_with_data_in_it(database: str) -> None:
     before = load_schema(database)
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session(), account_update(plan="pro"), event("survey.responded", survey="nps", score=9))
     run_alembic(database, command.downgrade, "base")
     assert {table for table, *_ in load_schema(database)} == {"alembic_version"}
     run_alembic(database, command.upgrade, "head")
     assert load_schema(database) == before
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         assert service.send(session())["accepted"] == 1
         assert service.value("sessions") == 1
 
 
 def test_each_step_down_can_be_reversed(database: str) -> None:
     before = load_schema(database)
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session(), account_update(plan="pro"), event("survey.responded", survey="nps", score=9))
     while fetch(database, "SELECT * FROM alembic_version"):
         above = load_schema(database)
@@ -205,7 +205,7 @@ def test_a_start_with_other_settings_fails_and_names_the_command_that_changes_th
     service: Service, database: str, other: dict[str, Any]
 ) -> None:
     with pytest.raises(Conflict, match="`csmetrics rebuild --adopt-settings`") as raised:
-        Service(database, **other).running().__enter__()
+        Service(database, **other).open().__enter__()
     [(name, value)] = other.items()
     assert f"{name.upper()} is {getattr(service.settings, name)!r}, not {value!r}" in str(raised.value)
 
@@ -215,7 +215,7 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
 ) -> None:
     late = "2026-03-10T22:00:00Z"
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo", "FISCAL_YEAR_START": "4"}
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         retracted = session(at=late)
         answer = event("survey.responded", at=late, survey="nps", score=9)
         service.send(session(at=late), retracted, account_update(at=late, plan="pro"), answer)
@@ -226,14 +226,14 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
     assert "csmetrics rebuild --adopt-settings" in result.stderr
     result = csmetrics("rebuild", "--adopt-settings", **tokyo)
     assert result.returncode == 0, result.stderr
-    with Service(database, reporting_timezone="Asia/Tokyo", fiscal_year_start=4).running() as service:
+    with Service(database, reporting_timezone="Asia/Tokyo", fiscal_year_start=4).open() as service:
         service.later(days=1)
         assert sessions_by_day(service) == {"2026-03-10": 0, "2026-03-11": 1}
         [day] = service.rows("nps", start="2026-03-11", end="2026-03-12", granularity="day")
         assert day["value"] == 100
         assert service.differences() == []
     with pytest.raises(Conflict):
-        Service(database).running().__enter__()
+        Service(database).open().__enter__()
 
 
 def sessions_by_day(service: Service) -> dict[str, int]:
@@ -244,20 +244,20 @@ def sessions_by_day(service: Service) -> dict[str, int]:
 def test_another_base_currency_cannot_be_adopted_once_amounts_are_stored(
     database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(event("purchase.completed", order_id="order-1", amount="49.90"))
     result = csmetrics("rebuild", "--adopt-settings", BASE_CURRENCY="EUR")
     assert result.returncode == 1
     assert "Amounts or exchange rates are stored in USD" in result.stderr
     assert "Traceback" not in result.stderr
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         assert service.differences() == []
 
 
 def test_settings_cannot_be_adopted_while_the_service_runs(
     database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session())
         result = csmetrics("rebuild", "--adopt-settings", REPORTING_TIMEZONE="Asia/Tokyo")
         assert (result.returncode, "Stop the service first" in result.stderr) == (1, True)
@@ -266,7 +266,7 @@ def test_settings_cannot_be_adopted_while_the_service_runs(
 def test_an_interrupted_adoption_must_be_completed_first(
     database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session(at="2026-03-10T22:00:00Z"))
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo"}
     settings = Settings(_env_file=None, database_url=database, reporting_timezone="Asia/Tokyo")
@@ -277,7 +277,7 @@ def test_an_interrupted_adoption_must_be_completed_first(
 
     asyncio.run(adopt_without_rebuilding())
     with pytest.raises(Conflict, match="rebuild --adopt-settings"):
-        Service(database, reporting_timezone="Asia/Tokyo").running().__enter__()
+        Service(database, reporting_timezone="Asia/Tokyo").open().__enter__()
     assert csmetrics("rebuild", "--adopt-settings", **tokyo).returncode == 0
-    with Service(database, reporting_timezone="Asia/Tokyo").running() as service:
+    with Service(database, reporting_timezone="Asia/Tokyo").open() as service:
         assert sessions_by_day(service) == {"2026-03-10": 0, "2026-03-11": 1}

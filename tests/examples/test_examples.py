@@ -31,8 +31,10 @@ def test_an_example_has_its_published_answer_and_no_trap(id: str, shared: Servic
 
 
 @pytest.mark.parametrize("id", WITH_SETTINGS)
-def test_an_example_with_settings_of_its_own_has_its_published_answer(id: str, start: Callable[..., Service]) -> None:
-    check(id, start(**EXAMPLES[id].settings))
+def test_an_example_with_settings_of_its_own_has_its_published_answer(
+    id: str, start_service: Callable[..., Service]
+) -> None:
+    check(id, start_service(**EXAMPLES[id].settings))
 
 
 def test_every_known_example_is_either_checked_or_left_out() -> None:

@@ -197,8 +197,8 @@ def test_a_body_with_a_wrong_content_encoding_is_an_error(encoding: str, case: s
     assert is_problem(response, 400, "malformed_encoding")
 
 
-def test_a_decompression_bomb_is_an_error(start: Callable[..., Service]) -> None:
-    service = start(max_inflated_bytes=100_000)
+def test_a_decompression_bomb_is_an_error(start_service: Callable[..., Service]) -> None:
+    service = start_service(max_inflated_bytes=100_000)
     fits = b"[" + b" " * 99_998 + b"]"
     for encoding, compress in COMPRESSORS.items():
         assert post(service, compress(fits), content_encoding=encoding).json()["accepted"] == 0
@@ -276,9 +276,9 @@ def test_a_value_that_is_not_an_event_is_an_error(body: Any, shared: Service) ->
 
 
 def test_every_line_of_the_log_is_one_json_object(
-    start: Callable[..., Service], capsys: pytest.CaptureFixture[str]
+    start_service: Callable[..., Service], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service = start()
+    service = start_service()
     logs.configure("info")
     try:
         texts: Sequence[str] = [

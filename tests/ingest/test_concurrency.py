@@ -378,9 +378,9 @@ def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Ser
     assert service.differences() == twin.differences() == []
 
 
-def test_rebuild_needs_one_connection_only(service: Service, start: Callable[..., Service]) -> None:
+def test_rebuild_needs_one_connection_only(service: Service, start_service: Callable[..., Service]) -> None:
     service.send(*mixed_events(Random(4)))
-    narrow = start(pool_size=1)
+    narrow = start_service(pool_size=1)
 
     async def rebuilt() -> int:
         return sum([step.events async for step in rebuild(narrow.books)])

@@ -280,9 +280,9 @@ def test_a_filter_and_its_negation_add_up_to_the_total(random_history: Pair) -> 
     ],
 )
 def test_any_question_in_any_calendar_is_answered_like_the_model(
-    start: Start, zone: str, fiscal_year_start: int, around: date
+    start_service: Start, zone: str, fiscal_year_start: int, around: date
 ) -> None:
-    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
 
     @settings(without_deadline, max_examples=15)
     @given(random_generators)

@@ -36,10 +36,10 @@ def services(service: Service, database: str) -> Iterator[list[Service]]:
 
 
 @pytest.fixture
-def service_in_order(copied: Any) -> Iterator[Service]:
+def service_in_order(copy_database: Any) -> Iterator[Service]:
     """Run a service with a database of its own, which gets all events in the order in which they occurred."""
-    with copied() as url, Service(url).running() as running:
-        yield running
+    with copy_database() as url, Service(url).open() as other_service:
+        yield other_service
 
 
 def random_time(random: Random) -> str:

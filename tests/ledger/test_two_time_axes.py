@@ -63,10 +63,10 @@ REPORT: list[dict[str, Any]] = [
     ("seed", "zone", "fiscal_year_start"), [(1, "UTC", 1), (2, "America/New_York", 4), (3, "Africa/Cairo", 7)]
 )
 def test_answers_as_of_any_past_day_stay_the_same_for_weeks(
-    start: Start, seed: int, zone: str, fiscal_year_start: int
+    start_service: Start, seed: int, zone: str, fiscal_year_start: int
 ) -> None:
     random = Random(seed)
-    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
     pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
     pair.define("paying", negation(equals("plan", "free")))
     pair.define("small", less_than("seats", 10))

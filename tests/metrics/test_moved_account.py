@@ -20,8 +20,8 @@ GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contractio
 
 
 @pytest.fixture(scope="module")
-def busy(copied: Callable[..., Any]) -> Iterator[Service]:
-    with copied() as url, Service(url).running() as service:
+def busy(copy_database: Callable[..., Any]) -> Iterator[Service]:
+    with copy_database() as url, Service(url).open() as service:
         send_busy_history(service.on("2026-05-10"))
         yield service
 

@@ -171,13 +171,13 @@ def test_churn_by_subject_is_by_reason(service: Service) -> None:
 
 def test_the_gross_margin_of_a_period_is_that_of_its_end(database: str) -> None:
     params = {"start": "2026-02-01", "end": "2026-05-01"}
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(*(pays(f"account-{number}", "100", "2026-01-10") for number in range(4)))
         service.send(leaves("account-0", "2026-02-10"), leaves("account-1", "2026-03-10"))
         february = service.rows("clv", period="2026-02")
         assert [row["value"] for row in february] == [400]
     lower = Service(database, gross_margin=0.8).on("2026-04-10")
-    with lower.running() as service:
+    with lower.open() as service:
         service.send(leaves("account-2", "2026-04-10"))
         assert service.rows("clv", period="2026-02") == february
         running = service.rows("clv", **params)[-1]
@@ -194,14 +194,14 @@ def test_the_gross_margin_of_a_period_is_that_of_its_end(database: str) -> None:
         (whole,) = service.rows("clv", **params, granularity="total")
         assert (whole["numerator"], whole["value"]) == (80, pytest.approx(80 / (3 / 4 / 3)))
     # Restarted with the same margin, or with another one on the same day.
-    with Service(database, gross_margin=0.8).on("2026-05-02").running() as service:
+    with Service(database, gross_margin=0.8).on("2026-05-02").open() as service:
         assert service.rows("clv", **params) == rows
-    with Service(database, gross_margin=0.5).on("2026-05-02").running() as service:
+    with Service(database, gross_margin=0.5).on("2026-05-02").open() as service:
         assert service.rows("clv", **params) == rows
 
 
-def test_an_amount_has_the_decimals_of_its_currency(start: Start) -> None:
-    service = start(base_currency="JPY")
+def test_an_amount_has_the_decimals_of_its_currency(start_service: Start) -> None:
+    service = start_service(base_currency="JPY")
     service.put("/v1/exchange-rates", {"currency": "USD", "rates": {"2026-01-01": "150.25"}})
     service.send(pays("acme", "1250.6", "2026-01-10"), pays("globex", "10.01", "2026-01-10", currency="USD"))
     params = {"period": "2026-02"}

@@ -59,10 +59,12 @@ class Imported(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def imported(copied: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
+def imported(
+    copy_database: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Imported]:
     """Return a service with the data set, for tests that change nothing."""
     report = tmp_path_factory.mktemp("import") / "report.csv"
-    with copied() as url, Service(url).running() as running:
+    with copy_database() as url, Service(url).open() as running:
         yield Imported(running, import_files(running, folder, report), report)
 
 

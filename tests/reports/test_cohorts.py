@@ -220,8 +220,8 @@ def test_any_triangle_agrees_with_the_model(service: Service) -> None:
     run()
 
 
-def test_any_triangle_in_another_calendar_agrees_with_the_model(start: Any) -> None:
-    service = start(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
+def test_any_triangle_in_another_calendar_agrees_with_the_model(start_service: Any) -> None:
+    service = start_service(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
 
     @settings(FEW_EXAMPLES, max_examples=8)
     @given(RANDOM)

@@ -46,7 +46,7 @@ class Service:
         )
 
     @contextmanager
-    def running(self) -> Iterator["Service"]:
+    def open(self) -> Iterator["Service"]:
         """Start the service, and stop it at the end of the `with` block."""
         lifespan = self.app.router.lifespan_context(self.app)
         with self.runner:

@@ -244,7 +244,7 @@ def test_kills_of_services_and_postgres_neither_lose_nor_double_acknowledged_eve
 
 
 def test_a_service_restarts_its_embedded_postgres_when_it_was_killed(data_dir: Path) -> None:
-    with Service(None, data_dir=data_dir).running() as service:
+    with Service(None, data_dir=data_dir).open() as service:
         service.send(session())
         os.kill(int((data_dir / "cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
@@ -333,7 +333,7 @@ def test_while_the_database_is_unavailable_requests_get_503_and_recover_with_it(
             stop.set()
         return sum(client.count(200) for client in statuses)
 
-    with Service(external.url).running() as service:
+    with Service(external.url).open() as service:
         acknowledged = service.run(run(service))
         assert service.value("sessions") == acknowledged
         assert service.differences() == []
@@ -358,7 +358,7 @@ def test_a_start_waits_for_the_database(external: Database) -> None:
 
 def test_a_start_fails_after_the_time_of_the_settings(external: Database) -> None:
     external.down()
-    with pytest.raises(Unavailable), Service(external.url, database_wait_seconds=0).running():
+    with pytest.raises(Unavailable), Service(external.url, database_wait_seconds=0).open():
         pass
 
 
@@ -522,7 +522,7 @@ def test_a_commit_with_a_lost_answer_is_repeated_without_counting_twice(database
         counts = asyncio.run(run(Path(folder)))
     assert proxy.cuts > 10
     assert counts.total() == 120
-    with Service(database).running() as direct:
+    with Service(database).open() as direct:
         assert direct.value("sessions") == 120
         assert direct.differences() == []
         assert len(direct.get("/v1/keys")["keys"]) == 10
@@ -557,9 +557,9 @@ def test_a_deadlock_is_run_again_and_noticed_by_no_client(service: Service, ask:
 
 
 def test_when_all_connections_are_busy_requests_get_503(
-    start: Callable[..., Service], ask: Callable[..., list[Any]]
+    start_service: Callable[..., Service], ask: Callable[..., list[Any]]
 ) -> None:
-    service = start(pool_size=1)
+    service = start_service(pool_size=1)
     service.send(session())
 
     async def run() -> None:
