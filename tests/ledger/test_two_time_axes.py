@@ -75,7 +75,7 @@ def test_answers_as_of_any_past_day_stay_the_same_for_weeks(
         earliest = day
         for hours in sorted(random.sample(range(23), 3)):
             pair.on(day, hours=hours, minutes=random.randrange(60))
-            earliest = min(earliest, random_step(random, pair, known_earlier=seed == 3))
+            earliest = min(earliest, random_step(random, pair, may_backdate=seed == 3))
         if day.day == 17:
             pair.define("small", disjunction(less_than("seats", 6), equals("vip", True)))
             pair.define("later", equals("plan", "team"))
@@ -124,7 +124,7 @@ def test_imported_history_counts_from_its_recorded_day(service: Service) -> None
         days = []
         for _ in range(random.randint(1, 4)):
             pair.on(pair.today + DAY * random.randrange(3), hours=12)
-            days += [random_step(random, pair, known_earlier=True) for _ in range(2)]
+            days += [random_step(random, pair, may_backdate=True) for _ in range(2)]
         for day in {*days, pair.today, pair.today - DAY}:
             pair.ask(**random_question(random, pair), as_of=day)
         assert pair.differences() == []
@@ -137,7 +137,7 @@ def test_a_rebuild_changes_nothing(service: Service) -> None:
     pair = Pair(service).on(date(2026, 2, 24))
     for _ in range(25):
         pair.on(pair.today + DAY * random.randrange(3), hours=15)
-        random_step(random, pair, known_earlier=True)
+        random_step(random, pair, may_backdate=True)
     before = stored_rows(service)
     assert service.differences() == []
     service.run(drain(rebuild(service.books)))
