@@ -13,7 +13,7 @@ from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
 from app.ledger.measures import POSTING_RULES, EventView, activities_of, lines_of
 from app.ledger.surveys import Survey
-from app.metrics.define import METRICS as DECLARED
+from app.metrics.define import METRICS as DEFINITIONS
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_event
@@ -54,11 +54,11 @@ def history(shared: Service) -> Callable[[int], Pair]:
     return lambda seed: build_pair(seed).at(build_pair(seed).now)
 
 
-def send_again(pair: Pair, kept_ids: Set[tuple[str, str]]) -> Pair:
+def send_again(pair: Pair, event_ids: Set[tuple[str, str]]) -> Pair:
     """Send some events of a history again, for two new accounts that have no others."""
     other = Pair(pair.service, accounts=2).at(pair.now)
     names = dict(zip(pair.accounts, other.accounts, strict=True))
-    events = [sent.body | {"account_id": names[key[0]]} for key, sent in pair.model.events.items() if key in kept_ids]
+    events = [sent.body | {"account_id": names[key[0]]} for key, sent in pair.model.events.items() if key in event_ids]
     if events:
         assert other.send(*events)["rejected"] == []
     return other
@@ -99,7 +99,7 @@ def test_the_origins_of_a_metric_include_all_types_that_post_to_it(name: str) ->
     for survey in surveys:
         fact = EventView(name, "ada", example_event(name)["data"], survey)
         posted = {line.measure.name for line in lines_of(fact)} | {seen.presence.name for seen in activities_of(fact)}
-        for metric in DECLARED.values():
+        for metric in DEFINITIONS.values():
             origins = origins_of(metric.operands)
             if posted & frozenset().union(*(source.postings for source in origins.sources)):
                 assert name in origins.event_types
@@ -199,6 +199,6 @@ def test_an_event_that_counts_by_itself_and_in_its_stream_is_listed_once(service
 
 @pytest.mark.parametrize("parameter", ["compare", "min_sample", "totals"])
 def test_parameters_of_presentation_are_errors(shared: Service, parameter: str) -> None:
-    for door in ("events", "restatements"):
-        answer = shared.request("GET", f"/v1/metrics/nps/{door}", params={parameter: "1"})
+    for endpoint in ("events", "restatements"):
+        answer = shared.request("GET", f"/v1/metrics/nps/{endpoint}", params={parameter: "1"})
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "extra_forbidden")

@@ -14,7 +14,7 @@ from tests.model.pair import Pair
 from tests.support.hostile import is_problem
 from tests.support.service import Service, account_update, event, session, survey_responses
 
-EVERYTHING = ",".join(METRICS)
+ALL_METRICS = ",".join(METRICS)
 
 
 def get_restatements(service: Service, metric: str, **params: Any) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def test_restatements_are_what_as_of_answers_day_by_day(history: Pair, extra: di
         name for name, metric in METRICS.items() if set(extra.get("group_by", ())) & {"subject"} <= set(metric.sides)
     )
     params = {"start": date(2026, 2, 9), "end": date(2026, 2, 27)} | extra
-    empty_answer = history.service.get("/v1/query", metrics=EVERYTHING, account="nobody", period="2026-02")
+    empty_answer = history.service.get("/v1/query", metrics=ALL_METRICS, account="nobody", period="2026-02")
     empty_values = {row["metric"]: row["value"] for row in empty_answer["rows"]}
     values: dict[Any, list[Any]] = {}
     days = [date(2026, 2, 10) + DAY * n for n in range((history.today - date(2026, 2, 10)).days + 1)]

@@ -31,7 +31,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).pare
 
 
 @pytest.fixture
-def empty(server: sa.URL, execute: Callable[[str], None]) -> Iterator[str]:
+def empty_database(server: sa.URL, execute: Callable[[str], None]) -> Iterator[str]:
     """Yield the URL of a database without any tables."""
     execute("CREATE DATABASE empty STRATEGY FILE_COPY")
     yield server.set(database="empty").render_as_string()
@@ -108,16 +108,16 @@ def test_the_migrations_create_the_declared_tables(database: str) -> None:
     run_alembic(database, lambda config, _: command.check(config), "")
 
 
-def test_a_migration_never_waits_long_for_a_lock(empty: str) -> None:
-    with connect_directly(empty) as connection:
+def test_a_migration_never_waits_long_for_a_lock(empty_database: str) -> None:
+    with connect_directly(empty_database) as connection:
         connection.execute("CREATE TABLE seen (lock_timeout interval)")
         connection.execute(
             "CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql "
             "AS $$BEGIN INSERT INTO seen VALUES (current_setting('lock_timeout')::interval); END$$"
         )
         connection.execute("CREATE EVENT TRIGGER see ON ddl_command_start EXECUTE FUNCTION see()")
-    migrate(empty)
-    assert fetch(empty, "SELECT count(*) > 10, bool_and(lock_timeout BETWEEN '1 s' AND '10 s') FROM seen") == [
+    migrate(empty_database)
+    assert fetch(empty_database, "SELECT count(*) > 10, bool_and(lock_timeout BETWEEN '1 s' AND '10 s') FROM seen") == [
         (True, True)
     ]
 
@@ -126,12 +126,12 @@ MIGRATE = "import sys; from app.database.migrate import migrate; migrate(sys.arg
 
 
 @pytest.fixture
-def migrating(empty: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def start_migration(empty_database: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Return a function that starts a process which migrates the empty database."""
     with ExitStack() as stack:
 
         def start() -> subprocess.Popen[str]:
-            command_line = [sys.executable, "-c", MIGRATE, empty]
+            command_line = [sys.executable, "-c", MIGRATE, empty_database]
             process = subprocess.Popen(command_line, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -140,7 +140,7 @@ def migrating(empty: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Po
         yield start
 
 
-def wait_for_waiting(url: str, count: int) -> None:
+def wait_for_blocked_processes(url: str, count: int) -> None:
     """Return when this number of processes waits for a lock in the database."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     deadline = time.monotonic() + PATIENCE
@@ -150,31 +150,34 @@ def wait_for_waiting(url: str, count: int) -> None:
 
 
 def test_processes_that_migrate_at_the_same_time_do_so_once(
-    empty: str, migrating: Callable[[], subprocess.Popen[str]], database: str
+    empty_database: str, start_migration: Callable[[], subprocess.Popen[str]], database: str
 ) -> None:
-    with connect_directly(empty) as holder:
+    with connect_directly(empty_database) as holder:
         holder.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-        processes = [migrating() for _ in range(4)]
-        wait_for_waiting(empty, 4)
+        processes = [start_migration() for _ in range(4)]
+        wait_for_blocked_processes(empty_database, 4)
         holder.execute(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
     assert [process.wait(PATIENCE) for process in processes] == [0] * 4, [p.stderr.read() for p in processes]
-    assert load_schema(empty) == load_schema(database)
+    assert load_schema(empty_database) == load_schema(database)
 
 
 def test_a_killed_migration_leaves_nothing_behind_and_the_next_completes(
-    empty: str, migrating: Callable[[], subprocess.Popen[str]], database: str
+    empty_database: str, start_migration: Callable[[], subprocess.Popen[str]], database: str
 ) -> None:
-    with connect_directly(empty) as other:
+    with connect_directly(empty_database) as other:
         other.execute("BEGIN")
         other.execute("CREATE TABLE survey ()")  # the migration waits for this table halfway through
-        killed = migrating()
-        wait_for_waiting(empty, 1)
+        killed = start_migration()
+        wait_for_blocked_processes(empty_database, 1)
         killed.kill()
         killed.wait()
         other.execute("ROLLBACK")
-    assert load_schema(empty) in ([], [row for row in load_schema(empty) if row[0] == "alembic_version"])
-    assert migrating().wait(PATIENCE) == 0
-    assert load_schema(empty) == load_schema(database)
+    assert load_schema(empty_database) in (
+        [],
+        [row for row in load_schema(empty_database) if row[0] == "alembic_version"],
+    )
+    assert start_migration().wait(PATIENCE) == 0
+    assert load_schema(empty_database) == load_schema(database)
 
 
 def test_a_database_migrated_by_another_version_is_not_ready(service: Service, database: str) -> None:

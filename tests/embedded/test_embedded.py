@@ -168,7 +168,7 @@ def is_stored(data_dir: Path, value: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def shared(template: Path) -> Iterator[str]:
+def server_url(template: Path) -> Iterator[str]:
     """The URL of a server that tests share."""
     subprocess.run(["cp", "-a", template, template.with_name("shared")], check=True)
     server = embedded.start_server(template.with_name("shared"))
@@ -190,13 +190,13 @@ def shared(template: Path) -> Iterator[str]:
         "unix_socket_permissions": "0700",
     }.items(),
 )
-def test_the_server_is_durable_and_private_and_speaks_unicode(shared: str, setting: str, value: str) -> None:
-    assert query(shared, f"select current_setting('{setting}')") == value
+def test_the_server_is_durable_and_private_and_speaks_unicode(server_url: str, setting: str, value: str) -> None:
+    assert query(server_url, f"select current_setting('{setting}')") == value
 
 
-def test_functions_of_texts_work_beyond_ascii(shared: str) -> None:
-    assert query(shared, "select lower('ÉCOLE')") == "école"
-    assert query(shared, "select to_tsvector('simple', 'naïve—GRÖSSE')::text") == "'grösse':2 'naïve':1"
+def test_functions_of_texts_work_beyond_ascii(server_url: str) -> None:
+    assert query(server_url, "select lower('ÉCOLE')") == "école"
+    assert query(server_url, "select to_tsvector('simple', 'naïve—GRÖSSE')::text") == "'grösse':2 'naïve':1"
 
 
 def test_the_server_does_not_see_the_secrets_of_the_service(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,17 +215,17 @@ def test_erasure_changes_no_answer_about_any_history(service: Service) -> None:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def read_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """Return a function that reads what has been logged since its last call."""
     logs.configure("info")
     yield lambda: capsys.readouterr().err
     logs.configure("error")
 
 
-def test_the_log_does_not_say_who_was_erased(service: Service, logged: Callable[[], str]) -> None:
+def test_the_log_does_not_say_who_was_erased(service: Service, read_log: Callable[[], str]) -> None:
     service.send(session())
     assert erase(service, "ada%20lovelace") == 204
-    lines = logged()
+    lines = read_log()
     assert "personal-data" in lines
     assert "lovelace" not in lines
 

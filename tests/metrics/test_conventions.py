@@ -183,7 +183,7 @@ def click(day: str, ends: str | None = None, of: str = "one") -> tuple[str, str,
 
 
 _UTC = ZoneInfo("UTC")
-LEAVING = {
+CANCELLATIONS = {
     "from the click to the end": ([paid("01-10"), click("02-15", "03-01")], [("02-15", 1), ("03-01", -1)]),
     "at once": ([paid("01-10"), click("02-15")], []),
     "an end that was before the click": ([paid("01-10"), click("02-15", "02-01")], []),
@@ -201,6 +201,6 @@ LEAVING = {
 }
 
 
-@pytest.mark.parametrize(("events", "expected"), LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize(("events", "expected"), CANCELLATIONS.values(), ids=CANCELLATIONS)
 def test_a_customer_is_leaving_from_cancellation_to_the_end(events: list[Any], expected: list[Any]) -> None:
     assert leaving_days(*events) == leaving_days(*reversed(events)) == expected

@@ -10,9 +10,9 @@ import pytest
 from tests.support.service import Service, account_update, event, session
 
 Start = Callable[..., Service]
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
-ROLL = ("mrr_opening", *GAINED, *LOST, "mrr_net_change", "mrr")
-PEOPLE = ("customers_opening", "customers_new", "customers_reactivated", "customers_churned", "customers")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+ROLL = ("mrr_opening", *GAINS, *LOSSES, "mrr_net_change", "mrr")
+CUSTOMERS = ("customers_opening", "customers_new", "customers_reactivated", "customers_churned", "customers")
 SPRING = {"start": "2026-01-01", "end": "2026-05-01"}
 
 
@@ -108,13 +108,13 @@ def test_segments_as_of_now_uses_the_attributes_of_today(history: Service) -> No
 def test_opening_and_movements_add_up_to_closing_in_every_row(history: Service, granularity: str, extra: Any) -> None:
     params = SPRING | {"granularity": granularity} | extra
     rows: dict[Any, dict[str, float]] = defaultdict(dict)
-    for row in history.get("/v1/query", metrics=",".join(ROLL + PEOPLE), **params)["rows"]:
+    for row in history.get("/v1/query", metrics=",".join(ROLL + CUSTOMERS), **params)["rows"]:
         rows[row["period"], row["start"], repr(row["group"])][row["metric"]] = row["value"]
     assert any(values.get("mrr") for values in rows.values())
     for key, values in rows.items():
         opening, new, back, expansion, contraction, churned, net, closing = (values.get(name, 0) for name in ROLL)
         assert opening + new + back + expansion - contraction - churned == closing == opening + net, key
-        before, came, returned, left, after = (values.get(name, 0) for name in PEOPLE)
+        before, came, returned, left, after = (values.get(name, 0) for name in CUSTOMERS)
         assert before + came + returned - left == after, key
 
 

@@ -164,7 +164,7 @@ def attempts(history: History) -> list[list[Any]]:
     return onboardings
 
 
-def expected(pair: Pair, start: date, end: date, as_of: date) -> tuple[int, int, dict[str, tuple[int, float]]]:
+def count_in_model(pair: Pair, start: date, end: date, as_of: date) -> tuple[int, int, dict[str, tuple[int, float]]]:
     """Return the onboardings started and completed, and by step how many reached it and their seconds, added up."""
     started = completed = 0
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -197,7 +197,7 @@ def test_any_funnel_agrees_with_the_model(service: Service) -> None:
             as_of = random.choice([None, pair.today - DAY * 5])
             parameters = {"start": start, "end": end, "account": pair.accounts} | ({"as_of": as_of} if as_of else {})
             first, *steps, last = service.get("/v1/onboarding/funnel", **parameters)["rows"]
-            started, completed, reached = expected(pair, start, end, as_of or pair.today)
+            started, completed, reached = count_in_model(pair, start, end, as_of or pair.today)
             assert (first["reached"], last["reached"]) == (started, completed)
             averages = {row["step"]: (row["reached"], row["average_days"]) for row in steps}
             expected_steps = {

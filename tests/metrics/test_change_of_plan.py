@@ -16,7 +16,7 @@ MEMBERS = {
     (APRIL, "enterprise"): accounts_on_plan("enterprise") + PLAN_CHANGERS,
 }
 NUMBERS = ("value", "numerator", "denominator", "sample_size", "interval", "amount", "reason")
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_groups_add_up_to_the_total_in_every_period(busy: Service, granularity: 
 @pytest.mark.parametrize("granularity", ["day", "week", "month", "quarter", "total"])
 def test_the_mrr_movements_of_every_row_add_up(busy: Service, granularity: str) -> None:
     params = BOTH_MONTHS | {"granularity": granularity}
-    metrics = ["mrr", "mrr_opening", "mrr_net_change", *GAINED, *LOST]
+    metrics = ["mrr", "mrr_opening", "mrr_net_change", *GAINS, *LOSSES]
     for group_by in ("plan", "account", "plan,account"):
         rows: dict[Any, dict[str, float]] = {}
         for row in busy.get("/v1/query", metrics=",".join(metrics), **params, group_by=group_by)["rows"]:
@@ -75,5 +75,5 @@ def test_the_mrr_movements_of_every_row_add_up(busy: Service, granularity: str) 
             values[row["metric"]] = row["value"]
         assert any(row["mrr_net_change"] for row in rows.values())
         for key, row in rows.items():
-            change = sum(row[name] for name in GAINED) - sum(row[name] for name in LOST)
+            change = sum(row[name] for name in GAINS) - sum(row[name] for name in LOSSES)
             assert row["mrr"] - row["mrr_opening"] == pytest.approx(change) == row["mrr_net_change"], key
