@@ -46,7 +46,9 @@ async def kill_process(books: Any, ids: dict[int, str]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_they_write_together_what_was_lost_and_prove_it(service: Service, execute_in: Callable[[str], None]) -> None:
+def test_several_processes_rebuild_and_verify_the_ledger_completely(
+    service: Service, execute_in: Callable[[str], None]
+) -> None:
     service.send(*mixed_events(Random(5)))
     for table in ("entry", "total", "grand_total", "presence", "registration", "attribute"):
         execute_in(f"DELETE FROM {table}")
@@ -60,7 +62,7 @@ def test_they_write_together_what_was_lost_and_prove_it(service: Service, execut
     assert sum(step.events for step in found) == sum(step.events for step in steps) > 0
 
 
-def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
+def test_a_failure_in_one_part_fails_the_rebuild_which_stays_unfinished(
     service: Service, execute_in: Callable[[str], None], query_database: Callable[[str], list[Any]]
 ) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella")))
@@ -79,7 +81,9 @@ def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
     ("work", "error", "message"),
     [(raise_conflict, Conflict, "1 is too many"), (kill_process, Unavailable, "was killed")],
 )
-def test_a_failure_of_one_process_ends_all(service: Service, work: Any, error: type[Exception], message: str) -> None:
+def test_the_failure_of_one_process_ends_all_processes(
+    service: Service, work: Any, error: type[Exception], message: str
+) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella") for _ in range(3)))
     with pytest.raises(error, match=message):
         service.run(drain(worker_pool(2)(service.books, work, account_batches(service.books))))

@@ -100,7 +100,9 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("parameters", "expected"), FILTERS, ids=lambda parameters: "&".join(map(str, parameters)))
-def test_comments_are_filtered_by(parameters: dict[str, Any], expected: list[str], with_comments: Service) -> None:
+def test_the_list_has_the_comments_that_satisfy_all_parameters(
+    parameters: dict[str, Any], expected: list[str], with_comments: Service
+) -> None:
     assert listed_ids(with_comments, **parameters) == expected
 
 
@@ -115,7 +117,7 @@ def test_no_search_text_causes_an_error(shared: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "é", "====", "AAAA", "MTIzADEyMwAxMjM", "MjAyNi0wMy0wMQAxAHg"])
-def test_an_invalid_cursor_is_refused(shared: Service, cursor: str) -> None:
+def test_an_invalid_cursor_is_an_error(shared: Service, cursor: str) -> None:
     answer = shared.request("GET", "/v1/feedback", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/cursor")
 
@@ -236,7 +238,7 @@ INVALID_UPDATES: dict[str, tuple[Any, int, str | None]] = {
 
 
 @pytest.mark.parametrize("case", INVALID_UPDATES)
-def test_an_invalid_update_is_refused(case: str, with_comments: Service) -> None:
+def test_an_invalid_update_is_an_error(case: str, with_comments: Service) -> None:
     body, status, pointer = INVALID_UPDATES[case]
     answer = with_comments.request("PATCH", f"/v1/feedback/{id_of(with_comments, 'dark')}", json=body)
     assert answer.status_code == status
@@ -341,7 +343,7 @@ def test_themes_cover_a_range_and_the_previous_one(
 @pytest.mark.parametrize(
     "parameters", [{"start": "0001-01-01"}, {"end": "0001-01-01"}, {"period": "2026", "end": "2026-01-01"}]
 )
-def test_an_invalid_range_is_refused(shared: Service, parameters: dict[str, str]) -> None:
+def test_an_invalid_range_is_an_error(shared: Service, parameters: dict[str, str]) -> None:
     for path in ("/v1/feedback", "/v1/feedback/themes"):
         assert shared.request("GET", path, params=parameters).status_code == 422
 

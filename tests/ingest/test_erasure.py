@@ -140,7 +140,7 @@ def test_the_data_of_other_users_stays(history: Service) -> None:
     assert history.differences() == []
 
 
-def test_what_is_sent_again_is_a_repeat_and_what_is_new_is_of_a_new_user(history: Service) -> None:
+def test_events_sent_again_are_duplicates_and_new_events_are_of_a_new_user(history: Service) -> None:
     erase(history)
     before = load_numbers(history)
     again = [sent for sent in EVENTS if sent["account_id"] == "acme"]

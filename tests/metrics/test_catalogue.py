@@ -112,7 +112,7 @@ def test_a_metric_without_any_event_is_zero_or_says_why_it_is_null(name: str) ->
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
+def test_a_metric_is_documented_and_made_of_declared_measures(name: str) -> None:
     entry = ENTRIES[name]
     assert entry.title and entry.description.endswith((".", ";")) and len(entry.description) > 20
     assert entry.better in ("up", "down", "neither")

@@ -30,7 +30,7 @@ def numbers(row: dict[str, Any]) -> list[Any]:
     return [row.get(name) for name in NUMBERS]
 
 
-def test_every_metric_counts_it_as_pro_in_march_and_as_enterprise_in_april(busy: Service) -> None:
+def test_every_metric_counts_a_change_of_plan_in_march_from_april_on(busy: Service) -> None:
     by_plan = all_rows(busy, **BOTH_MONTHS, group_by="plan")
     metrics_seen = set()
     for (period, plan), members in MEMBERS.items():

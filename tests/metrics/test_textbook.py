@@ -1,4 +1,4 @@
-"""The usual textbook examples of customer success metrics, sent as events and asked for over HTTP."""
+"""The usual textbook examples of customer success metrics, sent as events and answered over HTTP."""
 
 from typing import Any
 

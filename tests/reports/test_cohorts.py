@@ -61,7 +61,7 @@ def test_customers_are_followed_from_the_month_of_their_first_payment(with_custo
     ]
 
 
-def test_their_mrr_is_a_percentage_of_their_first_mrr(with_customers: Service) -> None:
+def test_the_mrr_of_a_cohort_is_a_percentage_of_its_first_mrr(with_customers: Service) -> None:
     assert cohorts(with_customers, "mrr") == [
         ("2026-01", 0, 2, 150.0, 100.0),
         ("2026-01", 1, 2, 200.0, 133.333333),
@@ -159,7 +159,7 @@ def test_pages_add_up_to_all_rows(with_customers: Service) -> None:
         ({"cursor": "abc"}, "/query/cursor"),
     ],
 )
-def test_invalid_parameters_of_cohorts_are_refused(with_customers: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_cohorts_are_errors(with_customers: Service, parameters: Any, pointer: str) -> None:
     answer = with_customers.request("GET", "/v1/cohorts", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 

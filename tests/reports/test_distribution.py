@@ -95,7 +95,7 @@ def test_without_responses_there_are_no_shares(service: Service) -> None:
     ] * 3
 
 
-def test_a_survey_whose_name_ends_like_a_score_is_not_mixed_up(service: Service) -> None:
+def test_a_survey_whose_name_ends_like_a_score_is_not_confused_with_another(service: Service) -> None:
     for name in ("a", "a 1"):
         service.put(f"/v1/surveys/{name}", {"kind": "csat", "scale": {"min": 0, "max": 11}})
     service.send(*survey_responses("a", [1, 11]), *survey_responses("a 1", [1, 1]))
@@ -138,7 +138,7 @@ def test_an_unknown_survey_is_not_found(service: Service) -> None:
         ({"segment": "unheard"}, "/query/segment"),
     ],
 )
-def test_invalid_parameters_of_a_distribution_are_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_a_distribution_are_errors(service: Service, parameters: Any, pointer: str) -> None:
     answer = service.request("GET", "/v1/surveys/nps/distribution", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 

@@ -145,7 +145,7 @@ def test_the_funnel_has_pages(with_onboardings: Service) -> None:
         ({"filter": "plan ="}, "/query/filter"),
     ],
 )
-def test_invalid_parameters_of_the_funnel_are_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_the_funnel_are_errors(service: Service, parameters: Any, pointer: str) -> None:
     answer = service.request("GET", "/v1/onboarding/funnel", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 

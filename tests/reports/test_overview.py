@@ -146,7 +146,7 @@ def test_the_trend_has_the_periods_of_the_question(service: Service) -> None:
         ({"as_of": "2026-01-01"}, "/query/as_of"),
     ],
 )
-def test_invalid_parameters_of_an_overview_are_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_an_overview_are_errors(service: Service, parameters: Any, pointer: str) -> None:
     service.send(session())
     answer = service.request("GET", "/v1/accounts/acme/overview", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)

@@ -83,7 +83,7 @@ def is_problem(response: httpx.Response, status: int, code: str) -> bool:
 
 
 @pytest.mark.parametrize("id", ["a", "order-7/3", "~" * 128])
-def test_the_request_id_of_the_client_is_kept(id: str) -> None:
+def test_the_response_has_the_request_id_of_the_client(id: str) -> None:
     assert request(wrap(), headers={"X-Request-Id": id}).headers["x-request-id"] == id
 
 
@@ -202,7 +202,7 @@ def test_an_app_may_respond_with_500_itself() -> None:
     assert request(wrap(sorry)).text == "sorry"
 
 
-def test_a_canceled_request_is_told_that_the_service_is_stopping(read_log: Any) -> None:
+def test_a_canceled_request_is_answered_that_the_service_is_stopping(read_log: Any) -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

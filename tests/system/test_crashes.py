@@ -537,7 +537,7 @@ def test_a_commit_with_a_lost_answer_is_repeated_without_counting_twice(database
         pytest.param("57P03", id="cannot-connect-now"),
     ],
 )
-def test_what_postgres_cannot_do_for_now_is_a_503(service: Service, ask: Callable[..., list[Any]], state: str) -> None:
+def test_a_temporary_failure_of_postgres_is_a_503(service: Service, ask: Callable[..., list[Any]], state: str) -> None:
     ask(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE SQLSTATE '{state}'; END$$")
     ask("CREATE TRIGGER fail BEFORE INSERT ON entry EXECUTE FUNCTION fail()")
     body = session()
