@@ -50,7 +50,7 @@ async def repost_streams(
     *,
     calendar: Calendar,
 ) -> None:
-    """Add to `entries` the lines by which streams have changed. The events are stored already, under the locks of their accounts."""
+    """Add to `entries` the lines by which streams have changed. The events are stored, under their accounts' locks."""
     for (account_id, stream), events in (await load_streams(connection, changes_by_stream)).items():
         changes = changes_by_stream[account_id, stream]
         repost_stream(entries, account_id, stream, events, changes, calendar=calendar)

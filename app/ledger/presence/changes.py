@@ -1,4 +1,4 @@
-"""Changes of presence: the entries and the rows that follow from the days that a user has gained and lost. Nothing is stored here.
+"""Changes of presence: the entries and rows that follow from days that a user has gained and lost. It stores nothing.
 
 Within each day, week, month, quarter and year a user counts on the first of the user's days. So the sum from the start of
 a unit to any day within it is the number of distinct users so far, as recorded up to any day. The first day in a year is

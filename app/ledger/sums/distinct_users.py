@@ -124,7 +124,10 @@ def _month_bits(span: Span, year: int) -> list[int]:
 
 @lru_cache(maxsize=256)
 def _users_statement(shape: Shape, by_subject: bool, has_subjects: bool, once: bool) -> Statement:
-    """Return the query of rows (index of the span, distinct users, group...). once: whether no user has two rows in a span and group."""
+    """Return the query of rows (index of the span, distinct users, group...).
+
+    once: whether no user has two rows in a span and group.
+    """
     calendar, is_present = presence_calendar()
     keys = [
         calendar.c.span,
