@@ -50,15 +50,22 @@ def main() -> None:
     try:
         cli()
     except ServiceError as error:
-        for sentence in dict.fromkeys([str(error), *(fault["detail"] for fault in getattr(error, "errors", ()))]):
+        faults = getattr(error, "errors", ())
+        for sentence in [_sentence(fault) for fault in faults] or [str(error)]:
             err.print(sentence, style="red", markup=False)
     except ValidationError as error:
         for fault in validation_faults(error.errors(include_url=False, include_input=False)):
-            name = fault["pointer"].strip("/").upper()
-            err.print(f"{name}: {fault['detail']}" if name else fault["detail"], style="red", markup=False)
+            pointer = fault["pointer"].upper() if error.title == Settings.__name__ else fault["pointer"]
+            err.print(_sentence({**fault, "pointer": pointer}), style="red", markup=False)
     else:
         return
     raise SystemExit(1)
+
+
+def _sentence(fault: Mapping[str, str]) -> str:
+    """Return what is wrong with an option, a setting or a field, which comes first."""
+    name = fault["pointer"].removeprefix("/query").strip("/")
+    return f"{name}: {fault['detail']}" if name else fault["detail"]
 
 
 def _print_version(is_requested: bool) -> None:

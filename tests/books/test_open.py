@@ -244,7 +244,7 @@ def test_an_older_postgresql_is_an_error(database: str, monkeypatch: pytest.Monk
     with pytest.raises(
         ServiceError, match=r"The database is PostgreSQL 18\.\d+\. This service needs version 99 or later\."
     ):
-        Service(database).running().__enter__()
+        Service(database).open().__enter__()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_the_reason_of_a_failed_connection_is_one_short_sentence(message: str, r
 def test_reset_deletes_everything_once_it_is_confirmed(csmetrics: Run, database: str) -> None:
     from tests.support.service import session
 
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session(), session("globex"))
         busy = csmetrics("reset", "--yes", DATABASE_URL=database)
         assert (busy.returncode, "Stop the service first" in busy.stderr) == (1, True)
@@ -287,7 +287,7 @@ def test_reset_deletes_everything_once_it_is_confirmed(csmetrics: Run, database:
     # The settings of the first start do not stand in the way: a wrong currency is a reason to start over.
     done = csmetrics("reset", "--yes", DATABASE_URL=database, BASE_CURRENCY="EUR")
     assert done.returncode == 0 and "Deleted 2 events of 2 accounts" in done.stdout
-    with Service(database, base_currency="EUR").running() as service:
+    with Service(database, base_currency="EUR").open() as service:
         assert service.get("/v1/accounts")["accounts"] == []
         assert {survey["id"] for survey in service.get("/v1/surveys")["surveys"]} == {"nps", "csat"}
         assert service.send(session())["accepted"] == 1
@@ -295,7 +295,7 @@ def test_reset_deletes_everything_once_it_is_confirmed(csmetrics: Run, database:
 
 @pytest.mark.own_database
 def test_the_advice_about_another_currency_can_be_followed(csmetrics: Run, database: str) -> None:
-    with Service(database).running():
+    with Service(database).open():
         pass
     advice = csmetrics("verify", DATABASE_URL=database, BASE_CURRENCY="EUR").stderr
     assert "BASE_CURRENCY is 'USD', not 'EUR'" in advice and "set BASE_CURRENCY=USD" in advice

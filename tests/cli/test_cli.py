@@ -15,7 +15,7 @@ from typer.main import get_command
 from app import __version__
 from app.audit.identities import IDENTITIES
 from app.cli.main import cli
-from tests.support.service import Service, session
+from tests.support.service import Service, session, survey_responses
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -162,7 +162,9 @@ def test_every_command_argument_and_option_has_a_description(command: list[str])
 
 
 def test_query_prints_the_rows_that_http_answers(csmetrics: Run, service: Service) -> None:
-    service.send(*survey_responses("nps", [10, 9, 3]), *survey_responses("nps", [9], "globex"), recorded_on="2026-03-10")
+    service.send(
+        *survey_responses("nps", [10, 9, 3]), *survey_responses("nps", [9], "globex"), recorded_on="2026-03-10"
+    )
     question = {"period": "2026-03", "group_by": "account", "totals": "true", "as_of": "2026-03-12"}
     options = ["--period", "2026-03", "--group-by", "account", "--totals", "--as-of", "2026-03-12"]
     rows = service.get("/v1/query", metrics="nps,mrr", **question)["rows"]
