@@ -9,7 +9,8 @@ from fastapi import Request
 
 from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
 from app.books.books import Books
-from app.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable
+from app.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable, json_pointer
+from app.core.names import name_fault
 
 # The scheme that puts the key into the URL; the others put it into a header.
 QUERY_SECURITY = "url"
@@ -74,8 +75,11 @@ def _check_params_exist(request: Request) -> None:
     """
     params = request.query_params.keys() - {"api_key"}
     if params and not (request.scope["route"].openapi_extra or {}).get("parameters"):
-        pointer = f"/query/{min(params)}"
-        raise Invalid.at(pointer, "Unknown parameter. This endpoint has no parameters.", code="extra_forbidden")
+        sentence = "Unknown parameter{}. This endpoint has no parameters."
+        faults = [
+            name_fault(json_pointer(("query", name)), sentence, name, code="extra_forbidden") for name in sorted(params)
+        ]
+        raise Invalid.of(faults)
 
 
 def _read_key(request: Request) -> tuple[str, bool]:

@@ -18,11 +18,17 @@ ServiceError             an expected error; its text says what is wrong and what
   EmbeddedError          the embedded PostgreSQL cannot run (defined in `embedded.cluster`)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, Self, TypeVar
 
-_MAX_POINTER_STEP = 128
+from app.core.names import MAX_NAME_LENGTH, Fault, NearestNames, name_fault
+from app.core.sentences import explain, options
+
+T = TypeVar("T")
+
+# Fields that exist are listed where none of them is like an unknown one, unless they are more than this.
+_MAX_LISTED = 20
 
 
 class ServiceError(Exception):
@@ -32,7 +38,8 @@ class ServiceError(Exception):
 class Problem(ServiceError):
     """An error response. `code` is for programs, `detail` for people; neither repeats a value that the client sent.
 
-    errors: one `{"pointer", "code", "detail"}` for each invalid field (pointer: RFC 6901).
+    Names that do not exist are repeated, see `names`.
+    errors: one `Fault` for each invalid field (pointer: RFC 6901).
     more: further members of the problem object, such as `rejected`.
     """
 
@@ -44,16 +51,28 @@ class Problem(ServiceError):
         detail: str,
         *,
         code: str | None = None,
-        errors: Sequence[Mapping[str, str]] = (),
+        errors: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
         **more: Any,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.code
-        self.errors = [dict(fault) for fault in errors]
+        self.errors = [fault.copy() for fault in errors]
         self.headers = dict(headers or {})
         self.more = more
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault], *, subject: str = "The request") -> Self:
+        """Return the error of one fault or more. subject: what has them, as the beginning of a sentence."""
+        codes = {fault["code"] for fault in faults}
+        detail = faults[0]["detail"] if len(faults) == 1 else f"{subject} has {len(faults)} faults; see `errors`."
+        return cls(detail, code=codes.pop() if len(codes) == 1 else None, errors=faults)
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The faults; one without a place where the error names none."""
+        return self.errors or [{"pointer": "", "code": self.code, "detail": self.detail}]
 
 
 class Malformed(Problem):
@@ -116,11 +135,41 @@ class Unavailable(Problem):
 
 
 class EventRejected(ServiceError):
-    """One event of a batch is not accepted. It becomes an item of the response's `rejected`; other events are not affected."""
+    """One event of a batch is not accepted. It becomes an item of the response's `rejected`; other events are not affected.
+
+    faults: all that is wrong with it, at least one.
+    """
 
     def __init__(self, code: str, detail: str, pointer: str = "") -> None:
         super().__init__(detail)
-        self.code, self.detail, self.pointer = code, detail, pointer
+        self.faults: list[Fault] = [{"pointer": pointer, "code": code, "detail": detail}]
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> Self:
+        """Return the rejection of an event with these faults."""
+        rejection = cls(faults[0]["code"], faults[0]["detail"])
+        rejection.faults = list(faults)
+        return rejection
+
+
+class FaultList:
+    """Collects the faults of several steps, so that a client learns of all at once."""
+
+    def __init__(self, faults: Sequence[Fault] = ()) -> None:
+        self._faults = list(faults)
+
+    def attempt(self, step: Callable[[], T]) -> T | None:
+        """Return the result of a step, or None when it raises Invalid: then its faults are added."""
+        try:
+            return step()
+        except Invalid as invalid:
+            self._faults += invalid.faults
+            return None
+
+    def raise_all(self, *, subject: str) -> None:
+        """Raise Invalid if there are faults. subject: what has them, as the beginning of a sentence."""
+        if self._faults:
+            raise Invalid.of(self._faults, subject=subject)
 
 
 def json_pointer(location: Sequence[str | int]) -> str:
@@ -129,27 +178,45 @@ def json_pointer(location: Sequence[str | int]) -> str:
     >>> json_pointer(("data", "a/b", 0))
     '/data/a~1b/0'
     """
-    steps = takewhile(lambda step: len(step) <= _MAX_POINTER_STEP and step != "[key]", map(str, location))
+    steps = takewhile(lambda step: len(step) <= MAX_NAME_LENGTH and step != "[key]", map(str, location))
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def validation_faults(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return Pydantic's errors as `{pointer, code, detail}`, without the values, which may be secret or personal."""
-    return [{"pointer": json_pointer(e["loc"]), "code": e["type"], "detail": _fault_detail(e)} for e in errors]
+def validation_faults(
+    errors: Sequence[Mapping[str, Any]],
+    *,
+    fields: Callable[[Sequence[str | int]], Sequence[str]] = lambda _: (),
+    nearest: NearestNames | None = None,
+) -> list[Fault]:
+    """Return Pydantic's errors as faults, without the values, which may be secret or personal.
+
+    fields: returns the names of the fields that exist at a location. nearest: finds those that may have been meant.
+    """
+    nearest = nearest or NearestNames()
+    return [_validation_fault(error, fields, nearest) for error in errors]
 
 
-def _fault_detail(error: Mapping[str, Any]) -> str:
-    """Return what is wrong with a field. It names only fields that are required, since clients invent the unknown ones."""
-    location, limits = error["loc"], error.get("ctx", {})
-    kind = "parameter" if location[:1] == ("query",) and len(location) > 1 else "field"
-    match error["type"]:
-        case "missing":
-            return f'{kind.capitalize()} "{location[-1]}" is required.'
-        case "extra_forbidden":
-            return f"Unknown {kind}."
-        case "too_short" if "min_length" in limits:
-            return f"Too few items: at least {limits['min_length']} required."
-        case "too_long" if "max_length" in limits:
-            return f"Too many items: at most {limits['max_length']} allowed."
-    detail: str = error["msg"]
-    return detail.removeprefix("Value error, ")
+def _validation_fault(
+    error: Mapping[str, Any], fields: Callable[[Sequence[str | int]], Sequence[str]], nearest: NearestNames
+) -> Fault:
+    location, code, pointer = error["loc"], error["type"], json_pointer(error["loc"])
+    if code == "extra_forbidden":
+        return unknown_field(location, fields(location[:-1]), nearest)
+    fault: Fault = {"pointer": pointer, "code": code, "detail": explain(error)}
+    if code == "literal_error" and isinstance(value := error.get("input"), str):
+        # The value is not repeated, but which of the allowed ones it is like may be said.
+        if similar := nearest.find(value, options(error)):
+            fault["detail"] += f" Did you mean {' or '.join(similar)}?"
+        fault["did_you_mean"] = similar
+    return fault
+
+
+def unknown_field(location: Sequence[str | int], existing: Sequence[str], nearest: NearestNames) -> Fault:
+    """Return the fault of a field or parameter that does not exist. existing: the names of those that do."""
+    noun = "parameter" if location[:1] == ("query",) and len(location) > 1 else "field"
+    similar = nearest.find(str(location[-1]), existing)
+    advice = f"There are: {', '.join(existing)}." if 0 < len(existing) <= _MAX_LISTED and not similar else ""
+    if "extra" in existing:
+        advice = f'{advice} Fields of your own belong under "extra".'.strip()
+    sentence = f"Unknown {noun}{{}}."
+    return name_fault(json_pointer(location), sentence, location[-1], similar, code="extra_forbidden", advice=advice)

@@ -1,11 +1,14 @@
 """Read JSON bodies into Pydantic models."""
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from app.core.errors import Invalid, Unsupported, validation_faults
+from app.core.names import field_finder
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -20,5 +23,12 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     try:
         return model.model_validate(parse_json(body), strict=True)
     except ValidationError as error:
-        faults = validation_faults(error.errors(include_url=False, include_input=False))
-        raise Invalid("The body is invalid; see `errors`.", errors=faults) from None
+        faults = validation_faults(error.errors(include_url=False), fields=find_fields(model))
+        detail = faults[0]["detail"] if len(faults) == 1 else "The body is invalid; see `errors`."
+        raise Invalid(detail, errors=faults) from None
+
+
+@cache
+def find_fields(model: type[BaseModel]) -> Callable[[Sequence[str | int]], list[str]]:
+    """Return the function that finds the names of the fields at a location of a model."""
+    return field_finder(model.model_json_schema())

@@ -6,8 +6,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.http.encoding import JSON
 from app.http.openapi import COMPONENTS
-from app.http.problems import PROBLEM_JSON, PROBLEM_SCHEMA
+from app.http.problems import FAULT_SCHEMA, PROBLEM_JSON, PROBLEM_SCHEMA
 
 _PROBLEM_RESPONSE = {
     "description": "An error.",
@@ -32,7 +33,7 @@ def build_document(
     names = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         names.pop(name, None)
-    names |= COMPONENTS | schemas | {"Problem": PROBLEM_SCHEMA}
+    names |= COMPONENTS | schemas | {"Problem": PROBLEM_SCHEMA, "Fault": FAULT_SCHEMA}
     # Sorted, so that the document does not depend on the order of imports.
     components["schemas"] = dict(sorted(names.items()))
     components["securitySchemes"] = dict(security_schemes)
@@ -40,7 +41,9 @@ def build_document(
         for method, operation in operations.items():
             # The first line of an endpoint's docstring is its summary.
             operation["summary"], _, operation["description"] = operation["description"].partition("\n")
-            operation["responses"].pop("422", None)
+            # The framework's own, which describes errors that never occur.
+            if JSON in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
             operation["responses"]["default"] = _PROBLEM_RESPONSE
             if path.startswith("/v1"):
                 schemes = [name for name in security_schemes if name != query_security or method == "get"]

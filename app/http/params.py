@@ -6,7 +6,9 @@ from typing import Any, TypeVar, get_origin
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.core.errors import Invalid, validation_faults
+from app.core.errors import Invalid, json_pointer, validation_faults
+from app.core.names import is_repeatable
+from app.http.body import find_fields
 
 Params = TypeVar("Params", bound=BaseModel)
 
@@ -29,17 +31,18 @@ def parse_query(request: Request, model: type[Params]) -> Params:
             values.setdefault(name, []).append(value)
         elif name in values:
             # The client may have meant either value.
-            raise Invalid.at(f"/query/{name}", f'Parameter "{name}" is given more than once.', code="repeated")
+            label = f'Parameter "{name}"' if is_repeatable(name) else "A parameter"
+            raise Invalid.at(json_pointer(("query", name)), f"{label} is given more than once.", code="repeated")
         else:
             values[name] = value
     values.pop("api_key", None)  # read by `access`
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = validation_faults(
-            [e | {"loc": ("query", *e["loc"])} for e in error.errors(include_url=False, include_input=False)]
-        )
-        raise Invalid("The query parameters are invalid; see `errors`.", errors=faults) from None
+        errors = [e | {"loc": ("query", *e["loc"])} for e in error.errors(include_url=False)]
+        faults = validation_faults(errors, fields=lambda location: find_fields(model)(location[1:]))
+        detail = faults[0]["detail"] if len(faults) == 1 else "The query parameters are invalid; see `errors`."
+        raise Invalid(detail, errors=faults) from None
 
 
 @cache

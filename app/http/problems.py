@@ -6,9 +6,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 from app.core.errors import Invalid, Malformed, Problem, validation_faults
+from app.core.names import Fault
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -21,15 +23,10 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {"type": "string", "description": "For programs; it does not change."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
     },
 }
+FAULT_SCHEMA: dict[str, Any] = TypeAdapter(Fault).json_schema()
 
 # Codes of the errors that the framework raises itself, and details where its own say too little.
 _FRAMEWORK_CODES = {
@@ -71,8 +68,11 @@ def install_problem_handlers(app: FastAPI) -> None:
         errors = error.errors()
         if any(e["type"] == "json_invalid" for e in errors):
             return _respond(Malformed("The body is not well-formed JSON.", code="malformed_json"))
-        faults = [fault | {"pointer": fault["pointer"].removeprefix("/body")} for fault in validation_faults(errors)]
-        return _respond(Invalid("The request is invalid; see `errors`.", errors=faults))
+        faults = validation_faults(errors)
+        for fault in faults:
+            fault["pointer"] = fault["pointer"].removeprefix("/body")
+        detail = faults[0]["detail"] if len(faults) == 1 else "The request is invalid; see `errors`."
+        return _respond(Invalid(detail, errors=faults))
 
     @app.exception_handler(HTTPException)
     async def handle_framework_error(_: Request, error: HTTPException) -> JSONResponse:

@@ -16,7 +16,7 @@ from app.database.connection import Connection
 from app.database.labels import ensure_labels
 from app.ingest.outcome import BatchOutcome, Verdict, build_outcome, build_rejection
 from app.ingest.read import read_events
-from app.ingest.references import ReferenceChanged, load_references, resolve_events
+from app.ingest.references import ReferenceChanged, load_references, reject_invalid, resolve_events
 from app.ingest.stages import ResolvedEvent
 from app.ingest.write import write_batch
 from app.ledger.posting import posting_label_texts
@@ -37,11 +37,11 @@ async def accept_events(
     An accepted event is durable and in the next answer. Raises Unavailable when the database is unavailable; sending the
     same batch again is always safe.
     """
-    incoming, read_rejections = read_events(
+    incoming, invalid = read_events(
         raws, books=books, may_backdate=may_backdate, may_use_reserved_ids=may_use_reserved_ids
     )
     for _ in range(_MAX_ATTEMPTS):
-        references = await load_references(books, incoming)
+        references = await load_references(books, incoming, invalid)
         events, resolve_rejections = resolve_events(incoming, references, books=books)
         try:
             verdicts = await _store(books, events)
@@ -52,6 +52,7 @@ async def accept_events(
             for event, verdict in zip(events, verdicts, strict=True)
             if isinstance(verdict, EventRejected)
         ]
+        read_rejections = reject_invalid(invalid, references, books=books)
         return build_outcome(verdicts, [*read_rejections, *resolve_rejections, *store_rejections])
     detail = "A survey or an exchange rate of this batch keeps changing. Send the batch again."
     raise Unavailable(detail, code="busy")

@@ -32,9 +32,10 @@ async def put_account_update(books: Books, account_id: str, data: dict[str, Any]
     }
     outcome = await accept_events(books, [raw], may_use_reserved_ids=True)
     if outcome.rejected:
-        rejection = outcome.rejected[0]
-        pointer = rejection["pointer"].removeprefix("/data").replace("/occurred_at", "/effective_at")
-        raise Invalid.at(pointer, rejection["detail"], code=rejection["code"])
+        faults = outcome.rejected[0]["errors"]
+        for fault in faults:
+            fault["pointer"] = fault["pointer"].removeprefix("/data").replace("/occurred_at", "/effective_at")
+        raise Invalid.of(faults)
 
 
 async def _is_current(books: Books, account_id: str, data: dict[str, Any], *, effective_at: datetime) -> bool:

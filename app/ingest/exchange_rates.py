@@ -51,11 +51,11 @@ def rates_to_json(rates: Mapping[str, Sequence[ExchangeRate]]) -> list[dict[str,
     ]
 
 
-def rate_on(rates: Sequence[ExchangeRate], day: date) -> ExchangeRate:
-    """Return the rate of a day. rates: of one currency, in order. Raises EventRejected when the day is before all of them."""
+def rate_on(rates: Sequence[ExchangeRate], day: date, *, currency: str) -> ExchangeRate:
+    """Return the rate of a day. rates: of the currency, in order. Raises EventRejected when the day is before all of them."""
     count_until_day = bisect_right(rates, day, key=lambda rate: rate.valid_from)
     if not count_until_day:
-        detail = "No exchange rate for this currency on the day of the event. Add one with PUT /v1/exchange-rates."
+        detail = f"No exchange rate for {currency} on the day of the event. Add one with PUT /v1/exchange-rates."
         raise EventRejected("no_exchange_rate", detail, "/data/currency")
     return rates[count_until_day - 1]
 

@@ -7,19 +7,27 @@ from typing_extensions import TypedDict
 
 from app.core.errors import EventRejected
 from app.core.ids import MAX_ID_LENGTH
+from app.core.names import Fault
+
+# A rejection lists so many faults of an event: a body can hold millions of unknown fields.
+_MAX_FAULTS = 20
 
 # What became of one event. A duplicate is stored already, with the same content.
 Verdict = Literal["accepted", "duplicate"] | EventRejected
 
 
 class Rejection(TypedDict):
-    """An event that was not accepted: its position in the request (from 0), and why."""
+    """An event that was not accepted: its position in the request (from 0), and why.
+
+    `code`, `detail` and `pointer` are those of the first of its faults; `errors` has all of them.
+    """
 
     index: int
     id: str | None
     code: str
     detail: str
     pointer: str
+    errors: list[Fault]
 
 
 class Accepted(TypedDict):
@@ -40,12 +48,17 @@ class BatchOutcome(NamedTuple):
 
 def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
     """Return the rejection of the event at a position of the request. id: as sent; left out where it cannot be an id."""
+    faults = error.faults[:_MAX_FAULTS]
+    if rest := len(error.faults) - len(faults):
+        detail = f"The event has {rest:,} more faults."
+        faults.append({"pointer": "", "code": "too_many_faults", "detail": detail})
     return {
         "index": position,
         "id": id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None,
-        "code": error.code,
-        "detail": error.detail,
-        "pointer": error.pointer,
+        "code": faults[0]["code"],
+        "detail": faults[0]["detail"],
+        "pointer": faults[0]["pointer"],
+        "errors": faults,
     }
 
 

@@ -4,74 +4,129 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from app.accounts.accounts import account_key
 from app.accounts.attributes import ACCOUNT_UPDATED
 from app.books.books import Books
-from app.core.errors import EventRejected, validation_faults
+from app.core.errors import EventRejected
+from app.core.names import Fault, NearestNames
 from app.database.tables import WHOLE_BUSINESS
 from app.ingest.decode import UndecodableEvent
 from app.ingest.define import EVENT_TYPES
-from app.ingest.outcome import Rejection, build_rejection
-from app.ingest.stages import RESERVED_ID_PREFIX, IncomingEvent
+from app.ingest.invalid import find_faults, unknown_type
+from app.ingest.stages import RESERVED_ID_PREFIX, IncomingEvent, InvalidEvent
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AHEAD = timedelta(hours=24)
 
 
+class Sender(NamedTuple):
+    """What the sender of a batch may do: set `recorded_on`, and use the ids of PUT /v1/accounts/{id}."""
+
+    may_backdate: bool = True
+    may_use_reserved_ids: bool = True
+
+
 def read_events(
     raws: Sequence[Any], *, books: Books, may_backdate: bool, may_use_reserved_ids: bool
-) -> tuple[list[IncomingEvent], list[Rejection]]:
-    """Return the valid events of a batch and the rejections of the others.
+) -> tuple[list[IncomingEvent], list[InvalidEvent]]:
+    """Return the valid events of a batch, and the others with their faults.
 
     raws: JSON values or `UndecodableEvent`. The two permissions are those of `accept_events`.
     """
     now = books.clock()
+    nearest = NearestNames()
     today = books.calendar.day(now)
+    sender = Sender(may_backdate, may_use_reserved_ids)
     events: list[IncomingEvent] = []
-    rejections: list[Rejection] = []
+    invalid: list[InvalidEvent] = []
     for position, raw in enumerate(raws):
-        try:
-            event = read_event(raw, position=position, now=now)
-            if not may_use_reserved_ids and event.id.startswith(RESERVED_ID_PREFIX) and event.type == ACCOUNT_UPDATED:
-                detail = f'Ids that begin with "{RESERVED_ID_PREFIX}" are reserved for PUT /v1/accounts/{{id}}.'
-                raise EventRejected("reserved", detail, "/id")
-            if event.recorded_on_override is not None:
-                _check_recorded_on(event.recorded_on_override, today=today, may_backdate=may_backdate)
-            events.append(event)
-        except EventRejected as error:
-            rejections.append(build_rejection(position, raw.get("id") if isinstance(raw, dict) else None, error))
-    return events, rejections
+        fields, faults = _validate(raw, nearest)
+        faults += _check_meaning(fields, faults, sender=sender, now=now, today=today)
+        if faults:
+            id = raw.get("id") if isinstance(raw, dict) else None
+            invalid.append(InvalidEvent(position, id, fields, faults))
+        else:
+            events.append(_build_event(fields, position))
+    return events, invalid
 
 
 def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
-    """Return one raw event, validated. Raises EventRejected with the reason and a pointer into the event."""
+    """Return one raw event, validated, of a sender who may do anything. Raises EventRejected with all faults."""
+    fields, faults = _validate(raw, NearestNames())
+    faults += _check_meaning(fields, faults, sender=Sender(), now=now, today=now.date())
+    if faults:
+        raise EventRejected.of(faults)
+    return _build_event(fields, position)
+
+
+def _validate(raw: Any, nearest: NearestNames) -> tuple[dict[str, Any], list[Fault]]:
+    """Return the fields of a raw event, validated, and no faults; or those fields that are valid, and the faults."""
     if not isinstance(raw, dict):
         if isinstance(raw, UndecodableEvent):
-            raise EventRejected("malformed", raw.detail)
-        raise EventRejected("not_an_object", "An event must be a JSON object.")
-    if "type" not in raw:
-        raise EventRejected("missing", 'Field "type" is required.', "/type")
+            return {}, [{"pointer": "", "code": "malformed", "detail": raw.detail}]
+        return {}, [{"pointer": "", "code": "not_an_object", "detail": "An event must be a JSON object."}]
     name = raw.get("type")
     event_type = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if event_type is None:
-        raise EventRejected("unknown_type", "Unknown event type. /docs lists all event types.", "/type")
+        return unknown_type(raw, nearest)
     try:
-        fields = event_type.adapter.validate_python(raw)
+        return event_type.adapter.validate_python(raw), []
     except ValidationError as error:
-        raise _first_fault(error) from None
-    _check_time(fields["occurred_at"], fields.get("recorded_on"), now=now)
-    account = fields.get("account_id", "")
-    if not account and "user_id" in fields:
+        return find_faults(event_type, raw, error, nearest)
+
+
+def _check_meaning(
+    fields: Mapping[str, Any], faults: Sequence[Fault], *, sender: Sender, now: datetime, today: date
+) -> list[Fault]:
+    """Return what is wrong with fields that are valid by themselves. faults: those of the other fields."""
+    occurred_at, recorded_on = fields.get("occurred_at"), fields.get("recorded_on")
+    found: list[Fault] = []
+    # The details name no field: other endpoints have other names for `occurred_at`.
+    if occurred_at is not None and occurred_at < _EARLIEST:
+        detail = "The time must not be before 1970-01-01T00:00:00Z."
+        found.append({"pointer": "/occurred_at", "code": "too_old", "detail": detail})
+    if occurred_at is not None and occurred_at > now + _MAX_AHEAD:
+        detail = "The time must be at most 24 hours in the future. Check the clock and the time zone of the sender."
+        found.append({"pointer": "/occurred_at", "code": "in_the_future", "detail": detail})
+    if recorded_on is not None:
+        found += _check_recorded_on(recorded_on, sender=sender, today=today)
+    if "user_id" in fields and not fields.get("account_id") and not _is_at(faults, "/account_id"):
         detail = 'An event with a "user_id" needs an "account_id": a user belongs to an account.'
-        raise EventRejected("no_account", detail, "/user_id")
+        found.append({"pointer": "/user_id", "code": "no_account", "detail": detail})
+    is_put = fields.get("type") == ACCOUNT_UPDATED and fields.get("id", "").startswith(RESERVED_ID_PREFIX)
+    if is_put and not sender.may_use_reserved_ids:
+        detail = f'Ids that begin with "{RESERVED_ID_PREFIX}" are reserved for PUT /v1/accounts/{{id}}. Use another id.'
+        found.append({"pointer": "/id", "code": "reserved", "detail": detail})
+    return found
+
+
+def _is_at(faults: Sequence[Fault], pointer: str) -> bool:
+    return any(fault["pointer"] == pointer for fault in faults)
+
+
+def _check_recorded_on(recorded_on: date, *, sender: Sender, today: date) -> list[Fault]:
+    found: list[tuple[str, str]] = []
+    if recorded_on < _EARLIEST.date():
+        found.append(("too_old", "recorded_on must not be before 1970-01-01."))
+    if not sender.may_backdate:
+        found.append(
+            ("forbidden", "Only a key with scope admin may set recorded_on. Use one, or leave recorded_on out.")
+        )
+    elif recorded_on > today:
+        found.append(("in_the_future", f"recorded_on must not be after today, {today}."))
+    return [{"pointer": "/recorded_on", "code": code, "detail": detail} for code, detail in found]
+
+
+def _build_event(fields: Mapping[str, Any], position: int) -> IncomingEvent:
+    account = fields.get("account_id", "")
     return IncomingEvent(
         position=position,
         id=fields["id"],
-        type=event_type.name,
+        type=fields["type"],
         account=account,
         account_id=account_key(account) if account else WHOLE_BUSINESS,
         user_id=fields.get("user_id"),
@@ -80,29 +135,6 @@ def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
         data=fields["data"],
         fingerprint=_fingerprint(fields),
     )
-
-
-def _first_fault(error: ValidationError) -> EventRejected:
-    """Return the first fault, which is enough to repair the event. Its message never repeats what was sent."""
-    fault = validation_faults(error.errors(include_url=False, include_input=False))[0]
-    return EventRejected(fault["code"], fault["detail"], fault["pointer"])
-
-
-def _check_time(occurred_at: datetime, recorded_on: date | None, *, now: datetime) -> None:
-    # The details name no field: other endpoints have other names for `occurred_at`.
-    if occurred_at < _EARLIEST:
-        raise EventRejected("too_old", "The time must not be before 1970-01-01T00:00:00Z.", "/occurred_at")
-    if recorded_on is not None and recorded_on < _EARLIEST.date():
-        raise EventRejected("too_old", "recorded_on must not be before 1970-01-01.", "/recorded_on")
-    if occurred_at > now + _MAX_AHEAD:
-        raise EventRejected("in_the_future", "The time must be at most 24 hours in the future.", "/occurred_at")
-
-
-def _check_recorded_on(recorded_on: date, *, today: date, may_backdate: bool) -> None:
-    if not may_backdate:
-        raise EventRejected("forbidden", "Only a key with scope admin may set recorded_on.", "/recorded_on")
-    if recorded_on > today:
-        raise EventRejected("in_the_future", f"recorded_on must not be after today, {today}.", "/recorded_on")
 
 
 _encode_sorted = json.JSONEncoder(sort_keys=True).encode

@@ -1,43 +1,55 @@
 """Resolve what events refer to: surveys and exchange rates, loaded before the transaction and frozen by their first use."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.books.books import Books
 from app.core.errors import EventRejected
+from app.core.names import NearestNames, name_fault
 from app.database.connection import Connection
+from app.ingest.define import EVENT_TYPES
 from app.ingest.exchange_rates import ExchangeRate, freeze_rates, load_rates, rate_on
 from app.ingest.fields import MAX_MONEY
 from app.ingest.outcome import Rejection, build_rejection
-from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
+from app.ingest.stages import DatedEvent, IncomingEvent, InvalidEvent, ResolvedEvent
 from app.ledger.posting import build_posting
 from app.ledger.surveys import Survey, freeze_surveys, load_surveys
 
 
 class References(NamedTuple):
-    """The surveys by id, and the exchange rates by currency in the order of their days."""
+    """The surveys by id, and the exchange rates by currency in the order of their days.
+
+    survey_ids: of all surveys, where events refer to one that does not exist.
+    """
 
     surveys: Mapping[str, Survey]
     rates: Mapping[str, Sequence[ExchangeRate]]
+    survey_ids: Sequence[str] = ()
 
 
 class ReferenceChanged(Exception):
     """A survey or a rate was changed after it was loaded for the batch."""
 
 
-async def load_references(books: Books, events: Sequence[IncomingEvent]) -> References:
+async def load_references(
+    books: Books, events: Sequence[IncomingEvent], invalid: Sequence[InvalidEvent] = ()
+) -> References:
     """Load the surveys and exchange rates that events refer to; unknown ones are left out.
 
     Most batches refer to none and need no query.
     """
-    survey_ids = {event.data["survey"] for event in events if "survey" in event.data}
-    currencies = {event.data["currency"] for event in events if "currency" in event.data} - {books.currency}
+    data = [event.data for event in events] + [event.fields.get("data", {}) for event in invalid]
+    survey_ids = {fields["survey"] for fields in data if isinstance(fields.get("survey"), str)}
+    currencies = {fields["currency"] for fields in data if isinstance(fields.get("currency"), str)} - {books.currency}
     if not survey_ids and not currencies:
         return References({}, {})
 
     async def load(connection: Connection) -> References:
-        return References(await load_surveys(connection, survey_ids), await load_rates(connection, currencies))
+        surveys = await load_surveys(connection, survey_ids)
+        all_ids = [] if surveys.keys() == survey_ids else [*await load_surveys(connection)]
+        return References(surveys, await load_rates(connection, currencies), all_ids)
 
     return await books.database.read(load)
 
@@ -48,10 +60,11 @@ def resolve_events(
     """Return the events that fit their references, with what they post, and the rejections of the others."""
     events: list[ResolvedEvent] = []
     rejections: list[Rejection] = []
+    nearest = NearestNames()
     for event in incoming:
         try:
-            survey = _find_survey(event, references.surveys) if "survey" in event.data else None
-            rate = _find_rate(event, references.rates, books=books) if "currency" in event.data else None
+            survey = _find_survey(event.data, references, nearest) if "survey" in event.data else None
+            rate = _find_rate(event.data, event.occurred_at, references, books) if "currency" in event.data else None
             posting = build_posting(event, survey, rate.rate if rate else None, calendar=books.calendar)
             events.append(ResolvedEvent(event, survey, rate, posting))
         except EventRejected as error:
@@ -59,28 +72,49 @@ def resolve_events(
     return events, rejections
 
 
-def _find_survey(event: IncomingEvent, surveys: Mapping[str, Survey]) -> Survey:
+def reject_invalid(invalid: Sequence[InvalidEvent], references: References, *, books: Books) -> list[Rejection]:
+    """Return the rejections of invalid events, to whose faults those of their references are added."""
+    nearest = NearestNames()
+    rejections: list[Rejection] = []
+    for position, id, fields, faults in invalid:
+        data, rejection = fields.get("data", {}), EventRejected.of(faults)
+        try:
+            # Only data that was validated can refer to anything: that of an unknown type was not.
+            if fields.get("type") in EVENT_TYPES and "survey" in data:
+                _find_survey(data, references, nearest)
+            elif fields.get("type") in EVENT_TYPES and "currency" in data and "occurred_at" in fields:
+                _find_rate(data, fields["occurred_at"], references, books)
+        except EventRejected as error:
+            rejection.faults += error.faults
+        rejections.append(build_rejection(position, id, rejection))
+    return rejections
+
+
+def _find_survey(data: Mapping[str, Any], references: References, nearest: NearestNames) -> Survey:
     """Return the survey that an event belongs to. Raises EventRejected, also for a score outside its scale."""
-    survey = surveys.get(event.data["survey"])
+    id = data["survey"]
+    survey = references.surveys.get(id)
     if survey is None:
-        detail = "Unknown survey. Declare it first, with PUT /v1/surveys/{id}."
-        raise EventRejected("unknown_survey", detail, "/data/survey")
-    if "score" in event.data and not survey.low <= event.data["score"] <= survey.high:
+        similar = nearest.find(id, references.survey_ids)
+        advice = "Declare it first, with PUT /v1/surveys/{id}."
+        fault = name_fault("/data/survey", "Unknown survey{}.", id, similar, code="unknown_survey", advice=advice)
+        raise EventRejected.of([fault])
+    if "score" in data and not survey.low <= data["score"] <= survey.high:
         detail = f"The score must be from {survey.low} to {survey.high}, the scale of this survey."
         raise EventRejected("score_out_of_range", detail, "/data/score")
     return survey
 
 
 def _find_rate(
-    event: IncomingEvent, rates: Mapping[str, Sequence[ExchangeRate]], *, books: Books
+    data: Mapping[str, Any], occurred_at: datetime, references: References, books: Books
 ) -> ExchangeRate | None:
     """Return the rate at which an event is converted; None in the base currency. Raises EventRejected."""
-    currency = event.data["currency"]
+    currency = data["currency"]
     if currency == books.currency:
         return None
-    rate = rate_on(rates.get(currency, ()), books.calendar.day(event.occurred_at))
+    rate = rate_on(references.rates.get(currency, ()), books.calendar.day(occurred_at), currency=currency)
     for name in ("amount", "mrr"):
-        if Decimal(event.data.get(name, 0)) * rate.rate >= MAX_MONEY:
+        if Decimal(data.get(name, 0)) * rate.rate >= MAX_MONEY:
             detail = "The amount must be below 100 billion when converted to the base currency."
             raise EventRejected("money_too_large", detail, f"/data/{name}")
     return rate

@@ -1,5 +1,7 @@
 """The stages of an event on its way into the ledger: read, resolved, dated. Each is an immutable value.
 
+An event that is not valid is an `InvalidEvent`, so that all of its faults can be found before it is rejected.
+
 | stage | made in | from |
 |---|---|---|
 | `IncomingEvent` | `read` | raw JSON, validated |
@@ -12,6 +14,7 @@ The ledger then posts `posting` on `recorded_on`.
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from app.core.names import Fault
 from app.ingest.exchange_rates import ExchangeRate
 from app.ledger.posting import EventPosting
 from app.ledger.surveys import Survey
@@ -38,6 +41,15 @@ class IncomingEvent(NamedTuple):
     recorded_on_override: date | None
     data: dict[str, Any]
     fingerprint: int
+
+
+class InvalidEvent(NamedTuple):
+    """An event that is rejected. id: as sent. fields: those that are valid by themselves. faults: what is wrong so far."""
+
+    position: int
+    id: Any
+    fields: dict[str, Any]
+    faults: list[Fault]
 
 
 class ResolvedEvent(NamedTuple):

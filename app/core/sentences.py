@@ -1,0 +1,92 @@
+"""What is wrong with a field, as a sentence: for each type of error that Pydantic has for our models.
+
+Pydantic's own sentences are written for programmers ("Input should be a valid integer"). A test holds that every error that
+a model can raise has a sentence here.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic_core.core_schema import ErrorType
+
+from app.core.names import is_repeatable
+
+_PYDANTIC_TYPES = frozenset(get_args(ErrorType))
+_FALLBACK = "{field} is not valid here."
+_OBJECT = "{field} must be a JSON object."
+_WHOLE_NUMBER = "{field} must be a whole number, without decimals."
+
+# By type of error: the sentence, in which `{field}` stands for what is wrong, and the other names for what Pydantic tells
+# about the error. A pair is the sentence for one, and for more than one.
+_SENTENCES: dict[str, str | tuple[str, str]] = {
+    "missing": "{kind} {field} is required.",
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "list_type": "{field} must be a list: a JSON array.",
+    "string_type": "{field} must be a text in quotes.",
+    "string_unicode": "{field} must be valid Unicode.",
+    "string_too_short": ("{field} must not be empty.", "{field} must have at least {min_length:,} characters."),
+    "string_too_long": "{field} must have at most {max_length:,} characters.",
+    "string_pattern_mismatch": "{field} must be {form}.",
+    "int_type": "{field} must be a whole number, without quotes and without decimals.",
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": "{field} is too large.",
+    "int_from_float": _WHOLE_NUMBER,
+    "float_type": "{field} must be a number, without quotes.",
+    "float_parsing": "{field} must be a number.",
+    "finite_number": "{field} must be a finite number.",
+    "bool_type": "{field} must be true or false, without quotes.",
+    "bool_parsing": "{field} must be true or false.",
+    "literal_error": "{field} must be one of: {options}.",
+    "greater_than": "{field} must be more than {gt:,}.",
+    "greater_than_equal": "{field} must be at least {ge:,}.",
+    "less_than": "{field} must be less than {lt:,}.",
+    "less_than_equal": "{field} must be at most {le:,}.",
+    "too_short": ("{field} must have at least one item.", "{field} must have at least {min_length:,} items."),
+    "too_long": "{field} must have at most {max_length:,} items.",
+}
+# What a text must be that has to match a pattern.
+_FORMS = {"^[A-Z]{3}$": "three capital letters, such as EUR"}
+# Pydantic's prefix of the text of a ValueError, which is ours.
+_OWN_PREFIX = "Value error, "
+
+
+def explain(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field, without its value. error: one of `ValidationError.errors()`."""
+    kind, context, message = error["type"], error.get("ctx", {}), str(error["msg"])
+    if kind == "value_error" or kind not in _PYDANTIC_TYPES:
+        return message.removeprefix(_OWN_PREFIX)
+    template = _SENTENCES.get(kind, _FALLBACK)
+    if isinstance(template, tuple):
+        template = template[context.get("min_length", 1) > 1] if context else message
+    values = {"field": _name_field(error["loc"]), "kind": _kind(error["loc"])} | context
+    values |= {"form": _FORMS.get(context.get("pattern", ""), "of another form"), "options": ", ".join(options(error))}
+    try:
+        return template.format_map(values)
+    except KeyError:
+        # An error of ours that has a type of Pydantic's, but not what Pydantic tells about it.
+        return message
+
+
+def options(error: Mapping[str, Any]) -> list[str]:
+    """Return the values that are allowed where a value is not one of a list; otherwise none."""
+    return re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
+
+
+def _kind(location: Sequence[str | int]) -> str:
+    return {"query": "Parameter"}.get(str(location[0]) if location else "", "Field")
+
+
+def _name_field(location: Sequence[str | int]) -> str:
+    """Return how a sentence names the field at a location, at its beginning."""
+    steps = [step for step in location if step not in ("query", "body", "path")]
+    if not steps:
+        return "The body"
+    if steps[-1] == "[key]":
+        return "A key"
+    if isinstance(steps[-1], int):
+        owner = next((step for step in reversed(steps) if isinstance(step, str)), None)
+        return f'Item {steps[-1] + 1} of "{owner}"' if is_repeatable(owner) else f"Item {steps[-1] + 1}"
+    return f'"{steps[-1]}"' if is_repeatable(steps[-1]) else "The value"

@@ -1,0 +1,85 @@
+"""Find all faults of an event that its declaration does not accept, and which of its fields are valid nevertheless."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError, with_config
+from typing_extensions import NotRequired, TypedDict
+
+from app.core.errors import validation_faults
+from app.core.ids import normalize_id
+from app.core.names import Fault, NearestNames, field_finder, name_fault
+from app.ingest.define import EVENT_TYPES, STRICT, EventType
+from app.ingest.fields import Day, Id, Time
+
+_Fields = dict[str, Any]
+
+
+@with_config(STRICT)
+class _Envelope(TypedDict):
+    """The fields of an event of an unknown type, whose data can be anything."""
+
+    id: Id
+    type: NotRequired[Any]
+    account_id: NotRequired[Id]
+    user_id: NotRequired[Id]
+    occurred_at: Time
+    recorded_on: NotRequired[Day]
+    data: NotRequired[Any]
+
+
+_ENVELOPE = TypeAdapter(_Envelope)
+# The fields of the envelope that are converted, by what converts them.
+_CONVERTED: dict[str, TypeAdapter[Any]] = {"occurred_at": TypeAdapter(Time), "recorded_on": TypeAdapter(Day)}
+
+
+def find_faults(
+    event_type: EventType, raw: Mapping[str, Any], error: ValidationError, nearest: NearestNames
+) -> tuple[_Fields, list[Fault]]:
+    """Return the valid fields of an event and the faults of the others. error: what its type's adapter raised."""
+    errors = error.errors(include_url=False)
+    return _valid_fields(raw, errors), validation_faults(errors, fields=_fields_of(event_type.name), nearest=nearest)
+
+
+@cache
+def _fields_of(type: str) -> Callable[[Sequence[str | int]], list[str]]:
+    return field_finder(EVENT_TYPES[type].adapter.json_schema())
+
+
+def unknown_type(raw: Mapping[str, Any], nearest: NearestNames) -> tuple[_Fields, list[Fault]]:
+    """Return the valid fields and the faults of an event without a type, or of one that does not exist."""
+    fault: Fault = {"pointer": "/type", "code": "missing", "detail": 'Field "type" is required.'}
+    if "type" in raw:
+        name = raw["type"]
+        similar = nearest.find(name, [*EVENT_TYPES]) if isinstance(name, str) else ()
+        advice = "/docs lists all event types."
+        fault = name_fault("/type", "Unknown event type{}.", name, similar, code="unknown_type", advice=advice)
+    try:
+        _ENVELOPE.validate_python(raw)
+        errors: list[Any] = []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    # Nobody knows what its data may be.
+    fields = {name: value for name, value in _valid_fields(raw, errors).items() if name not in ("type", "data")}
+    faults = validation_faults(errors, fields=field_finder(_ENVELOPE.json_schema()), nearest=nearest)
+    return fields, [fault, *faults]
+
+
+def _valid_fields(raw: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> _Fields:
+    """Return the fields without an error, in `data` as well."""
+    invalid = {error["loc"][0] for error in errors if error["loc"]}
+    fields = {name: value for name, value in raw.items() if name not in invalid}
+    for name, adapter in _CONVERTED.items():
+        if name in fields:
+            fields[name] = adapter.validate_python(fields[name])
+    # One error at `data` itself is about all of its fields together, which are valid by themselves.
+    invalid_data = {error["loc"][1] for error in errors if error["loc"][:1] == ("data",) and len(error["loc"]) > 1}
+    data = raw.get("data")
+    if isinstance(data, dict):
+        fields["data"] = {name: _normalize(value) for name, value in data.items() if name not in invalid_data}
+    return fields
+
+
+def _normalize(value: Any) -> Any:
+    return normalize_id(value) if isinstance(value, str) else value
