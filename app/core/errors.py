@@ -63,11 +63,14 @@ class Problem(ServiceError):
         self.more = more
 
     @classmethod
-    def of(cls, faults: Sequence[Fault], *, subject: str = "The request") -> Self:
-        """Return the error of one fault or more. subject: what has them, as the beginning of a sentence."""
+    def of(cls, faults: Sequence[Fault], *, subject: str = "The request", code: str | None = None) -> Self:
+        """Return the error of one fault or more.
+
+        subject: what has them, as the beginning of a sentence. code: by default the code that all faults have.
+        """
         codes = {fault["code"] for fault in faults}
         detail = faults[0]["detail"] if len(faults) == 1 else f"{subject} has {len(faults)} faults; see `errors`."
-        return cls(detail, code=codes.pop() if len(codes) == 1 else None, errors=faults)
+        return cls(detail, code=code or (codes.pop() if len(codes) == 1 else None), errors=faults)
 
     @property
     def faults(self) -> list[Fault]:

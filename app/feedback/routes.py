@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.access.auth import books_of, requires
 from app.accounts.filters import parse_filter
@@ -148,7 +149,7 @@ class FeedbackBody(BaseModel):
     @model_validator(mode="after")
     def _check_not_empty(self) -> "FeedbackBody":
         if self.status is None and self.note is None:
-            raise ValueError("status or note is required")
+            raise PydanticCustomError("nothing_said", '"status" or "note" is required.')
         return self
 
 

@@ -24,8 +24,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
         return model.model_validate(parse_json(body), strict=True)
     except ValidationError as error:
         faults = validation_faults(error.errors(include_url=False), fields=find_fields(model))
-        detail = faults[0]["detail"] if len(faults) == 1 else "The body is invalid; see `errors`."
-        raise Invalid(detail, errors=faults) from None
+        raise Invalid.of(faults, subject="The body", code="invalid") from None
 
 
 @cache

@@ -41,8 +41,7 @@ def parse_query(request: Request, model: type[Params]) -> Params:
     except ValidationError as error:
         errors = [e | {"loc": ("query", *e["loc"])} for e in error.errors(include_url=False)]
         faults = validation_faults(errors, fields=lambda location: find_fields(model)(location[1:]))
-        detail = faults[0]["detail"] if len(faults) == 1 else "The query parameters are invalid; see `errors`."
-        raise Invalid(detail, errors=faults) from None
+        raise Invalid.of(faults, code="invalid") from None
 
 
 @cache

@@ -71,8 +71,7 @@ def install_problem_handlers(app: FastAPI) -> None:
         faults = validation_faults(errors)
         for fault in faults:
             fault["pointer"] = fault["pointer"].removeprefix("/body")
-        detail = faults[0]["detail"] if len(faults) == 1 else "The request is invalid; see `errors`."
-        return _respond(Invalid(detail, errors=faults))
+        return _respond(Invalid.of(faults, code="invalid"))
 
     @app.exception_handler(HTTPException)
     async def handle_framework_error(_: Request, error: HTTPException) -> JSONResponse:

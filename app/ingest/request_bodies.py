@@ -1,11 +1,15 @@
 """The request bodies of PUT: accounts, surveys and exchange rates."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
+from app.core.errors import Invalid
 from app.core.ids import Id
+from app.core.names import Fault
 from app.core.periods import Day
 from app.ingest.fields import Attributes, Text, Time
 from app.ledger.surveys import MAX_SCORE, NPS_SCALES, Survey, default_satisfied_from
@@ -51,29 +55,40 @@ class SurveyBody(BaseModel):
     )
     question: Text | None = None
 
-    @model_validator(mode="after")
-    def _check_consistency(self) -> "SurveyBody":
-        low, high = self.scale.min, self.scale.max
-        if low >= high:
-            raise ValueError('"scale.min" must be less than "scale.max".')
-        if self.kind == "nps" and (low, high) not in NPS_SCALES:
-            raise ValueError("The scale of an nps survey must be 0 to 10 or 1 to 10.")
-        if (self.kind == "ces") != (self.easy_is is not None):
-            raise ValueError('"easy_is" is required for a ces survey and not allowed for others.')
-        if self.satisfied_from is not None and (self.kind != "csat" or not low < self.satisfied_from <= high):
-            raise ValueError(
-                '"satisfied_from" is allowed for a csat survey only, above the lowest score of its scale and within it.'
-            )
-        return self
-
 
 def to_survey(id: str, body: SurveyBody) -> Survey:
-    """Return the survey that a body declares, without responses yet."""
+    """Return the survey that a body declares, without responses yet. Raises Invalid where its fields contradict each other."""
+    if faults := [*_survey_faults(body)]:
+        raise Invalid.of(faults, subject="The survey", code="invalid")
     low, high = body.scale.min, body.scale.max
     satisfied_from = body.satisfied_from
     if body.kind == "csat" and satisfied_from is None:
         satisfied_from = default_satisfied_from(low, high)
     return Survey(id, body.kind, low, high, satisfied_from, body.easy_is, body.question, answered=False)
+
+
+def _survey_faults(body: SurveyBody) -> Iterator[Fault]:
+    low, high = body.scale.min, body.scale.max
+    if low >= high:
+        detail = '"max" must be more than "min", the lowest score.'
+        yield {"pointer": "/scale/max", "code": "scale", "detail": detail}
+    elif body.kind == "nps" and (low, high) not in NPS_SCALES:
+        detail = "The scale of an nps survey must be 0 to 10 or 1 to 10. Use the kind csat for other scales."
+        yield {"pointer": "/scale", "code": "scale", "detail": detail}
+    if body.kind == "ces" and body.easy_is is None:
+        detail = 'A ces survey needs "easy_is": which end of its scale means easy, "low" or "high".'
+        yield {"pointer": "/easy_is", "code": "missing", "detail": detail}
+    if body.kind != "ces" and body.easy_is is not None:
+        detail = 'Only a ces survey has "easy_is". Leave it out.'
+        yield {"pointer": "/easy_is", "code": "other_kind", "detail": detail}
+    if body.satisfied_from is None:
+        return
+    if body.kind != "csat":
+        detail = 'Only a csat survey has "satisfied_from". Leave it out.'
+        yield {"pointer": "/satisfied_from", "code": "other_kind", "detail": detail}
+    elif low < high and not low < body.satisfied_from <= high:
+        detail = f'"satisfied_from" must be from {low + 1} to {high}: on the scale, above its lowest score.'
+        yield {"pointer": "/satisfied_from", "code": "scale", "detail": detail}
 
 
 def _parse_rate(raw: Any) -> Decimal:
@@ -84,7 +99,8 @@ def _parse_rate(raw: Any) -> Decimal:
             rate = Decimal(text)
             if Decimal("0.00000001") <= rate <= 1_000_000_000:
                 return rate
-    raise ValueError('A rate must be a decimal string such as "1.0832", above zero and at most a billion.')
+    detail = 'A rate must be a decimal string such as "1.0832", above zero and at most a billion.'
+    raise PydanticCustomError("rate", detail)
 
 
 class RatesBody(BaseModel):

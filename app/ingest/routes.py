@@ -19,6 +19,7 @@ from app.ingest.erase import erase_user
 from app.ingest.outcome import Accepted, BatchOutcome
 from app.ingest.request_bodies import AccountBody, RatesBody, SurveyBody, to_survey
 from app.ingest.retract import retract_event
+from app.ingest.schemas import BATCH_RESPONSES
 from app.ingest.survey_responses import accept_survey_responses
 from app.ledger import surveys
 
@@ -48,7 +49,7 @@ _SURVEY_RESPONSES_BODY = {
 }
 
 
-@router.post("/events", openapi_extra=_EVENTS_BODY)
+@router.post("/events", responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
 async def post_events(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Accepted:
     """Store and count events, each exactly once.
 
@@ -72,7 +73,7 @@ def _respond(outcome: BatchOutcome) -> Accepted:
     return body
 
 
-@router.post("/survey-responses", openapi_extra=_SURVEY_RESPONSES_BODY)
+@router.post("/survey-responses", responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY)
 async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Accepted:
     """Store and count survey responses.
 

@@ -6,6 +6,36 @@ from app.ingest.decode import MAX_EVENTS
 from app.ingest.define import EVENT_TYPES
 
 
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_COUNT = {"type": "integer", "const": 0}
+_ALL_REJECTED: dict[str, Any] = {
+    "description": "The problem of a batch of which no event was accepted: the members of `Accepted` and why.",
+    "allOf": [
+        {"$ref": "#/components/schemas/Problem"},
+        {
+            "type": "object",
+            "required": ["accepted", "duplicates", "rejected"],
+            "properties": {
+                "code": {"type": "string", "const": "all_rejected"},
+                "accepted": _COUNT,
+                "duplicates": _COUNT,
+                "rejected": {"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+            },
+        },
+    ],
+}
+# The OpenAPI `responses` of an endpoint that takes a batch.
+BATCH_RESPONSES: dict[int | str, dict[str, Any]] = {
+    422: {
+        "description": "No event was accepted (`all_rejected`), or the body as a whole is invalid.",
+        "content": {"application/problem+json": {"schema": {"anyOf": [_ref("AllRejected"), _ref("Problem")]}}},
+    }
+}
+
+
 def event_schemas() -> dict[str, Any]:
     """Return the OpenAPI components: one schema for each event type, `Event` for any of them and `Events` for a body."""
     schemas: dict[str, Any] = {}
@@ -21,7 +51,8 @@ def event_schemas() -> dict[str, Any]:
     }
     array = _array_of("Event")
     wrapped = {"type": "object", "required": ["events"], "properties": {"events": array}, "additionalProperties": False}
-    return schemas | _response_schemas(schemas) | {"Event": event, "Events": {"anyOf": [_ref("Event"), array, wrapped]}}
+    events = {"Event": event, "Events": {"anyOf": [_ref("Event"), array, wrapped]}, "AllRejected": _ALL_REJECTED}
+    return schemas | _response_schemas(schemas) | events
 
 
 def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
@@ -39,10 +70,6 @@ def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
         "SurveyResponse": response,
         "SurveyResponses": {"anyOf": [_ref("SurveyResponse"), _array_of("SurveyResponse")]},
     }
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _array_of(name: str) -> dict[str, Any]:
