@@ -9,12 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.accounts import segments
 from app.accounts.accounts import account_key
-from app.accounts.filters import parse_filter
+from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, list_attributes
+from app.accounts.filters import Filter, parse_filter
 from app.accounts.listing import day_after, select_accounts, select_descriptions
+from app.accounts.recorded_names import AttributeUse, account_not_found, attribute_faults
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
 from app.core.ids import PathId, decode_token, encode_token, normalize_id
+from app.core.names import Fault
 from app.database.connection import Connection
+from app.database.query_plan import run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema
@@ -30,6 +34,10 @@ class _ListParams(QueryParams):
     filter: str | None = Field(
         None, max_length=4_000, description="A condition over account attributes, in the filter language."
     )
+    strict: bool = Field(
+        True,
+        description="Whether attributes in `filter` that no account has ever had are errors. With `false` they count as empty.",
+    )
     cursor: str | None = Field(None, max_length=1_000, description="`next` of the page before.")
     limit: int = Field(100, ge=1, le=1_000, description="The number of accounts on a page.")
 
@@ -41,6 +49,8 @@ async def list_accounts(request: Request) -> Response:
     books, limit = books_of(request), params.limit
     day = day_after(books.today())
     filter = parse_filter(normalize_id(params.filter)) if params.filter is not None else None
+    if filter is not None and params.strict:
+        await _check_attributes(books, filter, "/query/filter")
     # One more than the page, which shows whether there is a next one.
     page = select_accounts(filter, on=day).order_by(account.c.id).limit(limit + 1)
     if params.cursor is not None:
@@ -51,8 +61,18 @@ async def list_accounts(request: Request) -> Response:
     return json_response(request, body, headers=next_link(request, cursor))
 
 
+async def _check_attributes(books: Books, filter: Filter, pointer: str) -> None:
+    """Raise Invalid for the attributes of a filter that no account has ever had."""
+
+    async def read(connection: Connection) -> list[Fault]:
+        return await run_plan(connection, attribute_faults([AttributeUse(key, pointer) for key in filter.keys]))
+
+    if faults := await books.database.read(read):
+        raise Invalid.of(faults, subject="The filter")
+
+
 def _decode_cursor(cursor: str) -> str:
-    """Return the id of the last account on the page before."""
+    """Return the id or key that the page before ended with."""
     try:
         return decode_token(cursor).replace("\0", "")
     except ValueError:
@@ -69,7 +89,7 @@ async def get_account(request: Request, account_id: PathId) -> Response:
     query = select_accounts(None, on=day).where(account.c.account_id == key)
     rows = await _fetch(books, select_descriptions(query, on=day))
     if not rows:
-        raise NotFound("No account has this id. An account exists once it has an event that is not retracted.")
+        raise await books.database.read(lambda connection: account_not_found(connection, account_id))
     history = await _fetch(
         books,
         sa.select(attribute.c.key, attribute.c.valid_from, attribute.c.valid_to, attribute.c.value)
@@ -92,6 +112,37 @@ async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:
     return await books.database.read(fetch)
 
 
+class _AttributeParams(QueryParams):
+    cursor: str | None = Field(None, max_length=1_000, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=200, description="The number of attributes on a page.")
+
+
+@router.get("/attributes", dependencies=READ, responses=ATTRIBUTES_SCHEMA, openapi_extra=query_schema(_AttributeParams))
+async def get_attributes(request: Request) -> Response:
+    """List the attributes that accounts have ever had, with the types and the most frequent values of today.
+
+    `name` is among them when accounts have names. Filters, segments and `group_by` use the keys.
+    """
+    params = parse_query(request, _AttributeParams)
+    books, limit = books_of(request), params.limit
+    day, after = day_after(books.today()), _decode_cursor(params.cursor) if params.cursor is not None else ""
+    # One more than the page, which shows whether there is a next one.
+    rows = await books.database.read(
+        lambda connection: list_attributes(connection, on=day, after=after, limit=limit + 1)
+    )
+    cursor = encode_token(rows[limit - 1]["key"]) if len(rows) > limit else None
+    body = {"attributes": rows[:limit], "next": cursor}
+    return json_response(request, body, headers=next_link(request, cursor))
+
+
+class _SegmentParams(QueryParams):
+    strict: bool = Field(
+        True,
+        description="Whether attributes that no account has ever had are errors. `false` defines the segment before its data "
+        "arrives.",
+    )
+
+
 class SegmentBody(BaseModel):
     """A segment's filter over account attributes."""
 
@@ -100,12 +151,16 @@ class SegmentBody(BaseModel):
     filter: str = Field(max_length=4_000, examples=['plan = "enterprise" and region in ("emea", "uk")'])
 
 
-@router.put("/segments/{name}", dependencies=ADMIN, openapi_extra=body_schema(SegmentBody))
+@router.put(
+    "/segments/{name}", dependencies=ADMIN, openapi_extra=body_schema(SegmentBody) | query_schema(_SegmentParams)
+)
 async def put_segment(request: Request, name: PathId) -> dict[str, str]:
     """Define a segment from today on. Answers as of earlier days keep the earlier definition."""
-    body = await read_body(request, SegmentBody)
-    filter = parse_filter(normalize_id(body.filter), pointer="/filter")
-    await segments.put_segment(books_of(request), name=name, filter=filter)
+    params, body = parse_query(request, _SegmentParams), await read_body(request, SegmentBody)
+    books, filter = books_of(request), parse_filter(normalize_id(body.filter), pointer="/filter")
+    if params.strict:
+        await _check_attributes(books, filter, "/filter")
+    await segments.put_segment(books, name=name, filter=filter)
     return {"name": name, "filter": filter.text}
 
 
@@ -120,5 +175,7 @@ async def list_segments(request: Request) -> Response:
 @router.delete("/segments/{name}", status_code=204, response_class=Response, dependencies=ADMIN)
 async def delete_segment(request: Request, name: PathId) -> None:
     """End a segment from today on. Answers as of earlier days keep its definition."""
-    if not await segments.put_segment(books_of(request), name=name, filter=None):
-        raise NotFound("No segment has this name. GET /v1/segments lists all segments.")
+    books = books_of(request)
+    if not await segments.put_segment(books, name=name, filter=None):
+        existing = await segments.load_segments(books, None)
+        raise NotFound.of([segments.unknown_segment(name, [*existing], "/path/name")])

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.accounts.filters import Filter, parse_filter
 from app.books.books import Books
+from app.core.names import Fault, name_fault, nearest_names
 from app.database.connection import Connection
 from app.database.tables import MIN_DATE, segment
 
@@ -57,6 +58,12 @@ async def _load_texts(
         query = query.where(segment.c.recorded_on <= day)
     is_included = segment.c.recorded_on > MIN_DATE if names is None else segment.c.name.in_(list(names))
     return dict(await connection.execute(query.where(is_included)))
+
+
+def unknown_segment(name: str, existing: Collection[str], pointer: str) -> Fault:
+    """Return the fault of a segment that does not exist. existing: the names of those that do."""
+    nearest, advice = nearest_names(name, existing), "GET /v1/segments lists all segments."
+    return name_fault(pointer, "Unknown segment{}.", name, nearest, code="unknown_segment", advice=advice)
 
 
 @lru_cache(maxsize=1_024)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from app.accounts.listing import day_after
 from app.books.books import Books
+from app.books.first_day import load_first_day
 from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
@@ -25,7 +26,7 @@ from app.ledger.sums.selection import Group, Span, Sums, array_item
 from app.metrics.answer import AnswerTable, PendingRow, bind_inputs, build_answer_table, context_values, values_in
 from app.metrics.lookup import OperandSums, split_question
 from app.metrics.question import Question
-from app.metrics.results import Result
+from app.metrics.results import NOTHING_KNOWN, Result
 from app.metrics.rows import group_sort_key, round_number, row_name
 
 _DAY = timedelta(days=1)
@@ -74,6 +75,11 @@ async def find_changes(connection: Connection, books: Books, question: Question)
     groups, days = _unify_groups(table, days)
     steps = _steps_back(table, days)
     changed = [change for step in steps for change in _changed_rows(table, groups, step)]
+    first_day = await run_plan(connection, load_first_day(books.first_day)) if changed else None
+    # Before the first day of all a number was not zero: nothing was known of it.
+    changed = [
+        change._replace(before=NOTHING_KNOWN) if change.recorded_on == first_day else change for change in changed
+    ]
     return sorted(
         changed, key=lambda change: (change.row.period_index, group_sort_key(change.row.group), change.recorded_on)
     )

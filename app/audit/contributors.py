@@ -13,8 +13,9 @@ from app.http.formats import BuildTable
 from app.http.openapi import list_schema
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.question import Question
+from app.metrics.question_names import NO_NAMES
 from app.metrics.results import Result
-from app.metrics.rows import Row, group_sort_key, paginate, round_number
+from app.metrics.rows import Row, group_sort_key, knowledge_members, paginate, round_number
 from app.metrics.schema import (
     NUMBER_SCHEMA,
     OPTIONAL_ROW_SCHEMA,
@@ -68,7 +69,8 @@ async def list_contributors(
     if "account" in selection.group_by:
         detail = 'Contributors are accounts already. Remove "account" from group_by.'
         raise Invalid.at("/query/group_by", detail, code="grouped_by_account")
-    by_account = replace(question, selection=replace(selection, group_by=(*selection.group_by, "account")))
+    grouped = replace(selection, group_by=(*selection.group_by, "account"))
+    by_account = replace(question, selection=grouped, names=NO_NAMES)
 
     async def read(connection: Connection) -> tuple[AnswerTable, AnswerTable]:
         totals = await build_answer_table(connection, books, question)
@@ -83,7 +85,7 @@ async def list_contributors(
         "totals": [totals.row(total) for total in totals_of_page.values()],
         "rows": [_row(accounts, contributor) for contributor in selected],
         "next": next_cursor,
-    }
+    } | knowledge_members(question)
     columns = (*_SHARE_SCHEMA, *number_columns(question))
     return body, table_builder(body, after=columns, flatten=flatten_interval)
 

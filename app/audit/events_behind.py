@@ -30,6 +30,7 @@ from app.ledger.surveys import Survey, load_surveys
 from app.metrics.answer import build_answer_table
 from app.metrics.lookup import period_span
 from app.metrics.question import Question
+from app.metrics.rows import knowledge_members
 from app.metrics.schema import rows_schema
 
 # How many events are read and examined at once. The number doubles while more are needed.
@@ -98,7 +99,7 @@ async def list_events_behind(
     page = rows[:limit]
     events = [_event_json(row, account_ids) for row in page]
     next_cursor = cursor_of(page[-1]).encode() if len(rows) > limit else None
-    body = {"question": question.as_json(), "rows": events, "next": next_cursor}
+    body = {"question": question.as_json(), "rows": events, "next": next_cursor} | knowledge_members(question)
 
     def build_table() -> FlatTable:
         return FlatTable(list(_EVENT_SCHEMA), ([event[name] for name in _EVENT_SCHEMA] for event in events))

@@ -7,10 +7,12 @@ from app.audit.causes import count_causes
 from app.audit.changes import Change, find_changes
 from app.books.books import Books
 from app.database.connection import Connection
+from app.database.query_plan import run_plan
 from app.http.formats import BuildTable
 from app.http.openapi import object_schema
 from app.metrics.question import Question
-from app.metrics.rows import Row, base_row, paginate, round_number
+from app.metrics.question_names import check_names
+from app.metrics.rows import Row, base_row, knowledge_members, paginate, round_number
 from app.metrics.schema import NUMBER_SCHEMA, PERIOD_COLUMNS, ROW_SCHEMA, rows_schema, table_builder
 
 _CHANGE_SCHEMA: dict[str, Any] = {
@@ -50,13 +52,16 @@ async def list_restatements(
     about_ended = replace(question, periods=periods, totals=False, compare=None)
 
     async def read(connection: Connection) -> tuple[list[Row], str | None]:
+        if not periods:
+            await run_plan(connection, check_names(books.database, question.names))
+            return [], None
         all_changes = await find_changes(connection, books, about_ended)
         selected, next_cursor = paginate(all_changes, limit=limit, cursor=cursor)
         causes = await count_causes(connection, about_ended, selected, calendar=books.calendar)
         return [_row(about_ended, *pair) for pair in zip(selected, causes, strict=True)], next_cursor
 
-    rows, next_cursor = await books.database.read(read) if periods else ([], None)
-    body = {"question": question.as_json(), "rows": rows, "next": next_cursor}
+    rows, next_cursor = await books.database.read(read)
+    body = {"question": question.as_json(), "rows": rows, "next": next_cursor} | knowledge_members(question)
     return body, table_builder(body, after=_CHANGE_SCHEMA)
 
 

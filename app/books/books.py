@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
+from app.books.first_day import FirstDay
 from app.core.errors import Conflict
 from app.core.periods import Calendar
 from app.core.settings import Settings
@@ -49,7 +50,7 @@ class Books:
     """What every request needs to read and write the ledger of this deployment.
 
     clock: returns the current time; tests and simulations set their own.
-    group_commit: shares transactions between small writes.
+    group_commit: shares transactions between small writes. first_day: on which anything was recorded.
     """
 
     database: Database
@@ -57,6 +58,7 @@ class Books:
     currency: str
     clock: Callable[[], datetime] = system_clock
     group_commit: GroupCommit = field(default_factory=GroupCommit)
+    first_day: FirstDay = field(default_factory=FirstDay)
 
     def today(self) -> date:
         """Return the current day in the reporting time zone."""

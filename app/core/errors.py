@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, Self, TypeVar
 
-from app.core.names import MAX_NAME_LENGTH, Fault, NearestNames, name_fault
+from app.core.names import MAX_NAME_LENGTH, Fault, NearestNames, name_fault, suggest
 from app.core.sentences import explain, options
 
 T = TypeVar("T")
@@ -161,13 +161,13 @@ class FaultList:
     def __init__(self, faults: Sequence[Fault] = ()) -> None:
         self._faults = list(faults)
 
-    def attempt(self, step: Callable[[], T]) -> T | None:
-        """Return the result of a step, or None when it raises Invalid: then its faults are added."""
+    def attempt(self, step: Callable[[], T], default: T) -> T:
+        """Return the result of a step, or the default when it raises Invalid: then its faults are added."""
         try:
             return step()
         except Invalid as invalid:
             self._faults += invalid.faults
-            return None
+            return default
 
     def raise_all(self, *, subject: str) -> None:
         """Raise Invalid if there are faults. subject: what has them, as the beginning of a sentence."""
@@ -208,8 +208,8 @@ def _validation_fault(
     fault: Fault = {"pointer": pointer, "code": code, "detail": explain(error)}
     if code == "literal_error" and isinstance(value := error.get("input"), str):
         # The value is not repeated, but which of the allowed ones it is like may be said.
-        if similar := nearest.find(value, options(error)):
-            fault["detail"] += f" Did you mean {' or '.join(similar)}?"
+        similar = nearest.find(value, options(error))
+        fault["detail"] = f"{fault['detail']} {suggest(similar)}".rstrip()
         fault["did_you_mean"] = similar
     return fault
 

@@ -10,7 +10,7 @@ from typing_extensions import NotRequired, TypedDict
 
 # An error repeats names up to this length.
 MAX_NAME_LENGTH = 128
-_MAX_SUGGESTIONS = 3
+MAX_SUGGESTIONS = 3
 _MAX_LOOKUPS = 100
 # A name that is contained in others is like them from this length on.
 _MIN_PART = 3
@@ -41,8 +41,8 @@ def is_repeatable(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
 
 
-def nearest_names(name: str, candidates: Iterable[str]) -> list[str]:
-    """Return up to three candidates that are like a name, the nearest first. Case and separators make no difference.
+def nearest_names(name: str, candidates: Iterable[str], *, count: int = MAX_SUGGESTIONS) -> list[str]:
+    """Return the candidates that are like a name, the nearest first. Case and separators make no difference.
 
     >>> nearest_names("Net-Promoters", ["nps", "net_promoter", "promoters"])
     ['net_promoter', 'promoters']
@@ -53,11 +53,11 @@ def nearest_names(name: str, candidates: Iterable[str]) -> list[str]:
     for candidate in candidates:
         by_form[_form(candidate)].append(candidate)
     form = _form(name)
-    similar = get_close_matches(form, by_form, n=_MAX_SUGGESTIONS)
+    similar = get_close_matches(form, by_form, n=count)
     if len(form) >= _MIN_PART:
         similar += [other for other in sorted(by_form) if form in other]
     nearest = [candidate for other in dict.fromkeys(similar) for candidate in sorted(by_form[other])]
-    return [candidate for candidate in nearest if candidate != name][:_MAX_SUGGESTIONS]
+    return [candidate for candidate in nearest if candidate != name][:count]
 
 
 def _form(name: str) -> str:
@@ -81,6 +81,12 @@ class NearestNames:
                 return []
             self._nearest[key] = nearest_names(name, candidates)
         return self._nearest[key]
+
+
+def suggest(nearest: Sequence[str]) -> str:
+    """Return the question whether one of the names was meant; an empty text without names."""
+    quoted = [f'"{name}"' for name in nearest]
+    return f"Did you mean {' or '.join(quoted)}?" if quoted else ""
 
 
 def field_finder(schema: Mapping[str, Any]) -> Callable[[Sequence[str | int]], list[str]]:
@@ -111,7 +117,7 @@ def name_fault(
     nearest: the names that may have been meant. advice: what to do, as further sentences.
     """
     is_shown = is_repeatable(name)
-    question = f"Did you mean {' or '.join(nearest)}?" if nearest else ""
+    question = suggest(nearest)
     parts = [sentence.replace("{}", f' "{name}"' if is_shown else ""), question, advice]
     fault: Fault = {
         "pointer": pointer,

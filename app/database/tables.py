@@ -70,6 +70,7 @@ books = Table(
         server_default=text("1"),
         comment="The version of the rules by which all events are posted.",
     ),
+    Column("first_recorded_on", Date, comment="The first day on which an event was recorded; null: none yet."),
     CheckConstraint("singleton", name="one_row"),
 )
 

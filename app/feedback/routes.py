@@ -21,6 +21,7 @@ from app.feedback.comments import (
     load_comment,
     update_comment,
 )
+from app.feedback.names import check_names
 from app.feedback.themes import THEMES_SCHEMA, count_themes
 from app.http.body import read_body
 from app.http.formats import FormatName
@@ -61,6 +62,11 @@ class _CommentParameters(QueryParams):
     account: RepeatedIds = Field([], description="Only comments of these accounts.")
     filter: str | None = Field(
         None, max_length=4_000, description="Only comments of accounts whose attributes of today satisfy this filter."
+    )
+    strict: bool = Field(
+        True,
+        description="Whether accounts, channels and attributes that have never been recorded are errors. With `false` they "
+        "count as empty.",
     )
 
     def comment_filter(self, start: date | None, end: date | None, *, words: str | None = None) -> CommentFilter:
@@ -108,6 +114,7 @@ async def list_feedback(request: Request) -> Response:
     books = books_of(request)
     start, end = parameters.range(calendar=books.calendar, today=books.today())
     comment_filter = parameters.comment_filter(start, end, words=parameters.q)
+    await check_names(books, comment_filter, strict=parameters.strict)
     after = parse_cursor(parameters.cursor) if parameters.cursor is not None else None
     comments, next_cursor = await list_comments(books, comment_filter, limit=parameters.limit, after=after)
     body = {"feedback": comments, "next": next_cursor.encode() if next_cursor else None}
@@ -134,6 +141,7 @@ async def list_themes(request: Request) -> Response:
     start = start or end - timedelta(days=30)
     split_range(start, end, granularity="total", calendar=books.calendar, today=books.today())
     comment_filter = parameters.comment_filter(start, end)
+    await check_names(books, comment_filter, strict=parameters.strict)
     themes = await count_themes(books, comment_filter, start=start, end=end, limit=parameters.limit)
     return json_response(request, themes)
 

@@ -5,8 +5,8 @@ from secrets import token_hex
 import sqlalchemy as sa
 
 from app.accounts.accounts import account_key, lock_accounts
+from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
-from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.tables import MIN_DATE, account, presence, registration
 from app.ledger.measures import EventView, stream_name_of
@@ -42,7 +42,7 @@ async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
 
     async def write(connection: Connection) -> None:
         if await connection.scalar(sa.select(account.c.id).where(account.c.account_id == key)) is None:
-            raise NotFound("Account not found.")
+            raise await account_not_found(connection, account_id)
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
         pseudonym = f"erased-{token_hex(16)}"
         await _erase_events(connection, key, user_id, pseudonym)

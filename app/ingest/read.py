@@ -84,24 +84,24 @@ def _check_meaning(
 ) -> list[Fault]:
     """Return what is wrong with fields that are valid by themselves. faults: those of the other fields."""
     occurred_at, recorded_on = fields.get("occurred_at"), fields.get("recorded_on")
-    found: list[Fault] = []
+    more: list[Fault] = []
     # The details name no field: other endpoints have other names for `occurred_at`.
     if occurred_at is not None and occurred_at < _EARLIEST:
         detail = "The time must not be before 1970-01-01T00:00:00Z."
-        found.append({"pointer": "/occurred_at", "code": "too_old", "detail": detail})
+        more.append({"pointer": "/occurred_at", "code": "too_old", "detail": detail})
     if occurred_at is not None and occurred_at > now + _MAX_AHEAD:
         detail = "The time must be at most 24 hours in the future. Check the clock and the time zone of the sender."
-        found.append({"pointer": "/occurred_at", "code": "in_the_future", "detail": detail})
+        more.append({"pointer": "/occurred_at", "code": "in_the_future", "detail": detail})
     if recorded_on is not None:
-        found += _check_recorded_on(recorded_on, sender=sender, today=today)
+        more += _check_recorded_on(recorded_on, sender=sender, today=today)
     if "user_id" in fields and not fields.get("account_id") and not _is_at(faults, "/account_id"):
         detail = 'An event with a "user_id" needs an "account_id": a user belongs to an account.'
-        found.append({"pointer": "/user_id", "code": "no_account", "detail": detail})
+        more.append({"pointer": "/user_id", "code": "no_account", "detail": detail})
     is_put = fields.get("type") == ACCOUNT_UPDATED and fields.get("id", "").startswith(RESERVED_ID_PREFIX)
     if is_put and not sender.may_use_reserved_ids:
         detail = f'Ids that begin with "{RESERVED_ID_PREFIX}" are reserved for PUT /v1/accounts/{{id}}. Use another id.'
-        found.append({"pointer": "/id", "code": "reserved", "detail": detail})
-    return found
+        more.append({"pointer": "/id", "code": "reserved", "detail": detail})
+    return more
 
 
 def _is_at(faults: Sequence[Fault], pointer: str) -> bool:
@@ -109,16 +109,16 @@ def _is_at(faults: Sequence[Fault], pointer: str) -> bool:
 
 
 def _check_recorded_on(recorded_on: date, *, sender: Sender, today: date) -> list[Fault]:
-    found: list[tuple[str, str]] = []
+    wrong: list[tuple[str, str]] = []
     if recorded_on < _EARLIEST.date():
-        found.append(("too_old", "recorded_on must not be before 1970-01-01."))
+        wrong.append(("too_old", "recorded_on must not be before 1970-01-01."))
     if not sender.may_backdate:
-        found.append(
+        wrong.append(
             ("forbidden", "Only a key with scope admin may set recorded_on. Use one, or leave recorded_on out.")
         )
     elif recorded_on > today:
-        found.append(("in_the_future", f"recorded_on must not be after today, {today}."))
-    return [{"pointer": "/recorded_on", "code": code, "detail": detail} for code, detail in found]
+        wrong.append(("in_the_future", f"recorded_on must not be after today, {today}."))
+    return [{"pointer": "/recorded_on", "code": code, "detail": detail} for code, detail in wrong]
 
 
 def _build_event(fields: Mapping[str, Any], position: int) -> IncomingEvent:

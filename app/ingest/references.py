@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.books.books import Books
 from app.core.errors import EventRejected
-from app.core.names import NearestNames, name_fault
+from app.core.names import NearestNames
 from app.database.connection import Connection
 from app.ingest.define import EVENT_TYPES
 from app.ingest.exchange_rates import ExchangeRate, freeze_rates, load_rates, rate_on
@@ -15,7 +15,7 @@ from app.ingest.fields import MAX_MONEY
 from app.ingest.outcome import Rejection, build_rejection
 from app.ingest.stages import DatedEvent, IncomingEvent, InvalidEvent, ResolvedEvent
 from app.ledger.posting import build_posting
-from app.ledger.surveys import Survey, freeze_surveys, load_surveys
+from app.ledger.surveys import Survey, freeze_surveys, load_surveys, unknown_survey
 
 
 class References(NamedTuple):
@@ -96,8 +96,8 @@ def _find_survey(data: Mapping[str, Any], references: References, nearest: Neare
     survey = references.surveys.get(id)
     if survey is None:
         similar = nearest.find(id, references.survey_ids)
-        advice = "Declare it first, with PUT /v1/surveys/{id}."
-        fault = name_fault("/data/survey", "Unknown survey{}.", id, similar, code="unknown_survey", advice=advice)
+        advice = "GET /v1/surveys lists all surveys, PUT /v1/surveys/{id} declares one."
+        fault = unknown_survey(id, similar, "/data/survey", advice=advice)
         raise EventRejected.of([fault])
     if "score" in data and not survey.low <= data["score"] <= survey.high:
         detail = f"The score must be from {survey.low} to {survey.high}, the scale of this survey."

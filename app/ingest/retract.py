@@ -8,12 +8,14 @@ import sqlalchemy as sa
 
 from app.accounts.accounts import account_key, lock_accounts
 from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
+from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.labels import ensure_labels
 from app.database.query_plan import run_plan
 from app.database.tables import MIN_DATE, WHOLE_BUSINESS, event
+from app.database.tables import account as account_table
 from app.ingest.stages import RESERVED_ID_PREFIX, DatedEvent
 from app.ledger.posting import EventPosting, build_posting, load_posting_context, post_events, posting_label_texts
 from app.ledger.surveys import load_surveys
@@ -27,7 +29,7 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
     account_id = WHOLE_BUSINESS if account is None else account_key(account)
     is_event = sa.and_(event.c.account_id == account_id, event.c.id == id)
     # Labels are numbered in a transaction of their own, before the account is locked.
-    _, posting = await books.database.read(lambda connection: _load_event(connection, is_event, books=books))
+    _, posting = await books.database.read(lambda connection: _load_event(connection, is_event, account, books=books))
     await ensure_labels(books.database, posting_label_texts([posting]))
 
     async def write(connection: Connection, today: date) -> None:
@@ -39,7 +41,7 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
         # The lock again, now to advance the account's last recorded day.
         await lock_accounts(connection, {account_id: (account or "", today)})
         # Load the event again, under the lock: its user may have been erased since.
-        row, posting = await _load_event(connection, is_event, books=books)
+        row, posting = await _load_event(connection, is_event, account, books=books)
         if row.type == ACCOUNT_UPDATED:
             await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
         context = await run_plan(connection, load_posting_context([posting], books=books))
@@ -49,15 +51,28 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
 
 
 async def _load_event(
-    connection: Connection, is_event: sa.ColumnElement[bool], *, books: Books
+    connection: Connection, is_event: sa.ColumnElement[bool], account: str | None, *, books: Books
 ) -> tuple[Any, EventPosting]:
     """Return the row of an event and what it posted. Only erasure ever changes either. Raises NotFound."""
     row = next(iter(await connection.execute(sa.select(event).where(is_event))), None)
     if row is None:
-        raise NotFound("Event not found.")
+        raise await _event_not_found(connection, account)
     survey_id = row.data.get("survey")
     surveys = await load_surveys(connection, [survey_id]) if survey_id else {}
     return row, build_posting(row, surveys.get(survey_id), row.rate, calendar=books.calendar)
+
+
+async def _event_not_found(connection: Connection, account: str | None) -> NotFound:
+    """Return the error of an event that does not exist. account: the one that it should be of; None: the whole business."""
+    if account is None:
+        return NotFound(
+            "No event without an account has this id. DELETE /v1/accounts/{id}/events/{id} is for all others."
+        )
+    is_account = account_table.c.account_id == account_key(account)
+    if await connection.scalar(sa.select(account_table.c.id).where(is_account)) is None:
+        # A key that may only send events is not told which accounts there are.
+        return await account_not_found(connection, account, suggest=False)
+    return NotFound("The account has no event with this id. It is the `id` that was sent, with / written as %2F.")
 
 
 async def retract_replaced(connection: Connection, new_events: Iterable[DatedEvent]) -> None:

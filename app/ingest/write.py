@@ -8,6 +8,7 @@ from typing import Any
 from app.accounts.accounts import LockedAccount, lock_accounts, lock_accounts_plan
 from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
 from app.books.books import Books
+from app.books.first_day import note_recorded_days
 from app.core.errors import EventRejected, Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
@@ -39,6 +40,7 @@ async def write_batch(
       deadlock, and whatever is read about an account after that was committed before. Everything that belongs to an account
       (events, presence, attributes, entries, totals) is written under its lock only.
     - An account's last recorded day is read under its lock, so that no event is recorded on a day that is over.
+    - The first recorded day, which is shared by all, is locked after the accounts, and hardly ever.
     - Surveys and rates are locked after the accounts, when it is certain which events are new.
     - Posting is last because it ends with the grand totals, which every batch writes: their locks are held for the shortest time.
     - Round trips are saved while accounts are locked: step 1 is a single one, and the last statements of posting are sent
@@ -49,6 +51,7 @@ async def write_batch(
     # 2. Decide on which day each event is recorded, and select the new ones.
     first_by_key = _date_events(events, accounts, today=today)
     new_events = [event for key, event in first_by_key.items() if key in inserted_keys]
+    await note_recorded_days(connection, books.first_day, {event.recorded_on for event in new_events})
     # 3. Load the fingerprints of the others, which may be duplicates or conflicts.
     old_keys = {(event.incoming.account_id, event.incoming.id) for event in events} - inserted_keys
     fingerprints = await _load_fingerprints(connection, old_keys)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from app.core.names import Fault, name_fault, nearest_names
 from app.database import tables
 from app.database.connection import Connection
 
@@ -124,6 +125,14 @@ def default_satisfied_from(low: int, high: int) -> int:
     """Return the lowest of the top max(1, ⌊0.4 × number of scores⌋) scores: 4 of 1–5, 7 of 1–10."""
     count = high - low + 1
     return high + 1 - max(1, count * 4 // 10)
+
+
+def unknown_survey(
+    id: str, existing: Sequence[str], pointer: str, *, advice: str = "GET /v1/surveys lists all surveys."
+) -> Fault:
+    """Return the fault of a survey that is not declared. existing: the ids of those that are. advice: what to do."""
+    nearest = nearest_names(id, existing)
+    return name_fault(pointer, "Unknown survey{}.", id, nearest, code="unknown_survey", advice=advice)
 
 
 async def load_surveys(connection: Connection, ids: Collection[str] | None = None) -> dict[str, Survey]:

@@ -11,7 +11,7 @@ from app.books.books import Books
 from app.books.margins import Margin, load_margins, margin_before
 from app.core.periods import Period, count_months
 from app.database.connection import Connection
-from app.database.query_plan import merge_plans, run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
 from app.metrics.compare import compare_results, withhold_small_sample
@@ -19,7 +19,8 @@ from app.metrics.currencies import format_amount
 from app.metrics.define import ContextValue, Metric
 from app.metrics.lookup import OperandSums, PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.question import Question
-from app.metrics.results import Result
+from app.metrics.question_names import check_names
+from app.metrics.results import NOTHING_KNOWN, Result
 from app.metrics.rows import (
     Row,
     check_row_count,
@@ -51,13 +52,18 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
 
 
 async def build_answer_table(connection: Connection, books: Books, question: Question) -> "AnswerTable":
-    """Load everything that the answer to a question needs. Raises Invalid for an answer of too many rows."""
+    """Load everything that the answer to a question needs.
+
+    Raises Invalid for names that were never recorded, and for an answer of too many rows.
+    """
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
     splits = split_question(question)
-    plans = [
+    plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
+    plans += [
         load_sums(books, question, operands, spans) for split in splits for spans in (split.spans, split.previous_spans)
     ]
-    loaded = iter(await run_plan(connection, merge_plans(plans)))
+    _, *loaded_sums = await run_plan(connection, merge_plans(plans))
+    loaded = iter(loaded_sums)
     sums = list(zip(loaded, loaded, strict=True))
     needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)
     margins = await load_margins(connection) if needs_margin else []
@@ -222,6 +228,8 @@ class AnswerTable(NamedTuple):
         return self._compute(pending.metric, pending.inputs, pending.period_index)
 
     def _compute(self, metric: Metric, inputs: Sequence[InputValues], index: int) -> Result:
+        if not self.question.is_known:
+            return NOTHING_KNOWN
         result = metric.formula(*[values.get(index, 0) for values in inputs])
         min_sample = self.question.min_sample
         return withhold_small_sample(result, min_sample=min_sample) if min_sample else result

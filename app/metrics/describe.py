@@ -1,9 +1,9 @@
 """Metrics as the API and the reference describe them."""
 
-from difflib import get_close_matches
 from typing import Any
 
 from app.core.errors import NotFound
+from app.core.names import Fault, name_fault, nearest_names
 from app.core.periods import GRANULARITIES
 from app.metrics.define import METRICS, Metric
 
@@ -11,16 +11,15 @@ from app.metrics.define import METRICS, Metric
 def metric_in_path(name: str) -> Metric:
     """Return the metric that a path names. Raises NotFound."""
     if name not in METRICS:
-        raise NotFound(unknown_metric_detail(name), code="unknown_metric")
+        raise NotFound.of([unknown_metric(name, "/path/metric")])
     return METRICS[name]
 
 
-def unknown_metric_detail(name: str) -> str:
-    """Return the detail of the error for a name that is no metric, with up to three names that are like it."""
-    similar = [metric for metric in sorted(METRICS) if name and name in metric]
-    similar += [metric for metric in get_close_matches(name, METRICS) if metric not in similar]
-    suggestion = f" Did you mean {' or '.join(similar[:3])}?" if similar else ""
-    return f"Unknown metric.{suggestion} GET /v1/metrics lists all metrics."
+def unknown_metric(name: str, pointer: str) -> Fault:
+    """Return the fault of a name that is no metric."""
+    advice = "GET /v1/metrics lists all metrics."
+    nearest = nearest_names(name, METRICS)
+    return name_fault(pointer, "Unknown metric{}.", name, nearest, code="unknown_metric", advice=advice)
 
 
 def describe_metric(metric: Metric) -> dict[str, Any]:

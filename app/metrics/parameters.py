@@ -84,6 +84,11 @@ class CommonParameters(BaseModel):
         description="Which attribute values decide to which groups, segments and filters an account belongs: those at the "
         "start of each period, or those of today (with `as_of`, of that day).",
     )
+    strict: bool = Field(
+        True,
+        description="Whether attributes, accounts, subjects and channels that have never been recorded are errors. With "
+        "`false` they count as empty, for dashboards that are made before their data arrives.",
+    )
     limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
     cursor: Annotated[
         str | None, Field(max_length=4_000, description="The `next` of a page: returns the page after it.")

@@ -4,26 +4,35 @@ parameters -> Question -> sums -> rows -> output format
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from app.accounts import segments
 from app.accounts.accounts import account_key
 from app.accounts.filters import Filter, parse_filter
 from app.accounts.listing import day_after
+from app.accounts.segments import unknown_segment
 from app.books.books import Books
-from app.core.errors import Invalid
+from app.books.first_day import is_recorded_by
+from app.core.errors import FaultList, Invalid
 from app.core.ids import normalize_id
+from app.core.names import Fault, name_fault, nearest_names
 from app.core.periods import FIRST_DAY, Calendar, Period, default_range, parse_range, split_range
+from app.database.query_plan import run_plan
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
-from app.metrics.describe import unknown_metric_detail
+from app.metrics.describe import unknown_metric
 from app.metrics.parameters import Parameters
+from app.metrics.question_names import QuestionNames, name_faults, names_of
 
 _MAX_GROUPINGS = 3
 _MAX_ATTRIBUTES = 40
 _MAX_FILTER_CHARACTERS = 40_000
+
+# Stored segments with their names.
+_Segments = tuple[tuple[str, Filter], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,8 @@ class Question:
 
     metrics: each by one convention, or by several. compare: None, `previous_period` or `previous_year`. group_day: the
     day at whose start accounts' groups are decided; None means the first day of each period. today: the running day or,
-    with `as_of`, that day; periods after it have not ended.
+    with `as_of`, that day; periods after it have not ended. strict, names: whether names that only data can bring have to be
+    recorded, and which. is_known: whether anything had been recorded on the day `as_of`; before, numbers have no value.
     """
 
     metrics: tuple[Metric, ...]
@@ -47,6 +57,9 @@ class Question:
     min_sample: int
     totals: bool
     today: date
+    strict: bool
+    names: QuestionNames
+    is_known: bool = True
 
     def as_json(self, *, without: Collection[str] = ()) -> dict[str, Any]:
         """Return the question as answers repeat it. without: members that the endpoint has no parameter for."""
@@ -71,6 +84,7 @@ class Question:
             "compare": self.compare,
             "min_sample": self.min_sample or None,
             "totals": self.totals,
+            "strict": None if self.strict else False,
         }
         return {name: value for name, value in members.items() if value is not None and name not in without}
 
@@ -80,13 +94,43 @@ async def resolve_question(
 ) -> Question:
     """Return the question that the parameters ask about these metrics, as of today and with the stored segments.
 
-    side_by_side: by every convention of the metrics. Raises Invalid.
+    side_by_side: by every convention of the metrics. Raises Invalid with all faults but names that were never recorded, for
+    which the answer looks itself, unless there are other faults anyway.
     """
     by_segment = parameters.segment or "segment" in parameters.group_by
-    names_or_all = parameters.segment or None
-    stored = await segments.load_segments(books, parameters.as_of, names=names_or_all) if by_segment else {}
-    calendar, today = books.calendar, books.today()
-    return build_question(names, parameters, calendar=calendar, today=today, segments=stored, side_by_side=side_by_side)
+    stored = (
+        await segments.load_segments(books, parameters.as_of, names=parameters.segment or None) if by_segment else {}
+    )
+    other_names = [] if stored.keys() >= {*parameters.segment} else [*await segments.load_segments(books, None)]
+    try:
+        question = build_question(
+            names,
+            parameters,
+            calendar=books.calendar,
+            today=books.today(),
+            segments=stored,
+            other_segments=other_names,
+            side_by_side=side_by_side,
+        )
+    except Invalid as invalid:
+        unrecorded = await _find_unrecorded(books, names, parameters, stored)
+        raise Invalid.of([*invalid.faults, *unrecorded], subject="The question") from None
+    as_of = question.selection.as_of
+    if as_of is None or await is_recorded_by(books.database, books.first_day, as_of):
+        return question
+    return replace(question, is_known=False)
+
+
+async def _find_unrecorded(
+    books: Books, names: Sequence[str], parameters: Parameters, stored: Mapping[str, Filter]
+) -> list[Fault]:
+    """Return the faults of the names in an invalid question that were never recorded."""
+    metrics = [METRICS[name] for name in names if name in METRICS]
+    filter = FaultList().attempt(lambda: _filter(parameters), None)
+    question_names = names_of(parameters, metrics, filter, stored)
+    return await books.database.read(
+        lambda connection: run_plan(connection, name_faults(books.database, question_names))
+    )
 
 
 def build_question(
@@ -96,43 +140,56 @@ def build_question(
     calendar: Calendar,
     today: date,
     segments: Mapping[str, Filter],
+    other_segments: Sequence[str] = (),
     side_by_side: bool = False,
 ) -> Question:
     """Return the question that the parameters ask about these metrics.
 
-    segments: the stored segments as they were on the day `as_of`. side_by_side: by every convention of the metrics.
-    Raises Invalid with the parameter at fault.
+    segments: the stored segments as they were on the day `as_of`. other_segments: the names of others, for suggestions.
+    side_by_side: by every convention of the metrics. Raises Invalid with all faults.
     """
-    defaults = [_find_metric(name) for name in dict.fromkeys(names)]
-    choose = _every_convention if side_by_side else _by_convention
-    metrics = choose(defaults, parameters.convention)
-    if parameters.as_of is not None and not FIRST_DAY <= parameters.as_of <= today:
-        detail = f"as_of must be a day from {FIRST_DAY} to today."
-        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
-    last_day = parameters.as_of or today
-    start, end = _range(parameters, calendar=calendar, today=last_day)
-    selection = _selection(parameters, metrics, segments, today=today)
-    periods = split_range(start, end, granularity=parameters.granularity, calendar=calendar, today=last_day)
+    faults = FaultList()
+    metrics: tuple[Metric, ...] = faults.attempt(
+        lambda: _choose_metrics(names, parameters.convention, side_by_side=side_by_side), ()
+    )
+    last_day = faults.attempt(lambda: _last_day(parameters, today=today), today)
+    start, end = faults.attempt(
+        lambda: _range(parameters, calendar=calendar, today=last_day), (last_day, day_after(last_day))
+    )
+    periods: list[Period] = faults.attempt(
+        lambda: split_range(start, end, granularity=parameters.granularity, calendar=calendar, today=last_day), []
+    )
+    filter = faults.attempt(lambda: _filter(parameters), None)
+    group_by: tuple[str, ...] = faults.attempt(lambda: _group_by(parameters), ())
+    chosen: _Segments = faults.attempt(lambda: _segments(parameters, group_by, segments, other_segments), ())
+    for dimension in ENTRY_DIMENSIONS:
+        faults.attempt(partial(_check_dimension, dimension, parameters, metrics), None)
+    faults.attempt(lambda: _check_size(group_by, filter, chosen), None)
+    faults.raise_all(subject="The question")
     return Question(
         metrics=metrics,
         start=start,
         end=end,
         granularity=parameters.granularity,
         periods=tuple(periods),
-        selection=selection,
+        selection=_selection(parameters, group_by, filter, chosen, today=today),
         accounts=tuple(parameters.account),
         group_day=day_after(last_day) if parameters.segments_as_of == "now" else None,
         compare=parameters.compare,
         min_sample=parameters.min_sample,
         totals=parameters.totals,
         today=last_day,
+        strict=parameters.strict,
+        names=names_of(parameters, metrics, filter, dict(chosen)),
     )
 
 
-def _find_metric(name: str) -> Metric:
-    if name not in METRICS:
-        raise Invalid.at("/query/metrics", unknown_metric_detail(name), code="unknown_metric")
-    return METRICS[name]
+def _choose_metrics(names: Sequence[str], convention: str | None, *, side_by_side: bool) -> tuple[Metric, ...]:
+    faults = [unknown_metric(name, "/query/metrics") for name in dict.fromkeys(names) if name not in METRICS]
+    if faults:
+        raise Invalid.of(faults, subject="The question")
+    defaults = [METRICS[name] for name in dict.fromkeys(names)]
+    return _every_convention(defaults, convention) if side_by_side else _by_convention(defaults, convention)
 
 
 def _by_convention(metrics: Sequence[Metric], convention: str | None) -> tuple[Metric, ...]:
@@ -140,9 +197,11 @@ def _by_convention(metrics: Sequence[Metric], convention: str | None) -> tuple[M
     if convention in (None, DEFAULT):
         return tuple(metrics)
     if not any(convention in metric.conventions for metric in metrics):
-        names = ", ".join(dict.fromkeys(name for metric in metrics for name in metric.conventions))
-        detail = f"None of the metrics has this convention. They have: {names}."
-        raise Invalid.at("/query/convention", detail, code="unknown_convention")
+        names = [*dict.fromkeys(name for metric in metrics for name in metric.conventions)]
+        sentence, advice = "None of the metrics has the convention{}.", f"They have: {', '.join(names)}."
+        nearest = nearest_names(convention, names)
+        code = "unknown_convention"
+        raise Invalid.of([name_fault("/query/convention", sentence, convention, nearest, code=code, advice=advice)])
     return tuple(metric.conventions.get(convention, metric) for metric in metrics)
 
 
@@ -154,6 +213,14 @@ def _every_convention(metrics: Sequence[Metric], convention: str | None) -> tupl
     return tuple(entry for metric in metrics for entry in metric.conventions.values())
 
 
+def _last_day(parameters: Parameters, *, today: date) -> date:
+    """Return the day that counts as today: `as_of`, or the running day."""
+    if parameters.as_of is not None and not FIRST_DAY <= parameters.as_of <= today:
+        detail = f"as_of must be a day from {FIRST_DAY} to today."
+        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
+    return parameters.as_of or today
+
+
 def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
     start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     if start is None or end is None:
@@ -162,26 +229,37 @@ def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[
     return start, end
 
 
+def _filter(parameters: Parameters) -> Filter | None:
+    return parse_filter(normalize_id(parameters.filter)) if parameters.filter is not None else None
+
+
 def _selection(
-    parameters: Parameters, metrics: Sequence[Metric], stored: Mapping[str, Filter], *, today: date
+    parameters: Parameters,
+    group_by: tuple[str, ...],
+    filter: Filter | None,
+    chosen: _Segments,
+    *,
+    today: date,
 ) -> Selection:
-    group_by = _group_by(parameters, metrics)
-    chosen = _segments(parameters, group_by, stored)
-    filter = parse_filter(normalize_id(parameters.filter)) if parameters.filter is not None else None
-    if not fits_in_statement(group_by, [filter, *(segment for _, segment in chosen)]):
-        limits = f"{_MAX_ATTRIBUTES} attributes and {_MAX_FILTER_CHARACTERS:,} characters"
-        detail = f"The filter and the segments of a question may have at most {limits} together."
-        raise Invalid.at("/query/segment", detail, code="too_many_segments")
     return Selection(
         group_by=group_by,
         filter=filter,
         segments=chosen,
         accounts=tuple(sorted(account_key(id) for id in parameters.account)) if parameters.account else None,
-        subjects=_dimension_values("subject", parameters.subject, metrics),
-        channels=_dimension_values("channel", parameters.channel, metrics),
+        subjects=tuple(parameters.subject),
+        channels=tuple(parameters.channel),
         # As of today is everything that is recorded: the monthly totals have it.
         as_of=parameters.as_of if parameters.as_of != today else None,
     )
+
+
+def _check_size(group_by: Sequence[str], filter: Filter | None, chosen: _Segments) -> None:
+    if not fits_in_statement(group_by, [filter, *(segment for _, segment in chosen)]):
+        limits = f"{_MAX_ATTRIBUTES} attributes and {_MAX_FILTER_CHARACTERS:,} characters"
+        detail = (
+            f"The filter and the segments of a question may have at most {limits} together. Ask about fewer at once."
+        )
+        raise Invalid.at("/query/segment", detail, code="too_many_segments")
 
 
 def fits_in_statement(group_by: Sequence[str], filters: Sequence[Filter | None]) -> bool:
@@ -191,42 +269,35 @@ def fits_in_statement(group_by: Sequence[str], filters: Sequence[Filter | None])
     return len(keys) <= _MAX_ATTRIBUTES and characters <= _MAX_FILTER_CHARACTERS
 
 
-def _group_by(parameters: Parameters, metrics: Sequence[Metric]) -> tuple[str, ...]:
+def _group_by(parameters: Parameters) -> tuple[str, ...]:
     group_by = tuple(parameters.group_by)
     if parameters.segment and "segment" not in group_by:
         group_by = (*group_by, "segment")
     if len(group_by) > _MAX_GROUPINGS:
-        detail = f"At most {_MAX_GROUPINGS} groupings are possible; segments count as one of them."
+        detail = f"At most {_MAX_GROUPINGS} groupings are possible; segments count as one of them. Ask several questions instead."
         raise Invalid.at("/query/group_by", detail, code="too_many_groupings")
-    for dimension in ENTRY_DIMENSIONS:
-        if dimension in group_by:
-            _check_dimension(dimension, metrics, "/query/group_by")
     return group_by
 
 
-def _check_dimension(dimension: str, metrics: Sequence[Metric], pointer: str) -> None:
-    """Raise Invalid when a metric cannot be broken down by subject or channel."""
+def _check_dimension(dimension: str, parameters: Parameters, metrics: Sequence[Metric]) -> None:
+    """Raise Invalid when the question is broken down or narrowed by a subject or channel that a metric does not have."""
     without = [metric for metric in metrics if dimension not in metric.dimensions]
-    if without:
+    pointer = f"/query/{dimension}" if getattr(parameters, dimension) else "/query/group_by"
+    if without and (dimension in parameters.group_by or getattr(parameters, dimension)):
         names = ", ".join(f"{m.name} ({m.convention})" if m.convention != DEFAULT else m.name for m in without)
-        detail = f"These metrics have no {dimension}: {names}. See `dimensions` in GET /v1/metrics."
+        detail = (
+            f"These metrics have no {dimension}: {names}. Ask for them without it; GET /v1/metrics lists `dimensions`."
+        )
         raise Invalid.at(pointer, detail, code="unknown_dimension")
 
 
-def _dimension_values(dimension: str, values: Sequence[str], metrics: Sequence[Metric]) -> tuple[str, ...]:
-    if values:
-        _check_dimension(dimension, metrics, f"/query/{dimension}")
-    return tuple(values)
-
-
 def _segments(
-    parameters: Parameters, group_by: Sequence[str], stored: Mapping[str, Filter]
-) -> tuple[tuple[str, Filter], ...]:
+    parameters: Parameters, group_by: Sequence[str], stored: Mapping[str, Filter], other_names: Sequence[str]
+) -> _Segments:
     """Return the segments that are the groups: those of the parameter or, where it names none, all."""
     if "segment" not in group_by:
         return ()
     names = list(dict.fromkeys(parameters.segment)) or sorted(stored)
-    if not stored.keys() >= set(names):
-        detail = "Unknown segment. GET /v1/segments lists all segments."
-        raise Invalid.at("/query/segment", detail, code="unknown_segment")
+    if unknown := [name for name in names if name not in stored]:
+        raise Invalid.of([unknown_segment(name, other_names, "/query/segment") for name in unknown])
     return tuple((name, stored[name]) for name in names)

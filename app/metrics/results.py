@@ -30,6 +30,10 @@ class Result(NamedTuple):
     spread: tuple[float, float] | None = None
 
 
+# Of a question as of a day before the first one on which anything was recorded.
+NOTHING_KNOWN = Result(None, reason="nothing_known_yet")
+
+
 def count(total: int) -> Result:
     """Return a number of things, which is its own sample size."""
     return Result(total, sample_size=total)

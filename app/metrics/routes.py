@@ -16,6 +16,7 @@ from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
 from app.metrics.parameters import Parameters, SeveralParameters
 from app.metrics.question import resolve_question
+from app.metrics.rows import knowledge_members
 from app.metrics.schema import flatten_interval, number_columns, table_builder
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
@@ -78,6 +79,6 @@ async def _respond(
     question = await resolve_question(books, names, params, side_by_side=side_by_side)
     rows, cursor = await answer(books, question, limit=params.limit, cursor=params.cursor)
     body: dict[str, Any] = {"definition": definition} if definition else {}
-    body |= {"question": question.as_json(), "rows": rows, "next": cursor}
+    body |= {"question": question.as_json(), "rows": rows, "next": cursor} | knowledge_members(question)
     build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
     return rows_response(request, params.format, body, build_table)

@@ -1,7 +1,7 @@
 """What the rows of all answers have in common: groups and their order, pages, and how numbers are shown."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol, TypeVar
 
 from pydantic_core import to_json
@@ -10,6 +10,7 @@ from app.core.errors import Invalid
 from app.core.periods import Period
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group
 from app.metrics.question import Question
+from app.metrics.results import NOTHING_KNOWN
 
 _DECIMALS = 6
 _MAX_ROWS = 1_000_000
@@ -80,6 +81,18 @@ def format_group(group: Group, question: Question) -> dict[str, Any]:
             # No account, subject or channel is the empty text in the ledger.
             values[name] = None if name in ("account", *ENTRY_DIMENSIONS) and value == "" else value
     return values
+
+
+def knowledge_members(question: Question) -> dict[str, Any]:
+    """Return the member that an answer has beside its rows when nothing was known on the day `as_of`: there may be no rows."""
+    return {} if question.is_known else {"reason": NOTHING_KNOWN.reason}
+
+
+def mask_unknown(row: Row, columns: Collection[str], question: Question) -> Row:
+    """Return a row without the values of these columns, and with the reason, when nothing was known on the day `as_of`."""
+    if question.is_known:
+        return row
+    return row | {name: None for name in columns if name in row} | knowledge_members(question)
 
 
 def base_row(period: Period, group: Group, question: Question) -> Row:

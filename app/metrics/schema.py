@@ -53,6 +53,15 @@ OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
 }
 
 
+# The members that an answer has only sometimes.
+OPTIONAL_ANSWER_SCHEMA: dict[str, Any] = {
+    "reason": {
+        "type": "string",
+        "description": "`nothing_known_yet` when `as_of` is before the first day on which anything was recorded.",
+    }
+}
+
+
 def rows_schema(
     description: str, row: Mapping[str, Any], optional: Mapping[str, Any] | None = None, **members: Any
 ) -> dict[int | str, dict[str, Any]]:
@@ -60,9 +69,8 @@ def rows_schema(
 
     row, optional: the members that a row has always and sometimes. members: what the answer has besides.
     """
-    return response_schema(
-        description, object_schema(_answer_members(list_schema(row, optional), **members)), table=True
-    )
+    schema = object_schema(_answer_members(list_schema(row, optional), **members), OPTIONAL_ANSWER_SCHEMA)
+    return response_schema(description, schema, table=True)
 
 
 def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 ANSWER_SCHEMA = object_schema(
     _answer_members(list_schema(ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)),
-    {"definition": {"type": "object", "description": "The metric's entry in the catalogue."}},
+    {"definition": {"type": "object", "description": "The metric's entry in the catalogue."}} | OPTIONAL_ANSWER_SCHEMA,
 )
 
 

@@ -7,8 +7,9 @@ from pydantic import Field
 
 from app.books.books import Books
 from app.core.periods import Period
+from app.database.connection import Connection
 from app.database.labels import lookup_labels
-from app.database.query_plan import QueryPlan, run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.formats import BuildTable
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import FIRST, Triangle, empty_triangle
@@ -17,10 +18,22 @@ from app.metrics.currencies import format_amount
 from app.metrics.lookup import period_span
 from app.metrics.parameters import CommonParameters, Parameters
 from app.metrics.question import Question, resolve_question
+from app.metrics.question_names import check_names
 from app.metrics.results import MONEY_SCALE
-from app.metrics.rows import Row, base_row, check_row_count, default_groups, group_sort_key, paginate, percent, row_name
+from app.metrics.rows import (
+    Row,
+    base_row,
+    check_row_count,
+    default_groups,
+    group_sort_key,
+    knowledge_members,
+    mask_unknown,
+    paginate,
+    percent,
+    row_name,
+)
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
-from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA
+from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA, REASON_SCHEMA
 
 _POSITION_SCHEMA: dict[str, Any] = {
     "cohort": {
@@ -33,10 +46,10 @@ _POSITION_SCHEMA: dict[str, Any] = {
     **PERIOD_SCHEMA,
 }
 _VALUE_SCHEMA: dict[str, Any] = {
-    "size": {"type": "integer", "description": "The number of customers or users in the cohort."},
-    "initial": {"type": "number", "description": "The value that is 100%: the size, or the MRR of the first payments."},
-    "value": {
-        "type": "number",
+    "size": {"type": ["integer", "null"], "description": "The number of customers or users in the cohort."},
+    "initial": NUMBER_SCHEMA | {"description": "The value that is 100%: the size, or the MRR of the first payments."},
+    "value": NUMBER_SCHEMA
+    | {
         "description": "Customers or MRR of the cohort at the end of the period, or its users who were active in the period.",
     },
     "percent": NUMBER_SCHEMA | {"description": "`value` as a percentage of `initial`."},
@@ -44,7 +57,13 @@ _VALUE_SCHEMA: dict[str, Any] = {
 COHORTS_SCHEMA = rows_schema(
     "One row per cohort and period, from the period of the cohort on.",
     _POSITION_SCHEMA | GROUP_SCHEMA | _VALUE_SCHEMA,
-    {"amount": {"type": "string", "description": "With `measure=mrr`: the value with the decimals of the currency."}},
+    {
+        "amount": {
+            "type": ["string", "null"],
+            "description": "With `measure=mrr`: the value with the decimals of the currency.",
+        }
+    }
+    | REASON_SCHEMA,
 )
 
 
@@ -111,17 +130,23 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
     question = await resolve_question(books, [measure.metric], Parameters.of(parameters, granularity=parameters.by))
     periods = [period for period in question.periods if period.start <= question.today]
     spans = [period_span(question, period) for period in periods]
-    sums = await books.database.read(lambda connection: run_plan(connection, _sum(books, question, measure, spans)))
+
+    async def load(connection: Connection) -> _CohortSums:
+        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
+        _, sums = await run_plan(connection, merge_plans([*plans, _sum(books, question, measure, spans)]))
+        return sums
+
+    sums = await books.database.read(load)
     rows = _list_rows(question, sums, periods)
     selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     currency = books.currency if parameters.measure == "mrr" else None
+    columns = [*_VALUE_SCHEMA, "amount"] if currency else [*_VALUE_SCHEMA]
     question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
         "question": question_json | {"by": parameters.by, "measure": parameters.measure},
-        "rows": [_compute_row(row, question, sums, currency) for row in selected],
+        "rows": [mask_unknown(_compute_row(row, question, sums, currency), columns, question) for row in selected],
         "next": next_cursor,
-    }
-    columns = [*_VALUE_SCHEMA, "amount"] if currency else _VALUE_SCHEMA
+    } | knowledge_members(question)
     return body, table_builder(body, before=_POSITION_SCHEMA, after=columns)
 
 

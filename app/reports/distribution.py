@@ -11,7 +11,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.ids import RepeatedIds
 from app.core.periods import Period
 from app.database.connection import Connection
-from app.database.query_plan import merge_plans, run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.formats import BuildTable
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
@@ -20,24 +20,37 @@ from app.ledger.surveys import Survey
 from app.metrics.lookup import PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
-from app.metrics.rows import Row, base_row, check_row_count, default_groups, group_sort_key, paginate, percent, row_name
+from app.metrics.question_names import check_names
+from app.metrics.rows import (
+    Row,
+    base_row,
+    check_row_count,
+    default_groups,
+    group_sort_key,
+    knowledge_members,
+    mask_unknown,
+    paginate,
+    percent,
+    row_name,
+)
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
-from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA
+from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA, REASON_SCHEMA
 
 _SCORES = Flow("survey_scores")
 
 _COUNT_SCHEMA: dict[str, Any] = {
     "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
-    "count": {"type": "integer", "description": "The number of responses with this score or class."},
-    "responses": {"type": "integer", "description": "The number of all responses in the period and group."},
+    "count": {"type": ["integer", "null"], "description": "The number of responses with this score or class."},
+    "responses": {"type": ["integer", "null"], "description": "The number of all responses in the period and group."},
     "percent": NUMBER_SCHEMA | {"description": "`count` as a percentage of `responses`."},
     "cumulative_percent": NUMBER_SCHEMA
     | {"description": "Responses with this or a lower score, as a percentage of `responses`."},
 }
+_NUMBERS = [name for name in _COUNT_SCHEMA if name != "class"]
 DISTRIBUTION_SCHEMA = rows_schema(
     "One row per period, group and score or class, from the lowest score on.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _COUNT_SCHEMA,
-    {"score": {"type": "integer", "description": "With `by=score`, the default."}},
+    {"score": {"type": "integer", "description": "With `by=score`, the default."}} | REASON_SCHEMA,
     survey={"type": "object", "description": "The survey: its kind, scale and meaning of scores."},
 )
 
@@ -95,8 +108,10 @@ async def score_distribution(
     splits = split_question(question_by_score)
 
     async def load(connection: Connection) -> list[Sums]:
-        plans = [load_sums(books, question_by_score, [_SCORES], split.spans) for split in splits]
-        return [sums.get(_SCORES, {}) for sums in await run_plan(connection, merge_plans(plans))]
+        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
+        plans += [load_sums(books, question_by_score, [_SCORES], split.spans) for split in splits]
+        _, *loaded = await run_plan(connection, merge_plans(plans))
+        return [sums.get(_SCORES, {}) for sums in loaded]
 
     sums_by_split = await books.database.read(load)
     rows = _list_rows(question, survey, splits, sums_by_split, by=parameters.by)
@@ -104,9 +119,9 @@ async def score_distribution(
     body = {
         "question": question.as_json(without=("metrics", "conventions")) | {"by": parameters.by},
         "survey": survey.to_json(),
-        "rows": [_compute_row(row, question, by=parameters.by) for row in selected],
+        "rows": [mask_unknown(_compute_row(row, question, by=parameters.by), _NUMBERS, question) for row in selected],
         "next": next_cursor,
-    }
+    } | knowledge_members(question)
     columns = ["score", *_COUNT_SCHEMA] if parameters.by == "score" else _COUNT_SCHEMA
     return body, table_builder(body, before=PERIOD_SCHEMA, after=columns)
 
@@ -114,7 +129,8 @@ async def score_distribution(
 async def _load_survey(books: Books, survey_id: str) -> Survey:
     stored = await books.database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
     if survey_id not in stored:
-        raise NotFound("Unknown survey. GET /v1/surveys lists the surveys.")
+        all_surveys = await books.database.read(surveys.load_surveys)
+        raise NotFound.of([surveys.unknown_survey(survey_id, [*all_surveys], "/path/survey_id")])
     return stored[survey_id]
 
 

@@ -9,26 +9,29 @@ from typing import Any, NamedTuple
 from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
-from app.database.query_plan import merge_plans, run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.formats import BuildTable
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
 from app.metrics.lookup import OperandSums, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
+from app.metrics.question_names import check_names
 from app.metrics.rows import (
     Row,
     base_row,
     check_row_count,
     default_groups,
     group_sort_key,
+    knowledge_members,
+    mask_unknown,
     paginate,
     percent,
     round_number,
     row_name,
 )
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
-from app.reports.schemas import GROUP_SCHEMA, OPTIONAL_TEXT, PERIOD_SCHEMA
+from app.reports.schemas import GROUP_SCHEMA, OPTIONAL_TEXT, PERIOD_SCHEMA, REASON_SCHEMA
 
 _STARTED, _COMPLETED, _SECONDS = map(Flow, ("onboardings_started", "onboardings_completed", "onboarding_seconds"))
 _REACHED, _POSITIONS, _STEP_SECONDS = map(
@@ -41,7 +44,7 @@ _STAGE_SCHEMA: dict[str, Any] = {
     "stage": {"type": "string", "enum": ["started", "step", "completed"]},
     "step": OPTIONAL_TEXT | {"description": "The name of the step; null for the start and the completion."},
     "reached": {
-        "type": "integer",
+        "type": ["integer", "null"],
         "description": "The number of onboardings started in the period that have reached the stage, at any time.",
     },
     "percent": NUMBER_SCHEMA | {"description": "`reached` as a percentage of the onboardings started in the period."},
@@ -50,9 +53,11 @@ _STAGE_SCHEMA: dict[str, Any] = {
     "drop_off_percent": NUMBER_SCHEMA | {"description": "`drop_off` as a percentage of `reached`."},
     "average_days": NUMBER_SCHEMA | {"description": "The average number of days from the start to the stage."},
 }
+_NUMBERS = [name for name in _STAGE_SCHEMA if name not in ("number", "stage", "step")]
 FUNNEL_SCHEMA = rows_schema(
     "One row per period, group and stage: the start, the steps and the completion.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _STAGE_SCHEMA,
+    REASON_SCHEMA,
 )
 
 
@@ -102,18 +107,20 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
     [split] = split_question(question)
 
     async def load(connection: Connection) -> list[OperandSums]:
+        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
         totals = load_sums(books, question, [_STARTED, _COMPLETED, _SECONDS], split.spans)
         step_sums = load_sums(books, question_by_step, [_REACHED, _POSITIONS, _STEP_SECONDS], split.spans)
-        return await run_plan(connection, merge_plans([totals, step_sums]))
+        _, *sums = await run_plan(connection, merge_plans([*plans, totals, step_sums]))
+        return sums
 
     totals, step_sums = await books.database.read(load)
     rows = _list_rows(question, totals, step_sums)
     selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {
         "question": question.as_json(without=("metrics", "conventions", "totals")),
-        "rows": [_compute_row(row, question) for row in selected],
+        "rows": [mask_unknown(_compute_row(row, question), _NUMBERS, question) for row in selected],
         "next": next_cursor,
-    }
+    } | knowledge_members(question)
     return body, table_builder(body, before=PERIOD_SCHEMA, after=_STAGE_SCHEMA)
 
 

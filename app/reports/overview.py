@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.accounts import account_key
 from app.accounts.listing import day_after, select_accounts, select_descriptions
+from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
@@ -124,7 +125,9 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
 
     Raises NotFound for an unknown account, and Invalid for an invalid range or one of more than 60 periods.
     """
-    question = await resolve_question(books, sorted(METRICS), Parameters.of(parameters, account=[account]))
+    # Whether the account exists is looked up below: one whose events were all retracted does not.
+    about_account = Parameters.of(parameters, account=[account], strict=False)
+    question = await resolve_question(books, sorted(METRICS), about_account)
     if len(question.periods) > _MAX_PERIODS:
         detail = f"A trend has at most {_MAX_PERIODS} periods. Use a shorter range or longer periods."
         raise Invalid.at("/query/granularity", detail, code="too_many_periods")
@@ -134,7 +137,7 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
         query = select_accounts(None, on=tomorrow).where(account_table.c.account_id == account_key(account))
         rows = await connection.execute(select_descriptions(query, on=tomorrow))
         if not rows:
-            raise NotFound("Unknown account. GET /v1/accounts lists the accounts.")
+            raise await account_not_found(connection, account)
         parameters = {
             "account_id": account_key(account),
             "until": books.calendar.midnight(tomorrow),
