@@ -172,9 +172,11 @@ async def count_other_processes(connection: Connection) -> int:
 
 
 async def finish_rebuilding(database: Database) -> None:
-    """Note that all entries have been posted by the current rules and settings."""
+    """Note that all entries have been posted by the current rules and settings, and the first day of the stored events."""
 
     async def finish(connection: Connection) -> None:
-        await connection.execute(sa.update(tables.books).values(adopting=False, posted_by=POSTING_VERSION))
+        first_day = sa.select(sa.func.min(tables.event.c.recorded_on)).scalar_subquery()
+        state = {"adopting": False, "posted_by": POSTING_VERSION, "first_recorded_on": first_day}
+        await connection.execute(sa.update(tables.books).values(state))
 
     await database.write(finish)

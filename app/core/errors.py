@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, Self, TypeVar
 
-from app.core.names import MAX_NAME_LENGTH, Fault, NearestNames, name_fault, suggest
+from app.core.names import MAX_NAME_LENGTH, Fault, NearestNames, build_fault, name_fault, suggest
 from app.core.sentences import explain, options
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Problem(ServiceError):
     @property
     def faults(self) -> list[Fault]:
         """The faults; one without a place where the error names none."""
-        return self.errors or [{"pointer": "", "code": self.code, "detail": self.detail}]
+        return self.errors or [build_fault("", self.detail, code=self.code)]
 
 
 class Malformed(Problem):
@@ -119,7 +119,7 @@ class Invalid(Problem):
     @classmethod
     def at(cls, pointer: str, detail: str, *, code: str = "invalid") -> "Invalid":
         """Return the error of one field. pointer: a JSON pointer into the body, or `/query/<name>` for a parameter."""
-        return cls(detail, code=code, errors=[{"pointer": pointer, "code": code, "detail": detail}])
+        return cls(detail, code=code, errors=[build_fault(pointer, detail, code=code)])
 
 
 class Busy(Problem):
@@ -145,7 +145,7 @@ class EventRejected(ServiceError):
 
     def __init__(self, code: str, detail: str, pointer: str = "") -> None:
         super().__init__(detail)
-        self.faults: list[Fault] = [{"pointer": pointer, "code": code, "detail": detail}]
+        self.faults = [build_fault(pointer, detail, code=code)]
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> Self:
@@ -205,7 +205,7 @@ def _validation_fault(
     location, code, pointer = error["loc"], error["type"], json_pointer(error["loc"])
     if code == "extra_forbidden":
         return unknown_field(location, fields(location[:-1]), nearest)
-    fault: Fault = {"pointer": pointer, "code": code, "detail": explain(error)}
+    fault = build_fault(pointer, explain(error), code=code)
     if code == "literal_error" and isinstance(value := error.get("input"), str):
         # The value is not repeated, but which of the allowed ones it is like may be said.
         similar = nearest.find(value, options(error))

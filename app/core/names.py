@@ -108,6 +108,11 @@ def field_finder(schema: Mapping[str, Any]) -> Callable[[Sequence[str | int]], l
     return find
 
 
+def build_fault(pointer: str, detail: str, *, code: str) -> Fault:
+    """Return a fault that is not about a name."""
+    return {"pointer": pointer, "code": code, "detail": detail}
+
+
 def name_fault(
     pointer: str, sentence: str, name: object, nearest: Sequence[str] = (), *, code: str, advice: str = ""
 ) -> Fault:
@@ -119,12 +124,8 @@ def name_fault(
     is_shown = is_repeatable(name)
     question = suggest(nearest)
     parts = [sentence.replace("{}", f' "{name}"' if is_shown else ""), question, advice]
-    fault: Fault = {
-        "pointer": pointer,
-        "code": code,
-        "detail": " ".join(filter(None, parts)),
-        "did_you_mean": list(nearest),
-    }
+    fault = build_fault(pointer, " ".join(filter(None, parts)), code=code)
+    fault["did_you_mean"] = list(nearest)
     if is_repeatable(name):
         fault["name"] = name
     return fault

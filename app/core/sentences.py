@@ -21,6 +21,7 @@ _WHOLE_NUMBER = "{field} must be a whole number, without decimals."
 # about the error. A pair is the sentence for one, and for more than one.
 _SENTENCES: dict[str, str | tuple[str, str]] = {
     "missing": "{kind} {field} is required.",
+    "extra_forbidden": "{kind} {field} does not exist.",
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
     "dict_type": _OBJECT,

@@ -9,7 +9,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from app.core.errors import validation_faults
 from app.core.ids import normalize_id
-from app.core.names import Fault, NearestNames, field_finder, name_fault
+from app.core.names import Fault, NearestNames, build_fault, field_finder, name_fault
 from app.ingest.define import EVENT_TYPES, STRICT, EventType
 from app.ingest.fields import Day, Id, Time
 
@@ -49,7 +49,7 @@ def _fields_of(type: str) -> Callable[[Sequence[str | int]], list[str]]:
 
 def unknown_type(raw: Mapping[str, Any], nearest: NearestNames) -> tuple[_Fields, list[Fault]]:
     """Return the valid fields and the faults of an event without a type, or of one that does not exist."""
-    fault: Fault = {"pointer": "/type", "code": "missing", "detail": 'Field "type" is required.'}
+    fault = build_fault("/type", 'Field "type" is required.', code="missing")
     if "type" in raw:
         name = raw["type"]
         similar = nearest.find(name, [*EVENT_TYPES]) if isinstance(name, str) else ()

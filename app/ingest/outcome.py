@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from app.core.errors import EventRejected
 from app.core.ids import MAX_ID_LENGTH
-from app.core.names import Fault
+from app.core.names import Fault, build_fault
 
 # A rejection lists so many faults of an event: a body can hold millions of unknown fields.
 _MAX_FAULTS = 20
@@ -50,8 +50,7 @@ def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
     """Return the rejection of the event at a position of the request. id: as sent; left out where it cannot be an id."""
     faults = error.faults[:_MAX_FAULTS]
     if rest := len(error.faults) - len(faults):
-        detail = f"The event has {rest:,} more faults."
-        faults.append({"pointer": "", "code": "too_many_faults", "detail": detail})
+        faults.append(build_fault("", f"The event has {rest:,} more faults.", code="too_many_faults"))
     return {
         "index": position,
         "id": id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None,

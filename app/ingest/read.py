@@ -12,7 +12,7 @@ from app.accounts.accounts import account_key
 from app.accounts.attributes import ACCOUNT_UPDATED
 from app.books.books import Books
 from app.core.errors import EventRejected
-from app.core.names import Fault, NearestNames
+from app.core.names import Fault, NearestNames, build_fault
 from app.database.tables import WHOLE_BUSINESS
 from app.ingest.decode import UndecodableEvent
 from app.ingest.define import EVENT_TYPES
@@ -67,8 +67,8 @@ def _validate(raw: Any, nearest: NearestNames) -> tuple[dict[str, Any], list[Fau
     """Return the fields of a raw event, validated, and no faults; or those fields that are valid, and the faults."""
     if not isinstance(raw, dict):
         if isinstance(raw, UndecodableEvent):
-            return {}, [{"pointer": "", "code": "malformed", "detail": raw.detail}]
-        return {}, [{"pointer": "", "code": "not_an_object", "detail": "An event must be a JSON object."}]
+            return {}, [build_fault("", raw.detail, code="malformed")]
+        return {}, [build_fault("", "An event must be a JSON object.", code="not_an_object")]
     name = raw.get("type")
     event_type = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if event_type is None:
@@ -88,19 +88,19 @@ def _check_meaning(
     # The details name no field: other endpoints have other names for `occurred_at`.
     if occurred_at is not None and occurred_at < _EARLIEST:
         detail = "The time must not be before 1970-01-01T00:00:00Z."
-        more.append({"pointer": "/occurred_at", "code": "too_old", "detail": detail})
+        more.append(build_fault("/occurred_at", detail, code="too_old"))
     if occurred_at is not None and occurred_at > now + _MAX_AHEAD:
         detail = "The time must be at most 24 hours in the future. Check the clock and the time zone of the sender."
-        more.append({"pointer": "/occurred_at", "code": "in_the_future", "detail": detail})
+        more.append(build_fault("/occurred_at", detail, code="in_the_future"))
     if recorded_on is not None:
         more += _check_recorded_on(recorded_on, sender=sender, today=today)
     if "user_id" in fields and not fields.get("account_id") and not _is_at(faults, "/account_id"):
         detail = 'An event with a "user_id" needs an "account_id": a user belongs to an account.'
-        more.append({"pointer": "/user_id", "code": "no_account", "detail": detail})
+        more.append(build_fault("/user_id", detail, code="no_account"))
     is_put = fields.get("type") == ACCOUNT_UPDATED and fields.get("id", "").startswith(RESERVED_ID_PREFIX)
     if is_put and not sender.may_use_reserved_ids:
         detail = f'Ids that begin with "{RESERVED_ID_PREFIX}" are reserved for PUT /v1/accounts/{{id}}. Use another id.'
-        more.append({"pointer": "/id", "code": "reserved", "detail": detail})
+        more.append(build_fault("/id", detail, code="reserved"))
     return more
 
 
@@ -109,16 +109,16 @@ def _is_at(faults: Sequence[Fault], pointer: str) -> bool:
 
 
 def _check_recorded_on(recorded_on: date, *, sender: Sender, today: date) -> list[Fault]:
-    wrong: list[tuple[str, str]] = []
+    faults: list[Fault] = []
     if recorded_on < _EARLIEST.date():
-        wrong.append(("too_old", "recorded_on must not be before 1970-01-01."))
+        faults.append(build_fault("/recorded_on", "recorded_on must not be before 1970-01-01.", code="too_old"))
     if not sender.may_backdate:
-        wrong.append(
-            ("forbidden", "Only a key with scope admin may set recorded_on. Use one, or leave recorded_on out.")
-        )
+        detail = "Only a key with scope admin may set recorded_on. Use one, or leave recorded_on out."
+        faults.append(build_fault("/recorded_on", detail, code="forbidden"))
     elif recorded_on > today:
-        wrong.append(("in_the_future", f"recorded_on must not be after today, {today}."))
-    return [{"pointer": "/recorded_on", "code": code, "detail": detail} for code, detail in wrong]
+        detail = f"recorded_on must not be after today, {today}."
+        faults.append(build_fault("/recorded_on", detail, code="in_the_future"))
+    return faults
 
 
 def _build_event(fields: Mapping[str, Any], position: int) -> IncomingEvent:

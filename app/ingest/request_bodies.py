@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.core.errors import Invalid
 from app.core.ids import Id
-from app.core.names import Fault
+from app.core.names import Fault, build_fault
 from app.core.periods import Day
 from app.ingest.fields import Attributes, Text, Time
 from app.ledger.surveys import MAX_SCORE, NPS_SCALES, Survey, default_satisfied_from
@@ -71,24 +71,24 @@ def _survey_faults(body: SurveyBody) -> Iterator[Fault]:
     low, high = body.scale.min, body.scale.max
     if low >= high:
         detail = '"max" must be more than "min", the lowest score.'
-        yield {"pointer": "/scale/max", "code": "scale", "detail": detail}
+        yield build_fault("/scale/max", detail, code="scale")
     elif body.kind == "nps" and (low, high) not in NPS_SCALES:
         detail = "The scale of an nps survey must be 0 to 10 or 1 to 10. Use the kind csat for other scales."
-        yield {"pointer": "/scale", "code": "scale", "detail": detail}
+        yield build_fault("/scale", detail, code="scale")
     if body.kind == "ces" and body.easy_is is None:
         detail = 'A ces survey needs "easy_is": which end of its scale means easy, "low" or "high".'
-        yield {"pointer": "/easy_is", "code": "missing", "detail": detail}
+        yield build_fault("/easy_is", detail, code="missing")
     if body.kind != "ces" and body.easy_is is not None:
         detail = 'Only a ces survey has "easy_is". Leave it out.'
-        yield {"pointer": "/easy_is", "code": "other_kind", "detail": detail}
+        yield build_fault("/easy_is", detail, code="other_kind")
     if body.satisfied_from is None:
         return
     if body.kind != "csat":
         detail = 'Only a csat survey has "satisfied_from". Leave it out.'
-        yield {"pointer": "/satisfied_from", "code": "other_kind", "detail": detail}
+        yield build_fault("/satisfied_from", detail, code="other_kind")
     elif low < high and not low < body.satisfied_from <= high:
         detail = f'"satisfied_from" must be from {low + 1} to {high}: on the scale, above its lowest score.'
-        yield {"pointer": "/satisfied_from", "code": "scale", "detail": detail}
+        yield build_fault("/satisfied_from", detail, code="scale")
 
 
 def _parse_rate(raw: Any) -> Decimal:

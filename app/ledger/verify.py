@@ -13,6 +13,7 @@ from app.accounts.intervals import VersionedInterval, pair_with_value_types
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.tables import MONTH_COLUMNS, account, attribute, entry, event, label, presence, registration, total
+from app.database.tables import books as books_table
 from app.ledger.batches import AccountBatch, Executor, Progress, account_batches, in_process
 from app.ledger.entries import EntryKey
 from app.ledger.grand_totals import NO_MONTHS, load_grand_totals, sum_totals
@@ -46,7 +47,7 @@ async def verify(books: Books, *, executor: Executor = in_process) -> AsyncItera
         for difference in differences:
             yield difference
         yield progress
-    for check in (_find_rows_without_account, compare_grand_totals):
+    for check in (_find_rows_without_account, compare_grand_totals, _compare_first_day):
         for difference in await books.database.read(check):
             yield difference
 
@@ -90,6 +91,13 @@ async def compare_grand_totals(connection: Connection) -> list[Difference]:
         return "all accounts", f"totals of {' '.join(texts[label] for label in (measure, *labels))} in {year}"
 
     return _compare(await load_grand_totals(connection), await sum_totals(connection), NO_MONTHS, describe)
+
+
+async def _compare_first_day(connection: Connection) -> list[Difference]:
+    """Compare the first day on which anything was recorded with that of the events."""
+    stored = await connection.scalar(sa.select(books_table.c.first_recorded_on))
+    computed = await connection.scalar(sa.select(sa.func.min(event.c.recorded_on)))
+    return [] if stored == computed else [Difference("all accounts", "first recorded day", stored, computed)]
 
 
 K = TypeVar("K", bound=tuple[Any, ...])

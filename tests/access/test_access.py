@@ -36,6 +36,7 @@ REQUIRED_SCOPES = {
     ("PUT", "/v1/segments/{name}"): "admin",
     ("DELETE", "/v1/segments/{name}"): "admin",
     ("GET", "/v1/segments"): "read",
+    ("GET", "/v1/attributes"): "read",
     ("GET", "/v1/metrics"): "read",
     ("GET", "/v1/metrics/{metric}"): "read",
     ("GET", "/v1/metrics/{metric}/conventions"): "read",

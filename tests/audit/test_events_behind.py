@@ -25,7 +25,7 @@ MARCH = {"start": date(2026, 3, 2), "end": date(2026, 3, 21), "granularity": "to
 
 
 def get_events(service: Service, metric: str, **params: Any) -> list[dict[str, Any]]:
-    params = params if "start" in params else {"period": "2026-03"} | params
+    params = {"strict": "false"} | (params if "start" in params else {"period": "2026-03"} | params)
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:

@@ -43,9 +43,9 @@ def reports(copy_database: Callable[..., Any]) -> Iterator[Reports]:
 
 
 def _report(service: Service) -> None:
-    service.put("/v1/segments/large", {"filter": "seats >= 20"})
     send_busy_history(service)
     service.send(*(account_update(account, seats=25) for account in ("stays-pro", "moves")))
+    service.put("/v1/segments/large", {"filter": "seats >= 20"})
     service.send(*survey_responses("csat", [1], "stays-pro", at="2026-03-20", id="wrong-score"))
 
 
@@ -133,7 +133,7 @@ def test_restatements_have_the_days_values_and_events(reports: Reports, number: 
 
 
 def _values_without_events(service: Service) -> dict[tuple[str, str], Any]:
-    rows = all_rows(service, period="2026-03", account="nobody")
+    rows = all_rows(service, period="2026-03", account="nobody", strict="false")
     return {(metric, convention): row["value"] for (metric, convention, *_), row in rows.items()}
 
 

@@ -15,6 +15,7 @@ from tests.support.hostile import is_problem
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 ALL_METRICS = ",".join(METRICS)
+FEBRUARY = {"period": "2026-02"}
 
 
 def get_restatements(service: Service, metric: str, **params: Any) -> list[dict[str, Any]]:
@@ -55,7 +56,8 @@ def test_restatements_are_what_as_of_answers_day_by_day(history: Pair, extra: di
         name for name, metric in METRICS.items() if set(extra.get("group_by", ())) & {"subject"} <= set(metric.sides)
     )
     params = {"start": date(2026, 2, 9), "end": date(2026, 2, 27)} | extra
-    empty_answer = history.service.get("/v1/query", metrics=ALL_METRICS, account="nobody", period="2026-02")
+    nobody = {"account": "nobody", "strict": "false"}
+    empty_answer = history.service.get("/v1/query", metrics=ALL_METRICS, period="2026-02", **nobody)
     empty_values = {row["metric"]: row["value"] for row in empty_answer["rows"]}
     values: dict[Any, list[Any]] = {}
     days = [date(2026, 2, 10) + DAY * n for n in range((history.today - date(2026, 2, 10)).days + 1)]
@@ -63,12 +65,16 @@ def test_restatements_are_what_as_of_answers_day_by_day(history: Pair, extra: di
         for row in history.ask(",".join(names), **params, as_of=day):
             if row["complete"] or row["end"] == str(day + DAY):
                 key = row["metric"], row["start"], row["end"], repr(row["group"])
-                values.setdefault(key, [empty_values[row["metric"]]] * len(days))[number] = row["value"]
+                is_known = row.get("reason") != "nothing_known_yet"
+                value = row["value"] if is_known else empty_values[row["metric"]]
+                values.setdefault(key, [empty_values[row["metric"]]] * len(days))[number] = value
     expected: dict[str, list[Any]] = {name: [] for name in names}
     for (name, start, end, group), by_day in values.items():
         for number in range(1, len(days)):
             if str(days[number]) >= end and by_day[number] != by_day[number - 1]:
-                expected[name].append((start, group, str(days[number]), by_day[number - 1], by_day[number]))
+                # What came on the first day of all restates nothing that was known.
+                before = by_day[number - 1] if history.is_known_on(days[number - 1]) else None
+                expected[name].append((start, group, str(days[number]), before, by_day[number]))
     plain_params = {name: value for name, value in params.items() if name != "group_by"}
     assert sum(map(len, expected.values())) > 5
     for name in names:
@@ -148,7 +154,24 @@ def test_a_running_period_is_not_restated(service: Service) -> None:
     assert get_restatements(service, "sessions", period="2026-03", as_of="2026-03-31") == []
 
 
+def test_what_is_recorded_first_of_all_restates_numbers_of_which_nothing_was_known(service: Service) -> None:
+    service.on("2026-03-05").send(session(at="2026-02-04"))
+    service.on("2026-03-07").send(session(at="2026-02-05"))
+    first, second = get_restatements(service, "sessions")
+    assert [(row["recorded_on"], row["from"], row["to"], row["change"]) for row in (first, second)] == [
+        ("2026-03-05", None, 1, None),
+        ("2026-03-07", 1, 2, 1),
+    ]
+    assert [
+        row["value"] for day in (4, 5) for row in service.rows("sessions", **FEBRUARY, as_of=f"2026-03-0{day}")
+    ] == [
+        None,
+        1,
+    ]
+
+
 def test_pages_together_have_all_rows_and_a_table_is_flat(service: Service) -> None:
+    service.on("2026-03-01").send(session(at="2026-03-01"))
     for day in range(2, 9):
         service.on(f"2026-03-0{day}").send(session(at="2026-02-04"))
     path = "/v1/metrics/sessions/restatements"
@@ -199,6 +222,7 @@ def test_days_without_late_data_are_not_loaded(service: Service, monkeypatch: py
 
 
 def test_very_many_events_are_not_counted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.on("2026-03-19").send(session(at="2026-03-19"))
     service.on("2026-03-20").send(session(at="2026-02-02", id="one"), session(at="2026-02-03", id="two"))
     params = {"period": "2026-02"}
     assert service.get("/v1/metrics/sessions/restatements", **params)["rows"][0]["events"][0]["arrived"] == 2

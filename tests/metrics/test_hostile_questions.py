@@ -70,6 +70,8 @@ TEXTS = {
 def content(shared: Service) -> None:
     shared.send(*(account_update(f"a{number}", plan=number) for number in range(3)), session("a0"), session("a1"))
     shared.put("/v1/segments/few", {"filter": "plan < 2"})
+    # Names that a test of one letter uses.
+    shared.send(account_update("a0", a=1))
 
 
 def questions(service: Service) -> Iterator[tuple[str, str]]:
@@ -97,8 +99,10 @@ def test_repeated_and_unknown_parameters_are_errors(shared: Service) -> None:
         value = {"limit": "1", "totals": "true", "start": "2026-01-01", "granularity": "day"}.get(name, "json")
         answer = shared.request("GET", path, params=[*whole, (name, value), (name, value)])
         if name in ("metrics", "account", "segment", "group_by", "subject", "channel"):
-            unknown = ("unknown_segment", "unknown_metric", "unknown_dimension", "not_grouped", "repeated")
-            assert answer.status_code == 200 or answer.json()["code"] in unknown
+            unknown = {"unknown_segment", "unknown_metric", "unknown_dimension", "not_grouped", "repeated"}
+            unknown |= {"unrecorded_attribute", "unknown_account", "unknown_subject", "unknown_channel"}
+            codes = {fault["code"] for fault in answer.json().get("errors", ())}
+            assert answer.status_code == 200 or codes <= unknown
         else:
             assert is_problem(answer, 422), name
         for strange in (name.upper(), f"{name}[]", f"{name}.a", "fliter", "", "__proto__", CANARY):
@@ -167,7 +171,7 @@ VALUES: list[Any] = [
 ]
 VALUES += [None, ["a" * 129], ["a"] * 5000, [""]]
 # Values that are valid for a field.
-VALID = {"totals": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
+VALID = {"totals": [True], "strict": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
 OPTIONAL = {"start", "end", "period", "filter", "as_of", "cursor", "format", "compare", "convention"}
 
 
@@ -297,9 +301,12 @@ def test_no_question_causes_a_server_error(shared: Service, text: str, name: str
         assert shared.request("GET", f"/v1/accounts/{in_path(text)}/x").status_code in (404, 405)
 
 
-def test_an_unknown_subject_answers_zero_and_creates_no_label(shared: Service) -> None:
+def test_an_unknown_subject_is_an_error_or_empty_and_creates_no_label(shared: Service) -> None:
     shared.send(event("feature.used", "a0", user="ada", feature="export"))
     labels = len(shared.books.database.labels)
     for word in VALID_IDS.values():
-        assert shared.value("feature_uses", subject=f"un{word}"[:128], channel=[]) == 0
+        subject = f"un{word}"[:128]
+        answer = shared.request("GET", "/v1/metrics/feature_uses", params={"subject": subject})
+        assert is_problem(answer, 422, "unknown_subject"), word
+        assert shared.value("feature_uses", subject=subject, channel=[], strict="false") == 0
     assert len(shared.books.database.labels) == labels

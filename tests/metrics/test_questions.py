@@ -129,7 +129,7 @@ def test_subject_and_channel_narrow_and_group(service: Service) -> None:
         event("ticket.opened", ticket_id="2"),
     )
     assert service.value("feature_uses", subject="export") == 3
-    assert service.value("feature_uses", subject="unheard") == 0
+    assert service.value("feature_uses", subject="unheard", strict="false") == 0
     features = service.rows("feature_uses", period="2026-03", group_by="subject")
     assert [(row["group"]["subject"], row["value"]) for row in features] == [("export", 3), ("search", 1)]
     channels = service.rows("support_tickets", period="2026-03", group_by="channel")

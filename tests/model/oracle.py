@@ -138,10 +138,15 @@ class Model:
         convention: str | None = None,
         compare: str | None = None,
         min_sample: int = 0,
+        first_recorded_on: date | None = None,
         **selection: Any,
     ) -> list[dict[str, Any]]:
-        """Return the rows of a question, with fractions where the service has rounded numbers."""
+        """Return the rows of a question, with fractions where the service has rounded numbers.
+
+        first_recorded_on: the first day on which anything was recorded in the books, which may have other accounts, too.
+        """
         as_of = as_of or self.today
+        is_known = as_of == self.today or (first_recorded_on is not None and first_recorded_on <= as_of)
         if not (start and end):
             default_start, default_end = self.calendar.range_of(period, as_of)
             start, end = start or default_start, end or default_end
@@ -166,7 +171,8 @@ class Model:
             cells = _add_shared_facts(own_cells, shared, groups)
             for (index, p), group in product(enumerate(split), ordered):
                 row = withhold(definition.formula(cells[group][index], _span(p, as_of)), min_sample)
-                if compare and (days := earlier[index]):
+                row = row if is_known else dict.fromkeys(row) | {"reason": "nothing_known_yet"}
+                if is_known and compare and (days := earlier[index]):
                     row |= comparison_fields(row, withhold(definition.formula(before[group][index], days), min_sample))
                 head = {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end)}
                 head |= {"complete": p.end <= as_of}

@@ -5,6 +5,9 @@ from datetime import date, datetime, timedelta
 from itertools import count, zip_longest
 from typing import Any
 
+import sqlalchemy as sa
+
+from app.database.tables import event as event_table
 from tests.model.calendar import Calendar
 from tests.model.events import Survey
 from tests.model.oracle import Filter, Model
@@ -94,13 +97,25 @@ class Pair:
         if where is None:
             assert self.service.request("DELETE", f"/v1/segments/{name}").status_code == 204
         else:
-            self.service.put(f"/v1/segments/{name}", {"filter": where.text})
+            self.service.put(f"/v1/segments/{name}?strict=false", {"filter": where.text})
         self.model.define(name, where)
+
+    @property
+    def first_recorded_on(self) -> date | None:
+        """The first day on which an event was recorded, of this pair's accounts or of any other."""
+        query = sa.select(sa.func.min(event_table.c.recorded_on))
+        return self.service.run(self.service.books.database.read(lambda connection: connection.scalar(query)))
+
+    def is_known_on(self, day: date | None) -> bool:
+        """Return whether anything was known at the end of a day; today, with None, even if it is nothing."""
+        first = self.first_recorded_on
+        return day in (None, self.today) or (first is not None and first <= day)
 
     def ask(self, metrics: str, **question: Any) -> list[dict[str, Any]]:
         """Return the complete rows that the service answers, and check that the model answers the same."""
         question = {"account": self.accounts} | question
         rows = query_service(self.service, metrics, **question)
+        question["first_recorded_on"] = self.first_recorded_on if question.get("as_of") else None
         expected = [row for metric in sorted(metrics.split(",")) for row in self.model.rows(metric, **question)]
         pairs = zip_longest(map(checked_fields, rows), round_like(expected, rows))
         assert not (different := [pair for pair in pairs if repr(pair[0]) != repr(pair[1])]), (question, different[:2])
@@ -112,8 +127,8 @@ class Pair:
 
 
 def query_service(service: Service, metrics: str, **question: Any) -> list[dict[str, Any]]:
-    """Return the service's rows for a question as the model takes it."""
-    parameters = {name: value for name, value in question.items() if value}
+    """Return the service's rows for a question as the model takes it. Names that were never recorded count as empty."""
+    parameters = {"strict": "false"} | {name: value for name, value in question.items() if value}
     if where := parameters.pop("where", None):
         parameters["filter"] = where.text
     if "totals" in parameters:

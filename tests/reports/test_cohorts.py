@@ -191,7 +191,11 @@ def check_triangle(random: Random, pair: Pair) -> None:
     options = {"as_of": as_of, "group_by": ",".join(group_by), "filter": where and where.text}
     options |= {"segments_as_of": "now"} if now else {}
     more = {name: value for name, value in options.items() if value}
-    rows = pair.service.get("/v1/cohorts", measure=measure, account=pair.accounts, **span, **more)["rows"]
+    more |= {"account": pair.accounts, "strict": "false"}
+    rows = pair.service.get("/v1/cohorts", measure=measure, **span, **more)["rows"]
+    if not pair.is_known_on(as_of):
+        assert {(row["value"], row["reason"]) for row in rows} <= {(None, "nothing_known_yet")}
+        return
     values = {
         (row["cohort"], row["period"], repr(tuple(row["group"].values())), member): row[member]
         for row in rows
@@ -239,6 +243,7 @@ def test_all_cohorts_add_up_to_all_customers_and_their_mrr(service: Service) -> 
     def run(random: Random) -> None:
         pair = history(service, random)
         parameters: dict[str, Any] = {"start": "2024-01-01", "end": "2027-01-01", "account": pair.accounts}
+        parameters["strict"] = "false"
         for measure in ("customers", "mrr"):
             totals = {row["period"]: row["value"] for row in service.rows(measure, **parameters)}
             rows = service.get("/v1/cohorts", measure=measure, **parameters)["rows"]
