@@ -113,7 +113,8 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
 
     async def run(connection: Connection) -> list[Check]:
         async def answer(metrics: Collection[str], **changes: Any) -> AnswerTable:
-            changed = parameters.model_copy(update=changes)
+            # Not strict: a stored segment may be about attributes that have not come yet.
+            changed = parameters.model_copy(update={"strict": False} | changes)
             today = books.today()
             question = build_question(sorted(metrics), changed, calendar=books.calendar, today=today, segments=stored)
             if changed.as_of:

@@ -118,6 +118,4 @@ async def get_checks(request: Request, caller: Annotated[Caller, Depends(require
     if parameters.all and not caller.has("admin"):
         raise Forbidden("Checking the ledger of all accounts (all=true) needs a key with scope admin.")
     sample = None if parameters.all else parameters.accounts
-    # A stored segment may be about attributes that have not come yet.
-    parameters_of_questions = Parameters.of(parameters, strict=False)
-    return json_response(request, await run_checks(books_of(request), parameters_of_questions, sample=sample))
+    return json_response(request, await run_checks(books_of(request), Parameters.of(parameters), sample=sample))

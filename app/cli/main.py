@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -62,7 +62,7 @@ def main() -> None:
     raise SystemExit(1)
 
 
-def _sentence(fault: Mapping[str, str]) -> str:
+def _sentence(fault: Mapping[str, Any]) -> str:
     """Return what is wrong with an option, a setting or a field, which comes first."""
     name = fault["pointer"].removeprefix("/query").strip("/")
     return f"{name}: {fault['detail']}" if name else fault["detail"]

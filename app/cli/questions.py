@@ -46,6 +46,9 @@ Compare = Annotated[
     typer.Option(help="Add the value of an earlier period to each row."),
 ]
 Convention = Annotated[str | None, typer.Option(help="Compute metrics by this convention.")]
+Strict = Annotated[
+    bool, typer.Option(help="Whether attributes, accounts, subjects and channels that were never recorded are errors.")
+]
 Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")]
 Output = Annotated[OutputFormat, typer.Option(help="Output format.")]
 
@@ -65,6 +68,7 @@ def query(
     as_of: AsOf = None,
     compare: Compare = None,
     convention: Convention = None,
+    strict: Strict = True,
     totals: Totals = False,
     format: Output = "table",
 ) -> None:
