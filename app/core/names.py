@@ -125,7 +125,7 @@ def name_fault(
     question = suggest(nearest)
     parts = [sentence.replace("{}", f' "{name}"' if is_shown else ""), question, advice]
     fault = build_fault(pointer, " ".join(filter(None, parts)), code=code)
-    fault["did_you_mean"] = list(nearest)
     if is_repeatable(name):
         fault["name"] = name
+    fault["did_you_mean"] = list(nearest)
     return fault

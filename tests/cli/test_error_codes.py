@@ -20,6 +20,7 @@ from typing import get_args
 from pydantic_core.core_schema import ErrorType
 
 from app.cli.publish import codes
+from app.core import sentences
 
 APP = Path(__file__).parents[2] / "app"
 CODE = re.compile(r"[a-z]+(_[a-z]+)*")
@@ -144,6 +145,12 @@ def test_the_reference_has_no_code_that_the_application_does_not_use() -> None:
 
 def test_the_usual_codes_of_pydantic_exist() -> None:
     assert {entry.code for entry in codes.PYDANTIC} <= set(get_args(ErrorType))
+
+
+def test_every_error_of_pydantic_that_has_a_sentence_is_in_the_reference() -> None:
+    documented = {entry.code for entry in (*codes.PYDANTIC, *codes.FIELD)}
+    assert sentences._SENTENCES.keys() <= documented
+    assert {entry.code for entry in codes.PYDANTIC} <= sentences._SENTENCES.keys() | {"value_error"}
 
 
 def test_a_code_is_once_in_each_table() -> None:

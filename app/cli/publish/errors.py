@@ -7,15 +7,20 @@ from app.cli.publish.markdown import code, fence, page, table
 
 INTRO = """An error response has the content type `application/problem+json`
 ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). `code` is for programs and does not change; `detail` is for people
-and may. Where fields are wrong, `errors` names each with a JSON pointer. No error repeats the values you sent."""
+and may. `errors` lists every fault with a JSON pointer into the body; `/query/limit` is the parameter `limit`, and
+`/path/metric` a part of the path. A name that does not exist is repeated as `name`, and `did_you_mean` has up to three names
+that do. No error repeats other values that you sent."""
 
 EXAMPLE = """{
   "type": "about:blank",
   "title": "Unprocessable Entity",
   "status": 422,
-  "detail": "The query parameters are invalid; see `errors`.",
+  "detail": "The question has 2 faults; see `errors`.",
   "code": "invalid",
-  "errors": [{"pointer": "/query/limit", "code": "int_parsing", "detail": "…"}]
+  "errors": [
+    {"pointer": "/query/period", "code": "invalid_period", "detail": "…"},
+    {"pointer": "/query/group_by", "code": "unrecorded_attribute", "detail": "…", "name": "plann", "did_you_mean": ["plan"]}
+  ]
 }"""
 
 RETRIES = """## When to send a request again
@@ -29,13 +34,15 @@ RETRIES = """## When to send a request again
 | other 4xx | Do not send the same again: correct the request first. |
 | 200 with `rejected` | Correct the rejected events and send the whole batch again: the accepted ones are duplicates then. |"""
 
-SINGLE_FIELDS = """These stand in `errors` of the problem object, each with the pointer of its field. In `rejected`, an event
-with wrong fields has the code and the pointer of the first one."""
+SINGLE_FIELDS = """These stand in `errors` of the problem object, each with the pointer of its field. An item of `rejected` has
+its own `errors` with all faults of the event; its `code`, `detail` and `pointer` are those of the first. Sent again unchanged,
+it is rejected again."""
 
-PYDANTIC = """Fields are validated by Pydantic, which has further codes. The usual ones:"""
+PYDANTIC = """Fields are validated by Pydantic, which has these codes besides:"""
 
 REASONS = """A row without a value has a `reason`. It is not an error: the answer is complete, but
-this number cannot be computed."""
+this number cannot be computed. Asked again, it is the same until more data arrives. An answer as of a day on which nothing was
+known has the `reason` beside its rows, too."""
 
 
 def render() -> str:
@@ -51,9 +58,11 @@ def render() -> str:
             ([code(c.code), c.status, c.meaning, c.action, "yes" if c.retry else "no"] for c in codes.REQUEST),
         ),
         "## Single events",
-        "The other events of the batch are not affected. Sent again unchanged, such an event is rejected again, unless "
-        "you first add the survey or exchange rate that was missing.",
-        _without_status(codes.EVENT),
+        "The other events of the batch are not affected. Each item of `rejected` lists all faults of its event in `errors`.",
+        table(
+            ("code", "meaning", "what to do", "send again?"),
+            ([code(c.code), c.meaning, c.action, "as it is, then" if c.retry else "corrected"] for c in codes.EVENT),
+        ),
         "## Single fields",
         SINGLE_FIELDS,
         _without_status(codes.FIELD),
