@@ -123,8 +123,8 @@ class Parameters(MetricParameters):
     compare: Literal["previous_period", "previous_year"] | None = Field(
         None,
         description="Add to each row the value of the period before, or of the same period a year earlier: `previous`, "
-        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95%). A period that has not ended "
-        "is compared with as many days of the earlier one.",
+        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95%). A part of a period, or one "
+        "that has not ended, is compared with the days at the same place in the earlier one: 1–28 March with 1–28 February.",
     )
     min_sample: int = Field(
         0,

@@ -15,7 +15,8 @@ from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.ids import normalize_id
-from app.core.periods import FIRST_DAY, Calendar, Period, default_range, parse_range, split_range
+from app.core.period_names import default_range, parse_range, unit_of_name
+from app.core.periods import FIRST_DAY, Calendar, Period, split_range
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
 from app.metrics.describe import unknown_metric_detail
@@ -30,15 +31,17 @@ _MAX_FILTER_CHARACTERS = 40_000
 class Question:
     """A request for numbers, validated and complete.
 
-    metrics: each by one convention, or by several. compare: None, `previous_period` or `previous_year`. group_day: the
-    day at whose start accounts' groups are decided; None means the first day of each period. today: the running day or,
-    with `as_of`, that day; periods after it have not ended.
+    metrics: each by one convention, or by several. unit: that of the range's name; None for a range without a name.
+    compare: None, `previous_period` or `previous_year`. group_day: the day at whose start accounts' groups are decided; None
+    means the first day of each period. today: the running day or, with `as_of`, that day; periods after it have not ended.
     """
 
     metrics: tuple[Metric, ...]
     start: date
     end: date
+    unit: str | None
     granularity: str
+    calendar: Calendar
     periods: tuple[Period, ...]
     selection: Selection
     accounts: tuple[str, ...]
@@ -117,7 +120,9 @@ def build_question(
         metrics=metrics,
         start=start,
         end=end,
+        unit=unit_of_name(parameters.period),
         granularity=parameters.granularity,
+        calendar=calendar,
         periods=tuple(periods),
         selection=selection,
         accounts=tuple(parameters.account),

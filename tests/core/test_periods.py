@@ -10,18 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.core import errors, periods
+from app.core import errors, period_names
 from app.core.errors import Invalid
-from app.core.periods import (
-    GRANULARITIES,
-    Calendar,
-    Period,
-    count_months,
-    counted_end,
-    default_range,
-    parse_period,
-    split_range,
-)
+from app.core.period_names import default_range, parse_period
+from app.core.periods import GRANULARITIES, Calendar, Period, count_months, counted_end, split_range
 
 DAY = timedelta(days=1)
 TODAY = date(2026, 3, 14)  # a Saturday
@@ -306,4 +298,4 @@ def test_an_instant_without_offset_has_no_day():
 
 
 def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(periods).failed == doctest.testmod(errors).failed == 0
+    assert doctest.testmod(period_names).failed == doctest.testmod(errors).failed == 0

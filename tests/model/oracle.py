@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from tests.model.calendar import DAY, Calendar
-from tests.model.comparison import Period, compared, days_before, withheld
+from tests.model.comparison import Period, compared, days_before_row, days_before_total, units_of_total, withheld
 from tests.model.conventions import CONVENTIONS
 from tests.model.events import SURVEYS, AcceptedEvent, History, Survey
 from tests.model.facts import EVERY_SUBJECT, Fact, ModelMetric, Span
@@ -157,7 +157,9 @@ class Model:
         ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
         rows = []
         for split, (own_cells, shared) in zip(splits, cells_of_splits, strict=True):
-            earlier = [days_before(p, compare, granularity, known) for p in split]
+            earlier = [
+                self._days_before(p, compare, granularity, period, known, is_only=len(periods) == 1) for p in split
+            ]
             before = _spread(*self._cells(definition, earlier, **selection, known=known), groups) if compare else {}
             cells = _spread(own_cells, shared, groups)
             for (index, p), group in product(enumerate(split), ordered):
@@ -169,6 +171,17 @@ class Model:
                 values = dict(zip(_groupings(**selection), (value for _, _, value in group), strict=True))
                 rows.append(head | {"group": values} | row)
         return rows
+
+    def _days_before(
+        self, p: Period, compare: str | None, granularity: str, name: str | None, known: date, *, is_only: bool
+    ) -> Span | None:
+        """Return the days with which a row or total is compared. is_only: whether the answer has one row of each group."""
+        if compare is None:
+            return None
+        rule: dict[str, Any] = {"compare": compare, "calendar": self.calendar, "known": known}
+        if p.name != "total" or (granularity != "total" and is_only):
+            return days_before_row(p, granularity, **rule)
+        return days_before_total(p, units_of_total(p, name, calendar=self.calendar, known=known), **rule)
 
     def _cells(
         self,
