@@ -1,8 +1,8 @@
 """The books of a deployment: its database, base currency, calendar and clock.
 
-Base currency, time zone and fiscal year are fixed at the first start and stored in the table `books`, because every number that
-the service has reported depends on them. Later starts with other settings fail, until `csmetrics rebuild --adopt-settings`
-stores the new settings and recomputes the ledger by them.
+Base currency, time zone, fiscal year and first day of the week are fixed at the first start and stored in the table `books`,
+because every number that the service has reported depends on them. Later starts with other settings fail, until `csmetrics
+rebuild --adopt-settings` stores the new settings and recomputes the ledger by them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ T = TypeVar("T")
 # The version of the posting rules. Raise it with a change by which stored events would post other entries than they have.
 POSTING_VERSION = 4
 
-_FIXED_SETTINGS = ("base_currency", "reporting_timezone", "fiscal_year_start")
+_FIXED_SETTINGS = ("base_currency", "reporting_timezone", "fiscal_year_start", "week_start")
 # How long enqueued statements may wait for locks before the commit; hardly so long, since each statement has its time limit.
 _MAX_COMMIT_DELAY = timedelta(minutes=10)
 
@@ -119,7 +119,11 @@ async def create_or_load_books(
         return {name: getattr(row, name) for name in fixed}
 
     _check_settings(fixed, await database.write(store_or_load))
-    calendar = Calendar(zone=ZoneInfo(settings.reporting_timezone), fiscal_year_start=settings.fiscal_year_start)
+    calendar = Calendar(
+        zone=ZoneInfo(settings.reporting_timezone),
+        fiscal_year_start=settings.fiscal_year_start,
+        week_start=settings.week_start,
+    )
     return Books(database, calendar, settings.base_currency, clock)
 
 
@@ -131,8 +135,8 @@ def _check_settings(fixed: dict[str, Any], stored: dict[str, Any]) -> None:
     if differences:
         raise Conflict(
             f"This database was set up with other settings: {'; '.join(differences)}. Use the settings of the database. "
-            "Time zone and fiscal year can be changed with `csmetrics rebuild --adopt-settings`; a currency only while no "
-            "money is recorded.",
+            "Time zone, fiscal year and first day of the week can be changed with `csmetrics rebuild --adopt-settings`; a "
+            "currency only while no money is recorded.",
             code="other_settings",
         )
 

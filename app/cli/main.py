@@ -189,7 +189,7 @@ def rebuild(
     adopt_settings: Annotated[
         bool,
         typer.Option(
-            help="Apply the time zone and fiscal year of the settings to all of history. "
+            help="Apply the time zone, fiscal year and first day of the week of the settings to all of history. "
             "Another base currency is only possible while no money has been recorded."
         ),
     ] = False,

@@ -25,7 +25,7 @@ Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
     Field(
         description="Length of the periods into which the range is split; `total` makes the whole range one period. Weeks "
-        "are ISO weeks, quarters and years are fiscal."
+        "begin on the day of the setting `WEEK_START`, quarters and years are fiscal."
     ),
 ]
 
