@@ -213,13 +213,13 @@ compares = st.sampled_from([PERIOD, YEAR])
 def test_any_days_are_compared_with_those_of_the_model(start, length, age, unit, calendar, compare):
     end, today = start + DAY * (length + 1), start + DAY * age
     ours, other = Calendar(UTC, *calendar), model.Calendar("UTC", *calendar)
-    rule = {"compare": compare, "calendar": other, "known": today}
+    rule = {"compare": compare, "calendar": other, "as_of": today}
     rows = split_range(start, end, granularity=unit, calendar=ours, today=today)
     for row in {rows[0], rows[-1]}:
         earlier = earlier_days_of_unit(row, unit, compare=compare, calendar=ours, today=today)
         assert earlier == days_before_row(ModelPeriod(*row[:3]), unit, **rule)
     total = ModelPeriod("total", start, end)
-    units = units_of_total(total, None, calendar=other, known=today)
+    units = units_of_total(total, None, calendar=other, as_of=today)
     earlier = earlier_days_of_range(Period(*total, end <= today), compare=compare, calendar=ours, today=today)
     assert earlier == days_before_total(total, units, **rule)
 
@@ -230,10 +230,10 @@ def test_the_days_of_any_name_are_compared_with_those_of_the_model(today, name, 
     ours, other = Calendar(UTC, *calendar), model.Calendar("UTC", *calendar)
     total = ModelPeriod("total", *parse_period(name, calendar=ours, today=today))
     assert total[1:] == other.range_of(name, today)
-    units = units_of_total(total, name, calendar=other, known=today)
+    units = units_of_total(total, name, calendar=other, as_of=today)
     period, unit = Period(*total, total.end <= today), unit_of_name(name)
     earlier = earlier_days_of_range(period, unit, compare=compare, calendar=ours, today=today)
-    assert earlier == days_before_total(total, units, compare=compare, calendar=other, known=today)
+    assert earlier == days_before_total(total, units, compare=compare, calendar=other, as_of=today)
     if units:
         # A row of the unit that the name is about has the same days and is compared with the same days.
         rows = split_range(total.start, total.end, granularity=units[0], calendar=ours, today=today)

@@ -37,9 +37,9 @@ CALENDARS = [
 
 @pytest.mark.parametrize(("zone", "fiscal_year_start", "week_start", "last_day"), CALENDARS)
 def test_the_previous_value_is_that_of_the_earlier_days_alone(
-    start: Callable[..., Service], zone: str, fiscal_year_start: int, week_start: str, last_day: date
+    start_service: Callable[..., Service], zone: str, fiscal_year_start: int, week_start: str, last_day: date
 ) -> None:
-    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start, week_start=week_start)
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start, week_start=week_start)
     random = Random(f"{zone} {last_day}")
     pair = Pair(service, Calendar(zone, fiscal_year_start, week_start))
     pair.define("paying", equals("plan", "pro"))
@@ -126,10 +126,10 @@ def key(row: dict[str, Any]) -> Any:
 def earlier_days(pair: Pair, question: dict[str, Any], period: Period, periods: list[Any]) -> Span | None:
     """Return the days with which a period or total is compared, by the model."""
     calendar, known = pair.model.calendar, question["as_of"] or pair.today
-    rule: dict[str, Any] = {"compare": question["compare"], "calendar": calendar, "known": known}
+    rule: dict[str, Any] = {"compare": question["compare"], "calendar": calendar, "as_of": known}
     granularity = question["granularity"]
     is_only_row = granularity != "total" and len({start for name, start, _ in periods if name != "total"}) == 1
     if period.name != "total" or is_only_row:
         return days_before_row(period, granularity, **rule)
-    units = units_of_total(period, question.get("period"), calendar=calendar, known=known)
+    units = units_of_total(period, question.get("period"), calendar=calendar, as_of=known)
     return days_before_total(period, units, **rule)

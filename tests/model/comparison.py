@@ -19,25 +19,25 @@ class Period(NamedTuple):
     end: date
 
 
-def days_before_row(period: Period, unit: str, *, compare: str, calendar: Calendar, known: date) -> Span | None:
+def days_before_row(period: Period, unit: str, *, compare: str, calendar: Calendar, as_of: date) -> Span | None:
     """Return the days with which a row is compared: of the unit before, or of the same unit a year before.
 
     They are the days at the same place in their unit, as many as the row has up to today; for a whole unit that has ended, all
     days. None if there are none, or if they begin before 1970.
     """
     if unit == "day":
-        return days_before_total(period, [], compare=compare, calendar=calendar, known=known)
-    return days_before_total(period, [unit], compare=compare, calendar=calendar, known=known)
+        return days_before_total(period, [], compare=compare, calendar=calendar, as_of=as_of)
+    return days_before_total(period, [unit], compare=compare, calendar=calendar, as_of=as_of)
 
 
 def days_before_total(
-    period: Period, units: Sequence[str], *, compare: str, calendar: Calendar, known: date
+    period: Period, units: Sequence[str], *, compare: str, calendar: Calendar, as_of: date
 ) -> Span | None:
     """Return the days with which all days of a period are compared, which are parts of these units or mere days.
 
     units: the kind of units for as many of them as the period has; none for mere days.
     """
-    days = [period.start + DAY * n for n in range((period.end - period.start).days) if period.start + DAY * n <= known]
+    days = [period.start + DAY * n for n in range((period.end - period.start).days) if period.start + DAY * n <= as_of]
     if not days:
         return None
     if not units and compare == "previous_year":
@@ -45,12 +45,12 @@ def days_before_total(
     elif not units:
         earlier = [day - DAY * len(days) for day in days]
     else:
-        earlier = _days_at_the_same_place(period, days, units[0], compare=compare, calendar=calendar, known=known)
+        earlier = _days_at_the_same_place(period, days, units[0], compare=compare, calendar=calendar, as_of=as_of)
     return Span(earlier[0], earlier[-1] + DAY) if earlier and earlier[0] >= FIRST_DAY else None
 
 
 def _days_at_the_same_place(
-    period: Period, days: list[date], unit: str, *, compare: str, calendar: Calendar, known: date
+    period: Period, days: list[date], unit: str, *, compare: str, calendar: Calendar, as_of: date
 ) -> list[date]:
     units = [calendar.days_of_unit(period.start, unit)]
     while units[-1][-1] < period.end - DAY:
@@ -58,7 +58,7 @@ def _days_at_the_same_place(
     back = len(units) if compare == "previous_period" else {"week": 52, "month": 12, "quarter": 4, "year": 1}[unit]
     own = [day for days_of_unit in units for day in days_of_unit]
     earlier = [day for first, *_ in units for day in _unit_before(first, back, unit, calendar)]
-    if (own[0], own[-1]) == (period.start, period.end - DAY) and own[-1] < known:
+    if (own[0], own[-1]) == (period.start, period.end - DAY) and own[-1] < as_of:
         return earlier
     first = own.index(days[0])
     return earlier[first : first + len(days)]
@@ -75,7 +75,7 @@ def _a_year_before(day: date) -> date:
     return date(day.year - 1, day.month, 28 if (day.month, day.day) == (2, 29) else day.day)
 
 
-def units_of_total(period: Period, name: str | None, *, calendar: Calendar, known: date) -> list[str]:
+def units_of_total(period: Period, name: str | None, *, calendar: Calendar, as_of: date) -> list[str]:
     """Return the kind of units of a range, none if it is mere days: by its name or else by its days."""
     if name is not None:
         units = [unit for unit in ("day", "week", "month", "quarter", "year") if unit in name]
@@ -87,13 +87,13 @@ def units_of_total(period: Period, name: str | None, *, calendar: Calendar, know
     for unit in ("month", "quarter", "year", "week"):
         is_one = calendar.unit(period.start, unit) == calendar.unit(last, unit)
         if calendar.unit_start(period.start, unit) == period.start and (
-            calendar.unit_end(last, unit) == period.end or (is_one and last == known)
+            calendar.unit_end(last, unit) == period.end or (is_one and last == as_of)
         ):
             return [unit]
     return []
 
 
-def withheld(row: Row, min_sample: int) -> Row:
+def withhold(row: Row, min_sample: int) -> Row:
     """Return a row without everything that tells the value if its sample is too small; a count is its own sample."""
     sample = row["sample_size"]
     if sample is None or sample >= min_sample:
@@ -103,7 +103,7 @@ def withheld(row: Row, min_sample: int) -> Row:
     return bare | {"sample_size": None if is_count else sample, "reason": "sample_too_small"}
 
 
-def compared(row: Row, before: Row) -> Row:
+def comparison_fields(row: Row, before: Row) -> Row:
     """Return the fields that `compare` adds to a row."""
     value, previous = row["value"], before["value"]
     if previous is None:
