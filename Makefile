@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench docs lock publish clean
+.PHONY: help setup run test campaign check bench docs lock publish clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 
 test: check ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
+
+campaign: setup ## try the tests on random data with fifty times as many examples
+	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 tests/metrics/test_compare_random.py
 
 check: setup ## check style and types
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
 """The books of a deployment: its database, base currency, calendar and clock.
 
-Base currency, time zone and fiscal year are fixed at the first start and stored in the table `books`, because every number that
-the service has reported depends on them. Later starts with other settings fail, until `csmetrics rebuild --adopt-settings`
-stores the new settings and recomputes the ledger by them.
+Base currency, time zone, fiscal year and first day of the week are fixed at the first start and stored in the table `books`,
+because every number that the service has reported depends on them. Later starts with other settings fail, until `csmetrics
+rebuild --adopt-settings` stores the new settings and recomputes the ledger by them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ T = TypeVar("T")
 # The version of the posting rules. Raise it with a change by which stored events would post other entries than they have.
 POSTING_VERSION = 4
 
-_FIXED_SETTINGS = ("base_currency", "reporting_timezone", "fiscal_year_start")
+_FIXED_SETTINGS = ("base_currency", "reporting_timezone", "fiscal_year_start", "week_start")
 # How long enqueued statements may wait for locks before the commit; hardly so long, since each statement has its time limit.
 _MAX_COMMIT_DELAY = timedelta(minutes=10)
 
@@ -121,7 +121,11 @@ async def create_or_load_books(
         return {name: getattr(row, name) for name in fixed}
 
     _check_settings(fixed, await database.write(store_or_load))
-    calendar = Calendar(zone=ZoneInfo(settings.reporting_timezone), fiscal_year_start=settings.fiscal_year_start)
+    calendar = Calendar(
+        zone=ZoneInfo(settings.reporting_timezone),
+        fiscal_year_start=settings.fiscal_year_start,
+        week_start=settings.week_start,
+    )
     return Books(database, calendar, settings.base_currency, clock)
 
 
@@ -134,7 +138,10 @@ def _check_settings(fixed: dict[str, Any], stored: dict[str, Any]) -> None:
     stored_settings = " ".join(f"{name.upper()}={value}" for name, value in differences.items())
     advice = [f"To use the database as it is, set {stored_settings}."]
     if differences.keys() - {"base_currency"}:
-        advice.append("To change the calendar for all of history, run `csmetrics rebuild --adopt-settings`.")
+        advice.append(
+            "To change time zone, fiscal year or first day of the week for all of history, run `csmetrics rebuild "
+            "--adopt-settings`."
+        )
     if "base_currency" in differences:
         advice.append(
             "The currency can be changed with `csmetrics rebuild --adopt-settings` as long as no amounts are stored. With "

@@ -207,7 +207,7 @@ def rebuild(
     adopt_settings: Annotated[
         bool,
         typer.Option(
-            help="Apply the time zone and the fiscal year of the settings to the whole history. "
+            help="Apply the time zone, the fiscal year and the first day of the week of the settings to the whole history. "
             "The base currency can only be changed while no money has been recorded."
         ),
     ] = False,

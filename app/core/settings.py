@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     fiscal_year_start: int = Field(
         1, ge=1, le=12, description="Month (1 to 12) in which the fiscal year begins. Fixed at the first start."
     )
+    week_start: Literal["monday", "sunday"] = Field(
+        "monday", description="First day of the week: `monday` or `sunday`. Fixed at the first start."
+    )
     gross_margin: float = Field(
         1.0,
         gt=0,

@@ -59,6 +59,7 @@ books = Table(
     Column("base_currency", Text, nullable=False),
     Column("reporting_timezone", Text, nullable=False),
     Column("fiscal_year_start", SmallInteger, nullable=False),
+    Column("week_start", Text, nullable=False, server_default=text("'monday'")),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column(
         "adopting", Boolean, nullable=False, server_default=text("false"), comment="Not posted anew yet since then."

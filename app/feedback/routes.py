@@ -11,7 +11,8 @@ from app.access.auth import books_of, requires
 from app.accounts.filters import parse_filter
 from app.accounts.listing import day_after
 from app.core.ids import Id, PathId, RepeatedIds, normalize_id
-from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, parse_range, split_range
+from app.core.period_names import parse_range, unit_of_name
+from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, split_range
 from app.feedback.comments import (
     COMMENT_SCHEMA,
     CommentFilter,
@@ -131,18 +132,19 @@ class _ThemeParameters(_CommentParameters):
 async def list_themes(request: Request) -> Response:
     """Count the tags and frequent words of comments by class, compared with the previous period.
 
-    Default: the last 30 days. A period that has not ended is compared with as many days of the previous one. Words with the
-    same English stem are counted as one.
+    Default: the last 30 days. The days of the previous period are those with which `compare=previous_period` compares a total
+    of metrics: a period that has not ended is compared with as many days. Words with the same English stem are counted as one.
     """
     parameters = parse_query(request, _ThemeParameters)
     books = books_of(request)
     start, end = parameters.range(calendar=books.calendar, today=books.today())
     end = end or day_after(books.today())
     start = start or end - timedelta(days=30)
-    split_range(start, end, granularity="total", calendar=books.calendar, today=books.today())
+    [period] = split_range(start, end, granularity="total", calendar=books.calendar, today=books.today())
     comment_filter = parameters.comment_filter(start, end)
     await check_names(books, comment_filter, strict=parameters.strict)
-    themes = await count_themes(books, comment_filter, start=start, end=end, limit=parameters.limit)
+    unit = unit_of_name(parameters.period)
+    themes = await count_themes(books, comment_filter, period=period, unit=unit, limit=parameters.limit)
     return json_response(request, themes)
 
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.books.books import Books
-from app.core.periods import FIRST_DAY, Calendar, start_of_previous_range
+from app.core.earlier_days import PREVIOUS_PERIOD, earlier_days_of_range
+from app.core.periods import Calendar, Period
 from app.database.connection import Connection
 from app.feedback.comments import CommentFilter, select_comments
 from app.http.openapi import list_schema, object_schema
 
-_DAY = timedelta(days=1)
 # The token types of PostgreSQL's default parser that are words or parts of hyphenated words: no numbers, addresses or paths.
 _WORD_TOKENS = (1, 2, 10, 11)
 # A word in fewer comments is no theme.
@@ -39,16 +39,19 @@ THEMES_SCHEMA = object_schema(
 
 
 async def count_themes(
-    books: Books, comment_filter: CommentFilter, *, start: date, end: date, limit: int
+    books: Books, comment_filter: CommentFilter, *, period: Period, unit: str | None, limit: int
 ) -> dict[str, Any]:
-    """Return the number of comments in `[start, end)` by class, and the `limit` most frequent tags and words of each class.
+    """Return the number of comments in a period by class, and the `limit` most frequent tags and words of each class.
 
-    Words are counted by their English stem, without stop words, and shown in their most frequent spelling.
+    Words are counted by their English stem, without stop words, and shown in their most frequent spelling. unit: that of the
+    period's name, if it has one.
     """
-    today = books.today()
-    previous_start, previous_end = _previous_range(start, end, today=today)
-    both = replace(comment_filter, start=previous_start, end=end)
-    comments = _number_comments(both, previous_end, start, calendar=books.calendar, today=today)
+    today, calendar = books.today(), books.calendar
+    earlier = earlier_days_of_range(period, unit, compare=PREVIOUS_PERIOD, calendar=calendar, today=today)
+    # Where there are no earlier days, the previous period is empty.
+    previous_start, previous_end = earlier or (period.start, period.start)
+    both = replace(comment_filter, start=previous_start, end=period.end)
+    comments = _number_comments(both, previous_end, period.start, calendar=calendar, today=today)
     tag = sa.func.jsonb_array_elements_text(comments.c.tags).column_valued("tag", joins_implicitly=True)
     token = sa.func.ts_parse(sa.literal_column("'default'"), comments.c.comment).table_valued(
         sa.column("tokid", sa.Integer), sa.column("token", sa.Text), name="token", joins_implicitly=True
@@ -69,19 +72,12 @@ async def count_themes(
     rows = await books.database.read(count)
     comments_by_class = {row.score_class: row.comments for row in rows["classes"]}
     return {
-        "period": {"start": start, "end": end, "complete": end <= today},
+        "period": {"start": period.start, "end": period.end, "complete": period.complete},
         "previous": {"start": previous_start, "end": previous_end},
         "classes": [{"class": row.score_class} | _counts(row) for row in sorted(rows["classes"], key=_by_frequency)],
         "tags": [_theme(row, "tag", comments_by_class) for row in rows["tags"]],
         "words": [_theme(row, "word", comments_by_class) for row in rows["words"]],
     }
-
-
-def _previous_range(start: date, end: date, *, today: date) -> tuple[date, date]:
-    """Return the previous range, from 1970 on: as long as this one, and cut to the days of this one that have passed."""
-    previous_start = start_of_previous_range(start, end) or FIRST_DAY
-    passed = max(min(end, today + _DAY) - start, timedelta(0))
-    return previous_start, start if end <= today + _DAY else min(previous_start + passed, start)
 
 
 def _number_comments(

@@ -1,58 +1,28 @@
 """Comparison: the earlier period of a period, the change from it, and whether the change is significant."""
 
-from datetime import date, timedelta
 from typing import Any
 
-from app.core.periods import (
-    DAYS_PER_UNIT,
-    FIRST_DAY,
-    MONTHS_PER_UNIT,
-    Period,
-    counted_end,
-    months_before,
-    start_of_previous_range,
-)
+from app.core.earlier_days import earlier_days_of_range, earlier_days_of_unit
+from app.core.periods import Period, Range
 from app.metrics.question import Question
 from app.metrics.results import Result
 from app.metrics.statistics import proportions_differ, scores_differ
 
-_DAY = timedelta(days=1)
-_WEEKS_PER_YEAR = 52
 # The members that a comparison adds to a row.
 COMPARISON = ("previous", "change", "change_percent", "significant")
 
 
-def previous_days(period: Period, question: Question) -> tuple[date, date] | None:
-    """Return the days `[start, end)` that a period is compared with; None where they begin before 1970.
+def previous_days(period: Period, question: Question) -> Range | None:
+    """Return the days `[start, end)` that a period of a question is compared with; None where there are none.
 
-    `previous_period` is the unit of the granularity before; for a total, the range before of the same length: in months
-    if it consists of whole months. `previous_year` is twelve months earlier; for weeks, 52 weeks. A day of the month that
-    the earlier month does not have becomes its last day. A period that has not ended is compared with as many days of the
-    earlier one as have passed of it.
+    A total with the same days as the only row beside it is compared with the same days as that row.
     """
-    unit = "total" if period.name == "total" else question.granularity
-    start: date | None
-    if unit == "total" and question.compare == "previous_period":
-        start, end = start_of_previous_range(period.start, period.end), period.start
-    else:
-        start, end = (_shift(day, unit, question.compare) for day in (period.start, period.end))
-    if start is None or start < FIRST_DAY:
+    if question.compare is None:
         return None
-    # 29 to 31 March have no days in February: its last day stands for them. A day stays one day.
-    end = start + _DAY if unit == "day" else max(end, start + _DAY)
-    if not period.complete:
-        end = min(end, start + (counted_end(period, question.today) - period.start))
-    return start, end
-
-
-def _shift(day: date, unit: str, compare: str | None) -> date:
-    if compare == "previous_year":
-        return day - timedelta(weeks=_WEEKS_PER_YEAR) if unit == "week" else months_before(day, 12)
-    return (
-        months_before(day, MONTHS_PER_UNIT[unit])
-        if unit in MONTHS_PER_UNIT
-        else day - timedelta(days=DAYS_PER_UNIT[unit])
-    )
+    calendar, today, unit = question.calendar, question.today, question.granularity
+    if period.name != "total" or (unit != "total" and len(question.periods) == 1):
+        return earlier_days_of_unit(period, unit, compare=question.compare, calendar=calendar, today=today)
+    return earlier_days_of_range(period, question.unit, compare=question.compare, calendar=calendar, today=today)
 
 
 def compare_results(current: Result, previous: Result | None) -> dict[str, Any]:

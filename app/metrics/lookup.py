@@ -43,7 +43,7 @@ def _split(question: Question, periods: Sequence[Period]) -> PeriodSplit:
     previous: dict[Span, int] = {}
     indices: list[int | None] = []
     for period in periods:
-        days = previous_days(period, question) if question.compare else None
+        days = previous_days(period, question)
         # Spans must not overlap, but two days may have the same day a year before: 28 February.
         indices.append(previous.setdefault(_span(question, *days), len(previous)) if days else None)
     return PeriodSplit(periods, [period_span(question, period) for period in periods], list(previous), indices)

@@ -25,7 +25,7 @@ Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
     Field(
         description="Length of the periods into which the range is split; `total` makes the whole range one period. Weeks "
-        "are ISO weeks, quarters and years are fiscal."
+        "begin on the day of the setting `WEEK_START`, quarters and years are fiscal."
     ),
 ]
 
@@ -128,8 +128,8 @@ class Parameters(MetricParameters):
     compare: Literal["previous_period", "previous_year"] | None = Field(
         None,
         description="Add to each row the value of the period before, or of the same period a year earlier: `previous`, "
-        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95%). A period that has not ended "
-        "is compared with as many days of the earlier one.",
+        "`change`, `change_percent` and, for proportions and scores, `significant` (at 95%). A part of a period, or one "
+        "that has not ended, is compared with the days at the same place in the earlier one: 1–28 March with 1–28 February.",
     )
     min_sample: int = Field(
         0,

@@ -19,7 +19,8 @@ from app.books.first_day import is_recorded_by
 from app.core.errors import FaultList, Invalid
 from app.core.ids import normalize_id
 from app.core.names import Fault, name_fault, nearest_names
-from app.core.periods import FIRST_DAY, Calendar, Period, default_range, parse_range, split_range
+from app.core.period_names import default_range, parse_range, unit_of_name
+from app.core.periods import FIRST_DAY, Calendar, Period, split_range
 from app.database.query_plan import run_plan
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
@@ -39,16 +40,19 @@ _Segments = tuple[tuple[str, Filter], ...]
 class Question:
     """A request for numbers, validated and complete.
 
-    metrics: each by one convention, or by several. compare: None, `previous_period` or `previous_year`. group_day: the
-    day at whose start accounts' groups are decided; None means the first day of each period. today: the running day or,
-    with `as_of`, that day; periods after it have not ended. strict, names: whether names that only data can bring have to be
-    recorded, and which. is_known: whether anything had been recorded on the day `as_of`; before, numbers have no value.
+    metrics: each by one convention, or by several. unit: that of the range's name; None for a range without a name.
+    compare: None, `previous_period` or `previous_year`. group_day: the day at whose start accounts' groups are decided; None
+    means the first day of each period. today: the running day or, with `as_of`, that day; periods after it have not ended.
+    strict, names: whether names that only data can bring have to be recorded, and which. is_known: whether anything had been
+    recorded on the day `as_of`; before, numbers have no value.
     """
 
     metrics: tuple[Metric, ...]
     start: date
     end: date
+    unit: str | None
     granularity: str
+    calendar: Calendar
     periods: tuple[Period, ...]
     selection: Selection
     accounts: tuple[str, ...]
@@ -170,7 +174,9 @@ def build_question(
         metrics=metrics,
         start=start,
         end=end,
+        unit=unit_of_name(parameters.period),
         granularity=parameters.granularity,
+        calendar=calendar,
         periods=tuple(periods),
         selection=_selection(parameters, group_by, filter, chosen, today=today),
         accounts=tuple(parameters.account),

@@ -1,4 +1,4 @@
-"""The retention triangle: how many customers or users who started in the same period are left in each later period."""
+"""The retention triangle: what is left, in each later period, of the customers or users who started in the same period."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,7 @@ from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.formats import BuildTable
 from app.ledger.sums import cohorts
-from app.ledger.sums.cohorts import FIRST, Triangle, empty_triangle
+from app.ledger.sums.cohorts import Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
 from app.metrics.currencies import format_amount
 from app.metrics.lookup import period_span
@@ -38,7 +38,7 @@ from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA, REASON_SCHEMA
 _POSITION_SCHEMA: dict[str, Any] = {
     "cohort": {
         "type": "string",
-        "description": "The period of the first payment or first use.",
+        "description": "The period of the first payment, first order or first use.",
         "examples": ["2026-01"],
     },
     "cohort_start": {"type": "string", "format": "date", "description": "The first day of that period."},
@@ -46,11 +46,18 @@ _POSITION_SCHEMA: dict[str, Any] = {
     **PERIOD_SCHEMA,
 }
 _VALUE_SCHEMA: dict[str, Any] = {
-    "size": {"type": ["integer", "null"], "description": "The number of customers or users in the cohort."},
-    "initial": NUMBER_SCHEMA | {"description": "The value that is 100%: the size, or the MRR of the first payments."},
+    "size": {
+        "type": ["integer", "null"],
+        "description": "The number of customers, purchasers or users in the cohort.",
+    },
+    "initial": NUMBER_SCHEMA
+    | {
+        "description": "The value that is 100%: the size or, for `mrr` and `revenue`, the value in the cohort's own period."
+    },
     "value": NUMBER_SCHEMA
     | {
-        "description": "Customers or MRR of the cohort at the end of the period, or its users who were active in the period.",
+        "description": "What is followed: customers or MRR of the cohort at the end of the period; its users who were active, "
+        "its purchasers who ordered, or their revenue in the period.",
     },
     "percent": NUMBER_SCHEMA | {"description": "`value` as a percentage of `initial`."},
 }
@@ -60,7 +67,7 @@ COHORTS_SCHEMA = rows_schema(
     {
         "amount": {
             "type": ["string", "null"],
-            "description": "With `measure=mrr`: the value with the decimals of the currency.",
+            "description": "For `mrr` and `revenue`: the value with the decimals of the currency.",
         }
     }
     | REASON_SCHEMA,
@@ -70,39 +77,48 @@ COHORTS_SCHEMA = rows_schema(
 class CohortParameters(CommonParameters):
     """Parameters of cohorts. An account is in the groups that it was in at the start of its cohort's period."""
 
-    by: Literal["month", "quarter", "year"] = Field("month", description="The length of cohorts and periods.")
-    measure: Literal["customers", "mrr", "users"] = Field(
+    by: Literal["week", "month", "quarter", "year"] = Field("month", description="The length of cohorts and periods.")
+    measure: Literal["customers", "mrr", "users", "purchasers", "revenue"] = Field(
         "customers",
-        description="What is followed: `customers` or their `mrr`, by the period of their first payment, or active `users`, "
-        "by the period of their first use.",
+        description="What is followed: `customers` or their `mrr`, by the period of their first payment; active `users`, by "
+        "the period of their first use; `purchasers` who order in a period or their `revenue`, which is what they paid for "
+        "orders minus refunds, by the period of their first order.",
     )
 
 
 class _CohortMeasure(NamedTuple):
     """How a measure is followed.
 
-    metric: the metric whose accounts or users the cohorts divide. initial: the ledger measure of the value at the start.
-    stock: the ledger measure of later values. presence: the presence of users, instead of these two.
+    metric: the metric whose accounts or users the cohorts divide. presence: the presence of users. For accounts instead:
+    first: the ledger measure that an account has once, in the period of its cohort. added, subtracted: the ledger measures
+    of the value. is_balance: whether their balance is followed, and not their flow in each period. counts_accounts: whether
+    the value is the number of accounts with such a flow. is_money: whether the value is money.
     """
 
     metric: str
-    initial: str = ""
-    stock: str = ""
     presence: str = ""
+    first: str = ""
+    added: str = ""
+    subtracted: str = ""
+    is_balance: bool = False
+    counts_accounts: bool = False
+    is_money: bool = False
 
 
+_FIRST_PAYMENT, _FIRST_ORDER = "customers_new", "purchasers"
 _MEASURES = {
-    "customers": _CohortMeasure("customers", initial=FIRST, stock="customers"),
-    "mrr": _CohortMeasure("customers", initial="mrr_new", stock="mrr"),
+    "customers": _CohortMeasure("customers", first=_FIRST_PAYMENT, added="customers", is_balance=True),
+    "mrr": _CohortMeasure("customers", first=_FIRST_PAYMENT, added="mrr", is_balance=True, is_money=True),
     "users": _CohortMeasure("active_users", presence="active_users"),
+    "purchasers": _CohortMeasure("revenue", first=_FIRST_ORDER, added="orders", counts_accounts=True),
+    "revenue": _CohortMeasure("revenue", first=_FIRST_ORDER, added="purchases", subtracted="refunds", is_money=True),
 }
 
 
 class _CohortSums(NamedTuple):
-    """The size of each cohort, its value at the start, and its value in each period."""
+    """The size of each cohort, in its own period, and its value in each period."""
 
     sizes: Triangle
-    initial: Triangle
     values: Triangle
 
 
@@ -139,7 +155,7 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
     sums = await books.database.read(load)
     rows = _list_rows(question, sums, periods)
     selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
-    currency = books.currency if parameters.measure == "mrr" else None
+    currency = books.currency if measure.is_money else None
     columns = [*_VALUE_SCHEMA, "amount"] if currency else [*_VALUE_SCHEMA]
     question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
@@ -151,20 +167,28 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
 
 
 def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Sequence[Span]) -> QueryPlan[_CohortSums]:
-    if not spans:
-        return _CohortSums(empty_triangle(), empty_triangle(), empty_triangle())
+    """Return the sums of a measure, empty ones where nothing of it has been recorded."""
+    texts = {measure.presence, measure.first, measure.added, measure.subtracted} - {""}
+    labels = yield from lookup_labels(books.database, texts)
+    if not spans or (measure.presence or measure.first) not in labels:
+        return _CohortSums(empty_triangle(), empty_triangle())
+    selection = question.selection
     if measure.presence:
-        labels = yield from lookup_labels(books.database, {measure.presence})
-        if measure.presence not in labels:
-            return _CohortSums(empty_triangle(), empty_triangle(), empty_triangle())
-        label = labels[measure.presence]
-        users = yield from cohorts.sum_user_cohorts(question.selection, spans, presence_label=label)
-        return _CohortSums(users, users, users)
-    labels = yield from lookup_labels(books.database, {FIRST, measure.initial, measure.stock})
-    if FIRST not in labels:
-        return _CohortSums(empty_triangle(), empty_triangle(), empty_triangle())
-    sums = yield from cohorts.sum_customer_cohorts(question.selection, spans, measures=labels)
-    return _CohortSums(sums[FIRST], sums[measure.initial], _balances(sums[measure.stock], len(spans)))
+        users = yield from cohorts.sum_user_cohorts(selection, spans, presence_label=labels[measure.presence])
+        return _CohortSums(users, users)
+    count = measure.counts_accounts
+    first = labels[measure.first]
+    sums = yield from cohorts.sum_account_cohorts(selection, spans, first=first, measures=labels, count_accounts=count)
+    values = sums[measure.added]
+    if measure.subtracted in sums:
+        _subtract(sums[measure.subtracted], values)
+    return _CohortSums(sums[measure.first], _balances(values, len(spans)) if measure.is_balance else values)
+
+
+def _subtract(triangle: Triangle, values: Triangle) -> None:
+    for group, value_by_span in triangle.items():
+        for key, value in value_by_span.items():
+            values[group][key] -= value
 
 
 def _balances(changes: Triangle, count: int) -> Triangle:
@@ -194,7 +218,8 @@ def _list_rows(question: Question, sums: _CohortSums, periods: Sequence[Period])
 def _compute_row(row: _CohortRow, question: Question, sums: _CohortSums, currency: str | None) -> Row:
     cohort, period = row.periods[row.cohort_index], row.periods[row.period_index]
     start = (row.cohort_index, row.cohort_index)
-    size, initial = (_value(triangle, row.group, start) for triangle in (sums.sizes, sums.initial))
+    size = _value(sums.sizes, row.group, start)
+    initial = _value(sums.values, row.group, start) if currency else size
     value = _value(sums.values, row.group, (row.cohort_index, row.period_index))
     members: Row = {
         "cohort": cohort.name,

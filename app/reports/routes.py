@@ -21,8 +21,8 @@ router = APIRouter(
 async def get_cohorts(request: Request) -> Response:
     """Return the retention triangle: how many of those who started in one period are left in each later period.
 
-    Customers and their MRR belong to the period of their first payment, users to that of their first use. Those who started
-    before the range are left out.
+    Customers and their MRR belong to the period of their first payment, users to that of their first use, purchasers and
+    their revenue to that of their first order. Those who started before the range are left out.
     """
     parameters = parse_query(request, CohortParameters)
     body, build_table = await retention_triangle(books_of(request), parameters)

@@ -10,23 +10,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.core import errors, periods
+from app.core import errors, period_names
 from app.core.errors import Invalid
-from app.core.periods import (
-    GRANULARITIES,
-    Calendar,
-    Period,
-    count_months,
-    counted_end,
-    default_range,
-    parse_period,
-    split_range,
-)
+from app.core.period_names import default_range, parse_period
+from app.core.periods import GRANULARITIES, Calendar, Period, count_months, counted_end, split_range
 
 DAY = timedelta(days=1)
 TODAY = date(2026, 3, 14)  # a Saturday
 PLAIN = Calendar(ZoneInfo("UTC"))
 APRIL = Calendar(ZoneInfo("UTC"), fiscal_year_start=4)
+SUNDAY = Calendar(ZoneInfo("UTC"), week_start="sunday")
 
 # Zones that skipped midnight, repeated it, or left out a whole day.
 ODD_ZONES = [
@@ -43,7 +36,12 @@ INVALID_NAMES = [
 ]  # fmt: skip
 
 without_deadline = settings(deadline=None)
-fiscal_calendars = st.builds(Calendar, zone=st.just(ZoneInfo("UTC")), fiscal_year_start=st.integers(1, 12))
+fiscal_calendars = st.builds(
+    Calendar,
+    zone=st.just(ZoneInfo("UTC")),
+    fiscal_year_start=st.integers(1, 12),
+    week_start=st.sampled_from(["monday", "sunday"]),
+)
 days = st.dates(date(1970, 1, 1), date(9998, 12, 31))
 units = st.sampled_from(["day", "week", "month", "quarter", "year"])
 ranges = st.tuples(days, st.integers(1, 10_000)).map(lambda r: (r[0], r[0] + min(r[1] * DAY, date(9999, 1, 1) - r[0])))
@@ -108,6 +106,34 @@ def test_a_fiscal_year_is_named_by_the_year_in_which_it_ends(text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("2026-W07", "2026-02-08 2026-02-15"), ("2026-W01", "2025-12-28 2026-01-04"),
+        ("2026-W53", "2026-12-27 2027-01-03"), ("2021-W01", "2021-01-03 2021-01-10"),
+        ("this_week", "2026-03-08 2026-03-15"), ("last_week", "2026-03-01 2026-03-08"),
+        ("last_2_weeks", "2026-02-22 2026-03-08"), ("week_to_date", "2026-03-08 2026-03-15"),
+        ("2026-03", "2026-03-01 2026-04-01"), ("yesterday", "2026-03-13 2026-03-14"),
+    ],
+)  # fmt: skip
+def test_a_week_from_sunday_has_the_name_of_the_iso_week_of_its_monday(text, expected):
+    assert range_of(text, calendar=SUNDAY) == expected
+    start, end = parse_period(text, calendar=SUNDAY, today=TODAY)
+    if text.startswith("2026-W"):
+        [week] = split_range(start, end, granularity="week", calendar=SUNDAY, today=TODAY)
+        assert week.name == text
+
+
+def test_weeks_from_sunday_begin_on_sunday():
+    weeks = split_by("week", "2025-12-27", "2026-01-12", calendar=SUNDAY)
+    assert [(week.name, str(week.start)) for week in weeks] == [
+        ("2025-W52", "2025-12-27"),
+        ("2026-W01", "2025-12-28"),
+        ("2026-W02", "2026-01-04"),
+        ("2026-W03", "2026-01-11"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("today", "2026-03-14 2026-03-15"), ("yesterday", "2026-03-13 2026-03-14"),
         ("this_week", "2026-03-09 2026-03-16"), ("last_week", "2026-03-02 2026-03-09"),
         ("this_month", "2026-03-01 2026-04-01"), ("last_month", "2026-02-01 2026-03-01"),
@@ -145,6 +171,7 @@ def test_the_error_does_not_repeat_what_was_sent():
 @example("this_year", PLAIN, date.max)
 @example("year_to_date", PLAIN, date.max)
 @example("last_week", PLAIN, date.min)
+@example("this_week", SUNDAY, date.min)
 def test_every_text_is_a_range_of_days_or_an_error(text, calendar, today):
     try:
         start, end = parse_period(text, calendar=calendar, today=today)
@@ -306,4 +333,4 @@ def test_an_instant_without_offset_has_no_day():
 
 
 def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(periods).failed == doctest.testmod(errors).failed == 0
+    assert doctest.testmod(period_names).failed == doctest.testmod(errors).failed == 0

@@ -202,7 +202,13 @@ def csmetrics(database: str, tmp_path: Path) -> Callable[..., subprocess.Complet
 
 
 @pytest.mark.parametrize(
-    "other", [{"base_currency": "EUR"}, {"reporting_timezone": "Asia/Tokyo"}, {"fiscal_year_start": 4}]
+    "other",
+    [
+        {"base_currency": "EUR"},
+        {"reporting_timezone": "Asia/Tokyo"},
+        {"fiscal_year_start": 4},
+        {"week_start": "sunday"},
+    ],
 )
 def test_a_start_with_other_settings_fails_and_names_the_command_that_changes_them(
     service: Service, database: str, other: dict[str, Any]
@@ -237,6 +243,40 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
         assert service.differences() == []
     with pytest.raises(Conflict):
         Service(database).open().__enter__()
+
+
+def test_adopting_another_first_day_of_the_week_moves_the_users_of_weeks(
+    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with Service(database).open() as service:
+        # 8 March is a Sunday.
+        service.send(session(user="ada", at="2026-03-07"), session(user="ada", at="2026-03-08"))
+        service.send(session(user="bob", at="2026-03-08"), session(user="bob", at="2026-03-09"))
+        assert users_by_week(service) == [("2026-03-01", 0, 0), ("2026-03-02", 2, 2), ("2026-03-09", 1, 2)]
+    result = csmetrics("rebuild", "--adopt-settings", WEEK_START="sunday")
+    assert result.returncode == 0, result.stderr
+    with Service(database, week_start="sunday").open() as service:
+        assert users_by_week(service) == [("2026-03-01", 1, 1), ("2026-03-08", 2, 2), ("2026-03-15", 0, 2)]
+        assert service.differences() == []
+
+
+def users_by_week(service: Service) -> list[tuple[str, int, int]]:
+    """Return the start of each week, the users who were active in it, and those who were registered."""
+    params = {"start": "2026-03-01", "end": "2026-03-16", "granularity": "week"}
+    rows = service.rows("customer_engagement_rate", **params)
+    return [(row["start"], row["numerator"], row["denominator"]) for row in rows]
+
+
+def test_an_earlier_version_does_not_start_with_weeks_from_sunday(database: str) -> None:
+    """It would post the users of weeks from Monday beside those that are there."""
+    for week_start, adopting in (("sunday", True), ("monday", False)):
+        with Service(database, week_start=week_start).open():
+            pass
+        run_alembic(database, command.downgrade, "0009")
+        assert fetch(database, "SELECT adopting FROM books") == [(adopting,)]
+        run_alembic(database, command.upgrade, "head")
+        with connect_directly(database) as connection:
+            connection.execute("DELETE FROM books")
 
 
 def sessions_by_day(service: Service) -> dict[str, int]:

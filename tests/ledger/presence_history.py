@@ -20,7 +20,9 @@ assert catalogue  # importing it declares the presences
 DAY = timedelta(days=1)
 KEY = PresenceKey("active_users", "", 7, user_key(7, "ada"))
 UTC_CALENDAR = Calendar(ZoneInfo("UTC"))
-FISCAL_CALENDARS = [Calendar(ZoneInfo("UTC"), month) for month in (1, 4, 12)]
+FISCAL_CALENDARS = [
+    Calendar(ZoneInfo("UTC"), month, week) for month, week in ((1, "monday"), (4, "sunday"), (12, "monday"))
+]
 # Changes in the order in which requests bring them, with their recorded days: several may be recorded on one day.
 History = list[tuple[date, DayChanges]]
 

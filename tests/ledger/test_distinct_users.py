@@ -64,9 +64,11 @@ def count_users(uses: Iterable[Use], row: dict[str, Any], features: Iterable[str
 FEATURES = ("export", "search", "share")
 
 
-@pytest.mark.parametrize("fiscal_year_start", [1, 4])
-def test_users_are_distinct_over_every_range_of_two_years(start_service: Any, fiscal_year_start: int) -> None:
-    service = start_service(fiscal_year_start=fiscal_year_start)
+@pytest.mark.parametrize(("fiscal_year_start", "week_start"), [(1, "monday"), (4, "sunday")])
+def test_users_are_distinct_over_every_range_of_two_years(
+    start_service: Any, fiscal_year_start: int, week_start: str
+) -> None:
+    service = start_service(fiscal_year_start=fiscal_year_start, week_start=week_start)
     random = Random(fiscal_year_start)
     uses = random_uses(random, count=150)
     events = [use.to_event(number) for number, use in enumerate(uses)]

@@ -100,6 +100,13 @@ def test_the_first_day_of_a_week_may_lie_in_the_year_before() -> None:
     assert user.users("week", day("2025-12-29"), day("2026-01-05")) == 1
 
 
+def test_the_week_of_a_user_may_begin_on_sunday() -> None:
+    user = PresenceHistory(Calendar(ZoneInfo("UTC"), week_start="sunday"))
+    # 2026-03-08 is a Sunday.
+    user.record({day("2026-03-09"): day_changes(["2026-03-07", "2026-03-08", "2026-03-09"])})
+    assert user.users_by_unit("2026-03-09")["week"] == [("2026-03-07", 1), ("2026-03-08", 1)]
+
+
 def test_a_fiscal_year_may_lie_in_two_calendar_years() -> None:
     user = PresenceHistory(Calendar(ZoneInfo("UTC"), 4))
     user.record({day("2026-02-10"): day_changes(["2026-02-10"])})

@@ -271,23 +271,23 @@ def test_a_filter_and_its_negation_add_up_to_the_total(random_history: Pair) -> 
 
 
 @pytest.mark.parametrize(
-    ("zone", "fiscal_year_start", "around"),
+    ("zone", "fiscal_year_start", "week_start", "around"),
     [
-        ("UTC", 1, date(2026, 3, 30)),
-        ("America/New_York", 4, date(2026, 3, 8)),
-        ("Africa/Cairo", 7, date(2026, 4, 24)),
-        ("Pacific/Kiritimati", 12, date(2026, 1, 1)),
+        ("UTC", 1, "monday", date(2026, 3, 30)),
+        ("America/New_York", 4, "sunday", date(2026, 3, 8)),
+        ("Africa/Cairo", 7, "monday", date(2026, 4, 24)),
+        ("Pacific/Kiritimati", 12, "sunday", date(2026, 1, 1)),
     ],
 )
 def test_any_question_in_any_calendar_is_answered_like_the_model(
-    start_service: Start, zone: str, fiscal_year_start: int, around: date
+    start_service: Start, zone: str, fiscal_year_start: int, week_start: str, around: date
 ) -> None:
-    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start, week_start=week_start)
 
     @settings(without_deadline, max_examples=15)
     @given(random_generators)
     def check(random: Random) -> None:
-        pair = Pair(service, Calendar(zone, fiscal_year_start))
+        pair = Pair(service, Calendar(zone, fiscal_year_start, week_start))
         for _ in range(random.randint(1, 4)):
             pair.on(around + DAY * random.randint(-1, 1), seconds=random.choice([0, 1, 3599, 7200, 40_000, 82_799]))
             pair.send(*random_events(random, pair, random.randint(4, 18)))

@@ -60,14 +60,15 @@ REPORT: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("seed", "zone", "fiscal_year_start"), [(1, "UTC", 1), (2, "America/New_York", 4), (3, "Africa/Cairo", 7)]
+    ("seed", "zone", "fiscal_year_start", "week_start"),
+    [(1, "UTC", 1, "monday"), (2, "America/New_York", 4, "sunday"), (3, "Africa/Cairo", 7, "sunday")],
 )
 def test_answers_as_of_any_past_day_stay_the_same_for_weeks(
-    start_service: Start, seed: int, zone: str, fiscal_year_start: int
+    start_service: Start, seed: int, zone: str, fiscal_year_start: int, week_start: str
 ) -> None:
     random = Random(seed)
-    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
-    pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start, week_start=week_start)
+    pair = Pair(service, Calendar(zone, fiscal_year_start, week_start)).on(date(2026, 3, 2))
     pair.define("paying", negation(equals("plan", "free")))
     pair.define("small", less_than("seats", 10))
     answers: dict[tuple[date, int], list[dict[str, Any]]] = {}

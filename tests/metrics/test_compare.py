@@ -1,6 +1,7 @@
 """Comparison with an earlier period, and values that are withheld because of a small sample."""
 
-from datetime import date
+from collections import Counter
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -8,11 +9,17 @@ import pytest
 from app.metrics.statistics import estimate_net_score, proportions_differ, scores_differ
 from tests.support.service import Service, account_update, event, session, survey_responses
 
+DAY = timedelta(days=1)
+DAYS_OF_FIRST_WEEKS = [f"01-{day:02}" for day in range(1, 31)]
 COMPARISON = ("previous", "change", "change_percent", "significant")
 
 
 def comparison(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in COMPARISON)
+
+
+def feature_use(**fields: Any) -> dict[str, Any]:
+    return event("feature.used", user="ada", feature="export", **fields)
 
 
 def test_a_period_is_compared_with_the_one_before(service: Service) -> None:
@@ -70,11 +77,35 @@ EARLIER = {
     ),
     "a month that runs": ({"period": "2026-03"}, "previous_period", "02-01", "02-15"),
     "a month that runs, a year earlier": ({"period": "2026-03"}, "previous_year", "2025-03-01", "2025-03-15"),
-    "a range that runs": (
+    "days that have not all come": (
         {"start": "2026-03-01", "end": "2026-03-21", "granularity": "total"},
         "previous_period",
-        "02-09",
-        "02-23",
+        "02-14",
+        "02-28",
+    ),
+    "whole months, the last of which runs": (
+        {"start": "2026-01-01", "end": "2026-04-01", "granularity": "total"},
+        "previous_period",
+        "2025-10-01",
+        "2025-12-13",
+    ),
+    "a quarter to date": (
+        {"period": "quarter_to_date", "granularity": "total"},
+        "previous_period",
+        "2025-10-01",
+        "2025-12-13",
+    ),
+    "any days, a year earlier": (
+        {"start": "2024-02-29", "end": "2024-03-05", "granularity": "total"},
+        "previous_year",
+        "2023-02-28",
+        "2023-03-04",
+    ),
+    "the end of a long month": (
+        {"start": "2025-12-20", "end": "2026-01-01"},
+        "previous_period",
+        "2025-11-20",
+        "2025-11-30",
     ),
 }
 
@@ -84,11 +115,71 @@ def test_the_previous_period_has_exactly_these_days(
     service: Service, params: dict[str, str], compare: str, first: str, last: str
 ) -> None:
     days = [date.fromisoformat(day if len(day) > 5 else f"2026-{day}") for day in (first, last)]
-    inside = {days[0], days[1]}
-    outside = {date.fromordinal(days[0].toordinal() - 1), date.fromordinal(days[1].toordinal() + 1)}
-    service.send(*(session(at=str(day)) for day in sorted(inside | outside)))
-    (row,) = service.rows("sessions", **params, compare=compare)
-    assert row["previous"] == len(inside)
+    uses = Counter[date]()
+    for day, count in zip((days[0] - DAY, days[0], days[1], days[1] + DAY), (1000, 1, 10, 10_000), strict=True):
+        uses[day] += count
+    service.send(*(feature_use(at=str(day), count=count) for day, count in uses.items()))
+    (row,) = service.rows("feature_uses", **params, compare=compare)
+    assert row["previous"] == 11
+
+
+# What is asked on 28, 29, 30 and 31 March, of which February has only the first.
+SAME_DAYS: dict[str, dict[str, str]] = {
+    "this month": {"period": "this_month"},
+    "the month to date": {"period": "month_to_date"},
+    "the month by its name": {"period": "2026-03"},
+    "the month to date as a total": {"period": "month_to_date", "granularity": "total"},
+    "this month as a total": {"period": "this_month", "granularity": "total"},
+    "the month to date by dates": {"start": "2026-03-01", "granularity": "total"},
+}
+
+
+@pytest.mark.parametrize("last", [27, 28, 29, 30, 31])
+@pytest.mark.parametrize("question", SAME_DAYS.values(), ids=SAME_DAYS)
+def test_the_end_of_march_is_compared_with_february_to_its_end(
+    service: Service, last: int, question: dict[str, str]
+) -> None:
+    service.on(f"2026-03-{last}")
+    service.send(*(feature_use(at=at) for at in ("2026-01-30", "2026-01-31", "2026-02-01", "2026-02-15")))
+    service.send(*(feature_use(at=at) for at in ("2026-02-28", "2026-03-01", "2026-03-27")))
+    if "start" in question:
+        question = question | {"end": str(date(2026, 3, last) + DAY)}
+    rows = service.rows("feature_uses", **question, compare="previous_period", totals="true")
+    assert {(row["value"], row["previous"]) for row in rows} == {(2, 3 if last > 27 else 2)}
+    # The same as it was known then.
+    as_of = str(service.now.date())
+    service.on("2026-07-01")
+    if question.get("period") != "2026-03":
+        later = service.rows("feature_uses", **question, compare="previous_period", totals="true", as_of=as_of)
+        assert {(row["value"], row["previous"]) for row in later} == {(2, 3 if last > 27 else 2)}
+
+
+@pytest.mark.parametrize("granularity", ["day", "week", "month", "quarter", "year"])
+@pytest.mark.parametrize("compare", ["previous_period", "previous_year"])
+def test_the_total_of_a_single_row_is_compared_like_the_row(service: Service, granularity: str, compare: str) -> None:
+    service.send(*(feature_use(at=f"{year}-{day}") for year in (2025, 2026) for day in DAYS_OF_FIRST_WEEKS))
+    for params in (
+        {"start": "2026-01-10", "end": "2026-01-11"},
+        {"start": "2026-01-12", "end": "2026-01-16"},
+        {"period": "2026-01"},
+        {"period": "quarter_to_date", "as_of": "2026-01-20"},
+        {"period": "year_to_date"},
+    ):
+        asked = params | {"granularity": granularity, "compare": compare, "totals": "true"}
+        *rows, total = service.rows("feature_uses", **asked)
+        if len(rows) == 1:
+            assert (total["value"], total["previous"]) == (rows[0]["value"], rows[0]["previous"]), params
+
+
+def test_without_earlier_days_there_is_no_previous_value(service: Service) -> None:
+    service.on("2026-04-01").send(feature_use(at="2026-02-28"), feature_use(at="2026-03-31"))
+    # February has no 29th to 31st day.
+    row, total = service.rows(
+        "feature_uses", start="2026-03-29", end="2026-04-01", compare="previous_period", totals="true"
+    )
+    assert [comparison(row), comparison(total)] == [(None, None, None, None)] * 2
+    (future,) = service.rows("feature_uses", period="2026-05", compare="previous_period")
+    assert (future["value"], future["previous"]) == (0, None)
 
 
 def test_29_february_is_compared_with_28_february(service: Service) -> None:

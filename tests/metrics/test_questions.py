@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,36 @@ def test_a_range_is_split_by_granularity(service: Service, granularity: str, nam
     rows = service.rows("sessions", start="2026-03-09", end="2026-03-11", granularity=granularity)
     assert [row["period"] for row in rows] == names
     assert sum(row["value"] for row in rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("week_start", "by_week"),
+    [
+        ("monday", [("2026-W09", "2026-02-23", 2, 1), ("2026-W10", "2026-03-02", 2, 1)]),
+        (
+            "sunday",
+            [("2026-W09", "2026-02-23", 1, 1), ("2026-W10", "2026-03-01", 3, 1), ("2026-W11", "2026-03-08", 0, 0)],
+        ),
+    ],
+)
+def test_weeks_begin_on_the_day_of_the_setting(
+    start_service: Any, week_start: str, by_week: list[tuple[Any, ...]]
+) -> None:
+    service = start_service(week_start=week_start)
+    # 1 March is a Sunday.
+    times = ("2026-02-28T23:59:00Z", "2026-03-01T23:59:00Z", "2026-03-02T00:00:00Z", "2026-03-07T09:00:00Z")
+    service.send(*(session(at=at) for at in times))
+    question = {"start": "2026-02-23", "end": "2026-03-09", "granularity": "week"}
+    rows = service.get("/v1/query", metrics="active_users,sessions", **question)["rows"]
+    users, sessions = ([row for row in rows if row["metric"] == metric] for metric in ("active_users", "sessions"))
+    counts = [(s["period"], s["start"], s["value"], u["value"]) for s, u in zip(sessions, users, strict=True)]
+    assert counts == by_week
+    name, first, *expected = by_week[1]
+    [week] = service.rows("sessions", period=name, granularity="total")
+    assert (week["start"], week["value"]) == (first, expected[0])
+    service.on("2026-03-08")
+    [last_week] = service.rows("active_users", period="last_week", granularity="week")
+    assert last_week["start"] == ("2026-03-01" if week_start == "sunday" else "2026-02-23")
 
 
 def test_a_ratio_without_data_is_null_with_a_reason(service: Service) -> None:

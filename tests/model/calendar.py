@@ -9,11 +9,12 @@ DAY = timedelta(days=1)
 
 
 class Calendar:
-    """A reporting time zone with the first month of the fiscal year."""
+    """A reporting time zone with the first month of the fiscal year and the first day of the week."""
 
-    def __init__(self, zone: str = "UTC", fiscal_year_start: int = 1) -> None:
+    def __init__(self, zone: str = "UTC", fiscal_year_start: int = 1, week_start: str = "monday") -> None:
         self.zone = ZoneInfo(zone)
         self.fiscal_year_start = fiscal_year_start
+        self.week_start = week_start
         for slow in ("midnight", "unit", "split", "unit_start", "unit_end", "range_of"):
             setattr(self, slow, cache(getattr(self, slow)))
 
@@ -36,7 +37,8 @@ class Calendar:
     def unit(self, day: date, granularity: str) -> str:
         """Return the name of the unit that contains a day."""
         fiscal = day.year + (1 < self.fiscal_year_start <= day.month)
-        week = day.isocalendar()
+        # A week from Sunday has the name of the ISO week with which it has six days in common.
+        week = (day + DAY if self.week_start == "sunday" else day).isocalendar()
         return {
             "day": f"{day}",
             "week": f"{week.year}-W{week.week:02}",
@@ -64,6 +66,11 @@ class Calendar:
         while self.unit(day, granularity) == unit:
             day += DAY
         return day
+
+    def days_of_unit(self, day: date, granularity: str) -> list[date]:
+        """Return the days of the unit that contains a day."""
+        start, end = self.unit_start(day, granularity), self.unit_end(day, granularity)
+        return [start + DAY * n for n in range((end - start).days)]
 
     def range_of(self, period: str | None, today: date) -> tuple[date, date]:
         """Return start and end of a period by its name, such as `last_3_months` or `2026-Q1`; None: the default."""

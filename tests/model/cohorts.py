@@ -48,13 +48,16 @@ def cohort_rows(
                 for period in periods[cohort:]:
                     row = rows[periods[cohort].name, period.name, repr(group)]
                     row[0] += 1
-                    row[1] += _initial_value(history, measure)
+                    is_money = measure in ("mrr", "revenue")
+                    row[1] += _value(history, measure, member, periods[cohort], as_of) if is_money else 1
                     row[2] += _value(history, measure, member, period, as_of)
     return {key: (int(size), initial, value) for key, (size, initial, value) in rows.items()}
 
 
 def _members(history: History, measure: str, as_of: date) -> list[tuple[date, str]]:
     """Return the members of cohorts, the account itself or its users, with the day on which each joined."""
+    if measure in ("purchasers", "revenue"):
+        return [(order.event.day, history.account) for order in history.deals.orders[:1] if order.event.day <= as_of]
     if measure != "users":
         days = [movement.day for movement in history.money.movements if movement.kind == "new"]
         return [(day, history.account) for day in days if day <= as_of]
@@ -65,15 +68,13 @@ def _members(history: History, measure: str, as_of: date) -> list[tuple[date, st
     return [(day, user) for user, day in first_days.items()]
 
 
-def _initial_value(history: History, measure: str) -> Fraction:
-    if measure != "mrr":
-        return Fraction(1)
-    return next(movement.amount for movement in history.money.movements if movement.kind == "new")
-
-
 def _value(history: History, measure: str, member: str, period: Period, as_of: date) -> Fraction:
     end = min(period.end, as_of + DAY)
     if measure == "users":
         return Fraction(member in history.people.active(period.start, end))
+    if measure in ("purchasers", "revenue"):
+        paid = [order.amount for order in history.deals.orders if period.start <= order.event.day < end]
+        refunds = [amount for day, amount in history.deals.refunds if period.start <= day < end]
+        return Fraction(bool(paid)) if measure == "purchasers" else Fraction(sum(paid) - sum(refunds))
     mrr = history.money.mrr(end)
     return mrr if measure == "mrr" else Fraction(mrr > 0)

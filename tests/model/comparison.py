@@ -1,11 +1,13 @@
 """Comparison by docs/metrics.md: the days with which a period is compared, what changed, and what is withheld."""
 
+import re
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from math import sqrt
 from typing import Any, NamedTuple
 
-from tests.model.calendar import DAY
+from tests.model.calendar import DAY, Calendar
 from tests.model.facts import Row, Span, Z
 
 FIRST_DAY = date(1970, 1, 1)
@@ -17,37 +19,78 @@ class Period(NamedTuple):
     end: date
 
 
-def days_before(period: Period, compare: str | None, granularity: str, as_of: date) -> Span | None:
-    """Return the days with which a period is compared; None if they begin before 1970.
+def days_before_row(period: Period, unit: str, *, compare: str, calendar: Calendar, as_of: date) -> Span | None:
+    """Return the days with which a row is compared: of the unit before, or of the same unit a year before.
 
-    For `previous_period` that is the unit before; for a total, the range before of the same length. For `previous_year` it is
-    the same days a year before; for weeks, 52 weeks before.
+    They are the days at the same place in their unit, as many as the row has up to today; for a whole unit that has ended, all
+    days. None if there are none, or if they begin before 1970.
     """
-    unit = "total" if period.name == "total" else granularity
-    has_whole_months = period.start.day == period.end.day == 1
-    months = {"month": 1, "quarter": 3, "year": 12}.get(unit)
-    days = {"day": 1, "week": 7}.get(unit)
-    if compare == "previous_year":
-        months, days = (None, 364) if unit == "week" else (12, None)
-    elif unit == "total":
-        length = 12 * (period.end.year - period.start.year) + period.end.month - period.start.month
-        months, days = (length, None) if has_whole_months else (None, (period.end - period.start).days)
-    start, end = (day - DAY * days if days else _months_before(day, months or 0) for day in period[1:])
-    end = max(end, start + DAY)
     if unit == "day":
-        end = start + DAY
-    if period.end > as_of:
-        # A period that has not ended is compared with as many days as have passed of it; one in the future, with none.
-        end = min(end, start + DAY * max(0, (as_of - period.start).days + 1))
-    return Span(start, end) if start >= FIRST_DAY else None
+        return days_before_total(period, [], compare=compare, calendar=calendar, as_of=as_of)
+    return days_before_total(period, [unit], compare=compare, calendar=calendar, as_of=as_of)
 
 
-def _months_before(day: date, months: int) -> date:
-    first = day.replace(day=1)
-    for _ in range(months):
-        first = (first - DAY).replace(day=1)
-    last = (first + DAY * 31).replace(day=1) - DAY
-    return min(first + DAY * (day.day - 1), last)
+def days_before_total(
+    period: Period, units: Sequence[str], *, compare: str, calendar: Calendar, as_of: date
+) -> Span | None:
+    """Return the days with which all days of a period are compared, which are parts of these units or mere days.
+
+    units: the kind of units for as many of them as the period has; none for mere days.
+    """
+    days = [period.start + DAY * n for n in range((period.end - period.start).days) if period.start + DAY * n <= as_of]
+    if not days:
+        return None
+    if not units and compare == "previous_year":
+        earlier = [_a_year_before(days[0]), _a_year_before(days[-1])]
+    elif not units:
+        earlier = [day - DAY * len(days) for day in days]
+    else:
+        earlier = _days_at_the_same_place(period, days, units[0], compare=compare, calendar=calendar, as_of=as_of)
+    return Span(earlier[0], earlier[-1] + DAY) if earlier and earlier[0] >= FIRST_DAY else None
+
+
+def _days_at_the_same_place(
+    period: Period, days: list[date], unit: str, *, compare: str, calendar: Calendar, as_of: date
+) -> list[date]:
+    units = [calendar.days_of_unit(period.start, unit)]
+    while units[-1][-1] < period.end - DAY:
+        units.append(calendar.days_of_unit(units[-1][-1] + DAY, unit))
+    back = len(units) if compare == "previous_period" else {"week": 52, "month": 12, "quarter": 4, "year": 1}[unit]
+    own = [day for days_of_unit in units for day in days_of_unit]
+    earlier = [day for first, *_ in units for day in _unit_before(first, back, unit, calendar)]
+    if (own[0], own[-1]) == (period.start, period.end - DAY) and own[-1] < as_of:
+        return earlier
+    first = own.index(days[0])
+    return earlier[first : first + len(days)]
+
+
+def _unit_before(day: date, back: int, unit: str, calendar: Calendar) -> list[date]:
+    """Return the days of the unit that is so many units before that of a day."""
+    for _ in range(back):
+        day = calendar.unit_start(day, unit) - DAY
+    return calendar.days_of_unit(day, unit)
+
+
+def _a_year_before(day: date) -> date:
+    return date(day.year - 1, day.month, 28 if (day.month, day.day) == (2, 29) else day.day)
+
+
+def units_of_total(period: Period, name: str | None, *, calendar: Calendar, as_of: date) -> list[str]:
+    """Return the kind of units of a range, none if it is mere days: by its name or else by its days."""
+    if name is not None:
+        units = [unit for unit in ("day", "week", "month", "quarter", "year") if unit in name]
+        if not units:
+            patterns = {r"....": "year", r"....-Q.": "quarter", r"....-W..": "week", r"....-..": "month"}
+            units = [unit for pattern, unit in patterns.items() if re.fullmatch(pattern, name)]
+        return [unit for unit in units if unit != "day"]
+    last = period.end - DAY
+    for unit in ("month", "quarter", "year", "week"):
+        is_one = calendar.unit(period.start, unit) == calendar.unit(last, unit)
+        if calendar.unit_start(period.start, unit) == period.start and (
+            calendar.unit_end(last, unit) == period.end or (is_one and last == as_of)
+        ):
+            return [unit]
+    return []
 
 
 def withhold(row: Row, min_sample: int) -> Row:

@@ -1,7 +1,7 @@
 """The service a second time, in plain Python: it keeps the accepted events and computes every answer from all of them.
 
 Written from docs/metrics.md alone. It has nothing in common with the service but the format of events and questions, so that
-the two can be compared. Slow and simple on purpose.
+the two can be comparison_fields. Slow and simple on purpose.
 """
 
 import json
@@ -14,7 +14,14 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from tests.model.calendar import DAY, Calendar
-from tests.model.comparison import Period, comparison_fields, days_before, withhold
+from tests.model.comparison import (
+    Period,
+    comparison_fields,
+    days_before_row,
+    days_before_total,
+    units_of_total,
+    withhold,
+)
 from tests.model.conventions import CONVENTIONS
 from tests.model.events import SURVEYS, AcceptedEvent, History, Survey
 from tests.model.facts import EVERY_SUBJECT, Fact, ModelMetric, Span
@@ -162,7 +169,9 @@ class Model:
         ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
         rows = []
         for split, (own_cells, shared) in zip(splits, cells_of_splits, strict=True):
-            earlier = [days_before(p, compare, granularity, as_of) for p in split]
+            earlier = [
+                self._days_before(p, compare, granularity, period, as_of, is_only=len(periods) == 1) for p in split
+            ]
             before = (
                 _add_shared_facts(*self._cells(definition, earlier, **selection, as_of=as_of), groups)
                 if compare
@@ -179,6 +188,17 @@ class Model:
                 values = dict(zip(_groupings(**selection), (value for _, _, value in group), strict=True))
                 rows.append(head | {"group": values} | row)
         return rows
+
+    def _days_before(
+        self, p: Period, compare: str | None, granularity: str, name: str | None, as_of: date, *, is_only: bool
+    ) -> Span | None:
+        """Return the days with which a row or total is compared. is_only: whether the answer has one row of each group."""
+        if compare is None:
+            return None
+        rule: dict[str, Any] = {"compare": compare, "calendar": self.calendar, "as_of": as_of}
+        if p.name != "total" or (granularity != "total" and is_only):
+            return days_before_row(p, granularity, **rule)
+        return days_before_total(p, units_of_total(p, name, calendar=self.calendar, as_of=as_of), **rule)
 
     def _cells(
         self,

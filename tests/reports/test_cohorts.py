@@ -61,17 +61,113 @@ def test_customers_are_followed_from_the_month_of_their_first_payment(with_custo
     ]
 
 
-def test_the_mrr_of_a_cohort_is_a_percentage_of_its_first_mrr(with_customers: Service) -> None:
+def test_their_mrr_is_a_percentage_of_that_at_the_end_of_their_first_month(with_customers: Service) -> None:
     assert cohorts(with_customers, "mrr") == [
         ("2026-01", 0, 2, 150.0, 100.0),
         ("2026-01", 1, 2, 200.0, 133.333333),
         ("2026-01", 2, 2, 150.0, 100.0),
-        ("2026-02", 0, 1, 0.0, 0.0),
-        ("2026-02", 1, 1, 40.0, 133.333333),
+        # Who has left by the end of the first month leaves nothing to compare with.
+        ("2026-02", 0, 1, 0.0, None),
+        ("2026-02", 1, 1, 40.0, None),
         ("2026-03", 0, 0, 0.0, None),
     ]
     rows = with_customers.get("/v1/cohorts", measure="mrr", period="2026-01")["rows"]
     assert (rows[0]["amount"], rows[0]["initial"]) == ("150.00", 150.0)
+
+
+def test_mrr_begins_at_100_percent_when_accounts_grow_in_their_first_month(service: Service) -> None:
+    service.send(
+        subscription("acme", "100", "2026-01-10"),
+        subscription("acme", "202", "2026-01-25"),
+        subscription("globex", "50", "2026-01-11"),
+        cancellation("globex", "2026-01-31"),
+        subscription("acme", "101", "2026-03-01"),
+    )
+    assert cohorts(service, "mrr")[:3] == [
+        ("2026-01", 0, 2, 202.0, 100.0),
+        ("2026-01", 1, 2, 202.0, 100.0),
+        ("2026-01", 2, 2, 101.0, 50.0),
+    ]
+    # The customer who left at once shows in the number of customers.
+    assert cohorts(service, "customers")[0] == ("2026-01", 0, 2, 1, 50.0)
+
+
+def order(account: str, id: str, amount: str, at: str) -> dict[str, Any]:
+    return event("purchase.completed", account, at=at, order_id=id, amount=amount)
+
+
+def refund(account: str, id: str, amount: str, at: str) -> dict[str, Any]:
+    return event("purchase.refunded", account, at=at, order_id=id, amount=amount)
+
+
+@pytest.fixture
+def with_orders(service: Service) -> Service:
+    """Return a service with three purchasers, one of whom gives back more in March than it pays."""
+    service.send(
+        order("acme", "1", "100", "2026-01-10"),
+        order("acme", "2", "20", "2026-01-20"),
+        order("acme", "3", "40", "2026-03-01"),
+        order("globex", "1", "60", "2026-01-15"),
+        refund("globex", "1", "10", "2026-01-16"),
+        refund("globex", "1", "50", "2026-03-02"),
+        order("initech", "1", "30", "2026-02-01"),
+        refund("initech", "1", "30", "2026-02-02"),
+        order("initech", "2", "15", "2026-03-03"),
+    )
+    return service
+
+
+def test_purchasers_are_those_of_a_month_of_first_orders_who_order_in_a_month(with_orders: Service) -> None:
+    assert cohorts(with_orders, "purchasers") == [
+        ("2026-01", 0, 2, 2, 100.0),
+        ("2026-01", 1, 2, 0, 0.0),
+        ("2026-01", 2, 2, 1, 50.0),
+        # An order that was given back is an order.
+        ("2026-02", 0, 1, 1, 100.0),
+        ("2026-02", 1, 1, 1, 100.0),
+        ("2026-03", 0, 0, 0, None),
+    ]
+
+
+def test_revenue_is_what_a_cohort_paid_in_a_month_less_refunds(with_orders: Service) -> None:
+    assert cohorts(with_orders, "revenue") == [
+        ("2026-01", 0, 2, 170.0, 100.0),
+        ("2026-01", 1, 2, 0.0, 0.0),
+        ("2026-01", 2, 2, -10.0, -5.882353),
+        ("2026-02", 0, 1, 0.0, None),
+        ("2026-02", 1, 1, 15.0, None),
+        ("2026-03", 0, 0, 0.0, None),
+    ]
+    row = with_orders.get("/v1/cohorts", measure="revenue", period="2026-01")["rows"][0]
+    assert (row["initial"], row["amount"]) == (170.0, "170.00")
+
+
+def test_a_late_first_order_moves_the_purchaser_to_its_cohort(service: Service) -> None:
+    service.on("2026-02-20").send(order("acme", "1", "10", "2026-02-10"))
+    service.on("2026-03-10").send(order("acme", "0", "5", "2026-01-05"))
+    assert cohorts(service, "purchasers")[:2] == [("2026-01", 0, 1, 1, 100.0), ("2026-01", 1, 1, 1, 100.0)]
+    assert cohorts(service, "revenue", as_of="2026-02-20")[-1] == ("2026-02", 0, 1, 10.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("week_start", "expected"),
+    [
+        ("monday", [("2026-W09", 0, 1, 1), ("2026-W09", 1, 1, 1), ("2026-W10", 0, 1, 1)]),
+        ("sunday", [("2026-W09", 0, 0, 0), ("2026-W09", 1, 0, 0), ("2026-W10", 0, 2, 2)]),
+    ],
+)
+def test_cohorts_by_week_begin_on_the_first_day_of_the_week(
+    start_service: Any, week_start: str, expected: list[tuple[Any, ...]]
+) -> None:
+    service = start_service(week_start=week_start)
+    # 1 March is a Sunday.
+    service.send(session(user="ada", at="2026-03-01T23:59:00Z"), session(user="ada", at="2026-03-02T00:00:00Z"))
+    service.send(session(user="bob", at="2026-03-03"), subscription("acme", "10", "2026-03-01"))
+    weeks = {"by": "week", "start": "2026-02-23", "end": "2026-03-08"}
+    rows = cohorts(service, "users", **weeks)
+    assert [row[:4] for row in rows][:3] == expected
+    [first] = [row for row in cohorts(service, "customers", **weeks) if row[1:3] == (0, 1)]
+    assert first[0] == ("2026-W09" if week_start == "monday" else "2026-W10")
 
 
 def test_users_are_followed_from_the_month_of_their_first_use(service: Service) -> None:
@@ -150,7 +246,7 @@ def test_pages_add_up_to_all_rows(with_customers: Service) -> None:
 @pytest.mark.parametrize(
     ("parameters", "pointer"),
     [
-        ({"by": "week"}, "/query/by"),
+        ({"by": "day"}, "/query/by"),
         ({"measure": "nps"}, "/query/measure"),
         ({"group_by": "subject"}, "/query/group_by"),
         ({"subject": "pro"}, "/query/subject"),
@@ -178,7 +274,8 @@ def history(service: Service, random: Random, calendar: Calendar | None = None) 
 
 def check_triangle(random: Random, pair: Pair) -> None:
     """Compare a random triangle with that of the model."""
-    measure, by = random.choice(["customers", "mrr", "users"]), random.choice(["month", "quarter", "year"])
+    measure = random.choice(["customers", "mrr", "users", "purchasers", "revenue"])
+    by = random.choice(["week", "month", "quarter", "year"])
     start = random.choice([date(2025, 6, 1), date(2026, 1, 1), date(2026, 2, 13)])
     span: dict[str, Any] = {"by": by, "start": start, "end": random.choice([date(2026, 3, 20), date(2026, 9, 1)])}
     as_of = random.choice([None, None, pair.today - DAY * 7])
@@ -225,31 +322,36 @@ def test_any_triangle_agrees_with_the_model(service: Service) -> None:
 
 
 def test_any_triangle_in_another_calendar_agrees_with_the_model(start_service: Any) -> None:
-    service = start_service(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
+    service = start_service(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12, week_start="sunday")
 
     @settings(FEW_EXAMPLES, max_examples=8)
     @given(RANDOM)
     def run(random: Random) -> None:
-        pair = history(service, random, Calendar("Pacific/Kiritimati", 12))
+        pair = history(service, random, Calendar("Pacific/Kiritimati", 12, "sunday"))
         for _ in range(4):
             check_triangle(random, pair)
 
     run()
 
 
-def test_all_cohorts_add_up_to_all_customers_and_their_mrr(service: Service) -> None:
+def test_all_cohorts_add_up_to_the_metric(service: Service) -> None:
     @settings(FEW_EXAMPLES, max_examples=8)
     @given(RANDOM)
     def run(random: Random) -> None:
         pair = history(service, random)
         parameters: dict[str, Any] = {"start": "2024-01-01", "end": "2027-01-01", "account": pair.accounts}
         parameters["strict"] = "false"
-        for measure in ("customers", "mrr"):
-            totals = {row["period"]: row["value"] for row in service.rows(measure, **parameters)}
+        repeat_rate = service.rows("repeat_purchase_rate", **parameters)
+        totals = {measure: service.rows(measure, **parameters) for measure in ("customers", "mrr", "revenue")}
+        totals["purchasers"] = [row | {"value": row["denominator"]} for row in repeat_rate]
+        for measure, metric_rows in totals.items():
             rows = service.get("/v1/cohorts", measure=measure, **parameters)["rows"]
+            values = {row["period"]: row["value"] for row in metric_rows}
             for period in {row["period"] for row in rows}:
                 parts = [row["value"] for row in rows if row["period"] == period]
-                assert sum(parts) == pytest.approx(totals[period])
+                assert sum(parts) == pytest.approx(values[period])
+            firsts = [row["percent"] for row in rows if row["number"] == 0]
+            assert measure == "customers" or set(firsts) <= {100, None}
         new_customers = {row["period"]: row["value"] for row in service.rows("customers_new", **parameters)}
         sizes = {row["cohort"]: row["size"] for row in service.get("/v1/cohorts", **parameters)["rows"]}
         assert sizes == {period: new_customers[period] for period in sizes}

@@ -177,7 +177,7 @@ IMPORT = [
 
 # Starts and commands: errors that stop them, with a line in the log or on the terminal.
 COMMAND = [
-    Code("other_settings", "start", "The database was created with another currency, time zone or fiscal year.", "Start with those, or see [settings](settings.md#fixed-at-the-first-start)."),
+    Code("other_settings", "start", "The database was created with another currency, time zone, fiscal year or first day of the week.", "Start with those, or see [settings](settings.md#fixed-at-the-first-start)."),
     Code("adopting", "start", "`rebuild --adopt-settings` was interrupted.", "Run it again."),
     Code("in_use", "`rebuild --adopt-settings`", "The service is still running.", "Stop it first."),
     Code("other_currency", "`rebuild --adopt-settings`", "Money has been recorded in the old base currency.", "Use a new database for another currency."),

@@ -10,9 +10,9 @@ environment variable wins over the file, and an empty value counts as unset."""
 
 NOTES = """## Fixed at the first start
 
-`BASE_CURRENCY`, `REPORTING_TIMEZONE` and `FISCAL_YEAR_START` belong to the data. A start with other values stops and says so.
-`csmetrics rebuild --adopt-settings` changes the time zone and the fiscal year for all of history. It changes the currency only as
-long as no money has been recorded. Stop the service before you run it.
+`BASE_CURRENCY`, `REPORTING_TIMEZONE`, `FISCAL_YEAR_START` and `WEEK_START` belong to the data. A start with other values stops
+and says so. `csmetrics rebuild --adopt-settings` changes the time zone, the fiscal year and the first day of the week for all of
+history. It changes the currency only as long as no money has been recorded. Stop the service before you run it.
 
 ## Gross margin
 

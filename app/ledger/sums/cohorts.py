@@ -1,4 +1,4 @@
-"""Cohorts: accounts by the span of their first payment, users by the span of their first use, and their later spans."""
+"""Cohorts: accounts by the span of their first payment or order, users by that of their first use, and their later spans."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,6 @@ from app.ledger.sums.selection import (
     version_condition,
 )
 
-# The flow that makes an account a member of a cohort.
-FIRST = "customers_new"
 # The index of the span of all days before the first span.
 _BEFORE = -1
 _FIRST_DAY = date(1970, 1, 1)
@@ -42,22 +40,28 @@ def empty_triangle() -> Triangle:
     return defaultdict(lambda: defaultdict(int))
 
 
-def sum_customer_cohorts(
-    selection: Selection, spans: Sequence[Span], *, measures: Mapping[str, int]
+def sum_account_cohorts(
+    selection: Selection,
+    spans: Sequence[Span],
+    *,
+    first: int,
+    measures: Mapping[str, int],
+    count_accounts: bool = False,
 ) -> QueryPlan[dict[str, Triangle]]:
-    """Return the flow of each measure in each span, of the accounts that paid for the first time in a span.
+    """Return the flow of each measure in each span, of the accounts that had their first entry of a measure in a span.
 
-    spans: in order and without gap; a cohort is in the groups of its own span. measures: name -> label, with `FIRST`.
+    first: the label of that measure, which an account has once. spans: in order and without gap; a cohort is in the groups of
+    its own span. measures: name -> label. count_accounts: return the number of accounts with such a flow instead.
     """
     parameters = selection_parameters(selection, measures, {}) | {
-        "first": measures[FIRST],
+        "first": first,
         "starts": [span.start for span in spans],
         "until": max(span.end for span in spans),
         "group_days": [span.group_day for span in spans],
     }
     names = {label: name for name, label in measures.items()}
     triangles = {name: empty_triangle() for name in measures}
-    (rows,) = yield [BoundStatement(_customers_statement(selection.shape), parameters)]
+    (rows,) = yield [BoundStatement(_accounts_statement(selection.shape, count_accounts), parameters)]
     for measure, cohort, position, value, *group in rows:
         if value:
             # Positions count from 1.
@@ -66,7 +70,7 @@ def sum_customer_cohorts(
 
 
 @lru_cache(maxsize=256)
-def _customers_statement(shape: Shape) -> Statement:
+def _accounts_statement(shape: Shape, count_accounts: bool) -> Statement:
     """Return the query of rows (measure, position of the cohort among the starts, position of the span, sum, group...)."""
     position = sa.func.width_bucket(entry.c.effective_on, array_param("starts", sa.Date)).label("position")
     conditions = [
@@ -81,8 +85,9 @@ def _customers_statement(shape: Shape) -> Statement:
     cohorts = firsts.group_by(entry.c.account_id, position).having(*is_member).subquery("cohorts")
     is_counted = entry.c.measure == sa.any_(array_param("measures", sa.Integer))
     keys = [entry.c.measure, entry.c.account_id, position]
-    query = sa.select(*keys, sa.func.sum(entry.c.value).label("change")).where(is_counted, *conditions)
-    changes = query.group_by(*keys).subquery("changes")
+    flow: Any = sa.func.sum(entry.c.value)
+    flow = sa.cast(flow > 0, sa.Integer) if count_accounts else flow
+    changes = sa.select(*keys, flow.label("change")).where(is_counted, *conditions).group_by(*keys).subquery("changes")
     of_cohorts = sa.select(changes, cohorts.c.position.label("cohort"))
     own = of_cohorts.join_from(cohorts, changes, cohorts.c.account_id == changes.c.account_id).subquery("own")
     return _by_groups(own, [own.c.measure, own.c.cohort, own.c.position], own.c.change, own.c.cohort, shape)
