@@ -21,6 +21,7 @@ from tests.model.facts import (
     wilson,
 )
 from tests.model.formulas import BOTH, easy_rate, is_response_to
+from tests.model.outcomes import resolved, resolved_hours
 from tests.model.revenue import closing, clv, count_lost, movement, opening, with_amount
 from tests.model.usage import adopters, registered_in
 
@@ -103,9 +104,8 @@ def _adopting_customers(history: History, span: Span) -> Iterable[Fact]:
 
 
 def _resolved(history: History, span: Span) -> Iterable[Fact]:
-    for ticket in history.tickets:
-        if ticket.resolved and span.start <= history.calendar.day(ticket.resolved) < span.end:
-            yield Fact("all", (bool(ticket.at_first_contact),), channel=ticket.channel)
+    for fact in resolved(history, span):
+        yield Fact("all", (bool(fact.value.at_first_contact),), channel=fact.channel)
 
 
 def _trials_ended(history: History, span: Span) -> Iterable[Fact]:
@@ -194,6 +194,7 @@ CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
         "accounts": ModelMetric(_adopting_customers, share("no_customers")),
     },
     "first_contact_resolution_rate": {"resolved": ModelMetric(_resolved, share("no_tickets_resolved"), ("channel",))},
+    "average_resolution_hours": {"by_resolution": ModelMetric(resolved, resolved_hours, ("channel",))},
     "trial_conversion_rate": {"ended": ModelMetric(_trials_ended, share("no_trials_ended"))},
     "repeat_purchase_rate": {
         "purchase_days": ModelMetric(_purchasers_by_days, share("no_purchases")),

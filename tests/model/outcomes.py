@@ -63,6 +63,27 @@ def _resolution_hours(facts: FactsByName, span: Span) -> Row:
     return ratio(hours, len(facts["opened"]), if_empty="no_tickets_resolved")
 
 
+def _responded(history: History, span: Span) -> Iterable[Fact]:
+    return (fact for fact in _opened(history, span) if fact.value.response)
+
+
+def _response_hours(facts: FactsByName, span: Span) -> Row:
+    hours = Fraction(sum(_seconds(*ticket.response) for ticket in facts["opened"]), 3600)
+    return ratio(hours, len(facts["opened"]), if_empty="no_tickets_responded")
+
+
+def resolved(history: History, span: Span) -> Iterable[Fact]:
+    """Yield the tickets whose last resolution was in the period, unless they were reopened after it."""
+    for ticket in history.tickets:
+        if ticket.resolved and _within(span, history.calendar.day(ticket.resolved)):
+            yield Fact("resolved", ticket, channel=ticket.channel)
+
+
+def resolved_hours(facts: FactsByName, span: Span) -> Row:
+    hours = Fraction(sum(_seconds(ticket.opened, ticket.resolved) for ticket in facts["resolved"]), 3600)
+    return ratio(hours, len(facts["resolved"]), if_empty="no_tickets_resolved")
+
+
 def _seconds(since: datetime, until: datetime) -> int:
     return (until - since) // timedelta(seconds=1)
 
@@ -96,6 +117,8 @@ OUTCOMES = {
     "support_tickets": ModelMetric(_opened, count_facts("opened"), _CHANNEL),
     "tickets_per_100_customers": ModelMetric(combine(_opened, _customers), _per_100_customers),
     "first_contact_resolution_rate": ModelMetric(_opened, _at_first_contact, _CHANNEL),
+    "average_first_response_hours": ModelMetric(_responded, _response_hours, _CHANNEL),
+    "tickets_resolved": ModelMetric(resolved, count_facts("resolved"), _CHANNEL),
     "average_resolution_hours": ModelMetric(_opened_and_resolved, _resolution_hours, _CHANNEL),
     "ticket_backlog": ModelMetric(_backlog, count_facts("open"), _CHANNEL),
     "conversion_rate": ModelMetric(
