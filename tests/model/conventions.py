@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.model.calendar import DAY
-from tests.model.commerce import costs, purchasers, share, unallocated_without_costs
+from tests.model.commerce import clv_of_keepers, costs, keepers, purchasers, share, unallocated_without_costs
 from tests.model.events import AcceptedEvent, History
 from tests.model.facts import (
     EVERY_SUBJECT,
@@ -125,6 +125,12 @@ def _purchasers_ever(history: History, span: Span) -> Iterable[Fact]:
         yield Fact("all", (len(orders) > 1,))
 
 
+def _renewed_in_time(history: History, span: Span) -> Iterable[Fact]:
+    for due in history.deals.dues:
+        if span.start <= due.day < span.end:
+            yield Fact("all", (due.renewed_on is not None and (due.renewed_on - due.day).days <= 30,))
+
+
 def _cost_of_retained(facts: FactsByName, span: Span) -> Row:
     retained = len(facts["opening"]) - count_lost(facts)
     row = ratio(sum(facts["cost"]), retained, if_empty="no_retained_customers")
@@ -196,6 +202,8 @@ CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
     "first_contact_resolution_rate": {"resolved": ModelMetric(_resolved, share("no_tickets_resolved"), ("channel",))},
     "average_resolution_hours": {"by_resolution": ModelMetric(resolved, resolved_hours, ("channel",))},
     "trial_conversion_rate": {"ended": ModelMetric(_trials_ended, share("no_trials_ended"))},
+    "renewal_rate": {"within_30_days": ModelMetric(_renewed_in_time, share("no_renewals_due"))},
+    "clv_purchases": {"net_of_refunds": ModelMetric(keepers, clv_of_keepers)},
     "repeat_purchase_rate": {
         "purchase_days": ModelMetric(_purchasers_by_days, share("no_purchases")),
         "all_customers": ModelMetric(_purchasers_ever, share("no_purchases")),

@@ -65,8 +65,9 @@ class TicketOpened(Ticket):
 class TicketReplied(Ticket):
     """Someone replied in a support ticket.
 
-    The first reply of an agent ends the first response time (`average_first_response_hours`). Replies of agents before the first resolution decide `first_contact_resolution_rate` where the helpdesk does not say
-    `first_contact`: at most one is first contact. A reply neither resolves nor reopens a ticket.
+    The first reply of an agent ends the first response time (`average_first_response_hours`). Replies of agents before the first
+    resolution decide `first_contact_resolution_rate` where the helpdesk does not say `first_contact`: at most one is first
+    contact. A reply neither resolves nor reopens a ticket.
     """
 
 
