@@ -14,6 +14,7 @@ from app.audit.candidate_events import (
     key_of_account,
     kind_of_stream,
     select_events,
+    select_sequence_events,
     to_event_view,
 )
 from app.audit.origins import Days, DimensionFilter, Origins, origins_of
@@ -24,7 +25,9 @@ from app.database.connection import Connection
 from app.database.tables import MAX_DATE
 from app.http.formats import BuildTable, FlatTable
 from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
-from app.ledger.stream_diff import StreamName, load_streams
+from app.ledger.sequences import load_invitations
+from app.ledger.stream_diff import StreamName, load_streams, stored_event
+from app.ledger.streams import invitations
 from app.ledger.streams.define import STREAMS
 from app.ledger.surveys import Survey, load_surveys
 from app.metrics.answer import build_answer_table
@@ -143,7 +146,7 @@ async def _find(search: _EventSearch, after: EventCursor | None, count: int) -> 
     while len(events) < count:
         at, account_id, id = after or ("-infinity", 0, "")
         position = {"at": at, "account_id": account_id, "id": id, "limit": size}
-        batch = await search.connection.execute(_CANDIDATES, parameters | position)
+        batch = await search.connection.execute(_select_candidates(search.origins), parameters | position)
         events += await _select_behind(search, batch)
         if len(batch) < size:
             break
@@ -162,8 +165,14 @@ def _parameters(search: _EventSearch) -> dict[str, Any]:
 
 async def _select_behind(search: _EventSearch, rows: Sequence[Any]) -> list[Any]:
     """Return the events that are behind the number of some period."""
-    streams = await _streams_behind(search, rows)
-    return [row for row in rows if _is_behind_by_stream(search, row, streams) or _is_behind_directly(search, row)]
+    streams, responses = await _streams_behind(search, rows), await _responses_behind(search, rows)
+    return [
+        row
+        for row in rows
+        if (row.account_id, row.id) in responses
+        or _is_behind_by_stream(search, row, streams)
+        or _is_behind_directly(search, row)
+    ]
 
 
 def _is_behind_by_stream(search: _EventSearch, row: Any, streams: Collection[StreamName]) -> bool:
@@ -203,6 +212,22 @@ async def _streams_behind(search: _EventSearch, rows: Sequence[Any]) -> set[Stre
     return result
 
 
+async def _responses_behind(search: _EventSearch, rows: Sequence[Any]) -> set[tuple[int, str]]:
+    """Return accounts and ids of the survey responses that answer an invitation that counts in some period."""
+    responses = {(row.account_id, row.id): row for row in rows if row.type == invitations.RESPONDED}
+    if not search.origins.sequence_types or not responses:
+        return set()
+    result = set()
+    for key, invitation in (await load_invitations(search.connection, responses, as_of=search.as_of)).items():
+        events = [invitation.event, stored_event(responses[key]).event]
+        lines = list(invitations.invitations(events, search.calendar))
+        if any(
+            search.origins.include_lines(lines, days, search.dimensions) for days in search.periods_by_account[key[0]]
+        ):
+            result.add(key)
+    return result
+
+
 def _event_json(row: Any, account_ids: Mapping[int, str]) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -223,9 +248,12 @@ _PAGE = """
     ORDER BY occurred_at, account_id, id
     LIMIT %(limit)s
     """
-_CANDIDATES = f"""
-    ({select_events(IS_DIRECT)} {_PAGE}) UNION ALL
-    ({select_events(f"{IS_IN_STREAM} AND occurred_at < CAST(%(stream_until)s AS timestamptz)")} {_PAGE})
-    ORDER BY occurred_at, account_id, id
-    LIMIT %(limit)s
-    """
+_UNTIL = "occurred_at < CAST(%(stream_until)s AS timestamptz)"
+
+
+def _select_candidates(origins: Origins) -> str:
+    """Return the SQL that selects a page of the events that may be behind a number."""
+    parts = [select_events(IS_DIRECT) + _PAGE, select_events(f"{IS_IN_STREAM} AND {_UNTIL}") + _PAGE]
+    parts += select_sequence_events(origins, _PAGE)
+    union = " UNION ALL ".join(f"({part})" for part in parts)
+    return f"{union} ORDER BY occurred_at, account_id, id LIMIT %(limit)s"

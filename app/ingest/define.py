@@ -88,12 +88,14 @@ def event(
     posts: Callable[[EventView], Iterable[Line]] | None = None,
     sees: Callable[[EventView], Iterable[Activity]] | None = None,
     stream: Callable[[EventView], str | None] | None = None,
+    sequence: Callable[[EventView], str] | None = None,
 ) -> Callable[[type], type]:
     """Return a decorator that registers a class as the data of an event type.
 
     example, more_examples: valid data; together they reach every measure that `posts` may post to. user, account: whether
-    `user_id`, `account_id` are required. check: validates the data as a whole, after its fields. rank, posts, sees, stream: how
-    events reach the ledger, see `PostingRule`. Raises ValueError for a name that is taken and for a class without a docstring.
+    `user_id`, `account_id` are required. check: validates the data as a whole, after its fields. rank, posts, sees, stream,
+    sequence: how events reach the ledger, see `PostingRule`. Raises ValueError for a name that is taken and for a class without
+    a docstring.
     """
 
     def register(data: type) -> type:
@@ -118,7 +120,7 @@ def event(
         examples = [example, *more_examples]
         targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
         EVENT_TYPES[name] = EventType(name, cleandoc(data.__doc__), user, examples, envelope, adapter)
-        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, targets)
+        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, sequence, targets)
         return data
 
     return register

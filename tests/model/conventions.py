@@ -20,7 +20,7 @@ from tests.model.facts import (
     ratio,
     wilson,
 )
-from tests.model.formulas import BOTH, easy_rate, is_response_to
+from tests.model.formulas import BOTH, easy_rate, invitations, is_response_to
 from tests.model.outcomes import resolved, resolved_hours
 from tests.model.revenue import closing, clv, count_lost, movement, opening, with_amount
 from tests.model.usage import adopters, registered_in
@@ -195,6 +195,7 @@ CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
     },
     "csat": {"mean_over_range": ModelMetric(events_where(is_response_to("csat")), _mean_over_range, BOTH)},
     "ces": {"easy_rate": ModelMetric(events_where(is_response_to("ces")), easy_rate, BOTH)},
+    "survey_response_rate": {"by_invitation": ModelMetric(invitations, share("no_invitations"), BOTH)},
     "feature_adoption_rate": {
         "registered_users": ModelMetric(_adopters_and_registered, _adoption, ("subject",)),
         "accounts": ModelMetric(_adopting_customers, share("no_customers")),
