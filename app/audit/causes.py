@@ -90,7 +90,8 @@ def _may_have_caused(search: _CauseSearch, change: Change, row: Any) -> bool:
     if row.type in origins.sequence_types and day >= days.start and dimensions.includes_subject(row.data["survey"]):
         return True
     kind = kind_of_stream(row.stream) if row.stream else ""
-    return kind in origins.stream_kinds and (kind in origins.flow_kinds or day < days.end)
+    counts_later = kind in origins.flow_kinds or kind in origins.backdating_kinds
+    return kind in origins.stream_kinds and (counts_later or day < days.end)
 
 
 def _dimensions_of(group: Group, selection: Selection) -> DimensionFilter:

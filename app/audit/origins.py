@@ -14,6 +14,9 @@ from app.ledger.streams import invitations, registration
 from app.ledger.streams.define import STREAM_MEASURES
 from app.ledger.sums.operand_sums import Operand
 
+# An event about a subscription may say that something changed before it.
+_BACKDATING_KINDS = frozenset({"subscriptions"})
+
 
 class Days(NamedTuple):
     """The days `[start, end)` of a period that count so far."""
@@ -81,6 +84,11 @@ class Origins:
     sequence_types: tuple[str, ...]
 
     @property
+    def backdating_kinds(self) -> frozenset[str]:
+        """The kinds of streams whose events may change what is true of earlier days."""
+        return _BACKDATING_KINDS.intersection(self.stream_kinds)
+
+    @property
     def are_cumulative(self) -> bool:
         """Whether events from before the period count, too."""
         return any(source.is_cumulative for source in self.sources)
@@ -94,11 +102,10 @@ class Origins:
             for source in self.sources
         )
 
-    def include_lines(self, lines: Iterable[tuple[date, Line]], days: Days, dimensions: DimensionFilter) -> bool:
-        """Return whether any of the dated lines of a stream counts in the period."""
+    def include_line(self, line: tuple[date, Line], days: Days, dimensions: DimensionFilter) -> bool:
+        """Return whether a dated line of a stream counts in the period."""
         return any(
-            source.counts_on(day, days) and source.includes_any_line([line], dimensions)
-            for day, line in lines
+            source.counts_on(line[0], days) and source.includes_any_line([line[1]], dimensions)
             for source in self.sources
         )
 
