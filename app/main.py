@@ -60,10 +60,10 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     """Return the service as an ASGI application that opens the books when it starts and closes them when it stops."""
     settings = settings or Settings()
     logs.configure(settings.log_level)
-    return wrap_app(build(settings, clock=clock), settings=settings)
+    return wrap_app(build_app(settings, clock=clock), settings=settings)
 
 
-def build(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
+def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """Return the FastAPI application without the server's middleware."""
     load_catalogues()
     # FastAPIOffline serves the scripts of /docs itself, so the page works without the internet.

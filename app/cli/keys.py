@@ -15,10 +15,14 @@ cli = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True
 
 @cli.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the client's.")],
+    name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the application's.")],
     scope: Annotated[
         list[str],
-        typer.Option(help="What the key may do: ingest, read, or admin for everything. Repeat it for several scopes."),
+        typer.Option(
+            metavar="ingest|read|admin",
+            help="What the key may do: ingest (send data), read (ask questions) or admin (everything). "
+            "Repeat the option for several scopes.",
+        ),
     ],
 ) -> None:
     """Create an API key and print it. It cannot be shown again."""

@@ -38,7 +38,7 @@ cli = typer.Typer(
 cli.add_typer(keys_cli, name="keys")
 
 Processes = Annotated[
-    int, typer.Option(min=1, help="Number of processes that share the work; by default one for each core.")
+    int, typer.Option(min=1, help="Number of processes that share the work.", show_default="one for each core")
 ]
 
 
@@ -76,14 +76,14 @@ def common_options(
 def serve_command() -> None:
     """Serve the API over HTTP.
 
-    Settings come from the environment or a file .env. Without any, the service runs on the embedded PostgreSQL.
+    Settings come from environment variables or a file named .env. Without DATABASE_URL, the service runs its own PostgreSQL.
     """
     serve.run(Settings())
 
 
 @cli.command()
 def migrate() -> None:
-    """Migrate the database to this version. `serve` does the same unless MIGRATE_ON_START is false."""
+    """Migrate the database schema to this version. `serve` does the same, unless MIGRATE_ON_START is false."""
 
     async def confirm(_: Books) -> None:
         out.print("The database is up to date.")
@@ -93,9 +93,11 @@ def migrate() -> None:
 
 @cli.command()
 def demo() -> None:
-    """Load a fictitious SaaS company with 24 months of history, and print an API key and three requests to try.
+    """Load demo data, a made-up company with 24 months of history, and print an API key and three requests to try.
 
-    The database must be empty, or hold this demo already; then only the events since the last time are added.
+    The database must be empty, or contain demo data that was loaded this month. Events since the last run are then added.
+
+    The key has scope admin and replaces the key of the last run.
     """
 
     async def load(books: Books) -> None:
@@ -136,14 +138,18 @@ def _print_examples(key: str, *, today: date) -> None:
 @cli.command("import")
 def import_command(
     files: Annotated[
-        list[Path], typer.Argument(help="CSV or NDJSON files, also compressed (.gz).", exists=True, dir_okay=False)
+        list[Path],
+        typer.Argument(help="CSV or NDJSON files. They may be compressed (.gz).", exists=True, dir_okay=False),
     ],
     mapping: Annotated[
         Path,
-        typer.Option(help="TOML file that says which columns make which events.", exists=True, dir_okay=False),
+        typer.Option(help="TOML file that says which rows and columns make which events.", exists=True, dir_okay=False),
     ],
     report: Annotated[
-        Path, typer.Option(help="File to write the rows and events to that were not imported (.csv or .ndjson).")
+        Path,
+        typer.Option(
+            help="File for the list of rows and events that are not imported: .csv or .ndjson. An earlier report is overwritten."
+        ),
     ] = Path("import-report.csv"),
 ) -> None:
     """Import events from files. An import can be interrupted and run again: nothing is counted twice.
@@ -189,15 +195,15 @@ def rebuild(
     adopt_settings: Annotated[
         bool,
         typer.Option(
-            help="Apply the time zone and fiscal year of the settings to all of history. "
-            "Another base currency is only possible while no money has been recorded."
+            help="Apply the time zone and the fiscal year of the settings to the whole history. "
+            "The base currency can only be changed while no money has been recorded."
         ),
     ] = False,
     processes: Processes = os.cpu_count() or 1,
 ) -> None:
     """Recompute the ledger from stored events.
 
-    It can be interrupted and run again. The service may keep running, except with --adopt-settings.
+    The command can be interrupted and run again. The service may keep running, except with --adopt-settings.
     """
 
     async def run(books: Books) -> None:
@@ -238,7 +244,7 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
 
 @cli.command("publish")
 def publish_command() -> None:
-    """Write the OpenAPI document and the reference pages, which are generated from the catalogues."""
+    """Write openapi/openapi.json and docs/reference, which are generated from the code. For developers of the service."""
     for path, content in publish.documents().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")

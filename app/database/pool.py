@@ -1,4 +1,4 @@
-"""The connection pool and its transactions.
+"""The connection pool, its transactions, and their retries.
 
 A request is one transaction. `Database.write` and `Database.read` run a function inside one and run it again when PostgreSQL
 asks for it (a deadlock, a pooled connection that had died), so the function must be safe to repeat: it must not keep state

@@ -348,8 +348,8 @@ def test_only_the_hash_of_a_key_is_stored(service: Service, database: str) -> No
     assert hashlib.sha256(created["key"].encode()).hexdigest() in texts
 
 
-def test_no_key_is_in_the_log(start: Callable[..., Service], capsys: pytest.CaptureFixture[str]) -> None:
-    service = start()
+def test_no_key_is_in_the_log(start_service: Callable[..., Service], capsys: pytest.CaptureFixture[str]) -> None:
+    service = start_service()
     logs.configure("debug")
     try:
         read, admin = create_key(service, "read")["key"], create_key(service, "admin")["key"]
@@ -367,8 +367,8 @@ def test_no_key_is_in_the_log(start: Callable[..., Service], capsys: pytest.Capt
         logs.configure("error")
 
 
-def test_a_revoked_key_stops_working_at_once_in_every_process(start: Callable[..., Service]) -> None:
-    first, second = start(), start()
+def test_a_revoked_key_stops_working_at_once_in_every_process(start_service: Callable[..., Service]) -> None:
+    first, second = start_service(), start_service()
     for revoking, using in ((first, second), (second, first), (first, first)):
         created = create_key(revoking, "read")
         assert request(using, "GET", "/v1/surveys", created["key"]).status_code == 200
@@ -412,15 +412,15 @@ def test_the_admin_key_of_the_settings_is_not_listed(service: Service) -> None:
 
 
 def test_without_an_admin_key_the_first_start_creates_one_and_prints_it_once(
-    start: Callable[..., Service], capsys: pytest.CaptureFixture[str]
+    start_service: Callable[..., Service], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = start(admin_key=None)
+    first = start_service(admin_key=None)
     printed = capsys.readouterr()
     key = printed.out.strip().rpartition(" ")[2]
     assert key not in printed.err
     assert request(first, "GET", "/v1/keys", ADMIN_KEY).status_code == 401
     assert [key["scopes"] for key in request(first, "GET", "/v1/keys", key).json()["keys"]] == [["admin"]]
-    again = start(admin_key=None)
+    again = start_service(admin_key=None)
     assert capsys.readouterr().out == ""
     assert request(again, "GET", "/v1/keys", key).status_code == 200
 

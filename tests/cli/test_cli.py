@@ -42,14 +42,14 @@ def csmetrics(database: str, tmp_path: Path) -> Run:
 
 @pytest.mark.own_database
 def test_the_demo_company_is_loaded_once_passes_all_checks_and_has_every_metric(
-    csmetrics: Run, start: Callable[..., Service]
+    csmetrics: Run, start_service: Callable[..., Service]
 ) -> None:
     result = csmetrics("demo")
     assert "events are new" in result.stderr
     assert result.stdout.count("curl ") == 3
     assert "0 differences" in csmetrics("verify").stdout
     assert "\n0 events are new" in "\n" + csmetrics("demo").stderr
-    service = start()
+    service = start_service()
     service.now = datetime.now(UTC)
     checks = service.get("/v1/checks")
     assert [check for check in checks["checks"] if not check["ok"]] == [] and checks["ok"]
@@ -117,9 +117,9 @@ def test_files_are_imported_with_a_report_of_errors(csmetrics: Run, tmp_path: Pa
     assert "0 differences" in csmetrics("verify").stdout
 
 
-def test_keys_are_created_listed_and_revoked(csmetrics: Run, start: Callable[..., Service]) -> None:
+def test_keys_are_created_listed_and_revoked(csmetrics: Run, start_service: Callable[..., Service]) -> None:
     key = csmetrics("keys", "create", "dashboards", "--scope", "read").stdout.strip()
-    service = start()
+    service = start_service()
     headers = {"Authorization": f"Bearer {key}"}
     assert service.request("GET", "/v1/metrics", headers=headers).status_code == 200
     assert "dashboards" in csmetrics("keys", "list").stdout

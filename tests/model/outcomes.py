@@ -26,17 +26,17 @@ def _within(span: Span, day: date) -> bool:
     return span.start <= day < span.end
 
 
-def _opened(history: History, span: Span) -> Iterable[Fact]:
+def _opened_tickets(history: History, span: Span) -> Iterable[Fact]:
     for ticket in history.tickets:
         if _within(span, history.calendar.day(ticket.opened)):
             yield Fact("opened", ticket, channel=ticket.channel)
 
 
-def _opened_and_resolved(history: History, span: Span) -> Iterable[Fact]:
-    return (fact for fact in _opened(history, span) if fact.value.resolved)
+def _opened_and_resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
+    return (fact for fact in _opened_tickets(history, span) if fact.value.resolved)
 
 
-def _backlog(history: History, span: Span) -> Iterable[Fact]:
+def _open_tickets(history: History, span: Span) -> Iterable[Fact]:
     """Yield the tickets that are open at the end of the period."""
     for ticket in history.tickets:
         states = [is_open for at, is_open in ticket.changes if history.calendar.day(at) < span.end]
@@ -63,8 +63,8 @@ def _resolution_hours(facts: FactsByName, span: Span) -> Row:
     return ratio(hours, len(facts["opened"]), if_empty="no_tickets_resolved")
 
 
-def _responded(history: History, span: Span) -> Iterable[Fact]:
-    return (fact for fact in _opened(history, span) if fact.value.response)
+def _responded_tickets(history: History, span: Span) -> Iterable[Fact]:
+    return (fact for fact in _opened_tickets(history, span) if fact.value.response)
 
 
 def _response_hours(facts: FactsByName, span: Span) -> Row:
@@ -72,14 +72,14 @@ def _response_hours(facts: FactsByName, span: Span) -> Row:
     return ratio(hours, len(facts["opened"]), if_empty="no_tickets_responded")
 
 
-def resolved(history: History, span: Span) -> Iterable[Fact]:
+def resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
     """Yield the tickets whose last resolution was in the period, unless they were reopened after it."""
     for ticket in history.tickets:
         if ticket.resolved and _within(span, history.calendar.day(ticket.resolved)):
             yield Fact("resolved", ticket, channel=ticket.channel)
 
 
-def resolved_hours(facts: FactsByName, span: Span) -> Row:
+def hours_of_resolved_tickets(facts: FactsByName, span: Span) -> Row:
     hours = Fraction(sum(_seconds(ticket.opened, ticket.resolved) for ticket in facts["resolved"]), 3600)
     return ratio(hours, len(facts["resolved"]), if_empty="no_tickets_resolved")
 
@@ -114,13 +114,13 @@ def _days_to_value(facts: FactsByName, span: Span) -> Row:
 
 _CHANNEL = ("channel",)
 OUTCOMES = {
-    "support_tickets": ModelMetric(_opened, count_facts("opened"), _CHANNEL),
-    "tickets_per_100_customers": ModelMetric(combine(_opened, _customers), _per_100_customers),
-    "first_contact_resolution_rate": ModelMetric(_opened, _at_first_contact, _CHANNEL),
-    "average_first_response_hours": ModelMetric(_responded, _response_hours, _CHANNEL),
-    "tickets_resolved": ModelMetric(resolved, count_facts("resolved"), _CHANNEL),
-    "average_resolution_hours": ModelMetric(_opened_and_resolved, _resolution_hours, _CHANNEL),
-    "ticket_backlog": ModelMetric(_backlog, count_facts("open"), _CHANNEL),
+    "support_tickets": ModelMetric(_opened_tickets, count_facts("opened"), _CHANNEL),
+    "tickets_per_100_customers": ModelMetric(combine(_opened_tickets, _customers), _per_100_customers),
+    "first_contact_resolution_rate": ModelMetric(_opened_tickets, _at_first_contact, _CHANNEL),
+    "average_first_response_hours": ModelMetric(_responded_tickets, _response_hours, _CHANNEL),
+    "tickets_resolved": ModelMetric(resolved_tickets, count_facts("resolved"), _CHANNEL),
+    "average_resolution_hours": ModelMetric(_opened_and_resolved_tickets, _resolution_hours, _CHANNEL),
+    "ticket_backlog": ModelMetric(_open_tickets, count_facts("open"), _CHANNEL),
     "conversion_rate": ModelMetric(
         _attempts(lambda history: history.goals), _completion_rate("nobody_entered"), ("subject",)
     ),

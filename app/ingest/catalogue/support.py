@@ -16,7 +16,7 @@ class Ticket(Data):
         Annotated[
             Id,
             Field(
-                description="Where the ticket came from, such as `email`. Breaks down numbers as `channel`. "
+                description="Where the ticket came from, such as `email`. Numbers can be broken down by channel. "
                 "The first channel of a ticket counts for all of it."
             ),
         ]
@@ -31,7 +31,7 @@ class Ticket(Data):
         Annotated[
             Literal["agent", "customer"],
             Field(
-                description="Who did it: `agent` or `customer`. Counts in `ticket.replied` only. Default there: `agent`."
+                description="Who did it: `agent` or `customer`. Used in `ticket.replied` only, where the default is `agent`."
             ),
         ]
     ]
@@ -39,7 +39,7 @@ class Ticket(Data):
         Annotated[
             bool,
             Field(
-                description="Whether it was resolved at first contact, as the helpdesk says. Counts in `ticket.resolved` only; "
+                description="Whether the helpdesk says that it was resolved at first contact. Used in `ticket.resolved` only; "
                 "the last one counts. Default: true if there was at most one agent reply before the resolution."
             ),
         ]

@@ -19,6 +19,10 @@ from app.metrics.define import (
 # An account that ordered in the period; and one of these with at least two orders by the end of the period.
 IS_PURCHASER = own_flow("orders") > 0
 IS_REPEAT_PURCHASER = IS_PURCHASER & (own_closing("orders") > 1)
+PURCHASERS = accounts("Accounts that ordered in the {period}.", where=IS_PURCHASER)
+REPEAT_PURCHASERS = accounts(
+    "Accounts that ordered in the {period} and had placed at least two orders by its end.", where=IS_REPEAT_PURCHASER
+)
 # The same by the orders that were not refunded in full.
 IS_REPEAT_KEEPER = (own_flow("orders_kept") > 0) & (own_closing("orders_kept") > 1)
 # A month of 30.4375 days: a twelfth of 365.25.
@@ -66,22 +70,20 @@ def revenue(purchases: int, refunds: int) -> Result:
     example={"coming_back": 1, "purchasers": 2, "equals": 50},
     events=[_order("60", 1, on="2026-01-10"), _order("40", 2), _order("10", 1, account="globex")],
     convention="orders",
-    counted_by="Who counts so: shops that count every order, even two on the same day.",
+    counted_by="Shops that count every order, even two on the same day.",
 )
-def repeat_purchase_rate(
-    coming_back: int = accounts(where=IS_REPEAT_PURCHASER), purchasers: int = accounts(where=IS_PURCHASER)
-) -> Result:
+def repeat_purchase_rate(coming_back: int = REPEAT_PURCHASERS, purchasers: int = PURCHASERS) -> Result:
     """Repeat purchase rate: percentage of purchasers in the period who had placed at least two orders by its end.
 
     A purchaser is an account that ordered in the period; its earlier orders count too. A refunded order still counts as
-    an order. Empty when nobody ordered.
+    an order. No value when nobody ordered.
     """
     return proportion(coming_back, of=purchasers, if_empty="no_purchases")
 
 
 @repeat_purchase_rate.also(
     "purchase_days",
-    counted_by="Who counts so: shops that see a second order on the same day as part of the first.",
+    counted_by="Shops that treat a second order on the same day as part of the first.",
     example={"coming_back": 1, "purchasers": 3, "equals": 100 / 3},
     events=[
         _order("60", 1, on="2026-01-10"),
@@ -92,8 +94,11 @@ def repeat_purchase_rate(
     ],
 )
 def _(
-    coming_back: int = accounts(where=IS_PURCHASER & (own_closing("purchase_days") > 1)),
-    purchasers: int = accounts(where=IS_PURCHASER),
+    coming_back: int = accounts(
+        "Accounts that ordered in the {period} and had ordered on at least two different days by its end.",
+        where=IS_PURCHASER & (own_closing("purchase_days") > 1),
+    ),
+    purchasers: int = PURCHASERS,
 ) -> Result:
     """Percentage of purchasers in the period who had ordered on at least two different days by its end.
 
@@ -104,7 +109,7 @@ def _(
 
 @repeat_purchase_rate.also(
     "all_customers",
-    counted_by="Who counts so: reports on the whole customer base, which ask how many of all past purchasers ever came back.",
+    counted_by="Reports on all past purchasers, which show how many of them ever ordered again.",
     example={"repeat_purchasers": 1, "purchasers": 2, "equals": 50},
     events=[
         _order("60", 1, on="2026-01-10"),
@@ -115,7 +120,7 @@ def _(
 def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = closing("purchasers")) -> Result:
     """Percentage of all purchasers to date who had placed at least two orders by the end of the period.
 
-    Everyone who ever ordered counts, with or without an order in the period. Empty when nobody has ordered yet.
+    Everyone who ever ordered counts, with or without an order in the period. No value when nobody has ordered yet.
     """
     return proportion(repeat_purchasers, of=purchasers, if_empty="no_purchases")
 
@@ -135,9 +140,17 @@ def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = c
     counted_by="Who counts so: shops where returns are rare, or are looked at on their own.",
 )
 def clv_purchases(
-    purchases: int = over_accounts(own_flow("purchases"), where=IS_REPEAT_PURCHASER),
-    coming_back: int = accounts(where=IS_REPEAT_PURCHASER),
-    purchase_seconds: int = over_accounts(own_closing("purchase_seconds"), where=IS_REPEAT_PURCHASER),
+    purchases: int = over_accounts(
+        "Money paid for orders in the {period} by accounts that had placed at least two orders by its end.",
+        own_flow("purchases"),
+        where=IS_REPEAT_PURCHASER,
+    ),
+    coming_back: int = REPEAT_PURCHASERS,
+    purchase_seconds: int = over_accounts(
+        "Seconds from first to last order by the end of the {period}, added up over these accounts.",
+        own_closing("purchase_seconds"),
+        where=IS_REPEAT_PURCHASER,
+    ),
     months: Fraction = context("months"),
 ) -> Result:
     """Customer lifetime value from purchases: average order value × orders per month × months from first to last order,
@@ -145,7 +158,7 @@ def clv_purchases(
 
     Covers accounts that ordered in the period and had placed at least two orders by its end. Order value and orders per
     month are averages of their orders in the period. The months, of 30.4375 days, run from an account's very first
-    order to its last order by the end of the period. Refunds are not deducted. Empty when there is no such account.
+    order to its last order by the end of the period. Refunds are not deducted. No value when there is no such account.
     """
     return _value_of_orders(purchases, coming_back, purchase_seconds, months)
 
@@ -174,17 +187,33 @@ def clv_purchases(
     ],
 )
 def _(
-    purchases_kept: int = over_accounts(own_flow("purchases_kept"), where=IS_REPEAT_KEEPER),
-    coming_back: int = accounts(where=IS_REPEAT_KEEPER),
-    kept_purchase_seconds: int = over_accounts(own_closing("kept_purchase_seconds"), where=IS_REPEAT_KEEPER),
-    giving_all_back: int = accounts(where=IS_REPEAT_PURCHASER & ~(own_closing("orders_kept") > 0)),
+    purchases_kept: int = over_accounts(
+        "Money paid for orders in the {period} and not refunded, by accounts with at least two orders not refunded in full by "
+        "its end.",
+        own_flow("purchases_kept"),
+        where=IS_REPEAT_KEEPER,
+    ),
+    coming_back: int = accounts(
+        "Accounts with an order in the {period}, and at least two by its end, that were not refunded in full.",
+        where=IS_REPEAT_KEEPER,
+    ),
+    kept_purchase_seconds: int = over_accounts(
+        "Seconds from the first to the last order by the end of the {period} that was not refunded in full, added up over these "
+        "accounts.",
+        own_closing("kept_purchase_seconds"),
+        where=IS_REPEAT_KEEPER,
+    ),
+    giving_all_back: int = accounts(
+        "Accounts that ordered in the {period}, and at least twice by its end, and got all their money back.",
+        where=IS_REPEAT_PURCHASER & ~(own_closing("orders_kept") > 0),
+    ),
     months: Fraction = context("months"),
 ) -> Result:
     """Average order value × orders per month × months from first to last order, with each order at what was kept of it.
 
     An order that was refunded in full is no order. What was kept counts on the day of the order, so the value of a past period
-    falls with a later refund. 0 when all accounts that order again got all their money back; empty when no account orders
-    again.
+    falls with a later refund. 0 when all accounts that order again got all their money back; no value when no
+    account orders again.
     """
     return _value_of_orders(purchases_kept, coming_back, kept_purchase_seconds, months, worthless=giving_all_back)
 
