@@ -58,7 +58,7 @@ def _select_from(table: str) -> str:
     return f"SELECT {', '.join(f'{table}.{column}' for column in _COLUMNS)}"
 
 
-def _select_neighbor(type: str, *, before: bool, known: str = "near.retracted_on IS NULL") -> str:
+def _select_neighbor(type: str, *, before: bool, condition: str = "near.retracted_on IS NULL") -> str:
     """Return the SQL that selects the nearest event of a type before or after the row `changed`, by an index of its own.
 
     At one instant, invitations come before responses; then ids decide. The condition says so in terms of the index's columns: no
@@ -68,7 +68,7 @@ def _select_neighbor(type: str, *, before: bool, known: str = "near.retracted_on
     later = "1 microsecond" if type == SENT else "0"
     return f"""
         {_select_from("near")} FROM event AS near
-        WHERE near.account_id = changed.account_id AND near.type = '{type}' AND {known}
+        WHERE near.account_id = changed.account_id AND near.type = '{type}' AND {condition}
             AND near.data ->> 'survey' = changed.data ->> 'survey'
             AND coalesce(near.user_id, '') = coalesce(changed.user_id, '')
             AND (near.occurred_at, near.id) {operator} (
@@ -93,8 +93,8 @@ _NEIGHBORS = f"""
         UNION ALL ({_select_neighbor(RESPONDED, before=False)})) AS event
     WHERE invitation.id IS NOT NULL OR changed.type = '{SENT}'
     """
-_KNOWN = "near.recorded_on <= %(as_of)s AND (near.retracted_on IS NULL OR near.retracted_on > %(as_of)s)"
+_KNOWN_ON_DAY = "near.recorded_on <= %(as_of)s AND (near.retracted_on IS NULL OR near.retracted_on > %(as_of)s)"
 _INVITATIONS = f"""
     SELECT change.number, invitation.* FROM {_CHANGED}
-    CROSS JOIN LATERAL ({_select_neighbor(SENT, before=True, known=_KNOWN)}) AS invitation
+    CROSS JOIN LATERAL ({_select_neighbor(SENT, before=True, condition=_KNOWN_ON_DAY)}) AS invitation
     """

@@ -144,6 +144,18 @@ def test_a_balance_has_all_events_up_to_the_end_of_the_period(service: Service) 
     assert ids(get_events(service, "mrr", period="2025")) == []
 
 
+def test_a_later_cancellation_with_an_end_in_the_period_is_behind_a_balance(service: Service) -> None:
+    end = {"ends_at": "2026-03-20T00:00:00Z"}
+    service.on("2026-04-10").send(
+        event("subscription.changed", at="2026-01-10", subscription_id="one", mrr="10", id="new"),
+        event("subscription.changed", at="2026-01-10", subscription_id="two", mrr="20", id="stays"),
+        event("subscription.canceled", at="2026-04-02", subscription_id="one", id="leaves", **end),
+    )
+    assert service.value("mrr") == 20
+    assert ids(get_events(service, "mrr")) == ["new", "stays", "leaves"]
+    assert ids(get_events(service, "mrr", period="2026-02")) == ["new", "stays"]
+
+
 def test_a_ticket_comes_with_all_its_events(service: Service) -> None:
     service.on("2026-04-10").send(
         event("ticket.opened", ticket_id="one", at="2026-03-10", id="opened"),

@@ -110,11 +110,11 @@ def _kept_lines(
 ) -> Iterator[DatedLine]:
     """Yield what was kept of the orders. An order of which nothing is left after a refund is none."""
     left = [(order, _payment(order), refunds_by_id.get(order.data["order_id"])) for order in ordered]
-    kept = [(order, paid - sum(back or ())) for order, paid, back in left if back is None or sum(back) < paid]
-    for order, amount in kept:
+    kept_orders = [(order, paid - sum(back or ())) for order, paid, back in left if back is None or sum(back) < paid]
+    for order, amount in kept_orders:
         yield calendar.day(order.at), Line(orders_kept, 1)
         yield calendar.day(order.at), Line(payments_kept, amount)
-    yield from _second_lines([order for order, _ in kept], kept_purchase_seconds, calendar)
+    yield from _second_lines([order for order, _ in kept_orders], kept_purchase_seconds, calendar)
 
 
 def _second_lines(ordered: Sequence[StreamEvent], measure: Measure, calendar: Calendar) -> Iterator[DatedLine]:

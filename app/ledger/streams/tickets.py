@@ -107,8 +107,8 @@ def _put_opening_first(events: Sequence[StreamEvent]) -> list[StreamEvent]:
     change nothing.
     """
     opening = next((event for event in events if event.type == OPENED), events[0])
-    others = (event for event in events if event is not opening)
-    return [opening, *(event._replace(at=max(event.at, opening.at)) for event in others)]
+    later_events = (event for event in events if event is not opening)
+    return [opening, *(event._replace(at=max(event.at, opening.at)) for event in later_events)]
 
 
 def _lines(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
