@@ -14,7 +14,7 @@ from app.books.books import Books
 from app.core.errors import EventRejected, validation_faults
 from app.database.tables import WHOLE_BUSINESS
 from app.ingest.decode import UndecodableEvent
-from app.ingest.define import EVENT_TYPES
+from app.ingest.define import EVENT_TYPES, EventType
 from app.ingest.outcome import Rejection, build_rejection
 from app.ingest.stages import RESERVED_ID_PREFIX, IncomingEvent
 
@@ -62,7 +62,7 @@ def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
     try:
         fields = event_type.adapter.validate_python(raw)
     except ValidationError as error:
-        raise _first_fault(error) from None
+        raise _first_fault(error, event_type) from None
     _check_time(fields["occurred_at"], fields.get("recorded_on"), now=now)
     account = fields.get("account_id", "")
     if not account and "user_id" in fields:
@@ -82,10 +82,13 @@ def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
     )
 
 
-def _first_fault(error: ValidationError) -> EventRejected:
+def _first_fault(error: ValidationError, event_type: EventType) -> EventRejected:
     """Return the first fault, which is enough to repair the event. Its message never repeats what was sent."""
     fault = validation_faults(error.errors(include_url=False, include_input=False))[0]
-    return EventRejected(fault["code"], fault["detail"], fault["pointer"])
+    detail, field = fault["detail"], fault["pointer"].removeprefix("/data/")
+    if fault["code"] == "missing" and field in event_type.if_missing:
+        detail = f"{detail} {event_type.if_missing[field]}"
+    return EventRejected(fault["code"], detail, fault["pointer"])
 
 
 def _check_time(occurred_at: datetime, recorded_on: date | None, *, now: datetime) -> None:
