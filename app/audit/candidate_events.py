@@ -14,10 +14,22 @@ from app.database.tables import WHOLE_BUSINESS
 from app.ledger.measures import EventView
 from app.ledger.surveys import Survey
 
-# Two conditions that exclude each other, because one condition on both would read all events of the accounts: events that post
-# by themselves are found by their time, events of streams by their kind of stream.
+# Conditions that exclude each other, because one condition on all would read all events of the accounts: events that post by
+# themselves are found by their time, events of streams by their kind of stream, those of sequences by type.
 IS_DIRECT = "type = ANY(%(types)s) AND occurred_at >= CAST(%(since)s AS timestamptz) AND occurred_at < %(until)s"
-IS_IN_STREAM = f"stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s) AND NOT ({IS_DIRECT})"
+_IS_OF_KIND = "stream IS NOT NULL AND split_part(stream, ' ', 1) = ANY(%(kinds)s)"
+IS_IN_STREAM = f"{_IS_OF_KIND} AND NOT ({IS_DIRECT})"
+_IS_IN_SEQUENCE = f"""
+    type = ANY(%(sequence_types)s) AND occurred_at >= CAST(%(since)s AS timestamptz)
+    AND NOT ({IS_DIRECT}) AND NOT ({_IS_OF_KIND})"""
+
+
+def select_sequence_events(origins: Origins, end: str) -> list[str]:
+    """Return the SQL that selects events of sequences, in a list that is empty for a metric without one.
+
+    end: the rest of the SQL. An event of a sequence concerns only earlier events, so those before the period do not matter.
+    """
+    return [select_events(_IS_IN_SEQUENCE) + end] if origins.sequence_types else []
 
 
 def select_events(condition: str) -> str:
@@ -34,6 +46,7 @@ def condition_parameters(
     return {
         "types": list(origins.event_types),
         "kinds": list(origins.stream_kinds),
+        "sequence_types": list(origins.sequence_types),
         "accounts": list(accounts),
         "since": "-infinity" if origins.are_cumulative else calendar.midnight(start),
         "until": calendar.midnight(end),

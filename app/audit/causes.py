@@ -15,6 +15,7 @@ from app.audit.candidate_events import (
     key_of_account,
     kind_of_stream,
     select_events,
+    select_sequence_events,
     to_event_view,
 )
 from app.audit.changes import Change
@@ -53,7 +54,7 @@ async def count_causes(
     start, end = min(change.row.period.start for change in changes), max(change.row.period.end for change in changes)
     parameters = condition_parameters(search.origins, accounts, start=start, end=end, calendar=calendar)
     parameters |= {"days": sorted({change.recorded_on for change in changes}), "limit": _MAX_EVENTS + 1}
-    rows = await connection.execute(_CHANGED_EVENTS, parameters)
+    rows = await connection.execute(_select_changed_events(search.origins), parameters)
     if len(rows) > _MAX_EVENTS:
         return [None] * len(changes)
     events_by_day: dict[tuple[int, date], list[Any]] = defaultdict(list)
@@ -86,8 +87,11 @@ def _may_have_caused(search: _CauseSearch, change: Change, row: Any) -> bool:
     dimensions = _dimensions_of(change.row.group, search.selection)
     if origins.include_event(to_event_view(row, search.surveys), day, days, dimensions):
         return True
+    if row.type in origins.sequence_types and day >= days.start and dimensions.includes_subject(row.data["survey"]):
+        return True
     kind = kind_of_stream(row.stream) if row.stream else ""
-    return kind in origins.stream_kinds and (kind in origins.flow_kinds or day < days.end)
+    counts_later = kind in origins.flow_kinds or kind in origins.backdating_kinds
+    return kind in origins.stream_kinds and (counts_later or day < days.end)
 
 
 def _dimensions_of(group: Group, selection: Selection) -> DimensionFilter:
@@ -101,8 +105,10 @@ def _dimensions_of(group: Group, selection: Selection) -> DimensionFilter:
 _ON_DAYS = """
     AND (recorded_on = ANY(%(days)s) OR retracted_on = ANY(%(days)s)) AND recorded_on IS DISTINCT FROM retracted_on
     """
-_CHANGED_EVENTS = f"""
-    {select_events(IS_DIRECT)} {_ON_DAYS} UNION ALL {select_events(IS_IN_STREAM)} {_ON_DAYS}
-    UNION ALL {select_events(f"type = '{ACCOUNT_UPDATED}'")} {_ON_DAYS}
-    LIMIT %(limit)s
-    """
+
+
+def _select_changed_events(origins: Origins) -> str:
+    """Return the SQL that selects the events that were recorded or retracted on some days and may be behind a number."""
+    conditions = (IS_DIRECT, IS_IN_STREAM, f"type = '{ACCOUNT_UPDATED}'")
+    parts = [select_events(condition) + _ON_DAYS for condition in conditions]
+    return " UNION ALL ".join([*parts, *select_sequence_events(origins, _ON_DAYS)]) + " LIMIT %(limit)s"

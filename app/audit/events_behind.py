@@ -1,7 +1,7 @@
 """Find the events behind a number: the stored events whose postings make the metric's operands."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from app.audit.candidate_events import (
     key_of_account,
     kind_of_stream,
     select_events,
+    select_sequence_events,
     to_event_view,
 )
 from app.audit.origins import Days, DimensionFilter, Origins, origins_of
@@ -21,11 +22,13 @@ from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
-from app.database.tables import MAX_DATE
+from app.database.tables import MAX_DATE, MIN_DATE
 from app.http.formats import BuildTable, FlatTable
 from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
-from app.ledger.stream_diff import StreamName, load_streams
-from app.ledger.streams.define import STREAMS
+from app.ledger.sequences import load_invitations
+from app.ledger.stream_diff import StreamName, load_streams, stored_event
+from app.ledger.streams import invitations
+from app.ledger.streams.define import STREAMS, DatedLine, StreamEvent
 from app.ledger.surveys import Survey, load_surveys
 from app.metrics.answer import build_answer_table
 from app.metrics.lookup import period_span
@@ -144,7 +147,7 @@ async def _find(search: _EventSearch, after: EventCursor | None, count: int) -> 
     while len(events) < count:
         at, account_id, id = after or ("-infinity", 0, "")
         position = {"at": at, "account_id": account_id, "id": id, "limit": size}
-        batch = await search.connection.execute(_CANDIDATES, parameters | position)
+        batch = await search.connection.execute(_select_candidates(search.origins), parameters | position)
         events += await _select_behind(search, batch)
         if len(batch) < size:
             break
@@ -155,23 +158,22 @@ async def _find(search: _EventSearch, after: EventCursor | None, count: int) -> 
 def _parameters(search: _EventSearch) -> dict[str, Any]:
     start = min(periods[0].start for periods in search.periods_by_account.values())
     end = max(periods[-1].end for periods in search.periods_by_account.values())
-    accounts = search.periods_by_account
-    parameters = condition_parameters(search.origins, accounts, start=start, end=end, calendar=search.calendar)
-    stream_until = "infinity" if search.origins.flow_kinds else parameters["until"]
+    accounts, origins = search.periods_by_account, search.origins
+    parameters = condition_parameters(origins, accounts, start=start, end=end, calendar=search.calendar)
+    stream_until = "infinity" if origins.flow_kinds or origins.backdating_kinds else parameters["until"]
     return parameters | {"stream_until": stream_until, "as_of": search.as_of}
 
 
 async def _select_behind(search: _EventSearch, rows: Sequence[Any]) -> list[Any]:
     """Return the events that are behind the number of some period."""
-    streams = await _streams_behind(search, rows)
-    return [row for row in rows if _is_behind_by_stream(search, row, streams) or _is_behind_directly(search, row)]
-
-
-def _is_behind_by_stream(search: _EventSearch, row: Any, streams: Collection[StreamName]) -> bool:
-    if (row.account_id, row.stream) not in streams:
-        return False
-    end = search.periods_by_account[row.account_id][-1].end
-    return bool(search.origins.flow_kinds) or day_of(row, search.calendar) < end
+    streams, responses = await _streams_behind(search, rows), await _responses_behind(search, rows)
+    return [
+        row
+        for row in rows
+        if (row.account_id, row.id) in responses
+        or day_of(row, search.calendar) < streams.get((row.account_id, row.stream), MIN_DATE)
+        or _is_behind_directly(search, row)
+    ]
 
 
 def _is_behind_directly(search: _EventSearch, row: Any) -> bool:
@@ -180,27 +182,58 @@ def _is_behind_directly(search: _EventSearch, row: Any) -> bool:
     return any(search.origins.include_event(event, day, days, search.dimensions) for days in periods)
 
 
-async def _streams_behind(search: _EventSearch, rows: Sequence[Any]) -> set[StreamName]:
-    """Return the streams of these events that post what counts in some period.
+async def _streams_behind(search: _EventSearch, rows: Sequence[Any]) -> dict[StreamName, date]:
+    """Return the streams of these events that post what counts in some period, each with the day before which its events count.
 
     The registration of a user is always among them: what it posts depends on presence too, which is not in its events.
     """
     kinds = search.origins.stream_kinds
     names = {(row.account_id, row.stream) for row in rows if row.stream and kind_of_stream(row.stream) in kinds}
     derived = {name for name in names if kind_of_stream(name[1]) in STREAMS}
-    result = names - derived
-    for (account_id, stream), events in (await load_streams(search.connection, derived)).items():
+    result = {name: _end_of_events(search, name[0]) for name in names - derived}
+    for name, events in (await load_streams(search.connection, derived)).items():
         live = [
             stored.event
             for stored in events.values()
             if stored.recorded_on <= search.as_of
             and (stored.retracted_on is None or stored.retracted_on > search.as_of)
         ]
-        derive = STREAMS[kind_of_stream(stream)]
-        lines = list(derive(sorted(live, key=lambda event: event[:3]), search.calendar))
-        periods = search.periods_by_account[account_id]
-        if any(search.origins.include_lines(lines, days, search.dimensions) for days in periods):
-            result.add((account_id, stream))
+        live.sort(key=lambda event: event[:3])
+        if lines := _counting_lines(search, name, live):
+            end = _end_of_events(search, name[0])
+            early = [event for event in live if search.calendar.day(event.at) < end]
+            result[name] = end if _counting_lines(search, name, early) == lines else MAX_DATE
+    return result
+
+
+def _end_of_events(search: _EventSearch, account_id: int) -> date:
+    """Return the day before which events of streams count: for balances, unless they are backdated, the end of the period."""
+    return MAX_DATE if search.origins.flow_kinds else search.periods_by_account[account_id][-1].end
+
+
+def _counting_lines(search: _EventSearch, name: StreamName, events: Sequence[StreamEvent]) -> Counter[DatedLine]:
+    """Return what some events of a stream post that counts in some period."""
+    account_id, stream = name
+    periods = search.periods_by_account[account_id]
+    counting: Counter[DatedLine] = Counter()
+    for day, line in STREAMS[kind_of_stream(stream)](events, search.calendar):
+        if any(search.origins.include_line((day, line), days, search.dimensions) for days in periods):
+            counting[day, line._replace(value=0)] += line.value
+    return counting
+
+
+async def _responses_behind(search: _EventSearch, rows: Sequence[Any]) -> set[tuple[int, str]]:
+    """Return accounts and ids of the survey responses that answer an invitation that counts in some period."""
+    responses = {(row.account_id, row.id): row for row in rows if row.type == invitations.RESPONDED}
+    if not search.origins.sequence_types or not responses:
+        return set()
+    result = set()
+    for key, invitation in (await load_invitations(search.connection, responses, as_of=search.as_of)).items():
+        events = [invitation.event, stored_event(responses[key]).event]
+        lines = list(invitations.invitations(events, search.calendar))
+        periods = search.periods_by_account[key[0]]
+        if any(search.origins.include_line(line, days, search.dimensions) for line in lines for days in periods):
+            result.add(key)
     return result
 
 
@@ -224,9 +257,12 @@ _PAGE = """
     ORDER BY occurred_at, account_id, id
     LIMIT %(limit)s
     """
-_CANDIDATES = f"""
-    ({select_events(IS_DIRECT)} {_PAGE}) UNION ALL
-    ({select_events(f"{IS_IN_STREAM} AND occurred_at < CAST(%(stream_until)s AS timestamptz)")} {_PAGE})
-    ORDER BY occurred_at, account_id, id
-    LIMIT %(limit)s
-    """
+_UNTIL = "occurred_at < CAST(%(stream_until)s AS timestamptz)"
+
+
+def _select_candidates(origins: Origins) -> str:
+    """Return the SQL that selects a page of the events that may be behind a number."""
+    parts = [select_events(IS_DIRECT) + _PAGE, select_events(f"{IS_IN_STREAM} AND {_UNTIL}") + _PAGE]
+    parts += select_sequence_events(origins, _PAGE)
+    union = " UNION ALL ".join(f"({part})" for part in parts)
+    return f"{union} ORDER BY occurred_at, account_id, id LIMIT %(limit)s"

@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 from app.ledger.measures import POSTING_RULES, Activity, EventView, Line, activities_of, lines_of
 from app.ledger.registrations import ACTIVE_USERS
-from app.ledger.streams import registration
+from app.ledger.streams import invitations, registration
 from app.ledger.streams.define import STREAM_MEASURES
 from app.ledger.sums.operand_sums import Operand
+
+# An event about a subscription may say that something changed before it.
+_BACKDATING_KINDS = frozenset({"subscriptions"})
 
 
 class Days(NamedTuple):
@@ -29,7 +32,10 @@ class DimensionFilter(NamedTuple):
     channels: tuple[str, ...] = ()
 
     def includes(self, subject: str, channel: str = "") -> bool:
-        return (not self.subjects or subject in self.subjects) and (not self.channels or channel in self.channels)
+        return self.includes_subject(subject) and (not self.channels or channel in self.channels)
+
+    def includes_subject(self, subject: str) -> bool:
+        return not self.subjects or subject in self.subjects
 
 
 class Source(NamedTuple):
@@ -68,12 +74,19 @@ class Origins:
 
     event_types: the types whose events post by themselves or by presence. stream_kinds: the kinds of streams that post.
     flow_kinds: those of them whose events count whenever they happened, if what the stream posts lies in the period.
+    sequence_types: the types whose events belong to a sequence that posts.
     """
 
     sources: tuple[Source, ...]
     event_types: tuple[str, ...]
     stream_kinds: tuple[str, ...]
     flow_kinds: tuple[str, ...]
+    sequence_types: tuple[str, ...]
+
+    @property
+    def backdating_kinds(self) -> frozenset[str]:
+        """The kinds of streams whose events may change what is true of earlier days."""
+        return _BACKDATING_KINDS.intersection(self.stream_kinds)
 
     @property
     def are_cumulative(self) -> bool:
@@ -89,11 +102,10 @@ class Origins:
             for source in self.sources
         )
 
-    def include_lines(self, lines: Iterable[tuple[date, Line]], days: Days, dimensions: DimensionFilter) -> bool:
-        """Return whether any of the dated lines of a stream counts in the period."""
+    def include_line(self, line: tuple[date, Line], days: Days, dimensions: DimensionFilter) -> bool:
+        """Return whether a dated line of a stream counts in the period."""
         return any(
-            source.counts_on(day, days) and source.includes_any_line([line], dimensions)
-            for day, line in lines
+            source.counts_on(line[0], days) and source.includes_any_line([line[1]], dimensions)
             for source in self.sources
         )
 
@@ -107,4 +119,5 @@ def origins_of(operands: Iterable[Operand]) -> Origins:
     kinds = {kind: measures & postings for kind, measures in STREAM_MEASURES.items() if measures & postings}
     flows = frozenset().union(*(source.postings for source in sources if not source.is_cumulative))
     flow_kinds = tuple(kind for kind, measures in kinds.items() if measures & flows)
-    return Origins(sources, event_types, tuple(kinds), flow_kinds)
+    sequence_types = invitations.TYPES if invitations.KIND in kinds else ()
+    return Origins(sources, event_types, tuple(kinds), flow_kinds, sequence_types)

@@ -130,6 +130,17 @@ event = Table(
     Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
     Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(HAS_COMMENT)),
     Index("event_words_idx", text(COMMENT_WORDS), postgresql_using="gin", postgresql_where=text(HAS_COMMENT)),
+    # For the neighbors of an invitation to a survey, or of a response to it: see `ledger.sequences`.
+    Index(
+        "event_survey_sequences_idx",
+        "account_id",
+        text("(data ->> 'survey')"),
+        text("coalesce(user_id, '')"),
+        "type",
+        "occurred_at",
+        "id",
+        postgresql_where=text("type IN ('survey.sent', 'survey.responded')"),
+    ),
     # For events of all accounts ordered by time, and for a user's activity on one day after a removal or retraction.
     Index(None, "occurred_at"),
 )

@@ -19,6 +19,7 @@ posting all read this one block. The blocks are in `app.ingest.catalogue`.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
@@ -42,7 +43,8 @@ class Data(TypedDict):
 class EventType:
     """An event type as clients send it. How it reaches the ledger is its `PostingRule`.
 
-    example: valid data. envelope: the TypedDict of a whole event; adapter: its validator.
+    example: valid data. envelope: the TypedDict of a whole event; adapter: its validator. if_missing: by field of the data, what
+    to do when it is missing.
     """
 
     name: str
@@ -51,6 +53,7 @@ class EventType:
     examples: Sequence[Mapping[str, Any]]
     envelope: type
     adapter: TypeAdapter[Any]
+    if_missing: Mapping[str, str]
 
     @property
     def example(self) -> Mapping[str, Any]:
@@ -85,15 +88,18 @@ def event(
     account: bool = True,
     rank: int = 0,
     check: Callable[[Any], Any] | None = None,
+    if_missing: Mapping[str, str] = MappingProxyType({}),
     posts: Callable[[EventView], Iterable[Line]] | None = None,
     sees: Callable[[EventView], Iterable[Activity]] | None = None,
     stream: Callable[[EventView], str | None] | None = None,
+    sequence: Callable[[EventView], str] | None = None,
 ) -> Callable[[type], type]:
     """Return a decorator that registers a class as the data of an event type.
 
     example, more_examples: valid data; together they reach every measure that `posts` may post to. user, account: whether
-    `user_id`, `account_id` are required. check: validates the data as a whole, after its fields. rank, posts, sees, stream: how
-    events reach the ledger, see `PostingRule`. Raises ValueError for a name that is taken and for a class without a docstring.
+    `user_id`, `account_id` are required. check: validates the data as a whole, after its fields. if_missing: see `EventType`.
+    rank, posts, sees, stream, sequence: how events reach the ledger, see `PostingRule`. Raises ValueError for a name that is
+    taken and for a class without a docstring.
     """
 
     def register(data: type) -> type:
@@ -117,8 +123,8 @@ def event(
         adapter = TypeAdapter(envelope)
         examples = [example, *more_examples]
         targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
-        EVENT_TYPES[name] = EventType(name, cleandoc(data.__doc__), user, examples, envelope, adapter)
-        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, targets)
+        EVENT_TYPES[name] = EventType(name, cleandoc(data.__doc__), user, examples, envelope, adapter, if_missing)
+        POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, sequence, targets)
         return data
 
     return register

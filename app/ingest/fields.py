@@ -1,6 +1,7 @@
 """The types of the fields of events: what is valid, and the form in which it is stored.
 
-Nothing is coerced: a number is a number, a time has an offset, money is a decimal string (or a number).
+Nothing is coerced: a number is a number, a time has an offset, money is a decimal string (or a number). Only 4.0 is the whole
+number 4: JSON does not tell them apart, and many programs write every number with a decimal point.
 """
 
 import re
@@ -15,6 +16,7 @@ from app.core.ids import Id, normalize_id
 from app.core.periods import Day
 
 __all__ = [
+    "WHOLE",
     "Attributes",
     "Currency",
     "Day",
@@ -81,6 +83,16 @@ def _format_number(number: int | float | Decimal) -> str:
     return format(decimal, "f") if decimal.is_finite() and -20 < decimal.adjusted() < 20 else ""
 
 
+def _normalize_whole(raw: Any) -> Any:
+    """Return a number without decimals, however it is written, as an integer, and anything else as it is."""
+    if isinstance(raw, float | Decimal):
+        number = Decimal(raw)
+        # Written out, a number such as 1e999999999 would fill the memory.
+        if number.is_finite() and number.adjusted() < 20 and number == number.to_integral_value():
+            return int(number)
+    return raw
+
+
 def _normalize_number(raw: Any) -> int | float:
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
         raise PydanticCustomError("number", "The value must be a text, a number, true, false or null.")
@@ -137,6 +149,8 @@ Moment = Annotated[
     str, PlainValidator(_normalize_time, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
 ]
 Money = Annotated[str, PlainValidator(_normalize_money, json_schema_input_type=str | float)]
+# Marks a field of a whole number, after its limits: `Annotated[int, Field(ge=1), WHOLE]`.
+WHOLE = BeforeValidator(_normalize_whole)
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217; default: the base currency.")]
 Attributes = Annotated[
     dict[Id, Annotated[Any, BeforeValidator(_normalize_attribute, json_schema_input_type=str | float | bool | None)]],

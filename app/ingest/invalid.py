@@ -39,7 +39,14 @@ def find_faults(
 ) -> tuple[_Fields, list[Fault]]:
     """Return the valid fields of an event and the faults of the others. error: what its type's adapter raised."""
     errors = error.errors(include_url=False)
-    return _valid_fields(raw, errors), validation_faults(errors, fields=_fields_of(event_type.name), nearest=nearest)
+    faults = validation_faults(errors, fields=_fields_of(event_type.name), nearest=nearest)
+    for fault in faults:
+        advice = (
+            event_type.if_missing.get(fault["pointer"].removeprefix("/data/")) if fault["code"] == "missing" else None
+        )
+        if advice:
+            fault["detail"] += f" {advice}"
+    return _valid_fields(raw, errors), faults
 
 
 @cache

@@ -11,7 +11,7 @@ from app.core.errors import Invalid
 from app.core.ids import Id
 from app.core.names import Fault, build_fault
 from app.core.periods import Day
-from app.ingest.fields import Attributes, Text, Time
+from app.ingest.fields import WHOLE, Attributes, Text, Time
 from app.ledger.surveys import MAX_SCORE, NPS_SCALES, Survey, default_satisfied_from
 
 
@@ -38,8 +38,8 @@ class Scale(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    min: int = Field(ge=0, le=MAX_SCORE)
-    max: int = Field(ge=1, le=MAX_SCORE)
+    min: Annotated[int, Field(ge=0, le=MAX_SCORE), WHOLE]
+    max: Annotated[int, Field(ge=1, le=MAX_SCORE), WHOLE]
 
 
 class SurveyBody(BaseModel):
@@ -49,7 +49,9 @@ class SurveyBody(BaseModel):
 
     kind: Literal["nps", "csat", "ces"]
     scale: Scale
-    satisfied_from: int | None = Field(None, description="csat only: the lowest score that means satisfied.")
+    satisfied_from: Annotated[int, WHOLE] | None = Field(
+        None, description="csat only: the lowest score that means satisfied."
+    )
     easy_is: Literal["low", "high"] | None = Field(
         None, description="ces only, and required there: which end of the scale means easy."
     )

@@ -89,6 +89,7 @@ class PostingRule:
     lines: returns the lines that an event posts directly. activities: returns where its user was active.
     stream: returns the name of the event's stream, or None. A name is a kind, followed by a space and what it is about if the
     account has several streams of the kind: `subscriptions`, `user ada`, `ticket 17`.
+    sequence: returns the name of the event's sequence, a stream that is not stored with the event; see `ledger.sequences`.
     targets: the names of the measures and presences that `lines` and `activities` post to, recorded by `ledger.recording`.
     """
 
@@ -96,6 +97,7 @@ class PostingRule:
     lines: Callable[[EventView], Iterable[Line]] | None = None
     activities: Callable[[EventView], Iterable[Activity]] | None = None
     stream: Callable[[EventView], str | None] | None = None
+    sequence: Callable[[EventView], str] | None = None
     targets: frozenset[str] = frozenset()
 
 
@@ -189,3 +191,9 @@ def stream_name_of(event: EventView) -> str | None:
     """Return the name of the stream that an event belongs to; None for an event that belongs to no stream."""
     stream = POSTING_RULES.get(event.type, _EMPTY_RULE).stream
     return stream(event) if stream else None
+
+
+def sequence_name_of(event: EventView) -> str | None:
+    """Return the name of the sequence that an event belongs to; None for an event that belongs to none."""
+    sequence = POSTING_RULES.get(event.type, _EMPTY_RULE).sequence
+    return sequence(event) if sequence else None

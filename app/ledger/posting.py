@@ -12,7 +12,16 @@ from app.database.labels import ensure_labels_within
 from app.database.query_plan import QueryPlan, merge_plans
 from app.database.tables import WHOLE_BUSINESS
 from app.ledger.entries import EntryKey, add_lines, entry_label_texts, post_entries
-from app.ledger.measures import MEASURES, PRESENCES, EventView, Line, activities_of, lines_of, stream_name_of
+from app.ledger.measures import (
+    MEASURES,
+    PRESENCES,
+    EventView,
+    Line,
+    activities_of,
+    lines_of,
+    sequence_name_of,
+    stream_name_of,
+)
 from app.ledger.presence.changes import DayChanges, add_delta
 from app.ledger.presence.keys import PresenceKey, user_key
 from app.ledger.presence.rows import CurrentRows, load_current_rows, write_changes
@@ -23,14 +32,16 @@ from app.ledger.registrations import (
     load_activity_events,
     repost_registrations,
 )
-from app.ledger.stream_diff import StreamChange, StreamChanges, StreamName, repost_streams
+from app.ledger.sequences import load_neighbors
+from app.ledger.stream_diff import StreamChange, StreamChanges, StreamName, load_streams, repost_streams
 from app.ledger.surveys import Survey
 
 
 class EventPosting(NamedTuple):
     """What an event posts: lines, days of presence, and a change of its stream.
 
-    effective_on: the day of the event. presence_keys: of its user's activity. stream: the name of its stream, if any.
+    effective_on: the day of the event. presence_keys: of its user's activity. stream, sequence: the names of its stream and its
+    sequence, if any.
     """
 
     account_id: int
@@ -40,6 +51,7 @@ class EventPosting(NamedTuple):
     lines: Sequence[Line]
     presence_keys: Sequence[PresenceKey]
     stream: str | None
+    sequence: str | None
 
     @property
     def is_registration(self) -> bool:
@@ -71,7 +83,14 @@ def build_posting(
     presence_keys = [PresenceKey(presence.name, subject, account_id, key) for presence, subject in activities_of(view)]
     effective_on = calendar.day(event.occurred_at)
     return EventPosting(
-        account_id, event.id, user_id, effective_on, lines_of(view), presence_keys, stream_name_of(view)
+        account_id,
+        event.id,
+        user_id,
+        effective_on,
+        lines_of(view),
+        presence_keys,
+        stream_name_of(view),
+        sequence_name_of(view),
     )
 
 
@@ -148,8 +167,12 @@ async def post_events(
     event_changes = _registration_changes(postings, context.unsettled_users, is_retraction=is_retraction)
     day_changes = {key: delta.changes for key, delta in deltas.items()}
     await repost_registrations(connection, entries, event_changes, day_changes, labels=labels, calendar=calendar)
-    # 4. The other streams.
-    await repost_streams(connection, entries, _stream_changes(postings, is_retraction=is_retraction), calendar=calendar)
+    # 4. The other streams, and the sequences.
+    stream_changes, sequence_changes = _stream_changes(postings, is_retraction=is_retraction)
+    events_by_stream = await load_streams(connection, stream_changes) | await load_neighbors(
+        connection, sequence_changes
+    )
+    repost_streams(entries, events_by_stream, stream_changes | sequence_changes, calendar=calendar)
     # 5. All of it in one statement, last, since it locks rows that all transactions write.
     texts = entry_label_texts(entries)
     await post_entries(connection, entries, labels=await ensure_labels_within(connection, books.database, texts))
@@ -195,14 +218,19 @@ def _registration_changes(
     return changes
 
 
-def _stream_changes(postings: Sequence[DatedPosting], *, is_retraction: bool) -> dict[StreamName, StreamChanges]:
-    """Return the streams, other than registrations, with the events of theirs that were added or removed."""
-    changes: dict[StreamName, StreamChanges] = {}
+def _stream_changes(
+    postings: Sequence[DatedPosting], *, is_retraction: bool
+) -> tuple[dict[StreamName, StreamChanges], dict[StreamName, StreamChanges]]:
+    """Return the streams other than registrations, and the sequences, with the events that were added or removed."""
+    streams: dict[StreamName, StreamChanges] = {}
+    sequences: dict[StreamName, StreamChanges] = {}
     for posting, recorded_on in postings:
-        if posting.stream is not None and not posting.is_registration:
-            stream_changes = changes.setdefault((posting.account_id, posting.stream), {})
-            _note_change(stream_changes, posting, recorded_on, is_retraction=is_retraction)
-    return changes
+        stream = None if posting.is_registration else posting.stream
+        for changes, name in ((streams, stream), (sequences, posting.sequence)):
+            if name is not None:
+                changes_of_stream = changes.setdefault((posting.account_id, name), {})
+                _note_change(changes_of_stream, posting, recorded_on, is_retraction=is_retraction)
+    return streams, sequences
 
 
 def _note_change(changes: StreamChanges, posting: EventPosting, recorded_on: date, *, is_retraction: bool) -> None:

@@ -122,6 +122,8 @@ def _replay_event(result: ReplayResult, collected: _Collected, row: _EventRow, p
         collected.histories[posting.user].events[posting.id] = stored_event(row)
     elif posting.stream is not None:
         collected.streams[posting.account_id, posting.stream][posting.id] = stored_event(row)
+    if posting.sequence is not None:
+        collected.streams[posting.account_id, posting.sequence][posting.id] = stored_event(row)
     if posting.stream != row.stream:
         result.stream_names[posting.account_id, posting.id] = posting.stream
 

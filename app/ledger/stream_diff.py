@@ -43,16 +43,16 @@ StreamChanges = dict[date, StreamChange]
 StreamName = tuple[int, str]
 
 
-async def repost_streams(
-    connection: Connection,
+def repost_streams(
     entries: dict[EntryKey, int],
+    events_by_stream: Mapping[StreamName, Mapping[str, StoredEvent]],
     changes_by_stream: Mapping[StreamName, StreamChanges],
     *,
     calendar: Calendar,
 ) -> None:
     """Add to `entries` the lines by which streams have changed. The events are stored, under their accounts' locks."""
-    for (account_id, stream), events in (await load_streams(connection, changes_by_stream)).items():
-        changes = changes_by_stream[account_id, stream]
+    for (account_id, stream), changes in changes_by_stream.items():
+        events = events_by_stream[account_id, stream]
         repost_stream(entries, account_id, stream, events, changes, calendar=calendar)
 
 
@@ -65,7 +65,7 @@ def repost_stream(
     *,
     calendar: Calendar,
 ) -> None:
-    """Add to `entries` what changes of one stream come to. events: all of the stream's, by id."""
+    """Add to `entries` what changes of one stream come to. events: all of the stream's, by id, or those that matter."""
     derive = STREAMS[stream.partition(" ")[0]]
     diff_stream(entries, events, changes, lambda live: derive(live, calendar), account_id=account_id)
 

@@ -189,16 +189,24 @@ async def _last_activity(connection: Connection, parameters: dict[str, Any]) -> 
     return {"at": _utc(rows[0].occurred_at), "type": rows[0].type, "user_id": rows[0].user_id} if rows else None
 
 
+# The beginning of a ticket comes first, whatever its time. Events ahead of time count too in finding it.
 _OPEN_TICKETS = f"""
-    SELECT data->>'ticket_id' AS ticket_id, min(occurred_at) AS opened_at, max(occurred_at) AS last_at,
-        (array_agg(data->>'channel' ORDER BY occurred_at, rank, id) FILTER (WHERE data ? 'channel'))[1] AS channel,
-        (array_agg(data->>'priority' ORDER BY occurred_at DESC, rank DESC, id DESC) FILTER (WHERE data ? 'priority'))[1]
-            AS priority
-    FROM event JOIN unnest(CAST(%(types)s AS text[]), CAST(%(ranks)s AS int[])) AS kind(type, rank) USING (type)
-    WHERE {_LIVE} AND stream IS NOT NULL
-    GROUP BY 1
+    WITH ticket AS (
+        SELECT data->>'ticket_id' AS ticket_id, occurred_at, rank, id, type, data,
+            first_value(occurred_at) OVER beginning_first AS opened_at, row_number() OVER beginning_first > 1 AS is_later
+        FROM event JOIN unnest(CAST(%(types)s AS text[]), CAST(%(ranks)s AS int[])) AS kind(type, rank) USING (type)
+        WHERE account_id = %(account_id)s AND retracted_on IS NULL AND stream IS NOT NULL
+        WINDOW beginning_first AS (PARTITION BY data->>'ticket_id' ORDER BY {tickets.BEGINNING_SQL}))
+    SELECT ticket_id, opened_at, max(occurred_at) AS last_at,
+        (array_agg(data->>'channel' ORDER BY is_later, occurred_at, rank, id) FILTER (WHERE data ? 'channel'))[1]
+            AS channel,
+        (array_agg(data->>'priority' ORDER BY is_later DESC, occurred_at DESC, rank DESC, id DESC)
+            FILTER (WHERE data ? 'priority'))[1] AS priority
+    FROM ticket
+    WHERE opened_at < %(until)s AND occurred_at < %(until)s
+    GROUP BY ticket_id, opened_at
     HAVING {tickets.IS_OPEN_SQL}
-    ORDER BY 2, 1 LIMIT %(most)s
+    ORDER BY opened_at, ticket_id LIMIT %(most)s
     """
 
 
@@ -206,7 +214,7 @@ async def _open_tickets(connection: Connection, parameters: dict[str, Any]) -> l
     types = list(tickets.TYPES)
     ranks = [rank_of(type) for type in types]
     rows = await connection.execute(
-        _OPEN_TICKETS, parameters | {"types": types, "ranks": ranks} | tickets.IS_OPEN_PARAMETERS
+        _OPEN_TICKETS, parameters | {"types": types, "ranks": ranks} | tickets.STATE_PARAMETERS
     )
     times = ("opened_at", "last_at")
     return [{name: _utc(value) if name in times else value for name, value in row._asdict().items()} for row in rows]

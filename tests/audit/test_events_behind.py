@@ -15,12 +15,19 @@ from app.ledger.measures import POSTING_RULES, EventView, activities_of, lines_o
 from app.ledger.surveys import Survey
 from app.metrics.define import METRICS as DEFINITIONS
 from tests.model.calendar import DAY
+from tests.model.conventions import CONVENTIONS
 from tests.model.formulas import METRICS
 from tests.model.generators import random_event
 from tests.model.pair import Pair, checked_fields
 from tests.support.hostile import is_problem
 from tests.support.service import Service, account_update, event, session, survey_responses
 
+# Every metric by each of its conventions: the name of the metric, and the convention unless it is the default.
+ENTRIES = {name: {"metric": name} for name in METRICS} | {
+    f"{name} {convention}": {"metric": name, "convention": convention}
+    for name, conventions in CONVENTIONS.items()
+    for convention in conventions
+}
 MARCH = {"start": date(2026, 3, 2), "end": date(2026, 3, 21), "granularity": "total"}
 
 
@@ -64,32 +71,35 @@ def send_again(pair: Pair, event_ids: Set[tuple[str, str]]) -> Pair:
     return other
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("entry", ENTRIES)
 def test_a_number_is_the_same_without_all_other_events(
-    shared: Service, history: Callable[[int], Pair], name: str
+    shared: Service, history: Callable[[int], Pair], entry: str
 ) -> None:
-    pair = history(len(name))
-    side = "subject" if "subject" in METRICS[name].sides else None
-    narrow: dict[str, Any] = {side: [pair_subject(pair, name)]} if side else {}
-    before = [checked_fields(row) for row in pair.ask(name, **MARCH, **narrow)]
-    event_ids = {
-        (row["account_id"], row["id"]) for row in get_events(shared, name, **MARCH, **narrow, account=pair.accounts)
-    }
+    pair = history(len(entry))
+    question: dict[str, Any] = MARCH | ENTRIES[entry]
+    name = question.pop("metric")
+    definition = CONVENTIONS.get(name, {}).get(question.get("convention", ""), METRICS[name])
+    if "subject" in definition.sides:
+        question["subject"] = [pair_subject(pair, name, question)]
+    before = [checked_fields(row) for row in pair.ask(name, **question)]
+    event_ids = {(row["account_id"], row["id"]) for row in get_events(shared, name, **question, account=pair.accounts)}
     alone = send_again(pair, event_ids)
-    assert [checked_fields(row) for row in alone.ask(name, **MARCH, **narrow)] == before
+    assert [checked_fields(row) for row in alone.ask(name, **question)] == before
 
 
-def pair_subject(pair: Pair, name: str) -> str:
+def pair_subject(pair: Pair, name: str, question: dict[str, Any]) -> str:
     """Return a subject with data, if there is one."""
-    rows = pair.ask(name, **MARCH, group_by=["subject"])
+    rows = pair.ask(name, **question, group_by=["subject"])
     return next((row["group"]["subject"] for row in rows if row["value"] and row["group"]["subject"]), "export")
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_number_is_empty_without_its_events(shared: Service, history: Callable[[int], Pair], name: str) -> None:
-    pair = history(3 * len(name))
-    event_ids = {(row["account_id"], row["id"]) for row in get_events(shared, name, **MARCH, account=pair.accounts)}
-    (row,) = send_again(pair, pair.model.events.keys() - event_ids).ask(name, **MARCH)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_number_is_empty_without_its_events(shared: Service, history: Callable[[int], Pair], entry: str) -> None:
+    pair = history(3 * len(entry))
+    question: dict[str, Any] = MARCH | ENTRIES[entry]
+    name = question.pop("metric")
+    event_ids = {(row["account_id"], row["id"]) for row in get_events(shared, name, **question, account=pair.accounts)}
+    (row,) = send_again(pair, pair.model.events.keys() - event_ids).ask(name, **question)
     assert not row["denominator"] and not row["sample_size"] and row["value"] in (0, None)
 
 
@@ -132,6 +142,18 @@ def test_a_balance_has_all_events_up_to_the_end_of_the_period(service: Service) 
     assert ids(get_events(service, "mrr")) == ["new", "grew"]
     assert ids(get_events(service, "mrr", period="2026-01")) == ["new"]
     assert ids(get_events(service, "mrr", period="2025")) == []
+
+
+def test_a_later_cancellation_with_an_end_in_the_period_is_behind_a_balance(service: Service) -> None:
+    end = {"ends_at": "2026-03-20T00:00:00Z"}
+    service.on("2026-04-10").send(
+        event("subscription.changed", at="2026-01-10", subscription_id="one", mrr="10", id="new"),
+        event("subscription.changed", at="2026-01-10", subscription_id="two", mrr="20", id="stays"),
+        event("subscription.canceled", at="2026-04-02", subscription_id="one", id="leaves", **end),
+    )
+    assert service.value("mrr") == 20
+    assert ids(get_events(service, "mrr")) == ["new", "stays", "leaves"]
+    assert ids(get_events(service, "mrr", period="2026-02")) == ["new", "stays"]
 
 
 def test_a_ticket_comes_with_all_its_events(service: Service) -> None:
@@ -195,6 +217,38 @@ def test_an_event_that_counts_by_itself_and_in_its_stream_is_listed_once(service
     params = {"start": "2026-01-01", "end": "2026-04-01"}
     rows = service.get("/v1/metrics/feedback_closed_rate/events", **params)["rows"]
     assert [row["id"] for row in rows] == ["01", "03", "u"]
+
+
+def test_the_responses_that_answer_an_invitation_are_behind_the_response_rate(service: Service) -> None:
+    def sent(id: str, at: str, user: str = "ada") -> dict[str, Any]:
+        return event("survey.sent", at=at, survey="nps", user=user, id=id, channel="email")
+
+    def response(id: str, at: str, user: str = "ada") -> dict[str, Any]:
+        return event("survey.responded", at=at, survey="nps", user=user, id=id, score=9, channel="in-app")
+
+    service.on("2026-04-10").send(
+        sent("february", "2026-02-27"),
+        response("to february", "2026-03-01"),
+        sent("march", "2026-03-02"),
+        response("to march", "2026-04-01"),
+        response("to march again", "2026-04-02"),
+        response("to nothing", "2026-03-05", user="bob"),
+        sent("april", "2026-04-03"),
+        response("to april", "2026-04-04"),
+    )
+    question = {"convention": "by_invitation", "channel": "email"}
+    assert ids(get_events(service, "survey_response_rate", **question)) == ["march", "to march", "to march again"]
+    assert get_events(service, "survey_response_rate", **question | {"channel": "in-app"}) == []
+    # As it was known: without the response that has been retracted since, and to the invitation that was the latest then.
+    service.on("2026-04-11").retract("acme", "march")
+    february = question | {"period": "2026-02"}
+    assert ids(get_events(service, "survey_response_rate", **february)) == [
+        "february", "to february", "to march", "to march again",
+    ]  # fmt: skip
+    assert ids(get_events(service, "survey_response_rate", **february, as_of="2026-04-10")) == [
+        "february",
+        "to february",
+    ]
 
 
 @pytest.mark.parametrize("parameter", ["compare", "min_sample", "totals"])

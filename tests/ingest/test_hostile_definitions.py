@@ -69,7 +69,7 @@ SURVEYS: dict[str, dict[str, Any]] = {
     "a long scale": {"kind": "csat", "scale": {"min": 0, "max": 101}},
     "a very long scale": {"kind": "csat", "scale": {"min": 0, "max": 2**63}},
     "a scale of texts": {"kind": "csat", "scale": {"min": "1", "max": "5"}},
-    "a scale of fractions": {"kind": "csat", "scale": {"min": 1.0, "max": 5.0}},
+    "a scale of fractions": {"kind": "csat", "scale": {"min": 1, "max": 5.5}},
     "a scale of booleans": {"kind": "csat", "scale": {"min": False, "max": True}},
     "a scale with an unknown field": {"kind": "csat", "scale": {"min": 1, "max": 5, "step": 1}},
     "a scale without a maximum": {"kind": "csat", "scale": {"min": 1}},
@@ -87,6 +87,12 @@ SURVEYS: dict[str, dict[str, Any]] = {
 def test_an_inconsistent_survey_is_rejected(case: str, shared: Service) -> None:
     assert is_problem(post(shared, SURVEYS[case], path="/v1/surveys/senseless", method="PUT"), 422)
     assert "senseless" not in [survey["id"] for survey in shared.get("/v1/surveys")["surveys"]]
+
+
+def test_a_scale_may_be_written_with_decimal_points(service: Service) -> None:
+    service.put("/v1/surveys/visit", {"kind": "csat", "scale": {"min": 1.0, "max": 10.0}, "satisfied_from": 8.0})
+    (survey,) = [survey for survey in service.get("/v1/surveys")["surveys"] if survey["id"] == "visit"]
+    assert json.dumps([survey["scale"], survey["satisfied_from"]]) == '[{"min": 1, "max": 10}, 8]'
 
 
 INVALID_RATES = [

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.cli.publish.events import data_schema
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
 from tests.support.hostile import (
@@ -114,25 +115,39 @@ def test_a_conflict_at_any_position_does_not_affect_its_neighbors(shared: Servic
     assert count_stored(shared) == before + 8 * 49
 
 
-INTEGERS = {"0": 0, "-0": 0, "1": 1, "2678400": 2678400}
+INTEGERS = {
+    "0": 0,
+    "-0": 0,
+    "1": 1,
+    "2678400": 2678400,
+    "1.0": 1,
+    "1.000": 1,
+    "-0.0": 0,
+    "1e0": 1,
+    "1e2": 100,
+    "0.5e1": 5,
+}
 INVALID_INTEGERS = [
     "-1",
     "2678401",
-    "1.0",
-    "1e0",
     "0.5",
-    "1e2",
+    "1.0000000000000001",
+    "26784000.1e-1",
+    "-1.0",
+    "1e-1",
     "1e400",
+    "-1e400",
     "1e999999999",
     str(2**63),
     "9" * 4000,
     '"1"',
+    '"1.0"',
     "true",
     "null",
 ]
 
 
-def test_an_integer_must_be_written_without_fraction_and_exponent(shared: Service) -> None:
+def test_a_whole_number_may_be_written_with_a_decimal_point_but_not_as_text(shared: Service) -> None:
     account = f"account-{next(serial_numbers)}"
     raws = [
         json.dumps(session(account, seconds=999_999)).replace("999999", text) for text in [*INTEGERS, *INVALID_INTEGERS]
@@ -141,6 +156,65 @@ def test_an_integer_must_be_written_without_fraction_and_exponent(shared: Servic
     assert list(codes_by_index(answer)) == list(range(len(INTEGERS), len(raws)))
     minutes = shared.row("average_session_minutes", account=account)
     assert minutes["numerator"] == pytest.approx(sum(INTEGERS.values()) / 60)
+
+
+# Every field of a whole number: the type of its event, the field, and the other data.
+WHOLE_NUMBERS: list[tuple[str, str, dict[str, Any]]] = [
+    ("session.ended", "duration_seconds", {}),
+    ("feature.used", "count", {"feature": "export"}),
+    ("survey.responded", "score", {"survey": "csat"}),
+    ("subscription.changed", "seats", {"subscription_id": "one", "mrr": "10"}),
+    ("subscription.changed", "interval_count", {"subscription_id": "one", "amount": "10", "interval": "month"}),
+]
+
+
+@pytest.mark.parametrize(("type", "field", "data"), WHOLE_NUMBERS, ids=[field for _, field, _ in WHOLE_NUMBERS])
+def test_four_point_zero_is_four_in_every_field_of_a_whole_number(
+    type: str, field: str, data: dict[str, Any], shared: Service
+) -> None:
+    def send(text: str, id: str) -> httpx.Response:
+        body = json.dumps(event(type, "whole", user="ada", id=f"{field} {id}", **data, **{field: 999_999}))
+        return post(shared, body.replace("999999", text))
+
+    assert send("4.0", "taken").json()["accepted"] == 1
+    assert send("4", "taken").json()["duplicates"] == 1, "the same content"
+    for text in ("4.5", '"4"', '"4.0"', "true", "[4]"):
+        assert codes_by_index(send(text, "refused")) == {0: "int_type"}, text
+
+
+def test_whole_number_fields_are_all_in_the_table() -> None:
+    fields = {
+        (type, field)
+        for type in EVENT_TYPES
+        for field, schema in data_schema(EVENT_TYPES[type])["properties"].items()
+        if schema.get("type") == "integer"
+    }
+    assert fields == {(type, field) for type, field, _ in WHOLE_NUMBERS}
+
+
+def test_a_response_without_a_score_is_refused_with_what_to_do(service: Service) -> None:
+    at = "2026-03-02"
+    answer = post(
+        service,
+        [
+            event("survey.responded", at=at, survey="csat"),
+            event("survey.responded", at=at, survey="csat", score=None),
+            event("survey.responded", at=at, survey="csat", score=4.0),
+            event("feedback.received", at=at, comment="no rating given"),
+            event("survey.responded", at="2026-03-03", survey="csat", score=5),
+        ],
+    )
+    faults = {(item["code"], item["detail"], item["pointer"]) for item in answer.json()["rejected"]}
+    detail = (
+        'Field "score" is required. Without a score it is no response: send a comment alone as `feedback.received`.'
+    )
+    assert (codes_by_index(answer), faults) == ({0: "missing", 1: "missing"}, {("missing", detail, "/data/score")})
+    response = {"id": "r", "survey": "csat", "account_id": "acme", "responded_at": f"{at}T12:00:00Z"}
+    answer = service.request("POST", "/v1/survey-responses", json=[response, response | {"score": None}])
+    assert [item["detail"] for item in answer.json()["rejected"]] == [detail, detail]
+    row = service.row("csat")
+    assert (row["value"], row["numerator"], row["denominator"]) == (100, 2, 2)
+    assert service.value("survey_responses") == 2 and service.value("feedback_comments") == 1
 
 
 MONEY = {
@@ -494,7 +568,7 @@ def test_wrong_values_are_rejected_in_every_field_of_a_survey_response(shared: S
         for value in INVALID_VALUES
         if json.dumps(value) not in map(json.dumps, valid_values.get(field, ())) and (field, value) != ("comment", "")
     ]
-    cases += [("score", value) for value in (11, -1, 9.0, "9", 2**63, True)]
+    cases += [("score", value) for value in (11, -1, 9.5, "9", 2**63, True)]
     cases += [(name, "x") for name in ("data", "type", "occurred_at", "Score", "__proto__", "")]
     invalid = [survey_response(**{field: value}) for field, value in cases]
     batch = [sent for wrong in invalid for sent in (wrong, survey_response())]

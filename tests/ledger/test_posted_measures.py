@@ -21,6 +21,7 @@ from app.ledger.measures import (
     activities_of,
     lines_of,
     rank_of,
+    sequence_name_of,
     stream_name_of,
 )
 from app.ledger.streams import registration
@@ -77,7 +78,7 @@ def test_the_measures_of_streams_are_what_random_streams_post_to() -> None:
     for seed in range(200):
         streams: dict[str, list[StreamEvent]] = defaultdict(list)
         for at, event in random_views(Random(seed), 60):
-            if stream := stream_name_of(event):
+            for stream in filter(None, (stream_name_of(event), sequence_name_of(event))):
                 stream_event = StreamEvent(at, rank_of(event.type), event.id, event.type, event.data, event.rate)
                 streams[stream].append(stream_event)
         for name, events in streams.items():

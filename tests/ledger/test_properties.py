@@ -27,7 +27,10 @@ Events = list[dict[str, Any]]
 
 ALL_METRICS = ",".join(METRICS)
 BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate,conversion_rate"
-BY_CHANNEL = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
+BY_CHANNEL = (
+    "support_tickets,tickets_resolved,first_contact_resolution_rate,average_first_response_hours,average_resolution_hours,"
+    "ticket_backlog"
+)
 # Each convention with the metrics that have it. A test samples some of them for each of its many histories.
 METRICS_BY_CONVENTION = [
     (convention, ",".join(metric for metric, conventions in CONVENTIONS.items() if convention in conventions))

@@ -21,6 +21,9 @@ SHORT = {
     "purchase_seconds": "seconds",
     "purchasers": "first",
     "repeat_purchasers": "second",
+    "orders_kept": "kept",
+    "purchases_kept": "of",
+    "kept_purchase_seconds": "for",
 }
 
 
@@ -32,7 +35,8 @@ def parse_event(text: str) -> StreamEvent:
 
 def posted_values(*events: StreamEvent, of: tuple[str, ...] = tuple(SHORT)) -> str:
     """Return what is posted by measure and day, money in whole units and seconds in days."""
-    units = {"purchases": 10_000, "refunds": 10_000, "purchase_seconds": DAY}
+    money, seconds = ("purchases", "refunds", "purchases_kept"), ("purchase_seconds", "kept_purchase_seconds")
+    units = dict.fromkeys(money, 10_000) | dict.fromkeys(seconds, DAY)
     values = postings_by_measure(purchases, *events)
     return ", ".join(
         f"{SHORT[name]} " + " ".join(f"{day[5:]}:{value / units.get(name, 1):g}" for day, value in values[name].items())
@@ -42,6 +46,7 @@ def posted_values(*events: StreamEvent, of: tuple[str, ...] = tuple(SHORT)) -> s
 
 
 MONEY = ("purchases", "refunds")
+KEPT = ("orders_kept", "purchases_kept", "kept_purchase_seconds")
 # Events -> the money paid and refunded, by day.
 PAYMENTS_AND_REFUNDS = {
     "an order is paid": ("a completed 03-01 100", "paid 03-01:100"),
@@ -109,9 +114,42 @@ ORDER_COUNTS = {
 
 @pytest.mark.parametrize(("events", "expected"), ORDER_COUNTS.values(), ids=ORDER_COUNTS)
 def test_orders_are_counted_the_same_in_any_order_of_arrival(events: str, expected: str) -> None:
-    measures = tuple(name for name in SHORT if name not in MONEY)
+    measures = tuple(name for name in SHORT if name not in MONEY + KEPT)
     for order in permutations(events.split(", ")):
         assert posted_values(*map(parse_event, order), of=measures) == expected
+
+
+# Events -> orders that were not refunded in full, what was kept of them, and the days from the first to the last of them.
+KEPT_ORDERS = {
+    "nothing is refunded": (
+        "a completed 03-01 10, b completed 03-11 20",
+        "kept 03-01:1 03-11:1, of 03-01:10 03-11:20, for 03-11:10",
+    ),
+    "a part is refunded, in two refunds": (
+        "a completed 03-01 10, a refunded 03-02 3, a refunded 04-09 4",
+        "kept 03-01:1, of 03-01:3",
+    ),
+    "an order that is refunded in full is none": (
+        "a completed 03-01 10, b completed 03-11 20, c completed 03-31 40, a refunded 04-09 10",
+        "kept 03-11:1 03-31:1, of 03-11:20 03-31:40, for 03-31:20",
+    ),
+    "it is refunded in full by two refunds": ("a completed 03-01 10, a refunded 03-02 6, a refunded 03-03 6", ""),
+    "all orders are refunded": (
+        "a completed 03-01 10, b completed 03-11 20, a refunded 04-09 10, b refunded 03-11 20",
+        "",
+    ),
+    "an order without a price is kept until it is refunded": (
+        "a completed 03-01 0, b completed 03-11 0, b refunded 03-12 0",
+        "kept 03-01:1",
+    ),
+    "a refund of another order": ("a completed 03-01 10, b refunded 03-02 10", "kept 03-01:1, of 03-01:10"),
+}
+
+
+@pytest.mark.parametrize(("events", "expected"), KEPT_ORDERS.values(), ids=KEPT_ORDERS)
+def test_what_was_kept_counts_on_the_day_of_the_order(events: str, expected: str) -> None:
+    for order in permutations(events.split(", ")):
+        assert posted_values(*map(parse_event, order), of=KEPT) == expected
 
 
 def test_fractions_of_a_second_do_not_add_up() -> None:
@@ -210,6 +248,54 @@ def test_clv_is_order_value_times_frequency_times_duration(service: Service) -> 
     }
     no_buyers = service.row("clv_purchases", period="2024-12")
     assert (no_buyers["value"], no_buyers["amount"], no_buyers["reason"]) == (None, None, "no_repeat_purchases")
+
+
+def net_row(service: Service, **question: Any) -> dict[str, Any]:
+    """Return the row of the lifetime value net of refunds in January and February 2026."""
+    period = {"start": "2026-01-01", "end": "2026-03-01", "granularity": "total"}
+    (row,) = service.rows("clv_purchases", **{"convention": "net_of_refunds"} | period | question)
+    return row
+
+
+def test_the_lifetime_value_net_of_refunds_of_somebody_who_gave_everything_back_is_zero(service: Service) -> None:
+    service.on("2026-04-01").send(
+        purchase_event("acme", "2026-01-01", "1", "500"),
+        refund_event("acme", "2026-01-05", "1", "500"),
+        purchase_event("acme", "2026-02-01", "2", "500"),
+        refund_event("acme", "2026-02-05", "2", "500"),
+    )
+    row = net_row(service)
+    assert (row["value"], row["amount"], row["sample_size"]) == (0, "0.00", 1)
+    assert net_row(service, convention="gross_of_refunds")["value"] > 500
+    # Beside an account that kept its orders it counts nothing.
+    service.send(purchase_event("globex", "2026-01-01", "1", "30"), purchase_event("globex", "2026-02-10", "2", "60"))
+    row, months = net_row(service), 2
+    assert (row["value"], row["sample_size"]) == (pytest.approx(90 / months * 40 / 30.4375), 1)
+
+
+def test_the_lifetime_value_net_of_refunds_counts_orders_at_what_was_kept_of_them(service: Service) -> None:
+    service.on("2026-03-20").send(
+        purchase_event("acme", "2025-12-01", "0", "900"),
+        purchase_event("acme", "2026-01-10", "1", "100"),
+        purchase_event("acme", "2026-02-10", "2", "100"),
+        purchase_event("acme", "2026-02-20", "3", "100"),
+        refund_event("acme", "2026-02-11", "2", "25"),
+        refund_event("acme", "2026-03-10", "3", "100"),
+        # One order that was kept is no second order.
+        purchase_event("globex", "2026-01-10", "1", "70"),
+        purchase_event("globex", "2026-01-11", "2", "70"),
+        refund_event("globex", "2026-01-12", "2", "70"),
+    )
+    row = net_row(service)
+    # From 1 December to 10 February are 71 days.
+    assert (row["value"], row["sample_size"]) == (pytest.approx((100 + 75) / 2 * 71 / 30.4375), 1)
+    no_second = net_row(service, account="globex")
+    assert (no_second["value"], no_second["reason"]) == (None, "no_repeat_purchases")
+    # A refund becomes known later, and lowers the value of the past period from then on.
+    service.on("2026-03-25").send(refund_event("acme", "2026-03-24", "0", "900"))
+    assert net_row(service)["value"] == pytest.approx((100 + 75) / 2 * 31 / 30.4375)
+    assert net_row(service, as_of="2026-03-20")["value"] == pytest.approx(row["value"])
+    assert service.differences() == []
 
 
 def test_orders_of_many_billions_add_up_to_the_digit(service: Service) -> None:

@@ -74,10 +74,15 @@ def test_the_stream_of_any_ticket_posts_what_the_model_computes(events: list[Str
     values: Values = {"tickets_opened": Counter([model.opened.date()]), "tickets_open": Counter()}
     for at, is_open in model.changes:
         values["tickets_open"][at.date()] += 1 if is_open else -1
+    if model.response:
+        values["tickets_opened_responded"] = Counter([model.opened.date()])
+        values["ticket_first_response_seconds"] = Counter({model.opened.date(): seconds(*model.response)})
     if model.resolved:
+        duration = seconds(model.opened, model.resolved)
         values["tickets_opened_resolved"] = Counter([model.opened.date()])
         values["tickets_resolved"] = Counter([model.resolved.date()])
-        values["ticket_resolution_seconds"] = Counter({model.opened.date(): seconds(model.opened, model.resolved)})
+        values["ticket_resolution_seconds"] = Counter({model.opened.date(): duration})
+        values["tickets_resolved_seconds"] = Counter({model.resolved.date(): duration})
         if model.at_first_contact:
             values["tickets_opened_first_contact"] = Counter([model.opened.date()])
             values["tickets_resolved_first_contact"] = Counter([model.resolved.date()])

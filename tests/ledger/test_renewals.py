@@ -109,6 +109,26 @@ def test_a_contract_posts_the_same_in_any_order_of_arrival(events: str, expected
         assert posted_on_due_days(*map(parse_event, order)) == expected
 
 
+@pytest.mark.parametrize(
+    ("events", "in_time"),
+    [
+        ("due 2025-03-01, completed 2025-03-31T23:59", {"2025-03-01": 1}),
+        ("due 2025-03-01, completed 2025-04-01T00:00", {}),
+        ("due 2025-03-01T23:59, completed 2025-03-31T00:01", {"2025-03-01": 1}),
+        ("completed 2024-10-01, due 2025-03-01", {"2025-03-01": 1}),
+        ("due 2025-03-01, declined 2025-03-02, completed 2025-03-20", {"2025-03-01": 1}),
+        ("due 2025-03-01, declined 2025-03-02", {}),
+        # The first renewal counts; a further one belongs to the next due day.
+        ("due 2025-03-01, completed 2025-03-20, completed 2025-06-20", {"2025-03-01": 1}),
+        ("due 2025-03-01, completed 2025-06-20, completed 2025-06-21, due 2026-03-01", {"2026-03-01": 1}),
+    ],
+)
+def test_a_renewal_is_in_time_up_to_30_days_after_the_due_day(events: str, in_time: dict[str, int]) -> None:
+    for order in permutations(events.split(", ")):
+        posted = postings_by_measure(renewals, *map(parse_event, order))
+        assert posted.get("contracts_renewed_within_30_days", {}) == in_time
+
+
 def in_currency(what: str, at: str, amount: str, rate: str | None = None, **currency: str) -> StreamEvent:
     return stream_event(f"renewal.{what}", at, contract_id="c", amount=amount, rate=rate, **currency)
 
@@ -187,3 +207,17 @@ def test_a_contract_that_is_won_back_counts_from_its_recorded_day(service: Servi
     }
     assert rates_as_of == {"2026-02-01": (0, 0), "2026-02-10": (100, 100), "2026-02-20": (0, 0)}
     assert service.differences() == []
+
+
+def test_the_renewal_rate_within_30_days_leaves_out_late_renewals(service: Service) -> None:
+    service.on("2026-06-01").send(
+        *(renewal_event("due", f"account-{number}", "2026-03-10") for number in range(4)),
+        renewal_event("completed", "account-0", "2026-02-01"),
+        renewal_event("completed", "account-1", "2026-04-09"),
+        renewal_event("completed", "account-2", "2026-04-10"),
+    )
+    assert service.value("renewal_rate") == 75
+    row = service.row("renewal_rate", convention="within_30_days")
+    assert (row["value"], row["numerator"], row["denominator"]) == (50, 2, 4)
+    assert row["interval"][0] < 50 < row["interval"][1]
+    assert service.row("renewal_rate", convention="within_30_days", period="2026-04")["reason"] == "no_renewals_due"

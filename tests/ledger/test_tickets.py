@@ -57,8 +57,11 @@ def test_outcomes_are_posted_on_the_day_of_opening_and_the_backlog_on_each_day()
         ("2026-03-02", "tickets_opened_resolved", ""): 1,
         ("2026-03-02", "tickets_opened_first_contact", ""): 1,
         ("2026-03-02", "ticket_resolution_seconds", ""): 2 * 86_400 + 30,
+        ("2026-03-02", "tickets_opened_responded", ""): 1,
+        ("2026-03-02", "ticket_first_response_seconds", ""): 86_400,
         ("2026-03-04", "tickets_open", ""): -1,
         ("2026-03-04", "tickets_resolved", ""): 1,
+        ("2026-03-04", "tickets_resolved_seconds", ""): 2 * 86_400 + 30,
         ("2026-03-04", "tickets_resolved_first_contact", ""): 1,
     }
 
@@ -89,8 +92,18 @@ def test_a_stream_without_events_posts_nothing() -> None:
         ),
         (
             [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04"), ticket_opened("2026-03-06")],
-            {"2026-03-02": 1, "2026-03-04": -1, "2026-03-06": 1},
+            {"2026-03-02": 1, "2026-03-04": -1},
         ),
+        # What is dated before the opening counts at its time, in the order of the dates.
+        ([ticket_resolved("2026-03-02"), ticket_opened("2026-03-04")], {}),
+        ([ticket_reopened("2026-03-02"), ticket_opened("2026-03-04")], {"2026-03-04": 1}),
+        ([ticket_replied("2026-03-02"), ticket_opened("2026-03-04")], {"2026-03-04": 1}),
+        (
+            [ticket_resolved("2026-03-02"), ticket_reopened("2026-03-03"), ticket_opened("2026-03-04")],
+            {"2026-03-04": 1},
+        ),
+        ([ticket_reopened("2026-03-02"), ticket_resolved("2026-03-03"), ticket_opened("2026-03-04")], {}),
+        ([ticket_resolved("2026-03-02"), ticket_opened("2026-03-04"), ticket_opened("2026-03-05")], {}),
         ([ticket_opened("2026-03-02T08:00"), ticket_resolved("2026-03-02T09:00")], {}),
         (
             [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04T08:00"), ticket_reopened("2026-03-04T09:00")],
@@ -108,10 +121,14 @@ def test_only_changes_of_state_change_the_backlog(events: list[StreamEvent], ope
 
 
 @pytest.mark.parametrize("build_event", [ticket_resolved, ticket_replied, ticket_reopened])
-def test_the_first_event_of_a_ticket_opens_it(build_event: Any) -> None:
-    assert days(OPENED, build_event("2026-03-04")) == {"2026-03-04": 1}
-    # An earlier opening takes its place, however late it arrives.
+def test_the_first_event_of_a_ticket_opens_it_unless_it_has_an_opening(build_event: Any) -> None:
+    assert days(OPENED, build_event("2026-03-04"), build_event("2026-03-05")) == {"2026-03-04": 1}
+    # An opening takes its place, however late it arrives and whatever its time.
     assert days(OPENED, build_event("2026-03-04"), ticket_opened("2026-03-02")) == {"2026-03-02": 1}
+    assert days(OPENED, build_event("2026-03-04"), ticket_opened("2026-03-06")) == {"2026-03-06": 1}
+    assert days(OPENED, build_event("2026-03-04"), ticket_opened("2026-03-06"), ticket_opened("2026-03-05")) == {
+        "2026-03-05": 1
+    }
 
 
 def test_a_resolution_without_an_opening_takes_no_time() -> None:
@@ -138,6 +155,77 @@ def test_the_resolution_time_ends_with_the_last_resolution_of_a_ticket_that_stay
     assert days("ticket_resolution_seconds", *events) == {"2026-03-02": 4 * 86_400}
     assert days("tickets_opened_resolved", *events) == {"2026-03-02": 1}
     assert days(RESOLVED, *events) == {"2026-03-06": 1}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "events"),
+    [
+        (None, [ticket_opened("2026-03-02")]),
+        (None, [ticket_opened("2026-03-02"), ticket_replied("2026-03-03", "customer")]),
+        (86_400, [ticket_opened("2026-03-02"), ticket_replied("2026-03-03")]),
+        # A reply that does not say whose it is counts as an agent's. Only the first reply counts.
+        (86_400, [ticket_opened("2026-03-02"), ticket_replied("2026-03-03", None), ticket_replied("2026-03-04")]),
+        (
+            172_800,
+            [ticket_opened("2026-03-02"), ticket_replied("2026-03-03", "customer"), ticket_replied("2026-03-04")],
+        ),
+        # Resolved by a bot and reopened days later: it has waited since the last reopening before the reply.
+        (
+            600,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_resolved("2026-03-03"),
+                ticket_reopened("2026-03-06"),
+                ticket_replied("2026-03-06T12:10:00"),
+            ],
+        ),
+        (
+            86_400,
+            [
+                ticket_opened("2026-03-01"),
+                ticket_resolved("2026-03-02"),
+                ticket_reopened("2026-03-03"),
+                ticket_resolved("2026-03-04"),
+                ticket_reopened("2026-03-05"),
+                ticket_replied("2026-03-06"),
+                ticket_resolved("2026-03-07"),
+                ticket_reopened("2026-03-08"),
+            ],
+        ),
+        (
+            86_400,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_replied("2026-03-03"),
+                ticket_resolved("2026-03-04"),
+                ticket_reopened("2026-03-06"),
+            ],
+        ),
+        # A reply to a resolved ticket ends the wait that began with the opening.
+        (172_800, [ticket_opened("2026-03-02"), ticket_resolved("2026-03-03"), ticket_replied("2026-03-04")]),
+        # Reopening an open ticket, or opening it again, is no new beginning.
+        (172_800, [ticket_opened("2026-03-02"), ticket_reopened("2026-03-03"), ticket_replied("2026-03-04")]),
+        (
+            172_800,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_resolved("2026-03-03"),
+                ticket_opened("2026-03-03"),
+                ticket_replied("2026-03-04"),
+            ],
+        ),
+        # Two clocks: the reply is dated before the opening.
+        (0, [ticket_replied("2026-03-01"), ticket_opened("2026-03-02")]),
+        (0, [ticket_replied("2026-03-01")]),
+    ],
+)
+def test_the_first_response_time_ends_with_the_first_reply_of_an_agent(
+    seconds: int | None, events: list[StreamEvent]
+) -> None:
+    opening = next((event for event in events if event.type == "ticket.opened"), events[0])
+    day = str(opening.at.date())
+    assert days("tickets_opened_responded", *events) == ({} if seconds is None else {day: 1})
+    assert days("ticket_first_response_seconds", *events) == ({day: seconds} if seconds else {})
 
 
 @pytest.mark.parametrize(
@@ -235,6 +323,9 @@ def test_the_resolution_time_ends_with_the_last_resolution_of_a_ticket_that_stay
         (False, [ticket_reopened("2026-03-02"), ticket_resolved("2026-03-05", first_contact=True)]),
         # Reopening an open ticket has no effect.
         (True, [ticket_opened("2026-03-02"), ticket_reopened("2026-03-03"), ticket_resolved("2026-03-05")]),
+        # Nor has opening a ticket that is known.
+        (True, [ticket_opened("2026-03-02"), ticket_resolved("2026-03-05"), ticket_opened("2026-03-06")]),
+        (True, [ticket_resolved("2026-03-01", first_contact=True), ticket_opened("2026-03-02")]),
         (False, [ticket_opened("2026-03-02")]),
     ],
 )
@@ -267,6 +358,10 @@ def test_all_entries_of_a_ticket_have_the_first_channel_named() -> None:
     ]
     assert {channel for _, _, channel in lines(*events)} == {"chat"}
     assert {channel for _, _, channel in lines(ticket_opened("2026-03-01", channel="email"), *events)} == {"email"}
+    earlier = ticket_replied("2026-03-01", channel="phone")
+    assert {channel for _, _, channel in lines(earlier, *events)} == {"phone"}
+    # The channel of the opening comes first, as the opening does.
+    assert {channel for _, _, channel in lines(earlier, ticket_opened("2026-03-02", channel="email"))} == {"email"}
     assert {channel for _, _, channel in lines(events[0])} == {""}
 
 
@@ -282,7 +377,7 @@ def test_the_time_zone_decides_the_day_and_not_the_seconds() -> None:
 
 # ---- over HTTP ----
 
-MARCH, APRIL = "2026-03", "2026-04"
+MARCH, APRIL, MAY = "2026-03", "2026-04", "2026-05"
 METRICS = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
 
 
@@ -355,4 +450,69 @@ def test_reopening_a_ticket_changes_the_past_month_in_which_it_was_opened(servic
     assert metric_values(service, period="2026-02") == [1, 0, None, 0]
     assert metric_values(service, period="2026-02", as_of="2026-03-21") == [1, 100, 24, 0]
     assert service.value("ticket_backlog") == 1
+    assert service.differences() == []
+
+
+def test_a_resolution_dated_seconds_before_its_opening_counts_like_one_of_the_same_instant(service: Service) -> None:
+    for account, resolved_at in (("two-clocks", "2026-03-24T09:59:58Z"), ("one-clock", "2026-03-24T10:00:00Z")):
+        service.on("2026-04-10").send(
+            ticket_event("opened", "2026-03-24T10:00:00Z", account=account),
+            ticket_event("resolved", resolved_at, account=account, first_contact=True),
+        )
+        assert metric_values(service, period=MARCH, account=account) == [1, 100, 0, 0]
+        assert service.get(f"/v1/accounts/{account}/overview")["open_tickets"] == []
+    assert service.value("tickets_resolved") == 2
+
+
+def test_a_ticket_counts_as_resolved_once_on_the_day_of_the_resolution_that_stands(service: Service) -> None:
+    service.on("2026-06-01").send(
+        ticket_event("opened", "2026-04-30T10:00:00Z", channel="email"),
+        ticket_event("resolved", "2026-05-04T10:00:00Z"),
+        ticket_event("reopened", "2026-05-08T10:00:00Z"),
+        ticket_event("resolved", "2026-05-09T10:00:00Z"),
+    )
+    assert service.value("tickets_resolved", period=MAY) == 1
+    assert service.value("tickets_resolved", period=APRIL) == 0
+    days_of_may = service.rows("tickets_resolved", period=MAY, granularity="day")
+    assert [row["start"] for row in days_of_may if row["value"]] == ["2026-05-09"]
+    by_channel = service.row("tickets_resolved", period=MAY, group_by="channel")
+    assert (by_channel["group"], by_channel["value"]) == ({"channel": "email"}, 1)
+
+
+def test_the_resolution_time_counts_by_opening_or_by_resolution(service: Service) -> None:
+    service.on("2026-06-01").send(
+        ticket_event("opened", "2026-04-30T10:00:00Z", channel="email"),
+        ticket_event("resolved", "2026-05-01T10:00:00Z"),
+        ticket_event("opened", "2026-05-03T10:00:00Z", "T 2", channel="chat"),
+        ticket_event("resolved", "2026-05-03T16:00:00Z", "T 2"),
+        ticket_event("opened", "2026-05-04T10:00:00Z", "T 3"),
+    )
+    metric, by_resolution = "average_resolution_hours", {"convention": "by_resolution"}
+    assert [service.value(metric, period=month) for month in (APRIL, MAY)] == [24, 6]
+    row = service.row(metric, period=MAY, **by_resolution)
+    assert (row["value"], row["numerator"], row["denominator"], row["sample_size"]) == (15, 30, 2, 2)
+    assert service.row(metric, period=APRIL, **by_resolution)["reason"] == "no_tickets_resolved"
+    assert service.value(metric, period=MAY, channel="email", **by_resolution) == 24
+
+
+def test_the_first_response_time_of_a_ticket_that_a_bot_had_closed_starts_with_its_reopening(service: Service) -> None:
+    service.on("2026-06-01").send(
+        ticket_event("opened", "2026-05-04T09:00:00Z"),
+        ticket_event("resolved", "2026-05-04T09:05:00Z"),
+        ticket_event("reopened", "2026-05-08T14:00:00Z"),
+        ticket_event("replied", "2026-05-08T14:10:00Z", by="agent"),
+    )
+    metric = "average_first_response_hours"
+    assert service.value(metric, period=MAY) == pytest.approx(10 / 60, abs=1e-6)
+    service.send(
+        ticket_event("opened", "2026-05-31T09:00:00Z", "T 2", channel="chat"),
+        ticket_event("replied", "2026-05-31T10:00:00Z", "T 2", by="customer"),
+        ticket_event("replied", "2026-06-01T09:00:00Z", "T 2", by="agent"),
+        ticket_event("opened", "2026-05-31T09:00:00Z", "T 3"),
+    )
+    row = service.row(metric, period=MAY)
+    assert (row["denominator"], row["sample_size"]) == (2, 2)
+    assert row["numerator"] == pytest.approx(24 + 10 / 60, abs=1e-6)
+    assert service.value(metric, period=MAY, channel="chat") == 24
+    assert service.row(metric, period="2026-06")["reason"] == "no_tickets_responded"
     assert service.differences() == []

@@ -16,7 +16,9 @@ def _trials(history: History, span: Span) -> Iterable[Fact]:
 
 
 def _dues(history: History, span: Span) -> Iterable[Fact]:
-    return (Fact("all", (due.renewed,)) for due in history.deals.dues if span.start <= due.day < span.end)
+    return (
+        Fact("all", (due.renewed_on is not None,)) for due in history.deals.dues if span.start <= due.day < span.end
+    )
 
 
 def _amounts_due(history: History, span: Span) -> Iterable[Fact]:
@@ -86,6 +88,27 @@ def _clv_purchases(facts: FactsByName, span: Span) -> Row:
     orders, paid, seconds = (Fraction(sum(values)) for values in zip(*facts["repeat purchasers"], strict=True))
     value = (paid / orders) * (orders / (purchasers * months(span))) * (seconds / purchasers / SECONDS_PER_MONTH)
     return row | {"value": value, "amount": amount(value)}
+
+
+def keepers(history: History, span: Span) -> Iterable[Fact]:
+    """Yield an account as `_repeat_purchasers` does, by the orders that were not given back in full, at what was kept.
+
+    An account that ordered again and got everything back is a fact of its own.
+    """
+    orders = history.deals.orders_before(span.end)
+    kept = [order for order in orders if order.kept is not None]
+    within = [order for order in kept if order.event.day >= span.start]
+    if within and len(kept) > 1:
+        seconds = int((kept[-1].event.at - kept[0].event.at).total_seconds())
+        yield Fact("repeat purchasers", (len(within), sum(order.kept for order in within), seconds))
+    if orders and orders[-1].event.day >= span.start and len(orders) > 1 and not kept:
+        yield Fact("worthless", history.account)
+
+
+def clv_of_keepers(facts: FactsByName, span: Span) -> Row:
+    if facts["worthless"] and not facts["repeat purchasers"]:
+        return money(Fraction(0)) | {"sample_size": len(facts["worthless"])}
+    return _clv_purchases(facts, span)
 
 
 def unallocated_without_costs(row: Row, facts: FactsByName) -> Row:

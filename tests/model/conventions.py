@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.model.calendar import DAY
-from tests.model.commerce import costs, purchasers, share, unallocated_without_costs
+from tests.model.commerce import clv_of_keepers, costs, keepers, purchasers, share, unallocated_without_costs
 from tests.model.events import AcceptedEvent, History
 from tests.model.facts import (
     EVERY_SUBJECT,
@@ -20,7 +20,8 @@ from tests.model.facts import (
     ratio,
     wilson,
 )
-from tests.model.formulas import BOTH, easy_rate, is_response_to
+from tests.model.formulas import BOTH, easy_rate, invitations, is_response_to
+from tests.model.outcomes import hours_of_resolved_tickets, resolved_tickets
 from tests.model.revenue import closing, clv, count_lost, movement, opening, with_amount
 from tests.model.usage import adopters, registered_users_in
 
@@ -103,9 +104,8 @@ def _adopting_customers(history: History, span: Span) -> Iterable[Fact]:
 
 
 def _resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
-    for ticket in history.tickets:
-        if ticket.resolved and span.start <= history.calendar.day(ticket.resolved) < span.end:
-            yield Fact("all", (bool(ticket.at_first_contact),), channel=ticket.channel)
+    for fact in resolved_tickets(history, span):
+        yield Fact("all", (bool(fact.value.at_first_contact),), channel=fact.channel)
 
 
 def _ended_trials(history: History, span: Span) -> Iterable[Fact]:
@@ -123,6 +123,12 @@ def _purchasers_by_days(history: History, span: Span) -> Iterable[Fact]:
 def _purchasers_ever(history: History, span: Span) -> Iterable[Fact]:
     if orders := history.deals.orders_before(span.end):
         yield Fact("all", (len(orders) > 1,))
+
+
+def _renewals_in_time(history: History, span: Span) -> Iterable[Fact]:
+    for due in history.deals.dues:
+        if span.start <= due.day < span.end:
+            yield Fact("all", (due.renewed_on is not None and (due.renewed_on - due.day).days <= 30,))
 
 
 def _cost_of_retained(facts: FactsByName, span: Span) -> Row:
@@ -189,6 +195,7 @@ CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
     },
     "csat": {"mean_over_range": ModelMetric(events_where(is_response_to("csat")), _mean_over_range, BOTH)},
     "ces": {"easy_rate": ModelMetric(events_where(is_response_to("ces")), easy_rate, BOTH)},
+    "survey_response_rate": {"by_invitation": ModelMetric(invitations, share("no_invitations"), BOTH)},
     "feature_adoption_rate": {
         "registered_users": ModelMetric(_adopters_and_registered, _adoption, ("subject",)),
         "accounts": ModelMetric(_adopting_customers, share("no_customers")),
@@ -197,6 +204,11 @@ CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
         "resolved": ModelMetric(_resolved_tickets, share("no_tickets_resolved"), ("channel",))
     },
     "trial_conversion_rate": {"ended": ModelMetric(_ended_trials, share("no_trials_ended"))},
+    "average_resolution_hours": {
+        "by_resolution": ModelMetric(resolved_tickets, hours_of_resolved_tickets, ("channel",))
+    },
+    "renewal_rate": {"within_30_days": ModelMetric(_renewals_in_time, share("no_renewals_due"))},
+    "clv_purchases": {"net_of_refunds": ModelMetric(keepers, clv_of_keepers)},
     "repeat_purchase_rate": {
         "purchase_days": ModelMetric(_purchasers_by_days, share("no_purchases")),
         "all_customers": ModelMetric(_purchasers_ever, share("no_purchases")),

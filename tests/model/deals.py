@@ -23,17 +23,23 @@ class Trial(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A contract on a day on which it was due. amount: None when it is unknown; renewed_amount: at most the amount due."""
+    """A contract on a day on which it was due. amount: None when it is unknown; renewed_amount: at most the amount due.
+
+    renewed_on: None when it was not renewed.
+    """
 
     day: date
-    renewed: bool
+    renewed_on: date | None
     amount: Fraction | None
     renewed_amount: Fraction
 
 
 class Order(NamedTuple):
+    """kept: what was not given back of the amount; None when all of it was."""
+
     event: Any
     amount: Fraction
+    kept: Fraction | None
 
 
 class Deals:
@@ -49,9 +55,7 @@ class Deals:
         self.dues = [due for (kind, _), stream in streams.items() if kind == "renewal" for due in _dues(stream)]
         purchases = [stream for (kind, _), stream in streams.items() if kind == "purchase"]
         firsts = [event for stream in purchases for event in [e for e in stream if e.type == "purchase.completed"][:1]]
-        self.orders = [
-            Order(event, _amount(event, event.rate)) for event in sorted(firsts, key=lambda event: (event.at, event.id))
-        ]
+        self.orders = [_order(event, events) for event in sorted(firsts, key=lambda event: (event.at, event.id))]
         self.refunds = [refund for stream in purchases for refund in _refunds(stream)]
         self.costs = [
             (event.day, event.data["category"], _amount(event, event.rate))
@@ -112,15 +116,26 @@ def _last_or_none(events: Sequence[Any]) -> Any:
 
 
 def _due(day: date, amount_event: Any, decision: Any) -> Due:
-    renewed = decision is not None and decision.type == "renewal.completed"
+    renewed_on = decision.day if decision is not None and decision.type == "renewal.completed" else None
     if amount_event is None:
-        return Due(day, renewed, None, Fraction(0))
+        return Due(day, renewed_on, None, Fraction(0))
     amount = _amount(amount_event, amount_event.rate)
-    if not renewed:
-        return Due(day, False, amount, Fraction(0))
+    if not renewed_on:
+        return Due(day, None, amount, Fraction(0))
     if "amount" not in decision.data:
-        return Due(day, True, amount, amount)
-    return Due(day, True, amount, min(amount, _amount(decision, _rate(decision, amount_event))))
+        return Due(day, renewed_on, amount, amount)
+    return Due(day, renewed_on, amount, min(amount, _amount(decision, _rate(decision, amount_event))))
+
+
+def _order(order: Any, events: Iterable[Any]) -> Order:
+    """Return an order with what was kept of it, whenever the rest was given back."""
+    amount = _amount(order, order.rate)
+    back = [
+        _amount(event, _rate(event, order))
+        for event in events
+        if event.type == "purchase.refunded" and event.data["order_id"] == order.data["order_id"]
+    ]
+    return Order(order, amount, None if back and sum(back) >= amount else amount - sum(back))
 
 
 def _refunds(events: Iterable[Any]) -> list[tuple[date, Fraction]]:

@@ -62,6 +62,23 @@ def _responses_per_invitation(events: list[AcceptedEvent]) -> Row:
     return ratio(responses, len(events) - responses, per=100, if_empty="no_invitations")
 
 
+def invitations(history: History, span: Span) -> Iterable[Fact]:
+    """Yield each invitation of the period: whether it was answered before the next one of the same survey and user."""
+    order = {"survey.sent": 0, "survey.responded": 1}
+    known = sorted(
+        (event for event in history.events if event.type in order), key=lambda e: (e.at, order[e.type], e.id)
+    )
+    for number, invitation in enumerate(known):
+        if invitation.type == "survey.sent" and span.start <= invitation.day < span.end:
+            later = [
+                event.type
+                for event in known[number + 1 :]
+                if (event.subject, event.user) == (invitation.subject, invitation.user)
+            ]
+            is_answered = later[:1] == ["survey.responded"]
+            yield Fact("all", (is_answered,), invitation.subject, invitation.data.get("channel"))
+
+
 def is_response_to(kind: str) -> Callable[[AcceptedEvent], bool]:
     """Return the condition that an event is a response to a survey of a kind."""
     return lambda event: event.type == "survey.responded" and event.survey is not None and event.survey.kind == kind

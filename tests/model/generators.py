@@ -25,7 +25,7 @@ SIDES = {
     "goal": ["upgrade", "invite"],
 }
 # Half of the events of these streams are spread over the last weeks, so that the events of one stream affect each other.
-STREAM_KINDS = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase", "trial")
+STREAM_KINDS = ("subscription", "ticket", "goal", "onboarding", "renewal", "purchase", "trial", "survey")
 
 
 def random_events(random: Random, pair: Pair, count: int, makers: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -37,6 +37,7 @@ def random_events(random: Random, pair: Pair, count: int, makers: Sequence[Any] 
         [_ticket],
         [_goal],
         [_onboarding],
+        SURVEY_MAKERS,
         DEALS,
     ]
     topic = random.choice(topics)
@@ -104,12 +105,13 @@ def _response(random: Random) -> Any:
     surveys = SURVEYS | MORE_SURVEYS
     survey = random.choice(sorted(surveys))
     score = random.randint(surveys[survey].low, surveys[survey].high)
-    return "survey.responded", _with_channel_and_comment(random, survey=survey, score=score), False
+    return "survey.responded", _with_channel_and_comment(random, survey=survey, score=score), not random.randrange(3)
 
 
 def _invitation(random: Random) -> Any:
     data = _with_channel_and_comment(random, survey=random.choice(["nps", "csat", "effort"]))
-    return "survey.sent", {name: value for name, value in data.items() if name != "comment"}, False
+    data = {name: value for name, value in data.items() if name != "comment"}
+    return "survey.sent", data, not random.randrange(3)
 
 
 def _feedback(random: Random) -> Any:
@@ -223,6 +225,7 @@ PRICES: list[dict[str, Any]] = [
     {"amount": "99.99", "interval": "quarter"},
     {"amount": "10", "interval": "month", "interval_count": 7},
 ]
+SURVEY_MAKERS: list[Any] = [_invitation, _response]
 DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] * 2]
 EVENT_MAKERS: list[Any] = [
     _session,
@@ -240,9 +243,8 @@ EVENT_MAKERS: list[Any] = [
     *[_goal] * 2,
     *[_onboarding] * 2,
     *[_feedback_update] * 3,
-    _invitation,
-    _response,
-    _response,
+    *[_invitation] * 2,
+    *[_response] * 2,
     *[_account_update] * 4,
 ]
 

@@ -24,20 +24,25 @@ def verb(event: Any) -> str:
 
 
 class Ticket:
-    """One ticket. opened: its first opening; changes: when it became open (True) or resolved (False)."""
+    """One ticket. opened: when it was opened; changes: when it became open (True) or resolved (False).
+
+    Its first opening begins it, without one its first event. Nothing of it happened earlier, whatever the events say.
+    """
 
     def __init__(self, events: Sequence[Any]) -> None:
-        self.events = events
-        self.opened: datetime = events[0].at
-        self.channel = ([event.data["channel"] for event in events if "channel" in event.data] or [None])[0]
+        beginning = ([event for event in events if verb(event) == "opened"] or [*events])[0]
+        self.opened: datetime = beginning.at
+        self.events = [beginning] + [event for event in events if event is not beginning]
+        self.times = [max(self.opened, event.at) for event in self.events]
+        self.channel = ([event.data["channel"] for event in self.events if "channel" in event.data] or [None])[0]
         self.changes = [(self.opened, True)]
-        self.was_reopened = verb(events[0]) == "reopened"
-        for event in events:
+        self.was_reopened = verb(beginning) == "reopened"
+        for event, at in zip(self.events, self.times, strict=True):
             is_open = self.changes[-1][1]
             if verb(event) == "resolved" and is_open:
-                self.changes.append((event.at, False))
-            if verb(event) in ("opened", "reopened") and not is_open:
-                self.changes.append((event.at, True))
+                self.changes.append((at, False))
+            if verb(event) == "reopened" and not is_open:
+                self.changes.append((at, True))
                 self.was_reopened = True
 
     @property
@@ -45,6 +50,19 @@ class Ticket:
         """Return when the ticket was last resolved; None while it is open."""
         at, is_open = self.changes[-1]
         return None if is_open else at
+
+    @property
+    def response(self) -> tuple[datetime, datetime] | None:
+        """Return since when the ticket waited for its first agent reply, and when that came; None without one."""
+        waiting_since, is_open = self.opened, True
+        for event, at in zip(self.events, self.times, strict=True):
+            if verb(event) == "reopened" and not is_open:
+                waiting_since = at
+            if verb(event) in ("reopened", "resolved"):
+                is_open = verb(event) == "reopened"
+            if verb(event) == "replied" and event.data.get("by", "agent") == "agent":
+                return waiting_since, at
+        return None
 
     @property
     def at_first_contact(self) -> bool:

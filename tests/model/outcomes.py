@@ -32,7 +32,7 @@ def _opened_tickets(history: History, span: Span) -> Iterable[Fact]:
             yield Fact("opened", ticket, channel=ticket.channel)
 
 
-def _resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
+def _opened_and_resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
     return (fact for fact in _opened_tickets(history, span) if fact.value.resolved)
 
 
@@ -61,6 +61,27 @@ def _at_first_contact(facts: FactsByName, span: Span) -> Row:
 def _resolution_hours(facts: FactsByName, span: Span) -> Row:
     hours = Fraction(sum(_seconds(ticket.opened, ticket.resolved) for ticket in facts["opened"]), 3600)
     return ratio(hours, len(facts["opened"]), if_empty="no_tickets_resolved")
+
+
+def _responded_tickets(history: History, span: Span) -> Iterable[Fact]:
+    return (fact for fact in _opened_tickets(history, span) if fact.value.response)
+
+
+def _response_hours(facts: FactsByName, span: Span) -> Row:
+    hours = Fraction(sum(_seconds(*ticket.response) for ticket in facts["opened"]), 3600)
+    return ratio(hours, len(facts["opened"]), if_empty="no_tickets_responded")
+
+
+def resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
+    """Yield the tickets whose last resolution was in the period, unless they were reopened after it."""
+    for ticket in history.tickets:
+        if ticket.resolved and _within(span, history.calendar.day(ticket.resolved)):
+            yield Fact("resolved", ticket, channel=ticket.channel)
+
+
+def hours_of_resolved_tickets(facts: FactsByName, span: Span) -> Row:
+    hours = Fraction(sum(_seconds(ticket.opened, ticket.resolved) for ticket in facts["resolved"]), 3600)
+    return ratio(hours, len(facts["resolved"]), if_empty="no_tickets_resolved")
 
 
 def _seconds(since: datetime, until: datetime) -> int:
@@ -96,7 +117,9 @@ OUTCOMES = {
     "support_tickets": ModelMetric(_opened_tickets, count_facts("opened"), _CHANNEL),
     "tickets_per_100_customers": ModelMetric(combine(_opened_tickets, _customers), _per_100_customers),
     "first_contact_resolution_rate": ModelMetric(_opened_tickets, _at_first_contact, _CHANNEL),
-    "average_resolution_hours": ModelMetric(_resolved_tickets, _resolution_hours, _CHANNEL),
+    "average_first_response_hours": ModelMetric(_responded_tickets, _response_hours, _CHANNEL),
+    "tickets_resolved": ModelMetric(resolved_tickets, count_facts("resolved"), _CHANNEL),
+    "average_resolution_hours": ModelMetric(_opened_and_resolved_tickets, _resolution_hours, _CHANNEL),
     "ticket_backlog": ModelMetric(_open_tickets, count_facts("open"), _CHANNEL),
     "conversion_rate": ModelMetric(
         _attempts(lambda history: history.goals), _completion_rate("nobody_entered"), ("subject",)

@@ -1,5 +1,6 @@
 """The overview of an account."""
 
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_open_tickets_are_listed_oldest_first(service: Service) -> None:
     ]
     first = overview(service)["open_tickets"][1]
     assert (first["channel"], first["priority"], first["last_at"]) == ("email", "high", "2026-03-06T12:00:00Z")
+
+
+def test_an_open_ticket_begins_with_its_opening_whatever_the_times_say(service: Service) -> None:
+    service.send(
+        ticket("resolved", "2026-03-02", channel="chat", priority="low"),
+        ticket("reopened", "2026-03-03"),
+        ticket("opened", "2026-03-05", channel="email", priority="high"),
+        ticket("opened", "2026-03-06"),
+        ticket("resolved", "2026-03-04", "two-clocks"),
+        ticket("opened", "2026-03-05", "two-clocks"),
+        # It will be opened tomorrow.
+        ticket("replied", "2026-03-15", "ahead-of-time"),
+        ticket("opened", "2026-03-16", "ahead-of-time"),
+    )
+    (listed,) = overview(service)["open_tickets"]
+    assert (listed["ticket_id"], listed["opened_at"]) == ("T-1", "2026-03-05T12:00:00Z")
+    assert (listed["channel"], listed["priority"]) == ("email", "low")
+    assert service.row("ticket_backlog", period="this_month")["value"] == 1
 
 
 def test_responses_and_comments_are_listed_with_the_class_of_the_score(service: Service) -> None:
@@ -173,8 +192,12 @@ def test_the_open_tickets_agree_with_the_ticket_backlog(service: Service) -> Non
         for _ in range(3):
             pair.send(*(random_event(random, pair) for _ in range(20)))
             pair.on(pair.today + DAY * random.randrange(1, 9), hours=8)
-        for account in {account for account, _ in pair.model.events}:
-            backlog = service.row("ticket_backlog", account=account, period="this_month")["value"]
-            assert len(overview(service, account)["open_tickets"]) == backlog
+        for history in pair.model.histories(pair.today):
+            listed = overview(service, history.account)["open_tickets"]
+            backlog = service.row("ticket_backlog", account=history.account, period="this_month")["value"]
+            assert len(listed) == backlog
+            opened_at = {ticket.events[0].data["ticket_id"]: ticket.opened for ticket in history.tickets}
+            for row in listed:
+                assert datetime.fromisoformat(row["opened_at"]) == opened_at[row["ticket_id"]]
 
     run()

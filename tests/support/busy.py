@@ -108,6 +108,7 @@ def _support(account: str, month: str, number: int) -> Events:
         events += [event("ticket.opened", account, at=f"{month}-05", **ticket)]
         # The first ticket stays open; the second is not resolved at first contact.
         if n:
+            events += [event("ticket.replied", account, at=f"{month}-05T{12 + number}:00:00Z", by="agent", **ticket)]
             resolution = {"first_contact": n > 1}
             events += [event("ticket.resolved", account, at=f"{month}-{5 + number:02}", **ticket, **resolution)]
     return events

@@ -13,7 +13,7 @@ from app.audit.origins import Origins, origins_of
 from app.cli.publish.markdown import bullets, code, codes, fence, page, table
 from app.ingest.define import EVENT_TYPES, EventType
 from app.ingest.schemas import example_event
-from app.ledger.measures import POSTING_RULES, EventView, stream_name_of
+from app.ledger.measures import POSTING_RULES, EventView, sequence_name_of, stream_name_of
 from app.metrics.define import METRICS
 
 INTRO = """Every event type with its fields, an example, and the metrics that it counts in. How to send events, and how to correct
@@ -137,15 +137,17 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 def _effects(kind: EventType) -> Iterator[str]:
     """Yield what an event of this type does to the ledger."""
-    stream = (stream_name_of(EventView(kind.name, "ada", kind.example)) or "").partition(" ")[0]
+    view = EventView(kind.name, "ada", kind.example)
+    names = [name for name in (stream_name_of(view), sequence_name_of(view)) if name is not None]
+    streams = [name.partition(" ")[0] for name in names]
     if targets := POSTING_RULES[kind.name].targets:
         yield f"Posts: {codes(sorted(targets))}"
-    if stream:
+    for stream in streams:
         yield f"Stream: `{stream}`. Its events are evaluated together, in the order in which they occurred."
     metrics = [
         name
         for name, origins in _origins().items()
-        if kind.name in origins.event_types or stream in origins.stream_kinds
+        if kind.name in origins.event_types or not set(origins.stream_kinds).isdisjoint(streams)
     ]
     if metrics:
         yield f"Counts in the [metrics](metrics.md) {codes(metrics)}"

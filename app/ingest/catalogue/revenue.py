@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
-from app.ingest.fields import Currency, Id, Moment, Money
+from app.ingest.fields import WHOLE, Currency, Id, Moment, Money
 from app.ledger.measures import EventView, Line, measure
 from app.ledger.money import in_base_currency
 from app.ledger.streams import purchases, renewals, subscriptions, trials
@@ -42,7 +42,9 @@ class Subscription(Data):
     ]
     interval_count: NotRequired[
         Annotated[
-            int, Field(ge=1, le=120, description="How many units of `interval` one payment covers, 1–120. Default: 1.")
+            int,
+            Field(ge=1, le=120, description="How many units of `interval` one payment covers, 1–120. Default: 1."),
+            WHOLE,
         ]
     ]
     currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
@@ -62,6 +64,7 @@ class Subscription(Data):
                 le=1_000_000_000,
                 description="Number of licensed seats, 0–1,000,000,000. Default: the number it had, at first 0.",
             ),
+            WHOLE,
         ]
     ]
 

@@ -54,9 +54,10 @@ class Ticket(Data):
 class TicketOpened(Ticket):
     """A support ticket was opened.
 
-    Counts one ticket in `support_tickets`, and in `ticket_backlog` until it is resolved. Opening an open ticket changes nothing;
-    opening a resolved ticket reopens it. If other events of the ticket occurred earlier, the first of them opened it. Events may
-    arrive in any order. Events at the same instant count in the order opened, replied, reopened, resolved.
+    Counts one ticket in `support_tickets`, and in `ticket_backlog` until it is resolved. The first opening begins the ticket,
+    whatever its time: other events that are dated earlier count at the time of the opening. Opening the ticket again changes
+    nothing; `ticket.reopened` reopens it. Without an opening, the ticket is opened by its first event. Events may arrive in any
+    order; at the same instant the order is opened, replied, reopened, resolved.
     """
 
 
@@ -64,8 +65,9 @@ class TicketOpened(Ticket):
 class TicketReplied(Ticket):
     """Someone replied in a support ticket.
 
-    Without `first_contact` from the helpdesk, a ticket counts as resolved at first contact (`first_contact_resolution_rate`) if
-    agents replied at most once before its first resolution. A reply neither resolves nor reopens a ticket.
+    The first reply of an agent ends the first response time (`average_first_response_hours`). Replies of agents before the first
+    resolution decide `first_contact_resolution_rate` where the helpdesk does not say `first_contact`: at most one is first
+    contact. A reply neither resolves nor reopens a ticket.
     """
 
 
@@ -73,8 +75,9 @@ class TicketReplied(Ticket):
 class TicketReopened(Ticket):
     """A resolved support ticket was reopened.
 
-    The ticket is open again (`ticket_backlog`) and no longer counts as resolved at first contact. Reopening an open ticket
-    changes nothing.
+    The ticket is open again (`ticket_backlog`), no longer counts in `tickets_resolved` until it is resolved again, and never as
+    resolved at first contact. While no agent has replied, the first response time starts anew. Reopening an open ticket changes
+    nothing.
     """
 
 
@@ -82,7 +85,7 @@ class TicketReopened(Ticket):
 class TicketResolved(Ticket):
     """A support ticket was resolved.
 
-    The outcome counts on the day on which the ticket was opened: whether it was resolved at first contact
-    (`first_contact_resolution_rate`), and the hours from opening to the last resolution (`average_resolution_hours`). Resolving
-    a resolved ticket changes nothing but `first_contact`.
+    Counts one ticket in `tickets_resolved` on its day, unless the ticket is reopened. The outcome counts on the day on which the
+    ticket was opened: whether it was resolved at first contact (`first_contact_resolution_rate`), and the hours from opening to
+    the last resolution (`average_resolution_hours`). Resolving a resolved ticket changes nothing but `first_contact`.
     """

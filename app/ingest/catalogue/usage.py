@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
-from app.ingest.fields import Id
+from app.ingest.fields import WHOLE, Id
 from app.ledger.measures import Activity, EventView, Line, measure, presence
 
 # The longest duration that is plausible: 31 days.
@@ -34,6 +34,7 @@ class SessionEnded(Data):
     duration_seconds: Annotated[
         int,
         Field(ge=0, le=_MAX_SESSION_SECONDS, description="Duration in whole seconds, 0–2,678,400 (31 days)."),
+        WHOLE,
     ]
 
 
@@ -72,5 +73,6 @@ class FeatureUsed(Data):
         Annotated[
             int,
             Field(ge=1, le=1_000_000_000, description="How many times it was used, 1–1,000,000,000. Default: 1."),
+            WHOLE,
         ]
     ]

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import NotRequired
 
 from app.ingest.define import Data, event
-from app.ingest.fields import Id, Tags, Text
+from app.ingest.fields import WHOLE, Id, Tags, Text
 from app.ledger.measures import EventView, Line, measure
-from app.ledger.streams import feedback
+from app.ledger.streams import feedback, invitations
 from app.ledger.surveys import score_subject
 
 Status = Literal["open", "in_progress", "resolved"]
@@ -32,11 +32,14 @@ class Voice(Data):
     "survey.sent",
     example={"survey": "nps", "channel": "email"},
     posts=lambda e: [Line(survey_invitations, 1, e.data["survey"], e.data.get("channel", ""))],
+    sequence=invitations.sequence_name,
 )
 class SurveySent(Voice):
     """A survey invitation was sent.
 
-    Counts one invitation in `survey_response_rate`. An invitation is never a response, and responses need no invitation.
+    Counts one invitation in `survey_response_rate`. An invitation is never a response, and responses need no invitation. By the
+    convention `by_invitation`, a response belongs to the latest invitation before it to the same survey, with the same account
+    and `user_id` (or both without). Events may arrive in any order; at the same instant an invitation comes before a response.
     """
 
     survey: Annotated[Id, Field(description="Id of the survey. `nps` and `csat` exist from the start.")]
@@ -93,12 +96,21 @@ def _answer(e: EventView) -> list[Line]:
     return [*lines, Line(survey_scores, 1, score_subject(survey.id, score), channel)]
 
 
+def _require_score(raw: Any) -> Any:
+    """Raise an error for a score that is null as for one that is missing."""
+    if raw is None:
+        raise PydanticCustomError("missing", 'Field "score" is required.')
+    return raw
+
+
 @event(
     "survey.responded",
     rank=1,
+    if_missing={"score": "Without a score it is no response: send a comment alone as `feedback.received`."},
     example={"survey": "nps", "score": 9, "comment": "Fast help.", "channel": "email"},
     posts=_answer,
     stream=feedback.stream_name,
+    sequence=invitations.sequence_name,
 )
 class SurveyResponded(Voice):
     """Someone responded to a survey.
@@ -109,7 +121,9 @@ class SurveyResponded(Voice):
     """
 
     survey: Annotated[Id, Field(description="Id of the survey. `nps` and `csat` exist from the start.")]
-    score: Annotated[int, Field(description="Score: a whole number on the survey's scale.")]
+    score: Annotated[
+        int, Field(description="Score: a whole number on the survey's scale."), WHOLE, BeforeValidator(_require_score)
+    ]
     comment: NotRequired[
         Annotated[
             Text, Field(description="What the person wrote, at most 10,000 characters. An empty text is no comment.")

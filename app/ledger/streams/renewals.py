@@ -5,7 +5,7 @@ Everything counts on the day on which the contract was due, whenever the decisio
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
@@ -13,9 +13,14 @@ from app.ledger.money import in_base_currency
 from app.ledger.streams.define import DatedLine, StreamEvent, stream
 
 DUE, COMPLETED, DECLINED = "renewal.due", "renewal.completed", "renewal.declined"
+_30_DAYS = timedelta(days=30)
 
 contracts_due = measure("contracts_due", "Contracts that were due for renewal.")
 contracts_renewed = measure("contracts_renewed", "Contracts that were renewed, counted on the day they were due.")
+contracts_renewed_within_30_days = measure(
+    "contracts_renewed_within_30_days",
+    "Contracts that were renewed at most 30 days after the day they were due, counted on that day.",
+)
 contracts_valued = measure("contracts_valued", "Contracts that were due for renewal with a known amount.")
 renewal_value_due = measure("renewal_value_due", "Amounts of contracts that were due for renewal.")
 renewal_value_renewed = measure(
@@ -44,7 +49,14 @@ class _DueRenewal:
 
 @stream(
     "renewal",
-    posts=[contracts_due, contracts_renewed, contracts_valued, renewal_value_due, renewal_value_renewed],
+    posts=[
+        contracts_due,
+        contracts_renewed,
+        contracts_renewed_within_30_days,
+        contracts_valued,
+        renewal_value_due,
+        renewal_value_renewed,
+    ],
 )
 def renewals(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """Yield what was due, and what of it was renewed. A contract that was due without an amount has no part in amounts."""
@@ -52,6 +64,8 @@ def renewals(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[Date
         yield renewal.day, Line(contracts_due, 1)
         if renewal.completion:
             yield renewal.day, Line(contracts_renewed, 1)
+            if calendar.day(renewal.completion.at) <= renewal.day + _30_DAYS:
+                yield renewal.day, Line(contracts_renewed_within_30_days, 1)
         if "amount" in renewal.due.data:
             amount_due = in_base_currency(renewal.due.data["amount"], renewal.due.rate)
             yield renewal.day, Line(contracts_valued, 1)

@@ -5,6 +5,8 @@ A renewal counts in the period in which the contract was due, whenever it was de
 
 from app.metrics.define import ExampleEvent, Result, metric, money_rate, proportion
 
+NO_RENEWALS_DUE = "no_renewals_due"
+
 
 def _contract(type: str, amount: str | None, number: int, on: str = "2026-03-10") -> ExampleEvent:
     """Return an event of the contract with this number."""
@@ -31,6 +33,8 @@ FOUR_CONTRACTS = [
     range=(0, 100),
     example={"contracts_renewed": 3, "contracts_due": 4, "equals": 75},
     events=FOUR_CONTRACTS,
+    convention="at_any_time",
+    counted_by="Who counts so: teams that count a contract as renewed even when the decision took months.",
 )
 def renewal_rate(contracts_renewed: int, contracts_due: int) -> Result:
     """Renewal rate: percentage of contracts due for renewal in the period that have been renewed so far.
@@ -38,7 +42,26 @@ def renewal_rate(contracts_renewed: int, contracts_due: int) -> Result:
     A contract counts in the period in which it was due, even if it was renewed earlier or later. Contracts without a
     decision count as not renewed. No value when no contract was due.
     """
-    return proportion(contracts_renewed, of=contracts_due, if_empty="no_renewals_due")
+    return proportion(contracts_renewed, of=contracts_due, if_empty=NO_RENEWALS_DUE)
+
+
+@renewal_rate.also(
+    "within_30_days",
+    counted_by="Who counts so: teams that treat a contract as lost when it is not renewed a month after it was due.",
+    example={"contracts_renewed_within_30_days": 1, "contracts_due": 2, "equals": 50},
+    events=[
+        _contract("renewal.due", None, 1, on="2026-03-01"),
+        _contract("renewal.completed", None, 1, on="2026-03-12"),
+        _contract("renewal.due", None, 2, on="2026-03-02"),
+    ],
+)
+def _(contracts_renewed_within_30_days: int, contracts_due: int) -> Result:
+    """Percentage of contracts due for renewal in the period that were renewed at most 30 days after the day they were due.
+
+    A renewal before that day counts too. So the rate of a period is final 30 days after its end. No value when no contract was
+    due.
+    """
+    return proportion(contracts_renewed_within_30_days, of=contracts_due, if_empty=NO_RENEWALS_DUE)
 
 
 @metric(

@@ -7,8 +7,10 @@ from app.metrics.catalogue.revenue import EARLIER_SUBSCRIPTION, NO_CUSTOMERS
 from app.metrics.define import ExampleEvent, Result, closing, count, mean, metric, percentage, proportion
 
 NO_TICKETS = "no_tickets"
+NO_TICKETS_RESOLVED = "no_tickets_resolved"
 
 TICKET_OPENING = ExampleEvent(1, "ticket.opened", {"ticket_id": "ticket-1", "channel": "email"})
+TICKET_REPLY = ExampleEvent(1, "ticket.replied", {"ticket_id": "ticket-1", "by": "agent"}, on="2026-03-11")
 TICKET_RESOLUTION = ExampleEvent(1, "ticket.resolved", {"ticket_id": "ticket-1"}, on="2026-03-11")
 OTHER_TICKET_OPENING = ExampleEvent(1, "ticket.opened", {"ticket_id": "ticket-2"})
 OTHER_TICKET_RESOLUTION = ExampleEvent(
@@ -29,6 +31,22 @@ def support_tickets(tickets_opened: int) -> Result:
     A ticket counts once, even when it is reopened. Can be broken down by channel.
     """
     return count(tickets_opened)
+
+
+@metric(
+    unit="count",
+    better="up",
+    adds_over=("groups", "time"),
+    example={"tickets_resolved": 1, "equals": 1},
+    events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING],
+)
+def tickets_resolved(tickets_resolved: int) -> Result:
+    """Tickets resolved: number of tickets whose last resolution was in the period.
+
+    A ticket counts once, on the day of the resolution that stands: a ticket that is reopened no longer counts, until it is
+    resolved again. Can be broken down by channel.
+    """
+    return count(tickets_resolved)
 
 
 @metric(
@@ -77,7 +95,28 @@ def _(tickets_resolved_first_contact: int, tickets_resolved: int) -> Result:
     A ticket counts in the period of its last resolution, whenever it was opened. Tickets that are still open are left
     out. No value when no ticket was resolved.
     """
-    return proportion(tickets_resolved_first_contact, of=tickets_resolved, if_empty="no_tickets_resolved")
+    return proportion(tickets_resolved_first_contact, of=tickets_resolved, if_empty=NO_TICKETS_RESOLVED)
+
+
+@metric(
+    unit="hours",
+    better="down",
+    example={"ticket_first_response_seconds": 259_200, "tickets_opened_responded": 2, "equals": 36},
+    events=[
+        TICKET_OPENING,
+        TICKET_REPLY,
+        OTHER_TICKET_OPENING,
+        TICKET_REPLY._replace(data={"ticket_id": "ticket-2", "by": "agent"}, on="2026-03-12"),
+    ],
+)
+def average_first_response_hours(ticket_first_response_seconds: int, tickets_opened_responded: int) -> Result:
+    """Average first response time: average hours from opening to the first agent reply of the tickets opened in the period.
+
+    A ticket that was resolved without a reply and reopened, as after a bot has closed it, waits from its last reopening
+    before the reply. Tickets without an agent reply are left out, so the average of a recent period can still rise. Can be
+    broken down by channel. No value when none of the tickets has an agent reply.
+    """
+    return mean(ticket_first_response_seconds, of=tickets_opened_responded, if_empty="no_tickets_responded", unit=3_600)
 
 
 @metric(
@@ -85,6 +124,8 @@ def _(tickets_resolved_first_contact: int, tickets_resolved: int) -> Result:
     better="down",
     example={"ticket_resolution_seconds": 259_200, "tickets_opened_resolved": 2, "equals": 36},
     events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING, OTHER_TICKET_RESOLUTION],
+    convention="by_opening",
+    counted_by="Who counts so: teams that follow the tickets of a period to their end.",
 )
 def average_resolution_hours(ticket_resolution_seconds: int, tickets_opened_resolved: int) -> Result:
     """Average resolution time: average hours from opening to last resolution of the tickets opened in the period.
@@ -93,7 +134,22 @@ def average_resolution_hours(ticket_resolution_seconds: int, tickets_opened_reso
     resolution and a reopening is included. Can be broken down by channel. No value when none of the tickets is
     resolved.
     """
-    return mean(ticket_resolution_seconds, of=tickets_opened_resolved, if_empty="no_tickets_resolved", unit=3_600)
+    return mean(ticket_resolution_seconds, of=tickets_opened_resolved, if_empty=NO_TICKETS_RESOLVED, unit=3_600)
+
+
+@average_resolution_hours.also(
+    "by_resolution",
+    counted_by="Helpdesks such as Zendesk and Chatwoot, whose reports cover the tickets resolved in the period.",
+    example={"tickets_resolved_seconds": 259_200, "tickets_resolved": 2, "equals": 36},
+    events=[TICKET_OPENING, TICKET_RESOLUTION, OTHER_TICKET_OPENING, OTHER_TICKET_RESOLUTION],
+)
+def _(tickets_resolved_seconds: int, tickets_resolved: int) -> Result:
+    """Average hours from opening to last resolution of the tickets resolved in the period.
+
+    A ticket counts in the period of its last resolution, whenever it was opened, so an old ticket raises the average of the
+    period in which it is resolved. No value when no ticket was resolved.
+    """
+    return mean(tickets_resolved_seconds, of=tickets_resolved, if_empty=NO_TICKETS_RESOLVED, unit=3_600)
 
 
 @metric(

@@ -14,6 +14,7 @@ from app.metrics.define import (
 )
 
 NO_RESPONSES = "no_responses"
+NO_INVITATIONS = "no_invitations"
 # On a scale from 1 to 7 where high is easy, 6 is an easy score and 4 is in the middle.
 EFFORT_RESPONSES = [
     ExampleEvent(3, "survey.responded", {"survey": "effort", "score": 6}),
@@ -184,6 +185,8 @@ def survey_responses(survey_responses: int) -> Result:
         ExampleEvent(4, "survey.sent", {"survey": "nps"}),
         ExampleEvent(1, "survey.responded", {"survey": "nps", "score": 9}),
     ],
+    convention="by_response",
+    counted_by="Who counts so: teams that also count responses without an invitation, such as those of a form on a web page.",
 )
 def survey_response_rate(survey_responses: int, survey_invitations: int) -> Result:
     """Survey response rate: responses received in the period as a percentage of invitations sent in the period.
@@ -191,7 +194,29 @@ def survey_response_rate(survey_responses: int, survey_invitations: int) -> Resu
     Responses may answer earlier invitations, so the rate can exceed 100%. Can be broken down by survey and channel. No
     value when no invitation was sent.
     """
-    return percentage(survey_responses, of=survey_invitations, if_empty="no_invitations")
+    return percentage(survey_responses, of=survey_invitations, if_empty=NO_INVITATIONS)
+
+
+@survey_response_rate.also(
+    "by_invitation",
+    counted_by="Survey tools, which know to which invitation each response belongs.",
+    range=(0, 100),
+    example={"survey_invitations_answered": 1, "survey_invitations": 2, "equals": 50},
+    events=[
+        ExampleEvent(1, "survey.sent", {"survey": "nps"}, user="ada"),
+        ExampleEvent(1, "survey.sent", {"survey": "nps"}, user="grace"),
+        ExampleEvent(2, "survey.responded", {"survey": "nps", "score": 9}, on="2026-03-12", user="ada"),
+    ],
+)
+def _(survey_invitations_answered: int, survey_invitations: int) -> Result:
+    """Percentage of invitations sent in the period that have been answered so far.
+
+    A response belongs to the latest invitation before it to the same survey, with the same account and user (or both without
+    a user). Several responses answer an invitation once, and responses without an invitation do not count, so the rate never
+    exceeds 100%. The channel is that of the invitation. The rate of a recent period can still rise. No value when no invitation
+    was sent.
+    """
+    return proportion(survey_invitations_answered, of=survey_invitations, if_empty=NO_INVITATIONS)
 
 
 @metric(
