@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 # The version of the posting rules. Raise it with a change by which stored events would post other entries than they have.
-POSTING_VERSION = 4
+POSTING_VERSION = 5
 
 _FIXED_SETTINGS = ("base_currency", "reporting_timezone", "fiscal_year_start")
 # How long enqueued statements may wait for locks before the commit; hardly so long, since each statement has its time limit.

@@ -10,11 +10,14 @@ from typing import Any, Self
 from app.core.errors import Invalid
 from app.http.formats import csv_cell
 from app.ingest.files.line_reader import MAX_RAW_CHARACTERS
-from app.ingest.files.row_reader import SourceRow
+from app.ingest.files.mapping import EventTemplate
+from app.ingest.files.rejections import explain_rejection
+from app.ingest.files.source_row import SourceRow
+from app.ingest.outcome import DuplicateNote
 
 
 class ImportReport:
-    """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each row or event.
+    """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each fault of a row or event.
 
     A run replaces the report of an earlier run, because it meets the same rows again. Every line is written at once, so that
     the report is complete when the run is interrupted. counts: the number of lines by code.
@@ -44,14 +47,21 @@ class ImportReport:
         self._file.close()
 
     def add_row(self, row: SourceRow) -> None:
-        """Write a row that made no events: its problem, or (`skipped`) the reason why it was left out."""
-        code, _, detail = (row.problem or f"skipped: {row.reason}").partition(": ")
-        self._write(row, event_id="", code=code, detail=detail)
+        """Write all problems of a row that made no events, or (`skipped`) the reason why it was left out."""
+        for problem in row.problems if row.reason is None else [f"skipped: {row.reason}"]:
+            code, _, detail = problem.partition(": ")
+            self._write(row, event_id="", code=code, detail=detail)
 
-    def add_rejection(self, row: SourceRow, *, rejection: Mapping[str, Any]) -> None:
-        """Write an event of a row that was rejected. rejection: an item of `rejected` in the API's answer."""
-        detail = " ".join(str(rejection[key]) for key in ("detail", "pointer") if rejection.get(key))
-        self._write(row, event_id=str(rejection.get("id") or ""), code=str(rejection["code"]), detail=detail)
+    def add_rejection(
+        self, row: SourceRow, rejection: Mapping[str, Any], *, event: Mapping[str, Any], template: EventTemplate
+    ) -> None:
+        """Write why an event of a row was rejected. rejection: an item of `rejected` in the API's answer."""
+        for code, detail in explain_rejection(rejection, event=event, template=template):
+            self._write(row, event_id=event["id"], code=code, detail=detail)
+
+    def add_note(self, row: SourceRow, note: DuplicateNote, *, event: Mapping[str, Any]) -> None:
+        """Write what is to be known about a duplicate."""
+        self._write(row, event_id=event["id"], code=note.code, detail=note.detail)
 
     def _write(self, row: SourceRow, *, event_id: str, code: str, detail: str) -> None:
         self.counts[code] += 1
