@@ -14,7 +14,7 @@ from app.ingest.files.converters import converter
 from app.ingest.files.hints import did_you_mean
 from app.ingest.files.mapping import EventTemplate
 from app.ingest.files.possible_values import MappingScope, may_be_left_out, values_of, variants_of
-from app.ingest.files.templates import columns_in
+from app.ingest.files.templates import columns_in, split_shifts
 
 _SAMPLE_TIME = "2026-01-01T00:00:00Z"
 _MAX_OPTIONAL = 10
@@ -51,7 +51,7 @@ def check_event(scope: MappingScope, event: EventTemplate) -> Iterator[MappingFa
     types = [EVENT_TYPES[name] for name in names if name in EVENT_TYPES]
     for event_type in types:
         yield from _check_required(event, event_type)
-    if types and isinstance(event.data, dict):
+    if len(types) == len(names) and isinstance(event.data, dict):
         yield from _check_data(scope, event.data, types)
 
 
@@ -101,7 +101,8 @@ def _check_data(scope: MappingScope, data: Mapping[str, Any], types: Sequence[Ev
         faults += [item for item in best if isinstance(item, MappingFault)]
         samples[name] = next((item for item in best if not isinstance(item, MappingFault)), None)
     yield from faults
-    if not faults and len(types) == 1:
+    is_complete = all(_data_class(_fields_of(item.name)["data"]).__required_keys__ <= samples.keys() for item in types)
+    if not faults and is_complete and len(types) == 1:
         yield from _check_together(scope, data, samples, types[0])
 
 
@@ -130,8 +131,10 @@ def _explain(scope: MappingScope, value: Any, sample: Any, fault: tuple[str, str
     if code not in _NEEDS or not isinstance(value, str):
         return f"column {columns[0]}: {detail}"
     need, option = _NEEDS[code]
+    if split_shifts(value):
+        return f"time can be added only to a column of type datetime or date. Give column {columns[0]} {option}"
     if value != f"{{{columns[0]}}}":
-        return f'"{value}" makes a text, but {need} is needed. Give column {columns[0]} {option} under [source.columns]'
+        return f'"{value}" makes a text, but {need} is needed. Write a column alone in braces'
     current = scope.type_of(columns[0]) or "text"
     return f"{need} is needed, but column {columns[0]} is of type {current}. Give it {option} under [source.columns]"
 

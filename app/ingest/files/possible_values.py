@@ -60,8 +60,7 @@ def values_of(scope: MappingScope, template: str, *, texts: Sequence[str] = ()) 
         return [["".join(part.text for part in split_template(template))]]
     if shifted := split_shifts(template):
         type = scope.type_of(shifted[0])
-        if type in ("datetime", "date"):
-            return [_SAMPLES[type]]
+        return [_SAMPLES[type] if type in ("datetime", "date") else [template]]
     name = min(columns)
     if template != f"{{{name}}}":
         return [(*texts, *_TEXTS)]

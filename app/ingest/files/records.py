@@ -188,7 +188,8 @@ def parse_records(lines: LineReader) -> Iterator[ParsedRecord]:
         except UnreadableLine as error:
             problem, at_end = str(error), error.ends_file
         except csv.Error as error:
-            problem = f"bad_record: {_csv_reason(error)}{_name_lines_read_again(lines)}"
+            problem = _character_problem(lines.record_lines[0], lines)
+            problem = problem or f"bad_record: {_csv_reason(error)}{_name_lines_read_again(lines)}"
             # A stray quote takes in the lines after it, which may be correct; so only the line with the quote is broken.
             lines.unread_lines(keep=1)
         except (ValueError, RecursionError) as error:

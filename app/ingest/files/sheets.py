@@ -22,7 +22,7 @@ def read_sheet(file: DataFile) -> tuple[Iterator[tuple[int, list[Any]]], int]:
     if file.has_header:
         next(rows, None)
     width = len(file.columns)
-    return ((number, _fit(cells, width)) for number, cells in rows), max(1, sheet.total_height)
+    return ((number, _fit(cells, width)) for number, cells in rows), (sheet.end or (0, 0))[0] + 1
 
 
 def open_sheet(file: DataFile) -> CalamineSheet:
