@@ -1,6 +1,5 @@
 """The command `csmetrics import`."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -17,42 +16,48 @@ from app.ingest.files.name_check import check_names
 from app.ingest.files.row_reader import read_rows
 from app.ingest.files.run_import import ImportOptions, ImportProgress, ImportResult, ImportSummary, run_import
 
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="CSV or NDJSON files, also compressed (.gz), and spreadsheets (.xlsx, .xls, .ods).",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Mapping = Annotated[
+    Path, typer.Option(help="TOML file that says which columns make which events.", exists=True, dir_okay=False)
+]
+Report = Annotated[
+    Path, typer.Option(help="File to write the rows and events to that were not imported (.csv or .ndjson).")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything and count what would come in, and send nothing.")
+]
+SkipInvalid = Annotated[
+    bool,
+    typer.Option(
+        "--skip-invalid",
+        help="With recorded_on in the mapping: send the valid events although others are invalid. Without this option nothing "
+        "is sent then, since what is left out could not be recorded on its day later.",
+    ),
+]
+RecordLateToday = Annotated[
+    bool,
+    typer.Option(
+        "--record-late-today",
+        help="With recorded_on in the mapping: record events today whose recorded_on is before the last day recorded for "
+        "their account.",
+    ),
+]
+
 
 def import_command(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="CSV or NDJSON files, also compressed (.gz), and spreadsheets (.xlsx, .xls, .ods).",
-            exists=True,
-            dir_okay=False,
-        ),
-    ],
-    mapping: Annotated[
-        Path,
-        typer.Option(help="TOML file that says which columns make which events.", exists=True, dir_okay=False),
-    ],
-    report: Annotated[
-        Path, typer.Option(help="File to write the rows and events to that were not imported (.csv or .ndjson).")
-    ] = Path("import-report.csv"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and count what would come in, and send nothing.")
-    ] = False,
-    skip_invalid: Annotated[
-        bool,
-        typer.Option(
-            "--skip-invalid",
-            help="With recorded_on in the mapping: send the valid events although others are invalid. Without this "
-            "option nothing is sent then, since what is left out could not be recorded on its day later.",
-        ),
-    ] = False,
-    record_late_today: Annotated[
-        bool,
-        typer.Option(
-            "--record-late-today",
-            help="With recorded_on in the mapping: record events today whose recorded_on is before the last day recorded "
-            "for their account.",
-        ),
-    ] = False,
+    files: Files,
+    mapping: Mapping,
+    report: Report = Path("import-report.csv"),
+    dry_run: DryRun = False,
+    skip_invalid: SkipInvalid = False,
+    record_late_today: RecordLateToday = False,
 ) -> None:
     """Import events from files. An import can be interrupted and run again: nothing is counted twice.
 
@@ -68,14 +73,14 @@ def import_command(
         with ImportReport(report) as problems, progress_bar() as bar:
             show = _ProgressLine(bar).show
             result = await run_import(books, files, mapping=rules, report=problems, progress=show, options=options)
-        _print_summary(result.summary, problems.counts, report=report)
+        _print_summary(result.summary, problems, path=report)
         return result
 
     result: ImportResult = with_books(run)
     if dry_run:
         out.print("Dry run: nothing was sent. The counts are those of an import at this moment.")
-    if result.refusal:
-        err.print(result.refusal, style="red", markup=False)
+    if result.obstacle:
+        err.print(result.obstacle, style="red", markup=False)
     if result.summary.problems + result.summary.rejected:
         raise typer.Exit(1)
 
@@ -104,12 +109,13 @@ def _describe(progress: ImportProgress) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted")
 
 
-def _print_summary(summary: ImportSummary, problems: Mapping[str, int], *, report: Path) -> None:
-    """Print the result of an import. problems: the number of rows and events that were not imported, by code."""
+def _print_summary(summary: ImportSummary, report: ImportReport, *, path: Path) -> None:
+    """Print the counts of an import, and what its report has of each code."""
     table = Table(*asdict(summary))
     table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
     out.print(table)
-    for code, count in sorted(problems.items()):
-        out.print(f"{count:,} {code}", markup=False)
-    if problems:
-        out.print(f"See {report}.", markup=False)
+    lines = report.describe()
+    for line in lines:
+        out.print(line, markup=False)
+    if lines:
+        out.print(f"See {path}.", markup=False)

@@ -12,7 +12,7 @@ from app.ingest.outcome import BatchOutcome, Verdict, build_outcome
 from app.ingest.read import read_events
 from app.ingest.references import load_references, resolve_events
 from app.ingest.stages import ResolvedEvent
-from app.ingest.verdicts import EventKey, StoredEvent, date_events, judge_old, load_stored_events
+from app.ingest.verdicts import EventKey, OldEvent, date_events, judge_old, load_old_events
 
 
 @dataclass
@@ -22,7 +22,7 @@ class PreviewState:
     events: stored ones, and those of earlier batches that would be. last_recorded_on: of the accounts of earlier batches.
     """
 
-    events: dict[EventKey, StoredEvent] = field(default_factory=dict)
+    events: dict[EventKey, OldEvent] = field(default_factory=dict)
     last_recorded_on: dict[int, date] = field(default_factory=dict)
 
 
@@ -45,7 +45,7 @@ async def _load(books: Books, events: Sequence[ResolvedEvent], state: PreviewSta
     accounts = {event.incoming.account_id for event in events} - state.last_recorded_on.keys()
 
     async def load(connection: Connection) -> None:
-        state.events.update(await load_stored_events(connection, keys))
+        state.events.update(await load_old_events(connection, keys))
         rows = await connection.execute_rows(_LOAD_LAST_DAYS, [{"account_id": account} for account in accounts])
         state.last_recorded_on.update(dict.fromkeys(accounts, MIN_DATE) | {row.account_id: row.day for row in rows})
 
@@ -67,7 +67,7 @@ def _judge(events: Sequence[ResolvedEvent], state: PreviewState, *, today: date)
     new_keys = first_by_key.keys() - state.events.keys()
     for key in new_keys:
         event = first_by_key[key]
-        state.events[key] = StoredEvent(event.incoming.fingerprint, event.recorded_on)
+        state.events[key] = OldEvent(event.incoming.fingerprint, event.recorded_on)
         state.last_recorded_on[key[0]] = max(state.last_recorded_on[key[0]], event.recorded_on)
     new_objects = {id(first_by_key[key].incoming) for key in new_keys}
     return [

@@ -13,7 +13,7 @@ from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
 EventKey = tuple[int, str]
 
 
-class StoredEvent(NamedTuple):
+class OldEvent(NamedTuple):
     """What tells a duplicate from a conflict. fingerprint: None for an erased event, of which any other is a duplicate."""
 
     fingerprint: int | None
@@ -54,18 +54,18 @@ _LOAD_STORED = """
     """
 
 
-async def load_stored_events(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, StoredEvent]:
+async def load_old_events(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, OldEvent]:
     """Return the stored events with these keys."""
     rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
     events = await connection.execute_rows(_LOAD_STORED, rows)
     return {
-        (event.account_id, event.id): StoredEvent(event.fingerprint, event.recorded_on, event.retracted_on)
+        (event.account_id, event.id): OldEvent(event.fingerprint, event.recorded_on, event.retracted_on)
         for event in events
     }
 
 
 def judge_old(
-    event: IncomingEvent, stored: Mapping[EventKey, StoredEvent], last_recorded_on: Mapping[int, date]
+    event: IncomingEvent, stored: Mapping[EventKey, OldEvent], last_recorded_on: Mapping[int, date]
 ) -> Verdict:
     """Return the verdict on an event that is not new: a duplicate, a conflict, or recorded before the last day.
 

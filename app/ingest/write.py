@@ -18,7 +18,7 @@ from app.ingest.outcome import Verdict
 from app.ingest.references import freeze_on_first_use
 from app.ingest.retract import retract_replaced
 from app.ingest.stages import DatedEvent, ResolvedEvent
-from app.ingest.verdicts import EventKey, StoredEvent, date_events, judge_old, load_stored_events
+from app.ingest.verdicts import EventKey, OldEvent, date_events, judge_old, load_old_events
 from app.ledger.posting import PostingContext, load_posting_context, post_events
 
 Accounts = Mapping[int, LockedAccount]
@@ -51,7 +51,7 @@ async def write_batch(
     new_events = [event for key, event in first_by_key.items() if key in inserted_keys]
     # 3. Load the stored events with the keys of the others, which may be duplicates or conflicts.
     old_keys = {(event.incoming.account_id, event.incoming.id) for event in events} - inserted_keys
-    stored = await load_stored_events(connection, old_keys)
+    stored = await load_old_events(connection, old_keys)
     # 4. Retract the account updates that a new one replaces.
     await retract_replaced(connection, new_events)
     # 5. Freeze the surveys and exchange rates that are used for the first time.
@@ -64,7 +64,7 @@ async def write_batch(
     await post_events(connection, [(event.posting, event.recorded_on) for event in new_events], context, books=books)
     # 9. Return what became of each event. Of events with the same key one object is new, however equal they are.
     stored |= {
-        key: StoredEvent(first_by_key[key].incoming.fingerprint, first_by_key[key].recorded_on) for key in inserted_keys
+        key: OldEvent(first_by_key[key].incoming.fingerprint, first_by_key[key].recorded_on) for key in inserted_keys
     }
     new_objects = {id(event.incoming) for event in new_events}
     return [

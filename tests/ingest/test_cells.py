@@ -38,6 +38,8 @@ NUMBERS: list[tuple[str, str, Any]] = [
     ('{ type = "number", decimals = 0 }', "-2.5", -3),
     ('{ type = "money", times = "d" }', "2.50", "7.5"),
     ('{ type = "integer", times = "d" }', "2", 6),
+    ('{ type = "money", times = 0.01 }', "1999", "19.99"),
+    ('{ type = "money", times = -1 }', "-5.50", "5.5"),
     ('{ type = "integer", times = "d", decimal_point = "," }', "2", 6),
     ('"integer"', "\u00a0\t ", "left out"),
     ('"money"', " \u2003", "left out"),

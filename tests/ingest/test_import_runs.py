@@ -103,10 +103,10 @@ def history(importer: Importer) -> Importer:
 
 def test_nothing_of_a_history_is_sent_while_some_of_it_would_be_lost(history: Importer) -> None:
     result = history.run(SESSIONS, "sessions.csv")
-    assert result.refusal.startswith(
+    assert result.obstacle.startswith(
         "Nothing was sent: 1 row has problems. What is left out now could not be recorded on its day later"
     )
-    assert "--skip-invalid" in result.refusal and "--record-late-today" not in result.refusal
+    assert "--skip-invalid" in result.obstacle and "--record-late-today" not in result.obstacle
     assert result.summary == ImportSummary(rows=30, problems=1, accepted=29)
     assert history.events() == 0
     text = (history.folder / "sessions.csv").read_text().replace("sixty", "60")
@@ -119,7 +119,7 @@ def test_an_event_that_would_be_rejected_stops_a_history_too(history: Importer) 
     text = (history.folder / "sessions.csv").read_text().replace("sixty", "-60")
     history.write("sessions.csv", text)
     result = history.run(SESSIONS, "sessions.csv")
-    assert result.refusal.startswith("Nothing was sent: 1 event is rejected.")
+    assert result.obstacle.startswith("Nothing was sent: 1 event is rejected.")
     assert result.summary == ImportSummary(rows=30, accepted=29, rejected=1)
     assert [line["event_id"] for line in history.report] == ["3"]
     assert history.report[0]["detail"].startswith("column seconds (-60): ")
@@ -131,10 +131,10 @@ def test_what_was_left_out_of_a_history_can_be_repaired(history: Importer) -> No
     text = (history.folder / "sessions.csv").read_text().replace("sixty", "60")
     history.write("sessions.csv", text)
     result = history.run(SESSIONS, "sessions.csv")
-    assert result.refusal.startswith(
+    assert result.obstacle.startswith(
         "Nothing was sent: 1 event is rejected. Of 1, recorded_on is before the last day that is recorded for the account"
     )
-    assert "--record-late-today" in result.refusal and "--skip-invalid" not in result.refusal
+    assert "--record-late-today" in result.obstacle and "--skip-invalid" not in result.obstacle
     assert history.report[0]["code"] == "recorded_before_last"
     assert history.counts(SESSIONS, "sessions.csv", record_late_today=True) == (0, 1, 29, 0)
     assert (history.sessions(), history.sessions(as_of="2026-03-14"), history.sessions(as_of="2026-03-15")) == (
@@ -223,8 +223,8 @@ def test_a_dry_run_counts_and_reports_what_the_run_does(importer: Importer, seed
             dry_report = importer.report
             run = importer.run(mapping, "sessions.csv", "sessions2.csv", **options)
             assert dry.summary == run.summary and dry_report == importer.report
-            assert dry.refusal == run.refusal.replace("was sent", "would be sent")
-            if not run.refusal:
+            assert dry.obstacle == run.obstacle.replace("was sent", "would be sent")
+            if not run.obstacle:
                 break
     assert importer.service.differences() == []
 
@@ -383,5 +383,5 @@ def test_an_event_of_a_live_service_between_two_runs_does_not_cost_the_rest(hist
     history.service.send(event("session.ended", user="ada", duration_seconds=5))
     result = history.run(SESSIONS, "sessions.csv")
     assert result.summary == ImportSummary(rows=30, rejected=30)
-    assert "Nothing was sent: 30 events are rejected. Of 30, recorded_on is before" in result.refusal
+    assert "Nothing was sent: 30 events are rejected. Of 30, recorded_on is before" in result.obstacle
     assert history.counts(SESSIONS, "sessions.csv", record_late_today=True) == (0, 30, 0, 0)

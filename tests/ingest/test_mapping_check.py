@@ -102,7 +102,6 @@ VALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "a time of text": ({"type": "subscription.canceled", "data": {"subscription_id": "{id}", "ends_at": "{end}"}}, "", "*.csv"),
     "a day added to a time": ({"type": "subscription.canceled", "data": {"subscription_id": "{id}", "ends_at": "{end} + 1 day"}}, 'end = "datetime"', "*.csv"),
     "numbers of JSON": (RESPONSE, "", "*.ndjson"),
-    "numbers of a spreadsheet": (RESPONSE, "", "*.xlsx"),
     "numbers of files whose format is unknown": (RESPONSE, "", "*"),
     "a list": (RESPONSE | {"data": {"survey": "nps", "score": "{score}", "tags": "{tags}"}}, SCORE + '\ntags = { separator = ";" }', "*.csv"),
     "a list of texts": (RESPONSE | {"data": {"survey": "nps", "score": "{score}", "tags": ["{a}", "b"]}}, SCORE, "*.csv"),

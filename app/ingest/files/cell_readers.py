@@ -64,12 +64,20 @@ def template_reader(scope: Scope, template: str, *, type: str | None = None) -> 
     parts = split_template(template)
     if type != "text" and [is_column for is_column, _ in parts] == [True]:
         return scope.reader(parts[0].text, type)
-    readers = [scope.reader(text) if is_column else text for is_column, text in parts]
     convert = converter(FileColumn(), "text" if type is None else type)
+    if not any(is_column for is_column, _ in parts):
+        return _constant(convert("".join(text for _, text in parts)))
+    readers = [scope.reader(text) if is_column else text for is_column, text in parts]
 
     def read(cells: Cells, problems: Problems) -> Any:
-        values = [reader if isinstance(reader, str) else reader(cells, problems) for reader in readers]
-        if any(value is LEFT_OUT or value is None for value in values):
+        values, is_complete = [], True
+        for reader in readers:
+            value = reader if isinstance(reader, str) else reader(cells, problems)
+            if value is LEFT_OUT or value is None:
+                is_complete = False
+            else:
+                values.append(value)
+        if not is_complete:
             return LEFT_OUT
         try:
             return convert("".join(map(to_text, values)))
@@ -105,18 +113,33 @@ def column_reader(scope: Scope, name: str, *, type: str | None = None) -> CellRe
     column = scope.column(name)
     if type == "raw":
         return _value_reader(scope, name, lambda cell: cell, is_text=True)
-    type = type or column.type or ("text" if column.values or column.separator else None)
+    # A spreadsheet has numbers where a CSV file has text, and one mapping is for both.
+    is_text = column.values or column.separator or scope.file.kind == "xlsx"
+    type = type or column.type or ("text" if is_text else None)
     if type == "instant":
         return _value_reader(scope, name, time_parser(column))
-    if column.times and type in ("integer", "number", "money"):
+    if column.times is not None and type in ("integer", "number", "money"):
         return _product_reader(scope, name, column.times, type=type)
-    return _value_reader(scope, name, converter(column, type), is_text=type in (None, "text"))
+    read = _value_reader(scope, name, converter(column, type), is_text=type in (None, "text"))
+    is_plain = type in (None, "text") and not (column.lookup or column.values or column.separator or column.empty)
+    return _text_reader(_index(scope, name), read) if is_plain else read
+
+
+def _text_reader(index: int, read: CellReader) -> CellReader:
+    """Return the reader of a column of plain text, which most columns are. read: for cells that are empty or no text."""
+
+    def read_text(cells: Cells, problems: Problems) -> Any:
+        cell = cells[index]
+        return cell if isinstance(cell, str) and cell and not cell.isspace() else read(cells, problems)
+
+    return read_text
 
 
 def _value_reader(scope: Scope, name: str, convert: Callable[[Any], Any], *, is_text: bool = False) -> CellReader:
     """Return the reader of a column whose cells `convert` turns into values."""
     column = scope.column(name)
-    read_cell = _cell_reader(scope, name, column)
+    index = None if column.lookup else _index(scope, name)
+    look_up = _constant(None) if index is not None else _lookup_reader(scope, name, column)
     empty_cells = (None, "", *column.empty)
     value_of_empty = None if column.when_empty == "null" else LEFT_OUT
     replacement = value_of_empty if column.default is None else column.default
@@ -124,7 +147,7 @@ def _value_reader(scope: Scope, name: str, convert: Callable[[Any], Any], *, is_
     default_cell = replacement if isinstance(replacement, str) else None
 
     def read(cells: Cells, problems: Problems) -> Any:
-        cell = read_cell(cells, problems)
+        cell = cells[index] if index is not None else look_up(cells, problems)
         if isinstance(cell, str) and (not is_text or cell.isspace()):
             cell = cell.strip()
         if cell in empty_cells:
@@ -145,11 +168,14 @@ def _value_reader(scope: Scope, name: str, convert: Callable[[Any], Any], *, is_
     return read
 
 
-def _product_reader(scope: Scope, name: str, factor: str, *, type: str) -> CellReader:
-    """Return the reader of the product of two columns."""
+def _product_reader(scope: Scope, name: str, factor: str | float, *, type: str) -> CellReader:
+    """Return the reader of the product of a column with another one or with a number."""
     column = scope.column(name)
     read_value = _value_reader(scope, name, decimal_parser(column))
-    read_factor = _value_reader(scope, factor, decimal_parser(scope.column(factor)))
+    if isinstance(factor, str):
+        read_factor = _value_reader(scope, factor, decimal_parser(scope.column(factor)))
+    else:
+        read_factor = _constant(Decimal(repr(factor)))
     to_value = decimal_converter(column, type)
 
     def read(cells: Cells, problems: Problems) -> Any:
@@ -165,19 +191,18 @@ def _product_reader(scope: Scope, name: str, factor: str, *, type: str) -> CellR
     return read
 
 
-def _cell_reader(scope: Scope, name: str, column: FileColumn) -> CellReader:
-    """Return the reader of a column's cell before conversion: from the file itself or from a lookup file."""
-    if column.lookup is None or column.by is None or column.column is None:
-        return _plain(_index(scope, name))
+def _lookup_reader(scope: Scope, name: str, column: FileColumn) -> CellReader:
+    """Return the reader of the value that a lookup file has for a row."""
+    assert column.lookup and column.by and column.column
     # A column that is looked up by its own name uses the cell of the file, not itself.
-    is_plain_key = column.by == name or column.by not in scope.source.columns
-    read_key = (
-        _plain(scope.file.request_column(column.by) if column.by == name else _index(scope, column.by))
-        if is_plain_key
-        else column_reader(scope, column.by)
-    )
+    if column.by == name:
+        read_key = _plain(scope.file.request_column(column.by))
+    elif column.by in scope.source.columns:
+        read_key = column_reader(scope, column.by)
+    else:
+        read_key = _plain(_index(scope, column.by))
     columns, values_by_key = scope.lookups[column.lookup]
-    index, lookup, when_unknown = columns.index(column.column), column.lookup, column.when_unknown
+    index, lookup, is_optional = columns.index(column.column), column.lookup, column.when_unknown == "empty"
 
     def read(cells: Cells, problems: Problems) -> Any:
         key = read_key(cells, problems)
@@ -194,7 +219,7 @@ def _cell_reader(scope: Scope, name: str, column: FileColumn) -> CellReader:
             return LEFT_OUT
         if values is not LEFT_OUT:
             return values[index]
-        if when_unknown == "empty":
+        if is_optional:
             return None
         problems.append(f"lookup_not_found: column {name}: {lookup} has no row for {shorten(key)}")
         return LEFT_OUT
@@ -210,6 +235,10 @@ def _index(scope: Scope, name: str) -> int:
     if column.row:
         return scope.file.request_row_name(column.row)
     return scope.file.request_column(column.column or name)
+
+
+def _constant(value: Any) -> CellReader:
+    return lambda cells, problems: value
 
 
 def _plain(index: int) -> CellReader:

@@ -85,7 +85,7 @@ class FileColumn(MappingTable):
     type: Literal["text", "integer", "number", "money", "boolean", "datetime", "date"] | None = Field(
         None,
         description="The type of the values. `money` is an exact decimal number, `datetime` an instant, `date` a day. "
-        "Default: text; in NDJSON files and spreadsheets, the type that the value has there.",
+        "Default: text; in an NDJSON file, the type that the value has there.",
     )
     column: str | None = Field(
         None,
@@ -153,10 +153,10 @@ class FileColumn(MappingTable):
         description="For `number` and `money`: round half up to so many decimals. Default: the value is not rounded. An "
         "amount of an event has at most 4 decimals.",
     )
-    times: str | None = Field(
+    times: str | int | float | None = Field(
         None,
-        description="For `integer`, `number` and `money`: another column by which the value is multiplied, such as "
-        "`quantity` for a unit price.",
+        description="For `integer`, `number` and `money`: by what the value is multiplied: another column, such as "
+        '`"quantity"` for a unit price, or a number, such as `0.01` for cents or `-1` for refunds.',
     )
     true: list[str] = Field(
         ["true", "t", "yes", "y", "1"], description="For `boolean`: the spellings of true, in any case of letters."

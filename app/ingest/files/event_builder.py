@@ -86,16 +86,9 @@ def _condition(scope: Scope, text: str | None) -> Callable[[Cells, Problems], bo
     def applies(cells: Cells, problems: Problems) -> bool:
         count = len(problems)
         values = [read(cells, problems) for _, read in readers]
-        return len(problems) == count and holds(
-            *(
-                value.isoformat()
-                if isinstance(value, date | time)
-                else value
-                if not isinstance(value, list | dict)
-                else ()
-                for value in values
-            )
-        )
+        if len(problems) > count:
+            return False
+        return holds(*(() if isinstance(value, list | dict) else value for value in values))
 
     return applies
 
@@ -131,13 +124,7 @@ def _nested_reader(scope: Scope, value: Any) -> CellReader:
     """Return the reader of a value of the mapping. Empty cells are left out of lists and tables."""
     match value:
         case str():
-            read_text = template_reader(scope, value)
-
-            def read_leaf(cells: Cells, problems: Problems) -> Any:
-                leaf = read_text(cells, problems)
-                return leaf.isoformat() if isinstance(leaf, date | time) else leaf
-
-            return read_leaf
+            return template_reader(scope, value)
         case list():
             items = [_nested_reader(scope, item) for item in value]
             return lambda cells, problems: (

@@ -93,8 +93,8 @@ def _check_data(scope: MappingScope, data: Mapping[str, Any], types: Sequence[Ev
         fields = [fields[name] for fields in fields_by_type if name in fields]
         if not fields:
             owners = " and ".join(event_type.name for event_type in types)
-            known = sorted({name for fields in fields_by_type for name in fields})
-            faults.append(MappingFault(("data", name), f"{owners} has no such field.{did_you_mean(name, known)}"))
+            candidates = sorted({name for fields in fields_by_type for name in fields})
+            faults.append(MappingFault(("data", name), f"{owners} has no such field.{did_you_mean(name, candidates)}"))
             continue
         results = [list(_check_value(scope, name, value, field)) for field in fields]
         best = min(results, key=lambda result: sum(isinstance(item, MappingFault) for item in result))
@@ -124,10 +124,10 @@ def _explain(scope: MappingScope, value: Any, sample: Any, fault: tuple[str, str
     code, detail = fault
     columns = sorted(columns_in(value))
     if not columns or scope.column(columns[0]).values or scope.column(columns[0]).default is not None:
-        shown = f'"{sample}"' if isinstance(sample, str) else str(sample)
+        quoted = f'"{sample}"' if isinstance(sample, str) else str(sample)
         if field.options and isinstance(sample, str):
-            return f"{shown} is not one of {', '.join(field.options)}.{did_you_mean(sample, field.options)}"
-        return f"{shown}: {detail}"
+            return f"{quoted} is not one of {', '.join(field.options)}.{did_you_mean(sample, field.options)}"
+        return f"{quoted}: {detail}"
     if code not in _NEEDS or not isinstance(value, str):
         return f"column {columns[0]}: {detail}"
     need, option = _NEEDS[code]

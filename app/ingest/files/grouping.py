@@ -146,9 +146,9 @@ def _compute_total(total: str, values: Sequence[Any]) -> Any:
 def _merge_same(name: str, values: Sequence[Any], problems: Problems) -> Any:
     other = next((value for value in values if value != values[0]), None)
     if other is not None:
-        shown = f"{shorten(values[0])} and {shorten(other)}"
+        pair = f"{shorten(values[0])} and {shorten(other)}"
         problems.append(
-            f"different_values: column {name}: the rows of the group have {shown}; say with in_group which value counts"
+            f"different_values: column {name}: the rows of the group have {pair}; say with in_group which value counts"
         )
     return values[0]
 
@@ -168,8 +168,8 @@ def _total_converter(column: FileColumn, type: str | None) -> Callable[[Any], An
                 if type == "instant"
                 else format_time(total, type if type == "date" else column.type or "datetime")
             )
-        wanted = type if type in _NUMBERS else "integer" if column.in_group == "count" else column.type or "number"
-        value = decimal_converter(column, wanted)(total)
+        number_type = type if type in _NUMBERS else "integer" if column.in_group == "count" else column.type or "number"
+        value = decimal_converter(column, number_type)(total)
         return to_text(value) if type == "text" else value
 
     return convert

@@ -76,31 +76,39 @@ def check_columns(file: DataFile) -> None:
         detail = f"{file.path}: {explain_ambiguous_name(min(file.ambiguous))}."
         raise Invalid(detail, code="ambiguous_column")
     if missing := sorted(file.missing_columns):
-        sentences = [_name_missing_column(file, name) for name in missing]
-        detail = f"{file.path}: {' '.join(sentences)} The columns are: {', '.join(file.columns)}.{_find_cause(file)}"
-        raise Invalid(detail, code="missing_column")
+        detail = _name_cause(file, missing) or _name_columns(file, missing)
+        raise Invalid(f"{file.path}: {detail}", code="missing_column")
 
 
-def _name_missing_column(file: DataFile, name: str) -> str:
-    source = "the header of the mapping" if file.format.header else "the header"
-    if name in file.columns:
-        return f'{source} has the column "{name}" twice.'
-    return f'{source} has no column "{name}".{did_you_mean(name, file.columns)}'
+def _name_columns(file: DataFile, missing: Sequence[str]) -> str:
+    """Return a sentence for each column that is missing."""
+    source = "header in the mapping" if file.format.header else "the header"
+    sentences = [
+        f'{source} has the column "{name}" twice.'
+        if name in file.columns
+        else f'{source} has no column "{name}".{did_you_mean(name, file.columns)}'
+        for name in missing
+    ]
+    return f"{' Also, '.join(sentences)} The columns are: {', '.join(file.columns)}."
 
 
-def _find_cause(file: DataFile) -> str:
-    """Return what may be the reason that columns are missing, and the option that helps."""
+def _name_cause(file: DataFile, missing: Sequence[str]) -> str:
+    """Return why columns are missing, and the option that helps; empty where the header is as it should be."""
     if file.format.header:
         return ""
-    (_, _, header), *rows = _first_rows(file)
-    if file.kind == "csv" and (hint := delimiter_hint(header, delimiter=file.delimiter, columns=file.requested)):
-        return hint
+    (_, header, text), *rows = _first_rows(file)
+    hint = ""
+    if file.kind == "csv":
+        hint = delimiter_hint(text, delimiter=file.delimiter, columns=file.requested)
     for line, cells, _ in rows:
-        if file.requested <= {to_text(cell).strip() for cell in cells}:
-            return f" Line {line} has these columns: set skip_lines = {line - 1} in the mapping."
-    if not file.requested & set(file.columns) and looks_like_data(file.columns):
-        return ' If the file has no header row, name its columns in the mapping: header = ["…", "…"].'
-    return ""
+        if not hint and file.requested <= {to_text(cell).strip() for cell in cells}:
+            hint = f" Line {line} has these columns: set skip_lines = {line - 1} in the mapping."
+    if not hint and not file.requested & set(file.columns) and looks_like_data(file.columns):
+        hint = ' If the file has no header row, name its columns in the mapping: header = ["…", "…"].'
+    if not hint:
+        return ""
+    first_line = text.strip() or ", ".join(map(to_text, header))
+    return f"the header lacks columns that the mapping uses: {', '.join(missing)}. The header is: {first_line}.{hint}"
 
 
 def _first_rows(file: DataFile) -> list[tuple[int, Sequence[Any], str]]:

@@ -52,10 +52,10 @@ def number_hint(text: str, *, decimal_point: str) -> str:
     if signed and (sign := signed["before"] or signed["after"]):
         return f'; to ignore the sign, set strip = ["{sign}"]'
     point = re.escape(decimal_point)
-    for thousands, shown in ((r"\.", "."), (",", ","), ("[ \u00a0\u202f\u2009]", " "), ("['’]", "'")):
-        if shown != decimal_point and re.fullmatch(rf"[+-]?\d{{1,3}}(?:{thousands}\d{{3}})+(?:{point}\d+)?", text):
-            other = f' or decimal_point = "{shown}"' if shown in ".," and decimal_point not in text else ""
-            return f'; set thousands = "{shown}"{other}'
+    for thousands, spelling in ((r"\.", "."), (",", ","), ("[ \u00a0\u202f\u2009]", " "), ("['’]", "'")):
+        if spelling != decimal_point and re.fullmatch(rf"[+-]?\d{{1,3}}(?:{thousands}\d{{3}})+(?:{point}\d+)?", text):
+            other = f' or decimal_point = "{spelling}"' if spelling in ".," and decimal_point not in text else ""
+            return f'; set thousands = "{spelling}"{other}'
     if decimal_point != "," and re.fullmatch(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+", text):
         return '; set decimal_point = "," and thousands = "."'
     for other_point in ",.":
@@ -98,8 +98,10 @@ def delimiter_hint(line: str, *, delimiter: str, columns: Collection[str]) -> st
     best = max((candidate for candidate in (*_DELIMITERS, "spaces") if candidate != delimiter), key=score)
     matches, cells = score(best)
     if matches > current[0] or (current == (0, 1) and best != "spaces" and cells > 1):
-        shown = "\\t" if best == "\t" else best
-        return f' The cells seem to be separated by {name_delimiter(best)}: set delimiter = "{shown}" in the mapping.'
+        spelling = "\\t" if best == "\t" else best
+        return (
+            f' The cells seem to be separated by {name_delimiter(best)}: set delimiter = "{spelling}" in the mapping.'
+        )
     return ""
 
 

@@ -20,7 +20,8 @@ class ImportReport:
     """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each fault of a row or event.
 
     A run replaces the report of an earlier run, because it meets the same rows again. Every line is written at once, so that
-    the report is complete when the run is interrupted. counts: the number of lines by code.
+    the report is complete when the run is interrupted. counts: the number of lines by code. first_lines: the first one of each
+    code, for the terminal.
     """
 
     HEADER = ("file", "line", "event_id", "code", "detail", "raw")
@@ -28,6 +29,7 @@ class ImportReport:
     def __init__(self, path: Path) -> None:
         """Raise Invalid (`not_a_report`) when the path cannot be written, or has a file that is no report."""
         self.counts: Counter[str] = Counter()
+        self.first_lines: dict[str, str] = {}
         self._is_csv = path.suffix.lower() not in (".ndjson", ".jsonl")
         try:
             if path.exists() and not _is_report(path):
@@ -63,8 +65,15 @@ class ImportReport:
         """Write what is to be known about a duplicate."""
         self._write(row, event_id=event["id"], code=note.code, detail=note.detail)
 
+    def describe(self) -> list[str]:
+        """Return a line for each code: how many lines the report has of it, and the first one."""
+        return [f"{count:,} {code}, at first {self.first_lines[code]}" for code, count in sorted(self.counts.items())]
+
     def _write(self, row: SourceRow, *, event_id: str, code: str, detail: str) -> None:
         self.counts[code] += 1
+        self.first_lines.setdefault(
+            code, f"{row.file}, line {row.line}: {detail}" if row.line else f"{row.file}: {detail}"
+        )
         raw = row.raw.rstrip("\r\n")
         raw = raw if len(raw) <= MAX_RAW_CHARACTERS else raw[:MAX_RAW_CHARACTERS] + "…"
         line = (row.file, row.line, event_id, code, detail, raw)

@@ -20,8 +20,8 @@ def check_mapping(mapping: ImportMapping) -> list[MappingFault]:
         scope, location = MappingScope(mapping, source), ("source", number)
         inner = [*_check_groups(source), *_check_conditions(scope)]
         for index, event in enumerate(source.event):
-            inner += [MappingFault(("event", index, *place), detail) for place, detail in check_event(scope, event)]
-        faults += [MappingFault((*location, *place), detail) for place, detail in inner]
+            inner += [MappingFault(("event", index, *path), detail) for path, detail in check_event(scope, event)]
+        faults += [MappingFault((*location, *path), detail) for path, detail in inner]
     return faults
 
 
@@ -69,15 +69,15 @@ def _compare(scope: MappingScope, name: str, value: Any) -> str:
         values = {*column.values.values(), column.default} - {None}
         if value in values:
             return ""
-        known = [known for known in values if isinstance(known, str)]
-        return f'column {name} never is "{value}".{did_you_mean(str(value), known)}'
+        candidates = [candidate for candidate in values if isinstance(candidate, str)]
+        return f'column {name} never is "{value}".{did_you_mean(str(value), candidates)}'
     if isinstance(value, bool):
         expected, fits = 'type = "boolean"', type == "boolean"
     elif isinstance(value, str):
         expected, fits = 'type = "text"', type not in (*_NUMBERS, "boolean")
     else:
         expected, fits = 'type = "integer", "number" or "money"', type in _NUMBERS
-    shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    quoted = f'"{value}"' if isinstance(value, str) else str(value).lower()
     if fits:
         return ""
-    return f"column {name} is of type {type} and is compared with {shown}. Give it {expected} under [source.columns]"
+    return f"column {name} is of type {type} and is compared with {quoted}. Give it {expected} under [source.columns]"

@@ -42,7 +42,7 @@ class MappingScope(NamedTuple):
         if name in ROW_NAMES and name not in self.source.columns:
             return "text"
         format = self.mapping.lookup[column.lookup] if column.lookup else self.source
-        return "text" if kind_of(format.file, format) == "csv" or column.row else None
+        return "text" if kind_of(format.file, format) in ("csv", "xlsx") or column.row else None
 
 
 # Groups of values that a text can have. Of each group, one value must be valid where the text is used: a constant is a group by

@@ -1,5 +1,6 @@
 """Say in the terms of the file why an event was rejected: which columns of the row the field came from."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,6 @@ _ADVICE = {
     "time": 'Give the column type = "datetime" under [source.columns].',
     "date": 'Give the column type = "date" under [source.columns].',
     "literal_error": "Translate the spellings of the file with values under [source.columns].",
-    "money": 'Give the column type = "money" under [source.columns], with decimals = 2 to round it.',
 }
 
 
@@ -32,8 +32,20 @@ def explain_rejection(
         code, pointer = str(fault["code"]), str(fault.get("pointer") or "")
         steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
         origin = _name_origin(steps, event, template)
-        advice = _ADVICE.get(code, "") if origin.startswith("column") else ""
-        yield code, " ".join(filter(None, [f"{origin}:" if origin else "", fault["detail"], advice]))
+        detail = f"{fault['detail'].rstrip('.')}."
+        advice = _advise(code, _value_at(event, steps)) if origin.startswith("column") else ""
+        yield code, " ".join(filter(None, [f"{origin}:" if origin else "", detail, advice]))
+
+
+def _advise(code: str, value: Any) -> str:
+    """Return which option of the mapping may help."""
+    if code != "money":
+        return _ADVICE.get(code, "")
+    if str(value).startswith("-"):
+        return "Leave such rows out with skip or when, or make refunds of them, with a column with times = -1."
+    if isinstance(value, str) and re.fullmatch(r"\d+\.\d{5,}", value, re.ASCII):
+        return "Round the column with decimals = 2 under [source.columns]."
+    return 'Give the column type = "money" under [source.columns].'
 
 
 def _name_origin(steps: list[str], event: Mapping[str, Any], template: EventTemplate) -> str:

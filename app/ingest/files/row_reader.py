@@ -154,4 +154,7 @@ def _is_empty(file: DataFile, cells: Cells) -> bool:
     """Return whether a row of a table has nothing but delimiters."""
     if file.kind == "ndjson":
         return False
+    first = cells[0]
+    if first and not (isinstance(first, str) and first.isspace()):
+        return False  # as nearly every row
     return all(isinstance(cell, str) and (not cell or cell.isspace()) for cell in cells[: len(file.columns)])

@@ -61,7 +61,7 @@ class ImportResult(NamedTuple):
     """The counts of an import, and the reason why nothing was sent, if nothing was: the counts are then what would happen."""
 
     summary: ImportSummary
-    refusal: str = ""
+    obstacle: str = ""
 
 
 class PendingEvent(NamedTuple):
@@ -193,13 +193,13 @@ async def _check_and_send(run: ImportRun, books: Books, accept: Send, options: I
         checked = await _check(run, books, pending)
         late = set()
     rejected = sum(len(outcome.rejected) for _, outcome in checked)
-    refusal = _find_refusal(run.summary.problems, rejected, len(late), options)
-    if not options.dry_run and not refusal:
+    obstacle = _find_obstacle(run.summary.problems, rejected, len(late), options)
+    if not options.dry_run and not obstacle:
         await _send_all(run, pending, accept, phase="Send")
         return ImportResult(run.summary)
     for batch, outcome in checked:
         run.report_outcome(batch, outcome)
-    return ImportResult(run.summary, refusal)
+    return ImportResult(run.summary, obstacle)
 
 
 async def _check(
@@ -223,12 +223,12 @@ def _without_recorded_on(item: PendingEvent) -> PendingEvent:
     return item._replace(event={key: value for key, value in item.event.items() if key != "recorded_on"})
 
 
-def _find_refusal(problems: int, rejected: int, late: int, options: ImportOptions) -> str:
+def _find_obstacle(problems: int, rejected: int, late: int, options: ImportOptions) -> str:
     """Return why no event is sent, and what to do; empty if they are."""
     if not problems + rejected or options.skip_invalid:
         return ""
     counts = ((problems, "row has problems", "rows have problems"), (rejected, "event is", "events are"))
-    parts = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
+    parts = [f"{count:,} {singular if count == 1 else plural}" for count, singular, plural in counts if count]
     invalid = " and ".join(parts) + (" rejected" if rejected else "")
     sentences = [f"Nothing {'would be' if options.dry_run else 'was'} sent: {invalid}."]
     if late < problems + rejected:
