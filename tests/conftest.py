@@ -29,22 +29,22 @@ logs.configure("error")
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[sa.URL]:
-    """The address of the run's PostgreSQL, with no database of ours in it yet."""
+    """The address of the run's PostgreSQL, without a database of the tests."""
     with tempfile.TemporaryDirectory(prefix="csm-tests-") as folder:
         Path(folder).chmod(0o755)
-        # Nobody cuts the power during a test, and a killed server loses nothing that the system has been given.
+        # Nobody cuts the power during a test, and a killed server loses nothing that it has passed to the system.
         with patch.object(embedded, "CONFIGURATION", embedded.CONFIGURATION.replace("fsync=on", "fsync=off")):
-            running = embedded.start_server(Path(folder))
+            embedded_server = embedded.start_server(Path(folder))
         try:
-            yield sa.make_url(running.url)
+            yield sa.make_url(embedded_server.url)
         finally:
-            running.stop()
+            embedded_server.stop()
 
 
 @pytest.fixture(scope="session")
 def execute(server: sa.URL) -> Iterator[Callable[[str], None]]:
     """Run a statement outside any transaction, as the owner of the server."""
-    with psycopg.connect(_plain(server), autocommit=True) as connection:
+    with psycopg.connect(_libpq_url(server), autocommit=True) as connection:
         yield lambda statement: connection.execute(statement)
 
 
@@ -52,45 +52,47 @@ def execute(server: sa.URL) -> Iterator[Callable[[str], None]]:
 def template(server: sa.URL, execute: Callable[[str], None]) -> str:
     """The name of a migrated database without content."""
     execute("CREATE DATABASE migrated")
-    migrate(_url(server.set(database="migrated")))
+    migrate(_format_url(server.set(database="migrated")))
     return "migrated"
 
 
 @pytest.fixture(scope="session")
-def copied(server: sa.URL, template: str, execute: Callable[[str], None]) -> Callable[..., Any]:
+def copy_database(server: sa.URL, template: str, execute: Callable[[str], None]) -> Callable[..., Any]:
     """A fresh, migrated database for as long as a context lasts: its address."""
 
     @contextmanager
     def copy() -> Iterator[str]:
         name = f"test{next(_numbers)}"
         execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        yield _url(server.set(database=name))
+        yield _format_url(server.set(database=name))
         execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     return copy
 
 
 @pytest.fixture(scope="session")
-def standing(copied: Callable[..., Any]) -> Iterator[Service]:
-    """A running service that tests use one after the other; see `service`."""
-    with copied() as url, Service(url).running() as running:
-        yield running
+def reusable_service(copy_database: Callable[..., Any]) -> Iterator[Service]:
+    """A service that tests use one after the other; see `service`."""
+    with copy_database() as url, Service(url).open() as service:
+        yield service
 
 
 @pytest.fixture(scope="session")
-def empty(standing: Service) -> Iterator[Callable[[], None]]:
-    """Make the database of the standing service what the migrations have left."""
+def reset_database(reusable_service: Service) -> Iterator[Callable[[], None]]:
+    """Return a function that makes the database of the reusable service what it was after the migrations."""
     statements = [
-        # Who holds locks would keep us waiting: what a test has left in the middle of something.
+        # Transactions that a test has left open may hold locks.
         "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() "
         "AND backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()",
         *(f"DELETE FROM {table}" for table in metadata.tables),
-        "INSERT INTO survey SELECT * FROM begun_with.survey",
+        "INSERT INTO survey SELECT * FROM after_migrations.survey",
     ]
-    with psycopg.connect(_plain(sa.make_url(standing.url)), autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA begun_with; CREATE TABLE begun_with.survey AS SELECT * FROM survey")
+    with psycopg.connect(_libpq_url(sa.make_url(reusable_service.url)), autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA after_migrations; CREATE TABLE after_migrations.survey AS SELECT * FROM survey"
+        )
         reset = "; ".join(statements)
-        # The first test finds what every later one finds: no books, which the start of the standing service has written.
+        # The first test finds what every later one finds: no books, which the start of the reusable service has written.
         connection.execute(reset)
         yield lambda: connection.execute(reset)
 
@@ -98,19 +100,19 @@ def empty(standing: Service) -> Iterator[Callable[[], None]]:
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a migrated database without content."""
-    if _owns(request):
-        with request.getfixturevalue("copied")() as url:
+    if _has_own_database(request):
+        with request.getfixturevalue("copy_database")() as url:
             yield url
     else:
-        standing, empty = map(request.getfixturevalue, ("standing", "empty"))
-        yield standing.url
-        empty()
+        service, reset = map(request.getfixturevalue, ("reusable_service", "reset_database"))
+        yield service.url
+        reset()
 
 
 @pytest.fixture
 def execute_in(database: str) -> Iterator[Callable[[str], None]]:
-    """Run a statement in the test's database, behind the service's back."""
-    with psycopg.connect(_plain(sa.make_url(database)), autocommit=True) as connection:
+    """Run a statement in the test's database without the service."""
+    with psycopg.connect(_libpq_url(sa.make_url(database)), autocommit=True) as connection:
         yield lambda statement: connection.execute(statement)
 
 
@@ -118,53 +120,53 @@ def execute_in(database: str) -> Iterator[Callable[[str], None]]:
 def query_database(database: str) -> Callable[[str], list[Any]]:
     """Return a function that runs a query in the database of the test."""
 
-    def find(query: str) -> list[Any]:
+    def fetch(query: str) -> list[Any]:
         with psycopg.connect(database.replace("+psycopg", "")) as connection:
             return connection.execute(query).fetchall()
 
-    return find
+    return fetch
 
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest, database: str) -> Iterator[Service]:
     """A running service with an empty database; its clock stands at noon of 15 March 2026."""
-    if _owns(request):
-        with Service(database).running() as running:
-            yield running
+    if _has_own_database(request):
+        with Service(database).open() as service:
+            yield service
     else:
-        standing = request.getfixturevalue("standing")
-        yield standing.reopen()
-        assert standing.tasks() == set(), "it is still at something"
+        service = request.getfixturevalue("reusable_service")
+        yield service.reopen()
+        assert service.tasks() == set(), "a task of the test has not ended"
 
 
 @pytest.fixture(scope="module")
-def shared(copied: Callable[..., Any]) -> Iterator[Service]:
-    """A running service that the tests of a module share, where what others leave behind does no harm."""
-    with copied() as url, Service(url).running() as running:
-        yield running
-        assert running.differences() == [], "after all of it the ledger is not what the kept events say"
+def shared(copy_database: Callable[..., Any]) -> Iterator[Service]:
+    """A running service that the tests of a module share, where what one test stores does not disturb another."""
+    with copy_database() as url, Service(url).open() as service:
+        yield service
+        assert service.differences() == [], "after all of it the ledger does not agree with the stored events"
 
 
 @pytest.fixture
-def start(database: str) -> Iterator[Callable[..., Any]]:
+def start_service(database: str) -> Iterator[Callable[..., Any]]:
     """Start services with other settings, on the test's database."""
     with ExitStack() as stack:
 
         @contextmanager
-        def started(**settings: Any) -> Iterator[Service]:
-            with Service(database, **settings).running() as running:
-                yield running
+        def open_service(**settings: Any) -> Iterator[Service]:
+            with Service(database, **settings).open() as service:
+                yield service
 
-        yield lambda **settings: stack.enter_context(started(**settings))
+        yield lambda **settings: stack.enter_context(open_service(**settings))
 
 
-def _owns(request: pytest.FixtureRequest) -> bool:
+def _has_own_database(request: pytest.FixtureRequest) -> bool:
     return request.node.get_closest_marker("own_database") is not None
 
 
-def _url(url: sa.URL) -> str:
+def _format_url(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _plain(url: sa.URL) -> str:
-    return _url(url.set(drivername="postgresql"))
+def _libpq_url(url: sa.URL) -> str:
+    return _format_url(url.set(drivername="postgresql"))

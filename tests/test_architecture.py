@@ -135,12 +135,12 @@ def framework_users() -> Iterator[Path]:
             yield path
 
 
-def test_the_web_framework_is_used_by_routes_and_what_serves_them_only() -> None:
+def test_only_routes_and_what_serves_them_use_the_web_framework() -> None:
     for path in framework_users():
         assert path.name in ("main.py", "routes.py") or package_of(path) in MAY_USE_THE_FRAMEWORK, path
 
 
-def test_what_computes_does_not_load_the_web_framework() -> None:
+def test_packages_that_compute_do_not_load_the_web_framework() -> None:
     users = set(framework_users())
     for package in ("core", "database", "embedded", "books", "accounts", "ledger", "ingest", "metrics", "demo"):
         for path in (APP / package).rglob("*.py"):
@@ -148,7 +148,7 @@ def test_what_computes_does_not_load_the_web_framework() -> None:
                 assert reachable_from(path) & users == set(), path
 
 
-def test_a_metric_knows_nothing_but_how_metrics_are_defined() -> None:
+def test_a_metric_imports_only_what_defines_metrics() -> None:
     for path in (APP / "metrics" / "catalogue").glob("*.py"):
         allowed = {"app.metrics.define", "app.metrics.catalogue", "app.core.catalogues", "fractions"}
         assert {name for name in imports_of(path) if not is_within(name, allowed)} == set(), path

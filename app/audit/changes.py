@@ -151,7 +151,8 @@ async def _accounts_by_day(search: _Search) -> dict[date, set[int]]:
         accounts_by_day[day].add(account)
     if len(accounts_by_day) > _MAX_DAYS or len(rows) > _MAX_ACCOUNT_DAYS:
         detail = (
-            f"Late data was recorded on more than {_MAX_DAYS:,} days, or for very many accounts; ask for less at once."
+            f"Late data was recorded on more than {_MAX_DAYS:,} days, or for too many accounts. Use a shorter range or one "
+            "segment."
         )
         raise Invalid.at("/query/period", detail, code="too_many_days")
     return accounts_by_day

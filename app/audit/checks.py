@@ -200,7 +200,7 @@ async def _check_identities(answer: _Answer, groupings: Sequence[dict[str, Any]]
 
 
 async def _check_sums_over_groups(answer: _Answer, by_attribute: Sequence[dict[str, Any]]) -> Check:
-    check = Check("adds_over_groups", "In each period, the groups of an attribute add up to the whole business.")
+    check = Check("adds_over_groups", "In each period, the groups of an attribute add up to the whole company.")
     metrics = {name for name, metric in METRICS.items() if "groups" in metric.adds_over}
     whole = await answer(metrics)
     for grouping in by_attribute:

@@ -26,7 +26,7 @@ from app.metrics.schema import (
 )
 
 _SHARE_SCHEMA: dict[str, Any] = {
-    "account": {"type": ["string", "null"], "description": "The account id; null for costs of the whole business."},
+    "account": {"type": ["string", "null"], "description": "The account id; null for costs of the whole company."},
     "contribution": NUMBER_SCHEMA
     | {"description": "The account's own numerator or, for a metric without a numerator, its value."},
     "share": NUMBER_SCHEMA

@@ -38,7 +38,7 @@ _MIN_BATCH, _MAX_BATCH = 500, 20_000
 _EVENT_SCHEMA: dict[str, Any] = {
     "id": {"type": "string"},
     "type": {"type": "string"},
-    "account_id": {"type": ["string", "null"], "description": "Null for costs of the whole business."},
+    "account_id": {"type": ["string", "null"], "description": "Null for costs of the whole company."},
     "user_id": {"type": ["string", "null"]},
     "occurred_at": {"type": "string", "format": "date-time"},
     "recorded_on": {"type": "string", "format": "date", "description": "The day on which the event became known."},

@@ -109,7 +109,7 @@ async def get_checks(request: Request, caller: Annotated[Caller, Depends(require
     """Check that numbers which must be equal are equal, on the data of this service.
 
     Every check has a sentence that says what must be equal, the number of comparisons, and the differences. The movements of
-    MRR and customers and the rates of retention are compared in each period: for the whole business, by the attributes that
+    MRR and customers and the rates of retention are compared in each period: for the whole company, by the attributes that
     most accounts have with few values, by stored segment, and by account for some accounts that differ from day to day. Metrics
     that add up over groups or over time are added up. Today's values are compared with the monthly totals. The ledger of the
     same accounts, or with `all` of every account, is computed again from the stored events.

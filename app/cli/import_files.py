@@ -19,17 +19,22 @@ from app.ingest.files.run_import import ImportOptions, ImportProgress, ImportRes
 Files = Annotated[
     list[Path],
     typer.Argument(
-        help="CSV or NDJSON files, also compressed (.gz), and spreadsheets (.xlsx, .xls, .ods).",
+        help="CSV or NDJSON files, which may be compressed (.gz), and spreadsheets (.xlsx, .xls, .ods).",
         exists=True,
         dir_okay=False,
     ),
 ]
-Mapping = Annotated[
-    Path, typer.Option(help="TOML file that says which columns make which events.", exists=True, dir_okay=False)
+MappingFile = Annotated[
+    Path,
+    typer.Option(help="TOML file that says which rows and columns make which events.", exists=True, dir_okay=False),
 ]
-Report = Annotated[
-    Path, typer.Option(help="File to write the rows and events to that were not imported (.csv or .ndjson).")
+ReportFile = Annotated[
+    Path,
+    typer.Option(
+        help="File for the list of rows and events that are not imported: .csv or .ndjson. An earlier report is overwritten."
+    ),
 ]
+Create = Annotated[bool, typer.Option("--create", help="Set up the database if it is empty.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything and count what would come in, and send nothing.")
 ]
@@ -53,8 +58,9 @@ RecordLateToday = Annotated[
 
 def import_command(
     files: Files,
-    mapping: Mapping,
-    report: Report = Path("import-report.csv"),
+    mapping: MappingFile,
+    report: ReportFile = Path("import-report.csv"),
+    create: Create = False,
     dry_run: DryRun = False,
     skip_invalid: SkipInvalid = False,
     record_late_today: RecordLateToday = False,
@@ -76,7 +82,7 @@ def import_command(
         _print_summary(result.summary, problems, path=report)
         return result
 
-    result: ImportResult = with_books(run)
+    result: ImportResult = with_books(run, create=create)
     if dry_run:
         out.print("Dry run: nothing was sent. The counts are those of an import at this moment.")
     if result.obstacle:

@@ -1,6 +1,7 @@
 """The command line: `csmetrics --help`."""
 
 import os
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated
 
@@ -14,6 +15,8 @@ from app.cli import publish
 from app.cli.console import err, out, progress_bar, with_books
 from app.cli.import_files import import_command
 from app.cli.keys import cli as keys_cli
+from app.cli.questions import check, query
+from app.cli.reset import reset
 from app.cli.workers import worker_pool
 from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
@@ -31,7 +34,7 @@ cli = typer.Typer(
 cli.add_typer(keys_cli, name="keys")
 
 Processes = Annotated[
-    int, typer.Option(min=1, help="Number of processes that share the work; by default one for each core.")
+    int, typer.Option(min=1, help="Number of processes that share the work.", show_default="one for each core")
 ]
 
 
@@ -41,13 +44,22 @@ def main() -> None:
     try:
         cli()
     except ServiceError as error:
-        err.print(str(error), style="red", markup=False)
+        faults = getattr(error, "errors", ())
+        for sentence in [_sentence(fault) for fault in faults] or [str(error)]:
+            err.print(sentence, style="red", markup=False)
     except ValidationError as error:
         for fault in validation_faults(error.errors(include_url=False, include_input=False)):
-            err.print(f"{fault['pointer'].strip('/').upper()}: {fault['detail']}", style="red", markup=False)
+            pointer = fault["pointer"].upper() if error.title == Settings.__name__ else fault["pointer"]
+            err.print(_sentence({**fault, "pointer": pointer}), style="red", markup=False)
     else:
         return
     raise SystemExit(1)
+
+
+def _sentence(fault: Mapping[str, str]) -> str:
+    """Return what is wrong with an option, a setting or a field, which comes first."""
+    name = fault["pointer"].removeprefix("/query").strip("/")
+    return f"{name}: {fault['detail']}" if name else fault["detail"]
 
 
 def _print_version(is_requested: bool) -> None:
@@ -69,26 +81,28 @@ def common_options(
 def serve_command() -> None:
     """Serve the API over HTTP.
 
-    Settings come from the environment or a file .env. Without any, the service runs on the embedded PostgreSQL.
+    Settings come from environment variables or a file named .env. Without DATABASE_URL, the service runs its own PostgreSQL.
     """
     serve.run(Settings())
 
 
 @cli.command()
 def migrate() -> None:
-    """Migrate the database to this version. `serve` does the same unless MIGRATE_ON_START is false."""
+    """Migrate the database schema to this version. `serve` does the same, unless MIGRATE_ON_START is false."""
 
     async def confirm(_: Books) -> None:
         out.print("The database is up to date.")
 
-    with_books(confirm, migrate_on_start=True)
+    with_books(confirm, create=True, migrate_on_start=True)
 
 
 @cli.command()
 def demo() -> None:
-    """Load a fictitious SaaS company with 24 months of history, and print an API key and three requests to try.
+    """Load demo data, a made-up company with 24 months of history, and print an API key and three requests to try.
 
-    The database must be empty, or hold this demo already; then only the events since the last time are added.
+    The database must be empty, or contain demo data that was loaded this month. Events since the last run are then added.
+
+    The key has scope admin and replaces the key of the last run.
     """
 
     async def load(books: Books) -> None:
@@ -106,7 +120,7 @@ def demo() -> None:
         key = await replace_key(books, name="demo", scopes=["admin"])
         _print_examples(key, today=books.today())
 
-    with_books(load)
+    with_books(load, create=True)
 
 
 def _print_examples(key: str, *, today: date) -> None:
@@ -134,15 +148,15 @@ def rebuild(
     adopt_settings: Annotated[
         bool,
         typer.Option(
-            help="Apply the time zone and fiscal year of the settings to all of history. "
-            "Another base currency is only possible while no money has been recorded."
+            help="Apply the time zone and the fiscal year of the settings to the whole history. "
+            "The base currency can only be changed while no money has been recorded."
         ),
     ] = False,
     processes: Processes = os.cpu_count() or 1,
 ) -> None:
     """Recompute the ledger from stored events.
 
-    It can be interrupted and run again. The service may keep running, except with --adopt-settings.
+    The command can be interrupted and run again. The service may keep running, except with --adopt-settings.
     """
 
     async def run(books: Books) -> None:
@@ -175,15 +189,22 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
                     accounts, events = accounts + step.accounts, events + step.events
                     bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
         out.print(f"{differences:,} differences in {events:,} events of {accounts:,} accounts.")
+        if not events:
+            err.print("There are no events in this database.", style="yellow")
         return differences
 
     if with_books(run):
         raise typer.Exit(1)
 
 
+cli.command("query")(query)
+cli.command("check")(check)
+cli.command("reset")(reset)
+
+
 @cli.command("publish")
 def publish_command() -> None:
-    """Write the OpenAPI document and the reference pages, which are generated from the catalogues."""
+    """Write openapi/openapi.json and docs/reference, which are generated from the code. For developers of the service."""
     for path, content in publish.documents().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")

@@ -58,7 +58,7 @@ def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
     name = raw.get("type")
     event_type = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if event_type is None:
-        raise EventRejected("unknown_type", "Unknown event type; /docs lists all event types.", "/type")
+        raise EventRejected("unknown_type", "Unknown event type. /docs lists all event types.", "/type")
     try:
         fields = event_type.adapter.validate_python(raw)
     except ValidationError as error:

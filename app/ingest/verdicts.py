@@ -81,8 +81,8 @@ def judge_old(
         return EventRejected("recorded_before_last", detail, "/recorded_on")
     if other.fingerprint not in (event.fingerprint, None):
         detail = (
-            "This account already has an event with this id and different content; retracted events keep their ids. Send "
-            "the correction under a new id, and retract the old event unless you have."
+            "This account already has an event with this id and different content. To correct an event, retract it and "
+            "send the correction under a new id. The id of a retracted event cannot be used again."
         )
         return EventRejected("conflict", detail, "/id")
     if other.retracted_on is not None:

@@ -1,12 +1,12 @@
 """Entries and the totals beside them: collecting lines into entries, and posting all entries of a batch in one statement.
 
-`_POST` writes three tables, one part (CTE) each. The order of the parts carries weight. PostgreSQL runs the main statement
+`_POST` writes three tables, one part (CTE) each. The order of the parts matters. PostgreSQL runs the main statement
 first and then the other writing parts from the last to the first, so the rows are written in this order:
 
 1. `total`, the main statement, and `entry`, the last part. Their rows belong to accounts that this transaction has locked,
    so that two transactions never wait for each other at this point.
 2. `grand_total`, the first part. Every transaction writes the same few rows, so each waits for the others: the rows are
-   written last, so that nobody waits for long, and sorted by key, so that nobody waits in a circle.
+   written last, so that nobody waits for long, and sorted by key, so that no two transactions wait for each other.
 
 `tests/ledger/test_grand_totals.py` holds this: `test_grand_totals_are_written_after_entries_and_totals`.
 """

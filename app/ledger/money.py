@@ -1,4 +1,4 @@
-"""Money in the ledger: integers, in ten-thousandths of the base currency."""
+"""Money in the ledger: amounts converted to the base currency, as integers in ten-thousandths of it."""
 
 from decimal import Decimal
 from fractions import Fraction

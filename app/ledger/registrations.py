@@ -91,7 +91,7 @@ async def repost_registrations(
     labels: Mapping[str, int],
     calendar: Calendar,
 ) -> None:
-    """Add to `entries` what changes of events and of presence come to, and write the spells anew.
+    """Add to `entries` the lines that follow from changes of events and of presence, and rewrite the spells.
 
     event_changes: by user; the users that are not in it are not looked at. Events and presence are stored already, under the
     locks of their accounts.

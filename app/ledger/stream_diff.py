@@ -1,4 +1,4 @@
-"""The engine of streams: what changes of a stream's events change of its entries.
+"""The engine of streams: the entries to post when events of a stream are new, late or retracted.
 
 When events are added to a stream or retracted, the stream is derived before and after. The lines of before are subtracted and
 those of after are added, recorded day by recorded day; what both have in common cancels out. So neither late events nor
@@ -50,7 +50,7 @@ async def repost_streams(
     *,
     calendar: Calendar,
 ) -> None:
-    """Add to `entries` what changes of streams come to. The events are stored already, under the locks of their accounts."""
+    """Add to `entries` the lines by which streams have changed. The events are stored, under their accounts' locks."""
     for (account_id, stream), events in (await load_streams(connection, changes_by_stream)).items():
         changes = changes_by_stream[account_id, stream]
         repost_stream(entries, account_id, stream, events, changes, calendar=calendar)

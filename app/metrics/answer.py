@@ -110,7 +110,7 @@ def _pending_rows(
         groups = sorted(default_groups(question).union(*with_data), key=group_sort_key)
         for split, own_sums, own_contexts in zip(splits, sums, contexts, strict=True):
             count = len(rows) + len(split.periods) * len(groups)
-            check_row_count(count, pointer="/query/granularity", instead="ask for less at once")
+            check_row_count(count, pointer="/query/granularity", instead="ask for fewer groups or periods")
             current, previous = (
                 bind_inputs(question, metric, *values) for values in zip(own_sums, own_contexts, strict=True)
             )

@@ -60,8 +60,8 @@ DEFAULT = "default"
 _CONTEXT_DESCRIPTIONS = {
     "months": "Length of the period in months.",
     "days": "Days of the period that have passed.",
-    "margin": "Gross margin: the setting in force at the end of the period.",
-    "divided": "Whether the question is about groups of accounts or about some accounts only.",
+    "margin": "Gross margin at the end of the period, between 0 and 1. It is a setting.",
+    "divided": "1 when the question is about single accounts or groups of accounts, 0 when it is about all accounts together.",
 }
 
 
@@ -113,17 +113,21 @@ def registered_at_any_time(*, ignores_dimensions: bool = False) -> Any:
     return Registered("registered_users", "users_joined", ignores_dimensions)
 
 
-def accounts(*, where: AccountValue) -> Any:
+def accounts(sentence: str, *, where: AccountValue) -> Any:
     """Return the number of accounts that satisfy a condition on their own balances.
 
-    The condition has to be false for accounts whose balances do not change in the period.
+    The condition has to be false for accounts whose balances do not change in the period. sentence: which accounts these
+    are, with `{period}` for "period" or "month".
     """
-    return Population(where)
+    return Population(where, sentence=sentence)
 
 
-def over_accounts(total: AccountValue, *, where: AccountValue) -> Any:
-    """Return the sum of an account's own value over the accounts that satisfy a condition, which is as in `accounts`."""
-    return Population(where, total)
+def over_accounts(sentence: str, total: AccountValue, *, where: AccountValue) -> Any:
+    """Return the sum of an account's own value over the accounts that satisfy a condition.
+
+    The condition and the sentence are as in `accounts`.
+    """
+    return Population(where, total, sentence=sentence)
 
 
 def trailing(operand: Any, *, months: int) -> Any:

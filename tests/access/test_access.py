@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -322,7 +323,7 @@ def test_a_key_is_shown_once(shared: Service) -> None:
     assert created["id"] in response.text
     assert created["key"] not in response.text
     listed_key = next(key for key in response.json()["keys"] if key["id"] == created["id"])
-    assert listed_key.keys() == {"id", "name", "scopes", "created_at", "revoked_at", "last_used_on"}
+    assert listed_key.keys() == {"id", "name", "scopes", "created_at", "revoked_at", "last_used_on", "expires_on"}
 
 
 def texts_in(url: str) -> Iterator[str]:
@@ -348,8 +349,8 @@ def test_only_the_hash_of_a_key_is_stored(service: Service, database: str) -> No
     assert hashlib.sha256(created["key"].encode()).hexdigest() in texts
 
 
-def test_no_key_is_in_the_log(start: Callable[..., Service], capsys: pytest.CaptureFixture[str]) -> None:
-    service = start()
+def test_no_key_is_in_the_log(start_service: Callable[..., Service], capsys: pytest.CaptureFixture[str]) -> None:
+    service = start_service()
     logs.configure("debug")
     try:
         read, admin = create_key(service, "read")["key"], create_key(service, "admin")["key"]
@@ -367,14 +368,35 @@ def test_no_key_is_in_the_log(start: Callable[..., Service], capsys: pytest.Capt
         logs.configure("error")
 
 
-def test_a_revoked_key_stops_working_at_once_in_every_process(start: Callable[..., Service]) -> None:
-    first, second = start(), start()
+def test_a_revoked_key_stops_working_at_once_in_every_process(start_service: Callable[..., Service]) -> None:
+    first, second = start_service(), start_service()
     for revoking, using in ((first, second), (second, first), (first, first)):
         created = create_key(revoking, "read")
         assert request(using, "GET", "/v1/surveys", created["key"]).status_code == 200
         assert revoking.request("DELETE", f"/v1/keys/{created['id']}").status_code == 204
         assert request(using, "GET", "/v1/surveys", created["key"]).status_code == 401
         assert using.request("DELETE", f"/v1/keys/{created['id']}").status_code == 204
+
+
+def test_a_key_works_until_the_day_on_which_it_expires(service: Service) -> None:
+    created = service.request(
+        "POST", "/v1/keys", json={"name": "guest", "scopes": ["read"], "expires_on": "2026-03-17"}
+    )
+    assert created.status_code == 201 and created.json()["expires_on"] == "2026-03-17"
+    key = created.json()["key"]
+    for day, status in (("2026-03-15", 200), ("2026-03-16", 200), ("2026-03-17", 401), ("2026-03-18", 401)):
+        response = request(service.on(day), "GET", "/v1/surveys", key)
+        assert response.status_code == status, day
+    assert response.json()["code"] == "key_expired"
+    [listed] = service.get("/v1/keys")["keys"]
+    assert (listed["expires_on"], listed["last_used_on"]) == ("2026-03-17", "2026-03-16")
+
+
+@pytest.mark.parametrize("day", ["2026-03-15", "2026-03-14", "1999-01-01"])
+def test_a_key_cannot_be_created_after_it_has_expired(service: Service, day: str) -> None:
+    response = service.request("POST", "/v1/keys", json={"name": "late", "scopes": ["read"], "expires_on": day})
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/expires_on")
+    assert service.get("/v1/keys")["keys"] == []
 
 
 def test_a_key_may_revoke_itself_and_revoking_it_again_changes_nothing(service: Service) -> None:
@@ -412,15 +434,15 @@ def test_the_admin_key_of_the_settings_is_not_listed(service: Service) -> None:
 
 
 def test_without_an_admin_key_the_first_start_creates_one_and_prints_it_once(
-    start: Callable[..., Service], capsys: pytest.CaptureFixture[str]
+    start_service: Callable[..., Service], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = start(admin_key=None)
+    first = start_service(admin_key=None)
     printed = capsys.readouterr()
-    key = printed.out.strip().rpartition(" ")[2]
+    [key] = set(re.findall(r"csm_[\w-]+", printed.out))
     assert key not in printed.err
     assert request(first, "GET", "/v1/keys", ADMIN_KEY).status_code == 401
     assert [key["scopes"] for key in request(first, "GET", "/v1/keys", key).json()["keys"]] == [["admin"]]
-    again = start(admin_key=None)
+    again = start_service(admin_key=None)
     assert capsys.readouterr().out == ""
     assert request(again, "GET", "/v1/keys", key).status_code == 200
 

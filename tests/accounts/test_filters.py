@@ -230,19 +230,19 @@ ATTRIBUTES = st.dictionaries(
 )
 
 
-def quoted(text: str, mark: str = '"') -> str:
+def quote(text: str, mark: str = '"') -> str:
     return mark + text.replace("\\", "\\\\").replace(mark, "\\" + mark) + mark
 
 
 def format_literal(value: str | Decimal | bool) -> str:
     if isinstance(value, str):
-        return quoted(value)
+        return quote(value)
     return str(value).lower()
 
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> str:
-    key = quoted(draw(st.sampled_from(KEYS)), "`")
+    key = quote(draw(st.sampled_from(KEYS)), "`")
     sign = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "in", "not in", "is null", "is not null"]))
     if sign.startswith("is"):
         return f"{key} {sign}"
@@ -380,10 +380,10 @@ def test_strings_are_ordered_by_code_point_whatever_the_collation_of_the_databas
     words = ["", "A", "Z", "a", "b", "z", "É", "é", "\uffff", "😀"]
     accounts: list[dict[str, AttributeValue]] = [{"w": word} for word in words]
     for index, word in enumerate(words):
-        below = matches_in_sql(database, parse_filter(f"w < {quoted(word)}"), accounts)
+        below = matches_in_sql(database, parse_filter(f"w < {quote(word)}"), accounts)
         assert below == [number < index for number in range(len(words))]
         assert 'COLLATE "C"' in str(
-            filter_condition(parse_filter(f"w < {quoted(word)}"), lambda key: sql_column(key, JSONB))
+            filter_condition(parse_filter(f"w < {quote(word)}"), lambda key: sql_column(key, JSONB))
         )
 
 

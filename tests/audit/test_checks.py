@@ -13,8 +13,8 @@ from app.metrics.define import METRICS
 from tests.model.calendar import DAY
 from tests.model.generators import equals, negation, random_step
 from tests.model.pair import Pair
-from tests.support.hostile import refused
-from tests.support.service import Service, event, moved, session
+from tests.support.hostile import is_problem
+from tests.support.service import Service, account_update, event, session
 
 
 def get_checks(service: Service, **params: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ TAMPERINGS: dict[str, tuple[list[Any], set[str]]] = {
 def test_tampering_is_detected(service: Service, tampering: str) -> None:
     statements, expected = TAMPERINGS[tampering]
     service.send(
-        moved(plan="pro"),
+        account_update(plan="pro"),
         session(),
         event("subscription.changed", subscription_id="one", mrr="10", seats=3),
         event("subscription.changed", "globex", subscription_id="one", mrr="20"),
@@ -168,8 +168,8 @@ def test_an_invalid_request_for_checks_is_an_error(service: Service) -> None:
         {"metric": "nps"},
         {"start": "2026-03-02", "end": "2026-03-01"},
     ):
-        assert refused(service.request("GET", "/v1/checks", params=params), 422)
-    assert refused(service.request("GET", "/v1/checks", headers={"Authorization": "Bearer no"}), 401)
+        assert is_problem(service.request("GET", "/v1/checks", params=params), 422)
+    assert is_problem(service.request("GET", "/v1/checks", headers={"Authorization": "Bearer no"}), 401)
 
 
 def test_a_part_of_very_many_segments_is_checked(service: Service) -> None:

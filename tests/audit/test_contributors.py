@@ -11,8 +11,8 @@ from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_step
 from tests.model.pair import Pair
-from tests.support.hostile import refused
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.hostile import is_problem
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 RANGE = {"start": "2025-12-10", "end": "2026-04-20"}
 PROOF = ("value", "numerator", "denominator", "sample_size", "interval")
@@ -98,7 +98,7 @@ def test_a_lost_customer_contributes_to_churn_and_all_to_its_denominator(service
 
 
 def test_an_account_that_lowers_a_score_comes_last_with_a_negative_share(service: Service) -> None:
-    service.send(*answers("nps", [10, 10, 9], "glad"), *answers("nps", [0], "cross"))
+    service.send(*survey_responses("nps", [10, 10, 9], "glad"), *survey_responses("nps", [0], "cross"))
     rows = get_contributors(service, "nps")["rows"]
     assert [(row["account"], row["contribution"], row["share"]) for row in rows] == [
         ("glad", 3, 150),
@@ -116,13 +116,15 @@ def test_contributions_that_do_not_add_up_have_no_share(service: Service) -> Non
 
 
 def test_accounts_without_data_in_the_period_are_left_out(service: Service) -> None:
-    service.send(session("then", at="2026-02-10"), session("now"), moved("never", plan="pro"))
+    service.send(session("then", at="2026-02-10"), session("now"), account_update("never", plan="pro"))
     answer = get_contributors(service, "sessions", start="2026-02-01", end="2026-04-01")
     assert [(row["period"], row["account"]) for row in answer["rows"]] == [("2026-02", "then"), ("2026-03", "now")]
 
 
 def test_contributors_take_the_parameters_of_the_metric(service: Service) -> None:
-    service.send(moved("a", plan="pro"), moved("b", plan="free"), *(session(account) for account in "ab"))
+    service.send(
+        account_update("a", plan="pro"), account_update("b", plan="free"), *(session(account) for account in "ab")
+    )
     service.on("2026-03-20").send(session("a", at="2026-03-09"))
     rows = get_contributors(service, "sessions", filter='plan = "pro"')["rows"]
     assert [(row["account"], row["contribution"]) for row in rows] == [("a", 2)]
@@ -149,7 +151,7 @@ def test_pages_together_have_all_rows(service: Service) -> None:
 
 
 def test_a_table_has_a_column_for_each_grouping(service: Service) -> None:
-    service.send(session("=acme"), session("=acme"), moved("=acme", plan="pro"))
+    service.send(session("=acme"), session("=acme"), account_update("=acme", plan="pro"))
     path = "/v1/metrics/sessions/contributors?period=2026-03&group_by=plan&format=csv"
     assert service.request("GET", path).text.splitlines() == [
         "metric,period,start,end,complete,plan,account,contribution,share,value,numerator,denominator,"
@@ -161,9 +163,9 @@ def test_a_table_has_a_column_for_each_grouping(service: Service) -> None:
 def test_a_question_without_contributors_is_an_error(service: Service) -> None:
     path = "/v1/metrics/sessions/contributors"
     answer = service.request("GET", path, params={"group_by": "account"})
-    assert refused(answer, 422, "grouped_by_account")
-    assert refused(service.request("GET", path, params={"cursor": "none"}), 422, "invalid_cursor")
-    assert refused(service.request("GET", "/v1/metrics/cheer/contributors"), 404, "unknown_metric")
+    assert is_problem(answer, 422, "grouped_by_account")
+    assert is_problem(service.request("GET", path, params={"cursor": "none"}), 422, "invalid_cursor")
+    assert is_problem(service.request("GET", "/v1/metrics/cheer/contributors"), 404, "unknown_metric")
 
 
 def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
@@ -174,14 +176,14 @@ def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
 
 
 def test_a_withheld_account_has_no_contribution_and_comes_last(service: Service) -> None:
-    service.send(*answers("nps", [10, 10]), *answers("nps", [0], "globex"))
+    service.send(*survey_responses("nps", [10, 10]), *survey_responses("nps", [0], "globex"))
     rows = service.get("/v1/metrics/nps/contributors", period="2026-03", min_sample=2)["rows"]
     contributors = [(row["account"], row["contribution"], row["share"], row.get("reason")) for row in rows]
     assert contributors == [("acme", 2, None, None), ("globex", None, None, "sample_too_small")]
 
 
 def test_for_a_negative_total_the_most_negative_account_comes_first(service: Service) -> None:
-    service.send(*answers("nps", [0, 0, 0]), *answers("nps", [10], "globex"))
+    service.send(*survey_responses("nps", [0, 0, 0]), *survey_responses("nps", [10], "globex"))
     rows = service.get("/v1/metrics/nps/contributors", period="2026-03")["rows"]
     assert [(row["account"], row["contribution"], row["share"]) for row in rows] == [
         ("acme", -3, 150),

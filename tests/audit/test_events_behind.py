@@ -13,13 +13,13 @@ from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
 from app.ledger.measures import POSTING_RULES, EventView, activities_of, lines_of
 from app.ledger.surveys import Survey
-from app.metrics.define import METRICS as DECLARED
+from app.metrics.define import METRICS as DEFINITIONS
 from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_event
 from tests.model.pair import Pair, checked_fields
-from tests.support.hostile import refused
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.hostile import is_problem
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 MARCH = {"start": date(2026, 3, 2), "end": date(2026, 3, 21), "granularity": "total"}
 
@@ -54,11 +54,11 @@ def history(shared: Service) -> Callable[[int], Pair]:
     return lambda seed: build_pair(seed).at(build_pair(seed).now)
 
 
-def send_again(pair: Pair, kept_ids: Set[tuple[str, str]]) -> Pair:
+def send_again(pair: Pair, event_ids: Set[tuple[str, str]]) -> Pair:
     """Send some events of a history again, for two new accounts that have no others."""
     other = Pair(pair.service, accounts=2).at(pair.now)
     names = dict(zip(pair.accounts, other.accounts, strict=True))
-    events = [sent.body | {"account_id": names[key[0]]} for key, sent in pair.model.events.items() if key in kept_ids]
+    events = [sent.body | {"account_id": names[key[0]]} for key, sent in pair.model.events.items() if key in event_ids]
     if events:
         assert other.send(*events)["rejected"] == []
     return other
@@ -99,7 +99,7 @@ def test_the_origins_of_a_metric_include_all_types_that_post_to_it(name: str) ->
     for survey in surveys:
         fact = EventView(name, "ada", example_event(name)["data"], survey)
         posted = {line.measure.name for line in lines_of(fact)} | {seen.presence.name for seen in activities_of(fact)}
-        for metric in DECLARED.values():
+        for metric in DEFINITIONS.values():
             origins = origins_of(metric.operands)
             if posted & frozenset().union(*(source.postings for source in origins.sources)):
                 assert name in origins.event_types
@@ -112,14 +112,14 @@ def test_a_flow_has_exactly_its_events_of_the_period(service: Service) -> None:
         session(at="2026-02-28") | {"id": "before"},
         event("feature.used", user="ada", feature="x"),
     )
-    service.send(session("globex", at="2026-03-01T00:00:00Z", id="first"), moved(plan="pro"))
+    service.send(session("globex", at="2026-03-01T00:00:00Z", id="first"), account_update(plan="pro"))
     assert ids(get_events(service, "sessions")) == ["first", "in"]
     assert ids(get_events(service, "sessions", account="globex")) == ["first"]
     assert ids(get_events(service, "sessions", filter='plan = "pro"')) == ["in"]
 
 
 def test_a_response_to_another_kind_of_survey_is_not_behind_a_score(service: Service) -> None:
-    service.send(*answers("nps", [9], id="nps"), *answers("csat", [4], id="csat", channel="email"))
+    service.send(*survey_responses("nps", [9], id="nps"), *survey_responses("csat", [4], id="csat", channel="email"))
     assert ids(get_events(service, "nps")) == ["nps"]
     assert ids(get_events(service, "survey_responses")) == ["csat", "nps"]
     assert ids(get_events(service, "survey_responses", channel="email")) == ["csat"]
@@ -177,9 +177,9 @@ def test_pages_together_have_all_events_in_order_of_time(service: Service) -> No
 
 def test_an_invalid_question_is_an_error(service: Service) -> None:
     path = "/v1/metrics/feature_uses/events"
-    assert refused(service.request("GET", path, params={"group_by": "subject"}), 422, "not_grouped")
-    assert refused(service.request("GET", path, params={"cursor": "bm9uZQ"}), 422, "invalid_cursor")
-    assert refused(service.request("GET", "/v1/metrics/cheer/events"), 404, "unknown_metric")
+    assert is_problem(service.request("GET", path, params={"group_by": "subject"}), 422, "not_grouped")
+    assert is_problem(service.request("GET", path, params={"cursor": "bm9uZQ"}), 422, "invalid_cursor")
+    assert is_problem(service.request("GET", "/v1/metrics/cheer/events"), 404, "unknown_metric")
 
 
 def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
@@ -199,6 +199,6 @@ def test_an_event_that_counts_by_itself_and_in_its_stream_is_listed_once(service
 
 @pytest.mark.parametrize("parameter", ["compare", "min_sample", "totals"])
 def test_parameters_of_presentation_are_errors(shared: Service, parameter: str) -> None:
-    for door in ("events", "restatements"):
-        answer = shared.request("GET", f"/v1/metrics/nps/{door}", params={parameter: "1"})
+    for endpoint in ("events", "restatements"):
+        answer = shared.request("GET", f"/v1/metrics/nps/{endpoint}", params={parameter: "1"})
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "extra_forbidden")

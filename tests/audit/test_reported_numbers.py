@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.busy import BOTH_MONTHS, MONTHS, RowKey, all_rows, busy_month_events, send_busy_history
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
-REPORTED, LATE, CORRECTED, RETRACTED, ERASED, REGROUPED = DAYS = (
+REPORT, LATE_DATA, CORRECTION, RETRACTION, ERASURE, REGROUPING = DAYS = (
     "2026-05-10",
     "2026-05-20",
     "2026-05-25",
@@ -31,9 +31,9 @@ class Reports(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reports(copied: Callable[..., Any]) -> Iterator[Reports]:
+def reports(copy_database: Callable[..., Any]) -> Iterator[Reports]:
     """Reports of March and April; afterwards events arrive late, are corrected, retracted and erased, and accounts regrouped."""
-    with copied() as url, Service(url).running() as service:
+    with copy_database() as url, Service(url).open() as service:
         answers_by_day = {}
         for day, change in zip(DAYS, (_report, _late, _correct, _retract, _erase, _regroup), strict=True):
             change(service.on(day))
@@ -45,16 +45,16 @@ def reports(copied: Callable[..., Any]) -> Iterator[Reports]:
 def _report(service: Service) -> None:
     service.put("/v1/segments/large", {"filter": "seats >= 20"})
     send_busy_history(service)
-    service.send(*(moved(account, seats=25) for account in ("stays-pro", "moves")))
-    service.send(*answers("csat", [1], "stays-pro", at="2026-03-20", id="wrong-score"))
+    service.send(*(account_update(account, seats=25) for account in ("stays-pro", "moves")))
+    service.send(*survey_responses("csat", [1], "stays-pro", at="2026-03-20", id="wrong-score"))
 
 
 def _late(service: Service) -> None:
-    service.send(moved("late", plan="pro", seats=30), *_customer_told_late())
+    service.send(account_update("late", plan="pro", seats=30), *_late_customer())
     service.send(session("moves", user="new", at="2026-04-02", id="late-session"))
 
 
-def _customer_told_late() -> list[dict[str, Any]]:
+def _late_customer() -> list[dict[str, Any]]:
     subscription = event("subscription.changed", "late", at="2026-02-10", subscription_id="main", mrr="35", seats=7)
     first = event("purchase.completed", "late", at="2026-02-11", order_id="first", amount="5")
     canceled = event("subscription.canceled", "late", at="2026-04-25", subscription_id="main", id="late-end")
@@ -68,7 +68,7 @@ def _customer_told_late() -> list[dict[str, Any]]:
 
 def _correct(service: Service) -> None:
     service.retract("stays-pro", "wrong-score")
-    service.send(*answers("csat", [5], "stays-pro", at="2026-03-20"))
+    service.send(*survey_responses("csat", [5], "stays-pro", at="2026-03-20"))
     service.retract("late", "late-end")
     service.send(event("subscription.canceled", "late", at="2026-03-25", subscription_id="main"))
 
@@ -86,7 +86,7 @@ def _erase(service: Service) -> None:
 
 
 def _regroup(service: Service) -> None:
-    service.send(moved("stays-enterprise", at="2026-02-20T00:00:00Z", plan="pro"))
+    service.send(account_update("stays-enterprise", at="2026-02-20T00:00:00Z", plan="pro"))
     service.put("/v1/segments/large", {"filter": "seats >= 1000"})
 
 
@@ -98,39 +98,41 @@ def test_as_of_a_day_answers_exactly_what_was_reported_on_it(reports: Reports, d
 
 
 def test_every_metric_has_changed_since_it_was_reported(reports: Reports) -> None:
-    first, last = (reports.answers_by_day[day][0] for day in (REPORTED, REGROUPED))
+    first, last = (reports.answers_by_day[day][0] for day in (REPORT, REGROUPING))
     before = {key: row["value"] for key, row in first.items() if row["period"] in MONTHS}
     changed = {key[0] for key, value in before.items() if last[key]["value"] != value}
     assert changed == {metric for metric, *_ in first}
 
 
 def test_an_erasure_changes_no_number(reports: Reports) -> None:
-    assert reports.answers_by_day[ERASED] == reports.answers_by_day[RETRACTED]
+    assert reports.answers_by_day[ERASURE] == reports.answers_by_day[RETRACTION]
 
 
 @pytest.mark.parametrize("number", range(3), ids=["the whole", "by plan", "by account"])
 def test_restatements_have_the_days_values_and_events(reports: Reports, number: int) -> None:
     expected: dict[tuple[str, str], list[Any]] = {}
-    nothing = _values_of_nothing(reports.service)
+    empty_values = _values_without_events(reports.service)
     for before, after in pairwise(DAYS):
         for (metric, convention, period, group), row in reports.answers_by_day[after][number].items():
             key = metric, convention, period, group
-            previous = reports.answers_by_day[before][number].get(key, {"value": nothing[metric, convention]})["value"]
+            previous = reports.answers_by_day[before][number].get(key, {"value": empty_values[metric, convention]})[
+                "value"
+            ]
             changes = expected.setdefault((metric, convention), [])
             if period in MONTHS and previous != row["value"]:
                 changes.append((period, group, after, previous, row["value"]))
     for (metric, convention), changes in expected.items():
         params = BOTH_MONTHS | GROUPINGS[number] | {"convention": convention}
         rows = reports.service.get(f"/v1/metrics/{metric}/restatements", **params)["rows"]
-        rows = [row for row in rows if row["recorded_on"] > REPORTED]
-        rows_found = [(row["period"], repr(row["group"]), row["recorded_on"], row["from"], row["to"]) for row in rows]
-        assert sorted(rows_found) == sorted(changes), (metric, convention)
+        rows = [row for row in rows if row["recorded_on"] > REPORT]
+        actual = [(row["period"], repr(row["group"]), row["recorded_on"], row["from"], row["to"]) for row in rows]
+        assert sorted(actual) == sorted(changes), (metric, convention)
         for row in rows:
             assert sum(event_count["arrived"] + event_count["retracted"] for event_count in row["events"]) > 0, row
-            assert row["recorded_on"] != ERASED
+            assert row["recorded_on"] != ERASURE
 
 
-def _values_of_nothing(service: Service) -> dict[tuple[str, str], Any]:
+def _values_without_events(service: Service) -> dict[tuple[str, str], Any]:
     rows = all_rows(service, period="2026-03", account="nobody")
     return {(metric, convention): row["value"] for (metric, convention, *_), row in rows.items()}
 
@@ -141,14 +143,14 @@ def test_the_events_of_a_restatement_are_counted_by_type(reports: Reports) -> No
         return [
             (row["recorded_on"], [tuple(event_count.values()) for event_count in row["events"]])
             for row in rows
-            if row["recorded_on"] > REPORTED
+            if row["recorded_on"] > REPORT
         ]
 
-    assert events_of("sessions") == [(LATE, [("session.ended", 6, 0)])]
-    assert events_of("csat") == [(LATE, [("survey.responded", 5, 0)]), (CORRECTED, [("survey.responded", 1, 1)])]
+    assert events_of("sessions") == [(LATE_DATA, [("session.ended", 6, 0)])]
+    assert events_of("csat") == [(LATE_DATA, [("survey.responded", 5, 0)]), (CORRECTION, [("survey.responded", 1, 1)])]
     assert events_of("feedback_comments") == [
-        (LATE, [("feedback.received", 5, 0)]),
-        (RETRACTED, [("feedback.received", 0, 4)]),
+        (LATE_DATA, [("feedback.received", 5, 0)]),
+        (RETRACTION, [("feedback.received", 0, 4)]),
     ]
     by_plan = events_of("customers_opening", group_by="plan")
-    assert by_plan[-1] == (REGROUPED, [("account.updated", 1, 0)])
+    assert by_plan[-1] == (REGROUPING, [("account.updated", 1, 0)])

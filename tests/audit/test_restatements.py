@@ -11,10 +11,10 @@ from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_step
 from tests.model.pair import Pair
-from tests.support.hostile import refused
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.hostile import is_problem
+from tests.support.service import Service, account_update, event, session, survey_responses
 
-EVERYTHING = ",".join(METRICS)
+ALL_METRICS = ",".join(METRICS)
 
 
 def get_restatements(service: Service, metric: str, **params: Any) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def test_restatements_are_what_as_of_answers_day_by_day(history: Pair, extra: di
         name for name, metric in METRICS.items() if set(extra.get("group_by", ())) & {"subject"} <= set(metric.sides)
     )
     params = {"start": date(2026, 2, 9), "end": date(2026, 2, 27)} | extra
-    empty_answer = history.service.get("/v1/query", metrics=EVERYTHING, account="nobody", period="2026-02")
+    empty_answer = history.service.get("/v1/query", metrics=ALL_METRICS, account="nobody", period="2026-02")
     empty_values = {row["metric"]: row["value"] for row in empty_answer["rows"]}
     values: dict[Any, list[Any]] = {}
     days = [date(2026, 2, 10) + DAY * n for n in range((history.today - date(2026, 2, 10)).days + 1)]
@@ -86,11 +86,11 @@ def test_restatements_are_what_as_of_answers_day_by_day(history: Pair, extra: di
 
 
 def test_late_responses_and_retractions_are_listed_with_days_and_numbers(service: Service) -> None:
-    service.on("2026-02-20").send(*answers("csat", [2], at="2026-02-19", id="first"))
+    service.on("2026-02-20").send(*survey_responses("csat", [2], at="2026-02-19", id="first"))
     service.on("2026-03-04").send(
-        *answers("csat", [5], at="2026-02-28"), event("survey.sent", survey="csat", at="2026-02-01")
+        *survey_responses("csat", [5], at="2026-02-28"), event("survey.sent", survey="csat", at="2026-02-01")
     )
-    service.on("2026-03-07").send(*answers("csat", [1], at="2026-03-06"))
+    service.on("2026-03-07").send(*survey_responses("csat", [1], at="2026-03-06"))
     service.on("2026-03-09").retract("acme", "first")
     rows = get_restatements(service, "csat")
     assert summarize(rows) == [
@@ -119,8 +119,8 @@ def test_a_late_cancellation_restates_churn(service: Service) -> None:
 
 
 def test_a_late_attribute_moves_numbers_between_groups(service: Service) -> None:
-    service.on("2026-02-20").send(moved(plan="free"), session(at="2026-02-19"))
-    service.on("2026-03-05").send(moved(plan="pro", at="2026-01-15"))
+    service.on("2026-02-20").send(account_update(plan="free"), session(at="2026-02-19"))
+    service.on("2026-03-05").send(account_update(plan="pro", at="2026-01-15"))
     rows = get_restatements(service, "sessions", group_by="plan")
     assert [(row["group"]["plan"], row["from"], row["to"], row["events"][0]["type"]) for row in rows] == [
         ("free", 1, 0, "account.updated"),
@@ -129,8 +129,10 @@ def test_a_late_attribute_moves_numbers_between_groups(service: Service) -> None
 
 
 def test_late_events_that_leave_the_value_unchanged_restate_nothing(service: Service) -> None:
-    service.on("2026-02-20").send(*answers("csat", [5], at="2026-02-19"))
-    service.on("2026-03-05").send(*answers("csat", [5], at="2026-02-19"), session(at="2026-02-20") | {"id": "gone"})
+    service.on("2026-02-20").send(*survey_responses("csat", [5], at="2026-02-19"))
+    service.on("2026-03-05").send(
+        *survey_responses("csat", [5], at="2026-02-19"), session(at="2026-02-20") | {"id": "gone"}
+    )
     service.retract("acme", "gone")
     assert get_restatements(service, "csat") == get_restatements(service, "sessions") == []
 
@@ -161,8 +163,8 @@ def test_an_invalid_question_is_an_error(service: Service) -> None:
     path = "/v1/metrics/sessions/restatements"
     for params in ({"group_by": "subject"}, {"period": "soon"}, {"cursor": "none", "period": "2026-01"}, {"day": "1"}):
         answer = service.request("GET", path, params=params)
-        assert refused(answer, 422) or params.get("cursor")
-    assert refused(service.request("GET", "/v1/metrics/cheer/restatements"), 404, "unknown_metric")
+        assert is_problem(answer, 422) or params.get("cursor")
+    assert is_problem(service.request("GET", "/v1/metrics/cheer/restatements"), 404, "unknown_metric")
 
 
 def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
@@ -182,7 +184,8 @@ def test_days_without_late_data_are_not_loaded(service: Service, monkeypatch: py
     monkeypatch.setattr(changes, "_sums_as_of", note_day)
     for day in range(1, 28, 3):
         service.on(f"2026-02-{day:02}").send(
-            session(at=f"2026-02-{day:02}", user=f"user-{day}"), moved(at=f"2026-02-{day:02}", plan=f"plan {day}")
+            session(at=f"2026-02-{day:02}", user=f"user-{day}"),
+            account_update(at=f"2026-02-{day:02}", plan=f"plan {day}"),
         )
     service.on("2026-03-20")
     params = {"start": "2026-02-01", "end": "2026-02-20", "granularity": "day"}

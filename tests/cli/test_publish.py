@@ -1,5 +1,6 @@
 """The published documents are those that the catalogues give now, and they are complete."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from app.cli.publish import documents
 from app.cli.publish.metrics import read_contract
 from app.ingest.define import EVENT_TYPES
+from app.ledger.measures import MEASURES
 from app.metrics.define import METRICS
 from tests.support.service import Service
 
@@ -27,6 +29,19 @@ def test_every_metric_and_every_event_type_has_a_section_of_its_own() -> None:
 
 def test_every_metric_has_a_formula() -> None:
     assert METRICS.keys() - read_contract().formulas.keys() == set()
+
+
+def test_a_formula_uses_measures_that_exist() -> None:
+    formulas = "\n".join(read_contract().formulas.values())
+    names = re.findall(r"\b[fs]\((\w+)", formulas)
+    assert names and set(names) <= MEASURES.keys()
+
+
+def test_other_names_of_a_metric_leave_out_those_in_its_title() -> None:
+    metrics = documents()[Path("docs/reference/metrics.md")]
+    assert "customer acquisition cost" in read_contract().synonyms["cac"]
+    assert "Also called: customer acquisition cost" not in metrics
+    assert "- Also called: net dollar retention (NDR)\n" in metrics
 
 
 def test_every_field_of_every_event_type_has_a_meaning() -> None:

@@ -34,54 +34,59 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_MAX_EVENTS", 3)
 
 
-async def drained(steps: Any) -> list[Any]:
+async def drain(steps: Any) -> list[Any]:
     return [step async for step in steps]
 
 
-async def refuse(books: Any, ids: dict[int, str]) -> None:
+async def raise_conflict(books: Any, ids: dict[int, str]) -> None:
     raise Conflict(f"{len(ids)} is too many.")
 
 
-async def die(books: Any, ids: dict[int, str]) -> None:
+async def kill_process(books: Any, ids: dict[int, str]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_they_write_together_what_was_lost_and_prove_it(service: Service, execute_in: Callable[[str], None]) -> None:
+def test_several_processes_rebuild_and_verify_the_ledger_completely(
+    service: Service, execute_in: Callable[[str], None]
+) -> None:
     service.send(*mixed_events(Random(5)))
     for table in ("entry", "total", "grand_total", "presence", "registration", "attribute"):
         execute_in(f"DELETE FROM {table}")
-    lost = service.run(drained(verify(service.books, executor=worker_pool(2))))
+    lost = service.run(drain(verify(service.books, executor=worker_pool(2))))
     assert any(isinstance(step, Difference) for step in lost)
-    steps = service.run(drained(rebuild(service.books, executor=worker_pool(2))))
+    steps = service.run(drain(rebuild(service.books, executor=worker_pool(2))))
     assert len(steps) > 2
     assert service.differences() == []
-    found = service.run(drained(verify(service.books, executor=worker_pool(2))))
+    found = service.run(drain(verify(service.books, executor=worker_pool(2))))
     assert all(isinstance(step, Progress) for step in found)
     assert sum(step.events for step in found) == sum(step.events for step in steps) > 0
 
 
-def test_a_part_that_fails_fails_the_whole_and_the_rebuild_is_not_finished(
+def test_a_failure_in_one_part_fails_the_rebuild_which_stays_unfinished(
     service: Service, execute_in: Callable[[str], None], query_database: Callable[[str], list[Any]]
 ) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella")))
     execute_in("UPDATE books SET posted_by = 1")
     execute_in("ALTER TABLE entry ADD CONSTRAINT refused CHECK (value = 0) NOT VALID")
     with pytest.raises(psycopg.Error, match="refused"):
-        service.run(drained(rebuild(service.books, executor=worker_pool(2))))
+        service.run(drain(rebuild(service.books, executor=worker_pool(2))))
     assert query_database("SELECT posted_by FROM books") == [(1,)]
     execute_in("ALTER TABLE entry DROP CONSTRAINT refused")
     assert service.differences() == []
-    service.run(drained(rebuild(service.books, executor=worker_pool(2))))
+    service.run(drain(rebuild(service.books, executor=worker_pool(2))))
     assert query_database("SELECT posted_by FROM books") != [(1,)]
 
 
 @pytest.mark.parametrize(
-    ("work", "error", "message"), [(refuse, Conflict, "1 is too many"), (die, Unavailable, "was killed")]
+    ("work", "error", "message"),
+    [(raise_conflict, Conflict, "1 is too many"), (kill_process, Unavailable, "was killed")],
 )
-def test_a_failure_of_one_process_ends_all(service: Service, work: Any, error: type[Exception], message: str) -> None:
+def test_the_failure_of_one_process_ends_all_processes(
+    service: Service, work: Any, error: type[Exception], message: str
+) -> None:
     service.send(*(session(account) for account in ("acme", "globex", "initech", "umbrella") for _ in range(3)))
     with pytest.raises(error, match=message):
-        service.run(drained(worker_pool(2)(service.books, work, account_batches(service.books))))
+        service.run(drain(worker_pool(2)(service.books, work, account_batches(service.books))))
     assert multiprocessing.active_children() == []
 
 

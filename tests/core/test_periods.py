@@ -42,7 +42,7 @@ INVALID_NAMES = [
     "last_-1_days", "last_1201_days", "last_60_years", "last_9999_years", "last_" + "9" * 30 + "_days", "day_to_date",
 ]  # fmt: skip
 
-calm = settings(deadline=None)
+without_deadline = settings(deadline=None)
 fiscal_calendars = st.builds(Calendar, zone=st.just(ZoneInfo("UTC")), fiscal_year_start=st.integers(1, 12))
 days = st.dates(date(1970, 1, 1), date(9998, 12, 31))
 units = st.sampled_from(["day", "week", "month", "quarter", "year"])
@@ -140,7 +140,7 @@ def test_the_error_does_not_repeat_what_was_sent():
     assert "jane" not in error.value.detail
 
 
-@calm
+@without_deadline
 @given(st.text() | nearly_names | last_units, fiscal_calendars, st.dates())
 @example("this_year", PLAIN, date.max)
 @example("year_to_date", PLAIN, date.max)
@@ -154,7 +154,7 @@ def test_every_text_is_a_range_of_days_or_an_error(text, calendar, today):
         assert date(1970, 1, 1) <= start < end <= date(9999, 1, 1)
 
 
-@calm
+@without_deadline
 @given(st.dates(date(3200, 1, 1), date(9998, 12, 30)), units, st.integers(1, 1200), fiscal_calendars)
 def test_the_last_units_end_where_the_current_one_begins(today, unit, count, calendar):
     start, end = parse_period(f"last_{count}_{unit}s", calendar=calendar, today=today)
@@ -189,7 +189,7 @@ def test_a_period_is_complete_from_the_day_after_its_last_day():
     assert not split_by("total", *march[1:], today=date(2026, 3, 31))[0].complete
 
 
-@calm
+@without_deadline
 @given(ranges, st.sampled_from(GRANULARITIES), fiscal_calendars, days)
 def test_periods_cover_the_range_without_gaps_or_overlaps(days_of_range, granularity, calendar, today):
     result = split_range(*days_of_range, granularity=granularity, calendar=calendar, today=today)
@@ -199,7 +199,7 @@ def test_periods_cover_the_range_without_gaps_or_overlaps(days_of_range, granula
     assert len({period.name for period in result}) == len(result)
 
 
-@calm
+@without_deadline
 @given(ranges, units, fiscal_calendars)
 def test_a_period_is_the_range_of_its_name_clipped_to_the_whole_range(days_of_range, unit, calendar):
     result = split_range(*days_of_range, granularity=unit, calendar=calendar, today=TODAY)
@@ -244,7 +244,7 @@ def test_a_future_period_is_counted_as_empty():
     assert counted_end(may, TODAY) == counted_end(may, date(2026, 4, 30)) == may.start
 
 
-@calm
+@without_deadline
 @given(ranges, st.dates())
 def test_the_counted_days_are_in_the_period_and_not_after_today(days_of_range, today):
     period = Period("total", *days_of_range, complete=days_of_range[1] <= today)
@@ -293,7 +293,7 @@ def test_a_day_contains_no_instant_before_its_midnight(zone):
         on += DAY
 
 
-@calm
+@without_deadline
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 31), timezones=st.timezones()), st.timezones())
 def test_an_instant_is_not_before_the_midnight_of_its_day(at, zone):
     calendar = Calendar(zone)

@@ -24,7 +24,7 @@ def bind(sql: str, **parameters: Any) -> BoundStatement:
 VALID = [(bind(f"SELECT {number} + %(more)s::integer", more=1), number + 1) for number in range(150)]
 # Takes long enough to be canceled.
 SLOW = bind("SELECT 1 FROM pg_sleep(%(seconds)s)", seconds=0.1), 1
-FAILING = bind("SELECT 1 / %(divisor)s::integer", divisor=0), None
+INVALID = bind("SELECT 1 / %(divisor)s::integer", divisor=0), None
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -39,7 +39,7 @@ def test_a_failed_or_canceled_batch_does_not_harm_other_batches(database: str) -
     random = Random(1)
 
     async def fetch_one_batch(pool: Database, *, fails: bool, is_canceled: bool) -> None:
-        batch = random.choices(VALID, k=5) + [FAILING] * fails + [SLOW] * is_canceled
+        batch = random.choices(VALID, k=5) + [INVALID] * fails + [SLOW] * is_canceled
         random.shuffle(batch)
         statements = [statement for statement, _ in batch]
         task = asyncio.create_task(
@@ -89,7 +89,7 @@ def test_enqueued_statements_are_committed_completely_or_not_at_all(database: st
             if ending == "cancellation":
                 await connection.enqueue([SLOW[0]])
             elif ending == "failure":
-                await connection.enqueue([FAILING[0]])
+                await connection.enqueue([INVALID[0]])
 
         task = asyncio.create_task(pool.write(work))
         if ending == "cancellation":
@@ -155,7 +155,7 @@ def test_a_failure_in_a_batch_raises_its_error_and_the_driver_logs_nothing(
     async def fail() -> None:
         pool = connect(database, pool_size=1)
         # The error arrives before everything has been sent.
-        statements = [FAILING[0], SLOW[0], *(bind("SELECT %(text)s", text="x" * 1_000_000) for _ in range(20))]
+        statements = [INVALID[0], SLOW[0], *(bind("SELECT %(text)s", text="x" * 1_000_000) for _ in range(20))]
         with pytest.raises(psycopg.errors.DivisionByZero):
             await pool.read(lambda connection: connection.fetch_batch(*statements))
         await pool.engine.dispose()

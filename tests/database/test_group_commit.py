@@ -44,7 +44,7 @@ def test_a_single_item_is_written_at_once() -> None:
     run(work)
 
 
-def test_those_that_come_while_one_is_written_go_together_and_each_gets_its_own_result() -> None:
+def test_items_that_arrive_during_a_write_share_the_next_one_and_each_gets_its_own_result() -> None:
     async def work(group_commit: GroupCommit, transactions: Transactions) -> None:
         first = asyncio.create_task(group_commit.run(1, transactions.double))
         await transactions.has_begun.wait()

@@ -22,7 +22,7 @@ from app.core.errors import Conflict
 from app.core.settings import Settings
 from app.database.migrate import _MIGRATION_LOCK, alembic_config, migrate
 from app.database.tables import metadata
-from tests.support.service import PATIENCE, Service, event, moved, session
+from tests.support.service import PATIENCE, Service, account_update, event, session
 
 pytestmark = pytest.mark.own_database
 
@@ -31,7 +31,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).pare
 
 
 @pytest.fixture
-def empty(server: sa.URL, execute: Callable[[str], None]) -> Iterator[str]:
+def empty_database(server: sa.URL, execute: Callable[[str], None]) -> Iterator[str]:
     """Yield the URL of a database without any tables."""
     execute("CREATE DATABASE empty STRATEGY FILE_COPY")
     yield server.set(database="empty").render_as_string()
@@ -74,21 +74,21 @@ def load_schema(url: str) -> list[Any]:
 
 def test_down_and_up_again_gives_the_same_schema_with_data_in_it(database: str) -> None:
     before = load_schema(database)
-    with Service(database).running() as service:
-        service.send(session(), moved(plan="pro"), event("survey.responded", survey="nps", score=9))
+    with Service(database).open() as service:
+        service.send(session(), account_update(plan="pro"), event("survey.responded", survey="nps", score=9))
     run_alembic(database, command.downgrade, "base")
     assert {table for table, *_ in load_schema(database)} == {"alembic_version"}
     run_alembic(database, command.upgrade, "head")
     assert load_schema(database) == before
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         assert service.send(session())["accepted"] == 1
         assert service.value("sessions") == 1
 
 
 def test_each_step_down_can_be_reversed(database: str) -> None:
     before = load_schema(database)
-    with Service(database).running() as service:
-        service.send(session(), moved(plan="pro"), event("survey.responded", survey="nps", score=9))
+    with Service(database).open() as service:
+        service.send(session(), account_update(plan="pro"), event("survey.responded", survey="nps", score=9))
     while fetch(database, "SELECT * FROM alembic_version"):
         above = load_schema(database)
         run_alembic(database, command.downgrade, "-1")
@@ -108,16 +108,16 @@ def test_the_migrations_create_the_declared_tables(database: str) -> None:
     run_alembic(database, lambda config, _: command.check(config), "")
 
 
-def test_a_migration_never_waits_long_for_a_lock(empty: str) -> None:
-    with connect_directly(empty) as connection:
+def test_a_migration_never_waits_long_for_a_lock(empty_database: str) -> None:
+    with connect_directly(empty_database) as connection:
         connection.execute("CREATE TABLE seen (lock_timeout interval)")
         connection.execute(
             "CREATE FUNCTION see() RETURNS event_trigger LANGUAGE plpgsql "
             "AS $$BEGIN INSERT INTO seen VALUES (current_setting('lock_timeout')::interval); END$$"
         )
         connection.execute("CREATE EVENT TRIGGER see ON ddl_command_start EXECUTE FUNCTION see()")
-    migrate(empty)
-    assert fetch(empty, "SELECT count(*) > 10, bool_and(lock_timeout BETWEEN '1 s' AND '10 s') FROM seen") == [
+    migrate(empty_database)
+    assert fetch(empty_database, "SELECT count(*) > 10, bool_and(lock_timeout BETWEEN '1 s' AND '10 s') FROM seen") == [
         (True, True)
     ]
 
@@ -126,12 +126,12 @@ MIGRATE = "import sys; from app.database.migrate import migrate; migrate(sys.arg
 
 
 @pytest.fixture
-def migrating(empty: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def start_migration(empty_database: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Return a function that starts a process which migrates the empty database."""
     with ExitStack() as stack:
 
         def start() -> subprocess.Popen[str]:
-            command_line = [sys.executable, "-c", MIGRATE, empty]
+            command_line = [sys.executable, "-c", MIGRATE, empty_database]
             process = subprocess.Popen(command_line, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -140,7 +140,7 @@ def migrating(empty: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Po
         yield start
 
 
-def wait_for_waiting(url: str, count: int) -> None:
+def wait_for_blocked_processes(url: str, count: int) -> None:
     """Return when this number of processes waits for a lock in the database."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     deadline = time.monotonic() + PATIENCE
@@ -150,31 +150,34 @@ def wait_for_waiting(url: str, count: int) -> None:
 
 
 def test_processes_that_migrate_at_the_same_time_do_so_once(
-    empty: str, migrating: Callable[[], subprocess.Popen[str]], database: str
+    empty_database: str, start_migration: Callable[[], subprocess.Popen[str]], database: str
 ) -> None:
-    with connect_directly(empty) as holder:
+    with connect_directly(empty_database) as holder:
         holder.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-        processes = [migrating() for _ in range(4)]
-        wait_for_waiting(empty, 4)
+        processes = [start_migration() for _ in range(4)]
+        wait_for_blocked_processes(empty_database, 4)
         holder.execute(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
     assert [process.wait(PATIENCE) for process in processes] == [0] * 4, [p.stderr.read() for p in processes]
-    assert load_schema(empty) == load_schema(database)
+    assert load_schema(empty_database) == load_schema(database)
 
 
 def test_a_killed_migration_leaves_nothing_behind_and_the_next_completes(
-    empty: str, migrating: Callable[[], subprocess.Popen[str]], database: str
+    empty_database: str, start_migration: Callable[[], subprocess.Popen[str]], database: str
 ) -> None:
-    with connect_directly(empty) as other:
+    with connect_directly(empty_database) as other:
         other.execute("BEGIN")
         other.execute("CREATE TABLE survey ()")  # the migration waits for this table halfway through
-        killed = migrating()
-        wait_for_waiting(empty, 1)
+        killed = start_migration()
+        wait_for_blocked_processes(empty_database, 1)
         killed.kill()
         killed.wait()
         other.execute("ROLLBACK")
-    assert load_schema(empty) in ([], [row for row in load_schema(empty) if row[0] == "alembic_version"])
-    assert migrating().wait(PATIENCE) == 0
-    assert load_schema(empty) == load_schema(database)
+    assert load_schema(empty_database) in (
+        [],
+        [row for row in load_schema(empty_database) if row[0] == "alembic_version"],
+    )
+    assert start_migration().wait(PATIENCE) == 0
+    assert load_schema(empty_database) == load_schema(database)
 
 
 def test_a_database_migrated_by_another_version_is_not_ready(service: Service, database: str) -> None:
@@ -205,7 +208,7 @@ def test_a_start_with_other_settings_fails_and_names_the_command_that_changes_th
     service: Service, database: str, other: dict[str, Any]
 ) -> None:
     with pytest.raises(Conflict, match="`csmetrics rebuild --adopt-settings`") as raised:
-        Service(database, **other).running().__enter__()
+        Service(database, **other).open().__enter__()
     [(name, value)] = other.items()
     assert f"{name.upper()} is {getattr(service.settings, name)!r}, not {value!r}" in str(raised.value)
 
@@ -215,10 +218,10 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
 ) -> None:
     late = "2026-03-10T22:00:00Z"
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo", "FISCAL_YEAR_START": "4"}
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         retracted = session(at=late)
         answer = event("survey.responded", at=late, survey="nps", score=9)
-        service.send(session(at=late), retracted, moved(at=late, plan="pro"), answer)
+        service.send(session(at=late), retracted, account_update(at=late, plan="pro"), answer)
         service.later(days=1).retract("acme", retracted["id"])
         assert sessions_by_day(service) == {"2026-03-10": 1, "2026-03-11": 0}
     result = csmetrics("serve", PORT="0", **tokyo)
@@ -226,14 +229,14 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
     assert "csmetrics rebuild --adopt-settings" in result.stderr
     result = csmetrics("rebuild", "--adopt-settings", **tokyo)
     assert result.returncode == 0, result.stderr
-    with Service(database, reporting_timezone="Asia/Tokyo", fiscal_year_start=4).running() as service:
+    with Service(database, reporting_timezone="Asia/Tokyo", fiscal_year_start=4).open() as service:
         service.later(days=1)
         assert sessions_by_day(service) == {"2026-03-10": 0, "2026-03-11": 1}
         [day] = service.rows("nps", start="2026-03-11", end="2026-03-12", granularity="day")
         assert day["value"] == 100
         assert service.differences() == []
     with pytest.raises(Conflict):
-        Service(database).running().__enter__()
+        Service(database).open().__enter__()
 
 
 def sessions_by_day(service: Service) -> dict[str, int]:
@@ -244,20 +247,20 @@ def sessions_by_day(service: Service) -> dict[str, int]:
 def test_another_base_currency_cannot_be_adopted_once_amounts_are_stored(
     database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(event("purchase.completed", order_id="order-1", amount="49.90"))
     result = csmetrics("rebuild", "--adopt-settings", BASE_CURRENCY="EUR")
     assert result.returncode == 1
     assert "Amounts or exchange rates are stored in USD" in result.stderr
     assert "Traceback" not in result.stderr
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         assert service.differences() == []
 
 
 def test_settings_cannot_be_adopted_while_the_service_runs(
     database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session())
         result = csmetrics("rebuild", "--adopt-settings", REPORTING_TIMEZONE="Asia/Tokyo")
         assert (result.returncode, "Stop the service first" in result.stderr) == (1, True)
@@ -266,7 +269,7 @@ def test_settings_cannot_be_adopted_while_the_service_runs(
 def test_an_interrupted_adoption_must_be_completed_first(
     database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(session(at="2026-03-10T22:00:00Z"))
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo"}
     settings = Settings(_env_file=None, database_url=database, reporting_timezone="Asia/Tokyo")
@@ -277,7 +280,7 @@ def test_an_interrupted_adoption_must_be_completed_first(
 
     asyncio.run(adopt_without_rebuilding())
     with pytest.raises(Conflict, match="rebuild --adopt-settings"):
-        Service(database, reporting_timezone="Asia/Tokyo").running().__enter__()
+        Service(database, reporting_timezone="Asia/Tokyo").open().__enter__()
     assert csmetrics("rebuild", "--adopt-settings", **tokyo).returncode == 0
-    with Service(database, reporting_timezone="Asia/Tokyo").running() as service:
+    with Service(database, reporting_timezone="Asia/Tokyo").open() as service:
         assert sessions_by_day(service) == {"2026-03-10": 0, "2026-03-11": 1}

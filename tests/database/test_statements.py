@@ -40,7 +40,7 @@ def test_both_encodings_give_the_rows_that_were_bound(database: str) -> None:
     assert fetch(database, *arrays, *json) == [ROWS, ROWS]
 
 
-def test_many_rows_are_split_and_none_need_no_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_several_statements_and_no_rows_are_no_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "_MAX_ROWS", 3)
     parts = [part.parameters["number"] for part in bind_array_rows("", COLUMNS, ROWS, sort_key=lambda row: row[0])]
     assert parts == [(-(2**63), 0, 1), (2**63 - 1,)]

@@ -10,7 +10,7 @@ from alembic import command
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.rebuild import rebuild
 from tests.database.test_migrations import run_alembic
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 pytestmark = pytest.mark.own_database
 
@@ -41,8 +41,8 @@ def history(service: Service) -> None:
         session(user="bob", at="2026-02-03", id="retracted"),
         session(user="ada", at="2026-02-11"),
         event("feature.used", user="ada", feature="export", at="2026-02-12"),
-        moved(plan="pro", at="2026-01-01T00:00:00Z"),
-        *answers("nps", [9, 10, 3], at="2026-02-12"),
+        account_update(plan="pro", at="2026-01-01T00:00:00Z"),
+        *survey_responses("nps", [9, 10, 3], at="2026-02-12"),
         event("ticket.opened", at="2026-02-03", ticket_id="T 1", channel="email"),
         event("goal.entered", at="2026-02-03", goal="upgrade", user="ada"),
         event("onboarding.started", at="2026-01-07"),
@@ -92,7 +92,7 @@ async def rebuild_all(service: Service) -> int:
 @pytest.fixture
 def rows_before(database: str) -> list[Any]:
     """Return the answers of a service that had all measures from the start, and make its database one of the old version."""
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         history(service)
         assert service.differences() == []
         rows = report(service)
@@ -101,7 +101,7 @@ def rows_before(database: str) -> list[Any]:
 
 
 def test_a_rebuild_completes_the_ledger_of_an_old_version(rows_before: list[Any], database: str) -> None:
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         assert service.value("sessions", period="2026-02") == 2
         assert service.value("active_users", period="2026-02") == service.value("ticket_backlog", period="2026-02") == 0
         assert service.value("conversion_rate", period="2026-02") is None
@@ -128,7 +128,7 @@ def test_events_between_the_upgrade_and_the_rebuild_are_counted(rows_before: lis
         session(user="bob", at="2026-02-03"),
         event("user.removed", user="ada", at="2026-03-14"),
     ]
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         assert service.send(*more)["accepted"] == len(more)
         # An event that was posted while the other days of its user were not.
         service.retract("acme", more[3]["id"])

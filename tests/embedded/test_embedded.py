@@ -168,7 +168,7 @@ def is_stored(data_dir: Path, value: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def shared(template: Path) -> Iterator[str]:
+def server_url(template: Path) -> Iterator[str]:
     """The URL of a server that tests share."""
     subprocess.run(["cp", "-a", template, template.with_name("shared")], check=True)
     server = embedded.start_server(template.with_name("shared"))
@@ -190,13 +190,13 @@ def shared(template: Path) -> Iterator[str]:
         "unix_socket_permissions": "0700",
     }.items(),
 )
-def test_the_server_is_durable_and_private_and_speaks_unicode(shared: str, setting: str, value: str) -> None:
-    assert query(shared, f"select current_setting('{setting}')") == value
+def test_the_server_is_durable_and_private_and_speaks_unicode(server_url: str, setting: str, value: str) -> None:
+    assert query(server_url, f"select current_setting('{setting}')") == value
 
 
-def test_functions_of_texts_work_beyond_ascii(shared: str) -> None:
-    assert query(shared, "select lower('ÉCOLE')") == "école"
-    assert query(shared, "select to_tsvector('simple', 'naïve—GRÖSSE')::text") == "'grösse':2 'naïve':1"
+def test_functions_of_texts_work_beyond_ascii(server_url: str) -> None:
+    assert query(server_url, "select lower('ÉCOLE')") == "école"
+    assert query(server_url, "select to_tsvector('simple', 'naïve—GRÖSSE')::text") == "'grösse':2 'naïve':1"
 
 
 def test_the_server_does_not_see_the_secrets_of_the_service(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,7 +367,7 @@ def test_nobody_else_can_connect(data_dir: Path, opened: bool) -> None:
 
 
 @only_root
-def test_as_root_a_closed_folder_is_refused_and_not_opened(folder: Path) -> None:
+def test_as_root_a_closed_folder_is_an_error_and_stays_closed(folder: Path) -> None:
     home = folder / "home"
     home.mkdir(mode=0o700)
     before = modes(home / "work" / "data")
@@ -446,7 +446,7 @@ def test_root_may_use_the_database_of_an_ordinary_user_who_can_still_use_it_afte
 # Errors
 
 
-def test_a_database_of_another_major_version_is_refused(folder: Path) -> None:
+def test_a_database_of_another_major_version_is_an_error(folder: Path) -> None:
     (folder / "data" / "cluster").mkdir(parents=True)
     (folder / "data" / "cluster" / "PG_VERSION").write_text("17\n")
     with pytest.raises(EmbeddedError, match=r"PostgreSQL 17, but this service brings PostgreSQL 18.*pg_dump"):
@@ -461,7 +461,7 @@ def test_a_folder_without_a_database_is_not_touched(folder: Path) -> None:
     assert (folder / "data" / "cluster" / "notes").read_text() == "mine"
 
 
-def test_a_path_through_a_file_is_refused(folder: Path) -> None:
+def test_a_path_through_a_file_is_an_error(folder: Path) -> None:
     (folder / "file").touch(mode=0o755)
     with pytest.raises(EmbeddedError, match=r"Not a directory.*/file"):
         embedded.start_server(folder / "file" / "data")
@@ -474,7 +474,7 @@ def test_the_error_of_a_server_that_cannot_start_is_shown(data_dir: Path) -> Non
         embedded.start_server(data_dir)
 
 
-def test_a_server_that_another_program_started_is_left_alone(data_dir: Path) -> None:
+def test_a_server_that_another_program_started_is_not_stopped(data_dir: Path) -> None:
     cluster = data_dir / "cluster"
     owner = {"user": cluster.stat().st_uid} if AS_ROOT else {}
     command = [find_program("postgres"), "-D", cluster, "-h", "", "-k", "."]

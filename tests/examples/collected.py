@@ -108,7 +108,7 @@ TRAPS = [
     "nps-decimals",
     "ces-direction-trap",
 ]
-KNOWN = [*ADOPT, *CONVENTIONS, *TRAPS]
+COLLECTED = [*ADOPT, *CONVENTIONS, *TRAPS]
 
 # A name in backticks is a metric that the example needs, `metric?convention=` a convention. An entry has to be removed when the
 # catalogue has them; a test holds that.

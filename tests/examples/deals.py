@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from tests.examples.define import BEFORE, DURING, Case, example, subscription
+from tests.examples.define import FEBRUARY_10, JANUARY_10, Case, example, subscription
 from tests.support.service import event
 
 
-def trial(account: str, verb: str = "started", at: str = DURING) -> dict[str, Any]:
+def trial(account: str, verb: str = "started", at: str = FEBRUARY_10) -> dict[str, Any]:
     return event(f"trial.{verb}", account, at=at, trial_id="trial")
 
 
-def contract(account: str, verb: str = "due", at: str = DURING, **data: Any) -> dict[str, Any]:
+def contract(account: str, verb: str = "due", at: str = FEBRUARY_10, **data: Any) -> dict[str, Any]:
     return event(f"renewal.{verb}", account, at=at, contract_id="contract", **data)
 
 
-def costs(category: str, amount: float | str, account: str, at: str = DURING) -> dict[str, Any]:
+def costs(category: str, amount: float | str, account: str, at: str = FEBRUARY_10) -> dict[str, Any]:
     return event("cost.recorded", account, at=at, category=category, amount=str(amount))
 
 
@@ -40,7 +40,7 @@ def the_renewal_rate_is_renewed_contracts_per_contract_due(case: Case) -> None:
     case.send(*(contract(f"customer-{number}") for number in range(150)))
     case.send(*(contract(f"customer-{number}", "completed") for number in range(120)))
     # A contract that is renewed in this month but was not due in it.
-    case.send(contract("other", at=BEFORE), contract("other", "completed"))
+    case.send(contract("other", at=JANUARY_10), contract("other", "completed"))
     case.expect({"renewal_rate": 80})
 
 
@@ -81,7 +81,7 @@ def a_yearly_contract_is_renewed_at_the_price_of_twelve_months(case: Case) -> No
 def a_quarter_of_the_purchasers_order_again(case: Case) -> None:
     # A hundredth of the published numbers.
     def order(customer: int, number: int) -> dict[str, Any]:
-        return event("purchase.completed", f"customer-{customer}", at=DURING, order_id=f"{number}", amount="1")
+        return event("purchase.completed", f"customer-{customer}", at=FEBRUARY_10, order_id=f"{number}", amount="1")
 
     case.send(*(order(customer, 1) for customer in range(100)), *(order(customer, 2) for customer in range(25)))
     case.expect({"repeat_purchase_rate": 25})
@@ -89,7 +89,7 @@ def a_quarter_of_the_purchasers_order_again(case: Case) -> None:
 
 @example("cac-seed")
 def cac_is_the_acquisition_cost_per_new_customer(case: Case) -> None:
-    case.send(*(subscription(f"customer-{number}", 10, DURING) for number in range(50)), subscription("old", 10))
+    case.send(*(subscription(f"customer-{number}", 10, FEBRUARY_10) for number in range(50)), subscription("old", 10))
     case.send(costs("acquisition", 25_000, "customer-0"))
     case.expect({"cac": 500})
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 # Most examples have no dates. Their events are before or in the month of the question.
-BEFORE, DURING = "2026-01-10", "2026-02-10"
+JANUARY_10, FEBRUARY_10 = "2026-01-10", "2026-02-10"
 MONTH = {"period": "2026-02"}
 LONG_AGO = "2000-01-01T00:00:00Z"
 
@@ -58,7 +58,7 @@ class Case:
     def send(self, *events: dict[str, Any]) -> None:
         """Send events of accounts of this example, and check that all are accepted."""
         new = {event["account_id"] for event in events} - self.accounts
-        updates = [moved(account, at=LONG_AGO, example=self.id) for account in sorted(new)]
+        updates = [account_update(account, at=LONG_AGO, example=self.id) for account in sorted(new)]
         self.accounts |= new
         assert self.service.send(*self.with_own_accounts([*updates, *events]))["rejected"] == []
 
@@ -106,17 +106,21 @@ def one_day(day: str) -> dict[str, str]:
     return {"start": day, "end": str(date.fromisoformat(day) + timedelta(days=1)), "granularity": "day"}
 
 
-def subscription(account: str, mrr: float | str, at: str = BEFORE, *, of: str = "main", **data: Any) -> dict[str, Any]:
+def subscription(
+    account: str, mrr: float | str, at: str = JANUARY_10, *, of: str = "main", **data: Any
+) -> dict[str, Any]:
     """Return the event that sets the price per month of the subscription `of`."""
     return event("subscription.changed", account, at=at, subscription_id=of, mrr=str(mrr), **data)
 
 
-def subscription_per(account: str, interval: str, amount: float | str, at: str = BEFORE, **data: Any) -> dict[str, Any]:
+def subscription_per(
+    account: str, interval: str, amount: float | str, at: str = JANUARY_10, **data: Any
+) -> dict[str, Any]:
     """Return the event that sets the price per week, month, quarter or year of a subscription."""
     data = {"subscription_id": "main", "amount": str(amount), "interval": interval} | data
     return event("subscription.changed", account, at=at, **data)
 
 
-def cancellation(account: str, at: str = DURING, *, of: str = "main", **data: Any) -> dict[str, Any]:
+def cancellation(account: str, at: str = FEBRUARY_10, *, of: str = "main", **data: Any) -> dict[str, Any]:
     """Return the event that cancels the subscription `of`."""
     return event("subscription.canceled", account, at=at, subscription_id=of, **data)

@@ -5,11 +5,20 @@ from typing import Any
 
 import pytest
 
-from tests.examples.define import DURING, LONG_AGO, Case, Events, cancellation, example, subscription, subscription_per
-from tests.support.service import answers, event, moved
+from tests.examples.define import (
+    FEBRUARY_10,
+    LONG_AGO,
+    Case,
+    Events,
+    cancellation,
+    example,
+    subscription,
+    subscription_per,
+)
+from tests.support.service import account_update, event, survey_responses
 
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
-SUMS = ("mrr_opening", *GAINED, *LOST, "mrr_net_change", "mrr", "customers_opening", "customers", "customers_churned")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+SUMS = ("mrr_opening", *GAINS, *LOSSES, "mrr_net_change", "mrr", "customers_opening", "customers", "customers_churned")
 RATES = ("grr", "nrr", "gross_mrr_churn_rate", "customer_retention_rate", "customer_churn_rate")
 YEAR = {"start": "2025-01-01", "end": "2026-01-01"}
 
@@ -17,7 +26,7 @@ YEAR = {"start": "2025-01-01", "end": "2026-01-01"}
 @example("idempotent-same-id-other-body")
 def the_same_id_with_other_content_is_a_conflict(case: Case) -> None:
     first, second = (
-        event("feature.used", user="ada", at=DURING, id="e1", feature="reports", count=count) for count in (5, 6)
+        event("feature.used", user="ada", at=FEBRUARY_10, id="e1", feature="reports", count=count) for count in (5, 6)
     )
     case.send(first)
     assert case.rejection_codes(first, second) == ["conflict"]
@@ -30,8 +39,8 @@ def random_year(random: Random) -> Events:
     events = []
     for number in range(12):
         account = f"account-{number}"
-        events.append(moved(account, at=LONG_AGO, region=("emea", "amer", "apac")[number % 3]))
-        events += answers("nps", random.choices(range(11), k=3), account, at=random_time(random))
+        events.append(account_update(account, at=LONG_AGO, region=("emea", "amer", "apac")[number % 3]))
+        events += survey_responses("nps", random.choices(range(11), k=3), account, at=random_time(random))
         for subscription_id in ("first", "second"):
             for _ in range(random.randint(1, 7)):
                 events.append(random_change(random, account, subscription_id))
@@ -74,7 +83,7 @@ def movements_explain_balances_and_groups_add_up(case: Case) -> None:
         check_balances(whole)
         check_rates(whole)
     (year,) = values_by_group(case, "year").values()
-    assert all(year[metric][0] > 0 for metric in (*GAINED, *LOST)), "a kind of movement does not occur"
+    assert all(year[metric][0] > 0 for metric in (*GAINS, *LOSSES)), "a kind of movement does not occur"
     check_responses(case)
 
     again = Case(case.service, f"{case.id}-again")
@@ -102,7 +111,7 @@ def values_by_group(case: Case, granularity: str, by: str | None = None) -> Valu
 def check_balances(groups: ValuesByGroup) -> None:
     for name, group in groups.items():
         for number, (opening, closing) in enumerate(zip(group["mrr_opening"], group["mrr"], strict=True)):
-            change = sum(group[metric][number] for metric in GAINED) - sum(group[metric][number] for metric in LOST)
+            change = sum(group[metric][number] for metric in GAINS) - sum(group[metric][number] for metric in LOSSES)
             assert opening + change == pytest.approx(closing, abs=1e-4), (name, number)
             assert group["mrr_net_change"][number] == pytest.approx(change, abs=1e-4), (name, number)
         assert group["mrr"][:-1] == group["mrr_opening"][1:], name

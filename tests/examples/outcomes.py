@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.examples.define import DURING, Case, example
+from tests.examples.define import FEBRUARY_10, Case, example
 from tests.support.service import event
 
 FIRST_CONTACT = {"fcr-selvo": (320, 400, 80), "fcr-sparrowdesk": (120, 200, 60), "fcr-zapscale": (70, 100, 70)}
@@ -15,9 +15,9 @@ def the_first_contact_rate_is_the_share_of_tickets_resolved_at_first_contact(cas
         ticket = {"ticket_id": str(number)}
         replies = 1 if number < resolved else 2
         case.send(
-            event("ticket.opened", at=f"{DURING}T08:00:00Z", **ticket),
-            *(event("ticket.replied", at=f"{DURING}T09:00:00Z", by="agent", **ticket) for _ in range(replies)),
-            event("ticket.resolved", at=f"{DURING}T10:00:00Z", **ticket),
+            event("ticket.opened", at=f"{FEBRUARY_10}T08:00:00Z", **ticket),
+            *(event("ticket.replied", at=f"{FEBRUARY_10}T09:00:00Z", by="agent", **ticket) for _ in range(replies)),
+            event("ticket.resolved", at=f"{FEBRUARY_10}T10:00:00Z", **ticket),
         )
     case.expect({"first_contact_resolution_rate": expected, "support_tickets": of, "average_resolution_hours": 2})
 
@@ -36,7 +36,7 @@ def the_conversion_rate_of_two_months_is_no_average_of_the_months(case: Case) ->
 
 @example("onboarding-80")
 def eight_hundred_of_a_thousand_onboardings_are_eighty_percent(case: Case) -> None:
-    started = [event("onboarding.started", user=f"user-{number}", at=DURING) for number in range(1000)]
+    started = [event("onboarding.started", user=f"user-{number}", at=FEBRUARY_10) for number in range(1000)]
     completed = [event("onboarding.completed", user=f"user-{number}", at="2026-03-10") for number in range(800)]
     case.send(*started, *completed)
     case.expect({"onboarding_completion_rate": 80})
@@ -68,4 +68,4 @@ def the_time_to_value_is_the_average_of_completed_onboardings(case: Case) -> Non
 
 
 def onboarding(verb: str, hour: str, account: str = "acme", **data: Any) -> dict[str, Any]:
-    return event(f"onboarding.{verb}", account, at=f"{DURING}T{hour}:00:00Z", **data)
+    return event(f"onboarding.{verb}", account, at=f"{FEBRUARY_10}T{hour}:00:00Z", **data)

@@ -1,8 +1,8 @@
 """Published examples about churn, retention and lifetime value."""
 
 from tests.examples.define import (
-    BEFORE,
-    DURING,
+    FEBRUARY_10,
+    JANUARY_10,
     MONTH,
     Case,
     cancellation,
@@ -17,14 +17,14 @@ from tests.support.service import event
 @example("net-mrr-churn-cm")
 def net_churn_is_churn_minus_expansion(case: Case) -> None:
     case.send(subscription("lost", 10), subscription("less", 20), subscription("more", 70))
-    case.send(cancellation("lost"), subscription("less", 10, DURING), subscription("more", 80, DURING))
+    case.send(cancellation("lost"), subscription("less", 10, FEBRUARY_10), subscription("more", 80, FEBRUARY_10))
     case.expect({"mrr_churned": 10, "mrr_contraction": 10, "mrr_expansion": 10, "net_mrr_churn_rate": 10})
 
 
 @example("gross-mrr-churn-cm-shopify")
 def a_loss_of_five_percent_is_five_percent_of_its_day_and_of_its_month(case: Case) -> None:
-    case.send(subscription("acme", 100), subscription("acme", 95, DURING))
-    case.expect({"gross_mrr_churn_rate": 5}, **one_day(DURING))
+    case.send(subscription("acme", 100), subscription("acme", 95, FEBRUARY_10))
+    case.expect({"gross_mrr_churn_rate": 5}, **one_day(FEBRUARY_10))
     case.expect({"gross_mrr_churn_rate": 5})
 
 
@@ -36,7 +36,7 @@ def a_customer_who_joined_or_came_back_within_the_month_is_not_lost(case: Case) 
         subscription("customer-0", 10, "2026-02-20"),
     )
     case.send(subscription("guest", 10, "2026-02-08"), cancellation("guest", "2026-02-18"))
-    case.send(*(subscription(f"new-{number}", 10, DURING) for number in range(29)))
+    case.send(*(subscription(f"new-{number}", 10, FEBRUARY_10) for number in range(29)))
     case.expect({"customers_opening": 100, "customers_churned": 12, "customers_reactivated": 1, "customers_new": 30})
     case.expect({"customer_churn_rate": 10})
     for convention, expected in (("lost_at_any_time", 11), ("all_churn_events", 12), ("ever_active", 9.2308)):
@@ -96,11 +96,11 @@ def the_churn_of_a_year_is_about_the_customers_at_its_start(case: Case) -> None:
 
 @example("grr-per-customer-vs-aggregate-trap")
 def expansion_of_one_customer_does_not_make_up_for_a_lost_one(case: Case) -> None:
-    case.send(subscription("a", 100), subscription("b", 100), subscription("a", 200, DURING), cancellation("b"))
+    case.send(subscription("a", 100), subscription("b", 100), subscription("a", 200, FEBRUARY_10), cancellation("b"))
     case.expect({"grr": 50, "nrr": 100})
     case.expect_not({"grr": 100})
     case.expect({"grr": 100}, **MONTH, convention="capped_on_totals")
-    case.send(subscription("grows", 5000), subscription("grows", 6000, DURING))
+    case.send(subscription("grows", 5000), subscription("grows", 6000, FEBRUARY_10))
     assert case.by_account("grr")["grows"] == [100]
 
 
@@ -128,15 +128,15 @@ def retention_is_the_share_of_opening_mrr_that_is_left(case: Case) -> None:
     )
     case.send(
         cancellation("a"),
-        subscription_per("b", "year", 600_000, DURING),
-        subscription_per("c", "year", 9_700_000, DURING),
+        subscription_per("b", "year", 600_000, FEBRUARY_10),
+        subscription_per("c", "year", 9_700_000, FEBRUARY_10),
     )
     case.expect({"grr": 85, "nrr": 103})
 
 
 @example("churn-baremetrics-upgrade-then-churn")
 def a_customer_cannot_lose_more_than_its_opening_mrr(case: Case) -> None:
-    case.send(subscription("acme", 500), subscription("acme", 1379, DURING), cancellation("acme", "2026-02-20"))
+    case.send(subscription("acme", 500), subscription("acme", 1379, FEBRUARY_10), cancellation("acme", "2026-02-20"))
     case.expect({"gross_mrr_churn_rate": 100, "mrr_expansion": 879, "mrr_churned": 1379, "expansion_mrr_rate": 0})
     case.expect_not({"gross_mrr_churn_rate": 275.8})
     case.expect({"gross_mrr_churn_rate": 275.8}, **MONTH, convention="movements")
@@ -144,9 +144,9 @@ def a_customer_cannot_lose_more_than_its_opening_mrr(case: Case) -> None:
 
 @example("retention-rate-seed")
 def opening_customers_who_stay_are_retained(case: Case) -> None:
-    case.send(*(subscription(f"customer-{number}", 10, BEFORE) for number in range(200)))
+    case.send(*(subscription(f"customer-{number}", 10, JANUARY_10) for number in range(200)))
     case.send(*(cancellation(f"customer-{number}") for number in range(20)))
-    case.send(*(subscription(f"new-{number}", 10, DURING) for number in range(30)))
+    case.send(*(subscription(f"new-{number}", 10, FEBRUARY_10) for number in range(30)))
     case.expect({"customers_opening": 200, "customers": 210, "customers_new": 30})
     case.expect({"customer_retention_rate": 90, "customer_churn_rate": 10})
 
@@ -170,8 +170,8 @@ def lifetime_value_counts_only_the_gross_margin(case: Case) -> None:
     row = case.row("clv")
     assert (row["numerator"], row["denominator"]) == (200, 0.04)
     case.expect({"clv": 6250}, **MONTH, convention="without_margin")
-    won = event("cost.recorded", "new", at=DURING, category="acquisition", amount="750")
-    case.send(subscription("new", 250, DURING), won)
+    won = event("cost.recorded", "new", at=FEBRUARY_10, category="acquisition", amount="750")
+    case.send(subscription("new", 250, FEBRUARY_10), won)
     case.expect({"clv": 5000, "cac": 750, "ltv_to_cac": 6.67}, within=0.01)
 
 

@@ -1,8 +1,8 @@
 """Published examples about MRR and its movements."""
 
 from tests.examples.define import (
-    BEFORE,
-    DURING,
+    FEBRUARY_10,
+    JANUARY_10,
     MONTH,
     Case,
     cancellation,
@@ -71,7 +71,7 @@ def a_twelfth_of_a_year_is_rounded_half_up_to_four_decimals(case: Case) -> None:
 @example("mrr-killbill-non-recurring")
 def one_time_purchases_are_no_mrr(case: Case) -> None:
     prices = ("369.95", "429.95", "999.95", "2300")
-    case.send(*(event("purchase.completed", at=DURING, order_id=price, amount=price) for price in prices))
+    case.send(*(event("purchase.completed", at=FEBRUARY_10, order_id=price, amount=price) for price in prices))
     case.expect({"mrr": 0, "customers": 0})
 
 
@@ -115,7 +115,7 @@ def mrr_and_customers_are_right_on_every_day(case: Case) -> None:
 def a_trial_has_no_mrr_and_an_overdue_subscription_still_has(case: Case) -> None:
     # A subscription with an overdue invoice continues until it is canceled. Six accounts pay, eight have a trial.
     case.send(*(subscription(f"customer-{number}", "49.00") for number in range(6)))
-    case.send(*(event("trial.started", f"trial-{number}", at=BEFORE, trial_id="trial") for number in range(8)))
+    case.send(*(event("trial.started", f"trial-{number}", at=JANUARY_10, trial_id="trial") for number in range(8)))
     case.expect({"mrr": 294, "customers": 6})
     case.expect_not({"mrr": 686})
 
@@ -134,7 +134,7 @@ def an_amount_without_an_exchange_rate_is_rejected_and_not_taken_one_to_one(case
 
 @example("move-chargebee-downgrade")
 def a_downgrade_is_no_churn(case: Case) -> None:
-    case.send(subscription("acme", "100.00"), subscription("acme", "70.00", DURING))
+    case.send(subscription("acme", "100.00"), subscription("acme", "70.00", FEBRUARY_10))
     case.expect({"customers_churned": 0, "mrr_contraction": 30, "mrr_churned": 0})
 
 
@@ -149,7 +149,7 @@ def churned_mrr_is_what_lost_customers_paid(case: Case) -> None:
 
 @example("move-chargebee-snapshot")
 def the_net_change_is_closing_minus_opening_mrr(case: Case) -> None:
-    case.send(subscription("acme", "68.75"), subscription("acme", "87.50", DURING))
+    case.send(subscription("acme", "68.75"), subscription("acme", "87.50", FEBRUARY_10))
     case.expect({"mrr_opening": 68.75, "mrr_net_change": 18.75, "mrr": 87.5})
 
 
@@ -185,7 +185,7 @@ def a_month_opens_with_the_closing_mrr_of_the_month_before(case: Case) -> None:
 @example("move-bruin-february")
 def a_new_customer_is_a_movement_and_has_no_part_in_retention(case: Case) -> None:
     case.send(subscription("acme", 9900), subscription("oak", 2500), subscription("pine", 0))
-    case.send(subscription("acme", 12900, DURING), cancellation("oak"), subscription("pine", 4900, DURING))
+    case.send(subscription("acme", 12900, FEBRUARY_10), cancellation("oak"), subscription("pine", 4900, FEBRUARY_10))
     movements = {
         "mrr_opening": 12400,
         "mrr_new": 4900,
@@ -268,14 +268,14 @@ def a_customer_who_joins_and_leaves_in_one_month_is_new_and_churned(case: Case) 
 
 @example("expansion-upzelo")
 def the_expansion_rate_is_a_share_of_opening_mrr(case: Case) -> None:
-    case.send(subscription("acme", 5000), subscription("acme", 6000, DURING))
+    case.send(subscription("acme", 5000), subscription("acme", 6000, FEBRUARY_10))
     case.expect({"expansion_mrr_rate": 20})
 
 
 @example("expansion-baremetrics-trap")
 def the_expansion_rate_is_not_the_growth_of_expansion(case: Case) -> None:
     case.send(
-        subscription("acme", 10000, "2025-12-10"), subscription("acme", 11500), subscription("acme", 13500, DURING)
+        subscription("acme", 10000, "2025-12-10"), subscription("acme", 11500), subscription("acme", 13500, FEBRUARY_10)
     )
     case.expect({"mrr_expansion": [1500, 2000]}, start="2026-01-01", end="2026-03-01", granularity="month")
     case.expect({"expansion_mrr_rate": 100 * 2000 / 11500}, **MONTH)

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.examples.collected import CONVENTIONS, KNOWN, LEFT_OUT, PARTS_LEFT_OUT, TRAPS
+from tests.examples.collected import COLLECTED, CONVENTIONS, LEFT_OUT, PARTS_LEFT_OUT, TRAPS
 from tests.examples.define import EXAMPLES, Case
 from tests.support.service import Service
 
@@ -15,7 +15,7 @@ for _topic in ("voice", "revenue", "retention", "deals", "usage", "outcomes", "l
     import_module(f"tests.examples.{_topic}")
 
 WITH_SETTINGS = [id for id, checked in EXAMPLES.items() if checked.settings]
-SHARED = [id for id in EXAMPLES if id not in WITH_SETTINGS]
+WITHOUT_SETTINGS = [id for id in EXAMPLES if id not in WITH_SETTINGS]
 
 
 def check(id: str, service: Service) -> None:
@@ -25,19 +25,21 @@ def check(id: str, service: Service) -> None:
     assert case.traps_checked or id not in TRAPS, "not compared with the wrong answer that was published"
 
 
-@pytest.mark.parametrize("id", SHARED)
+@pytest.mark.parametrize("id", WITHOUT_SETTINGS)
 def test_an_example_has_its_published_answer_and_no_trap(id: str, shared: Service) -> None:
     check(id, shared)
 
 
 @pytest.mark.parametrize("id", WITH_SETTINGS)
-def test_an_example_with_settings_of_its_own_has_its_published_answer(id: str, start: Callable[..., Service]) -> None:
-    check(id, start(**EXAMPLES[id].settings))
+def test_an_example_with_settings_of_its_own_has_its_published_answer(
+    id: str, start_service: Callable[..., Service]
+) -> None:
+    check(id, start_service(**EXAMPLES[id].settings))
 
 
-def test_every_known_example_is_either_checked_or_left_out() -> None:
-    assert sorted([*EXAMPLES, *LEFT_OUT]) == sorted(KNOWN)
-    assert len(KNOWN) == len(set(KNOWN)) == 92
+def test_every_collected_example_is_either_checked_or_left_out() -> None:
+    assert sorted([*EXAMPLES, *LEFT_OUT]) == sorted(COLLECTED)
+    assert len(COLLECTED) == len(set(COLLECTED)) == 92
     assert EXAMPLES.keys() >= PARTS_LEFT_OUT.keys()
 
 

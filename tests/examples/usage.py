@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from tests.examples.define import DURING, Case, example, subscription
+from tests.examples.define import FEBRUARY_10, Case, example, subscription
 from tests.support.service import event, session
 
 
 def feature_users(count: int, of: int) -> list[dict[str, Any]]:
     """Return the events of `of` active users, of whom `count` used reports."""
-    using = [event("feature.used", user=f"user-{number}", at=DURING, feature="reports") for number in range(count)]
-    return using + [session(user=f"user-{number}", at=DURING) for number in range(count, of)]
+    using = [event("feature.used", user=f"user-{number}", at=FEBRUARY_10, feature="reports") for number in range(count)]
+    return using + [session(user=f"user-{number}", at=FEBRUARY_10) for number in range(count, of)]
 
 
 ADOPTION = {"adoption-zapscale": (200, 1000, 20), "adoption-metrickit": (2400, 8000, 30)}
@@ -26,7 +26,7 @@ def adoption_is_the_share_of_active_users_who_used_the_feature(case: Case) -> No
 
 @example("session-june")
 def sessions_of_five_and_seven_minutes_last_six_on_average(case: Case) -> None:
-    case.send(session(user="ada", seconds=5 * 60, at=DURING), session(user="bob", seconds=7 * 60, at=DURING))
+    case.send(session(user="ada", seconds=5 * 60, at=FEBRUARY_10), session(user="bob", seconds=7 * 60, at=FEBRUARY_10))
     case.expect({"average_session_minutes": 6})
     case.expect({"average_time_in_app_minutes": 6})
 
@@ -35,8 +35,8 @@ def sessions_of_five_and_seven_minutes_last_six_on_average(case: Case) -> None:
 def a_seat_of_an_inactive_user_is_not_used(case: Case) -> None:
     case.send(
         subscription("acme", 100, seats=4),
-        *(session(user=f"user-{number}", at=DURING) for number in range(3)),
-        event("user.registered", user="invited", at=DURING),
+        *(session(user=f"user-{number}", at=FEBRUARY_10) for number in range(3)),
+        event("user.registered", user="invited", at=FEBRUARY_10),
     )
     case.expect({"active_users": 3, "registered_users": 4, "product_usage_rate": 75})
 

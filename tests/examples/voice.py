@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.examples.define import DURING, MONTH, Case, example
-from tests.support.service import answers, event
+from tests.examples.define import FEBRUARY_10, MONTH, Case, example
+from tests.support.service import event, survey_responses
 
 
 def responses(survey: str, counts: dict[int, int]) -> list[dict[str, Any]]:
     """Return as many responses with each score as `counts` says."""
-    return answers(
-        survey, list(chain.from_iterable(repeat(score, times) for score, times in counts.items())), at=DURING
+    return survey_responses(
+        survey, list(chain.from_iterable(repeat(score, times) for score, times in counts.items())), at=FEBRUARY_10
     )
 
 
@@ -29,13 +29,13 @@ NPS = {
 @example(*NPS)
 def nps_is_promoters_minus_detractors_with_decimals(case: Case) -> None:
     scores, expected = NPS[case.id]
-    case.send(*answers("nps", list(scores), at=DURING))
+    case.send(*survey_responses("nps", list(scores), at=FEBRUARY_10))
     case.expect({"nps": expected}, within=0.01)
 
 
 @example("nps-dismissed")
 def an_invitation_without_a_response_is_in_no_score(case: Case) -> None:
-    case.send(*(event("survey.sent", at=DURING, survey="nps") for _ in range(3)), *responses("nps", {10: 1}))
+    case.send(*(event("survey.sent", at=FEBRUARY_10, survey="nps") for _ in range(3)), *responses("nps", {10: 1}))
     case.expect({"nps": 100, "survey_responses": 1}, within=0.01)
     case.expect_not({"nps": 33.33})
 
@@ -43,14 +43,14 @@ def an_invitation_without_a_response_is_in_no_score(case: Case) -> None:
 @example("nps-invalid")
 def a_score_that_is_no_number_is_rejected_and_not_zero(case: Case) -> None:
     case.send(*responses("nps", {5: 1}))
-    wrong = [event("survey.responded", at=DURING, survey="nps", score=score) for score in ("invalid", None)]
+    wrong = [event("survey.responded", at=FEBRUARY_10, survey="nps", score=score) for score in ("invalid", None)]
     assert len(case.rejection_codes(*wrong)) == 2
     case.expect({"nps": -100, "survey_responses": 1})
 
 
 @example("nps-decimals")
 def a_score_with_decimals_is_rejected(case: Case) -> None:
-    wrong = [event("survey.responded", at=DURING, survey="nps", score=score) for score in (6.5, 8.5)]
+    wrong = [event("survey.responded", at=FEBRUARY_10, survey="nps", score=score) for score in (6.5, 8.5)]
     case.send(*responses("nps", {6: 1, 8: 1}))
     assert len(case.rejection_codes(*wrong)) == 2
     case.expect({"nps": -50, "survey_responses": 2})
@@ -160,5 +160,5 @@ def the_survey_declares_whether_high_is_easy(case: Case) -> None:
 
 @example("survey-funnel")
 def the_response_rate_is_responses_per_invitation(case: Case) -> None:
-    case.send(*(event("survey.sent", at=DURING, survey="nps") for _ in range(10)), *responses("nps", {9: 2}))
+    case.send(*(event("survey.sent", at=FEBRUARY_10, survey="nps") for _ in range(10)), *responses("nps", {9: 2}))
     case.expect({"survey_response_rate": 20}, within=0.01)

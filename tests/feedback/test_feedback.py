@@ -8,8 +8,8 @@ import pytest
 
 from app.database.tables import BLANKS
 from app.ledger.rebuild import rebuild
-from tests.support.naughty import IDS
-from tests.support.service import Service, answers, event, moved
+from tests.support.naughty import VALID_IDS
+from tests.support.service import Service, account_update, event, survey_responses
 
 MARCH = {"period": "2026-03"}
 
@@ -26,14 +26,14 @@ def response(id: str, score: int, comment: str = "So so.", survey: str = "nps", 
 def with_comments(service: Service) -> Service:
     """Return a service with a few comments of two accounts."""
     service.send(
-        moved("acme", plan="pro"),
-        moved("globex", plan="free"),
+        account_update("acme", plan="pro"),
+        account_update("globex", plan="free"),
         feedback("dark", "Please add a dark mode.", at="2026-03-01", tags=["ui"], channel="email"),
         feedback("slow", "The export is slow.", "globex", at="2026-03-02", tags=["export", "speed"], user="bob"),
         response("glad", 10, "The export is great!", at="2026-03-03", user="ada", channel="in_app"),
         response("cross", 2, "Crashes, again and again.", at="2026-03-04", tags=["stability"]),
         response("silent", 3, "", at="2026-03-05"),
-        *answers("nps", [7], at="2026-03-05"),
+        *survey_responses("nps", [7], at="2026-03-05"),
     )
     return service
 
@@ -152,11 +152,13 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("parameters", "expected"), FILTERS, ids=lambda parameters: "&".join(map(str, parameters)))
-def test_comments_are_filtered_by(parameters: dict[str, Any], expected: list[str], with_comments: Service) -> None:
+def test_the_list_has_the_comments_that_satisfy_all_parameters(
+    parameters: dict[str, Any], expected: list[str], with_comments: Service
+) -> None:
     assert listed_ids(with_comments, **parameters) == expected
 
 
-@pytest.mark.parametrize("text", IDS.values(), ids=IDS)
+@pytest.mark.parametrize("text", VALID_IDS.values(), ids=VALID_IDS)
 def test_no_search_text_causes_an_error(shared: Service, text: str) -> None:
     shared.send(feedback("naughty", "Some words."))
     for name in ("q", "tag", "channel", "survey", "cursor", "filter", "class", "period"):
@@ -167,7 +169,7 @@ def test_no_search_text_causes_an_error(shared: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "é", "====", "AAAA", "MTIzADEyMwAxMjM", "MjAyNi0wMy0wMQAxAHg"])
-def test_an_invalid_cursor_is_refused(shared: Service, cursor: str) -> None:
+def test_an_invalid_cursor_is_an_error(shared: Service, cursor: str) -> None:
     answer = shared.request("GET", "/v1/feedback", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/cursor")
 
@@ -288,7 +290,7 @@ INVALID_UPDATES: dict[str, tuple[Any, int, str | None]] = {
 
 
 @pytest.mark.parametrize("case", INVALID_UPDATES)
-def test_an_invalid_update_is_refused(case: str, with_comments: Service) -> None:
+def test_an_invalid_update_is_an_error(case: str, with_comments: Service) -> None:
     body, status, pointer = INVALID_UPDATES[case]
     answer = with_comments.request("PATCH", f"/v1/feedback/{id_of(with_comments, 'dark')}", json=body)
     assert answer.status_code == status
@@ -393,7 +395,7 @@ def test_themes_cover_a_range_and_the_previous_one(
 @pytest.mark.parametrize(
     "parameters", [{"start": "0001-01-01"}, {"end": "0001-01-01"}, {"period": "2026", "end": "2026-01-01"}]
 )
-def test_an_invalid_range_is_refused(shared: Service, parameters: dict[str, str]) -> None:
+def test_an_invalid_range_is_an_error(shared: Service, parameters: dict[str, str]) -> None:
     for path in ("/v1/feedback", "/v1/feedback/themes"):
         assert shared.request("GET", path, params=parameters).status_code == 422
 

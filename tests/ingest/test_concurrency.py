@@ -12,7 +12,7 @@ import pytest
 
 from app.ledger.rebuild import rebuild
 from app.ledger.verify import Difference, verify
-from tests.support.service import PATIENCE, Service, answers, event, moved, session
+from tests.support.service import PATIENCE, Service, account_update, event, session, survey_responses
 
 pytestmark = pytest.mark.own_database
 
@@ -23,7 +23,7 @@ Events = list[dict[str, Any]]
 
 
 @pytest.fixture
-def twin(service: Service, database: str) -> Iterator[Service]:
+def second_service(service: Service, database: str) -> Iterator[Service]:
     """Start a second application on the same database, with its own pool and caches, as a second process would be."""
     other = Service(database)
     other.runner = service.runner
@@ -35,9 +35,9 @@ def twin(service: Service, database: str) -> Iterator[Service]:
 
 
 @pytest.fixture
-def services(service: Service, twin: Service) -> list[Service]:
+def services(service: Service, second_service: Service) -> list[Service]:
     """Return two applications on one database; the clients of a test are spread over them."""
-    return [service, twin]
+    return [service, second_service]
 
 
 async def post(target: Service, events: Events) -> dict[str, Any]:
@@ -46,7 +46,7 @@ async def post(target: Service, events: Events) -> dict[str, Any]:
     return answer.json()
 
 
-def shuffled(random: Random, items: Iterable[Any]) -> list[Any]:
+def shuffle(random: Random, items: Iterable[Any]) -> list[Any]:
     return sorted(items, key=lambda _: random.random())
 
 
@@ -63,10 +63,14 @@ def mixed_events(random: Random) -> Events:
         for _ in range(12):
             usage = {"feature": random.choice("abcde"), "count": random.randint(1, 9)}
             events.append(event("feature.used", user="ada", at=f"2026-0{random.randint(1, 3)}-10", **usage, **owner))
-        events += answers("nps", random.choices(range(11), k=10), channel=random.choice(["email", "web"]), **owner)
+        events += survey_responses(
+            "nps", random.choices(range(11), k=10), channel=random.choice(["email", "web"]), **owner
+        )
         for day in range(1, 11):
             at = f"2026-02-{day:02}T08:00:00Z"
-            events.append(moved(at=at, plan=random.choice(["free", "pro"]), seats=random.randint(1, 9), **owner))
+            events.append(
+                account_update(at=at, plan=random.choice(["free", "pro"]), seats=random.randint(1, 9), **owner)
+            )
     return events
 
 
@@ -85,7 +89,7 @@ def expected_counts(events: Events) -> dict[str, Counter[str]]:
     return counts_by_account
 
 
-def counted_by_service(service: Service) -> dict[str, Counter[str]]:
+def load_counts(service: Service) -> dict[str, Counter[str]]:
     """Return the same counts as the service answers them."""
     parameters = {"period": "2026-Q1", "granularity": "total"}
     counts_by_account: dict[str, Counter[str]] = {account: Counter() for account in ACCOUNTS}
@@ -133,9 +137,9 @@ def count_deadlocks(*services: Service) -> int:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_once(
-    service: Service, twin: Service, processes: int
+    service: Service, second_service: Service, processes: int
 ) -> None:
-    services = [service, twin][:processes]
+    services = [service, second_service][:processes]
     random = Random(1)
     events = mixed_events(random)
     retracted_events = random.sample(events, 40)
@@ -146,8 +150,8 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
         own_events = [
             item for position, item in enumerate(events) if position % CLIENTS == number or random.random() < 0.5
         ]
-        for batch in split_batches(shuffled(random, own_events), size=40):
-            invalid_event = answers("nps", [11], random.choice(ACCOUNTS))[0]
+        for batch in split_batches(shuffle(random, own_events), size=40):
+            invalid_event = survey_responses("nps", [11], random.choice(ACCOUNTS))[0]
             position = random.randint(0, len(batch))
             answer = await post(target, [*batch[:position], invalid_event, *batch[position:]])
             assert [(r["index"], r["code"]) for r in answer["rejected"]] == [(position, "score_out_of_range")]
@@ -162,21 +166,21 @@ def test_clients_that_post_and_retract_the_same_events_in_any_order_count_each_o
         service.retract(retracted["account_id"], retracted["id"])
     remaining = [item for item in events if item not in retracted_events]
     assert reported == {"accepted": len(events), "duplicates": sent_counts["len"] - len(events)}
-    assert counted_by_service(service) == expected_counts(remaining)
+    assert load_counts(service) == expected_counts(remaining)
     for account, current in expected_attributes(remaining).items():
         assert service.get(f"/v1/accounts/{account}")["attributes"] == current
     assert service.differences() == []
-    assert count_deadlocks(service, twin) == 0
+    assert count_deadlocks(service, second_service) == 0
 
 
 def test_one_batch_sent_by_all_in_different_orders_is_accepted_once(
     service: Service, services: list[Service], query_database: Callable[[str], list[Any]]
 ) -> None:
     events = mixed_events(Random(2))
-    replies = service.gather(*(post(services[n % 2], shuffled(Random(n), events)) for n in range(CLIENTS)))
+    replies = service.gather(*(post(services[n % 2], shuffle(Random(n), events)) for n in range(CLIENTS)))
     assert sum(answer["accepted"] for answer in replies) == len(events)
     assert sum(answer["duplicates"] for answer in replies) == (CLIENTS - 1) * len(events)
-    assert counted_by_service(service) == expected_counts(events)
+    assert load_counts(service) == expected_counts(events)
     assert service.differences() == []
     assert count_deadlocks(*services) == 0
     assert query_database("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'event'") == [(0,)]
@@ -190,7 +194,7 @@ def test_the_first_of_different_events_with_one_id_wins_and_the_others_are_confl
         return [session(ACCOUNTS[n % 6], id=f"same-{n}", seconds=60 * (number + 1)) for n in range(50)]
 
     async def client(number: int) -> tuple[int, int]:
-        answer = await services[number % 2].client.post("/v1/events", json=shuffled(Random(number), version(number)))
+        answer = await services[number % 2].client.post("/v1/events", json=shuffle(Random(number), version(number)))
         reply = answer.json()
         assert answer.status_code == (200 if reply["accepted"] else 422), answer.text
         assert {rejected["code"] for rejected in reply["rejected"]} <= {"conflict"}
@@ -242,7 +246,7 @@ def test_first_responses_to_a_survey_are_all_read_by_the_declaration_that_remain
 
     async def answer(survey: str, number: int) -> None:
         await asyncio.sleep(number / 100)
-        reply = await post(services[number % 2], answers(survey, scores, f"account-{number}"))
+        reply = await post(services[number % 2], survey_responses(survey, scores, f"account-{number}"))
         assert reply["accepted"] == len(scores)
 
     service.gather(
@@ -315,7 +319,7 @@ def test_an_event_that_many_clients_retract_and_send_again_is_retracted_once(
     service: Service, services: list[Service]
 ) -> None:
     retracted_session, other_session = session("acme", seconds=60), session("acme", seconds=120)
-    update = moved("acme", plan="pro")
+    update = account_update("acme", plan="pro")
     service.send(retracted_session, other_session, update)
 
     async def retract(number: int) -> None:
@@ -333,7 +337,7 @@ def test_an_event_that_many_clients_retract_and_send_again_is_retracted_once(
     assert service.differences() == []
 
 
-def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Service, twin: Service) -> None:
+def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Service, second_service: Service) -> None:
     posting = True
     random = Random(3)
     first_events = mixed_events(random)
@@ -343,12 +347,14 @@ def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Ser
         sent_events = []
         for round in range(6):
             batch = [session(account, seconds=60) for account in ACCOUNTS]
-            new = {"feature": f"new-{number}-{round}", "count": 1}  # a label that the twin has not seen
+            new = {"feature": f"new-{number}-{round}", "count": 1}  # a label that the second service has not seen
             batch += [event("feature.used", account, user="ada", **new) for account in ACCOUNTS]
             batch.append(
-                moved(random.choice(ACCOUNTS), at=f"2026-01-01T{number:02}:{round:02}:00Z", **{f"n{number}": round})
+                account_update(
+                    random.choice(ACCOUNTS), at=f"2026-01-01T{number:02}:{round:02}:00Z", **{f"n{number}": round}
+                )
             )
-            await post(service, shuffled(random, batch))
+            await post(service, shuffle(random, batch))
             sent_events += batch
         return sent_events
 
@@ -365,16 +371,16 @@ def test_rebuild_and_verify_find_no_difference_while_events_come_in(service: Ser
     sent_events, *_ = service.gather(
         clients(),
         keep_running(rebuild, service.books),
-        keep_running(rebuild, twin.books),
-        keep_running(verify, twin.books),
+        keep_running(rebuild, second_service.books),
+        keep_running(verify, second_service.books),
     )
-    assert counted_by_service(service) == expected_counts(first_events + sent_events)
-    assert service.differences() == twin.differences() == []
+    assert load_counts(service) == expected_counts(first_events + sent_events)
+    assert service.differences() == second_service.differences() == []
 
 
-def test_rebuild_needs_one_connection_only(service: Service, start: Callable[..., Service]) -> None:
+def test_rebuild_needs_one_connection_only(service: Service, start_service: Callable[..., Service]) -> None:
     service.send(*mixed_events(Random(4)))
-    narrow = start(pool_size=1)
+    narrow = start_service(pool_size=1)
 
     async def rebuilt() -> int:
         return sum([step.events async for step in rebuild(narrow.books)])

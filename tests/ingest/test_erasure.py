@@ -140,7 +140,7 @@ def test_the_data_of_other_users_stays(history: Service) -> None:
     assert history.differences() == []
 
 
-def test_what_is_sent_again_is_a_repeat_and_what_is_new_is_of_a_new_user(history: Service) -> None:
+def test_events_sent_again_are_duplicates_and_new_events_are_of_a_new_user(history: Service) -> None:
     erase(history)
     before = load_numbers(history)
     again = [sent for sent in EVENTS if sent["account_id"] == "acme"]
@@ -215,17 +215,17 @@ def test_erasure_changes_no_answer_about_any_history(service: Service) -> None:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def read_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """Return a function that reads what has been logged since its last call."""
     logs.configure("info")
     yield lambda: capsys.readouterr().err
     logs.configure("error")
 
 
-def test_the_log_does_not_say_who_was_erased(service: Service, logged: Callable[[], str]) -> None:
+def test_the_log_does_not_say_who_was_erased(service: Service, read_log: Callable[[], str]) -> None:
     service.send(session())
     assert erase(service, "ada%20lovelace") == 204
-    lines = logged()
+    lines = read_log()
     assert "personal-data" in lines
     assert "lovelace" not in lines
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.hostile import CANARY, DOORS, WRONG, post, refused
+from tests.support.hostile import CANARY, ENDPOINTS, INVALID_VALUES, is_problem, post
 from tests.support.service import Service
 
-# Values of `WRONG` that are nevertheless valid in a field of a body.
+# Values of `INVALID_VALUES` that are nevertheless valid in a field of a body.
 ALSO_VALID: dict[str, list[Any]] = {
     "name": ["12", None],
     "attributes": [{}, {"__proto__": 1}, {CANARY: CANARY}],
@@ -29,7 +29,7 @@ def test_every_endpoint_with_a_body_is_in_the_table(shared: Service) -> None:
         (method.upper(), path) for path in paths for method in paths[path] if "requestBody" in paths[path][method]
     }
     assert {(method, re.sub(r"/\{\w+\}", "", path)) for method, path in endpoints} == {
-        (method, re.sub("/(acme|review|paying|YWNtZQByLTE)", "", path)) for method, path in DOORS
+        (method, re.sub("/(acme|review|paying|YWNtZQByLTE)", "", path)) for method, path in ENDPOINTS
     }
 
 
@@ -38,23 +38,23 @@ def load_state(service: Service) -> list[Any]:
     return [service.get(path) for path in paths]
 
 
-@pytest.mark.parametrize("endpoint", [endpoint for endpoint, body in DOORS.items() if body], ids=" ".join)
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint, body in ENDPOINTS.items() if body], ids=" ".join)
 def test_wrong_values_are_rejected_in_every_field_of_every_body(endpoint: tuple[str, str], shared: Service) -> None:
-    shared.put("/v1/accounts/acme", DOORS["PUT", "/v1/accounts/acme"])
-    (method, path), valid, before = endpoint, DOORS[endpoint], load_state(shared)
+    shared.put("/v1/accounts/acme", ENDPOINTS["PUT", "/v1/accounts/acme"])
+    (method, path), valid, before = endpoint, ENDPOINTS[endpoint], load_state(shared)
     assert valid is not None
     for field in valid:
-        for value in WRONG:
+        for value in INVALID_VALUES:
             also_valid = [] if (path, field, value) == ("/v1/keys", "name", None) else ALSO_VALID.get(field, [])
             if json.dumps(value) in map(json.dumps, also_valid):
                 continue
             answer = post(shared, deepcopy(valid) | {field: value}, path=path, method=method)
             if path == "/v1/query" and value in ("12", [CANARY]):
-                assert refused(answer, 422, "unknown_metric")
+                assert is_problem(answer, 422, "unknown_metric")
             else:
-                assert refused(answer, 422), (field, value)
+                assert is_problem(answer, 422), (field, value)
     for name in ("Id", "id", "__proto__", "api_key", ""):
-        assert refused(post(shared, valid | {name: CANARY}, path=path, method=method), 422)
+        assert is_problem(post(shared, valid | {name: CANARY}, path=path, method=method), 422)
     assert load_state(shared) == before
 
 
@@ -85,7 +85,7 @@ SURVEYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", SURVEYS)
 def test_an_inconsistent_survey_is_rejected(case: str, shared: Service) -> None:
-    assert refused(post(shared, SURVEYS[case], path="/v1/surveys/senseless", method="PUT"), 422)
+    assert is_problem(post(shared, SURVEYS[case], path="/v1/surveys/senseless", method="PUT"), 422)
     assert "senseless" not in [survey["id"] for survey in shared.get("/v1/surveys")["surveys"]]
 
 
@@ -112,10 +112,10 @@ INVALID_RATES += ["1" * 21, "0x1", "+1", "1,5"]
 def test_a_rate_is_a_decimal_above_zero(shared: Service) -> None:
     for rate in [*INVALID_RATES, 0, -1, True, None, [], {}, 10**18, 1e-9]:
         body = {"currency": "SEK", "rates": {"2026-01-01": "0.1", "2026-01-02": rate}}
-        assert refused(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), rate
+        assert is_problem(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), rate
     for raw in ("1e400", "1e999999999", "1e-999999999", "9" * 4000, "-0", "0.0"):
         text = '{"currency": "SEK", "rates": {"2026-01-01": HERE}}'.replace("HERE", raw)
-        assert refused(post(shared, text, path="/v1/exchange-rates", method="PUT"), 422), raw
+        assert is_problem(post(shared, text, path="/v1/exchange-rates", method="PUT"), 422), raw
     assert "SEK" not in shared.request("GET", "/v1/exchange-rates").text
 
 

@@ -11,19 +11,19 @@ import pytest
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
 from tests.support.hostile import (
-    BATCH,
     CANARY,
-    JS,
-    ONE,
-    RIGHT,
-    WRONG,
-    codes,
-    healthy,
-    is_silent,
-    kept,
-    numbers,
+    CLOUDEVENT,
+    CLOUDEVENTS,
+    INVALID_VALUES,
+    JSON,
+    VALID_VALUES,
+    codes_by_index,
+    count_stored,
+    is_problem,
     post,
-    refused,
+    repeats_no_value,
+    serial_numbers,
+    valid_event,
 )
 from tests.support.service import Service, event, session
 
@@ -33,7 +33,7 @@ def is_valid(type: str, field: str, value: Any) -> bool:
         return value == {} and not data_type(type).__required_keys__
     # A comment is optional beside a score, where it may be empty.
     also_valid = [""] if (type, field) == ("survey.responded", "comment") else []
-    return json.dumps(value) in map(json.dumps, [*RIGHT.get(field, ()), *also_valid])
+    return json.dumps(value) in map(json.dumps, [*VALID_VALUES.get(field, ()), *also_valid])
 
 
 def data_type(type: str) -> Any:
@@ -45,11 +45,11 @@ def invalid_events(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a type's example with each field wrong in every way, without each required field, and with unknown fields."""
     valid, data = example_event(type), example_event(type)["data"]
     for envelope in EVENT_TYPES[type].envelope.__annotations__:
-        for value in WRONG:
+        for value in INVALID_VALUES:
             if not is_valid(type, envelope, value):
                 yield f"{envelope}: {value!r}", valid | {envelope: value}
     for field in data_type(type).__annotations__:
-        for value in WRONG:
+        for value in INVALID_VALUES:
             if not is_valid(type, field, value):
                 yield f"data.{field}: {value!r}", valid | {"data": data | {field: value}}
     for missing in EVENT_TYPES[type].envelope.__required_keys__:
@@ -63,15 +63,17 @@ def invalid_events(type: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("type", EVENT_TYPES)
 def test_wrong_values_are_rejected_in_every_field_of_every_event_type(type: str, shared: Service) -> None:
-    before, cases = kept(shared), list(invalid_events(type))
+    before, cases = count_stored(shared), list(invalid_events(type))
     valid_id = example_event(type)["id"]
-    invalid = [case | ({"id": f"invalid-{next(numbers)}"} if case.get("id") == valid_id else {}) for _, case in cases]
-    answer = post(shared, [sent for wrong in invalid for sent in (wrong, healthy())])
-    assert [case for number, (case, _) in enumerate(cases) if 2 * number not in codes(answer)] == []
+    invalid = [
+        case | ({"id": f"invalid-{next(serial_numbers)}"} if case.get("id") == valid_id else {}) for _, case in cases
+    ]
+    answer = post(shared, [sent for wrong in invalid for sent in (wrong, valid_event())])
+    assert [case for number, (case, _) in enumerate(cases) if 2 * number not in codes_by_index(answer)] == []
     assert answer.json()["accepted"] == len(cases) > 100
-    assert "conflict" not in codes(answer).values()
-    assert is_silent(answer)
-    assert kept(shared) == before + len(cases)
+    assert "conflict" not in codes_by_index(answer).values()
+    assert repeats_no_value(answer)
+    assert count_stored(shared) == before + len(cases)
 
 
 def test_the_examples_of_the_catalogue_are_accepted(shared: Service) -> None:
@@ -83,33 +85,33 @@ def test_an_invalid_event_at_any_position_does_not_affect_its_neighbors(shared: 
     invalid_items = [
         None,
         [],
-        {**healthy(), "data": {}},
-        {**healthy(), "type": "un.heard"},
-        {**healthy(), "occurred_at": "2026-03-16T12:00:01Z"},
-        {**healthy(), "recorded_on": "2026-03-16"},
-        {**healthy(), "account_id": "a\0b"},
+        {**valid_event(), "data": {}},
+        {**valid_event(), "type": "un.heard"},
+        {**valid_event(), "occurred_at": "2026-03-16T12:00:01Z"},
+        {**valid_event(), "recorded_on": "2026-03-16"},
+        {**valid_event(), "account_id": "a\0b"},
         event("survey.responded", survey="un-heard", score=1),
         event("survey.responded", survey="nps", score=11),
         event("cost.recorded", category="retention", amount="1", currency="XXX"),
-        healthy(extra={"a": "a\0b"}),
+        valid_event(extra={"a": "a\0b"}),
     ]
     for position in range(50):
-        before = kept(shared)
-        batch: list[Any] = [healthy() for _ in range(50)]
+        before = count_stored(shared)
+        batch: list[Any] = [valid_event() for _ in range(50)]
         batch[position] = invalid_items[position % len(invalid_items)]
         answer = post(shared, batch)
-        assert (answer.json()["accepted"], list(codes(answer))) == (49, [position])
-        assert kept(shared) == before + 49
+        assert (answer.json()["accepted"], list(codes_by_index(answer))) == (49, [position])
+        assert count_stored(shared) == before + 49
 
 
 def test_a_conflict_at_any_position_does_not_affect_its_neighbors(shared: Service) -> None:
-    post(shared, first := healthy())
-    before = kept(shared)
+    post(shared, first := valid_event())
+    before = count_stored(shared)
     for position in range(0, 50, 7):
-        batch = [healthy() for _ in range(50)]
+        batch = [valid_event() for _ in range(50)]
         batch[position] = first | {"data": {"duration_seconds": 61}}
-        assert codes(post(shared, batch)) == {position: "conflict"}
-    assert kept(shared) == before + 8 * 49
+        assert codes_by_index(post(shared, batch)) == {position: "conflict"}
+    assert count_stored(shared) == before + 8 * 49
 
 
 INTEGERS = {"0": 0, "-0": 0, "1": 1, "2678400": 2678400}
@@ -131,12 +133,12 @@ INVALID_INTEGERS = [
 
 
 def test_an_integer_must_be_written_without_fraction_and_exponent(shared: Service) -> None:
-    account = f"account-{next(numbers)}"
+    account = f"account-{next(serial_numbers)}"
     raws = [
         json.dumps(session(account, seconds=999_999)).replace("999999", text) for text in [*INTEGERS, *INVALID_INTEGERS]
     ]
     answer = post(shared, f"[{','.join(raws)}]")
-    assert list(codes(answer)) == list(range(len(INTEGERS), len(raws)))
+    assert list(codes_by_index(answer)) == list(range(len(INTEGERS), len(raws)))
     minutes = shared.row("average_session_minutes", account=account)
     assert minutes["numerator"] == pytest.approx(sum(INTEGERS.values()) / 60)
 
@@ -195,27 +197,27 @@ INVALID_MONEY += [
 
 
 def test_money_is_stored_exactly_or_rejected(shared: Service) -> None:
-    account = f"account-{next(numbers)}"
+    account = f"account-{next(serial_numbers)}"
     sent = [
         json.dumps(event("cost.recorded", account, category="retention", amount="HERE")).replace('"HERE"', text)
         for text in [*MONEY, *INVALID_MONEY]
     ]
     answer = post(shared, f"[{','.join(sent)}]")
-    assert list(codes(answer)) == list(range(len(MONEY), len(sent)))
+    assert list(codes_by_index(answer)) == list(range(len(MONEY), len(sent)))
     # With the amount as it is stored, the event is a duplicate; with another amount, a conflict.
     for text, amount in MONEY.items():
         again = json.loads(sent[list(MONEY).index(text)])
         again["data"]["amount"] = amount or "99999999999.9999"
         assert post(shared, again).json().get("duplicates") == 1, text
         again["data"]["amount"] = "77.0001"
-        assert refused(post(shared, again), 422, "all_rejected")
+        assert is_problem(post(shared, again), 422, "all_rejected")
 
 
 @pytest.mark.parametrize("currency", ["eur", "EURO", "EU", "E1R", "EUR\n", "ЕUR", "", "XXX", "$", None, 978])
 def test_a_currency_must_be_three_capital_letters_and_have_a_rate(currency: Any, shared: Service) -> None:
     bad = event("cost.recorded", category="retention", amount="1", currency="X")
     bad["data"]["currency"] = currency
-    assert refused(post(shared, bad), 422, "all_rejected")
+    assert is_problem(post(shared, bad), 422, "all_rejected")
 
 
 # Times
@@ -291,7 +293,7 @@ INVALID_TIMES = {
 
 
 def test_a_time_must_be_valid_rfc_3339(shared: Service) -> None:
-    account = f"account-{next(numbers)}"
+    account = f"account-{next(serial_numbers)}"
     sent = [
         session(account) | {"occurred_at": at} for at in (*TIMES, *INVALID_TIMES, 1773144000, 1773144000.0, None, True)
     ]
@@ -299,8 +301,8 @@ def test_a_time_must_be_valid_rfc_3339(shared: Service) -> None:
     expected = dict(enumerate(INVALID_TIMES.values(), start=len(TIMES))) | dict.fromkeys(
         range(len(TIMES) + len(INVALID_TIMES), len(sent)), "time"
     )
-    assert codes(answer) == expected
-    assert is_silent(answer)
+    assert codes_by_index(answer) == expected
+    assert repeats_no_value(answer)
     for day in TIMES.values():
         if day <= "2026-03-15":
             there = [other for other in TIMES.values() if other == day]
@@ -315,9 +317,10 @@ def test_recorded_on_must_be_from_1970_to_today(shared: Service) -> None:
         "9999-12-31": "in_the_future",
     }
     answer = post(
-        shared, [session(f"account-{next(numbers)}", recorded_on=day) for day in [*days, "1970-01-01", "2026-03-15"]]
+        shared,
+        [session(f"account-{next(serial_numbers)}", recorded_on=day) for day in [*days, "1970-01-01", "2026-03-15"]],
     )
-    assert codes(answer) == dict(enumerate(days.values()))
+    assert codes_by_index(answer) == dict(enumerate(days.values()))
 
 
 @pytest.mark.parametrize("field", ["responded_at", "effective_at", "ends_at"])
@@ -326,16 +329,22 @@ def test_times_in_other_fields_must_be_valid_rfc_3339(field: str, shared: Servic
         if field == "ends_at":
             if INVALID_TIMES[at] == "time":
                 answer = post(shared, event("subscription.canceled", subscription_id="s", ends_at=at))
-                assert refused(answer, 422, "all_rejected"), at
+                assert is_problem(answer, 422, "all_rejected"), at
         elif field == "effective_at":
             answer = post(shared, {field: at}, path="/v1/accounts/acme", method="PUT")
-            assert refused(answer, 422), at
+            assert is_problem(answer, 422), at
             faults = answer.json()["errors"]
             assert [fault["pointer"] for fault in faults] == ["/effective_at"]
         else:
-            response = {"id": f"answer-{next(numbers)}", "survey": "nps", "account_id": "acme", "score": 9, field: at}
+            response = {
+                "id": f"answer-{next(serial_numbers)}",
+                "survey": "nps",
+                "account_id": "acme",
+                "score": 9,
+                field: at,
+            }
             answer = post(shared, response, path="/v1/survey-responses")
-            assert refused(answer, 422, "all_rejected"), at
+            assert is_problem(answer, 422, "all_rejected"), at
             assert answer.json()["rejected"][0]["pointer"] == "/responded_at"
 
 
@@ -367,17 +376,17 @@ INVALID_DAYS += [
 
 def test_a_day_must_be_spelled_yyyy_mm_dd(shared: Service) -> None:
     for day in INVALID_DAYS:
-        assert refused(post(shared, healthy() | {"recorded_on": day}), 422, "all_rejected"), day
+        assert is_problem(post(shared, valid_event() | {"recorded_on": day}), 422, "all_rejected"), day
         if isinstance(day, str):
             body = {"currency": "CHF", "rates": {"2026-01-01": "1", day: "1"}}
-            assert refused(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), day
+            assert is_problem(post(shared, body, path="/v1/exchange-rates", method="PUT"), 422), day
         for name in ("start", "end", "as_of"):
             if day is not None:
                 question = {"metrics": ["nps"], name: day}
-                assert refused(post(shared, question, path="/v1/query"), 422), day
+                assert is_problem(post(shared, question, path="/v1/query"), 422), day
                 if isinstance(day, str):
                     answer = shared.request("GET", "/v1/metrics/nps", params={name: day})
-                    assert refused(answer, 422), day
+                    assert is_problem(answer, 422), day
     assert "CHF" not in shared.request("GET", "/v1/exchange-rates").text
 
 
@@ -385,7 +394,7 @@ def test_a_day_must_be_spelled_yyyy_mm_dd(shared: Service) -> None:
 
 
 def cloudevent(**changed: Any) -> dict[str, Any]:
-    number = next(numbers)
+    number = next(serial_numbers)
     valid = {"specversion": "1.0", "id": f"ce-{number}", "source": "/crm", "type": "session.ended", "subject": "ce"}
     valid |= {"time": "2026-03-10T12:00:00Z", "userid": "ada", "data": {"duration_seconds": 60}}
     return {name: value for name, value in (valid | changed).items() if value is not ...}
@@ -423,60 +432,66 @@ BROKEN_CLOUDEVENTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", BROKEN_CLOUDEVENTS)
 def test_a_broken_cloudevent_does_not_affect_its_neighbors(case: str, shared: Service) -> None:
     broken = cloudevent(**BROKEN_CLOUDEVENTS[case])
-    assert refused(post(shared, broken, ONE), 422, "all_rejected")
-    before = kept(shared, "ce")
-    answer = post(shared, [cloudevent(), broken, cloudevent()], BATCH)
-    assert (answer.json()["accepted"], list(codes(answer))) == (2, [1])
-    assert is_silent(answer)
-    assert kept(shared, "ce") == before + 2
+    assert is_problem(post(shared, broken, CLOUDEVENT), 422, "all_rejected")
+    before = count_stored(shared, "ce")
+    answer = post(shared, [cloudevent(), broken, cloudevent()], CLOUDEVENTS)
+    assert (answer.json()["accepted"], list(codes_by_index(answer))) == (2, [1])
+    assert repeats_no_value(answer)
+    assert count_stored(shared, "ce") == before + 2
 
 
 def binary(service: Service, data: Any, *more: tuple[str, str | bytes], **attributes: str | bytes) -> httpx.Response:
     """Post a CloudEvent in binary mode, with its attributes as headers."""
     valid = {name: value for name, value in cloudevent().items() if name != "data"} | attributes
-    headers = [("content-type", JS), *((f"ce-{name}", value) for name, value in valid.items()), *more]
+    headers = [("content-type", JSON), *((f"ce-{name}", value) for name, value in valid.items()), *more]
     return service.request("POST", "/v1/events", content=json.dumps(data).encode(), headers=headers)
 
 
 def test_cloudevents_with_different_ids_are_different_events(shared: Service) -> None:
-    before = kept(shared, "ce")
+    before = count_stored(shared, "ce")
     names = ["a b", "a%20b", "%C3%A9", "%25", "%", "%zz", "%F0%9F%98%80", "100%25", "a%2Fb"]
     accepted = [binary(shared, {"duration_seconds": 60}, id=name).json()["accepted"] for name in names]
     assert accepted == [1, 0, 1, 1, 0, 1, 1, 1, 1]  # `a b` is `a%20b`, and `%25` is `%`
-    assert kept(shared, "ce") == before + sum(accepted)
+    assert count_stored(shared, "ce") == before + sum(accepted)
 
 
 @pytest.mark.parametrize("id", ["%FF", "%FE", "a%C3", "%00", "%0A", "%0d%0a", b"\xc3\xa9", b"\xe9", "%ED%A0%80"])
 def test_headers_of_a_cloudevent_must_be_percent_encoded_utf_8(id: str | bytes, shared: Service) -> None:
-    assert refused(binary(shared, {"duration_seconds": 60}, id=id), 422, "all_rejected")
+    assert is_problem(binary(shared, {"duration_seconds": 60}, id=id), 422, "all_rejected")
 
 
 def test_a_cloudevent_with_a_repeated_attribute_is_rejected(shared: Service) -> None:
-    assert refused(binary(shared, {"duration_seconds": 60}, ("ce-id", "another")), 422, "all_rejected")
+    assert is_problem(binary(shared, {"duration_seconds": 60}, ("ce-id", "another")), 422, "all_rejected")
 
 
 def test_cloudevents_with_long_ids_are_accepted_and_distinguished(shared: Service) -> None:
     for verdict in ("accepted", "duplicates"):
         for id in ("a" * 500, "a" * 499 + "b"):
-            assert post(shared, cloudevent(id=id), ONE).json()[verdict] == 1
+            assert post(shared, cloudevent(id=id), CLOUDEVENT).json()[verdict] == 1
 
 
 # Survey responses
 
 
 def survey_response(**changed: Any) -> dict[str, Any]:
-    valid = {"id": f"answer-{next(numbers)}", "survey": "nps", "account_id": "surveyed", "user_id": "ada", "score": 9}
+    valid = {
+        "id": f"answer-{next(serial_numbers)}",
+        "survey": "nps",
+        "account_id": "surveyed",
+        "user_id": "ada",
+        "score": 9,
+    }
     valid |= {"comment": "Good.", "channel": "email", "tags": ["a"], "responded_at": "2026-03-10T12:00:00Z"}
     return valid | changed
 
 
 def test_wrong_values_are_rejected_in_every_field_of_a_survey_response(shared: Service) -> None:
-    valid_values = RIGHT | {"survey": []}
+    valid_values = VALID_VALUES | {"survey": []}
     fields = [*survey_response(), "extra", "recorded_on"]
     cases = [
         (field, value)
         for field in fields
-        for value in WRONG
+        for value in INVALID_VALUES
         if json.dumps(value) not in map(json.dumps, valid_values.get(field, ())) and (field, value) != ("comment", "")
     ]
     cases += [("score", value) for value in (11, -1, 9.0, "9", 2**63, True)]
@@ -484,7 +499,7 @@ def test_wrong_values_are_rejected_in_every_field_of_a_survey_response(shared: S
     invalid = [survey_response(**{field: value}) for field, value in cases]
     batch = [sent for wrong in invalid for sent in (wrong, survey_response())]
     answer = post(shared, batch, path="/v1/survey-responses")
-    assert [cases[i // 2] for i in range(0, len(batch), 2) if i not in codes(answer)] == []
+    assert [cases[i // 2] for i in range(0, len(batch), 2) if i not in codes_by_index(answer)] == []
     assert answer.json()["accepted"] == len(cases)
     assert not [rejected for rejected in answer.json()["rejected"] if rejected["pointer"].startswith("/data/")]
     row = shared.row("survey_responses", account="surveyed")

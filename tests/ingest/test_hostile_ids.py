@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.hostile import in_path, is_id, normal, numbers, post, quickly, refused
-from tests.support.naughty import IDS, NO_IDS
+from tests.support.hostile import in_path, is_id, is_problem, normalize, post, serial_numbers, without_deadline
+from tests.support.naughty import INVALID_IDS, VALID_IDS
 from tests.support.service import Service, event, session
 
 
 def test_every_valid_id_is_stored_unchanged(service: Service) -> None:
-    ids = list(IDS.values())
+    ids = list(VALID_IDS.values())
     batch = [session(id, user=id, id=id) for id in ids] + [event("feature.used", id, user=id, feature=id) for id in ids]
     batch += [event("account.updated", id, name=id, attributes={id: id, "n": number}) for number, id in enumerate(ids)]
     assert service.send(*batch) == {"accepted": len(batch), "duplicates": 0, "rejected": []}
-    forms = {normal(id) for id in ids}
+    forms = {normalize(id) for id in ids}
     assert len(forms) == len(ids)
     assert {account["id"] for account in service.get("/v1/accounts", limit=1000)["accounts"]} == forms
     rows = service.rows("sessions", period="2026-03", group_by="account")
@@ -28,49 +28,49 @@ def test_every_valid_id_is_stored_unchanged(service: Service) -> None:
     assert table.status_code == 200
 
 
-@pytest.mark.parametrize("case", IDS)
+@pytest.mark.parametrize("case", VALID_IDS)
 def test_a_valid_id_works_in_every_endpoint(case: str, shared: Service) -> None:
-    id = IDS[case]
+    id = VALID_IDS[case]
     shared.send(update_named_by_id(id), session(id, id=id, user=id), event("feature.used", id, user=id, feature=id))
     account = shared.get(f"/v1/accounts/{in_path(id)}")
-    assert account["id"] == account["name"] == account["attributes"]["twin"] == normal(id)
+    assert account["id"] == account["name"] == account["attributes"]["twin"] == normalize(id)
     assert shared.value("sessions", account=id) == 1
     assert shared.value("feature_uses", subject=id) == 1
     question = {"metrics": ["sessions"], "account": [id], "period": "2026-03", "group_by": ["account"]}
     rows = post(shared, question, path="/v1/query").json()["rows"]
-    assert [row["group"] for row in rows] == [{"account": normal(id)}]
-    narrowed = shared.get("/v1/accounts", filter=f"twin = {json.dumps(normal(id))}")
-    assert [account["id"] for account in narrowed["accounts"]] == [normal(id)]
+    assert [row["group"] for row in rows] == [{"account": normalize(id)}]
+    narrowed = shared.get("/v1/accounts", filter=f"twin = {json.dumps(normalize(id))}")
+    assert [account["id"] for account in narrowed["accounts"]] == [normalize(id)]
     for _ in range(2):
         assert shared.request("DELETE", f"/v1/accounts/{in_path(id)}/events/{in_path(id)}").status_code == 204
     assert shared.value("sessions", account=id) == 0
 
 
-@pytest.mark.parametrize("case", IDS)
+@pytest.mark.parametrize("case", VALID_IDS)
 def test_a_valid_id_can_name_an_account_a_survey_and_a_segment(case: str, shared: Service) -> None:
-    id = in_path(IDS[case])
-    assert shared.put(f"/v1/accounts/{id}", {"attributes": {"put": True}}).json()["id"] == normal(IDS[case])
-    assert shared.put(f"/v1/surveys/{id}", {"kind": "nps", "scale": {"min": 0, "max": 10}}).json()["id"] == normal(
-        IDS[case]
+    id = in_path(VALID_IDS[case])
+    assert shared.put(f"/v1/accounts/{id}", {"attributes": {"put": True}}).json()["id"] == normalize(VALID_IDS[case])
+    assert shared.put(f"/v1/surveys/{id}", {"kind": "nps", "scale": {"min": 0, "max": 10}}).json()["id"] == normalize(
+        VALID_IDS[case]
     )
     shared.put(f"/v1/segments/{id}", {"filter": "put = true"})
     names = [segment["name"] for segment in shared.get("/v1/segments")["segments"]]
-    assert normal(IDS[case]) in names
-    (row,) = shared.rows("sessions", segment=IDS[case], period="2026-03")
-    assert row["group"] == {"segment": normal(IDS[case])}
+    assert normalize(VALID_IDS[case]) in names
+    (row,) = shared.rows("sessions", segment=VALID_IDS[case], period="2026-03")
+    assert row["group"] == {"segment": normalize(VALID_IDS[case])}
     assert shared.request("DELETE", f"/v1/segments/{id}").status_code == 204
 
 
-@pytest.mark.parametrize("case", NO_IDS)
+@pytest.mark.parametrize("case", INVALID_IDS)
 def test_an_invalid_id_is_rejected_by_every_endpoint(case: str, shared: Service) -> None:
-    id = NO_IDS[case]
+    id = INVALID_IDS[case]
     for field in ("id", "account_id", "user_id"):
-        assert refused(post(shared, session() | {field: id}), 422, "all_rejected")
+        assert is_problem(post(shared, session() | {field: id}), 422, "all_rejected")
     feature = event("feature.used", user="ada", feature="x")
     feature["data"]["feature"] = id
-    assert refused(post(shared, feature), 422, "all_rejected")
-    assert refused(post(shared, event("account.updated", attributes={id: 1})), 422, "all_rejected")
-    assert refused(post(shared, event("feedback.received", comment="a", tags=[id])), 422, "all_rejected")
+    assert is_problem(post(shared, feature), 422, "all_rejected")
+    assert is_problem(post(shared, event("account.updated", attributes={id: 1})), 422, "all_rejected")
+    assert is_problem(post(shared, event("feedback.received", comment="a", tags=[id])), 422, "all_rejected")
     for name in ("account", "segment", "subject", "channel", "group_by"):
         reply = shared.request("GET", "/v1/metrics/feature_uses", params={name: id})
         assert reply.status_code == 422 or (name, id) == ("group_by", ""), name
@@ -87,15 +87,15 @@ def test_an_invalid_id_is_rejected_by_every_endpoint(case: str, shared: Service)
             ("DELETE", "/v1/keys/{}", None),
         ):
             answer = post(shared, body, path=path.format(in_path(id)), method=method)
-            assert refused(answer, 422) or id == "", path
+            assert is_problem(answer, 422) or id == "", path
 
 
 def test_an_address_that_is_not_utf_8_is_rejected(shared: Service) -> None:
     for text in ("%FF", "a%C3", "%C0%80", "%ED%A0%80", "%F5%80%80%80", "%E2%82"):
-        assert refused(post(shared, {}, path=f"/v1/accounts/{text}", method="PUT"), 400, "malformed_address")
+        assert is_problem(post(shared, {}, path=f"/v1/accounts/{text}", method="PUT"), 400, "malformed_address")
         for parameter in ("account", "filter", "cursor", "period", text):
             reply = shared.request("GET", f"/v1/metrics/nps?{parameter}={text}")
-            assert refused(reply, 400, "malformed_address")
+            assert is_problem(reply, 400, "malformed_address")
 
 
 def test_ids_that_are_equal_after_unicode_normalization_are_the_same_id(shared: Service) -> None:
@@ -107,23 +107,23 @@ def test_ids_that_are_equal_after_unicode_normalization_are_the_same_id(shared: 
     answer = post(shared, event("account.updated", attributes={composed: 1, apart: 2}))
     assert answer.json()["rejected"][0]["code"] == "duplicate_key"
     answer = post(shared, {"attributes": {composed: 1, apart: 2}}, path="/v1/accounts/acme", method="PUT")
-    assert refused(answer, 422)
+    assert is_problem(answer, 422)
 
 
-@quickly
+@without_deadline
 @given(st.text(max_size=140), st.text(max_size=140))
 def test_a_text_is_accepted_as_an_id_exactly_when_it_is_valid(shared: Service, id: str, value: str) -> None:
-    account = f"account-{next(numbers)}"
-    sent = event("account.updated", account, id=f"e{next(numbers)}", attributes={"key": value})
+    account = f"account-{next(serial_numbers)}"
+    sent = event("account.updated", account, id=f"e{next(serial_numbers)}", attributes={"key": value})
     sent["id"] = id
     answer = post(shared, sent)
     if is_id(id) and "\0" not in value:
         assert answer.json() == {"accepted": 1, "duplicates": 0, "rejected": []}
-        assert shared.get(f"/v1/accounts/{account}")["attributes"] == {"key": normal(value)}
+        assert shared.get(f"/v1/accounts/{account}")["attributes"] == {"key": normalize(value)}
         if id not in (".", ".."):  # which clients take for a step up, however they are encoded
             assert shared.request("DELETE", f"/v1/accounts/{account}/events/{in_path(id)}").status_code == 204
     else:
-        assert refused(answer, 422, "all_rejected")
+        assert is_problem(answer, 422, "all_rejected")
         assert shared.request("GET", f"/v1/accounts/{account}").status_code == 404
 
 

@@ -631,7 +631,7 @@ def ravenstack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def imported(ravenstack: Path) -> list[SourceRow]:
+def source_rows(ravenstack: Path) -> list[SourceRow]:
     example = Path(__file__).parents[2] / "docs" / "examples" / "ravenstack.toml"
     paths = [files.path(ravenstack, name) for name in files.NAMES]
     return list(read_rows(paths, mapping=load_mapping(example)))
@@ -642,42 +642,42 @@ def distinct_events(rows: list[SourceRow]) -> Iterator[dict[str, Any]]:
     return iter({(e["account_id"], e["id"]): e for row in rows for e in row.events}.values())
 
 
-def test_every_row_of_ravenstack_makes_events_or_has_a_reason(ravenstack: Path, imported: list[SourceRow]) -> None:
+def test_every_row_of_ravenstack_makes_events_or_has_a_reason(ravenstack: Path, source_rows: list[SourceRow]) -> None:
     rows_by_file = {str(files.path(ravenstack, name)): len(files.table(ravenstack, name)) for name in files.NAMES}
-    assert Counter(row.file for row in imported) == rows_by_file
-    assert [row.problems for row in imported if row.problems] == []
+    assert Counter(row.file for row in source_rows) == rows_by_file
+    assert [row.problems for row in source_rows if row.problems] == []
     empty_texts = sum(row["feedback_text"] == "" for row in files.table(ravenstack, "churn_events"))
-    assert Counter(row.reason for row in imported if row.reason is not None) == {
+    assert Counter(row.reason for row in source_rows if row.reason is not None) == {
         "a churn event without words": empty_texts
     }
-    assert imported[-1].consumed == total_size([files.path(ravenstack, name) for name in files.NAMES])
+    assert source_rows[-1].consumed == total_size([files.path(ravenstack, name) for name in files.NAMES])
 
 
 def test_ravenstack_makes_as_many_events_of_each_type_as_a_plain_count(
-    ravenstack: Path, imported: list[SourceRow]
+    ravenstack: Path, source_rows: list[SourceRow]
 ) -> None:
-    assert Counter(event["type"] for event in distinct_events(imported)) == files.event_counts(ravenstack)
+    assert Counter(event["type"] for event in distinct_events(source_rows)) == files.event_counts(ravenstack)
 
 
-def test_events_of_ravenstack_with_the_same_id_are_equal(imported: list[SourceRow]) -> None:
+def test_events_of_ravenstack_with_the_same_id_are_equal(source_rows: list[SourceRow]) -> None:
     contents: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in (event for row in imported for event in row.events):
+    for event in (event for row in source_rows for event in row.events):
         assert contents.setdefault((event["account_id"], event["id"]), event) == event
 
 
-def test_every_event_of_ravenstack_is_valid(imported: list[SourceRow]) -> None:
+def test_every_event_of_ravenstack_is_valid(source_rows: list[SourceRow]) -> None:
     assert catalogue.__doc__
-    for event in distinct_events(imported):
+    for event in distinct_events(source_rows):
         read.read_event(event, position=0, now=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_the_events_of_ravenstack_add_up_to_plain_counts_of_the_files(
-    ravenstack: Path, imported: list[SourceRow]
+    ravenstack: Path, source_rows: list[SourceRow]
 ) -> None:
     plan_of = files.plans(ravenstack)
     sums: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("uses", "sessions", "seconds")}
     sums |= {name: Counter() for name in ("tickets", "answers", "satisfied")}
-    for event in distinct_events(imported):
+    for event in distinct_events(source_rows):
         key, data = (event["occurred_at"][:7], plan_of[event["account_id"]]), event["data"]
         match event["type"]:
             case "feature.used":

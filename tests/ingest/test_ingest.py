@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import zstandard
 
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 
 def test_an_accepted_event_is_in_the_next_answer(service: Service) -> None:
@@ -158,7 +158,7 @@ def test_a_survey_with_responses_cannot_be_changed(service: Service) -> None:
     body = {"kind": "csat", "scale": {"min": 1, "max": 7}}
     service.put("/v1/surveys/review", body)
     service.put("/v1/surveys/review", body | {"satisfied_from": 7})
-    service.send(*answers("review", [6, 7]))
+    service.send(*survey_responses("review", [6, 7]))
     assert service.value("csat") == 50
     service.put("/v1/surveys/review", body | {"satisfied_from": 7})
     changed = service.request("PUT", "/v1/surveys/review", json=body)
@@ -170,7 +170,7 @@ def test_a_ces_survey_must_say_which_end_is_easy(service: Service) -> None:
     assert service.request("PUT", "/v1/surveys/effort", json=body).status_code == 422
     service.put("/v1/surveys/low", body | {"easy_is": "low"})
     service.put("/v1/surveys/high", body | {"easy_is": "high"})
-    service.send(*answers("low", [1, 2, 4]), *answers("high", [7, 1, 4]))
+    service.send(*survey_responses("low", [1, 2, 4]), *survey_responses("high", [7, 1, 4]))
     assert service.value("ces_easy_rate", subject="low") == pytest.approx(200 / 3, abs=1e-6)
     assert service.value("ces_easy_rate", subject="high") == pytest.approx(100 / 3, abs=1e-6)
     assert service.row("ces")["reason"] == "mixed_scales"
@@ -253,7 +253,7 @@ def test_an_account_is_described_by_put_and_by_events(service: Service) -> None:
     service.put(
         "/v1/accounts/acme", {"attributes": {"plan": "team", "seats": 5}, "effective_at": "2026-01-01T00:00:00Z"}
     )
-    service.send(moved(region="emea"))
+    service.send(account_update(region="emea"))
     account = service.get("/v1/accounts/acme")
     assert account["attributes"] == {"plan": "team", "seats": 5, "region": "emea"}
     assert account["name"] is None
@@ -261,7 +261,7 @@ def test_an_account_is_described_by_put_and_by_events(service: Service) -> None:
 
 
 def test_accounts_are_listed_by_filter_and_page(service: Service) -> None:
-    service.send(*(moved(f"a{number}", plan="pro" if number % 2 else "free") for number in range(5)))
+    service.send(*(account_update(f"a{number}", plan="pro" if number % 2 else "free") for number in range(5)))
     assert [a["id"] for a in service.get("/v1/accounts", filter='plan = "pro"')["accounts"]] == ["a1", "a3"]
     first = service.get("/v1/accounts", limit=3)
     rest = service.get("/v1/accounts", limit=3, cursor=first["next"])
@@ -291,10 +291,10 @@ def test_an_event_recorded_too_early_does_not_block_its_repetition_without_recor
 
 def test_a_put_of_an_account_replaces_earlier_puts_only(service: Service) -> None:
     at = "2026-01-01T00:00:00+00:00"
-    service.send(moved(at=at, region="emea") | {"id": "put-mine"})
+    service.send(account_update(at=at, region="emea") | {"id": "put-mine"})
     service.put("/v1/accounts/acme", {"attributes": {"plan": "pro"}, "effective_at": at})
     assert service.get("/v1/accounts/acme")["attributes"] == {"plan": "pro", "region": "emea"}
-    reserved = service.request("POST", "/v1/events", json=moved(plan="free") | {"id": "PUT mine"})
+    reserved = service.request("POST", "/v1/events", json=account_update(plan="free") | {"id": "PUT mine"})
     assert reserved.json()["rejected"][0]["code"] == "reserved"
 
 

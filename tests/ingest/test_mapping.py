@@ -87,15 +87,14 @@ def test_an_invalid_mapping_is_reported_with_table_and_key(tmp_path: Path, text:
     assert error.value.code == "bad_mapping"
 
 
-def test_all_faults_are_reported_at_once_with_their_pointers(tmp_path: Path) -> None:
+def test_all_faults_of_a_mapping_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as error:
         load_mapping(write(tmp_path, SOURCE + 'one = 1\n[[source.event]]\ntype = "x"\n'))
-    assert [fault["pointer"] for fault in error.value.errors] == [
-        "/source/0/event/0/id",
-        "/source/0/event/0/occurred_at",
-        "/source/0/one",
+    assert error.value.detail.splitlines()[1:] == [
+        "  source 1, event 1, id: this key is required",
+        "  source 1, event 1, occurred_at: this key is required",
+        "  source 1, one: unknown key.",
     ]
-    assert error.value.detail.count("\n") == 3
 
 
 def test_a_mapping_that_is_missing_or_not_text_is_reported(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ FEATURES = ("export", "search", "share")
 
 
 @pytest.mark.parametrize("fiscal_year_start", [1, 4])
-def test_users_are_distinct_over_every_range_of_two_years(start: Any, fiscal_year_start: int) -> None:
-    service = start(fiscal_year_start=fiscal_year_start)
+def test_users_are_distinct_over_every_range_of_two_years(start_service: Any, fiscal_year_start: int) -> None:
+    service = start_service(fiscal_year_start=fiscal_year_start)
     random = Random(fiscal_year_start)
     uses = random_uses(random, count=150)
     events = [use.to_event(number) for number, use in enumerate(uses)]

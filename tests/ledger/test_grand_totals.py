@@ -55,7 +55,7 @@ def test_grand_totals_are_written_after_entries_and_totals(
         "INSERT INTO grand_total SELECT measure, year + 1, subject, channel, 1,0,0,0,0,0,0,0,0,0,0,0 FROM grand_total",
     ],
 )
-def test_a_rebuild_corrects_them(service: Service, execute_in: Callable[[str], None], tampering: str) -> None:
+def test_a_rebuild_corrects_grand_totals(service: Service, execute_in: Callable[[str], None], tampering: str) -> None:
     service.send(*mixed_events(Random(5)))
     execute_in(tampering)
     assert service.differences() != []
@@ -63,7 +63,7 @@ def test_a_rebuild_corrects_them(service: Service, execute_in: Callable[[str], N
     assert service.differences() == []
 
 
-def test_a_rebuild_sums_them_up_while_another_transaction_writes_them(service: Service, database: str) -> None:
+def test_a_rebuild_computes_grand_totals_while_another_transaction_writes_them(service: Service, database: str) -> None:
     service.send(session("acme"), session("globex"))
     with psycopg.connect(database.replace("+psycopg", "")) as writer:
         # The lock that posting takes; it may hold it for as long as a batch takes.
@@ -91,7 +91,7 @@ def test_large_batches_that_are_posted_by_several_statements_do_not_deadlock(
     assert service.differences() == []
 
 
-def test_an_upgrade_sums_up_what_is_stored(service: Service, database: str) -> None:
+def test_an_upgrade_computes_grand_totals_from_stored_totals(service: Service, database: str) -> None:
     service.send(*mixed_events(Random(5)), *mixed_events(Random(6)))
     run_alembic(database, command.downgrade, "0004")
     run_alembic(database, command.upgrade, "head")

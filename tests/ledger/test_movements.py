@@ -12,7 +12,7 @@ from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
 from tests.model.stream_events import balances, cancellation, change, postings
 
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 
 
 @st.composite
@@ -54,8 +54,8 @@ def test_the_movement_of_every_day_explains_the_change_of_mrr_and_of_customers(
         for (on, name, _), value in lines.items():
             if on == day:
                 of[name] += value
-        assert of["mrr"] == sum(of[name] for name in GAINED) - sum(of[name] for name in LOST)
-        movements = {name: of[name] for name in (*GAINED, *LOST) if of[name]}
+        assert of["mrr"] == sum(of[name] for name in GAINS) - sum(of[name] for name in LOSSES)
+        movements = {name: of[name] for name in (*GAINS, *LOSSES) if of[name]}
         assert len(movements) == bool(of["mrr"]) and min(movements.values(), default=1) > 0
         assert of["customers"] == of["customers_new"] + of["customers_reactivated"] - of["customers_churned"]
         assert (of["customers_new"], of["customers_reactivated"]) == (

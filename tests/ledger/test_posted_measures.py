@@ -1,4 +1,4 @@
-"""What event types and streams say they post to is what they post to, on their examples and on random histories."""
+"""Event types and streams post to the measures that they declare, on their examples and on random histories."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -211,7 +211,7 @@ def test_changes_applied_one_by_one_or_all_at_once_make_equal_rows(history: Hist
 
 @settings(deadline=None, max_examples=50)
 @given(histories(), st.integers(0, 7))
-def test_rows_that_answer_differently_have_different_canonical_forms(history: History, number: int) -> None:
+def test_rows_with_different_answers_have_different_canonical_forms(history: History, number: int) -> None:
     user = PresenceHistory(UTC_CALENDAR)
     user.record(changes_by_recorded_day(history))
     row = user.rows[number % len(user.rows)] if user.rows else None

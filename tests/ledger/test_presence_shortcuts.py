@@ -19,7 +19,7 @@ keys = st.sampled_from([KEY, FEATURE_KEY])
 calendars = st.sampled_from(FISCAL_CALENDARS)
 
 
-def defined_by(
+def apply_definition(
     key: PresenceKey, rows: dict[int, PresenceRow], changes: DayChanges, calendar: Calendar
 ) -> tuple[PresenceDelta, dict[int, PresenceRow]]:
     """Return what the definition returns, and the rows after it."""
@@ -42,7 +42,7 @@ def test_adding_a_later_day_equals_the_definition(
     rows: dict[int, PresenceRow] = {}
     apply_changes(key, rows, {RECORDED_ON - DAY * recorded_before: DayChanges(present)}, calendar)
     changes = DayChanges({new_day})
-    expected, expected_rows = defined_by(key, rows, changes, calendar)
+    expected, expected_rows = apply_definition(key, rows, changes, calendar)
     before = dict(rows)
     delta = add_later_day(key, rows, RECORDED_ON, changes, calendar)
     if delta is None:
@@ -58,7 +58,7 @@ def test_adding_a_later_day_equals_the_definition(
 def test_adding_the_first_days_equals_the_definition(gained: set[date], key: PresenceKey, calendar: Calendar) -> None:
     rows: dict[int, PresenceRow] = {}
     changes = DayChanges(gained)
-    expected, expected_rows = defined_by(key, {}, changes, calendar)
+    expected, expected_rows = apply_definition(key, {}, changes, calendar)
     assert is_same(add_first_days(key, rows, RECORDED_ON, changes, calendar), expected)
     assert rows == expected_rows
 

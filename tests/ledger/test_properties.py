@@ -18,14 +18,14 @@ from tests.model.conventions import CONVENTIONS
 from tests.model.formulas import METRICS
 from tests.model.generators import DEALS, equals, negation, random_events, random_filter, random_question, random_step
 from tests.model.pair import Pair, checked_fields, query_service
-from tests.support.service import Service, moved, session
+from tests.support.service import Service, account_update, session
 
 without_deadline = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 random_generators = st.builds(Random, st.integers(0, 2**32))
 Start = Callable[..., Service]
 Events = list[dict[str, Any]]
 
-EVERYTHING = ",".join(METRICS)
+ALL_METRICS = ",".join(METRICS)
 BY_SUBJECT = "mrr,mrr_opening,arr,mrr_churned,customers_churned,feature_uses,feature_adoption_rate,conversion_rate"
 BY_CHANNEL = "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog"
 # Each convention with the metrics that have it. A test samples some of them for each of its many histories.
@@ -54,8 +54,8 @@ def query_report(random: Random, pair: Pair, *, check_with_model: bool, **parame
     group_by = random.choice([("account",), ("plan",), ("seats", "vip"), ("plan", "account")])
     last_weeks = {"start": date(2026, 2, 20), "end": date(2026, 3, 20), "granularity": "day"}
     questions: list[tuple[str, dict[str, Any]]] = [
-        (EVERYTHING, RANGE | {"group_by": group_by, "totals": True}),
-        (EVERYTHING, RANGE | {"granularity": random.choice(["week", "quarter"])}),
+        (ALL_METRICS, RANGE | {"group_by": group_by, "totals": True}),
+        (ALL_METRICS, RANGE | {"granularity": random.choice(["week", "quarter"])}),
         ("nps,csat,ces", RANGE | {"group_by": ("subject", "channel"), "granularity": "total"}),
         (BY_SUBJECT, RANGE | {"group_by": ("subject", "plan"), "granularity": random.choice(["month", "total"])}),
         (BY_CHANNEL, RANGE | {"group_by": ("channel", "plan"), "granularity": random.choice(["month", "total"])}),
@@ -280,9 +280,9 @@ def test_a_filter_and_its_negation_add_up_to_the_total(random_history: Pair) -> 
     ],
 )
 def test_any_question_in_any_calendar_is_answered_like_the_model(
-    start: Start, zone: str, fiscal_year_start: int, around: date
+    start_service: Start, zone: str, fiscal_year_start: int, around: date
 ) -> None:
-    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
 
     @settings(without_deadline, max_examples=15)
     @given(random_generators)
@@ -306,7 +306,9 @@ def test_any_question_in_any_calendar_is_answered_like_the_model(
 def test_events_dated_after_today_count_from_their_day_in_every_granularity(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 30), hours=23)
     times = [f"2026-03-{day}T{hour}:00:00Z" for day, hour in (("30", "22"), ("31", "00"), ("31", "22"))]
-    pair.send(*(session(pair.accounts[0], at=at) for at in times), moved(pair.accounts[0], at=times[1], plan="pro"))
+    pair.send(
+        *(session(pair.accounts[0], at=at) for at in times), account_update(pair.accounts[0], at=times[1], plan="pro")
+    )
     for day, expected in ((date(2026, 3, 30), 1), (date(2026, 3, 31), 3), (date(2026, 4, 1), 3)):
         pair.on(day, hours=23)
         for granularity in ("week", "month", "quarter", "year", "total"):

@@ -47,12 +47,12 @@ def test_declaring_a_survey_with_responses_again_succeeds_only_without_a_change(
         survey = (await load_surveys(connection, ["nps"]))["nps"]
         return await declare_survey(connection, survey._replace(**changes))
 
-    def declared(**changes: Any) -> bool:
+    def declare_with(**changes: Any) -> bool:
         return service.run(service.books.database.write(lambda connection: declare(connection, **changes)))
 
-    assert declared(low=1)
+    assert declare_with(low=1)
     service.run(
         service.books.database.write(lambda connection: connection.execute("UPDATE survey SET answered = true"))
     )
-    assert declared()
-    assert not declared(low=0)
+    assert declare_with()
+    assert not declare_with(low=0)

@@ -16,19 +16,19 @@ OPENED, RESOLVED = "tickets_opened", "tickets_resolved"
 MEASURES_OF_OPENING = ("tickets_opened_resolved", "tickets_opened_first_contact", "ticket_resolution_seconds")
 
 
-def opened(at: str, **data: Any) -> StreamEvent:
+def ticket_opened(at: str, **data: Any) -> StreamEvent:
     return stream_event("ticket.opened", at, **data)
 
 
-def replied(at: str, by: str | None = "agent", **data: Any) -> StreamEvent:
+def ticket_replied(at: str, by: str | None = "agent", **data: Any) -> StreamEvent:
     return stream_event("ticket.replied", at, **data, **({} if by is None else {"by": by}))
 
 
-def resolved(at: str, **data: Any) -> StreamEvent:
+def ticket_resolved(at: str, **data: Any) -> StreamEvent:
     return stream_event("ticket.resolved", at, **data)
 
 
-def reopened(at: str, **data: Any) -> StreamEvent:
+def ticket_reopened(at: str, **data: Any) -> StreamEvent:
     return stream_event("ticket.reopened", at, **data)
 
 
@@ -51,7 +51,7 @@ def is_first_contact(*events: StreamEvent) -> bool:
 
 
 def test_outcomes_are_posted_on_the_day_of_opening_and_the_backlog_on_each_day() -> None:
-    assert lines(opened("2026-03-02"), replied("2026-03-03"), resolved("2026-03-04T12:00:30")) == {
+    assert lines(ticket_opened("2026-03-02"), ticket_replied("2026-03-03"), ticket_resolved("2026-03-04T12:00:30")) == {
         ("2026-03-02", "tickets_opened", ""): 1,
         ("2026-03-02", "tickets_open", ""): 1,
         ("2026-03-02", "tickets_opened_resolved", ""): 1,
@@ -70,26 +70,35 @@ def test_a_stream_without_events_posts_nothing() -> None:
 @pytest.mark.parametrize(
     ("events", "open_on"),
     [
-        ([opened("2026-03-02")], {"2026-03-02": 1}),
-        ([opened("2026-03-02"), opened("2026-03-03")], {"2026-03-02": 1}),
-        ([opened("2026-03-02"), reopened("2026-03-03")], {"2026-03-02": 1}),
-        ([opened("2026-03-02"), replied("2026-03-03")], {"2026-03-02": 1}),
-        ([opened("2026-03-02"), resolved("2026-03-04")], {"2026-03-02": 1, "2026-03-04": -1}),
-        ([opened("2026-03-02"), resolved("2026-03-04"), resolved("2026-03-05")], {"2026-03-02": 1, "2026-03-04": -1}),
-        ([opened("2026-03-02"), resolved("2026-03-04"), replied("2026-03-05")], {"2026-03-02": 1, "2026-03-04": -1}),
+        ([ticket_opened("2026-03-02")], {"2026-03-02": 1}),
+        ([ticket_opened("2026-03-02"), ticket_opened("2026-03-03")], {"2026-03-02": 1}),
+        ([ticket_opened("2026-03-02"), ticket_reopened("2026-03-03")], {"2026-03-02": 1}),
+        ([ticket_opened("2026-03-02"), ticket_replied("2026-03-03")], {"2026-03-02": 1}),
+        ([ticket_opened("2026-03-02"), ticket_resolved("2026-03-04")], {"2026-03-02": 1, "2026-03-04": -1}),
         (
-            [opened("2026-03-02"), resolved("2026-03-04"), reopened("2026-03-06")],
+            [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04"), ticket_resolved("2026-03-05")],
+            {"2026-03-02": 1, "2026-03-04": -1},
+        ),
+        (
+            [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04"), ticket_replied("2026-03-05")],
+            {"2026-03-02": 1, "2026-03-04": -1},
+        ),
+        (
+            [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04"), ticket_reopened("2026-03-06")],
             {"2026-03-02": 1, "2026-03-04": -1, "2026-03-06": 1},
         ),
         (
-            [opened("2026-03-02"), resolved("2026-03-04"), opened("2026-03-06")],
+            [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04"), ticket_opened("2026-03-06")],
             {"2026-03-02": 1, "2026-03-04": -1, "2026-03-06": 1},
         ),
-        ([opened("2026-03-02T08:00"), resolved("2026-03-02T09:00")], {}),
-        ([opened("2026-03-02"), resolved("2026-03-04T08:00"), reopened("2026-03-04T09:00")], {"2026-03-02": 1}),
-        ([resolved("2026-03-04")], {}),
-        ([replied("2026-03-04")], {"2026-03-04": 1}),
-        ([reopened("2026-03-04")], {"2026-03-04": 1}),
+        ([ticket_opened("2026-03-02T08:00"), ticket_resolved("2026-03-02T09:00")], {}),
+        (
+            [ticket_opened("2026-03-02"), ticket_resolved("2026-03-04T08:00"), ticket_reopened("2026-03-04T09:00")],
+            {"2026-03-02": 1},
+        ),
+        ([ticket_resolved("2026-03-04")], {}),
+        ([ticket_replied("2026-03-04")], {"2026-03-04": 1}),
+        ([ticket_reopened("2026-03-04")], {"2026-03-04": 1}),
     ],
     ids=lambda value: " ".join(event.type[7:] for event in value) if isinstance(value, list) else "",
 )
@@ -98,15 +107,15 @@ def test_only_changes_of_state_change_the_backlog(events: list[StreamEvent], ope
     assert sum(days(OPENED, *events).values()) == 1, "a ticket is opened once, however often it is reopened"
 
 
-@pytest.mark.parametrize("build_event", [resolved, replied, reopened])
+@pytest.mark.parametrize("build_event", [ticket_resolved, ticket_replied, ticket_reopened])
 def test_the_first_event_of_a_ticket_opens_it(build_event: Any) -> None:
     assert days(OPENED, build_event("2026-03-04")) == {"2026-03-04": 1}
     # An earlier opening takes its place, however late it arrives.
-    assert days(OPENED, build_event("2026-03-04"), opened("2026-03-02")) == {"2026-03-02": 1}
+    assert days(OPENED, build_event("2026-03-04"), ticket_opened("2026-03-02")) == {"2026-03-02": 1}
 
 
 def test_a_resolution_without_an_opening_takes_no_time() -> None:
-    assert lines(resolved("2026-03-04")) == {
+    assert lines(ticket_resolved("2026-03-04")) == {
         ("2026-03-04", "tickets_opened", ""): 1,
         ("2026-03-04", "tickets_opened_resolved", ""): 1,
         ("2026-03-04", "tickets_opened_first_contact", ""): 1,
@@ -116,7 +125,12 @@ def test_a_resolution_without_an_opening_takes_no_time() -> None:
 
 
 def test_the_resolution_time_ends_with_the_last_resolution_of_a_ticket_that_stays_resolved() -> None:
-    events = [opened("2026-03-02"), resolved("2026-03-03"), reopened("2026-03-05"), resolved("2026-03-06")]
+    events = [
+        ticket_opened("2026-03-02"),
+        ticket_resolved("2026-03-03"),
+        ticket_reopened("2026-03-05"),
+        ticket_resolved("2026-03-06"),
+    ]
     assert days("ticket_resolution_seconds", *events[:2]) == {"2026-03-02": 86_400}
     assert days(RESOLVED, *events[:2]) == {"2026-03-03": 1}
     for measure in (*MEASURES_OF_OPENING, RESOLVED):
@@ -129,55 +143,99 @@ def test_the_resolution_time_ends_with_the_last_resolution_of_a_ticket_that_stay
 @pytest.mark.parametrize(
     ("is_first_contact_resolution", "events"),
     [
-        (True, [opened("2026-03-02"), resolved("2026-03-05")]),
-        (True, [opened("2026-03-02"), replied("2026-03-03"), resolved("2026-03-05")]),
-        (False, [opened("2026-03-02"), replied("2026-03-03"), replied("2026-03-04"), resolved("2026-03-05")]),
+        (True, [ticket_opened("2026-03-02"), ticket_resolved("2026-03-05")]),
+        (True, [ticket_opened("2026-03-02"), ticket_replied("2026-03-03"), ticket_resolved("2026-03-05")]),
         (
-            True,
-            [opened("2026-03-02"), replied("2026-03-03", "customer"), replied("2026-03-04"), resolved("2026-03-05")],
+            False,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_replied("2026-03-03"),
+                ticket_replied("2026-03-04"),
+                ticket_resolved("2026-03-05"),
+            ],
         ),
-        (False, [opened("2026-03-02"), replied("2026-03-03", None), replied("2026-03-04"), resolved("2026-03-05")]),
-        # A reply after the resolution does not count.
-        (True, [opened("2026-03-02"), replied("2026-03-03"), resolved("2026-03-05"), replied("2026-03-06")]),
-        (True, [opened("2026-03-02"), resolved("2026-03-05"), replied("2026-03-06"), resolved("2026-03-07")]),
-        (False, [replied("2026-03-02"), replied("2026-03-03"), resolved("2026-03-05")]),
-        # The helpdesk's own flag takes precedence; the last one counts.
-        (False, [opened("2026-03-02"), resolved("2026-03-05", first_contact=False)]),
         (
             True,
             [
-                opened("2026-03-02"),
-                replied("2026-03-03"),
-                replied("2026-03-04"),
-                resolved("2026-03-05", first_contact=True),
+                ticket_opened("2026-03-02"),
+                ticket_replied("2026-03-03", "customer"),
+                ticket_replied("2026-03-04"),
+                ticket_resolved("2026-03-05"),
             ],
         ),
         (
             False,
             [
-                opened("2026-03-02"),
-                resolved("2026-03-05", first_contact=True),
-                resolved("2026-03-06", first_contact=False),
-                resolved("2026-03-07"),
+                ticket_opened("2026-03-02"),
+                ticket_replied("2026-03-03", None),
+                ticket_replied("2026-03-04"),
+                ticket_resolved("2026-03-05"),
+            ],
+        ),
+        # A reply after the resolution does not count.
+        (
+            True,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_replied("2026-03-03"),
+                ticket_resolved("2026-03-05"),
+                ticket_replied("2026-03-06"),
+            ],
+        ),
+        (
+            True,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_resolved("2026-03-05"),
+                ticket_replied("2026-03-06"),
+                ticket_resolved("2026-03-07"),
+            ],
+        ),
+        (False, [ticket_replied("2026-03-02"), ticket_replied("2026-03-03"), ticket_resolved("2026-03-05")]),
+        # The helpdesk's own flag takes precedence; the last one counts.
+        (False, [ticket_opened("2026-03-02"), ticket_resolved("2026-03-05", first_contact=False)]),
+        (
+            True,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_replied("2026-03-03"),
+                ticket_replied("2026-03-04"),
+                ticket_resolved("2026-03-05", first_contact=True),
+            ],
+        ),
+        (
+            False,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_resolved("2026-03-05", first_contact=True),
+                ticket_resolved("2026-03-06", first_contact=False),
+                ticket_resolved("2026-03-07"),
             ],
         ),
         # The flag counts only with a resolution.
-        (True, [opened("2026-03-02", first_contact=False), resolved("2026-03-05")]),
+        (True, [ticket_opened("2026-03-02", first_contact=False), ticket_resolved("2026-03-05")]),
         # A reopened ticket was not resolved at first contact, whatever the flag says.
-        (False, [opened("2026-03-02"), resolved("2026-03-05", first_contact=True), reopened("2026-03-06")]),
         (
             False,
             [
-                opened("2026-03-02"),
-                resolved("2026-03-05"),
-                reopened("2026-03-06"),
-                resolved("2026-03-07", first_contact=True),
+                ticket_opened("2026-03-02"),
+                ticket_resolved("2026-03-05", first_contact=True),
+                ticket_reopened("2026-03-06"),
             ],
         ),
-        (False, [reopened("2026-03-02"), resolved("2026-03-05", first_contact=True)]),
+        (
+            False,
+            [
+                ticket_opened("2026-03-02"),
+                ticket_resolved("2026-03-05"),
+                ticket_reopened("2026-03-06"),
+                ticket_resolved("2026-03-07", first_contact=True),
+            ],
+        ),
+        (False, [ticket_reopened("2026-03-02"), ticket_resolved("2026-03-05", first_contact=True)]),
         # Reopening an open ticket has no effect.
-        (True, [opened("2026-03-02"), reopened("2026-03-03"), resolved("2026-03-05")]),
-        (False, [opened("2026-03-02")]),
+        (True, [ticket_opened("2026-03-02"), ticket_reopened("2026-03-03"), ticket_resolved("2026-03-05")]),
+        (False, [ticket_opened("2026-03-02")]),
     ],
 )
 def test_first_contact_allows_one_agent_reply_unless_the_helpdesk_flags_it(
@@ -189,11 +247,11 @@ def test_first_contact_allows_one_agent_reply_unless_the_helpdesk_flags_it(
 def test_at_the_same_instant_opening_reply_reopening_and_resolution_come_in_this_order() -> None:
     at = "2026-03-04T08:00:00"
     reversed_events = [
-        resolved(at, id="1"),
-        reopened(at, id="2"),
-        replied(at, id="3"),
-        replied(at, id="4"),
-        opened(at, id="5"),
+        ticket_resolved(at, id="1"),
+        ticket_reopened(at, id="2"),
+        ticket_replied(at, id="3"),
+        ticket_replied(at, id="4"),
+        ticket_opened(at, id="5"),
     ]
     assert lines(*reversed_events) == lines(*reversed(reversed_events))
     assert days("tickets_opened_resolved", *reversed_events) == {"2026-03-04": 1}
@@ -202,14 +260,18 @@ def test_at_the_same_instant_opening_reply_reopening_and_resolution_come_in_this
 
 
 def test_all_entries_of_a_ticket_have_the_first_channel_named() -> None:
-    events = [opened("2026-03-02"), replied("2026-03-03", channel="chat"), resolved("2026-03-04", channel="phone")]
+    events = [
+        ticket_opened("2026-03-02"),
+        ticket_replied("2026-03-03", channel="chat"),
+        ticket_resolved("2026-03-04", channel="phone"),
+    ]
     assert {channel for _, _, channel in lines(*events)} == {"chat"}
-    assert {channel for _, _, channel in lines(opened("2026-03-01", channel="email"), *events)} == {"email"}
+    assert {channel for _, _, channel in lines(ticket_opened("2026-03-01", channel="email"), *events)} == {"email"}
     assert {channel for _, _, channel in lines(events[0])} == {""}
 
 
 def test_the_time_zone_decides_the_day_and_not_the_seconds() -> None:
-    events = [opened("2026-03-02T23:30:00.900000"), resolved("2026-03-03T00:30:00")]
+    events = [ticket_opened("2026-03-02T23:30:00.900000"), ticket_resolved("2026-03-03T00:30:00")]
     in_tokyo = lines(*events, calendar=Calendar(ZoneInfo("Asia/Tokyo")))
     assert {day for day, _, _ in lines(*events)} == {"2026-03-02", "2026-03-03"}
     assert {day for day, _, _ in in_tokyo} == {"2026-03-03"}

@@ -15,7 +15,7 @@ from app.ledger.rebuild import rebuild
 from tests.model.calendar import DAY, Calendar
 from tests.model.generators import disjunction, equals, less_than, negation, random_question, random_step
 from tests.model.pair import Pair
-from tests.support.service import Service, moved, session
+from tests.support.service import Service, account_update, session
 
 without_deadline = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 random_generators = st.builds(Random, st.integers(0, 2**32))
@@ -63,10 +63,10 @@ REPORT: list[dict[str, Any]] = [
     ("seed", "zone", "fiscal_year_start"), [(1, "UTC", 1), (2, "America/New_York", 4), (3, "Africa/Cairo", 7)]
 )
 def test_answers_as_of_any_past_day_stay_the_same_for_weeks(
-    start: Start, seed: int, zone: str, fiscal_year_start: int
+    start_service: Start, seed: int, zone: str, fiscal_year_start: int
 ) -> None:
     random = Random(seed)
-    service = start(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
+    service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start)
     pair = Pair(service, Calendar(zone, fiscal_year_start)).on(date(2026, 3, 2))
     pair.define("paying", negation(equals("plan", "free")))
     pair.define("small", less_than("seats", 10))
@@ -75,7 +75,7 @@ def test_answers_as_of_any_past_day_stay_the_same_for_weeks(
         earliest = day
         for hours in sorted(random.sample(range(23), 3)):
             pair.on(day, hours=hours, minutes=random.randrange(60))
-            earliest = min(earliest, random_step(random, pair, known_earlier=seed == 3))
+            earliest = min(earliest, random_step(random, pair, may_backdate=seed == 3))
         if day.day == 17:
             pair.define("small", disjunction(less_than("seats", 6), equals("vip", True)))
             pair.define("later", equals("plan", "team"))
@@ -124,7 +124,7 @@ def test_imported_history_counts_from_its_recorded_day(service: Service) -> None
         days = []
         for _ in range(random.randint(1, 4)):
             pair.on(pair.today + DAY * random.randrange(3), hours=12)
-            days += [random_step(random, pair, known_earlier=True) for _ in range(2)]
+            days += [random_step(random, pair, may_backdate=True) for _ in range(2)]
         for day in {*days, pair.today, pair.today - DAY}:
             pair.ask(**random_question(random, pair), as_of=day)
         assert pair.differences() == []
@@ -137,7 +137,7 @@ def test_a_rebuild_changes_nothing(service: Service) -> None:
     pair = Pair(service).on(date(2026, 2, 24))
     for _ in range(25):
         pair.on(pair.today + DAY * random.randrange(3), hours=15)
-        random_step(random, pair, known_earlier=True)
+        random_step(random, pair, may_backdate=True)
     before = stored_rows(service)
     assert service.differences() == []
     service.run(drain(rebuild(service.books)))
@@ -154,9 +154,9 @@ async def drain(progress: Any) -> None:
 
 
 def test_an_update_retracted_on_its_recorded_day_leaves_no_trace(service: Service) -> None:
-    service.on("2026-03-10").send(moved(plan="pro"))
+    service.on("2026-03-10").send(account_update(plan="pro"))
     before = stored_rows(service)
-    service.on("2026-03-12").send(moved(plan="free", at="2026-03-01") | {"id": "wrong"})
+    service.on("2026-03-12").send(account_update(plan="free", at="2026-03-01") | {"id": "wrong"})
     service.retract("acme", "wrong")
     assert stored_rows(service) == before
     assert service.differences() == []
@@ -164,7 +164,9 @@ def test_an_update_retracted_on_its_recorded_day_leaves_no_trace(service: Servic
 
 def test_a_change_from_the_number_1_to_true_is_noticed_on_the_same_day(service: Service) -> None:
     pair = Pair(service)
-    number_one, same_instant = (moved(pair.accounts[0], tier=tier) | {"id": id} for tier, id in ((1, "a"), (True, "b")))
+    number_one, same_instant = (
+        account_update(pair.accounts[0], tier=tier) | {"id": id} for tier, id in ((1, "a"), (True, "b"))
+    )
     pair.send(number_one, session(pair.accounts[0]))
     pair.send(same_instant)
     (row,) = pair.ask("sessions", period="2026-03", group_by=["tier"])
@@ -178,7 +180,7 @@ def test_before_its_first_value_an_attribute_has_that_value_even_if_it_changed_o
     pair = Pair(service)
     acme = pair.accounts[0]
     hours = [("09", "trial"), ("10", "pro"), ("11", "team")]
-    pair.send(*(moved(acme, plan=plan, at=f"2026-03-04T{hour}:00:00Z") for hour, plan in hours))
+    pair.send(*(account_update(acme, plan=plan, at=f"2026-03-04T{hour}:00:00Z") for hour, plan in hours))
     pair.send(*(session(acme, at=at) for at in ("2026-03-03", "2026-03-04", "2026-03-05")))
     rows = pair.ask("sessions", start=date(2026, 3, 3), end=date(2026, 3, 6), granularity="day", group_by=["plan"])
     assert [row["group"]["plan"] for row in rows if row["value"]] == ["trial", "trial", "team"]
@@ -189,7 +191,9 @@ def test_recorded_days_never_run_backwards_within_an_account(service: Service) -
     acme, globex, _ = pair.accounts
     # History and a new event in one batch: from then on, today is the last recorded day of the account.
     pair.send(
-        session(acme, recorded_on="2026-03-10"), moved(acme, plan="pro"), session(globex, recorded_on="2026-03-10")
+        session(acme, recorded_on="2026-03-10"),
+        account_update(acme, plan="pro"),
+        session(globex, recorded_on="2026-03-10"),
     )
     late = pair.send(session(acme, recorded_on="2026-03-11"), session(globex, recorded_on="2026-03-11"))
     assert late["rejected"] == [(0, "recorded_before_last")]
@@ -199,7 +203,7 @@ def test_recorded_days_never_run_backwards_within_an_account(service: Service) -
 def test_a_deleted_segment_is_still_answered_as_of_its_days(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 10), hours=12)
     pair.define("old", equals("plan", "pro"))
-    pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
+    pair.send(account_update(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
     answers = pair.ask("sessions", segment=["old"])
     pair.on(date(2026, 3, 11), hours=12).define("old", None)
     assert pair.ask("sessions", segment=["old"], as_of=date(2026, 3, 10)) == answers
@@ -208,7 +212,7 @@ def test_a_deleted_segment_is_still_answered_as_of_its_days(service: Service) ->
 
 def test_a_new_segment_is_in_answers_as_of_earlier_days_only_if_it_is_named(service: Service) -> None:
     pair = Pair(service).on(date(2026, 3, 10), hours=12)
-    pair.send(moved(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
+    pair.send(account_update(pair.accounts[0], plan="pro"), session(pair.accounts[0], at="2026-03-09"))
     assert pair.ask("sessions", group_by=["segment"]) == []
     pair.on(date(2026, 3, 11), hours=12).define("new", equals("plan", "pro"))
     assert pair.ask("sessions", group_by=["segment"], as_of=date(2026, 3, 10)) == []

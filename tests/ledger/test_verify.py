@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.database.tables import account, attribute, entry, grand_total, presence, registration, total
 from app.database.tables import event as event_table
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 KEY = [column.name for column in entry.c]
 TAMPERINGS = {
@@ -56,8 +56,8 @@ def test_verify_finds_every_change_of_derived_data(service: Service, tampering: 
     service.send(
         session(at="2026-03-09"),
         event("ticket.opened", at="2026-03-10", ticket_id="1", channel="email"),
-        moved(at="2026-02-01", plan="pro", vip=1),
-        moved(at="2026-03-01", plan="team"),
+        account_update(at="2026-02-01", plan="pro", vip=1),
+        account_update(at="2026-03-01", plan="team"),
         event("subscription.changed", at="2026-03-10", subscription_id="one", mrr="10"),
     )
     assert service.differences() == []

@@ -61,7 +61,7 @@ def test_the_formula_computes_the_result_of_its_example(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def exemplary(shared: Service) -> Service:
+def with_example_events(shared: Service) -> Service:
     """A service that has the events of all examples."""
     shared.put("/v1/surveys/effort", EFFORT)
     for entry in ENTRIES.values():
@@ -70,8 +70,8 @@ def exemplary(shared: Service) -> Service:
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_the_events_of_an_example_lead_to_its_operands(exemplary: Service, name: str) -> None:
-    entry, books = ENTRIES[name], exemplary.books
+def test_the_events_of_an_example_lead_to_its_operands(with_example_events: Service, name: str) -> None:
+    entry, books = ENTRIES[name], with_example_events.books
     accounts = {event["account_id"] for event in example_events(entry)}
 
     async def sum_up(connection: Connection) -> Any:
@@ -84,7 +84,7 @@ def test_the_events_of_an_example_lead_to_its_operands(exemplary: Service, name:
         )
         return await run_plan(connection, sum_operands(entry.operands, request))
 
-    sums_by_operand = exemplary.run(books.database.read(sum_up))
+    sums_by_operand = with_example_events.run(books.database.read(sum_up))
     sums = {name: sums_by_operand.get(operand, {}).get((), {}).get(0, 0) for name, operand in entry.inputs.items()}
     context = {name for name, operand in entry.inputs.items() if isinstance(operand, ContextValue)}
     operands = example_operands(entry)
@@ -92,10 +92,10 @@ def test_the_events_of_an_example_lead_to_its_operands(exemplary: Service, name:
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_a_metric_answers_its_example_over_http(exemplary: Service, name: str) -> None:
+def test_a_metric_answers_its_example_over_http(with_example_events: Service, name: str) -> None:
     entry = ENTRIES[name]
     accounts = sorted({event["account_id"] for event in example_events(entry)})
-    row = exemplary.row(entry.name, account=accounts, convention=entry.convention)
+    row = with_example_events.row(entry.name, account=accounts, convention=entry.convention)
     assert row["convention"] == entry.convention
     # 15 days of the running month have passed; a month has 30.4375.
     context = {"months": Fraction(15 * 16, 487), "days": 15, "margin": 1, "divided": True}
@@ -112,7 +112,7 @@ def test_a_metric_without_any_event_is_zero_or_says_why_it_is_null(name: str) ->
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
+def test_a_metric_is_documented_and_made_of_declared_measures(name: str) -> None:
     entry = ENTRIES[name]
     assert entry.title and entry.description.endswith((".", ";")) and len(entry.description) > 20
     assert entry.better in ("up", "down", "neither")
@@ -125,7 +125,7 @@ def test_a_metric_is_documented_and_made_of_known_measures(name: str) -> None:
 
 
 # Measures that no metric uses, but another report.
-REPORTED = {
+MEASURES_OF_REPORTS = {
     "onboarding_step_positions",
     "onboarding_step_seconds",
     "onboardings_reaching",
@@ -137,7 +137,7 @@ def test_every_measure_has_a_description_and_is_used() -> None:
     used = set().union(*(operand_label_texts(entry.operands) for entry in ENTRIES.values()))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
-    assert (MEASURES.keys() | PRESENCES.keys()) - used == REPORTED
+    assert (MEASURES.keys() | PRESENCES.keys()) - used == MEASURES_OF_REPORTS
 
 
 def test_every_event_type_accepts_its_example_and_counts_it_once(service: Service) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.metrics.statistics import estimate_net_score, proportions_differ, scores_differ
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 COMPARISON = ("previous", "change", "change_percent", "significant")
 
@@ -16,7 +16,9 @@ def comparison(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_a_period_is_compared_with_the_one_before(service: Service) -> None:
-    service.send(*answers("csat", [5, 5, 4, 1], at="2026-01-10"), *answers("csat", [5, 1], at="2026-02-10"))
+    service.send(
+        *survey_responses("csat", [5, 5, 4, 1], at="2026-01-10"), *survey_responses("csat", [5, 1], at="2026-02-10")
+    )
     rows = service.rows("csat", start="2026-01-01", end="2026-03-01", compare="previous_period")
     assert [comparison(row) for row in rows] == [
         (None, None, None, None),
@@ -114,7 +116,9 @@ def test_a_previous_value_of_zero_gives_no_percentage(service: Service) -> None:
 
 
 def test_a_change_of_a_negative_value_has_the_sign_of_its_direction(service: Service) -> None:
-    service.send(*answers("nps", [0, 0, 7, 7], at="2026-01-10"), *answers("nps", [0, 7, 7, 7], at="2026-02-10"))
+    service.send(
+        *survey_responses("nps", [0, 0, 7, 7], at="2026-01-10"), *survey_responses("nps", [0, 7, 7, 7], at="2026-02-10")
+    )
     row = service.row("nps", period="2026-02", compare="previous_period")
     assert comparison(row) == (-50, 25, 50, False)
 
@@ -127,7 +131,7 @@ def test_stocks_are_compared_by_their_balances(service: Service) -> None:
 
 
 def test_a_group_is_compared_with_the_accounts_it_had_then(service: Service) -> None:
-    service.send(moved(plan="pro"), moved(plan="team", at="2026-02-01T00:00:00Z"))
+    service.send(account_update(plan="pro"), account_update(plan="team", at="2026-02-01T00:00:00Z"))
     service.send(session(at="2026-01-10"), session(at="2026-02-10"))
     params = {"period": "2026-02", "group_by": "plan", "compare": "previous_period"}
     assert [(row["value"], row["previous"]) for row in service.rows("sessions", **params)] == [(1, 0)]
@@ -191,7 +195,7 @@ def test_a_change_of_a_score_is_significant_only_beyond_chance(
     before, after = (45, 30), (promoters, detractors)
     for month, (up, down) in (("01", before), ("02", after)):
         scores = [10] * up + [0] * down + [8] * (100 - up - down)
-        service.send(*answers("nps", scores, at=f"2026-{month}-10"))
+        service.send(*survey_responses("nps", scores, at=f"2026-{month}-10"))
     row = service.row("nps", period="2026-02", compare="previous_period")
     # 0.20 after 0.15: z = 0.409.
     assert row["significant"] is expected
@@ -206,7 +210,7 @@ def test_only_proportions_and_scores_are_tested_for_significance(service: Servic
 
 
 def test_a_small_sample_is_withheld_with_its_numerator_and_denominator(service: Service) -> None:
-    service.send(*answers("nps", [10, 9, 0]))
+    service.send(*survey_responses("nps", [10, 9, 0]))
     row = service.row("nps", min_sample=4)
     assert {name: row[name] for name in ("value", "numerator", "denominator", "interval")} == dict.fromkeys(
         ("value", "numerator", "denominator", "interval")
@@ -230,8 +234,8 @@ def test_an_average_of_money_is_withheld_with_its_amount(service: Service) -> No
 
 
 def test_a_comparison_does_not_reveal_withheld_values(service: Service) -> None:
-    service.send(*answers("csat", [5], at="2026-01-10"), *answers("csat", [5, 5, 1], at="2026-02-10"))
-    service.send(*answers("csat", [5], at="2026-03-10"))
+    service.send(*survey_responses("csat", [5], at="2026-01-10"), *survey_responses("csat", [5, 5, 1], at="2026-02-10"))
+    service.send(*survey_responses("csat", [5], at="2026-03-10"))
     rows = service.rows("csat", start="2026-02-01", end="2026-04-01", compare="previous_period", min_sample=2)
     assert [comparison(row) for row in rows] == [
         (None, None, None, None),

@@ -10,7 +10,7 @@ from app.ledger.streams.define import StreamEvent
 from app.ledger.streams.subscriptions import CANCELED, CHANGED, customers_leaving, subscriptions
 from app.metrics.define import METRICS
 from tests.model.conventions import CONVENTIONS
-from tests.support.service import NOON, Service, answers, event, session
+from tests.support.service import NOON, Service, event, session, survey_responses
 
 
 def pays(account: str, at: str, mrr: str = "10") -> dict[str, Any]:
@@ -153,9 +153,9 @@ def test_adoption_by_registered_users_can_be_broken_down_by_feature(service: Ser
 
 def test_the_mean_over_the_range_needs_one_scale(service: Service) -> None:
     service.put("/v1/surveys/visit", {"kind": "csat", "scale": {"min": 1, "max": 10}})
-    service.send(*answers("csat", [5, 3]))
+    service.send(*survey_responses("csat", [5, 3]))
     assert service.row("csat", convention="mean_over_range")["value"] == 75
-    service.send(*answers("visit", [10]))
+    service.send(*survey_responses("visit", [10]))
     row = service.row("csat", convention="mean_over_range")
     assert (row["value"], row["numerator"], row["reason"]) == (None, None, "mixed_scales")
 
@@ -183,7 +183,7 @@ def click(day: str, ends: str | None = None, of: str = "one") -> tuple[str, str,
 
 
 _UTC = ZoneInfo("UTC")
-LEAVING = {
+CANCELLATIONS = {
     "from the click to the end": ([paid("01-10"), click("02-15", "03-01")], [("02-15", 1), ("03-01", -1)]),
     "at once": ([paid("01-10"), click("02-15")], []),
     "an end that was before the click": ([paid("01-10"), click("02-15", "02-01")], []),
@@ -201,6 +201,6 @@ LEAVING = {
 }
 
 
-@pytest.mark.parametrize(("events", "expected"), LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize(("events", "expected"), CANCELLATIONS.values(), ids=CANCELLATIONS)
 def test_a_customer_is_leaving_from_cancellation_to_the_end(events: list[Any], expected: list[Any]) -> None:
     assert leaving_days(*events) == leaving_days(*reversed(events)) == expected

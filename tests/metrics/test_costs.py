@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 MARCH = {"period": "2026-03"}
 
@@ -22,10 +22,10 @@ def proof(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def spending(service: Service) -> Service:
+def with_costs(service: Service) -> Service:
     """Two new customers cost 300.00 with an account and 1,700.00 without; retaining two others costs 60.00 and 40.00."""
     service.send(
-        *(moved(account, plan=plan) for account, plan in (("a", "pro"), ("b", "free"), ("c", "pro"))),
+        *(account_update(account, plan=plan) for account, plan in (("a", "pro"), ("b", "free"), ("c", "pro"))),
         *(pays(account, "100", "2026-01-10") for account in ("a", "unplanned")),
         *(pays(account, "200") for account in ("b", "c")),
         cost("acquisition", "300", "c"),
@@ -36,20 +36,20 @@ def spending(service: Service) -> Service:
     return service
 
 
-def test_company_wide_totals_include_all_costs(spending: Service) -> None:
-    assert proof(spending.row("cac")) == (1000, 2000, 2, None)
-    assert proof(spending.row("customer_retention_cost")) == (25, 100, 4, None)
-    assert spending.row("cac")["amount"] == "1000.00"
+def test_company_wide_totals_include_all_costs(with_costs: Service) -> None:
+    assert proof(with_costs.row("cac")) == (1000, 2000, 2, None)
+    assert proof(with_costs.row("customer_retention_cost")) == (25, 100, 4, None)
+    assert with_costs.row("cac")["amount"] == "1000.00"
     # 15 days of the month have passed; a month has 30.4375.
     months = 15 / 30.4375
-    ratio = spending.row("retention_cost_ratio")
+    ratio = with_costs.row("retention_cost_ratio")
     assert ratio["value"] == pytest.approx(100 * 100 / (600 * months))
     assert (ratio["numerator"], ratio["denominator"]) == (100, pytest.approx(600 * months))
-    assert proof(spending.row("cac_payback_months")) == (pytest.approx(1000 / 150), 1000, 150, None)
+    assert proof(with_costs.row("cac_payback_months")) == (pytest.approx(1000 / 150), 1000, 150, None)
 
 
-def test_a_group_counts_only_its_own_costs(spending: Service) -> None:
-    by_plan = {row["group"]["plan"]: proof(row) for row in spending.rows("cac", **MARCH, group_by="plan")}
+def test_a_group_counts_only_its_own_costs(with_costs: Service) -> None:
+    by_plan = {row["group"]["plan"]: proof(row) for row in with_costs.rows("cac", **MARCH, group_by="plan")}
     assert by_plan == {
         # Costs without an account are in the group null. They are not costs of the accounts without a plan.
         None: (None, 1700, 0, "no_new_customers"),
@@ -57,7 +57,7 @@ def test_a_group_counts_only_its_own_costs(spending: Service) -> None:
         "pro": (300, 300, 1, None),
     }
     retention = {
-        row["group"]["plan"]: proof(row) for row in spending.rows("customer_retention_cost", **MARCH, group_by="plan")
+        row["group"]["plan"]: proof(row) for row in with_costs.rows("customer_retention_cost", **MARCH, group_by="plan")
     }
     assert retention == {
         None: (None, 40, 1, "unallocated"),
@@ -65,12 +65,12 @@ def test_a_group_counts_only_its_own_costs(spending: Service) -> None:
         "pro": (30, 60, 2, None),
     }
     pro = {"filter": 'plan = "pro"'}
-    assert proof(spending.row("cac", **pro)) == (300, 300, 1, None)
-    assert proof(spending.row("cac", account="b")) == (None, 0, 1, "unallocated")
-    spending.put("/v1/segments/free", {"filter": 'plan = "free"'})
-    assert proof(spending.row("customer_retention_cost", segment="free")) == (None, 0, 1, "unallocated")
+    assert proof(with_costs.row("cac", **pro)) == (300, 300, 1, None)
+    assert proof(with_costs.row("cac", account="b")) == (None, 0, 1, "unallocated")
+    with_costs.put("/v1/segments/free", {"filter": 'plan = "free"'})
+    assert proof(with_costs.row("customer_retention_cost", segment="free")) == (None, 0, 1, "unallocated")
     for metric in ("ltv_to_cac", "cac_payback_months"):
-        free = spending.row(metric, account="b")
+        free = with_costs.row(metric, account="b")
         assert (free["value"], free.get("reason")) == (
             None,
             "no_customers" if metric == "ltv_to_cac" else "unallocated",

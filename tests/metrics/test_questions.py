@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 
 def test_the_default_range_is_the_last_twelve_months_and_the_running_one(service: Service) -> None:
@@ -38,7 +38,7 @@ def test_a_ratio_without_data_is_null_with_a_reason(service: Service) -> None:
 
 
 def test_a_number_comes_with_its_proof(service: Service) -> None:
-    service.send(*answers("csat", [5, 5, 4, 2]))
+    service.send(*survey_responses("csat", [5, 5, 4, 2]))
     row = service.row("csat")
     assert (row["value"], row["numerator"], row["denominator"], row["sample_size"]) == (75, 3, 4, 4)
     # Wilson's interval of 3 in 4, calculated by hand.
@@ -46,7 +46,7 @@ def test_a_number_comes_with_its_proof(service: Service) -> None:
 
 
 def test_groups_are_those_of_the_start_of_the_period(service: Service) -> None:
-    service.send(moved(plan="pro"), moved(plan="enterprise", at="2026-02-14T09:00:00Z"))
+    service.send(account_update(plan="pro"), account_update(plan="enterprise", at="2026-02-14T09:00:00Z"))
     service.send(session(at="2026-02-01"), session(at="2026-02-20"), session(at="2026-03-01"))
     rows = service.rows("sessions", start="2026-02-01", end="2026-04-01", group_by="plan")
     assert [(row["period"], row["group"]["plan"], row["value"]) for row in rows] == [
@@ -60,34 +60,40 @@ def test_groups_are_those_of_the_start_of_the_period(service: Service) -> None:
 
 
 def test_an_account_without_the_attribute_is_in_the_group_null(service: Service) -> None:
-    service.send(moved(plan="pro"), session(), session("globex"))
+    service.send(account_update(plan="pro"), session(), session("globex"))
     rows = service.rows("sessions", period="2026-03", group_by="plan")
     assert [(row["group"]["plan"], row["value"]) for row in rows] == [(None, 1), ("pro", 1)]
 
 
 def test_an_explicit_null_ends_an_attribute(service: Service) -> None:
-    service.send(moved(plan="pro"), moved(plan=None, at="2026-02-01T00:00:00Z"), session(at="2026-02-03"))
+    service.send(
+        account_update(plan="pro"), account_update(plan=None, at="2026-02-01T00:00:00Z"), session(at="2026-02-03")
+    )
     rows = service.rows("sessions", period="2026-02", group_by="plan")
     assert [(row["group"]["plan"], row["value"]) for row in rows] == [(None, 1)]
 
 
 def test_true_one_and_the_text_one_are_three_groups(service: Service) -> None:
     for number, value in enumerate((True, 1, "1")):
-        service.send(moved(f"a{number}", tier=value), session(f"a{number}"))
+        service.send(account_update(f"a{number}", tier=value), session(f"a{number}"))
     rows = service.rows("sessions", period="2026-03", group_by="tier")
     assert sorted(repr(row["group"]["tier"]) for row in rows) == ["'1'", "1", "True"]
 
 
 def test_equal_numbers_are_one_group_however_they_are_written(service: Service) -> None:
     for number, value in enumerate((1, 1.0)):
-        service.send(moved(f"a{number}", tier=value), session(f"a{number}"))
+        service.send(account_update(f"a{number}", tier=value), session(f"a{number}"))
     for params in ({"period": "2026-03"}, {"period": "2026-03", "granularity": "week"}):
         rows = service.rows("sessions", group_by="tier", **params)
         assert [(row["group"]["tier"], row["value"]) for row in rows if row["value"]] == [(1, 2)]
 
 
 def test_segments_are_groups_and_may_overlap(service: Service) -> None:
-    service.send(moved("a", plan="pro", seats=5), moved("b", plan="free", seats=50), *(session(x) for x in "aab"))
+    service.send(
+        account_update("a", plan="pro", seats=5),
+        account_update("b", plan="free", seats=50),
+        *(session(x) for x in "aab"),
+    )
     service.put("/v1/segments/paying", {"filter": 'plan != "free"'})
     service.put("/v1/segments/small", {"filter": "seats < 100"})
     rows = service.rows("sessions", period="2026-03", group_by="segment")
@@ -97,7 +103,9 @@ def test_segments_are_groups_and_may_overlap(service: Service) -> None:
 
 
 def test_a_segment_is_as_it_was_defined_on_the_day(service: Service) -> None:
-    service.on("2026-03-01").send(moved("a", plan="pro"), moved("b", plan="free"), session("a"), session("b"))
+    service.on("2026-03-01").send(
+        account_update("a", plan="pro"), account_update("b", plan="free"), session("a"), session("b")
+    )
     service.put("/v1/segments/core", {"filter": 'plan = "pro"'})
     service.on("2026-03-10").put("/v1/segments/core", {"filter": "plan is not null"})
     service.on("2026-03-12")
@@ -108,7 +116,7 @@ def test_a_segment_is_as_it_was_defined_on_the_day(service: Service) -> None:
 
 
 def test_a_filter_and_its_negation_divide_all_accounts(service: Service) -> None:
-    service.send(moved("a", plan="pro"), moved("b", plan="free"), *(session(x) for x in "aabc"))
+    service.send(account_update("a", plan="pro"), account_update("b", plan="free"), *(session(x) for x in "aabc"))
     assert service.value("sessions", filter='plan = "pro"') == 2
     assert service.value("sessions", filter='not plan = "pro"') == 2
 
@@ -135,7 +143,7 @@ def test_a_grouping_that_a_metric_does_not_have_is_an_error(service: Service) ->
 
 
 def test_several_metrics_are_one_answer_by_get_and_by_post(service: Service) -> None:
-    service.send(session(), *answers("nps", [10, 10, 3]))
+    service.send(session(), *survey_responses("nps", [10, 10, 3]))
     by_get = service.get("/v1/query", metrics="sessions,nps", period="2026-03", group_by="account")
     params = {"metrics": ["sessions", "nps"], "period": "2026-03", "group_by": ["account"]}
     by_post = service.request("POST", "/v1/query", json=params)
@@ -145,7 +153,7 @@ def test_several_metrics_are_one_answer_by_get_and_by_post(service: Service) -> 
 
 
 def test_a_total_is_the_formula_over_the_whole_range(service: Service) -> None:
-    service.send(*answers("nps", [10], at="2026-01-10"), *answers("nps", [0, 0, 0], at="2026-02-10"))
+    service.send(*survey_responses("nps", [10], at="2026-01-10"), *survey_responses("nps", [0, 0, 0], at="2026-02-10"))
     rows = service.rows("nps", start="2026-01-01", end="2026-03-01", totals=True)
     assert [(row["period"], row["value"]) for row in rows] == [("2026-01", 100), ("2026-02", -100), ("total", -50)]
 
@@ -173,7 +181,7 @@ def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
 
 
 def test_csv_is_a_flat_table_without_spreadsheet_formulas(service: Service) -> None:
-    service.send(moved("a", plan="=cmd()"), session("a"), session("b"))
+    service.send(account_update("a", plan="=cmd()"), session("a"), session("b"))
     answer = service.request(
         "GET", "/v1/metrics/sessions", params={"period": "2026-03", "group_by": "plan"}, headers={"Accept": "text/csv"}
     )
@@ -225,7 +233,9 @@ def test_an_answer_with_too_many_rows_is_an_error(service: Service) -> None:
 
 
 def test_redefining_a_segment_on_its_first_day_changes_no_earlier_day(service: Service) -> None:
-    service.on("2026-03-01").send(moved("a", plan="pro"), moved("b", plan="free"), session("a"), session("b"))
+    service.on("2026-03-01").send(
+        account_update("a", plan="pro"), account_update("b", plan="free"), session("a"), session("b")
+    )
     service.on("2026-03-10").put("/v1/segments/core", {"filter": 'plan = "pro"'})
     service.send(session("b", at="2026-02-02"), session("b", at="2026-02-03"))
     params = {"segment": "core", "period": "2026-02", "as_of": "2026-03-09"}

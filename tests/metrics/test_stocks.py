@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 Start = Callable[..., Service]
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
-ROLL = ("mrr_opening", *GAINED, *LOST, "mrr_net_change", "mrr")
-PEOPLE = ("customers_opening", "customers_new", "customers_reactivated", "customers_churned", "customers")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+ROLL = ("mrr_opening", *GAINS, *LOSSES, "mrr_net_change", "mrr")
+CUSTOMERS = ("customers_opening", "customers_new", "customers_reactivated", "customers_churned", "customers")
 SPRING = {"start": "2026-01-01", "end": "2026-05-01"}
 
 
@@ -28,9 +28,9 @@ def leaves(account: str, at: str, *, of: str = "base", **rest: Any) -> dict[str,
 def history(shared: Service) -> Service:
     """Acme changes from pro to enterprise in March; Globex is pro, leaves and comes back. Today is 20 April."""
     shared.on("2026-04-20").send(
-        moved("acme", at="2025-01-01T00:00:00Z", plan="pro"),
-        moved("acme", at="2026-03-15T00:00:00Z", plan="enterprise"),
-        moved("globex", at="2025-01-01T00:00:00Z", plan="pro"),
+        account_update("acme", at="2025-01-01T00:00:00Z", plan="pro"),
+        account_update("acme", at="2026-03-15T00:00:00Z", plan="enterprise"),
+        account_update("globex", at="2025-01-01T00:00:00Z", plan="pro"),
         pays("acme", "100", "2026-01-10", plan="basic"),
         pays("acme", "130", "2026-03-10", plan="basic"),
         pays("acme", "150", "2026-03-20", plan="gold"),
@@ -108,13 +108,13 @@ def test_segments_as_of_now_uses_the_attributes_of_today(history: Service) -> No
 def test_opening_and_movements_add_up_to_closing_in_every_row(history: Service, granularity: str, extra: Any) -> None:
     params = SPRING | {"granularity": granularity} | extra
     rows: dict[Any, dict[str, float]] = defaultdict(dict)
-    for row in history.get("/v1/query", metrics=",".join(ROLL + PEOPLE), **params)["rows"]:
+    for row in history.get("/v1/query", metrics=",".join(ROLL + CUSTOMERS), **params)["rows"]:
         rows[row["period"], row["start"], repr(row["group"])][row["metric"]] = row["value"]
     assert any(values.get("mrr") for values in rows.values())
     for key, values in rows.items():
         opening, new, back, expansion, contraction, churned, net, closing = (values.get(name, 0) for name in ROLL)
         assert opening + new + back + expansion - contraction - churned == closing == opening + net, key
-        before, came, returned, left, after = (values.get(name, 0) for name in PEOPLE)
+        before, came, returned, left, after = (values.get(name, 0) for name in CUSTOMERS)
         assert before + came + returned - left == after, key
 
 
@@ -171,13 +171,13 @@ def test_churn_by_subject_is_by_reason(service: Service) -> None:
 
 def test_the_gross_margin_of_a_period_is_that_of_its_end(database: str) -> None:
     params = {"start": "2026-02-01", "end": "2026-05-01"}
-    with Service(database).running() as service:
+    with Service(database).open() as service:
         service.send(*(pays(f"account-{number}", "100", "2026-01-10") for number in range(4)))
         service.send(leaves("account-0", "2026-02-10"), leaves("account-1", "2026-03-10"))
         february = service.rows("clv", period="2026-02")
         assert [row["value"] for row in february] == [400]
     lower = Service(database, gross_margin=0.8).on("2026-04-10")
-    with lower.running() as service:
+    with lower.open() as service:
         service.send(leaves("account-2", "2026-04-10"))
         assert service.rows("clv", period="2026-02") == february
         running = service.rows("clv", **params)[-1]
@@ -194,14 +194,14 @@ def test_the_gross_margin_of_a_period_is_that_of_its_end(database: str) -> None:
         (whole,) = service.rows("clv", **params, granularity="total")
         assert (whole["numerator"], whole["value"]) == (80, pytest.approx(80 / (3 / 4 / 3)))
     # Restarted with the same margin, or with another one on the same day.
-    with Service(database, gross_margin=0.8).on("2026-05-02").running() as service:
+    with Service(database, gross_margin=0.8).on("2026-05-02").open() as service:
         assert service.rows("clv", **params) == rows
-    with Service(database, gross_margin=0.5).on("2026-05-02").running() as service:
+    with Service(database, gross_margin=0.5).on("2026-05-02").open() as service:
         assert service.rows("clv", **params) == rows
 
 
-def test_an_amount_has_the_decimals_of_its_currency(start: Start) -> None:
-    service = start(base_currency="JPY")
+def test_an_amount_has_the_decimals_of_its_currency(start_service: Start) -> None:
+    service = start_service(base_currency="JPY")
     service.put("/v1/exchange-rates", {"currency": "USD", "rates": {"2026-01-01": "150.25"}})
     service.send(pays("acme", "1250.6", "2026-01-10"), pays("globex", "10.01", "2026-01-10", currency="USD"))
     params = {"period": "2026-02"}

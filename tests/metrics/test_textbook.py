@@ -1,10 +1,10 @@
-"""The usual textbook examples of customer success metrics, sent as events and asked for over HTTP."""
+"""The usual textbook examples of customer success metrics, sent as events and answered over HTTP."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.service import Service, answers, event
+from tests.support.service import Service, event, survey_responses
 
 FEBRUARY = {"period": "2026-02"}
 
@@ -38,14 +38,16 @@ def test_thirty_upgrades_of_a_hundred_free_users_are_a_trial_conversion_of_thirt
     ],
 )
 def test_nps_has_three_bands(service: Service, score: int, band: str, nps: int) -> None:
-    service.send(*answers("nps", [score], at="2026-02-10"))
+    service.send(*survey_responses("nps", [score], at="2026-02-10"))
     assert service.value("nps", **FEBRUARY) == nps
     rows = service.get("/v1/surveys/nps/distribution", **FEBRUARY, by="class")["rows"]
     assert {row["class"]: row["count"] for row in rows if row["count"]} == {band: 1}
 
 
 def test_seventy_promoters_and_ten_detractors_of_a_hundred_are_an_nps_of_sixty(service: Service) -> None:
-    service.send(*answers("nps", [9] * 40 + [10] * 30 + [7] * 10 + [8] * 10 + [0] * 4 + [6] * 6, at="2026-02-10"))
+    service.send(
+        *survey_responses("nps", [9] * 40 + [10] * 30 + [7] * 10 + [8] * 10 + [0] * 4 + [6] * 6, at="2026-02-10")
+    )
     row = service.row("nps", **FEBRUARY)
     assert (row["value"], row["numerator"], row["denominator"]) == (60, 60, 100)
 
@@ -95,7 +97,7 @@ def test_clv_purchases_is_order_value_times_frequency_times_lifespan(service: Se
 @pytest.mark.parametrize(("easy_is", "scores"), [("low", [1, 2, 3, 7]), ("high", [7, 6, 5, 1])])
 def test_an_effort_scale_can_run_in_either_direction(service: Service, easy_is: str, scores: list[int]) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": easy_is})
-    service.send(*answers("effort", scores, at="2026-02-10"))
+    service.send(*survey_responses("effort", scores, at="2026-02-10"))
     assert service.value("ces", **FEBRUARY) == sum(scores) / 4
     assert service.value("ces_easy_rate", **FEBRUARY) == 75
     assert service.value("ces", **FEBRUARY, convention="easy_rate") == 75

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
-TRAILING = {"convention": "trailing_churn"}
+TRAILING_CHURN = {"convention": "trailing_churn"}
 
 
 def pays(account: str, at: str = "2025-07-10", mrr: str = "100") -> dict[str, Any]:
@@ -21,14 +21,16 @@ def leaves(account: str, at: str, **envelope: Any) -> dict[str, Any]:
 def ten_customers(service: Service) -> Service:
     """Ten customers who pay 100.00 since July, on two plans; one of each plan leaves, in October and in January."""
     accounts = [(f"{plan}-{number}", plan) for plan in ("pro", "team") for number in range(5)]
-    service.on("2026-06-15").send(*(moved(account, at="2025-01-01T00:00:00Z", plan=plan) for account, plan in accounts))
+    service.on("2026-06-15").send(
+        *(account_update(account, at="2025-01-01T00:00:00Z", plan=plan) for account, plan in accounts)
+    )
     service.send(*(pays(account) for account, _ in accounts))
     service.send(leaves("pro-0", "2025-10-20"), leaves("team-0", "2026-01-20"))
     return service
 
 
 def clv(service: Service, **params: Any) -> dict[str, Any]:
-    (row,) = service.rows("clv", **TRAILING, **params)
+    (row,) = service.rows("clv", **TRAILING_CHURN, **params)
     return row
 
 
@@ -64,19 +66,22 @@ def test_trailing_churn_uses_whole_months_only(
 
 
 def test_days_with_overlapping_months_get_the_same_churn_as_single_days(ten_customers: Service) -> None:
-    ten_customers.send(moved("pro-1", at="2026-03-30T00:00:00Z", plan="team"))
+    ten_customers.send(account_update("pro-1", at="2026-03-30T00:00:00Z", plan="team"))
     days = {"start": "2026-03-28", "end": "2026-04-03", "granularity": "day", "group_by": "plan"}
-    rows = ten_customers.rows("clv", **TRAILING, **days)
+    rows = ten_customers.rows("clv", **TRAILING_CHURN, **days)
     assert len(rows) == 12
     for row in rows:
-        single_day = ten_customers.rows("clv", **TRAILING, **days | {"start": row["start"], "end": row["end"]})
+        single_day = ten_customers.rows("clv", **TRAILING_CHURN, **days | {"start": row["start"], "end": row["end"]})
         assert row in single_day
 
 
 def test_an_account_is_in_the_group_of_the_periods_start_in_all_trailing_months(ten_customers: Service) -> None:
-    ten_customers.send(moved("team-0", at="2026-02-10T00:00:00Z", plan="pro"))
+    ten_customers.send(account_update("team-0", at="2026-02-10T00:00:00Z", plan="pro"))
     february, march = (
-        {row["group"]["plan"]: row for row in ten_customers.rows("clv", **TRAILING, period=period, group_by="plan")}
+        {
+            row["group"]["plan"]: row
+            for row in ten_customers.rows("clv", **TRAILING_CHURN, period=period, group_by="plan")
+        }
         for period in ("2026-02", "2026-03")
     )
     # The customer who left in January was on `team` at the start of February, but no longer at the start of March.
@@ -84,7 +89,7 @@ def test_an_account_is_in_the_group_of_the_periods_start_in_all_trailing_months(
     assert (march["team"]["value"], march["team"]["reason"]) == (None, "no_churn")
     # Six months each of the four who stayed, and one and four months of the two who left.
     assert (march["pro"]["sample_size"], march["pro"]["amount"]) == (4 * 6 + 1 + 4, "1450.00")
-    now = ten_customers.rows("clv", **TRAILING, period="2026-02", group_by="plan", segments_as_of="now")
+    now = ten_customers.rows("clv", **TRAILING_CHURN, period="2026-02", group_by="plan", segments_as_of="now")
     assert {row["group"]["plan"]: row["value"] is None for row in now} == {"pro": False, "team": True}
 
 
@@ -100,11 +105,11 @@ def test_trailing_churn_is_answered_and_compared_like_other_conventions(ten_cust
 
 def test_a_late_cancellation_restates_the_months_that_look_back_on_it(ten_customers: Service) -> None:
     ten_customers.on("2026-06-20").send(leaves("team-1", "2025-11-20", id="late"))
-    row = ten_customers.get("/v1/metrics/clv/restatements", period="2026-03", **TRAILING)["rows"][-1]
+    row = ten_customers.get("/v1/metrics/clv/restatements", period="2026-03", **TRAILING_CHURN)["rows"][-1]
     assert (row["recorded_on"], row["from"], row["to"]) == ("2026-06-20", 2650, round(100 * 49 / 3, 6))
     assert row["events"] == [{"type": "subscription.canceled", "arrived": 1, "retracted": 0}]
     assert clv(ten_customers, period="2026-03", as_of="2026-06-19")["value"] == row["from"]
-    events = ten_customers.get("/v1/metrics/clv/events", period="2026-03", **TRAILING)["rows"]
+    events = ten_customers.get("/v1/metrics/clv/events", period="2026-03", **TRAILING_CHURN)["rows"]
     assert "late" in [event["id"] for event in events]
-    late = ten_customers.get("/v1/metrics/clv/contributors", period="2026-03", **TRAILING)["rows"]
+    late = ten_customers.get("/v1/metrics/clv/contributors", period="2026-03", **TRAILING_CHURN)["rows"]
     assert [row["sample_size"] for row in late if row["account"] == "team-1"] == [2]

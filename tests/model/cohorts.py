@@ -32,16 +32,16 @@ def cohort_rows(
 
     now: whether attributes are those of today, and not those of the start of the cohort.
     """
-    known = as_of or model.today
-    periods = [period for period in split_range(model, start, end, by) if period.start <= known]
+    as_of = as_of or model.today
+    periods = [period for period in split_range(model, start, end, by) if period.start <= as_of]
     rows: dict[Any, list[Fraction]] = defaultdict(lambda: [Fraction(0)] * 3)
-    for history in model.histories(known):
+    for history in model.histories(as_of):
         if history.account not in accounts:
             continue
-        for joined_on, member in _members(history, measure, known):
+        for joined_on, member in _members(history, measure, as_of):
             cohorts = [n for n, period in enumerate(periods) if period.start <= joined_on < period.end]
             for cohort in cohorts:
-                day = known + DAY if now else periods[cohort].start
+                day = as_of + DAY if now else periods[cohort].start
                 if where is not None and not where.holds(lambda key, h=history, on=day: h.attribute(key, on)):
                     continue
                 group = tuple(history.attribute(key, day) for key in group_by)
@@ -49,18 +49,18 @@ def cohort_rows(
                     row = rows[periods[cohort].name, period.name, repr(group)]
                     row[0] += 1
                     row[1] += _initial_value(history, measure)
-                    row[2] += _value(history, measure, member, period, known)
+                    row[2] += _value(history, measure, member, period, as_of)
     return {key: (int(size), initial, value) for key, (size, initial, value) in rows.items()}
 
 
-def _members(history: History, measure: str, known: date) -> list[tuple[date, str]]:
+def _members(history: History, measure: str, as_of: date) -> list[tuple[date, str]]:
     """Return the members of cohorts, the account itself or its users, with the day on which each joined."""
     if measure != "users":
         days = [movement.day for movement in history.money.movements if movement.kind == "new"]
-        return [(day, history.account) for day in days if day <= known]
+        return [(day, history.account) for day in days if day <= as_of]
     first_days: dict[str, date] = {}
     for event in history.people.uses:
-        if event.day <= known:
+        if event.day <= as_of:
             first_days[event.user] = min(event.day, first_days.get(event.user, event.day))
     return [(day, user) for user, day in first_days.items()]
 
@@ -71,8 +71,8 @@ def _initial_value(history: History, measure: str) -> Fraction:
     return next(movement.amount for movement in history.money.movements if movement.kind == "new")
 
 
-def _value(history: History, measure: str, member: str, period: Period, known: date) -> Fraction:
-    end = min(period.end, known + DAY)
+def _value(history: History, measure: str, member: str, period: Period, as_of: date) -> Fraction:
+    end = min(period.end, as_of + DAY)
     if measure == "users":
         return Fraction(member in history.people.active(period.start, end))
     mrr = history.money.mrr(end)

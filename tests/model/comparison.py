@@ -17,7 +17,7 @@ class Period(NamedTuple):
     end: date
 
 
-def days_before(period: Period, compare: str | None, granularity: str, known: date) -> Span | None:
+def days_before(period: Period, compare: str | None, granularity: str, as_of: date) -> Span | None:
     """Return the days with which a period is compared; None if they begin before 1970.
 
     For `previous_period` that is the unit before; for a total, the range before of the same length. For `previous_year` it is
@@ -36,9 +36,9 @@ def days_before(period: Period, compare: str | None, granularity: str, known: da
     end = max(end, start + DAY)
     if unit == "day":
         end = start + DAY
-    if period.end > known:
+    if period.end > as_of:
         # A period that has not ended is compared with as many days as have passed of it; one in the future, with none.
-        end = min(end, start + DAY * max(0, (known - period.start).days + 1))
+        end = min(end, start + DAY * max(0, (as_of - period.start).days + 1))
     return Span(start, end) if start >= FIRST_DAY else None
 
 
@@ -50,7 +50,7 @@ def _months_before(day: date, months: int) -> date:
     return min(first + DAY * (day.day - 1), last)
 
 
-def withheld(row: Row, min_sample: int) -> Row:
+def withhold(row: Row, min_sample: int) -> Row:
     """Return a row without everything that tells the value if its sample is too small; a count is its own sample."""
     sample = row["sample_size"]
     if sample is None or sample >= min_sample:
@@ -60,7 +60,7 @@ def withheld(row: Row, min_sample: int) -> Row:
     return bare | {"sample_size": None if is_count else sample, "reason": "sample_too_small"}
 
 
-def compared(row: Row, before: Row) -> Row:
+def comparison_fields(row: Row, before: Row) -> Row:
     """Return the fields that `compare` adds to a row."""
     value, previous = row["value"], before["value"]
     if previous is None:

@@ -22,25 +22,25 @@ from tests.model.facts import (
 )
 from tests.model.formulas import BOTH, easy_rate, is_response_to
 from tests.model.revenue import closing, clv, count_lost, movement, opening, with_amount
-from tests.model.usage import adopters, registered_in
+from tests.model.usage import adopters, registered_users_in
 
 
 def _has_movement(history: History, span: Span, *kinds: str) -> bool:
     return any(m.kind in kinds for m in history.money.movements if span.start <= m.day < span.end)
 
 
-def _lost_at_any_time(history: History, span: Span) -> Iterable[Fact]:
+def _opening_customers(history: History, span: Span) -> Iterable[Fact]:
     """Yield an opening customer: whether it churned at any time in the period."""
     if history.money.mrr(span.start):
         yield Fact("all", (_has_movement(history, span, "churned"),))
 
 
-def _joined(history: History, span: Span) -> Iterable[Fact]:
+def _new_customers(history: History, span: Span) -> Iterable[Fact]:
     if not history.money.mrr(span.start) and _has_movement(history, span, "new", "reactivated"):
         yield Fact("joined", history.account)
 
 
-def _canceled(history: History, span: Span) -> Iterable[Fact]:
+def _staying_customers(history: History, span: Span) -> Iterable[Fact]:
     """Yield a customer that had not canceled at the start: whether it has canceled, or left, by the end."""
     if history.money.is_staying(span.start):
         yield Fact("all", (not history.money.is_staying(span.end),))
@@ -65,15 +65,15 @@ def _of_opening_mrr(part: Callable[[FactsByName, Any], Any]) -> Formula:
     return formula
 
 
-def _lost(facts: FactsByName) -> Any:
+def _loss(facts: FactsByName) -> Any:
     return sum(facts["churned"]) + sum(facts["contraction"])
 
 
-def _net_lost(facts: FactsByName) -> Any:
-    return _lost(facts) - sum(facts["expansion"]) - sum(facts["reactivated"])
+def _net_loss(facts: FactsByName) -> Any:
+    return _loss(facts) - sum(facts["expansion"]) - sum(facts["reactivated"])
 
 
-def _lost_in_total(facts: FactsByName, mrr: Any) -> Any:
+def _loss_in_total(facts: FactsByName, mrr: Any) -> Any:
     return max(0, mrr - sum(after for _, after in facts["opening"]))
 
 
@@ -89,7 +89,7 @@ def _mean_over_range(facts: FactsByName, span: Span) -> Row:
 
 def _adopters_and_registered(history: History, span: Span) -> Iterable[Fact]:
     yield from (fact for fact in adopters(history, span) if fact.name == "adopters")
-    yield from (fact._replace(subject=EVERY_SUBJECT) for fact in registered_in(history, span))
+    yield from (fact._replace(subject=EVERY_SUBJECT) for fact in registered_users_in(history, span))
 
 
 def _adoption(facts: FactsByName, span: Span) -> Row:
@@ -102,13 +102,13 @@ def _adopting_customers(history: History, span: Span) -> Iterable[Fact]:
         yield Fact("all", (any(True for fact in adopters(history, span) if fact.name == "adopters"),))
 
 
-def _resolved(history: History, span: Span) -> Iterable[Fact]:
+def _resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
     for ticket in history.tickets:
         if ticket.resolved and span.start <= history.calendar.day(ticket.resolved) < span.end:
             yield Fact("all", (bool(ticket.at_first_contact),), channel=ticket.channel)
 
 
-def _trials_ended(history: History, span: Span) -> Iterable[Fact]:
+def _ended_trials(history: History, span: Span) -> Iterable[Fact]:
     for trial in history.deals.trials:
         if trial.ended and span.start <= trial.ended < span.end:
             yield Fact("all", (trial.converted,))
@@ -150,37 +150,37 @@ def _clv_by_trailing_churn(facts: FactsByName, span: Span) -> Row:
     return with_amount(row | {"value": arpa / churn, "numerator": arpa, "denominator": churn})
 
 
-_churned = combine(opening, movement("churned"))
-_losses = combine(_churned, movement("contraction"))
+_opening_and_churn = combine(opening, movement("churned"))
+_losses = combine(_opening_and_churn, movement("contraction"))
 _without_reactivation = combine(_losses, movement("expansion"))
 _with_reactivation = combine(_without_reactivation, movement("reactivated"))
 CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
     "customer_churn_rate": {
-        "all_churn_events": ModelMetric(_churned, _churn_events),
-        "lost_at_any_time": ModelMetric(_lost_at_any_time, share("no_customers")),
-        "ever_active": ModelMetric(combine(_churned, _joined), _churn_events),
-        "cancellation_click": ModelMetric(_canceled, share("no_customers")),
+        "all_churn_events": ModelMetric(_opening_and_churn, _churn_events),
+        "lost_at_any_time": ModelMetric(_opening_customers, share("no_customers")),
+        "ever_active": ModelMetric(combine(_opening_and_churn, _new_customers), _churn_events),
+        "cancellation_click": ModelMetric(_staying_customers, share("no_customers")),
     },
     "gross_mrr_churn_rate": {
-        "movements": ModelMetric(_losses, _of_opening_mrr(lambda facts, mrr: _lost(facts))),
-        "capped_on_totals": ModelMetric(opening, _of_opening_mrr(_lost_in_total)),
+        "movements": ModelMetric(_losses, _of_opening_mrr(lambda facts, mrr: _loss(facts))),
+        "capped_on_totals": ModelMetric(opening, _of_opening_mrr(_loss_in_total)),
     },
     "grr": {
-        "movements": ModelMetric(_losses, _of_opening_mrr(lambda facts, mrr: mrr - _lost(facts))),
-        "capped_on_totals": ModelMetric(opening, _of_opening_mrr(lambda facts, mrr: mrr - _lost_in_total(facts, mrr))),
+        "movements": ModelMetric(_losses, _of_opening_mrr(lambda facts, mrr: mrr - _loss(facts))),
+        "capped_on_totals": ModelMetric(opening, _of_opening_mrr(lambda facts, mrr: mrr - _loss_in_total(facts, mrr))),
     },
     "net_mrr_churn_rate": {
-        "with_reactivation": ModelMetric(_with_reactivation, _of_opening_mrr(lambda facts, mrr: _net_lost(facts))),
+        "with_reactivation": ModelMetric(_with_reactivation, _of_opening_mrr(lambda facts, mrr: _net_loss(facts))),
         "without_reactivation": ModelMetric(
-            _without_reactivation, _of_opening_mrr(lambda facts, mrr: _net_lost(facts))
+            _without_reactivation, _of_opening_mrr(lambda facts, mrr: _net_loss(facts))
         ),
     },
     "nrr": {
         "with_reactivation": ModelMetric(
-            _with_reactivation, _of_opening_mrr(lambda facts, mrr: mrr - _net_lost(facts))
+            _with_reactivation, _of_opening_mrr(lambda facts, mrr: mrr - _net_loss(facts))
         ),
         "without_reactivation": ModelMetric(
-            _without_reactivation, _of_opening_mrr(lambda facts, mrr: mrr - _net_lost(facts))
+            _without_reactivation, _of_opening_mrr(lambda facts, mrr: mrr - _net_loss(facts))
         ),
     },
     "clv": {
@@ -193,8 +193,10 @@ CONVENTIONS: dict[str, dict[str, ModelMetric]] = {
         "registered_users": ModelMetric(_adopters_and_registered, _adoption, ("subject",)),
         "accounts": ModelMetric(_adopting_customers, share("no_customers")),
     },
-    "first_contact_resolution_rate": {"resolved": ModelMetric(_resolved, share("no_tickets_resolved"), ("channel",))},
-    "trial_conversion_rate": {"ended": ModelMetric(_trials_ended, share("no_trials_ended"))},
+    "first_contact_resolution_rate": {
+        "resolved": ModelMetric(_resolved_tickets, share("no_tickets_resolved"), ("channel",))
+    },
+    "trial_conversion_rate": {"ended": ModelMetric(_ended_trials, share("no_trials_ended"))},
     "repeat_purchase_rate": {
         "purchase_days": ModelMetric(_purchasers_by_days, share("no_purchases")),
         "all_customers": ModelMetric(_purchasers_ever, share("no_purchases")),

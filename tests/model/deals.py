@@ -37,7 +37,7 @@ class Order(NamedTuple):
 
 
 class Deals:
-    """The trials, renewals, orders and costs of an account by all that is known of them."""
+    """The trials, renewals, orders and costs of an account, as its events describe them."""
 
     def __init__(self, events: Sequence[Any]) -> None:
         streams: dict[tuple[str, str], list[Any]] = defaultdict(list)
@@ -50,11 +50,11 @@ class Deals:
         purchases = [stream for (kind, _), stream in streams.items() if kind == "purchase"]
         firsts = [event for stream in purchases for event in [e for e in stream if e.type == "purchase.completed"][:1]]
         self.orders = [
-            Order(event, _worth(event, event.rate)) for event in sorted(firsts, key=lambda event: (event.at, event.id))
+            Order(event, _amount(event, event.rate)) for event in sorted(firsts, key=lambda event: (event.at, event.id))
         ]
         self.refunds = [refund for stream in purchases for refund in _refunds(stream)]
         self.costs = [
-            (event.day, event.data["category"], _worth(event, event.rate))
+            (event.day, event.data["category"], _amount(event, event.rate))
             for event in events
             if event.type == "cost.recorded"
         ]
@@ -63,7 +63,7 @@ class Deals:
         return [order for order in self.orders if order.event.day < day]
 
 
-def _worth(event: Any, rate: Fraction) -> Fraction:
+def _amount(event: Any, rate: Fraction) -> Fraction:
     """Return the amount of an event in the base currency."""
     return half_up(Fraction(event.data["amount"]) * rate, 4)
 
@@ -88,7 +88,7 @@ def _dues(events: Sequence[Any]) -> list[Due]:
     index_by_day = {event.day: n for n, event in reversed(list(enumerate(events))) if event.type == "renewal.due"}
     days = sorted(index_by_day)
     indexes = [index_by_day[day] for day in days]
-    early = _last(_decisions(events[: indexes[0]])) if indexes else None
+    early = _last_or_none(_decisions(events[: indexes[0]])) if indexes else None
     dues = []
     for day, (index, next_index) in zip(days, pairwise([*indexes, len(events)]), strict=True):
         decision, next_early = early, None
@@ -107,7 +107,7 @@ def _decisions(events: Iterable[Any]) -> list[Any]:
     return [event for event in events if event.type != "renewal.due"]
 
 
-def _last(events: Sequence[Any]) -> Any:
+def _last_or_none(events: Sequence[Any]) -> Any:
     return events[-1] if events else None
 
 
@@ -115,12 +115,12 @@ def _due(day: date, amount_event: Any, decision: Any) -> Due:
     renewed = decision is not None and decision.type == "renewal.completed"
     if amount_event is None:
         return Due(day, renewed, None, Fraction(0))
-    amount = _worth(amount_event, amount_event.rate)
+    amount = _amount(amount_event, amount_event.rate)
     if not renewed:
         return Due(day, False, amount, Fraction(0))
     if "amount" not in decision.data:
         return Due(day, True, amount, amount)
-    return Due(day, True, amount, min(amount, _worth(decision, _rate(decision, amount_event))))
+    return Due(day, True, amount, min(amount, _amount(decision, _rate(decision, amount_event))))
 
 
 def _refunds(events: Iterable[Any]) -> list[tuple[date, Fraction]]:
@@ -129,10 +129,10 @@ def _refunds(events: Iterable[Any]) -> list[tuple[date, Fraction]]:
     order = next((event for event in events if event.type == "purchase.completed"), None)
     if order is None:
         return []
-    refunds, unrefunded = [], _worth(order, order.rate)
+    refunds, unrefunded = [], _amount(order, order.rate)
     for event in events:
         if event.type == "purchase.refunded":
-            amount = min(unrefunded, _worth(event, _rate(event, order)))
+            amount = min(unrefunded, _amount(event, _rate(event, order)))
             refunds.append((max(event.day, order.day), amount))
             unrefunded -= amount
     return refunds

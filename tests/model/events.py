@@ -59,7 +59,7 @@ class AcceptedEvent:
 
 
 class History:
-    """One account as it was known by the given events."""
+    """One account, as its events describe it."""
 
     def __init__(self, account: str, events: Sequence[AcceptedEvent], calendar: Calendar) -> None:
         self.account = account

@@ -30,7 +30,15 @@ STREAM_KINDS = ("subscription", "ticket", "goal", "onboarding", "renewal", "purc
 
 def random_events(random: Random, pair: Pair, count: int, makers: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """Return new events of any type, or by the given makers. Half of them are of one topic, so that they affect each other."""
-    topics = [EVENT_MAKERS, [_changed, _changed, _canceled], [_ticket], [_ticket], [_goal], [_onboarding], DEALS]
+    topics = [
+        EVENT_MAKERS,
+        [_subscription_change, _subscription_change, _cancellation],
+        [_ticket],
+        [_ticket],
+        [_goal],
+        [_onboarding],
+        DEALS,
+    ]
     topic = random.choice(topics)
     return [random_event(random, pair, makers or random.choice([EVENT_MAKERS, topic])) for _ in range(count)]
 
@@ -154,7 +162,7 @@ def _account_update(random: Random) -> Any:
     return "account.updated", {"attributes": {key: random.choice(ATTRIBUTES[key]) for key in keys}}, False
 
 
-def _changed(random: Random) -> Any:
+def _subscription_change(random: Random) -> Any:
     """Make a change of one of few subscriptions, so that each has many changes."""
     data: dict[str, Any] = {"subscription_id": random.choice(SUBSCRIPTIONS)} | random.choice(PRICES)
     if not random.randrange(3):
@@ -166,7 +174,7 @@ def _changed(random: Random) -> Any:
     return "subscription.changed", data, False
 
 
-def _canceled(random: Random) -> Any:
+def _cancellation(random: Random) -> Any:
     reason = {"reason": random.choice(SIDES["reason"])} if random.randrange(3) else {}
     return "subscription.canceled", {"subscription_id": random.choice(SUBSCRIPTIONS)} | reason, False
 
@@ -225,8 +233,8 @@ EVENT_MAKERS: list[Any] = [
     lambda random: ("user.registered", {}, True),
     lambda random: ("user.removed", {}, True),
     lambda random: ("user.removed", {}, True),
-    *[_changed] * 5,
-    *[_canceled] * 4,
+    *[_subscription_change] * 5,
+    *[_cancellation] * 4,
     *DEALS,
     _feedback,
     *[_ticket] * 3,
@@ -240,10 +248,10 @@ EVENT_MAKERS: list[Any] = [
 ]
 
 
-def random_step(random: Random, pair: Pair, *, known_earlier: bool = False) -> date:
+def random_step(random: Random, pair: Pair, *, may_backdate: bool = False) -> date:
     """Send a batch with repeated and conflicting events, or retract an event; return the earliest day of recording.
 
-    known_earlier: whether events may have a `recorded_on` before today.
+    may_backdate: whether events may have a `recorded_on` before today.
     """
     stored = list(pair.model.events.values())
     if stored and not random.randrange(4):
@@ -252,14 +260,14 @@ def random_step(random: Random, pair: Pair, *, known_earlier: bool = False) -> d
         return pair.today
     batch = random_events(random, pair, random.randint(1, 8))
     earliest = pair.today
-    if known_earlier and not random.randrange(3):
+    if may_backdate and not random.randrange(3):
         earliest -= DAY * random.randrange(4)
         batch = [body | {"recorded_on": str(earliest)} if random.randrange(3) else body for body in batch]
     if stored and not random.randrange(2):
         batch += [event.body for event in random.sample(stored, min(len(stored), 2))]
     if not random.randrange(3):
         # A price in a currency that has a rate on some days only, or none at all.
-        type, data, _ = _changed(random)
+        type, data, _ = _subscription_change(random)
         body = random_event(random, pair)
         batch.append(body | {"type": type, "data": data | {"currency": random.choice(["GBP", "XAU"])}})
     if not random.randrange(3):

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from tests.model.calendar import DAY, Calendar
-from tests.model.comparison import Period, compared, days_before, withheld
+from tests.model.comparison import Period, comparison_fields, days_before, withhold
 from tests.model.conventions import CONVENTIONS
 from tests.model.events import SURVEYS, AcceptedEvent, History, Survey
 from tests.model.facts import EVERY_SUBJECT, Fact, ModelMetric, Span
@@ -141,31 +141,35 @@ class Model:
         **selection: Any,
     ) -> list[dict[str, Any]]:
         """Return the rows of a question, with fractions where the service has rounded numbers."""
-        known = as_of or self.today
+        as_of = as_of or self.today
         if not (start and end):
-            default_start, default_end = self.calendar.range_of(period, known)
+            default_start, default_end = self.calendar.range_of(period, as_of)
             start, end = start or default_start, end or default_end
         periods = [Period(*unit) for unit in self.calendar.split(start, end, granularity)]
         # A range that is not split is its own total.
         splits = [periods, [Period("total", start, end)]][: 2 if totals and granularity != "total" else 1]
         definition = CONVENTIONS.get(metric, {}).get(convention or "", METRICS[metric])
         cells_of_splits = [
-            self._cells(definition, [_span(p, known) for p in split], **selection, known=known) for split in splits
+            self._cells(definition, [_span(p, as_of) for p in split], **selection, as_of=as_of) for split in splits
         ]
         # A group that has facts anywhere in the range has a row for every period and for the total.
         groups = set().union(*(cells for cells, _ in cells_of_splits))
         ordered = sorted(groups, key=lambda group: [(kind, rank) for kind, rank, _ in group])
         rows = []
         for split, (own_cells, shared) in zip(splits, cells_of_splits, strict=True):
-            earlier = [days_before(p, compare, granularity, known) for p in split]
-            before = _spread(*self._cells(definition, earlier, **selection, known=known), groups) if compare else {}
-            cells = _spread(own_cells, shared, groups)
+            earlier = [days_before(p, compare, granularity, as_of) for p in split]
+            before = (
+                _add_shared_facts(*self._cells(definition, earlier, **selection, as_of=as_of), groups)
+                if compare
+                else {}
+            )
+            cells = _add_shared_facts(own_cells, shared, groups)
             for (index, p), group in product(enumerate(split), ordered):
-                row = withheld(definition.formula(cells[group][index], _span(p, known)), min_sample)
+                row = withhold(definition.formula(cells[group][index], _span(p, as_of)), min_sample)
                 if compare and (days := earlier[index]):
-                    row |= compared(row, withheld(definition.formula(before[group][index], days), min_sample))
+                    row |= comparison_fields(row, withhold(definition.formula(before[group][index], days), min_sample))
                 head = {"metric": metric, "period": p.name, "start": str(p.start), "end": str(p.end)}
-                head |= {"complete": p.end <= known}
+                head |= {"complete": p.end <= as_of}
                 values = dict(zip(_groupings(**selection), (value for _, _, value in group), strict=True))
                 rows.append(head | {"group": values} | row)
         return rows
@@ -175,7 +179,7 @@ class Model:
         metric: ModelMetric,
         spans: Sequence[Span | None],
         *,
-        known: date,
+        as_of: date,
         group_by: Sequence[str] = (),
         segment: Sequence[str] = (),
         where: Filter | None = None,
@@ -186,19 +190,21 @@ class Model:
     ) -> tuple[Cells, SharedFacts]:
         """Return the facts of a metric by group, index of the period and name, and those that every subject shares."""
         by = _groupings(group_by, segment)
-        segments = self._segments_on(known, segment)
+        segments = self._segments_on(as_of, segment)
         cells: Cells = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         if by == ("segment",):
-            cells = defaultdict(cells.default_factory, {(_typed(name),): cells.default_factory() for name in segments})
+            cells = defaultdict(
+                cells.default_factory, {(_typed_value(name),): cells.default_factory() for name in segments}
+            )
         elif not by:
             cells[()]
-        # Facts of every subject are added when it is known which subjects there are.
+        # Facts of every subject are added when all subjects of the answer have been found.
         shared: SharedFacts = []
-        histories = [history for history in self.histories(known) if not account or history.account in account]
+        histories = [history for history in self.histories(as_of) if not account or history.account in account]
         for (index, span), history in product(enumerate(spans), histories):
             if span is None:
                 continue
-            member_on = span.start if segments_as_of == "period_start" else known + DAY
+            member_on = span.start if segments_as_of == "period_start" else as_of + DAY
             attribute = partial(history.attribute, day=member_on)
             if where is not None and not where.holds(attribute):
                 continue
@@ -215,11 +221,11 @@ class Model:
                         cells[group][index][fact.name].append(fact.value)
         return cells, shared
 
-    def histories(self, known: date) -> list[History]:
-        """Return the accounts of which anything was known at the end of a day, each with the events that were known."""
+    def histories(self, as_of: date) -> list[History]:
+        """Return the accounts that have events as of a day, each with these events."""
         live: dict[str, list[AcceptedEvent]] = defaultdict(list)
         for (account, _), event in self.events.items():
-            if event.recorded_on <= known and (event.retracted_on is None or event.retracted_on > known):
+            if event.recorded_on <= as_of and (event.retracted_on is None or event.retracted_on > as_of):
                 live[account].append(event)
         return [self._history(account, events) for account, events in live.items()]
 
@@ -230,11 +236,11 @@ class Model:
             self._history_cache[key] = History(account, events, self.calendar)
         return self._history_cache[key]
 
-    def _segments_on(self, known: date, names: Sequence[str]) -> dict[str, Filter]:
+    def _segments_on(self, as_of: date, names: Sequence[str]) -> dict[str, Filter]:
         """Return the definitions of the named segments on a day; without names, of all segments of that day."""
         on = {}
         for name, definitions in self.segments.items():
-            earlier = [where for day, where in definitions if day <= known]
+            earlier = [where for day, where in definitions if day <= as_of]
             if name in names:
                 # Before its first definition a segment has that definition.
                 on[name] = (earlier or [self.first_segments[name]])[-1]
@@ -243,16 +249,16 @@ class Model:
         return {name: on[name] for name in sorted(on) if on[name] is not None}
 
 
-def _spread(cells: Cells, shared: SharedFacts, groups: Any) -> Cells:
+def _add_shared_facts(cells: Cells, shared: SharedFacts, groups: Any) -> Cells:
     """Return the cells with the shared facts added to all groups that they belong to."""
     for (shared_group, index, fact), group in product(shared, groups):
-        if all(side in (own, _typed(EVERY_SUBJECT)) for own, side in zip(group, shared_group, strict=True)):
+        if all(side in (own, _typed_value(EVERY_SUBJECT)) for own, side in zip(group, shared_group, strict=True)):
             cells[group][index][fact.name].append(fact.value)
     return cells
 
 
-def _span(period: Period, known: date) -> Span:
-    return Span(period.start, max(period.start, min(period.end, known + DAY)))
+def _span(period: Period, as_of: date) -> Span:
+    return Span(period.start, max(period.start, min(period.end, as_of + DAY)))
 
 
 def _groupings(group_by: Sequence[str] = (), segment: Sequence[str] = (), **_: Any) -> tuple[str, ...]:
@@ -271,16 +277,16 @@ def _groups(
     choices = []
     for name in by:
         if name == "segment":
-            choices.append([_typed(segment) for segment, where in segments.items() if where.holds(attribute)])
+            choices.append([_typed_value(segment) for segment, where in segments.items() if where.holds(attribute)])
         elif name in FACT_GROUPINGS:
             sides = {"account": account, "subject": fact.subject, "channel": fact.channel}
-            choices.append([_typed(sides[name])])
+            choices.append([_typed_value(sides[name])])
         else:
-            choices.append([_typed(attribute(name))])
+            choices.append([_typed_value(attribute(name))])
     return product(*choices)
 
 
-def _typed(value: Any) -> tuple[int, Any, Any]:
+def _typed_value(value: Any) -> tuple[int, Any, Any]:
     """Return a group's value so that True and 1 differ, ordered null, truth values, numbers, texts."""
     if value is None:
         return 0, 0, value

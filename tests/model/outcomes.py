@@ -26,17 +26,17 @@ def _within(span: Span, day: date) -> bool:
     return span.start <= day < span.end
 
 
-def _opened(history: History, span: Span) -> Iterable[Fact]:
+def _opened_tickets(history: History, span: Span) -> Iterable[Fact]:
     for ticket in history.tickets:
         if _within(span, history.calendar.day(ticket.opened)):
             yield Fact("opened", ticket, channel=ticket.channel)
 
 
-def _opened_and_resolved(history: History, span: Span) -> Iterable[Fact]:
-    return (fact for fact in _opened(history, span) if fact.value.resolved)
+def _resolved_tickets(history: History, span: Span) -> Iterable[Fact]:
+    return (fact for fact in _opened_tickets(history, span) if fact.value.resolved)
 
 
-def _backlog(history: History, span: Span) -> Iterable[Fact]:
+def _open_tickets(history: History, span: Span) -> Iterable[Fact]:
     """Yield the tickets that are open at the end of the period."""
     for ticket in history.tickets:
         states = [is_open for at, is_open in ticket.changes if history.calendar.day(at) < span.end]
@@ -93,11 +93,11 @@ def _days_to_value(facts: FactsByName, span: Span) -> Row:
 
 _CHANNEL = ("channel",)
 OUTCOMES = {
-    "support_tickets": ModelMetric(_opened, count_facts("opened"), _CHANNEL),
-    "tickets_per_100_customers": ModelMetric(combine(_opened, _customers), _per_100_customers),
-    "first_contact_resolution_rate": ModelMetric(_opened, _at_first_contact, _CHANNEL),
-    "average_resolution_hours": ModelMetric(_opened_and_resolved, _resolution_hours, _CHANNEL),
-    "ticket_backlog": ModelMetric(_backlog, count_facts("open"), _CHANNEL),
+    "support_tickets": ModelMetric(_opened_tickets, count_facts("opened"), _CHANNEL),
+    "tickets_per_100_customers": ModelMetric(combine(_opened_tickets, _customers), _per_100_customers),
+    "first_contact_resolution_rate": ModelMetric(_opened_tickets, _at_first_contact, _CHANNEL),
+    "average_resolution_hours": ModelMetric(_resolved_tickets, _resolution_hours, _CHANNEL),
+    "ticket_backlog": ModelMetric(_open_tickets, count_facts("open"), _CHANNEL),
     "conversion_rate": ModelMetric(
         _attempts(lambda history: history.goals), _completion_rate("nobody_entered"), ("subject",)
     ),

@@ -12,7 +12,7 @@ from tests.support.service import Service
 
 _numbers = count()
 # The fields of a row that docs/metrics.md defines.
-CHECKED = (
+CHECKED_FIELDS = (
     "metric", "period", "start", "end", "complete", "group", "value", "numerator", "denominator", "sample_size", "interval",
     "reason", "amount", "previous", "change", "change_percent", "significant",
 )  # fmt: skip
@@ -125,7 +125,7 @@ def query_service(service: Service, metrics: str, **question: Any) -> list[dict[
 
 def checked_fields(row: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a row that docs/metrics.md defines; the service may have more."""
-    return {name: row.get(name) for name in CHECKED}
+    return {name: row.get(name) for name in CHECKED_FIELDS}
 
 
 def round_like(expected: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -139,6 +139,6 @@ def round_like(expected: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]
 
     padded = [*rows, *[{}] * (len(expected) - len(rows))]
     return [
-        {name: rounded(row.get(name), actual.get(name)) for name in CHECKED} | {"group": row["group"]}
+        {name: rounded(row.get(name), actual.get(name)) for name in CHECKED_FIELDS} | {"group": row["group"]}
         for row, actual in zip(expected, padded, strict=False)
     ]

@@ -19,7 +19,7 @@ from tests.model.facts import (
     wilson,
 )
 from tests.model.subscriptions import amount
-from tests.model.usage import registered
+from tests.model.usage import registered_users
 
 
 def _closing_by_plan(history: History, span: Span) -> Iterable[Fact]:
@@ -64,19 +64,19 @@ def _sum(name: str, times: int = 1) -> Formula:
 
 
 def _net_change(facts: FactsByName, span: Span) -> Row:
-    return money(Fraction(_gained(facts) - _lost(facts)))
+    return money(Fraction(_gain(facts) - _loss(facts)))
 
 
-def _gained(facts: FactsByName) -> Any:
+def _gain(facts: FactsByName) -> Any:
     return sum(facts["new"]) + sum(facts["reactivated"]) + sum(facts["expansion"])
 
 
-def _lost(facts: FactsByName) -> Any:
+def _loss(facts: FactsByName) -> Any:
     return sum(facts["contraction"]) + sum(facts["churned"])
 
 
 def _quick_ratio(facts: FactsByName, span: Span) -> Row:
-    return ratio(_gained(facts), _lost(facts), if_empty="nothing_lost") | {"sample_size": None}
+    return ratio(_gain(facts), _loss(facts), if_empty="nothing_lost") | {"sample_size": None}
 
 
 def count_lost(facts: FactsByName) -> int:
@@ -152,6 +152,6 @@ REVENUE = {
     "grr": ModelMetric(opening, _of_opening(min)),
     "quick_ratio": ModelMetric(movements, _quick_ratio),
     "arpa": ModelMetric(closing, arpa),
-    "arpu": ModelMetric(combine(closing, registered), _arpu),
+    "arpu": ModelMetric(combine(closing, registered_users), _arpu),
     "clv": ModelMetric(combine(opening, closing), clv),
 }

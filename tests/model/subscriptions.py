@@ -37,7 +37,7 @@ class Movement(NamedTuple):
 
 
 class Money:
-    """An account's subscriptions by all that is known of them."""
+    """An account's subscriptions, as its events describe them."""
 
     def __init__(self, events: Iterable[Any], calendar: Calendar) -> None:
         self.calendar = calendar

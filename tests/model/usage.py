@@ -25,7 +25,7 @@ from tests.model.facts import (
 )
 
 
-def _active(history: History, span: Span) -> Iterable[Fact]:
+def _active_users(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("active", user) for user in history.people.active(*span))
 
 
@@ -33,11 +33,11 @@ def _active_days(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("days", day) for day in history.people.active_days(*span))
 
 
-def registered(history: History, span: Span) -> Iterable[Fact]:
+def registered_users(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("registered", user) for user in history.people.registered(span.end))
 
 
-def registered_in(history: History, span: Span) -> Iterable[Fact]:
+def registered_users_in(history: History, span: Span) -> Iterable[Fact]:
     return (Fact("registered", user) for user in history.people.registered_in(*span))
 
 
@@ -96,12 +96,14 @@ USAGE = {
         over_events(lambda events: count(sum(event.data.get("count", 1) for event in events))),
         ("subject",),
     ),
-    "active_users": ModelMetric(_active, count_facts("active")),
-    "registered_users": ModelMetric(registered, count_facts("registered")),
-    "customer_engagement_rate": ModelMetric(combine(_active, registered_in), _engagement),
-    "product_usage_rate": ModelMetric(combine(_active, _seats), _product_usage),
-    "stickiness": ModelMetric(combine(_active, _active_days), _stickiness),
-    "sessions_per_active_user": ModelMetric(combine(_sessions, _active), _per_user(lambda facts: len(facts["events"]))),
-    "average_time_in_app_minutes": ModelMetric(combine(_sessions, _active), _per_user(_minutes_in_app)),
+    "active_users": ModelMetric(_active_users, count_facts("active")),
+    "registered_users": ModelMetric(registered_users, count_facts("registered")),
+    "customer_engagement_rate": ModelMetric(combine(_active_users, registered_users_in), _engagement),
+    "product_usage_rate": ModelMetric(combine(_active_users, _seats), _product_usage),
+    "stickiness": ModelMetric(combine(_active_users, _active_days), _stickiness),
+    "sessions_per_active_user": ModelMetric(
+        combine(_sessions, _active_users), _per_user(lambda facts: len(facts["events"]))
+    ),
+    "average_time_in_app_minutes": ModelMetric(combine(_sessions, _active_users), _per_user(_minutes_in_app)),
     "feature_adoption_rate": ModelMetric(adopters, _adoption, ("subject",)),
 }

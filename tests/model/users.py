@@ -9,7 +9,7 @@ USE = ("session.ended", "feature.used")
 
 
 class People:
-    """The users of an account by all that is known of them.
+    """The users of an account, as its events describe them.
 
     changes: by user, the days on which the user became registered (True) or was removed (False), in order.
     """

@@ -65,7 +65,7 @@ class Dataset:
     subscriptions: dict[str, list[Subscription]]
     uses: list[Use]
 
-    def running(self, day: date) -> Iterable[Subscription]:
+    def subscriptions_on(self, day: date) -> Iterable[Subscription]:
         return (row for rows in self.subscriptions.values() for row in rows if row.runs(day))
 
     def balances(self, day: date) -> dict[str, Fraction]:
@@ -207,7 +207,7 @@ def _usage(dataset: Dataset, start: date, end: date) -> dict[str, Row]:
     daily = Fraction(len({(use.user, use.day) for use in uses}), (end - start).days)
     # No user is ever removed, so who is registered at the end are all who were registered at any time in the period.
     registered = sum(day < end for day in dataset.first_seen.values())
-    seats = sum(row.seats for row in dataset.running(end))
+    seats = sum(row.seats for row in dataset.subscriptions_on(end))
 
     def per_user(number: Number, times: int = 1) -> Row:
         return _ratio(number, active, times=times, sample=active, if_empty="no_active_users")
@@ -241,7 +241,7 @@ def features(dataset: Dataset) -> set[str]:
 def mrr_by_subscription_plan(dataset: Dataset, day: date) -> dict[str, Row]:
     """Return the MRR by the plan of the subscription at the start of a day."""
     sums = {row.plan: Fraction() for rows in dataset.subscriptions.values() for row in rows}
-    for row in dataset.running(day):
+    for row in dataset.subscriptions_on(day):
         sums[row.plan] += row.mrr
     return {plan: Row(mrr) for plan, mrr in sums.items()}
 

@@ -52,23 +52,25 @@ def datasets(folder: Path) -> dict[str, Dataset]:
     return numbers.read_datasets(folder)
 
 
-class Imported(NamedTuple):
+class ImportResult(NamedTuple):
     service: Service
     summary: ImportSummary
     report: Path
 
 
 @pytest.fixture(scope="module")
-def imported(copied: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
+def import_result(
+    copy_database: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ImportResult]:
     """Return a service with the data set, for tests that change nothing."""
     report = tmp_path_factory.mktemp("import") / "report.csv"
-    with copied() as url, Service(url).running() as running:
-        yield Imported(running, import_files(running, folder, report), report)
+    with copy_database() as url, Service(url).open() as service:
+        yield ImportResult(service, import_files(service, folder, report), report)
 
 
 @pytest.fixture
-def filled(imported: Imported) -> Service:
-    return imported.service
+def ravenstack_service(import_result: ImportResult) -> Service:
+    return import_result.service
 
 
 def import_files(service: Service, folder: Path, report: Path) -> ImportSummary:
@@ -89,8 +91,10 @@ def by_month_and_plan(service: Service, metric: str, field: str = "value", **que
     return Counter({(row["period"], row["group"]["plan_tier"]): row[field] for row in rows if row[field]})
 
 
-def test_an_import_is_complete_and_its_numbers_are_those_of_the_files(imported: Imported, folder: Path) -> None:
-    service, summary, report = imported
+def test_an_import_is_complete_and_its_numbers_are_those_of_the_files(
+    import_result: ImportResult, folder: Path
+) -> None:
+    service, summary, report = import_result
     records = sum(len(files.table(folder, name)) for name in FILES)
     with report.open(newline="") as file:
         reported = list(csv.DictReader(file))
@@ -192,37 +196,47 @@ def is_same(actual: float | None, expected: int | Fraction | None) -> bool:
 
 
 def test_revenue_and_usage_of_every_month_and_plan_are_those_of_the_files(
-    filled: Service, datasets: dict[str, Dataset]
+    ravenstack_service: Service, datasets: dict[str, Dataset]
 ) -> None:
-    assert_answers(filled, rows_of(datasets, *periods("month")), **SPAN, group_by="plan_tier")
+    assert_answers(ravenstack_service, rows_of(datasets, *periods("month")), **SPAN, group_by="plan_tier")
 
 
-def test_the_numbers_of_all_accounts_are_those_of_the_files(filled: Service, datasets: dict[str, Dataset]) -> None:
+def test_the_numbers_of_all_accounts_are_those_of_the_files(
+    ravenstack_service: Service, datasets: dict[str, Dataset]
+) -> None:
     merged = numbers.merge(datasets.values())
     expected_rows = {(metric, name): row for (metric, name, _), row in rows_of({"": merged}, *periods("month")).items()}
-    assert_answers(filled, expected_rows, **SPAN)
+    assert_answers(ravenstack_service, expected_rows, **SPAN)
 
 
-def test_quarters_and_the_total_are_computed_as_periods(filled: Service, datasets: dict[str, Dataset]) -> None:
+def test_quarters_and_the_total_are_computed_as_periods(
+    ravenstack_service: Service, datasets: dict[str, Dataset]
+) -> None:
     total = Period("total", date(2023, 1, 1), date(2025, 1, 1))
     expected_rows = rows_of(datasets, *periods("quarter"), total)
-    assert_answers(filled, expected_rows, **SPAN, granularity="quarter", group_by="plan_tier", totals="true")
+    assert_answers(
+        ravenstack_service, expected_rows, **SPAN, granularity="quarter", group_by="plan_tier", totals="true"
+    )
 
 
 @pytest.mark.parametrize(
     ("start", "end"), [("2024-01-01", "2025-01-01"), ("2023-05-17", "2024-11-03"), ("2024-02-29", "2024-03-01")]
 )
-def test_any_range_is_a_period(filled: Service, datasets: dict[str, Dataset], start: str, end: str) -> None:
+def test_any_range_is_a_period(ravenstack_service: Service, datasets: dict[str, Dataset], start: str, end: str) -> None:
     expected_rows = rows_of(datasets, Period("total", date.fromisoformat(start), date.fromisoformat(end)))
     metrics = ",".join(sorted({metric for metric, *_ in expected_rows}))
-    answer = filled.get("/v1/query", metrics=metrics, start=start, end=end, granularity="total", group_by="plan_tier")
+    answer = ravenstack_service.get(
+        "/v1/query", metrics=metrics, start=start, end=end, granularity="total", group_by="plan_tier"
+    )
     rows = {(row["metric"], row["period"], row["group"]["plan_tier"]): row for row in answer["rows"]}
     # In a short range a plan may have nothing of a metric; then it has no row, or one with nothing in it.
     assert {key for key, row in expected_rows.items() if any(row[:3])} <= rows.keys() <= expected_rows.keys()
     assert [difference for key, row in rows.items() for difference in differences(key, row, expected_rows[key])] == []
 
 
-def test_mrr_by_plan_of_the_subscription_is_that_of_the_files(filled: Service, datasets: dict[str, Dataset]) -> None:
+def test_mrr_by_plan_of_the_subscription_is_that_of_the_files(
+    ravenstack_service: Service, datasets: dict[str, Dataset]
+) -> None:
     merged = numbers.merge(datasets.values())
     expected_rows = {
         (metric, period.name, plan): row
@@ -230,10 +244,12 @@ def test_mrr_by_plan_of_the_subscription_is_that_of_the_files(filled: Service, d
         for metric, day in (("mrr_opening", period.start), ("mrr", period.end))
         for plan, row in numbers.mrr_by_subscription_plan(merged, day).items()
     }
-    assert_answers(filled, expected_rows, **SPAN, group_by="subject")
+    assert_answers(ravenstack_service, expected_rows, **SPAN, group_by="subject")
 
 
-def test_the_adoption_of_features_is_that_of_the_files(filled: Service, datasets: dict[str, Dataset]) -> None:
+def test_the_adoption_of_features_is_that_of_the_files(
+    ravenstack_service: Service, datasets: dict[str, Dataset]
+) -> None:
     merged = numbers.merge(datasets.values())
     quarter = Period("2024-Q2", date(2024, 4, 1), date(2024, 7, 1))
     question = {"granularity": "quarter", "period": quarter.name}
@@ -242,11 +258,13 @@ def test_the_adoption_of_features_is_that_of_the_files(filled: Service, datasets
         for feature in numbers.features(merged)
     }
     # A feature that nobody used in the range has no row.
-    assert_answers(filled, {key: row for key, row in rows.items() if row.numerator}, **question, group_by="subject")
+    assert_answers(
+        ravenstack_service, {key: row for key, row in rows.items() if row.numerator}, **question, group_by="subject"
+    )
 
     three_features = sorted(numbers.features(merged))[:3]
     any_of_three = {
         ("feature_adoption_rate", quarter.name, plan): numbers.adoption(dataset, *quarter[1:], three_features)
         for plan, dataset in datasets.items()
     }
-    assert_answers(filled, any_of_three, **question, group_by="plan_tier", subject=three_features)
+    assert_answers(ravenstack_service, any_of_three, **question, group_by="plan_tier", subject=three_features)

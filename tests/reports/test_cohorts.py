@@ -12,7 +12,7 @@ from tests.model.calendar import DAY, Calendar
 from tests.model.cohorts import cohort_rows
 from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
-from tests.support.service import Service, event, moved, session
+from tests.support.service import Service, account_update, event, session
 
 FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 RANDOM = st.builds(Random, st.integers(0, 2**32))
@@ -44,8 +44,8 @@ def with_customers(service: Service) -> Service:
         subscription("initech", "30", "2026-02-03"),
         cancellation("initech", "2026-02-20"),
         subscription("initech", "40", "2026-03-03"),
-        moved("acme", at="2025-12-01T00:00:00Z", plan="pro"),
-        moved("acme", at="2026-01-15T00:00:00Z", plan="team"),
+        account_update("acme", at="2025-12-01T00:00:00Z", plan="pro"),
+        account_update("acme", at="2026-01-15T00:00:00Z", plan="team"),
     )
     return service
 
@@ -61,7 +61,7 @@ def test_customers_are_followed_from_the_month_of_their_first_payment(with_custo
     ]
 
 
-def test_their_mrr_is_a_percentage_of_their_first_mrr(with_customers: Service) -> None:
+def test_the_mrr_of_a_cohort_is_a_percentage_of_its_first_mrr(with_customers: Service) -> None:
     assert cohorts(with_customers, "mrr") == [
         ("2026-01", 0, 2, 150.0, 100.0),
         ("2026-01", 1, 2, 200.0, 133.333333),
@@ -159,7 +159,7 @@ def test_pages_add_up_to_all_rows(with_customers: Service) -> None:
         ({"cursor": "abc"}, "/query/cursor"),
     ],
 )
-def test_invalid_parameters_of_cohorts_are_refused(with_customers: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_cohorts_are_errors(with_customers: Service, parameters: Any, pointer: str) -> None:
     answer = with_customers.request("GET", "/v1/cohorts", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
@@ -220,8 +220,8 @@ def test_any_triangle_agrees_with_the_model(service: Service) -> None:
     run()
 
 
-def test_any_triangle_in_another_calendar_agrees_with_the_model(start: Any) -> None:
-    service = start(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
+def test_any_triangle_in_another_calendar_agrees_with_the_model(start_service: Any) -> None:
+    service = start_service(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12)
 
     @settings(FEW_EXAMPLES, max_examples=8)
     @given(RANDOM)

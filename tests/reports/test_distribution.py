@@ -14,7 +14,7 @@ from tests.model.calendar import DAY
 from tests.model.cohorts import split_range
 from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
-from tests.support.service import Service, answers, moved
+from tests.support.service import Service, account_update, survey_responses
 
 FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 SCALES = {"nps": (0, 10), "csat": (1, 5), "visit": (1, 10), "effort": (1, 7), "effort-low": (1, 7)}
@@ -33,7 +33,7 @@ def counts(service: Service, survey: str = "nps", **parameters: Any) -> dict[Any
 
 
 def test_every_score_of_the_scale_has_its_share_and_its_cumulative_share(service: Service) -> None:
-    service.send(*answers("csat", [5, 5, 4, 2]), *answers("nps", [5]))
+    service.send(*survey_responses("csat", [5, 5, 4, 2]), *survey_responses("nps", [5]))
     rows = rows_of(service, "csat")
     columns = ("score", "class", "count", "responses", "percent", "cumulative_percent")
     assert [tuple(row[name] for name in columns) for row in rows] == [
@@ -47,7 +47,7 @@ def test_every_score_of_the_scale_has_its_share_and_its_cumulative_share(service
 
 def test_the_scores_of_a_class_are_one_row(service: Service) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "low"})
-    service.send(*answers("nps", [0, 6, 7, 8, 9, 10, 10]), *answers("effort", [1, 3, 4, 5]))
+    service.send(*survey_responses("nps", [0, 6, 7, 8, 9, 10, 10]), *survey_responses("effort", [1, 3, 4, 5]))
     assert counts(service, by="class") == {"detractor": 2, "passive": 2, "promoter": 3}
     assert counts(service, "effort", by="class") == {"easy": 2, "neutral": 1, "difficult": 1}
     last = rows_of(service, by="class")[-1]
@@ -56,10 +56,10 @@ def test_the_scores_of_a_class_are_one_row(service: Service) -> None:
 
 def test_a_distribution_may_be_by_channel_period_and_group(service: Service) -> None:
     service.send(
-        moved("acme", plan="pro"),
-        *answers("nps", [9, 9], channel="email"),
-        *answers("nps", [3], "globex", channel="chat"),
-        *answers("nps", [1], at="2026-02-10"),
+        account_update("acme", plan="pro"),
+        *survey_responses("nps", [9, 9], channel="email"),
+        *survey_responses("nps", [3], "globex", channel="chat"),
+        *survey_responses("nps", [1], at="2026-02-10"),
     )
     by_channel = [row for row in rows_of(service, group_by="channel") if row["count"]]
     assert [(row["group"], row["score"], row["count"]) for row in by_channel] == [
@@ -82,8 +82,8 @@ def test_a_distribution_may_be_by_channel_period_and_group(service: Service) -> 
 
 
 def test_a_retracted_response_counts_as_of_an_earlier_day(service: Service) -> None:
-    wrong = answers("nps", [2])[0]
-    service.send(wrong, *answers("nps", [9]))
+    wrong = survey_responses("nps", [2])[0]
+    service.send(wrong, *survey_responses("nps", [9]))
     service.on("2026-03-16").retract("acme", wrong["id"])
     assert counts(service) == {9: 1}
     assert counts(service, as_of="2026-03-15") == {2: 1, 9: 1}
@@ -95,15 +95,15 @@ def test_without_responses_there_are_no_shares(service: Service) -> None:
     ] * 3
 
 
-def test_a_survey_whose_name_ends_like_a_score_is_not_mixed_up(service: Service) -> None:
+def test_a_survey_whose_name_ends_like_a_score_is_not_confused_with_another(service: Service) -> None:
     for name in ("a", "a 1"):
         service.put(f"/v1/surveys/{name}", {"kind": "csat", "scale": {"min": 0, "max": 11}})
-    service.send(*answers("a", [1, 11]), *answers("a 1", [1, 1]))
+    service.send(*survey_responses("a", [1, 11]), *survey_responses("a 1", [1, 1]))
     assert (counts(service, "a"), counts(service, "a 1")) == ({1: 1, 11: 1}, {1: 2})
 
 
 def test_the_distribution_as_csv_is_tagged(service: Service) -> None:
-    service.send(*answers("nps", [9, 3], channel="email"))
+    service.send(*survey_responses("nps", [9, 3], channel="email"))
     parameters = {"period": "2026-03", "by": "class", "group_by": "channel", "format": "csv"}
     answer = service.request("GET", "/v1/surveys/nps/distribution", params=parameters)
     assert answer.text.splitlines() == [
@@ -138,7 +138,7 @@ def test_an_unknown_survey_is_not_found(service: Service) -> None:
         ({"segment": "unheard"}, "/query/segment"),
     ],
 )
-def test_invalid_parameters_of_a_distribution_are_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_a_distribution_are_errors(service: Service, parameters: Any, pointer: str) -> None:
     answer = service.request("GET", "/v1/surveys/nps/distribution", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 

@@ -14,7 +14,7 @@ from tests.model.events import History
 from tests.model.generators import random_event
 from tests.model.lifecycles import split_streams, verb
 from tests.model.pair import Pair
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 
@@ -45,7 +45,7 @@ def with_onboardings(service: Service) -> Service:
         step("import", "2026-03-04", "one"),
         step("import", "2026-03-05", "two"),
         onboarding("completed", "2026-03-06", "one"),
-        moved("one", plan="pro"),
+        account_update("one", plan="pro"),
     )
     return service
 
@@ -145,7 +145,7 @@ def test_the_funnel_has_pages(with_onboardings: Service) -> None:
         ({"filter": "plan ="}, "/query/filter"),
     ],
 )
-def test_invalid_parameters_of_the_funnel_are_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_the_funnel_are_errors(service: Service, parameters: Any, pointer: str) -> None:
     answer = service.request("GET", "/v1/onboarding/funnel", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
@@ -164,7 +164,7 @@ def attempts(history: History) -> list[list[Any]]:
     return onboardings
 
 
-def expected(pair: Pair, start: date, end: date, as_of: date) -> tuple[int, int, dict[str, tuple[int, float]]]:
+def count_in_model(pair: Pair, start: date, end: date, as_of: date) -> tuple[int, int, dict[str, tuple[int, float]]]:
     """Return the onboardings started and completed, and by step how many reached it and their seconds, added up."""
     started = completed = 0
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -197,7 +197,7 @@ def test_any_funnel_agrees_with_the_model(service: Service) -> None:
             as_of = random.choice([None, pair.today - DAY * 5])
             parameters = {"start": start, "end": end, "account": pair.accounts} | ({"as_of": as_of} if as_of else {})
             first, *steps, last = service.get("/v1/onboarding/funnel", **parameters)["rows"]
-            started, completed, reached = expected(pair, start, end, as_of or pair.today)
+            started, completed, reached = count_in_model(pair, start, end, as_of or pair.today)
             assert (first["reached"], last["reached"]) == (started, completed)
             averages = {row["step"]: (row["reached"], row["average_days"]) for row in steps}
             expected_steps = {

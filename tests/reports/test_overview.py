@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.model.calendar import DAY
 from tests.model.generators import random_event
 from tests.model.pair import Pair
-from tests.support.service import Service, answers, event, moved, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 FEW_EXAMPLES = settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 
@@ -26,7 +26,7 @@ def ticket(verb: str, at: str, id: str = "T-1", **data: Any) -> dict[str, Any]:
 def test_every_metric_is_the_same_as_in_an_answer_of_its_own(service: Service) -> None:
     service.send(
         session(at="2026-02-10"),
-        *answers("nps", [9, 3], at="2026-02-11"),
+        *survey_responses("nps", [9, 3], at="2026-02-11"),
         event("subscription.changed", at="2026-01-10", subscription_id="one", mrr="100", seats=4),
         session("globex", at="2026-02-10"),
     )
@@ -90,12 +90,12 @@ def test_open_tickets_are_listed_oldest_first(service: Service) -> None:
 def test_responses_and_comments_are_listed_with_the_class_of_the_score(service: Service) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "low"})
     service.send(
-        *answers("nps", [9], at="2026-03-01", comment="Fast help.", channel="email", user="ada"),
-        *answers("csat", [3], at="2026-03-02"),
-        *answers("effort", [4], at="2026-03-03"),
-        *answers("effort", [2], at="2026-03-04"),
+        *survey_responses("nps", [9], at="2026-03-01", comment="Fast help.", channel="email", user="ada"),
+        *survey_responses("csat", [3], at="2026-03-02"),
+        *survey_responses("effort", [4], at="2026-03-03"),
+        *survey_responses("effort", [2], at="2026-03-04"),
         event("feedback.received", at="2026-03-05", comment="Dark mode?", tags=["ui"]),
-        *answers("nps", [0], "globex", at="2026-03-06"),
+        *survey_responses("nps", [0], "globex", at="2026-03-06"),
     )
     responses = overview(service)["answers"]
     assert [(response["survey"], response["score"], response["class"]) for response in responses] == [
@@ -114,7 +114,7 @@ def test_responses_and_comments_are_listed_with_the_class_of_the_score(service: 
 
 
 def test_the_last_activity_is_the_last_session_or_use_of_a_feature(service: Service) -> None:
-    assert service.send(moved())["accepted"] == 1
+    assert service.send(account_update())["accepted"] == 1
     assert overview(service)["last_activity"] is None
     service.send(
         session(at="2026-03-10"),
@@ -146,7 +146,7 @@ def test_the_trend_has_the_periods_of_the_question(service: Service) -> None:
         ({"as_of": "2026-01-01"}, "/query/as_of"),
     ],
 )
-def test_invalid_parameters_of_an_overview_are_refused(service: Service, parameters: Any, pointer: str) -> None:
+def test_invalid_parameters_of_an_overview_are_errors(service: Service, parameters: Any, pointer: str) -> None:
     service.send(session())
     answer = service.request("GET", "/v1/accounts/acme/overview", params=parameters)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)

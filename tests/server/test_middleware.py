@@ -32,7 +32,7 @@ def read_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
     logs.configure(level)
 
 
-def wrapped(app: App = tiny_app, **settings: Any) -> App:
+def wrap(app: App = tiny_app, **settings: Any) -> App:
     return wrap_app(app, settings=Settings(_env_file=None, **settings))
 
 
@@ -83,20 +83,20 @@ def is_problem(response: httpx.Response, status: int, code: str) -> bool:
 
 
 @pytest.mark.parametrize("id", ["a", "order-7/3", "~" * 128])
-def test_the_request_id_of_the_client_is_kept(id: str) -> None:
-    assert request(wrapped(), headers={"X-Request-Id": id}).headers["x-request-id"] == id
+def test_the_response_has_the_request_id_of_the_client(id: str) -> None:
+    assert request(wrap(), headers={"X-Request-Id": id}).headers["x-request-id"] == id
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\tb", "é", "~" * 129, None])
 def test_a_request_without_a_valid_id_gets_a_new_one(value: str | None) -> None:
     headers = {} if value is None else {"X-Request-Id": value.encode()}
-    ids = [request(wrapped(), headers=headers).headers["x-request-id"] for _ in range(2)]
+    ids = [request(wrap(), headers=headers).headers["x-request-id"] for _ in range(2)]
     assert ids[0] != ids[1]
     assert all(len(id) == 32 and id.isalnum() for id in ids)
 
 
 def test_every_response_has_protective_headers() -> None:
-    headers = request(wrapped()).headers
+    headers = request(wrap()).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
@@ -107,11 +107,11 @@ def test_a_response_may_set_its_own_cache_control() -> None:
         await send({"type": "http.response.start", "status": 304, "headers": [(b"cache-control", b"max-age=60")]})
         await send({"type": "http.response.body"})
 
-    assert request(wrapped(cached)).headers.get_list("cache-control") == ["max-age=60"]
+    assert request(wrap(cached)).headers.get_list("cache-control") == ["max-age=60"]
 
 
 def test_a_request_is_logged_as_one_line(read_log: Any) -> None:
-    request(wrapped(), "/echo?a=1", method="POST", content=b"four", headers={"X-Request-Id": "r1"})
+    request(wrap(), "/echo?a=1", method="POST", content=b"four", headers={"X-Request-Id": "r1"})
     (line,) = read_log()
     assert line["event"] == "request"
     assert (line["method"], line["path"], line["query"], line["status"]) == ("POST", "/echo", "a=1", 200)
@@ -121,7 +121,7 @@ def test_a_request_is_logged_as_one_line(read_log: Any) -> None:
 
 @pytest.mark.parametrize("name", ["api_key", "api%5Fkey", "%61pi_key", "API_KEY"])
 def test_the_log_does_not_contain_a_key_of_the_query(name: str, read_log: Any) -> None:
-    raw_request(wrapped(), [HOST], query_string=f"a=1&{name}=csm_secret&b=csm".encode())
+    raw_request(wrap(), [HOST], query_string=f"a=1&{name}=csm_secret&b=csm".encode())
     (line,) = read_log()
     assert line["query"] == f"a=1&{name}=***&b=csm"
 
@@ -131,7 +131,7 @@ def test_the_request_id_is_in_the_lines_of_the_app_until_the_request_ends(read_l
         structlog.get_logger("inner").info("hello")
         await respond(send, b"")
 
-    request(wrapped(logging_app), headers={"X-Request-Id": "r2"})
+    request(wrap(logging_app), headers={"X-Request-Id": "r2"})
     structlog.get_logger("outer").info("bye")
     hello, line, bye = read_log()
     assert hello["request_id"] == line["request_id"] == "r2"
@@ -165,7 +165,7 @@ def failing_app() -> FastAPI:
 
 
 def test_the_response_to_an_exception_lacks_its_text_and_the_log_has_its_traceback(read_log: Any) -> None:
-    response = request(wrapped(failing_app()), headers={"X-Request-Id": "r3"})
+    response = request(wrap(failing_app()), headers={"X-Request-Id": "r3"})
     assert is_problem(response, 500, "internal_error")
     assert response.json()["request_id"] == "r3"
     assert "canary" not in response.text
@@ -183,7 +183,7 @@ def test_an_exception_during_the_response_is_logged_and_not_answered(read_log: A
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/while-responding", "query_string": b"", "headers": [HOST]}
-    asyncio.run(wrapped(failing_app())(scope, receive_nothing, send))
+    asyncio.run(wrap(failing_app())(scope, receive_nothing, send))
     assert [message.get("body") for message in sent] == [None, b"begin"]
     assert [line["event"] for line in read_log()] == ["the request failed", "request"]
 
@@ -192,17 +192,17 @@ def test_an_app_that_does_not_respond_is_an_internal_error() -> None:
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
-    assert is_problem(request(wrapped(silent)), 500, "internal_error")
+    assert is_problem(request(wrap(silent)), 500, "internal_error")
 
 
 def test_an_app_may_respond_with_500_itself() -> None:
     async def sorry(scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send, b"sorry", status=500)
 
-    assert request(wrapped(sorry)).text == "sorry"
+    assert request(wrap(sorry)).text == "sorry"
 
 
-def test_a_canceled_request_is_told_that_the_service_is_stopping(read_log: Any) -> None:
+def test_a_canceled_request_is_answered_that_the_service_is_stopping(read_log: Any) -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -210,7 +210,7 @@ def test_a_canceled_request_is_told_that_the_service_is_stopping(read_log: Any) 
 
     async def cancel_request() -> None:
         scope = {"type": "http", "method": "GET", "path": "/slow/60", "query_string": b"", "headers": [HOST]}
-        task = asyncio.create_task(wrapped()(scope, receive_nothing, send))
+        task = asyncio.create_task(wrap()(scope, receive_nothing, send))
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
@@ -230,7 +230,7 @@ def test_a_body_over_the_limit_is_an_error(path: str, chunked: bool) -> None:
             yield b"x" * 500
 
     response = request(
-        wrapped(failing_app(), max_body_bytes=1024),
+        wrap(failing_app(), max_body_bytes=1024),
         path,
         method="POST",
         content=pieces() if chunked else b"x" * 1025,
@@ -240,18 +240,18 @@ def test_a_body_over_the_limit_is_an_error(path: str, chunked: bool) -> None:
 
 
 def test_a_body_up_to_the_limit_is_accepted() -> None:
-    assert request(wrapped(max_body_bytes=1024), "/echo", method="POST", content=b"x" * 1024).text == "x" * 1024
+    assert request(wrap(max_body_bytes=1024), "/echo", method="POST", content=b"x" * 1024).text == "x" * 1024
 
 
 def test_a_body_that_is_announced_as_too_large_is_not_read() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError
 
-    assert is_problem(raw_request(wrapped(never), [HOST, (b"content-length", b"9" * 30)]), 413, "too_large")
+    assert is_problem(raw_request(wrap(never), [HOST, (b"content-length", b"9" * 30)]), 413, "too_large")
 
 
 def test_a_body_that_does_not_arrive_in_time_is_an_error(read_log: Any) -> None:
-    response = raw_request(wrapped(request_seconds=0.1), [HOST], body=[b"a", 0.06, b"b", 60.0, b"c"])
+    response = raw_request(wrap(request_seconds=0.1), [HOST], body=[b"a", 0.06, b"b", 60.0, b"c"])
     assert is_problem(response, 408, "request_timeout")
     assert [(line["event"], line["bytes_in"]) for line in read_log()] == [("request", 2)]
 
@@ -262,7 +262,7 @@ def test_the_time_of_the_app_does_not_count_for_the_body() -> None:
         await asyncio.sleep(0.2)
         await respond(send, await read_body(receive))
 
-    assert raw_request(wrapped(slow_app, request_seconds=0.1), [HOST], body=[b"a", 0.01, b"b"]).text == "b"
+    assert raw_request(wrap(slow_app, request_seconds=0.1), [HOST], body=[b"a", 0.01, b"b"]).text == "b"
 
 
 def test_a_client_that_disconnects_is_not_an_error(read_log: Any) -> None:
@@ -273,7 +273,7 @@ def test_a_client_that_disconnects_is_not_an_error(read_log: Any) -> None:
         raise AssertionError
 
     scope = {"type": "http", "method": "POST", "path": "/echo", "query_string": b"", "headers": [HOST]}
-    asyncio.run(wrapped()(scope, receive, send))
+    asyncio.run(wrap()(scope, receive, send))
     assert [(line["level"], line["status"]) for line in read_log()] == [("info", 499)]
 
 
@@ -300,21 +300,21 @@ FAULTS = {
 @pytest.mark.parametrize("case", FAULTS)
 def test_ambiguous_headers_are_an_error(case: str) -> None:
     headers, status, code = FAULTS[case]
-    assert is_problem(raw_request(wrapped(), headers), status, code)
+    assert is_problem(raw_request(wrap(), headers), status, code)
 
 
 def test_the_url_counts_towards_the_size_of_the_headers() -> None:
-    assert is_problem(raw_request(wrapped(), [HOST], query_string=b"a" * 2**15), 431, "headers_too_large")
+    assert is_problem(raw_request(wrap(), [HOST], query_string=b"a" * 2**15), 431, "headers_too_large")
 
 
 def test_http_1_0_has_no_chunks() -> None:
-    response = raw_request(wrapped(), [HOST, (b"transfer-encoding", b"chunked")], http_version="1.0")
+    response = raw_request(wrap(), [HOST, (b"transfer-encoding", b"chunked")], http_version="1.0")
     assert is_problem(response, 400, "malformed_length")
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.example:8000", "[::1]:8000", "10.0.0.1"])
 def test_a_hundred_headers_and_any_valid_host_are_accepted(host: str) -> None:
-    assert raw_request(wrapped(), [(b"host", host.encode()), *[(b"a", b"b")] * 99], body=[b"x"]).text == "x"
+    assert raw_request(wrap(), [(b"host", host.encode()), *[(b"a", b"b")] * 99], body=[b"x"]).text == "x"
 
 
 def test_a_failed_start_is_one_line_with_the_reason(read_log: Any) -> None:
@@ -327,7 +327,7 @@ def test_a_failed_start_is_one_line_with_the_reason(read_log: Any) -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(wrapped(unstartable)({"type": "lifespan"}, receive_nothing, send))
+    asyncio.run(wrap(unstartable)({"type": "lifespan"}, receive_nothing, send))
     (line,) = read_log()
     assert (line["level"], line["reason"]) == ("critical", "BooksError: the books are kept in EUR")
     assert sent == [{"type": "lifespan.startup.failed"}]

@@ -170,7 +170,7 @@ def test_an_error_response_reaches_a_client_that_is_still_sending(server: Server
         assert status(read_all(connection)) == 413
 
 
-MALFORMED = {
+MALFORMED_REQUESTS = {
     "not HTTP": b"\x16\x03\x01\x02\x00\x01\x00",
     "the start of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -186,9 +186,9 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("case", MALFORMED)
+@pytest.mark.parametrize("case", MALFORMED_REQUESTS)
 def test_malformed_http_gets_a_problem(case: str, server: ServerProcess) -> None:
-    response = server.exchange(MALFORMED[case])
+    response = server.exchange(MALFORMED_REQUESTS[case])
     head, _, body = response.partition(b"\r\n\r\n")
     assert status(response) == 400
     assert b"content-type: application/problem+json" in head

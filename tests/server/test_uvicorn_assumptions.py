@@ -190,9 +190,9 @@ def test_httptools_reports_an_upgrade_at_the_end_of_the_headers() -> None:
 
 
 def test_httptools_wraps_the_exception_of_a_callback() -> None:
-    class Refusing:
+    class FailingCallbacks:
         def on_headers_complete(self) -> None:
             raise ValueError
 
     with pytest.raises(httptools.HttpParserError):
-        httptools.HttpRequestParser(Refusing()).feed_data(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")
+        httptools.HttpRequestParser(FailingCallbacks()).feed_data(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.service import Service, event, moved
+from tests.support.service import Service, account_update, event
 
 PLANS, MONTHS = ("pro", "enterprise"), ("2026-03", "2026-04")
 BOTH_MONTHS = {"start": "2026-03-01", "end": "2026-05-01"}
@@ -17,7 +17,7 @@ def send_busy_history(service: Service) -> None:
     service.put("/v1/surveys/effort", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"})
     for number, plan in enumerate(PLANS, start=2):
         for account in accounts_on_plan(plan):
-            service.send(moved(account, plan=plan))
+            service.send(account_update(account, plan=plan))
         service.send(*_customer(f"stays-{plan}", number))
         for month in MONTHS:
             service.send(_price(f"leaves-{plan}-{month}", "2026-01-10", 70 * number))
@@ -26,7 +26,9 @@ def send_busy_history(service: Service) -> None:
                 *_new_customer(f"comes-{plan}-{month}", month, number),
             )
     for account in PLAN_CHANGERS:
-        service.send(moved(account, plan="pro"), moved(account, at="2026-03-15T00:00:00Z", plan="enterprise"))
+        service.send(
+            account_update(account, plan="pro"), account_update(account, at="2026-03-15T00:00:00Z", plan="enterprise")
+        )
     service.send(*_customer(PLAN_CHANGERS[0], 1))
     for month, account in zip(MONTHS, PLAN_CHANGERS[1:], strict=True):
         service.send(*_new_customer(account, month, 5))

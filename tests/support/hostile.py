@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, settings
 from tests.support.service import Service, session
 
 CANARY = "c4narY"
-JS, LINES = "application/json", "application/x-ndjson"
-ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+JSON, NDJSON = "application/json", "application/x-ndjson"
+CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
 # The endpoints with a JSON body, each with a valid one; None: the body is a batch of events.
-DOORS: dict[tuple[str, str], dict[str, Any] | None] = {
+ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/events"): None,
     ("POST", "/v1/survey-responses"): None,
     ("PUT", "/v1/accounts/acme"): {
@@ -35,15 +35,15 @@ DOORS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/query"): {"metrics": ["nps"]},
     ("PATCH", "/v1/feedback/YWNtZQByLTE"): {"status": "resolved", "note": "Thanked her."},
 }
-numbers = count()
+serial_numbers = count()
 
-quickly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+without_deadline = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def post(
     service: Service,
     body: Any,
-    kind: str | None = JS,
+    kind: str | None = JSON,
     *,
     path: str = "/v1/events",
     method: str = "POST",
@@ -56,44 +56,44 @@ def post(
     return service.request(method, path, content=content, headers=all_headers)
 
 
-def refused(response: httpx.Response, status: int, code: str | None = None) -> bool:
+def is_problem(response: httpx.Response, status: int, code: str | None = None) -> bool:
     """Return whether a response is a problem with this status and code that repeats no value that was sent."""
     assert response.status_code < 500, response.text
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
     assert problem["status"] == response.status_code
     assert problem.keys() >= {"type", "title", "status", "detail", "code"}
-    assert is_silent(response)
+    assert repeats_no_value(response)
     return (response.status_code, problem["code"]) == (status, code or problem["code"])
 
 
-def is_silent(response: httpx.Response) -> bool:
+def repeats_no_value(response: httpx.Response) -> bool:
     """Return whether a response repeats no value that was sent. `pointer` and `id` may name the field and the event."""
     body = json.loads(response.text, object_hook=lambda o: {n: v for n, v in o.items() if n not in ("pointer", "id")})
     return CANARY not in json.dumps(body)
 
 
-def healthy(**fields: Any) -> dict[str, Any]:
+def valid_event(**fields: Any) -> dict[str, Any]:
     """Return a valid event of the account `healthy`."""
     return session("healthy", seconds=60, **fields)
 
 
-def kept(service: Service, account: str = "healthy") -> int:
+def count_stored(service: Service, account: str = "healthy") -> int:
     """Return how many sessions of an account have been counted."""
     return int(service.row("sessions", account=account)["value"])
 
 
-def codes(response: httpx.Response) -> dict[int, str]:
+def codes_by_index(response: httpx.Response) -> dict[int, str]:
     """Return the codes of the rejected events by their index."""
     return {rejection["index"]: rejection["code"] for rejection in response.json()["rejected"]}
 
 
-def normal(id: str) -> str:
+def normalize(id: str) -> str:
     return unicodedata.normalize("NFC", id)
 
 
 def is_id(id: str) -> bool:
-    return 1 <= len(normal(id)) <= 128 and not any(unicodedata.category(c) in ("Cc", "Cs") for c in normal(id))
+    return 1 <= len(normalize(id)) <= 128 and not any(unicodedata.category(c) in ("Cc", "Cs") for c in normalize(id))
 
 
 def in_path(id: str) -> str:
@@ -101,10 +101,10 @@ def in_path(id: str) -> str:
 
 
 # Values that are invalid in almost every field.
-WRONG: list[Any] = [None, True, "", "12", -1, 1.5, 2**63, -(10**30), [], {}, [CANARY], {CANARY: CANARY}, "a\0" + CANARY]
-WRONG += ["a\n" + CANARY, CANARY * 2000, {"__proto__": 1}, [[]], "\x1b[31m"]
+INVALID_VALUES: list[Any] = [None, True, "", "12", -1, 1.5, 2**63, -(10**30), [], {}, [[]], {"__proto__": 1}]
+INVALID_VALUES += [[CANARY], {CANARY: CANARY}, "a\0" + CANARY, "a\n" + CANARY, CANARY * 2000, "\x1b[31m"]
 # The fields in which some of them are valid: name -> values.
-RIGHT: dict[str, list[Any]] = {
+VALID_VALUES: dict[str, list[Any]] = {
     "id": ["12"],
     "account_id": ["12"],
     "user_id": ["12"],

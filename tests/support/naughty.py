@@ -3,7 +3,7 @@
 COMBINING = "\u0301"
 
 # Valid ids: not empty, no control characters, at most 128 characters in NFC.
-IDS = {
+VALID_IDS = {
     # that look like another value
     "undefined": "undefined",
     "null": "null",
@@ -113,7 +113,7 @@ IDS = {
 }
 
 # Invalid ids.
-NO_IDS = {
+INVALID_IDS = {
     "empty": "",
     "null character": "a\0b",
     "only null": "\0",
@@ -135,7 +135,7 @@ NO_IDS = {
 DEEP = 100_000
 
 # Bodies that are not well-formed JSON, or that programs read differently. None contains a line feed.
-NO_JSON: dict[str, bytes] = {
+INVALID_JSON: dict[str, bytes] = {
     "nothing": b"",
     "a space": b" ",
     "NaN": b"[NaN]",

@@ -14,7 +14,7 @@ import httpx
 from app.books.books import create_or_load_books
 from app.books.margins import record_margin
 from app.core.settings import Settings
-from app.main import build, load_catalogues
+from app.main import build_app, load_catalogues
 from app.server.middleware import wrap_app
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
@@ -37,7 +37,7 @@ class Service:
         self.now, self.url = NOON, url
         values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20} | settings
         self.settings = Settings(_env_file=None, **values)
-        self.app = build(self.settings, clock=lambda: self.now)
+        self.app = build_app(self.settings, clock=lambda: self.now)
         self.runner = asyncio.Runner()
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(wrap_app(self.app, settings=self.settings), raise_app_exceptions=False),
@@ -46,7 +46,7 @@ class Service:
         )
 
     @contextmanager
-    def running(self) -> Iterator["Service"]:
+    def open(self) -> Iterator["Service"]:
         """Start the service, and stop it at the end of the `with` block."""
         lifespan = self.app.router.lifespan_context(self.app)
         with self.runner:
@@ -169,11 +169,11 @@ def session(account: str = "acme", *, seconds: int = 600, user: str = "ada", **r
     return event("session.ended", account, user=user, duration_seconds=seconds, **rest)
 
 
-def answers(survey: str, scores: Sequence[int], account: str = "acme", **rest: Any) -> list[dict[str, Any]]:
+def survey_responses(survey: str, scores: Sequence[int], account: str = "acme", **rest: Any) -> list[dict[str, Any]]:
     """Return a survey response for each score."""
     return [event("survey.responded", account, survey=survey, score=score, **rest) for score in scores]
 
 
-def moved(account: str = "acme", *, at: str = "2026-01-01T00:00:00Z", **attributes: Any) -> dict[str, Any]:
+def account_update(account: str = "acme", *, at: str = "2026-01-01T00:00:00Z", **attributes: Any) -> dict[str, Any]:
     """Return an event that sets attributes of an account, from the beginning of 2026 by default."""
     return event("account.updated", account, at=at, attributes=attributes)

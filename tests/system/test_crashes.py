@@ -106,7 +106,7 @@ class Process:
             return (await self.client.get("/readyz")).is_success
         return False
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         await until(self.is_ready, every=0.05)
 
     async def end(self) -> None:
@@ -213,7 +213,7 @@ def test_kills_of_services_and_postgres_neither_lose_nor_double_acknowledged_eve
         services = [Process(data_dir, number=number) for number in range(2)]
         try:
             for service in services:
-                await service.ready()
+                await service.wait_until_ready()
             writers, stop = [Writer(number, services) for number in range(4)], asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 for writer in writers:
@@ -223,7 +223,7 @@ def test_kills_of_services_and_postgres_neither_lose_nor_double_acknowledged_eve
                     await until(lambda least=before + 20: sum(len(w.acknowledged) for w in writers) >= least)
                     await kill(victim, services)
                     for service in services:
-                        await service.ready()
+                        await service.wait_until_ready()
                 stop.set()
             counts = await count_events(services[0])
             for service in services:
@@ -244,7 +244,7 @@ def test_kills_of_services_and_postgres_neither_lose_nor_double_acknowledged_eve
 
 
 def test_a_service_restarts_its_embedded_postgres_when_it_was_killed(data_dir: Path) -> None:
-    with Service(None, data_dir=data_dir).running() as service:
+    with Service(None, data_dir=data_dir).open() as service:
         service.send(session())
         os.kill(int((data_dir / "cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
@@ -333,7 +333,7 @@ def test_while_the_database_is_unavailable_requests_get_503_and_recover_with_it(
             stop.set()
         return sum(client.count(200) for client in statuses)
 
-    with Service(external.url).running() as service:
+    with Service(external.url).open() as service:
         acknowledged = service.run(run(service))
         assert service.value("sessions") == acknowledged
         assert service.differences() == []
@@ -358,7 +358,7 @@ def test_a_start_waits_for_the_database(external: Database) -> None:
 
 def test_a_start_fails_after_the_time_of_the_settings(external: Database) -> None:
     external.down()
-    with pytest.raises(Unavailable), Service(external.url, database_wait_seconds=0).running():
+    with pytest.raises(Unavailable), Service(external.url, database_wait_seconds=0).open():
         pass
 
 
@@ -383,15 +383,15 @@ OF_THE_SERVICE = "FROM pg_stat_activity WHERE application_name = 'csmetrics' AND
 def test_connections_that_died_in_the_pool_are_noticed_by_no_client(
     service: Service, ask: Callable[..., list[Any]]
 ) -> None:
-    def some() -> list[Awaitable[httpx.Response]]:
+    def requests() -> list[Awaitable[httpx.Response]]:
         reads = [service.client.get("/v1/metrics/sessions") for _ in range(8)]
         return [*reads, *(service.client.post("/v1/events", json=session()) for _ in range(8))]
 
     for _ in range(3):
-        assert {answer.status_code for answer in service.gather(*some())} == {200}
+        assert {answer.status_code for answer in service.gather(*requests())} == {200}
         assert len(ask(f"SELECT pg_terminate_backend(pid) {OF_THE_SERVICE}")) > 1
         service.gather(until(lambda: not ask(f"SELECT 1 {OF_THE_SERVICE}")))
-    assert {answer.status_code for answer in service.gather(*some())} == {200}
+    assert {answer.status_code for answer in service.gather(*requests())} == {200}
     assert service.value("sessions") == 32
 
 
@@ -454,7 +454,7 @@ class Proxy:
         self.commits = self.cuts = 0
 
     @asynccontextmanager
-    async def listening(self, path: Path) -> AsyncIterator[None]:
+    async def listen(self, path: Path) -> AsyncIterator[None]:
         server = await asyncio.start_unix_server(self.serve, path)
         try:
             yield
@@ -508,7 +508,7 @@ def test_a_commit_with_a_lost_answer_is_repeated_without_counting_twice(database
         counts: Counter[str] = Counter()
         service = Service(url.update_query_dict({"host": str(folder)}).render_as_string())
         lifespan = service.app.router.lifespan_context(service.app)
-        async with proxy.listening(folder / SOCKET), lifespan, service.client:
+        async with proxy.listen(folder / SOCKET), lifespan, service.client:
             for number in range(60):
                 answer = await service.client.post("/v1/events", json=[session(), session(f"account-{number}")])
                 assert answer.status_code == 200, answer.text
@@ -522,7 +522,7 @@ def test_a_commit_with_a_lost_answer_is_repeated_without_counting_twice(database
         counts = asyncio.run(run(Path(folder)))
     assert proxy.cuts > 10
     assert counts.total() == 120
-    with Service(database).running() as direct:
+    with Service(database).open() as direct:
         assert direct.value("sessions") == 120
         assert direct.differences() == []
         assert len(direct.get("/v1/keys")["keys"]) == 10
@@ -537,7 +537,7 @@ def test_a_commit_with_a_lost_answer_is_repeated_without_counting_twice(database
         pytest.param("57P03", id="cannot-connect-now"),
     ],
 )
-def test_what_postgres_cannot_do_for_now_is_a_503(service: Service, ask: Callable[..., list[Any]], state: str) -> None:
+def test_a_temporary_failure_of_postgres_is_a_503(service: Service, ask: Callable[..., list[Any]], state: str) -> None:
     ask(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE SQLSTATE '{state}'; END$$")
     ask("CREATE TRIGGER fail BEFORE INSERT ON entry EXECUTE FUNCTION fail()")
     body = session()
@@ -557,9 +557,9 @@ def test_a_deadlock_is_run_again_and_noticed_by_no_client(service: Service, ask:
 
 
 def test_when_all_connections_are_busy_requests_get_503(
-    start: Callable[..., Service], ask: Callable[..., list[Any]]
+    start_service: Callable[..., Service], ask: Callable[..., list[Any]]
 ) -> None:
-    service = start(pool_size=1)
+    service = start_service(pool_size=1)
     service.send(session())
 
     async def run() -> None:

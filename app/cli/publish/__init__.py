@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.cli.publish import command_line, errors, events, filters, mapping, metrics, settings
 from app.core.settings import Settings
-from app.main import build
+from app.main import build_app
 
 PAGES: dict[str, Callable[[], str]] = {
     "metrics": metrics.render,
@@ -24,6 +24,6 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def documents() -> dict[Path, str]:
     """Return the generated files: path in the repository -> content."""
-    openapi = build(Settings(_env_file=None)).openapi()
+    openapi = build_app(Settings(_env_file=None)).openapi()
     files = {Path("openapi/openapi.json"): json.dumps(openapi, indent=2, ensure_ascii=False) + "\n"}
     return files | {Path("docs/reference") / f"{name}.md": render() for name, render in PAGES.items()}

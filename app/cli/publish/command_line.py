@@ -53,12 +53,13 @@ def _command(path: str, command: Any) -> Iterator[str]:
 
 
 def _option(option: Any) -> list[str]:
-    # A default that the text describes may depend on the machine, as the number of cores does.
-    text = option.help or ""
     if option.required:
         default = "required"
-    elif option.default is None or option.default is False or "default" in text.lower():
+    elif isinstance(option.show_default, str):
+        # The default depends on the machine, as the number of cores does, so it is described.
+        default = option.show_default
+    elif option.default is None or option.default is False:
         default = ""
     else:
         default = code(option.default)
-    return [code(option.opts[0]), default, text]
+    return [code(option.opts[0]), default, option.help or ""]

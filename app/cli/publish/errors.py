@@ -34,7 +34,8 @@ with wrong fields has the code and the pointer of the first one."""
 
 PYDANTIC = """Fields are validated by Pydantic, which has further codes. The usual ones:"""
 
-REASONS = """A row without a value has a `reason`. It is not an error: the answer is complete, and this number does not exist."""
+REASONS = """A row without a value has a `reason`. It is not an error: the answer is complete, but
+this number cannot be computed."""
 
 
 def render() -> str:

@@ -78,7 +78,9 @@ def _first_sentence(kind: EventType) -> str:
 
 def _event(kind: EventType) -> Iterator[str]:
     yield f"### `{kind.name}`"
-    yield " ".join([*kind.description.split(), *_requirements(kind)])
+    *paragraphs, last = (" ".join(paragraph.split()) for paragraph in kind.description.split("\n\n"))
+    yield from paragraphs
+    yield " ".join([last, *_requirements(kind)])
     yield table(("field of `data`", "type", "required", "meaning"), _fields(kind)) or "`data` has no fields of its own."
     yield bullets(_effects(kind))
     yield fence(json.dumps(example_event(kind.name), indent=2), "json")

@@ -9,11 +9,12 @@ region = "emea" or not (seats < 10)
 churn_risk is not null
 `Customer tier` = 'gold'"""
 
-USES = """The guide [accounts and segments](../guides/accounts-and-segments.md#filter) shows filters in use;
-[mappings](mapping.md) use them as conditions."""
+INTRO = """This page is the complete description of filters. The guide
+[accounts and segments](../guides/accounts-and-segments.md#filter) shows them in use; [mappings](mapping.md) use them as
+conditions."""
 
 
 def render() -> str:
     """Return the page."""
     rules = from_docstring(filters.__doc__ or "", "text")
-    return page("Filters", *rules, "## Examples", fence(EXAMPLES, "text"), USES)
+    return page("Filters", INTRO, "## The language", *rules, "## Examples", fence(EXAMPLES, "text"))

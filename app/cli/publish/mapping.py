@@ -32,6 +32,7 @@ _TYPES = {str: "text", bool: "true or false", int: "whole number", float: "numbe
 def render() -> str:
     """Return the page."""
     rules = from_docstring(mapping.__doc__ or "", "toml")
+    next(rules)  # the first paragraph says the same as the introduction
     tables = (part for model in _models(mapping.ImportMapping) for part in _model(model))
     return page("Mappings", INTRO, *rules, "## Keys", *tables)
 

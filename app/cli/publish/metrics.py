@@ -24,13 +24,33 @@ Where a metric has conventions, choose one with `convention=`, or compare them w
 
 All metrics can be broken down by account, segment and any attribute; each says what else it can be broken down by. Where a
 metric "adds up over groups", the groups of one attribute add up to the total of a period. Where it "adds up over time", days
-add up to months as long as accounts stay in their groups."""
+add up to months as long as accounts stay in their groups.
+
+"No value" means that an answer has `value: null` and a [`reason`](errors.md#reasons). A metric with conventions is described
+by its default convention; a table lists the others."""
+
+LEGEND = [
+    ["`f(x)`", "The measure `x`, added up over the period: `f(sessions)` is the number of sessions in it."],
+    [
+        "`s(x, start)`, `s(x, end)`",
+        "What the measure `x` amounts to at the start or the end of the period, such as MRR.",
+    ],
+    ["`start`, `end`", "The start of the first day of the period, and the end of its last day."],
+    ["`O`", "The opening customers: the accounts with MRR above zero at the start of the period."],
+    ["`m0`, `m1`", "The MRR of one account at the start and at the end of the period."],
+    ["`Σ`", "The sum of what follows. `Σ_O` is the sum over the opening customers."],
+    ["`max(a, b)`, `min(a, b)`", "The larger and the smaller of two numbers."],
+    ["`mrr`, `customers_new`, …", "The metric of that name, for the same period."],
+]
+
+LEGEND_NOTE = "The [measures](#measures) are listed at the end of this page."
 
 MEASURES_INTRO = """The countable things of the ledger. Metrics are computed from their sums. The ledger stores money in
 ten-thousandths of the base currency."""
 
-_UNITS = {"percent": "{}%", "money": "{:.2f} USD", "ratio": "{}", "score": "{}", "count": "{}"}
+_EXAMPLES = {"percent": "{}%", "money": "{:.2f} USD", "ratio": "{}", "score": "{}", "count": "{}"}
 _BETTER = {"up": "higher is better", "down": "lower is better"}
+_UNITS = {"score": "score on the survey's own scale", "money": "money, in the base currency"}
 
 
 class Topic(NamedTuple):
@@ -53,7 +73,9 @@ def render() -> str:
     topics = sorted(_topics(), key=attrgetter("heading"))
     sections = (part for topic in topics for part in _topic(topic))
     measures = table(("measure", "what it counts", "subject", "channel"), _measures())
-    return page("Metrics", INTRO, *sections, "## Measures", MEASURES_INTRO, measures)
+    legend = table(("in a formula", "meaning"), LEGEND)
+    start = ["## How to read a formula", legend, LEGEND_NOTE]
+    return page("Metrics", INTRO, *start, *sections, "## Measures", MEASURES_INTRO, measures)
 
 
 def _topics() -> Iterator[Topic]:
@@ -74,7 +96,7 @@ def _topic(topic: Topic) -> Iterator[str]:
 def _summary(metric: Metric) -> list[str]:
     sentence = re.split(r"(?<=\.)\s", metric.description)[0]
     link = f"[`{metric.name}`](#{metric.name})"
-    return [link, f"{metric.title}: {sentence}", metric.unit, read_contract().synonyms.get(metric.name, "")]
+    return [link, f"{metric.title}: {sentence}", metric.unit, _synonyms_of(metric)]
 
 
 def _metric(metric: Metric) -> Iterator[str]:
@@ -84,10 +106,10 @@ def _metric(metric: Metric) -> Iterator[str]:
     yield bullets(
         [
             f"Formula: {formula}" if (formula := contract.formulas.get(metric.name)) else "",
-            f"Unit: {metric.unit}; {_range(metric)}{_better(metric)}",
+            f"Unit: {_unit(metric)}{_better(metric)}",
             f"Also broken down by: {_dimensions(metric)}" if metric.dimensions else "",
             f"Adds up over: {' and '.join(metric.adds_over)}" if metric.adds_over else "",
-            f"Also called: {synonyms}" if (synonyms := contract.synonyms.get(metric.name)) else "",
+            f"Also called: {synonyms}" if (synonyms := _synonyms_of(metric)) else "",
         ]
     )
     operands = [[code(name), metric.inputs[name].description, _number(value)] for name, value in _example(metric)]
@@ -101,6 +123,18 @@ def _conventions(metric: Metric) -> Iterator[list[str]]:
         operands = ", ".join(f"{code(operand)} {_number(value)}" for operand, value in _example(convention))
         description = "The default, described above." if name == metric.convention else convention.description
         yield [code(name), description, convention.counted_by, f"{operands}: **{_result(convention)}**"]
+
+
+def _synonyms_of(metric: Metric) -> str:
+    """Return the other names of a metric, without those that its title has already."""
+    names = read_contract().synonyms.get(metric.name, "").split(", ")
+    return ", ".join(name for name in names if name.lower() not in metric.title.lower())
+
+
+def _unit(metric: Metric) -> str:
+    # The range of a score is that of the survey, which the catalogue does not know.
+    unit = _UNITS.get(metric.unit, metric.unit)
+    return unit if metric.unit == "score" else f"{unit}; {_range(metric)}"
 
 
 def _range(metric: Metric) -> str:
@@ -127,12 +161,12 @@ def _example(metric: Metric) -> Iterator[tuple[str, float | str]]:
 
 
 def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{round(value, 4):,g}"
+    return value if isinstance(value, str) else f"{value:,.4f}".rstrip("0").rstrip(".")
 
 
 def _result(metric: Metric) -> str:
     value = float(metric.example["equals"])
-    template = _UNITS.get(metric.unit, "{} " + metric.unit)
+    template = _EXAMPLES.get(metric.unit, "{} " + metric.unit)
     return template.format(value if metric.unit == "money" else _number(value)).replace("-", "−")
 
 
@@ -149,8 +183,8 @@ def read_contract() -> Contract:
     for block in text.split("\n\n"):
         lines = block.splitlines()
         if lines and lines[0] == "| metric | formula | notes |":
-            for names, formula in (line.strip("| ").split(" | ")[:2] for line in lines[2:]):
-                formulas |= dict.fromkeys(re.findall(r"`(\w+)`", names), formula.rstrip(" |"))
+            for name, formula in (line.strip("| ").split(" | ")[:2] for line in lines[2:]):
+                formulas[name.strip("`")] = formula.rstrip(" |")
     synonyms = dict(_synonyms(text))
     if unknown := {*formulas, *synonyms} - METRICS.keys() - {"health_score"}:
         raise ValueError(f"docs/metrics.md names metrics that do not exist: {', '.join(sorted(unknown))}.")

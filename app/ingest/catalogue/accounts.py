@@ -25,11 +25,11 @@ def _check_single_name(data: Any) -> Any:
 class AccountUpdated(Data):
     """An account got a name or attributes, such as its plan or region.
 
-    The values hold from `occurred_at` on, and replace earlier values of the same attributes. Attributes that are left out keep
-    their values. An attribute with the value null ends. Before its first value, an attribute counts as having that value.
+    The values hold from `occurred_at` on and replace earlier values of the same attributes. Attributes that are left out keep
+    their values. The value null ends an attribute. The first value of an attribute also counts for the time before it.
 
-    Posts no numbers. Filters, segments and `group_by` use the attributes. Events may arrive in any order; of two events of
-    the same instant the one with the larger id counts.
+    Filters, segments and `group_by` use the attributes. The event itself counts in no metric. Events may arrive in any order.
+    If two events set the same attribute at the same instant, the event with the larger id counts.
     """
 
     name: NotRequired[
@@ -61,5 +61,5 @@ class UserRemoved(Data):
 
     At the end of this day the user no longer counts as registered. Activity or `user.registered` after the removal registers
     the user again; if that is on the same day, the registration is not interrupted. Removing a user who is not registered
-    changes nothing. At the same instant, a removal comes after registration and activity.
+    changes nothing. If a user is active or registered and removed at the same instant, the removal counts as the last event.
     """

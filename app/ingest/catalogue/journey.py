@@ -11,7 +11,9 @@ from app.ledger.streams import goals, onboarding
 
 
 class Goal(Data):
-    goal: Annotated[Id, Field(description="Name of the goal, such as `upgrade`. Breaks down conversion as `subject`.")]
+    goal: Annotated[
+        Id, Field(description="Name of the goal, such as `upgrade`. Conversion can be broken down by goal (`subject`).")
+    ]
     who: NotRequired[
         Annotated[
             Id,
@@ -36,8 +38,8 @@ class GoalEntered(Goal):
 class GoalCompleted(Goal):
     """Someone reached a goal.
 
-    The attempt counts as completed, on the day on which it was entered; so the rate of a past period can still rise. Without a
-    `goal.entered` before it, the attempt counts as entered at the same time. Completing again without entering again changes
+    The completion counts on the day on which the attempt was started, so the rate of a past period can still rise. Without a
+    `goal.entered` before it, the attempt counts as started at the same time. Completing again without entering again changes
     nothing.
     """
 

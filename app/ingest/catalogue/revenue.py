@@ -48,7 +48,10 @@ class Subscription(Data):
     currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
     plan: NotRequired[
         Annotated[
-            Id, Field(description="Plan of the subscription. Breaks down MRR as `subject`. Default: the plan it had.")
+            Id,
+            Field(
+                description="Plan of the subscription. MRR can be broken down by plan (`subject`). Default: the plan it had."
+            ),
         ]
     ]
     seats: NotRequired[
@@ -72,12 +75,13 @@ class Subscription(Data):
 class SubscriptionChanged(Subscription):
     """A subscription started, was upgraded or was downgraded: a new price, plan or number of seats.
 
-    The values hold from `occurred_at` on. The price is required; a plan or seats that are left out stay as they were. MRR,
-    customers and seats follow from all subscriptions of the account. The net change of an account's MRR on one day is one
-    movement: new, expansion, contraction, churn or reactivation. A price of 0 makes no customer.
+    The values hold from `occurred_at` on. The price is always required. A plan or seats that are left out keep their values.
+    MRR, customers and seats are computed from all subscriptions of the account. The net change of an account's MRR on one day
+    is one movement: new, expansion, contraction, churn or reactivation. A price of 0 does not make the account a customer.
 
-    Withdraws a cancellation of the subscription that takes effect at the same instant or later. A price in another currency
-    keeps the exchange rate of the day on which the price became positive or changed currency. Events may arrive in any order.
+    If the subscription was canceled but ends at this instant or later, the cancellation no longer applies. If it has ended
+    already, it starts again. A price in another currency is converted at the exchange rate of the day on which the price
+    became positive or changed currency, so exchange rates alone never change MRR. Events may arrive in any order.
     """
 
 
@@ -88,12 +92,12 @@ class SubscriptionChanged(Subscription):
     example={"subscription_id": "sub-1", "ends_at": "2026-03-31T00:00:00Z", "reason": "price"},
 )
 class SubscriptionCanceled(Data):
-    """A subscription was canceled; it ends at `ends_at`, or now.
+    """A subscription was canceled: it ends at `ends_at`, or at once.
 
     At its end the account loses the subscription's MRR and seats. If no MRR is left, the account churns on that day, with the
-    `reason` of its last cancellation. Canceling again before the end moves the end; `subscription.changed` before the end
-    withdraws the cancellation. Canceling a subscription that is unknown or has ended changes nothing. At the same instant,
-    a cancellation comes after a change.
+    `reason` of its last cancellation. Canceling again before the end moves the end. If a `subscription.changed` comes before
+    the end, the cancellation no longer applies. Canceling a subscription that is unknown or has ended changes nothing. If a
+    subscription is changed and canceled at the same instant, the cancellation counts as the later event.
     """
 
     subscription_id: Annotated[Id, Field(description="Your id of the subscription, unique within the account.")]
@@ -106,7 +110,10 @@ class SubscriptionCanceled(Data):
         ]
     ]
     reason: NotRequired[
-        Annotated[Id, Field(description="Why it was canceled, such as `price`. Breaks down churn as `subject`.")]
+        Annotated[
+            Id,
+            Field(description="Why it was canceled, such as `price`. Churn can be broken down by reason (`subject`)."),
+        ]
     ]
 
 
@@ -128,7 +135,7 @@ class TrialStarted(Trial):
 class TrialConverted(Trial):
     """A trial became a paid subscription.
 
-    The trial counts as converted, on the day on which it was started; so the rate of a past period can still rise. Send the
+    The conversion counts on the day on which the trial was started, so the rate of a past period can still rise. Send the
     subscription itself as `subscription.changed`. A trial that expired can still convert. Without a `trial.started` before it,
     the trial counts as started at the same time.
     """
@@ -138,8 +145,8 @@ class TrialConverted(Trial):
 class TrialExpired(Trial):
     """A trial ended without a subscription: it ran out or was canceled.
 
-    Changes nothing after the trial has ended. Without a `trial.started` before it, the trial counts as started at the same time.
-    At the same instant, a conversion comes before it.
+    A trial that has ended already stays as it is. Without a `trial.started` before it, the trial counts as started at the same
+    time. A trial that converts and expires at the same instant counts as converted.
     """
 
 
@@ -151,9 +158,11 @@ class Renewal(Data):
 class RenewalDue(Renewal):
     """A contract is due for renewal on the day of `occurred_at`.
 
-    Counts the contract in `renewal_rate` and, with an amount, in `renewal_value_rate`. Without an amount it counts only in
-    `renewal_rate`. Two events on one day are one due day, with the last amount. A decision that was made earlier and belongs to
-    no earlier due day belongs to this one.
+    Counts the contract in `renewal_rate` and, with an amount, also in `renewal_value_rate`. If there are two such events on one
+    day, the contract is due once, with the last amount.
+
+    A `renewal.completed` or `renewal.declined` may come before this event. It then counts for this day, unless it counts for an
+    earlier day on which the contract was due.
     """
 
     amount: NotRequired[Annotated[Money, Field(description=f"Amount that is due, {_MONEY}. Default: unknown.")]]
@@ -169,9 +178,11 @@ class RenewalDue(Renewal):
 class RenewalCompleted(Renewal):
     """A contract was renewed.
 
-    Counts on the latest day on which the contract was due, whenever the renewal happens; so the rate of a past period can
+    Counts on the latest day on which the contract was due, whenever the renewal happens, so the rate of a past period can
     still rise. The renewed amount counts up to the amount that was due. A contract that was declined can still be renewed.
-    Before the contract is due, or once its due day is renewed, the renewal belongs to the next due day.
+
+    If the contract was not due yet, or has been renewed already since it was last due, the renewal counts on the next day on
+    which the contract is due.
     """
 
     amount: NotRequired[
@@ -186,7 +197,7 @@ class RenewalCompleted(Renewal):
 class RenewalDeclined(Renewal):
     """A contract was not renewed.
 
-    The contract stays in `renewal_rate` as due and not renewed, as it is without any decision. A later `renewal.completed`
+    In `renewal_rate` the contract counts as due and not renewed, just as without this event. A later `renewal.completed`
     replaces this decision.
     """
 
@@ -263,9 +274,9 @@ def _cost_lines(e: EventView) -> list[Line]:
 class CostRecorded(Data):
     """Money was spent to win customers or to keep them.
 
-    Acquisition costs count in `cac`, retention costs in `customer_retention_cost` and `retention_cost_ratio`. With `account_id`
-    the cost is the account's. Without it, the cost is the whole business's and counts only in questions about all accounts
-    together.
+    Acquisition costs count in `cac`, retention costs in `customer_retention_cost` and `retention_cost_ratio`. With `account_id`,
+    the cost belongs to that account. Without it, the cost belongs to the whole company and counts only in questions about all
+    accounts together.
     """
 
     category: Annotated[

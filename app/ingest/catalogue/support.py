@@ -16,7 +16,7 @@ class Ticket(Data):
         Annotated[
             Id,
             Field(
-                description="Where the ticket came from, such as `email`. Breaks down numbers as `channel`. "
+                description="Where the ticket came from, such as `email`. Numbers can be broken down by channel. "
                 "The first channel of a ticket counts for all of it."
             ),
         ]
@@ -31,7 +31,7 @@ class Ticket(Data):
         Annotated[
             Literal["agent", "customer"],
             Field(
-                description="Who did it: `agent` or `customer`. Counts in `ticket.replied` only. Default there: `agent`."
+                description="Who did it: `agent` or `customer`. Used in `ticket.replied` only, where the default is `agent`."
             ),
         ]
     ]
@@ -39,7 +39,7 @@ class Ticket(Data):
         Annotated[
             bool,
             Field(
-                description="Whether it was resolved at first contact, as the helpdesk says. Counts in `ticket.resolved` only; "
+                description="Whether the helpdesk says that it was resolved at first contact. Used in `ticket.resolved` only; "
                 "the last one counts. Default: true if there was at most one agent reply before the resolution."
             ),
         ]
@@ -56,7 +56,7 @@ class TicketOpened(Ticket):
 
     Counts one ticket in `support_tickets`, and in `ticket_backlog` until it is resolved. Opening an open ticket changes nothing;
     opening a resolved ticket reopens it. If other events of the ticket occurred earlier, the first of them opened it. Events may
-    arrive in any order; at the same instant the order is opened, replied, reopened, resolved.
+    arrive in any order. Events at the same instant count in the order opened, replied, reopened, resolved.
     """
 
 
@@ -64,8 +64,8 @@ class TicketOpened(Ticket):
 class TicketReplied(Ticket):
     """Someone replied in a support ticket.
 
-    Replies of agents before the first resolution decide `first_contact_resolution_rate` where the helpdesk does not say
-    `first_contact`: at most one is first contact. A reply neither resolves nor reopens a ticket.
+    Without `first_contact` from the helpdesk, a ticket counts as resolved at first contact (`first_contact_resolution_rate`) if
+    agents replied at most once before its first resolution. A reply neither resolves nor reopens a ticket.
     """
 
 

@@ -65,7 +65,9 @@ class FeatureUsed(Data):
     `active_users`). An active user counts as registered from that day on.
     """
 
-    feature: Annotated[Id, Field(description="Name of the feature, such as `export`. Breaks down usage as `subject`.")]
+    feature: Annotated[
+        Id, Field(description="Name of the feature, such as `export`. Usage can be broken down by feature (`subject`).")
+    ]
     count: NotRequired[
         Annotated[
             int,

@@ -20,7 +20,7 @@ survey_invitations = measure("survey_invitations", "Survey invitations that were
 class Voice(Data):
     channel: NotRequired[
         Annotated[
-            Id, Field(description="Where it was sent or said, such as `email`. Breaks down numbers as `channel`.")
+            Id, Field(description="Where it was sent or said, such as `email`. Numbers can be broken down by channel.")
         ]
     ]
     tags: NotRequired[
@@ -103,9 +103,9 @@ def _answer(e: EventView) -> list[Line]:
 class SurveyResponded(Voice):
     """Someone responded to a survey.
 
-    Counts one response, by the kind of the survey in `nps`, `csat` or `ces`. Every response counts, also several of one person.
-    With a comment it also counts in `feedback_comments`. The survey must be declared, and the score must be on its scale. The
-    first response fixes the survey's scale for good.
+    Counts one response in `nps`, `csat` or `ces`, according to the kind of the survey. Every response counts, also several of
+    one person. With a comment it also counts in `feedback_comments`. The survey must be declared, and the score must be on its
+    scale. After the first response, the scale of the survey can no longer be changed.
     """
 
     survey: Annotated[Id, Field(description="Id of the survey. `nps` and `csat` exist from the start.")]
@@ -152,8 +152,8 @@ class FeedbackUpdated(Data):
     """A comment got a new status or a note about what was done.
 
     A comment whose last status is `resolved` counts in `feedback_closed_rate`, on the day of the comment. What is left out
-    stays as it was. Events may arrive in any order, also before the comment; of two events of the same instant the one with the
-    larger id counts.
+    stays as it was. Events may arrive in any order, also before the comment. Of two events at the same instant, the one with
+    the larger id counts.
     """
 
     feedback: Annotated[

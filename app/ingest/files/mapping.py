@@ -143,7 +143,7 @@ class EventTemplate(MappingTable):
         "same whenever the row is read again, so that a repeated import finds its events as duplicates."
     )
     account_id: TemplateText | None = Field(
-        None, description="The account of the event, such as `{account}`. Leave it out for costs of the whole business."
+        None, description="The account of the event, such as `{account}`. Leave it out for costs of the whole company."
     )
     user_id: TemplateText | None = Field(None, description="The user of the event, such as `{email}`. Default: none.")
     occurred_at: TemplateText = Field(

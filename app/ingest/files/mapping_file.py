@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from app.core.errors import Invalid, json_pointer
+from app.core.errors import Invalid
 from app.ingest.files.event_check import MappingFault
 from app.ingest.files.hints import did_you_mean
 from app.ingest.files.mapping import ImportMapping
@@ -100,13 +100,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _invalid(path: Path, faults: Sequence[MappingFault]) -> Invalid:
     lines = [f"  {_name_location(location)}{detail}" for location, detail in faults]
-    return Invalid(
-        "\n".join([f"The mapping {path} is not valid:", *lines]),
-        code="bad_mapping",
-        errors=[
-            {"pointer": json_pointer(location), "code": "bad_mapping", "detail": detail} for location, detail in faults
-        ],
-    )
+    return Invalid("\n".join([f"The mapping {path} is not valid:", *lines]), code="bad_mapping")
 
 
 def _name_location(steps: tuple[str | int, ...]) -> str:

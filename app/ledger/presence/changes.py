@@ -1,4 +1,4 @@
-"""Changes of presence: which entries and which rows a user's gained and lost days come to. Nothing is stored here.
+"""Changes of presence: the entries and rows that follow from days that a user has gained and lost. It stores nothing.
 
 Within each day, week, month, quarter and year a user counts on the first of the user's days. So the sum from the start of
 a unit to any day within it is the number of distinct users so far, as recorded up to any day. The first day in a year is
@@ -59,7 +59,7 @@ class DatedPresenceLine(NamedTuple):
 
 
 class PresenceDelta(NamedTuple):
-    """What changes of a key come to.
+    """The result of changes of one key: its new lines, days and rows.
 
     changes: the days that really changed. ceased_rows: the rows that are not current any more.
     """

@@ -25,7 +25,7 @@ mrr_expansion = measure("mrr_expansion", "MRR added by accounts that were custom
 mrr_contraction = measure("mrr_contraction", "MRR lost to downgrades by accounts that stayed customers.")
 mrr_churned = measure("mrr_churned", "MRR lost from accounts that stopped being customers.", subject="reason")
 mrr_reactivated = measure("mrr_reactivated", "MRR from former customers that became customers again.")
-customers = measure("customers", "Accounts with MRR above zero (customers).", stock=True)
+customers = measure("customers", "Customers (accounts with MRR above zero).", stock=True)
 customers_new = measure("customers_new", "Accounts that became customers for the first time.")
 customers_churned = measure("customers_churned", "Accounts that stopped being customers.", subject="reason")
 customers_reactivated = measure("customers_reactivated", "Former customers that became customers again.")

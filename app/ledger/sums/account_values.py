@@ -6,8 +6,6 @@ They can be compared, subtracted and combined to say which accounts a population
 from dataclasses import dataclass
 from typing import Any
 
-from app.ledger.measures import MEASURES
-
 BALANCES = ("opening", "closing")
 
 
@@ -36,31 +34,12 @@ class AccountValue:
     def __invert__(self) -> "AccountValue":
         return AccountValue("not", (self,))
 
-    def __str__(self) -> str:
-        """The value in words, as the catalogue of metrics shows it."""
-        match self.operator, self.parts:
-            case "opening", (measure,):
-                return f"{measure} at the start"
-            case "closing", (measure,):
-                return f"{measure} at the end"
-            case "-", (AccountValue("closing", (measure,)), AccountValue("opening", (same,))) if measure == same:
-                return f"{'change of ' if MEASURES[measure].stock else ''}{measure} in the period"
-            case "not", (AccountValue(">", (value, limit)),):
-                return f"{value} ≤ {limit}"
-            case "not", (condition,):
-                return f"not ({condition})"
-        return f" {self.operator} ".join(f"({part})" if _is_or(part) else str(part) for part in self.parts)
-
     @property
     def measures(self) -> frozenset[str]:
         """The measures whose balances the value uses."""
         if self.operator in BALANCES:
             return frozenset(self.parts)
         return frozenset().union(*(part.measures for part in self.parts if isinstance(part, AccountValue)))
-
-
-def _is_or(part: Any) -> bool:
-    return isinstance(part, AccountValue) and part.operator == "or"
 
 
 def own_opening(measure: str) -> AccountValue:

@@ -161,7 +161,7 @@ def _month_start_parameters(bounds: Sequence[_Bound], starts: _MonthStarts, mont
 # Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
 @lru_cache(maxsize=256)
 def _month_starts_statement(shape: Shape, months: tuple[int, ...]) -> Statement:
-    """Rows (measure, slot, year, balance at the start of each month, group...), of the accounts in the group for it.
+    """Return the query of rows (measure, slot, year, balance at the start of each month, group...), of the group's accounts.
 
     A balance is the last column of all earlier years and, of the year itself, the column of the month before.
     """

@@ -67,7 +67,7 @@ def sum_customer_cohorts(
 
 @lru_cache(maxsize=256)
 def _customers_statement(shape: Shape) -> Statement:
-    """Rows (measure, position of the cohort among the starts, position of the span, sum, group...)."""
+    """Return the query of rows (measure, position of the cohort among the starts, position of the span, sum, group...)."""
     position = sa.func.width_bucket(entry.c.effective_on, array_param("starts", sa.Date)).label("position")
     conditions = [
         entry.c.effective_on < sa.bindparam("until", type_=sa.Date),
@@ -106,7 +106,7 @@ def sum_user_cohorts(selection: Selection, spans: Sequence[Span], *, presence_la
 
 @lru_cache(maxsize=256)
 def _users_statement(shape: Shape) -> Statement:
-    """Rows (index of the cohort's span, index of the span, distinct users, group...)."""
+    """Return the query of rows (index of the cohort's span, index of the span, distinct users, group...)."""
     calendar, is_present = presence_calendar()
     user = (presence.c.account_id, presence.c.user_key)
     cohort = sa.func.min(calendar.c.span).over(partition_by=user).label("cohort")

@@ -124,7 +124,10 @@ def _month_bits(span: Span, year: int) -> list[int]:
 
 @lru_cache(maxsize=256)
 def _users_statement(shape: Shape, by_subject: bool, has_subjects: bool, once: bool) -> Statement:
-    """Rows (index of the span, distinct users, group...). once: whether no user has two rows in a span and group."""
+    """Return the query of rows (index of the span, distinct users, group...).
+
+    once: whether no user has two rows in a span and group.
+    """
     calendar, is_present = presence_calendar()
     keys = [
         calendar.c.span,
@@ -149,7 +152,7 @@ _SPAN = {"span": sa.Integer, "start": sa.Date, "end": sa.Date, "group_day": sa.D
 
 @lru_cache(maxsize=256)
 def _registered_statement(shape: Shape) -> Statement:
-    """Rows (index of the span, distinct users, group...)."""
+    """Return the query of rows (index of the span, distinct users, group...)."""
     spans = array_table("spans", _SPAN)
     keys = (spans.c.span, spans.c.group_day, registration.c.account_id)
     # A span without days has the users who were registered at its start, and none who registered later.

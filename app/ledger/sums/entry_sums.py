@@ -61,7 +61,7 @@ def add_day_ranges(
 # Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
 @lru_cache(maxsize=256)
 def _statement(shape: Shape) -> Statement:
-    """Rows (measure, target, sum, group...)."""
+    """Return the query of rows (measure, target, sum, group...)."""
     types = (sa.Integer, sa.Date, sa.Date, sa.Integer, sa.Date)
     ranges = array_table("day_range", dict(zip(DayRange._fields, types, strict=True)))
     within = (entry.c.effective_on >= ranges.c.start) & (entry.c.effective_on < ranges.c.end)

@@ -172,7 +172,7 @@ def _months_parameters(
 # Statements depend on the shape of a question only, so each is built once: building costs as much as answering.
 @lru_cache(maxsize=256)
 def _months_statement(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> Statement:
-    """Rows (measure, year, sum of each set of months, group...), each sum of the accounts in the group for it."""
+    """Return the query of rows (measure, year, sum of each set of months, group...), of the group's accounts."""
     totals = totals_source(shape, stock=False)
     sums = [
         sa.func.sum(reduce(add, (totals.c[MONTH_COLUMNS[month - 1].name] for month in months))).label(f"sum{number}")

@@ -6,7 +6,7 @@ SQL is in the modules of the terms.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -142,7 +142,7 @@ class Registered(Operand):
     ignores_dimensions: bool = False
 
     def describe(self, period: str) -> str:
-        return f"Distinct users who were registered at any time of the {period}."
+        return f"Distinct users who were registered at any time during the {period}."
 
     @property
     def label_texts(self) -> frozenset[str]:
@@ -174,14 +174,15 @@ class Population(Operand):
     """The number of accounts that satisfy a condition or, with `total`, the sum of a value of theirs over them.
 
     Only accounts whose balances change within the period are looked at: the condition has to be false for all others.
+    sentence: what is counted or summed, with `{period}` where the word for the period belongs.
     """
 
     where: AccountValue
     total: AccountValue | None = None
+    sentence: str = field(kw_only=True, compare=False)
 
     def describe(self, period: str) -> str:
-        summed = "Number of accounts" if self.total is None else f"Sum of ({self.total}) over the accounts"
-        return f"{summed} where {self.where}."
+        return self.sentence.format(period=period)
 
     @property
     def label_texts(self) -> frozenset[str]:
@@ -210,8 +211,8 @@ class Trailing(Operand):
     months: int
 
     def describe(self, period: str) -> str:
-        months = f"each of the last {self.months} whole months up to the end of the {period}"
-        return f"For {months}, added up: {self.of.describe('month')}"
+        months = f"the last {self.months} whole months up to the end of the {period}"
+        return f"{self.of.describe('month').removesuffix('.')}, added up over {months}."
 
     @property
     def label_texts(self) -> frozenset[str]:

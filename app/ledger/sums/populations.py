@@ -99,7 +99,7 @@ def _measures(terms: Iterable[PopulationTerm]) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _statement(shape: Shape, terms: tuple[PopulationTerm, ...]) -> Statement:
-    """Rows (position of the stretch, a sum for each term, group...)."""
+    """Return the query of rows (position of the stretch, a sum for each term, group...)."""
     labels = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(terms))}
     balances = _balances(shape, labels)
     values = _balances_by_operator(balances, labels)

@@ -1,4 +1,4 @@
-"""Trailing sums: what an operand comes to in each of the last whole months before a span's end, added up."""
+"""Trailing sums: the values of an operand in each of the last whole months before the end of a span, added up."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -22,7 +22,7 @@ def conversion_rate(goals_completed: int, goals_entered: int) -> Result:
     """Conversion rate: percentage of goal attempts started in the period that have been completed so far.
 
     An attempt starts with `goal.entered` and ends with `goal.completed`. Entering again before completing continues the
-    same attempt. The rate of a recent period can still rise. Can be broken down by goal. Empty when no attempt was
+    same attempt. The rate of a recent period can still rise. Can be broken down by goal. No value when no attempt was
     started.
     """
     return proportion(goals_completed, of=goals_entered, if_empty="nobody_entered")
@@ -38,7 +38,7 @@ def conversion_rate(goals_completed: int, goals_entered: int) -> Result:
 def onboarding_completion_rate(onboardings_completed: int, onboardings_started: int) -> Result:
     """Onboarding completion rate: percentage of the onboardings started in the period that have been completed so far.
 
-    The rate of a recent period can still rise. Empty when no onboarding was started.
+    The rate of a recent period can still rise. No value when no onboarding was started.
     """
     return proportion(onboardings_completed, of=onboardings_started, if_empty="no_onboardings")
 
@@ -52,7 +52,7 @@ def onboarding_completion_rate(onboardings_completed: int, onboardings_started: 
 def time_to_value_days(onboarding_seconds: int, onboardings_completed: int) -> Result:
     """Time to value: average number of days from start to completion of the onboardings started in the period.
 
-    Onboardings that are not completed yet are left out, so the average of a recent period can still rise. Empty when
+    Onboardings that are not completed yet are left out, so the average of a recent period can still rise. No value when
     none was completed.
     """
     return mean(onboarding_seconds, of=onboardings_completed, if_empty="no_onboardings_completed", unit=86_400)

@@ -71,8 +71,8 @@ def cac(
     """Customer acquisition cost (CAC): acquisition costs of the period divided by the number of new customers in it.
 
     New customers are accounts that became customers for the first time. Costs recorded without an account count only in
-    company-wide totals; a group or segment without costs of its own is empty (`unallocated`). Empty when there were no
-    new customers or no costs.
+    company-wide totals; a group or segment without costs of its own has no value (`unallocated`). No value when there
+    were no new customers or no costs.
     """
     cost = acquisition_cost + unallocated_acquisition_cost
     result = money_mean(cost, of=customers_new, if_empty="no_new_customers")
@@ -85,7 +85,7 @@ def cac(
     example=RETENTION_EXAMPLE | {"equals": 15},
     events=TWO_CUSTOMERS_ONE_VISIT,
     convention="customers",
-    counted_by="companies that share the cost among all current customers, including those just won.",
+    counted_by="Companies that divide the cost by all current customers, including those just won.",
 )
 def customer_retention_cost(
     retention_cost: int,
@@ -95,8 +95,8 @@ def customer_retention_cost(
 ) -> Result:
     """Customer retention cost: retention costs of the period divided by the number of customers at its end.
 
-    Costs recorded without an account count only in company-wide totals; a group or segment without costs of its own is
-    empty (`unallocated`). Empty when there are no customers or no costs.
+    Costs recorded without an account count only in company-wide totals; a group or segment without costs of its own has
+    no value (`unallocated`). No value when there are no customers or no costs.
     """
     result = money_mean(retention_cost + unallocated_retention_cost, of=customers, if_empty=NO_CUSTOMERS)
     return _require_costs(result, retention_cost, unallocated_retention_cost, divided=divided)
@@ -125,8 +125,8 @@ def _(
     """Retention costs of the period divided by the number of retained customers: those at its start who were still
     customers at its end.
 
-    Costs recorded without an account are treated as in the default convention. Empty when no customer was retained or
-    no costs were recorded.
+    Costs recorded without an account are treated as in the default convention. No value when no customer was retained
+    or no costs were recorded.
     """
     cost = retention_cost + unallocated_retention_cost
     result = money_mean(cost, of=customers - leavers, if_empty="no_retained_customers")
@@ -150,8 +150,8 @@ def retention_cost_ratio(
     """Retention cost ratio: retention costs as a percentage of recurring revenue in the period.
 
     Recurring revenue is the MRR at the end of the period times the months in the period. Costs recorded without an
-    account count only in company-wide totals; a group or segment without costs of its own is empty (`unallocated`).
-    Empty when there are no customers or no costs.
+    account count only in company-wide totals; a group or segment without costs of its own has no value (`unallocated`).
+    No value when there are no customers or no costs.
     """
     cost = retention_cost + unallocated_retention_cost
     result = money_rate(cost, of=mrr * months, sample=customers, if_empty=NO_CUSTOMERS)
@@ -196,7 +196,7 @@ def ltv_to_cac(
     """LTV to CAC ratio: customer lifetime value divided by customer acquisition cost.
 
     It says how many times over a customer pays back its acquisition cost. Computed as `clv` / `cac`, each by its
-    default convention. Empty when one of the two is empty.
+    default convention. No value when one of the two has none.
     """
     ltv = clv(mrr, customers, customers_before, leavers, months, margin)
     cost = cac(acquisition_cost, unallocated_acquisition_cost, customers_new, divided)
@@ -224,8 +224,8 @@ def cac_payback_months(
     """CAC payback period: months until the gross margin on an average customer's MRR has paid back its acquisition
     cost.
 
-    Computed as `cac` / (`arpa` × gross margin). Empty when `cac` is empty or there are no customers at the end of the
-    period.
+    Computed as `cac` / (`arpa` × gross margin). No value when `cac` has none or there are no customers at the end of
+    the period.
     """
     cost = cac(acquisition_cost, unallocated_acquisition_cost, customers_new, divided)
     if not customers:

@@ -19,6 +19,10 @@ from app.metrics.define import (
 # An account that ordered in the period; and one of these with at least two orders by the end of the period.
 IS_PURCHASER = own_flow("orders") > 0
 IS_REPEAT_PURCHASER = IS_PURCHASER & (own_closing("orders") > 1)
+PURCHASERS = accounts("Accounts that ordered in the {period}.", where=IS_PURCHASER)
+REPEAT_PURCHASERS = accounts(
+    "Accounts that ordered in the {period} and had placed at least two orders by its end.", where=IS_REPEAT_PURCHASER
+)
 # A month of 30.4375 days: a twelfth of 365.25.
 SECONDS_PER_MONTH = 2_629_800
 
@@ -58,22 +62,20 @@ def revenue(purchases: int, refunds: int) -> Result:
     example={"coming_back": 1, "purchasers": 2, "equals": 50},
     events=[_order("60", 1, on="2026-01-10"), _order("40", 2), _order("10", 1, account="globex")],
     convention="orders",
-    counted_by="Who counts so: shops that count every order, even two on the same day.",
+    counted_by="Shops that count every order, even two on the same day.",
 )
-def repeat_purchase_rate(
-    coming_back: int = accounts(where=IS_REPEAT_PURCHASER), purchasers: int = accounts(where=IS_PURCHASER)
-) -> Result:
+def repeat_purchase_rate(coming_back: int = REPEAT_PURCHASERS, purchasers: int = PURCHASERS) -> Result:
     """Repeat purchase rate: percentage of purchasers in the period who had placed at least two orders by its end.
 
     A purchaser is an account that ordered in the period; its earlier orders count too. A refunded order still counts as
-    an order. Empty when nobody ordered.
+    an order. No value when nobody ordered.
     """
     return proportion(coming_back, of=purchasers, if_empty="no_purchases")
 
 
 @repeat_purchase_rate.also(
     "purchase_days",
-    counted_by="Who counts so: shops that see a second order on the same day as part of the first.",
+    counted_by="Shops that treat a second order on the same day as part of the first.",
     example={"coming_back": 1, "purchasers": 3, "equals": 100 / 3},
     events=[
         _order("60", 1, on="2026-01-10"),
@@ -84,8 +86,11 @@ def repeat_purchase_rate(
     ],
 )
 def _(
-    coming_back: int = accounts(where=IS_PURCHASER & (own_closing("purchase_days") > 1)),
-    purchasers: int = accounts(where=IS_PURCHASER),
+    coming_back: int = accounts(
+        "Accounts that ordered in the {period} and had ordered on at least two different days by its end.",
+        where=IS_PURCHASER & (own_closing("purchase_days") > 1),
+    ),
+    purchasers: int = PURCHASERS,
 ) -> Result:
     """Percentage of purchasers in the period who had ordered on at least two different days by its end.
 
@@ -96,7 +101,7 @@ def _(
 
 @repeat_purchase_rate.also(
     "all_customers",
-    counted_by="Who counts so: reports on the whole customer base, which ask how many of all past purchasers ever came back.",
+    counted_by="Reports on all past purchasers, which show how many of them ever ordered again.",
     example={"repeat_purchasers": 1, "purchasers": 2, "equals": 50},
     events=[
         _order("60", 1, on="2026-01-10"),
@@ -107,7 +112,7 @@ def _(
 def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = closing("purchasers")) -> Result:
     """Percentage of all purchasers to date who had placed at least two orders by the end of the period.
 
-    Everyone who ever ordered counts, with or without an order in the period. Empty when nobody has ordered yet.
+    Everyone who ever ordered counts, with or without an order in the period. No value when nobody has ordered yet.
     """
     return proportion(repeat_purchasers, of=purchasers, if_empty="no_purchases")
 
@@ -125,9 +130,17 @@ def _(repeat_purchasers: int = closing("repeat_purchasers"), purchasers: int = c
     events=[_order("70", 1, on="2026-01-10"), _order("50", 2), _order("100", 3, on="2026-03-11")],
 )
 def clv_purchases(
-    purchases: int = over_accounts(own_flow("purchases"), where=IS_REPEAT_PURCHASER),
-    coming_back: int = accounts(where=IS_REPEAT_PURCHASER),
-    purchase_seconds: int = over_accounts(own_closing("purchase_seconds"), where=IS_REPEAT_PURCHASER),
+    purchases: int = over_accounts(
+        "Money paid for orders in the {period} by accounts that had placed at least two orders by its end.",
+        own_flow("purchases"),
+        where=IS_REPEAT_PURCHASER,
+    ),
+    coming_back: int = REPEAT_PURCHASERS,
+    purchase_seconds: int = over_accounts(
+        "Seconds from first to last order by the end of the {period}, added up over these accounts.",
+        own_closing("purchase_seconds"),
+        where=IS_REPEAT_PURCHASER,
+    ),
     months: Fraction = context("months"),
 ) -> Result:
     """Customer lifetime value from purchases: average order value × orders per month × months from first to last order,
@@ -135,7 +148,7 @@ def clv_purchases(
 
     Covers accounts that ordered in the period and had placed at least two orders by its end. Order value and orders per
     month are averages of their orders in the period. The months, of 30.4375 days, run from an account's very first
-    order to its last order by the end of the period. Refunds are not deducted. Empty when there is no such account.
+    order to its last order by the end of the period. Refunds are not deducted. No value when there is no such account.
     """
     if not coming_back:
         return Result(None, sample_size=0, reason="no_repeat_purchases")

@@ -36,7 +36,7 @@ def renewal_rate(contracts_renewed: int, contracts_due: int) -> Result:
     """Renewal rate: percentage of contracts due for renewal in the period that have been renewed so far.
 
     A contract counts in the period in which it was due, even if it was renewed earlier or later. Contracts without a
-    decision count as not renewed. Empty when no contract was due.
+    decision count as not renewed. No value when no contract was due.
     """
     return proportion(contracts_renewed, of=contracts_due, if_empty="no_renewals_due")
 
@@ -58,7 +58,7 @@ def renewal_value_rate(renewal_value_renewed: int, renewal_value_due: int, contr
     period.
 
     Each contract counts with at most the amount due, so an increase on one does not hide a loss on another. A renewal
-    without an amount counts with the full amount due. Contracts due without an amount are left out. Empty when no
+    without an amount counts with the full amount due. Contracts due without an amount are left out. No value when no
     amount was due.
     """
     return money_rate(renewal_value_renewed, of=renewal_value_due, sample=contracts_valued, if_empty="no_amounts_due")

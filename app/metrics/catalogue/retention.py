@@ -35,12 +35,19 @@ from app.metrics.define import (
 # One account's MRR at the start and at the end of the period.
 OPENING_MRR, CLOSING_MRR = own_opening("mrr"), own_closing("mrr")
 # Customers at the start who are not customers at the end.
-LOST_CUSTOMERS = accounts(where=(OPENING_MRR > 0) & ~(CLOSING_MRR > 0))
+LOST_CUSTOMERS = accounts(
+    "Customers at the start of the {period} who were not customers at its end.",
+    where=(OPENING_MRR > 0) & ~(CLOSING_MRR > 0),
+)
 # Customers at the start who were lost at any time in the period, even if they came back.
-CHURNED_OPENING_CUSTOMERS = accounts(where=(OPENING_MRR > 0) & (own_flow("customers_churned") > 0))
+CHURNED_OPENING_CUSTOMERS = accounts(
+    "Customers at the start of the {period} who were lost at any time during it, even if they came back.",
+    where=(OPENING_MRR > 0) & (own_flow("customers_churned") > 0),
+)
 # Accounts that were not customers at the start and became customers in the period.
 JOINING_ACCOUNTS = accounts(
-    where=~(OPENING_MRR > 0) & ((own_flow("customers_new") > 0) | (own_flow("customers_reactivated") > 0))
+    "Accounts that were not customers at the start of the {period} and became customers during it.",
+    where=~(OPENING_MRR > 0) & ((own_flow("customers_new") > 0) | (own_flow("customers_reactivated") > 0)),
 )
 # 1 for an account that pays and has not canceled, else 0.
 PAYING_UNCANCELED_AT_START = own_opening("customers") - own_opening("customers_leaving")
@@ -81,7 +88,7 @@ def customer_churn_rate(leavers: int = LOST_CUSTOMERS, customers: int = opening(
     """Customer churn rate: percentage of customers at the start of the period who had left by its end.
 
     Customers won during the period are not counted. Customers who leave and return within it are not lost. A canceled
-    subscription counts until it ends. Empty when there were no customers at the start.
+    subscription counts until it ends. No value when there were no customers at the start.
     """
     return proportion(leavers, of=customers, if_empty=NO_CUSTOMERS)
 
@@ -104,9 +111,7 @@ def _(customers_churned: int, customers: int = opening("customers")) -> Result:
 
 @customer_churn_rate.also(
     "lost_at_any_time",
-    counted_by=(
-        "Who counts so: reports that, unlike ChartMogul, count customers as lost even if they came back within the period."
-    ),
+    counted_by="Reports that count customers as lost even if they came back within the period.",
     example={"lost": 2, "customers": 5, "equals": 40},
     events=SEVEN_CUSTOMERS_THREE_LOSSES,
 )
@@ -120,7 +125,7 @@ def _(lost: int = CHURNED_OPENING_CUSTOMERS, customers: int = opening("customers
 
 @customer_churn_rate.also(
     "ever_active",
-    counted_by="Who counts so: reports that divide by everyone who was a customer during the period, not only at its start.",
+    counted_by="Reports that divide by everyone who was a customer during the period, not only at its start.",
     range=(0, None),
     example={"customers_churned": 3, "customers": 5, "joined": 2, "equals": 300 / 7},
     events=SEVEN_CUSTOMERS_THREE_LOSSES,
@@ -129,8 +134,8 @@ def _(customers_churned: int, customers: int = opening("customers"), joined: int
     """Number of customer losses in the period as a percentage of all accounts that were customers at any time during
     it.
 
-    Customers won during the period count in both numbers. Can exceed 100% when customers are lost more than once. Empty
-    when there was no customer at any time during the period.
+    Customers won during the period count in both numbers. Can exceed 100% when customers are lost more than once. No
+    value when there was no customer at any time during the period.
     """
     return percentage(customers_churned, of=customers + joined, if_empty=NO_CUSTOMERS)
 
@@ -146,15 +151,18 @@ def _(customers_churned: int, customers: int = opening("customers"), joined: int
     ],
 )
 def _(
-    leavers: int = accounts(where=(PAYING_UNCANCELED_AT_START > 0) & ~(PAYING_UNCANCELED_AT_END > 0)),
+    leavers: int = accounts(
+        "Customers who had not canceled at the start of the {period}, and had canceled or left by its end.",
+        where=(PAYING_UNCANCELED_AT_START > 0) & ~(PAYING_UNCANCELED_AT_END > 0),
+    ),
     customers: int = opening("customers"),
     leaving: int = opening("customers_leaving"),
 ) -> Result:
     """Percentage of customers at the start of the period who had canceled or left by its end.
 
     A customer is lost on the day of the cancellation, even while the subscription still runs. The default convention
-    waits until it ends. Customers who had already canceled before the period are excluded. Empty when no other
-    customers were there at the start.
+    waits until it ends. Customers who had already canceled before the period are excluded. No value when there were no
+    other customers at the start.
     """
     return proportion(leavers, of=customers - leaving, if_empty=NO_CUSTOMERS)
 
@@ -169,8 +177,8 @@ def _(
 def customer_retention_rate(leavers: int = LOST_CUSTOMERS, customers: int = opening("customers")) -> Result:
     """Customer retention rate: percentage of customers at the start of the period who were still customers at its end.
 
-    Customers won during the period are not counted. Equals 100% minus the customer churn rate. Empty when there were no
-    customers at the start.
+    Customers won during the period are not counted. Equals 100% minus the customer churn rate. No value when there were
+    no customers at the start.
     """
     return proportion(customers - leavers, of=customers, if_empty=NO_CUSTOMERS)
 
@@ -202,8 +210,8 @@ def clv(
     """Customer lifetime value (CLV): average MRR per customer × gross margin ÷ monthly customer churn rate.
 
     This is the gross profit to expect from one customer. Average MRR is taken at the end of the period (`arpa`).
-    Monthly churn is the churn rate of the period (`customer_churn_rate`) divided by its months. Empty when nobody
-    churned or there are no customers.
+    Monthly churn is the churn rate of the period (`customer_churn_rate`) divided by the number of months in it. No
+    value when nobody churned or there are no customers.
     """
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, months)
 
@@ -261,8 +269,8 @@ def _(
     """Average MRR per customer × gross margin ÷ monthly customer churn rate of the last six whole months.
 
     These are the last six calendar months that have ended by the end of the period. Their churn rate is the number of
-    customers lost in them divided by the sum of the customers at the start of each month. Empty when nobody churned in
-    them or there are no customers.
+    customers lost in them divided by the sum of the customers at the start of each month. No value when nobody churned
+    in them or there are no customers.
     """
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, Fraction(1))
 

@@ -37,7 +37,7 @@ EARLIER_CANCELLATION = ExampleEvent(1, CANCELED, {"subscription_id": "sub-1"}, o
 def mrr(mrr: int = closing("mrr")) -> Result:
     """Monthly recurring revenue (MRR): monthly revenue from all active subscriptions at the end of the period.
 
-    Yearly, quarterly and weekly prices are converted to a month. Trials and one-time purchases are excluded. A canceled
+    Yearly, quarterly and weekly prices are converted to a monthly price. Trials and one-time purchases are excluded. A canceled
     subscription counts until it ends. Can be broken down by plan.
     """
     return money(mrr)
@@ -197,7 +197,7 @@ def quick_ratio(
 ) -> Result:
     """Quick ratio: MRR gained (new, reactivation, expansion) divided by MRR lost (contraction, churn) in the period.
 
-    Above 1 when MRR grew. Empty when no MRR was lost.
+    Above 1 when MRR grew. No value when no MRR was lost.
     """
     return money_ratio(
         mrr_new + mrr_reactivated + mrr_expansion, to=mrr_contraction + mrr_churned, if_empty="nothing_lost"
@@ -216,7 +216,7 @@ def quick_ratio(
 def arpa(mrr: int = closing("mrr"), customers: int = closing("customers")) -> Result:
     """Average revenue per account (ARPA): average MRR per customer at the end of the period.
 
-    Empty when there are no customers.
+    No value when there are no customers.
     """
     return money_mean(mrr, of=customers, if_empty=NO_CUSTOMERS)
 
@@ -233,7 +233,7 @@ def arpa(mrr: int = closing("mrr"), customers: int = closing("customers")) -> Re
 def arpu(mrr: int = closing("mrr"), registered_users: int = closing("registered_users")) -> Result:
     """Average revenue per user (ARPU): MRR divided by registered users, both at the end of the period.
 
-    Registered users of accounts that do not pay are included. Empty when there are no registered users.
+    Registered users of accounts that do not pay are included. No value when there are no registered users.
     """
     return money_mean(mrr, of=registered_users, if_empty="no_users")
 

@@ -5,8 +5,16 @@ from app.metrics.catalogue.revenue import DOWNGRADE, NO_CUSTOMERS, UPGRADE
 from app.metrics.define import Result, metric, money_rate, opening, over_accounts
 
 # What customers at the start lost and added by the end: one difference for each customer.
-LOST_MRR = over_accounts(OPENING_MRR - CLOSING_MRR, where=(OPENING_MRR > 0) & (OPENING_MRR > CLOSING_MRR))
-GAINED_MRR = over_accounts(CLOSING_MRR - OPENING_MRR, where=(OPENING_MRR > 0) & (CLOSING_MRR > OPENING_MRR))
+LOST_MRR = over_accounts(
+    "Decrease in MRR from the start to the end of the {period}, of customers whose MRR decreased.",
+    OPENING_MRR - CLOSING_MRR,
+    where=(OPENING_MRR > 0) & (OPENING_MRR > CLOSING_MRR),
+)
+GAINED_MRR = over_accounts(
+    "Increase in MRR from the start to the end of the {period}, of customers at its start whose MRR increased.",
+    CLOSING_MRR - OPENING_MRR,
+    where=(OPENING_MRR > 0) & (CLOSING_MRR > OPENING_MRR),
+)
 
 # Three customers of 100.00 each at the start: one shrinks by 20.00 and one grows by 30.00.
 UPGRADE_AND_DOWNGRADE = [*THREE_CUSTOMERS, DOWNGRADE._replace(account="one"), UPGRADE._replace(account="two")]
@@ -41,14 +49,14 @@ def gross_mrr_churn_rate(
     percentage of their starting MRR.
 
     Netted per customer: MRR at the start minus MRR at the end, if positive. Growth of one customer does not offset the
-    loss of another. Empty when there were no customers at the start.
+    loss of another. No value when there were no customers at the start.
     """
     return money_rate(mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @gross_mrr_churn_rate.also(
     "movements",
-    counted_by="ChartMogul in an older article, which adds up churn and contraction even if customers came back.",
+    counted_by="ChartMogul in an older article, which counts all churn and contraction, even if customers came back.",
     range=(0, None),
     example={
         "mrr_churned": "0.00 USD",
@@ -101,7 +109,7 @@ def expansion_mrr_rate(
     starting MRR.
 
     Netted per customer: MRR at the end minus MRR at the start, if positive. New customers and former customers who
-    return are excluded. Empty when there were no customers at the start.
+    return are excluded. No value when there were no customers at the start.
     """
     return money_rate(mrr_gained, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
@@ -124,15 +132,15 @@ def net_mrr_churn_rate(
     """Net MRR churn rate: MRR lost minus MRR added among customers at the start of the period, as a percentage of their
     starting MRR.
 
-    Negative when they added more than they lost. New customers and former customers who return are excluded. Empty when
-    there were no customers at the start.
+    Negative when they added more than they lost. New customers and former customers who return are excluded. No value
+    when there were no customers at the start.
     """
     return money_rate(mrr_lost - mrr_gained, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @net_mrr_churn_rate.also(
     "with_reactivation",
-    counted_by="ChartMogul in its net MRR churn rate, which credits the MRR of returning customers.",
+    counted_by="ChartMogul in its net MRR churn rate, which deducts the MRR of returning customers from the losses.",
     range=(None, None),
     example=MOVEMENTS | {"mrr_reactivated": "0.00 USD", "equals": -10 / 3},
     events=UPGRADE_AND_DOWNGRADE,
@@ -193,15 +201,15 @@ def nrr(
     """Net revenue retention (NRR): MRR at the end of the period from customers you had at its start, as a percentage of
     their starting MRR.
 
-    Includes expansion, contraction and churn; excludes new customers. Above 100% when expansion exceeds losses. Empty
-    when there were no customers at the start.
+    Includes expansion, contraction and churn; excludes new customers. Above 100% when expansion exceeds losses. No
+    value when there were no customers at the start.
     """
     return money_rate(mrr + mrr_gained - mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @nrr.also(
     "with_reactivation",
-    counted_by="Who counts so: those who compute 100% minus ChartMogul's net MRR churn rate. It credits returning customers.",
+    counted_by="Reports that subtract ChartMogul's net MRR churn rate from 100%, which includes returning customers.",
     range=(None, None),
     example=MOVEMENTS | {"mrr_reactivated": "0.00 USD", "equals": 310 / 3},
     events=UPGRADE_AND_DOWNGRADE,
@@ -259,14 +267,14 @@ def grr(mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = op
     their starting MRR.
 
     Like net revenue retention, but without expansion, so never above 100%. Each customer counts with its MRR at the
-    start or at the end, whichever is smaller. Empty when there were no customers at the start.
+    start or at the end, whichever is smaller. No value when there were no customers at the start.
     """
     return money_rate(mrr - mrr_lost, of=mrr, sample=customers, if_empty=NO_CUSTOMERS)
 
 
 @grr.also(
     "movements",
-    counted_by="Who counts so: those who compute 100% minus ChartMogul's older gross MRR churn rate.",
+    counted_by="Reports that subtract the gross MRR churn rate of an older ChartMogul article from 100%.",
     range=(None, 100),
     example={
         "mrr_churned": "0.00 USD",

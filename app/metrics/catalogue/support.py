@@ -40,7 +40,7 @@ def support_tickets(tickets_opened: int) -> Result:
 def tickets_per_100_customers(tickets_opened: int, customers: int = closing("customers")) -> Result:
     """Tickets per 100 customers: tickets opened in the period for every 100 customers at its end.
 
-    Includes tickets of accounts that are not customers. Can exceed 100. Empty when there are no customers.
+    Includes tickets of accounts that are not customers. Can exceed 100. No value when there are no customers.
     """
     return percentage(tickets_opened, of=customers, if_empty=NO_CUSTOMERS)
 
@@ -58,9 +58,9 @@ def first_contact_resolution_rate(tickets_opened_first_contact: int, tickets_ope
     """First contact resolution rate (FCR): percentage of tickets opened in the period that were resolved at first
     contact and not reopened.
 
-    What counts as first contact is decided by the helpdesk's own flag (`first_contact`). Without the flag, at most one
-    agent reply before the resolution counts. Tickets that are still open count as not resolved. Can be broken down by
-    channel. Empty when no ticket was opened.
+    The helpdesk's own flag (`first_contact`) decides whether a ticket was resolved at first contact. Without the flag,
+    it was if agents replied at most once before the resolution. Tickets that are still open count as not resolved. Can
+    be broken down by channel. No value when no ticket was opened.
     """
     return proportion(tickets_opened_first_contact, of=tickets_opened, if_empty=NO_TICKETS)
 
@@ -75,7 +75,7 @@ def _(tickets_resolved_first_contact: int, tickets_resolved: int) -> Result:
     """Percentage of tickets resolved in the period that were resolved at first contact and not reopened.
 
     A ticket counts in the period of its last resolution, whenever it was opened. Tickets that are still open are left
-    out. Empty when no ticket was resolved.
+    out. No value when no ticket was resolved.
     """
     return proportion(tickets_resolved_first_contact, of=tickets_resolved, if_empty="no_tickets_resolved")
 
@@ -90,7 +90,8 @@ def average_resolution_hours(ticket_resolution_seconds: int, tickets_opened_reso
     """Average resolution time: average hours from opening to last resolution of the tickets opened in the period.
 
     Tickets that are still open are left out, so the average of a recent period can still rise. The time between a
-    resolution and a reopening is included. Can be broken down by channel. Empty when none of the tickets is resolved.
+    resolution and a reopening is included. Can be broken down by channel. No value when none of the tickets is
+    resolved.
     """
     return mean(ticket_resolution_seconds, of=tickets_opened_resolved, if_empty="no_tickets_resolved", unit=3_600)
 

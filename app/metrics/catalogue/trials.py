@@ -19,7 +19,7 @@ from app.metrics.define import ExampleEvent, Result, metric, proportion
 def trial_conversion_rate(trials_converted: int, trials_started: int) -> Result:
     """Trial conversion rate: percentage of trials started in the period that have converted so far.
 
-    The rate of a recent period rises while its trials are still running. Empty when no trial was started.
+    The rate of a recent period rises while its trials are still running. No value when no trial was started.
     """
     return proportion(trials_converted, of=trials_started, if_empty="no_trials")
 
@@ -39,6 +39,6 @@ def _(trials_ended_converted: int, trials_ended: int) -> Result:
     """Percentage of the trials ending in the period that converted, whenever they started.
 
     A trial ends when it converts or expires. Trials that are still running are left out, so the rate of a past period
-    hardly changes. Empty when no trial ended.
+    hardly changes. No value when no trial ended.
     """
     return proportion(trials_ended_converted, of=trials_ended, if_empty="no_trials_ended")

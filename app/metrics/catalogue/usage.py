@@ -81,7 +81,7 @@ def customer_engagement_rate(
 ) -> Result:
     """Customer engagement rate: percentage of registered users who were active in the period.
 
-    Divides by all users who were registered at any time during the period. Empty when there were none.
+    Divides by all users who were registered at any time during the period. No value when nobody was registered.
     """
     return proportion(active_users, of=registered, if_empty="no_users")
 
@@ -95,7 +95,7 @@ def customer_engagement_rate(
 def product_usage_rate(active_users: int = distinct("active_users"), seats: int = closing("seats")) -> Result:
     """Product usage rate: active users in the period as a percentage of licensed seats at its end.
 
-    Seats are those of current subscriptions. Can exceed 100%. Empty when there are no seats.
+    Seats are those of current subscriptions. Can exceed 100%. No value when there are no seats.
     """
     return percentage(active_users, of=seats, if_empty="no_seats")
 
@@ -112,7 +112,7 @@ def stickiness(
 ) -> Result:
     """Stickiness: average daily active users as a percentage of the period's active users (DAU/MAU for a month).
 
-    In a period that has not ended, only the days up to today count. Empty when nobody was active.
+    In a period that has not ended, only the days up to today count. No value when nobody was active.
     """
     if not active_users:
         return Result(None, 0, 0, 0, reason=NO_ACTIVE_USERS)
@@ -141,7 +141,7 @@ def sessions(sessions: int) -> Result:
 def sessions_per_active_user(sessions: int, active_users: int = distinct("active_users")) -> Result:
     """Sessions per active user: average number of sessions per active user in the period.
 
-    Users who only used features, without a session, count as active. Empty when nobody was active.
+    Users who only used features, without a session, count as active. No value when nobody was active.
     """
     return mean(sessions, of=active_users, if_empty=NO_ACTIVE_USERS)
 
@@ -158,7 +158,7 @@ def sessions_per_active_user(sessions: int, active_users: int = distinct("active
 def average_session_minutes(session_seconds: int, sessions: int) -> Result:
     """Average session length: average minutes per session, for sessions that ended in the period.
 
-    Empty when there were no sessions.
+    No value when there were no sessions.
     """
     return mean(session_seconds, of=sessions, if_empty="no_sessions", unit=60)
 
@@ -187,7 +187,7 @@ def feature_uses(feature_uses: int = flow("feature_uses", any_subject="any_featu
 def average_time_in_app_minutes(session_seconds: int, active_users: int = distinct("active_users")) -> Result:
     """Average time in app: average minutes that an active user spent in sessions in the period.
 
-    All sessions of a user are added up. Users who only used features, without a session, count as active. Empty when
+    All sessions of a user are added up. Users who only used features, without a session, count as active. No value when
     nobody was active.
     """
     return mean(session_seconds, of=active_users, if_empty=NO_ACTIVE_USERS, unit=60)
@@ -208,7 +208,7 @@ def feature_adoption_rate(
 ) -> Result:
     """Feature adoption rate: percentage of active users who used the feature in the period.
 
-    Without a breakdown by feature: any feature. Empty when nobody was active.
+    Without a breakdown by feature: any feature. No value when nobody was active.
     """
     return proportion(feature_users, of=active_users, if_empty=NO_ACTIVE_USERS)
 
@@ -226,7 +226,7 @@ def _(
     """Percentage of registered users who used the feature in the period.
 
     Divides by all users who were registered at any time during the period. Without a breakdown by feature: any feature.
-    Empty when nobody was registered.
+    No value when nobody was registered.
     """
     return proportion(feature_users, of=registered, if_empty="no_users")
 
@@ -238,11 +238,14 @@ def _(
     events=[FIVE_SEATS, FEATURE_USE, FIVE_SEATS._replace(account="globex")],
 )
 def _(
-    adopters: int = accounts(where=(own_flow("any_feature_uses") > 0) & (own_closing("customers") > 0)),
+    adopters: int = accounts(
+        "Customers at the end of the {period} with at least one user who used any feature during it.",
+        where=(own_flow("any_feature_uses") > 0) & (own_closing("customers") > 0),
+    ),
     customers: int = closing("customers"),
 ) -> Result:
     """Percentage of customers at the end of the period with at least one user who used any feature during it.
 
-    Cannot be broken down by feature. Empty when there are no customers.
+    Cannot be broken down by feature. No value when there are no customers.
     """
     return proportion(adopters, of=customers, if_empty="no_customers")

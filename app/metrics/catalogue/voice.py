@@ -35,8 +35,8 @@ EFFORT_RESPONSES = [
 def nps(nps_promoters: int, nps_detractors: int, nps_responses: int) -> Result:
     """Net Promoter Score (NPS): percentage of promoters (scores 9–10) minus percentage of detractors (0–6).
 
-    Ranges from −100 to 100. Covers all responses of the period; scores of 7 and 8 (passives) count only in the total.
-    Can be broken down by survey and channel. Empty when there are no responses.
+    Ranges from −100 to 100. Scores of 7 and 8 (passives) count as responses, but neither as promoters nor as
+    detractors. Can be broken down by survey and channel. No value when there are no responses.
     """
     return score(nps_promoters, nps_detractors, of=nps_responses, if_empty=NO_RESPONSES)
 
@@ -59,7 +59,7 @@ def csat(csat_satisfied: int, csat_responses: int) -> Result:
     scores.
 
     On other scales the default is the top 40% of the scores. A survey can set its own lowest satisfied score
-    (`satisfied_from`). Can be broken down by survey and channel. Empty when there are no responses.
+    (`satisfied_from`). Can be broken down by survey and channel. No value when there are no responses.
     """
     return proportion(csat_satisfied, of=csat_responses, if_empty=NO_RESPONSES)
 
@@ -77,7 +77,7 @@ def csat(csat_satisfied: int, csat_responses: int) -> Result:
 def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
     """Average score converted to a scale of 0 to 100, where 0 is the survey's lowest score and 100 its highest.
 
-    Empty when the responses come from surveys with different scales.
+    No value when the responses come from surveys with different scales.
     """
     return mean_over_range(csat_scores, csat_scales, csat_scale_squares, of=csat_responses, if_empty=NO_RESPONSES)
 
@@ -96,7 +96,7 @@ def _(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_square
 def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_scale_squares: int) -> Result:
     """Average satisfaction: average CSAT score on the survey's own scale.
 
-    Can be broken down by survey and channel. Empty when there are no responses, or when they come from surveys with
+    Can be broken down by survey and channel. No value when there are no responses, or when they come from surveys with
     different scales.
     """
     average = mean(csat_scores, of=csat_responses, if_empty=NO_RESPONSES)
@@ -119,8 +119,8 @@ def csat_average(csat_scores: int, csat_responses: int, csat_scales: int, csat_s
 def ces(ces_scores: int, ces_responses: int, ces_scales: int, ces_scale_squares: int) -> Result:
     """Customer effort score (CES): average effort score on the survey's own scale.
 
-    Each survey declares whether low or high means easy. Can be broken down by survey and channel. Empty when there are
-    no responses, or when they come from surveys that differ in scale or direction.
+    Each survey declares whether a low or a high score means easy. Can be broken down by survey and channel. No value when there
+    are no responses, or when they come from surveys that differ in scale or direction.
     """
     average = mean(ces_scores, of=ces_responses, if_empty=NO_RESPONSES)
     return require_one_scale(average, ces_scales, ces_scale_squares, of=ces_responses)
@@ -153,7 +153,7 @@ def ces_easy_rate(ces_easy: int, ces_responses: int) -> Result:
     """CES easy rate: percentage of effort survey responses on the easy side of the middle of the survey's scale.
 
     A score exactly in the middle is not easy. Comparable across surveys with different scales. Can be broken down by
-    survey and channel. Empty when there are no responses.
+    survey and channel. No value when there are no responses.
     """
     return proportion(ces_easy, of=ces_responses, if_empty=NO_RESPONSES)
 
@@ -188,8 +188,8 @@ def survey_responses(survey_responses: int) -> Result:
 def survey_response_rate(survey_responses: int, survey_invitations: int) -> Result:
     """Survey response rate: responses received in the period as a percentage of invitations sent in the period.
 
-    Responses may answer earlier invitations, so the rate can exceed 100%. Can be broken down by survey and channel.
-    Empty when no invitation was sent.
+    Responses may answer earlier invitations, so the rate can exceed 100%. Can be broken down by survey and channel. No
+    value when no invitation was sent.
     """
     return percentage(survey_responses, of=survey_invitations, if_empty="no_invitations")
 
@@ -226,7 +226,7 @@ def feedback_comments(comments: int) -> Result:
 def feedback_closed_rate(comments_resolved: int, comments: int) -> Result:
     """Closed feedback rate: percentage of comments received in the period that have been resolved so far.
 
-    The rate of a recent period can still rise. Can be broken down by survey and channel. Empty when there are no
+    The rate of a recent period can still rise. Can be broken down by survey and channel. No value when there are no
     comments.
     """
     return proportion(comments_resolved, of=comments, if_empty="no_comments")

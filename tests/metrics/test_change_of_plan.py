@@ -16,12 +16,12 @@ MEMBERS = {
     (APRIL, "enterprise"): accounts_on_plan("enterprise") + PLAN_CHANGERS,
 }
 NUMBERS = ("value", "numerator", "denominator", "sample_size", "interval", "amount", "reason")
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 
 
 @pytest.fixture(scope="module")
-def busy(copied: Callable[..., Any]) -> Iterator[Service]:
-    with copied() as url, Service(url).running() as service:
+def busy(copy_database: Callable[..., Any]) -> Iterator[Service]:
+    with copy_database() as url, Service(url).open() as service:
         send_busy_history(service.on("2026-05-10"))
         yield service
 
@@ -30,7 +30,7 @@ def numbers(row: dict[str, Any]) -> list[Any]:
     return [row.get(name) for name in NUMBERS]
 
 
-def test_every_metric_counts_it_as_pro_in_march_and_as_enterprise_in_april(busy: Service) -> None:
+def test_every_metric_counts_a_change_of_plan_in_march_from_april_on(busy: Service) -> None:
     by_plan = all_rows(busy, **BOTH_MONTHS, group_by="plan")
     metrics_seen = set()
     for (period, plan), members in MEMBERS.items():
@@ -67,7 +67,7 @@ def test_groups_add_up_to_the_total_in_every_period(busy: Service, granularity: 
 @pytest.mark.parametrize("granularity", ["day", "week", "month", "quarter", "total"])
 def test_the_mrr_movements_of_every_row_add_up(busy: Service, granularity: str) -> None:
     params = BOTH_MONTHS | {"granularity": granularity}
-    metrics = ["mrr", "mrr_opening", "mrr_net_change", *GAINED, *LOST]
+    metrics = ["mrr", "mrr_opening", "mrr_net_change", *GAINS, *LOSSES]
     for group_by in ("plan", "account", "plan,account"):
         rows: dict[Any, dict[str, float]] = {}
         for row in busy.get("/v1/query", metrics=",".join(metrics), **params, group_by=group_by)["rows"]:
@@ -75,5 +75,5 @@ def test_the_mrr_movements_of_every_row_add_up(busy: Service, granularity: str) 
             values[row["metric"]] = row["value"]
         assert any(row["mrr_net_change"] for row in rows.values())
         for key, row in rows.items():
-            change = sum(row[name] for name in GAINED) - sum(row[name] for name in LOST)
+            change = sum(row[name] for name in GAINS) - sum(row[name] for name in LOSSES)
             assert row["mrr"] - row["mrr_opening"] == pytest.approx(change) == row["mrr_net_change"], key

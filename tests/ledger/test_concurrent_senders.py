@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.test_concurrency import count_deadlocks, post, shuffled, split_batches
-from tests.support.service import Service, event, moved, session
+from tests.ingest.test_concurrency import count_deadlocks, post, shuffle, split_batches
+from tests.support.service import Service, account_update, event, session
 
 ACCOUNTS = [f"account-{number}" for number in range(3)]
 SENDERS = 8
-GAINED, LOST = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
+GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 QUARTER = {"start": "2025-12-20", "end": "2026-03-16"}
 METRICS = (
     "mrr,mrr_opening,mrr_net_change,customers,customers_opening,customers_new,customers_churned,customers_reactivated,"
     "customer_churn_rate,nrr,grr,active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,"
-    f"feature_adoption_rate,sessions,{','.join(GAINED + LOST)}"
+    f"feature_adoption_rate,sessions,{','.join(GAINS + LOSSES)}"
 )
 
 Events = list[dict[str, Any]]
@@ -36,10 +36,10 @@ def services(service: Service, database: str) -> Iterator[list[Service]]:
 
 
 @pytest.fixture
-def service_in_order(copied: Any) -> Iterator[Service]:
+def service_in_order(copy_database: Any) -> Iterator[Service]:
     """Run a service with a database of its own, which gets all events in the order in which they occurred."""
-    with copied() as url, Service(url).running() as running:
-        yield running
+    with copy_database() as url, Service(url).open() as other_service:
+        yield other_service
 
 
 def random_time(random: Random) -> str:
@@ -47,8 +47,8 @@ def random_time(random: Random) -> str:
     return f"2026-{random.randint(1, 3):02}-{random.choice([1, 2, 9, 10, 14]):02}T{random.choice([0, 9, 23]):02}:00:00Z"
 
 
-def random_life(random: Random, account: str) -> Events:
-    events: Events = [moved(account, at="2026-01-01T00:00:00Z", plan=random.choice(["free", "pro"]))]
+def random_history(random: Random, account: str) -> Events:
+    events: Events = [account_update(account, at="2026-01-01T00:00:00Z", plan=random.choice(["free", "pro"]))]
     for _ in range(12):
         fields: dict[str, Any] = {"subscription_id": random.choice(["base", "base", "more"]), "at": random_time(random)}
         if random.randrange(3):
@@ -79,14 +79,14 @@ def query_all(service: Service) -> list[Any]:
     return [service.get("/v1/query", metrics=METRICS, **QUARTER, **question)["rows"] for question in questions]
 
 
-def check_that_movements_close(rows: Events) -> None:
+def check_movements(rows: Events) -> None:
     values_by_key: dict[Any, dict[str, Any]] = {}
     for row in rows:
         values_by_key.setdefault((row["start"], repr(row["group"])), {})[row["metric"]] = row["value"]
     assert values_by_key
     for key, values_of_key in values_by_key.items():
         value = {name: values_of_key.get(name, 0) for name in METRICS.split(",")}
-        net = sum(value[name] for name in GAINED) - sum(value[name] for name in LOST)
+        net = sum(value[name] for name in GAINS) - sum(value[name] for name in LOSSES)
         assert value["mrr"] - value["mrr_opening"] == pytest.approx(net) == pytest.approx(value["mrr_net_change"]), key
         customers_gained = value["customers_new"] + value["customers_reactivated"] - value["customers_churned"]
         assert value["customers"] - value["customers_opening"] == customers_gained, key
@@ -95,13 +95,13 @@ def check_that_movements_close(rows: Events) -> None:
 def test_overlapping_batches_in_any_order_give_the_same_answers_as_in_order(
     service: Service, services: list[Service], service_in_order: Service
 ) -> None:
-    events = [event for account in ACCOUNTS for event in random_life(Random(account), account)]
+    events = [event for account in ACCOUNTS for event in random_history(Random(account), account)]
     accepted = []
 
     async def sender(number: int) -> None:
         random = Random(number)
         own_events = [event for index, event in enumerate(events) if index % SENDERS == number or random.random() < 0.4]
-        for batch in split_batches(shuffled(random, own_events), size=random.randint(5, 25)):
+        for batch in split_batches(shuffle(random, own_events), size=random.randint(5, 25)):
             answer = await post(services[number % 2], batch)
             assert answer["rejected"] == []
             assert answer["accepted"] + answer["duplicates"] == len(batch)
@@ -114,7 +114,7 @@ def test_overlapping_batches_in_any_order_give_the_same_answers_as_in_order(
     answers = query_all(service)
     assert answers == query_all(service_in_order)
     for answer_rows in answers:
-        check_that_movements_close(answer_rows)
+        check_movements(answer_rows)
     assert service.differences() == service_in_order.differences() == []
     assert count_deadlocks(*services) == 0
 
@@ -122,13 +122,13 @@ def test_overlapping_batches_in_any_order_give_the_same_answers_as_in_order(
 def test_concurrent_retractions_leave_the_other_events(
     service: Service, services: list[Service], service_in_order: Service
 ) -> None:
-    events = [event for account in ACCOUNTS[:2] for event in random_life(Random(f"3 {account}"), account)]
+    events = [event for account in ACCOUNTS[:2] for event in random_history(Random(f"3 {account}"), account)]
     retracted = events[::4]
     service.send(*retracted[::2])
 
     async def sender(number: int) -> None:
         random = Random(number)
-        for batch in split_batches(shuffled(random, events), size=25):
+        for batch in split_batches(shuffle(random, events), size=25):
             await post(services[number % 2], batch)
             for chosen in random.sample(retracted, 3):
                 path = f"/v1/accounts/{chosen['account_id']}/events/{chosen['id']}"
@@ -142,6 +142,6 @@ def test_concurrent_retractions_leave_the_other_events(
     answers = query_all(service)
     assert answers == query_all(service_in_order)
     for answer_rows in answers:
-        check_that_movements_close(answer_rows)
+        check_movements(answer_rows)
     assert service.differences() == []
     assert count_deadlocks(*services) == 0
