@@ -33,6 +33,8 @@ README = ROOT / "README.md"
 BLOCK = re.compile(
     r'^```(?P<language>\w*)(?: title="(?P<title>[\w.-]+)")?\n(?P<text>.*?)^```', re.MULTILINE | re.DOTALL
 )
+# A word of what a command prints.
+WORD = r"[\w.%-]+"
 RUN = ("api ", "curl ", "csmetrics import ")
 # Pages that have to have examples; others may.
 TAUGHT = [README, ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
@@ -103,9 +105,9 @@ def import_files(service: Service, command: str, folder: Path) -> list[str]:
             report=report,
             progress=lambda *_: None,
         )
-        table = asdict(service.run(work))
-    counts = [f"{count} {code}" for code, count in sorted(report.counts.items())]
-    return " ".join([*table, *map(str, table.values()), *counts, "See import-report.csv."]).split()
+        table = asdict(service.run(work).summary)
+    lines = [line.replace(f"{folder}/", "") for line in report.describe()]
+    return re.findall(WORD, " ".join([*table, *map(str, table.values()), *lines, "See import-report.csv."]))
 
 
 def compact(text: str, language: str) -> str:
@@ -139,7 +141,7 @@ def test_the_service_answers_what_the_page_prints(page: Path, service: Service, 
         if isinstance(part, Block):
             (tmp_path / part.title).write_text(part.text, encoding="utf-8")
         elif part.commands[0].startswith("csmetrics"):
-            assert re.findall(r"[\w.-]+", part.answers.text) == import_files(service, part.commands[0], tmp_path)
+            assert re.findall(WORD, part.answers.text) == import_files(service, part.commands[0], tmp_path)
         else:
             answer = "\n".join(call(service, command, tmp_path) for command in part.commands)
             assert matches(part.answers, answer), f"{''.join(part.commands)}{answer}"

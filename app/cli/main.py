@@ -2,20 +2,18 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.table import Table
 
 from app import __version__
 from app.access.keys import replace_key
 from app.books.books import Books
 from app.cli import publish
 from app.cli.console import err, out, progress_bar, with_books
+from app.cli.import_files import import_command
 from app.cli.keys import cli as keys_cli
 from app.cli.questions import check, query
 from app.cli.reset import reset
@@ -23,10 +21,6 @@ from app.cli.workers import worker_pool
 from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
 from app.demo.load import load_demo
-from app.ingest.files.import_report import ImportReport
-from app.ingest.files.mapping_file import load_mapping
-from app.ingest.files.row_reader import read_rows, total_size
-from app.ingest.files.run_import import ImportSummary, run_import
 from app.ledger import rebuild as rebuilding
 from app.ledger import verify as verifying
 from app.main import load_catalogues
@@ -146,60 +140,7 @@ def _print_examples(key: str, *, today: date) -> None:
         out.print(line, markup=False)
 
 
-@cli.command("import")
-def import_command(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="CSV or NDJSON files. They may be compressed (.gz).", exists=True, dir_okay=False),
-    ],
-    mapping: Annotated[
-        Path,
-        typer.Option(help="TOML file that says which rows and columns make which events.", exists=True, dir_okay=False),
-    ],
-    report: Annotated[
-        Path,
-        typer.Option(
-            help="File for the list of rows and events that are not imported: .csv or .ndjson. An earlier report is overwritten."
-        ),
-    ] = Path("import-report.csv"),
-    create: Annotated[bool, typer.Option("--create", help="Set up the database if it is empty.")] = False,
-) -> None:
-    """Import events from files. An import can be interrupted and run again: nothing is counted twice.
-
-    Exits with 1 if a row or an event could not be imported. Rows that the mapping skips do not count as errors.
-    """
-    rules = load_mapping(mapping)
-    total = total_size(files)
-    # Check all files before an earlier report is overwritten.
-    read_rows(files, mapping=rules)
-
-    async def run(books: Books) -> int:
-        with ImportReport(report) as problems, progress_bar() as bar:
-            task = bar.add_task("Import", total=total, status="")
-
-            def show(summary: ImportSummary, consumed: int) -> None:
-                elapsed = bar.tasks[task].elapsed or 1
-                status = f"{summary.rows:,} rows, {summary.rows / elapsed:,.0f}/s"
-                bar.update(task, completed=consumed, status=status)
-
-            summary = await run_import(books, files, mapping=rules, report=problems, progress=show)
-            bar.update(task, completed=total)
-        _print_summary(summary, problems.counts, report=report)
-        return summary.problems + summary.rejected
-
-    if with_books(run, create=create):
-        raise typer.Exit(1)
-
-
-def _print_summary(summary: ImportSummary, problems: Mapping[str, int], *, report: Path) -> None:
-    """Print the result of an import. problems: the number of rows and events that were not imported, by code."""
-    table = Table(*asdict(summary))
-    table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
-    out.print(table)
-    for code, count in sorted(problems.items()):
-        out.print(f"{count:,} {code}", markup=False)
-    if problems:
-        out.print(f"See {report}.", markup=False)
+cli.command("import")(import_command)
 
 
 @cli.command()

@@ -104,8 +104,24 @@ account = Table(
     Index(None, "id"),
 )
 
+# All characters that `str.isspace` knows, as PostgreSQL writes them: its own classes depend on the locale.
+_SPACES = [
+    *range(9, 14),
+    *range(28, 33),
+    0x85,
+    0xA0,
+    0x1680,
+    *range(0x2000, 0x200B),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+    0x3000,
+]
+BLANKS = "".join(rf"\u{number:04X}" for number in _SPACES)
+COMMENT_IS_NOT_BLANK = f"btrim(data ->> 'comment', E'{BLANKS}') <> ''"
 # Which events have a comment that is listed, and the words of a comment. The indexes use exactly these expressions.
-HAS_COMMENT = "data ->> 'comment' <> '' AND retracted_on IS NULL"
+HAS_COMMENT = f"{COMMENT_IS_NOT_BLANK} AND retracted_on IS NULL"
 COMMENT_WORDS = "to_tsvector('simple', data ->> 'comment')"
 
 event = Table(

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import Any
 
 from app.books.books import Books
-from app.core.errors import EventRejected, Unavailable
+from app.core.errors import Unavailable
 from app.database.connection import Connection
 from app.database.labels import ensure_labels
-from app.ingest.outcome import BatchOutcome, Verdict, build_outcome, build_rejection
+from app.ingest.outcome import BatchOutcome, Verdict, build_outcome
 from app.ingest.read import read_events
 from app.ingest.references import ReferenceChanged, load_references, reject_invalid, resolve_events
 from app.ingest.stages import ResolvedEvent
@@ -47,13 +47,8 @@ async def accept_events(
             verdicts = await _store(books, events)
         except ReferenceChanged:
             continue
-        store_rejections = [
-            build_rejection(event.incoming.position, event.incoming.id, verdict)
-            for event, verdict in zip(events, verdicts, strict=True)
-            if isinstance(verdict, EventRejected)
-        ]
         read_rejections = reject_invalid(invalid, references, books=books)
-        return build_outcome(verdicts, [*read_rejections, *resolve_rejections, *store_rejections])
+        return build_outcome(events, verdicts, [*read_rejections, *resolve_rejections])
     detail = "A survey or an exchange rate of this batch keeps changing. Send the batch again."
     raise Unavailable(detail, code="busy")
 

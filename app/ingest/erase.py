@@ -8,7 +8,7 @@ from app.accounts.accounts import account_key, lock_accounts
 from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
 from app.database.connection import Connection
-from app.database.tables import MIN_DATE, account, presence, registration
+from app.database.tables import COMMENT_IS_NOT_BLANK, MIN_DATE, account, presence, registration
 from app.ledger.measures import EventView, stream_name_of
 from app.ledger.presence.keys import user_key
 from app.ledger.stream_diff import write_stream_names
@@ -22,12 +22,12 @@ _ERASE = f"""
         user_id = CASE WHEN user_id = %(user)s THEN %(pseudonym)s ELSE user_id END,
         fingerprint = NULL,
         data = data - 'extra' || '{{"erased": true}}'::jsonb
-            || CASE WHEN data ->> 'comment' <> '' THEN '{{"comment": "{ERASED}"}}'::jsonb ELSE '{{}}' END
+            || CASE WHEN {COMMENT_IS_NOT_BLANK} THEN '{{"comment": "{ERASED}"}}'::jsonb ELSE '{{}}' END
             || CASE WHEN data ? 'note' THEN '{{"note": ""}}'::jsonb ELSE '{{}}' END
             || CASE WHEN data ->> 'who' = %(user)s THEN jsonb_build_object('who', %(pseudonym)s::text) ELSE '{{}}' END
     WHERE account_id = %(account_id)s AND (user_id = %(user)s OR data ->> 'who' = %(user)s OR stream IN (
         SELECT '{KIND} ' || id FROM event
-        WHERE account_id = %(account_id)s AND user_id = %(user)s AND data ->> 'comment' <> ''))
+        WHERE account_id = %(account_id)s AND user_id = %(user)s AND {COMMENT_IS_NOT_BLANK}))
     RETURNING account_id, id, type, user_id, data, stream
     """
 

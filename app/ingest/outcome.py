@@ -12,8 +12,16 @@ from app.core.names import Fault, build_fault
 # A rejection lists so many faults of an event: a body can hold millions of unknown fields.
 _MAX_FAULTS = 20
 
+
+class DuplicateNote(NamedTuple):
+    """An event that is stored already, in another way than its sender may think. Not an error."""
+
+    code: str
+    detail: str
+
+
 # What became of one event. A duplicate is stored already, with the same content.
-Verdict = Literal["accepted", "duplicate"] | EventRejected
+Verdict = Literal["accepted", "duplicate"] | DuplicateNote | EventRejected
 
 
 class Rejection(TypedDict):
@@ -39,11 +47,15 @@ class Accepted(TypedDict):
 
 
 class BatchOutcome(NamedTuple):
-    """The number of new events, the number of duplicates, and the rejections in the order of the request."""
+    """The number of new events, the number of duplicates, and the rejections in the order of the request.
+
+    notes: what is to be said about some of the duplicates, by position in the request.
+    """
 
     accepted: int
     duplicates: int
     rejected: list[Rejection]
+    notes: dict[int, DuplicateNote]
 
 
 def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
@@ -61,7 +73,17 @@ def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
     }
 
 
-def build_outcome(verdicts: Sequence[Verdict], rejections: Iterable[Rejection]) -> BatchOutcome:
-    """Return the outcome of a batch. verdicts: of the events that reached the database; rejections: all, in any order."""
-    in_order = sorted(rejections, key=lambda rejection: rejection["index"])
-    return BatchOutcome(verdicts.count("accepted"), verdicts.count("duplicate"), in_order)
+def build_outcome(events: Sequence[Any], verdicts: Sequence[Verdict], rejections: Iterable[Rejection]) -> BatchOutcome:
+    """Return the outcome of a batch.
+
+    events, verdicts: those that reached the database, and what became of each. rejections: of the others, in any order.
+    """
+    judged = [(event.incoming, verdict) for event, verdict in zip(events, verdicts, strict=True)]
+    rejected = [
+        build_rejection(event.position, event.id, verdict)
+        for event, verdict in judged
+        if isinstance(verdict, EventRejected)
+    ]
+    notes = {event.position: verdict for event, verdict in judged if isinstance(verdict, DuplicateNote)}
+    in_order = sorted([*rejections, *rejected], key=lambda rejection: rejection["index"])
+    return BatchOutcome(verdicts.count("accepted"), verdicts.count("duplicate") + len(notes), in_order, notes)

@@ -9,7 +9,7 @@ from app.accounts.accounts import LockedAccount, lock_accounts, lock_accounts_pl
 from app.accounts.attributes import ACCOUNT_UPDATED, derive_attributes
 from app.books.books import Books
 from app.books.first_day import note_recorded_days
-from app.core.errors import EventRejected, Invalid
+from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
@@ -18,11 +18,10 @@ from app.database.tables import MIN_DATE
 from app.ingest.outcome import Verdict
 from app.ingest.references import freeze_on_first_use
 from app.ingest.retract import retract_replaced
-from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
+from app.ingest.stages import DatedEvent, ResolvedEvent
+from app.ingest.verdicts import EventKey, OldEvent, date_events, judge_old, load_old_events
 from app.ledger.posting import PostingContext, load_posting_context, post_events
 
-# account_id and id, which are unique together.
-EventKey = tuple[int, str]
 Accounts = Mapping[int, LockedAccount]
 
 
@@ -49,12 +48,13 @@ async def write_batch(
     # 1. Lock the accounts, insert the events and load what posting needs.
     accounts, inserted_keys, context = await _lock_insert_and_load(connection, events, books=books, today=today)
     # 2. Decide on which day each event is recorded, and select the new ones.
-    first_by_key = _date_events(events, accounts, today=today)
+    last_recorded_on = {account_id: account.last_recorded_on for account_id, account in accounts.items()}
+    first_by_key = date_events(events, last_recorded_on, today=today)
     new_events = [event for key, event in first_by_key.items() if key in inserted_keys]
     await note_recorded_days(connection, books.first_day, {event.recorded_on for event in new_events})
-    # 3. Load the fingerprints of the others, which may be duplicates or conflicts.
+    # 3. Load the stored events with the keys of the others, which may be duplicates or conflicts.
     old_keys = {(event.incoming.account_id, event.incoming.id) for event in events} - inserted_keys
-    fingerprints = await _load_fingerprints(connection, old_keys)
+    stored = await load_old_events(connection, old_keys)
     # 4. Retract the account updates that a new one replaces.
     await retract_replaced(connection, new_events)
     # 5. Freeze the surveys and exchange rates that are used for the first time.
@@ -66,10 +66,12 @@ async def write_batch(
     # 8. Post entries, presence, registrations and streams.
     await post_events(connection, [(event.posting, event.recorded_on) for event in new_events], context, books=books)
     # 9. Return what became of each event. Of events with the same key one object is new, however equal they are.
-    fingerprints |= {key: first_by_key[key].incoming.fingerprint for key in inserted_keys}
+    stored |= {
+        key: OldEvent(first_by_key[key].incoming.fingerprint, first_by_key[key].recorded_on) for key in inserted_keys
+    }
     new_objects = {id(event.incoming) for event in new_events}
     return [
-        "accepted" if id(event.incoming) in new_objects else _judge_old(event.incoming, fingerprints, accounts)
+        "accepted" if id(event.incoming) in new_objects else judge_old(event.incoming, stored, last_recorded_on)
         for event in events
     ]
 
@@ -91,8 +93,8 @@ async def _lock_insert_and_load(
     return accounts, inserted_keys, context
 
 
-# Decides the recorded day in the same way as `_recorded_on`, by the last day that the account has under its lock. Of several
-# events with one id it inserts the first that can be recorded, the one that `_date_events` selects.
+# Decides the recorded day in the same way as `date_events`, by the last day that the account has under its lock. Of several
+# events with one id it inserts the first that can be recorded, the one that `date_events` selects.
 _INSERT = """
     INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
     SELECT account_id, row.id, type, user_id, occurred_at,
@@ -132,41 +134,6 @@ def _insert_plan(events: Iterable[ResolvedEvent], *, today: date) -> QueryPlan[s
     return {key for keys in results for key in keys}
 
 
-def _date_events(events: Iterable[ResolvedEvent], accounts: Accounts, *, today: date) -> dict[EventKey, DatedEvent]:
-    """Return, by key, the first event that can be recorded, with its recorded day."""
-    first_by_key: dict[EventKey, DatedEvent] = {}
-    for event in events:
-        incoming = event.incoming
-        key = incoming.account_id, incoming.id
-        recorded_on = _recorded_on(incoming, accounts[incoming.account_id].last_recorded_on, today=today)
-        if recorded_on is not None and key not in first_by_key:
-            first_by_key[key] = DatedEvent(*event, recorded_on)
-    return first_by_key
-
-
-def _recorded_on(event: IncomingEvent, last: date, *, today: date) -> date | None:
-    """Return the day on which an event is recorded; None where the sender set a day before the account's last."""
-    if event.recorded_on_override is None:
-        return max(today, last)
-    return event.recorded_on_override if event.recorded_on_override >= last else None
-
-
-_LOAD_FINGERPRINTS = """
-    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS key(account_id bigint, id text)
-    CROSS JOIN LATERAL (
-        SELECT account_id, id, fingerprint FROM event
-        WHERE event.account_id = key.account_id AND event.id = key.id
-        OFFSET 0) AS stored
-    """
-
-
-async def _load_fingerprints(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, int | None]:
-    """Return the fingerprints of the stored events with these keys; None for an erased event."""
-    rows = [{"account_id": account_id, "id": id} for account_id, id in keys]
-    events = await connection.execute_rows(_LOAD_FINGERPRINTS, rows)
-    return {(event.account_id, event.id): event.fingerprint for event in events}
-
-
 async def _advance_last_recorded_on(
     connection: Connection, new_events: Iterable[DatedEvent], accounts: Accounts
 ) -> None:
@@ -188,26 +155,3 @@ async def _derive_attributes(connection: Connection, new_events: Iterable[DatedE
             days[event.incoming.account_id].add(event.recorded_on)
     if days:
         await derive_attributes(connection, days, calendar=calendar)
-
-
-def _judge_old(event: IncomingEvent, fingerprints: Mapping[EventKey, int | None], accounts: Accounts) -> Verdict:
-    """Return the verdict on an event that was not inserted: a duplicate, a conflict, or recorded before the last day.
-
-    fingerprints: of all stored events with the keys of the batch. An erased event has none: any event with its id is a
-    duplicate.
-    """
-    key = event.account_id, event.id
-    if key not in fingerprints:
-        last = accounts[event.account_id].last_recorded_on
-        detail = (
-            f"recorded_on {event.recorded_on_override} is before {last}, the last day recorded for this account. Import "
-            "history oldest first, before live events and before PUT /v1/accounts/{id}."
-        )
-        return EventRejected("recorded_before_last", detail, "/recorded_on")
-    if fingerprints[key] not in (event.fingerprint, None):
-        detail = (
-            "This account already has an event with this id and different content. To correct an event, retract it and "
-            "send the correction under a new id. The id of a retracted event cannot be used again."
-        )
-        return EventRejected("conflict", detail, "/id")
-    return "duplicate"

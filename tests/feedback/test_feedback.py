@@ -1,11 +1,13 @@
 """Feedback: the list of comments and its filters, the status of each comment, and the themes of many."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 
+from app.database.tables import BLANKS
+from app.ledger.rebuild import rebuild
 from tests.support.naughty import VALID_IDS
 from tests.support.service import Service, account_update, event, survey_responses
 
@@ -51,6 +53,56 @@ def patch(service: Service, event_id: str, account: str = "acme", **body: Any) -
     answer = service.request("PATCH", f"/v1/feedback/{id_of(service, event_id, account)}", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\r\n", "\t \u00a0\u2003\u3000"])
+def test_a_blank_comment_of_a_response_is_no_comment(service: Service, blank: str) -> None:
+    service.send(response("blank", 3, blank), response("said", 9, "Fast help."))
+    assert service.value("feedback_comments") == 1
+    assert service.value("nps") == 0
+    assert listed_ids(service) == ["said"]
+    assert service.differences() == []
+
+
+def test_blank_feedback_counts_nothing_and_cannot_be_resolved(service: Service) -> None:
+    service.send(feedback("blank", " \r\n"), feedback("said", "Please add dark mode."))
+    service.send(event("feedback.updated", feedback="blank", status="resolved"))
+    assert service.value("feedback_comments") == 1
+    assert service.row("feedback_closed_rate")["numerator"] == 0
+    assert listed_ids(service) == ["said"]
+    assert service.differences() == []
+
+
+def test_a_blank_comment_stays_none_when_its_author_is_erased(service: Service) -> None:
+    service.send(response("blank", 3, " ", user="ada"), response("said", 9, "Fast help.", user="ada"))
+    assert service.request("DELETE", "/v1/accounts/acme/users/ada/personal-data").status_code == 204
+    assert service.value("feedback_comments") == 1
+    assert service.differences() == []
+
+
+def test_blanks_are_the_characters_that_python_takes_for_spaces(query_database: Callable[[str], list[Any]]) -> None:
+    spaces = [number for number in range(1, 0x3100) if chr(number).isspace()]
+    assert not any(chr(number).isspace() for number in range(0x3100, 0x110000))
+    [(all_spaces,)] = query_database(f"SELECT array_agg(ascii(c)) FROM regexp_split_to_table(E'{BLANKS}', '') AS c")
+    assert sorted(all_spaces) == spaces
+
+
+def test_comments_that_an_earlier_version_counted_are_dropped_by_a_rebuild(
+    service: Service, execute_in: Callable[[str], None]
+) -> None:
+    service.send(
+        response("was", 9, "x"), feedback("too", "x"), event("feedback.updated", feedback="was", status="resolved")
+    )
+    execute_in("""UPDATE event SET data = data || '{"comment": " "}' WHERE data ? 'comment'""")
+    assert service.value("feedback_comments") == 2
+    service.run(consume(rebuild(service.books)))
+    assert service.value("feedback_comments") == 0
+    assert service.differences() == []
+
+
+async def consume(steps: AsyncIterator[Any]) -> None:
+    async for _ in steps:
+        pass
 
 
 def test_a_comment_is_listed_with_all_its_members(with_comments: Service) -> None:

@@ -85,7 +85,7 @@ def is_response_to(kind: str) -> Callable[[AcceptedEvent], bool]:
 
 
 def _is_comment(event: AcceptedEvent) -> bool:
-    return event.type in ("survey.responded", "feedback.received") and bool(event.data.get("comment"))
+    return event.type in ("survey.responded", "feedback.received") and bool(event.data.get("comment", "").strip())
 
 
 def _comments(history: History, span: Span) -> Iterable[Fact]:

@@ -97,7 +97,7 @@ def _random_end(random: Random, pair: Pair, at: datetime) -> datetime:
 def _with_channel_and_comment(random: Random, **data: Any) -> dict[str, Any]:
     """Return the data with a channel and a comment, one of them, or neither."""
     channel = {"channel": random.choice(SIDES["channel"])} if random.randrange(2) else {}
-    comment = {"comment": "Fast help."} if random.randrange(2) else {}
+    comment = {"comment": random.choice(["Fast help.", "Fast help.", " \r\n"])} if random.randrange(2) else {}
     return data | channel | comment
 
 
@@ -115,7 +115,8 @@ def _invitation(random: Random) -> Any:
 
 
 def _feedback(random: Random) -> Any:
-    return "feedback.received", _with_channel_and_comment(random) | {"comment": "Please add dark mode."}, False
+    comment = random.choice(["Please add dark mode.", "Please add dark mode.", "\u00a0"])
+    return "feedback.received", _with_channel_and_comment(random) | {"comment": comment}, False
 
 
 def _feedback_update(random: Random) -> Any:

@@ -16,7 +16,7 @@ import pytest
 
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
-from app.ingest.files.run_import import ImportSummary, run_import
+from app.ingest.files.run_import import ImportProgress, ImportSummary, run_import
 from tests.ravenstack import files, numbers
 from tests.ravenstack.numbers import Dataset, Row
 from tests.support.service import Service
@@ -76,15 +76,14 @@ def ravenstack_service(import_result: ImportResult) -> Service:
 def import_files(service: Service, folder: Path, report: Path) -> ImportSummary:
     paths = [files.path(folder, name) for name in FILES]
     with ImportReport(report) as report_file:
-        return service.run(
-            run_import(
-                service.books,
-                paths,
-                mapping=load_mapping(MAPPING),
-                report=report_file,
-                progress=lambda summary, consumed: None,
-            )
+        work = run_import(
+            service.books,
+            paths,
+            mapping=load_mapping(MAPPING),
+            report=report_file,
+            progress=lambda progress: None,
         )
+        return service.run(work).summary
 
 
 def by_month_and_plan(service: Service, metric: str, field: str = "value", **question: Any) -> Counter[tuple[str, str]]:
@@ -127,12 +126,12 @@ def test_an_interrupted_import_is_completed_by_another_run(service: Service, fol
     class Interruption(Exception):
         pass
 
-    def interrupt(limit: int) -> Callable[[ImportSummary, int], None]:
-        def progress(summary: ImportSummary, consumed: int) -> None:
-            if summary.accepted >= limit:
+    def interrupt(limit: int) -> Callable[[ImportProgress], None]:
+        def show(progress: ImportProgress) -> None:
+            if progress.summary.accepted >= limit:
                 raise Interruption
 
-        return progress
+        return show
 
     paths = [files.path(folder, name) for name in FILES]
     with pytest.raises(Interruption), ImportReport(tmp_path / "cut.csv") as report_file:

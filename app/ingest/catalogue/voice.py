@@ -81,7 +81,7 @@ def _answer(e: EventView) -> list[Line]:
     assert e.survey is not None
     survey, score = e.survey, e.data["score"]
     score_class = survey.class_of(score)
-    posted = {survey_responses: 1, comments: int(bool(e.data.get("comment")))}
+    posted = {survey_responses: 1, comments: int(feedback.has_comment(e.data))}
     if survey.kind == "nps":
         posted |= {nps_responses: 1, nps_promoters: int(score_class == "promoter")}
         posted |= {nps_detractors: int(score_class == "detractor")}
@@ -126,7 +126,7 @@ class SurveyResponded(Voice):
     ]
     comment: NotRequired[
         Annotated[
-            Text, Field(description="What the person wrote, at most 10,000 characters. An empty text is no comment.")
+            Text, Field(description="What the person wrote, at most 10,000 characters. A blank text is no comment.")
         ]
     ]
 
@@ -134,7 +134,7 @@ class SurveyResponded(Voice):
 @event(
     "feedback.received",
     example={"comment": "Please add dark mode.", "tags": ["ui"]},
-    posts=lambda e: [Line(comments, 1, channel=e.data.get("channel", ""))],
+    posts=lambda e: [Line(comments, int(feedback.has_comment(e.data)), channel=e.data.get("channel", ""))],
     stream=feedback.stream_name,
 )
 class FeedbackReceived(Voice):
@@ -144,7 +144,9 @@ class FeedbackReceived(Voice):
     another status.
     """
 
-    comment: Annotated[Text, Field(min_length=1, description="What the person said, 1–10,000 characters.")]
+    comment: Annotated[
+        Text, Field(min_length=1, description="What the person said, 1–10,000 characters. A blank text counts nothing.")
+    ]
 
 
 def _check_has_update(data: Any) -> Any:

@@ -1,16 +1,21 @@
-"""Turn the cells of a column, texts or JSON values, into values of the column's type."""
+"""Turn the cells of a column, texts or values of JSON and spreadsheets, into values of the column's type."""
 
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import date, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from math import isfinite
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from app.ingest.files.columns import FileColumn
+from app.ingest.files.hints import number_hint
+from app.ingest.files.times import format_time, time_parser
+
+# By the character in the mapping: those that count as the same in a file.
+_THOUSANDS = {" ": " \u00a0\u202f\u2009", "'": "'’"}
+_MAX_DIGITS = 20  # before the decimals, where a number is rounded
 
 
 def converter(column: FileColumn, type: str | None) -> Callable[[Any], Any]:
@@ -18,142 +23,133 @@ def converter(column: FileColumn, type: str | None) -> Callable[[Any], Any]:
 
     type: one of a column's types, whatever the column itself says; None: cells stay as they are.
     """
-    if type is None:
-        return lambda cell: cell
-    if type == "text" and not column.values and not column.separator:
-        return to_text
-    convert_text = {
-        "text": _text_converter,
-        "integer": _integer_converter,
-        "number": _number_converter,
-        "money": _money_converter,
-        "boolean": _boolean_converter,
-        "datetime": _datetime_converter,
-        "date": _date_converter,
-    }[type](column)
-    return lambda cell: convert_text(cell if isinstance(cell, str) else to_text(cell))
+    match type:
+        case None:
+            return lambda cell: cell
+        case "text":
+            return _text_converter(column) if column.values or column.separator else to_text
+        case "boolean":
+            return _boolean_converter(column)
+        case "datetime" | "date":
+            return _time_converter(column, type)
+        case "integer" if not column.strip:
+            return _integer_converter(column)
+    parse, to_value = decimal_parser(column), decimal_converter(column, type)
+    return lambda cell: to_value(parse(cell))
 
 
 def to_text(value: Any) -> str:
-    """Return a value as text, spelled as in JSON."""
+    """Return a value as text, spelled as in JSON; days and times as in ISO 8601."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | dict):
         raise ValueError("is a list or an object")
-    return json.dumps(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, timedelta | Decimal) else json.dumps(value)
 
 
-def _text_converter(column: FileColumn) -> Callable[[str], Any]:
+def _text_converter(column: FileColumn) -> Callable[[Any], Any]:
     def replace(text: str) -> Any:
         if text not in column.values:
-            raise ValueError("is not among the values of the mapping")
+            raise ValueError(f"is not among the values of the mapping: {', '.join(column.values)}")
         return column.values[text]
 
-    def split(text: str) -> list[Any]:
-        items = [item for item in map(str.strip, text.split(column.separator)) if item]
+    def split(cell: Any) -> list[Any]:
+        items = [item for item in map(str.strip, to_text(cell).split(column.separator)) if item]
         return [replace(item) for item in items] if column.values else items
 
-    return split if column.separator else replace
+    return split if column.separator else lambda cell: replace(to_text(cell))
 
 
-def _number_normalizer(column: FileColumn) -> Callable[[str], str]:
-    """Return the function that checks the spelling of a number and returns it with a decimal point and no separators."""
-    point, thousands = re.escape(column.decimal_point), re.escape(column.thousands)
-    whole = r"\d+" + (rf"|\d{{1,3}}(?:{thousands}\d{{3}})+" if thousands else "")
-    pattern = re.compile(rf"[+-]?(?:(?:{whole})(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d{{1,3}})?", re.ASCII)
-
-    def normalize(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError("is not a number")
-        if column.thousands:
-            text = text.replace(column.thousands, "")
-        return text.replace(column.decimal_point, ".")
-
-    return normalize
-
-
-def _integer_converter(column: FileColumn) -> Callable[[str], int]:
-    normalize = _number_normalizer(column)
-
-    def to_integer(text: str) -> int:
-        if len(text) <= 15 and text.isascii() and text.isdigit():
-            return int(text)
-        value = Decimal(normalize(text))
-        if value.adjusted() > 15 or value != value.to_integral_value():
-            raise ValueError("is not a whole number below 10^16")
-        return int(value)
-
-    return to_integer
-
-
-def _number_converter(column: FileColumn) -> Callable[[str], int | float]:
-    normalize = _number_normalizer(column)
-
-    def to_number(text: str) -> int | float:
-        value = float(normalize(text))
-        if not isfinite(value):
-            raise ValueError("is too large a number")
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
-
-    return to_number
-
-
-def _money_converter(column: FileColumn) -> Callable[[str], str]:
-    normalize = _number_normalizer(column)
-
-    def to_amount(text: str) -> str:
-        amount = format(Decimal(normalize(text)), "f")
-        # Databases pad amounts with zeros: 12.500000 is 12.5.
-        return amount.rstrip("0").rstrip(".") if "." in amount else amount
-
-    return to_amount
-
-
-def _boolean_converter(column: FileColumn) -> Callable[[str], bool]:
+def _boolean_converter(column: FileColumn) -> Callable[[Any], bool]:
     values = {spelling.casefold(): column.negate for spelling in column.false}
     values |= {spelling.casefold(): not column.negate for spelling in column.true}
 
-    def to_boolean(text: str) -> bool:
-        if (value := values.get(text.casefold())) is None:
-            raise ValueError("is neither true nor false")
+    def to_boolean(cell: Any) -> bool:
+        if (value := values.get(to_text(cell).casefold())) is None:
+            raise ValueError("is neither true nor false; set true and false to the spellings of the file")
         return value
 
     return to_boolean
 
 
-def _time_parser(column: FileColumn) -> Callable[[str], datetime]:
-    zone, time_format, normalize = ZoneInfo(column.zone), column.format, _number_normalizer(FileColumn())
+def decimal_parser(column: FileColumn) -> Callable[[Any], Decimal]:
+    """Return the function from a cell to a number. Numbers of JSON and spreadsheets need no options."""
+    point = re.escape(column.decimal_point)
+    separators = _THOUSANDS.get(column.thousands, column.thousands)
+    whole = r"\d+" + (rf"|\d{{1,3}}(?:[{re.escape(separators)}]\d{{3}})+" if separators else "")
+    pattern = re.compile(rf"[+-]?(?:(?:{whole})(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d{{1,3}})?", re.ASCII)
 
-    def parse(text: str) -> datetime:
-        if time_format in ("unix", "unix_ms"):
-            seconds = float(normalize(text)) / (1000 if time_format == "unix_ms" else 1)
-            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-        try:
-            time = datetime.strptime(text, time_format) if time_format else datetime.fromisoformat(text)
-        except ValueError:
-            expected = f"of the format {time_format}" if time_format else "of ISO 8601"
-            raise ValueError(f"is not a time {expected}") from None
-        return time if time.tzinfo else time.replace(tzinfo=zone)
+    def parse(cell: Any) -> Decimal:
+        if isinstance(cell, int | float) and not isinstance(cell, bool):
+            return Decimal(repr(cell))
+        text = to_text(cell)
+        for sign in column.strip:
+            text = text.replace(sign, "")
+        text = text.strip()
+        if not pattern.fullmatch(text):
+            raise ValueError(f"is not a number{number_hint(text, decimal_point=column.decimal_point)}")
+        for separator in separators:
+            text = text.replace(separator, "")
+        return Decimal(text.replace(column.decimal_point, "."))
 
     return parse
 
 
-def _datetime_converter(column: FileColumn) -> Callable[[str], str]:
-    """Return the function from a text to RFC 3339 in UTC. It has a cache, because many rows have the same time."""
-    parse = _time_parser(column)
+def decimal_converter(column: FileColumn, type: str) -> Callable[[Decimal], Any]:
+    """Return the function from a number to a value of a type: integer, number or money (an exact decimal text)."""
+    to_value = {"integer": _to_integer, "number": _to_number, "money": _to_amount}[type]
+    if column.decimals is None or type == "integer":
+        return to_value
+    step = Decimal(1).scaleb(-column.decimals)
 
-    @lru_cache(maxsize=10_000)
-    def to_datetime(text: str) -> str:
-        return parse(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    def round_to_value(value: Decimal) -> Any:
+        if value.adjusted() > _MAX_DIGITS:
+            raise ValueError("is too large a number")
+        return to_value(value.quantize(step, ROUND_HALF_UP))
 
-    return to_datetime
+    return round_to_value
 
 
-def _date_converter(column: FileColumn) -> Callable[[str], str]:
-    parse, zone = _time_parser(column), ZoneInfo(column.zone)
+def _integer_converter(column: FileColumn) -> Callable[[Any], int]:
+    parse = decimal_parser(column)
 
-    @lru_cache(maxsize=10_000)
-    def to_date(text: str) -> str:
-        return parse(text).astimezone(zone).date().isoformat()
+    def to_integer(cell: Any) -> int:
+        # Most cells are plain digits.
+        if isinstance(cell, str) and len(cell) <= 15 and cell.isascii() and cell.isdigit():
+            return int(cell)
+        return _to_integer(parse(cell))
 
-    return to_date
+    return to_integer
+
+
+def _to_integer(value: Decimal) -> int:
+    if value.adjusted() > 15 or value != value.to_integral_value():
+        raise ValueError("is not a whole number below 10^16")
+    return int(value)
+
+
+def _to_number(value: Decimal) -> int | float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError("is too large a number")
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _to_amount(value: Decimal) -> str:
+    amount = format(value, "f")
+    # Databases pad amounts with zeros: 12.500000 is 12.5.
+    return amount.rstrip("0").rstrip(".") if "." in amount else amount
+
+
+def _time_converter(column: FileColumn, type: str) -> Callable[[Any], str]:
+    """Return the function from a cell to a time as text. It has a cache, because many rows have the same time."""
+    parse = time_parser(column)
+
+    @lru_cache(maxsize=10_000, typed=True)
+    def convert(cell: Any) -> str:
+        return format_time(parse(cell), type)
+
+    # A list cannot be in a cache.
+    return lambda cell: convert(to_text(cell) if isinstance(cell, list | dict) else cell)

@@ -1,211 +1,140 @@
-"""Make events of a row's cells, as the mapping says.
-
-Everything that can be computed before the first row is computed then. What remains are functions of cells.
-"""
+"""Make events of a row's cells, as the mapping says."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, time
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.accounts import filter_matching, filters
-from app.ingest.files.columns import FileColumn
-from app.ingest.files.converters import converter, to_text
-from app.ingest.files.line_reader import DataFile, RowProblem
-from app.ingest.files.mapping import EventTemplate, FileSource
-from app.ingest.files.templates import split_template
+from app.ingest.files.cell_readers import LEFT_OUT, CellReader, Cells, Problems, Scope, template_reader
+from app.ingest.files.mapping import EventTemplate, SkipRule
+from app.ingest.files.templates import columns_in
 
-# The value of a cell whose field is left out of the event.
-_LEFT_OUT: Any = object()
-_MAX_SHOWN = 60
-
-Cells = Sequence[Any]
-CellReader = Callable[[Cells], Any]
-# Returns the events of a row or, when there are none, the reason why the row is skipped.
-EventBuilder = Callable[[Cells], tuple[list[dict[str, Any]], str | None]]
-# By lookup: its columns, and by key the values of these; None where the file has different values for one key.
-LookupTables = dict[str, tuple[Sequence[str], dict[str, Sequence[Any] | None]]]
+_REQUIRED = ("id", "occurred_at")
+# The fields of an event besides `data`, and what type their texts are read as.
+_ENVELOPE = {
+    "id": "text",
+    "type": "text",
+    "account_id": "text",
+    "user_id": "text",
+    "occurred_at": "datetime",
+    "recorded_on": "date",
+}
 
 
-def event_builder(file: DataFile, *, source: FileSource, lookups: LookupTables) -> EventBuilder:
-    """Return the function from a row's cells to its events. It raises RowProblem for a row that cannot be understood."""
-    scope = _Scope(file, source, lookups)
-    skip_rules = [(_condition(scope, rule.when), rule.reason) for rule in source.skip]
-    events = [(_condition(scope, event.when), _event(scope, event)) for event in source.event]
+class BuiltEvents(NamedTuple):
+    """The events of a row, with the template of each; or all that is wrong with the row, or the reason why it is skipped."""
 
-    def build(cells: Cells) -> tuple[list[dict[str, Any]], str | None]:
-        for applies, reason in skip_rules:
-            if applies(cells):
-                return [], reason
-        built = [build_event(cells) for applies, build_event in events if applies(cells)]
-        if not built and source.otherwise is None:
-            raise RowProblem("no_event", "no [[source.event]] applies to the row, and the mapping does not skip it")
-        return built, None if built else source.otherwise
+    events: Sequence[dict[str, Any]] = ()
+    templates: Sequence[EventTemplate] = ()
+    problems: Sequence[str] = ()
+    reason: str | None = None
+
+
+RowBuilder = Callable[[Cells], BuiltEvents]
+
+
+def row_builder(scope: Scope, *, skip_rules: Sequence[SkipRule]) -> RowBuilder:
+    """Return the function from the cells of a row, or from the values of a group of rows, to its events."""
+    find_reason = skip_reader(scope, skip_rules)
+    builders = [(_condition(scope, event.when), _event(scope, event), event) for event in scope.source.event]
+    otherwise = scope.source.otherwise
+
+    def build(cells: Cells) -> BuiltEvents:
+        problems: Problems = []
+        if (reason := find_reason(cells, problems)) is not None:
+            return BuiltEvents(reason=reason)
+        built = [(build(cells, problems), event) for applies, build, event in builders if applies(cells, problems)]
+        if problems:
+            return BuiltEvents(problems=list(dict.fromkeys(problems)))
+        if built:
+            return BuiltEvents([event for event, _ in built], [template for _, template in built])
+        if otherwise is not None:
+            return BuiltEvents(reason=otherwise)
+        return BuiltEvents(
+            problems=["no_event: no [[source.event]] applies to the row, and the mapping does not skip it"]
+        )
 
     return build
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What the names of columns refer to."""
+def skip_reader(scope: Scope, rules: Sequence[SkipRule]) -> Callable[[Cells, Problems], str | None]:
+    """Return the function from cells to the reason of the first rule that skips them, or None."""
+    conditions = [(_condition(scope, rule.when), rule.reason) for rule in rules]
 
-    file: DataFile
-    source: FileSource
-    lookups: LookupTables
+    def find_reason(cells: Cells, problems: Problems) -> str | None:
+        return next((reason for applies, reason in conditions if applies(cells, problems)), None)
+
+    return find_reason
 
 
-def _condition(scope: _Scope, text: str | None) -> Callable[[Cells], bool]:
+def _condition(scope: Scope, text: str | None) -> Callable[[Cells, Problems], bool]:
+    """Return whether cells satisfy a filter; not, where one of its columns has a problem."""
     if text is None:
-        return lambda cells: True
+        return lambda cells, problems: True
     condition = filters.parse_filter(text)
-    money = {key for key in condition.keys if scope.source.columns.get(key, FileColumn()).type == "money"}
-    readers = [(key, _column(scope, key, type="number" if key in money else None)) for key in condition.keys]
+    readers = [
+        (key, scope.reader(key, "number" if scope.column(key).type == "money" else None)) for key in condition.keys
+    ]
 
     # Most conditions see few different values. `typed`, because 1 and true are equal and yet different values.
     @lru_cache(maxsize=1024, typed=True)
     def holds(*values: Any) -> bool:
-        attributes = {key: value for (key, _), value in zip(readers, values, strict=True) if value is not _LEFT_OUT}
+        attributes = {key: value for (key, _), value in zip(readers, values, strict=True) if value is not LEFT_OUT}
         return filter_matching.filter_matches(condition, attributes)
 
-    def applies(cells: Cells) -> bool:
-        values = (read(cells) for _, read in readers)
+    def applies(cells: Cells, problems: Problems) -> bool:
+        count = len(problems)
+        values = [read(cells, problems) for _, read in readers]
+        if len(problems) > count:
+            return False
         return holds(*(() if isinstance(value, list | dict) else value for value in values))
 
     return applies
 
 
-def _event(scope: _Scope, event: EventTemplate) -> Callable[[Cells], dict[str, Any]]:
+def _event(scope: Scope, event: EventTemplate) -> Callable[[Cells, Problems], dict[str, Any]]:
     envelope = [
-        (key, _template(scope, template, type=type), key in ("id", "occurred_at"), template)
-        for key, template, type in (
-            ("id", event.id, "text"),
-            ("type", event.type, "text"),
-            ("account_id", event.account_id, "text"),
-            ("user_id", event.user_id, "text"),
-            ("occurred_at", event.occurred_at, "datetime"),
-            ("recorded_on", event.recorded_on, "date"),
-        )
-        if template is not None
+        (key, template_reader(scope, template, type=type), template)
+        for key, type in _ENVELOPE.items()
+        if (template := getattr(event, key)) is not None
     ]
-    read_data = _nested_value(scope, event.data)
+    read_data = _nested_reader(scope, event.data)
 
-    def build_event(cells: Cells) -> dict[str, Any]:
+    def build_event(cells: Cells, problems: Problems) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        for key, read, is_required, template in envelope:
-            value = read(cells)
-            if value is not _LEFT_OUT:
+        for key, read, template in envelope:
+            count = len(problems)
+            value = read(cells, problems)
+            if value is not LEFT_OUT and value is not None:
                 built[key] = value
-            elif is_required:
-                raise RowProblem("missing_value", f"{key} = {template!r} of {event.type} uses an empty cell")
-        data = read_data(cells)
-        built["data"] = {} if data is _LEFT_OUT else data
+            elif key in _REQUIRED and len(problems) == count:
+                columns = " or ".join(sorted(columns_in(template)))
+                problems.append(
+                    f"missing_value: column {columns} is empty, so that the event {event.type} has no {key}"
+                )
+        data = read_data(cells, problems)
+        built["data"] = {} if data is LEFT_OUT else data
         return built
 
     return build_event
 
 
-def _nested_value(scope: _Scope, value: Any) -> CellReader:
+def _nested_reader(scope: Scope, value: Any) -> CellReader:
     """Return the reader of a value of the mapping. Empty cells are left out of lists and tables."""
     match value:
         case str():
-            return _template(scope, value)
+            return template_reader(scope, value)
         case list():
-            items = [_nested_value(scope, item) for item in value]
-            return lambda cells: [v for item in items if (v := item(cells)) is not _LEFT_OUT] or _LEFT_OUT
+            items = [_nested_reader(scope, item) for item in value]
+            return lambda cells, problems: (
+                [v for item in items if (v := item(cells, problems)) is not LEFT_OUT] or LEFT_OUT
+            )
         case dict():
-            fields = [(key, _nested_value(scope, item)) for key, item in value.items()]
-            return lambda cells: {k: v for k, f in fields if (v := f(cells)) is not _LEFT_OUT} or _LEFT_OUT
+            fields = [(key, _nested_reader(scope, item)) for key, item in value.items()]
+            return lambda cells, problems: (
+                {k: v for k, f in fields if (v := f(cells, problems)) is not LEFT_OUT} or LEFT_OUT
+            )
         case date() | time():
             value = value.isoformat()
-    return lambda cells: value
-
-
-def _template(scope: _Scope, template: str, *, type: str | None = None) -> CellReader:
-    """Return the reader of a text with columns.
-
-    type: the type of the result; None: that of a column that stands alone, else text. `text` also turns a column that stands
-    alone into text; `datetime` and `date` parse the text that the columns make.
-    """
-    parts = split_template(template)
-    if type != "text" and [is_column for is_column, _ in parts] == [True]:
-        return _column(scope, parts[0].text, type=type)
-    readers = [_column(scope, text) if is_column else text for is_column, text in parts]
-    convert = converter(FileColumn(), "text" if type is None else type)
-
-    def read(cells: Cells) -> Any:
-        values = []
-        for reader in readers:
-            value = reader if isinstance(reader, str) else reader(cells)
-            if value is _LEFT_OUT or value is None:
-                return _LEFT_OUT
-            values.append(value)
-        try:
-            return convert("".join(map(to_text, values)))
-        except (ValueError, OverflowError) as error:
-            raise RowProblem("bad_value", f"{template!r}: {_shorten(values)} {error}") from None
-
-    return read
-
-
-def _column(scope: _Scope, name: str, *, type: str | None = None) -> CellReader:
-    """Return the reader of a column's value. type: convert to this type, whatever the mapping says."""
-    column = scope.source.columns.get(name, FileColumn())
-    read_cell = _cell_reader(scope, name, column)
-    type = type or column.type or ("text" if column.values or column.separator else None)
-    convert, is_trimmed = converter(column, type), type not in (None, "text")
-    empty_cells = (None, "", *column.empty)
-    value_of_empty = None if column.when_empty == "null" else _LEFT_OUT
-    replacement = value_of_empty if column.default is None else column.default
-    # A default that is a text is converted like a cell.
-    default_cell = replacement if isinstance(replacement, str) else None
-
-    def read(cells: Cells) -> Any:
-        cell = read_cell(cells)
-        if is_trimmed and isinstance(cell, str):
-            cell = cell.strip()
-        if cell in empty_cells:
-            if column.when_empty == "problem":
-                raise RowProblem("missing_value", f"column {name} is empty")
-            if default_cell is None:
-                return replacement
-            cell = default_cell
-        try:
-            return convert(cell)
-        except (ValueError, OverflowError) as error:
-            raise RowProblem("bad_value", f"column {name}: {_shorten(cell)} {error}") from None
-
-    return read
-
-
-def _cell_reader(scope: _Scope, name: str, column: FileColumn) -> CellReader:
-    """Return the reader of a column's cell before conversion: from the file itself or from a lookup file."""
-    if column.lookup is None or column.by is None or column.column is None:
-        return itemgetter(scope.file.request_column(column.column or name))
-    is_plain_key = column.by == name or column.by not in scope.source.columns
-    read_key = itemgetter(scope.file.request_column(column.by)) if is_plain_key else _column(scope, column.by)
-    columns, values_by_key = scope.lookups[column.lookup]
-    index, lookup, when_unknown = columns.index(column.column), column.lookup, column.when_unknown
-
-    def read(cells: Cells) -> Any:
-        key = read_key(cells)
-        if key is None or key is _LEFT_OUT or key == "":
-            return None
-        if isinstance(key, list | dict):
-            raise RowProblem("bad_value", f"column {name}: {_shorten(key)} cannot be the key of a lookup")
-        values = values_by_key.get(to_text(key), _LEFT_OUT)
-        if values is None:
-            raise RowProblem("lookup_ambiguous", f"column {name}: {lookup} has different rows for {_shorten(key)}")
-        if values is not _LEFT_OUT:
-            return values[index]
-        if when_unknown == "empty":
-            return None
-        raise RowProblem("lookup_not_found", f"column {name}: {lookup} has no row for {_shorten(key)}")
-
-    return read
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    return lambda cells, problems: value

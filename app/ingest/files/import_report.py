@@ -10,14 +10,18 @@ from typing import Any, Self
 from app.core.errors import Invalid
 from app.http.formats import csv_cell
 from app.ingest.files.line_reader import MAX_RAW_CHARACTERS
-from app.ingest.files.row_reader import SourceRow
+from app.ingest.files.mapping import EventTemplate
+from app.ingest.files.rejections import explain_rejection
+from app.ingest.files.source_row import SourceRow
+from app.ingest.outcome import DuplicateNote
 
 
 class ImportReport:
-    """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each row or event.
+    """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each fault of a row or event.
 
     A run replaces the report of an earlier run, because it meets the same rows again. Every line is written at once, so that
-    the report is complete when the run is interrupted. counts: the number of lines by code.
+    the report is complete when the run is interrupted. counts: the number of lines by code. first_lines: the first one of each
+    code, for the terminal.
     """
 
     HEADER = ("file", "line", "event_id", "code", "detail", "raw")
@@ -25,6 +29,7 @@ class ImportReport:
     def __init__(self, path: Path) -> None:
         """Raise Invalid (`not_a_report`) when the path cannot be written, or has a file that is no report."""
         self.counts: Counter[str] = Counter()
+        self.first_lines: dict[str, str] = {}
         self._is_csv = path.suffix.lower() not in (".ndjson", ".jsonl")
         try:
             if path.exists() and not _is_report(path):
@@ -44,17 +49,31 @@ class ImportReport:
         self._file.close()
 
     def add_row(self, row: SourceRow) -> None:
-        """Write a row that made no events: its problem, or (`skipped`) the reason why it was left out."""
-        code, _, detail = (row.problem or f"skipped: {row.reason}").partition(": ")
-        self._write(row, event_id="", code=code, detail=detail)
+        """Write all problems of a row that made no events, or (`skipped`) the reason why it was left out."""
+        for problem in row.problems if row.reason is None else [f"skipped: {row.reason}"]:
+            code, _, detail = problem.partition(": ")
+            self._write(row, event_id="", code=code, detail=detail)
 
-    def add_rejection(self, row: SourceRow, *, rejection: Mapping[str, Any]) -> None:
-        """Write an event of a row that was rejected. rejection: an item of `rejected` in the API's answer."""
-        detail = " ".join(str(rejection[key]) for key in ("detail", "pointer") if rejection.get(key))
-        self._write(row, event_id=str(rejection.get("id") or ""), code=str(rejection["code"]), detail=detail)
+    def add_rejection(
+        self, row: SourceRow, rejection: Mapping[str, Any], *, event: Mapping[str, Any], template: EventTemplate
+    ) -> None:
+        """Write why an event of a row was rejected. rejection: an item of `rejected` in the API's answer."""
+        for code, detail in explain_rejection(rejection, event=event, template=template):
+            self._write(row, event_id=event["id"], code=code, detail=detail)
+
+    def add_note(self, row: SourceRow, note: DuplicateNote, *, event: Mapping[str, Any]) -> None:
+        """Write what is to be known about a duplicate."""
+        self._write(row, event_id=event["id"], code=note.code, detail=note.detail)
+
+    def describe(self) -> list[str]:
+        """Return a line for each code: how many lines the report has of it, and the first one."""
+        return [f"{count:,} {code}, at first {self.first_lines[code]}" for code, count in sorted(self.counts.items())]
 
     def _write(self, row: SourceRow, *, event_id: str, code: str, detail: str) -> None:
         self.counts[code] += 1
+        self.first_lines.setdefault(
+            code, f"{row.file}, line {row.line}: {detail}" if row.line else f"{row.file}: {detail}"
+        )
         raw = row.raw.rstrip("\r\n")
         raw = raw if len(raw) <= MAX_RAW_CHARACTERS else raw[:MAX_RAW_CHARACTERS] + "…"
         line = (row.file, row.line, event_id, code, detail, raw)

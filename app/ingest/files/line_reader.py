@@ -1,24 +1,17 @@
-"""A data file, and the lines of it."""
+"""The lines of a data file."""
 
 import gzip
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
-from app.core.errors import Invalid
-from app.ingest.files.mapping import ROW_NAMES
+from app.ingest.files.data_file import DataFile, RowProblem, unreadable_file
+from app.ingest.files.decoded_lines import DecodedLine, DecodedLines, find_text_form
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_RAW_CHARACTERS = 30_000  # a cell of a spreadsheet holds 32,767 characters
-
-
-class RowProblem(Exception):
-    """The reason why a row makes no events. Its text is `code: reason`."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
+_PACKED_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class UnreadableLine(RowProblem):
@@ -29,56 +22,22 @@ class UnreadableLine(RowProblem):
         self.ends_file = ends_file
 
 
-@dataclass
-class DataFile:
-    """A file and its columns.
-
-    kind: `csv` or `ndjson`. columns: the header of a CSV file; for NDJSON, which has none, the paths that were requested.
-    missing_columns: requested columns that the header does not have, or has twice. uses_row_names: whether `file`, `line`
-    or `row_hash` was requested.
-    """
-
-    path: Path
-    kind: str
-    delimiter: str
-    encoding: str
-    columns: list[str] = field(default_factory=list)
-    missing_columns: set[str] = field(default_factory=set)
-    uses_row_names: bool = False
-
-    def request_column(self, name: str) -> int:
-        """Return the index of a column's cell in the cells of a record. A column that is missing is noted as such."""
-        if name in ROW_NAMES:
-            self.uses_row_names = True
-            return ROW_NAMES.index(name) - len(ROW_NAMES)
-        if name not in self.columns and self.kind == "ndjson":
-            self.columns.append(name)
-        if self.columns.count(name) != 1:
-            self.missing_columns.add(name)
-            return 0
-        return self.columns.index(name)
-
-
-def name_without_gz(path: Path) -> str:
-    """Return the name of a file without the ending `.gz`."""
-    return path.name.removesuffix(".gz")
-
-
 class LineReader:
     """The decoded lines of a data file, for csv.reader, with what csv.reader does not keep: the lines of the record.
 
     line_number: of the last line read. record_lines: the lines of the current record; the caller replaces the list when a
-    record begins. An iterator and not a generator, because it must continue after it has raised an error.
+    record begins. encoding: that of the file, by its byte order mark or the mapping. An iterator and not a generator, because
+    it must continue after it has raised an error.
     """
 
     def __init__(self, file: DataFile) -> None:
         self.file = file
+        self.encoding = file.encoding
         self.line_number = 0
         self.record_lines: list[str] = []
         self._pending: deque[str] = deque()
         self._bytes_read = 0
-        # A byte order mark is removed here, so that it is removed whatever the encoding is.
-        self._encoding = "utf-8" if file.encoding.lower().replace("_", "-") == "utf-8-sig" else file.encoding
+        self._counts_bytes = True
 
     def __enter__(self) -> Self:
         try:
@@ -87,6 +46,7 @@ class LineReader:
             raise unreadable_file(error) from error
         self._is_gzip = self.file.path.suffix == ".gz"
         self._stream: Any = gzip.GzipFile(fileobj=self._file_on_disk) if self._is_gzip else self._file_on_disk
+        self._read_text: Callable[[int], DecodedLine] = self._find_form
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,7 +55,7 @@ class LineReader:
     @property
     def consumed(self) -> int:
         """Return the bytes of the file on disk that have been read; of a packed file, packed bytes."""
-        return self._file_on_disk.tell() if self._is_gzip else self._bytes_read
+        return self._bytes_read if self._counts_bytes else self._file_on_disk.tell()
 
     def __iter__(self) -> Self:
         return self
@@ -108,35 +68,41 @@ class LineReader:
 
     def _read_line(self) -> str:
         try:
-            line: bytes = self._stream.readline(MAX_LINE_BYTES)
-            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line, is_cut = self._read_text(MAX_LINE_BYTES)
+            if is_cut:
                 self._skip_line(line)
                 raise UnreadableLine("too_long", f"line {self.line_number} has {MAX_LINE_BYTES} bytes or more")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except _PACKED_ERRORS as error:
             reason = f"the rest of the file cannot be decompressed ({error})"
             raise UnreadableLine("bad_gzip", reason, ends_file=True) from None
         if not line:
             raise StopIteration
-        if not self._bytes_read:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+        return line
+
+    def _find_form(self, limit: int) -> DecodedLine:
+        """Read the first line: find out how the file is written, and read on in that way."""
+        form = find_text_form(self._stream, self.file.encoding, may_use_cr=self.file.kind == "csv")
+        self._bytes_read = len(self._stream.read(len(form.mark)))
+        self.encoding = form.encoding
+        self._counts_bytes = form.has_lines_of_bytes and not self._is_gzip
+        self._read_text = self._read_bytes if form.has_lines_of_bytes else DecodedLines(self._stream, form).readline
+        return self._read_text(limit)
+
+    def _read_bytes(self, limit: int) -> DecodedLine:
+        line: bytes = self._stream.readline(limit)
         self._bytes_read += len(line)
-        return line.decode(self._encoding, "surrogateescape")
+        return line.decode(self.encoding, "surrogateescape"), len(line) == limit and not line.endswith(b"\n")
 
-    def _skip_line(self, start: bytes) -> None:
+    def _skip_line(self, start: str) -> None:
         """Read to the end of a line that is too long, and keep only its beginning."""
-        while (rest := self._stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-            self._bytes_read += len(rest)
-        self._bytes_read += len(start) + len(rest)
+        while self._read_text(MAX_LINE_BYTES)[1]:
+            pass
         self.line_number += 1
-        self.record_lines.append(start[:MAX_RAW_CHARACTERS].decode(self._encoding, "surrogateescape"))
+        self.record_lines.append(start[:MAX_RAW_CHARACTERS])
 
-    def end_record_after_first_line(self) -> None:
-        """Let the current record consist of its first line only; its other lines are read again, as new records."""
-        self.line_number -= len(self.record_lines) - 1
-        self._pending.extendleft(reversed(self.record_lines[1:]))
-        del self.record_lines[1:]
-
-
-def unreadable_file(error: OSError) -> Invalid:
-    """Return the problem of a file that cannot be opened."""
-    return Invalid(f"{error.filename} cannot be read: {error.strerror}.", code="no_such_file")
+    def unread_lines(self, *, keep: int) -> None:
+        """Let the current record consist of its first lines only; the others are read again, as new records."""
+        rest = self.record_lines[keep:]
+        self.line_number -= len(rest)
+        self._pending.extendleft(reversed(rest))
+        del self.record_lines[keep:]

@@ -18,6 +18,7 @@
     type = "feature.used"
     id = "usage-{row_hash}"
     account_id = "{account}"
+    user_id = "{email}"
     occurred_at = "{used_on}"
     data = { feature = "{feature}", count = "{uses}" }
 
@@ -26,9 +27,20 @@ with other characters around it, the value becomes part of the text. Write `{{` 
 a column is the path of a value: `{customer.id}`, or `{items.0.sku}` for the first item of a list. A field whose text contains
 an empty cell is left out of the event.
 
+**Added time.** `"{end_date} + 1 day"` adds to a column of type `datetime` or `date`: minutes, hours, days, weeks, months or
+years, also with `-`, several in a row, and with a number from a column: `"{start} + {term} months - 1 day"`. Days, weeks, months
+and years keep the time on the clocks of the column's `zone`; one month after 31 January is the last day of February.
+
 **Row names.** `{file}` is the name of the file, `{line}` the number of the line on which the row starts, and `{row_hash}` a hash
 of all cells of the row. Use `{row_hash}` in the id of an event when the rows have no unique id: rows that are equal in every
-cell then make one event. The order of the columns does not change the hash.
+cell then make one event. The order of the columns does not change the hash. If the file has a column of such a name, say under
+`[source.columns]` which is meant: `line = "text"` is the column, `line = { row = "line" }` the number of the line.
+
+**Groups of rows.** With `group_by = ["order"]`, all rows with the same order make one record, and so its events once. A column
+has the value that all of these rows have, or their sum or another total (`in_group`):
+
+    [source.columns]
+    amount = { column = "unit_price", type = "money", times = "quantity", in_group = "sum" }
 
 **Conditions.** `when` is a filter over the values of the columns, in the filter language of the API. Columns of type `money` are
 compared as numbers.
@@ -41,10 +53,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from app.accounts import filters
 from app.core.errors import Invalid
 from app.ingest.files.columns import FileColumn, MappingTable
+from app.ingest.files.decoded_lines import extends_ascii
+from app.ingest.files.hints import did_you_mean
 from app.ingest.files.templates import check_templates
-
-# Names that every template can use besides the columns of the file.
-ROW_NAMES = ("file", "line", "row_hash")
 
 
 def _check_filter(text: str) -> str:
@@ -57,11 +68,9 @@ def _check_filter(text: str) -> str:
 
 def _check_encoding(name: str) -> str:
     try:
-        extends_ascii = "a\n".encode(name).removeprefix(b"\xef\xbb\xbf") == b"a\n"
-    except LookupError:
-        raise ValueError(f"unknown text encoding {name!r}") from None
-    if not extends_ascii:
-        raise ValueError(f"the encoding {name!r} is not supported; convert the file to UTF-8")
+        extends_ascii(name)
+    except (LookupError, UnicodeError):
+        raise ValueError(f'unknown text encoding "{name}"') from None
     return name
 
 
@@ -72,20 +81,39 @@ FilterText = Annotated[str, AfterValidator(_check_filter)]
 class FileFormat(MappingTable):
     """How a file is written. A CSV file has a header row and doubles quotes inside quotes (RFC 4180)."""
 
-    format: Literal["csv", "ndjson"] | None = Field(
+    format: Literal["csv", "ndjson", "xlsx"] | None = Field(
         None,
         description="The format of the file. Default: by the end of its name. `.csv` and `.tsv` are CSV, `.ndjson` and "
-        "`.jsonl` are NDJSON, each also before `.gz`.",
+        "`.jsonl` are NDJSON, each also before `.gz`; `.xlsx`, `.xlsm`, `.xlsb`, `.xls` and `.ods` are spreadsheets, for which "
+        "this is `xlsx`.",
     )
     delimiter: str | None = Field(
         None,
-        pattern=r'^[^"\r\n]$',
-        description='The character between the cells of a CSV file, such as `";"`. Default: a tab for `.tsv`, else a comma.',
+        pattern=r'^([^"\r\n]|spaces)$',
+        description='The character between the cells of a CSV file, such as `";"` or `"\\t"`; or `"spaces"` for columns that are '
+        "aligned by spaces or tabs. Default: what a first line `sep=;` says, a tab for `.tsv`, else a comma.",
     )
     encoding: Annotated[str, AfterValidator(_check_encoding)] = Field(
         "utf-8-sig",
-        description='The text encoding of the file, such as `"cp1252"`. Default: UTF-8, with or without a byte order mark. '
-        "UTF-16 and UTF-32 are not supported: convert such files to UTF-8.",
+        description='The text encoding of a CSV or NDJSON file, such as `"cp1252"` for files of Windows programs or '
+        '`"utf-16-le"`. Default: what the byte order mark says (also UTF-16, as Excel writes it), else UTF-8.',
+    )
+    header: list[Annotated[str, Field(min_length=1)]] = Field(
+        [],
+        description="The names of the columns, from left to right, for a CSV file or a sheet that has no header row.",
+    )
+    skip_lines: int = Field(
+        0,
+        ge=0,
+        description="How many lines (of a sheet: rows) stand before the header, such as a title. They are not read.",
+    )
+    multiline: bool | None = Field(
+        None,
+        description="Whether cells of a CSV file contain line ends. `false`: every line is a row. `true`: also where the lines "
+        "look like rows of their own. Default: such rows are reported, since a quote that is not closed is the usual cause.",
+    )
+    sheet: str | None = Field(
+        None, min_length=1, description="The sheet of a spreadsheet. Default: the only visible sheet with content."
     )
 
 
@@ -119,13 +147,15 @@ class EventTemplate(MappingTable):
     )
     user_id: TemplateText | None = Field(None, description="The user of the event, such as `{email}`. Default: none.")
     occurred_at: TemplateText = Field(
-        description="When the event happened, such as `{used_on}`. A single column is read as a `datetime`, with the `format` "
-        "and `zone` of that column. Any other text, such as `{day} {time}`, is read as ISO 8601 in UTC."
+        description="When the event happened, such as `{used_on}` or `{ended_on} + 1 day`. A single column is read as a "
+        "`datetime`, with the `format` and `zone` of that column. Any other text, such as `{day} {time}`, is read as ISO 8601 in "
+        "UTC."
     )
     recorded_on: TemplateText | None = Field(
         None,
         description="The day on which the event became known, read like `occurred_at`. Default, also for an empty cell: today. "
-        "If any event of the mapping has it, the import holds all events in memory and sends them in the order of this day.",
+        "If any event of the mapping has it, the import holds all events in memory, checks them all before it sends the first, "
+        "and sends them in the order of this day.",
     )
     data: Annotated[Any, AfterValidator(check_templates)] = Field(
         {},
@@ -166,6 +196,12 @@ class FileSource(FileFormat):
     event: list[EventTemplate] = Field(
         min_length=1, description="The events that a row makes: one for each block whose `when` holds."
     )
+    group_by: list[str] = Field(
+        [],
+        description='The columns whose values rows have in common that together make one record, such as `["order"]`, also in '
+        "several files. What a column is worth in a group says its `in_group`. All events are held in memory. `skip` applies to "
+        "single rows, `when` to groups.",
+    )
     otherwise: str | None = Field(
         None,
         min_length=1,
@@ -175,12 +211,12 @@ class FileSource(FileFormat):
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
-        for name in self.columns:
-            if name in ROW_NAMES:
-                raise ValueError(
-                    f"columns.{name}: {name} is a name of the row itself; choose another name and set column = {name!r}"
-                )
+        for name, column in self.columns.items():
             self._check_lookup_chain(name)
+            if column.times == name:
+                raise ValueError(f"columns.{name}: times is the column itself")
+            if "in_group" in column.model_fields_set and not self.group_by:
+                raise ValueError(f"columns.{name}: in_group is only for sources with group_by")
         return self
 
     def _check_lookup_chain(self, name: str) -> None:
@@ -215,5 +251,8 @@ class ImportMapping(MappingTable):
         for number, source in enumerate(self.source, 1):
             for name, column in source.columns.items():
                 if column.lookup and column.lookup not in self.lookup:
-                    raise ValueError(f"source {number}: columns.{name}: [lookup.{column.lookup}] is not in the mapping")
+                    raise ValueError(
+                        f"source {number}: columns.{name}: [lookup.{column.lookup}] is not in the mapping."
+                        f"{did_you_mean(column.lookup, self.lookup)}"
+                    )
         return self

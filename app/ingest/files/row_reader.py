@@ -1,43 +1,37 @@
 """Read the rows of data files, each with the events that the mapping makes of it.
 
-Files are streamed, one record at a time; only lookup files are held in memory. Whatever a file contains, each of its records
-becomes exactly one `SourceRow`: with events, skipped for a reason, or with a problem. Nothing depends on earlier runs: the
-same files give the same rows with the same ids, so an interrupted import is simply run again.
+Files are streamed, one record at a time; only lookup files and groups of rows are held in memory. Whatever a file contains, each
+of its records becomes part of exactly one `SourceRow`: with events, skipped for a reason, or with problems. Nothing depends on
+earlier runs: the same files give the same rows with the same ids, so an interrupted import is simply run again.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from operator import itemgetter
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.core.errors import Invalid
+from app.ingest.files.cell_readers import Cells, LookupTables, Scope
 from app.ingest.files.converters import to_text
-from app.ingest.files.event_builder import EventBuilder, LookupTables, event_builder
-from app.ingest.files.line_reader import DataFile, LineReader, RowProblem, name_without_gz, unreadable_file
+from app.ingest.files.data_file import DataFile, name_without_gz, unreadable_file
+from app.ingest.files.event_builder import RowBuilder, row_builder
+from app.ingest.files.grouping import GroupReader, Groups, build_groups, group_reader
+from app.ingest.files.headers import check_columns, open_data_file
+from app.ingest.files.hints import did_you_mean
 from app.ingest.files.mapping import FileSource, ImportMapping, LookupFile
-from app.ingest.files.records import check_columns, open_data_file, read_records
+from app.ingest.files.records import read_records
+from app.ingest.files.source_row import SourceRow
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """A record of a data file: its events, or why there are none.
+class OpenSource(NamedTuple):
+    """A file with what makes events of its rows. add_to_group: where its source has groups, instead of `build`."""
 
-    file: the path as the caller gave it. line: where the record starts, from 1. raw: the text of the record.
-    problem: `code: reason`, when no events can be made of it. reason: why it is skipped.
-    consumed: bytes read so far of all files (of packed files, packed bytes); at most `total_size(files)`.
-    """
-
-    file: str
-    line: int
-    events: list[dict[str, Any]]
-    problem: str | None
-    skipped: bool
-    raw: str
-    reason: str | None = None
-    consumed: int = 0
+    file: DataFile
+    build: RowBuilder
+    add_to_group: GroupReader | None
 
 
 def total_size(files: Sequence[Path]) -> int:
@@ -54,7 +48,7 @@ def total_size(files: Sequence[Path]) -> int:
 
 
 def read_rows(files: Sequence[Path], *, mapping: ImportMapping) -> Iterator[SourceRow]:
-    """Return an iterator over the records of the files as rows, file by file.
+    """Return an iterator over the records of the files as rows, file by file; then over the groups of rows.
 
     Raises Invalid, before the first row: for a file that is missing, that no source matches or whose format is unknown; for
     a column that the mapping uses and the header does not have; for a lookup file that is missing.
@@ -63,14 +57,19 @@ def read_rows(files: Sequence[Path], *, mapping: ImportMapping) -> Iterator[Sour
     sources = [_source_of(file, mapping=mapping) for file in files]
     folders = [*(file.parent for file in files), Path(mapping.folder)]
     lookups = _load_lookups(sources, mapping=mapping, folders=folders)
-    return _read([_open(path, source=source, lookups=lookups) for path, source in zip(files, sources, strict=True)])
+    # Sources are compared by identity: two of a mapping may be equal.
+    groups_by_source: dict[int, Groups] = {id(source): {} for source in sources if source.group_by}
+    pairs = zip(files, sources, strict=True)
+    opened = [_open(path, source, lookups, groups_by_source.get(id(source))) for path, source in pairs]
+    return _read(opened, list(groups_by_source.values()))
 
 
 def _source_of(path: Path, *, mapping: ImportMapping) -> FileSource:
     for source in mapping.source:
         if fnmatchcase(name_without_gz(path), source.file):
             return source
-    detail = f"{path}: no [[source]] of the mapping has a `file` pattern that matches this name."
+    patterns = ", ".join(f'"{source.file}"' for source in mapping.source)
+    detail = f"{path}: no [[source]] of the mapping has a `file` pattern that matches this name. The patterns are: {patterns}."
     raise Invalid(detail, code="no_source")
 
 
@@ -100,38 +99,62 @@ def _load_lookup(path: Path, *, lookup: LookupFile, columns: Sequence[str]) -> d
     readers = [itemgetter(file.request_column(column)) for column in (lookup.key, *columns)]
     check_columns(file)
     values_by_key: dict[str, Sequence[Any] | None] = {}
-    with LineReader(file) as lines:
-        # A record with a problem or without a key cannot be looked up: each row that needs it is reported.
-        for cells in (cells for _, cells, _, problem, _ in read_records(file, lines) if problem is None):
-            key, *values = (read(cells) for read in readers)
-            if isinstance(key, str | int | float):
-                text = to_text(key)
-                values_by_key[text] = values if values_by_key.get(text, values) == values else None
+    # A record with a problem or without a key cannot be looked up: each row that needs it is reported.
+    for cells in (cells for _, cells, _, problem, _ in read_records(file) if problem is None):
+        key, *values = (read(cells) for read in readers)
+        if key is not None and not isinstance(key, list | dict):
+            text = to_text(key).strip()
+            values_by_key[text] = values if values_by_key.get(text, values) == values else None
     return values_by_key
 
 
-def _open(path: Path, *, source: FileSource, lookups: LookupTables) -> tuple[DataFile, EventBuilder]:
-    """Return a file, and the function that makes events of its rows."""
+def _open(path: Path, source: FileSource, lookups: LookupTables, groups: Groups | None) -> OpenSource:
+    """Return a file with what makes events of its rows. groups: those of its source, if it has groups."""
     file = open_data_file(path, format=source)
-    build_events = event_builder(file, source=source, lookups=lookups)
+    scope = Scope(file, source, lookups)
+    for name, column in source.columns.items():
+        # Also a column that no event uses: it may be misspelt in the one place or the other.
+        if not column.lookup and not column.row:
+            file.request_column(column.column or name)
+    build = row_builder(scope, skip_rules=source.skip)
+    add_to_group = None if groups is None else group_reader(scope, groups)
     check_columns(file)
-    return file, build_events
+    return OpenSource(file, build, add_to_group)
 
 
-def _read(files: Sequence[tuple[DataFile, EventBuilder]]) -> Iterator[SourceRow]:
+def _read(files: Sequence[OpenSource], groups: Sequence[Groups]) -> Iterator[SourceRow]:
     consumed_before = 0
-    for file, build_events in files:
-        name = str(file.path)
-        with LineReader(file) as lines:
-            for line, cells, raw, problem, consumed in read_records(file, lines):
-                events: list[dict[str, Any]] = []
-                reason = None
-                if problem is None:
-                    try:
-                        events, reason = build_events(cells)
-                    except RowProblem as error:
-                        problem = str(error)
-                yield SourceRow(
-                    name, line, events, problem, reason is not None, raw, reason, consumed_before + consumed
-                )
-        consumed_before += total_size([file.path])
+    for opened in files:
+        name = str(opened.file.path)
+        for line, cells, raw, problem, consumed in read_records(opened.file):
+            consumed += consumed_before
+            if problem is not None:
+                yield SourceRow(name, line, raw, problems=[problem], consumed=consumed)
+            elif _is_empty(opened.file, cells):
+                yield SourceRow(name, line, raw, reason="the row is empty", consumed=consumed)
+            elif opened.add_to_group is None:
+                yield SourceRow(name, line, raw, *opened.build(cells), consumed=consumed)
+            elif row := opened.add_to_group(SourceRow(name, line, raw, consumed=consumed), cells):
+                yield row
+        consumed_before += total_size([opened.file.path])
+        yield from _report_unseen_columns(opened.file, consumed=consumed_before)
+    for group in groups:
+        for row in build_groups(group):
+            yield replace(row, consumed=consumed_before)
+
+
+def _report_unseen_columns(file: DataFile, *, consumed: int) -> Iterator[SourceRow]:
+    """Yield a row that stands for no record for each column that no record of an NDJSON file has: it may be misspelt."""
+    for name in sorted(file.unseen) if file.keys else ():
+        problem = f'missing_column: no record of the file has "{name}".{did_you_mean(name, file.keys)}'
+        yield SourceRow(str(file.path), 0, "", problems=[problem], consumed=consumed, count=0)
+
+
+def _is_empty(file: DataFile, cells: Cells) -> bool:
+    """Return whether a row of a table has nothing but delimiters."""
+    if file.kind == "ndjson":
+        return False
+    first = cells[0]
+    if first and not (isinstance(first, str) and first.isspace()):
+        return False  # as nearly every row
+    return all(isinstance(cell, str) and (not cell or cell.isspace()) for cell in cells[: len(file.columns)])

@@ -1,9 +1,15 @@
 """Texts of a mapping that contain columns in braces, such as `ticket-{id}`."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from app.ingest.files.times import UNITS, TimeShift
+
 _PART = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<column>[^{}]+)\}|(?P<text>[^{}]+)|(?P<stray>[{}])")
+
+_TERM = re.compile(rf"\s*([+-])\s*(?:(\d{{1,6}})|\{{([^{{}}]+)\}})\s*({'|'.join(UNITS)})s?\s*")
+_SHIFTED = re.compile(rf"\{{([^{{}}]+)\}}((?:{_TERM.pattern})+)")
 
 
 class TemplatePart(NamedTuple):
@@ -29,6 +35,35 @@ def split_template(template: str) -> list[TemplatePart]:
         else:
             parts.append(TemplatePart(False, match["text"] or match[0][0]))
     return parts
+
+
+def split_shifts(template: str) -> tuple[str, Sequence[TimeShift]] | None:
+    """Return the column of a template that adds to a time, and what it adds; None for any other template.
+
+    >>> split_shifts("{end} + 1 day")
+    ('end', [TimeShift(sign=1, number=1, unit='day')])
+    >>> split_shifts("{start} + {term} months - 1 day")
+    ('start', [TimeShift(sign=1, number='term', unit='month'), TimeShift(sign=-1, number=1, unit='day')])
+    >>> split_shifts("{end} and 1 day")
+    """
+    match = _SHIFTED.fullmatch(template)
+    if match is None:
+        return None
+    terms = _TERM.findall(match[2])
+    shifts = [TimeShift(1 if sign == "+" else -1, column or int(count), unit) for sign, count, column, unit in terms]
+    return match[1], shifts
+
+
+def columns_in(value: Any) -> set[str]:
+    """Return the names of all columns in the texts within a value of the mapping, which may be nested."""
+    match value:
+        case str():
+            return {part.text for part in split_template(value) if part.is_column}
+        case list():
+            return {name for item in value for name in columns_in(item)}
+        case dict():
+            return {name for item in value.values() for name in columns_in(item)}
+    return set()
 
 
 def check_templates(value: Any) -> Any:

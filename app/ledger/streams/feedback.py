@@ -18,10 +18,15 @@ comments_resolved = measure("comments_resolved", "Comments that have been resolv
 
 
 def stream_name(event: EventView) -> str | None:
-    """Return the name of the stream of a comment or an update; None for a survey response without a comment."""
+    """Return the name of the stream of a comment or an update; None for an event without a comment."""
     if event.type == UPDATED:
         return f"{KIND} {event.data['feedback']}"
-    return f"{KIND} {event.id}" if event.data.get("comment") else None
+    return f"{KIND} {event.id}" if has_comment(event.data) else None
+
+
+def has_comment(data: Mapping[str, Any]) -> bool:
+    """Return whether event data has a comment. A text of nothing but spaces and line ends is none."""
+    return bool(data.get("comment", "").strip())
 
 
 def status_of(updates: Iterable[Mapping[str, Any]]) -> str:
@@ -38,6 +43,6 @@ def feedback(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[Date
     """
     if status_of(event.data for event in events if event.type == UPDATED) == RESOLVED:
         for comment in events:
-            if comment.type != UPDATED:
+            if comment.type != UPDATED and has_comment(comment.data):
                 survey, channel = comment.data.get("survey", ""), comment.data.get("channel", "")
                 yield calendar.day(comment.at), Line(comments_resolved, 1, survey, channel)
