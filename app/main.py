@@ -1,10 +1,13 @@
 """Assemble the application: catalogues, routes, error handling, the OpenAPI document and the server's middleware."""
 
+import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib import import_module
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
@@ -15,14 +18,20 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.accounts import routes as account_routes
 from app.audit import routes as audit_routes
-from app.books.books import system_clock
+from app.books.books import create_or_load_books, system_clock
 from app.books.margins import record_margin
-from app.books.open import open_books
+from app.books.open import (
+    NotMigrated,
+    migration_advice,
+    open_database,
+    prepare_tables,
+    wait_until_migrated,
+)
 from app.core import logs
-from app.core.errors import Unavailable
+from app.core.errors import ServiceError
 from app.core.settings import Settings
-from app.database.migrate import is_current
-from app.database.pool import ping
+from app.database.migrate import SchemaVersion, schema_version
+from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.http.document import build_document
 from app.http.problems import install_problem_handlers
@@ -32,6 +41,8 @@ from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.reports import routes as report_routes
 from app.server.middleware import App, wrap_app
+
+log = structlog.get_logger(__name__)
 
 DESCRIPTION = """Turns product, billing, survey and support events into customer-success metrics.
 
@@ -97,14 +108,53 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
 
 @asynccontextmanager
 async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
-    """Keep the books open while the application runs. The first start creates an admin key unless the settings have one."""
-    async with open_books(settings, clock=clock) as books:
-        app.state.books = books
+    """Keep the books open while the application runs. The first start creates an admin key unless the settings have one.
+
+    Without MIGRATE_ON_START, the application answers 503 until `csmetrics migrate` has run.
+    """
+
+    async def open_for_requests(database: Database) -> None:
+        books = await create_or_load_books(settings, database, clock=clock)
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
-            # To standard output, so that no log contains it.
-            print(f"Admin key (shown only once): {key}", flush=True)  # noqa: T201
+            _print_first_key(key, settings)
+        app.state.books = books
+
+    async def open_when_migrated(database: Database) -> None:
+        await wait_until_migrated(database)
+        try:
+            await open_for_requests(database)
+        except ServiceError as error:
+            log.critical("cannot open the database after its migration", reason=str(error))
+            signal.raise_signal(signal.SIGTERM)
+
+    app.state.books = None
+    async with open_database(settings) as database:
+        app.state.database = database
+        waiting: asyncio.Task[None] | None = None
+        try:
+            await prepare_tables(settings, database, create=True)
+        except NotMigrated as error:
+            if settings.migrate_on_start:
+                raise
+            log.warning("waiting for the migration", reason=str(error))
+            waiting = asyncio.create_task(open_when_migrated(database))
+        else:
+            await open_for_requests(database)
         yield
+        if waiting is not None:
+            waiting.cancel()
+
+
+def _print_first_key(key: str, settings: Settings) -> None:
+    """Print the first key in a frame, to standard output, so that no log contains it."""
+    url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    line = "─" * 100
+    print(  # noqa: T201
+        f"\n{line}\n\n  Admin key (shown only once): {key}\n\n"
+        f"  Try it:  curl -H 'Authorization: Bearer {key}' {url}/v1/metrics\n\n{line}\n",
+        flush=True,
+    )
 
 
 async def healthz() -> dict[str, str]:
@@ -114,9 +164,9 @@ async def healthz() -> dict[str, str]:
 
 async def readyz(request: Request) -> dict[str, str]:
     """Check that the database is available and migrated. Answers 503 otherwise."""
-    books = books_of(request)
-    await books.database.read(ping)
-    if not await books.database.read(is_current):
-        detail = "The database is not migrated to this version. Run `csmetrics migrate`."
-        raise Unavailable(detail, code="not_migrated", retry_after=10)
+    database: Database = request.app.state.database
+    version = await database.read(schema_version)
+    if version is not SchemaVersion.CURRENT:
+        raise NotMigrated(migration_advice(version))
+    books_of(request)
     return {"status": "ok"}

@@ -9,7 +9,7 @@ from fastapi import Request
 
 from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
 from app.books.books import Books
-from app.core.errors import Forbidden, Invalid, Unauthenticated
+from app.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable
 
 # The scheme that puts the key into the URL; the others put it into a header.
 QUERY_SECURITY = "url"
@@ -40,8 +40,11 @@ class Caller:
 
 
 def books_of(request: Request) -> Books:
-    """Return the books of the application that serves a request."""
-    books: Books = request.app.state.books
+    """Return the books of the application that serves a request. Raises Unavailable while they wait for a migration."""
+    books: Books | None = request.app.state.books
+    if books is None:
+        detail = "The database is not migrated to this version. Run `csmetrics migrate`."
+        raise Unavailable(detail, code="not_migrated", retry_after=10)
     return books
 
 
@@ -106,6 +109,8 @@ async def _authenticate(request: Request, key: str) -> Caller:
     stored = await find_key(books, hashed)
     if stored is None:
         raise Unauthenticated("Unknown or revoked key.")
+    if stored.expires_on is not None and stored.expires_on <= books.today():
+        raise Unauthenticated("This key has expired. An administrator can create a new one.", code="key_expired")
     if stored.last_used_on != (today := books.today()):
         await write_last_use(books, hashed, today=today)
     return Caller(frozenset(stored.scopes))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.database.connection import Connection
 from app.database.statements import BoundStatement, compile_query
 from app.database.tables import api_key
@@ -23,7 +23,7 @@ KeyScope = Literal["ingest", "read", "admin"]
 KEY_PREFIX = "csm_"
 
 _LIVE_KEY = (api_key.c.hash == sa.bindparam("hashed", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
-_FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on).where(_LIVE_KEY))
+_FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on, api_key.c.expires_on).where(_LIVE_KEY))
 
 
 class StoredKey(NamedTuple):
@@ -31,6 +31,7 @@ class StoredKey(NamedTuple):
 
     scopes: list[KeyScope]
     last_used_on: date | None
+    expires_on: date | None
 
 
 def hash_key(key: str) -> bytes:
@@ -39,7 +40,7 @@ def hash_key(key: str) -> bytes:
 
 
 async def find_key(books: Books, hashed: bytes) -> StoredKey | None:
-    """Return the live key with this hash; None for an unknown or revoked key."""
+    """Return the key with this hash, which may have expired; None for an unknown or revoked key."""
     (rows,) = await books.database.read_statement(
         lambda connection: connection.fetch_batch(BoundStatement(_FIND_KEY, {"hashed": hashed}))
     )
@@ -56,9 +57,16 @@ async def write_last_use(books: Books, hashed: bytes, *, today: date) -> None:
     await books.database.write(write)
 
 
-async def create_key(books: Books, *, name: str, scopes: list[KeyScope]) -> dict[str, Any]:
-    """Create a key and return `{id, key, name, scopes}`. The `key` itself is stored nowhere."""
-    created, row = _new_key(books, name=name, scopes=scopes)
+async def create_key(
+    books: Books, *, name: str, scopes: list[KeyScope], expires_on: date | None = None
+) -> dict[str, Any]:
+    """Create a key and return `{id, key, name, scopes, expires_on}`. The `key` itself is stored nowhere.
+
+    expires_on: the first day on which it no longer works. Raises Invalid for a day that has begun.
+    """
+    if expires_on is not None and expires_on <= books.today():
+        raise Invalid.at("/expires_on", "A key must expire later than today.")
+    created, row = _new_key(books, name=name, scopes=scopes, expires_on=expires_on)
     await books.database.write(lambda connection: _insert_key(connection, row))
     return created
 
@@ -86,12 +94,14 @@ async def replace_key(books: Books, *, name: str, scopes: list[KeyScope]) -> str
     return secret
 
 
-def _new_key(books: Books, *, name: str, scopes: list[KeyScope]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _new_key(
+    books: Books, *, name: str, scopes: list[KeyScope], expires_on: date | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a new key as it is shown once, and its row for the table."""
     id = secrets.token_hex(6)
     key = f"{KEY_PREFIX}{id}_{secrets.token_urlsafe(32)}"
-    row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": hash_key(key), "created_at": books.clock()}
-    return {"id": id, "key": key, "name": name, "scopes": row["scopes"]}, row
+    shown = {"id": id, "name": name, "scopes": sorted(set(scopes)), "expires_on": expires_on}
+    return shown | {"key": key}, shown | {"hash": hash_key(key), "created_at": books.clock()}
 
 
 async def _insert_key(connection: Connection, row: dict[str, Any]) -> None:
@@ -100,7 +110,9 @@ async def _insert_key(connection: Connection, row: dict[str, Any]) -> None:
 
 
 async def list_keys(books: Books) -> list[dict[str, Any]]:
-    """Return all keys without their secrets: id, name, scopes, created_at, revoked_at, last_used_on."""
+    """Return all keys without their secrets: id, name, scopes, created_at, revoked_at, last_used_on,
+    expires_on.
+    """
     columns = [column for column in api_key.c if column.name != "hash"]
 
     async def load(connection: Connection) -> list[dict[str, Any]]:
@@ -120,4 +132,4 @@ async def revoke_key(books: Books, *, id: str) -> None:
         return bool((await connection.execute(statement)).row_count)
 
     if not await books.database.write(write):
-        raise NotFound("Unknown key id. GET /v1/keys lists all keys.")
+        raise NotFound("There is no key with this id. `csmetrics keys list` and GET /v1/keys list all keys.")

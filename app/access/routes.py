@@ -10,6 +10,7 @@ from app.access import keys
 from app.access.auth import books_of, requires
 from app.access.keys import KeyScope
 from app.core.ids import Id, PathId
+from app.core.periods import Day
 from app.http.body import read_body
 from app.http.openapi import body_schema
 from app.http.responses import json_response
@@ -18,12 +19,17 @@ router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(req
 
 
 class NewKey(BaseModel):
-    """A key to create: its name and its scopes."""
+    """A key to create: its name, its scopes, and when it expires."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Id
     scopes: list[KeyScope] = Field(min_length=1, max_length=3)
+    expires_on: Day | None = Field(
+        None,
+        description="First day on which the key no longer works (YYYY-MM-DD, in the reporting time zone). Default: it does "
+        "not expire.",
+    )
 
     @field_validator("scopes", mode="before")
     @classmethod
@@ -37,7 +43,7 @@ class NewKey(BaseModel):
 async def create_key(request: Request) -> dict[str, Any]:
     """Create an API key. Only this response shows the key."""
     body = await read_body(request, NewKey)
-    return await keys.create_key(books_of(request), name=body.name, scopes=body.scopes)
+    return await keys.create_key(books_of(request), name=body.name, scopes=body.scopes, expires_on=body.expires_on)
 
 
 @router.get("", name="keys")

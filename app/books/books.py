@@ -129,25 +129,25 @@ async def create_or_load_books(
 
 def _check_settings(fixed: dict[str, Any], stored: dict[str, Any]) -> None:
     """Raise Conflict unless the settings of this start equal those of the first."""
-    differences = [
-        f"{name.upper()} is {stored[name]!r}, not {fixed[name]!r}" for name in fixed if stored[name] != fixed[name]
-    ]
-    if differences:
-        raise Conflict(
-            f"This database was set up with other settings: {'; '.join(differences)}. Use the settings of the database. "
-            "Time zone, fiscal year and first day of the week can be changed with `csmetrics rebuild --adopt-settings`; a "
-            "currency only while no money is recorded.",
-            code="other_settings",
+    differences = {name: stored[name] for name in fixed if stored[name] != fixed[name]}
+    if not differences:
+        return
+    both = "; ".join(f"{name.upper()} is {value!r}, not {fixed[name]!r}" for name, value in differences.items())
+    stored_settings = " ".join(f"{name.upper()}={value}" for name, value in differences.items())
+    advice = [f"To use the database as it is, set {stored_settings}."]
+    if differences.keys() - {"base_currency"}:
+        advice.append("To change the calendar for all of history, run `csmetrics rebuild --adopt-settings`.")
+    if "base_currency" in differences:
+        advice.append(
+            "The currency can be changed with `csmetrics rebuild --adopt-settings` as long as no amounts are stored. With "
+            "amounts, set up another database and send the events again, or delete everything here with `csmetrics reset`."
         )
+    raise Conflict(f"This database was set up with other settings: {both}. {' '.join(advice)}", code="other_settings")
 
 
 async def _adopt(connection: Connection, fixed: dict[str, Any], currency: str) -> None:
     """Store other settings and mark the ledger as not rebuilt yet. currency: the stored base currency."""
-    other_processes = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name "
-        "AND pid <> pg_backend_pid()"
-    )
-    if await connection.scalar(other_processes.bindparams(name=APPLICATION_NAME)):
+    if await count_other_processes(connection):
         raise Conflict("Stop the service first: it would continue to post with its old settings.", code="in_use")
     event = tables.event
     has_money = event.c.data.has_any(sa.literal(["amount", "mrr"], sa.ARRAY(sa.Text)))
@@ -156,10 +156,21 @@ async def _adopt(connection: Connection, fixed: dict[str, Any], currency: str) -
         money = sa.exists(sa.select(1).select_from(event).where(has_money))
         if await connection.scalar(sa.select(sa.or_(rates, money))):
             raise Conflict(
-                f"Amounts or exchange rates are stored in {currency}. To use another base currency, set up a new database.",
+                f"Amounts or exchange rates are stored in {currency}, so the base currency cannot change. Set up another "
+                "database and send the events again, or delete everything here with `csmetrics reset`.",
                 code="other_currency",
             )
     await connection.execute(sa.update(tables.books).values(**fixed, adopting=True))
+
+
+async def count_other_processes(connection: Connection) -> int:
+    """Return the number of other connections of this software to the database."""
+    query = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name "
+        "AND pid <> pg_backend_pid()"
+    )
+    count: int = await connection.scalar(query.bindparams(name=APPLICATION_NAME))
+    return count
 
 
 async def finish_rebuilding(database: Database) -> None:

@@ -17,6 +17,8 @@ from app.books.books import Books
 from app.cli import publish
 from app.cli.console import err, out, progress_bar, with_books
 from app.cli.keys import cli as keys_cli
+from app.cli.questions import check, query
+from app.cli.reset import reset
 from app.cli.workers import worker_pool
 from app.core.errors import Conflict, ServiceError, validation_faults
 from app.core.settings import Settings
@@ -48,13 +50,22 @@ def main() -> None:
     try:
         cli()
     except ServiceError as error:
-        err.print(str(error), style="red", markup=False)
+        faults = getattr(error, "errors", ())
+        for sentence in [_sentence(fault) for fault in faults] or [str(error)]:
+            err.print(sentence, style="red", markup=False)
     except ValidationError as error:
         for fault in validation_faults(error.errors(include_url=False, include_input=False)):
-            err.print(f"{fault['pointer'].strip('/').upper()}: {fault['detail']}", style="red", markup=False)
+            pointer = fault["pointer"].upper() if error.title == Settings.__name__ else fault["pointer"]
+            err.print(_sentence({**fault, "pointer": pointer}), style="red", markup=False)
     else:
         return
     raise SystemExit(1)
+
+
+def _sentence(fault: Mapping[str, str]) -> str:
+    """Return what is wrong with an option, a setting or a field, which comes first."""
+    name = fault["pointer"].removeprefix("/query").strip("/")
+    return f"{name}: {fault['detail']}" if name else fault["detail"]
 
 
 def _print_version(is_requested: bool) -> None:
@@ -88,7 +99,7 @@ def migrate() -> None:
     async def confirm(_: Books) -> None:
         out.print("The database is up to date.")
 
-    with_books(confirm, migrate_on_start=True)
+    with_books(confirm, create=True, migrate_on_start=True)
 
 
 @cli.command()
@@ -115,7 +126,7 @@ def demo() -> None:
         key = await replace_key(books, name="demo", scopes=["admin"])
         _print_examples(key, today=books.today())
 
-    with_books(load)
+    with_books(load, create=True)
 
 
 def _print_examples(key: str, *, today: date) -> None:
@@ -151,6 +162,7 @@ def import_command(
             help="File for the list of rows and events that are not imported: .csv or .ndjson. An earlier report is overwritten."
         ),
     ] = Path("import-report.csv"),
+    create: Annotated[bool, typer.Option("--create", help="Set up the database if it is empty.")] = False,
 ) -> None:
     """Import events from files. An import can be interrupted and run again: nothing is counted twice.
 
@@ -175,7 +187,7 @@ def import_command(
         _print_summary(summary, problems.counts, report=report)
         return summary.problems + summary.rejected
 
-    if with_books(run):
+    if with_books(run, create=create):
         raise typer.Exit(1)
 
 
@@ -236,10 +248,17 @@ def verify(processes: Processes = os.cpu_count() or 1) -> None:
                     accounts, events = accounts + step.accounts, events + step.events
                     bar.update(task, status=f"{accounts:,} accounts, {events:,} events")
         out.print(f"{differences:,} differences in {events:,} events of {accounts:,} accounts.")
+        if not events:
+            err.print("There are no events in this database.", style="yellow")
         return differences
 
     if with_books(run):
         raise typer.Exit(1)
+
+
+cli.command("query")(query)
+cli.command("check")(check)
+cli.command("reset")(reset)
 
 
 @cli.command("publish")

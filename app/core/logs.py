@@ -64,6 +64,18 @@ def configure(level: str) -> None:
         )
 
 
+def configure_for_people() -> None:
+    """Send warnings and errors of this process to stderr as plain lines: for commands that a person runs."""
+    structlog.configure(processors=[_render_for_people], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+def _render_for_people(_logger: Any, level: str, entry: EventDict) -> str:
+    if level in ("debug", "info"):
+        raise structlog.DropEvent
+    event, fields = entry.pop("event"), _mask(entry)
+    return "; ".join([f"{level.capitalize()}: {event}", *(f"{name}: {value}" for name, value in fields.items())])
+
+
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
     """Return False for the traceback of a request that a shutdown canceled: the request's own line records that."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

@@ -3,11 +3,12 @@
 Only this module reads the environment.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_KEY_LENGTH = 16
@@ -28,13 +29,48 @@ def _check_key(key: SecretStr | None) -> SecretStr | None:
     return key
 
 
+def _check_database_url(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        scheme = url.get_secret_value().partition("://")[0].partition("+")[0]
+        if scheme not in ("postgresql", "postgres"):
+            raise ValueError("only PostgreSQL is supported: the URL must begin with postgresql://")
+    return url
+
+
+def _check_currency(code: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", code):
+        raise ValueError(f"{code!r} is not an ISO 4217 code: three capital letters, such as EUR")
+    return code
+
+
 class Settings(BaseSettings):
     """The settings. The environment variable of a setting is its name in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    database_url: SecretStr | None = Field(
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Set the secrets that are in files."""
+        secrets = {}
+        for name in ("database_url", "admin_key"):
+            if (path := values.get(f"{name}_file")) is None:
+                continue
+            if values.get(name) is not None:
+                raise ValueError(f"{name.upper()} and {name.upper()}_FILE are both set; set only one of them")
+            try:
+                secrets[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is not a text file"
+                raise ValueError(f"{name.upper()}_FILE: {path} cannot be read: {reason}") from error
+        return values | secrets
+
+    database_url: Annotated[SecretStr | None, AfterValidator(_check_database_url)] = Field(
         None, description="URL of a PostgreSQL database, version 16 or later. If unset, the embedded PostgreSQL runs."
+    )
+    database_url_file: Path | None = Field(
+        None,
+        description="File that contains the database URL, instead of `DATABASE_URL`: for secrets mounted as files.",
     )
     data_dir: Path | None = Field(
         None,
@@ -46,6 +82,8 @@ class Settings(BaseSettings):
         description="An API key with scope `admin` that always works; at least 16 characters. "
         "If unset, the first start creates a key and prints it.",
     )
+
+    admin_key_file: Path | None = Field(None, description="File that contains the admin key, instead of `ADMIN_KEY`.")
 
     host: str = Field(
         "127.0.0.1", description="Address to listen on. `0.0.0.0` accepts connections from other machines."
@@ -59,9 +97,8 @@ class Settings(BaseSettings):
         "", description="Addresses of proxies whose `X-Forwarded-*` headers are trusted, separated by commas."
     )
 
-    base_currency: str = Field(
+    base_currency: Annotated[str, AfterValidator(_check_currency)] = Field(
         "USD",
-        pattern="^[A-Z]{3}$",
         description="Currency of all numbers, as an ISO 4217 code. Fixed at the first start.",
     )
     reporting_timezone: Annotated[str, AfterValidator(check_zone)] = Field(

@@ -1,5 +1,8 @@
-"""Migrations: bring the database to the version of this code, and check whether it is."""
+"""Migrations: bring the database to the version of this code, and find out which version it has."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +22,19 @@ _MIGRATION_LOCK = 4_711_235_813
 
 def migrate(url: str, *, revision: str = "head") -> None:
     """Bring the database to `revision`. Processes that start at the same time take turns."""
+    with _locked_config(url) as config:
+        command.upgrade(config, revision)
+
+
+def remove_tables(url: str) -> None:
+    """Remove all tables of the service, with everything in them, by undoing every migration."""
+    with _locked_config(url) as config:
+        command.downgrade(config, "base")
+
+
+@contextmanager
+def _locked_config(url: str) -> Iterator[Config]:
+    """Yield Alembic's configuration with a connection that holds the migration lock."""
     engine = sa.create_engine(driver_url(url))
     config = alembic_config()
     with engine.connect() as connection:
@@ -26,7 +42,7 @@ def migrate(url: str, *, revision: str = "head") -> None:
         connection.commit()
         try:
             config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            yield config
         finally:
             connection.rollback()
             connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
@@ -34,17 +50,33 @@ def migrate(url: str, *, revision: str = "head") -> None:
     engine.dispose()
 
 
-async def is_current(connection: Connection) -> bool:
-    """Return whether the database has exactly the migrations of this version."""
+class SchemaVersion(Enum):
+    """The version of a database's tables, compared with this code."""
+
+    EMPTY = "empty"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+
+
+async def schema_version(connection: Connection) -> SchemaVersion:
+    """Return how the tables of the database compare with the migrations of this code. Works on any database."""
     if await connection.scalar(sa.select(sa.func.to_regclass("alembic_version"))) is None:
-        return False
-    return {row.version_num for row in await connection.execute("SELECT version_num FROM alembic_version")} == _heads()
+        return SchemaVersion.EMPTY
+    revisions = {row.version_num for row in await connection.execute("SELECT version_num FROM alembic_version")}
+    all_revisions, heads = _revisions()
+    if revisions == heads:
+        return SchemaVersion.CURRENT
+    if not revisions:
+        return SchemaVersion.EMPTY
+    return SchemaVersion.OLDER if revisions <= all_revisions else SchemaVersion.NEWER
 
 
 @cache
-def _heads() -> frozenset[str]:
-    # Cached because every readiness probe needs them, and they do not change while a process runs.
-    return frozenset(ScriptDirectory.from_config(alembic_config()).get_heads())
+def _revisions() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the ids of all migrations and of the newest ones. Cached, because every readiness probe needs them."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return frozenset(script.revision for script in scripts.walk_revisions()), frozenset(scripts.get_heads())
 
 
 def alembic_config() -> Config:

@@ -84,6 +84,7 @@ api_key = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
     Column("last_used_on", Date),
+    Column("expires_on", Date, comment="The first day on which the key no longer works; null: it does not expire."),
 )
 
 label = Table(

@@ -48,13 +48,18 @@ class ClusterDir:
         return options | {"env": {"PATH": os.defpath, "LC_ALL": "C"}}
 
 
+def data_folder(data_dir: Path | None) -> Path:
+    """Return the absolute path of DATA_DIR, which may not exist. None: ./data, or as root ROOT_DATA_DIR."""
+    return (data_dir or (ROOT_DATA_DIR if os.geteuid() == 0 else Path("data"))).expanduser().resolve()
+
+
 def find_cluster_dir(data_dir: Path | None) -> ClusterDir:
     """Return the folder, created if it is missing, and its OS user. Raises EmbeddedError.
 
     data_dir: None for ./data, or as root for ROOT_DATA_DIR. The mode of an existing folder is never changed.
     """
     is_root = os.geteuid() == 0
-    folder = (data_dir or (ROOT_DATA_DIR if is_root else Path("data"))).expanduser().resolve()
+    folder = data_folder(data_dir)
     owner = _find_owner(folder) if is_root else os.geteuid()
     if is_root:
         _check_reachable(folder, owner=owner, remedy=f"Choose another DATA_DIR, such as {ROOT_DATA_DIR}")

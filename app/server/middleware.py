@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from app.core.errors import Malformed, Problem, TooSlow, Unavailable
+from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
 from app.http.problems import PROBLEM_JSON, problem_body
 from app.server.headers import (
@@ -53,23 +53,43 @@ def wrap_app(app: App, *, settings: Settings) -> App:
 
 
 async def _run_lifespan(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Start and stop `app`. A failure is logged as one line with its reason; frameworks report it as a traceback in a text."""
+    """Start and stop `app`. A failure is logged as one line with its reason.
 
-    async def send_logged(message: Message) -> None:
+    Frameworks report a failure as a text with a traceback, and raise it afterwards. The report is therefore held back until
+    the exception itself is there: the text of an expected error is enough, only any other one needs its traceback.
+    """
+    failure: Message | None = None
+
+    async def send_unless_failed(message: Message) -> None:
+        nonlocal failure
         if message["type"].endswith(".failed"):
-            text = message.get("message", "").strip()
-            reason = text.rpartition("\n")[2]
-            if "CancelledError" not in reason:  # canceled: the service was stopped before it had started
-                # The text of an error of this application is enough; any other one needs its traceback.
-                if reason.startswith("app."):
-                    fields = {"reason": reason.partition(": ")[2]}
-                else:
-                    fields = {"reason": reason, "exception": text}
-                log.critical(message["type"].replace(".", " "), **fields)
-            message = {"type": message["type"]}
-        await send(message)
+            failure = message
+        else:
+            await send(message)
 
-    await app(scope, receive, send_logged)
+    try:
+        await app(scope, receive, send_unless_failed)
+    except asyncio.CancelledError:  # the service was stopped before it had started
+        if failure is not None:
+            await send({"type": failure["type"]})
+        raise
+    except Exception as error:
+        if isinstance(error, ServiceError):
+            _log_failure(failure, reason=str(error))
+        else:
+            _log_failure(failure, reason=f"{type(error).__name__}: {error}", exc_info=True)
+        if failure is not None:
+            await send({"type": failure["type"]})
+        raise
+    if failure is not None:
+        text = str(failure.get("message", "")).strip()
+        _log_failure(failure, reason=text.rpartition("\n")[2], exception=text)
+        await send({"type": failure["type"]})
+
+
+def _log_failure(failure: Message | None, **fields: Any) -> None:
+    is_stop = failure is not None and "shutdown" in failure["type"]
+    log.critical("the service did not stop cleanly" if is_stop else "the service cannot start", **fields)
 
 
 class RequestLifecycle:

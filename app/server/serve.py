@@ -20,17 +20,21 @@ log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings, *, factory: str = "app.main:create_app") -> None:
-    """Serve until a signal. Raises SystemExit with a code other than 0, after a line in the log, if the service cannot start.
+    """Serve until a signal. Raises SystemExit with code 1, after a line in the log, if the service cannot start.
 
     factory: the import path of a function without parameters that returns the ASGI application.
     """
     config = ServerConfig(factory, settings=settings)
     listener = _bind(settings)
     _raise_file_limit()
-    if settings.workers > 1:
-        supervise(config, listener)
-    else:
-        Worker(config).run([listener])
+    try:
+        if settings.workers > 1:
+            supervise(config, listener)
+        else:
+            Worker(config).run([listener])
+    except SystemExit as end:
+        # uvicorn's 3 tells its supervisor something; for everyone else a failed command ends with 1.
+        raise SystemExit(min(end.code, 1) if isinstance(end.code, int) else end.code) from None
 
 
 def _bind(settings: Settings) -> socket.socket:

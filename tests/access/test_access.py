@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -322,7 +323,7 @@ def test_a_key_is_shown_once(shared: Service) -> None:
     assert created["id"] in response.text
     assert created["key"] not in response.text
     listed_key = next(key for key in response.json()["keys"] if key["id"] == created["id"])
-    assert listed_key.keys() == {"id", "name", "scopes", "created_at", "revoked_at", "last_used_on"}
+    assert listed_key.keys() == {"id", "name", "scopes", "created_at", "revoked_at", "last_used_on", "expires_on"}
 
 
 def texts_in(url: str) -> Iterator[str]:
@@ -377,6 +378,27 @@ def test_a_revoked_key_stops_working_at_once_in_every_process(start_service: Cal
         assert using.request("DELETE", f"/v1/keys/{created['id']}").status_code == 204
 
 
+def test_a_key_works_until_the_day_on_which_it_expires(service: Service) -> None:
+    created = service.request(
+        "POST", "/v1/keys", json={"name": "guest", "scopes": ["read"], "expires_on": "2026-03-17"}
+    )
+    assert created.status_code == 201 and created.json()["expires_on"] == "2026-03-17"
+    key = created.json()["key"]
+    for day, status in (("2026-03-15", 200), ("2026-03-16", 200), ("2026-03-17", 401), ("2026-03-18", 401)):
+        response = request(service.on(day), "GET", "/v1/surveys", key)
+        assert response.status_code == status, day
+    assert response.json()["code"] == "key_expired"
+    [listed] = service.get("/v1/keys")["keys"]
+    assert (listed["expires_on"], listed["last_used_on"]) == ("2026-03-17", "2026-03-16")
+
+
+@pytest.mark.parametrize("day", ["2026-03-15", "2026-03-14", "1999-01-01"])
+def test_a_key_cannot_be_created_after_it_has_expired(service: Service, day: str) -> None:
+    response = service.request("POST", "/v1/keys", json={"name": "late", "scopes": ["read"], "expires_on": day})
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/expires_on")
+    assert service.get("/v1/keys")["keys"] == []
+
+
 def test_a_key_may_revoke_itself_and_revoking_it_again_changes_nothing(service: Service) -> None:
     created = create_key(service, "admin")
     assert request(service, "DELETE", f"/v1/keys/{created['id']}", created["key"]).status_code == 204
@@ -416,7 +438,7 @@ def test_without_an_admin_key_the_first_start_creates_one_and_prints_it_once(
 ) -> None:
     first = start_service(admin_key=None)
     printed = capsys.readouterr()
-    key = printed.out.strip().rpartition(" ")[2]
+    [key] = set(re.findall(r"csm_[\w-]+", printed.out))
     assert key not in printed.err
     assert request(first, "GET", "/v1/keys", ADMIN_KEY).status_code == 401
     assert [key["scopes"] for key in request(first, "GET", "/v1/keys", key).json()["keys"]] == [["admin"]]

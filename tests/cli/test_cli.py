@@ -1,5 +1,6 @@
 """The command line, run as a process."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typer.main import get_command
 from app import __version__
 from app.audit.identities import IDENTITIES
 from app.cli.main import cli
-from tests.support.service import Service, session
+from tests.support.service import Service, session, survey_responses
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -158,3 +159,41 @@ def test_every_command_argument_and_option_has_a_description(command: list[str])
     assert node.help
     assert all(child.help for child in getattr(node, "commands", {}).values())
     assert all(parameter.help for parameter in node.params if parameter.name != "help")
+
+
+def test_query_prints_the_rows_that_http_answers(csmetrics: Run, service: Service) -> None:
+    service.send(
+        *survey_responses("nps", [10, 9, 3]), *survey_responses("nps", [9], "globex"), recorded_on="2026-03-10"
+    )
+    question = {"period": "2026-03", "group_by": "account", "totals": "true", "as_of": "2026-03-12"}
+    options = ["--period", "2026-03", "--group-by", "account", "--totals", "--as-of", "2026-03-12"]
+    rows = service.get("/v1/query", metrics="nps,mrr", **question)["rows"]
+    assert json.loads(csmetrics("query", "nps", "mrr", *options, "--format", "json").stdout)["rows"] == rows
+    csv = service.request("GET", "/v1/query", params={"metrics": "nps,mrr", "format": "csv", **question}).text
+    assert csmetrics("query", "nps", "mrr", *options, "--format", "csv").stdout.splitlines() == csv.splitlines()
+    table = csmetrics("query", "nps", "mrr", *options).stdout
+    assert "globex" in table and "33.333333" in table and "previous" not in table
+
+
+def test_a_wrong_question_on_the_command_line_is_one_sentence(csmetrics: Run) -> None:
+    for arguments, sentence in (
+        (("query", "nrrr"), "Did you mean nrr?"),
+        (("query", "nps", "--period", "2026-13"), "period"),
+        (("query", "nps", "--filter", "plan ="), "filter"),
+    ):
+        output = csmetrics(*arguments, code=1).stderr
+        assert sentence in output and "Traceback" not in output
+
+
+def test_check_exits_with_1_when_numbers_differ(
+    csmetrics: Run, service: Service, execute_in: Callable[[str], None]
+) -> None:
+    service.send(session())
+    assert "FAILED" not in csmetrics("check", "--all").stdout
+    execute_in("UPDATE entry SET value = value + 1")
+    result = csmetrics("check", "--all", code=1)
+    assert "FAILED" in result.stdout and "Some numbers differ" in result.stderr
+
+
+def test_verify_warns_when_there_is_nothing_to_verify(csmetrics: Run) -> None:
+    assert "There are no events in this database." in csmetrics("verify").stderr

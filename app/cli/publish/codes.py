@@ -30,6 +30,7 @@ REQUEST = [
     Code("malformed_encoding", "400", "The body is not valid gzip or zstd.", "Compress it again, or send it uncompressed."),
     Code("malformed", "400", "The request cannot be understood.", "See `detail`."),
     Code("unauthenticated", "401", "There is no key, or it is unknown, revoked, or may not be used in a URL.", "Send `Authorization: Bearer KEY`. See [keys](../operations/keys.md)."),
+    Code("key_expired", "401", "The key has expired.", "Create a new key. See [keys](../operations/keys.md)."),
     Code("forbidden", "403", "The key lacks a scope.", "Use a key with the scope that `detail` names."),
     Code("not_found", "404", "There is no such path, account, event, segment, survey, comment or key.", "Check the path and the id. Encode `/` in an id as `%2F`."),
     Code("unknown_metric", "404, 422", "There is no metric of this name.", "`GET /v1/metrics` lists all metrics."),
@@ -71,7 +72,7 @@ REQUEST = [
     Code("internal_error", "500", "An error in the service. It is in the log, under `request_id`.", "Send it again once. Then report it with the `request_id`.", retry=True),
     Code("unavailable", "503", "The database is not available, or the service is stopping.", "Send it again after `Retry-After` seconds.", retry=True),
     Code("busy", "503", "Too many requests at once, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),
-    Code("not_migrated", "503", "The database has not been migrated to this version (only `/readyz`).", "Wait, or run `csmetrics migrate`.", retry=True),
+    Code("not_migrated", "503", "The database has no tables yet, or those of another version.", "Wait, or run `csmetrics migrate`.", retry=True),
     Code("refused", "other", "The web framework rejected the request.", "See `detail`."),
 ]  # fmt: skip
 

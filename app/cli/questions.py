@@ -1,0 +1,150 @@
+"""The commands that answer questions without HTTP: `csmetrics query` and `csmetrics check`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from app.audit.checks import run_checks
+from app.books.books import Books
+from app.cli.console import err, out, with_books
+from app.http.formats import FORMATS, FlatTable
+from app.metrics.answer import answer
+from app.metrics.parameters import MAX_ROWS, Parameters, SeveralParameters
+from app.metrics.question import resolve_question
+from app.metrics.schema import flatten_interval, number_columns, table_builder
+
+if TYPE_CHECKING:
+    OutputFormat = str
+else:
+    OutputFormat = Literal["table", *FORMATS]
+
+Metrics = Annotated[list[str], typer.Argument(help="Names of metrics, such as nrr. Separate several by blanks.")]
+Period = Annotated[
+    str | None, typer.Option(help="Range by name, such as 2026-Q1 or last_12_months. Default: the last 12 months.")
+]
+Start = Annotated[str | None, typer.Option(help="First day of the range (YYYY-MM-DD), instead of --period.")]
+End = Annotated[str | None, typer.Option(help="Day after the last day of the range (YYYY-MM-DD).")]
+Granularity = Annotated[
+    Literal["day", "week", "month", "quarter", "year", "total"],
+    typer.Option(help="Length of the periods into which the range is split."),
+]
+GroupBy = Annotated[
+    str | None, typer.Option(help="Up to three of: an attribute key, account, segment, subject, channel.")
+]
+Account = Annotated[list[str] | None, typer.Option(help="Count only this account. Can be repeated.")]
+Segment = Annotated[list[str] | None, typer.Option(help="Count only this stored segment. Can be repeated.")]
+Filter = Annotated[
+    str | None, typer.Option(help="""Count only accounts that satisfy a condition, such as 'plan = "pro"'.""")
+]
+Subject = Annotated[list[str] | None, typer.Option(help="Count only this subject. Can be repeated.")]
+Channel = Annotated[list[str] | None, typer.Option(help="Count only this channel. Can be repeated.")]
+AsOf = Annotated[str | None, typer.Option(help="Answer with what was recorded up to the end of this day (YYYY-MM-DD).")]
+Compare = Annotated[
+    Literal["previous_period", "previous_year"] | None,
+    typer.Option(help="Add the value of an earlier period to each row."),
+]
+Convention = Annotated[str | None, typer.Option(help="Compute metrics by this convention.")]
+Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")]
+Output = Annotated[OutputFormat, typer.Option(help="Output format.")]
+
+
+def query(
+    metrics: Metrics,
+    period: Period = None,
+    start: Start = None,
+    end: End = None,
+    granularity: Granularity = "month",
+    group_by: GroupBy = None,
+    account: Account = None,
+    segment: Segment = None,
+    filter: Filter = None,
+    subject: Subject = None,
+    channel: Channel = None,
+    as_of: AsOf = None,
+    compare: Compare = None,
+    convention: Convention = None,
+    totals: Totals = False,
+    format: Output = "table",
+) -> None:
+    """Print the numbers of metrics, as `GET /v1/query` answers them."""
+    # The names of the options are those of the parameters.
+    options = {name: value for name, value in locals().items() if value is not None and name != "format"}
+    parameters = SeveralParameters.model_validate(options | {"group_by": [group_by] if group_by else []})
+
+    async def run(books: Books) -> None:
+        body, table = await _answer_all(books, parameters)
+        if format == "table":
+            _print_table(table)
+        else:
+            sys.stdout.write(FORMATS[format].write(body, lambda: table).decode().rstrip("\n") + "\n")
+
+    with_books(run)
+
+
+async def _answer_all(books: Books, parameters: SeveralParameters) -> tuple[dict[str, Any], FlatTable]:
+    """Return all pages of the answer, as the object of `GET /v1/query` and as a table."""
+    question = await resolve_question(books, parameters.metrics, parameters)
+    rows, cursor = await answer(books, question, limit=MAX_ROWS, cursor=None)
+    while cursor is not None:
+        page, cursor = await answer(books, question, limit=MAX_ROWS, cursor=cursor)
+        rows += page
+    body: dict[str, Any] = {"question": question.as_json(), "rows": rows, "next": None}
+    return body, table_builder(body, after=number_columns(question), flatten=flatten_interval)()
+
+
+def check(
+    period: Period = None,
+    start: Start = None,
+    end: End = None,
+    granularity: Granularity = "month",
+    accounts: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Number of accounts for checks of single accounts.")
+    ] = 20,
+    all: Annotated[bool, typer.Option("--all", help="Check the ledger of all accounts. This takes long.")] = False,
+) -> None:
+    """Check that numbers which must be equal are equal, as `GET /v1/checks` does. Exits with 1 if some are not."""
+    values = {"period": period, "start": start, "end": end, "granularity": granularity}
+    parameters = Parameters.model_validate({name: value for name, value in values.items() if value is not None})
+
+    async def run(books: Books) -> bool:
+        result = await run_checks(books, parameters, sample=None if all else accounts)
+        for one in result["checks"]:
+            mark = "ok    " if one["ok"] else "FAILED"
+            out.print(f"{mark} {one['compared']:>9,} compared: {one['sentence']}", markup=False)
+            for difference in one["differences"]:
+                out.print(f"       {difference}", markup=False)
+        return bool(result["ok"])
+
+    if not with_books(run):
+        err.print("Some numbers differ that must be equal.", style="red")
+        raise typer.Exit(1)
+
+
+def _print_table(table: FlatTable) -> None:
+    """Print a table for people: without the columns that are empty in every row."""
+    rows = [list(row) for row in table.rows]
+    columns = [number for number in range(len(table.columns)) if any(row[number] is not None for row in rows)]
+    shown = Table()
+    for number in columns:
+        is_number = all(
+            isinstance(row[number], int | float | None) and not isinstance(row[number], bool) for row in rows
+        )
+        shown.add_column(str(table.columns[number]), justify="right" if is_number else "left")
+    for row in rows:
+        shown.add_row(*(_cell(row[number]) for number in columns))
+    out.print(shown)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:,.6f}".rstrip("0").rstrip(".")
+        case int():
+            return f"{value:,}"
+    return str(value)
