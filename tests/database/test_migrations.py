@@ -272,7 +272,8 @@ def test_an_earlier_version_does_not_start_with_weeks_from_sunday(database: str)
     for week_start, adopting in (("sunday", True), ("monday", False)):
         with Service(database, week_start=week_start).open():
             pass
-        run_alembic(database, command.downgrade, "0009")
+        while any(column == "week_start" for _, column, _ in load_schema(database)):
+            run_alembic(database, command.downgrade, "-1")
         assert fetch(database, "SELECT adopting FROM books") == [(adopting,)]
         run_alembic(database, command.upgrade, "head")
         with connect_directly(database) as connection:
