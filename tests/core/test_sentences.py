@@ -48,8 +48,7 @@ RAW = ("Input should", "should have", "valid string", "valid integer", "not perm
 
 def models() -> list[type[BaseModel]]:
     """The models of parameters and bodies, of all endpoints: every model of the application but that of mapping files."""
-    build_app = build  # routes declare them
-    assert build_app
+    assert build_app  # importing it has imported all routes, which declare them
     found = [kind for kind in gc.get_objects() if inspect.isclass(kind) and issubclass(kind, BaseModel)]
     mine = [kind for kind in found if kind.__module__.startswith("app.")]
     return [kind for kind in mine if not kind.__module__.startswith(("app.ingest.files", "app.core.settings"))]
