@@ -21,10 +21,11 @@ from typing import NamedTuple
 
 import pytest
 
+from app.cli.import_files import describe_result
 from app.demo import story
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
-from app.ingest.files.run_import import run_import
+from app.ingest.files.run_import import ImportOptions, run_import
 from tests.support.service import ADMIN_KEY, Service
 from tests.test_docs import PAGES, ROOT, name_of
 
@@ -74,6 +75,12 @@ CURL.add_argument("-H", dest="headers", action="append", default=[])
 CURL.add_argument("-u", dest="user")
 CURL.add_argument("-sS", action="store_true")
 
+IMPORT = ArgumentParser(prog="csmetrics import", exit_on_error=False)
+IMPORT.add_argument("files", nargs="+")
+IMPORT.add_argument("--mapping")
+for option in ("--dry-run", "--skip-invalid", "--record-late-today", "--create"):
+    IMPORT.add_argument(option, action="store_true")
+
 
 def call(service: Service, command: str, folder: Path) -> str:
     """Return what the service answers to an `api` or `curl` command; `@name` as data is a file in `folder`."""
@@ -96,18 +103,22 @@ def call(service: Service, command: str, folder: Path) -> str:
 
 def import_files(service: Service, command: str, folder: Path) -> list[str]:
     """Return the words that `csmetrics import FILE… --mapping MAPPING` prints, for files in `folder`."""
-    _, _, *files, _, rules = shlex.split(command)
-    with ImportReport(folder / "import-report.csv") as report:
+    arguments = IMPORT.parse_args(shlex.split(command)[2:])
+    options = ImportOptions(arguments.dry_run, arguments.skip_invalid, arguments.record_late_today)
+    path = folder / "import-report.csv"
+    with ImportReport(path) as report:
         work = run_import(
             service.books,
-            [folder / file for file in files],
-            mapping=load_mapping(folder / rules),
+            [folder / file for file in arguments.files],
+            mapping=load_mapping(folder / arguments.mapping),
             report=report,
-            progress=lambda *_: None,
+            progress=lambda _: None,
+            options=options,
         )
-        table = asdict(service.run(work).summary)
-    lines = [line.replace(f"{folder}/", "") for line in report.describe()]
-    return re.findall(WORD, " ".join([*table, *map(str, table.values()), *lines, "See import-report.csv."]))
+        result = service.run(work)
+    counts = asdict(result.summary)
+    text = " ".join([*counts, *map(str, counts.values()), *describe_result(report, path=path, options=options)])
+    return re.findall(WORD, f"{text} {result.obstacle}".replace(f"{folder}/", ""))
 
 
 def compact(text: str, language: str) -> str:

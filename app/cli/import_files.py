@@ -79,12 +79,12 @@ def import_command(
         with ImportReport(report) as problems, progress_bar() as bar:
             show = _ProgressLine(bar).show
             result = await run_import(books, files, mapping=rules, report=problems, progress=show, options=options)
-        _print_summary(result.summary, problems, path=report)
+        out.print(_summary_table(result.summary))
+        for line in describe_result(problems, path=report, options=options):
+            out.print(line, markup=False)
         return result
 
     result: ImportResult = with_books(run, create=create)
-    if dry_run:
-        out.print("Dry run: nothing was sent. The counts are those of an import at this moment.")
     if result.obstacle:
         err.print(result.obstacle, style="red", markup=False)
     if result.summary.problems + result.summary.rejected:
@@ -115,13 +115,17 @@ def _describe(progress: ImportProgress) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted")
 
 
-def _print_summary(summary: ImportSummary, report: ImportReport, *, path: Path) -> None:
-    """Print the counts of an import, and what its report has of each code."""
+def _summary_table(summary: ImportSummary) -> Table:
     table = Table(*asdict(summary))
     table.add_row(*(f"{number:,}" for number in asdict(summary).values()))
-    out.print(table)
+    return table
+
+
+def describe_result(report: ImportReport, *, path: Path, options: ImportOptions) -> list[str]:
+    """Return the lines after the counts. path: of the report."""
     lines = report.describe()
-    for line in lines:
-        out.print(line, markup=False)
     if lines:
-        out.print(f"See {path}.", markup=False)
+        lines.append(f"See {path}.")
+    if options.dry_run:
+        lines.append("Dry run: nothing was sent. The counts are those of an import at this moment.")
+    return lines

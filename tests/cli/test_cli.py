@@ -85,37 +85,57 @@ def test_verify_names_differences_and_rebuild_corrects_them(
     assert service.value("sessions") == 2
 
 
+SESSIONS = """
+[[source]]
+file = "*.csv"
+columns = { seconds = "integer" }
+[[source.event]]
+type = "session.ended"
+id = "{id}"
+account_id = "{account}"
+user_id = "{user}"
+occurred_at = "{at}"
+recorded_on = "{known}"
+data = { duration_seconds = "{seconds}" }
+"""
+
+
 def test_files_are_imported_with_a_report_of_errors(csmetrics: Run, tmp_path: Path) -> None:
-    (tmp_path / "map.toml").write_text(
-        """
-        [[source]]
-        file = "*.csv"
-        columns = { seconds = "integer" }
-        [[source.event]]
-        type = "session.ended"
-        id = "{id}"
-        account_id = "{account}"
-        user_id = "{user}"
-        occurred_at = "{at}"
-        recorded_on = "{known}"
-        data = { duration_seconds = "{seconds}" }
-        """
-    )
+    (tmp_path / "map.toml").write_text(SESSIONS)
     header = "id,account,user,at,known,seconds\n"
     (tmp_path / "b.csv").write_text(header + "1,acme,ada,2025-02-01T10:00:00Z,2025-02-03,60\n")
     (tmp_path / "a.csv").write_text(
         header
         + "2,acme,ada,2025-01-01T10:00:00Z,2025-01-02,60\n3,acme,ada,2025-01-01T10:00:00Z,2025-01-02,-5\n4,acme,ada,,,x\n"
     )
+    command = "import", "b.csv", "a.csv", "--mapping", "map.toml"
+    assert "Nothing was sent: 1 row has problems and 1 event is rejected" in csmetrics(*command, code=1).stderr
     # The file that is named last was recorded first: the order of files does not matter.
-    result = csmetrics("import", "b.csv", "a.csv", "--mapping", "map.toml", code=1)
-    assert "4" in result.stdout and "See import-report.csv" in result.stdout
+    for option, sentence in (("--dry-run", "Dry run: nothing was sent."), ("--skip-invalid", "See import-report.csv.")):
+        result = csmetrics(*command, "--skip-invalid", option, code=1)
+        assert sentence in result.stdout and "│ 4    │ 0       │ 1        │ 2        │" in result.stdout
+    assert "1 bad_value, at first a.csv, line 4: column seconds: 'x' is not a number" in result.stdout
     report = (tmp_path / "import-report.csv").read_text().splitlines()
     assert [line.split(",")[:4] for line in report[1:]] == [
         ["a.csv", "4", "", "missing_value"],
+        ["a.csv", "4", "", "bad_value"],
         ["a.csv", "3", "3", "greater_than_equal"],
     ]
     assert "0 differences" in csmetrics("verify").stdout
+
+
+def test_a_misspelt_mapping_is_an_error_before_the_database_is_opened(csmetrics: Run, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("id,account,user,at,known,seconds\n")
+    (tmp_path / "map.toml").write_text(SESSIONS.replace("session.ended", "session.endet").replace("{seconds}", "{sec}"))
+    nowhere = "postgresql://127.0.0.1:1/none"
+    output = csmetrics("import", "data.csv", "--mapping", "map.toml", code=1, DATABASE_URL=nowhere).stderr
+    assert output.splitlines() == [
+        "The mapping map.toml is not valid:",
+        '  source 1, event 1, type: "session.endet" is no event type. Did you mean session.ended?',
+    ]
+    (tmp_path / "map.toml").write_text(SESSIONS.replace("{seconds}", "{second}").replace("{ seconds", "{ second"))
+    output = csmetrics("import", "data.csv", "--mapping", "map.toml", code=1, DATABASE_URL=nowhere).stderr
+    assert output.startswith('data.csv: the header has no column "second". Did you mean seconds?')
 
 
 def test_keys_are_created_listed_and_revoked(csmetrics: Run, start_service: Callable[..., Service]) -> None:

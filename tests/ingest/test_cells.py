@@ -85,6 +85,7 @@ HINTS = [
     ('"datetime"', "1700000000000", 'set format = "unix_ms"'),
     ('"datetime"', "05.03.2026", 'set format = "%d.%m.%Y"'),
     ('"datetime"', "3/5/2026 8:30", 'set format = "%d/%m/%Y %H:%M" or "%m/%d/%Y %H:%M"'),
+    ('"datetime"', "13/5/2026", 'set format = "%d/%m/%Y"'),
     ('"datetime"', "3/5/26", 'set format = "%d/%m/%y" or "%m/%d/%y"'),
     ('{ type = "date", format = "%d.%m.%Y" }', "20260305", 'set format = "%Y%m%d"'),
     ('"boolean"', "ja", "set true and false to the spellings of the file"),

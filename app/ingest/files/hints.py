@@ -80,8 +80,17 @@ def time_hint(text: str) -> str:
     for date_pattern, dates in _DATES:
         for clock_pattern, clock in _CLOCKS:
             if re.fullmatch(date_pattern + clock_pattern, text, re.ASCII):
-                return "; set format = " + " or ".join(f'"{date}{clock}"' for date in dates)
+                formats = [f'"{date}{clock}"' for date in dates if _is_time(text, f"{date}{clock}")]
+                return f"; set format = {' or '.join(formats)}" if formats else ""
     return ""
+
+
+def _is_time(text: str, format: str) -> bool:
+    try:
+        datetime.strptime(text, format)
+    except ValueError:
+        return False
+    return True
 
 
 def delimiter_hint(line: str, *, delimiter: str, columns: Collection[str]) -> str:

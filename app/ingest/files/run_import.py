@@ -240,6 +240,6 @@ def _find_obstacle(problems: int, rejected: int, late: int, options: ImportOptio
         sentences.append(
             f"Of {late:,}, recorded_on is before the last day that is recorded for the account: --record-late-today records "
             "them today, so that today's numbers are complete and questions with as_of count them from today on. To record "
-            "all on their days, start over with empty books (see the guide, importing files)."
+            "all on their days, start over: `csmetrics reset --yes` deletes everything, then import again."
         )
     return " ".join(sentences)
