@@ -75,9 +75,10 @@ async def list_events_behind(
     """Return the answer, with a page of events in the order of their times, and the function that builds its table.
 
     The events are of accounts that have data of the metric in a period: events that post by themselves, or by the presence
-    of their user, what counts in the period; and all events of a stream that posts what counts, for balances up to the end
-    of the period. Events that were recorded after the day `as_of`, or retracted by then, are left out. Raises Invalid for a
-    grouping, and for an invalid cursor.
+    of their user, what counts in the period; all events of a stream that posts what counts, for balances up to the end of the
+    period, unless a later event is backdated into it; and the responses that belong to invitations that count. Events that
+    were recorded after the day `as_of`, or retracted by then, are left out. Raises Invalid for a grouping, and for an invalid
+    cursor.
     """
     if set(question.selection.group_by) - {"segment"}:
         detail = "The events behind a number cannot be grouped. Remove group_by, and narrow the question with filter."

@@ -77,8 +77,9 @@ async def get_events(request: Request, metric: str) -> Response:
     The parameters are those of the metric, without a grouping. The events are of accounts that have data of the metric in a
     period. Events that count by themselves, or because their user was active, are exactly those that count in the period.
     Events that count together (a ticket, the subscriptions of an account) are all events of each such stream, for balances
-    and populations up to the end of the period. For registered users, they are all registrations, removals and activities up
-    to the end of the period. Events that were not recorded by the end of `as_of`, or had been retracted, are left out.
+    and populations up to the end of the period, unless a later event changed an earlier day. For registered users, they are all
+    registrations, removals and activities up to the end of the period. For invitations that were answered, they are the
+    responses that belong to them. Events that were not recorded by the end of `as_of`, or had been retracted, are left out.
     """
     parameters = parse_query(request, MetricParameters)
     question = await _question(request, metric, parameters)

@@ -23,7 +23,7 @@ METRICS = (
     "mrr,mrr_opening,mrr_net_change,mrr_churned,customers,customers_new,nrr,grr,customer_churn_rate,clv,arpu,"
     "active_users,registered_users,customer_engagement_rate,product_usage_rate,stickiness,feature_adoption_rate,"
     "sessions,feature_uses,nps,"
-    "support_tickets,first_contact_resolution_rate,average_resolution_hours,ticket_backlog,conversion_rate,"
+    "support_tickets,tickets_resolved,first_contact_resolution_rate,average_resolution_hours,ticket_backlog,conversion_rate,"
     "onboarding_completion_rate,time_to_value_days"
 )
 
@@ -43,6 +43,7 @@ def history(service: Service) -> None:
         event("feature.used", user="ada", feature="export", at="2026-02-12"),
         account_update(plan="pro", at="2026-01-01T00:00:00Z"),
         *survey_responses("nps", [9, 10, 3], at="2026-02-12"),
+        event("survey.sent", at="2026-02-11", survey="nps"),
         event("ticket.opened", at="2026-02-03", ticket_id="T 1", channel="email"),
         event("goal.entered", at="2026-02-03", goal="upgrade", user="ada"),
         event("onboarding.started", at="2026-01-07"),
@@ -69,6 +70,8 @@ def report(service: Service) -> list[Any]:
         {"group_by": "plan", "granularity": "week"},
         *({"as_of": day} for day in ("2026-02-20", "2026-03-02", "2026-03-10")),
         {"start": "2026-01-06", "end": "2026-02-14", "granularity": "total"},
+        {"metrics": "survey_response_rate,average_resolution_hours", "convention": "by_invitation"},
+        {"metrics": "survey_response_rate,average_resolution_hours", "convention": "by_resolution"},
     )
     return [service.get("/v1/query", **common | question)["rows"] for question in questions]
 
@@ -105,13 +108,14 @@ def test_a_rebuild_completes_the_ledger_of_an_old_version(rows_before: list[Any]
         assert service.value("sessions", period="2026-02") == 2
         assert service.value("active_users", period="2026-02") == service.value("ticket_backlog", period="2026-02") == 0
         assert service.value("conversion_rate", period="2026-02") is None
+        assert service.value("survey_response_rate", period="2026-02", convention="by_invitation") == 0
         assert {difference.item.split()[0] for difference in service.differences()} >= {
             "entry",
             "totals",
             "stream",
             "registration",
         }
-        assert service.run(rebuild_all(service)) == 22
+        assert service.run(rebuild_all(service)) == 23
         assert report(service) == rows_before
         assert service.differences() == []
         # A second time changes nothing.

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import product
 from random import Random
@@ -16,7 +16,16 @@ from tests.model.calendar import DAY, Calendar
 from tests.model.commerce import COMMERCE
 from tests.model.conventions import CONVENTIONS
 from tests.model.formulas import METRICS
-from tests.model.generators import DEALS, equals, negation, random_events, random_filter, random_question, random_step
+from tests.model.generators import (
+    DEALS,
+    TICKETS,
+    equals,
+    negation,
+    random_events,
+    random_filter,
+    random_question,
+    random_step,
+)
 from tests.model.pair import Pair, checked_fields, query_service
 from tests.support.service import Service, account_update, session
 
@@ -166,7 +175,47 @@ def test_trials_renewals_and_orders_are_answered_as_of_every_day_like_the_model(
         days_of_events = {"start": date(2025, 12, 30), "end": date(2026, 3, 18), "granularity": "day"}
         for as_of in (None, *days):
             pair.ask(",".join(COMMERCE), **days_of_events, as_of=as_of)
+            for metric, conventions in CONVENTIONS.items():
+                for convention in conventions if metric in COMMERCE else ():
+                    pair.ask(metric, **RANGE, granularity="month", convention=convention, as_of=as_of)
         pair.ask(",".join(COMMERCE), **RANGE, granularity=random.choice(["month", "quarter"]), totals=True)
+        assert pair.differences() == []
+
+    check()
+
+
+def test_tickets_with_skewed_clocks_are_answered_as_of_every_day_like_the_model(service: Service) -> None:
+    @without_deadline
+    @given(random_generators)
+    def check(random: Random) -> None:
+        pair = Pair(service, accounts=1)
+        days = [date(2026, 3, 10) + DAY * n for n in range(3)]
+        for day in days:
+            pair.on(day, hours=20)
+            events = random_events(random, pair, random.randint(2, 12), TICKETS)
+            # A clock that is some seconds or days behind, so that events are dated before the opening.
+            skew = timedelta(seconds=random.choice([2, 86_400 * 3]))
+            skewed = [
+                event | {"occurred_at": str(datetime.fromisoformat(event["occurred_at"]) - skew).replace(" ", "T")}
+                for event in events
+                if event["type"] != "ticket.opened"
+            ]
+            send_in_random_batches(
+                random, [event for event in events if event["type"] == "ticket.opened"] + skewed, pair
+            )
+            for chosen in random.sample(list(pair.model.events), random.randrange(3)):
+                pair.retract(*chosen)
+        pair.on(days[-1] + DAY)
+        last_weeks = {
+            "start": date(2026, 1, 5),
+            "end": date(2026, 3, 18),
+            "granularity": random.choice(["day", "week"]),
+        }
+        for as_of in (None, *days):
+            pair.ask(BY_CHANNEL, **last_weeks, group_by=("channel",), as_of=as_of, totals=True)
+            for metric in ("first_contact_resolution_rate", "average_resolution_hours"):
+                (convention,) = CONVENTIONS[metric]
+                pair.ask(metric, **last_weeks, convention=convention, as_of=as_of)
         assert pair.differences() == []
 
     check()

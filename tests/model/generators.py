@@ -226,6 +226,7 @@ PRICES: list[dict[str, Any]] = [
     {"amount": "99.99", "interval": "quarter"},
     {"amount": "10", "interval": "month", "interval_count": 7},
 ]
+TICKETS: list[Any] = [_ticket]
 SURVEY_MAKERS: list[Any] = [_invitation, _response]
 DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] * 2]
 EVENT_MAKERS: list[Any] = [
