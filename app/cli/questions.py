@@ -114,10 +114,10 @@ def check(
 
     async def run(books: Books) -> bool:
         result = await run_checks(books, parameters, sample=None if all else accounts)
-        for one in result["checks"]:
-            mark = "ok    " if one["ok"] else "FAILED"
-            out.print(f"{mark} {one['compared']:>9,} compared: {one['sentence']}", markup=False)
-            for difference in one["differences"]:
+        for check_result in result["checks"]:
+            mark = "ok    " if check_result["ok"] else "FAILED"
+            out.print(f"{mark} {check_result['compared']:>9,} compared: {check_result['sentence']}", markup=False)
+            for difference in check_result["differences"]:
                 out.print(f"       {difference}", markup=False)
         return bool(result["ok"])
 
@@ -130,15 +130,15 @@ def _print_table(table: FlatTable) -> None:
     """Print a table for people: without the columns that are empty in every row."""
     rows = [list(row) for row in table.rows]
     columns = [number for number in range(len(table.columns)) if any(row[number] is not None for row in rows)]
-    shown = Table()
+    grid = Table()
     for number in columns:
         is_number = all(
             isinstance(row[number], int | float | None) and not isinstance(row[number], bool) for row in rows
         )
-        shown.add_column(str(table.columns[number]), justify="right" if is_number else "left")
+        grid.add_column(str(table.columns[number]), justify="right" if is_number else "left")
     for row in rows:
-        shown.add_row(*(_cell(row[number]) for number in columns))
-    out.print(shown)
+        grid.add_row(*(_cell(row[number]) for number in columns))
+    out.print(grid)
 
 
 def _cell(value: Any) -> str:

@@ -14,6 +14,7 @@ from app.core.names import Fault
 from app.core.sentences import explain
 from app.ingest.define import EVENT_TYPES
 from app.ingest.files.mapping_file import ImportMapping
+from app.main import build_app
 from tests.support.naughty import VALID_IDS
 
 # The errors that a node of a core schema can raise. Nodes that only wrap others raise none.
