@@ -14,7 +14,7 @@ from app.core.names import Fault
 from app.core.sentences import explain
 from app.ingest.define import EVENT_TYPES
 from app.ingest.files.mapping_file import ImportMapping
-from app.main import build
+from app.main import build_app
 from tests.support.naughty import VALID_IDS
 
 # The errors that a node of a core schema can raise. Nodes that only wrap others raise none.
@@ -49,8 +49,8 @@ RAW = ("Input should", "should have", "valid string", "valid integer", "not perm
 
 def models() -> list[type[BaseModel]]:
     """The models of parameters and bodies, of all endpoints: every model of the application but that of mapping files."""
-    build_app = build  # routes declare them
-    assert build_app
+    assert build_app  # its routes declare them
+
     found = [kind for kind in gc.get_objects() if inspect.isclass(kind) and issubclass(kind, BaseModel)]
     mine = [kind for kind in found if kind.__module__.startswith("app.")]
     return [kind for kind in mine if not kind.__module__.startswith(("app.ingest.files", "app.core.settings"))]
