@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {mark: mark for mark in "\"'`\\/"}
 _ERRORS = {
-    "unclosed": ("Quote without an end", ""),
+    "unclosed": ("Quote without an end", r"close it with the same quote; inside, write \" or \'."),
     "bad_number": (
         "Invalid number",
         f"use at most {MAX_DIGITS} digits before and {MAX_DIGITS} after the decimal point. "

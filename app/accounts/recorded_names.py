@@ -23,9 +23,9 @@ NOT_STRICT = "With strict=false it counts as empty."
 _EXISTENCE = "An account exists once it has an event that is not retracted."
 
 # From so many attributes the nearest are chosen, and from those that are sorted after the beginning of the name.
-_MAX_KEYS, _MAX_NEAR_KEYS, _PREFIX = 2_000, 200, 2
+_MAX_KEYS, _MAX_NEAR_KEYS, _PREFIX = 1_000, 200, 2
 # So many of the unknown accounts of a question get suggestions.
-_MAX_SUGGESTED = 20
+_MAX_SUGGESTED = 5
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 _MAX_EDITED_LENGTH = 40
 

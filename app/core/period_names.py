@@ -4,6 +4,7 @@ import re
 from datetime import date, timedelta
 
 from app.core.errors import Invalid
+from app.core.names import name_fault, nearest_names
 from app.core.periods import FIRST_DAY, LAST_END, UNITS, Calendar, Range
 
 _DAY = timedelta(days=1)
@@ -21,8 +22,8 @@ _RELATIVE = (
     | {f"last_{unit}": (unit, -1, 0) for unit in UNITS[1:]}
 )
 
-_UNKNOWN_NAME = (
-    "Unknown period. Use a year, quarter, month, week or day (2026, 2026-Q1, 2026-03, 2026-W07, 2026-03-14), or a name "
+_PERIOD_NAMES = (
+    "Use a year, quarter, month, week or day (2026, 2026-Q1, 2026-03, 2026-W07, 2026-03-14), or a name "
     "such as today, yesterday, this_month, last_month, month_to_date or last_12_months (at most 1200)."
 )
 _NO_SUCH_PERIOD = "This period does not exist, or it is not within the years 1970 to 9998."
@@ -62,7 +63,12 @@ def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
     except (ValueError, OverflowError) as error:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period") from error
     if days is None:
-        raise Invalid.at("/query/period", _UNKNOWN_NAME, code="invalid_period")
+        # The text is not repeated: unlike a name, it may be anything.
+        nearest = nearest_names(text, [*_RELATIVE, *_TO_DATE])
+        fault = name_fault(
+            "/query/period", "Unknown period.", None, nearest, code="invalid_period", advice=_PERIOD_NAMES
+        )
+        raise Invalid.of([fault])
     start, end = days
     if start < FIRST_DAY or end > LAST_END:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period")

@@ -59,7 +59,9 @@ def explain(error: Mapping[str, Any]) -> str:
     kind, context, message = error["type"], error.get("ctx", {}), str(error["msg"])
     if kind == "value_error" or kind not in _PYDANTIC_TYPES:
         return message.removeprefix(_OWN_PREFIX)
-    template = _SENTENCES.get(kind, _FALLBACK)
+    # Pydantic counts the characters of a text, too, as its items.
+    is_text = context.get("field_type") == "Value" and kind in ("too_short", "too_long")
+    template = _SENTENCES.get(f"string_{kind}" if is_text else kind, _FALLBACK)
     if isinstance(template, tuple):
         template = template[context.get("min_length", 1) > 1] if context else message
     values = {"field": _name_field(error["loc"]), "kind": _kind(error["loc"])} | context

@@ -32,7 +32,9 @@ def parse_query(request: Request, model: type[Params]) -> Params:
         elif name in values:
             # The client may have meant either value.
             label = f'Parameter "{name}"' if is_repeatable(name) else "A parameter"
-            raise Invalid.at(json_pointer(("query", name)), f"{label} is given more than once.", code="repeated")
+            raise Invalid.at(
+                json_pointer(("query", name)), f"{label} is given more than once. Send it once.", code="repeated"
+            )
         else:
             values[name] = value
     values.pop("api_key", None)  # read by `access`

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from app.core.errors import Invalid, Malformed, Unsupported, json_pointer
 from app.core.ids import MAX_ID_LENGTH
+from app.core.names import name_fault
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
 MAX_EVENTS = 10_000
@@ -80,8 +81,10 @@ def _as_batch(value: Any) -> list[Any]:
 def _unwrap(value: Any) -> list[Any]:
     """Return the events of one event, an array, or `{"events": [...]}`."""
     if isinstance(value, dict) and "events" in value and "type" not in value:
-        for name in value.keys() - {"events"}:
-            raise Invalid.at(json_pointer((name,)), 'No other field may stand beside "events".', code="extra_forbidden")
+        sentence = 'Unknown field{}: no other field may stand beside "events".'
+        others = sorted(value.keys() - {"events"})
+        if faults := [name_fault(json_pointer((name,)), sentence, name, code="extra_forbidden") for name in others]:
+            raise Invalid.of(faults, subject="The body")
         value = value["events"]
         if not isinstance(value, list):
             raise Invalid.at("/events", '"events" must be an array.', code="not_an_array")

@@ -69,7 +69,10 @@ def _normalize_money(raw: Any) -> str:
         raise PydanticCustomError("money", 'An amount must be a decimal string such as "1250.50".')
     text = raw if isinstance(raw, str) else _format_number(raw)
     if not _MONEY.fullmatch(text):
-        detail = 'An amount must not be negative and may have at most 4 decimal places, such as "1250.50".'
+        detail = (
+            'An amount must be a decimal number such as "1250.50": not negative, with at most 4 decimal places, without '
+            "thousands separators and currency signs."
+        )
         raise PydanticCustomError("money", detail)
     if (amount := Decimal(text)) >= MAX_MONEY:
         raise PydanticCustomError("money_too_large", "An amount must be below 100 billion.")

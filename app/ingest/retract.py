@@ -66,7 +66,7 @@ async def _event_not_found(connection: Connection, account: str | None) -> NotFo
     """Return the error of an event that does not exist. account: the one that it should be of; None: the whole business."""
     if account is None:
         return NotFound(
-            "No event without an account has this id. DELETE /v1/accounts/{id}/events/{id} is for all others."
+            "No event without an account has this id. DELETE /v1/accounts/{account_id}/events/{event_id} is for all others."
         )
     is_account = account_table.c.account_id == account_key(account)
     if await connection.scalar(sa.select(account_table.c.id).where(is_account)) is None:

@@ -13,12 +13,13 @@ from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import survey
 
 # Suggestions are chosen from so many texts, and so many of them are looked up.
-_MAX_TEXTS, _MAX_SIMILAR = 2_000, 12
+_MAX_TEXTS, _MAX_SIMILAR = 500, 12
 
 _ALL_SURVEYS = compile_query(sa.select(survey.c.id))
 _TEXTS = Statement("""
     SELECT text FROM label
     WHERE abs(length(text) - length(%(text)s)) <= 3 OR position(lower(%(text)s) IN lower(text)) > 0
+    ORDER BY (left(text, 2) = left(%(text)s, 2))::integer + (right(text, 2) = right(%(text)s, 2))::integer DESC, text
     LIMIT %(limit)s
     """)
 

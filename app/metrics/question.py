@@ -222,7 +222,7 @@ def _every_convention(metrics: Sequence[Metric], convention: str | None) -> tupl
 def _last_day(parameters: Parameters, *, today: date) -> date:
     """Return the day that counts as today: `as_of`, or the running day."""
     if parameters.as_of is not None and not FIRST_DAY <= parameters.as_of <= today:
-        detail = f"as_of must be a day from {FIRST_DAY} to today."
+        detail = f"as_of must be a day from {FIRST_DAY} to today, {today}."
         raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
     return parameters.as_of or today
 

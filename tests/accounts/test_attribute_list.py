@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.accounts import attribute_list
-from tests.support.hostile import quickly
+from tests.support.hostile import without_deadline
 from tests.support.service import Service, account_update
 
 
@@ -78,7 +78,7 @@ def test_an_attribute_of_very_many_accounts_is_sampled(service: Service, monkeyp
     assert (attributes["vip"]["sampled"], attributes["vip"]["accounts"]) == (False, 1)
 
 
-@quickly
+@without_deadline
 @given(st.integers(0, 2**32))
 def test_any_attributes_are_counted_as_they_were_sent(shared: Service, seed: int) -> None:
     random = Random(seed)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
-from tests.support.hostile import CANARY, is_problem, numbers, post, quickly
+from tests.support.hostile import CANARY, is_problem, post, serial_numbers, without_deadline
 from tests.support.service import Service, event, session
 
 UNKNOWN = "extra_forbidden"
@@ -180,12 +180,12 @@ MUTATIONS: dict[str, tuple[str, Any]] = {
 }
 
 
-@quickly
+@without_deadline
 @given(st.sampled_from(sorted(EVENT_TYPES)), st.sets(st.sampled_from(sorted(MUTATIONS)), min_size=1), st.booleans())
 def test_an_event_with_several_wrong_fields_has_a_fault_for_each(
     shared: Service, type: str, pointers: set[str], is_data_wrong: bool
 ) -> None:
-    sent = example_event(type) | {"id": f"wrong-{next(numbers)}"}
+    sent = example_event(type) | {"id": f"wrong-{next(serial_numbers)}"}
     for pointer in pointers:
         field, value = MUTATIONS[pointer]
         sent[field] = value
