@@ -207,7 +207,7 @@ def survey_response_rate(survey_responses: int, survey_invitations: int) -> Resu
 def feedback_comments(comments: int) -> Result:
     """Feedback comments: number of comments received in the period, with a survey response or on their own.
 
-    Can be broken down by survey and channel.
+    A text of nothing but spaces and line ends is no comment. Can be broken down by survey and channel.
     """
     return count(comments)
 
