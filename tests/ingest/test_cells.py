@@ -67,6 +67,8 @@ HINTS = [
     ('"money"', "5,00 €", 'is not a number; to ignore the sign, set strip = ["€"]'),
     ('"money"', "$ 5", 'set strip = ["$"]'),
     ('"money"', "CHF 1'250.00", 'set strip = ["CHF"]'),
+    ('"money"', "R$ 5,00", 'set strip = ["R$"]'),
+    ('"money"', "Fr. 5.00", 'set strip = ["Fr."]'),
     ('"number"', "12 %", 'set strip = ["%"]'),
     ('"money"', "1.250,00", 'set decimal_point = "," and thousands = "."'),
     ('"money"', "5,5", 'set decimal_point = ","'),
@@ -144,6 +146,16 @@ def test_the_mapping_may_say_which_instant_is_meant(
     folder: ImportFolder, zone: str, cell: str, change: str, expected: str
 ) -> None:
     assert folder.convert(f'{{ type = "datetime", zone = "{zone}", clock_change = "{change}" }}', cell) == expected
+
+
+def test_a_time_of_two_columns_is_read_in_its_zone(folder: ImportFolder) -> None:
+    column = 'at = { template = "{c} {d}", type = "datetime", format = "%d.%m.%Y %H:%M", zone = "Europe/Berlin" }'
+    text = TWO_COLUMNS.replace("columns.c", f"columns.{column}\ncolumns.c").replace("2024-01-01T00:00:00Z", "{at}")
+    assert folder.read_one(text, "c,d\n05.03.2026,08:30\n").events[0]["occurred_at"] == "2026-03-05T07:30:00Z"
+    assert problem_of(folder.read_one(text, "c,d\n05.03.2026,25:30\n")).startswith(
+        "bad_value: column at: '05.03.2026 25:30'"
+    )
+    assert problem_of(folder.read_one(text, "c,d\n05.03.2026,\n")).startswith("missing_value: column at is empty")
 
 
 # Added time

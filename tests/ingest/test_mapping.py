@@ -69,8 +69,11 @@ INVALID_MAPPINGS = {
         + SOURCE
         + 'columns.a = { lookup = "l", by = "b", column = "x" }\ncolumns.b = { lookup = "l", by = "a", column = "x" }\n'
         + EVENT,
-        "columns.a: the lookup depends on itself (a by b by a)",
+        "columns.a: it depends on itself (a by b by a)",
     ),
+    "a template of itself": (with_column('{ template = "{d} {c}" }'), "columns.c: it depends on itself (c by c)"),
+    "a stray brace in a template": (with_column('{ template = "{d" }'), "columns.c: the { at position 1"),
+    "a template of a column": (with_column('{ template = "{d}", column = "d" }'), "exclude each other"),
     "an unknown encoding": (SOURCE + 'encoding = "klingon"\n' + EVENT, 'encoding: unknown text encoding "klingon"'),
     "a delimiter of two characters": (SOURCE + 'delimiter = "||"\n' + EVENT, "source 1, delimiter"),
     "a number for a text": (SOURCE + EVENT.replace('"{id}"', "7"), "source 1, event 1, id: must be a text in quotes"),

@@ -5,7 +5,7 @@ so that a row is reported with all of them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from operator import itemgetter
@@ -121,7 +121,8 @@ def column_reader(scope: Scope, name: str, *, type: str | None = None) -> CellRe
     if column.times is not None and type in ("integer", "number", "money"):
         return _product_reader(scope, name, column.times, type=type)
     read = _value_reader(scope, name, converter(column, type), is_text=type in (None, "text"))
-    is_plain = type in (None, "text") and not (column.lookup or column.values or column.separator or column.empty)
+    has_options = column.lookup or column.template or column.values or column.separator or column.empty
+    is_plain = type in (None, "text") and not has_options
     return _text_reader(_index(scope, name), read) if is_plain else read
 
 
@@ -138,8 +139,8 @@ def _text_reader(index: int, read: CellReader) -> CellReader:
 def _value_reader(scope: Scope, name: str, convert: Callable[[Any], Any], *, is_text: bool = False) -> CellReader:
     """Return the reader of a column whose cells `convert` turns into values."""
     column = scope.column(name)
-    index = None if column.lookup else _index(scope, name)
-    look_up = _constant(None) if index is not None else _lookup_reader(scope, name, column)
+    index = None if column.lookup or column.template else _index(scope, name)
+    find = _constant(None) if index is not None else _origin_reader(scope, name, column)
     empty_cells = (None, "", *column.empty)
     value_of_empty = None if column.when_empty == "null" else LEFT_OUT
     replacement = value_of_empty if column.default is None else column.default
@@ -147,7 +148,7 @@ def _value_reader(scope: Scope, name: str, convert: Callable[[Any], Any], *, is_
     default_cell = replacement if isinstance(replacement, str) else None
 
     def read(cells: Cells, problems: Problems) -> Any:
-        cell = cells[index] if index is not None else look_up(cells, problems)
+        cell = cells[index] if index is not None else find(cells, problems)
         if isinstance(cell, str) and (not is_text or cell.isspace()):
             cell = cell.strip()
         if cell in empty_cells:
@@ -187,6 +188,19 @@ def _product_reader(scope: Scope, name: str, factor: str | float, *, type: str) 
         except (ValueError, OverflowError) as error:
             problems.append(f"bad_value: column {name}: {shorten(f'{value} × {number}')} {error}")
             return LEFT_OUT
+
+    return read
+
+
+def _origin_reader(scope: Scope, name: str, column: FileColumn) -> CellReader:
+    """Return the reader of a cell that is no cell of the row: looked up, or made of other columns."""
+    if column.template is None:
+        return _lookup_reader(scope, name, column)
+    read_text = template_reader(replace(scope, group_reader=None), column.template, type="text")
+
+    def read(cells: Cells, problems: Problems) -> Any:
+        text = read_text(cells, problems)
+        return None if text is LEFT_OUT else text
 
     return read
 

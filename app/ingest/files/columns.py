@@ -92,6 +92,12 @@ class FileColumn(MappingTable):
         description="The name of the column in the file (in NDJSON: the path), if it differs from the name in the mapping. "
         "With `lookup`: the column of the lookup file that holds the value.",
     )
+    template: str | None = Field(
+        None,
+        min_length=1,
+        description="Instead of a column of the file: a text made of columns, converted like a cell. "
+        '`{ template = "{day} {time}", type = "datetime", zone = "Europe/Berlin" }`.',
+    )
     row: RowName | None = Field(
         None,
         description="Instead of a column of the file: `file` is the name of the file, `line` the number of the row's first "
@@ -223,8 +229,8 @@ class FileColumn(MappingTable):
             raise ValueError("a column with lookup needs by and column")
         if not self.lookup and options & {"by", "when_unknown"}:
             raise ValueError("by and when_unknown are only for columns with lookup")
-        if self.row and (self.lookup or self.column):
-            raise ValueError("row excludes column and lookup")
+        if bool(self.row) + bool(self.template) + bool(self.lookup or self.column) > 1:
+            raise ValueError("row, template and column (with or without lookup) exclude each other")
         if self.default is not None and self.when_empty != "leave_out":
             raise ValueError("default and when_empty exclude each other; remove one of them")
         if self.decimal_point == self.thousands:

@@ -15,8 +15,8 @@ _UNIX_SECONDS, _UNIX_MS = range(10**8, 10**10), range(10**11, 10**13)
 _NOTHING = frozenset(
     {"-", "--", "–", "—", "?", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "(null)", "\\n"}
 )
-_SIGN = r"(?:[^\W\d_]{1,4}\.?|[^\w\s.,+()-]{1,3})"
-_SIGNED = re.compile(rf"(?P<before>{_SIGN})?\s*[+-]?[\d.,' ’\u00a0\u202f]+\s*(?P<after>{_SIGN})?")
+_SIGN = r"[^\d\s.,+()'’-]{1,4}\.?"
+_SIGNED = re.compile(rf"(?=.*\d)(?P<before>{_SIGN})?\s*[+-]?[\d.,' ’\u00a0\u202f]+\s*(?P<after>{_SIGN})?")
 _DATES = (
     (r"\d{1,2}\.\d{1,2}\.\d{4}", ("%d.%m.%Y",)),
     (r"\d{1,2}\.\d{1,2}\.\d{2}", ("%d.%m.%y",)),

@@ -55,7 +55,7 @@ from app.core.errors import Invalid
 from app.ingest.files.columns import FileColumn, MappingTable
 from app.ingest.files.decoded_lines import extends_ascii
 from app.ingest.files.hints import did_you_mean
-from app.ingest.files.templates import check_templates
+from app.ingest.files.templates import check_templates, columns_in
 
 
 def _check_filter(text: str) -> str:
@@ -148,8 +148,8 @@ class EventTemplate(MappingTable):
     user_id: TemplateText | None = Field(None, description="The user of the event, such as `{email}`. Default: none.")
     occurred_at: TemplateText = Field(
         description="When the event happened, such as `{used_on}` or `{ended_on} + 1 day`. A single column is read as a "
-        "`datetime`, with the `format` and `zone` of that column. Any other text, such as `{day} {time}`, is read as ISO 8601 in "
-        "UTC."
+        "`datetime`, with the `format` and `zone` of that column. Any other text is read as ISO 8601 in UTC; for a time that is "
+        "made of several columns in another zone, declare a column with a `template`."
     )
     recorded_on: TemplateText | None = Field(
         None,
@@ -212,23 +212,29 @@ class FileSource(FileFormat):
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
         for name, column in self.columns.items():
-            self._check_lookup_chain(name)
+            if column.template:
+                try:
+                    check_templates(column.template)
+                except ValueError as error:
+                    raise ValueError(f"columns.{name}: {error}") from None
             if column.times == name:
                 raise ValueError(f"columns.{name}: times is the column itself")
             if "in_group" in column.model_fields_set and not self.group_by:
                 raise ValueError(f"columns.{name}: in_group is only for sources with group_by")
+            self._check_chain([name])
         return self
 
-    def _check_lookup_chain(self, name: str) -> None:
-        """Check that the lookup of a column does not depend on the column itself."""
-        chain: list[str] = []
-        key: str | None = name
-        while key is not None and (column := self.columns.get(key)) and column.lookup:
-            if key in chain:
-                raise ValueError(f"columns.{name}: the lookup depends on itself ({' by '.join([*chain, key])})")
-            chain.append(key)
-            # A column that is looked up by its own name uses the cell of the file, not itself.
-            key = column.by if column.by != key else None
+    def _check_chain(self, chain: list[str]) -> None:
+        """Check that a column, the last of the chain, depends on none of the others."""
+        column = self.columns.get(chain[-1])
+        if column is None:
+            return
+        # A column that is looked up by its own name uses the cell of the file, not itself.
+        by = {column.by} - {chain[-1], None}
+        for name in sorted(columns_in(column.template) | {str(name) for name in by}):
+            if name in chain:
+                raise ValueError(f"columns.{chain[0]}: it depends on itself ({' by '.join([*chain, name])})")
+            self._check_chain([*chain, name])
 
 
 class ImportMapping(MappingTable):

@@ -41,6 +41,8 @@ class MappingScope(NamedTuple):
             return column.type or "text"
         if name in ROW_NAMES and name not in self.source.columns:
             return "text"
+        if column.template:
+            return "text"
         format = self.mapping.lookup[column.lookup] if column.lookup else self.source
         return "text" if kind_of(format.file, format) in ("csv", "xlsx") or column.row else None
 

@@ -114,7 +114,7 @@ def _open(path: Path, source: FileSource, lookups: LookupTables, groups: Groups 
     scope = Scope(file, source, lookups)
     for name, column in source.columns.items():
         # Also a column that no event uses: it may be misspelt in the one place or the other.
-        if not column.lookup and not column.row:
+        if not (column.lookup or column.row or column.template):
             file.request_column(column.column or name)
     build = row_builder(scope, skip_rules=source.skip)
     add_to_group = None if groups is None else group_reader(scope, groups)

@@ -232,7 +232,7 @@ def _(survey_invitations_answered: int, survey_invitations: int) -> Result:
 def feedback_comments(comments: int) -> Result:
     """Feedback comments: number of comments received in the period, with a survey response or on their own.
 
-    Can be broken down by survey and channel.
+    A text of nothing but spaces and line ends is no comment. Can be broken down by survey and channel.
     """
     return count(comments)
 
