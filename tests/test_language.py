@@ -32,6 +32,18 @@ BARE_WORDS = frozenset(
 # Columns of tables, in which such a word is what the column says of its row.
 COLUMNS = {"answered"}
 
+# Regular participles that are the plain name of a field or of a number; everything else needs its noun.
+PARTICIPLES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        accepted added answered compared computed consumed converted disconnected divided earned elapsed embedded gained
+        joined reached registered rejected removed requested required skipped started stored subtracted unallocated used
+        """,
+    )
+)
+NOT_PARTICIPLES = frozenset({"feed", "need", "seed", "speed"})
+
 # Metaphors, and the terms that the field has for what they mean.
 METAPHORS = {
     r"houses?": "application, system",
@@ -79,6 +91,17 @@ def test_no_name_is_a_bare_participle_or_pronoun() -> None:
         for path in MODULES
         for line, kind, name in sorted(set(names_in(ast.parse(path.read_text(encoding="utf-8")))))
         if name.strip("_").lower() in BARE_WORDS - COLUMNS
+    ]
+    assert violations == [], report(violations)
+
+
+def test_a_regular_participle_comes_with_its_noun() -> None:
+    """Constants are spared: those of the event types are the verbs of their names."""
+    violations = [
+        location(path, line, f"{kind} {name}")
+        for path in MODULES
+        for line, kind, name in sorted(set(names_in(ast.parse(path.read_text(encoding="utf-8")))))
+        if re.fullmatch(r"_?[a-z]+ed", name) and name.strip("_") not in PARTICIPLES | NOT_PARTICIPLES
     ]
     assert violations == [], report(violations)
 

@@ -105,16 +105,16 @@ def _read_key(request: Request) -> tuple[str, bool]:
 
 async def _authenticate(request: Request, key: str) -> Caller:
     """Return the caller with this key and note the day of its use. Raises Unauthenticated."""
-    hashed = hash_key(key)
+    key_hash = hash_key(key)
     admin_key = request.app.state.settings.admin_key
-    if admin_key is not None and hmac.compare_digest(hashed, hash_key(admin_key.get_secret_value())):
+    if admin_key is not None and hmac.compare_digest(key_hash, hash_key(admin_key.get_secret_value())):
         return Caller(frozenset({"admin"}))
     books = books_of(request)
-    stored = await find_key(books, hashed)
-    if stored is None:
+    stored_key = await find_key(books, key_hash)
+    if stored_key is None:
         raise Unauthenticated("Unknown or revoked key.")
-    if stored.expires_on is not None and stored.expires_on <= books.today():
+    if stored_key.expires_on is not None and stored_key.expires_on <= books.today():
         raise Unauthenticated("This key has expired. An administrator can create a new one.", code="key_expired")
-    if stored.last_used_on != (today := books.today()):
-        await write_last_use(books, hashed, today=today)
-    return Caller(frozenset(stored.scopes))
+    if stored_key.last_used_on != (today := books.today()):
+        await write_last_use(books, key_hash, today=today)
+    return Caller(frozenset(stored_key.scopes))

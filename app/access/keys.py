@@ -22,7 +22,7 @@ KeyScope = Literal["ingest", "read", "admin"]
 
 KEY_PREFIX = "csm_"
 
-_LIVE_KEY = (api_key.c.hash == sa.bindparam("hashed", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
+_LIVE_KEY = (api_key.c.hash == sa.bindparam("key_hash", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
 _FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on, api_key.c.expires_on).where(_LIVE_KEY))
 
 
@@ -39,20 +39,20 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-async def find_key(books: Books, hashed: bytes) -> StoredKey | None:
+async def find_key(books: Books, key_hash: bytes) -> StoredKey | None:
     """Return the key with this hash, which may have expired; None for an unknown or revoked key."""
     (rows,) = await books.database.read_statement(
-        lambda connection: connection.fetch_batch(BoundStatement(_FIND_KEY, {"hashed": hashed}))
+        lambda connection: connection.fetch_batch(BoundStatement(_FIND_KEY, {"key_hash": key_hash}))
     )
     return StoredKey(*rows[0]) if rows else None
 
 
-async def write_last_use(books: Books, hashed: bytes, *, today: date) -> None:
+async def write_last_use(books: Books, key_hash: bytes, *, today: date) -> None:
     """Store the day on which a key was last used."""
 
     async def write(connection: Connection) -> None:
         statement = sa.update(api_key).where(_LIVE_KEY).values(last_used_on=today)
-        await connection.execute(statement, {"hashed": hashed})
+        await connection.execute(statement, {"key_hash": key_hash})
 
     await books.database.write(write)
 
@@ -66,14 +66,14 @@ async def create_key(
     """
     if expires_on is not None and expires_on <= books.today():
         raise Invalid.at("/expires_on", "A key must expire later than today.")
-    created, row = _new_key(books, name=name, scopes=scopes, expires_on=expires_on)
+    new_key, row = _new_key(books, name=name, scopes=scopes, expires_on=expires_on)
     await books.database.write(lambda connection: _insert_key(connection, row))
-    return created
+    return new_key
 
 
 async def create_first_key(books: Books) -> str | None:
     """Create an admin key and return it if there is no key yet, else return None. Only one of several processes creates it."""
-    created, row = _new_key(books, name="first", scopes=["admin"])
+    new_key, row = _new_key(books, name="first", scopes=["admin"])
 
     async def write(connection: Connection) -> bool:
         await connection.execute(sa.text("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"))
@@ -82,7 +82,7 @@ async def create_first_key(books: Books) -> str | None:
         await _insert_key(connection, row)
         return True
 
-    return created["key"] if await books.database.write(write) else None
+    return new_key["key"] if await books.database.write(write) else None
 
 
 async def replace_key(books: Books, *, name: str, scopes: list[KeyScope]) -> str:

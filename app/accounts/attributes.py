@@ -26,8 +26,8 @@ async def derive_attributes(connection: Connection, days: Mapping[int, Iterable[
     """
     updates = await load_updates(connection, days)
     stored = await _load_revisable_rows(connection, days)
-    deleted: list[dict[str, Any]] = []
-    inserted: list[dict[str, Any]] = []
+    deleted_rows: list[dict[str, Any]] = []
+    inserted_rows: list[dict[str, Any]] = []
     for account_id in days:
         rows = {key: list(intervals) for key, intervals in stored[account_id].items()}
         changes = group_changes(updates[account_id], calendar=calendar)
@@ -35,23 +35,23 @@ async def derive_attributes(connection: Connection, days: Mapping[int, Iterable[
             revise_attributes(rows, changes, on=day)
         for key in rows:
             old, new = pair_with_value_types(stored[account_id].get(key, [])), pair_with_value_types(rows[key])
-            deleted += [_table_row(account_id, key, pair[0]) for pair in old if pair not in new]
-            inserted += [_table_row(account_id, key, pair[0]) for pair in new if pair not in old]
-    await connection.execute_rows(_DELETE, deleted)
-    await connection.execute_rows(_INSERT, inserted)
+            deleted_rows += [_table_row(account_id, key, pair[0]) for pair in old if pair not in new]
+            inserted_rows += [_table_row(account_id, key, pair[0]) for pair in new if pair not in old]
+    await connection.execute_rows(_DELETE, deleted_rows)
+    await connection.execute_rows(_INSERT, inserted_rows)
 
 
 async def rebuild_attributes(connection: Connection, accounts: Iterable[int], *, calendar: Calendar) -> None:
     """Replace all attributes of accounts by what their stored events make. Requires the accounts' locks."""
     updates = await load_updates(connection, accounts)
     await connection.execute(sa.delete(attribute).where(attribute.c.account_id.in_(list(updates))))
-    inserted = [
+    inserted_rows = [
         _table_row(account_id, key, interval)
         for account_id, updates_of_account in updates.items()
         for key, intervals in derive_history(updates_of_account, calendar=calendar).items()
         for interval in intervals
     ]
-    await connection.execute_rows(_INSERT, inserted)
+    await connection.execute_rows(_INSERT, inserted_rows)
 
 
 async def load_updates(connection: Connection, accounts: Iterable[int]) -> dict[int, list[Any]]:
@@ -67,10 +67,10 @@ async def load_updates(connection: Connection, accounts: Iterable[int]) -> dict[
 
 async def _load_revisable_rows(connection: Connection, days: Mapping[int, Iterable[date]]) -> dict[int, _Rows]:
     """Load the rows that changes of these days can revise: the current ones, and those that ceased on one of the days."""
-    ceased = {MAX_DATE}.union(*days.values())
+    ceased_days = {MAX_DATE}.union(*days.values())
     query = sa.select(attribute).where(
         attribute.c.account_id == _any(days),
-        attribute.c.ceased_on == sa.any_(sa.literal(sorted(ceased), sa.ARRAY(sa.Date))),
+        attribute.c.ceased_on == sa.any_(sa.literal(sorted(ceased_days), sa.ARRAY(sa.Date))),
     )
     rows: dict[int, _Rows] = {account_id: defaultdict(list) for account_id in days}
     for row in await connection.execute(query.order_by(attribute.c.valid_from)):

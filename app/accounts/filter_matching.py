@@ -42,7 +42,7 @@ def _evaluate(tree: Tree, evaluate: Callable[[Condition], T], combine: Mapping[s
 def _is_true(condition: Condition, attribute: AttributeValue) -> bool:
     if condition.operator == "is null":
         return attribute is None
-    left, *rights = map(_typed, (attribute, *condition.values))
+    left, *rights = map(_with_type, (attribute, *condition.values))
     if condition.operator in ("=", "in"):
         return left in rights
     (left_type, left_value), (right_type, right_value) = left, rights[0]
@@ -51,7 +51,7 @@ def _is_true(condition: Condition, attribute: AttributeValue) -> bool:
     return bool(_COMPARE[condition.operator](left_value, right_value))
 
 
-def _typed(value: AttributeValue) -> tuple[str, Any]:
+def _with_type(value: AttributeValue) -> tuple[str, Any]:
     """Return the type of a value as jsonb_typeof names it, and what to compare; a float is the decimal that JSON writes."""
     if isinstance(value, bool):
         return "boolean", value
@@ -67,7 +67,7 @@ def _to_sql(condition: Condition, column: ColumnElement[Any]) -> ColumnElement[b
     values: list[ColumnElement[Any]] = [cast(literal(format_value(value), Text), JSONB) for value in condition.values]
     if condition.operator in ("=", "in"):
         return column.in_(values).is_(True)
-    value_type, value = _typed(condition.values[0])
+    value_type, value = _with_type(condition.values[0])
     if value_type == "boolean" and condition.operator in _ORDER:
         return false()
     # The account's value is never cast: PostgreSQL might do that before it tests the type, and fail. JSONB compares numbers

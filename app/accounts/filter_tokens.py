@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {mark: mark for mark in "\"'`\\/"}
+_ESCAPED_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {mark: mark for mark in "\"'`\\/"}
 _ERRORS = {
     "unclosed": ("Quote without an end", r"close it with the same quote; inside, write \" or \'."),
     "bad_number": (
@@ -91,16 +91,16 @@ def _parse_number(text: str, position: int) -> Decimal:
     return Decimal(minus + (whole or "0") + (fraction and "." + fraction))
 
 
-def _unquote(quoted: str, position: int) -> str:
+def _unquote(quoted_text: str, position: int) -> str:
     """Return the text between quotes, its escape sequences replaced."""
 
     def replace(escape: re.Match[str]) -> str:
         code, mark = escape.groups()
-        if not code and mark not in _ESCAPED:
+        if not code and mark not in _ESCAPED_CHARACTERS:
             raise _error("escape", position + 1 + escape.start())
-        return chr(int(code, 16)) if code else _ESCAPED[mark]
+        return chr(int(code, 16)) if code else _ESCAPED_CHARACTERS[mark]
 
-    text = _ESCAPE.sub(replace, quoted[1:-1])
+    text = _ESCAPE.sub(replace, quoted_text[1:-1])
     try:
         # Joins the two halves of a surrogate pair that were two escape sequences.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")

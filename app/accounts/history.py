@@ -95,14 +95,14 @@ def derive_intervals(changes: Iterable[AttributeChange]) -> list[tuple[date, dat
 
     Before its first value an attribute has that value as well, because history is often older than the attribute.
     """
-    ordered = sorted(changes, key=lambda change: (change.valid_from, change.occurred_at, change.event_id))
-    if not ordered:
+    ordered_changes = sorted(changes, key=lambda change: (change.valid_from, change.occurred_at, change.event_id))
+    if not ordered_changes:
         return []
     # The earliest change sets the first value, even if later changes of its day replace it before any day starts with it.
     # Of changes with the same instant, the last by event id counts.
-    first = [change for change in ordered if change.occurred_at == ordered[0].occurred_at][-1]
+    first = [change for change in ordered_changes if change.occurred_at == ordered_changes[0].occurred_at][-1]
     starts = [(MIN_DATE, first.value)]
-    for change in ordered:
+    for change in ordered_changes:
         if starts[-1][0] == change.valid_from:
             starts.pop()
         if json_identity(starts[-1][1]) != json_identity(change.value):

@@ -38,15 +38,15 @@ def revise_intervals(
     current: the intervals `(valid_from, valid_to, value)` that are true as far as is known at the end of that day.
     """
     new = {(start, end, json_identity(value)): (start, end, value) for start, end, value in current}
-    revised: list[VersionedInterval] = []
+    revised_intervals: list[VersionedInterval] = []
     for row in rows:
         if row.ceased_on not in (MAX_DATE, on):
-            revised.append(row)
+            revised_intervals.append(row)
         # A row recorded on this very day is dropped and derived again; one that this day has superseded may turn out to stay.
         elif row.recorded_on < on:
             same = new.pop((row.valid_from, row.valid_to, json_identity(row.value)), None)
-            revised.append(row._replace(ceased_on=on if same is None else MAX_DATE))
-    return revised + [VersionedInterval(*interval, recorded_on=on) for interval in new.values()]
+            revised_intervals.append(row._replace(ceased_on=on if same is None else MAX_DATE))
+    return revised_intervals + [VersionedInterval(*interval, recorded_on=on) for interval in new.values()]
 
 
 def pair_with_value_types(rows: Iterable[VersionedInterval]) -> list[tuple[VersionedInterval, type]]:

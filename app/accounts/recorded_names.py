@@ -66,24 +66,24 @@ def attribute_faults(uses: Sequence[AttributeUse]) -> QueryPlan[list[Fault]]:
     if not keys:
         return []
     (rows,) = yield [BoundStatement(_UNRECORDED, {"keys": keys})]
-    unrecorded = {key for (key,) in rows}
-    if not unrecorded:
+    unrecorded_keys = {key for (key,) in rows}
+    if not unrecorded_keys:
         return []
-    starts = ["", *sorted({key[:_PREFIX] for key in unrecorded})]
+    starts = ["", *sorted({key[:_PREFIX] for key in unrecorded_keys})]
     limits = [_MAX_KEYS, *[_MAX_NEAR_KEYS] * len(starts)]
     results = yield [
         BoundStatement(_KEYS, {"after": start, "limit": limit}) for start, limit in zip(starts, limits, strict=False)
     ]
-    recorded = {key for rows in results for (key,) in rows}
-    return [_attribute_fault(use, recorded) for use in uses if use.key in unrecorded]
+    recorded_keys = {key for rows in results for (key,) in rows}
+    return [_attribute_fault(use, recorded_keys) for use in uses if use.key in unrecorded_keys]
 
 
-def _attribute_fault(use: AttributeUse, recorded: Iterable[str]) -> Fault:
+def _attribute_fault(use: AttributeUse, recorded_keys: Iterable[str]) -> Fault:
     sentence = "No account has ever had the attribute{}."
     if use.segment:
         name = f' "{use.segment}"' if is_repeatable(use.segment) else ""
         sentence = f"The segment{name} is about the attribute{{}}, which no account has ever had."
-    nearest = nearest_names(use.key, [*recorded, *use.other_names])
+    nearest = nearest_names(use.key, [*recorded_keys, *use.other_names])
     correct = "Correct it with PUT /v1/segments/{name}. " if use.segment else ""
     advice = f"{correct}GET /v1/attributes lists all attributes. {NOT_STRICT}"
     return name_fault(use.pointer, sentence, use.key, nearest, code="unrecorded_attribute", advice=advice)

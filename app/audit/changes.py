@@ -74,14 +74,14 @@ async def find_changes(connection: Connection, books: Books, question: Question)
     days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]
     groups, days = _unify_groups(table, days)
     steps = _steps_back(table, days)
-    changed = [change for step in steps for change in _changed_rows(table, groups, step)]
-    first_day = await run_plan(connection, load_first_day(books.first_day)) if changed else None
+    changed_rows = [change for step in steps for change in _changed_rows(table, groups, step)]
+    first_day = await run_plan(connection, load_first_day(books.first_day)) if changed_rows else None
     # Before the first day of all a number was not zero: nothing was known of it.
-    changed = [
-        change._replace(before=NOTHING_KNOWN) if change.recorded_on == first_day else change for change in changed
+    changed_rows = [
+        change._replace(before=NOTHING_KNOWN) if change.recorded_on == first_day else change for change in changed_rows
     ]
     return sorted(
-        changed, key=lambda change: (change.row.period_index, group_sort_key(change.row.group), change.recorded_on)
+        changed_rows, key=lambda change: (change.row.period_index, group_sort_key(change.row.group), change.recorded_on)
     )
 
 
@@ -108,17 +108,17 @@ def _fact_tables(search: _Search) -> list[_FactTable]:
         facts.append(_FactTable(presence, [presence.c.recorded_on], january, [is_used, _has_late_days()]))
         facts.append(_FactTable(presence, [presence.c.ceased_on], january, [is_used]))
     if registration in history_tables:
-        recorded = [registration.c.recorded_on, registration.c.ceased_on]
-        facts.append(_FactTable(registration, recorded, registration.c.since))
+        recorded_columns = [registration.c.recorded_on, registration.c.ceased_on]
+        facts.append(_FactTable(registration, recorded_columns, registration.c.since))
     if keys := search.question.selection.shape.attribute_keys:
         is_used = attribute.c.key.in_(keys)
-        recorded = [attribute.c.recorded_on, attribute.c.ceased_on]
+        recorded_columns = [attribute.c.recorded_on, attribute.c.ceased_on]
         if search.question.group_day is None:
-            facts.append(_FactTable(attribute, recorded, attribute.c.valid_from, [is_used]))
+            facts.append(_FactTable(attribute, recorded_columns, attribute.c.valid_from, [is_used]))
         else:
             # Attributes of today decide about every period, and they also change as time passes.
             always = sa.literal(MIN_DATE)
-            facts.append(_FactTable(attribute, [*recorded, attribute.c.valid_from - 1], always, [is_used]))
+            facts.append(_FactTable(attribute, [*recorded_columns, attribute.c.valid_from - 1], always, [is_used]))
     return facts
 
 
@@ -209,16 +209,18 @@ def _unify_groups(table: AnswerTable, days: Sequence[_Day]) -> tuple[list[Group]
     1 and 1.0 are the same value for the database, which answers with either; a row has the one of today's answer.
     """
     width = len(table.question.selection.group_by)
-    moved = {group for day in days for moves in day.moves.values() for group, _, _ in moves if len(group) == width}
+    groups_of_moves = {
+        group for day in days for moves in day.moves.values() for group, _, _ in moves if len(group) == width
+    }
     groups = {group_sort_key(row.group): row.group for row in table.pending_rows}
-    for group in sorted(moved, key=group_sort_key):
+    for group in sorted(groups_of_moves, key=group_sort_key):
         groups.setdefault(group_sort_key(group), group)
 
     def unify(moves: _Moves) -> _Moves:
-        unified: _Moves = defaultdict(int)
+        moves_by_group: _Moves = defaultdict(int)
         for (group, account, index), value in moves.items():
-            unified[groups.get(group_sort_key(group), group), account, index] += value
-        return unified
+            moves_by_group[groups.get(group_sort_key(group), group), account, index] += value
+        return moves_by_group
 
     unified_days = [_Day(day, {operand: unify(moves) for operand, moves in own.items()}) for day, own in days]
     return list(groups.values()), unified_days

@@ -109,23 +109,25 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
     of single accounts for a sample of the default size.
     """
     accounts = await _sample_accounts(books, sample or _DEFAULT_SAMPLE)
-    stored = await segments.load_segments(books, None)
+    stored_segments = await segments.load_segments(books, None)
 
     async def run(connection: Connection) -> list[Check]:
         async def answer(metrics: Collection[str], **changes: Any) -> AnswerTable:
             # Not strict: a stored segment may be about attributes that have not come yet.
-            changed = parameters.model_copy(update={"strict": False} | changes)
+            changed_parameters = parameters.model_copy(update={"strict": False} | changes)
             today = books.today()
-            question = build_question(sorted(metrics), changed, calendar=books.calendar, today=today, segments=stored)
-            if changed.as_of:
+            question = build_question(
+                sorted(metrics), changed_parameters, calendar=books.calendar, today=today, segments=stored_segments
+            )
+            if changed_parameters.as_of:
                 # As of today, too: then the answer is from the entries and not from the monthly totals.
-                question = replace(question, selection=replace(question.selection, as_of=changed.as_of))
+                question = replace(question, selection=replace(question.selection, as_of=changed_parameters.as_of))
             return await build_answer_table(connection, books, question)
 
         by_attribute: list[dict[str, Any]] = [{"group_by": [key]} for key in await _choose_attributes(connection)]
         groupings = [{}, *by_attribute]
         groupings += [{"group_by": ["account"], "account": list(accounts.values())}] if accounts else []
-        groupings += [{"segment": names}] if (names := _choose_segments(stored, books.today())) else []
+        groupings += [{"segment": names}] if (names := _choose_segments(stored_segments, books.today())) else []
         return [
             *await _check_identities(answer, groupings),
             await _check_sums_over_groups(answer, by_attribute),
@@ -166,13 +168,13 @@ async def _choose_attributes(connection: Connection) -> list[str]:
     return names[:_MAX_ATTRIBUTES]
 
 
-def _choose_segments(stored: Mapping[str, Filter], today: date) -> list[str]:
+def _choose_segments(stored_segments: Mapping[str, Filter], today: date) -> list[str]:
     """Return as many segments as fit in one question, beginning with one that differs from day to day."""
-    names = sorted(stored)
+    names = sorted(stored_segments)
     first = today.toordinal() % len(names) if names else 0
     chosen: list[str] = []
     for name in names[first:] + names[:first]:
-        filters = [stored[chosen_name] for chosen_name in (*chosen, name)]
+        filters = [stored_segments[chosen_name] for chosen_name in (*chosen, name)]
         if len(chosen) < _MAX_SEGMENTS and fits_in_statement(("segment",), filters):
             chosen.append(name)
     return chosen
@@ -258,8 +260,8 @@ async def _check_ledger(books: Books, accounts: dict[int, str] | None) -> Check:
 
 
 def _add_ledger_difference(check: Check, difference: Difference) -> None:
-    stored, computed = str(difference.stored), str(difference.computed)
-    check.add_difference(stored, computed, account=difference.account, what=difference.item)
+    stored_segments, computed = str(difference.stored), str(difference.computed)
+    check.add_difference(stored_segments, computed, account=difference.account, what=difference.item)
 
 
 def _value_of_nothing(metric: str) -> float | None:

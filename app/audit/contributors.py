@@ -69,21 +69,21 @@ async def list_contributors(
     if "account" in selection.group_by:
         detail = 'Contributors are accounts already. Remove "account" from group_by.'
         raise Invalid.at("/query/group_by", detail, code="grouped_by_account")
-    grouped = replace(selection, group_by=(*selection.group_by, "account"))
-    by_account = replace(question, selection=grouped, names=NO_NAMES)
+    selection_by_account = replace(selection, group_by=(*selection.group_by, "account"))
+    by_account = replace(question, selection=selection_by_account, names=NO_NAMES)
 
     async def read(connection: Connection) -> tuple[AnswerTable, AnswerTable]:
         totals = await build_answer_table(connection, books, question)
         return totals, await build_answer_table(connection, books, by_account)
 
     totals, accounts = await books.database.read(read)
-    selected, next_cursor = paginate(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
+    page, next_cursor = paginate(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
     # Every page repeats the totals of its accounts, so that it can be read without the other pages.
-    totals_of_page = {id(contributor.total): contributor.total for contributor in selected}
+    totals_of_page = {id(contributor.total): contributor.total for contributor in page}
     body = {
         "question": question.as_json(),
         "totals": [totals.row(total) for total in totals_of_page.values()],
-        "rows": [_row(accounts, contributor) for contributor in selected],
+        "rows": [_row(accounts, contributor) for contributor in page],
         "next": next_cursor,
     } | knowledge_members(question)
     columns = (*_SHARE_SCHEMA, *number_columns(question))

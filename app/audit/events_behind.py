@@ -131,13 +131,13 @@ async def _load_accounts(
 
 def _merge_adjacent(periods: Iterable[Days]) -> list[Days]:
     """Return the periods with those merged that follow each other without a gap."""
-    merged: list[Days] = []
+    merged_periods: list[Days] = []
     for days in periods:
-        if merged and merged[-1].end == days.start:
-            merged[-1] = Days(merged[-1].start, days.end)
+        if merged_periods and merged_periods[-1].end == days.start:
+            merged_periods[-1] = Days(merged_periods[-1].start, days.end)
         else:
-            merged.append(days)
-    return merged
+            merged_periods.append(days)
+    return merged_periods
 
 
 async def _find(search: _EventSearch, after: EventCursor | None, count: int) -> list[Any]:
@@ -190,14 +190,14 @@ async def _streams_behind(search: _EventSearch, rows: Sequence[Any]) -> dict[Str
     """
     kinds = search.origins.stream_kinds
     names = {(row.account_id, row.stream) for row in rows if row.stream and kind_of_stream(row.stream) in kinds}
-    derived = {name for name in names if kind_of_stream(name[1]) in STREAMS}
-    result = {name: _end_of_events(search, name[0]) for name in names - derived}
-    for name, events in (await load_streams(search.connection, derived)).items():
+    stream_names = {name for name in names if kind_of_stream(name[1]) in STREAMS}
+    result = {name: _end_of_events(search, name[0]) for name in names - stream_names}
+    for name, events in (await load_streams(search.connection, stream_names)).items():
         live = [
-            stored.event
-            for stored in events.values()
-            if stored.recorded_on <= search.as_of
-            and (stored.retracted_on is None or stored.retracted_on > search.as_of)
+            stored_event.event
+            for stored_event in events.values()
+            if stored_event.recorded_on <= search.as_of
+            and (stored_event.retracted_on is None or stored_event.retracted_on > search.as_of)
         ]
         live.sort(key=lambda event: event[:3])
         if lines := _counting_lines(search, name, live):

@@ -56,9 +56,9 @@ async def list_restatements(
             await run_plan(connection, check_names(books.database, question.names))
             return [], None
         all_changes = await find_changes(connection, books, about_ended)
-        selected, next_cursor = paginate(all_changes, limit=limit, cursor=cursor)
-        causes = await count_causes(connection, about_ended, selected, calendar=books.calendar)
-        return [_row(about_ended, *pair) for pair in zip(selected, causes, strict=True)], next_cursor
+        page, next_cursor = paginate(all_changes, limit=limit, cursor=cursor)
+        causes = await count_causes(connection, about_ended, page, calendar=books.calendar)
+        return [_row(about_ended, *pair) for pair in zip(page, causes, strict=True)], next_cursor
 
     rows, next_cursor = await books.database.read(read)
     body = {"question": question.as_json(), "rows": rows, "next": next_cursor} | knowledge_members(question)

@@ -100,16 +100,16 @@ async def create_or_load_books(
     adopt: store these settings in place of others. The ledger must be rebuilt afterwards; until `finish_rebuilding`, a
     start without `adopt` fails. Raises Conflict when the settings differ from the stored ones, or when they cannot be adopted.
     """
-    fixed: dict[str, Any] = {name: getattr(settings, name) for name in _FIXED_SETTINGS}
+    fixed_settings: dict[str, Any] = {name: getattr(settings, name) for name in _FIXED_SETTINGS}
 
     async def store_or_load(connection: Connection) -> dict[str, Any]:
         new = {"opened_at": clock(), "posted_by": POSTING_VERSION}
-        first = insert(tables.books).values(**fixed, **new).on_conflict_do_nothing()
+        first = insert(tables.books).values(**fixed_settings, **new).on_conflict_do_nothing()
         await connection.execute(first)
         [row] = await connection.execute(sa.select(tables.books))
         if adopt:
-            await _adopt(connection, fixed, row.base_currency)
-            return fixed
+            await _adopt(connection, fixed_settings, row.base_currency)
+            return fixed_settings
         if row.adopting:
             raise Conflict(
                 "The ledger has not been completely rebuilt with the new settings. Run `csmetrics rebuild "
@@ -118,9 +118,9 @@ async def create_or_load_books(
             )
         if row.posted_by < POSTING_VERSION:
             log.warning("some metrics do not cover events of earlier versions yet: run `csmetrics rebuild`")
-        return {name: getattr(row, name) for name in fixed}
+        return {name: getattr(row, name) for name in fixed_settings}
 
-    _check_settings(fixed, await database.write(store_or_load))
+    _check_settings(fixed_settings, await database.write(store_or_load))
     calendar = Calendar(
         zone=ZoneInfo(settings.reporting_timezone),
         fiscal_year_start=settings.fiscal_year_start,
@@ -129,12 +129,14 @@ async def create_or_load_books(
     return Books(database, calendar, settings.base_currency, clock)
 
 
-def _check_settings(fixed: dict[str, Any], stored: dict[str, Any]) -> None:
+def _check_settings(fixed_settings: dict[str, Any], stored_values: dict[str, Any]) -> None:
     """Raise Conflict unless the settings of this start equal those of the first."""
-    differences = {name: stored[name] for name in fixed if stored[name] != fixed[name]}
+    differences = {name: stored_values[name] for name in fixed_settings if stored_values[name] != fixed_settings[name]}
     if not differences:
         return
-    both = "; ".join(f"{name.upper()} is {value!r}, not {fixed[name]!r}" for name, value in differences.items())
+    both = "; ".join(
+        f"{name.upper()} is {value!r}, not {fixed_settings[name]!r}" for name, value in differences.items()
+    )
     stored_settings = " ".join(f"{name.upper()}={value}" for name, value in differences.items())
     advice = [f"To use the database as it is, set {stored_settings}."]
     if differences.keys() - {"base_currency"}:
@@ -150,13 +152,13 @@ def _check_settings(fixed: dict[str, Any], stored: dict[str, Any]) -> None:
     raise Conflict(f"This database was set up with other settings: {both}. {' '.join(advice)}", code="other_settings")
 
 
-async def _adopt(connection: Connection, fixed: dict[str, Any], currency: str) -> None:
+async def _adopt(connection: Connection, fixed_settings: dict[str, Any], currency: str) -> None:
     """Store other settings and mark the ledger as not rebuilt yet. currency: the stored base currency."""
     if await count_other_processes(connection):
         raise Conflict("Stop the service first: it would continue to post with its old settings.", code="in_use")
     event = tables.event
     has_money = event.c.data.has_any(sa.literal(["amount", "mrr"], sa.ARRAY(sa.Text)))
-    if fixed["base_currency"] != currency:
+    if fixed_settings["base_currency"] != currency:
         rates = sa.exists(sa.select(1).select_from(tables.exchange_rate))
         money = sa.exists(sa.select(1).select_from(event).where(has_money))
         if await connection.scalar(sa.select(sa.or_(rates, money))):
@@ -165,7 +167,7 @@ async def _adopt(connection: Connection, fixed: dict[str, Any], currency: str) -
                 "database and send the events again, or delete everything here with `csmetrics reset`.",
                 code="other_currency",
             )
-    await connection.execute(sa.update(tables.books).values(**fixed, adopting=True))
+    await connection.execute(sa.update(tables.books).values(**fixed_settings, adopting=True))
 
 
 async def count_other_processes(connection: Connection) -> int:

@@ -62,7 +62,7 @@ async def note_recorded_days(connection: Connection, first_day: FirstDay, days: 
     earliest = min(days, default=None)
     if earliest is None or first_day.is_by(earliest):
         return
-    (changed,) = await connection.fetch_batch(BoundStatement(_ADVANCE, {"day": earliest}))
-    if not changed:
+    (changed_rows,) = await connection.fetch_batch(BoundStatement(_ADVANCE, {"day": earliest}))
+    if not changed_rows:
         # What this transaction has written itself may be rolled back. What was stored before is certain.
         first_day.at_latest = earliest

@@ -43,8 +43,8 @@ def create_key(
     new = NewKey.model_validate(values)
 
     async def run(books: Books) -> None:
-        created = await keys.create_key(books, name=new.name, scopes=new.scopes, expires_on=new.expires_on)
-        out.print(created["key"], markup=False)
+        new_key = await keys.create_key(books, name=new.name, scopes=new.scopes, expires_on=new.expires_on)
+        out.print(new_key["key"], markup=False)
 
     with_books(run)
 

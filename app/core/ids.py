@@ -20,12 +20,12 @@ def _check_id(id: str) -> str:
     """Return the id in its normal form. Raises PydanticCustomError."""
     if id.isascii() and id.isprintable() and len(id) <= MAX_ID_LENGTH:
         return id
-    normalized = normalize_id(id)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in normalized):
+    normal_id = normalize_id(id)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in normal_id):
         raise PydanticCustomError("control_character", "An id must not contain control characters.")
-    if len(normalized) > MAX_ID_LENGTH:
+    if len(normal_id) > MAX_ID_LENGTH:
         raise PydanticCustomError("string_too_long", "An id must not be longer than 128 characters.")
-    return normalized
+    return normal_id
 
 
 # An id may be longer before normalization, which composes characters.

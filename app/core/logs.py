@@ -108,16 +108,16 @@ class _JsonHandler(logging.Handler):
 
 
 def _render(_logger: Any, _method: str, entry: EventDict) -> str:
-    ordered = {name: entry.pop(name) for name in ("timestamp", "level", "event")}
-    ordered.update(entry)
-    line = _to_json(ordered)
-    return _to_json(_mask(ordered)) if _may_hold_secret(line) else line
+    fields = {name: entry.pop(name) for name in ("timestamp", "level", "event")}
+    fields.update(entry)
+    line = _to_json(fields)
+    return _to_json(_mask(fields)) if _may_hold_secret(line) else line
 
 
 def _may_hold_secret(text: str) -> bool:
     """Return whether to search `text` for secrets: a quick test, which most lines fail."""
-    lowered = text.lower().replace("api_key=***", "")
-    return any(hint in lowered for hint in _SECRET_HINTS)
+    lower_text = text.lower().replace("api_key=***", "")
+    return any(hint in lower_text for hint in _SECRET_HINTS)
 
 
 def _to_json(entry: Mapping[str, Any]) -> str:

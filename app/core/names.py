@@ -85,8 +85,8 @@ class NearestNames:
 
 def suggest(nearest: Sequence[str]) -> str:
     """Return the question whether one of the names was meant; an empty text without names."""
-    quoted = [f'"{name}"' for name in nearest]
-    return f"Did you mean {' or '.join(quoted)}?" if quoted else ""
+    quoted_names = [f'"{name}"' for name in nearest]
+    return f"Did you mean {' or '.join(quoted_names)}?" if quoted_names else ""
 
 
 def field_finder(schema: Mapping[str, Any]) -> Callable[[Sequence[str | int]], list[str]]:

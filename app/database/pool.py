@@ -87,8 +87,8 @@ class Database:
 
     async def _attempt(self, work: Transaction[T], begin: str | None) -> T:
         """Run `work` on a connection of the pool; commit, or roll back when it raises."""
-        pooled = await self.engine.raw_connection()
-        driver: Any = pooled.driver_connection
+        pooled_connection = await self.engine.raw_connection()
+        driver: Any = pooled_connection.driver_connection
         connection = Connection(driver, begin)
         try:
             if not driver.autocommit:
@@ -99,14 +99,14 @@ class Database:
         except BaseException as error:
             await connection.rollback()
             if isinstance(error, psycopg.Error) and driver.closed:
-                raise _ConnectionLost(was_new="used" not in pooled.info) from error
+                raise _ConnectionLost(was_new="used" not in pooled_connection.info) from error
             raise
         finally:
             if driver.info.transaction_status == TransactionStatus.IDLE:
-                pooled.info["used"] = True
-                pooled.close()  # returns it to the pool
+                pooled_connection.info["used"] = True
+                pooled_connection.close()  # returns it to the pool
             else:
-                pooled.detach()
+                pooled_connection.detach()
                 await driver.close()
 
 

@@ -67,17 +67,17 @@ def _format_array(format_element: _ElementFormat, values: Iterable[Any]) -> str:
 
 def compile_query(query: sa.Executable) -> Statement:
     """Compile a SQLAlchemy query. Callers keep the result where they can: compiling takes longer than sending."""
-    compiled: Any = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
-    literals = dict(compiled.params)
+    compiled_query: Any = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+    literals = dict(compiled_query.params)
     array_formats: dict[str, _ElementFormat] = {}
-    for bind, name in compiled.bind_names.items():
+    for bind, name in compiled_query.bind_names.items():
         if bind.required:
             literals.pop(name, None)
             if isinstance(bind.type, sa.ARRAY) and isinstance(bind.type.item_type, sa.Integer | sa.Date):
                 array_formats[name] = _format_date if isinstance(bind.type.item_type, sa.Date) else str
         elif name in literals and (convert := bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)):
             literals[name] = convert(literals[name])
-    return Statement(str(compiled), literals, array_formats)
+    return Statement(str(compiled_query), literals, array_formats)
 
 
 def bind_json_rows(sql: str, rows: Sequence[Mapping[str, Any]], **parameters: Any) -> Iterator[BoundStatement]:

@@ -102,9 +102,9 @@ def events(*, today: date, months: int = 24, seed: int = 2024) -> Iterator[dict[
     """
     timeline = Timeline.ending_before(today, months=months)
     yesterday = timeline.yesterday.isoformat()
-    recorded = [event for event in _all_events(timeline, seed) if event["recorded_on"] <= yesterday]
-    recorded.sort(key=lambda event: (event["recorded_on"], event["occurred_at"], event["id"]))
-    return iter(recorded)
+    recorded_events = [event for event in _all_events(timeline, seed) if event["recorded_on"] <= yesterday]
+    recorded_events.sort(key=lambda event: (event["recorded_on"], event["occurred_at"], event["id"]))
+    return iter(recorded_events)
 
 
 def _all_events(timeline: Timeline, seed: int) -> Iterator[DemoEvent]:

@@ -73,7 +73,7 @@ class CommentFilter:
 
 _score = event.c.data["score"].as_integer()
 # An erased comment still counts, but its text is gone.
-_erased = event.c.data.has_key("erased")
+_is_erased = event.c.data.has_key("erased")
 _class = score_class_column(_score)
 
 
@@ -110,7 +110,7 @@ def select_comments(comment_filter: CommentFilter, *, calendar: Calendar, today:
         event.c.data["survey"].as_string().label("survey"),
         _score.label("score"),
         _class.label("score_class"),
-        sa.case((_erased, None), else_=text).label("comment"),
+        sa.case((_is_erased, None), else_=text).label("comment"),
         sa.func.coalesce(event.c.data["tags"], sa.text("'[]'::jsonb")).label("tags"),
         event.c.data["channel"].as_string().label("channel"),
         status.label("status"),
@@ -136,7 +136,7 @@ def _conditions(comment_filter: CommentFilter, *, status: Any, calendar: Calenda
         (
             comment_filter.words,
             lambda words: (
-                ~_erased & sa.literal_column(COMMENT_WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words))
+                ~_is_erased & sa.literal_column(COMMENT_WORDS).op("@@")(sa.func.websearch_to_tsquery("simple", words))
             ),
         ),
         (comment_filter.tag, lambda tag: event.c.data["tags"].has_key(tag)),

@@ -106,15 +106,15 @@ def _most_frequent(counts: sa.Select[Any], text: Any, *, limit: int, min_comment
     keys = counts.add_columns(sa.func.mode().within_group(text).label("text")).subquery()
     by_rank = keys.c.comments.desc(), keys.c.previous.desc(), sa.collate(keys.c.text, "C")
     rank = sa.func.row_number().over(partition_by=keys.c.score_class, order_by=by_rank).label("rank")
-    ranked = sa.select(keys, rank).where(keys.c.comments + keys.c.previous >= min_comments).subquery()
-    columns = ranked.c.score_class, ranked.c.text, ranked.c.comments, ranked.c.previous
+    ranked_texts = sa.select(keys, rank).where(keys.c.comments + keys.c.previous >= min_comments).subquery()
+    columns = ranked_texts.c.score_class, ranked_texts.c.text, ranked_texts.c.comments, ranked_texts.c.previous
     by_frequency = (
-        ranked.c.comments.desc(),
-        ranked.c.previous.desc(),
-        ranked.c.score_class,
-        sa.collate(ranked.c.text, "C"),
+        ranked_texts.c.comments.desc(),
+        ranked_texts.c.previous.desc(),
+        ranked_texts.c.score_class,
+        sa.collate(ranked_texts.c.text, "C"),
     )
-    return sa.select(*columns).where(ranked.c.rank <= limit).order_by(*by_frequency)
+    return sa.select(*columns).where(ranked_texts.c.rank <= limit).order_by(*by_frequency)
 
 
 def _by_frequency(row: Any) -> tuple[int, int, str]:

@@ -82,8 +82,10 @@ def _unwrap(value: Any) -> list[Any]:
     """Return the events of one event, an array, or `{"events": [...]}`."""
     if isinstance(value, dict) and "events" in value and "type" not in value:
         sentence = 'Unknown field{}: no other field may stand beside "events".'
-        others = sorted(value.keys() - {"events"})
-        if faults := [name_fault(json_pointer((name,)), sentence, name, code="extra_forbidden") for name in others]:
+        other_names = sorted(value.keys() - {"events"})
+        if faults := [
+            name_fault(json_pointer((name,)), sentence, name, code="extra_forbidden") for name in other_names
+        ]:
             raise Invalid.of(faults, subject="The body")
         value = value["events"]
         if not isinstance(value, list):

@@ -74,7 +74,7 @@ _SHARED_FIELDS = {
 }
 
 
-def _described(type: Any, field: str) -> Any:
+def _with_description(type: Any, field: str) -> Any:
     """Return the type of a shared field with the field's description."""
     return Annotated[type, Field(description=_SHARED_FIELDS[field])]
 
@@ -109,12 +109,12 @@ def event(
             TypedDict(  # type: ignore[operator]
                 data.__name__ + "Event",
                 {
-                    "id": _described(Id, "id"),
-                    "type": _described(Literal[name], "type"),
-                    "account_id": _described(Id if account else NotRequired[Id], "account_id"),
-                    "user_id": _described(Id if user else NotRequired[Id], "user_id"),
-                    "occurred_at": _described(Time, "occurred_at"),
-                    "recorded_on": _described(NotRequired[Day], "recorded_on"),
+                    "id": _with_description(Id, "id"),
+                    "type": _with_description(Literal[name], "type"),
+                    "account_id": _with_description(Id if account else NotRequired[Id], "account_id"),
+                    "user_id": _with_description(Id if user else NotRequired[Id], "user_id"),
+                    "occurred_at": _with_description(Time, "occurred_at"),
+                    "recorded_on": _with_description(NotRequired[Day], "recorded_on"),
                     "data": data if check is None else Annotated[data, AfterValidator(check)],
                 },
             )

@@ -78,12 +78,12 @@ def build_outcome(events: Sequence[Any], verdicts: Sequence[Verdict], rejections
 
     events, verdicts: those that reached the database, and what became of each. rejections: of the others, in any order.
     """
-    judged = [(event.incoming, verdict) for event, verdict in zip(events, verdicts, strict=True)]
+    pairs = [(event.incoming, verdict) for event, verdict in zip(events, verdicts, strict=True)]
     rejected = [
         build_rejection(event.position, event.id, verdict)
-        for event, verdict in judged
+        for event, verdict in pairs
         if isinstance(verdict, EventRejected)
     ]
-    notes = {event.position: verdict for event, verdict in judged if isinstance(verdict, DuplicateNote)}
+    notes = {event.position: verdict for event, verdict in pairs if isinstance(verdict, DuplicateNote)}
     in_order = sorted([*rejections, *rejected], key=lambda rejection: rejection["index"])
     return BatchOutcome(verdicts.count("accepted"), verdicts.count("duplicate") + len(notes), in_order, notes)

@@ -50,8 +50,17 @@ def event_schemas() -> dict[str, Any]:
         "discriminator": {"propertyName": "type", "mapping": {name: ref["$ref"] for name, ref in refs.items()}},
     }
     array = _array_of("Event")
-    wrapped = {"type": "object", "required": ["events"], "properties": {"events": array}, "additionalProperties": False}
-    events = {"Event": event, "Events": {"anyOf": [_ref("Event"), array, wrapped]}, "AllRejected": _ALL_REJECTED}
+    object_with_events = {
+        "type": "object",
+        "required": ["events"],
+        "properties": {"events": array},
+        "additionalProperties": False,
+    }
+    events = {
+        "Event": event,
+        "Events": {"anyOf": [_ref("Event"), array, object_with_events]},
+        "AllRejected": _ALL_REJECTED,
+    }
     return schemas | _response_schemas(schemas) | events
 
 

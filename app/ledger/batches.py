@@ -55,11 +55,11 @@ async def _load_page(books: Books, after: int | None) -> Sequence[Any]:
         accounts = accounts.where(account.c.account_id > after)
     page = accounts.subquery()
     events = sa.select(event.c.id).where(event.c.account_id == page.c.account_id).limit(_MAX_EVENTS).lateral()
-    counted = sa.select(page, sa.func.count(events.c.id)).select_from(page.outerjoin(events, sa.true()))
-    counted = counted.group_by(page.c.account_id, page.c.id).order_by(page.c.account_id)
+    query = sa.select(page, sa.func.count(events.c.id)).select_from(page.outerjoin(events, sa.true()))
+    query = query.group_by(page.c.account_id, page.c.id).order_by(page.c.account_id)
 
     async def load(connection: Connection) -> Sequence[Any]:
-        return await connection.execute(counted)
+        return await connection.execute(query)
 
     return await books.database.read(load)
 

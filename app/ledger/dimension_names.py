@@ -56,8 +56,8 @@ def dimension_faults(database: Database, use: DimensionUse, *, pointer: str, adv
     """
     if not use.values:
         return []
-    recorded = yield from _find_recorded(database, use, use.values)
-    unknown = [value for value in dict.fromkeys(use.values) if value not in recorded]
+    recorded_texts = yield from _find_recorded(database, use, use.values)
+    unknown = [value for value in dict.fromkeys(use.values) if value not in recorded_texts]
     if unknown and "survey" in use.kinds:
         (rows,) = yield [BoundStatement(_ALL_SURVEYS, {})]
         surveys = {id for (id,) in rows}
@@ -87,8 +87,8 @@ def _nearest(database: Database, use: DimensionUse, value: str, surveys: Collect
     """Return up to three values that are like one that does not exist."""
     (rows,) = yield [BoundStatement(_TEXTS, {"text": value, "limit": _MAX_TEXTS})]
     similar = nearest_names(value, {*surveys, *(text for (text,) in rows)}, count=_MAX_SIMILAR)
-    recorded = yield from _find_recorded(database, use, similar)
-    return [text for text in similar if text in recorded or text in surveys][:MAX_SUGGESTIONS]
+    recorded_texts = yield from _find_recorded(database, use, similar)
+    return [text for text in similar if text in recorded_texts or text in surveys][:MAX_SUGGESTIONS]
 
 
 def _fault(use: DimensionUse, value: str, nearest: Sequence[str], *, pointer: str, advice: str) -> Fault:

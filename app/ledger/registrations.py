@@ -78,8 +78,10 @@ def find_unsettled_users(active: Sequence[tuple[User, date]]) -> QueryPlan[set[U
         {"number": number, "account_id": user.account_id, "user_key": user.key, "day": day}
         for number, (user, day) in enumerate(active)
     ]
-    settled = {number for batch in (yield [*bind_json_rows(_SETTLED, rows)]) for (number,) in batch} if rows else ()
-    return {user for number, (user, _) in enumerate(active) if number not in settled}
+    settled_numbers = (
+        {number for batch in (yield [*bind_json_rows(_SETTLED, rows)]) for (number,) in batch} if rows else ()
+    )
+    return {user for number, (user, _) in enumerate(active) if number not in settled_numbers}
 
 
 async def repost_registrations(
@@ -98,7 +100,7 @@ async def repost_registrations(
     """
     if not event_changes:
         return
-    outdated: list[dict[str, Any]] = []
+    outdated_rows: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     histories = await load_user_history(connection, list(event_changes), labels=labels, calendar=calendar)
     for user, history in histories.items():
@@ -106,8 +108,8 @@ async def repost_registrations(
         intervals = diff_registration(entries, user, history, calendar=calendar)
         if intervals != history.intervals:
             new += table_rows(user, intervals)
-            outdated += [{"account_id": user.account_id, "user_key": user.key}] if history.intervals else []
-    await connection.execute_rows(_DELETE, outdated)
+            outdated_rows += [{"account_id": user.account_id, "user_key": user.key}] if history.intervals else []
+    await connection.execute_rows(_DELETE, outdated_rows)
     await connection.execute_rows(_WRITE, new)
 
 

@@ -50,7 +50,7 @@ _EventCounts = dict[date, dict[date, int]]
 
 
 @dataclass(slots=True)
-class _Collected:
+class _EventCollection:
     """What is collected from all events before presence, streams and registrations can be derived."""
 
     event_counts: dict[PresenceKey, _EventCounts] = field(default_factory=lambda: defaultdict(dict))
@@ -76,18 +76,18 @@ class _EventRow(NamedTuple):
 
 async def replay(connection: Connection, account_ids: Sequence[int], *, books: Books) -> ReplayResult:
     """Derive everything from the events of some accounts: posting without looking at what is stored."""
-    calendar, result, collected = books.calendar, ReplayResult(), _Collected()
+    calendar, result, collection = books.calendar, ReplayResult(), _EventCollection()
     surveys = await load_surveys(connection)
     async for row in _load_events(connection, account_ids):
         result.event_count += 1
         survey = surveys.get(row.data["survey"]) if "survey" in row.data else None
         posting = build_posting(row, survey, row.rate, calendar=calendar)
-        _replay_event(result, collected, row, posting)
-    for (account_id, stream), events in collected.streams.items():
+        _replay_event(result, collection, row, posting)
+    for (account_id, stream), events in collection.streams.items():
         changes = changes_of_events(events.values())
         repost_stream(result.entries, account_id, stream, events, changes, calendar=calendar)
-    _replay_presence(result, collected, calendar)
-    await _replay_registrations(connection, result, collected, calendar)
+    _replay_presence(result, collection, calendar)
+    await _replay_registrations(connection, result, collection, calendar)
     return result
 
 
@@ -101,7 +101,7 @@ async def _load_events(connection: Connection, account_ids: Sequence[int]) -> As
         yield _EventRow._make((*row, from_json(data)))
 
 
-def _replay_event(result: ReplayResult, collected: _Collected, row: _EventRow, posting: EventPosting) -> None:
+def _replay_event(result: ReplayResult, collection: _EventCollection, row: _EventRow, posting: EventPosting) -> None:
     """Post what an event posts directly, and collect the rest."""
     for recorded_on, sign in ((row.recorded_on, 1), (row.retracted_on, -1)):
         if recorded_on is not None:
@@ -114,31 +114,31 @@ def _replay_event(result: ReplayResult, collected: _Collected, row: _EventRow, p
                 sign=sign,
             )
             for key in posting.presence_keys:
-                counts = collected.event_counts[key].setdefault(recorded_on, {})
+                counts = collection.event_counts[key].setdefault(recorded_on, {})
                 counts[posting.effective_on] = counts.get(posting.effective_on, 0) + sign
     if posting.presence_keys:
-        collected.active_users.add(posting.user)
+        collection.active_users.add(posting.user)
     if posting.is_registration:
-        collected.histories[posting.user].events[posting.id] = stored_event(row)
+        collection.histories[posting.user].events[posting.id] = stored_event(row)
     elif posting.stream is not None:
-        collected.streams[posting.account_id, posting.stream][posting.id] = stored_event(row)
+        collection.streams[posting.account_id, posting.stream][posting.id] = stored_event(row)
     if posting.sequence is not None:
-        collected.streams[posting.account_id, posting.sequence][posting.id] = stored_event(row)
+        collection.streams[posting.account_id, posting.sequence][posting.id] = stored_event(row)
     if posting.stream != row.stream:
         result.stream_names[posting.account_id, posting.id] = posting.stream
 
 
-def _replay_presence(result: ReplayResult, collected: _Collected, calendar: Calendar) -> None:
+def _replay_presence(result: ReplayResult, collection: _EventCollection, calendar: Calendar) -> None:
     """Derive presence, and give the users' histories their active days."""
     day_changes: dict[PresenceKey, Mapping[date, DayChanges]] = {}
-    for key, event_counts in collected.event_counts.items():
+    for key, event_counts in collection.event_counts.items():
         rows: dict[int, PresenceRow] = {}
         delta = apply_changes_fast(key, rows, _day_changes(event_counts), calendar)
         add_delta(result.entries, key, delta)
         result.presence_rows[key] = [*delta.ceased_rows, *rows.values()]
         day_changes[key] = delta.changes
-    for user in collected.active_users:
-        history = collected.histories[user]
+    for user in collection.active_users:
+        history = collection.histories[user]
         history.day_changes = day_changes[user.presence]
         for row in result.presence_rows[user.presence]:
             if row.ceased_on == MAX_DATE:
@@ -159,10 +159,10 @@ def _day_changes(event_counts: _EventCounts) -> dict[date, DayChanges]:
 
 
 async def _replay_registrations(
-    connection: Connection, result: ReplayResult, collected: _Collected, calendar: Calendar
+    connection: Connection, result: ReplayResult, collection: _EventCollection, calendar: Calendar
 ) -> None:
     """Derive the registrations of all users who have events of their own or were active."""
-    histories = collected.histories
+    histories = collection.histories
     removals = {(user, day) for user, history in histories.items() for day in history.removal_days(calendar)}
     for row in await load_activity_events(connection, removals, calendar=calendar):
         histories[User(row.account_id, row.user_id)].events[row.id] = stored_event(row)

@@ -63,8 +63,8 @@ async def build_answer_table(connection: Connection, books: Books, question: Que
         load_sums(books, question, operands, spans) for split in splits for spans in (split.spans, split.previous_spans)
     ]
     _, *loaded_sums = await run_plan(connection, merge_plans(plans))
-    loaded = iter(loaded_sums)
-    sums = list(zip(loaded, loaded, strict=True))
+    sums_of_plans = iter(loaded_sums)
+    sums = list(zip(sums_of_plans, sums_of_plans, strict=True))
     needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)
     margins = await load_margins(connection) if needs_margin else []
     rows = _pending_rows(question, splits, sums, margins)

@@ -20,8 +20,8 @@ def format_amount(amount: int | Fraction, currency: str) -> str:
     decimals = _DECIMALS.get(currency, 2)
     # Rounds in whole numbers, because a large answer has many amounts and fractions are slow.
     divisor = 10_000 * amount.denominator
-    rounded = (2 * abs(amount.numerator) * 10**decimals + divisor) // (2 * divisor)
-    digits = str(rounded).zfill(decimals + 1)
+    rounded_amount = (2 * abs(amount.numerator) * 10**decimals + divisor) // (2 * divisor)
+    digits = str(rounded_amount).zfill(decimals + 1)
     if decimals:
         digits = f"{digits[:-decimals]}.{digits[-decimals:]}"
-    return f"-{digits}" if rounded and amount < 0 else digits
+    return f"-{digits}" if rounded_amount and amount < 0 else digits

@@ -102,23 +102,25 @@ async def resolve_question(
     which the answer looks itself, unless there are other faults anyway.
     """
     by_segment = parameters.segment or "segment" in parameters.group_by
-    stored = (
+    stored_segments = (
         await segments.load_segments(books, parameters.as_of, names=parameters.segment or None) if by_segment else {}
     )
-    other_names = [] if stored.keys() >= {*parameters.segment} else [*await segments.load_segments(books, None)]
+    other_names = (
+        [] if stored_segments.keys() >= {*parameters.segment} else [*await segments.load_segments(books, None)]
+    )
     try:
         question = build_question(
             names,
             parameters,
             calendar=books.calendar,
             today=books.today(),
-            segments=stored,
+            segments=stored_segments,
             other_segments=other_names,
             side_by_side=side_by_side,
         )
     except Invalid as invalid:
-        unrecorded = await _find_unrecorded(books, names, parameters, stored)
-        raise Invalid.of([*invalid.faults, *unrecorded], subject="The question") from None
+        unrecorded_faults = await _find_unrecorded(books, names, parameters, stored_segments)
+        raise Invalid.of([*invalid.faults, *unrecorded_faults], subject="The question") from None
     as_of = question.selection.as_of
     if as_of is None or await is_recorded_by(books.database, books.first_day, as_of):
         return question
@@ -126,12 +128,12 @@ async def resolve_question(
 
 
 async def _find_unrecorded(
-    books: Books, names: Sequence[str], parameters: Parameters, stored: Mapping[str, Filter]
+    books: Books, names: Sequence[str], parameters: Parameters, stored_segments: Mapping[str, Filter]
 ) -> list[Fault]:
     """Return the faults of the names in an invalid question that were never recorded."""
     metrics = [METRICS[name] for name in names if name in METRICS]
     filter = FaultList().attempt(lambda: _filter(parameters), None)
-    question_names = names_of(parameters, metrics, filter, stored)
+    question_names = names_of(parameters, metrics, filter, stored_segments)
     return await books.database.read(
         lambda connection: run_plan(connection, name_faults(books.database, question_names))
     )
@@ -165,10 +167,10 @@ def build_question(
     )
     filter = faults.attempt(lambda: _filter(parameters), None)
     group_by: tuple[str, ...] = faults.attempt(lambda: _group_by(parameters), ())
-    chosen: _Segments = faults.attempt(lambda: _segments(parameters, group_by, segments, other_segments), ())
+    chosen_segments: _Segments = faults.attempt(lambda: _segments(parameters, group_by, segments, other_segments), ())
     for dimension in ENTRY_DIMENSIONS:
         faults.attempt(partial(_check_dimension, dimension, parameters, metrics), None)
-    faults.attempt(lambda: _check_size(group_by, filter, chosen), None)
+    faults.attempt(lambda: _check_size(group_by, filter, chosen_segments), None)
     faults.raise_all(subject="The question")
     return Question(
         metrics=metrics,
@@ -178,7 +180,7 @@ def build_question(
         granularity=parameters.granularity,
         calendar=calendar,
         periods=tuple(periods),
-        selection=_selection(parameters, group_by, filter, chosen, today=today),
+        selection=_selection(parameters, group_by, filter, chosen_segments, today=today),
         accounts=tuple(parameters.account),
         group_day=day_after(last_day) if parameters.segments_as_of == "now" else None,
         compare=parameters.compare,
@@ -186,7 +188,7 @@ def build_question(
         totals=parameters.totals,
         today=last_day,
         strict=parameters.strict,
-        names=names_of(parameters, metrics, filter, dict(chosen)),
+        names=names_of(parameters, metrics, filter, dict(chosen_segments)),
     )
 
 
@@ -243,14 +245,14 @@ def _selection(
     parameters: Parameters,
     group_by: tuple[str, ...],
     filter: Filter | None,
-    chosen: _Segments,
+    chosen_segments: _Segments,
     *,
     today: date,
 ) -> Selection:
     return Selection(
         group_by=group_by,
         filter=filter,
-        segments=chosen,
+        segments=chosen_segments,
         accounts=tuple(sorted(account_key(id) for id in parameters.account)) if parameters.account else None,
         subjects=tuple(parameters.subject),
         channels=tuple(parameters.channel),
@@ -259,8 +261,8 @@ def _selection(
     )
 
 
-def _check_size(group_by: Sequence[str], filter: Filter | None, chosen: _Segments) -> None:
-    if not fits_in_statement(group_by, [filter, *(segment for _, segment in chosen)]):
+def _check_size(group_by: Sequence[str], filter: Filter | None, chosen_segments: _Segments) -> None:
+    if not fits_in_statement(group_by, [filter, *(segment for _, segment in chosen_segments)]):
         limits = f"{_MAX_ATTRIBUTES} attributes and {_MAX_FILTER_CHARACTERS:,} characters"
         detail = (
             f"The filter and the segments of a question may have at most {limits} together. Ask about fewer at once."
@@ -298,12 +300,12 @@ def _check_dimension(dimension: str, parameters: Parameters, metrics: Sequence[M
 
 
 def _segments(
-    parameters: Parameters, group_by: Sequence[str], stored: Mapping[str, Filter], other_names: Sequence[str]
+    parameters: Parameters, group_by: Sequence[str], stored_segments: Mapping[str, Filter], other_names: Sequence[str]
 ) -> _Segments:
     """Return the segments that are the groups: those of the parameter or, where it names none, all."""
     if "segment" not in group_by:
         return ()
-    names = list(dict.fromkeys(parameters.segment)) or sorted(stored)
-    if unknown := [name for name in names if name not in stored]:
+    names = list(dict.fromkeys(parameters.segment)) or sorted(stored_segments)
+    if unknown := [name for name in names if name not in stored_segments]:
         raise Invalid.of([unknown_segment(name, other_names, "/query/segment") for name in unknown])
-    return tuple((name, stored[name]) for name in names)
+    return tuple((name, stored_segments[name]) for name in names)

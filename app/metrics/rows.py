@@ -46,8 +46,8 @@ def paginate(rows: Sequence[AnyRow], *, limit: int, cursor: str | None) -> tuple
             detail = "The cursor does not belong to this question. Start again without it."
             raise Invalid.at("/query/cursor", detail, code="invalid_cursor")
         first = after
-    selected = rows[first : first + limit]
-    return selected, selected[-1].name if first + limit < len(rows) else None
+    page = rows[first : first + limit]
+    return page, page[-1].name if first + limit < len(rows) else None
 
 
 def check_row_count(rows: int, *, pointer: str, instead: str) -> None:

@@ -46,8 +46,8 @@ def proportions_differ(part: int, of: int, other_part: int, other_of: int) -> bo
     z = (p1 - p2) / √(p (1 - p) (1 / n1 + 1 / n2)) with the pooled p = (x1 + x2) / (n1 + n2). Source: Larson and Farber,
     Elementary Statistics, "Testing the difference between proportions".
     """
-    pooled = (part + other_part) / (of + other_of)
-    return _is_significant(part / of - other_part / other_of, pooled * (1 - pooled) * (1 / of + 1 / other_of))
+    common = (part + other_part) / (of + other_of)
+    return _is_significant(part / of - other_part / other_of, common * (1 - common) * (1 / of + 1 / other_of))
 
 
 def scores_differ(score: tuple[float, float], other_score: tuple[float, float]) -> bool:

@@ -154,13 +154,13 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
 
     sums = await books.database.read(load)
     rows = _list_rows(question, sums, periods)
-    selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
+    page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     currency = books.currency if measure.is_money else None
     columns = [*_VALUE_SCHEMA, "amount"] if currency else [*_VALUE_SCHEMA]
     question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
         "question": question_json | {"by": parameters.by, "measure": parameters.measure},
-        "rows": [mask_unknown(_compute_row(row, question, sums, currency), columns, question) for row in selected],
+        "rows": [mask_unknown(_compute_row(row, question, sums, currency), columns, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
     return body, table_builder(body, before=_POSITION_SCHEMA, after=columns)

@@ -110,16 +110,16 @@ async def score_distribution(
     async def load(connection: Connection) -> list[Sums]:
         plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
         plans += [load_sums(books, question_by_score, [_SCORES], split.spans) for split in splits]
-        _, *loaded = await run_plan(connection, merge_plans(plans))
-        return [sums.get(_SCORES, {}) for sums in loaded]
+        _, *results = await run_plan(connection, merge_plans(plans))
+        return [sums.get(_SCORES, {}) for sums in results]
 
     sums_by_split = await books.database.read(load)
     rows = _list_rows(question, survey, splits, sums_by_split, by=parameters.by)
-    selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
+    page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {
         "question": question.as_json(without=("metrics", "conventions")) | {"by": parameters.by},
         "survey": survey.to_json(),
-        "rows": [mask_unknown(_compute_row(row, question, by=parameters.by), _NUMBERS, question) for row in selected],
+        "rows": [mask_unknown(_compute_row(row, question, by=parameters.by), _NUMBERS, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
     columns = ["score", *_COUNT_SCHEMA] if parameters.by == "score" else _COUNT_SCHEMA
@@ -138,14 +138,14 @@ def _list_rows(
     question: Question, survey: Survey, splits: Sequence[PeriodSplit], sums_by_split: Sequence[Sums], *, by: str
 ) -> list[_DistributionRow]:
     groups = {group[:-1] for sums in sums_by_split for group in groups_with_data(sums)}
-    ordered = sorted(default_groups(question) | groups, key=group_sort_key)
-    count = len(ordered) * sum(len(split.periods) for split in splits) * len(survey.scores)
+    ordered_groups = sorted(default_groups(question) | groups, key=group_sort_key)
+    count = len(ordered_groups) * sum(len(split.periods) for split in splits) * len(survey.scores)
     check_row_count(count, pointer="/query/granularity", instead="use longer periods, fewer groups or a shorter range")
     return [
         row
         for split, sums in zip(splits, sums_by_split, strict=True)
         for index, period in enumerate(split.periods)
-        for group in ordered
+        for group in ordered_groups
         for row in _rows_of_group(survey, period, group, _counts(survey, sums, group, index), by=by)
     ]
 

@@ -115,10 +115,10 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
 
     totals, step_sums = await books.database.read(load)
     rows = _list_rows(question, totals, step_sums)
-    selected, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
+    page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {
         "question": question.as_json(without=("metrics", "conventions", "totals")),
-        "rows": [mask_unknown(_compute_row(row, question), _NUMBERS, question) for row in selected],
+        "rows": [mask_unknown(_compute_row(row, question), _NUMBERS, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
     return body, table_builder(body, before=PERIOD_SCHEMA, after=_STAGE_SCHEMA)

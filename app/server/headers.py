@@ -14,7 +14,7 @@ HeaderValues = dict[bytes, list[bytes]]
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 2**10
 _UNREPEATABLE = (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding")
-_CHECKED = frozenset({b"host", b"x-request-id", b"transfer-encoding", *_UNREPEATABLE})
+_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"transfer-encoding", *_UNREPEATABLE})
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _RESPONSE_HEADERS: Headers = [
@@ -26,13 +26,13 @@ _RESPONSE_HEADERS: Headers = [
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[HeaderValues, int]:
     """Return the values of the headers that are checked, by name, and the size of all headers in bytes."""
-    checked: HeaderValues = {}
+    checked_headers: HeaderValues = {}
     size = 0
     for name, value in headers:
         size += len(name) + len(value)
-        if name in _CHECKED:
-            checked.setdefault(name, []).append(value)
-    return checked, size
+        if name in _CHECKED_HEADERS:
+            checked_headers.setdefault(name, []).append(value)
+    return checked_headers, size
 
 
 def request_id(headers: HeaderValues) -> str:

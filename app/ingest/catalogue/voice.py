@@ -81,18 +81,18 @@ def _answer(e: EventView) -> list[Line]:
     assert e.survey is not None
     survey, score = e.survey, e.data["score"]
     score_class = survey.class_of(score)
-    posted = {survey_responses: 1, comments: int(feedback.has_comment(e.data))}
+    values = {survey_responses: 1, comments: int(feedback.has_comment(e.data))}
     if survey.kind == "nps":
-        posted |= {nps_responses: 1, nps_promoters: int(score_class == "promoter")}
-        posted |= {nps_detractors: int(score_class == "detractor")}
+        values |= {nps_responses: 1, nps_promoters: int(score_class == "promoter")}
+        values |= {nps_detractors: int(score_class == "detractor")}
     elif survey.kind == "csat":
-        posted |= {csat_responses: 1, csat_satisfied: int(score_class == "satisfied"), csat_scores: score}
-        posted |= {csat_scales: survey.scale_number, csat_scale_squares: survey.scale_number**2}
+        values |= {csat_responses: 1, csat_satisfied: int(score_class == "satisfied"), csat_scores: score}
+        values |= {csat_scales: survey.scale_number, csat_scale_squares: survey.scale_number**2}
     else:
-        posted |= {ces_responses: 1, ces_easy: int(score_class == "easy"), ces_scores: score}
-        posted |= {ces_scales: survey.scale_number, ces_scale_squares: survey.scale_number**2}
+        values |= {ces_responses: 1, ces_easy: int(score_class == "easy"), ces_scores: score}
+        values |= {ces_scales: survey.scale_number, ces_scale_squares: survey.scale_number**2}
     channel = e.data.get("channel", "")
-    lines = [Line(measure, value, survey.id, channel) for measure, value in posted.items()]
+    lines = [Line(measure, value, survey.id, channel) for measure, value in values.items()]
     return [*lines, Line(survey_scores, 1, score_subject(survey.id, score), channel)]
 
 

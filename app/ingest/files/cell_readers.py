@@ -59,8 +59,10 @@ def template_reader(scope: Scope, template: str, *, type: str | None = None) -> 
     type: the type of the result; None: that of a column that stands alone, else text. `text` also turns a column that stands
     alone into text; `datetime` and `date` parse the text that the columns make.
     """
-    if (shifted := split_shifts(template)) and (type or scope.column(shifted[0]).type) in _TIME_TYPES:
-        return _shift_reader(scope, template, *shifted, type=type or scope.column(shifted[0]).type or "datetime")
+    if (template_parts := split_shifts(template)) and (type or scope.column(template_parts[0]).type) in _TIME_TYPES:
+        return _shift_reader(
+            scope, template, *template_parts, type=type or scope.column(template_parts[0]).type or "datetime"
+        )
     parts = split_template(template)
     if type != "text" and [is_column for is_column, _ in parts] == [True]:
         return scope.reader(parts[0].text, type)

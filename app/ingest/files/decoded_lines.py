@@ -71,10 +71,10 @@ class DecodedLines:
 
     def readline(self, limit: int) -> DecodedLine:
         """Return the next line, or its first `limit` characters."""
-        searched = 0
-        while (position := self._text.find(self._line_end, searched)) < 0:
-            searched = len(self._text)
-            if self._at_end or searched >= limit:
+        search_start = 0
+        while (position := self._text.find(self._line_end, search_start)) < 0:
+            search_start = len(self._text)
+            if self._at_end or search_start >= limit:
                 break
             chunk = self._stream.read(_CHUNK)
             self._at_end = not chunk

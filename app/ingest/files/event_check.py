@@ -124,10 +124,10 @@ def _explain(scope: MappingScope, value: Any, sample: Any, fault: tuple[str, str
     code, detail = fault
     columns = sorted(columns_in(value))
     if not columns or scope.column(columns[0]).values or scope.column(columns[0]).default is not None:
-        quoted = f'"{sample}"' if isinstance(sample, str) else str(sample)
+        quoted_value = f'"{sample}"' if isinstance(sample, str) else str(sample)
         if field.options and isinstance(sample, str):
-            return f"{quoted} is not one of {', '.join(field.options)}.{did_you_mean(sample, field.options)}"
-        return f"{quoted}: {detail}"
+            return f"{quoted_value} is not one of {', '.join(field.options)}.{did_you_mean(sample, field.options)}"
+        return f"{quoted_value}: {detail}"
     if code not in _NEEDS or not isinstance(value, str):
         return f"column {columns[0]}: {detail}"
     need, option = _NEEDS[code]

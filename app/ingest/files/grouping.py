@@ -117,16 +117,16 @@ def _merger(source: FileSource, name: str, type: str | None) -> Merger:
     convert = _total_converter(column, type)
 
     def merge(values: Sequence[Any], problems: Problems) -> Any:
-        filled = [value for value in values if value is not LEFT_OUT and value is not None]
-        if not filled and total != "count":
+        filled_values = [value for value in values if value is not LEFT_OUT and value is not None]
+        if not filled_values and total != "count":
             return None if None in values else LEFT_OUT
         match total:
             case "first" | "last":
-                return filled[0 if total == "first" else -1]
+                return filled_values[0 if total == "first" else -1]
             case "same":
-                return _merge_same(name, filled, problems)
+                return _merge_same(name, filled_values, problems)
         try:
-            return convert(_compute_total(total, filled))
+            return convert(_compute_total(total, filled_values))
         except ValueError as error:
             problems.append(f"bad_value: column {name}: the {total} of the group {error}")
             return LEFT_OUT

@@ -16,7 +16,7 @@ _NOTHING = frozenset(
     {"-", "--", "–", "—", "?", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "(null)", "\\n"}
 )
 _SIGN = r"[^\d\s.,+()'’-]{1,4}\.?"
-_SIGNED = re.compile(rf"(?=.*\d)(?P<before>{_SIGN})?\s*[+-]?[\d.,' ’\u00a0\u202f]+\s*(?P<after>{_SIGN})?")
+_SIGNED_AMOUNT = re.compile(rf"(?=.*\d)(?P<before>{_SIGN})?\s*[+-]?[\d.,' ’\u00a0\u202f]+\s*(?P<after>{_SIGN})?")
 _DATES = (
     (r"\d{1,2}\.\d{1,2}\.\d{4}", ("%d.%m.%Y",)),
     (r"\d{1,2}\.\d{1,2}\.\d{2}", ("%d.%m.%y",)),
@@ -48,8 +48,8 @@ def number_hint(text: str, *, decimal_point: str) -> str:
     """Return which option of a column may turn a text into a number."""
     if text.casefold() in _NOTHING:
         return f'; if it stands for an empty cell, set empty = ["{text}"]'
-    signed = _SIGNED.fullmatch(text)
-    if signed and (sign := signed["before"] or signed["after"]):
+    match = _SIGNED_AMOUNT.fullmatch(text)
+    if match and (sign := match["before"] or match["after"]):
         return f'; to ignore the sign, set strip = ["{sign}"]'
     point = re.escape(decimal_point)
     for thousands, spelling in ((r"\.", "."), (",", ","), ("[ \u00a0\u202f\u2009]", " "), ("['’]", "'")):

@@ -72,12 +72,14 @@ def _compare(scope: MappingScope, name: str, value: Any) -> str:
         candidates = [candidate for candidate in values if isinstance(candidate, str)]
         return f'column {name} never is "{value}".{did_you_mean(str(value), candidates)}'
     if isinstance(value, bool):
-        expected, fits = 'type = "boolean"', type == "boolean"
+        advice, fits = 'type = "boolean"', type == "boolean"
     elif isinstance(value, str):
-        expected, fits = 'type = "text"', type not in (*_NUMBERS, "boolean")
+        advice, fits = 'type = "text"', type not in (*_NUMBERS, "boolean")
     else:
-        expected, fits = 'type = "integer", "number" or "money"', type in _NUMBERS
-    quoted = f'"{value}"' if isinstance(value, str) else str(value).lower()
+        advice, fits = 'type = "integer", "number" or "money"', type in _NUMBERS
+    quoted_value = f'"{value}"' if isinstance(value, str) else str(value).lower()
     if fits:
         return ""
-    return f"column {name} is of type {type} and is compared with {quoted}. Give it {expected} under [source.columns]"
+    return (
+        f"column {name} is of type {type} and is compared with {quoted_value}. Give it {advice} under [source.columns]"
+    )

@@ -60,8 +60,8 @@ def values_of(scope: MappingScope, template: str, *, texts: Sequence[str] = ()) 
     columns = columns_in(template)
     if not columns:
         return [["".join(part.text for part in split_template(template))]]
-    if shifted := split_shifts(template):
-        type = scope.type_of(shifted[0])
+    if template_parts := split_shifts(template):
+        type = scope.type_of(template_parts[0])
         return [_SAMPLES[type] if type in ("datetime", "date") else [template]]
     name = min(columns)
     if template != f"{{{name}}}":

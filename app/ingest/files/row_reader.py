@@ -60,8 +60,8 @@ def read_rows(files: Sequence[Path], *, mapping: ImportMapping) -> Iterator[Sour
     # Sources are compared by identity: two of a mapping may be equal.
     groups_by_source: dict[int, Groups] = {id(source): {} for source in sources if source.group_by}
     pairs = zip(files, sources, strict=True)
-    opened = [_open(path, source, lookups, groups_by_source.get(id(source))) for path, source in pairs]
-    return _read(opened, list(groups_by_source.values()))
+    open_sources = [_open(path, source, lookups, groups_by_source.get(id(source))) for path, source in pairs]
+    return _read(open_sources, list(groups_by_source.values()))
 
 
 def _source_of(path: Path, *, mapping: ImportMapping) -> FileSource:
@@ -124,20 +124,20 @@ def _open(path: Path, source: FileSource, lookups: LookupTables, groups: Groups 
 
 def _read(files: Sequence[OpenSource], groups: Sequence[Groups]) -> Iterator[SourceRow]:
     consumed_before = 0
-    for opened in files:
-        name = str(opened.file.path)
-        for line, cells, raw, problem, consumed in read_records(opened.file):
+    for source in files:
+        name = str(source.file.path)
+        for line, cells, raw, problem, consumed in read_records(source.file):
             consumed += consumed_before
             if problem is not None:
                 yield SourceRow(name, line, raw, problems=[problem], consumed=consumed)
-            elif _is_empty(opened.file, cells):
+            elif _is_empty(source.file, cells):
                 yield SourceRow(name, line, raw, reason="the row is empty", consumed=consumed)
-            elif opened.add_to_group is None:
-                yield SourceRow(name, line, raw, *opened.build(cells), consumed=consumed)
-            elif row := opened.add_to_group(SourceRow(name, line, raw, consumed=consumed), cells):
+            elif source.add_to_group is None:
+                yield SourceRow(name, line, raw, *source.build(cells), consumed=consumed)
+            elif row := source.add_to_group(SourceRow(name, line, raw, consumed=consumed), cells):
                 yield row
-        consumed_before += total_size([opened.file.path])
-        yield from _report_unseen_columns(opened.file, consumed=consumed_before)
+        consumed_before += total_size([source.file.path])
+        yield from _report_unseen_columns(source.file, consumed=consumed_before)
     for group in groups:
         for row in build_groups(group):
             yield replace(row, consumed=consumed_before)

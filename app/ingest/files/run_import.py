@@ -185,19 +185,19 @@ async def _check_and_send(run: ImportRun, books: Books, accept: Send, options: I
     is left out now could not be sent later on its day. Therefore all events are checked before the first one is sent.
     """
     pending = sorted(_read_all(run), key=lambda item: item.sort_key)
-    checked = await _check(run, books, pending)
-    late = {id(item.event) for batch, outcome in checked for item in _late_events(batch, outcome)}
+    checked_batches = await _check(run, books, pending)
+    late = {id(item.event) for batch, outcome in checked_batches for item in _late_events(batch, outcome)}
     if late and options.record_late_today:
         on_time = [item for item in pending if id(item.event) not in late]
         pending = on_time + [_without_recorded_on(item) for item in pending if id(item.event) in late]
-        checked = await _check(run, books, pending)
+        checked_batches = await _check(run, books, pending)
         late = set()
-    rejected = sum(len(outcome.rejected) for _, outcome in checked)
+    rejected = sum(len(outcome.rejected) for _, outcome in checked_batches)
     obstacle = _find_obstacle(run.summary.problems, rejected, len(late), options)
     if not options.dry_run and not obstacle:
         await _send_all(run, pending, accept, phase="Send")
         return ImportResult(run.summary)
-    for batch, outcome in checked:
+    for batch, outcome in checked_batches:
         run.report_outcome(batch, outcome)
     return ImportResult(run.summary, obstacle)
 
@@ -207,12 +207,12 @@ async def _check(
 ) -> list[tuple[Sequence[PendingEvent], BatchOutcome]]:
     """Return the events in batches, with what would become of each."""
     preview = _previewer(books)
-    checked: list[tuple[Sequence[PendingEvent], BatchOutcome]] = []
+    checked_batches: list[tuple[Sequence[PendingEvent], BatchOutcome]] = []
     for start in range(0, len(pending), _BATCH):
         batch = pending[start : start + _BATCH]
-        checked.append((batch, await preview([item.event for item in batch])))
+        checked_batches.append((batch, await preview([item.event for item in batch])))
         run.show(ImportProgress("Check", start + len(batch), len(pending), run.summary))
-    return checked
+    return checked_batches
 
 
 def _late_events(batch: Sequence[PendingEvent], outcome: BatchOutcome) -> Iterator[PendingEvent]:

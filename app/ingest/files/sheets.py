@@ -47,11 +47,14 @@ def _choose_sheet(file: DataFile, workbook: CalamineWorkbook) -> str:
             detail = f'{file.path} has no sheet "{name}". Its sheets are: {", ".join(all_names)}.'
             raise Invalid(detail, code="bad_sheet")
         return name
-    filled = [name for name in names if workbook.get_sheet_by_name(name).start is not None]
-    if len(filled) > 1:
-        detail = f'{file.path} has several sheets: {", ".join(filled)}. Set sheet = "{filled[0]}" (or another) in the mapping.'
+    filled_sheets = [name for name in names if workbook.get_sheet_by_name(name).start is not None]
+    if len(filled_sheets) > 1:
+        detail = (
+            f'{file.path} has several sheets: {", ".join(filled_sheets)}. Set sheet = "{filled_sheets[0]}" (or another) in the '
+            "mapping."
+        )
         raise Invalid(detail, code="bad_sheet")
-    return (filled or names or all_names)[0]
+    return (filled_sheets or names or all_names)[0]
 
 
 def _rows_of(sheet: CalamineSheet, *, skip: int) -> Iterator[tuple[int, list[Any]]]:

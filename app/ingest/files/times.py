@@ -60,8 +60,8 @@ def _parse_cell(cell: Any, formats: Sequence[str | None]) -> datetime:
             return datetime.strptime(text, format)
         except (ValueError, OverflowError):
             continue
-    expected = " or ".join("of ISO 8601" if format is None else f"of the format {format}" for format in formats)
-    raise ValueError(f"is not a time {expected}{time_hint(text)}")
+    expected_form = " or ".join("of ISO 8601" if format is None else f"of the format {format}" for format in formats)
+    raise ValueError(f"is not a time {expected_form}{time_hint(text)}")
 
 
 def _parse_number(text: str) -> Decimal:

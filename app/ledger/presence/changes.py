@@ -86,11 +86,11 @@ def apply_changes(
     for recorded_on in sorted(changes):
         gained, lost = changes[recorded_on].gained, changes[recorded_on].lost
         after = before.add(gained).remove(lost)
-        changed = before.differences_from(after, gained | lost)
-        if changed:
-            delta.changes[recorded_on] = DayChanges(gained & changed, lost & changed)
-            delta.lines.extend(_derive_lines(key, before, after, changed, recorded_on, calendar))
-            delta.ceased_rows.extend(_update_rows(rows, after, changed, recorded_on))
+        real_changes = before.differences_from(after, gained | lost)
+        if real_changes:
+            delta.changes[recorded_on] = DayChanges(gained & real_changes, lost & real_changes)
+            delta.lines.extend(_derive_lines(key, before, after, real_changes, recorded_on, calendar))
+            delta.ceased_rows.extend(_update_rows(rows, after, real_changes, recorded_on))
         before = after
     return delta
 
@@ -116,7 +116,7 @@ def days_of_rows(rows: Mapping[int, PresenceRow], origin: int) -> DayBits:
 
 
 def _derive_lines(
-    key: PresenceKey, before: DayBits, after: DayBits, changed: set[date], recorded_on: date, calendar: Calendar
+    key: PresenceKey, before: DayBits, after: DayBits, days: set[date], recorded_on: date, calendar: Calendar
 ) -> Iterator[DatedPresenceLine]:
     """Yield -1 on the day that was the first in a unit before, and +1 on the day that is the first in it after.
 
@@ -124,7 +124,7 @@ def _derive_lines(
     """
     measures = PRESENCES[key.presence].units
     values: dict[tuple[int, str], int] = {}
-    for span in {span for day in changed for span in unit_spans(day, calendar) if span.unit in measures}:
+    for span in {span for day in days for span in unit_spans(day, calendar) if span.unit in measures}:
         first_before, first_after = before.first_in(span), after.first_in(span)
         if first_before != first_after:
             for ordinal, sign in ((first_before, -1), (first_after, 1)):
@@ -139,11 +139,11 @@ def _derive_lines(
 
 
 def _update_rows(
-    rows: dict[int, PresenceRow], days: DayBits, changed: Iterable[date], recorded_on: date
+    rows: dict[int, PresenceRow], days: DayBits, changed_days: Iterable[date], recorded_on: date
 ) -> Iterator[PresenceRow]:
     """Bring the rows of the changed days' years up to date. Yields the rows that ceased."""
-    for year in {day.year for day in changed}:
-        is_late = any(day.year == year and day < recorded_on for day in changed)
+    for year in {day.year for day in changed_days}:
+        is_late = any(day.year == year and day < recorded_on for day in changed_days)
         yield from set_year(rows, year, days.of_year(year), recorded_on, is_late=is_late)
 
 

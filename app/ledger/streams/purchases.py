@@ -75,15 +75,15 @@ def _refunds(
     A refund of an unknown order counts nothing. The refunds of an order are never more than its payment. A refund in the
     currency of the order is converted at the order's rate, so that a full refund leaves nothing.
     """
-    unrefunded = {id: _payment(order) for id, order in order_by_id.items()}
+    unrefunded_amounts = {id: _payment(order) for id, order in order_by_id.items()}
     for refund in events:
         id = refund.data["order_id"]
         if refund.type == REFUNDED and id in order_by_id:
             order = order_by_id[id]
             is_same_currency = refund.data.get("currency") == order.data.get("currency")
             rate = order.rate if is_same_currency else refund.rate
-            amount = min(in_base_currency(refund.data["amount"], rate), unrefunded[id])
-            unrefunded[id] -= amount
+            amount = min(in_base_currency(refund.data["amount"], rate), unrefunded_amounts[id])
+            unrefunded_amounts[id] -= amount
             yield refund, order, amount
 
 
@@ -91,9 +91,9 @@ def _payment(order: StreamEvent) -> int:
     return in_base_currency(order.data["amount"], order.rate)
 
 
-def _order_lines(ordered: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
+def _order_lines(orders_by_time: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     last_day = None
-    for number, order in enumerate(ordered, start=1):
+    for number, order in enumerate(orders_by_time, start=1):
         day = calendar.day(order.at)
         yield day, Line(orders, 1)
         yield day, Line(payments, _payment(order))
@@ -102,14 +102,14 @@ def _order_lines(ordered: Sequence[StreamEvent], calendar: Calendar) -> Iterator
         if day != last_day:
             yield day, Line(purchase_days, 1)
         last_day = day
-    yield from _second_lines(ordered, purchase_seconds, calendar)
+    yield from _second_lines(orders_by_time, purchase_seconds, calendar)
 
 
 def _kept_lines(
-    ordered: Sequence[StreamEvent], refunds_by_id: Mapping[str, Sequence[int]], calendar: Calendar
+    orders_by_time: Sequence[StreamEvent], refunds_by_id: Mapping[str, Sequence[int]], calendar: Calendar
 ) -> Iterator[DatedLine]:
     """Yield what was kept of the orders. An order of which nothing is left after a refund is none."""
-    left = [(order, _payment(order), refunds_by_id.get(order.data["order_id"])) for order in ordered]
+    left = [(order, _payment(order), refunds_by_id.get(order.data["order_id"])) for order in orders_by_time]
     kept_orders = [(order, paid - sum(back or ())) for order, paid, back in left if back is None or sum(back) < paid]
     for order, amount in kept_orders:
         yield calendar.day(order.at), Line(orders_kept, 1)
@@ -117,10 +117,10 @@ def _kept_lines(
     yield from _second_lines([order for order, _ in kept_orders], kept_purchase_seconds, calendar)
 
 
-def _second_lines(ordered: Sequence[StreamEvent], measure: Measure, calendar: Calendar) -> Iterator[DatedLine]:
+def _second_lines(orders_by_time: Sequence[StreamEvent], measure: Measure, calendar: Calendar) -> Iterator[DatedLine]:
     """Yield on the day of each order by how much it extends the time since the first one."""
     seconds = 0
-    for order in ordered:
-        seconds_so_far = (order.at - ordered[0].at) // _SECOND
+    for order in orders_by_time:
+        seconds_so_far = (order.at - orders_by_time[0].at) // _SECOND
         yield calendar.day(order.at), Line(measure, seconds_so_far - seconds)
         seconds = seconds_so_far

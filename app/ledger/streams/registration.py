@@ -53,13 +53,13 @@ def spells(events: Iterable[StreamEvent], calendar: Calendar) -> list[Spell]:
 
 def _merge_overlapping(user_spells: Iterable[Spell]) -> list[Spell]:
     """Merge spells that share a day: a user who is removed and comes back on the same day stays registered."""
-    merged: list[Spell] = []
+    merged_spells: list[Spell] = []
     for spell in user_spells:
-        if merged and spell.since < merged[-1].until:
-            merged[-1] = Spell(merged[-1].since, spell.until)
+        if merged_spells and spell.since < merged_spells[-1].until:
+            merged_spells[-1] = Spell(merged_spells[-1].since, spell.until)
         else:
-            merged.append(spell)
-    return merged
+            merged_spells.append(spell)
+    return merged_spells
 
 
 def registration(user_spells: Iterable[Spell], calendar: Calendar) -> Iterator[DatedLine]:

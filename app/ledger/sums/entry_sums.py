@@ -68,10 +68,12 @@ def _statement(shape: Shape) -> Statement:
     keys = [entry.c.measure, ranges.c.target, ranges.c.group_day]
     keys += [entry.c.account_id] if shape.attribute_keys or "account" in shape.group_by else []
     keys += [entry.c[name] for name in ENTRY_DIMENSIONS if name in shape.group_by]
-    signed = sa.select(*keys, sa.func.sum(entry.c.value * ranges.c.sign).label("sum")).join_from(ranges, entry, within)
-    signed = signed.where(*entry_conditions(entry, shape), *recorded_conditions(entry, shape))
+    signed_sums = sa.select(*keys, sa.func.sum(entry.c.value * ranges.c.sign).label("sum")).join_from(
+        ranges, entry, within
+    )
+    signed_sums = signed_sums.where(*entry_conditions(entry, shape), *recorded_conditions(entry, shape))
     # Added up by account first, so that PostgreSQL does not look up the entries of one account after the other.
-    facts = signed.group_by(*keys).subquery("facts")
+    facts = signed_sums.group_by(*keys).subquery("facts")
     sums = [sa.func.sum(facts.c.sum).label("sum")]
     inner = group_on_day([facts.c.measure, facts.c.target], sums, facts, facts, shape, day=facts.c.group_day)
     rows = inner.subquery("rows")

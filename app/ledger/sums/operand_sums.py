@@ -119,12 +119,12 @@ def sum_operands(operands: Collection[Operand], request: SumsRequest) -> QueryPl
 
     The groups of operands that ignore dimensions have no subject and channel.
     """
-    undivided = replace(request, selection=request.selection.without_dimensions())
-    if undivided.selection == request.selection:
+    undivided_request = replace(request, selection=request.selection.without_dimensions())
+    if undivided_request.selection == request.selection:
         return (yield from _sum_alike(operands, request))
     plans = [
         _sum_alike([operand for operand in operands if not operand.ignores_dimensions], request),
-        _sum_alike([operand for operand in operands if operand.ignores_dimensions], undivided),
+        _sum_alike([operand for operand in operands if operand.ignores_dimensions], undivided_request),
     ]
     divided_sums, undivided_sums = yield from merge_plans(plans)
     return divided_sums | undivided_sums
@@ -137,8 +137,8 @@ def _sum_alike(operands: Collection[Operand], request: SumsRequest) -> QueryPlan
     for _, own_terms in terms:
         for term in own_terms:
             by_class[type(term)].append(term)
-    loaded = yield from merge_plans([class_.load(request, alike) for class_, alike in by_class.items()])
-    sums = {class_: iter(results) for class_, results in zip(by_class, loaded, strict=True)}
+    results_by_class = yield from merge_plans([class_.load(request, alike) for class_, alike in by_class.items()])
+    sums = {class_: iter(results) for class_, results in zip(by_class, results_by_class, strict=True)}
     return {operand: _add_up([next(sums[type(term)]) for term in own_terms]) for operand, own_terms in terms}
 
 

@@ -125,8 +125,8 @@ class Users(Operand):
         is_joint = len(selection.subjects) > 1 and "subject" not in selection.group_by
         units = _units(request, () if is_joint else PRESENCES[presence].units)
         yield from _unit_flows(presence, units)
-        if unaligned := frozenset(index for index, unit in enumerate(units) if unit is None):
-            yield DistinctUsersTerm(presence, unaligned)
+        if unaligned_spans := frozenset(index for index, unit in enumerate(units) if unit is None):
+            yield DistinctUsersTerm(presence, unaligned_spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +162,11 @@ class Registered(Operand):
 
     def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
         units = _units(request, UNITS)
-        if aligned := frozenset(index for index, unit in enumerate(units) if unit is not None):
-            yield BalanceTerm(self.stock, False, aligned)
+        if aligned_spans := frozenset(index for index, unit in enumerate(units) if unit is not None):
+            yield BalanceTerm(self.stock, False, aligned_spans)
         yield from _unit_flows(self.joined, units)
-        if unaligned := request.all_spans - aligned:
-            yield RegisteredUsersTerm(unaligned)
+        if unaligned_spans := request.all_spans - aligned_spans:
+            yield RegisteredUsersTerm(unaligned_spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +265,6 @@ def _unit_flows(prefix: str, units: Iterable[str | None]) -> Iterable[OperandTer
     """Return the flows of the measures by unit whose sum is the number of users: see `entry_units`."""
     spans: dict[str, set[int]] = defaultdict(set)
     for index, unit in enumerate(units):
-        for entered in entry_units(unit) if unit else ():
-            spans[f"{prefix}_{entered}"].add(index)
+        for entered_unit in entry_units(unit) if unit else ():
+            spans[f"{prefix}_{entered_unit}"].add(index)
     return [FlowTerm(measure, frozenset(indices)) for measure, indices in spans.items()]

@@ -130,10 +130,14 @@ def _balances(shape: Shape, labels: Mapping[str, Any]) -> Any:
         *account_conditions(entry, shape),
         *recorded_conditions(entry, shape),
     )
-    changed = query.group_by(position, entry.c.account_id).subquery("changes")
-    running: dict[str, Any] = {"partition_by": changed.c.account_id, "order_by": changed.c.position, "rows": (None, 0)}
-    closing = [_sum(changed.c[name]).over(**running).label(f"closing {name}") for name in labels]
-    return sa.select(changed, *closing).subquery("balances")
+    account_changes = query.group_by(position, entry.c.account_id).subquery("changes")
+    running: dict[str, Any] = {
+        "partition_by": account_changes.c.account_id,
+        "order_by": account_changes.c.position,
+        "rows": (None, 0),
+    }
+    closing = [_sum(account_changes.c[name]).over(**running).label(f"closing {name}") for name in labels]
+    return sa.select(account_changes, *closing).subquery("balances")
 
 
 def _sum(column: Any) -> Any:
