@@ -100,8 +100,9 @@ def _new_key(
     """Return a new key as it is shown once, and its row for the table."""
     id = secrets.token_hex(6)
     key = f"{KEY_PREFIX}{id}_{secrets.token_urlsafe(32)}"
-    public_fields = {"id": id, "name": name, "scopes": sorted(set(scopes)), "expires_on": expires_on}
-    return public_fields | {"key": key}, public_fields | {"hash": hash_key(key), "created_at": books.clock()}
+    fields = {"name": name, "scopes": sorted(set(scopes)), "expires_on": expires_on}
+    row = {"id": id, **fields, "hash": hash_key(key), "created_at": books.clock()}
+    return {"id": id, "key": key, **fields}, row
 
 
 async def _insert_key(connection: Connection, row: dict[str, Any]) -> None:

@@ -77,7 +77,8 @@ async def _run_lifespan(app: App, scope: Scope, receive: Receive, send: Send) ->
         if isinstance(error, ServiceError):
             _log_failure(failure, reason=str(error))
         else:
-            _log_failure(failure, reason=f"{type(error).__name__}: {error}", exc_info=True)
+            text = str((failure or {}).get("message", "")).strip()
+            _log_failure(failure, reason=text.rpartition("\n")[2] or f"{type(error).__name__}: {error}", exc_info=True)
         if failure is not None:
             await send({"type": failure["type"]})
         raise

@@ -197,7 +197,7 @@ def test_query_prints_the_rows_that_http_answers(csmetrics: Run, service: Servic
 
 def test_a_wrong_question_on_the_command_line_is_one_sentence(csmetrics: Run) -> None:
     for arguments, sentence in (
-        (("query", "nrrr"), "Did you mean nrr?"),
+        (("query", "nrrr"), 'Did you mean "nrr"?'),
         (("query", "nps", "--period", "2026-13"), "period"),
         (("query", "nps", "--filter", "plan ="), "filter"),
     ):
