@@ -390,6 +390,13 @@ def test_titles_and_empty_rows_of_a_sheet_are_handled_as_those_of_csv(folder: Im
     assert read[-1].consumed == total_size([path])
 
 
+def test_the_names_of_columns_of_a_sheet_may_be_numbers_and_dates(folder: ImportFolder) -> None:
+    rows = [["c", 2026, date(2026, 3, 1), "d"], ["x", 7, 8, "y"]]
+    text = TWO_COLUMNS.replace('d = "{d}"', 'd = "{2026}", e = "{2026-03-01}"')
+    row = folder.read_one(text, workbook(("S", rows)), name="data.xlsx")
+    assert row.events[0]["data"] == {"c": "x", "d": "7", "e": "8"}
+
+
 def test_a_sheet_is_chosen_by_its_name_or_because_it_is_the_only_one_with_content(folder: ImportFolder) -> None:
     content = [["c", "d"], ["1", "2"]]
     path = folder.write("data.xlsx", workbook(("Empty", []), ("Data", content), ("Also empty", [])))

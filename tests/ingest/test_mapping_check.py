@@ -84,6 +84,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a text compared with a number": (SUBSCRIPTION | {"when": "seats >= 9"}, PRICE, "when: column seats is of type text and is compared with 9. Give it type"),
     "a text compared with a truth value": (SUBSCRIPTION | {"when": "paid = true"}, PRICE, 'when: column paid is of type text and is compared with true. Give it type = "boolean"'),
     "a value that a column never has": (SUBSCRIPTION | {"when": 'p = "urgnt"'}, PRICE + '\np = { values = { P1 = "urgent" } }', 'when: column p never is "urgnt". Did you mean urgent?'),
+    "a comparison with an empty text": (SUBSCRIPTION | {"when": 'x = ""'}, PRICE, "when: column x never is an empty text: an empty cell has no value. Write x is null"),
     "a misspelt type among the values of a column": (SUBSCRIPTION | {"type": "{kind}"}, PRICE + '\nkind = { values = { new = "subscription.chnged", gone = "subscription.canceled" } }', 'type: "subscription.chnged" is no event type. Did you mean subscription.changed'),
 }  # fmt: skip
 
@@ -110,7 +111,7 @@ VALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "an object in a column": (SUBSCRIPTION | {"data": "{payload}"}, "", "*.ndjson"),
     "several types with fields of their own": (SUBSCRIPTION | {"type": "{kind}", "data": {"ticket_id": "{id}", "priority": "high"}}, 'kind = { values = { o = "ticket.opened", r = "ticket.resolved" } }', "*.csv"),
     "a default": (RESPONSE, 'score = { type = "integer", default = 5 }', "*.csv"),
-    "a condition on dates": (SUBSCRIPTION | {"when": 'd >= "2026-01-01" and price > 5 and x is not null'}, PRICE + '\nd = "date"', "*.csv"),
+    "a condition on dates": (SUBSCRIPTION | {"when": 'd >= "2026-01-01" and price > 5 and x is not null and y != ""'}, PRICE + '\nd = "date"', "*.csv"),
 }  # fmt: skip
 
 

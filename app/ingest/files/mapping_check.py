@@ -48,7 +48,9 @@ def _check_conditions(scope: MappingScope) -> Iterator[MappingFault]:
 def _faults_of_filter(scope: MappingScope, condition: Filter) -> Iterator[str]:
     for part in _conditions_in(condition.tree):
         for value in part.values:
-            if detail := _compare(scope, part.key, value):
+            if value == "" and part.operator in ("=", "in"):
+                yield f"column {part.key} never is an empty text: an empty cell has no value. Write {part.key} is null"
+            elif detail := _compare(scope, part.key, value):
                 yield detail
 
 

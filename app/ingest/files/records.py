@@ -47,9 +47,9 @@ def read_records(file: DataFile) -> Iterator[FileRecord]:
         yield line, cells, raw, problem, consumed
 
 
-def _order_of(columns: Sequence[str]) -> list[int]:
-    """Return the indexes of the columns in the order of their names."""
-    return [index for _, index in sorted(zip(columns, range(len(columns)), strict=True))]
+def _order_of(columns: Sequence[Any]) -> list[int]:
+    """Return the indexes of the columns in the order of their names, which are cells of a header."""
+    return [index for _, index in sorted(zip(map(to_text, columns), range(len(columns)), strict=True))]
 
 
 def _find_ambiguous_name(file: DataFile, content: dict[str, Any]) -> str | None:
