@@ -105,6 +105,12 @@ def test_half_a_character_of_utf_16_is_a_problem_of_its_row(folder: ImportFolder
     assert [problem_of(row).partition(":")[0] for row in rows] == ["", "encoding"]
 
 
+def test_a_line_of_utf_16_that_is_too_long_is_a_problem_of_its_own(folder: ImportFolder) -> None:
+    content = "c,d\n1," + "x" * 16 * 2**20 + "\n3,4\n"
+    rows = folder.read(TWO_COLUMNS, folder.write("data.csv", content.encode("utf-16")))
+    assert [(row.line, problem_of(row).partition(":")[0]) for row in rows] == [(2, "too_long"), (3, "")]
+
+
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=12)
 
 

@@ -1,6 +1,7 @@
 """Lines of text in encodings and with line ends that cannot be found in the bytes: UTF-16, and the ends of old Mac files."""
 
 import codecs
+from collections import deque
 from typing import Any, NamedTuple
 
 _CHUNK = 65_536
@@ -67,18 +68,19 @@ class DecodedLines:
     def __init__(self, stream: Any, form: TextForm) -> None:
         self._stream, self._line_end = stream, form.line_end
         self._decoder = codecs.getincrementaldecoder(form.encoding)("csmetrics_broken")
-        self._text, self._at_end = "", False
+        # Lines with their ends, and the beginning of the next one.
+        self._lines, self._rest, self._at_end = deque[str](), "", False
 
     def readline(self, limit: int) -> DecodedLine:
         """Return the next line, or its first `limit` characters."""
-        search_start = 0
-        while (position := self._text.find(self._line_end, search_start)) < 0:
-            search_start = len(self._text)
-            if self._at_end or search_start >= limit:
-                break
+        while not self._lines and not self._at_end and len(self._rest) < limit:
             chunk = self._stream.read(_CHUNK)
             self._at_end = not chunk
-            self._text += self._decoder.decode(chunk, self._at_end)
-        length = min(position + 1 or len(self._text), limit)
-        line, self._text = self._text[:length], self._text[length:]
+            *lines, self._rest = (self._rest + self._decoder.decode(chunk, self._at_end)).split(self._line_end)
+            self._lines.extend([line + self._line_end for line in lines])
+        if not self._lines:
+            line, self._rest = self._rest[:limit], self._rest[limit:]
+        elif len(line := self._lines.popleft()) > limit:
+            self._lines.appendleft(line[limit:])
+            line = line[:limit]
         return line, len(line) == limit and not line.endswith(self._line_end)
