@@ -109,7 +109,7 @@ def test_files_are_imported_with_a_report_of_errors(csmetrics: Run, tmp_path: Pa
         + "2,acme,ada,2025-01-01T10:00:00Z,2025-01-02,60\n3,acme,ada,2025-01-01T10:00:00Z,2025-01-02,-5\n4,acme,ada,,,x\n"
     )
     command = "import", "b.csv", "a.csv", "--mapping", "map.toml"
-    assert "Nothing was sent: 1 row has problems and 1 event is rejected" in csmetrics(*command, code=1).stderr
+    assert "Nothing was sent, because 1 row has problems and 1 event is rejected" in csmetrics(*command, code=1).stderr
     # The file that is named last was recorded first: the order of files does not matter.
     for option, sentence in (("--dry-run", "Dry run: nothing was sent."), ("--skip-invalid", "See import-report.csv.")):
         result = csmetrics(*command, "--skip-invalid", option, code=1)

@@ -230,16 +230,20 @@ def _find_obstacle(problems: int, rejected: int, late: int, options: ImportOptio
     counts = ((problems, "row has problems", "rows have problems"), (rejected, "event is", "events are"))
     parts = [f"{count:,} {singular if count == 1 else plural}" for count, singular, plural in counts if count]
     invalid = " and ".join(parts) + (" rejected" if rejected else "")
-    sentences = [f"Nothing {'would be' if options.dry_run else 'was'} sent: {invalid}."]
+    sentences = [
+        f"Nothing {'would be' if options.dry_run else 'was'} sent, because {invalid}. The counts say what would come in with "
+        "--skip-invalid."
+    ]
     if late < problems + rejected:
         sentences.append(
-            "What is left out now could not be recorded on its day later, once something newer is recorded for its account. "
-            "Correct the file or the mapping and run the command again; or leave out what is invalid with --skip-invalid."
+            "What is left out could not be recorded on its day later, once something newer is recorded for its account. So "
+            "correct the file or the mapping and run the command again, or leave out what is invalid with --skip-invalid."
         )
     if late:
+        events = "1 event has" if late == 1 else f"{late:,} events have"
         sentences.append(
-            f"Of {late:,}, recorded_on is before the last day that is recorded for the account: --record-late-today records "
-            "them today, so that today's numbers are complete and questions with as_of count them from today on. To record "
-            "all on their days, start over: `csmetrics reset --yes` deletes everything, then import again."
+            f"{events} a recorded_on before the last day that is recorded for the account. --record-late-today records such "
+            "events today: today's numbers are complete then, and questions with as_of count them from today on. To record all "
+            "on their days, start over: `csmetrics reset --yes` deletes everything, then import again."
         )
     return " ".join(sentences)
