@@ -158,6 +158,7 @@ async def _stream(run: ImportRun, send: Send) -> None:
         pending += events
         if len(pending) >= _BATCH:
             await send_pending()
+    consumed = run.size
     await send_pending()
 
 
