@@ -64,6 +64,31 @@ def days(measure: str, *events: StreamEvent, **options: Any) -> dict[str, int]:
         ([goal_completed("2026-03-05")], ["05"], ["05"]),
         ([goal_completed("2026-03-05"), goal_completed("2026-03-06")], ["05"], ["05"]),
         ([goal_completed("2026-03-05"), goal_entered("2026-03-07")], ["05", "07"], ["05"]),
+        # A completion stamped up to an hour before the first entry, by another clock, belongs to that entry.
+        ([goal_completed("2026-03-05T09:59:58"), goal_entered("2026-03-05T10:00:00")], ["05"], ["05"]),
+        ([goal_completed("2026-03-04T23:59:59"), goal_entered("2026-03-05T00:59:59")], ["05"], ["05"]),
+        ([goal_completed("2026-03-04T23:59:58"), goal_entered("2026-03-05T00:59:59")], ["04", "05"], ["04"]),
+        (
+            [
+                goal_completed("2026-03-05T09:59:58"),
+                goal_entered("2026-03-05T10:00:00"),
+                goal_completed("2026-03-06"),
+                goal_entered("2026-03-07"),
+            ],
+            ["05", "07"],
+            ["05"],
+        ),
+        # With an entry before it, it is a completion of that: again without a new entry, it counts nothing.
+        (
+            [
+                goal_entered("2026-03-02"),
+                goal_completed("2026-03-05T09:00:00"),
+                goal_completed("2026-03-05T09:59:58"),
+                goal_entered("2026-03-05T10:00:00"),
+            ],
+            ["02", "05"],
+            ["02"],
+        ),
         # At the same instant, an entry comes before a completion.
         ([goal_completed("2026-03-05", id="a"), goal_entered("2026-03-05", id="b")], ["05"], ["05"]),
     ],
@@ -141,6 +166,16 @@ def test_a_step_belongs_to_the_running_onboarding_or_begins_one() -> None:
         step_completed(at, id="b"),
         onboarding_started(at, id="c"),
     ) == {"2026-03-04": 1}
+
+
+def test_a_completion_before_the_start_took_no_time_and_counts_once() -> None:
+    skewed = [onboarding_completed("2026-03-04T09:59:58"), onboarding_started("2026-03-04T10:00:00")]
+    assert days("onboardings_started", *skewed) == days("onboardings_completed", *skewed) == {"2026-03-04": 1}
+    assert days("onboarding_seconds", *skewed) == {}
+    # A step before the start begins the onboarding, and the completion still belongs to the start that follows.
+    with_step = [step_completed("2026-03-04T09:59:50"), *skewed]
+    assert days("onboardings_started", *with_step) == days("onboardings_completed", *with_step) == {"2026-03-04": 1}
+    assert days("onboarding_seconds", *with_step) == {"2026-03-04": 10}
 
 
 def test_the_time_zone_decides_the_day_and_not_the_seconds() -> None:
@@ -251,6 +286,33 @@ def test_an_onboarding_belongs_to_the_account_or_to_one_of_its_users(service: Se
     assert rate_and_parts(service, "onboarding_completion_rate", period="2026-04") == (100, 1, 1)
     assert service.row("time_to_value_days", period="2026-02")["reason"] == "no_onboardings_completed"
     assert service.row("onboarding_completion_rate", period="2026-02")["reason"] == "no_onboardings"
+
+
+def test_beginnings_and_ends_of_two_clocks_belong_together_in_any_order_of_arrival(service: Service) -> None:
+    events = [
+        event_of("goal.entered", "2026-03-24T10:00:00Z", goal="upgrade"),
+        event_of("goal.completed", "2026-03-24T09:59:58Z", goal="upgrade"),
+        event_of("onboarding.started", "2026-03-24T10:00:00Z"),
+        event_of("onboarding.completed", "2026-03-24T09:59:58Z"),
+        event_of("trial.started", "2026-03-24T10:00:00Z", trial_id="t"),
+        event_of("trial.converted", "2026-03-24T09:59:58Z", trial_id="t"),
+        event_of("renewal.due", "2026-03-24T10:00:00Z", contract_id="c"),
+        event_of("renewal.completed", "2026-03-24T09:59:58Z", contract_id="c"),
+        event_of("purchase.completed", "2026-03-24T10:00:00Z", order_id="o", amount="10"),
+        event_of("purchase.refunded", "2026-03-24T09:59:58Z", order_id="o", amount="10"),
+    ]
+    service.on("2026-04-20")
+    for number, order in enumerate((events, events[::-1])):
+        for one_event in order:
+            service.send(one_event, account_id=f"account-{number}")
+        rates = ("conversion_rate", "onboarding_completion_rate", "trial_conversion_rate", "renewal_rate")
+        for metric in rates:
+            assert rate_and_parts(service, metric, account=f"account-{number}") == (100, 1, 1), metric
+        assert service.value("time_to_value_days", account=f"account-{number}") == 0
+        assert service.value("revenue", account=f"account-{number}") == 0
+    service.retract("account-0", events[0]["id"])
+    assert rate_and_parts(service, "conversion_rate", account="account-0") == (100, 1, 1)
+    assert service.differences() == []
 
 
 JOURNEY = [

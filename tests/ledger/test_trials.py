@@ -51,13 +51,26 @@ CASES = {
     ),
     "a conversion without a start is a start too": ("converted 03-09", "S 03-09, C 03-09, E 03-09, EC 03-09"),
     "an end without a start is a start too": ("expired 03-15", "S 03-15, E 03-15"),
-    "a start after an end is another trial": (
+    "a known trial does not start again after its expiry": (
         "started 03-01, expired 03-15, started 06-01, converted 06-09",
-        "S 03-01 06-01, C 06-01, E 03-15 06-09, EC 06-09",
+        "S 03-01, C 03-01, E 06-09, EC 06-09",
     ),
-    "a start after a conversion is another trial": (
+    "a known trial does not start again after its conversion": (
         "started 03-01, converted 03-09, started 06-01",
-        "S 03-01 06-01, C 03-01, E 03-09, EC 03-09",
+        "S 03-01, C 03-01, E 03-09, EC 03-09",
+    ),
+    "a conversion stamped before the start counts at the start": (
+        "converted 03-24T09:59:58, started 03-24T10:00:00",
+        "S 03-24, C 03-24, E 03-24, EC 03-24",
+    ),
+    "an expiry stamped before the start counts at the start": ("expired 03-20, started 03-24", "S 03-24, E 03-24"),
+    "a conversion counts before an expiry although both are stamped before the start": (
+        "expired 03-19, converted 03-20, started 03-24",
+        "S 03-24, C 03-24, E 03-24, EC 03-24",
+    ),
+    "an early expiry and a later conversion": (
+        "expired 03-20, started 03-24, converted 04-02",
+        "S 03-24, C 03-24, E 04-02, EC 04-02",
     ),
     "at the same instant, the start comes first": (
         "started 03-01T08:00, converted 03-01T08:00",

@@ -51,7 +51,7 @@ class Deals:
             kind, ids = event.type.split(".")[0], [value for name, value in event.data.items() if name in _IDS]
             if ids:
                 streams[kind, ids[0]].append(event)
-        self.trials = [trial for (kind, _), stream in streams.items() if kind == "trial" for trial in _trials(stream)]
+        self.trials = [_trial(stream) for (kind, _), stream in streams.items() if kind == "trial"]
         self.dues = [due for (kind, _), stream in streams.items() if kind == "renewal" for due in _dues(stream)]
         purchases = [stream for (kind, _), stream in streams.items() if kind == "purchase"]
         firsts = [event for stream in purchases for event in [e for e in stream if e.type == "purchase.completed"][:1]]
@@ -72,19 +72,13 @@ def _amount(event: Any, rate: Fraction) -> Fraction:
     return half_up(Fraction(event.data["amount"]) * rate, 4)
 
 
-def _trials(events: Iterable[Any]) -> list[Trial]:
-    """Return the trials of one id. All events up to the next start after an end belong to one trial."""
-    parts: list[list[Any]] = []
-    for event in events:
-        if not parts or (event.type == "trial.started" and any(e.type != "trial.started" for e in parts[-1])):
-            parts.append([])
-        parts[-1].append(event)
-    trials = []
-    for part in parts:
-        day_by_type = {event.type: event.day for event in reversed(part)}
-        ended = day_by_type.get("trial.converted", day_by_type.get("trial.expired"))
-        trials.append(Trial(part[0].day, "trial.converted" in day_by_type, ended))
-    return trials
+def _trial(events: Sequence[Any]) -> Trial:
+    """Return the trial of one id. It starts once, and not after its end."""
+    starts = [event for event in events if event.type == "trial.started"]
+    start = (starts or events)[0]
+    day_by_type = {event.type: max(event.day, start.day) for event in reversed(events)}
+    ended = day_by_type.get("trial.converted", day_by_type.get("trial.expired"))
+    return Trial(start.day, "trial.converted" in day_by_type, ended)
 
 
 def _dues(events: Sequence[Any]) -> list[Due]:

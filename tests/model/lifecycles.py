@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 # The order of events at one instant. After it, ids decide.
@@ -104,11 +104,20 @@ def onboardings(events: Iterable[Any]) -> list[Attempt]:
 
 
 def _attempts(stream: Sequence[Any]) -> list[Attempt]:
-    """Return the attempts of one stream: a start after a completion is another attempt."""
+    """Return the attempts of one stream: a start after a completion is another attempt.
+
+    A completion up to an hour before the first start is one of another clock, and counts at the time of that start.
+    """
+    starts = [event.at for event in stream if verb(event) in ("entered", "started")]
+
+    def time_of(event: Any) -> datetime:
+        is_early = verb(event) == "completed" and starts and timedelta(0) < starts[0] - event.at <= timedelta(hours=1)
+        return starts[0] if is_early else event.at
+
     attempts: list[Attempt] = []
-    for event in stream:
+    for event in sorted(stream, key=lambda e: (time_of(e), ORDER.index(verb(e)), e.id)):
         if not attempts or (attempts[-1].completed and verb(event) in ("entered", "started")):
             attempts.append(Attempt(event.data.get("goal"), event.at))
         if verb(event) == "completed" and not attempts[-1].completed:
-            attempts[-1] = attempts[-1]._replace(completed=event.at)
+            attempts[-1] = attempts[-1]._replace(completed=time_of(event))
     return attempts

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from app.ledger.streams.define import StreamEvent
 
 _SECOND = timedelta(seconds=1)
+# By how much the clock of the system that reports completions may be behind that of the system that reports starts.
+_MAX_SKEW = timedelta(hours=1)
 
 
 class Attempt(NamedTuple):
@@ -29,11 +31,12 @@ def split_attempts(events: Sequence[StreamEvent], *, start: str, completion: str
     """Yield the attempts in order. `start` and `completion` are the event types.
 
     The first event starts the first attempt, whatever its type. A start before the completion changes nothing; a start after
-    it begins the next attempt. Other events after a completion belong to the attempt that was completed.
+    it begins the next attempt. Other events after a completion belong to the attempt that was completed. A completion up to an
+    hour before the first start belongs to the attempt of that start, and counts at its time.
     """
     attempt: list[StreamEvent] = []
     completed_at: datetime | None = None
-    for event in events:
+    for event in _correct_clocks(events, start, completion):
         if event.type == start and completed_at is not None:
             yield Attempt(attempt, completed_at)
             attempt, completed_at = [], None
@@ -42,3 +45,16 @@ def split_attempts(events: Sequence[StreamEvent], *, start: str, completion: str
         attempt.append(event)
     if attempt:
         yield Attempt(attempt, completed_at)
+
+
+def _correct_clocks(events: Sequence[StreamEvent], start: str, completion: str) -> Sequence[StreamEvent]:
+    """Return the events with completions shortly before the first start moved to its time."""
+    first_start = next((event.at for event in events if event.type == start), None)
+    if first_start is None:
+        return events
+
+    def is_early(event: StreamEvent) -> bool:
+        return event.type == completion and first_start - _MAX_SKEW <= event.at < first_start
+
+    corrected = (event._replace(at=first_start) if is_early(event) else event for event in events)
+    return sorted(corrected, key=lambda event: event[:3])

@@ -1,12 +1,10 @@
-"""The stream of one trial id: started, then converted or expired, perhaps started again.
+"""The stream of one trial: started, then converted or expired.
 
 A conversion counts on the day on which the trial was started, so that a month never has more conversions than trials. The
 day of the end is counted by measures of its own.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
 
 from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
@@ -25,40 +23,22 @@ def stream_name(event: EventView) -> str:
     return f"trial {event.data['trial_id']}"
 
 
-@dataclass(slots=True)
-class _TrialPeriod:
-    """The days on which a trial was started and ended; ended_on: None while it is running."""
-
-    started_on: date
-    ended_on: date | None = None
-    converted: bool = False
-
-
 @stream("trial", posts=[trials_started, trials_converted, trials_ended, trials_ended_converted])
 def trials(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
-    """Yield the trials of one id: a start after an end is another trial."""
-    for trial in _split_trials(events, calendar):
-        yield trial.started_on, Line(trials_started, 1)
-        yield trial.started_on, Line(trials_converted, int(trial.converted))
-        if trial.ended_on is not None:
-            yield trial.ended_on, Line(trials_ended, 1)
-            yield trial.ended_on, Line(trials_ended_converted, int(trial.converted))
+    """Yield the trial and its end. Without a start, its first event starts it.
 
-
-def _split_trials(events: Sequence[StreamEvent], calendar: Calendar) -> list[_TrialPeriod]:
-    """Return the trials in order.
-
-    A trial whose first event is its end started on that day. An expired trial may still convert; the conversion is then its
-    end.
+    It starts once: other starts change nothing, and an end that is dated before the start counts at the time of the start. An
+    expired trial may still convert; the conversion is then its end.
     """
-    trials: list[_TrialPeriod] = []
-    for event in events:
-        day = calendar.day(event.at)
-        if not trials or (event.type == STARTED and trials[-1].ended_on is not None):
-            trials.append(_TrialPeriod(day))
-        trial = trials[-1]
-        if event.type == CONVERTED and not trial.converted:
-            trial.ended_on, trial.converted = day, True
-        elif event.type == EXPIRED and trial.ended_on is None:
-            trial.ended_on = day
-    return trials
+    if not events:
+        return
+    started_at = next((event.at for event in events if event.type == STARTED), events[0].at)
+    started_on = calendar.day(started_at)
+    yield started_on, Line(trials_started, 1)
+    for type in (CONVERTED, EXPIRED):
+        if ended_at := next((event.at for event in events if event.type == type), None):
+            ended_on, converted = calendar.day(max(ended_at, started_at)), int(type == CONVERTED)
+            yield started_on, Line(trials_converted, converted)
+            yield ended_on, Line(trials_ended, 1)
+            yield ended_on, Line(trials_ended_converted, converted)
+            return
