@@ -29,6 +29,8 @@ class Measure:
     subject: what it can be broken down by besides the account (a survey, a feature). channel: whether also by channel.
     by_month: whether monthly totals are kept; a measure that is only asked for by days or weeks needs none.
     stock: whether its balance is asked for and not its flow; then the totals are cumulated within the year.
+    per_year: whether it is money per month that is kept as money per year, so that nothing is rounded before it is added up;
+    its sums are exact twelfths.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Measure:
     channel: bool = False
     by_month: bool = True
     stock: bool = False
+    per_year: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,12 @@ def measure(
     channel: bool = False,
     by_month: bool = True,
     stock: bool = False,
+    per_year: bool = False,
 ) -> Measure:
     """Register a measure; see `Measure`. Raises ValueError for a name that exists."""
     if name in MEASURES:
         raise ValueError(f"Measure {name!r} exists already.")
-    MEASURES[name] = Measure(name, description, subject, channel, by_month, stock)
+    MEASURES[name] = Measure(name, description, subject, channel, by_month, stock, per_year)
     return MEASURES[name]
 
 

@@ -15,3 +15,9 @@ def in_base_currency(amount: str, rate: Decimal | None, *, months: Fraction = Fr
     """
     price = Fraction(amount) / months
     return int(price * Fraction(1 if rate is None else rate) * 10_000 + Fraction(1, 2))
+
+
+def per_month(per_year: int) -> int | Fraction:
+    """Return the exact twelfth of an amount per year: a whole number of ledger units wherever it is one."""
+    whole, rest = divmod(per_year, 12)
+    return Fraction(per_year, 12) if rest else whole

@@ -21,6 +21,7 @@ from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.operands import Balance, Flow, Population, Registered, Trailing, Users
 from app.metrics.results import (
     MONEY_SCALE,
+    Amount,
     Result,
     count,
     mean,
@@ -37,6 +38,7 @@ from app.metrics.results import (
 
 __all__ = [
     "MONEY_SCALE",
+    "Amount",
     "Result",
     "count",
     "mean",

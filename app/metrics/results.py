@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from app.metrics.statistics import adjusted_wald_interval, estimate_net_score, wilson_interval
 
-# The ledger stores money in ten-thousandths: an amount of 1.00 is 10,000 ledger units.
+# The ledger stores money in ten-thousandths: an amount of 1.00 is 10,000 ledger units. Amounts per month may be fractions of one.
 MONEY_SCALE = 10_000
+Amount = int | Fraction
 
 
 class Result(NamedTuple):
@@ -26,7 +27,7 @@ class Result(NamedTuple):
     sample_size: int | None = None
     interval: tuple[float, float] | None = None
     reason: str | None = None
-    amount: int | Fraction | None = None
+    amount: Amount | None = None
     spread: tuple[float, float] | None = None
 
 
@@ -73,30 +74,33 @@ def score(promoters: int, detractors: int, *, of: int, if_empty: str) -> Result:
     return Result(100 * net / of, net, of, of, adjusted_wald_interval(*spread), spread=spread)
 
 
-def money(amount: int | Fraction) -> Result:
+def money(amount: Amount) -> Result:
     """Return an amount of ledger units as money of the base currency."""
     return Result(amount.numerator / (amount.denominator * MONEY_SCALE), amount=amount)
 
 
-def money_mean(amount: int, *, of: int, if_empty: str) -> Result:
+def money_mean(amount: Amount, *, of: int, if_empty: str) -> Result:
     """Return the average of an amount over `of` observations as money of the base currency."""
+    numerator = float(amount / MONEY_SCALE)
     if not of:
-        return Result(None, amount / MONEY_SCALE, of, 0, reason=if_empty)
-    return Result(amount / (MONEY_SCALE * of), amount / MONEY_SCALE, of, of, amount=Fraction(amount, of))
+        return Result(None, numerator, of, 0, reason=if_empty)
+    return Result(float(amount / (MONEY_SCALE * of)), numerator, of, of, amount=Fraction(amount, of))
 
 
-def money_rate(part: int, *, of: int | Fraction, sample: int, if_empty: str) -> Result:
+def money_rate(part: Amount, *, of: Amount, sample: int, if_empty: str) -> Result:
     """Return an amount as a percentage of the amount `of`, which belongs to `sample` accounts."""
+    numerator, denominator = float(part / MONEY_SCALE), float(of / MONEY_SCALE)
     if not of:
-        return Result(None, part / MONEY_SCALE, float(of / MONEY_SCALE), sample, reason=if_empty)
-    return Result(float(100 * part / of), part / MONEY_SCALE, float(of / MONEY_SCALE), sample)
+        return Result(None, numerator, denominator, sample, reason=if_empty)
+    return Result(float(100 * part / of), numerator, denominator, sample)
 
 
-def money_ratio(amount: int, *, to: int, if_empty: str) -> Result:
+def money_ratio(amount: Amount, *, to: Amount, if_empty: str) -> Result:
     """Return how many times larger `amount` is than the amount `to`."""
+    numerator, denominator = float(amount / MONEY_SCALE), float(to / MONEY_SCALE)
     if not to:
-        return Result(None, amount / MONEY_SCALE, to / MONEY_SCALE, reason=if_empty)
-    return Result(amount / to, amount / MONEY_SCALE, to / MONEY_SCALE)
+        return Result(None, numerator, denominator, reason=if_empty)
+    return Result(float(amount / to), numerator, denominator)
 
 
 def require_one_scale(result: Result, scale_sum: int, square_sum: int, *, of: int) -> Result:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from app.core.periods import Calendar
 from app.database.query_plan import QueryPlan, merge_plans
+from app.ledger.money import per_month
 from app.ledger.sums.selection import Selection, Span, Sums, empty_sums
 
 
@@ -100,6 +101,11 @@ class Operand(ABC):
         return False
 
     @property
+    def is_per_year(self) -> bool:
+        """Whether its terms are money per year, of which its sum is the twelfth: see `Measure.per_year`."""
+        return False
+
+    @property
     def history_tables(self) -> frozenset[sa.Table]:
         """The tables with both time axes that it is read from, besides the entries."""
         return frozenset()
@@ -115,7 +121,7 @@ def operand_label_texts(operands: Iterable[Operand]) -> frozenset[str]:
 
 
 def sum_operands(operands: Collection[Operand], request: SumsRequest) -> QueryPlan[dict[Operand, Sums]]:
-    """Return the sums of each operand, by group and index of the span.
+    """Return the sums of each operand, by group and index of the span: whole numbers, or fractions of money per month.
 
     The groups of operands that ignore dimensions have no subject and channel.
     """
@@ -138,8 +144,9 @@ def _sum_alike(operands: Collection[Operand], request: SumsRequest) -> QueryPlan
         for term in own_terms:
             by_class[type(term)].append(term)
     results_by_class = yield from merge_plans([class_.load(request, alike) for class_, alike in by_class.items()])
-    sums = {class_: iter(results) for class_, results in zip(by_class, results_by_class, strict=True)}
-    return {operand: _add_up([next(sums[type(term)]) for term in own_terms]) for operand, own_terms in terms}
+    results = {class_: iter(results) for class_, results in zip(by_class, results_by_class, strict=True)}
+    sums = {operand: _add_up([next(results[type(term)]) for term in own_terms]) for operand, own_terms in terms}
+    return {operand: _per_month(own) if operand.is_per_year else own for operand, own in sums.items()}
 
 
 def _add_up(parts: Sequence[Sums]) -> Sums:
@@ -152,3 +159,7 @@ def _add_up(parts: Sequence[Sums]) -> Sums:
             for index, value in values.items():
                 target[index] += value
     return total
+
+
+def _per_month(sums: Sums) -> Sums:
+    return {group: {index: per_month(value) for index, value in values.items()} for group, values in sums.items()}

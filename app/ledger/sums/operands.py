@@ -46,6 +46,10 @@ class MeasureOperand(Operand):
     def has_channels(self) -> bool:
         return MEASURES[self.measure].channel
 
+    @property
+    def is_per_year(self) -> bool:
+        return MEASURES[self.measure].per_year
+
 
 @dataclass(frozen=True, slots=True)
 class Flow(MeasureOperand):
@@ -195,6 +199,10 @@ class Population(Operand):
     @property
     def is_cumulative(self) -> bool:
         return True
+
+    @property
+    def is_per_year(self) -> bool:
+        return self.total is not None and any(MEASURES[measure].per_year for measure in self.total.measures)
 
     def terms(self, request: SumsRequest) -> Iterable[OperandTerm]:
         return [PopulationTerm(self.where, self.total)]

@@ -18,8 +18,8 @@ from app.database.tables import MAX_DATE, WHOLE_BUSINESS
 Group = tuple[tuple[str, Any], ...]
 # The groupings by what an entry itself says; all other groupings are by account.
 ENTRY_DIMENSIONS = ("subject", "channel")
-# group -> index of the span -> sum
-Sums = dict[Group, dict[int, int]]
+# group -> index of the span -> sum: a whole number or, of money per month, a fraction
+Sums = dict[Group, dict[int, Any]]
 
 
 def empty_sums() -> Sums:

@@ -10,6 +10,7 @@ from app.metrics.catalogue.retention import FOUR_CUSTOMERS_ONE_LOST, LOST_CUSTOM
 from app.metrics.catalogue.revenue import EARLIER_SUBSCRIPTION, NEW_SUBSCRIPTION, NO_CUSTOMERS
 from app.metrics.define import (
     MONEY_SCALE,
+    Amount,
     ExampleEvent,
     Result,
     closing,
@@ -142,7 +143,7 @@ def _(
 def retention_cost_ratio(
     retention_cost: int,
     unallocated_retention_cost: int,
-    mrr: int = closing("mrr"),
+    mrr: Amount = closing("mrr"),
     customers: int = closing("customers"),
     months: Fraction = context("months"),
     divided: bool = context("divided"),
@@ -185,7 +186,7 @@ def ltv_to_cac(
     acquisition_cost: int,
     unallocated_acquisition_cost: int,
     customers_new: int,
-    mrr: int = closing("mrr"),
+    mrr: Amount = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
@@ -216,7 +217,7 @@ def cac_payback_months(
     acquisition_cost: int,
     unallocated_acquisition_cost: int,
     customers_new: int,
-    mrr: int = closing("mrr"),
+    mrr: Amount = closing("mrr"),
     customers: int = closing("customers"),
     margin: Fraction = context("margin"),
     divided: bool = context("divided"),

@@ -16,6 +16,7 @@ from app.metrics.catalogue.revenue import (
 )
 from app.metrics.define import (
     MONEY_SCALE,
+    Amount,
     ExampleEvent,
     Result,
     accounts,
@@ -200,7 +201,7 @@ def customer_retention_rate(leavers: int = LOST_CUSTOMERS, customers: int = open
     counted_by="Finmark and others who count the profit that a customer brings, not the revenue.",
 )
 def clv(
-    mrr: int = closing("mrr"),
+    mrr: Amount = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
@@ -230,7 +231,7 @@ def clv(
     events=FOUR_CUSTOMERS_ONE_LOST,
 )
 def _(
-    mrr: int = closing("mrr"),
+    mrr: Amount = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = opening("customers"),
     leavers: int = LOST_CUSTOMERS,
@@ -260,7 +261,7 @@ def _(
     ],
 )
 def _(
-    mrr: int = closing("mrr"),
+    mrr: Amount = closing("mrr"),
     customers: int = closing("customers"),
     customers_before: int = trailing(opening("customers"), months=6),
     leavers: int = trailing(LOST_CUSTOMERS, months=6),
@@ -275,7 +276,7 @@ def _(
     return _lifetime_value(mrr * margin, customers, customers_before, leavers, Fraction(1))
 
 
-def _lifetime_value(earned: int | Fraction, customers: int, opening: int, leavers: int, months: Fraction) -> Result:
+def _lifetime_value(earned: Amount, customers: int, opening: int, leavers: int, months: Fraction) -> Result:
     """Return the monthly earnings per customer divided by the monthly churn rate.
 
     earned: MRR, or MRR times gross margin, of all `customers`. opening: customers at the start, of whom `leavers` were

@@ -4,6 +4,7 @@ A movement is the net change of one account's MRR on one day, so days add up to 
 """
 
 from app.metrics.define import (
+    Amount,
     ExampleEvent,
     Result,
     closing,
@@ -34,11 +35,11 @@ EARLIER_CANCELLATION = ExampleEvent(1, CANCELED, {"subscription_id": "sub-1"}, o
     example={"mrr": "130.00 USD", "equals": 130},
     events=[EARLIER_SUBSCRIPTION, UPGRADE],
 )
-def mrr(mrr: int = closing("mrr")) -> Result:
+def mrr(mrr: Amount = closing("mrr")) -> Result:
     """Monthly recurring revenue (MRR): monthly revenue from all active subscriptions at the end of the period.
 
     Yearly, quarterly and weekly prices are converted to a monthly price. Trials and one-time purchases are excluded. A canceled
-    subscription counts until it ends. Can be broken down by plan.
+    subscription counts until it ends, a paused one does not count. Can be broken down by plan.
     """
     return money(mrr)
 
@@ -50,7 +51,7 @@ def mrr(mrr: int = closing("mrr")) -> Result:
     example={"mrr": "100.00 USD", "equals": 100},
     events=[EARLIER_SUBSCRIPTION, UPGRADE],
 )
-def mrr_opening(mrr: int = opening("mrr")) -> Result:
+def mrr_opening(mrr: Amount = opening("mrr")) -> Result:
     """Opening MRR: monthly recurring revenue at the start of the period. Can be broken down by plan."""
     return money(mrr)
 
@@ -62,7 +63,7 @@ def mrr_opening(mrr: int = opening("mrr")) -> Result:
     example={"mrr": "100.00 USD", "equals": 1200},
     events=[EARLIER_SUBSCRIPTION],
 )
-def arr(mrr: int = closing("mrr")) -> Result:
+def arr(mrr: Amount = closing("mrr")) -> Result:
     """Annual recurring revenue (ARR): twelve times the MRR at the end of the period. Can be broken down by plan."""
     return money(12 * mrr)
 
@@ -74,7 +75,7 @@ def arr(mrr: int = closing("mrr")) -> Result:
     example={"mrr_new": "100.00 USD", "equals": 100},
     events=[NEW_SUBSCRIPTION],
 )
-def mrr_new(mrr_new: int) -> Result:
+def mrr_new(mrr_new: Amount) -> Result:
     """New MRR: MRR from accounts that became customers for the first time during the period.
 
     Only their first day with MRR counts; later changes are expansion or contraction. Former customers who start paying
@@ -90,7 +91,7 @@ def mrr_new(mrr_new: int) -> Result:
     example={"mrr_expansion": "30.00 USD", "equals": 30},
     events=[EARLIER_SUBSCRIPTION, UPGRADE],
 )
-def mrr_expansion(mrr_expansion: int) -> Result:
+def mrr_expansion(mrr_expansion: Amount) -> Result:
     """Expansion MRR: MRR added by customers who were already paying: upgrades, more seats, higher prices.
 
     Changes of one customer on one day are netted, so moving an amount from one subscription to another is not
@@ -106,7 +107,7 @@ def mrr_expansion(mrr_expansion: int) -> Result:
     example={"mrr_contraction": "20.00 USD", "equals": 20},
     events=[EARLIER_SUBSCRIPTION, DOWNGRADE],
 )
-def mrr_contraction(mrr_contraction: int) -> Result:
+def mrr_contraction(mrr_contraction: Amount) -> Result:
     """Contraction MRR: MRR lost to downgrades by customers who stayed.
 
     A customer who cancels one of several subscriptions stays and counts here. Changes of one customer on one day are
@@ -122,11 +123,11 @@ def mrr_contraction(mrr_contraction: int) -> Result:
     example={"mrr_churned": "100.00 USD", "equals": 100},
     events=[EARLIER_SUBSCRIPTION, CANCELLATION],
 )
-def mrr_churned(mrr_churned: int) -> Result:
+def mrr_churned(mrr_churned: Amount) -> Result:
     """Churned MRR: MRR lost from customers who stopped paying altogether.
 
-    The loss counts on the day the subscription ends, which may be later than the cancellation. Customers who keep
-    another subscription count as contraction. Can be broken down by reason.
+    The loss counts on the day the subscription ends, which may be later than the cancellation, or is paused. Customers
+    who keep another subscription count as contraction. Can be broken down by reason.
     """
     return money(mrr_churned)
 
@@ -138,7 +139,7 @@ def mrr_churned(mrr_churned: int) -> Result:
     example={"mrr_reactivated": "100.00 USD", "equals": 100},
     events=[EARLIER_SUBSCRIPTION, EARLIER_CANCELLATION, NEW_SUBSCRIPTION],
 )
-def mrr_reactivated(mrr_reactivated: int) -> Result:
+def mrr_reactivated(mrr_reactivated: Amount) -> Result:
     """Reactivation MRR: MRR from former customers who started paying again, however long they were away."""
     return money(mrr_reactivated)
 
@@ -166,7 +167,7 @@ def mrr_reactivated(mrr_reactivated: int) -> Result:
     ],
 )
 def mrr_net_change(
-    mrr_new: int, mrr_reactivated: int, mrr_expansion: int, mrr_contraction: int, mrr_churned: int
+    mrr_new: Amount, mrr_reactivated: Amount, mrr_expansion: Amount, mrr_contraction: Amount, mrr_churned: Amount
 ) -> Result:
     """Net MRR change: MRR gained (new, reactivation, expansion) minus MRR lost (contraction, churn) in the period.
 
@@ -193,7 +194,7 @@ def mrr_net_change(
     ],
 )
 def quick_ratio(
-    mrr_new: int, mrr_reactivated: int, mrr_expansion: int, mrr_contraction: int, mrr_churned: int
+    mrr_new: Amount, mrr_reactivated: Amount, mrr_expansion: Amount, mrr_contraction: Amount, mrr_churned: Amount
 ) -> Result:
     """Quick ratio: MRR gained (new, reactivation, expansion) divided by MRR lost (contraction, churn) in the period.
 
@@ -213,7 +214,7 @@ def quick_ratio(
         *(event._replace(account="two") for event in (EARLIER_SUBSCRIPTION, UPGRADE)),
     ],
 )
-def arpa(mrr: int = closing("mrr"), customers: int = closing("customers")) -> Result:
+def arpa(mrr: Amount = closing("mrr"), customers: int = closing("customers")) -> Result:
     """Average revenue per account (ARPA): average MRR per customer at the end of the period.
 
     No value when there are no customers.
@@ -230,7 +231,7 @@ def arpa(mrr: int = closing("mrr"), customers: int = closing("customers")) -> Re
         *(ExampleEvent(1, "user.registered", {}, on="2026-02-01", user=user) for user in ("ada", "bob", "eve", "joe")),
     ],
 )
-def arpu(mrr: int = closing("mrr"), registered_users: int = closing("registered_users")) -> Result:
+def arpu(mrr: Amount = closing("mrr"), registered_users: int = closing("registered_users")) -> Result:
     """Average revenue per user (ARPU): MRR divided by registered users, both at the end of the period.
 
     Registered users of accounts that do not pay are included. No value when there are no registered users.

@@ -2,7 +2,7 @@
 
 from app.metrics.catalogue.retention import CLOSING_MRR, OPENING_MRR, THREE_CUSTOMERS
 from app.metrics.catalogue.revenue import DOWNGRADE, NO_CUSTOMERS, UPGRADE
-from app.metrics.define import Result, metric, money_rate, opening, over_accounts
+from app.metrics.define import Amount, Result, metric, money_rate, opening, over_accounts
 
 # What customers at the start lost and added by the end: one difference for each customer.
 LOST_MRR = over_accounts(
@@ -43,7 +43,7 @@ MOVEMENTS: dict[str, float | str] = {
     counted_by="Mattermost, and Baremetrics since it limited the loss of a customer to its starting MRR.",
 )
 def gross_mrr_churn_rate(
-    mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")
+    mrr_lost: Amount = LOST_MRR, mrr: Amount = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
     """Gross MRR churn rate: MRR lost to cancellations and downgrades among customers at the start of the period, as a
     percentage of their starting MRR.
@@ -68,7 +68,7 @@ def gross_mrr_churn_rate(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_churned: int, mrr_contraction: int, mrr: int = opening("mrr"), customers: int = opening("customers")
+    mrr_churned: Amount, mrr_contraction: Amount, mrr: Amount = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
     """All churned and contraction MRR of the period as a percentage of MRR at its start.
 
@@ -84,9 +84,9 @@ def _(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_lost: int = LOST_MRR,
-    mrr_gained: int = GAINED_MRR,
-    mrr: int = opening("mrr"),
+    mrr_lost: Amount = LOST_MRR,
+    mrr_gained: Amount = GAINED_MRR,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """Combined net MRR loss of customers at the start of the period, as a percentage of their starting MRR.
@@ -103,7 +103,7 @@ def _(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def expansion_mrr_rate(
-    mrr_gained: int = GAINED_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")
+    mrr_gained: Amount = GAINED_MRR, mrr: Amount = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
     """Expansion MRR rate: MRR added by upgrades among customers at the start of the period, as a percentage of their
     starting MRR.
@@ -124,9 +124,9 @@ def expansion_mrr_rate(
     counted_by="ChartMogul in its cohorts, which follow the customers at the start of a period to its end.",
 )
 def net_mrr_churn_rate(
-    mrr_lost: int = LOST_MRR,
-    mrr_gained: int = GAINED_MRR,
-    mrr: int = opening("mrr"),
+    mrr_lost: Amount = LOST_MRR,
+    mrr_gained: Amount = GAINED_MRR,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """Net MRR churn rate: MRR lost minus MRR added among customers at the start of the period, as a percentage of their
@@ -146,11 +146,11 @@ def net_mrr_churn_rate(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_churned: int,
-    mrr_contraction: int,
-    mrr_expansion: int,
-    mrr_reactivated: int,
-    mrr: int = opening("mrr"),
+    mrr_churned: Amount,
+    mrr_contraction: Amount,
+    mrr_expansion: Amount,
+    mrr_reactivated: Amount,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """Churned and contraction MRR minus expansion and reactivation MRR, as a percentage of MRR at the start of the
@@ -170,10 +170,10 @@ def _(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_churned: int,
-    mrr_contraction: int,
-    mrr_expansion: int,
-    mrr: int = opening("mrr"),
+    mrr_churned: Amount,
+    mrr_contraction: Amount,
+    mrr_expansion: Amount,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """Churned and contraction MRR minus expansion MRR, as a percentage of MRR at the start of the period.
@@ -193,9 +193,9 @@ def _(
     counted_by="ChartMogul in its cohorts, which follow the customers at the start of a period to its end.",
 )
 def nrr(
-    mrr_lost: int = LOST_MRR,
-    mrr_gained: int = GAINED_MRR,
-    mrr: int = opening("mrr"),
+    mrr_lost: Amount = LOST_MRR,
+    mrr_gained: Amount = GAINED_MRR,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """Net revenue retention (NRR): MRR at the end of the period from customers you had at its start, as a percentage of
@@ -215,11 +215,11 @@ def nrr(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_churned: int,
-    mrr_contraction: int,
-    mrr_expansion: int,
-    mrr_reactivated: int,
-    mrr: int = opening("mrr"),
+    mrr_churned: Amount,
+    mrr_contraction: Amount,
+    mrr_expansion: Amount,
+    mrr_reactivated: Amount,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """MRR at the start of the period plus expansion and reactivation minus contraction and churn, as a percentage of
@@ -239,10 +239,10 @@ def _(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_churned: int,
-    mrr_contraction: int,
-    mrr_expansion: int,
-    mrr: int = opening("mrr"),
+    mrr_churned: Amount,
+    mrr_contraction: Amount,
+    mrr_expansion: Amount,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """MRR at the start of the period plus expansion minus contraction and churn, as a percentage of MRR at the start.
@@ -262,7 +262,7 @@ def _(
     convention="capped_per_customer",
     counted_by="Mattermost, and Baremetrics since it limited the loss of a customer to its starting MRR.",
 )
-def grr(mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = opening("customers")) -> Result:
+def grr(mrr_lost: Amount = LOST_MRR, mrr: Amount = opening("mrr"), customers: int = opening("customers")) -> Result:
     """Gross revenue retention (GRR): MRR kept from customers you had at the start of the period, as a percentage of
     their starting MRR.
 
@@ -286,7 +286,7 @@ def grr(mrr_lost: int = LOST_MRR, mrr: int = opening("mrr"), customers: int = op
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_churned: int, mrr_contraction: int, mrr: int = opening("mrr"), customers: int = opening("customers")
+    mrr_churned: Amount, mrr_contraction: Amount, mrr: Amount = opening("mrr"), customers: int = opening("customers")
 ) -> Result:
     """MRR at the start of the period minus all churned and contraction MRR, as a percentage of MRR at the start.
 
@@ -302,9 +302,9 @@ def _(
     events=UPGRADE_AND_DOWNGRADE,
 )
 def _(
-    mrr_lost: int = LOST_MRR,
-    mrr_gained: int = GAINED_MRR,
-    mrr: int = opening("mrr"),
+    mrr_lost: Amount = LOST_MRR,
+    mrr_gained: Amount = GAINED_MRR,
+    mrr: Amount = opening("mrr"),
     customers: int = opening("customers"),
 ) -> Result:
     """Combined MRR kept from customers at the start of the period, as a percentage of their starting MRR.
