@@ -44,7 +44,8 @@ class EventType:
     """An event type as clients send it. How it reaches the ledger is its `PostingRule`.
 
     example: valid data. envelope: the TypedDict of a whole event; adapter: its validator. if_missing: by field of the data, what
-    to do when it is missing.
+    to do when it is missing. effect_field: the name of the field of its data that says when the event takes effect; empty where
+    it has none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class EventType:
     envelope: type
     adapter: TypeAdapter[Any]
     if_missing: Mapping[str, str]
+    effect_field: str
 
     @property
     def example(self) -> Mapping[str, Any]:
@@ -62,6 +64,8 @@ class EventType:
 
 
 EVENT_TYPES: dict[str, EventType] = {}
+
+_EFFECT_FIELDS = ("effective_at", "ends_at")
 
 # The descriptions of the fields that all events share.
 _SHARED_FIELDS = {
@@ -123,7 +127,9 @@ def event(
         adapter = TypeAdapter(envelope)
         examples = [example, *more_examples]
         targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
-        EVENT_TYPES[name] = EventType(name, cleandoc(data.__doc__), user, examples, envelope, adapter, if_missing)
+        effect_field = next((field for field in _EFFECT_FIELDS if field in data.__annotations__), "")
+        description = cleandoc(data.__doc__)
+        EVENT_TYPES[name] = EventType(name, description, user, examples, envelope, adapter, if_missing, effect_field)
         POSTING_RULES[name] = PostingRule(rank, posts, sees, stream, sequence, targets)
         return data
 

@@ -5,7 +5,7 @@ number 4: JSON does not tell them apart, and many programs write every number wi
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,15 +13,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Val
 from pydantic_core import PydanticCustomError, to_json
 
 from app.core.ids import Id, normalize_id
-from app.core.periods import Day
+from app.core.periods import FIRST_DAY, LAST_END, Day
 
 __all__ = [
     "WHOLE",
     "Attributes",
     "Currency",
     "Day",
+    "EndMoment",
     "Extra",
     "Id",
+    "LastDay",
     "Moment",
     "Money",
     "Tags",
@@ -33,8 +35,10 @@ MAX_MONEY = 10**11
 _MAX_NUMBER = 1e15
 _MAX_ATTRIBUTE_LENGTH = 1024
 _MAX_EXTRA_BYTES = 16_384
+_DAY = timedelta(days=1)
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MONEY = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
 
 
@@ -60,7 +64,28 @@ def _parse_time(raw: Any) -> datetime:
 
 
 def _normalize_time(raw: Any) -> str:
+    if (time := _parse_time(raw)).date() < FIRST_DAY:
+        raise PydanticCustomError("too_old", "The time must not be before 1970-01-01T00:00:00Z.")
+    return time.isoformat()
+
+
+def _normalize_end(raw: Any) -> str:
+    if isinstance(raw, str) and _DATE.fullmatch(raw):
+        detail = 'This is a time, such as 2026-04-01T00:00:00Z. The last day that is paid for, a date, belongs in "paid_through".'
+        raise PydanticCustomError("time", detail)
     return _parse_time(raw).isoformat()
+
+
+def _normalize_last_day(raw: Any) -> str:
+    if not isinstance(raw, str) or not _DATE.fullmatch(raw):
+        detail = 'The last day that is paid for is a date, such as 2026-03-31. For an instant, send "ends_at".'
+        raise PydanticCustomError("date", detail)
+    try:
+        if FIRST_DAY <= date.fromisoformat(raw) < LAST_END - _DAY:
+            return raw
+    except ValueError:
+        pass
+    raise PydanticCustomError("date", "This date does not exist, or is not within the years 1970 to 9998.")
 
 
 def _normalize_money(raw: Any) -> str:
@@ -150,6 +175,13 @@ Time = Annotated[
 ]
 Moment = Annotated[
     str, PlainValidator(_normalize_time, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
+]
+# The first moment that is not paid for, and the last day that is paid for.
+EndMoment = Annotated[
+    str, PlainValidator(_normalize_end, json_schema_input_type=str), Field(json_schema_extra={"format": "date-time"})
+]
+LastDay = Annotated[
+    str, PlainValidator(_normalize_last_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})
 ]
 Money = Annotated[str, PlainValidator(_normalize_money, json_schema_input_type=str | float)]
 # Marks a field of a whole number, after its limits: `Annotated[int, Field(ge=1), WHOLE]`.

@@ -11,6 +11,8 @@ from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.formats import BuildTable
+from app.ledger.measures import MEASURES
+from app.ledger.money import per_month
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
@@ -19,7 +21,7 @@ from app.metrics.lookup import period_span
 from app.metrics.parameters import CommonParameters, Parameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.question_names import check_names
-from app.metrics.results import MONEY_SCALE
+from app.metrics.results import MONEY_SCALE, Amount
 from app.metrics.rows import (
     Row,
     base_row,
@@ -30,6 +32,7 @@ from app.metrics.rows import (
     mask_unknown,
     paginate,
     percent,
+    round_number,
     row_name,
 )
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
@@ -104,6 +107,11 @@ class _CohortMeasure(NamedTuple):
     counts_accounts: bool = False
     is_money: bool = False
 
+    @property
+    def is_per_year(self) -> bool:
+        """Whether the value is money that is kept per year, of which the answer is the twelfth."""
+        return self.is_money and MEASURES[self.added].per_year
+
 
 _FIRST_PAYMENT, _FIRST_ORDER = "customers_new", "purchasers"
 _MEASURES = {
@@ -160,7 +168,7 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
     question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
         "question": question_json | {"by": parameters.by, "measure": parameters.measure},
-        "rows": [mask_unknown(_compute_row(row, question, sums, currency), columns, question) for row in page],
+        "rows": [mask_unknown(_compute_row(row, question, sums, measure, currency), columns, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
     return body, table_builder(body, before=_POSITION_SCHEMA, after=columns)
@@ -215,7 +223,9 @@ def _list_rows(question: Question, sums: _CohortSums, periods: Sequence[Period])
     ]
 
 
-def _compute_row(row: _CohortRow, question: Question, sums: _CohortSums, currency: str | None) -> Row:
+def _compute_row(
+    row: _CohortRow, question: Question, sums: _CohortSums, measure: _CohortMeasure, currency: str | None
+) -> Row:
     cohort, period = row.periods[row.cohort_index], row.periods[row.period_index]
     start = (row.cohort_index, row.cohort_index)
     size = _value(sums.sizes, row.group, start)
@@ -227,12 +237,14 @@ def _compute_row(row: _CohortRow, question: Question, sums: _CohortSums, currenc
         "number": row.period_index - row.cohort_index,
         **base_row(period, row.group, question),
         "size": size,
-        "initial": initial / MONEY_SCALE if currency else initial,
-        "value": value / MONEY_SCALE if currency else value,
+        "initial": initial,
+        "value": value,
         "percent": percent(value, initial),
     }
     if currency:
-        members["amount"] = format_amount(value, currency)
+        amounts: list[Amount] = [per_month(sum) if measure.is_per_year else sum for sum in (initial, value)]
+        members["initial"], members["value"] = (round_number(float(amount / MONEY_SCALE)) for amount in amounts)
+        members["amount"] = format_amount(amounts[1], currency)
     return members
 
 

@@ -19,6 +19,7 @@ from app.database.query_plan import run_plan
 from app.database.tables import account as account_table
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.ledger.measures import rank_of
+from app.ledger.money import per_month
 from app.ledger.streams import tickets
 from app.ledger.surveys import load_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
@@ -258,7 +259,7 @@ async def _movements(connection: Connection, books: Books, parameters: dict[str,
         {
             "on": row.effective_on,
             "kind": kinds[row.measure],
-            "amount": format_amount(int(row.amount), books.currency),
+            "amount": format_amount(per_month(int(row.amount)), books.currency),
             "reason": row.reason or None,
         }
         for row in rows

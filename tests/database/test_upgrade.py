@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 
+from app.database.migrate import alembic_config
 from app.ledger.measures import MEASURES, PRESENCES
 from app.ledger.rebuild import rebuild
 from tests.database.test_migrations import run_alembic
@@ -145,3 +147,75 @@ def test_events_between_the_upgrade_and_the_rebuild_are_counted(rows_before: lis
         assert service.value("registered_users") == 1
         before = service.rows("mrr", start="2026-01-01", end="2026-04-01", as_of="2026-03-10")
         assert before == [row for row in rows_before[4] if row["metric"] == "mrr"]
+
+
+# ---- from a version that kept MRR per month ----
+
+YEARLY = {"subscription_id": "s", "amount": "100", "interval": "year"}
+
+
+def revision_before(migration: str) -> str:
+    """Return the revision before a migration, which is named as in its file."""
+    revisions = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    (revision,) = (revision.down_revision for revision in revisions if migration in revision.path)
+    return str(revision)
+
+
+@pytest.fixture
+def monthly_books(database: str) -> str:
+    """Return a database as the version before stored it: MRR per month, and what its rules made of these events."""
+    with Service(database).open() as service:
+        service.on("2026-07-10").send(
+            *(event("subscription.changed", f"yearly-{n}", at="2026-01-05", **YEARLY) for n in range(12)),
+            event("subscription.changed", "acme", at="2026-01-05", subscription_id="s", mrr="30"),
+            event(
+                "subscription.canceled", "acme", at="2026-03-03", subscription_id="s", ends_at="2026-04-05T00:00:00Z"
+            ),
+            event("subscription.changed", "acme", at="2026-03-04", subscription_id="s", mrr="20"),
+            event("goal.completed", "acme", at="2026-03-24T09:59:58Z", goal="upgrade"),
+            event("goal.entered", "acme", at="2026-03-24T10:00:00Z", goal="upgrade"),
+        )
+    run_alembic(database, command.downgrade, revision_before("amounts_per_year"))
+    with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+        # The change withdrew the cancellation, and the goal was entered twice.
+        connection.execute("DELETE FROM entry WHERE effective_on = '2026-04-05'")
+        connection.execute(
+            "UPDATE entry SET value = 2 FROM label WHERE label.key = entry.measure AND label.text = 'goals_entered'"
+        )
+        assert connection.execute(
+            "SELECT DISTINCT value FROM entry JOIN label ON measure = key WHERE text = 'mrr_new'"
+        ).fetchall() == [(83_333,), (300_000,)]
+        connection.execute("UPDATE books SET posted_by = 4")
+    return database
+
+
+def test_books_that_kept_mrr_per_month_are_right_to_the_digit_after_a_rebuild(monthly_books: str) -> None:
+    months = {"start": "2026-03-01", "end": "2026-05-01"}
+
+    def values(service: Service, metric: str, **question: Any) -> list[Any]:
+        return [row["value"] for row in service.rows(metric, **months, **question)]
+
+    with Service(monthly_books).open() as service:
+        service.on("2026-07-10")
+        # The migration alone: as before, with the rounding of each subscription.
+        yearly = [f"yearly-{n}" for n in range(12)]
+        assert values(service, "mrr", account=yearly) == [99.9996, 99.9996]
+        assert service.differences() != []
+        service.run(rebuild_all(service))
+        assert service.differences() == []
+        assert values(service, "mrr", account=yearly) == [100, 100]
+        assert values(service, "arr") == [1440, 1200]
+        assert values(service, "mrr_churned") == [0, 20]
+        assert values(service, "conversion_rate") == [100, None]
+        assert service.value("conversion_rate") == 100
+
+
+def test_events_between_the_migration_and_the_rebuild_count_per_year(monthly_books: str) -> None:
+    with Service(monthly_books).open() as service:
+        service.on("2026-07-10").send(
+            event("subscription.changed", "yearly-0", at="2026-07-09", **YEARLY | {"amount": "160"})
+        )
+        assert service.row("mrr_expansion", period="2026-07")["value"] == 5
+        service.run(rebuild_all(service))
+        assert service.differences() == []
+        assert service.value("arr", period="2026-07") == 1260

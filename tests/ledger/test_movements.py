@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
-from tests.model.stream_events import balances, cancellation, change, postings
+from tests.model.stream_events import balances, cancellation, change, pause, postings, resumption
 
 GAINS, LOSSES = ("mrr_new", "mrr_reactivated", "mrr_expansion"), ("mrr_contraction", "mrr_churned")
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[StreamEvent]:
-    """Draw changes and cancellations of few subscriptions at few instants, so that many coincide."""
+    """Draw events of few subscriptions at few instants, so that many coincide. Many take effect later, or earlier."""
 
     def draw_time() -> str:
         hours = draw(st.integers(0, 14 * 4)) * 6
@@ -26,17 +26,21 @@ def histories(draw: st.DrawFn) -> list[StreamEvent]:
     events = []
     for number in range(draw(st.integers(1, 14))):
         identity = {"of": draw(st.sampled_from(["one", "one", "two"])), "id": f"{number:02}"}
-        if draw(st.integers(0, 2)):
+        kind = draw(st.sampled_from(["change", "change", "change", "cancellation", "pause", "resumption"]))
+        if kind in ("pause", "resumption"):
+            events.append((pause if kind == "pause" else resumption)(draw_time(), **identity))
+        elif kind == "change":
             currency = {"currency": "EUR", "rate": draw(st.sampled_from(["1.1", "0.9"]))} if draw(st.booleans()) else {}
             details = {"plan": draw(st.sampled_from(["pro", "team"]))} if draw(st.booleans()) else {}
             details |= {"seats": draw(st.sampled_from([0, 3]))} if draw(st.booleans()) else {}
+            details |= {"effective_at": draw_time()} if draw(st.booleans()) else {}
             events.append(
                 change(draw_time(), draw(st.sampled_from(["0", "10", "25.5"])), **identity, **currency, **details)
             )
         else:
-            end = draw_time() if draw(st.booleans()) else None
+            end = draw(st.sampled_from([{}, {"ends_at": draw_time()}, {"paid_through": draw_time()[:10]}]))
             events.append(
-                cancellation(draw_time(), ends_at=end, reason=draw(st.sampled_from(["price", "merger"])), **identity)
+                cancellation(draw_time(), reason=draw(st.sampled_from(["price", "merger"])), **identity, **end)
             )
     return events
 
@@ -63,7 +67,7 @@ def test_the_movement_of_every_day_explains_the_change_of_mrr_and_of_customers(
         )
         assert ("mrr_new" in movements) <= (not has_ever_paid) and ("mrr_reactivated" in movements) <= has_ever_paid
         mrr, customers, has_ever_paid = mrr + of["mrr"], customers + of["customers"], has_ever_paid or of["mrr"] > 0
-        assert mrr >= 0 and customers == (mrr > 0)
+        assert mrr >= 0 and customers == (mrr > 0) and of["customers_leaving"] in (-1, 0, 1)
     for stock in ("mrr", "seats"):
         assert all(value >= 0 for value in balances(stock, *events).values())
 

@@ -32,7 +32,7 @@ def random_events(random: Random, pair: Pair, count: int, makers: Sequence[Any] 
     """Return new events of any type, or by the given makers. Half of them are of one topic, so that they affect each other."""
     topics = [
         EVENT_MAKERS,
-        [_subscription_change, _subscription_change, _cancellation],
+        SUBSCRIPTION_MAKERS,
         [_ticket],
         [_ticket],
         [_goal],
@@ -50,8 +50,10 @@ def random_event(random: Random, pair: Pair, makers: Sequence[Any] = ()) -> dict
     at = random_time(random, pair)
     if type.partition(".")[0] in STREAM_KINDS and random.randrange(2):
         at = pair.now - timedelta(days=random.randrange(60), minutes=random.randrange(1440))
-    if type == "subscription.canceled" and random.randrange(2):
-        data |= {"ends_at": _random_end(random, pair, at).isoformat()}
+    if type == "subscription.canceled":
+        data |= _random_end(random, pair, at)
+    if type == "subscription.changed" and not random.randrange(3):
+        data |= {"effective_at": _random_effect(random, pair, at).isoformat()}
     account = random.choice([pair.accounts[0], *pair.accounts])
     if type == "feedback.updated":
         account, data["feedback"] = _comment(random, pair, account)
@@ -79,12 +81,20 @@ def random_time(random: Random, pair: Pair) -> datetime:
         # The first instant of a day, and the last second of the day before.
         return calendar.midnight(pair.today - DAY * random.randrange(40)) - timedelta(seconds=random.randrange(2))
     if kind == 3 and pair.model.events:
-        return random.choice(list(pair.model.events.values())).at
+        # With another event, or a little before it: clocks differ.
+        skew = random.choice([timedelta(0), timedelta(seconds=2), timedelta(hours=1), timedelta(hours=1, seconds=1)])
+        return random.choice(list(pair.model.events.values())).at - skew
     return (now - timedelta(minutes=random.randrange(600))).astimezone(random.choice([UTC, calendar.zone]))
 
 
-def _random_end(random: Random, pair: Pair, at: datetime) -> datetime:
-    """Return when a subscription ends that is canceled at `at`: often later, sometimes earlier or with another event."""
+def _random_end(random: Random, pair: Pair, at: datetime) -> dict[str, Any]:
+    """Return how a cancellation at `at` says when the subscription ends: in both ways, or not at all."""
+    end = _random_effect(random, pair, at)
+    return random.choice([{}, {"ends_at": end.isoformat()}, {"paid_through": str(pair.model.calendar.day(end) - DAY)}])
+
+
+def _random_effect(random: Random, pair: Pair, at: datetime) -> datetime:
+    """Return when something takes effect that occurs at `at`: often later, sometimes earlier or with another event."""
     if random.randrange(4):
         day = pair.model.calendar.day(at) + DAY * random.choice([1, 2, 3, 10, 30, 45])
         return pair.model.calendar.midnight(day) + timedelta(hours=random.choice([0, 0, 9]))
@@ -181,6 +191,12 @@ def _cancellation(random: Random) -> Any:
     return "subscription.canceled", {"subscription_id": random.choice(SUBSCRIPTIONS)} | reason, False
 
 
+def _pause_or_resumption(random: Random) -> Any:
+    verb = random.choice(["paused", "resumed"])
+    reason = {"reason": random.choice(SIDES["reason"])} if verb == "paused" and random.randrange(2) else {}
+    return f"subscription.{verb}", {"subscription_id": random.choice(SUBSCRIPTIONS)} | reason, False
+
+
 def _trial(random: Random) -> Any:
     """Make an event of one of two trials; like all deals, they have few ids, so that each has many events."""
     return f"trial.{random.choice(['started', 'converted', 'expired'])}", {"trial_id": random.choice("ab")}, False
@@ -228,6 +244,7 @@ PRICES: list[dict[str, Any]] = [
 ]
 TICKETS: list[Any] = [_ticket]
 SURVEY_MAKERS: list[Any] = [_invitation, _response]
+SUBSCRIPTION_MAKERS: list[Any] = [*[_subscription_change] * 3, *[_cancellation] * 2, _pause_or_resumption]
 DEALS: list[Any] = [*[_trial] * 2, *[_renewal] * 4, *[_purchase] * 4, *[_cost] * 2]
 EVENT_MAKERS: list[Any] = [
     _session,
@@ -239,6 +256,7 @@ EVENT_MAKERS: list[Any] = [
     lambda random: ("user.removed", {}, True),
     *[_subscription_change] * 5,
     *[_cancellation] * 4,
+    *[_pause_or_resumption] * 3,
     *DEALS,
     _feedback,
     *[_ticket] * 3,

@@ -29,6 +29,8 @@ def change(
 ) -> StreamEvent:
     """Return a change of the subscription `of`; its price is `mrr`, or in `data`."""
     price = {} if mrr is None else {"mrr": mrr}
+    if "effective_at" in data:
+        data["effective_at"] = instant(data["effective_at"]).isoformat()
     return stream_event("subscription.changed", at, id=id, rate=rate, **({"subscription_id": of} | price | data))
 
 
@@ -36,6 +38,16 @@ def cancellation(at: str, *, of: str = "base", id: str = "", ends_at: str | None
     """Return a cancellation of the subscription `of`."""
     end = {} if ends_at is None else {"ends_at": instant(ends_at).isoformat()}
     return stream_event("subscription.canceled", at, id=id, **({"subscription_id": of} | end | data))
+
+
+def pause(at: str, *, of: str = "base", **data: Any) -> StreamEvent:
+    """Return a pause of the subscription `of`."""
+    return stream_event("subscription.paused", at, subscription_id=of, **data)
+
+
+def resumption(at: str, *, of: str = "base", **data: Any) -> StreamEvent:
+    """Return an event that resumes the subscription `of`."""
+    return stream_event("subscription.resumed", at, subscription_id=of, **data)
 
 
 def instant(at: str) -> datetime:
@@ -64,10 +76,10 @@ def postings_by_measure(
 
 
 def movements(*events: StreamEvent, calendar: Calendar = UTC_CALENDAR) -> list[tuple[str, str, float]]:
-    """Return the movements of MRR as (day, kind, amount)."""
+    """Return the movements of MRR, which are kept per year, as (day, kind, amount per month)."""
     lines = postings(*events, calendar=calendar)
     return [
-        (day, name[4:], value / 10_000) for (day, name, _), value in sorted(lines.items()) if name.startswith("mrr_")
+        (day, name[4:], value / 120_000) for (day, name, _), value in sorted(lines.items()) if name.startswith("mrr_")
     ]
 
 

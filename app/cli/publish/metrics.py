@@ -46,7 +46,7 @@ LEGEND = [
 LEGEND_NOTE = "The [measures](#measures) are listed at the end of this page."
 
 MEASURES_INTRO = """The countable things of the ledger. Metrics are computed from their sums. The ledger stores money in
-ten-thousandths of the base currency."""
+ten-thousandths of the base currency, and MRR and its movements as amounts per year."""
 
 _EXAMPLES = {"percent": "{}%", "money": "{:.2f} USD", "ratio": "{}", "score": "{}", "count": "{}"}
 _BETTER = {"up": "higher is better", "down": "lower is better"}

@@ -1,123 +1,16 @@
-"""Event types about subscriptions, trials, renewals, purchases and costs."""
+"""Event types about trials, renewals, purchases and costs."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_core import PydanticCustomError
 from typing_extensions import NotRequired
 
+from app.ingest.catalogue.subscriptions import CURRENCY, MONEY
 from app.ingest.define import Data, event
-from app.ingest.fields import WHOLE, Currency, Id, Moment, Money
+from app.ingest.fields import Currency, Id, Money
 from app.ledger.measures import EventView, Line, measure
 from app.ledger.money import in_base_currency
-from app.ledger.streams import purchases, renewals, subscriptions, trials
-
-_MONEY = 'in `currency`: a decimal string such as "1250.50", at least 0, below 100 billion, at most 4 decimals'
-_CURRENCY = (
-    "Currency as an ISO 4217 code, such as `EUR`. Default: the base currency. Others need an exchange rate for the day."
-)
-
-
-def _check_price(data: Any) -> Any:
-    if ("mrr" in data) == ("amount" in data) or ("amount" in data) != ("interval" in data):
-        raise PydanticCustomError("price", 'The price is required: either "mrr", or "amount" with "interval".')
-    if "interval_count" in data and "amount" not in data:
-        raise PydanticCustomError("price", '"interval_count" needs "amount" and "interval".')
-    return data
-
-
-class Subscription(Data):
-    subscription_id: Annotated[Id, Field(description="Your id of the subscription, unique within the account.")]
-    mrr: NotRequired[
-        Annotated[Money, Field(description=f"Price per month, {_MONEY}. Send either this or `amount` with `interval`.")]
-    ]
-    amount: NotRequired[
-        Annotated[Money, Field(description=f"Price of one payment, {_MONEY}. It is converted to a price per month.")]
-    ]
-    interval: NotRequired[
-        Annotated[
-            Literal["week", "month", "quarter", "year"],
-            Field(description="Unit of the time that one payment covers: `week`, `month`, `quarter` or `year`."),
-        ]
-    ]
-    interval_count: NotRequired[
-        Annotated[
-            int,
-            Field(ge=1, le=120, description="How many units of `interval` one payment covers, 1–120. Default: 1."),
-            WHOLE,
-        ]
-    ]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
-    plan: NotRequired[
-        Annotated[
-            Id,
-            Field(
-                description="Plan of the subscription. MRR can be broken down by plan (`subject`). Default: the plan it had."
-            ),
-        ]
-    ]
-    seats: NotRequired[
-        Annotated[
-            int,
-            Field(
-                ge=0,
-                le=1_000_000_000,
-                description="Number of licensed seats, 0–1,000,000,000. Default: the number it had, at first 0.",
-            ),
-            WHOLE,
-        ]
-    ]
-
-
-@event(
-    "subscription.changed",
-    stream=subscriptions.stream_name,
-    check=_check_price,
-    example={"subscription_id": "sub-1", "amount": "1188", "interval": "year", "plan": "pro", "seats": 10},
-)
-class SubscriptionChanged(Subscription):
-    """A subscription started, was upgraded or was downgraded: a new price, plan or number of seats.
-
-    The values hold from `occurred_at` on. The price is always required. A plan or seats that are left out keep their values.
-    MRR, customers and seats are computed from all subscriptions of the account. The net change of an account's MRR on one day
-    is one movement: new, expansion, contraction, churn or reactivation. A price of 0 does not make the account a customer.
-
-    If the subscription was canceled but ends at this instant or later, the cancellation no longer applies. If it has ended
-    already, it starts again. A price in another currency is converted at the exchange rate of the day on which the price
-    became positive or changed currency, so exchange rates alone never change MRR. Events may arrive in any order.
-    """
-
-
-@event(
-    "subscription.canceled",
-    rank=1,
-    stream=subscriptions.stream_name,
-    example={"subscription_id": "sub-1", "ends_at": "2026-03-31T00:00:00Z", "reason": "price"},
-)
-class SubscriptionCanceled(Data):
-    """A subscription was canceled: it ends at `ends_at`, or at once.
-
-    At its end the account loses the subscription's MRR and seats. If no MRR is left, the account churns on that day, with the
-    `reason` of its last cancellation. Canceling again before the end moves the end. If a `subscription.changed` comes before
-    the end, the cancellation no longer applies. Canceling a subscription that is unknown or has ended changes nothing. If a
-    subscription is changed and canceled at the same instant, the cancellation counts as the later event.
-    """
-
-    subscription_id: Annotated[Id, Field(description="Your id of the subscription, unique within the account.")]
-    ends_at: NotRequired[
-        Annotated[
-            Moment,
-            Field(
-                description="When the paid period ends: RFC 3339 with an offset, often in the future. Default: `occurred_at`."
-            ),
-        ]
-    ]
-    reason: NotRequired[
-        Annotated[
-            Id,
-            Field(description="Why it was canceled, such as `price`. Churn can be broken down by reason (`subject`)."),
-        ]
-    ]
+from app.ledger.streams import purchases, renewals, trials
 
 
 class Trial(Data):
@@ -129,8 +22,9 @@ class Trial(Data):
 class TrialStarted(Trial):
     """A trial started.
 
-    Counts one trial in `trial_conversion_rate`; a trial has no MRR. Starting a running trial again changes nothing. A start
-    after the end of the same `trial_id` is another trial. Events may arrive in any order.
+    Counts one trial in `trial_conversion_rate`; a trial has no MRR. A `trial_id` is one trial: starting it again changes
+    nothing, whether it is running or has ended. Send another trial of the same account under another id. Events may arrive in
+    any order.
     """
 
 
@@ -139,8 +33,8 @@ class TrialConverted(Trial):
     """A trial became a paid subscription.
 
     The conversion counts on the day on which the trial was started, so the rate of a past period can still rise. Send the
-    subscription itself as `subscription.changed`. A trial that expired can still convert. Without a `trial.started` before it,
-    the trial counts as started at the same time.
+    subscription itself as `subscription.changed`. A trial that expired can still convert. A conversion that is dated before the
+    start of its trial counts at the time of the start. Without a `trial.started`, the trial counts as started at the same time.
     """
 
 
@@ -148,8 +42,9 @@ class TrialConverted(Trial):
 class TrialExpired(Trial):
     """A trial ended without a subscription: it ran out or was canceled.
 
-    A trial that has ended already stays as it is. Without a `trial.started` before it, the trial counts as started at the same
-    time. A trial that converts and expires at the same instant counts as converted.
+    A trial that has ended already stays as it is. An expiry that is dated before the start of its trial counts at the time of
+    the start. Without a `trial.started`, the trial counts as started at the same time. A trial that converts and expires at the
+    same instant counts as converted.
     """
 
 
@@ -168,8 +63,8 @@ class RenewalDue(Renewal):
     earlier day on which the contract was due.
     """
 
-    amount: NotRequired[Annotated[Money, Field(description=f"Amount that is due, {_MONEY}. Default: unknown.")]]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
+    amount: NotRequired[Annotated[Money, Field(description=f"Amount that is due, {MONEY}. Default: unknown.")]]
+    currency: NotRequired[Annotated[Currency, Field(description=CURRENCY)]]
 
 
 @event(
@@ -190,10 +85,10 @@ class RenewalCompleted(Renewal):
 
     amount: NotRequired[
         Annotated[
-            Money, Field(description=f"Amount of the renewed contract, {_MONEY}. Default: the amount that was due.")
+            Money, Field(description=f"Amount of the renewed contract, {MONEY}. Default: the amount that was due.")
         ]
     ]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
+    currency: NotRequired[Annotated[Currency, Field(description=CURRENCY)]]
 
 
 @event("renewal.declined", rank=2, stream=renewals.stream_name, example={"contract_id": "contract-1"})
@@ -204,10 +99,8 @@ class RenewalDeclined(Renewal):
     replaces this decision.
     """
 
-    amount: NotRequired[
-        Annotated[Money, Field(description=f"Amount that was declined, {_MONEY}. Stored, not counted.")]
-    ]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
+    amount: NotRequired[Annotated[Money, Field(description=f"Amount that was declined, {MONEY}. Stored, not counted.")]]
+    currency: NotRequired[Annotated[Currency, Field(description=CURRENCY)]]
 
 
 class Order(Data):
@@ -226,8 +119,8 @@ class PurchaseCompleted(Order):
     first event of an order counts. Payments of subscriptions are no orders.
     """
 
-    amount: Annotated[Money, Field(description=f"Amount that was paid, {_MONEY}.")]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
+    amount: Annotated[Money, Field(description=f"Amount that was paid, {MONEY}.")]
+    currency: NotRequired[Annotated[Currency, Field(description=CURRENCY)]]
 
 
 @event(
@@ -244,8 +137,8 @@ class PurchaseRefunded(Order):
     arrives. A refund in the currency of the order has the exchange rate of the order.
     """
 
-    amount: Annotated[Money, Field(description=f"Amount that was refunded, {_MONEY}.")]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
+    amount: Annotated[Money, Field(description=f"Amount that was refunded, {MONEY}.")]
+    currency: NotRequired[Annotated[Currency, Field(description=CURRENCY)]]
 
 
 acquisition_cost = measure("acquisition_cost", "Money spent on winning accounts, recorded with an account.")
@@ -286,5 +179,5 @@ class CostRecorded(Data):
         Literal["acquisition", "retention"],
         Field(description="`acquisition` for winning customers, `retention` for keeping them."),
     ]
-    amount: Annotated[Money, Field(description=f"Amount that was spent, {_MONEY}.")]
-    currency: NotRequired[Annotated[Currency, Field(description=_CURRENCY)]]
+    amount: Annotated[Money, Field(description=f"Amount that was spent, {MONEY}.")]
+    currency: NotRequired[Annotated[Currency, Field(description=CURRENCY)]]

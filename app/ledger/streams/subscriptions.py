@@ -4,27 +4,24 @@ All subscriptions of an account are one stream because the net change of a day i
 one day is not churn.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
-from fractions import Fraction
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import NamedTuple
 
 from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
-from app.ledger.money import in_base_currency
 from app.ledger.streams.define import DatedLine, StreamEvent, stream
+from app.ledger.streams.subscription_history import State, SubscriptionHistory
 
-CHANGED, CANCELED = "subscription.changed", "subscription.canceled"
-
-mrr = measure("mrr", "Monthly recurring revenue (MRR).", subject="plan", stock=True)
-mrr_new = measure("mrr_new", "MRR from accounts that became customers for the first time.")
-mrr_expansion = measure("mrr_expansion", "MRR added by accounts that were customers already.")
-mrr_contraction = measure("mrr_contraction", "MRR lost to downgrades by accounts that stayed customers.")
-mrr_churned = measure("mrr_churned", "MRR lost from accounts that stopped being customers.", subject="reason")
-mrr_reactivated = measure("mrr_reactivated", "MRR from former customers that became customers again.")
+mrr = measure("mrr", "Monthly recurring revenue (MRR).", subject="plan", stock=True, per_year=True)
+mrr_new = measure("mrr_new", "MRR from accounts that became customers for the first time.", per_year=True)
+mrr_expansion = measure("mrr_expansion", "MRR added by accounts that were customers already.", per_year=True)
+mrr_contraction = measure("mrr_contraction", "MRR lost to downgrades by accounts that stayed customers.", per_year=True)
+mrr_churned = measure(
+    "mrr_churned", "MRR lost from accounts that stopped being customers.", subject="reason", per_year=True
+)
+mrr_reactivated = measure("mrr_reactivated", "MRR from former customers that became customers again.", per_year=True)
 customers = measure("customers", "Customers (accounts with MRR above zero).", stock=True)
 customers_new = measure("customers_new", "Accounts that became customers for the first time.")
 customers_churned = measure("customers_churned", "Accounts that stopped being customers.", subject="reason")
@@ -34,89 +31,21 @@ customers_leaving = measure(
 )
 seats = measure("seats", "Seats of active subscriptions.", stock=True)
 
-_MONTHS_BY_INTERVAL = {"week": Fraction(12, 52), "month": Fraction(1), "quarter": Fraction(3), "year": Fraction(12)}
-
 
 def stream_name(event: EventView) -> str:
     """Return the name of the stream of a subscription's event: the account has one."""
     return "subscriptions"
 
 
-class _State(NamedTuple):
-    """A subscription from an instant until its next state. The amount is the MRR; after the end all three are zero or empty.
-
-    event_key: instant and id of the event that made the state. end_reason: why the subscription ended; None if it did not.
-    """
-
-    since: datetime
-    event_key: tuple[datetime, str]
-    amount: int = 0
-    plan: str = ""
-    seats: int = 0
-    end_reason: str | None = None
-
-
-@dataclass(slots=True)
-class _SubscriptionHistory:
-    """The states of one subscription in order. The last may be an end in the future.
-
-    immediate: whether cancellations take effect when they are made, and not when the paid period ends. plan, seats: the last
-    values of an event, which later events without them keep. rate: that of the day on which the amount became positive or the
-    currency changed, so that exchange rates cause no movements.
-    """
-
-    immediate: bool = False
-    states: list[_State] = field(default_factory=list)
-    plan: str = ""
-    seats: int = 0
-    currency: str | None = None
-    rate: Decimal | None = None
-
-    def change(self, event: StreamEvent) -> None:
-        """Apply a change at its instant. It withdraws a cancellation that takes effect then or later."""
-        at, data = event.at, event.data
-        while self.states and (self.states[-1].since > at or (self.states[-1].since == at and self._has_ended)):
-            self.states.pop()
-        if not self.states or not self.states[-1].amount or data.get("currency") != self.currency:
-            self.currency, self.rate = data.get("currency"), event.rate
-        self.plan, self.seats = data.get("plan", self.plan), data.get("seats", self.seats)
-        price = data["mrr"] if "mrr" in data else data["amount"]
-        amount = in_base_currency(price, self.rate, months=_months_per_payment(data))
-        self._add(_State(at, (at, event.id), amount, self.plan, self.seats))
-
-    def cancel(self, event: StreamEvent) -> None:
-        """Apply a cancellation: it replaces an end in the future, and does nothing to a subscription that has ended."""
-        ends_at = event.data.get("ends_at")
-        at = datetime.fromisoformat(ends_at) if ends_at else event.at
-        at = min(at, event.at) if self.immediate else at
-        while self.states and self.states[-1].since > min(at, event.at):
-            self.states.pop()
-        if self.states and not self._has_ended:
-            self._add(_State(at, (event.at, event.id), end_reason=event.data.get("reason", "")))
-
-    @property
-    def _has_ended(self) -> bool:
-        return self.states[-1].end_reason is not None
-
-    def _add(self, state: _State) -> None:
-        """Add a state. Of several states at one instant only the last remains."""
-        if self.states and self.states[-1].since == state.since:
-            self.states.pop()
-        self.states.append(state)
-
-
-def _months_per_payment(data: Mapping[str, Any]) -> Fraction:
-    """Return how many months the price of a change pays for; 1 when it is given per month."""
-    if "interval" not in data:
-        return Fraction(1)
-    return _MONTHS_BY_INTERVAL[data["interval"]] * int(data.get("interval_count", 1))
-
-
 class _DayChange(NamedTuple):
-    """The difference between the end of a day and the end of the day before."""
+    """The difference between the end of a day and the end of the day before, of an account's subscriptions together.
+
+    staying: of the MRR of subscriptions that are not canceled.
+    """
 
     mrr_by_plan: Counter[str]
     seats: int
+    staying: int
 
 
 @stream(
@@ -138,59 +67,60 @@ class _DayChange(NamedTuple):
 )
 def subscriptions(events: Sequence[StreamEvent], calendar: Calendar) -> Iterator[DatedLine]:
     """Yield MRR, seats and movements of one account, by day."""
-    account_subscriptions = _replay(events)
-    changes = _day_changes(account_subscriptions, calendar)
-    reasons = _end_reasons(account_subscriptions, calendar)
-    before, was_customer = 0, False
+    states_by_subscription = _replay(events, calendar)
+    changes = _day_changes(states_by_subscription, calendar)
+    reasons = _reasons(states_by_subscription, calendar)
+    before = staying = 0
+    was_customer = was_leaving = False
     for day in sorted(changes):
-        change = changes[day]
-        for plan, amount in change.mrr_by_plan.items():
+        mrr_by_plan, seats_change, staying_change = changes[day]
+        for plan, amount in mrr_by_plan.items():
             yield day, Line(mrr, amount, plan)
-        yield day, Line(seats, change.seats)
-        after = before + change.mrr_by_plan.total()
+        yield day, Line(seats, seats_change)
+        after = before + mrr_by_plan.total()
         for line in _movement(before, after, was_customer=was_customer, reason=reasons.get(day, "")):
             yield day, line
-        before, was_customer = after, was_customer or after > 0
-    if any("ends_at" in event.data for event in events):
-        yield from _leaving(changes, _day_changes(_replay(events, immediate=True), calendar))
+        staying += staying_change
+        is_leaving = after > 0 == staying
+        if is_leaving != was_leaving:
+            yield day, Line(customers_leaving, 1 if is_leaving else -1)
+        before, was_customer, was_leaving = after, was_customer or after > 0, is_leaving
 
 
-def _replay(events: Sequence[StreamEvent], *, immediate: bool = False) -> Collection[_SubscriptionHistory]:
-    """Return the subscriptions after all events. immediate: see `_SubscriptionHistory`."""
-    subscription_by_id: dict[str, _SubscriptionHistory] = defaultdict(lambda: _SubscriptionHistory(immediate))
+def _replay(events: Iterable[StreamEvent], calendar: Calendar) -> list[list[State]]:
+    """Return the states of each subscription."""
+    history_by_id: dict[str, SubscriptionHistory] = {}
     for event in events:
-        subscription = subscription_by_id[event.data["subscription_id"]]
-        if event.type == CHANGED:
-            subscription.change(event)
-        else:
-            subscription.cancel(event)
-    return subscription_by_id.values()
+        id = event.data["subscription_id"]
+        history = history_by_id.get(id) or history_by_id.setdefault(id, SubscriptionHistory(calendar))
+        history.apply(event)
+    return [history.finish() for history in history_by_id.values()]
 
 
-def _day_changes(account_subscriptions: Iterable[_SubscriptionHistory], calendar: Calendar) -> dict[date, _DayChange]:
-    """Return the changes of MRR by plan and of seats, by day. Of several states on one day the last counts."""
+def _day_changes(states_by_subscription: Iterable[Sequence[State]], calendar: Calendar) -> dict[date, _DayChange]:
+    """Return the changes of each day. Of several states of a subscription on one day the last counts."""
     changes: dict[date, _DayChange] = {}
-    for subscription in account_subscriptions:
-        state_by_day = {calendar.day(state.since): state for state in subscription.states}
-        before = None
+    for states in states_by_subscription:
+        state_by_day = {calendar.day(state.since): state for state in states}
+        price = seats = staying = 0
+        plan = ""
         for day, state in state_by_day.items():
-            mrr_by_plan, seats_change = changes.get(day, (Counter(), 0))
-            mrr_by_plan[state.plan] += state.amount
-            if before is not None:
-                mrr_by_plan[before.plan] -= before.amount
-            seats_before = before.seats if before is not None else 0
-            changes[day] = _DayChange(mrr_by_plan, seats_change + state.seats - seats_before)
-            before = state
+            mrr_by_plan, seats_change, staying_change = changes.get(day, (Counter(), 0, 0))
+            mrr_by_plan[plan] -= price
+            mrr_by_plan[state.terms.plan] += state.price
+            seats_change += state.seats - seats
+            price, plan, seats = state.price, state.terms.plan, state.seats
+            staying_change -= staying
+            staying = 0 if state.is_canceled else price
+            changes[day] = _DayChange(mrr_by_plan, seats_change, staying_change + staying)
     return changes
 
 
-def _end_reasons(account_subscriptions: Iterable[_SubscriptionHistory], calendar: Calendar) -> dict[date, str]:
-    """Return the reason of the last cancellation that took effect on each day."""
-    ends = [
-        state for subscription in account_subscriptions for state in subscription.states if state.end_reason is not None
-    ]
-    ends.sort(key=lambda end: (end.since, end.event_key))
-    return {calendar.day(end.since): end.end_reason or "" for end in ends}
+def _reasons(states_by_subscription: Iterable[Iterable[State]], calendar: Calendar) -> dict[date, str]:
+    """Return the reason of the last cancellation or pause that took effect on each day."""
+    stops = [state for states in states_by_subscription for state in states if state.reason is not None]
+    stops.sort(key=lambda stop: (stop.since, stop.event_key))
+    return {calendar.day(stop.since): stop.reason or "" for stop in stops}
 
 
 def _movement(before: int, after: int, *, was_customer: bool, reason: str) -> Iterator[Line]:
@@ -207,18 +137,3 @@ def _movement(before: int, after: int, *, was_customer: bool, reason: str) -> It
         yield Line(mrr_expansion, after - before)
     elif after < before:
         yield Line(mrr_contraction, before - after)
-
-
-def _leaving(changes: Mapping[date, _DayChange], immediate_changes: Mapping[date, _DayChange]) -> Iterator[DatedLine]:
-    """Yield when the account began and ceased to be leaving.
-
-    It is leaving while its MRR is above zero and would be zero if cancellations took effect immediately.
-    """
-    current = remaining = 0
-    is_leaving = False
-    for day in sorted(changes.keys() | immediate_changes.keys()):
-        current += changes[day].mrr_by_plan.total() if day in changes else 0
-        remaining += immediate_changes[day].mrr_by_plan.total() if day in immediate_changes else 0
-        if (current > 0 >= remaining) != is_leaving:
-            is_leaving = not is_leaving
-            yield day, Line(customers_leaving, 1 if is_leaving else -1)

@@ -1,0 +1,77 @@
+"""A file of contract terms whose end dates are the last paid days, as CRM systems export them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.ingest.files.import_report import ImportReport
+from app.ingest.files.mapping_file import load_mapping
+from app.ingest.files.run_import import ImportSummary, run_import
+from tests.support.service import Service
+
+CONTRACTS = """contract,customer,start_date,end_date,monthly
+k1,TERM-A,2025-01-01,2025-12-31,100
+k2,TERM-A,2026-01-01,2026-12-31,110
+"""
+MAPPING = """
+[[source]]
+file = "contracts*.csv"
+[source.columns]
+start_date = "date"
+end_date = "{type}"
+monthly = "money"
+[[source.event]]
+type = "subscription.changed"
+id = "start-{{contract}}"
+account_id = "{{customer}}"
+occurred_at = "{{start_date}}"
+data = {{ subscription_id = "{{contract}}", mrr = "{{monthly}}" }}
+[[source.event]]
+type = "subscription.canceled"
+id = "end-{{contract}}"
+account_id = "{{customer}}"
+occurred_at = "{{start_date}}"
+data = {{ subscription_id = "{{contract}}", {field} = "{{end_date}}" }}
+"""
+
+
+def import_contracts(service: Service, folder: Path, *, type: str, field: str) -> ImportSummary:
+    (folder / "contracts.csv").write_text(CONTRACTS)
+    (folder / "mapping.toml").write_text(MAPPING.format(type=type, field=field))
+    with ImportReport(folder / "report.csv") as report:
+        run = run_import(
+            service.books,
+            [folder / "contracts.csv"],
+            mapping=load_mapping(folder / "mapping.toml"),
+            report=report,
+            progress=lambda summary, consumed: None,
+        )
+        return service.run(run)
+
+
+def values(service: Service, metric: str) -> list[Any]:
+    months = {"start": "2025-12-01", "end": "2026-02-01", "account": "TERM-A"}
+    return [row["value"] for row in service.rows(metric, **months)]
+
+
+@pytest.mark.parametrize("type", ["date", "text"])
+def test_a_renewal_on_the_day_after_the_last_paid_day_is_no_churn(service: Service, tmp_path: Path, type: str) -> None:
+    summary = import_contracts(service, tmp_path, type=type, field="paid_through")
+    assert (summary.accepted, summary.rejected) == (4, 0)
+    assert values(service, "mrr") == [100, 110]
+    assert values(service, "customers_churned") == values(service, "customer_churn_rate") == [0, 0]
+    assert values(service, "nrr") == [100, pytest.approx(110)]
+    assert service.differences() == []
+
+
+def test_the_same_dates_as_ends_are_a_day_without_payment(service: Service, tmp_path: Path) -> None:
+    import_contracts(service, tmp_path, type="datetime", field="ends_at")
+    assert values(service, "customers_churned") == [1, 0]
+    assert values(service, "mrr") == [0, 110]
+
+
+def test_a_time_as_last_paid_day_is_rejected_with_the_field_for_it(service: Service, tmp_path: Path) -> None:
+    summary = import_contracts(service, tmp_path, type="datetime", field="paid_through")
+    assert (summary.accepted, summary.rejected) == (2, 2)
+    assert '""ends_at""' in (tmp_path / "report.csv").read_text()
