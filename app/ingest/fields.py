@@ -71,8 +71,10 @@ def _normalize_time(raw: Any) -> str:
 
 def _normalize_end(raw: Any) -> str:
     if isinstance(raw, str) and _DATE.fullmatch(raw):
-        detail = 'This is a time, such as 2026-04-01T00:00:00Z. The last day that is paid for, a date, belongs in "paid_through".'
-        raise PydanticCustomError("time", detail)
+        detail = (
+            'The first moment that is not paid for is a time. The last paid day, a date, belongs in "paid_through".'
+        )
+        raise PydanticCustomError("last_day", detail)
     return _parse_time(raw).isoformat()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.core.errors import Invalid
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
 from app.ingest.files.run_import import ImportSummary, run_import
@@ -45,9 +46,9 @@ def import_contracts(service: Service, folder: Path, *, type: str, field: str) -
             [folder / "contracts.csv"],
             mapping=load_mapping(folder / "mapping.toml"),
             report=report,
-            progress=lambda summary, consumed: None,
+            progress=lambda progress: None,
         )
-        return service.run(run)
+        return service.run(run).summary
 
 
 def values(service: Service, metric: str) -> list[Any]:
@@ -71,7 +72,12 @@ def test_the_same_dates_as_ends_are_a_day_without_payment(service: Service, tmp_
     assert values(service, "mrr") == [0, 110]
 
 
-def test_a_time_as_last_paid_day_is_rejected_with_the_field_for_it(service: Service, tmp_path: Path) -> None:
-    summary = import_contracts(service, tmp_path, type="datetime", field="paid_through")
-    assert (summary.accepted, summary.rejected) == (2, 2)
-    assert '""ends_at""' in (tmp_path / "report.csv").read_text()
+@pytest.mark.parametrize(
+    ("type", "field", "advice"), [("datetime", "paid_through", 'type = "date"'), ("date", "ends_at", '"paid_through"')]
+)
+def test_a_mapping_that_confuses_the_two_is_an_error_with_the_way_out(
+    service: Service, tmp_path: Path, type: str, field: str, advice: str
+) -> None:
+    with pytest.raises(Invalid) as error:
+        import_contracts(service, tmp_path, type=type, field=field)
+    assert advice in str(error.value.errors or error.value.detail)

@@ -111,6 +111,7 @@ FIELD = [
     Code("number", "", "The value is neither a text nor a number, true, false or null.", "Send one of these."),
     Code("number_too_large", "", "The number is 10^15 or more.", "Send it as a text."),
     Code("price", "", "A `subscription.changed` needs either `mrr`, or `amount` with `interval`.", "Send one of the two."),
+    Code("last_day", "", "`ends_at`, the first moment that is not paid for, is a date.", "Send the last paid day as `paid_through`."),
     Code("two_ends", "", "A `subscription.canceled` has both `ends_at` and `paid_through`.", "Send one of the two."),
     Code("two_names", "", "The account's name is given as `name` and as the attribute `name`.", "Send one of the two."),
     Code("rate", "", "It is not an exchange rate: not a number, zero, negative, or more than a billion.", 'Write `"1.0832"`.'),

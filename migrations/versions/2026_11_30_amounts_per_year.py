@@ -3,14 +3,14 @@
 Twelve times what is there is right up to the rounding of the old version; `csmetrics rebuild` makes it right to the digit. So
 answers are as before until then. A downgrade rounds, and leaves the rest to a rebuild, too.
 
-Revision ID: 0009
-Revises: 0008
+Revision ID: 0013
+Revises: 0012
 """
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
