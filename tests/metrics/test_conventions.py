@@ -7,7 +7,8 @@ import pytest
 
 from app.core.periods import Calendar
 from app.ledger.streams.define import StreamEvent
-from app.ledger.streams.subscriptions import CANCELED, CHANGED, customers_leaving, subscriptions
+from app.ledger.streams.subscription_history import CANCELED, CHANGED, RESUMED
+from app.ledger.streams.subscriptions import customers_leaving, subscriptions
 from app.metrics.define import METRICS
 from tests.model.conventions import CONVENTIONS
 from tests.support.service import NOON, Service, event, session, survey_responses
@@ -187,7 +188,14 @@ CANCELLATIONS = {
     "from the click to the end": ([paid("01-10"), click("02-15", "03-01")], [("02-15", 1), ("03-01", -1)]),
     "at once": ([paid("01-10"), click("02-15")], []),
     "an end that was before the click": ([paid("01-10"), click("02-15", "02-01")], []),
-    "it is thought better of": ([paid("01-10"), click("02-15", "03-01"), paid("02-20")], [("02-15", 1), ("02-20", -1)]),
+    "another price changes nothing": (
+        [paid("01-10"), click("02-15", "03-01"), paid("02-20", mrr="8")],
+        [("02-15", 1), ("03-01", -1)],
+    ),
+    "it is thought better of": (
+        [paid("01-10"), click("02-15", "03-01"), ("02-20", RESUMED, {"subscription_id": "one"})],
+        [("02-15", 1), ("02-20", -1)],
+    ),
     "the end is moved": (
         [paid("01-10"), click("02-15", "03-01"), click("02-20", "03-10")],
         [("02-15", 1), ("03-10", -1)],

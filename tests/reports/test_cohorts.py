@@ -306,7 +306,9 @@ def check_triangle(random: Random, pair: Pair) -> None:
     }
     assert expected_values == pytest.approx(values)
     for row in rows:
-        percent = None if not row["initial"] else pytest.approx(100 * row["value"] / row["initial"], abs=1e-6)
+        key = row["cohort"], row["period"], repr(tuple(row["group"].values()))
+        _, initial, value = expected.get(key, (0, 0, 0))
+        percent = pytest.approx(float(100 * value / initial), abs=1e-6) if initial else None
         assert row["percent"] == percent
 
 

@@ -56,5 +56,5 @@ def _correct_clocks(events: Sequence[StreamEvent], start: str, completion: str) 
     def is_early(event: StreamEvent) -> bool:
         return event.type == completion and first_start - _MAX_SKEW <= event.at < first_start
 
-    corrected = (event._replace(at=first_start) if is_early(event) else event for event in events)
-    return sorted(corrected, key=lambda event: event[:3])
+    corrected_events = (event._replace(at=first_start) if is_early(event) else event for event in events)
+    return sorted(corrected_events, key=lambda event: event[:3])
