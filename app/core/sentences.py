@@ -79,17 +79,19 @@ def options(error: Mapping[str, Any]) -> list[str]:
 
 
 def _kind(location: Sequence[str | int]) -> str:
-    return {"query": "Parameter"}.get(str(location[0]) if location else "", "Field")
+    return "Parameter" if len(location) > 1 and location[0] == "query" else "Field"
 
 
 def _name_field(location: Sequence[str | int]) -> str:
     """Return how a sentence names the field at a location, at its beginning."""
-    steps = [step for step in location if step not in ("query", "body", "path")]
-    if not steps:
+    # The framework and `parse_query` put first where the field is. A body may have a field of that name itself.
+    steps = location[1:] if len(location) > 1 and location[0] in ("query", "body", "path") else location
+    if not steps or steps == ("body",):
         return "The body"
-    if steps[-1] == "[key]":
+    step = steps[-1]
+    if step == "[key]":
         return "A key"
-    if isinstance(steps[-1], int):
-        owner = next((step for step in reversed(steps) if isinstance(step, str)), None)
-        return f'Item {steps[-1] + 1} of "{owner}"' if is_repeatable(owner) else f"Item {steps[-1] + 1}"
-    return f'"{steps[-1]}"' if is_repeatable(steps[-1]) else "The value"
+    if isinstance(step, int):
+        owner = next((name for name in reversed(steps) if isinstance(name, str)), None)
+        return f'Item {step + 1} of "{owner}"' if is_repeatable(owner) else f"Item {step + 1}"
+    return f'"{step}"' if is_repeatable(step) else "The value"
