@@ -9,6 +9,7 @@ from app.core.errors import Invalid
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
 from app.ingest.files.run_import import ImportSummary, run_import
+from tests.support.imports import ONE_COLUMN, ImportFolder, problem_of, table
 from tests.support.service import Service
 
 CONTRACTS = """contract,customer,start_date,end_date,monthly
@@ -33,13 +34,13 @@ type = "subscription.canceled"
 id = "end-{{contract}}"
 account_id = "{{customer}}"
 occurred_at = "{{start_date}}"
-data = {{ subscription_id = "{{contract}}", {field} = "{{end_date}}" }}
+data = {{ subscription_id = "{{contract}}", {field} = "{{end_date}}{shift}" }}
 """
 
 
-def import_contracts(service: Service, folder: Path, *, type: str, field: str) -> ImportSummary:
+def import_contracts(service: Service, folder: Path, *, type: str, field: str, shift: str = "") -> ImportSummary:
     (folder / "contracts.csv").write_text(CONTRACTS)
-    (folder / "mapping.toml").write_text(MAPPING.format(type=type, field=field))
+    (folder / "mapping.toml").write_text(MAPPING.format(type=type, field=field, shift=shift))
     with ImportReport(folder / "report.csv") as report:
         run = run_import(
             service.books,
@@ -66,10 +67,47 @@ def test_a_renewal_on_the_day_after_the_last_paid_day_is_no_churn(service: Servi
     assert service.differences() == []
 
 
-def test_the_same_dates_as_ends_are_a_day_without_payment(service: Service, tmp_path: Path) -> None:
-    import_contracts(service, tmp_path, type="datetime", field="ends_at")
-    assert values(service, "customers_churned") == [1, 0]
-    assert values(service, "mrr") == [0, 110]
+def test_a_day_as_an_end_is_a_problem_that_says_what_to_write(service: Service, tmp_path: Path) -> None:
+    summary = import_contracts(service, tmp_path, type="datetime", field="ends_at")
+    assert (summary.accepted, summary.problems) == (0, 2)
+    report = (tmp_path / "report.csv").read_text()
+    assert "'2025-12-31' is a day without a time" in report
+    assert "paid_through" in report and "+ 0 days" in report
+
+
+@pytest.mark.parametrize(("shift", "mrr", "churned"), [("0 days", [0, 110], [1, 0]), ("1 day", [100, 110], [0, 0])])
+def test_days_as_ends_are_taken_with_the_days_that_are_to_be_added(
+    service: Service, tmp_path: Path, shift: str, mrr: list[int], churned: list[int]
+) -> None:
+    import_contracts(service, tmp_path, type="datetime", field="ends_at", shift=f" + {shift}")
+    assert (values(service, "mrr"), values(service, "customers_churned")) == (mrr, churned)
+
+
+ENDS: dict[str, tuple[str, Any, bool]] = {
+    "an ISO day": ('"datetime"', "2025-12-31", True),
+    "an ISO day without hyphens": ('"datetime"', "20251231", True),
+    "an ISO time": ('"datetime"', "2025-12-31T00:00:00Z", False),
+    "a local time": ('"datetime"', "2025-12-31 00:00", False),
+    "a day of a format": ('{ type = "datetime", format = "%d.%m.%Y" }', "31.12.2025", True),
+    "a time of a format": ('{ type = "datetime", format = "%d.%m.%Y %H:%M" }', "31.12.2025 00:00", False),
+    "the second of two formats": (
+        '{ type = "datetime", format = ["%d.%m.%Y %I %p", "%d.%m.%Y"] }',
+        "31.12.2025",
+        True,
+    ),
+    "a day of Excel": ('{ type = "datetime", format = "excel" }', "46022", True),
+    "a time of Excel": ('{ type = "datetime", format = "excel" }', "46022.5", False),
+    "seconds since 1970": ('{ type = "datetime", format = "unix" }', "1767139200", False),
+    "a default": ('{ type = "datetime", default = "2025-12-31" }', "", True),
+    "an empty cell": ('"datetime"', "", False),
+}
+
+
+@pytest.mark.parametrize(("column", "cell", "is_problem"), ENDS.values(), ids=ENDS)
+def test_an_end_needs_a_time_of_day(tmp_path: Path, column: str, cell: str, is_problem: bool) -> None:
+    mapping = ONE_COLUMN.format(column=column).replace("data = { c =", "data = { ends_at =")
+    row = ImportFolder(tmp_path).read_one(mapping, table(["c", "d"], [cell, "x"]))
+    assert ("is a day without a time" in problem_of(row)) is is_problem
 
 
 @pytest.mark.parametrize(

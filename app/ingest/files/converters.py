@@ -11,7 +11,7 @@ from typing import Any
 
 from app.ingest.files.columns import FileColumn
 from app.ingest.files.hints import number_hint
-from app.ingest.files.times import format_time, time_parser
+from app.ingest.files.times import format_time, is_day_alone, time_parser
 
 # By the character in the mapping: those that count as the same in a file.
 _THOUSANDS = {" ": " \u00a0\u202f\u2009", "'": "'’"}
@@ -21,7 +21,8 @@ _MAX_DIGITS = 20  # before the decimals, where a number is rounded
 def converter(column: FileColumn, type: str | None) -> Callable[[Any], Any]:
     """Return the function from a cell that is not empty to its value. It raises ValueError, which says what is wrong.
 
-    type: one of a column's types, whatever the column itself says; None: cells stay as they are.
+    type: one of a column's types, whatever the column itself says; `moment`, a datetime that must have a time of day; None:
+    cells stay as they are.
     """
     match type:
         case None:
@@ -32,6 +33,8 @@ def converter(column: FileColumn, type: str | None) -> Callable[[Any], Any]:
             return _boolean_converter(column)
         case "datetime" | "date":
             return _time_converter(column, type)
+        case "moment":
+            return _moment_converter(column)
         case "integer" if not column.strip:
             return _integer_converter(column)
     parse, to_value = decimal_parser(column), decimal_converter(column, type)
@@ -153,3 +156,19 @@ def _time_converter(column: FileColumn, type: str) -> Callable[[Any], str]:
 
     # A list cannot be in a cache.
     return lambda cell: convert(to_text(cell) if isinstance(cell, list | dict) else cell)
+
+
+def _moment_converter(column: FileColumn) -> Callable[[Any], str]:
+    """Return the function from a cell to the end of what was paid for."""
+    convert = _time_converter(column, "datetime")
+
+    def convert_moment(cell: Any) -> str:
+        text = convert(cell)
+        if is_day_alone(cell, column.formats):
+            raise ValueError(
+                'is a day without a time. If it is the last paid day, use it as "paid_through" and give the column '
+                'type = "date". If it is the first day that is not paid, add + 0 days after the braces'
+            )
+        return text
+
+    return convert_moment

@@ -11,6 +11,9 @@ from app.ingest.files.mapping import EventTemplate, SkipRule
 from app.ingest.files.templates import columns_in
 
 _REQUIRED = ("id", "occurred_at")
+# The field with the first moment that is not paid for. A day without a time may well be the last paid one; taken as the first
+# moment of the day, it would make churn and a reactivation of each renewal.
+_END = "ends_at"
 # The fields of an event besides `data`, and what type their texts are read as.
 _ENVELOPE = {
     "id": "text",
@@ -99,7 +102,10 @@ def _event(scope: Scope, event: EventTemplate) -> Callable[[Cells, Problems], di
         for key, type in _ENVELOPE.items()
         if (template := getattr(event, key)) is not None
     ]
-    read_data = _nested_reader(scope, event.data)
+    data = event.data
+    if isinstance(data, dict) and _is_datetime_column(scope, data.get(_END)):
+        data = data | {_END: template_reader(scope, data[_END], type="moment")}
+    read_data = _nested_reader(scope, data)
 
     def build_event(cells: Cells, problems: Problems) -> dict[str, Any]:
         built: dict[str, Any] = {}
@@ -120,8 +126,19 @@ def _event(scope: Scope, event: EventTemplate) -> Callable[[Cells, Problems], di
     return build_event
 
 
+def _is_datetime_column(scope: Scope, value: Any) -> bool:
+    """Return whether a value of the mapping is a column of times that stands alone."""
+    columns = columns_in(value)
+    return any(value == f"{{{name}}}" and scope.column(name).type == "datetime" for name in columns)
+
+
 def _nested_reader(scope: Scope, value: Any) -> CellReader:
-    """Return the reader of a value of the mapping. Empty cells are left out of lists and tables."""
+    """Return the reader of a value of the mapping, which is one already where a template would not do.
+
+    Empty cells are left out of lists and tables.
+    """
+    if callable(value):
+        return value  # type: ignore[no-any-return]
     match value:
         case str():
             return template_reader(scope, value)

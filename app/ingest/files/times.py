@@ -1,5 +1,6 @@
 """Times in files: read them in their format and zone, add to them, and report those that the clocks had twice or skipped."""
 
+import re
 from calendar import monthrange
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -15,6 +16,8 @@ _EXCEL_EPOCHS = {"excel": EXCEL_EPOCH, "excel_1904": datetime(1904, 1, 1)}
 # Excel counts a 29 February 1900, so its numbers are those of the other days only from here on.
 _FIRST_EXCEL_DAY = 61
 _DAY_MS = 86_400_000
+# What says the time of day in the notation of strptime.
+_TIME_OF_DAY = re.compile("%[HIcXs]")
 # By unit: the number of months, of days or of minutes.
 _MONTHS = {"month": 1, "year": 12}
 _DAYS = {"day": 1, "week": 7}
@@ -49,19 +52,47 @@ def _parse_cell(cell: Any, formats: Sequence[str | None]) -> datetime:
     text = str(cell)
     for format in formats:
         try:
-            match format:
-                case None:
-                    return datetime.fromisoformat(text)
-                case "unix" | "unix_ms":
-                    milliseconds = _parse_number(text) * (1000 if format == "unix" else 1)
-                    return _UNIX_EPOCH + timedelta(milliseconds=float(milliseconds))
-                case "excel" | "excel_1904":
-                    return _parse_excel(text, format)
-            return datetime.strptime(text, format)
+            return _parse_text(text, format)
         except (ValueError, OverflowError):
             continue
     expected_form = " or ".join("of ISO 8601" if format is None else f"of the format {format}" for format in formats)
     raise ValueError(f"is not a time {expected_form}{time_hint(text)}")
+
+
+def _parse_text(text: str, format: str | None) -> datetime:
+    match format:
+        case None:
+            return datetime.fromisoformat(text)
+        case "unix" | "unix_ms":
+            milliseconds = _parse_number(text) * (1000 if format == "unix" else 1)
+            return _UNIX_EPOCH + timedelta(milliseconds=float(milliseconds))
+        case "excel" | "excel_1904":
+            return _parse_excel(text, format)
+    return datetime.strptime(text, format)
+
+
+def is_day_alone(cell: Any, formats: Sequence[str | None]) -> bool:
+    """Return whether a cell that holds a time names a day and no time of day."""
+    if isinstance(cell, date):
+        return not isinstance(cell, datetime)
+    text = str(cell)
+    format = next(format for format in formats if _fits(text, format))
+    match format:
+        case None:
+            return ":" not in text and "T" not in text
+        case "unix" | "unix_ms":
+            return False
+        case "excel" | "excel_1904":
+            return _parse_excel(text, format).time() == time()
+    return not _TIME_OF_DAY.search(format)
+
+
+def _fits(text: str, format: str | None) -> bool:
+    try:
+        _parse_text(text, format)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _parse_number(text: str) -> Decimal:
