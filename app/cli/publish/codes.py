@@ -165,7 +165,7 @@ IMPORT = [
     Code("no_format", "run", "The file's name does not say its format.", "Set `format` in the mapping."),
     Code("unsupported_file", "run", "Parquet is not supported.", "Convert it to CSV or NDJSON."),
     Code("not_a_report", "run", "The report's file exists and is no report, or cannot be written.", "Choose another name with `--report`."),
-    Code("bad_value", "report", "A cell is not of its column's type, or the clocks of its zone had the time twice or skipped it.", "`detail` names the column and the option that may help. Or correct the cell."),
+    Code("bad_value", "report", "A cell is not of its column's type, or the clocks of its zone had the time twice or skipped it, or `ends_at` is a day without a time.", "`detail` names the column and the option that may help. Or correct the cell."),
     Code("missing_value", "report", "A cell that is required is empty.", "Correct it, or set `when` or `default`."),
     Code("lookup_not_found", "report", "The lookup file has no row for the key.", "Correct it, or set `when_unknown`."),
     Code("lookup_ambiguous", "report", "The lookup file has different rows for the key.", "Remove all rows but one."),
