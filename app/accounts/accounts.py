@@ -28,7 +28,7 @@ class LockedAccount(NamedTuple):
 _UPSERT = f"""
     INSERT INTO account AS stored (account_id, id, last_recorded_on)
     SELECT account_id, id, last_recorded_on
-    FROM {json_table({"account_id": "bigint", "id": "text", "last_recorded_on": "date"})}
+    FROM {json_table("row(account_id bigint, id text, last_recorded_on date)")}
     ORDER BY account_id
     ON CONFLICT (account_id) DO UPDATE
         SET last_recorded_on = greatest(stored.last_recorded_on, excluded.last_recorded_on)

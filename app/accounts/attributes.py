@@ -87,15 +87,16 @@ def _table_row(account_id: int, key: str, interval: VersionedInterval) -> dict[s
     return {"account_id": account_id, "key": key} | interval._asdict()
 
 
-_KEY = {"key": "text", "account_id": "bigint", "valid_from": "date", "recorded_on": "date"}
+_ROW = """row(key text, account_id bigint, valid_from date, valid_to date, recorded_on date, ceased_on date,
+        value jsonb)"""
 _DELETE = f"""
-    DELETE FROM attribute USING {json_table(_KEY)}
+    DELETE FROM attribute USING {json_table("row(key text, account_id bigint, valid_from date, recorded_on date)")}
     WHERE (attribute.key, attribute.account_id, attribute.valid_from, attribute.recorded_on)
         = (row.key, row.account_id, row.valid_from, row.recorded_on)
     """
 _INSERT = f"""
     INSERT INTO attribute (key, account_id, valid_from, valid_to, recorded_on, ceased_on, value)
     SELECT key, account_id, valid_from, valid_to, recorded_on, ceased_on, nullif(value, 'null')
-    FROM {json_table(_KEY | {"valid_to": "date", "ceased_on": "date", "value": "jsonb"})}
+    FROM {json_table(_ROW)}
     ORDER BY 1, 2, 3, 5
     """

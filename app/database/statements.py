@@ -114,10 +114,9 @@ def split_rows(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (rows[first : first + _MAX_ROWS] for first in range(0, len(rows), _MAX_ROWS))
 
 
-def json_table(columns: Mapping[str, str]) -> str:
-    """Return the SQL that reads the rows of `bind_json_rows` as a table named `row`; columns: their SQL types by name."""
-    shape = ", ".join(f"{name} {type}" for name, type in columns.items())
-    return f"json_to_recordset(CAST(%(rows)s AS json)) AS row({shape})"
+def json_table(shape: str) -> str:
+    """Return the SQL that reads the rows of `bind_json_rows` as a table; shape: its name and columns, as `key(id text)`."""
+    return f"json_to_recordset(CAST(%(rows)s AS json)) AS {shape}"
 
 
 def array_table(columns: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.books.books import Books
 from app.database.connection import Connection
+from app.database.statements import json_table
 from app.database.tables import MIN_DATE
 from app.ingest.outcome import BatchOutcome, Verdict, build_outcome
 from app.ingest.read import read_events
@@ -54,9 +55,9 @@ async def _load(books: Books, events: Sequence[ResolvedEvent], state: PreviewSta
         await books.database.read(load)
 
 
-_LOAD_LAST_DAYS = """
+_LOAD_LAST_DAYS = f"""
     SELECT account.account_id, account.last_recorded_on AS day
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS key(account_id bigint)
+    FROM {json_table("key(account_id bigint)")}
     JOIN account ON account.account_id = key.account_id
     """
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from app.core.errors import EventRejected
 from app.database.connection import Connection
+from app.database.statements import json_table
 from app.ingest.outcome import DuplicateNote, Verdict
 from app.ingest.stages import DatedEvent, IncomingEvent, ResolvedEvent
 
@@ -45,8 +46,8 @@ def _recorded_on(event: IncomingEvent, last: date, *, today: date) -> date | Non
     return event.recorded_on_override if event.recorded_on_override >= last else None
 
 
-_LOAD_STORED = """
-    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS key(account_id bigint, id text)
+_LOAD_STORED = f"""
+    SELECT stored.* FROM {json_table("key(account_id bigint, id text)")}
     CROSS JOIN LATERAL (
         SELECT account_id, id, fingerprint, recorded_on, retracted_on FROM event
         WHERE event.account_id = key.account_id AND event.id = key.id

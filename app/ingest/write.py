@@ -13,7 +13,7 @@ from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.database.statements import bind_json_rows
+from app.database.statements import bind_json_rows, json_table
 from app.database.tables import MIN_DATE
 from app.ingest.outcome import Verdict
 from app.ingest.references import freeze_on_first_use
@@ -93,15 +93,15 @@ async def _lock_insert_and_load(
     return accounts, inserted_keys, context
 
 
+_ROW = """row(number integer, account_id bigint, id text, type text, user_id text, occurred_at timestamptz,
+        recorded_on_override date, rate numeric, fingerprint bigint, data jsonb, stream text)"""
 # Decides the recorded day in the same way as `date_events`, by the last day that the account has under its lock. Of several
 # events with one id it inserts the first that can be recorded, the one that `date_events` selects.
-_INSERT = """
+_INSERT = f"""
     INSERT INTO event (account_id, id, type, user_id, occurred_at, recorded_on, rate, fingerprint, data, stream)
     SELECT account_id, row.id, type, user_id, occurred_at,
         coalesce(recorded_on_override, greatest(CAST(%(today)s AS date), last_recorded_on)), rate, fingerprint, data, stream
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS row(number integer, account_id bigint, id text, type text,
-        user_id text, occurred_at timestamptz, recorded_on_override date, rate numeric, fingerprint bigint, data jsonb,
-        stream text)
+    FROM {json_table(_ROW)}
     CROSS JOIN LATERAL (
         SELECT last_recorded_on FROM account WHERE account.account_id = row.account_id OFFSET 0) AS account
     WHERE recorded_on_override IS NULL OR recorded_on_override >= last_recorded_on

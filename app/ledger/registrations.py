@@ -14,7 +14,7 @@ from app.accounts.intervals import VersionedInterval, revise_intervals
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
-from app.database.statements import bind_json_rows
+from app.database.statements import bind_json_rows, json_table
 from app.database.tables import MAX_DATE, MONTH_NAMES
 from app.ledger.entries import EntryKey, add_dated_lines
 from app.ledger.measures import POSTING_RULES
@@ -197,23 +197,22 @@ def table_rows(user: User, intervals: Iterable[VersionedInterval]) -> list[dict[
 
 
 _SETTLED = f"""
-    SELECT number FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS lookup(number integer, account_id bigint, user_key bigint, day date)
+    SELECT number FROM {json_table("lookup(number integer, account_id bigint, user_key bigint, day date)")}
     CROSS JOIN LATERAL (
         SELECT FROM registration
         WHERE (registration.account_id, registration.user_key) = (lookup.account_id, lookup.user_key)
             AND ceased_on = '{MAX_DATE}' AND since <= day AND until > day + 1
         OFFSET 0) AS settled
     """
-_SPELLS = """
-    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS lookup(account_id bigint, user_key bigint)
+_SPELLS = f"""
+    SELECT stored.* FROM {json_table("lookup(account_id bigint, user_key bigint)")}
     CROSS JOIN LATERAL (
         SELECT * FROM registration
         WHERE (registration.account_id, registration.user_key) = (lookup.account_id, lookup.user_key)
         OFFSET 0) AS stored
     """
 _DAYS = f"""
-    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS lookup(account_id bigint, user_key bigint)
+    SELECT stored.* FROM {json_table("lookup(account_id bigint, user_key bigint)")}
     CROSS JOIN LATERAL (
         SELECT account_id, user_key, year, {", ".join(MONTH_NAMES)} FROM presence
         WHERE presence = %(presence)s AND subject = %(subject)s
@@ -221,22 +220,21 @@ _DAYS = f"""
             AND ceased_on = '{MAX_DATE}'
         OFFSET 0) AS stored
     """
-_ACTIVITY = """
-    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS lookup(account_id bigint, user_id text, since timestamptz, until timestamptz)
+_ACTIVITY = f"""
+    SELECT stored.* FROM {json_table("lookup(account_id bigint, user_id text, since timestamptz, until timestamptz)")}
     CROSS JOIN LATERAL (
         SELECT account_id, id, type, user_id, occurred_at, recorded_on, retracted_on, rate, data FROM event
         WHERE event.account_id = lookup.account_id AND event.user_id = lookup.user_id
             AND occurred_at >= since AND occurred_at < until AND type = ANY(%(types)s)
         OFFSET 0) AS stored
     """
-_DELETE = """
-    DELETE FROM registration USING json_to_recordset(CAST(%(rows)s AS json)) AS outdated(account_id bigint, user_key bigint)
+_DELETE = f"""
+    DELETE FROM registration USING {json_table("outdated(account_id bigint, user_key bigint)")}
     WHERE (registration.account_id, registration.user_key) = (outdated.account_id, outdated.user_key)
     """
-_WRITE = """
+_ROW = "row(account_id bigint, user_key bigint, since date, until date, recorded_on date, ceased_on date)"
+_WRITE = f"""
     INSERT INTO registration (account_id, user_key, since, until, recorded_on, ceased_on)
-    SELECT account_id, user_key, since, until, recorded_on, ceased_on FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS new(account_id bigint, user_key bigint, since date, until date, recorded_on date, ceased_on date)
+    SELECT account_id, user_key, since, until, recorded_on, ceased_on FROM {json_table(_ROW)}
     ORDER BY 1, 2, 3, 5
     """

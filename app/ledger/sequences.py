@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from app.database.connection import Connection
+from app.database.statements import json_table
 from app.ledger.stream_diff import StoredEvent, StreamChanges, StreamName, stored_event
 from app.ledger.streams.invitations import KIND, RESPONDED, SENT
 
@@ -77,8 +78,8 @@ def _select_neighbor(type: str, *, before: bool, condition: str = "near.retracte
         ORDER BY near.occurred_at {direction}, near.id {direction} LIMIT 1"""
 
 
-_CHANGED = """
-    json_to_recordset(CAST(%(rows)s AS json)) AS change(number integer, account_id bigint, id text)
+_CHANGED = f"""
+    {json_table("change(number integer, account_id bigint, id text)")}
     CROSS JOIN LATERAL (
         SELECT * FROM event WHERE event.account_id = change.account_id AND event.id = change.id OFFSET 0) AS changed
     """

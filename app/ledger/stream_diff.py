@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from app.core.periods import Calendar
 from app.database.connection import Connection
+from app.database.statements import json_table
 from app.ledger.entries import EntryKey, add_dated_lines
 from app.ledger.measures import rank_of
 from app.ledger.streams.define import STREAMS, DatedLine, StreamEvent
@@ -132,15 +133,15 @@ async def write_stream_names(connection: Connection, streams: Mapping[tuple[int,
     await connection.execute_rows(_WRITE_NAMES, rows)
 
 
-_LOAD = """
-    SELECT stored.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS lookup(account_id bigint, stream text)
+_LOAD = f"""
+    SELECT stored.* FROM {json_table("lookup(account_id bigint, stream text)")}
     CROSS JOIN LATERAL (
         SELECT account_id, stream, id, type, occurred_at, recorded_on, retracted_on, rate, data FROM event
         WHERE event.account_id = lookup.account_id AND event.stream = lookup.stream AND event.stream IS NOT NULL
         OFFSET 0) AS stored
     """
-_WRITE_NAMES = """
+_WRITE_NAMES = f"""
     UPDATE event SET stream = new.stream
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS new(account_id bigint, id text, stream text)
+    FROM {json_table("new(account_id bigint, id text, stream text)")}
     WHERE event.account_id = new.account_id AND event.id = new.id
     """

@@ -55,6 +55,12 @@ SCORE_CLASSES: dict[str, Sequence[ScoreClass]] = {
 }
 
 
+def scale_of(number: int) -> tuple[int, int]:
+    """Return the lowest and the highest score of a scale; see `Survey.scale_number`."""
+    low, high = divmod(number // 2, MAX_SCORE + 1)
+    return low, high
+
+
 class Survey(NamedTuple):
     """A survey as it was declared.
 

@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 
+from app.ledger.money import MONEY_SCALE
+
 # Currencies whose number of decimals is not two, as their three-letter codes in a row.
 _CODES_BY_DECIMALS = {
     0: "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF",
@@ -16,10 +18,10 @@ _DECIMALS = {
 
 
 def format_amount(amount: int | Fraction, currency: str) -> str:
-    """Return an amount, given in ten-thousandths of the currency, as text; halves are rounded away from zero."""
+    """Return an amount, given in ledger units, as text; halves are rounded away from zero."""
     decimals = _DECIMALS.get(currency, 2)
     # Rounds in whole numbers, because a large answer has many amounts and fractions are slow.
-    divisor = 10_000 * amount.denominator
+    divisor = MONEY_SCALE * amount.denominator
     rounded_amount = (2 * abs(amount.numerator) * 10**decimals + divisor) // (2 * divisor)
     digits = str(rounded_amount).zfill(decimals + 1)
     if decimals:

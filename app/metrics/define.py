@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from app.ledger.money import MONEY_SCALE
 from app.ledger.sums.account_values import AccountValue, own_closing, own_flow, own_opening
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.operands import Balance, Flow, Population, Registered, Trailing, Users
 from app.metrics.results import (
-    MONEY_SCALE,
     Amount,
     Result,
     count,

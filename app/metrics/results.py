@@ -7,10 +7,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from app.ledger.money import MONEY_SCALE
+from app.ledger.surveys import scale_of
 from app.metrics.statistics import adjusted_wald_interval, estimate_net_score, wilson_interval
 
-# The ledger stores money in ten-thousandths: an amount of 1.00 is 10,000 ledger units. Amounts per month may be fractions of one.
-MONEY_SCALE = 10_000
+# Of ledger units. Amounts per month may be fractions of one.
 Amount = int | Fraction
 
 
@@ -123,8 +124,7 @@ def mean_over_range(total: int, scale_sum: int, square_sum: int, *, of: int, if_
         return Result(None, 0, of, 0, reason=if_empty)
     if of * square_sum != scale_sum * scale_sum:
         return Result(None, None, of, of, reason="mixed_scales")
-    # The number of a scale is (low * 101 + high) * 2, plus one when low scores are easy: see Survey.scale_number.
-    low, high = divmod(scale_sum // of // 2, 101)
+    low, high = scale_of(scale_sum // of)
     distance = (total - of * low) / (high - low)
     return Result(100 * distance / of, distance, of, of)
 

@@ -12,7 +12,7 @@ from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.formats import BuildTable
 from app.ledger.measures import MEASURES
-from app.ledger.money import per_month
+from app.ledger.money import MONEY_SCALE, per_month
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
@@ -21,7 +21,7 @@ from app.metrics.lookup import period_span
 from app.metrics.parameters import CommonParameters, Parameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.question_names import check_names
-from app.metrics.results import MONEY_SCALE, Amount
+from app.metrics.results import Amount
 from app.metrics.rows import (
     Row,
     base_row,
