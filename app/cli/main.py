@@ -32,7 +32,7 @@ COMMANDS = {
     "keys": "app.cli.keys",
 }
 # The commands that neither post events nor compute metrics, or whose processes fill the catalogues themselves.
-_WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}
+WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}
 
 
 class _CommandModules(Mapping[str, Any]):
@@ -102,5 +102,5 @@ def common_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    if context.invoked_subcommand not in _WITHOUT_CATALOGUES:
+    if context.invoked_subcommand not in WITHOUT_CATALOGUES:
         load_catalogues()

@@ -3,7 +3,6 @@
 import typer
 
 from app.core.settings import Settings
-from app.server import serve
 
 cli = typer.Typer()
 
@@ -14,4 +13,6 @@ def serve_command() -> None:
 
     Settings come from environment variables or a file named .env. Without DATABASE_URL, the service runs its own PostgreSQL.
     """
+    from app.server import serve  # it needs the web framework, which `csmetrics --help` should not load
+
     serve.run(Settings())
