@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from app.books.open import open_books
 from app.core.errors import Conflict
 from app.core.settings import Settings
-from app.database.migrate import _MIGRATION_LOCK, alembic_config, migrate
+from app.database.migrate import _MIGRATION_LOCK, _revisions, alembic_config, migrate
 from app.database.tables import metadata
 from tests.support.command import CommandResult, environment, run_command
 from tests.support.service import PATIENCE, Service, account_update, event, session
@@ -178,6 +179,12 @@ def test_a_killed_migration_leaves_nothing_behind_and_the_next_completes(
     )
     assert start_migration().wait(PATIENCE) == 0
     assert load_schema(empty_database) == load_schema(database)
+
+
+def test_the_versions_that_the_service_knows_are_those_of_alembic() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    all_revisions = {script.revision for script in scripts.walk_revisions()}
+    assert _revisions() == (all_revisions, set(scripts.get_heads()))
 
 
 def test_a_database_migrated_by_another_version_is_not_ready(service: Service, database: str) -> None:
