@@ -24,8 +24,8 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 test: check ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
 
-campaign: setup ## try the tests on random data with fifty times as many examples
-	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 tests/metrics/test_compare_random.py
+campaign: setup ## run the tests on random data with fifty times as many examples
+	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
 
 check: setup ## check style and types
 	$(BIN)/ruff check .

@@ -1,11 +1,10 @@
-"""Assemble the application: catalogues, routes, error handling, the OpenAPI document and the server's middleware."""
+"""Assemble the application: routes, error handling, the OpenAPI document and the server's middleware."""
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from importlib import import_module
 
 import structlog
 from fastapi import FastAPI, Request
@@ -27,6 +26,7 @@ from app.books.open import (
     prepare_tables,
     wait_until_migrated,
 )
+from app.catalogues import load_catalogues
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
@@ -49,7 +49,6 @@ DESCRIPTION = """Turns product, billing, survey and support events into customer
 Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
 with what was recorded up to the end of any day."""
 
-_CATALOGUES = ("app.ingest.catalogue", "app.metrics.catalogue", "app.audit.identities")
 _ROUTES = (
     ingest_routes,
     metric_routes,
@@ -59,12 +58,6 @@ _ROUTES = (
     account_routes,
     access_routes,
 )
-
-
-def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics and identities. Every process calls this once."""
-    for package in _CATALOGUES:
-        import_module(package)
 
 
 def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime] = system_clock) -> App:

@@ -5,8 +5,8 @@ from datetime import date, datetime
 
 from pydantic_core import to_json
 
+from app.catalogues import load_catalogues
 from app.ingest.read import read_event
-from app.main import load_catalogues
 from bench.event_stream import Event
 
 load_catalogues()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.main import COMMANDS, WITHOUT_CATALOGUES
+
 APP = Path(__file__).parent.parent / "app"
 
 CORE = {"core"}
@@ -89,8 +91,8 @@ def test_every_package_has_a_layer() -> None:
     assert {path.name for path in APP.iterdir() if path.is_dir() and path.name != "__pycache__"} == {*LAYERS, "cli"}
 
 
-def test_only_main_and_packages_are_at_the_top() -> None:
-    assert {path.name for path in APP.glob("*.py")} == {"__init__.py", "main.py"}
+def test_only_what_assembles_the_packages_is_beside_them() -> None:
+    assert {path.name for path in APP.glob("*.py")} == {"__init__.py", "catalogues.py", "main.py"}
 
 
 @pytest.mark.parametrize("package", LAYERS)
@@ -146,6 +148,22 @@ def test_packages_that_compute_do_not_load_the_web_framework() -> None:
         for path in (APP / package).rglob("*.py"):
             if path.name != "routes.py":
                 assert reachable_from(path) & users == set(), path
+
+
+def test_commands_do_not_load_the_web_framework() -> None:
+    users = set(framework_users())
+    for name in COMMANDS.keys() - {"serve", "publish"}:
+        path = file_of(COMMANDS[name])
+        assert path is not None and reachable_from(path) & users == set(), name
+
+
+def test_a_command_without_catalogues_uses_no_package_that_has_one() -> None:
+    with_catalogues = {
+        file for package in ("ledger", "ingest", "metrics", "audit") for file in (APP / package).rglob("*.py")
+    }
+    for name in WITHOUT_CATALOGUES:
+        path = file_of(COMMANDS[name])
+        assert path is not None and reachable_from(path) & with_catalogues == set(), name
 
 
 def test_a_metric_imports_only_what_defines_metrics() -> None:

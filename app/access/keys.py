@@ -10,10 +10,14 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
+from app.core.ids import Id
+from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.statements import BoundStatement, compile_query
 from app.database.tables import api_key
@@ -24,6 +28,27 @@ KEY_PREFIX = "csm_"
 
 _LIVE_KEY = (api_key.c.hash == sa.bindparam("key_hash", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
 _FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on, api_key.c.expires_on).where(_LIVE_KEY))
+
+
+class NewKey(BaseModel):
+    """A key to create: its name, its scopes, and when it expires."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Id
+    scopes: list[KeyScope] = Field(min_length=1, max_length=3)
+    expires_on: Day | None = Field(
+        None,
+        description="First day on which the key no longer works (YYYY-MM-DD, in the reporting time zone). Default: it does "
+        "not expire.",
+    )
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _check_not_empty(cls, scopes: object) -> object:
+        if scopes == []:
+            raise PydanticCustomError("too_short", '"scopes" needs at least one of: ingest, read, admin.')
+        return scopes
 
 
 class StoredKey(NamedTuple):

@@ -3,40 +3,16 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
 
 from app.access import keys
 from app.access.auth import books_of, requires
-from app.access.keys import KeyScope
-from app.core.ids import Id, PathId
-from app.core.periods import Day
+from app.access.keys import NewKey
+from app.core.ids import PathId
 from app.http.body import read_body
 from app.http.openapi import body_schema
 from app.http.responses import json_response
 
 router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(requires("admin"))])
-
-
-class NewKey(BaseModel):
-    """A key to create: its name, its scopes, and when it expires."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    name: Id
-    scopes: list[KeyScope] = Field(min_length=1, max_length=3)
-    expires_on: Day | None = Field(
-        None,
-        description="First day on which the key no longer works (YYYY-MM-DD, in the reporting time zone). Default: it does "
-        "not expire.",
-    )
-
-    @field_validator("scopes", mode="before")
-    @classmethod
-    def _check_not_empty(cls, scopes: object) -> object:
-        if scopes == []:
-            raise PydanticCustomError("too_short", '"scopes" needs at least one of: ingest, read, admin.')
-        return scopes
 
 
 @router.post("", status_code=201, openapi_extra=body_schema(NewKey))

@@ -1,42 +1,10 @@
-"""What commands share: the console, progress bars, and opening the books."""
-
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+"""The console of the commands, and their progress bars."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from app.books.books import Books
-from app.books.open import describe_database, open_books
-from app.core import logs
-from app.core.settings import Settings
-
 # Results go to standard output, progress and errors to standard error.
 out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, highlight=False)
-
-
-def with_books(
-    work: Callable[[Books], Awaitable[Any]], *, adopt: bool = False, create: bool = False, **settings: Any
-) -> Any:
-    """Open the books and return the result of `work` on them. Prints which database that is.
-
-    adopt, create: see `open_books`. settings: override those of the environment.
-    """
-    chosen = Settings(**settings)
-
-    async def run() -> Any:
-        async with open_books(chosen, adopt=adopt, create=create) as books:
-            return await work(books)
-
-    print_database(chosen)
-    return asyncio.run(run())
-
-
-def print_database(settings: Settings) -> None:
-    """Print which database a command uses, and let it print what it waits for."""
-    logs.configure_for_people()
-    err.print(f"Using {describe_database(settings)}.", style="dim", markup=False)
 
 
 def progress_bar() -> Progress:

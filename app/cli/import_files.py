@@ -9,12 +9,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from app.books.books import Books
-from app.cli.console import err, out, progress_bar, with_books
+from app.cli.console import err, out, progress_bar
+from app.cli.open import with_books
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
 from app.ingest.files.name_check import check_names
 from app.ingest.files.row_reader import read_rows
 from app.ingest.files.run_import import ImportOptions, ImportProgress, ImportResult, ImportSummary, run_import
+
+cli = typer.Typer()
 
 Files = Annotated[
     list[Path],
@@ -56,6 +59,7 @@ RecordLateToday = Annotated[
 ]
 
 
+@cli.command("import")
 def import_command(
     files: Files,
     mapping: MappingFile,

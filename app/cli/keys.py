@@ -8,17 +8,19 @@ import typer
 from rich.table import Table
 
 from app.access import keys
-from app.access.routes import NewKey
+from app.access.keys import NewKey
 from app.books.books import Books
-from app.cli.console import out, with_books
+from app.cli.console import out
+from app.cli.open import with_books
 
-cli = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+cli, keys_cli = typer.Typer(), typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+cli.add_typer(keys_cli, name="keys")
 
 # Typer offers the members of an enumeration as choices.
 Scope = StrEnum("Scope", list(get_args(keys.KeyScope)))  # type: ignore[misc]
 
 
-@cli.command("create")
+@keys_cli.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the application's.")],
     scope: Annotated[
@@ -49,7 +51,7 @@ def create_key(
     with_books(run)
 
 
-@cli.command("list")
+@keys_cli.command("list")
 def list_keys() -> None:
     """List API keys (secrets are never shown)."""
 
@@ -63,7 +65,7 @@ def list_keys() -> None:
     with_books(run)
 
 
-@cli.command("revoke")
+@keys_cli.command("revoke")
 def revoke_key(id: Annotated[str, typer.Argument(help="Id of the key, as `csmetrics keys list` shows it.")]) -> None:
     """Revoke an API key. It stops working at once, in every process."""
 

@@ -8,12 +8,15 @@ from rich.table import Table
 
 from app.audit.checks import run_checks
 from app.books.books import Books
-from app.cli.console import err, out, with_books
+from app.cli.console import err, out
+from app.cli.open import with_books
 from app.http.formats import FORMATS, FlatTable
 from app.metrics.answer import answer
 from app.metrics.parameters import MAX_ROWS, Parameters, SeveralParameters
 from app.metrics.question import resolve_question
 from app.metrics.schema import flatten_interval, number_columns, table_builder
+
+cli = typer.Typer()
 
 if TYPE_CHECKING:
     OutputFormat = str
@@ -53,6 +56,7 @@ Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole
 Output = Annotated[OutputFormat, typer.Option(help="Output format.")]
 
 
+@cli.command()
 def query(
     metrics: Metrics,
     period: Period = None,
@@ -98,6 +102,7 @@ async def _answer_all(books: Books, parameters: SeveralParameters) -> tuple[dict
     return body, table_builder(body, after=number_columns(question), flatten=flatten_interval)()
 
 
+@cli.command()
 def check(
     period: Period = None,
     start: Start = None,

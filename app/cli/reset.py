@@ -8,7 +8,8 @@ import typer
 
 from app.books.books import count_other_processes
 from app.books.open import NotMigrated, describe_database, migration_advice, open_database
-from app.cli.console import err, out, print_database
+from app.cli.console import err, out
+from app.cli.open import print_database
 from app.core.errors import Conflict
 from app.core.settings import Settings
 from app.database.connection import Connection
@@ -16,7 +17,10 @@ from app.database.migrate import SchemaVersion, migrate, remove_tables, schema_v
 from app.database.pool import Database
 from app.database.tables import account, event
 
+cli = typer.Typer()
 
+
+@cli.command()
 def reset(
     yes: Annotated[
         bool, typer.Option("--yes", help="Delete. Without it, the command only says what would be deleted.")

@@ -12,11 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from app.books.books import Books
+from app.catalogues import load_catalogues
 from app.core.errors import Unavailable
 from app.core.periods import Calendar
 from app.database.pool import connect
 from app.ledger.batches import AccountBatch, BatchWork, Executor, in_process
-from app.main import load_catalogues
 
 # What a process needs to open the books: URL of the database, calendar, currency.
 BooksAddress = tuple[str, Calendar, str]

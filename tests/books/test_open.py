@@ -1,12 +1,11 @@
 """Which commands set up a database, and what they say about one that they cannot use."""
 
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,16 @@ from app.core.errors import ServiceError
 from app.core.settings import Settings
 from app.database import pool
 from app.database.migrate import migrate
+from tests.support.command import COMMAND, CommandResult, environment, run_command
 from tests.support.service import ADMIN_KEY, PATIENCE, Service
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from app.cli.main import main; main()"]
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def environment(**settings: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "500"} | settings
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture
 def csmetrics(tmp_path: Path) -> Run:
     """Run a command without a database in its settings."""
-
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=tmp_path,
-            env=environment(**settings),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    return partial(run_command, folder=tmp_path)
 
 
 @pytest.fixture
@@ -291,10 +274,10 @@ def test_reset_deletes_everything_once_it_is_confirmed(csmetrics: Run, database:
 def test_the_advice_about_another_currency_can_be_followed(csmetrics: Run, database: str) -> None:
     with Service(database).open():
         pass
-    advice = csmetrics("verify", DATABASE_URL=database, BASE_CURRENCY="EUR").stderr
+    advice = csmetrics("verify", "--processes", "1", DATABASE_URL=database, BASE_CURRENCY="EUR").stderr
     assert "BASE_CURRENCY is 'USD', not 'EUR'" in advice and "set BASE_CURRENCY=USD" in advice
-    assert csmetrics("verify", DATABASE_URL=database, BASE_CURRENCY="USD").returncode == 0
+    assert csmetrics("verify", "--processes", "1", DATABASE_URL=database, BASE_CURRENCY="USD").returncode == 0
     assert "csmetrics rebuild --adopt-settings" in advice
-    adopted = csmetrics("rebuild", "--adopt-settings", DATABASE_URL=database, BASE_CURRENCY="EUR")
+    adopted = csmetrics("rebuild", "--adopt-settings", "--processes", "1", DATABASE_URL=database, BASE_CURRENCY="EUR")
     assert adopted.returncode == 0, adopted.stderr
-    assert csmetrics("verify", DATABASE_URL=database, BASE_CURRENCY="EUR").returncode == 0
+    assert csmetrics("verify", "--processes", "1", DATABASE_URL=database, BASE_CURRENCY="EUR").returncode == 0

@@ -1,7 +1,6 @@
-"""The command line, run as a process."""
+"""The command line."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,26 +14,19 @@ from typer.main import get_command
 from app import __version__
 from app.audit.identities import IDENTITIES
 from app.cli.main import cli
+from tests.support.command import ROOT, CommandResult, environment, run_command, run_process
 from tests.support.service import Service, session, survey_responses
 
-ROOT = Path(__file__).parents[2]
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., CommandResult]
+ALONE = ("--processes", "1")  # several processes are the subject of test_workers
 
 
 @pytest.fixture
 def csmetrics(database: str, tmp_path: Path) -> Run:
-    """Run a command on the test's database; it must succeed unless `code` says otherwise."""
+    """Run a command on the test's database, within this process; it must succeed unless `code` says otherwise."""
 
-    def run(*arguments: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            [sys.executable, "-c", "from app.cli.main import main; main()", *arguments],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database, "COLUMNS": "200"}
-            | settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def run(*arguments: str, code: int = 0, **settings: str) -> CommandResult:
+        result = run_command(*arguments, folder=tmp_path, **({"DATABASE_URL": database} | settings))
         assert result.returncode == code, result.stdout + result.stderr
         return result
 
@@ -77,11 +69,11 @@ def test_verify_names_differences_and_rebuild_corrects_them(
         "UPDATE entry SET value = value + 1 WHERE account_id = (SELECT account_id FROM account WHERE id = 'acme')"
     )
     execute_in("DELETE FROM total WHERE account_id = (SELECT account_id FROM account WHERE id = 'globex')")
-    output = csmetrics("verify", code=1).stdout
+    output = csmetrics("verify", *ALONE, code=1).stdout
     assert "acme: entry of sessions" in output
     assert "globex: totals of session_seconds" in output
-    csmetrics("rebuild")
-    assert "0 differences" in csmetrics("verify").stdout
+    csmetrics("rebuild", *ALONE)
+    assert "0 differences" in csmetrics("verify", *ALONE).stdout
     assert service.value("sessions") == 2
 
 
@@ -121,7 +113,7 @@ def test_files_are_imported_with_a_report_of_errors(csmetrics: Run, tmp_path: Pa
         ["a.csv", "4", "", "bad_value"],
         ["a.csv", "3", "3", "greater_than_equal"],
     ]
-    assert "0 differences" in csmetrics("verify").stdout
+    assert "0 differences" in csmetrics("verify", *ALONE).stdout
 
 
 def test_a_misspelt_mapping_is_an_error_before_the_database_is_opened(csmetrics: Run, tmp_path: Path) -> None:
@@ -156,6 +148,44 @@ def test_an_expected_error_is_one_line(csmetrics: Run, tmp_path: Path) -> None:
         assert "Traceback" not in output and output.strip()
     output = csmetrics("verify", code=1, REPORTING_TIMEZONE="Mars/Olympus").stderr
     assert output.startswith("REPORTING_TIMEZONE: ") and "Mars" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "output"),
+    [
+        (("query", "sessions", "--period", "2026-03", "--format", "csv"), 0, "sessions,2026-03,2026-03-01,"),
+        (("query", "sesions"), 1, 'Did you mean "sessions"?'),
+        (("--versoin",), 2, "No such option: --versoin"),
+    ],
+)
+def test_the_process_of_a_command_ends_with_its_exit_code(
+    database: str, tmp_path: Path, service: Service, arguments: tuple[str, ...], code: int, output: str
+) -> None:
+    result = run_process(*arguments, folder=tmp_path, DATABASE_URL=database)
+    assert result.returncode == code
+    assert output in result.stdout + result.stderr and "Traceback" not in result.stderr
+
+
+HEAVY_LIBRARIES = ("alembic", "fastapi", "python_calamine", "sqlalchemy", "uvicorn")
+NAME_LIBRARIES = f"""
+import atexit, sys
+atexit.register(lambda: print(*(name for name in {HEAVY_LIBRARIES} if name in sys.modules), file=sys.stderr))
+from app.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "libraries"),
+    [(("--version",), ""), (("keys", "list"), "sqlalchemy"), (("--help",), "python_calamine sqlalchemy")],
+)
+def test_a_command_imports_only_the_libraries_that_it_needs(
+    database: str, tmp_path: Path, service: Service, arguments: tuple[str, ...], libraries: str
+) -> None:
+    settings = environment(DATABASE_URL=database)
+    command = [sys.executable, "-c", NAME_LIBRARIES, *arguments]
+    result = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=True)
+    assert result.stderr.splitlines()[-1] == libraries
 
 
 def test_migrate_brings_the_database_up_to_date(csmetrics: Run) -> None:
@@ -216,4 +246,4 @@ def test_check_exits_with_1_when_numbers_differ(
 
 
 def test_verify_warns_when_there_is_nothing_to_verify(csmetrics: Run) -> None:
-    assert "There are no events in this database." in csmetrics("verify").stderr
+    assert "There are no events in this database." in csmetrics("verify", *ALONE).stderr

@@ -1,12 +1,12 @@
 """Migrations: up and down, by several processes at the same time, interrupted; and other settings for existing data."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,19 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from app.books.open import open_books
 from app.core.errors import Conflict
 from app.core.settings import Settings
-from app.database.migrate import _MIGRATION_LOCK, alembic_config, migrate
+from app.database.migrate import _MIGRATION_LOCK, _revisions, alembic_config, migrate
 from app.database.tables import metadata
+from tests.support.command import CommandResult, environment, run_command
 from tests.support.service import PATIENCE, Service, account_update, event, session
 
 pytestmark = pytest.mark.own_database
 
-# The processes see nothing of the developer's settings: neither the environment nor a .env file.
-ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"}
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def start_migration(empty_database: str, tmp_path: Path) -> Iterator[Callable[[]
 
         def start() -> subprocess.Popen[str]:
             command_line = [sys.executable, "-c", MIGRATE, empty_database]
-            process = subprocess.Popen(command_line, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(command_line, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
             return process
@@ -180,6 +181,12 @@ def test_a_killed_migration_leaves_nothing_behind_and_the_next_completes(
     assert load_schema(empty_database) == load_schema(database)
 
 
+def test_the_versions_that_the_service_knows_are_those_of_alembic() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    all_revisions = {script.revision for script in scripts.walk_revisions()}
+    assert _revisions() == (all_revisions, set(scripts.get_heads()))
+
+
 def test_a_database_migrated_by_another_version_is_not_ready(service: Service, database: str) -> None:
     assert service.get("/readyz") == {"status": "ok"}
     with connect_directly(database) as connection:
@@ -190,15 +197,9 @@ def test_a_database_migrated_by_another_version_is_not_ready(service: Service, d
 
 
 @pytest.fixture
-def csmetrics(database: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return a function that runs a command of `csmetrics` on the test's database."""
-
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        script = [sys.executable, "-c", "from app.cli.main import main; main()", *arguments]
-        settings = ENVIRONMENT | {"DATABASE_URL": database} | settings
-        return subprocess.run(script, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
-
-    return run
+def csmetrics(database: str, tmp_path: Path) -> Run:
+    """Run a command on the test's database."""
+    return partial(run_command, folder=tmp_path, DATABASE_URL=database)
 
 
 @pytest.mark.parametrize(
@@ -219,9 +220,7 @@ def test_a_start_with_other_settings_fails_and_names_the_command_that_changes_th
     assert f"{name.upper()} is {getattr(service.settings, name)!r}, not {value!r}" in str(raised.value)
 
 
-def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
-    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_adopting_a_time_zone_moves_all_events_to_their_new_days(database: str, csmetrics: Run) -> None:
     late = "2026-03-10T22:00:00Z"
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo", "FISCAL_YEAR_START": "4"}
     with Service(database).open() as service:
@@ -233,7 +232,7 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
     result = csmetrics("serve", PORT="0", **tokyo)
     assert result.returncode != 0
     assert "csmetrics rebuild --adopt-settings" in result.stderr
-    result = csmetrics("rebuild", "--adopt-settings", **tokyo)
+    result = csmetrics("rebuild", "--adopt-settings", "--processes", "1", **tokyo)
     assert result.returncode == 0, result.stderr
     with Service(database, reporting_timezone="Asia/Tokyo", fiscal_year_start=4).open() as service:
         service.later(days=1)
@@ -245,15 +244,13 @@ def test_adopting_a_time_zone_moves_all_events_to_their_new_days(
         Service(database).open().__enter__()
 
 
-def test_adopting_another_first_day_of_the_week_moves_the_users_of_weeks(
-    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_adopting_another_first_day_of_the_week_moves_the_users_of_weeks(database: str, csmetrics: Run) -> None:
     with Service(database).open() as service:
         # 8 March is a Sunday.
         service.send(session(user="ada", at="2026-03-07"), session(user="ada", at="2026-03-08"))
         service.send(session(user="bob", at="2026-03-08"), session(user="bob", at="2026-03-09"))
         assert users_by_week(service) == [("2026-03-01", 0, 0), ("2026-03-02", 2, 2), ("2026-03-09", 1, 2)]
-    result = csmetrics("rebuild", "--adopt-settings", WEEK_START="sunday")
+    result = csmetrics("rebuild", "--adopt-settings", "--processes", "1", WEEK_START="sunday")
     assert result.returncode == 0, result.stderr
     with Service(database, week_start="sunday").open() as service:
         assert users_by_week(service) == [("2026-03-01", 1, 1), ("2026-03-08", 2, 2), ("2026-03-15", 0, 2)]
@@ -285,12 +282,10 @@ def sessions_by_day(service: Service) -> dict[str, int]:
     return {row["start"]: row["value"] for row in service.rows("sessions", **params)}
 
 
-def test_another_base_currency_cannot_be_adopted_once_amounts_are_stored(
-    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_another_base_currency_cannot_be_adopted_once_amounts_are_stored(database: str, csmetrics: Run) -> None:
     with Service(database).open() as service:
         service.send(event("purchase.completed", order_id="order-1", amount="49.90"))
-    result = csmetrics("rebuild", "--adopt-settings", BASE_CURRENCY="EUR")
+    result = csmetrics("rebuild", "--adopt-settings", "--processes", "1", BASE_CURRENCY="EUR")
     assert result.returncode == 1
     assert "Amounts or exchange rates are stored in USD" in result.stderr
     assert "Traceback" not in result.stderr
@@ -298,18 +293,14 @@ def test_another_base_currency_cannot_be_adopted_once_amounts_are_stored(
         assert service.differences() == []
 
 
-def test_settings_cannot_be_adopted_while_the_service_runs(
-    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_settings_cannot_be_adopted_while_the_service_runs(database: str, csmetrics: Run) -> None:
     with Service(database).open() as service:
         service.send(session())
-        result = csmetrics("rebuild", "--adopt-settings", REPORTING_TIMEZONE="Asia/Tokyo")
+        result = csmetrics("rebuild", "--adopt-settings", "--processes", "1", REPORTING_TIMEZONE="Asia/Tokyo")
         assert (result.returncode, "Stop the service first" in result.stderr) == (1, True)
 
 
-def test_an_interrupted_adoption_must_be_completed_first(
-    database: str, csmetrics: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_an_interrupted_adoption_must_be_completed_first(database: str, csmetrics: Run) -> None:
     with Service(database).open() as service:
         service.send(session(at="2026-03-10T22:00:00Z"))
     tokyo = {"REPORTING_TIMEZONE": "Asia/Tokyo"}
@@ -322,6 +313,6 @@ def test_an_interrupted_adoption_must_be_completed_first(
     asyncio.run(adopt_without_rebuilding())
     with pytest.raises(Conflict, match="rebuild --adopt-settings"):
         Service(database, reporting_timezone="Asia/Tokyo").open().__enter__()
-    assert csmetrics("rebuild", "--adopt-settings", **tokyo).returncode == 0
+    assert csmetrics("rebuild", "--adopt-settings", "--processes", "1", **tokyo).returncode == 0
     with Service(database, reporting_timezone="Asia/Tokyo").open() as service:
         assert sessions_by_day(service) == {"2026-03-10": 0, "2026-03-11": 1}

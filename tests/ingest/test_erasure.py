@@ -20,6 +20,7 @@ from tests.model.calendar import DAY
 from tests.model.formulas import METRICS
 from tests.model.generators import random_question, random_step
 from tests.model.pair import Pair
+from tests.support.campaign import examples
 from tests.support.service import Service, event, session
 
 ADA = "ada@acme.example"
@@ -192,7 +193,7 @@ def test_erasure_requires_scope_admin(history: Service) -> None:
 
 
 def test_erasure_changes_no_answer_about_any_history(service: Service) -> None:
-    @settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=examples(5), suppress_health_check=list(HealthCheck))
     @given(st.builds(Random, st.integers(0, 2**32)))
     def check(random: Random) -> None:
         pair = Pair(service).on(date(2026, 3, 1))

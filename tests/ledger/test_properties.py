@@ -27,9 +27,10 @@ from tests.model.generators import (
     random_step,
 )
 from tests.model.pair import Pair, checked_fields, query_service
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, session
 
-without_deadline = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+without_deadline = settings(deadline=None, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 random_generators = st.builds(Random, st.integers(0, 2**32))
 Start = Callable[..., Service]
 Events = list[dict[str, Any]]
@@ -160,7 +161,7 @@ def test_after_retractions_all_answers_are_as_if_the_events_had_never_been_sent(
 
 
 def test_trials_renewals_and_orders_are_answered_as_of_every_day_like_the_model(service: Service) -> None:
-    @settings(without_deadline, max_examples=30)
+    @settings(without_deadline, max_examples=examples(12))
     @given(random_generators)
     def check(random: Random) -> None:
         pair = Pair(service, accounts=1)
@@ -336,7 +337,7 @@ def test_any_question_in_any_calendar_is_answered_like_the_model(
 ) -> None:
     service = start_service(reporting_timezone=zone, fiscal_year_start=fiscal_year_start, week_start=week_start)
 
-    @settings(without_deadline, max_examples=15)
+    @settings(without_deadline, max_examples=examples(8))
     @given(random_generators)
     def check(random: Random) -> None:
         pair = Pair(service, Calendar(zone, fiscal_year_start, week_start))

@@ -15,9 +15,10 @@ from app.ledger.rebuild import rebuild
 from tests.model.calendar import DAY, Calendar
 from tests.model.generators import disjunction, equals, less_than, negation, random_question, random_step
 from tests.model.pair import Pair
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, session
 
-without_deadline = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+without_deadline = settings(deadline=None, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 random_generators = st.builds(Random, st.integers(0, 2**32))
 Start = Callable[..., Service]
 

@@ -12,9 +12,10 @@ from tests.model.calendar import DAY, Calendar
 from tests.model.cohorts import cohort_rows
 from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, event, session
 
-FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(deadline=None, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 RANDOM = st.builds(Random, st.integers(0, 2**32))
 
 
@@ -326,7 +327,7 @@ def test_any_triangle_agrees_with_the_model(service: Service) -> None:
 def test_any_triangle_in_another_calendar_agrees_with_the_model(start_service: Any) -> None:
     service = start_service(reporting_timezone="Pacific/Kiritimati", fiscal_year_start=12, week_start="sunday")
 
-    @settings(FEW_EXAMPLES, max_examples=8)
+    @settings(FEW_EXAMPLES, max_examples=examples(5))
     @given(RANDOM)
     def run(random: Random) -> None:
         pair = history(service, random, Calendar("Pacific/Kiritimati", 12, "sunday"))
@@ -337,7 +338,7 @@ def test_any_triangle_in_another_calendar_agrees_with_the_model(start_service: A
 
 
 def test_all_cohorts_add_up_to_the_metric(service: Service) -> None:
-    @settings(FEW_EXAMPLES, max_examples=8)
+    @settings(FEW_EXAMPLES, max_examples=examples(5))
     @given(RANDOM)
     def run(random: Random) -> None:
         pair = history(service, random)

@@ -14,9 +14,10 @@ from tests.model.calendar import DAY
 from tests.model.cohorts import split_range
 from tests.model.generators import random_event, random_filter
 from tests.model.pair import Pair
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, survey_responses
 
-FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(deadline=None, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 SCALES = {"nps": (0, 10), "csat": (1, 5), "visit": (1, 10), "effort": (1, 7), "effort-low": (1, 7)}
 
 

@@ -14,9 +14,10 @@ from tests.model.events import History
 from tests.model.generators import random_event
 from tests.model.lifecycles import split_streams, verb
 from tests.model.pair import Pair
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, event
 
-FEW_EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(deadline=None, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 
 
 def onboarding(verb: str, at: str, account: str = "acme", **data: Any) -> dict[str, Any]:

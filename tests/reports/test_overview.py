@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.model.calendar import DAY
 from tests.model.generators import random_event
 from tests.model.pair import Pair
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, event, session, survey_responses
 
-FEW_EXAMPLES = settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
+FEW_EXAMPLES = settings(deadline=None, max_examples=examples(6), suppress_health_check=list(HealthCheck))
 
 
 def overview(service: Service, account: str = "acme", **parameters: Any) -> Any:

@@ -13,8 +13,9 @@ import httpx
 
 from app.books.books import create_or_load_books
 from app.books.margins import record_margin
+from app.catalogues import load_catalogues
 from app.core.settings import Settings
-from app.main import build_app, load_catalogues
+from app.main import build_app
 from app.server.middleware import wrap_app
 
 ADMIN_KEY = "the-admin-key-of-the-tests"

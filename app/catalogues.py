@@ -1,0 +1,11 @@
+"""Fill the catalogues of the packages, which do not know each other."""
+
+from importlib import import_module
+
+_PACKAGES = ("app.ingest.catalogue", "app.metrics.catalogue", "app.audit.identities")
+
+
+def load_catalogues() -> None:
+    """Fill the catalogues of event types, measures, streams, metrics and identities. A process that uses them calls this once."""
+    for package in _PACKAGES:
+        import_module(package)
