@@ -76,10 +76,10 @@ def _check_envelope(scope: MappingScope, event: EventTemplate) -> Iterator[Mappi
 
 def _explain_unknown_unit(text: str) -> str:
     """Return what is wrong with the units of a text that adds to a time; empty if nothing is, or if it adds nothing."""
-    found = find_unknown_unit(text)
-    if found is None:
+    unit = find_unknown_unit(text)
+    if unit is None:
         return ""
-    return f'"{found[1]}" is no unit of time. Use one of {", ".join(UNITS)}.{did_you_mean(found[1], UNITS)}'
+    return f'"{unit}" is no unit of time. Use one of {", ".join(UNITS)}.{did_you_mean(unit, UNITS)}'
 
 
 def _check_required(event: EventTemplate, event_type: EventType) -> Iterator[MappingFault]:

@@ -57,17 +57,16 @@ def split_shifts(template: str) -> tuple[str, Sequence[TimeShift]] | None:
     return match[1], shifts
 
 
-def find_unknown_unit(template: str) -> tuple[str, str] | None:
-    """Return the column of a template that seems to add to a time and the first unit that does not exist; None without one.
+def find_unknown_unit(template: str) -> str | None:
+    """Return the first unit that does not exist in a template that seems to add to a time; None for any other template.
 
     >>> find_unknown_unit("{end} + 1 dya")
-    ('end', 'dya')
+    'dya'
     >>> find_unknown_unit("{end} + 1 day")
     """
     match = _ANY_SHIFTED.fullmatch(template)
     words = _ANY_TERM.findall(match[2]) if match else []
-    unknown = next((word for word in words if word.removesuffix("s") not in UNITS), None)
-    return (match[1], unknown) if match and unknown else None
+    return next((word for word in words if word.removesuffix("s") not in UNITS), None)
 
 
 def columns_in(value: Any) -> set[str]:
