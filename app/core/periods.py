@@ -40,7 +40,7 @@ def _parse_day(value: Any) -> date:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            pass
+            raise PydanticCustomError("date", "This date does not exist.") from None
     raise PydanticCustomError("date", "Expected a date as YYYY-MM-DD.")
 
 

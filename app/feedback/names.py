@@ -10,10 +10,11 @@ from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.feedback.comments import CommentFilter
 from app.ledger.dimension_names import DimensionUse, dimension_faults
+from app.ledger.measures import related_measures
 from app.ledger.surveys import load_surveys, unknown_survey
 
 # The measure that every comment is posted to.
-_COMMENTS = frozenset({"comments"})
+_COMMENTS = "comments"
 
 
 async def check_names(books: Books, comment_filter: CommentFilter, *, strict: bool) -> None:
@@ -21,7 +22,7 @@ async def check_names(books: Books, comment_filter: CommentFilter, *, strict: bo
     keys = comment_filter.filter.keys if comment_filter.filter and strict else ()
     accounts = comment_filter.accounts if strict else ()
     channels = (comment_filter.channel,) if comment_filter.channel and strict else ()
-    channel_use = DimensionUse("channel", channels, _COMMENTS, ())
+    channel_use = DimensionUse("channel", channels, related_measures([_COMMENTS], "channel"), ())
     if not (comment_filter.survey or keys or accounts or channels):
         return
 

@@ -5,7 +5,7 @@ number 4: JSON does not tell them apart, and many programs write every number wi
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -35,7 +35,6 @@ MAX_MONEY = 10**11
 _MAX_NUMBER = 1e15
 _MAX_ATTRIBUTE_LENGTH = 1024
 _MAX_EXTRA_BYTES = 16_384
-_DAY = timedelta(days=1)
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -52,15 +51,17 @@ def _parse_time(raw: Any) -> datetime:
     if not isinstance(raw, str):
         raise PydanticCustomError("time", "A time must be a string such as 2026-03-14T09:30:00Z.")
     text = raw.upper()
-    if _TIME.fullmatch(text):
-        try:
-            # In these years a datetime can hold the time whatever its offset is. It is converted to UTC because
-            # PostgreSQL does not accept offsets of 16 hours and more.
-            if 1000 <= (time := datetime.fromisoformat(text)).year <= 9998:
-                return time.astimezone(UTC)
-        except ValueError:
-            pass
-    raise PydanticCustomError("time", "A time must be RFC 3339 with an offset, such as 2026-03-14T09:30:00Z.")
+    if not _TIME.fullmatch(text):
+        raise PydanticCustomError("time", "A time must be RFC 3339 with an offset, such as 2026-03-14T09:30:00Z.")
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("time", "This time does not exist.") from None
+    # In these years a datetime can hold the time whatever its offset is. It is converted to UTC because PostgreSQL does not
+    # accept offsets of 16 hours and more.
+    if not 1000 <= time.year <= 9998:
+        raise PydanticCustomError("time", "The time must be within the years 1970 to 9998.")
+    return time.astimezone(UTC)
 
 
 def _normalize_time(raw: Any) -> str:
@@ -83,11 +84,13 @@ def _normalize_last_day(raw: Any) -> str:
         detail = 'The last day that is paid for is a date, such as 2026-03-31. For an instant, send "ends_at".'
         raise PydanticCustomError("date", detail)
     try:
-        if FIRST_DAY <= date.fromisoformat(raw) < LAST_END - _DAY:
-            return raw
+        day = date.fromisoformat(raw)
     except ValueError:
-        pass
-    raise PydanticCustomError("date", "This date does not exist, or is not within the years 1970 to 9998.")
+        raise PydanticCustomError("date", "This date does not exist.") from None
+    if not FIRST_DAY <= day < LAST_END:
+        detail = "The date must be within the years 1970 to 9998. What has no end is not canceled."
+        raise PydanticCustomError("date", detail)
+    return raw
 
 
 def _normalize_money(raw: Any) -> str:

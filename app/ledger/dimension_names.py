@@ -38,7 +38,7 @@ _RECORDED = {dimension: _recorded_statement(dimension) for dimension in ("subjec
 
 
 class DimensionUse(NamedTuple):
-    """The subjects or channels that a question names, and the measures that it counts.
+    """The subjects or channels that a question names, and the measures that make them known.
 
     kinds: what the subjects of the measures are: features, surveys …
     """
@@ -93,7 +93,7 @@ def _nearest(database: Database, use: DimensionUse, value: str, surveys: Collect
 
 def _fault(use: DimensionUse, value: str, nearest: Sequence[str], *, pointer: str, advice: str) -> Fault:
     if use.dimension == "channel":
-        sentence = "Unknown channel{}: nothing that the metrics count has come through it."
+        sentence = "Unknown channel{}: nothing that the metrics are about has come through it."
         return name_fault(pointer, sentence, value, nearest, code="unknown_channel", advice=advice)
     sentence = f"Unknown subject{{}}: no {' or '.join(use.kinds)} of this name has been recorded."
     return name_fault(pointer, sentence, value, nearest, code="unknown_subject", advice=advice)

@@ -131,6 +131,20 @@ def measure(
     return MEASURES[name]
 
 
+def related_measures(names: Iterable[str], dimension: str) -> frozenset[str]:
+    """Return the measures of these names and all others with subjects of the same kind or, for channels, with those as well.
+
+    So a ticket's channel is known before the first ticket is resolved, and a survey's before the first response to it.
+    """
+    names = frozenset(names)
+    kinds = {MEASURES[name].subject for name in names if name in MEASURES and _has(MEASURES[name], dimension)}
+    return names | {m.name for m in MEASURES.values() if m.subject in kinds and _has(m, dimension)}
+
+
+def _has(measure: Measure, dimension: str) -> bool:
+    return measure.channel if dimension == "channel" else measure.subject is not None
+
+
 def measures_by_unit(
     name: str, description: str, *, subject: str | None = None, units: Iterable[str] = UNITS, days: bool = False
 ) -> dict[str, Measure]:

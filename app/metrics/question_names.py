@@ -15,6 +15,7 @@ from app.core.names import Fault
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan, merge_plans
 from app.ledger.dimension_names import DimensionUse, dimension_faults
+from app.ledger.measures import related_measures
 from app.ledger.sums.selection import ENTRY_DIMENSIONS
 from app.metrics.define import Metric
 from app.metrics.parameters import Parameters
@@ -49,15 +50,21 @@ def names_of(
     pointer = "/query/segment" if parameters.segment else "/query/group_by"
     uses += [AttributeUse(key, pointer, name) for name, segment in segments.items() for key in segment.keys]
     values = {"subject": parameters.subject, "channel": parameters.channel}
-    dimensions = [_dimension_use(name, tuple(own), metrics) for name, own in values.items() if own and metrics]
-    return QuestionNames(tuple(uses), tuple(parameters.account), tuple(dimensions))
+    dimensions = (_dimension_use(name, tuple(own), metrics) for name, own in values.items() if own)
+    return QuestionNames(tuple(uses), tuple(parameters.account), tuple(use for use in dimensions if use))
 
 
-def _dimension_use(dimension: str, values: tuple[str, ...], metrics: Sequence[Metric]) -> DimensionUse:
+def _dimension_use(dimension: str, values: tuple[str, ...], metrics: Sequence[Metric]) -> DimensionUse | None:
+    """Return the use of a dimension; None if no metric has it, which is a fault of its own."""
+    metrics = [metric for metric in metrics if dimension in metric.dimensions]
+    if not metrics:
+        return None
     operands = [operand for metric in metrics for operand in metric.operands if not operand.ignores_dimensions]
     kinds = dict.fromkeys(metric.dimensions["subject"] for metric in metrics if "subject" in metric.dimensions)
     measures = frozenset[str]().union(*(operand.label_texts for operand in operands))
-    return DimensionUse(dimension, values, measures, tuple(kinds) if dimension == "subject" else ())
+    return DimensionUse(
+        dimension, values, related_measures(measures, dimension), tuple(kinds) if dimension == "subject" else ()
+    )
 
 
 def check_names(database: Database, names: QuestionNames) -> QueryPlan[None]:

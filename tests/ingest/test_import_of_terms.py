@@ -38,9 +38,18 @@ data = {{ subscription_id = "{{contract}}", {field} = "{{end_date}}{shift}" }}
 """
 
 
-def import_contracts(service: Service, folder: Path, *, type: str, field: str, shift: str = "") -> ImportSummary:
-    (folder / "contracts.csv").write_text(CONTRACTS)
-    (folder / "mapping.toml").write_text(MAPPING.format(type=type, field=field, shift=shift))
+def import_contracts(
+    service: Service,
+    folder: Path,
+    *,
+    type: str,
+    field: str,
+    shift: str = "",
+    contracts: str = CONTRACTS,
+    mapping: str = MAPPING,
+) -> ImportSummary:
+    (folder / "contracts.csv").write_text(contracts)
+    (folder / "mapping.toml").write_text(mapping.format(type=type, field=field, shift=shift))
     with ImportReport(folder / "report.csv") as report:
         run = run_import(
             service.books,
@@ -119,3 +128,17 @@ def test_a_mapping_that_confuses_the_two_is_an_error_with_the_way_out(
     with pytest.raises(Invalid) as error:
         import_contracts(service, tmp_path, type=type, field=field)
     assert advice in str(error.value.errors or error.value.detail)
+
+
+def test_a_date_that_stands_for_no_end_is_reported_with_the_option_for_it(service: Service, tmp_path: Path) -> None:
+    endless = CONTRACTS.replace("2026-12-31", "9999-12-31")
+    summary = import_contracts(service, tmp_path, type="date", field="paid_through", contracts=endless)
+    assert (summary.accepted, summary.rejected) == (3, 1)
+    assert 'If it stands for no end, set empty = [""9999-12-31""]' in (tmp_path / "report.csv").read_text()
+    mapping = MAPPING.replace('end_date = "{type}"', 'end_date = {{ type = "{type}", empty = ["9999-12-31"] }}')
+    mapping = mapping.replace(
+        'type = "subscription.canceled"', 'type = "subscription.canceled"\nwhen = "end_date is not null"'
+    )
+    summary = import_contracts(service, tmp_path, type="date", field="paid_through", contracts=endless, mapping=mapping)
+    assert (summary.duplicates, summary.rejected) == (3, 0)
+    assert values(service, "mrr") == [100, 110]

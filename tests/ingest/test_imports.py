@@ -367,7 +367,27 @@ UNREADABLE_FILES = {
     "a column twice": ("data.csv", b"c,d,d\n", "missing_column", 'has the column "d" twice. The columns are: c, d, d.'),
     "an empty file": ("data.csv", b"", "bad_header", "the header row cannot be read: the file is empty"),
     "UTF-16 without a mark": ("data.csv", "c,d\n".encode("utf-16-le"), "bad_header", 'set encoding = "utf-16-le"'),
-    "no gzip": ("data.csv.gz", b"c,d\n1,2\n", "bad_header", "the rest of the file cannot be decompressed"),
+    "no gzip": ("data.csv.gz", b"c,d\n1,2\n", "bad_header", "the file is not compressed: remove .gz from its name"),
+    "half of a gzip file": ("data.csv.gz", gzip.compress(b"c,d\n1,2\n")[:12], "bad_header", "cannot be decompressed"),
+    "gzip without its ending": (
+        "data.csv",
+        gzip.compress(b"c,d\n"),
+        "bad_header",
+        "compressed by gzip: add .gz to its name",
+    ),
+    "a spreadsheet by a wrong name": (
+        "data.csv",
+        b"PK\x03\x04\xff",
+        "bad_header",
+        'set format = "xlsx" in the mapping',
+    ),
+    "an old spreadsheet by a wrong name": ("data.csv", b"\xd0\xcf\x11\xe0", "bad_header", 'set format = "xlsx"'),
+    "a spreadsheet that can be read as text": (
+        "data.csv",
+        b"PK\x03\x04,a",
+        "missing_column",
+        'set format = "xlsx" in the mapping',
+    ),
 }
 
 

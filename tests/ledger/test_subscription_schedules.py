@@ -3,6 +3,7 @@
 The tests without a service are about the stream, a pure function.
 """
 
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -434,6 +435,8 @@ FAULTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     ),
     "a day that does not exist": ("canceled", {"paid_through": "2026-02-30"}, "/data/paid_through", "does not exist"),
     "a day that never comes": ("canceled", {"paid_through": "9999-12-31"}, "/data/paid_through", "1970 to 9998"),
+    "an end that never comes": ("canceled", {"ends_at": "9999-12-31T23:59:59Z"}, "/data/ends_at", "1970 to 9998"),
+    "an end that does not exist": ("canceled", {"ends_at": "2026-02-30T00:00:00Z"}, "/data/ends_at", "does not exist"),
     "a change before 1970": (
         "changed",
         {"mrr": "1", "effective_at": "1969-12-31T23:59:59Z"},
@@ -468,10 +471,19 @@ def test_what_cannot_be_understood_is_rejected_with_the_way_to_say_it(
     assert part in rejected["detail"]
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+def test_the_latest_end_is_within_the_calendar_of_every_zone(start_service: Callable[..., Service], zone: str) -> None:
+    service = start_service(reporting_timezone=zone)
+    service.send(subscription("changed", "2026-03-10", mrr="10"))
+    service.send(subscription("canceled", "2026-03-10", paid_through="9998-12-31"))
+    assert values(service, "mrr", period="9998-12") == [10]
+    assert service.differences() == []
+
+
 def test_the_earliest_and_latest_days_are_accepted(service: Service) -> None:
     service.send(
         subscription("changed", "2026-03-10", "first", mrr="10", effective_at="1970-01-01T00:00:00Z"),
-        subscription("canceled", "2026-03-10", "first", paid_through="9998-12-30"),
+        subscription("canceled", "2026-03-10", "first", paid_through="9998-12-31"),
         subscription("changed", "2026-03-10", "last", mrr="10", effective_at="9998-12-31T23:59:59Z"),
         subscription("canceled", "2026-03-10", "never", paid_through="1970-01-01"),
     )

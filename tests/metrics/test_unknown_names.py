@@ -223,6 +223,30 @@ def test_a_declared_survey_needs_no_responses_to_be_known(shared: Service) -> No
     assert ask(shared, "survey_responses", subject="onboarded").json()["rows"][0]["value"] == 0
 
 
+def test_a_channel_is_known_before_the_metric_has_counted_anything_with_it(service: Service) -> None:
+    service.send(
+        event("ticket.opened", ticket_id="1", channel="phone"), event("survey.sent", survey="csat", channel="sms")
+    )
+    # Nothing is resolved or answered yet, and that is an answer.
+    for metric in ("ticket_backlog", "tickets_resolved", "average_first_response_hours", "average_resolution_hours"):
+        assert service.row(metric, channel="phone")["value"] in (0, 1, None)
+    for metric in ("nps", "csat", "survey_responses", "survey_response_rate", "feedback_comments"):
+        assert service.row(metric, channel="sms")["value"] in (0, None)
+    assert service.get("/v1/feedback", channel="sms")["feedback"] == []
+    assert faults(ask(service, "csat", channel="phone")) == [("/query/channel", "unknown_channel", "phone", [])]
+    assert faults(ask(service, "tickets_resolved", channel="sms")) == [("/query/channel", "unknown_channel", "sms", [])]
+
+
+def test_a_dimension_that_no_metric_has_is_one_fault(shared: Service) -> None:
+    for metric, params in (
+        ("mrr", {"channel": "email"}),
+        ("onboarding_completion_rate", {"subject": "invite"}),
+        ("sessions", {"subject": "export"}),
+    ):
+        (fault,) = ask(shared, metric, **params).json()["errors"]
+        assert fault["code"] == "unknown_dimension"
+
+
 def test_suggested_attributes_are_found_among_very_many(service: Service) -> None:
     keys = [f"key_{number:04}" for number in range(2_500)]
     for start in range(0, len(keys), 100):
@@ -253,7 +277,7 @@ def test_a_question_is_refused_if_and_only_if_one_of_its_names_was_never_recorde
         if kind == "subject":
             events.append(event("feature.used", account, user="ada", feature=word))
         elif kind == "channel":
-            events.append(event("ticket.opened", account, ticket_id="1", channel=word))
+            events.append(event("ticket.opened", account, ticket_id=word, channel=word))
         else:
             events.append(account_update(account, **{word: 1}))
     if events:

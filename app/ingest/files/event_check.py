@@ -14,7 +14,8 @@ from app.ingest.files.converters import converter
 from app.ingest.files.hints import did_you_mean
 from app.ingest.files.mapping import EventTemplate
 from app.ingest.files.possible_values import MappingScope, may_be_left_out, values_of, variants_of
-from app.ingest.files.templates import columns_in, split_shifts
+from app.ingest.files.templates import columns_in, find_unknown_unit, split_shifts
+from app.ingest.files.times import UNITS
 
 _SAMPLE_TIME = "2026-01-01T00:00:00Z"
 _MAX_OPTIONAL = 10
@@ -58,7 +59,9 @@ def check_event(scope: MappingScope, event: EventTemplate) -> Iterator[MappingFa
 def _check_envelope(scope: MappingScope, event: EventTemplate) -> Iterator[MappingFault]:
     for key, type in (("occurred_at", "datetime"), ("recorded_on", "date")):
         text = getattr(event, key)
-        if text is not None and not columns_in(text):
+        if text is not None and (detail := _explain_unknown_unit(text)):
+            yield MappingFault((key,), detail)
+        elif text is not None and not columns_in(text):
             try:
                 converter(FileColumn(), type)(text)
             except ValueError as error:
@@ -69,6 +72,14 @@ def _check_envelope(scope: MappingScope, event: EventTemplate) -> Iterator[Mappi
             yield from (
                 MappingFault((key,), detail) for _, detail in _faults_of(_fields_of("session.ended")[key], text)
             )
+
+
+def _explain_unknown_unit(text: str) -> str:
+    """Return what is wrong with the units of a text that adds to a time; empty if nothing is, or if it adds nothing."""
+    unit = find_unknown_unit(text)
+    if unit is None:
+        return ""
+    return f'"{unit}" is no unit of time. Use one of {", ".join(UNITS)}.{did_you_mean(unit, UNITS)}'
 
 
 def _check_required(event: EventTemplate, event_type: EventType) -> Iterator[MappingFault]:
@@ -108,6 +119,9 @@ def _check_data(scope: MappingScope, data: Mapping[str, Any], types: Sequence[Ev
 
 def _check_value(scope: MappingScope, name: str, value: Any, field: "FieldType") -> Iterator[Any]:
     """Yield a valid sample of a field for each of the values that it can have, or the fault of it."""
+    if isinstance(value, str) and field.is_time and (detail := _explain_unknown_unit(value)):
+        yield MappingFault(("data", name), detail)
+        return
     try:
         for group in variants_of(scope, value, texts=field.options):
             faults = [_faults_of(field, sample) for sample in group]
@@ -157,22 +171,25 @@ def _check_together(
 
 
 class FieldType(NamedTuple):
-    """The type of a field. options: the texts that it allows, where it allows only some."""
+    """A field and its type. options: the texts that it allows, where it allows only some. is_time: a time or a day."""
 
+    name: str
     adapter: TypeAdapter[Any]
     options: Sequence[str]
+    is_time: bool
 
 
 def _faults_of(field: FieldType, value: Any) -> list[tuple[str, str]]:
-    return _adapter_faults(field.adapter, value)
+    return _adapter_faults(field.adapter, value, location=(field.name,))
 
 
-def _adapter_faults(adapter: TypeAdapter[Any], value: Any) -> list[tuple[str, str]]:
-    """Return the codes and details of what is wrong with a value."""
+def _adapter_faults(adapter: TypeAdapter[Any], value: Any, *, location: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Return the codes and details of what is wrong with a value. location: of the value, for the sentences."""
     try:
         adapter.validate_python(value)
     except ValidationError as error:
-        faults = validation_faults(error.errors(include_url=False, include_input=False))
+        errors = error.errors(include_url=False, include_input=False)
+        faults = validation_faults([{**item, "loc": (*location, *item["loc"])} for item in errors])
         return [(fault["code"], fault["detail"]) for fault in faults]
     return []
 
@@ -181,23 +198,25 @@ def _adapter_faults(adapter: TypeAdapter[Any], value: Any) -> list[tuple[str, st
 def _fields_of(name: str) -> Mapping[str, Any]:
     """Return the types of the fields of an event, `data` as it is declared."""
     hints = get_type_hints(EVENT_TYPES[name].envelope, include_extras=True)
-    return {key: hint if key == "data" else _field_type(hint) for key, hint in hints.items()}
+    return {key: hint if key == "data" else _field_type(key, hint) for key, hint in hints.items()}
 
 
 @lru_cache
 def _data_fields(name: str) -> Mapping[str, FieldType]:
     hints = get_type_hints(_data_class(_fields_of(name)["data"]), include_extras=True)
-    return {key: _field_type(hint) for key, hint in hints.items()}
+    return {key: _field_type(key, hint) for key, hint in hints.items()}
 
 
-def _field_type(hint: Any) -> FieldType:
+def _field_type(name: str, hint: Any) -> FieldType:
     if get_origin(hint) is Annotated and get_origin(get_args(hint)[0]) is NotRequired:
         hint = get_args(hint)[0]  # what is beside it is documentation
     if get_origin(hint) is NotRequired:
         hint = get_args(hint)[0]
     is_model = hasattr(hint, "__pydantic_config__")
     adapter = TypeAdapter(hint) if is_model else TypeAdapter(hint, config=STRICT)
-    return FieldType(adapter, [option for option in adapter.json_schema().get("enum", ()) if isinstance(option, str)])
+    schema = adapter.json_schema()
+    options = [option for option in schema.get("enum", ()) if isinstance(option, str)]
+    return FieldType(name, adapter, options, schema.get("format") in ("date", "date-time"))
 
 
 def _data_class(hint: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from app.core.errors import Invalid
 from app.ingest.files.converters import to_text
 from app.ingest.files.data_file import DataFile, kind_of, suffix_of
-from app.ingest.files.hints import delimiter_hint, did_you_mean, looks_like_data
+from app.ingest.files.hints import content_hint, delimiter_hint, did_you_mean, looks_like_data
 from app.ingest.files.line_reader import LineReader
 from app.ingest.files.mapping import FileFormat
 from app.ingest.files.records import explain_ambiguous_name, parse_records
@@ -52,6 +52,8 @@ def _csv_header(file: DataFile) -> list[str]:
     with LineReader(file) as lines:
         _, header, raw, problem = next(parse_records(lines), (1, [], "", "bad_record: the file is empty"))
     if problem is not None:
+        if hint := content_hint(_first_bytes(file), is_packed=file.path.suffix == ".gz"):
+            raise Invalid(f"{file.path}: {hint}.", code="bad_header")
         hint = delimiter_hint(raw, delimiter=file.delimiter, columns=())
         reason = problem.partition(": ")[2]
         raise Invalid(f"{file.path}: the header row cannot be read: {reason}.{hint}", code="bad_header")
@@ -59,6 +61,11 @@ def _csv_header(file: DataFile) -> list[str]:
         _check_is_no_header(file, header)
         return []
     return list(header)
+
+
+def _first_bytes(file: DataFile) -> bytes:
+    with file.path.open("rb") as stream:
+        return stream.read(8)
 
 
 def _check_is_no_header(file: DataFile, first: Sequence[str]) -> None:
@@ -96,6 +103,8 @@ def _name_cause(file: DataFile, missing: Sequence[str]) -> str:
     """Return why columns are missing, and the option that helps; empty where the header is as it should be."""
     if file.format.header:
         return ""
+    if file.kind == "csv" and (hint := content_hint(_first_bytes(file), is_packed=file.path.suffix == ".gz")):
+        return f"{hint}."
     (_, header, text), *rows = _first_rows(file)
     hint = ""
     if file.kind == "csv":

@@ -36,6 +36,8 @@ _CLOCKS = (
     (r" \d{1,2}:\d\d [AaPp][Mm]", " %I:%M %p"),
 )
 _DELIMITERS = (";", "\t", "|", ",")
+# The first bytes of files that are no text. A spreadsheet is a ZIP archive or, in old formats, an OLE document.
+_GZIP, _SPREADSHEETS = b"\x1f\x8b", (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
@@ -111,6 +113,20 @@ def delimiter_hint(line: str, *, delimiter: str, columns: Collection[str]) -> st
         return (
             f' The cells seem to be separated by {name_delimiter(best)}: set delimiter = "{spelling}" in the mapping.'
         )
+    return ""
+
+
+def content_hint(start: bytes, *, is_packed: bool) -> str:
+    """Return what a file that should hold text is instead, by its first bytes, and what to do; empty where nothing tells.
+
+    is_packed: whether its name says that it is compressed.
+    """
+    if is_packed:
+        return "" if not start or start.startswith(_GZIP) else "the file is not compressed: remove .gz from its name"
+    if start.startswith(_GZIP):
+        return "the file is compressed by gzip: add .gz to its name"
+    if start.startswith(_SPREADSHEETS):
+        return 'the file is no text but seems to be a spreadsheet: set format = "xlsx" in the mapping'
     return ""
 
 

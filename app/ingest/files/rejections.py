@@ -39,6 +39,8 @@ def explain_rejection(
 
 def _advise(code: str, value: Any) -> str:
     """Return which option of the mapping may help."""
+    if code in ("time", "date") and str(value).startswith("9999-12-31"):
+        return 'If it stands for no end, set empty = ["9999-12-31"] under [source.columns], as the file writes it.'
     if code != "money":
         return _ADVICE.get(code, "")
     if str(value).startswith("-"):

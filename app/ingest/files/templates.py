@@ -10,6 +10,9 @@ _PART = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<column>[^{}]+)\}|(?P<text>[^{}]+
 
 _TERM = re.compile(rf"\s*([+-])\s*(?:(\d{{1,6}})|\{{([^{{}}]+)\}})\s*({'|'.join(UNITS)})s?\s*")
 _SHIFTED = re.compile(rf"\{{([^{{}}]+)\}}((?:{_TERM.pattern})+)")
+# The same with any words as units, to find those that do not exist.
+_ANY_TERM = re.compile(r"\s*[+-]\s*(?:\d+|\{[^{}]+\})\s*([^\W\d_]+)\s*")
+_ANY_SHIFTED = re.compile(rf"\{{([^{{}}]+)\}}((?:{_ANY_TERM.pattern})+)")
 
 
 class TemplatePart(NamedTuple):
@@ -52,6 +55,18 @@ def split_shifts(template: str) -> tuple[str, Sequence[TimeShift]] | None:
     terms = _TERM.findall(match[2])
     shifts = [TimeShift(1 if sign == "+" else -1, column or int(count), unit) for sign, count, column, unit in terms]
     return match[1], shifts
+
+
+def find_unknown_unit(template: str) -> str | None:
+    """Return the first unit that does not exist in a template that seems to add to a time; None for any other template.
+
+    >>> find_unknown_unit("{end} + 1 dya")
+    'dya'
+    >>> find_unknown_unit("{end} + 1 day")
+    """
+    match = _ANY_SHIFTED.fullmatch(template)
+    words = _ANY_TERM.findall(match[2]) if match else []
+    return next((word for word in words if word.removesuffix("s") not in UNITS), None)
 
 
 def columns_in(value: Any) -> set[str]:
