@@ -181,12 +181,41 @@ def test_an_end_withdraws_a_change_that_is_scheduled_for_later() -> None:
     ended = [("2026-04-05", "churned", 100)]
     assert later_movements(SCHEDULED, CANCELED) == later_movements(CANCELED, SCHEDULED) == ended
     assert later_movements(SCHEDULED, cancellation("2026-04-05")) == ended
-    # It was scheduled while the cancellation was in force, so it does not withdraw it; whoever resumes gets it.
-    after = change("2026-03-04", "60", effective_at="2026-04-06")
-    at_the_end = change("2026-03-04", "60", effective_at="2026-04-05T00:00:00")
-    assert later_movements(CANCELED, after) == later_movements(CANCELED, at_the_end) == ended
-    assert later_movements(CANCELED, after, resumption("2026-03-05")) == [("2026-04-06", "contraction", 40)]
-    assert later_movements(CANCELED, after, resumption("2026-04-10")) == [*ended, ("2026-04-10", "reactivated", 100)]
+
+
+RENEWAL = change("2026-03-04", "60", effective_at="2026-04-08")
+GAPLESS_RENEWAL = change("2026-03-04", "60", effective_at="2026-04-05T00:00:00")
+
+
+def test_a_change_that_is_scheduled_after_the_cancellation_for_its_end_or_later_is_a_renewal() -> None:
+    assert later_movements(CANCELED, GAPLESS_RENEWAL) == [("2026-04-05", "contraction", 40)]
+    assert later_movements(CANCELED, RENEWAL) == [CHURNED, ("2026-04-08", "reactivated", 60)]
+    assert later_movements(CANCELED, RENEWAL, resumption("2026-03-05")) == [("2026-04-08", "contraction", 40)]
+    resumed = later_movements(CANCELED, RENEWAL, resumption("2026-04-06"))
+    assert resumed == [CHURNED, ("2026-04-06", "reactivated", 100), ("2026-04-08", "contraction", 40)]
+
+
+@pytest.mark.parametrize(
+    ("cancellation_date", "renewal", "expected"),
+    [
+        ("2026-03-06", RENEWAL, [CHURNED]),
+        ("2026-03-06", GAPLESS_RENEWAL, [CHURNED]),
+        ("2026-04-06", RENEWAL, [CHURNED]),
+        ("2026-04-06", GAPLESS_RENEWAL, [("2026-04-05", "contraction", 40), ("2026-04-06", "churned", 60)]),
+    ],
+)
+def test_a_later_cancellation_withdraws_a_renewal_that_has_not_begun(
+    cancellation_date: str, renewal: StreamEvent, expected: Any
+) -> None:
+    end = "2026-04-05T00:00:00" if cancellation_date < "2026-04-05" else None
+    assert later_movements(CANCELED, renewal, cancellation(cancellation_date, ends_at=end)) == expected
+
+
+@pytest.mark.parametrize(("effective_at", "per_month"), [("2026-04-05T00:00:00", 110), ("2026-04-08", 120)])
+def test_a_renewal_after_a_gap_takes_the_exchange_rate_of_its_own_event(effective_at: str, per_month: int) -> None:
+    start = change("2026-01-05", "100", rate="1.1", currency="EUR")
+    renewal = change("2026-03-04", "100", rate="1.2", currency="EUR", effective_at=effective_at)
+    assert balances("mrr", start, CANCELED, renewal) == {"": per_month * 12 * 10_000}
 
 
 def test_a_change_that_is_scheduled_before_the_end_counts_until_then() -> None:

@@ -28,12 +28,24 @@ class Price(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What becomes of a subscription at an instant: it `runs`, `rests` or is `over`. reason: why it rests or is over."""
+    """What becomes of a subscription at an instant: it `runs`, `rests` or is `over`. reason: why it rests or is over.
+
+    number: of the event, in the order in which they occurred.
+    """
 
     since: datetime
     event_key: tuple[datetime, str]
     state: str
+    number: int
     reason: str | None = None
+
+
+class Renewal(NamedTuple):
+    """A change that is scheduled after a cancellation; price: what it costs if there was a gap."""
+
+    number: int
+    event_key: tuple[datetime, str]
+    price: Price
 
 
 class Notice(NamedTuple):
@@ -69,15 +81,16 @@ class Subscription:
         self.prices: list[Price] = []
         self.turns: list[Turn] = []
         self.notices: list[Notice] = []
+        self.renewals: list[Renewal] = []
         self.now = datetime.min.replace(tzinfo=UTC)
-        for event in events:
+        for self.number, event in enumerate(events):
             self._settle(event.at)
             getattr(self, f"_{event.type.partition('.')[2]}")(event, (event.at, event.id))
         self._settle(END_OF_TIME)
         self.steps = list(self._steps())
 
     def _settle(self, now: datetime) -> None:
-        """Let what was scheduled come. An end withdraws everything that was scheduled for after it."""
+        """Let what was scheduled come. An end withdraws everything that was scheduled before its cancellation for after it."""
         for start in [turn for turn in self.turns if turn.state == "runs" and self.now < turn.since <= now]:
             self.notices.append(Notice(start.since, bool(self._scheduled("over"))))
         for end in [turn for turn in self.turns if turn.state == "over" and self.now < turn.since <= now]:
@@ -86,7 +99,17 @@ class Subscription:
             if self._is_alive(end.since):
                 self._add_turn(end)
             self.notices.append(Notice(end.since, False))
+            for renewal in self.renewals:
+                if renewal.number > end.number and renewal.price.since >= end.since:
+                    self._renew(renewal, at_once=renewal.price.since == end.since)
         self.now = now
+
+    def _renew(self, renewal: Renewal, *, at_once: bool) -> None:
+        """Let a subscription start again that has ended. Without a gap it keeps its exchange rate."""
+        if not (at_once and any(price.since == renewal.price.since for price in self.prices)):
+            self.prices.append(renewal.price)
+        self.turns = [turn for turn in self.turns if turn.number != renewal.number]
+        self._add_turn(Turn(renewal.price.since, renewal.event_key, "runs", renewal.number))
 
     def _cut(self, after: datetime) -> None:
         """Forget what is said about the time after an instant."""
@@ -95,13 +118,13 @@ class Subscription:
         self.notices = [notice for notice in self.notices if notice.since <= after]
 
     def _add_turn(self, turn: Turn) -> None:
-        """Add a turn. At the same instant, an end comes after a start."""
-        self.turns = sorted([*self.turns, turn], key=lambda t: (t.since, t.state == "over"))
+        """Add a turn. At the same instant, what was said later comes later."""
+        self.turns = sorted([*self.turns, turn], key=lambda t: (t.since, t.number))
 
     def _start(self, at: datetime, key: tuple[datetime, str]) -> None:
         """Let the subscription run from an instant on, whatever else was said of this instant."""
         self.turns = [turn for turn in self.turns if turn.since != at or turn.since > self.now]
-        self._add_turn(Turn(at, key, "runs"))
+        self._add_turn(Turn(at, key, "runs", self.number))
 
     def _state(self, at: datetime) -> str:
         return ["", *(turn.state for turn in self.turns if turn.since <= at)][-1]
@@ -123,6 +146,8 @@ class Subscription:
         new = _price(event, at, (earlier or scheduled)[-1:], keeps_rate=keeps_rate)
         self.prices = [price for price in earlier if price.since < at] + [new]
         self.turns = [turn for turn in self.turns if turn not in self._scheduled("runs")]
+        fresh = _price(event, at, (earlier or scheduled)[-1:], keeps_rate=False)
+        self.renewals = [Renewal(self.number, key, fresh)] if at > event.at else []
         if at > event.at and not is_alive:
             self._start(at, key)
         elif at <= event.at and not is_alive:
@@ -139,9 +164,10 @@ class Subscription:
             at = datetime.fromisoformat(event.data["ends_at"])
         elif "paid_through" in event.data:
             at = self.calendar.midnight(date.fromisoformat(event.data["paid_through"]) + DAY)
-        end = Turn(at, key, "over", event.data.get("reason"))
+        end = Turn(at, key, "over", self.number, event.data.get("reason"))
         if at <= event.at:
             self._cut(at)
+            self.renewals = []
             if self._is_alive(at):
                 self._add_turn(end)
             self.notices.append(Notice(at, False))
@@ -153,7 +179,7 @@ class Subscription:
 
     def _paused(self, event: Any, key: tuple[datetime, str]) -> None:
         if self._state(event.at) == "runs":
-            self._add_turn(Turn(event.at, key, "rests", event.data.get("reason", "paused")))
+            self._add_turn(Turn(event.at, key, "rests", self.number, event.data.get("reason", "paused")))
 
     def _resumed(self, event: Any, key: tuple[datetime, str]) -> None:
         self.turns = [turn for turn in self.turns if turn not in self._scheduled("over")]

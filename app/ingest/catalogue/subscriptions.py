@@ -101,8 +101,8 @@ class SubscriptionChanged(SubscriptionTerms):
     make the account a customer.
 
     A change with an `effective_at` in the future is scheduled. A later `subscription.changed` replaces it, even one with the
-    same values, and an end of the subscription before that time cancels it. An `effective_at` in the past replaces the values
-    from then on, also those of earlier events.
+    same values; a later cancellation whose end is not after that time withdraws it. An `effective_at` in the past replaces the
+    values from then on, also those of earlier events.
 
     A cancellation whose end is still ahead stays in force; only `subscription.resumed` withdraws it. A paused subscription
     stays paused, and continues with the new values when it is resumed. If the subscription has ended, even at the same
@@ -126,7 +126,8 @@ class SubscriptionCanceled(Subscription):
 
     At its end the account loses the subscription's MRR and seats. If no MRR is left, the account churns on that day, with the
     `reason` of its last cancellation. Canceling again before the end moves the end. `subscription.resumed` before the end
-    withdraws the cancellation; `subscription.changed` does not. A change that is scheduled for after the end does not happen.
+    withdraws the cancellation; `subscription.changed` does not. A change that was scheduled before the
+    cancellation, for its end or later, does not happen; one that is scheduled after it renews the subscription.
 
     An end in the past undoes everything that happened to the subscription after it. Canceling a subscription that is unknown
     or has ended changes nothing. If a subscription is changed and canceled at the same instant, the cancellation counts as the

@@ -74,11 +74,17 @@ class State(NamedTuple):
 
 
 class _ScheduledChange(NamedTuple):
-    """Other terms from an instant in the future on; they may also start the subscription."""
+    """Other terms from an instant in the future on; they may also start the subscription.
+
+    terms_after_gap: those if the subscription does not run until then. survives_end: whether the end that is scheduled was
+    known before the change, so that the change starts the subscription again when it comes at the end or later.
+    """
 
     at: datetime
     event_key: EventKey
     terms: Terms
+    terms_after_gap: Terms
+    survives_end: bool
 
 
 class _ScheduledEnd(NamedTuple):
@@ -120,36 +126,50 @@ class SubscriptionHistory:
         return bool(self.states) and self.states[-1].status is not Status.OVER
 
     def _advance(self, until: datetime) -> None:
-        """Let what is scheduled up to an instant take effect. At the same instant, a change comes before an end.
+        """Let what is scheduled up to an instant take effect. An end withdraws the change that does not survive it.
 
-        An end withdraws a change that is scheduled for later.
+        At the same instant, a change that survives the end comes after it, another one before it.
         """
-        change, end = self._change, self._end
-        if change is not None and change.at <= until and (end is None or change.at <= end.at):
-            self._change = None
-            self._set_terms(*change)
-        if end is not None and end.at <= until:
+        self._advance_change(until)
+        if (end := self._end) is not None and end.at <= until:
+            change = self._change if self._change and self._change.survives_end else None
             self._end_at(*end)
+            self._change = change
+            self._advance_change(until)
+
+    def _advance_change(self, until: datetime) -> None:
+        """Let a change take effect that is scheduled up to an instant and not for after the end."""
+        change, end = self._change, self._end
+        if change is None or change.at > until:
+            return
+        if end is None or change.at < end.at or (change.at == end.at and not change.survives_end):
+            self._change = None
+            has_gap = not self._is_alive and bool(self.states) and self.states[-1].since < change.at
+            self._set_terms(change.at, change.event_key, change.terms_after_gap if has_gap else change.terms)
 
     def _apply_change(self, event: StreamEvent) -> None:
         """Change the terms from `effective_at` on. This withdraws a scheduled change, but no cancellation."""
         at = _instant(event.data.get("effective_at"), event.at)
-        terms = self._new_terms(event, at)
+        terms, fresh_terms = self._new_terms(event, at), self._new_terms(event, at, has_gap=True)
         self._change = None
         if at > event.at:
-            self._change = _ScheduledChange(at, _key(event), terms)
+            survives_end = self._end is not None
+            self._change = _ScheduledChange(at, _key(event), terms, fresh_terms, survives_end)
         else:
             self._set_terms(at, _key(event), terms)
 
-    def _new_terms(self, event: StreamEvent, at: datetime) -> Terms:
-        """Return the terms of a change that takes effect at an instant. What it leaves out stays as it was."""
+    def _new_terms(self, event: StreamEvent, at: datetime, *, has_gap: bool = False) -> Terms:
+        """Return the terms of a change that takes effect at an instant. What it leaves out stays as it was.
+
+        has_gap: whether the subscription does not run until then, so that the exchange rate is a new one.
+        """
         data, known_at = event.data, min(at, event.at)
         before = next((state for state in reversed(self.states) if state.since <= known_at), None)
         last = before.terms if before else self._change.terms if self._change else Terms(0, "", 0, None, None)
         currency, rate = data.get("currency"), event.rate
         # An end at the instant of the change leaves no gap.
         is_running = before is not None and (before.status is not Status.OVER or before.since == at)
-        if is_running and last.price and last.currency == currency:
+        if is_running and not has_gap and last.price and last.currency == currency:
             rate = last.rate
         price = in_base_currency(data["mrr"] if "mrr" in data else data["amount"], rate, times=_payments_per_year(data))
         return Terms(price, data.get("plan", last.plan), data.get("seats", last.seats), currency, rate)
@@ -177,6 +197,7 @@ class SubscriptionHistory:
             self._end_at(at, _key(event), reason)
         elif self._is_alive or self._change:
             self._end = _ScheduledEnd(at, _key(event), reason)
+            self._change = self._change and self._change._replace(survives_end=False)
             if self._is_alive:
                 self._add(event.at, _key(event), is_canceled=True)
 
