@@ -14,7 +14,7 @@ from app.ingest.files.converters import converter
 from app.ingest.files.hints import did_you_mean
 from app.ingest.files.mapping import EventTemplate
 from app.ingest.files.possible_values import MappingScope, may_be_left_out, values_of, variants_of
-from app.ingest.files.templates import columns_in, split_shifts
+from app.ingest.files.templates import check_added_time, columns_in, split_shifts
 
 _SAMPLE_TIME = "2026-01-01T00:00:00Z"
 _MAX_OPTIONAL = 10
@@ -58,11 +58,13 @@ def check_event(scope: MappingScope, event: EventTemplate) -> Iterator[MappingFa
 def _check_envelope(scope: MappingScope, event: EventTemplate) -> Iterator[MappingFault]:
     for key, type in (("occurred_at", "datetime"), ("recorded_on", "date")):
         text = getattr(event, key)
-        if text is not None and not columns_in(text):
+        if text is not None and (detail := check_added_time(text)):
+            yield MappingFault((key,), detail)
+        elif text is not None and not columns_in(text):
             try:
                 converter(FileColumn(), type)(text)
             except ValueError as error:
-                yield MappingFault((key,), f'"{text}" {error}')
+                yield MappingFault((key,), f'"{text}" {error}, such as 2026-03-14T09:30:00Z or "{{column}}"')
     for key in ("id", "account_id", "user_id"):
         text = getattr(event, key)
         if text is not None and not columns_in(text):
@@ -108,6 +110,9 @@ def _check_data(scope: MappingScope, data: Mapping[str, Any], types: Sequence[Ev
 
 def _check_value(scope: MappingScope, name: str, value: Any, field: "FieldType") -> Iterator[Any]:
     """Yield a valid sample of a field for each of the values that it can have, or the fault of it."""
+    if isinstance(value, str) and (detail := check_added_time(value)) and field.takes_time:
+        yield MappingFault(("data", name), detail)
+        return
     try:
         for group in variants_of(scope, value, texts=field.options):
             faults = [_faults_of(field, sample) for sample in group]
@@ -161,6 +166,11 @@ class FieldType(NamedTuple):
 
     adapter: TypeAdapter[Any]
     options: Sequence[str]
+
+    @property
+    def takes_time(self) -> bool:
+        """Return whether the values are days or times."""
+        return any(code in ("time", "date") for code, _ in _adapter_faults(self.adapter, "x"))
 
 
 def _faults_of(field: FieldType, value: Any) -> list[tuple[str, str]]:

@@ -12,6 +12,10 @@ _TERM = re.compile(rf"\s*([+-])\s*(?:(\d{{1,6}})|\{{([^{{}}]+)\}})\s*({'|'.join(
 _SHIFTED = re.compile(rf"\{{([^{{}}]+)\}}((?:{_TERM.pattern})+)")
 
 
+# A time to which something is added, whatever the unit.
+_ADDED = re.compile(r"\{[^{}]+\}\s*[+-]\s*(?:\d+|\{[^{}]+\})\s*[A-Za-z].*")
+
+
 class TemplatePart(NamedTuple):
     """A part of a template: the name of a column, or plain text."""
 
@@ -52,6 +56,20 @@ def split_shifts(template: str) -> tuple[str, Sequence[TimeShift]] | None:
     terms = _TERM.findall(match[2])
     shifts = [TimeShift(1 if sign == "+" else -1, column or int(count), unit) for sign, count, column, unit in terms]
     return match[1], shifts
+
+
+def check_added_time(template: str) -> str | None:
+    """Return what is wrong with the text of a time that seems to add something, but cannot be read so; None for other texts.
+
+    >>> check_added_time("{end} + 1 dya")
+    'the added time must be a number of minutes, hours, days, weeks, months or years, such as {end} + 1 day.'
+    >>> check_added_time("{day} {time}")
+    """
+    if not _ADDED.fullmatch(template) or split_shifts(template):
+        return None
+    *units, last_unit = (f"{unit}s" for unit in UNITS)
+    example = f"{template.partition('}')[0]}}} + 1 day"
+    return f"the added time must be a number of {', '.join(units)} or {last_unit}, such as {example}."
 
 
 def columns_in(value: Any) -> set[str]:
