@@ -39,9 +39,9 @@ def _parse_day(value: Any) -> date:
     if isinstance(value, str) and _DAY_NAME.fullmatch(value):
         try:
             return date.fromisoformat(value)
-        except ValueError:
-            pass
-    raise PydanticCustomError("date", "Expected a date as YYYY-MM-DD.")
+        except ValueError as error:
+            raise PydanticCustomError("date", "This day does not exist.") from error
+    raise PydanticCustomError("date", "Expected a date as YYYY-MM-DD, such as 2026-03-14.")
 
 
 # A date as clients write it. Numbers and times are not accepted.
