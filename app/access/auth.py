@@ -112,7 +112,9 @@ async def _authenticate(request: Request, key: str) -> Caller:
     books = books_of(request)
     stored_key = await find_key(books, key_hash)
     if stored_key is None:
-        raise Unauthenticated("Unknown or revoked key.")
+        raise Unauthenticated(
+            "Unknown or revoked key. Check that it is complete and a key of this service; an administrator can create a new one."
+        )
     if stored_key.expires_on is not None and stored_key.expires_on <= books.today():
         raise Unauthenticated("This key has expired. An administrator can create a new one.", code="key_expired")
     if stored_key.last_used_on != (today := books.today()):

@@ -1,11 +1,9 @@
 """The commands that create, list and revoke API keys: `csmetrics keys --help`."""
 
-from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, get_args
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.access import keys
 from app.access.keys import NewKey
@@ -16,33 +14,29 @@ from app.cli.open import with_books
 cli, keys_cli = typer.Typer(), typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 cli.add_typer(keys_cli, name="keys")
 
-# Typer offers the members of an enumeration as choices.
-Scope = StrEnum("Scope", list(get_args(keys.KeyScope)))  # type: ignore[misc]
-
 
 @keys_cli.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="A name by which you recognize the key, such as the application's.")],
     scope: Annotated[
-        list[Scope],
+        list[str],
         typer.Option(
+            metavar="|".join(get_args(keys.KeyScope)),
             help="What the key may do: ingest (send data), read (ask questions) or admin (everything). "
             "Repeat the option for several scopes.",
         ),
     ],
     expires_on: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
             help="First day on which the key no longer works, in the reporting time zone. Without it, the key does not expire.",
         ),
     ] = None,
 ) -> None:
     """Create an API key and print it. It cannot be shown again."""
-    values = {"name": name, "scopes": [value.value for value in scope]}
-    if expires_on is not None:
-        values["expires_on"] = f"{expires_on:%Y-%m-%d}"
-    new = NewKey.model_validate(values)
+    values = {"name": name, "scopes": scope, "expires_on": expires_on}
+    new = NewKey.model_validate({key: value for key, value in values.items() if value is not None})
 
     async def run(books: Books) -> None:
         new_key = await keys.create_key(books, name=new.name, scopes=new.scopes, expires_on=new.expires_on)
@@ -56,7 +50,8 @@ def list_keys() -> None:
     """List API keys (secrets are never shown)."""
 
     async def run(books: Books) -> None:
-        table = Table("id", "name", "scopes", "created", "last used", "expires", "revoked")
+        # An id that is cut off cannot be revoked.
+        table = Table(Column("id", no_wrap=True), "name", "scopes", "created", "last used", "expires", "revoked")
         for key in await keys.list_keys(books):
             dates = (key["created_at"], key["last_used_on"], key["expires_on"], key["revoked_at"])
             table.add_row(key["id"], key["name"], ", ".join(key["scopes"]), *(str(day or "")[:10] for day in dates))

@@ -62,6 +62,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# How details name parameters of a question, and what the command line has instead.
+_OPTIONS = {"strict=false": "--no-strict", "`start`": "--start", "`end`": "--end", "`period`": "--period"}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. An expected error is printed as one line, without a traceback, and the exit code is 1.
@@ -75,8 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for sentence in [_sentence(fault) for fault in faults] or [str(error)]:
             err.print(sentence, style="red", markup=False)
     except ValidationError as error:
-        for fault in validation_faults(error.errors(include_url=False, include_input=False)):
-            pointer = fault["pointer"].upper() if error.title == Settings.__name__ else fault["pointer"]
+        # Settings may be secrets; the values of options are those that were just typed.
+        is_setting = error.title == Settings.__name__
+        for fault in validation_faults(error.errors(include_url=False, include_input=not is_setting)):
+            pointer = fault["pointer"].upper() if is_setting else f"/query{fault['pointer'].removeprefix('/query')}"
             err.print(_sentence({**fault, "pointer": pointer}), style="red", markup=False)
     else:
         return
@@ -85,8 +90,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _sentence(fault: Mapping[str, Any]) -> str:
     """Return what is wrong with an option, a setting or a field, which comes first."""
-    name = fault["pointer"].removeprefix("/query").strip("/")
-    return f"{name}: {fault['detail']}" if name else fault["detail"]
+    pointer, detail = fault["pointer"], str(fault["detail"])
+    name = pointer.strip("/")
+    if pointer.startswith("/query/"):
+        name = name_option(pointer.removeprefix("/query/"))
+        for parameter, option in _OPTIONS.items():
+            detail = detail.replace(parameter, option)
+    field = pointer.rpartition("/")[2].lower()
+    for beginning in (f'"{field}" must', f'"{field}": '):
+        detail = detail.replace(beginning, "it must" if beginning.endswith("must") else "")
+    return f"{name}: {detail}" if name else detail
+
+
+def name_option(parameter: str) -> str:
+    """Return the option for a parameter of a question, or for a field of a key."""
+    name = parameter.partition("/")[0]
+    return {"metrics": "METRICS", "name": "NAME", "scopes": "--scope"}.get(name) or f"--{name.replace('_', '-')}"
 
 
 def _print_version(is_requested: bool) -> None:

@@ -1,7 +1,8 @@
 """The commands that answer questions without HTTP: `csmetrics query` and `csmetrics check`."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,6 +11,7 @@ from app.audit.checks import run_checks
 from app.books.books import Books
 from app.cli.console import err, out
 from app.cli.open import with_books
+from app.core.periods import GRANULARITIES
 from app.http.formats import FORMATS, FlatTable
 from app.metrics.answer import answer
 from app.metrics.parameters import MAX_ROWS, Parameters, SeveralParameters
@@ -18,10 +20,20 @@ from app.metrics.schema import flatten_interval, number_columns, table_builder
 
 cli = typer.Typer()
 
-if TYPE_CHECKING:
-    OutputFormat = str
-else:
-    OutputFormat = Literal["table", *FORMATS]
+OUTPUT_FORMATS = ("table", *FORMATS)
+# Columns that a table for people leaves out where the terminal is too narrow, in this order.
+_LESS_NEEDED = (
+    "start",
+    "end",
+    "convention",
+    "complete",
+    "low",
+    "high",
+    "numerator",
+    "denominator",
+    "sample_size",
+    "amount",
+)
 
 Metrics = Annotated[list[str], typer.Argument(help="Names of metrics, such as nrr. Separate several by blanks.")]
 Period = Annotated[
@@ -30,11 +42,14 @@ Period = Annotated[
 Start = Annotated[str | None, typer.Option(help="First day of the range (YYYY-MM-DD), instead of --period.")]
 End = Annotated[str | None, typer.Option(help="Day after the last day of the range (YYYY-MM-DD).")]
 Granularity = Annotated[
-    Literal["day", "week", "month", "quarter", "year", "total"],
-    typer.Option(help="Length of the periods into which the range is split."),
+    str,
+    typer.Option(metavar="|".join(GRANULARITIES), help="Length of the periods into which the range is split."),
 ]
 GroupBy = Annotated[
-    str | None, typer.Option(help="Up to three of: an attribute key, account, segment, subject, channel.")
+    list[str] | None,
+    typer.Option(
+        help="Up to three of: an attribute key, account, segment, subject, channel. Separate them by commas, or repeat it."
+    ),
 ]
 Account = Annotated[list[str] | None, typer.Option(help="Count only this account. Can be repeated.")]
 Segment = Annotated[list[str] | None, typer.Option(help="Count only this stored segment. Can be repeated.")]
@@ -45,15 +60,15 @@ Subject = Annotated[list[str] | None, typer.Option(help="Count only this subject
 Channel = Annotated[list[str] | None, typer.Option(help="Count only this channel. Can be repeated.")]
 AsOf = Annotated[str | None, typer.Option(help="Answer with what was recorded up to the end of this day (YYYY-MM-DD).")]
 Compare = Annotated[
-    Literal["previous_period", "previous_year"] | None,
-    typer.Option(help="Add the value of an earlier period to each row."),
+    str | None,
+    typer.Option(metavar="previous_period|previous_year", help="Add the value of an earlier period to each row."),
 ]
 Convention = Annotated[str | None, typer.Option(help="Compute metrics by this convention.")]
 Strict = Annotated[
     bool, typer.Option(help="Whether attributes, accounts, subjects and channels that were never recorded are errors.")
 ]
 Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")]
-Output = Annotated[OutputFormat, typer.Option(help="Output format.")]
+Output = Annotated[str, typer.Option(metavar="|".join(OUTPUT_FORMATS), help="Output format.")]
 
 
 @cli.command()
@@ -77,9 +92,11 @@ def query(
     format: Output = "table",
 ) -> None:
     """Print the numbers of metrics, as `GET /v1/query` answers them."""
+    if format not in OUTPUT_FORMATS:
+        raise typer.BadParameter(f"it must be one of: {', '.join(OUTPUT_FORMATS)}.", param_hint="--format")
     # The names of the options are those of the parameters.
     options = {name: value for name, value in locals().items() if value is not None and name != "format"}
-    parameters = SeveralParameters.model_validate(options | {"group_by": [group_by] if group_by else []})
+    parameters = SeveralParameters.model_validate(options)
 
     async def run(books: Books) -> None:
         body, table = await _answer_all(books, parameters)
@@ -132,9 +149,23 @@ def check(
 
 
 def _print_table(table: FlatTable) -> None:
-    """Print a table for people: without the columns that are empty in every row."""
+    """Print a table for people: without the columns that are empty in every row, and as wide as it needs to be.
+
+    On a terminal, as many columns are left out as do not fit.
+    """
     rows = [list(row) for row in table.rows]
     columns = [number for number in range(len(table.columns)) if any(row[number] is not None for row in rows)]
+    names = [str(name) for name in table.columns]
+    widths = {
+        number: max(len(text) for text in (names[number], *(_cell(row[number]) for row in rows))) for number in columns
+    }
+    if out.is_terminal:
+        left_out = _columns_to_leave_out([(names[number], widths[number]) for number in columns], width=out.width)
+        columns = [number for number in columns if names[number] not in left_out]
+        if left_out:
+            err.print(f"Not shown: {', '.join(left_out)}. --format csv has all columns.", style="dim")
+    else:
+        out.width = _table_width(list(widths.values()))
     grid = Table()
     for number in columns:
         is_number = all(
@@ -144,6 +175,22 @@ def _print_table(table: FlatTable) -> None:
     for row in rows:
         grid.add_row(*(_cell(row[number]) for number in columns))
     out.print(grid)
+
+
+def _columns_to_leave_out(columns: Sequence[tuple[str, int]], *, width: int) -> list[str]:
+    """Return the names of columns without which the others fit. columns: their names and widths."""
+    left_out: list[str] = []
+    for name in _LESS_NEEDED:
+        if _table_width([size for column, size in columns if column not in left_out]) <= width:
+            break
+        if any(column == name for column, _ in columns):
+            left_out.append(name)
+    return left_out
+
+
+def _table_width(widths: Sequence[int]) -> int:
+    """Return how wide a table is with its lines."""
+    return sum(widths) + 3 * len(widths) + 1
 
 
 def _cell(value: Any) -> str:

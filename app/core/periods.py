@@ -40,8 +40,8 @@ def _parse_day(value: Any) -> date:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            raise PydanticCustomError("date", "This date does not exist.") from None
-    raise PydanticCustomError("date", "Expected a date as YYYY-MM-DD.")
+            raise PydanticCustomError("date", "This day does not exist.") from None
+    raise PydanticCustomError("date", "Expected a date as YYYY-MM-DD, such as 2026-03-14.")
 
 
 # A date as clients write it. Numbers and times are not accepted.

@@ -57,6 +57,8 @@ _OWN_PREFIX = "Value error, "
 def explain(error: Mapping[str, Any]) -> str:
     """Return what is wrong with a field, without its value. error: one of `ValidationError.errors()`."""
     kind, context, message = error["type"], error.get("ctx", {}), str(error["msg"])
+    if kind == "date" and error["loc"] and is_repeatable(error["loc"][-1]):
+        return f"{_name_field(error['loc'])}: {message}"
     if kind == "value_error" or kind not in _PYDANTIC_TYPES:
         return message.removeprefix(_OWN_PREFIX)
     # Pydantic counts the characters of a text, too, as its items.

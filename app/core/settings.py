@@ -31,9 +31,12 @@ def _check_key(key: SecretStr | None) -> SecretStr | None:
 
 def _check_database_url(url: SecretStr | None) -> SecretStr | None:
     if url is not None:
-        scheme = url.get_secret_value().partition("://")[0].partition("+")[0]
-        if scheme not in ("postgresql", "postgres"):
+        scheme, _, rest = url.get_secret_value().partition("://")
+        if scheme.partition("+")[0] not in ("postgresql", "postgres"):
             raise ValueError("only PostgreSQL is supported: the URL must begin with postgresql://")
+        # The rest of the password would be taken for the host, and be printed.
+        if re.split("[/?#]", rest, maxsplit=1)[0].count("@") > 1:
+            raise ValueError("it has two @. Write the one in the user or the password as %40")
     return url
 
 
@@ -60,6 +63,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name.upper()} and {name.upper()}_FILE are both set; set only one of them")
             try:
                 secrets[name] = Path(path).read_text(encoding="utf-8").strip()
+                if not secrets[name]:
+                    raise ValueError(f"{name.upper()}_FILE: {path} is empty")
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "it is not a text file"
                 raise ValueError(f"{name.upper()}_FILE: {path} cannot be read: {reason}") from error

@@ -1,5 +1,6 @@
 """Decode request bodies: media type, content encoding, JSON. Every limit is checked before memory is spent."""
 
+import codecs
 import re
 import zlib
 from typing import Any
@@ -15,6 +16,26 @@ MAX_MEMBERS = 10_000
 MAX_VALUES = 4_000_000
 MAX_COMPRESSED_FRAMES = 64
 _ZSTD_CHUNK_BYTES = 256
+# How gzip and zstd begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+# A body has one value. Several, one a line, are NDJSON.
+ONE_VALUE_ADVICE = "; send one value per line as application/x-ndjson"
+# By what the parser's message contains: the problem as a sentence.
+_JSON_PROBLEMS = {
+    "duplicate key": "an object has a key twice",
+    "trailing characters": f"more text after the end of the value{ONE_VALUE_ADVICE}",
+    "trailing comma": "a comma after the last item",
+    "EOF": "it ends too early",
+    "key must be a string": "a key must be in double quotes",
+    "invalid number": "a number is not written as in JSON, or is NaN or infinite",
+    "control character": "a text has a line end or another control character, which must be escaped",
+    "invalid escape": "a text has a backslash that escapes nothing; write two",
+    "hex escape": "a text has half of a surrogate pair, or an incomplete escape",
+    "unicode code point": "it is not UTF-8",
+    "expected value": "a value must be a text in double quotes, a number, true, false, null, an object or an array",
+    "expected `:`": "a colon is missing",
+    "expected `,`": "a comma or a closing bracket is missing",
+}
 _POSITION = re.compile(r"at line \d+ column \d+$")
 
 
@@ -38,7 +59,10 @@ def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
             case "zstd":
                 return _unzstd(body, max_bytes=max_bytes)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
-        raise Malformed(f"The body is not valid {encoding.strip().lower()}.", code="malformed_encoding") from error
+        detail = (
+            f"The body is not valid {encoding.strip().lower()}. If it is not compressed, leave out Content-Encoding."
+        )
+        raise Malformed(detail, code="malformed_encoding") from error
     raise Unsupported("Content-Encoding must be gzip or zstd, once.", code="unsupported_encoding")
 
 
@@ -93,12 +117,30 @@ def parse_json(body: bytes) -> Any:
     try:
         value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
     except ValueError as error:
-        # The parser's message may repeat what was sent; the position is enough.
+        # The parser's message may repeat what was sent; its kind and the position are enough.
         position = _POSITION.search(str(error))
-        detail = "The body is not well-formed JSON (RFC 8259, UTF-8, no duplicate keys)"
-        raise Malformed(f"{detail}{': ' + position[0] if position else ''}.", code="malformed_json") from None
+        reason = _name_json_problem(body, str(error))
+        detail = f"The body is not well-formed JSON{', ' + position[0] if position and body.strip() else ''}: {reason}."
+        raise Malformed(detail, code="malformed_json") from None
     _check_shape(value)
     return value
+
+
+def _name_json_problem(body: bytes, message: str) -> str:
+    """Return what keeps a body from being JSON, and what to do. message: of the parser."""
+    if not body.strip():
+        return "it is empty"
+    if body.startswith(_COMPRESSED):
+        return "it is compressed; say so with the header Content-Encoding"
+    if body.startswith(codecs.BOM_UTF8):
+        return "it begins with a byte order mark; leave it out"
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8"
+    return next(
+        (reason for part, reason in _JSON_PROBLEMS.items() if part in message), "this character cannot stand here"
+    )
 
 
 def _check_shape(value: Any) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from app.core.errors import Invalid, Malformed, Unsupported, json_pointer
 from app.core.ids import MAX_ID_LENGTH
 from app.core.names import name_fault
-from app.http.encoding import JSON, decompress, parse_json, parse_media_type
+from app.http.encoding import JSON, ONE_VALUE_ADVICE, decompress, parse_json, parse_media_type
 
 MAX_EVENTS = 10_000
 
@@ -69,7 +69,9 @@ def _parse_line(line: bytes) -> Any:
     try:
         return parse_json(line)
     except Malformed as error:
-        return UndecodableEvent(error.detail.replace("The body", "The line"))
+        detail = error.detail.replace("The body", "The line").replace("at line 1 column", "at column")
+        # `curl -d` removes the line ends of a file.
+        return UndecodableEvent(detail.replace(ONE_VALUE_ADVICE, "; send line ends as they are (curl: --data-binary)"))
 
 
 def _as_batch(value: Any) -> list[Any]:

@@ -55,7 +55,10 @@ def rate_on(rates: Sequence[ExchangeRate], day: date, *, currency: str) -> Excha
     """Return the rate of a day. rates: of the currency, in order. Raises EventRejected when the day is before all of them."""
     count_until_day = bisect_right(rates, day, key=lambda rate: rate.valid_from)
     if not count_until_day:
-        detail = f"No exchange rate for {currency} on the day of the event. Add one with PUT /v1/exchange-rates."
+        detail = (
+            f"No exchange rate for {currency} on {day}, the day of the event. Add one from this day or earlier with "
+            "PUT /v1/exchange-rates."
+        )
         raise EventRejected("no_exchange_rate", detail, "/data/currency")
     return rates[count_until_day - 1]
 

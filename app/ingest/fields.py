@@ -86,7 +86,7 @@ def _normalize_last_day(raw: Any) -> str:
     try:
         day = date.fromisoformat(raw)
     except ValueError:
-        raise PydanticCustomError("date", "This date does not exist.") from None
+        raise PydanticCustomError("date", "This day does not exist.") from None
     if not FIRST_DAY <= day < LAST_END:
         detail = "The date must be within the years 1970 to 9998. What has no end is not canceled."
         raise PydanticCustomError("date", detail)
@@ -99,6 +99,11 @@ def _normalize_money(raw: Any) -> str:
         raise PydanticCustomError("money", 'An amount must be a decimal string such as "1250.50".')
     text = raw if isinstance(raw, str) else _format_number(raw)
     if not _MONEY.fullmatch(text):
+        if text.startswith("-") and _MONEY.fullmatch(text[1:]):
+            detail = (
+                "An amount must not be negative. Money that is given back is an event of its own: purchase.refunded."
+            )
+            raise PydanticCustomError("money", detail)
         detail = (
             'An amount must be a decimal number such as "1250.50": not negative, with at most 4 decimal places, without '
             "thousands separators and currency signs."

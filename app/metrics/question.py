@@ -233,6 +233,9 @@ def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[
     start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     if start is None or end is None:
         default_start, default_end = default_range(calendar=calendar, today=today)
+        if end is not None and end <= default_start:
+            detail = f"`end` is before {default_start}, where the range begins by default. Give `start` as well."
+            raise Invalid.at("/query/end", detail, code="invalid_period")
         return start or default_start, end or default_end
     return start, end
 

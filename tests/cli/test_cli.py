@@ -14,6 +14,7 @@ from typer.main import get_command
 from app import __version__
 from app.audit.identities import IDENTITIES
 from app.cli.main import cli
+from app.cli.questions import _columns_to_leave_out
 from tests.support.command import ROOT, CommandResult, environment, run_command, run_process
 from tests.support.service import Service, session, survey_responses
 
@@ -228,11 +229,48 @@ def test_query_prints_the_rows_that_http_answers(csmetrics: Run, service: Servic
 def test_a_wrong_question_on_the_command_line_is_one_sentence(csmetrics: Run) -> None:
     for arguments, sentence in (
         (("query", "nrrr"), 'Did you mean "nrr"?'),
-        (("query", "nps", "--period", "2026-13"), "period"),
+        (("query", "nps", "--period", "2026-13"), "--period: "),
+        (("query", "nps", "--granularity", "monthly"), 'Did you mean "month"?'),
+        (("query", "nps", "--end", "2020-01-01"), "Give --start as well"),
+        (("query", "nps", "--group-by", "plann"), "With --no-strict it counts as empty"),
+        (("keys", "create", "x", "--scope", "reed"), 'Did you mean "read"?'),
+        (("keys", "create", "x", "--scope", "read", "--expires-on", "31.12.2030"), "Expected a date as YYYY-MM-DD"),
         (("query", "nps", "--filter", "plan ="), "filter"),
     ):
         output = csmetrics(*arguments, code=1).stderr
         assert sentence in output and "Traceback" not in output
+
+
+def test_query_takes_a_grouping_for_each_group_by(csmetrics: Run, service: Service) -> None:
+    service.put("/v1/accounts/acme", {"attributes": {"plan": "pro", "region": "emea"}})
+    once = csmetrics("query", "customers", "--group-by", "plan,region", "--format", "csv").stdout
+    twice = csmetrics("query", "customers", "--group-by", "plan", "--group-by", "region", "--format", "csv").stdout
+    assert once == twice and ",plan,region," in once
+
+
+def test_a_table_that_is_not_for_a_terminal_has_whole_cells(csmetrics: Run) -> None:
+    table = csmetrics("query", "nps", "--period", "2026-03", COLUMNS="40").stdout
+    assert "…" not in table and "│ 2026-03-01 │ 2026-04-01 │" in table
+
+
+def test_a_table_leaves_out_columns_until_it_fits() -> None:
+    columns = [("metric", 6), ("start", 10), ("end", 10), ("value", 5), ("complete", 8)]
+    for width, left_out in ((100, []), (45, ["start"]), (35, ["start", "end"]), (5, ["start", "end", "complete"])):
+        assert _columns_to_leave_out(columns, width=width) == left_out
+
+
+SECRET_URL = "postgresql://user:pass@word@localhost:1/x"
+
+
+def test_a_password_with_an_at_sign_is_refused_and_not_printed(csmetrics: Run) -> None:
+    result = csmetrics("keys", "list", code=1, DATABASE_URL=SECRET_URL)
+    assert "DATABASE_URL: it has two @" in result.stderr and "word@" not in result.stdout + result.stderr
+
+
+def test_an_empty_file_of_a_secret_is_named(csmetrics: Run, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n")
+    result = csmetrics("keys", "list", code=1, DATABASE_URL="", DATABASE_URL_FILE=str(tmp_path / "secret"))
+    assert f"DATABASE_URL_FILE: {tmp_path / 'secret'} is empty" in result.stderr.replace("\n", "")
 
 
 def test_check_exits_with_1_when_numbers_differ(

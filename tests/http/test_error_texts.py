@@ -1,5 +1,6 @@
 """The error texts that users meet most: each says in plain words what is wrong, where it is, and what to do."""
 
+import gzip
 import json
 from typing import Any
 
@@ -24,11 +25,12 @@ GETS = {
     "/nope": "/docs lists all endpoints",
     "/v1/metrics/npss": 'Did you mean "nps"?',
     "/v1/metrics/nps?start=2026-03-01&end=2026-02-01": "`end` must be later than `start`",
-    "/v1/metrics/nps?start=2026-3-1": "YYYY-MM-DD",
+    "/v1/metrics/nps?start=2026-3-1": '"start": Expected a date as YYYY-MM-DD, such as',
+    "/v1/metrics/nps?start=2026-02-30": '"start": This day does not exist',
+    "/v1/metrics/nps?end=2024-06-01": "`end` is before 2025-03-01, where the range begins by default. Give `start`",
     "/v1/metrics/nps?period=2026-03&start=2026-01-01": "not both",
     "/v1/metrics/nps?period=last_moth": 'Unknown period. Did you mean "last_month"',
     "/v1/metrics/nps?period=2026-13": "does not exist",
-    "/v1/metrics/nps?start=2026-02-30": "This date does not exist",
     "/v1/metrics/nps?as_of=2027-01-01": "to today, 2026-03-15",
     "/v1/metrics/nps?filter=plan=pro": "a quoted string",
     '/v1/metrics/nps?filter=plan="pro': "close it with the same quote",
@@ -84,7 +86,10 @@ EVENTS: list[tuple[Any, str]] = [
     (use(data={"duration_seconds": "5"}), "without quotes"),
     (use(data={"duration_seconds": -5}), '"duration_seconds" must be at least 0'),
     (use(data={"duration_seconds": 5, "page": "x"}), 'Fields of your own belong under "extra"'),
-    (event("subscription.changed", subscription_id="s"), '"mrr", or "amount" with "interval"'),
+    (event("subscription.changed", subscription_id="s"), 'is required: either "mrr", or "amount" with "interval"'),
+    (event("subscription.changed", subscription_id="s", mrr="1", amount="1", interval="year"), "is there twice"),
+    (event("subscription.changed", subscription_id="s", amount="1"), '"amount" needs "interval": week'),
+    (event("purchase.completed", order_id="o", amount="-1"), "an event of its own: purchase.refunded"),
     (event("subscription.changed", subscription_id="s", mrr="1,000"), "without thousands separators"),
     (event("subscription.changed", subscription_id="s", amount="1", interval="monthly"), 'Did you mean "month"?'),
     (event("purchase.completed", order_id="o", amount="1", currency="eur"), "three capital letters, such as EUR"),
@@ -137,6 +142,38 @@ def check_problem(problem: dict[str, Any], fragment: str) -> None:
         assert detail.endswith((".", "?")) and not any(word in detail for word in JARGON), detail
     if problem["status"] == 422:
         assert problem["errors"] and all(fault["code"] for fault in problem["errors"])
+
+
+NOT_JSON = {
+    b"": "it is empty.",
+    b"{id: 1}": "at line 1 column 2: a key must be in double quotes",
+    b"{'id': 1}": "a key must be in double quotes",
+    b'[{"id": "a"},]': "a comma after the last item",
+    b'{"id": "a" "type": 1}': "a comma or a closing bracket is missing",
+    b'[{"id": NaN}]': "a value must be a text in double quotes, a number",
+    b'{"id": "a", "id": "b"}': "an object has a key twice",
+    b'[{"id": "a"}': "it ends too early",
+    b"{} {}": "send one value per line as application/x-ndjson",
+    b'"a\nb"': "a line end or another control character",
+    b'"\\x"': "a backslash that escapes nothing",
+    b'"M\xfcller"': "it is not UTF-8",
+    b"\xef\xbb\xbf[]": "begins with a byte order mark; leave it out",
+    gzip.compress(b"[]"): "it is compressed; say so with the header Content-Encoding",
+}
+
+
+@pytest.mark.parametrize("body", NOT_JSON, ids=repr)
+def test_a_body_that_is_not_json_is_told_why(body: bytes, shared: Service) -> None:
+    answer = shared.request("POST", "/v1/events", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and NOT_JSON[body] in answer.json()["detail"], answer.text
+
+
+def test_lines_that_curl_has_joined_are_told_why(shared: Service) -> None:
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = shared.request("POST", "/v1/events", content=b'{"id": "a"}{"id": "b"}', headers=headers).json()
+    [rejection] = answer["rejected"]
+    assert rejection["detail"].startswith("The line is not well-formed JSON, at column 12: more text after the end")
+    assert "curl: --data-binary" in rejection["detail"]
 
 
 def test_there_are_at_least_sixty() -> None:

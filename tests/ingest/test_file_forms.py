@@ -61,6 +61,22 @@ def detail_of(folder: ImportFolder, mapping: str, content: str | bytes, *, name:
 # Encodings and line ends
 
 
+@pytest.mark.parametrize("declared", ["utf-16", "UTF16", "utf-32", "utf_32"])
+@pytest.mark.parametrize("order", ["le", "be", None])
+def test_a_file_without_the_mark_that_its_encoding_needs_is_read(
+    folder: ImportFolder, declared: str, order: str | None
+) -> None:
+    encoding = f"utf-{declared[-2:]}-{order}" if order else "utf-8"
+    mapping = orders(f'delimiter = ";"\nencoding = "{declared}"')
+    (row,) = folder.read(mapping, folder.write("orders.csv", GERMAN.encode(encoding)))
+    assert (row.problems, row.events) == ((), [ORDER])
+
+
+def test_a_spreadsheet_that_is_called_csv_is_refused_with_its_cause(folder: ImportFolder) -> None:
+    detail = detail_of(folder, orders(), b"PK\x03\x04\x14\x00\x06\x00\n")
+    assert "the file is a spreadsheet or an archive, whatever its name says; rename it to .xlsx" in detail
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("packed", [False, True])

@@ -17,8 +17,13 @@ CURRENCY = (
 
 
 def _check_price(data: Any) -> Any:
-    if ("mrr" in data) == ("amount" in data) or ("amount" in data) != ("interval" in data):
-        raise PydanticCustomError("price", 'The price is required: either "mrr", or "amount" with "interval".')
+    either = 'either "mrr", or "amount" with "interval"'
+    if "mrr" in data and ("amount" in data or "interval" in data):
+        raise PydanticCustomError("price", f"The price is there twice: send {either}.")
+    if "mrr" not in data and "amount" not in data:
+        raise PydanticCustomError("price", f"The price is required: {either}.")
+    if "amount" in data and "interval" not in data:
+        raise PydanticCustomError("price", '"amount" needs "interval": week, month, quarter or year.')
     if "interval_count" in data and "amount" not in data:
         raise PydanticCustomError("price", '"interval_count" needs "amount" and "interval".')
     return data

@@ -49,9 +49,21 @@ def find_text_form(stream: Any, encoding: str, *, may_use_cr: bool) -> TextForm:
     start: bytes = stream.peek(_SAMPLE)[:_SAMPLE]
     default = b"", "utf-8" if encoding == "utf-8-sig" else encoding
     mark, encoding = next((entry for entry in _MARKS if start.startswith(entry[0])), default)
+    if not mark and (name := codecs.lookup(encoding).name) in ("utf-16", "utf-32"):
+        encoding = _find_byte_order(start, name)
     text = start[len(mark) :].decode(encoding, "ignore")
     uses_cr = may_use_cr and "\r" in text and "\n" not in text
     return TextForm(encoding, mark, "\r" if uses_cr else "\n")
+
+
+def _find_byte_order(start: bytes, name: str) -> str:
+    """Return the encoding of a file that is said to be UTF-16 or UTF-32, but has no byte order mark; Python refuses such files.
+
+    Line ends and delimiters have NULs in these. A file without NULs has been saved again in UTF-8.
+    """
+    if 0 not in start:
+        return "utf-8"
+    return f"{name}-{'le' if start[1::2].count(0) > start[::2].count(0) or start[0] else 'be'}"
 
 
 def guess_utf16(start: str) -> str | None:

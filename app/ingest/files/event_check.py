@@ -65,7 +65,7 @@ def _check_envelope(scope: MappingScope, event: EventTemplate) -> Iterator[Mappi
             try:
                 converter(FileColumn(), type)(text)
             except ValueError as error:
-                yield MappingFault((key,), f'"{text}" {error}')
+                yield MappingFault((key,), f'"{text}" {error}, such as 2026-03-14T09:30:00Z or "{{column}}"')
     for key in ("id", "account_id", "user_id"):
         text = getattr(event, key)
         if text is not None and not columns_in(text):

@@ -96,7 +96,8 @@ def _name_columns(file: DataFile, missing: Sequence[str]) -> str:
         else f'{source} has no column "{name}".{did_you_mean(name, file.columns)}'
         for name in missing
     ]
-    return f"{' Also, '.join(sentences)} The columns are: {', '.join(file.columns)}."
+    advice = " Rename one of them." if any(name in file.columns for name in missing) else ""
+    return f"{' Also, '.join(sentences)} The columns are: {', '.join(file.columns)}.{advice}"
 
 
 def _name_cause(file: DataFile, missing: Sequence[str]) -> str:

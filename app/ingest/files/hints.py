@@ -12,9 +12,7 @@ EXCEL_EPOCH = datetime(1899, 12, 30)
 _EXCEL_DAYS = range(25_569, 73_051)
 _UNIX_SECONDS, _UNIX_MS = range(10**8, 10**10), range(10**11, 10**13)
 # Spellings of "nothing" that tools write.
-_NOTHING = frozenset(
-    {"-", "--", "–", "—", "?", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "(null)", "\\n"}
-)
+NOTHING = frozenset({"-", "--", "–", "—", "?", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "(null)", "\\n"})
 _SIGN = r"[^\d\s.,+()'’-]{1,4}\.?"
 _SIGNED_AMOUNT = re.compile(rf"(?=.*\d)(?P<before>{_SIGN})?\s*[+-]?[\d.,' ’\u00a0\u202f]+\s*(?P<after>{_SIGN})?")
 _DATES = (
@@ -48,8 +46,10 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
 
 def number_hint(text: str, *, decimal_point: str) -> str:
     """Return which option of a column may turn a text into a number."""
-    if text.casefold() in _NOTHING:
+    if text.casefold() in NOTHING:
         return f'; if it stands for an empty cell, set empty = ["{text}"]'
+    if re.fullmatch(r"\([\d.,]+\)", text):
+        return "; write a negative number with a minus sign, not in parentheses"
     match = _SIGNED_AMOUNT.fullmatch(text)
     if match and (sign := match["before"] or match["after"]):
         return f'; to ignore the sign, set strip = ["{sign}"]'
@@ -68,7 +68,7 @@ def number_hint(text: str, *, decimal_point: str) -> str:
 
 def time_hint(text: str) -> str:
     """Return which format may turn a text into a time."""
-    if text.casefold() in _NOTHING:
+    if text.casefold() in NOTHING:
         return f'; if it stands for an empty cell, set empty = ["{text}"]'
     if re.fullmatch(r"\d+([.,]\d+)?", text, re.ASCII):
         whole = int(re.split("[.,]", text)[0])

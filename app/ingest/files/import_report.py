@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,21 +16,24 @@ from app.ingest.files.rejections import explain_rejection
 from app.ingest.files.source_row import SourceRow
 from app.ingest.outcome import DuplicateNote
 
+# The column at the beginning of a detail.
+_COLUMN = re.compile(r"columns? (.+?)(?: \(.*\))?(?:: | is )")
+
 
 class ImportReport:
     """Write the report as CSV, or as NDJSON if the file's name ends so: one line for each fault of a row or event.
 
     A run replaces the report of an earlier run, because it meets the same rows again. Every line is written at once, so that
-    the report is complete when the run is interrupted. counts: the number of lines by code. first_lines: the first one of each
-    code, for the terminal.
+    the report is complete when the run is interrupted. counts: the number of lines by code and column. first_lines: the first
+    one of each, for the terminal.
     """
 
     HEADER = ("file", "line", "event_id", "code", "detail", "raw")
 
     def __init__(self, path: Path) -> None:
         """Raise Invalid (`not_a_report`) when the path cannot be written, or has a file that is no report."""
-        self.counts: Counter[str] = Counter()
-        self.first_lines: dict[str, str] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.first_lines: dict[tuple[str, str], str] = {}
         self._is_csv = path.suffix.lower() not in (".ndjson", ".jsonl")
         try:
             if path.exists() and not _is_report(path):
@@ -66,13 +70,15 @@ class ImportReport:
         self._write(row, event_id=event["id"], code=note.code, detail=note.detail)
 
     def describe(self) -> list[str]:
-        """Return a line for each code: how many lines the report has of it, and the first one."""
-        return [f"{count:,} {code}, at first {self.first_lines[code]}" for code, count in sorted(self.counts.items())]
+        """Return a line for each code and column: how many lines the report has of it, and the first one."""
+        return [f"{count:,} {key[0]}, at first {self.first_lines[key]}" for key, count in sorted(self.counts.items())]
 
     def _write(self, row: SourceRow, *, event_id: str, code: str, detail: str) -> None:
-        self.counts[code] += 1
+        column = _COLUMN.match(detail)
+        key = code, column[1] if column else ""
+        self.counts[key] += 1
         self.first_lines.setdefault(
-            code, f"{row.file}, line {row.line}: {detail}" if row.line else f"{row.file}: {detail}"
+            key, f"{row.file}, line {row.line}: {detail}" if row.line else f"{row.file}: {detail}"
         )
         raw = row.raw.rstrip("\r\n")
         raw = raw if len(raw) <= MAX_RAW_CHARACTERS else raw[:MAX_RAW_CHARACTERS] + "…"

@@ -82,6 +82,11 @@ def _compare(scope: MappingScope, name: str, value: Any) -> str:
     quoted_value = f'"{value}"' if isinstance(value, str) else str(value).lower()
     if fits:
         return ""
+    if type == "boolean" and str(value).lower() in ("true", "false"):
+        return f"column {name} is of type boolean: write {str(value).lower()} without quotes"
+    # A column that the mapping does not list may be one that it does list, misspelt.
+    hint = "" if name in scope.source.columns else did_you_mean(name, scope.source.columns)
     return (
-        f"column {name} is of type {type} and is compared with {quoted_value}. Give it {advice} under [source.columns]"
-    )
+        f"column {name} is of type {type} and is compared with {quoted_value}. Give it {advice} under [source.columns]."
+        f"{hint}"
+    ).removesuffix(".")

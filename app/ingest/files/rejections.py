@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.ingest.files.cell_readers import shorten
+from app.ingest.files.hints import NOTHING
 from app.ingest.files.mapping import EventTemplate
 from app.ingest.files.templates import columns_in
 
@@ -17,6 +18,7 @@ _ADVICE = {
     "list_type": "Give the column a separator under [source.columns].",
     "time": 'Give the column type = "datetime" under [source.columns].',
     "date": 'Give the column type = "date" under [source.columns].',
+    "conflict": "If several rows make one event, set group_by; if each makes one, put what tells them apart into the id.",
     "literal_error": "Translate the spellings of the file with values under [source.columns].",
 }
 
@@ -41,8 +43,12 @@ def _advise(code: str, value: Any) -> str:
     """Return which option of the mapping may help."""
     if code in ("time", "date") and str(value).startswith("9999-12-31"):
         return 'If it stands for no end, set empty = ["9999-12-31"] under [source.columns], as the file writes it.'
+    if code == "missing" and value is _ABSENT:
+        return "Fill the cell, or set default or when in the mapping: when makes the event only for some rows."
     if code != "money":
         return _ADVICE.get(code, "")
+    if isinstance(value, str) and value.casefold() in NOTHING:
+        return f'If it stands for an empty cell, set empty = ["{value}"] under [source.columns].'
     if str(value).startswith("-"):
         return "Leave such rows out with skip or when, or make refunds of them, with a column with times = -1."
     if isinstance(value, str) and re.fullmatch(r"\d+\.\d{5,}", value, re.ASCII):
