@@ -1,7 +1,5 @@
 """Every error that Pydantic has for a model of ours has a sentence of ours."""
 
-import gc
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,9 +48,14 @@ RAW = ("Input should", "should have", "valid string", "valid integer", "not perm
 def models() -> list[type[BaseModel]]:
     """The models of parameters and bodies, of all endpoints: every model of the application but that of mapping files."""
     assert build_app  # importing it has imported all routes, which declare them
-    found = [kind for kind in gc.get_objects() if inspect.isclass(kind) and issubclass(kind, BaseModel)]
-    mine = [kind for kind in found if kind.__module__.startswith("app.")]
+    mine = {kind for kind in _descendants(BaseModel) if kind.__module__.startswith("app.")}
     return [kind for kind in mine if not kind.__module__.startswith(("app.ingest.files", "app.core.settings"))]
+
+
+def _descendants(kind: type) -> Iterator[type]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _descendants(subclass)
 
 
 def schemas() -> dict[str, Any]:

@@ -158,7 +158,7 @@ NOT_JSON = {
     b'"\\x"': "a backslash that escapes nothing",
     b'"M\xfcller"': "it is not UTF-8",
     b"\xef\xbb\xbf[]": "begins with a byte order mark; leave it out",
-    gzip.compress(b"[]"): "it is compressed; say so with the header Content-Encoding",
+    gzip.compress(b"[]", mtime=0): "it is compressed; say so with the header Content-Encoding",
 }
 
 

@@ -74,7 +74,7 @@ def test_a_file_without_the_mark_that_its_encoding_needs_is_read(
 
 def test_a_spreadsheet_that_is_called_csv_is_refused_with_its_cause(folder: ImportFolder) -> None:
     detail = detail_of(folder, orders(), b"PK\x03\x04\x14\x00\x06\x00\n")
-    assert "the file is a spreadsheet or an archive, whatever its name says; rename it to .xlsx" in detail
+    assert 'the file is no text but seems to be a spreadsheet: set format = "xlsx" in the mapping' in detail
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

@@ -20,8 +20,6 @@ from app.ingest.files.sheets import read_sheet
 
 # Of the keys of an NDJSON file, so many are remembered.
 _MAX_KEYS = 1000
-# How an archive begins; XLSX and ODS files are archives.
-_ZIP = "PK\x03\x04"
 
 # The line on which it starts, its content (a list of cells or a JSON object), its text, and its problem or None.
 ParsedRecord = tuple[int, Any, str, str | None]
@@ -260,10 +258,8 @@ def _name_lines_read_again(lines: LineReader) -> str:
 
 def _character_problem(raw: str, lines: LineReader) -> str | None:
     if "\0" in raw:
-        guess = None if raw.startswith(_ZIP) else guess_utf16(raw)
+        guess = guess_utf16(raw)
         advice = f'; if the file is UTF-16, set encoding = "{guess}" in the mapping' if guess else ""
-        if raw.startswith(_ZIP):
-            advice = ": the file is a spreadsheet or an archive, whatever its name says; rename it to .xlsx or .ods, or unpack it"
         return f"nul: the row has a NUL character{advice}"
     if not raw.isascii() and SURROGATE.search(raw):
         advice = '; if a Windows program wrote the file, set encoding = "cp1252" in the mapping'
