@@ -9,7 +9,7 @@ from app.books.books import Books
 from app.books.open import describe_database, open_books
 from app.cli.console import err
 from app.core import logs
-from app.core.settings import Settings
+from app.core.settings import Settings, misspelt_settings
 
 
 def with_books(
@@ -34,4 +34,6 @@ def with_books(
 def print_database(settings: Settings) -> None:
     """Print which database a command uses, and let it print what it waits for."""
     logs.configure_for_people()
+    for name, setting in misspelt_settings().items():
+        err.print(f"There is no setting {name}. Did you mean {setting}?", style="yellow", markup=False)
     err.print(f"Using {describe_database(settings)}.", style="dim", markup=False)

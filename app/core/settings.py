@@ -3,15 +3,22 @@
 Only this module reads the environment.
 """
 
+import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_KEY_LENGTH = 16
+_ENV_FILE = ".env"
+# How alike a variable has to be to a setting to be taken for a misspelt one, from 0 to 1.
+_LIKENESS = 0.85
 
 
 def check_zone(name: str) -> str:
@@ -49,7 +56,7 @@ def _check_currency(code: str) -> str:
 class Settings(BaseSettings):
     """The settings. The environment variable of a setting is its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -150,3 +157,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."
     )
+
+
+def misspelt_settings(names: Iterable[str] | None = None) -> dict[str, str]:
+    """Return the variables that look like misspelt settings, each with the setting that is probably meant.
+
+    names: of the variables; by default, of the environment and of the file.
+    """
+    variables = {*os.environ, *dotenv_values(_ENV_FILE)} if names is None else {*names}
+    settings = [name.upper() for name in Settings.model_fields]
+    # One that is set correctly is not meant by another.
+    missing = [setting for setting in settings if setting not in {name.upper() for name in variables}]
+    matches = {name: get_close_matches(name.upper(), missing, n=1, cutoff=_LIKENESS) for name in sorted(variables)}
+    return {name: match[0] for name, match in matches.items() if match and name.upper() not in settings}

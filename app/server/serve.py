@@ -10,7 +10,7 @@ import socket
 
 import structlog
 
-from app.core.settings import Settings
+from app.core.settings import Settings, misspelt_settings
 from app.server.supervisor import supervise
 from app.server.worker import ServerConfig, Worker
 
@@ -25,6 +25,8 @@ def run(settings: Settings, *, factory: str = "app.main:create_app") -> None:
     factory: the import path of a function without parameters that returns the ASGI application.
     """
     config = ServerConfig(factory, settings=settings)
+    for name, setting in misspelt_settings().items():
+        log.warning("there is no such setting", name=name, did_you_mean=setting)
     listener = _bind(settings)
     _raise_file_limit()
     try:
