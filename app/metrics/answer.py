@@ -4,6 +4,7 @@ Question -> splits into spans -> sums of all operands -> an AnswerTable of pendi
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from app.books.margins import Margin, load_margins, margin_before
 from app.core.periods import Period, count_months
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
 from app.metrics.compare import compare_results, withhold_small_sample
@@ -59,17 +61,26 @@ async def build_answer_table(connection: Connection, books: Books, question: Que
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
     splits = split_question(question)
     plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
-    plans += [
-        load_sums(books, question, operands, spans) for split in splits for spans in (split.spans, split.previous_spans)
-    ]
-    _, *loaded_sums = await run_plan(connection, merge_plans(plans))
-    sums_of_plans = iter(loaded_sums)
+    _, *loaded_sums = await run_plan(connection, merge_plans([*plans, _load_all(books, question, operands, splits)]))
+    sums_of_plans = iter(*loaded_sums)
     sums = list(zip(sums_of_plans, sums_of_plans, strict=True))
     needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)
     margins = await load_margins(connection) if needs_margin else []
     rows = _pending_rows(question, splits, sums, margins)
     groups = {group: format_group(group, question) for group in {row.group for row in rows}}
     return AnswerTable(question, books.currency, margins, rows, groups, [current for current, _ in sums])
+
+
+def _load_all(
+    books: Books, question: Question, operands: Sequence[Operand], splits: Sequence[PeriodSplit]
+) -> QueryPlan[list[OperandSums]]:
+    """Load the sums of each split, in its spans and in its earlier ones."""
+    spans_of_plans = [spans for split in splits for spans in (split.spans, split.previous_spans)]
+    days = [span.group_day for spans in spans_of_plans for span in spans]
+    # Once for all of them.
+    selection = yield from find_members(question.selection, days)
+    question = replace(question, selection=selection)
+    return (yield from merge_plans([load_sums(books, question, operands, spans) for spans in spans_of_plans]))
 
 
 class PendingRow(NamedTuple):
