@@ -117,28 +117,26 @@ def _stretches(shape: Shape, bits: ConditionBits) -> Any:
 def _changes(shape: Shape, bits: ConditionBits) -> Any:
     """Return what changes for accounts on the days: account_id, day, the change of each number, the new values."""
     rows = _intervals(shape, bits)
-    days = array_param("days", sa.Date)
-    # A row for the beginning of an interval and, if it ends before the last of the days, one for its end.
-    bounds = (
-        sa.values(sa.column("day", sa.Integer), sa.column("sign", sa.BigInteger), name="bounds")
-        .data([(rows.c.since, 1), (rows.c.until, -1)])
-        .lateral()
-    )
-    begins = bounds.c.sign > 0
-    changes = sa.select(
+    values = [f"value{number}" for number in range(len(shape.attribute_groupings))]
+    begins = sa.select(
         rows.c.account_id,
-        bounds.c.day,
-        *((rows.c[name] * bounds.c.sign).label(name) for name in bits.names),
-        *(sa.case((begins, rows.c[f"value{n}"])).label(f"value{n}") for n in range(len(shape.attribute_groupings))),
-    ).select_from(rows.join(bounds, sa.or_(begins, bounds.c.day < sa.func.cardinality(days))))
-    if not _selects_accounts_without_attributes(shape):
-        return changes.subquery("changes")
-    nothing = [sa.literal_column("0", sa.BigInteger) for _ in bits.names]
-    all_accounts = sa.select(
-        account.c.account_id, sa.literal_column("0"), *nothing, *(sa.null() for _ in shape.attribute_groupings)
+        rows.c.since.label("day"),
+        *(rows.c[name] for name in bits.names),
+        *(rows.c[n] for n in values),
     )
-    all_accounts = all_accounts.where(account.c.account_id != WHOLE_BUSINESS, *account_conditions(account, shape))
-    return sa.union_all(changes, all_accounts).subquery("changes")
+    ends = sa.select(
+        rows.c.account_id, rows.c.until, *(-rows.c[name] for name in bits.names), *(sa.null() for _ in values)
+    )
+    # After the last of the days nothing changes.
+    queries = [begins, ends.where(rows.c.until < sa.func.cardinality(array_param("days", sa.Date)))]
+    if _selects_accounts_without_attributes(shape):
+        zero = sa.literal_column("0", sa.BigInteger)
+        everyone = sa.select(
+            account.c.account_id, sa.literal_column("0"), *(zero for _ in bits.names), *(sa.null() for _ in values)
+        )
+        is_own = (account.c.account_id != WHOLE_BUSINESS, *account_conditions(account, shape))
+        queries.append(everyone.where(*is_own))
+    return sa.union_all(*queries).subquery("changes")
 
 
 def _selects_accounts_without_attributes(shape: Shape) -> bool:
@@ -149,34 +147,32 @@ def _selects_accounts_without_attributes(shape: Shape) -> bool:
 
 
 def _intervals(shape: Shape, bits: ConditionBits) -> Any:
-    """Return the intervals of the attributes that contain any of the days: account_id, since, until, numbers, values."""
+    """Return the intervals of the attributes that contain any of the days: account_id, since, until, numbers, values.
+
+    It is used twice, so PostgreSQL computes it once and keeps the rows.
+    """
     days = array_param("days", sa.Date)
     since, until = (
         sa.func.width_bucket(day - sa.literal_column("1", sa.Integer), days)
         for day in (attribute.c.valid_from, attribute.c.valid_to)
     )
-    query = sa.select(attribute, since.label("since"), until.label("until"))
-    query = query.where(
-        attribute.c.key == sa.any_(array_param("keys", sa.Text)),
-        version_condition(attribute, shape),
-        *account_conditions(attribute, shape),
-    )
-    rows = query.subquery("intervals")
     values = [
-        sa.case(
-            (
-                rows.c.key == key,
-                sa.func.lpad(sa.cast(rows.c.since, sa.Text), _DIGITS, "0").concat(
-                    sa.func.coalesce(sa.cast(rows.c.value, sa.Text), "")
-                ),
-            )
-        )
-        .collate("C")
-        .label(f"value{number}")
+        sa.case((attribute.c.key == key, _dated(since, attribute.c.value))).collate("C").label(f"value{number}")
         for number, key in enumerate(shape.attribute_groupings)
     ]
-    columns = [rows.c.account_id, rows.c.since, rows.c.until, *bits.columns(rows.c.key, rows.c.value), *values]
-    return sa.select(*columns).where(rows.c.since < rows.c.until).subquery("rows")
+    numbers = bits.columns(attribute.c.key, attribute.c.value)
+    query = sa.select(attribute.c.account_id, since.label("since"), until.label("until"), *numbers, *values)
+    return query.where(
+        attribute.c.key == sa.any_(array_param("keys", sa.Text)),
+        version_condition(attribute, shape),
+        since < until,
+        *account_conditions(attribute, shape),
+    ).cte("intervals")
+
+
+def _dated(since: Any, value: Any) -> Any:
+    """Return a value as text, after the number of the day from which it holds; no value as empty text."""
+    return sa.func.lpad(sa.cast(since, sa.Text), _DIGITS, "0").concat(sa.func.coalesce(sa.cast(value, sa.Text), ""))
 
 
 def _sum(numbers: Any) -> Any:
