@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.accounts.accounts import account_key
 from app.accounts.filters import Filter
-from app.accounts.listing import day_after, select_accounts
+from app.accounts.listing import day_after, is_selected
 from app.books.books import Books
 from app.core.errors import Conflict, NotFound
 from app.core.ids import decode_token, encode_token
@@ -143,13 +143,9 @@ def _conditions(comment_filter: CommentFilter, *, status: Any, calendar: Calenda
         (comment_filter.channel, lambda name: event.c.data["channel"].as_string() == name),
         (comment_filter.status, lambda name: status == name),
         (comment_filter.accounts, lambda ids: event.c.account_id.in_([account_key(id) for id in ids])),
-        (comment_filter.filter, lambda filter: event.c.account_id.in_(_account_keys(filter, day_after(today)))),
+        (comment_filter.filter, lambda filter: is_selected(filter, event.c.account_id, on=day_after(today))),
     ]
     return [condition(value) for value, condition in conditions if value]
-
-
-def _account_keys(filter: Filter, on: date) -> sa.Select[Any]:
-    return sa.select(select_accounts(filter, on=on).subquery().c.account_id)
 
 
 async def list_comments(
