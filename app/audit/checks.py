@@ -135,7 +135,7 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
             await _check_totals(answer, books.today()),
         ]
 
-    checks = await books.database.read(run)
+    checks = await books.database.ask(run)
     results = [check.to_json() for check in (*checks, await _check_ledger(books, accounts if sample else None))]
     return {"ok": all(check["ok"] for check in results), "checks": results}
 
@@ -154,7 +154,7 @@ async def _sample_accounts(books: Books, count: int) -> dict[int, str]:
             accounts |= dict(await connection.execute(query.limit(count - len(accounts))))
         return accounts
 
-    return await books.database.read(read)
+    return await books.database.ask(read)
 
 
 async def _choose_attributes(connection: Connection) -> list[str]:
@@ -254,7 +254,7 @@ async def _check_ledger(books: Books, accounts: dict[int, str] | None) -> Check:
     elif accounts:
         progress, differences = await verify_accounts(books, accounts)
         check.compared += progress.events
-        for difference in [*differences, *await books.database.read(compare_grand_totals)]:
+        for difference in [*differences, *await books.database.ask(compare_grand_totals)]:
             _add_ledger_difference(check, difference)
     return check
 

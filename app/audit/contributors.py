@@ -76,7 +76,7 @@ async def list_contributors(
         totals = await build_answer_table(connection, books, question)
         return totals, await build_answer_table(connection, books, by_account)
 
-    totals, accounts = await books.database.read(read)
+    totals, accounts = await books.database.ask(read)
     page, next_cursor = paginate(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
     # Every page repeats the totals of its accounts, so that it can be read without the other pages.
     totals_of_page = {id(contributor.total): contributor.total for contributor in page}

@@ -99,7 +99,7 @@ async def list_events_behind(
         )
         return (await _find(search, after, limit + 1) if periods_by_account else []), account_ids
 
-    rows, account_ids = await books.database.read(read)
+    rows, account_ids = await books.database.ask(read)
     page = rows[:limit]
     events = [_event_json(row, account_ids) for row in page]
     next_cursor = cursor_of(page[-1]).encode() if len(rows) > limit else None

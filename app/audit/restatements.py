@@ -60,7 +60,7 @@ async def list_restatements(
         causes = await count_causes(connection, about_ended, page, calendar=books.calendar)
         return [_row(about_ended, *pair) for pair in zip(page, causes, strict=True)], next_cursor
 
-    rows, next_cursor = await books.database.read(read)
+    rows, next_cursor = await books.database.ask(read)
     body = {"question": question.as_json(), "rows": rows, "next": next_cursor} | knowledge_members(question)
     return body, table_builder(body, after=_CHANGE_SCHEMA)
 

@@ -89,4 +89,4 @@ async def _open_and_run(address: BooksAddress, work: BatchWork, batch: AccountBa
     try:
         return await work(Books(database, calendar, currency), batch)
     finally:
-        await database.engine.dispose()
+        await database.dispose()

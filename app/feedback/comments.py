@@ -161,7 +161,7 @@ async def list_comments(
     async def read(connection: Connection) -> list[Any]:
         return await connection.execute(query)
 
-    rows = await books.database.read(read)
+    rows = await books.database.ask(read)
     next_cursor = cursor_of(rows[limit - 1]) if len(rows) > limit else None
     return [_comment_json(row) for row in rows[:limit]], next_cursor
 
@@ -211,7 +211,7 @@ async def load_comment(books: Books, id: str) -> dict[str, Any]:
     async def read(connection: Connection) -> Any:
         return next(iter(await connection.execute(query)), None)
 
-    row = await books.database.read(read)
+    row = await books.database.ask(read)
     if row is None:
         raise _not_found()
     return _comment_json(row)

@@ -48,7 +48,7 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
     a cursor of another question and for an answer of more than a million rows.
     """
-    table = await books.database.read(lambda connection: build_answer_table(connection, books, question))
+    table = await books.database.ask(lambda connection: build_answer_table(connection, books, question))
     pending, next_cursor = paginate(table.pending_rows, limit=limit, cursor=cursor)
     return [table.row(row) for row in pending], next_cursor
 

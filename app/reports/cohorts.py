@@ -160,7 +160,7 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
         _, sums = await run_plan(connection, merge_plans([*plans, _sum(books, question, measure, spans)]))
         return sums
 
-    sums = await books.database.read(load)
+    sums = await books.database.ask(load)
     rows = _list_rows(question, sums, periods)
     page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     currency = books.currency if measure.is_money else None
