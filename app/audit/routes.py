@@ -45,7 +45,7 @@ async def get_contributors(request: Request, metric: str) -> Response:
     body, build_table = await list_contributors(
         books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
     )
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 @router.get(
@@ -67,7 +67,7 @@ async def get_restatements(request: Request, metric: str) -> Response:
     body, build_table = await list_restatements(
         books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
     )
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 @router.get("/metrics/{metric}/events", responses=EVENTS_SCHEMA, openapi_extra=query_schema(MetricParameters))
@@ -86,7 +86,7 @@ async def get_events(request: Request, metric: str) -> Response:
     body, build_table = await list_events_behind(
         books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
     )
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 class _CheckParameters(QueryParams):

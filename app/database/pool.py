@@ -80,12 +80,13 @@ class Database:
     """One process's access to the database.
 
     questions: the connections for questions, None where they take those of `engine`. labels: the labels that the process has
-    read (see `labels`).
+    read (see `labels`). sizes: bounds of tables' rows, and when they were read.
     """
 
     engine: AsyncEngine
     questions: QuestionConnections | None = None
     labels: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     async def write(self, work: Transaction[T]) -> T:
         """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""

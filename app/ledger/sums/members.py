@@ -35,10 +35,14 @@ from app.ledger.sums.selection import (
 _DIGITS = 7
 
 
-def find_members(selection: Selection, days: Iterable[date]) -> QueryPlan[Selection]:
-    """Return the selection with its members on these days, if several attributes decide about them."""
+def find_members(selection: Selection, days: Iterable[date], *, required: bool = False) -> QueryPlan[Selection]:
+    """Return the selection with its members on these days, if several attributes decide about them.
+
+    required: also if a single one does.
+    """
     shape = selection.shape
-    if selection.members is not None or not (len(shape.attribute_keys) > 1 or "segment" in shape.group_by):
+    is_complex = len(shape.attribute_keys) > 1 or "segment" in shape.group_by
+    if selection.members is not None or not (is_complex or (required and shape.attribute_keys)):
         return selection
     parameters = {
         "days": sorted(set(days)),

@@ -48,6 +48,11 @@ class Members(NamedTuple):
     segment: str
     values: tuple[str, ...]
 
+    @property
+    def row_count(self) -> int:
+        """The number of rows."""
+        return self.account.count(",") + (self.account != "{}")
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
