@@ -42,10 +42,10 @@ def is_selected(filter: Filter, account_id: Any, *, on: date) -> sa.ColumnElemen
     matches = bits.evaluate(filter, [accounts.c[name] for name in bits.names])
     # An account without any of the attributes has no row, so those that a filter does not select may be all that are known.
     is_exception = selects_without_attributes(filter)
-    listed = sa.select(accounts.c.account_id).where(sa.not_(matches) if is_exception else matches)
+    listed_accounts = sa.select(accounts.c.account_id).where(sa.not_(matches) if is_exception else matches)
     # Within `coalesce` the accounts are hashed once. As a plain condition PostgreSQL would make it a join, and may compare
     # every account with every other.
-    is_listed = sa.func.coalesce(account_id.in_(listed), sa.false())
+    is_listed = sa.func.coalesce(account_id.in_(listed_accounts), sa.false())
     return sa.not_(is_listed) if is_exception else is_listed
 
 

@@ -45,7 +45,8 @@ async def rows_response(
     page. build_table: the same as a table.
     """
     entry = choose_format(format, request.headers.get("accept", ""))
-    content = await run_aside(lambda: entry.write(body, build_table), items=len(body["rows"]))
+    count = max((len(member) for member in body.values() if isinstance(member, list)), default=0)
+    content = await run_aside(lambda: entry.write(body, build_table), items=count)
     return tagged_response(request, content, content_type=entry.content_type, headers=next_link(request, body["next"]))
 
 

@@ -50,7 +50,7 @@ def group_by_stretch(columns: Sequence[Any], sums: Sequence[Any], facts: Any, sh
     """
     if (dated_history := _history(shape)) is None:
         return _group(columns, sums, facts, shape, None)
-    history = _numbered(dated_history)
+    history = _in_day_numbers(dated_history)
     return _group([*columns, history.c.since, history.c.until], sums, facts, shape, history)
 
 
@@ -107,7 +107,7 @@ def _members(shape: Shape) -> Any:
     return sa.select(*columns).subquery("history")
 
 
-def _numbered(history: Any) -> Any:
+def _in_day_numbers(history: Any) -> Any:
     """Return a history in numbers of the parameter `days`.
 
     since, until: the number of the first of the days within the stretch, and of the first one after it. Stretches that
@@ -118,8 +118,8 @@ def _numbered(history: Any) -> Any:
         sa.func.width_bucket(day - sa.literal_column("1", sa.Integer), days).label(day.name)
         for day in (history.c.since, history.c.until)
     )
-    others = [column for column in history.c if column.name not in ("since", "until")]
-    rows = sa.select(*others, since, until).offset(sa.literal_column("0")).subquery("numbered")
+    other_columns = [column for column in history.c if column.name not in ("since", "until")]
+    rows = sa.select(*other_columns, since, until).offset(sa.literal_column("0")).subquery("numbers")
     return sa.select(rows).where(rows.c.since < rows.c.until).subquery("stretch")
 
 

@@ -161,7 +161,7 @@ def _intervals(shape: Shape, bits: ConditionBits) -> Any:
         for day in (attribute.c.valid_from, attribute.c.valid_to)
     )
     values = [
-        sa.case((attribute.c.key == key, _dated(since, attribute.c.value))).collate("C").label(f"value{number}")
+        sa.case((attribute.c.key == key, _with_day(since, attribute.c.value))).collate("C").label(f"value{number}")
         for number, key in enumerate(shape.attribute_groupings)
     ]
     numbers = bits.columns(attribute.c.key, attribute.c.value)
@@ -174,7 +174,7 @@ def _intervals(shape: Shape, bits: ConditionBits) -> Any:
     ).cte("intervals")
 
 
-def _dated(since: Any, value: Any) -> Any:
+def _with_day(since: Any, value: Any) -> Any:
     """Return a value as text, after the number of the day from which it holds; no value as empty text."""
     return sa.func.lpad(sa.cast(since, sa.Text), _DIGITS, "0").concat(sa.func.coalesce(sa.cast(value, sa.Text), ""))
 
