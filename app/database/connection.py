@@ -67,8 +67,9 @@ class Connection:
         cursor = self.driver.cursor(row_factory=namedtuple_row)
         values = {**statement.literals, **(parameters or {})}
         await cursor.execute(statement.text, values, prepare=isinstance(query, str) or None)
-        rows = ResultRows(await cursor.fetchall() if cursor.description else ())
-        rows.row_count = cursor.rowcount
+        row_count = cursor.rowcount
+        rows = ResultRows(await _fetch_rows(cursor) if cursor.description else ())
+        rows.row_count = row_count
         return rows
 
     async def scalar(self, query: sa.Executable) -> Any:

@@ -110,6 +110,11 @@ class Database:
             except TimeoutError:
                 raise question_timeout(questions.seconds) from None
 
+    async def reserve_memory(self, sums: int) -> None:
+        """Wait until an answer of so many sums may take its memory. Raises Unavailable."""
+        if self.questions is not None:
+            await self.questions.slots.reserve_memory(sums)
+
     async def read_statement(self, work: Transaction[T]) -> T:
         """Run `work`, which reads with one statement, without a transaction around it."""
         return await self._run(work, None)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.core.callers import current_caller
 from app.core.errors import Busy, Unavailable
@@ -15,6 +16,8 @@ from app.core.errors import Busy, Unavailable
 # How many questions of one caller may wait, for each one that may run.
 _MAX_WAITING = 8
 _RETRY_SECONDS = 2
+# An answer of more sums takes more than some 25 MB, and up to 250.
+_LARGE_SUMS = 100_000
 
 
 @dataclass(slots=True)
@@ -36,10 +39,13 @@ class QuestionSlots:
     per_caller: int
     wait_seconds: float
     _all: asyncio.Semaphore = field(init=False)
+    _large: asyncio.Semaphore = field(init=False)
+    _large_task: asyncio.Task[Any] | None = field(init=False, default=None)
     _by_caller: dict[str, _CallerSlots] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._all = asyncio.Semaphore(self.size)
+        self._large = asyncio.Semaphore(1)
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
@@ -70,6 +76,26 @@ class QuestionSlots:
             own.users -= 1
             if not own.users:
                 self._by_caller.pop(caller, None)
+
+    async def reserve_memory(self, sums: int) -> None:
+        """Wait until no other large answer is in memory. sums: of the answer, see `metrics.answer_size`.
+
+        The memory is free again when the task of the request has ended. Raises Unavailable.
+        """
+        task = asyncio.current_task()
+        if sums <= _LARGE_SUMS or task is None or task is self._large_task:
+            return
+        if not await _acquire(self._large, until=asyncio.get_running_loop().time() + self.wait_seconds):
+            detail = (
+                f"Another very large question is being answered. Retry after {_RETRY_SECONDS} seconds, or ask for less."
+            )
+            raise Unavailable(detail, code="busy", retry_after=_RETRY_SECONDS)
+        self._large_task = task
+        task.add_done_callback(self._free_memory)
+
+    def _free_memory(self, _: asyncio.Task[Any]) -> None:
+        self._large_task = None
+        self._large.release()
 
     def _too_many(self) -> Busy:
         detail = (

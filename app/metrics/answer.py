@@ -18,7 +18,14 @@ from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
 from app.metrics.compare import compare_results, withhold_small_sample
 from app.metrics.currencies import format_amount
 from app.metrics.define import ContextValue, Metric
-from app.metrics.lookup import OperandSums, PeriodSplit, groups_with_data, load_all_sums, split_question
+from app.metrics.lookup import (
+    OperandSums,
+    PeriodSplit,
+    groups_with_data,
+    load_measured_sums,
+    measure_question,
+    split_question,
+)
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.results import NOTHING_KNOWN, Result
@@ -64,9 +71,12 @@ async def build_answer_table(connection: Connection, books: Books, question: Que
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
     splits = split_question(question)
     spans = [spans for split in splits for spans in (split.spans, split.previous_spans)]
+    # This seldom needs a statement.
+    selection, size = await run_plan(connection, measure_question(books, question, operands, spans))
+    await books.database.reserve_memory(size)
     plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
-    plans.append(load_all_sums(books, question, operands, spans))
-    _, loaded_sums = await run_plan(connection, merge_plans(plans))
+    plans += [load_measured_sums(books, question, selection, operands, own_spans) for own_spans in spans]
+    _, *loaded_sums = await run_plan(connection, merge_plans(plans))
     sums_of_plans = iter(loaded_sums)
     sums = list(zip(sums_of_plans, sums_of_plans, strict=True))
     needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)

@@ -18,7 +18,8 @@ from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement, compile_query
-from app.database.tables import attribute, total
+from app.database.tables import attribute, entry, total
+from app.ledger.measures import MEASURES
 from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection, Span, array_param
@@ -35,8 +36,10 @@ _BOUND_SECONDS = 60
 
 def check_size(
     database: Database, selection: Selection, operands: Collection[Operand], spans: Sequence[Span], *, per_group: int
-) -> QueryPlan[Selection]:
-    """Raise Invalid when a selection has more than a million sums; return it, with its members where they had to be found.
+) -> QueryPlan[tuple[Selection, int]]:
+    """Raise Invalid when a selection has more than a million sums; return it, and a bound of their number.
+
+    It has its members where they had to be found.
 
     spans: all spans of the question. per_group: the number of sums in each group.
     """
@@ -49,19 +52,19 @@ def check_size(
             selection = yield from find_members(selection, [span.group_day for span in spans], required=True)
             bound = yield from _account_bound(database, selection)
         if bound * per_group <= MAX_SUMS:
-            return selection
+            return selection, bound * per_group
     groups = yield from _count_groups(database, selection, operands, spans)
     return _check(per_group * groups, selection)
 
 
-def _check(sums: int, selection: Selection) -> Selection:
+def _check(sums: int, selection: Selection) -> tuple[Selection, int]:
     if sums > MAX_SUMS:
         detail = (
             f"The answer needs about {sums:,} sums, one for each operand, period and group. At most {MAX_SUMS:,} are "
             "computed at once; ask for fewer metrics, groups or periods, or about some accounts."
         )
         raise Invalid.at("/query/granularity", detail, code="too_many_rows")
-    return selection
+    return selection, sums
 
 
 def _account_bound(database: Database, selection: Selection) -> QueryPlan[int]:
@@ -99,21 +102,28 @@ def _count_groups(
         "since": 0 if is_cumulative else min(span.start.year for span in spans),
         "until": max(span.end.year for span in spans),
     }
-    statement = _count_statement(by, bool(keys), members is not None or selection.accounts is not None)
+    has_totals = any(MEASURES[text].by_month for text in labels if text in MEASURES)
+    by_account = members is not None or selection.accounts is not None
+    statement = _count_statement(by, bool(keys), by_account, has_totals)
     (((groups, *values),),) = yield [BoundStatement(statement, parameters)]
-    return int(groups) * prod(values[0] if values else ()) * max(1, len(selection.segments))
+    return int(groups) * prod(values[0] if values and values[0] else ()) * max(1, len(selection.segments))
 
 
 @lru_cache(maxsize=64)
-def _count_statement(by: tuple[str, ...], by_attribute: bool, by_account: bool) -> Statement:
-    """Return the query of the number of groups of accounts, subjects and channels and, by attribute, of its values."""
-    columns: dict[str, Any] = {"account": total.c.account_id} | {name: total.c[name] for name in ENTRY_DIMENSIONS}
+def _count_statement(by: tuple[str, ...], by_attribute: bool, by_account: bool, has_totals: bool) -> Statement:
+    """Return the query of the number of groups of accounts, subjects and channels and, by attribute, of its values.
+
+    has_totals: whether the measures have monthly totals, which are fewer than their entries.
+    """
+    facts: Any = total if has_totals else entry
+    columns: dict[str, Any] = {"account": facts.c.account_id} | {name: facts.c[name] for name in ENTRY_DIMENSIONS}
+    year: Any = total.c.year if has_totals else sa.cast(sa.extract("year", entry.c.effective_on), sa.Integer)
     conditions = [
-        total.c.measure == sa.any_(array_param("measures", sa.Integer)),
-        total.c.year.between(sa.bindparam("since", type_=sa.Integer), sa.bindparam("until", type_=sa.Integer)),
+        facts.c.measure == sa.any_(array_param("measures", sa.Integer)),
+        year.between(sa.bindparam("since", type_=sa.Integer), sa.bindparam("until", type_=sa.Integer)),
     ]
     if by_account:
-        conditions.append(total.c.account_id == sa.any_(array_param("accounts", sa.BigInteger)))
+        conditions.append(facts.c.account_id == sa.any_(array_param("accounts", sa.BigInteger)))
     groups = sa.select(*(columns[name] for name in by)).where(*conditions).distinct().limit(MAX_SUMS).subquery("groups")
     counts: list[Any] = [sa.select(sa.func.count()).select_from(groups).scalar_subquery() if by else sa.literal(1)]
     if by_attribute:
@@ -126,5 +136,5 @@ def _count_statement(by: tuple[str, ...], by_attribute: bool, by_account: bool) 
             .group_by(values.c.key)
             .subquery("by_key")
         )
-        counts.append(sa.select(sa.func.coalesce(sa.func.array_agg(by_key.c.count), "{}")).scalar_subquery())
+        counts.append(sa.select(sa.func.array_agg(by_key.c.count)).scalar_subquery())
     return compile_query(sa.select(*counts))

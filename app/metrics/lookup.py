@@ -8,7 +8,7 @@ from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.periods import Period, counted_end
 from app.database.labels import lookup_labels
-from app.database.query_plan import QueryPlan, merge_plans
+from app.database.query_plan import QueryPlan
 from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
 from app.ledger.sums.selection import Group, Selection, Span, Sums
@@ -64,25 +64,27 @@ def load_sums(
     books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
 ) -> QueryPlan[OperandSums]:
     """Load the sums of operands in spans, for the selection of a question. Raises Invalid when they are too many."""
-    (sums,) = yield from load_all_sums(books, question, operands, [spans])
-    return sums
+    selection, _ = yield from measure_question(books, question, operands, [spans])
+    return (yield from load_measured_sums(books, question, selection, operands, spans))
 
 
-def load_all_sums(
+def measure_question(
     books: Books, question: Question, operands: Sequence[Operand], spans_of_splits: Sequence[Sequence[Span]]
-) -> QueryPlan[list[OperandSums]]:
-    """Load the sums of operands in the spans of several splits. Raises Invalid when they are too many."""
+) -> QueryPlan[tuple[Selection, int]]:
+    """Return the selection of a question with its members, and a bound of the number of its sums.
+
+    Raises Invalid when they are too many.
+    """
     spans = [span for own_spans in spans_of_splits for span in own_spans]
-    # Once for all of them.
     selection = yield from find_members(question.selection, [span.group_day for span in spans])
-    selection = yield from check_size(books.database, selection, operands, spans, per_group=len(operands) * len(spans))
-    plans = [_load_sums(books, question, selection, operands, own_spans) for own_spans in spans_of_splits]
-    return (yield from merge_plans(plans))
+    per_group = len(operands) * len(spans)
+    return (yield from check_size(books.database, selection, operands, spans, per_group=per_group))
 
 
-def _load_sums(
+def load_measured_sums(
     books: Books, question: Question, selection: Selection, operands: Sequence[Operand], spans: Sequence[Span]
 ) -> QueryPlan[OperandSums]:
+    """Load the sums of operands in spans for a selection from `measure_question`."""
     if not spans:
         return {}
     texts = {*operand_label_texts(operands), *selection.subjects, *selection.channels}

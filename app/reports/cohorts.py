@@ -185,7 +185,7 @@ def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Seque
     # An account is in one cohort only.
     per_group = len(spans) * (2 if "account" in question.selection.group_by else len(spans) + 1)
     operands = METRICS[measure.metric].operands
-    selection = yield from check_size(books.database, question.selection, operands, spans, per_group=per_group)
+    selection, _ = yield from check_size(books.database, question.selection, operands, spans, per_group=per_group)
     if measure.presence:
         users = yield from cohorts.sum_user_cohorts(selection, spans, presence_label=labels[measure.presence])
         return _CohortSums(users, users)

@@ -63,7 +63,7 @@ def test_a_batch_of_very_many_values_is_stored(shared: Service, envelope: str) -
     content = envelope % ",".join(map(json.dumps, events))
     answer = shared.request("POST", "/v1/events", content=content, headers={"Content-Type": "application/json"})
     assert answer.json()["accepted"] == 2_000, answer.text[:500]
-    for wrong in (content + "]", content[:-1], content.replace("],", "]]", 1) + "x", "[" + content):
+    for wrong in (content + "]", content.rstrip()[:-1], content + "x", "[" + content):
         answer = shared.request("POST", "/v1/events", content=wrong, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["code"]) in {(400, "malformed_json"), (413, "too_large")}
 
