@@ -80,9 +80,11 @@ async def find_changes(connection: Connection, books: Books, question: Question)
     changed_rows = [
         change._replace(before=NOTHING_KNOWN) if change.recorded_on == first_day else change for change in changed_rows
     ]
-    return sorted(
-        changed_rows, key=lambda change: (change.row.period_index, group_sort_key(change.row.group), change.recorded_on)
-    )
+    return await run_aside(partial(sorted, changed_rows, key=_change_order), items=len(changed_rows))
+
+
+def _change_order(change: Change) -> Any:
+    return change.row.period_index, group_sort_key(change.row.group), change.recorded_on
 
 
 def _compare_days(table: AnswerTable, days: Sequence["_Day"]) -> list[Change]:
