@@ -15,6 +15,7 @@ from app import __version__
 from app.access import routes as access_routes
 from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
+from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
 from app.audit import routes as audit_routes
 from app.books.books import create_or_load_books, system_clock
@@ -81,6 +82,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         redirect_slashes=False,
     )
     app.state.settings = settings
+    app.state.rate_limits = RateLimits(settings.questions_per_minute)
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     install_problem_handlers(app)

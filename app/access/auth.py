@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
+from app.access.rate_limits import RateLimits
 from app.books.books import Books
+from app.core.callers import current_caller
 from app.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable, json_pointer
 from app.core.names import name_fault
+from app.http.response_headers import add_response_headers
 
 # The scheme that puts the key into the URL; the others put it into a header.
 QUERY_SECURITY = "url"
@@ -26,13 +29,16 @@ SECURITY_SCHEMES = {
     },
 }
 
+# Stands for the admin key of the settings, which has no id.
+ADMIN_KEY_ID = "admin"
 _NO_KEY = "This request needs a key: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request: the scopes of its key."""
+    """Who sent a request: the id and the scopes of its key."""
 
+    id: str
     scopes: frozenset[str]
 
     def has(self, scope: KeyScope) -> bool:
@@ -59,6 +65,10 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
         _check_params_exist(request)
         key, is_in_url = _read_key(request)
         caller = await _authenticate(request, key)
+        current_caller.set(caller.id)
+        if "read" in scopes:
+            limits: RateLimits = request.app.state.rate_limits
+            add_response_headers(request.scope, limits.count(caller.id))
         if is_in_url and caller.scopes != {"read"}:
             raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
         if not all(map(caller.has, scopes)):
@@ -108,7 +118,7 @@ async def _authenticate(request: Request, key: str) -> Caller:
     key_hash = hash_key(key)
     admin_key = request.app.state.settings.admin_key
     if admin_key is not None and hmac.compare_digest(key_hash, hash_key(admin_key.get_secret_value())):
-        return Caller(frozenset({"admin"}))
+        return Caller(ADMIN_KEY_ID, frozenset({"admin"}))
     books = books_of(request)
     stored_key = await find_key(books, key_hash)
     if stored_key is None:
@@ -119,4 +129,4 @@ async def _authenticate(request: Request, key: str) -> Caller:
         raise Unauthenticated("This key has expired. An administrator can create a new one.", code="key_expired")
     if stored_key.last_used_on != (today := books.today()):
         await write_last_use(books, key_hash, today=today)
-    return Caller(frozenset(stored_key.scopes))
+    return Caller(stored_key.id, frozenset(stored_key.scopes))

@@ -24,13 +24,23 @@ def filter_matches(filter: Filter, attributes: Mapping[str, AttributeValue]) -> 
     return _evaluate(filter.tree, lambda condition: _is_true(condition, attributes.get(condition.key)), combine)
 
 
+def selects_without_attributes(filter: Filter) -> bool:
+    """Return whether a filter selects an account that has none of its attributes."""
+    return filter_matches(filter, {})
+
+
 def filter_condition(filter: Filter, column_of: Callable[[str], ColumnElement[Any]]) -> ColumnElement[bool]:
     """Return a filter as a condition in SQL, which is true or false, never NULL.
 
     column_of: returns the JSONB column with the accounts' values of an attribute key; a missing value is NULL (or JSON null).
     """
+    return combine_conditions(filter, lambda condition: condition_to_sql(condition, column_of(condition.key)))
+
+
+def combine_conditions(filter: Filter, evaluate: Callable[[Condition], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return a filter as a condition in SQL. evaluate: returns each of its conditions in SQL, never NULL."""
     combine: dict[str, Callable[..., ColumnElement[bool]]] = {"and": and_, "or": or_, "not": not_}
-    return _evaluate(filter.tree, lambda condition: _to_sql(condition, column_of(condition.key)), combine)
+    return _evaluate(filter.tree, evaluate, combine)
 
 
 def _evaluate(tree: Tree, evaluate: Callable[[Condition], T], combine: Mapping[str, Callable[..., T]]) -> T:
@@ -61,7 +71,8 @@ def _with_type(value: AttributeValue) -> tuple[str, Any]:
     return ("string", value) if isinstance(value, str) else ("null", None)
 
 
-def _to_sql(condition: Condition, column: ColumnElement[Any]) -> ColumnElement[bool]:
+def condition_to_sql(condition: Condition, column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return a condition in SQL, true or false, never NULL. column: the JSONB values of its attribute."""
     if condition.operator == "is null":
         return func.coalesce(func.jsonb_typeof(column), "null") == "null"
     values: list[ColumnElement[Any]] = [cast(literal(format_value(value), Text), JSONB) for value in condition.values]

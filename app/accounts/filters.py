@@ -80,6 +80,7 @@ character, counted from 1, and what is expected there.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -118,6 +119,16 @@ class Filter:
     text: str
     tree: Tree
     keys: tuple[str, ...]
+
+    def conditions(self) -> Iterator[Condition]:
+        """Yield the conditions that the filter combines, in their order."""
+        trees = [self.tree]
+        while trees:
+            tree = trees.pop()
+            if isinstance(tree, Condition):
+                yield tree
+            else:
+                trees += reversed(tree.items)
 
 
 def parse_filter(text: str, *, pointer: str = "/query/filter") -> Filter:

@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filter_matching import filter_condition
+from app.accounts.filter_bits import ConditionBits
+from app.accounts.filter_matching import selects_without_attributes
 from app.accounts.filters import Filter
 from app.database.tables import MAX_DATE, WHOLE_BUSINESS, attribute, event
 from app.database.tables import account as account_table
@@ -23,17 +24,29 @@ def select_accounts(filter: Filter | None, *, on: date) -> sa.Select[Any]:
     Its rows are (account_id, id). Only current knowledge counts.
     """
     has_event = sa.exists().where(event.c.account_id == account_table.c.account_id, event.c.retracted_on.is_(None))
-    source: Any = account_table
-    values = {}
-    for number, key in enumerate(filter.keys if filter else ()):
-        rows = attribute.alias(f"attribute{number}")
-        values[key] = rows.c.value
-        source = source.outerjoin(
-            rows, sa.and_(rows.c.key == key, rows.c.account_id == account_table.c.account_id, *_holds(rows, on))
-        )
-    query = sa.select(account_table.c.account_id, account_table.c.id).select_from(source)
+    query = sa.select(account_table.c.account_id, account_table.c.id)
     query = query.where(account_table.c.account_id != WHOLE_BUSINESS, has_event)
-    return query if filter is None else query.where(filter_condition(filter, values.__getitem__))
+    return query if filter is None else query.where(is_selected(filter, account_table.c.account_id, on=on))
+
+
+def is_selected(filter: Filter, account_id: Any, *, on: date) -> sa.ColumnElement[bool]:
+    """Return the condition that a filter selects an account by its attributes at the start of the day `on`.
+
+    account_id: a column. Only current knowledge counts.
+    """
+    bits = ConditionBits.of([filter])
+    numbers = bits.columns(attribute.c.key, attribute.c.value)
+    sums = [sa.func.bigint_sum(number, type_=sa.BigInteger).label(number.name) for number in numbers]
+    rows = sa.select(attribute.c.account_id, *sums).where(attribute.c.key.in_(filter.keys), *_holds(attribute, on))
+    accounts = rows.group_by(attribute.c.account_id).subquery("accounts")
+    matches = bits.evaluate(filter, [accounts.c[name] for name in bits.names])
+    # An account without any of the attributes has no row, so those that a filter does not select may be all that are known.
+    is_exception = selects_without_attributes(filter)
+    listed_accounts = sa.select(accounts.c.account_id).where(sa.not_(matches) if is_exception else matches)
+    # Within `coalesce` the accounts are hashed once. As a plain condition PostgreSQL would make it a join, and may compare
+    # every account with every other.
+    is_listed = sa.func.coalesce(account_id.in_(listed_accounts), sa.false())
+    return sa.not_(is_listed) if is_exception else is_listed
 
 
 def select_descriptions(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]:

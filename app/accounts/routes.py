@@ -67,7 +67,7 @@ async def _check_attributes(books: Books, filter: Filter, pointer: str) -> None:
     async def read(connection: Connection) -> list[Fault]:
         return await run_plan(connection, attribute_faults([AttributeUse(key, pointer) for key in filter.keys]))
 
-    if faults := await books.database.read(read):
+    if faults := await books.database.ask(read):
         raise Invalid.of(faults, subject="The filter")
 
 
@@ -89,7 +89,7 @@ async def get_account(request: Request, account_id: PathId) -> Response:
     query = select_accounts(None, on=day).where(account.c.account_id == key)
     rows = await _fetch(books, select_descriptions(query, on=day))
     if not rows:
-        raise await books.database.read(lambda connection: account_not_found(connection, account_id))
+        raise await books.database.ask(lambda connection: account_not_found(connection, account_id))
     history = await _fetch(
         books,
         sa.select(attribute.c.key, attribute.c.valid_from, attribute.c.valid_to, attribute.c.value)
@@ -109,7 +109,7 @@ async def _fetch(books: Books, query: sa.Select[Any]) -> list[dict[str, Any]]:
     async def fetch(connection: Connection) -> list[dict[str, Any]]:
         return [row._asdict() for row in await connection.execute(query)]
 
-    return await books.database.read(fetch)
+    return await books.database.ask(fetch)
 
 
 class _AttributeParams(QueryParams):
@@ -127,7 +127,7 @@ async def get_attributes(request: Request) -> Response:
     books, limit = books_of(request), params.limit
     day, after = day_after(books.today()), _decode_cursor(params.cursor) if params.cursor is not None else ""
     # One more than the page, which shows whether there is a next one.
-    rows = await books.database.read(
+    rows = await books.database.ask(
         lambda connection: list_attributes(connection, on=day, after=after, limit=limit + 1)
     )
     cursor = encode_token(rows[limit - 1]["key"]) if len(rows) > limit else None

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from app.accounts.attributes import ACCOUNT_UPDATED
@@ -20,6 +21,7 @@ from app.audit.candidate_events import (
 )
 from app.audit.changes import Change
 from app.audit.origins import Days, DimensionFilter, Origins, origins_of
+from app.core.aside import run_aside
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.ledger.sums.selection import Group, Selection
@@ -50,13 +52,21 @@ async def count_causes(
     (metric,) = question.metrics
     surveys = await load_surveys(connection)
     search = _CauseSearch(question.selection, origins_of(metric.operands), calendar, surveys)
-    accounts = {key_of_account(account) for change in changes for account in change.accounts}
+    # A change may be one of all accounts.
+    size = sum(len(change.accounts) for change in changes)
+    accounts = await run_aside(
+        lambda: {key_of_account(account) for change in changes for account in change.accounts}, items=size
+    )
     start, end = min(change.row.period.start for change in changes), max(change.row.period.end for change in changes)
     parameters = condition_parameters(search.origins, accounts, start=start, end=end, calendar=calendar)
     parameters |= {"days": sorted({change.recorded_on for change in changes}), "limit": _MAX_EVENTS + 1}
     rows = await connection.execute(_select_changed_events(search.origins), parameters)
     if len(rows) > _MAX_EVENTS:
         return [None] * len(changes)
+    return await run_aside(partial(_count_each, search, changes, rows), items=size + len(rows))
+
+
+def _count_each(search: _CauseSearch, changes: Sequence[Change], rows: Sequence[Any]) -> list[Any]:
     events_by_day: dict[tuple[int, date], list[Any]] = defaultdict(list)
     for row in rows:
         for day in filter(None, (row.recorded_on, row.retracted_on)):

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from app.accounts.listing import day_after
 from app.books.books import Books
 from app.books.first_day import load_first_day
+from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
@@ -72,17 +74,27 @@ async def find_changes(connection: Connection, books: Books, question: Question)
     table = await build_answer_table(connection, books, question)
     accounts = await _accounts_by_day(search)
     days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]
-    groups, days = _unify_groups(table, days)
-    steps = _steps_back(table, days)
-    changed_rows = [change for step in steps for change in _changed_rows(table, groups, step)]
+    changed_rows = await run_aside(partial(_compare_days, table, days), items=_count_moves(days))
     first_day = await run_plan(connection, load_first_day(books.first_day)) if changed_rows else None
     # Before the first day of all a number was not zero: nothing was known of it.
     changed_rows = [
         change._replace(before=NOTHING_KNOWN) if change.recorded_on == first_day else change for change in changed_rows
     ]
-    return sorted(
-        changed_rows, key=lambda change: (change.row.period_index, group_sort_key(change.row.group), change.recorded_on)
-    )
+    return await run_aside(partial(sorted, changed_rows, key=_change_order), items=len(changed_rows))
+
+
+def _change_order(change: Change) -> Any:
+    return change.row.period_index, group_sort_key(change.row.group), change.recorded_on
+
+
+def _compare_days(table: AnswerTable, days: Sequence["_Day"]) -> list[Change]:
+    """Return the changes of rows on these days, the latest of which comes first."""
+    groups, unified_days = _unify_groups(table, days)
+    return [change for step in _steps_back(table, unified_days) for change in _changed_rows(table, groups, step)]
+
+
+def _count_moves(days: Sequence["_Day"]) -> int:
+    return sum(len(moves) for day in days for moves in day.moves.values())
 
 
 class _FactTable(NamedTuple):
@@ -153,8 +165,12 @@ async def _accounts_by_day(search: _Search) -> dict[date, set[int]]:
             queries.append(query.where(day >= first_end, day <= question.today, day < MAX_DATE))
     rows = await search.connection.execute(sa.union(*queries).limit(_MAX_ACCOUNT_DAYS + 1))
     accounts_by_day: dict[date, set[int]] = defaultdict(set)
-    for day, account in rows:
-        accounts_by_day[day].add(account)
+
+    def collect() -> None:
+        for day, account in rows:
+            accounts_by_day[day].add(account)
+
+    await run_aside(collect, items=len(rows))
     if len(accounts_by_day) > _MAX_DAYS or len(rows) > _MAX_ACCOUNT_DAYS:
         detail = (
             f"Late data was recorded on more than {_MAX_DAYS:,} days, or for too many accounts. Use a shorter range or one "
@@ -179,7 +195,11 @@ async def _load_day(search: _Search, day: date, accounts: Sequence[int]) -> _Day
     """Return by how much a day changed the operands, in the periods that had ended by then."""
     plans = [_sums_as_of(search, as_of, day, accounts) for as_of in (day, day - _DAY)]
     after, before = await run_plan(search.connection, merge_plans(plans))
-    return _Day(day, {operand: _difference(before[operand], after[operand]) for operand in search.operands})
+
+    def compare() -> _Day:
+        return _Day(day, {operand: _difference(before[operand], after[operand]) for operand in search.operands})
+
+    return await run_aside(compare, items=len(accounts))
 
 
 def _sums_as_of(search: _Search, as_of: date, day: date, accounts: Sequence[int]) -> QueryPlan[dict[Operand, Sums]]:

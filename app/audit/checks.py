@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from math import isclose
 from typing import Any
 
@@ -18,9 +19,11 @@ from app.accounts.accounts import account_key
 from app.accounts.filters import Filter
 from app.audit.identities import IDENTITIES
 from app.books.books import Books
+from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, account, attribute
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
@@ -35,6 +38,8 @@ _DEFAULT_SAMPLE = 20
 _MAX_VALUES = 50
 _MAX_ATTRIBUTES = 3
 _MAX_SEGMENTS = 50
+# Of the accounts whose ledger is computed again; that takes about five seconds.
+_MAX_EVENTS = 50_000
 _OTHER_GROUPINGS = ("account", "segment", "subject", "channel")
 
 CHECKS_SCHEMA = response_schema(
@@ -135,7 +140,7 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
             await _check_totals(answer, books.today()),
         ]
 
-    checks = await books.database.read(run)
+    checks = await books.database.ask(run)
     results = [check.to_json() for check in (*checks, await _check_ledger(books, accounts if sample else None))]
     return {"ok": all(check["ok"] for check in results), "checks": results}
 
@@ -154,7 +159,7 @@ async def _sample_accounts(books: Books, count: int) -> dict[int, str]:
             accounts |= dict(await connection.execute(query.limit(count - len(accounts))))
         return accounts
 
-    return await books.database.read(read)
+    return await books.database.ask(read)
 
 
 async def _choose_attributes(connection: Connection) -> list[str]:
@@ -185,21 +190,23 @@ async def _check_identities(answer: _Answer, groupings: Sequence[dict[str, Any]]
     metrics = {name for identity in IDENTITIES for name in identity.metrics}
     for grouping in groupings:
         table = await answer(metrics, **grouping)
-        # By period and group: the value and the pending row of each metric.
-        rows: dict[Any, dict[str, Any]] = defaultdict(dict)
-        for row in table.pending_rows:
-            rows[row.period, group_sort_key(row.group)][row.metric.name] = (table.result(row).value, row)
-        for identity, check in zip(IDENTITIES, checks, strict=True):
-            for by_metric in rows.values():
-                values = [
-                    by_metric[name][0] if name in by_metric else _value_of_nothing(name) for name in identity.metrics
-                ]
-                if None not in values:
-                    left, right = identity.compute(*values)
-                    _, row = next(iter(by_metric.values()))
-                    location = _location(table, row) | {"metrics": list(identity.metrics)}
-                    check.compare(left, right, equal=_is_close(left, right), **location)
+        await run_aside(partial(_compare_identities, checks, table), items=len(table.pending_rows))
     return checks
+
+
+def _compare_identities(checks: Sequence[Check], table: AnswerTable) -> None:
+    # By period and group: the value and the pending row of each metric.
+    rows: dict[Any, dict[str, Any]] = defaultdict(dict)
+    for row in table.pending_rows:
+        rows[row.period, group_sort_key(row.group)][row.metric.name] = (table.result(row).value, row)
+    for identity, check in zip(IDENTITIES, checks, strict=True):
+        for by_metric in rows.values():
+            values = [by_metric[name][0] if name in by_metric else _value_of_nothing(name) for name in identity.metrics]
+            if None not in values:
+                left, right = identity.compute(*values)
+                _, row = next(iter(by_metric.values()))
+                location = _location(table, row) | {"metrics": list(identity.metrics)}
+                check.compare(left, right, equal=_is_close(left, right), **location)
 
 
 async def _check_sums_over_groups(answer: _Answer, by_attribute: Sequence[dict[str, Any]]) -> Check:
@@ -207,54 +214,68 @@ async def _check_sums_over_groups(answer: _Answer, by_attribute: Sequence[dict[s
     metrics = {name for name, metric in METRICS.items() if "groups" in metric.adds_over}
     whole = await answer(metrics)
     for grouping in by_attribute:
-        sums: dict[Any, float] = defaultdict(float)
-        for row, value in _values(await answer(metrics, **grouping)):
-            sums[row.metric.name, row.period] += value
-        for row, value in _values(whole):
-            total = sums[row.metric.name, row.period]
-            location = _location(whole, row) | grouping | {"metrics": [row.metric.name]}
-            check.compare(value, total, equal=_is_close(value, total), **location)
+        table = await answer(metrics, **grouping)
+        await run_aside(partial(_compare_groups, check, whole, table, grouping), items=len(table.pending_rows))
     return check
+
+
+def _compare_groups(check: Check, whole: AnswerTable, by_group: AnswerTable, grouping: Mapping[str, Any]) -> None:
+    sums: dict[Any, float] = defaultdict(float)
+    for row, value in _values(by_group):
+        sums[row.metric.name, row.period] += value
+    for row, value in _values(whole):
+        total = sums[row.metric.name, row.period]
+        location = _location(whole, row) | {**grouping, "metrics": [row.metric.name]}
+        check.compare(value, total, equal=_is_close(value, total), **location)
 
 
 async def _check_sums_over_time(answer: _Answer) -> Check:
     check = Check("adds_over_time", "The periods of the range add up to the value of the whole range.")
     metrics = {name for name, metric in METRICS.items() if "time" in metric.adds_over}
+    by_period, whole = await answer(metrics), await answer(metrics, granularity="total")
+    await run_aside(partial(_compare_periods, check, whole, by_period), items=len(by_period.pending_rows))
+    return check
+
+
+def _compare_periods(check: Check, whole: AnswerTable, by_period: AnswerTable) -> None:
     sums: dict[str, float] = defaultdict(float)
-    for row, value in _values(await answer(metrics)):
+    for row, value in _values(by_period):
         sums[row.metric.name] += value
-    whole = await answer(metrics, granularity="total")
     for row, value in _values(whole):
         total = sums[row.metric.name]
         location = _location(whole, row) | {"metrics": [row.metric.name]}
         check.compare(value, total, equal=_is_close(value, total), **location)
-    return check
 
 
 async def _check_totals(answer: _Answer, today: date) -> Check:
     sentence = "Answers as of today, from the ledger entries, equal answers without `as_of`, from the monthly totals."
     check = Check("known_today", sentence)
     current, as_of_today = await answer(METRICS), await answer(METRICS, as_of=today)
+    await run_aside(partial(_compare_tables, check, current, as_of_today), items=len(current.pending_rows))
+    return check
+
+
+def _compare_tables(check: Check, current: AnswerTable, as_of_today: AnswerTable) -> None:
     for row, same_row in zip(current.pending_rows, as_of_today.pending_rows, strict=True):
         left, right = current.result(row), as_of_today.result(same_row)
         location = _location(current, row) | {"metrics": [row.metric.name]}
         check.compare(left.value, right.value, equal=left == right, **location)
-    return check
 
 
 async def _check_ledger(books: Books, accounts: dict[int, str] | None) -> Check:
     """Check the ledger of some accounts; None: of all."""
     check = Check("kept_events", "The ledger equals what is computed again from the stored events.")
     if accounts is None:
-        async for item in verify(books):
+        async for item in verify(books, executor=in_thread):
             if isinstance(item, Difference):
                 _add_ledger_difference(check, item)
             else:
                 check.compared += item.events
     elif accounts:
-        progress, differences = await verify_accounts(books, accounts)
+        batch = await take_accounts(books, accounts, most_events=_MAX_EVENTS)
+        progress, differences = await run_in_thread(books, verify_accounts, batch)
         check.compared += progress.events
-        for difference in [*differences, *await books.database.read(compare_grand_totals)]:
+        for difference in [*differences, *await books.database.ask(compare_grand_totals)]:
             _add_ledger_difference(check, difference)
     return check
 

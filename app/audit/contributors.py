@@ -1,12 +1,13 @@
 """List the contributors of a number: the accounts behind it, the largest first, with their shares."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import fsum, isclose
 from typing import Any, NamedTuple
 
 from app.books.books import Books
+from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.http.formats import BuildTable
@@ -76,14 +77,19 @@ async def list_contributors(
         totals = await build_answer_table(connection, books, question)
         return totals, await build_answer_table(connection, books, by_account)
 
-    totals, accounts = await books.database.read(read)
-    page, next_cursor = paginate(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
+    totals, accounts = await books.database.ask(read)
+
+    def compute_page() -> tuple[Sequence[_Contributor], list[Row], str | None]:
+        page, next_cursor = paginate(_find_contributors(totals, accounts), limit=limit, cursor=cursor)
+        return page, [_row(accounts, contributor) for contributor in page], next_cursor
+
+    page, rows, next_cursor = await run_aside(compute_page, items=len(accounts.pending_rows))
     # Every page repeats the totals of its accounts, so that it can be read without the other pages.
     totals_of_page = {id(contributor.total): contributor.total for contributor in page}
     body = {
         "question": question.as_json(),
         "totals": [totals.row(total) for total in totals_of_page.values()],
-        "rows": [_row(accounts, contributor) for contributor in page],
+        "rows": rows,
         "next": next_cursor,
     } | knowledge_members(question)
     columns = (*_SHARE_SCHEMA, *number_columns(question))

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from app.audit.candidate_events import (
@@ -19,6 +20,7 @@ from app.audit.candidate_events import (
 )
 from app.audit.origins import Days, DimensionFilter, Origins, origins_of
 from app.books.books import Books
+from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
@@ -30,7 +32,7 @@ from app.ledger.stream_diff import StreamName, load_streams, stored_event
 from app.ledger.streams import invitations
 from app.ledger.streams.define import STREAMS, DatedLine, StreamEvent
 from app.ledger.surveys import Survey, load_surveys
-from app.metrics.answer import build_answer_table
+from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.lookup import period_span
 from app.metrics.question import Question
 from app.metrics.rows import knowledge_members
@@ -99,7 +101,7 @@ async def list_events_behind(
         )
         return (await _find(search, after, limit + 1) if periods_by_account else []), account_ids
 
-    rows, account_ids = await books.database.read(read)
+    rows, account_ids = await books.database.ask(read)
     page = rows[:limit]
     events = [_event_json(row, account_ids) for row in page]
     next_cursor = cursor_of(page[-1]).encode() if len(rows) > limit else None
@@ -118,6 +120,10 @@ async def _load_accounts(
     group_by = (*question.selection.group_by, "account")
     by_account = replace(question, totals=False, selection=replace(question.selection, group_by=group_by))
     table = await build_answer_table(connection, books, by_account)
+    return await run_aside(partial(_periods_of_accounts, question, table), items=len(table.pending_rows))
+
+
+def _periods_of_accounts(question: Question, table: AnswerTable) -> tuple[dict[int, list[Days]], dict[int, str]]:
     # A dictionary, because several segments may have the same account in the same period.
     periods_by_id: dict[str, dict[Days, None]] = defaultdict(dict)
     for row in table.pending_rows:

@@ -6,6 +6,7 @@ from typing import Any
 from app.audit.causes import count_causes
 from app.audit.changes import Change, find_changes
 from app.books.books import Books
+from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.formats import BuildTable
@@ -56,11 +57,14 @@ async def list_restatements(
             await run_plan(connection, check_names(books.database, question.names))
             return [], None
         all_changes = await find_changes(connection, books, about_ended)
-        page, next_cursor = paginate(all_changes, limit=limit, cursor=cursor)
+        page, next_cursor = await run_aside(
+            lambda: paginate(all_changes, limit=limit, cursor=cursor), items=len(all_changes)
+        )
         causes = await count_causes(connection, about_ended, page, calendar=books.calendar)
-        return [_row(about_ended, *pair) for pair in zip(page, causes, strict=True)], next_cursor
+        pairs = list(zip(page, causes, strict=True))
+        return await run_aside(lambda: [_row(about_ended, *pair) for pair in pairs], items=len(pairs)), next_cursor
 
-    rows, next_cursor = await books.database.read(read)
+    rows, next_cursor = await books.database.ask(read)
     body = {"question": question.as_json(), "rows": rows, "next": next_cursor} | knowledge_members(question)
     return body, table_builder(body, after=_CHANGE_SCHEMA)
 

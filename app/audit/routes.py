@@ -45,7 +45,7 @@ async def get_contributors(request: Request, metric: str) -> Response:
     body, build_table = await list_contributors(
         books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
     )
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 @router.get(
@@ -67,7 +67,7 @@ async def get_restatements(request: Request, metric: str) -> Response:
     body, build_table = await list_restatements(
         books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
     )
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 @router.get("/metrics/{metric}/events", responses=EVENTS_SCHEMA, openapi_extra=query_schema(MetricParameters))
@@ -86,7 +86,7 @@ async def get_events(request: Request, metric: str) -> Response:
     body, build_table = await list_events_behind(
         books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
     )
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 class _CheckParameters(QueryParams):
@@ -98,7 +98,13 @@ class _CheckParameters(QueryParams):
         None, max_length=40, description="A period instead of `start` and `end`, as for metrics."
     )
     granularity: Granularity = "month"
-    accounts: int = Field(20, ge=1, le=1_000, description="The number of accounts for checks of single accounts.")
+    accounts: int = Field(
+        20,
+        ge=1,
+        le=1_000,
+        description="The number of accounts for checks of single accounts. Their ledger is computed again for as many of them as "
+        "have up to 50,000 events together.",
+    )
     all: bool = Field(
         False,
         description="Check the ledger of all accounts against the stored events. This takes long and needs scope `admin`.",
@@ -114,6 +120,9 @@ async def get_checks(request: Request, caller: Annotated[Caller, Depends(require
     most accounts have with few values, by stored segment, and by account for some accounts that differ from day to day. Metrics
     that add up over groups or over time are added up. Today's values are compared with the monthly totals. The ledger of the
     same accounts, or with `all` of every account, is computed again from the stored events.
+
+    A check of a year by month takes some seconds; the time grows with the number of periods and accounts. Checks that would
+    need more than a million sums are refused (`too_many_rows`).
     """
     parameters = parse_query(request, _CheckParameters)
     if parameters.all and not caller.has("admin"):

@@ -12,7 +12,7 @@ from app.books.books import Books, create_or_load_books, system_clock
 from app.core.errors import ServiceError, Unavailable
 from app.core.settings import Settings
 from app.database.migrate import SchemaVersion, migrate, schema_version
-from app.database.pool import Database, connect, describe_url, wait_until_available
+from app.database.pool import Database, QuestionLimits, connect, describe_url, wait_until_available
 from app.embedded import server as embedded
 from app.embedded.cluster import EmbeddedError, data_folder
 
@@ -62,7 +62,13 @@ async def open_database(settings: Settings, *, create: bool = True) -> AsyncIter
     else:
         url = settings.database_url.get_secret_value()
     try:
-        database = connect(url, pool_size=settings.pool_size)
+        limits = QuestionLimits(
+            at_once=settings.questions_at_once,
+            per_caller=min(settings.questions_per_key, settings.questions_at_once),
+            seconds=settings.question_timeout,
+            wait_seconds=settings.question_wait,
+        )
+        database = connect(url, pool_size=settings.pool_size, questions=limits)
         watch = asyncio.create_task(_watch_server(server)) if server is not None else None
         try:
             await wait_until_available(database, seconds=settings.database_wait_seconds)
@@ -72,7 +78,7 @@ async def open_database(settings: Settings, *, create: bool = True) -> AsyncIter
                 watch.cancel()
                 with suppress(asyncio.CancelledError):
                     await watch
-            await database.engine.dispose()
+            await database.dispose()
     finally:
         if server is not None:
             await anyio.to_thread.run_sync(server.stop)

@@ -14,12 +14,7 @@ from typing import Any
 from app.books.books import Books
 from app.catalogues import load_catalogues
 from app.core.errors import Unavailable
-from app.core.periods import Calendar
-from app.database.pool import connect
-from app.ledger.batches import AccountBatch, BatchWork, Executor, in_process
-
-# What a process needs to open the books: URL of the database, calendar, currency.
-BooksAddress = tuple[str, Calendar, str]
+from app.ledger.batches import AccountBatch, BatchWork, BooksAddress, Executor, in_process, run_alone
 
 
 def worker_pool(processes: int) -> Executor:
@@ -77,16 +72,6 @@ def _end_with_parent() -> None:
 
 def _run_batch(address: BooksAddress, work: BatchWork, batch: AccountBatch) -> Any:
     try:
-        return asyncio.run(_open_and_run(address, work, batch))
+        return asyncio.run(run_alone(address, work, batch))
     finally:
         gc.collect()
-
-
-async def _open_and_run(address: BooksAddress, work: BatchWork, batch: AccountBatch) -> Any:
-    """Return the result of `work` on the books at this address."""
-    url, calendar, currency = address
-    database = connect(url, pool_size=1)
-    try:
-        return await work(Books(database, calendar, currency), batch)
-    finally:
-        await database.engine.dispose()

@@ -136,7 +136,37 @@ class Settings(BaseSettings):
     database_wait_seconds: float = Field(
         60, ge=0, description="Seconds for which a start waits until the database accepts connections, before it fails."
     )
-    pool_size: int = Field(8, ge=1, le=200, description="Most database connections that each worker opens.")
+    pool_size: int = Field(
+        8, ge=1, le=200, description="Most database connections that each worker opens for all but questions."
+    )
+    questions_at_once: int = Field(
+        4,
+        ge=1,
+        le=200,
+        description="Questions that each worker answers at the same time. They have as many database connections of their own, "
+        "so that they do not keep events waiting.",
+    )
+    questions_per_key: int = Field(
+        3,
+        ge=1,
+        le=200,
+        description="Questions of one key that each worker answers at the same time. More of them wait.",
+    )
+    questions_per_minute: int = Field(
+        6_000,
+        ge=1,
+        description="Questions of one key that each worker answers in a minute. More get 429; the header `RateLimit` says how "
+        "many are left.",
+    )
+    question_timeout: float = Field(
+        30, gt=0, le=3600, description="Seconds that a question may take before it is stopped and answered with 422."
+    )
+    question_wait: float = Field(
+        10,
+        gt=0,
+        le=600,
+        description="Seconds that a question may wait for others before it is answered with 429 (of its own key) or 503.",
+    )
     max_body_bytes: int = Field(
         16 * 2**20, ge=1024, description="Largest request body in bytes, as received. Larger ones get 413."
     )

@@ -14,6 +14,7 @@ PostgreSQL itself did, while its connection pool costs next to nothing.
 | `stream`        | one query with more rows than memory should hold     | row by row                                         |
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -28,6 +29,10 @@ from app.database.statements import BoundStatement, Statement, bind_json_rows, c
 
 # It takes a quarter of the time of the standard library's parser.
 set_json_loads(from_json)
+
+
+# Their conversion to Python takes some milliseconds.
+_SLICE_ROWS = 2_000
 
 
 class ResultRows(list[Any]):
@@ -62,8 +67,9 @@ class Connection:
         cursor = self.driver.cursor(row_factory=namedtuple_row)
         values = {**statement.literals, **(parameters or {})}
         await cursor.execute(statement.text, values, prepare=isinstance(query, str) or None)
-        rows = ResultRows(await cursor.fetchall() if cursor.description else ())
-        rows.row_count = cursor.rowcount
+        row_count = cursor.rowcount
+        rows = ResultRows(await _fetch_rows(cursor) if cursor.description else ())
+        rows.row_count = row_count
         return rows
 
     async def scalar(self, query: sa.Executable) -> Any:
@@ -82,12 +88,12 @@ class Connection:
         """Execute statements in one round trip and return the rows of each, as plain tuples."""
         if len(statements) <= 1:
             await self._start()
-            return [await (await self._send(bound)).fetchall() for bound in statements]
+            return [await _fetch_rows(await self._send(bound)) for bound in statements]
         await self.flush()
         async with self.driver.pipeline():
             await self._start()
             cursors = [await self._send(bound) for bound in statements]
-        return [await cursor.fetchall() for cursor in cursors]
+        return [await _fetch_rows(cursor) for cursor in cursors]
 
     async def enqueue(self, statements: Iterable[BoundStatement]) -> None:
         """Send statements without waiting for their results, while PostgreSQL works on them.
@@ -154,3 +160,16 @@ class Connection:
     async def _send(self, bound: BoundStatement) -> psycopg.AsyncCursor[Any]:
         """Execute a statement as a prepared one; in a pipeline, this returns before the result has come."""
         return await self.driver.cursor().execute(bound.statement.text, bound.driver_values(), prepare=True)
+
+
+async def _fetch_rows(cursor: psycopg.AsyncCursor[Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a result that has arrived; many of them in slices, between which other requests go on."""
+    if cursor.rowcount <= _SLICE_ROWS:
+        return await cursor.fetchall()
+    rows: list[tuple[Any, ...]] = []
+    while part := await cursor.fetchmany(_SLICE_ROWS):
+        rows += part
+        await asyncio.sleep(0)
+    # The result as it was received takes about as much memory as the rows.
+    await cursor.close()
+    return rows

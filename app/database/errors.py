@@ -28,6 +28,15 @@ def unavailable() -> Unavailable:
     return Unavailable("Database unavailable. Retry after 2 seconds.")
 
 
+def question_timeout(seconds: float) -> Invalid:
+    """Return the problem of a question that took too long."""
+    return Invalid(
+        f"The question took longer than {seconds:g} seconds and was stopped. Ask for less: fewer metrics, groups or periods, a "
+        "shorter range, or some accounts. QUESTION_TIMEOUT sets the limit.",
+        code="too_complex",
+    )
+
+
 def is_retryable(error: DatabaseError) -> bool:
     """Return whether the same transaction may succeed at once: after a deadlock, or when the server cut a new connection."""
     cause = _driver_error(error)

@@ -1,15 +1,19 @@
 """The connection pool, its transactions, and their retries.
 
-A request is one transaction. `Database.write` and `Database.read` run a function inside one and run it again when PostgreSQL
-asks for it (a deadlock, a pooled connection that had died), so the function must be safe to repeat: it must not keep state
-outside the transaction.
+A request is one transaction. `Database.write`, `Database.read` and `Database.ask` run a function inside one and run it again
+when PostgreSQL asks for it (a deadlock, a pooled connection that had died), so the function must be safe to repeat: it must not
+keep state outside the transaction.
+
+Questions have connections of their own, so that they do not keep writes waiting, and a time limit. A transaction whose task is
+cancelled cancels its statement on the server, too: psycopg does that.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from math import ceil
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -21,7 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.errors import ServiceError, Unavailable
 from app.database.connection import Connection
-from app.database.errors import is_retryable, to_problem, unavailable
+from app.database.errors import is_retryable, question_timeout, to_problem, unavailable
+from app.database.question_slots import QuestionSlots
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +39,7 @@ _MAX_ATTEMPTS = 5
 _REPORT_SECONDS = 5  # between two lines in the log while a start waits for the database
 _CONNECTION_OPTIONS = {
     "application_name": APPLICATION_NAME,
-    "options": "-c timezone=utc -c jit=off -c statement_timeout=120s",
+    "options": "-c timezone=utc -c jit=off",
     "connect_timeout": 5,
     # A host that has vanished is noticed within half a minute.
     "keepalives_idle": 15,
@@ -42,18 +47,46 @@ _CONNECTION_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_STATEMENT_SECONDS = 120
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_WRITE = "BEGIN"
 # Parts of the messages of a server that answered, and will answer the same next time.
 _CONFIGURATION_ERRORS = ("does not exist", "authentication failed", "no pg_hba.conf entry")
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """One process's access to the database. labels: the labels that the process has read (see `labels`)."""
+class QuestionLimits(NamedTuple):
+    """The limits of the questions of a process.
+
+    at_once: how many run at the same time, and so how many connections they have. per_caller: how many of one caller.
+    seconds: how long one may take. wait_seconds: how long one may wait before it runs.
+    """
+
+    at_once: int
+    per_caller: int
+    seconds: float
+    wait_seconds: float
+
+
+class QuestionConnections(NamedTuple):
+    """The connections for questions, the slots in which they run, and how many seconds each of them may take."""
 
     engine: AsyncEngine
+    slots: QuestionSlots
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One process's access to the database.
+
+    questions: the connections for questions, None where they take those of `engine`. labels: the labels that the process has
+    read (see `labels`). sizes: bounds of tables' rows, and when they were read.
+    """
+
+    engine: AsyncEngine
+    questions: QuestionConnections | None = None
     labels: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     async def write(self, work: Transaction[T]) -> T:
         """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
@@ -63,15 +96,40 @@ class Database:
         """Run `work` on one snapshot, so that all numbers of an answer are of the same moment."""
         return await self._run(work, _BEGIN_READ)
 
+    async def ask(self, work: Transaction[T]) -> T:
+        """Run `work` as `read` does, within the limits for questions: how many at once, and for how long.
+
+        Raises Invalid when the time is over, Busy or Unavailable when there are too many at once.
+        """
+        if (questions := self.questions) is None:
+            return await self.read(work)
+        async with questions.slots.hold():
+            try:
+                async with asyncio.timeout(questions.seconds):
+                    return await self._run(work, _BEGIN_READ, engine=questions.engine)
+            except TimeoutError:
+                raise question_timeout(questions.seconds) from None
+
+    async def reserve_memory(self, sums: int) -> None:
+        """Wait until an answer of so many sums may take its memory. Raises Unavailable."""
+        if self.questions is not None:
+            await self.questions.slots.reserve_memory(sums)
+
     async def read_statement(self, work: Transaction[T]) -> T:
         """Run `work`, which reads with one statement, without a transaction around it."""
         return await self._run(work, None)
 
-    async def _run(self, work: Transaction[T], begin: str | None) -> T:
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+        if self.questions is not None:
+            await self.questions.engine.dispose()
+
+    async def _run(self, work: Transaction[T], begin: str | None, *, engine: AsyncEngine | None = None) -> T:
         attempts = 0
         while True:
             try:
-                return await self._attempt(work, begin)
+                return await self._attempt(work, begin, engine or self.engine)
             except _ConnectionLost as lost:
                 # An idle connection that had died does not count: the next may live, and the pool holds only a few of them.
                 attempts += lost.was_new
@@ -85,9 +143,9 @@ class Database:
                     raise to_problem(error, is_write=begin == _BEGIN_WRITE) from error
             await asyncio.sleep(0.01 * 2**attempts)
 
-    async def _attempt(self, work: Transaction[T], begin: str | None) -> T:
+    async def _attempt(self, work: Transaction[T], begin: str | None, engine: AsyncEngine) -> T:
         """Run `work` on a connection of the pool; commit, or roll back when it raises."""
-        pooled_connection = await self.engine.raw_connection()
+        pooled_connection = await engine.raw_connection()
         driver: Any = pooled_connection.driver_connection
         connection = Connection(driver, begin)
         try:
@@ -117,17 +175,30 @@ class _ConnectionLost(Exception):
         self.was_new = was_new
 
 
-def connect(url: str, *, pool_size: int) -> Database:
-    """Return a database with a pool of at most `pool_size` connections. Connects only when a connection is needed."""
-    engine = create_async_engine(
+def connect(url: str, *, pool_size: int, questions: QuestionLimits | None = None) -> Database:
+    """Return a database with a pool of at most `pool_size` connections. Connects only when a connection is needed.
+
+    questions: the limits of questions, which then have connections of their own; None: they are unlimited.
+    """
+    engine = _create_engine(url, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
+    if questions is None:
+        return Database(engine)
+    # PostgreSQL's own limit is for the case that this process no longer cares for its question.
+    own_engine = _create_engine(url, pool_size=questions.at_once, statement_seconds=ceil(questions.seconds) + 1)
+    slots = QuestionSlots(questions.at_once, questions.per_caller, questions.wait_seconds)
+    return Database(engine, QuestionConnections(own_engine, slots, questions.seconds))
+
+
+def _create_engine(url: str, *, pool_size: int, statement_seconds: int) -> AsyncEngine:
+    options = f"{_CONNECTION_OPTIONS['options']} -c statement_timeout={statement_seconds}s"
+    return create_async_engine(
         driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
         pool_reset_on_return=None,  # `Database` has committed or rolled back
-        connect_args=_CONNECTION_OPTIONS,
+        connect_args=_CONNECTION_OPTIONS | {"options": options},
     )
-    return Database(engine)
 
 
 def driver_url(url: str) -> sa.URL:

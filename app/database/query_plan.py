@@ -20,9 +20,11 @@ Inside another plan, `result = yield from count_sessions("acme")` runs one as a 
 """
 
 from collections.abc import Generator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.statements import BoundStatement
 
@@ -35,12 +37,19 @@ QueryPlan = Generator[Sequence[BoundStatement], Sequence[RowTuples], T]
 
 async def run_plan(connection: Connection, plan: QueryPlan[T]) -> T:
     """Run a plan on a connection and return its result. Each list of statements that it yields is one round trip."""
+    statements, result = _advance(plan, None)
+    while statements is not None:
+        rows = await connection.fetch_batch(*statements)
+        statements, result = await run_aside(partial(_advance, plan, rows), items=sum(map(len, rows)))
+    return result  # type: ignore[return-value]
+
+
+def _advance(plan: QueryPlan[T], rows: Sequence[RowTuples] | None) -> tuple[Sequence[BoundStatement] | None, T | None]:
+    """Send rows to a plan, None at its beginning. Return its next statements or, after the last, None and its result."""
     try:
-        statements = next(plan)
-        while True:
-            statements = plan.send(await connection.fetch_batch(*statements))
+        return plan.send(rows), None  # type: ignore[arg-type]
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return None, end.value
 
 
 def merge_plans(plans: Sequence[QueryPlan[T]]) -> QueryPlan[list[T]]:

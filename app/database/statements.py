@@ -34,7 +34,7 @@ class Statement(NamedTuple):
     """A compiled query: SQL in psycopg's notation, the values of its literals, and how to write the elements of its arrays.
 
     array_formats: for each parameter declared as an array of integers or dates, the function that writes one element. Values
-    of these parameters are sent as the text of an array; all other values are converted by psycopg.
+    of these parameters are sent as the text of an array; a value that is such a text already, and all others, go to psycopg.
     """
 
     text: str
@@ -53,7 +53,8 @@ class BoundStatement(NamedTuple):
         (_, literals, array_formats), parameters = self
         values = {**literals, **parameters}
         for name, format_element in array_formats.items():
-            values[name] = _format_array(format_element, values[name])
+            if not isinstance(values[name], str):
+                values[name] = _format_array(format_element, values[name])
         return values
 
 

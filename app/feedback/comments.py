@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.accounts.accounts import account_key
 from app.accounts.filters import Filter
-from app.accounts.listing import day_after, select_accounts
+from app.accounts.listing import day_after, is_selected
 from app.books.books import Books
 from app.core.errors import Conflict, NotFound
 from app.core.ids import decode_token, encode_token
@@ -143,13 +143,9 @@ def _conditions(comment_filter: CommentFilter, *, status: Any, calendar: Calenda
         (comment_filter.channel, lambda name: event.c.data["channel"].as_string() == name),
         (comment_filter.status, lambda name: status == name),
         (comment_filter.accounts, lambda ids: event.c.account_id.in_([account_key(id) for id in ids])),
-        (comment_filter.filter, lambda filter: event.c.account_id.in_(_account_keys(filter, day_after(today)))),
+        (comment_filter.filter, lambda filter: is_selected(filter, event.c.account_id, on=day_after(today))),
     ]
     return [condition(value) for value, condition in conditions if value]
-
-
-def _account_keys(filter: Filter, on: date) -> sa.Select[Any]:
-    return sa.select(select_accounts(filter, on=on).subquery().c.account_id)
 
 
 async def list_comments(
@@ -165,7 +161,7 @@ async def list_comments(
     async def read(connection: Connection) -> list[Any]:
         return await connection.execute(query)
 
-    rows = await books.database.read(read)
+    rows = await books.database.ask(read)
     next_cursor = cursor_of(rows[limit - 1]) if len(rows) > limit else None
     return [_comment_json(row) for row in rows[:limit]], next_cursor
 
@@ -215,7 +211,7 @@ async def load_comment(books: Books, id: str) -> dict[str, Any]:
     async def read(connection: Connection) -> Any:
         return next(iter(await connection.execute(query)), None)
 
-    row = await books.database.read(read)
+    row = await books.database.ask(read)
     if row is None:
         raise _not_found()
     return _comment_json(row)

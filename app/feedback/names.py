@@ -39,5 +39,5 @@ async def check_names(books: Books, comment_filter: CommentFilter, *, strict: bo
             faults.append(unknown_survey(comment_filter.survey, [*surveys], "/query/survey"))
         return faults
 
-    if faults := await books.database.read(find):
+    if faults := await books.database.ask(find):
         raise Invalid.of(faults)

@@ -119,7 +119,7 @@ async def list_feedback(request: Request) -> Response:
     after = parse_cursor(parameters.cursor) if parameters.cursor is not None else None
     comments, next_cursor = await list_comments(books, comment_filter, limit=parameters.limit, after=after)
     body = {"feedback": comments, "next": next_cursor.encode() if next_cursor else None}
-    return rows_response(request, parameters.format, body, lambda: comments_table(comments))
+    return await rows_response(request, parameters.format, body, lambda: comments_table(comments))
 
 
 class _ThemeParameters(_CommentParameters):

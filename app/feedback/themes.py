@@ -69,7 +69,7 @@ async def count_themes(
     async def count(connection: Connection) -> dict[str, Sequence[Any]]:
         return {name: await connection.execute(query) for name, query in queries.items()}
 
-    rows = await books.database.read(count)
+    rows = await books.database.ask(count)
     comments_by_class = {row.score_class: row.comments for row in rows["classes"]}
     return {
         "period": {"start": period.start, "end": period.end, "complete": period.complete},

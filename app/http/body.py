@@ -7,19 +7,25 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from app.core.errors import Invalid, Unsupported, validation_faults
+from app.core.errors import Invalid, TooLarge, Unsupported, validation_faults
 from app.core.names import field_finder
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
+
+# Of all bodies but batches of events, which are read by `ingest`.
+MAX_BYTES = 2**20
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[Body]) -> Body:
-    """Return the JSON body of a request as `model`, validated strictly. Raises Unsupported, Malformed or Invalid."""
+    """Return the JSON body of a request as `model`, validated strictly. Raises Unsupported, Malformed, TooLarge or Invalid."""
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
-    max_bytes = request.app.state.settings.max_inflated_bytes
-    body = decompress(await request.body(), request.headers.get("content-encoding", ""), max_bytes=max_bytes)
+    max_bytes = min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
+    content = await request.body()
+    if len(content) > max_bytes:
+        raise TooLarge(f"The body is larger than {max_bytes} bytes. Only batches of events may be as large as that.")
+    body = decompress(content, request.headers.get("content-encoding", ""), max_bytes=max_bytes)
     try:
         return model.model_validate(parse_json(body), strict=True)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
 
+from app.core.aside import run_aside
 from app.http.formats import FORMATS, BuildTable, choose_format, write_json
 
 
@@ -32,7 +33,7 @@ def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | 
     return tagged_response(request, write_json(value), content_type=FORMATS["json"].content_type, headers=headers)
 
 
-def rows_response(
+async def rows_response(
     request: Request,
     format: str | None,
     body: Mapping[str, Any],
@@ -44,7 +45,8 @@ def rows_response(
     page. build_table: the same as a table.
     """
     entry = choose_format(format, request.headers.get("accept", ""))
-    content = entry.write(body, build_table)
+    count = max((len(member) for member in body.values() if isinstance(member, list)), default=0)
+    content = await run_aside(lambda: entry.write(body, build_table), items=count)
     return tagged_response(request, content, content_type=entry.content_type, headers=next_link(request, body["next"]))
 
 

@@ -12,10 +12,22 @@ from urllib.parse import unquote
 from app.core.errors import Invalid, Malformed, Unsupported, json_pointer
 from app.core.ids import MAX_ID_LENGTH
 from app.core.names import name_fault
-from app.http.encoding import JSON, ONE_VALUE_ADVICE, decompress, parse_json, parse_media_type
+from app.http.encoding import (
+    JSON,
+    MAX_VALUES_AT_ONCE,
+    ONE_VALUE_ADVICE,
+    decompress,
+    parse_json,
+    parse_json_array,
+    parse_media_type,
+)
 
 MAX_EVENTS = 10_000
 
+# A body of this size takes some milliseconds to be decoded.
+_LARGE_BYTES = 2**18
+# The beginning of `{"events": [...]}`.
+_ENVELOPE = re.compile(rb'\s*\{\s*"events"\s*:')
 # A line that is not blank, from its first character that is not white space.
 _LINE = re.compile(rb"\S[^\n]*")
 
@@ -50,19 +62,36 @@ def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) ->
     if media_type == CLOUDEVENT:
         raws = [_parse_cloudevent(parse_json(body))]
     elif media_type == CLOUDEVENTS:
-        raws = [_parse_cloudevent(value) for value in _as_batch(parse_json(body))]
+        raws = [_parse_cloudevent(value) for value in _as_batch(_parse(body))]
     elif "ce-specversion" in headers and media_type == JSON:
         raws = [_parse_binary_cloudevent(parse_json(body), headers)]
     elif media_type == NDJSON:
         # One line more than the limit is enough to see that there are too many.
         raws = [_parse_line(line[0]) for line in islice(_LINE.finditer(body), MAX_EVENTS + 1)]
     elif media_type == JSON:
-        raws = _unwrap(parse_json(body))
+        raws = _unwrap(_parse(body))
     else:
         raise Unsupported(f"Content-Type must be {JSON}, {NDJSON}, {CLOUDEVENT} or {CLOUDEVENTS}.")
     if len(raws) > MAX_EVENTS:
         raise Invalid(f"A request may have at most {MAX_EVENTS} events. Send several requests.", code="too_many_events")
     return raws
+
+
+def is_large(body: bytes) -> bool:
+    """Return whether to decode a body takes long, so that it is better done in a thread."""
+    return len(body) > _LARGE_BYTES
+
+
+def _parse(body: bytes) -> Any:
+    """Return the JSON value of a body. A batch of very many values is parsed in parts."""
+    if body.count(b",") <= MAX_VALUES_AT_ONCE:
+        return parse_json(body)
+    if envelope := _ENVELOPE.match(body):
+        end = body.rindex(b"}")
+        if body[end + 1 :].strip():
+            raise Malformed("The body is not well-formed JSON.", code="malformed_json")
+        return {"events": parse_json_array(body[envelope.end() : end])}
+    return parse_json_array(body) if body.lstrip()[:1] == b"[" else parse_json(body)
 
 
 def _parse_line(line: bytes) -> Any:

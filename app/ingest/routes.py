@@ -1,5 +1,7 @@
 """The endpoints of ingest: events, survey responses, accounts, surveys and exchange rates."""
 
+import asyncio
+from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,7 +16,7 @@ from app.http.responses import json_response
 from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.account_updates import put_account_update
-from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events
+from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events, is_large
 from app.ingest.erase import erase_user
 from app.ingest.outcome import Accepted, BatchOutcome
 from app.ingest.request_bodies import AccountBody, RatesBody, SurveyBody, to_survey
@@ -62,7 +64,9 @@ async def post_events(request: Request, caller: Annotated[Caller, Depends(requir
 
 async def _decode_events(request: Request) -> list[Any]:
     max_bytes = request.app.state.settings.max_inflated_bytes
-    return decode_events(await request.body(), request.headers, max_bytes=max_bytes)
+    body = await request.body()
+    decode = partial(decode_events, body, request.headers, max_bytes=max_bytes)
+    return await asyncio.to_thread(decode) if is_large(body) else decode()
 
 
 def _respond(outcome: BatchOutcome) -> Accepted:

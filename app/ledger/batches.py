@@ -5,13 +5,17 @@ is a function of the books and the batch. An executor runs it for all batches: `
 `app.cli.workers`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from app.books.books import Books
+from app.core.periods import Calendar
 from app.database.connection import Connection
+from app.database.pool import connect
 from app.database.tables import account, event
 
 _MAX_ACCOUNTS = 300
@@ -20,6 +24,8 @@ _MAX_EVENTS = 200_000
 
 # The accounts of a batch: account_id -> the client's id.
 AccountBatch = dict[int, str]
+# What another thread or process needs to open the books: URL of the database, calendar, currency.
+BooksAddress = tuple[str, Calendar, str]
 # Work on one batch, and what it returns.
 BatchWork = Callable[[Books, AccountBatch], Awaitable[Any]]
 # Runs work for each batch; yields the results in the order in which they are done.
@@ -37,6 +43,43 @@ async def in_process(books: Books, work: BatchWork, batches: AsyncIterator[Accou
     """Run the work in this process, one batch after the other: the default executor."""
     async for batch in batches:
         yield await work(books, batch)
+
+
+async def in_thread(books: Books, work: BatchWork, batches: AsyncIterator[AccountBatch]) -> AsyncIterator[Any]:
+    """Run the work in a thread, one batch after the other: an executor for a process that serves requests meanwhile."""
+    async for batch in batches:
+        yield await run_in_thread(books, work, batch)
+
+
+async def run_in_thread(books: Books, work: BatchWork, batch: AccountBatch) -> Any:
+    """Return the result of work on one batch, in a thread with an event loop and a connection of its own."""
+    url = books.database.engine.url.render_as_string(hide_password=False)
+    return await asyncio.to_thread(asyncio.run, run_alone((url, books.calendar, books.currency), work, batch))
+
+
+async def run_alone(address: BooksAddress, work: BatchWork, batch: AccountBatch) -> Any:
+    """Return the result of work on the books at this address, on a connection of its own."""
+    url, calendar, currency = address
+    database = connect(url, pool_size=1)
+    try:
+        return await work(Books(database, calendar, currency), batch)
+    finally:
+        await database.dispose()
+
+
+async def take_accounts(books: Books, accounts: AccountBatch, *, most_events: int) -> AccountBatch:
+    """Return the first of some accounts whose events together are not too many; at least one account."""
+    events = sa.select(event.c.id).where(event.c.account_id == account.c.account_id).limit(most_events).lateral()
+    query = sa.select(account.c.account_id, sa.func.count(events.c.id))
+    query = query.select_from(account.outerjoin(events, sa.true())).where(account.c.account_id.in_(list(accounts)))
+
+    async def load(connection: Connection) -> dict[int, int]:
+        return dict(await connection.execute(query.group_by(account.c.account_id)))
+
+    counts = await books.database.read(load)
+    sums = accumulate(counts.get(account_id, 0) for account_id in accounts)
+    chosen = [account_id for account_id, events in zip(accounts, sums, strict=True) if events <= most_events]
+    return {account_id: accounts[account_id] for account_id in chosen or [*accounts][:1]}
 
 
 async def account_batches(books: Books) -> AsyncIterator[AccountBatch]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from app.books.books import Books
 from app.books.margins import Margin, load_margins, margin_before
+from app.core.aside import run_aside
 from app.core.periods import Period, count_months
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
@@ -17,7 +18,14 @@ from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
 from app.metrics.compare import compare_results, withhold_small_sample
 from app.metrics.currencies import format_amount
 from app.metrics.define import ContextValue, Metric
-from app.metrics.lookup import OperandSums, PeriodSplit, groups_with_data, load_sums, split_question
+from app.metrics.lookup import (
+    OperandSums,
+    PeriodSplit,
+    groups_with_data,
+    load_measured_sums,
+    measure_question,
+    split_question,
+)
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.results import NOTHING_KNOWN, Result
@@ -46,9 +54,13 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
     a cursor of another question and for an answer of more than a million rows.
     """
-    table = await books.database.read(lambda connection: build_answer_table(connection, books, question))
-    pending, next_cursor = paginate(table.pending_rows, limit=limit, cursor=cursor)
-    return [table.row(row) for row in pending], next_cursor
+    table = await books.database.ask(lambda connection: build_answer_table(connection, books, question))
+
+    def compute_page() -> tuple[list[Row], str | None]:
+        pending, next_cursor = paginate(table.pending_rows, limit=limit, cursor=cursor)
+        return [table.row(row) for row in pending], next_cursor
+
+    return await run_aside(compute_page, items=len(table.pending_rows))
 
 
 async def build_answer_table(connection: Connection, books: Books, question: Question) -> "AnswerTable":
@@ -58,18 +70,24 @@ async def build_answer_table(connection: Connection, books: Books, question: Que
     """
     operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
     splits = split_question(question)
+    spans = [spans for split in splits for spans in (split.spans, split.previous_spans)]
+    # This seldom needs a statement.
+    selection, size = await run_plan(connection, measure_question(books, question, operands, spans))
+    await books.database.reserve_memory(size)
     plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
-    plans += [
-        load_sums(books, question, operands, spans) for split in splits for spans in (split.spans, split.previous_spans)
-    ]
+    plans += [load_measured_sums(books, question, selection, operands, own_spans) for own_spans in spans]
     _, *loaded_sums = await run_plan(connection, merge_plans(plans))
     sums_of_plans = iter(loaded_sums)
     sums = list(zip(sums_of_plans, sums_of_plans, strict=True))
     needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)
     margins = await load_margins(connection) if needs_margin else []
-    rows = _pending_rows(question, splits, sums, margins)
-    groups = {group: format_group(group, question) for group in {row.group for row in rows}}
-    return AnswerTable(question, books.currency, margins, rows, groups, [current for current, _ in sums])
+
+    def build() -> AnswerTable:
+        rows = _pending_rows(question, splits, sums, margins)
+        groups = {group: format_group(group, question) for group in {row.group for row in rows}}
+        return AnswerTable(question, books.currency, margins, rows, groups, [current for current, _ in sums])
+
+    return await run_aside(build, items=sum(len(own) for current, _ in sums for own in current.values()))
 
 
 class PendingRow(NamedTuple):
@@ -111,12 +129,15 @@ def _pending_rows(
     contexts = [
         [context_values(question, margins, spans) for spans in (split.spans, split.previous_spans)] for split in splits
     ]
-    for metric in sorted(question.metrics, key=lambda metric: metric.name):
-        with_data = (_groups(question, metric, current) for current, _ in sums)
-        groups = sorted(default_groups(question).union(*with_data), key=group_sort_key)
+    groups_by_metric = [
+        (metric, default_groups(question).union(*(_groups(question, metric, current) for current, _ in sums)))
+        for metric in sorted(question.metrics, key=lambda metric: metric.name)
+    ]
+    row_count = sum(len(groups) for _, groups in groups_by_metric) * sum(len(split.periods) for split in splits)
+    check_row_count(row_count, pointer="/query/granularity", instead="ask for fewer groups or periods")
+    for metric, groups_with_rows in groups_by_metric:
+        groups = sorted(groups_with_rows, key=group_sort_key)
         for split, own_sums, own_contexts in zip(splits, sums, contexts, strict=True):
-            count = len(rows) + len(split.periods) * len(groups)
-            check_row_count(count, pointer="/query/granularity", instead="ask for fewer groups or periods")
             current, previous = (
                 bind_inputs(question, metric, *values) for values in zip(own_sums, own_contexts, strict=True)
             )

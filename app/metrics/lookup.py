@@ -9,8 +9,10 @@ from app.books.books import Books
 from app.core.periods import Period, counted_end
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan
+from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
-from app.ledger.sums.selection import Group, Span, Sums
+from app.ledger.sums.selection import Group, Selection, Span, Sums
+from app.metrics.answer_size import check_size
 from app.metrics.compare import previous_days
 from app.metrics.question import Question
 
@@ -61,10 +63,30 @@ def _span(question: Question, start: date, end: date) -> Span:
 def load_sums(
     books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
 ) -> QueryPlan[OperandSums]:
-    """Load the sums of operands in spans, for the selection of a question."""
+    """Load the sums of operands in spans, for the selection of a question. Raises Invalid when they are too many."""
+    selection, _ = yield from measure_question(books, question, operands, [spans])
+    return (yield from load_measured_sums(books, question, selection, operands, spans))
+
+
+def measure_question(
+    books: Books, question: Question, operands: Sequence[Operand], spans_of_splits: Sequence[Sequence[Span]]
+) -> QueryPlan[tuple[Selection, int]]:
+    """Return the selection of a question with its members, and a bound of the number of its sums.
+
+    Raises Invalid when they are too many.
+    """
+    spans = [span for own_spans in spans_of_splits for span in own_spans]
+    selection = yield from find_members(question.selection, [span.group_day for span in spans])
+    per_group = len(operands) * len(spans)
+    return (yield from check_size(books.database, selection, operands, spans, per_group=per_group))
+
+
+def load_measured_sums(
+    books: Books, question: Question, selection: Selection, operands: Sequence[Operand], spans: Sequence[Span]
+) -> QueryPlan[OperandSums]:
+    """Load the sums of operands in spans for a selection from `measure_question`."""
     if not spans:
         return {}
-    selection = question.selection
     texts = {*operand_label_texts(operands), *selection.subjects, *selection.channels}
     # Labels are read in the same transaction: one that is new to this process must not leave a part out.
     labels = yield from lookup_labels(books.database, texts)

@@ -134,7 +134,7 @@ async def _find_unrecorded(
     metrics = [METRICS[name] for name in names if name in METRICS]
     filter = FaultList().attempt(lambda: _filter(parameters), None)
     question_names = names_of(parameters, metrics, filter, stored_segments)
-    return await books.database.read(
+    return await books.database.ask(
         lambda connection: run_plan(connection, name_faults(books.database, question_names))
     )
 

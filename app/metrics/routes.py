@@ -81,4 +81,4 @@ async def _respond(
     body: dict[str, Any] = {"definition": definition} if definition else {}
     body |= {"question": question.as_json(), "rows": rows, "next": cursor} | knowledge_members(question)
     build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
-    return rows_response(request, params.format, body, build_table)
+    return await rows_response(request, params.format, body, build_table)

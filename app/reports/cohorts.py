@@ -16,7 +16,9 @@ from app.ledger.money import MONEY_SCALE, per_month
 from app.ledger.sums import cohorts
 from app.ledger.sums.cohorts import Triangle, empty_triangle
 from app.ledger.sums.selection import Group, Span
+from app.metrics.answer_size import check_size
 from app.metrics.currencies import format_amount
+from app.metrics.define import METRICS
 from app.metrics.lookup import period_span
 from app.metrics.parameters import CommonParameters, Parameters
 from app.metrics.question import Question, resolve_question
@@ -160,7 +162,7 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
         _, sums = await run_plan(connection, merge_plans([*plans, _sum(books, question, measure, spans)]))
         return sums
 
-    sums = await books.database.read(load)
+    sums = await books.database.ask(load)
     rows = _list_rows(question, sums, periods)
     page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     currency = books.currency if measure.is_money else None
@@ -180,7 +182,10 @@ def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Seque
     labels = yield from lookup_labels(books.database, texts)
     if not spans or (measure.presence or measure.first) not in labels:
         return _CohortSums(empty_triangle(), empty_triangle())
-    selection = question.selection
+    # An account is in one cohort only.
+    per_group = len(spans) * (2 if "account" in question.selection.group_by else len(spans) + 1)
+    operands = METRICS[measure.metric].operands
+    selection, _ = yield from check_size(books.database, question.selection, operands, spans, per_group=per_group)
     if measure.presence:
         users = yield from cohorts.sum_user_cohorts(selection, spans, presence_label=labels[measure.presence])
         return _CohortSums(users, users)

@@ -113,7 +113,7 @@ async def score_distribution(
         _, *results = await run_plan(connection, merge_plans(plans))
         return [sums.get(_SCORES, {}) for sums in results]
 
-    sums_by_split = await books.database.read(load)
+    sums_by_split = await books.database.ask(load)
     rows = _list_rows(question, survey, splits, sums_by_split, by=parameters.by)
     page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {
@@ -127,9 +127,9 @@ async def score_distribution(
 
 
 async def _load_survey(books: Books, survey_id: str) -> Survey:
-    stored = await books.database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
+    stored = await books.database.ask(lambda connection: surveys.load_surveys(connection, [survey_id]))
     if survey_id not in stored:
-        all_surveys = await books.database.read(surveys.load_surveys)
+        all_surveys = await books.database.ask(surveys.load_surveys)
         raise NotFound.of([surveys.unknown_survey(survey_id, [*all_surveys], "/path/survey_id")])
     return stored[survey_id]
 

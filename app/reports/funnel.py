@@ -113,7 +113,7 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
         _, *sums = await run_plan(connection, merge_plans([*plans, totals, step_sums]))
         return sums
 
-    totals, step_sums = await books.database.read(load)
+    totals, step_sums = await books.database.ask(load)
     rows = _list_rows(question, totals, step_sums)
     page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
     body = {

@@ -152,7 +152,7 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
         }
         return members, await build_answer_table(connection, books, question)
 
-    members, table = await books.database.read(load)
+    members, table = await books.database.ask(load)
     rows = map(table.row, table.pending_rows)
     return members | {
         "question": {"start": question.start, "end": question.end, "granularity": question.granularity},

@@ -26,7 +26,7 @@ async def get_cohorts(request: Request) -> Response:
     """
     parameters = parse_query(request, CohortParameters)
     body, build_table = await retention_triangle(books_of(request), parameters)
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 @router.get(
@@ -56,7 +56,7 @@ async def get_distribution(request: Request, survey_id: PathId) -> Response:
     """
     parameters = parse_query(request, DistributionParameters)
     body, build_table = await score_distribution(books_of(request), survey_id, parameters)
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)
 
 
 @router.get("/onboarding/funnel", responses=FUNNEL_SCHEMA, openapi_extra=query_schema(FunnelParameters))
@@ -67,4 +67,4 @@ async def get_funnel(request: Request) -> Response:
     """
     parameters = parse_query(request, FunnelParameters)
     body, build_table = await onboarding_funnel(books_of(request), parameters)
-    return rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters.format, body, build_table)

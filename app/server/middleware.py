@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
 from app.http.problems import PROBLEM_JSON, problem_body
+from app.http.response_headers import collect_response_headers
 from app.server.headers import (
     Headers,
     body_too_large,
@@ -33,6 +34,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
+# The member of a request's scope that the protocol calls when the client has disconnected before the response was complete.
+ON_DISCONNECT = "csmetrics.on_disconnect"
+# Requests that change nothing, besides GET and HEAD.
+_READING_PATHS = ("/v1/query",)
 _MAX_LOGGED_CHARACTERS = 2000  # of a path or a query string
 
 log = structlog.get_logger(__name__)
@@ -100,7 +105,9 @@ class RequestLifecycle:
     body_seconds_left: how long it may still wait for the body.
     is_body_complete: the app has received all of the body.
     is_disconnected: the app was told that the client disconnected before the body was complete.
+    is_abandoned: the client disconnected before the response was complete, and the app was stopped.
     status: the response's status; None before the response has started.
+    response_headers: what the app adds to its response, whatever that is.
     held_messages: a response of status 500, held back until the app has returned: if it raises instead, an error response of
         this middleware replaces it (frameworks send one of their own before they let an exception through).
     is_closed: this middleware has sent an error response, and the app's messages are dropped.
@@ -108,14 +115,17 @@ class RequestLifecycle:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, settings: Settings) -> None:
         self.started_at = perf_counter()
-        self.scope, self._receive, self._send = scope, receive, send
+        self.scope = self.server_scope = scope
+        self._receive, self._send = receive, send
+        self.task = asyncio.current_task()
         self.settings = settings
         self.headers, self.header_bytes = read_headers(scope["headers"])
         self.id = request_id(self.headers)
         self.body_seconds_left = settings.request_seconds
-        self.is_body_complete = self.is_disconnected = self.is_closed = False
+        self.is_body_complete = self.is_disconnected = self.is_closed = self.is_abandoned = False
         self.status: int | None = None
         self.held_messages: list[Message] = []
+        self.response_headers: Headers = []
         self.bytes_in = self.bytes_out = 0
 
     async def run(self, app: App) -> None:
@@ -124,8 +134,11 @@ class RequestLifecycle:
         try:
             if fault := self.find_fault():
                 await self.send_problem(fault)
-            else:
-                await self.call_app(app)
+                return
+            if self.scope["method"] in ("GET", "HEAD") or self.scope["path"] in _READING_PATHS:
+                self.server_scope[ON_DISCONNECT] = self.abandon
+            self.response_headers = collect_response_headers(self.scope)
+            await self.call_app(app)
         finally:
             self.log_request()
             reset_contextvars(**tokens)
@@ -150,6 +163,8 @@ class RequestLifecycle:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
+            if self.is_abandoned:
+                return
             await self.send_problem(Unavailable("The service is stopping. Retry after 2 seconds."))
             raise
         except Exception:
@@ -164,6 +179,15 @@ class RequestLifecycle:
         elif self.status is None and not self.is_disconnected:
             log.error("the request was not answered")
             await self.send_problem(self.internal_error())
+
+    def abandon(self) -> None:
+        """Stop the app, since nobody waits for its response any more: a question would go on for as long as it may take.
+
+        A request that changes something is not stopped: the client may have meant to send it and not to wait.
+        """
+        if self.task is not None and not self.is_abandoned:
+            self.is_abandoned = True
+            self.task.cancel()
 
     async def receive(self) -> Message:
         """Return the next message for the app: parts of the body while they keep to the limits, then the disconnection."""
@@ -203,7 +227,8 @@ class RequestLifecycle:
         """Send a message to the client."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": complete_headers(message.get("headers", ()), request_id=self.id)}
+            headers = [*message.get("headers", ()), *self.response_headers]
+            message = {**message, "headers": complete_headers(headers, request_id=self.id)}
         elif message["type"] == "http.response.body":
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)

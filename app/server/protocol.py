@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.core.errors import HeadersTooLarge, Malformed, Problem
 from app.core.settings import Settings
 from app.server.headers import MAX_HEADER_BYTES
-from app.server.middleware import problem_response
+from app.server.middleware import ON_DISCONNECT, problem_response
 
 _MAX_UNPARSED_BYTES = 2 * MAX_HEADER_BYTES  # only protects the memory; the middleware counts exactly
 _LINGER_SECONDS = 5.0  # in which a client that is still sending can read the response
@@ -58,6 +58,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport_proxy: Any = SimpleNamespace(
             write=transport.write, is_closing=transport.is_closing, close=self.linger_close
         )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        scope: dict[str, Any] = self.cycle.scope if self.cycle is not None else {}  # type: ignore[assignment]
+        if ON_DISCONNECT in scope and not self.cycle.response_complete:
+            scope[ON_DISCONNECT]()
 
     def is_responding(self) -> bool:
         """Return whether a response is in progress."""

@@ -27,6 +27,10 @@ from app.server.protocol import HttpProtocol
 # More than the 60 seconds after which load balancers close idle connections; else some requests would meet a closed one.
 _KEEP_ALIVE_SECONDS = 65
 
+# How many new objects make a collection of the young ones, how many of these one of the next generation, and of all.
+_GC_THRESHOLDS = (20_000, 5, 1_000)
+_GC_TICKS = 600  # uvicorn ticks ten times a second
+
 log = structlog.get_logger(__name__)
 
 
@@ -92,12 +96,17 @@ class Worker(uvicorn.Server):
         # The objects that exist after the start stay for good; collecting them again and again doubles the cost of large batches.
         gc.collect()
         gc.freeze()
+        # A large answer has a million objects, none of them garbage. To look through all of them, again and again, would double
+        # its time and halt all threads for as long: they are looked through when nothing is going on, see `on_tick`.
+        gc.set_threshold(*_GC_THRESHOLDS)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
             log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", port=port)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop. uvicorn calls this ten times a second."""
+        if counter % _GC_TICKS == 0 and not self.server_state.tasks:
+            gc.collect()
         if counter % 5 == 0:
             now = self.loop.time()
             for connection in list(self.server_state.connections):

@@ -11,12 +11,18 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Integer, Text, create_engine, literal, select, values
+from sqlalchemy import BigInteger, Connection, Integer, Text, create_engine, func, literal, select, values
 from sqlalchemy import cast as sql_cast
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filter_matching import AttributeValue, filter_condition, filter_matches
+from app.accounts.filter_bits import ConditionBits
+from app.accounts.filter_matching import (
+    AttributeValue,
+    filter_condition,
+    filter_matches,
+    selects_without_attributes,
+)
 from app.accounts.filters import Filter, parse_filter
 from app.core.errors import Invalid
 
@@ -351,6 +357,30 @@ def matches_in_sql(
     return list(database.scalars(select(condition.label("answer")).select_from(table).order_by(table.c.number)))
 
 
+def matches_by_bits(
+    database: Connection, filters: list[Filter], accounts: list[dict[str, AttributeValue]]
+) -> list[list[bool]]:
+    """Return PostgreSQL's answers of each filter for each account, from the bits of the accounts' attributes."""
+    attributes = [
+        (number, key, literal(as_json(value), Text))
+        for number, own in enumerate(accounts)
+        for key, value in own.items()
+    ]
+    # An account without attributes has no row with bits, as in the service.
+    columns = (sql_column("number", Integer), sql_column("key", Text), sql_column("value", Text))
+    table = values(*columns, name="attribute").data([*attributes, (-1, "", literal("1", Text))])
+    bits = ConditionBits.of(filters)
+    numbers = bits.columns(table.c.key, sql_cast(table.c.value, JSONB))
+    sums = select(table.c.number, *(func.sum(number).label(number.name) for number in numbers)).group_by(table.c.number)
+    own = sums.subquery("own")
+    query = select(
+        own.c.number, *(bits.evaluate(f, [sql_cast(own.c[n], BigInteger) for n in bits.names]) for f in filters)
+    )
+    answers = {row[0]: list(row[1:]) for row in database.execute(query)}
+    without = [selects_without_attributes(filter) for filter in filters]
+    return [answers.get(number, without) for number in range(len(accounts))]
+
+
 def as_json(value: AttributeValue) -> str:
     return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
 
@@ -367,6 +397,18 @@ def test_postgresql_gives_the_same_answers_as_python(
 ) -> None:
     parsed = parse_filter(text)
     assert matches_in_sql(database, parsed, accounts) == [filter_matches(parsed, account) for account in accounts]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(FILTERS, min_size=1, max_size=4), st.lists(ATTRIBUTES, min_size=1, max_size=30))
+@example(["a = 1 and a = true", "a in (1, true)"], [{"a": True}, {"a": 1}, {}])
+@example([" or ".join(f"a = {number}" for number in range(200))], [{"a": 61}, {"a": 62}, {"a": 199}, {"a": 200}])
+def test_bits_of_all_attributes_at_once_give_the_same_answers(
+    database: Connection, texts: list[str], accounts: list[dict[str, AttributeValue]]
+) -> None:
+    filters = [parse_filter(text) for text in texts]
+    expected = [[filter_matches(filter, account) for filter in filters] for account in accounts]
+    assert matches_by_bits(database, filters, accounts) == expected
 
 
 @pytest.mark.parametrize("value", ["[1]", '{"a": 1}'])

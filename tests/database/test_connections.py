@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from app.core.errors import Invalid, Unavailable
+from app.database import pool as pool_module
 from app.database.connection import Connection
-from app.database.pool import _CONNECTION_OPTIONS, Database, connect
+from app.database.pool import Database, connect
 from app.database.statements import BoundStatement, Statement
 from tests.support.service import PATIENCE
 
@@ -134,7 +135,7 @@ def test_all_enqueued_statements_are_sent_before_the_commit_however_large_they_a
 def test_a_write_that_times_out_may_be_retried_and_a_read_that_times_out_may_not(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_CONNECTION_OPTIONS, "options", "-c statement_timeout=100ms")
+    monkeypatch.setattr(pool_module, "_STATEMENT_SECONDS", 0.1)
 
     async def wait() -> None:
         pool = connect(database, pool_size=2)

@@ -313,6 +313,19 @@ def less_than(key: str, limit: float) -> Filter:
     return Filter(f"{key} < {limit}", holds)
 
 
+def differs(key: str, value: Any) -> Filter:
+    def holds(attribute: Any) -> bool:
+        own = attribute(key)
+        return _kind(own) == _kind(value) and own != value
+
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return Filter(f"{key} != {text}", holds)
+
+
+def is_null(key: str) -> Filter:
+    return Filter(f"{key} is null", lambda attribute: attribute(key) is None)
+
+
 def negation(where: Filter) -> Filter:
     return Filter(f"not ({where.text})", lambda attribute: not where.holds(attribute))
 
@@ -321,17 +334,26 @@ def disjunction(left: Filter, right: Filter) -> Filter:
     return Filter(f"({left.text} or {right.text})", lambda attribute: left.holds(attribute) or right.holds(attribute))
 
 
-def random_filter(random: Random, depth: int = 2) -> Filter:
+def conjunction(left: Filter, right: Filter) -> Filter:
+    return Filter(f"({left.text} and {right.text})", lambda attribute: left.holds(attribute) and right.holds(attribute))
+
+
+def random_filter(random: Random, depth: int = 3) -> Filter:
     """Return any filter."""
-    kind = random.randrange(4 if depth else 2)
-    if kind == 0:
-        return less_than("seats", random.choice([7.5, 10, 41]))
-    if kind == 1:
-        key = random.choice(sorted(ATTRIBUTES))
-        return equals(key, random.choice([value for value in ATTRIBUTES[key] if value is not None]))
-    if kind == 2:
+    kind = random.randrange(7 if depth else 4)
+    key = random.choice(sorted(ATTRIBUTES))
+    value = random.choice([value for value in ATTRIBUTES[key] if value is not None])
+    if kind < 4:
+        conditions = (less_than("seats", random.choice([7.5, 10, 41])), equals(key, value), differs(key, value))
+        return [*conditions, is_null(key)][kind]
+    if kind == 4:
         return negation(random_filter(random, depth - 1))
-    return disjunction(random_filter(random, depth - 1), random_filter(random, depth - 1))
+    combine = conjunction if kind == 5 else disjunction
+    return combine(random_filter(random, depth - 1), random_filter(random, depth - 1))
+
+
+def _kind(value: Any) -> str:
+    return "number" if type(value) in (int, float) else type(value).__name__
 
 
 def _is_same(left: Any, right: Any) -> bool:

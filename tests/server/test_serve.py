@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from app.server.serve import run
 from app.core.settings import Settings
-run(Settings(_env_file=None), factory="tests.support.tiny_app:create")
+run(Settings(_env_file=None), factory={factory!r})
 """
 LONG_DEADLINES = {"HEADER_SECONDS": 60, "REQUEST_SECONDS": 60, "SHUTDOWN_SECONDS": 2}
 HOST = b"Host: localhost\r\n"
@@ -33,12 +33,14 @@ KEEP_ALIVE = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 class ServerProcess:
     """A server in a separate process. Its log is a file."""
 
-    def __init__(self, log: Path, **settings: Any) -> None:
+    def __init__(self, log: Path, *, factory: str = "tests.support.tiny_app:create", **settings: Any) -> None:
         self.log = log
         environment = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
         environment |= {"PORT": "0"} | {name: str(value) for name, value in settings.items()}
         with log.open("wb") as file:
-            self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stderr=file)
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM.format(factory=factory)], cwd=ROOT, env=environment, stderr=file
+            )
 
     def lines(self, event: str = "") -> list[dict[str, Any]]:
         """Return the complete lines of the log whose event begins with a text."""

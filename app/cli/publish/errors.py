@@ -30,7 +30,7 @@ RETRIES = """## When to send a request again
 | no response, connection cut | Send the same again. Events are counted once, however often you send them. |
 | 503, 408 | Send the same again. Wait as long as the header `Retry-After` says, and longer each time (2, 4, 8 … seconds). |
 | 500 | Send the same again once. If it fails again, report it. |
-| 429 | Not used yet. Treat it like 503. |
+| 429 | This key asks too much, or too much at once: send it again after `Retry-After` seconds. Other keys are not affected. |
 | other 4xx | Do not send the same again: correct the request first. |
 | 200 with `rejected` | Correct the rejected events and send the whole batch again: the accepted ones are duplicates then. |"""
 

@@ -60,7 +60,7 @@ def _positions(request: SumsRequest, terms: Sequence[BalanceTerm]) -> tuple[dict
     The positions are by `closing` and index of the span. Many are the same: one span ends where another starts.
     """
     # Where groups do not depend on attributes, only the day of a bound matters.
-    by_attribute = bool(request.selection.shape.attribute_keys)
+    by_attribute = request.selection.shape.depends_on_days
     numbers: dict[_Bound, int] = {}
     positions: dict[bool, dict[int, int]] = {}
     for closing in (False, True):
@@ -165,23 +165,23 @@ def _month_starts_statement(shape: Shape, months: tuple[int, ...]) -> Statement:
 
     A balance is the last column of all earlier years and, of the year itself, the column of the month before.
     """
-    totals = totals_source(shape, stock=True)
+    source = totals_source(shape, stock=True)
+    until_last = source.c.year <= sa.bindparam("last", type_=sa.Integer)
+    totals = sa.select(source).where(until_last, *entry_conditions(source, shape)).subquery("facts")
     last_column = MONTH_COLUMNS[-1].name
     column_before = {month: MONTH_COLUMNS[month - 2].name for month in months if month > 1}
     sums = [sa.func.sum(totals.c[name]).label(name) for name in sorted({last_column, *column_before.values()})]
-    inner = group_by_stretch([totals.c.measure, totals.c.year], sums, totals, totals, shape)
-    until_last = totals.c.year <= sa.bindparam("last", type_=sa.Integer)
-    rows = inner.where(until_last, *entry_conditions(totals, shape)).subquery("rows")
+    rows = group_by_stretch([totals.c.measure, totals.c.year], sums, totals, shape).subquery("rows")
     columns = {"slot": sa.Integer, "year": sa.Integer} | {f"day{month}": sa.Integer for month in months}
     calendar = array_table("calendar", columns)
-    source = rows.join(calendar, rows.c.year <= calendar.c.year)
+    by_year = rows.join(calendar, rows.c.year <= calendar.c.year)
     is_earlier = rows.c.year < calendar.c.year
     balances: list[Any] = []
     for month in months:
         in_year = rows.c[column_before[month]] if month in column_before else 0
         balance: Any = sa.func.sum(sa.case((is_earlier, rows.c[last_column]), else_=in_year))
-        if shape.attribute_keys:
+        if shape.depends_on_days:
             balance = balance.filter(belongs_on(rows, calendar.c[f"day{month}"]))
         balances.append(balance)
     keys = [rows.c.measure, calendar.c.slot, calendar.c.year]
-    return compile_query(select_groups(keys, balances, source, rows, shape))
+    return compile_query(select_groups(keys, balances, by_year, rows, shape))

@@ -13,6 +13,7 @@ from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import entry, presence
 from app.ledger.sums.distinct_users import calendar_parameters, presence_calendar
 from app.ledger.sums.grouping import group_on_day, select_groups
+from app.ledger.sums.members import find_members
 from app.ledger.sums.selection import (
     Group,
     Selection,
@@ -53,6 +54,7 @@ def sum_account_cohorts(
     first: the label of that measure, which an account has once. spans: in order and without gap; a cohort is in the groups of
     its own span. measures: name -> label. count_accounts: return the number of accounts with such a flow instead.
     """
+    selection = yield from find_members(selection, [span.group_day for span in spans])
     parameters = selection_parameters(selection, measures, {}) | {
         "first": first,
         "starts": [span.start for span in spans],
@@ -98,6 +100,7 @@ def sum_user_cohorts(selection: Selection, spans: Sequence[Span], *, presence_la
 
     spans: in order and without gap; a cohort is in the groups of its own span.
     """
+    selection = yield from find_members(selection, [span.group_day for span in spans])
     before = Span(_FIRST_DAY, spans[0].start, _FIRST_DAY)
     parameters = selection_parameters(selection, {}, {})
     parameters |= {"presence": presence_label, "group_days": [span.group_day for span in spans]}
@@ -135,7 +138,7 @@ def _by_groups(own: Any, keys: Sequence[Any], value: Any, position: Any, shape: 
     position: that of the cohort's span, counted from 1; its group day decides about the groups.
     """
     day = array_item(array_param("group_days", sa.Date), position)
-    rows = group_on_day(keys, [sa.func.sum(value).label("sum")], own, own, shape, day=day).subquery("rows")
+    rows = group_on_day(keys, [sa.func.sum(value).label("sum")], own, shape, day=day).subquery("rows")
     return compile_query(
         select_groups([rows.c[key.name] for key in keys], [sa.func.sum(rows.c.sum)], rows, rows, shape)
     )

@@ -168,5 +168,5 @@ def _by_groups(users: sa.Select[Any], shape: Shape) -> Statement:
     """Return the statement that adds up users, counted by span and account, by group."""
     counts = users.subquery("counts")
     sums = [sa.func.sum(counts.c.users).label("users")]
-    rows = group_on_day([counts.c.span], sums, counts, counts, shape, day=counts.c.group_day).subquery("rows")
+    rows = group_on_day([counts.c.span], sums, counts, shape, day=counts.c.group_day).subquery("rows")
     return compile_query(select_groups([rows.c.span], [sa.func.sum(rows.c.users)], rows, rows, shape))

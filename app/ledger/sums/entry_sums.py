@@ -66,7 +66,7 @@ def _statement(shape: Shape) -> Statement:
     ranges = array_table("day_range", dict(zip(DayRange._fields, types, strict=True)))
     within = (entry.c.effective_on >= ranges.c.start) & (entry.c.effective_on < ranges.c.end)
     keys = [entry.c.measure, ranges.c.target, ranges.c.group_day]
-    keys += [entry.c.account_id] if shape.attribute_keys or "account" in shape.group_by else []
+    keys += [entry.c.account_id] if shape.depends_on_days or "account" in shape.group_by else []
     keys += [entry.c[name] for name in ENTRY_DIMENSIONS if name in shape.group_by]
     signed_sums = sa.select(*keys, sa.func.sum(entry.c.value * ranges.c.sign).label("sum")).join_from(
         ranges, entry, within
@@ -75,6 +75,6 @@ def _statement(shape: Shape) -> Statement:
     # Added up by account first, so that PostgreSQL does not look up the entries of one account after the other.
     facts = signed_sums.group_by(*keys).subquery("facts")
     sums = [sa.func.sum(facts.c.sum).label("sum")]
-    inner = group_on_day([facts.c.measure, facts.c.target], sums, facts, facts, shape, day=facts.c.group_day)
+    inner = group_on_day([facts.c.measure, facts.c.target], sums, facts, shape, day=facts.c.group_day)
     rows = inner.subquery("rows")
     return compile_query(select_groups([rows.c.measure, rows.c.target], [sa.func.sum(rows.c.sum)], rows, rows, shape))

@@ -173,16 +173,16 @@ def _months_parameters(
 @lru_cache(maxsize=256)
 def _months_statement(shape: Shape, sets: tuple[tuple[int, ...], ...]) -> Statement:
     """Return the query of rows (measure, year, sum of each set of months, group...), of the group's accounts."""
-    totals = totals_source(shape, stock=False)
+    source = totals_source(shape, stock=False)
+    in_years = source.c.year == sa.any_(array_param("year", sa.Integer))
+    totals = sa.select(source).where(in_years, *entry_conditions(source, shape)).subquery("facts")
     sums = [
         sa.func.sum(reduce(add, (totals.c[MONTH_COLUMNS[month - 1].name] for month in months))).label(f"sum{number}")
         for number, months in enumerate(sets)
     ]
-    inner = group_by_stretch([totals.c.measure, totals.c.year], sums, totals, totals, shape)
-    in_years = totals.c.year == sa.any_(array_param("year", sa.Integer))
-    rows = inner.where(in_years, *entry_conditions(totals, shape)).subquery("rows")
+    rows = group_by_stretch([totals.c.measure, totals.c.year], sums, totals, shape).subquery("rows")
     outer_sums = [sa.func.sum(rows.c[sum.name]) for sum in sums]
-    if not shape.attribute_keys:
+    if not shape.depends_on_days:
         return compile_query(select_groups([rows.c.measure, rows.c.year], outer_sums, rows, rows, shape))
     # A row for each year: the number of the group day of each set of months.
     days = [f"day{number}" for number in range(len(sets))]

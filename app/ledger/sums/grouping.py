@@ -1,24 +1,30 @@
-"""Grouping of sums: joins that find the group of an account, and the columns that show it.
+"""Grouping of sums: the join that finds the group of an account, and the columns that show it.
 
 Statements group twice. The inner query groups by what is quick to compare (account ids, labels, JSON as text): the columns
 `group0`, `group1` …, one for each grouping, see `group_on_day` and `group_by_stretch`. The outer query turns these few
 rows into what is shown: `select_groups`.
+
+There is at most one join, to the histories of the accounts: the intervals of the only attribute that matters or, where there are
+several, the members that were found before (see `members`). It is a full join, of which the rows without a partner are dropped,
+because PostgreSQL can only do one by hashing or sorting. For any other it may believe that one side has a single row, as it does
+of tables it has not analyzed yet, and compare every row with every other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.accounts.filter_matching import filter_condition
+from app.accounts.filter_matching import filter_condition, selects_without_attributes
 from app.database.tables import account, attribute, label
 from app.ledger.sums.selection import (
     ENTRY_DIMENSIONS,
     Shape,
     account_conditions,
     array_param,
+    array_table,
     version_condition,
 )
 
@@ -26,40 +32,26 @@ from app.ledger.sums.selection import (
 NO_DAY = -1
 
 
-def group_on_day(
-    columns: Sequence[Any], sums: Sequence[Any], source: Any, facts: Any, shape: Shape, *, day: Any
-) -> sa.Select[Any]:
-    """Return a query of columns and sums of facts by group, for the accounts that pass the filter.
+def group_on_day(columns: Sequence[Any], sums: Sequence[Any], facts: Any, shape: Shape, *, day: Any) -> sa.Select[Any]:
+    """Return a query of columns and sums of facts by group, for the accounts of the selection.
 
-    Accounts are in the groups to which they belong on a day, a column of the facts. source: the FROM clause with the facts.
+    Accounts are in the groups to which they belong on a day, a column of the facts. facts: only rows that count. The query
+    must not get conditions on them: these would turn its full join into another.
     """
-    histories: dict[str, Any] = {}
-    for number, key in enumerate(shape.attribute_keys):
-        history = _intervals(key, shape, attribute.c.valid_from, attribute.c.valid_to).subquery(f"attribute{number}")
-        source = source.outerjoin(history, sa.and_(history.c.account_id == facts.c.account_id, covers(history, day)))
-        histories[key] = history
-    return _group(columns, sums, source, facts, shape, histories)
+    history = _history(shape)
+    return _group(columns, sums, facts, shape, history, [] if history is None else [covers(history, day)])
 
 
-def group_by_stretch(
-    columns: Sequence[Any], sums: Sequence[Any], source: Any, facts: Any, shape: Shape
-) -> sa.Select[Any]:
+def group_by_stretch(columns: Sequence[Any], sums: Sequence[Any], facts: Any, shape: Shape) -> sa.Select[Any]:
     """Return a query as `group_on_day` does, for many days at once: the parameter `days`, numbered by `number_days`.
 
     Sums are also separated by the stretch of days during which the accounts were in the group: from the number `since` to
     before the number `until`. That makes few more rows, since accounts seldom change groups. See `belongs_on`.
     """
-    histories: dict[str, Any] = {}
-    for number, key in enumerate(shape.attribute_keys):
-        history = _numbered_history(key, shape, f"attribute{number}")
-        overlaps = [_overlap(history, other) for other in histories.values()]
-        source = source.outerjoin(history, sa.and_(history.c.account_id == facts.c.account_id, *overlaps))
-        histories[key] = history
-    stretch = []
-    if histories:
-        stretch.append(sa.func.greatest(*(history.c.since for history in histories.values())).label("since"))
-        stretch.append(sa.func.least(*(history.c.until for history in histories.values())).label("until"))
-    return _group([*columns, *stretch], sums, source, facts, shape, histories)
+    if (dated_history := _history(shape)) is None:
+        return _group(columns, sums, facts, shape, None)
+    history = _in_day_numbers(dated_history)
+    return _group([*columns, history.c.since, history.c.until], sums, facts, shape, history)
 
 
 def number_days(days: Iterable[date]) -> dict[date, int]:
@@ -80,68 +72,88 @@ def belongs_on(rows: Any, day: Any) -> sa.ColumnElement[bool]:
     return sa.or_(rows.c.since.is_(None), covers(rows, day))
 
 
-def _overlap(history: Any, other: Any) -> sa.ColumnElement[bool]:
-    """Return the condition that two stretches overlap. An attribute that the account never had has only nulls."""
-    return sa.or_(other.c.since.is_(None), sa.and_(other.c.since < history.c.until, history.c.since < other.c.until))
+def _history(shape: Shape) -> Any:
+    """Return in which group accounts are when: account_id, since, until, `value0` … of the groupings by attribute.
+
+    It also has the column `segment` for segments and, for a filter that selects accounts without the attribute, `is_member`.
+    None where the days do not matter.
+    """
+    if shape.has_members:
+        return _members(shape)
+    if not shape.attribute_keys:
+        return None
+    (key,) = shape.attribute_keys
+    columns = [attribute.c.account_id, attribute.c.valid_from.label("since"), attribute.c.valid_to.label("until")]
+    columns += [sa.cast(attribute.c.value, sa.Text).label("value0")] if shape.attribute_groupings else []
+    conditions = [attribute.c.key == key, version_condition(attribute, shape), *account_conditions(attribute, shape)]
+    if shape.filter is not None:
+        is_member = filter_condition(shape.filter, lambda _: attribute.c.value)
+        if selects_without_attributes(shape.filter):
+            columns.append(is_member.label("is_member"))
+        else:
+            conditions.append(is_member)
+    # OFFSET 0, so that PostgreSQL evaluates the columns once for each account, not again for each fact.
+    return sa.select(*columns).where(*conditions).offset(sa.literal_column("0")).subquery("history")
 
 
-def _numbered_history(key: str, shape: Shape, name: str) -> Any:
-    """Return the intervals of an attribute in numbers of the parameter `days`.
+def _members(shape: Shape) -> Any:
+    """Return the members that were found before: the parameters of `selection.member_parameters`."""
+    types: dict[str, Any] = {"member_account": sa.BigInteger, "member_since": sa.Date, "member_until": sa.Date}
+    types |= {"member_segment": sa.Integer}
+    types |= {f"member_value{number}": sa.Text for number in range(len(shape.attribute_groupings))}
+    rows = array_table("member", types)
+    names = {"member_account": "account_id"}
+    columns = [rows.c[name].label(names.get(name, name.removeprefix("member_"))) for name in types]
+    return sa.select(*columns).subquery("history")
 
-    since, until: the number of the first of the days within the interval, and of the first one after it. Intervals that
-    contain none of the days are left out: two long histories would make many pairs.
+
+def _in_day_numbers(history: Any) -> Any:
+    """Return a history in numbers of the parameter `days`.
+
+    since, until: the number of the first of the days within the stretch, and of the first one after it. Stretches that
+    contain none of the days are left out.
     """
     days = array_param("days", sa.Date)
     since, until = (
-        sa.func.width_bucket(day - sa.literal_column("1", sa.Integer), days)
-        for day in (attribute.c.valid_from, attribute.c.valid_to)
+        sa.func.width_bucket(day - sa.literal_column("1", sa.Integer), days).label(day.name)
+        for day in (history.c.since, history.c.until)
     )
-    rows = _intervals(key, shape, since, until).subquery()
-    return sa.select(rows).where(rows.c.since < rows.c.until).subquery(name)
-
-
-def _intervals(key: str, shape: Shape, since: Any, until: Any) -> sa.Select[Any]:
-    """Return a query of the intervals of an attribute: account_id, value, its JSON as `text`, since, until."""
-    columns = [attribute.c.account_id, attribute.c.value, sa.cast(attribute.c.value, sa.Text).label("text")]
-    query = sa.select(*columns, since.label("since"), until.label("until"))
-    query = query.where(
-        attribute.c.key == key, version_condition(attribute, shape), *account_conditions(attribute, shape)
-    )
-    # OFFSET 0, so that PostgreSQL evaluates the query once for each account, not again for each fact.
-    return query.offset(sa.literal_column("0"))
+    other_columns = [column for column in history.c if column.name not in ("since", "until")]
+    rows = sa.select(*other_columns, since, until).offset(sa.literal_column("0")).subquery("numbers")
+    return sa.select(rows).where(rows.c.since < rows.c.until).subquery("stretch")
 
 
 def _group(
     columns: Sequence[Any],
     sums: Sequence[Any],
-    source: Any,
     facts: Any,
     shape: Shape,
-    histories: Mapping[str, Any],
+    history: Any,
+    join_conditions: Sequence[Any] = (),
 ) -> sa.Select[Any]:
-    """Return the inner query, with the accounts' attributes already joined. histories: attribute -> its intervals."""
-    values = {key: history.c.value for key, history in histories.items()}
+    """Return the inner query, joined to the history of the accounts if there is one."""
+    source = facts
+    conditions: list[Any] = []
+    if history is not None:
+        on = sa.and_(history.c.account_id == facts.c.account_id, *join_conditions)
+        source = facts.join(history, on, isouter=True, full=True)
+        conditions.append(_has_row(facts))
+        if "is_member" in history.c:
+            conditions.append(sa.func.coalesce(history.c.is_member, sa.true()))
+        elif shape.is_narrowed:
+            conditions.append(_has_row(history))
     group_columns = {"account": facts.c.account_id} if "account" in shape.group_by else {}
     group_columns |= {name: facts.c[name] for name in ENTRY_DIMENSIONS if name in shape.group_by}
-    if "segment" in shape.group_by:
-        segment = _segment_numbers(shape)
-        is_member = [
-            (segment.c.number == number) & filter_condition(filter, values.__getitem__)
-            for number, filter in enumerate(shape.segments)
-        ]
-        source = source.join(segment, sa.or_(sa.false(), *is_member))
-        group_columns["segment"] = segment.c.number
-    by = [*columns]
-    for number, name in enumerate(shape.group_by):
-        column = group_columns[name] if name in group_columns else histories[name].c.text
-        by.append(column.label(f"group{number}"))
-    query = sa.select(*by, *sums).select_from(source).group_by(*by)
-    return query.where(filter_condition(shape.filter, values.__getitem__)) if shape.filter else query
+    group_columns |= {"segment": history.c.segment} if "segment" in shape.group_by else {}
+    group_columns |= {name: history.c[f"value{n}"] for n, name in enumerate(shape.attribute_groupings)}
+    by = [*columns, *(group_columns[name].label(f"group{number}") for number, name in enumerate(shape.group_by))]
+    return sa.select(*by, *sums).select_from(source).where(*conditions).group_by(*by)
 
 
-def _segment_numbers(shape: Shape) -> Any:
-    numbers = sa.func.unnest(sa.literal(list(range(len(shape.segments))), sa.ARRAY(sa.Integer)))
-    return numbers.table_valued(sa.column("number", sa.Integer), name="segment").render_derived()
+def _has_row(side: Any) -> sa.ColumnElement[bool]:
+    """Return the condition that a row of a full join has a row of this side."""
+    # A plain condition on the side would tell PostgreSQL that it may do another kind of join. It does not look into `coalesce`.
+    return sa.func.coalesce(side.c.account_id.is_not(None), sa.false())
 
 
 def select_groups(columns: Sequence[Any], sums: Sequence[Any], source: Any, rows: Any, shape: Shape) -> sa.Select[Any]:

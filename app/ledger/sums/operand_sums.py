@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from app.core.periods import Calendar
 from app.database.query_plan import QueryPlan, merge_plans
 from app.ledger.money import per_month
+from app.ledger.sums.members import find_members
 from app.ledger.sums.selection import Selection, Span, Sums, empty_sums
 
 
@@ -125,6 +126,8 @@ def sum_operands(operands: Collection[Operand], request: SumsRequest) -> QueryPl
 
     The groups of operands that ignore dimensions have no subject and channel.
     """
+    days = [span.group_day for span in request.spans]
+    request = replace(request, selection=(yield from find_members(request.selection, days)))
     undivided_request = replace(request, selection=request.selection.without_dimensions())
     if undivided_request.selection == request.selection:
         return (yield from _sum_alike(operands, request))

@@ -102,19 +102,19 @@ def _statement(shape: Shape, terms: tuple[PopulationTerm, ...]) -> Statement:
     """Return the query of rows (position of the stretch, a sum for each term, group...)."""
     labels = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(terms))}
     balances = _balances(shape, labels)
-    values = _balances_by_operator(balances, labels)
+    # Most accounts that change are in no population: their groups need not be looked up.
+    is_counted = sa.or_(*(_sql(term.where, _balances_by_operator(balances, labels)) for term in terms))
+    # Position 1 is all that was before the first span.
+    changed_accounts = sa.select(balances).where(is_counted, balances.c.position != 1).subquery("changed")
+    values = _balances_by_operator(changed_accounts, labels)
     sums = [
         (sa.func.sum(_sql(term.total, values)) if term.total else sa.func.count())
         .filter(_sql(term.where, values))
         .label(f"sum{number}")
         for number, term in enumerate(terms)
     ]
-    group_day = array_item(array_param("group_days", sa.Date), balances.c.position)
-    inner = group_on_day([balances.c.position], sums, balances, balances, shape, day=group_day)
-    # Most accounts that change are in no population: their groups need not be looked up.
-    is_counted = sa.or_(*(_sql(term.where, values) for term in terms))
-    # Position 1 is all that was before the first span.
-    rows = inner.where(is_counted).where(balances.c.position != 1).subquery("rows")
+    group_day = array_item(array_param("group_days", sa.Date), changed_accounts.c.position)
+    rows = group_on_day([changed_accounts.c.position], sums, changed_accounts, shape, day=group_day).subquery("rows")
     outer_sums = [sa.func.sum(rows.c[sum.name]) for sum in sums]
     return compile_query(select_groups([rows.c.position], outer_sums, rows, rows, shape))
 

@@ -35,12 +35,32 @@ class Span(NamedTuple):
     group_day: date
 
 
+class Members(NamedTuple):
+    """The accounts of a selection and their groups on some days: a row for each account, group and stretch of days.
+
+    Every field is a list of one column, written as PostgreSQL writes an array: only PostgreSQL reads it again. since, until:
+    the days of the stretch. segment: the number of a segment. values: of the groupings by an attribute, as JSON.
+    """
+
+    account: str
+    since: str
+    until: str
+    segment: str
+    values: tuple[str, ...]
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows."""
+        return self.account.count(",") + (self.account != "{}")
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which entries are counted and how they are grouped; the same for every operand of a question.
 
     group_by: attribute keys, `account`, `segment`, `subject` or `channel`. accounts: account keys; None means all.
-    segments: name and filter of each group of `segment`. as_of: None means everything that is recorded by now.
+    segments: name and filter of each group of `segment`. as_of: None means everything that is recorded by now. members:
+    the accounts that filter, segments and groupings by attribute select, if they were looked up (see `members`).
     """
 
     group_by: tuple[str, ...] = ()
@@ -50,6 +70,7 @@ class Selection:
     subjects: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     as_of: date | None = None
+    members: Members | None = None
 
     def without_dimensions(self) -> "Selection":
         """Return the same selection for all subjects and channels together."""
@@ -71,8 +92,10 @@ class Selection:
         """The part of the selection that decides the text of a statement; the rest are its parameters."""
         return Shape(
             self.group_by,
-            self.filter,
-            tuple(filter for _, filter in self.segments),
+            self.filter if self.members is None else None,
+            tuple(filter for _, filter in self.segments) if self.members is None else (),
+            is_narrowed=self.filter is not None or "segment" in self.group_by,
+            has_members=self.members is not None,
             by_account=self.accounts is not None,
             by_subject=bool(self.subjects),
             by_channel=bool(self.channels),
@@ -82,23 +105,41 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides the text of a selection's statements: statements are built and cached by shape."""
+    """What decides the text of a selection's statements: statements are built and cached by shape.
+
+    filter, segments: only where the members were not looked up. is_narrowed: whether accounts without attributes may be left
+    out.
+    """
 
     group_by: tuple[str, ...]
     filter: Filter | None
     segments: tuple[Filter, ...]
+    is_narrowed: bool
+    has_members: bool
     by_account: bool
     by_subject: bool
     by_channel: bool
     as_of: bool
 
     @property
+    def attribute_groupings(self) -> list[str]:
+        """The attributes by which accounts are grouped, in the order of `group_by`."""
+        return [name for name in self.group_by if name not in ("account", "segment", *ENTRY_DIMENSIONS)]
+
+    @property
     def attribute_keys(self) -> list[str]:
-        """The attributes that decide to which group an account belongs."""
-        names = set(self.group_by) - {"account", "segment", *ENTRY_DIMENSIONS}
+        """The attributes that decide to which group an account belongs, as far as it was not looked up."""
+        if self.has_members:
+            return []
+        names = set(self.attribute_groupings)
         for filter in (self.filter, *self.segments):
             names |= set(filter.keys) if filter else set()
         return sorted(names)
+
+    @property
+    def depends_on_days(self) -> bool:
+        """Whether an account may be in different groups on different days."""
+        return self.has_members or bool(self.attribute_keys)
 
 
 def selection_parameters(
@@ -118,7 +159,16 @@ def selection_parameters(
         "subjects": label_list(selection.subjects),
         "channels": label_list(selection.channels),
         "as_of": selection.as_of,
-    }
+    } | member_parameters(selection)
+
+
+def member_parameters(selection: Selection) -> dict[str, str]:
+    """Return the parameters of the table of members, if they were looked up."""
+    if (members := selection.members) is None:
+        return {}
+    values = {f"member_value{number}": texts for number, texts in enumerate(members.values)}
+    columns = {"member_account": members.account, "member_since": members.since, "member_until": members.until}
+    return columns | {"member_segment": members.segment} | values
 
 
 def group_key(values: Sequence[Any]) -> Group:
@@ -178,6 +228,6 @@ def entry_conditions(facts: Any, shape: Shape) -> list[sa.ColumnElement[bool]]:
         conditions.append(facts.c.subject == sa.any_(array_param("subjects", sa.Integer)))
     if shape.by_channel:
         conditions.append(facts.c.channel == sa.any_(array_param("channels", sa.Integer)))
-    if shape.filter is not None or shape.segments:
+    if shape.is_narrowed:
         conditions.append(facts.c.account_id != WHOLE_BUSINESS)
     return conditions + account_conditions(facts, shape)

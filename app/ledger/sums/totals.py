@@ -20,7 +20,7 @@ def totals_source(shape: Shape, *, stock: bool) -> Any:
     """
     if shape.as_of:
         return _totals_as_of(stock=stock)
-    by_account = shape.attribute_keys or shape.by_account or {"account", "segment"} & set(shape.group_by)
+    by_account = shape.depends_on_days or shape.by_account or {"account", "segment"} & set(shape.group_by)
     return total if by_account else grand_total
 
 

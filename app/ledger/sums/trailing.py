@@ -49,7 +49,7 @@ def _indices_by_month(request: SumsRequest, months: int) -> dict[Span, list[int]
     Accounts are in a month in the group in which they are in the span.
     """
     # Where groups do not depend on attributes, only the days of a month matter.
-    by_attribute = bool(request.selection.shape.attribute_keys)
+    by_attribute = request.selection.shape.depends_on_days
     indices: dict[Span, list[int]] = defaultdict(list)
     for index, span in enumerate(request.spans):
         for start, end in _last_months(span.end, months):
