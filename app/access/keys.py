@@ -23,12 +23,15 @@ KeyScope = Literal["ingest", "read", "admin"]
 KEY_PREFIX = "csm_"
 
 _LIVE_KEY = (api_key.c.hash == sa.bindparam("key_hash", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
-_FIND_KEY = compile_query(sa.select(api_key.c.scopes, api_key.c.last_used_on, api_key.c.expires_on).where(_LIVE_KEY))
+_FIND_KEY = compile_query(
+    sa.select(api_key.c.id, api_key.c.scopes, api_key.c.last_used_on, api_key.c.expires_on).where(_LIVE_KEY)
+)
 
 
 class StoredKey(NamedTuple):
     """The columns of a live key that a request needs."""
 
+    id: str
     scopes: list[KeyScope]
     last_used_on: date | None
     expires_on: date | None

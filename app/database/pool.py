@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, TypeVar
 
 import psycopg
@@ -19,9 +20,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.core import meters
 from app.core.errors import ServiceError, Unavailable
 from app.database.connection import Connection
-from app.database.errors import is_retryable, to_problem, unavailable
+from app.database.errors import concerns_writes_only, is_retryable, to_problem, unavailable
+from app.database.observe import observe_pool
+from app.database.outage import Outages, failure_text
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +34,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
+MAIN_POOL = "main"
 _MAX_ATTEMPTS = 5
 _REPORT_SECONDS = 5  # between two lines in the log while a start waits for the database
 _CONNECTION_OPTIONS = {
@@ -50,10 +55,15 @@ _CONFIGURATION_ERRORS = ("does not exist", "authentication failed", "no pg_hba.c
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One process's access to the database. labels: the labels that the process has read (see `labels`)."""
+    """One process's access to the database.
+
+    labels: the labels that the process has read (see `labels`). pool_name: in meters.
+    """
 
     engine: AsyncEngine
     labels: dict[str, int] = field(default_factory=dict)
+    outages: Outages = field(default_factory=Outages)
+    pool_name: str = MAIN_POOL
 
     async def write(self, work: Transaction[T]) -> T:
         """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
@@ -68,26 +78,36 @@ class Database:
         return await self._run(work, None)
 
     async def _run(self, work: Transaction[T], begin: str | None) -> T:
-        attempts = 0
+        attempts, is_write = 0, begin == _BEGIN_WRITE
         while True:
             try:
-                return await self._attempt(work, begin)
+                result = await self._attempt(work, begin)
+                self.outages.end(is_write=is_write)
+                return result
             except _ConnectionLost as lost:
                 # An idle connection that had died does not count: the next may live, and the pool holds only a few of them.
                 attempts += lost.was_new
                 if attempts == _MAX_ATTEMPTS:
+                    self.outages.begin(connection_failure(failure_text(lost.__cause__)), is_write_only=False)
                     raise unavailable() from lost.__cause__
             except PoolTimeout as error:
+                meters.POOL_TIMEOUTS.labels(self.pool_name).inc()
                 raise Unavailable("All database connections are busy. Retry after 2 seconds.", code="busy") from error
             except (psycopg.Error, DBAPIError) as error:
                 attempts += 1
                 if not is_retryable(error) or attempts == _MAX_ATTEMPTS:
-                    raise to_problem(error, is_write=begin == _BEGIN_WRITE) from error
+                    problem = to_problem(error, is_write=is_write)
+                    if isinstance(problem, Unavailable) and problem.code == Unavailable.code:
+                        reason = connection_failure(failure_text(error))
+                        self.outages.begin(reason, is_write_only=concerns_writes_only(error))
+                    raise problem from error
             await asyncio.sleep(0.01 * 2**attempts)
 
     async def _attempt(self, work: Transaction[T], begin: str | None) -> T:
         """Run `work` on a connection of the pool; commit, or roll back when it raises."""
+        started_at = perf_counter()
         pooled_connection = await self.engine.raw_connection()
+        meters.POOL_WAIT.labels(self.pool_name).observe(perf_counter() - started_at)
         driver: Any = pooled_connection.driver_connection
         connection = Connection(driver, begin)
         try:
@@ -127,6 +147,7 @@ def connect(url: str, *, pool_size: int) -> Database:
         pool_reset_on_return=None,  # `Database` has committed or rolled back
         connect_args=_CONNECTION_OPTIONS,
     )
+    observe_pool(engine, name=MAIN_POOL, size=pool_size)
     return Database(engine)
 
 

@@ -17,17 +17,22 @@ _PROBLEM_RESPONSE = {
 
 
 def build_document(
-    app: FastAPI, *, schemas: dict[str, Any], security_schemes: Mapping[str, Any], query_security: str
+    app: FastAPI,
+    *,
+    schemas: dict[str, Any],
+    security_schemes: Mapping[str, Any],
+    query_security: str,
+    server: str = "/",
 ) -> dict[str, Any]:
     """Return the OpenAPI document of `app`, cached on the application.
 
     schemas: component schemas besides those that routes declare. query_security: the name of the security scheme that puts
-    the key into the URL, which is offered on GET only.
+    the key into the URL, which is offered on GET only. server: the path below which clients find the service.
     """
     if app.openapi_schema:
         return app.openapi_schema
     document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=[{"url": "/"}]
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=[{"url": server}]
     )
     components = document.setdefault("components", {})
     names = components.setdefault("schemas", {})
@@ -45,7 +50,7 @@ def build_document(
             if JSON in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
             operation["responses"]["default"] = _PROBLEM_RESPONSE
-            if path.startswith("/v1"):
+            if path.startswith(("/v1", "/metrics")):
                 schemes = [name for name in security_schemes if name != query_security or method == "get"]
                 operation["security"] = [{name: []} for name in schemes]
     app.openapi_schema = document
