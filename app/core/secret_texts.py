@@ -23,8 +23,8 @@ def _base64_parts(text: str) -> Iterator[str]:
     """Yield the parts of the base64 of a text that do not depend on what is before and after it."""
     octets = text.encode()
     for offset in range(3):
-        encoded = base64.b64encode(bytes(offset) + octets).decode()
-        yield encoded[(offset * 8 + 5) // 6 : (offset + len(octets)) * 8 // 6]
+        text_in_base64 = base64.b64encode(bytes(offset) + octets).decode()
+        yield text_in_base64[(offset * 8 + 5) // 6 : (offset + len(octets)) * 8 // 6]
 
 
 _KEY_START = "".join(map(_spell, "csm_")) + _spell(*_HEX) + "{12}" + _spell("_")
@@ -43,14 +43,14 @@ _patterns = [
 # In small letters. A text without any of these holds no secret.
 _hints = ["%", "\\", "://", "api", "auth", "basic", "bearer", "csm_", "password", "personal", "secret", "_key"]
 _hints += [part.lower() for part in _base64_parts("csm_")]
-_known: set[str] = set()
+_secrets: set[str] = set()
 
 
 def add(secret: str) -> None:
     """Mask this text, too, from now on."""
-    if secret in _known:
+    if secret in _secrets:
         return
-    _known.add(secret)
+    _secrets.add(secret)
     spellings = "".join(_spell(character) if character.isascii() else re.escape(character) for character in secret)
     parts = [*_base64_parts(secret)]
     _patterns.insert(0, (re.compile(f"(?i:{spellings})|{'|'.join(map(re.escape, parts))}"), "***"))

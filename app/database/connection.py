@@ -45,14 +45,14 @@ class Connection:
     transaction of its own.
     """
 
-    __slots__ = ("_begin", "_enqueued", "_pipeline", "driver")
+    __slots__ = ("_begin", "_pipeline", "_pipeline_texts", "driver")
 
     def __init__(self, driver: psycopg.AsyncConnection[Any], begin: str | None) -> None:
         self.driver = driver
         self._begin = begin
         # Open while enqueued statements may still be running.
         self._pipeline: AsyncExitStack | None = None
-        self._enqueued: list[str] = []
+        self._pipeline_texts: list[str] = []
 
     async def execute(self, query: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> ResultRows:
         """Execute a SQLAlchemy query, or SQL in psycopg's notation, and return its rows as named tuples.
@@ -109,7 +109,7 @@ class Connection:
                 await self._start()
                 self._pipeline = AsyncExitStack()
                 await self._pipeline.enter_async_context(self.driver.pipeline())
-            self._enqueued.append(bound.statement.text)
+            self._pipeline_texts.append(bound.statement.text)
             await self._send(bound)
 
     async def copy_rows(self, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -139,7 +139,7 @@ class Connection:
         """Wait until all enqueued statements are done, and raise the error of the first that failed."""
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            texts, self._enqueued = self._enqueued, []
+            texts, self._pipeline_texts = self._pipeline_texts, []
             with RoundTrip("flush", texts):
                 await pipeline.aclose()
 
@@ -148,7 +148,7 @@ class Connection:
         if self._pipeline is not None:
             # psycopg's commit() neither sends all that is buffered in the pipeline nor waits for its results.
             await self.driver.execute("COMMIT", prepare=False)
-            self._enqueued.append("COMMIT")
+            self._pipeline_texts.append("COMMIT")
             await self.flush()
         elif self.driver.info.transaction_status != TransactionStatus.IDLE:
             with RoundTrip("commit", ["COMMIT"]):

@@ -22,5 +22,6 @@ async def get_meters(request: Request) -> Response:
     They count requests, events, questions, statements and connections of all workers of this machine. The key is the one of
     the setting `PROMETHEUS_KEY`, which also works while the database is away, or one with scope `read`.
     """
-    page, content_type = await render_page(request.app.state.books, request.headers.get("accept", ""))
+    accept = request.headers.get("accept", "")
+    page, content_type = await render_page(request.app.state.books, accept, version=request.app.version)
     return Response(page, media_type=content_type)

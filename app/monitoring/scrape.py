@@ -9,7 +9,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from app import __version__
 from app.books.books import Books
 from app.core import meters
 from app.core.errors import Problem
@@ -40,13 +39,13 @@ DAY_GAUGES = (
 )
 
 
-async def render_page(books: Books | None, accept: str) -> tuple[bytes, str]:
+async def render_page(books: Books | None, accept: str, *, version: str) -> tuple[bytes, str]:
     """Return the page and its content type.
 
     books: None while they wait for a migration. accept: the header; it may ask for the format of OpenMetrics. That the
     database is away is no error, but what the page says.
     """
-    gauges = [_gauge("csmetrics_build_info", "Version of the service.", 1, {"version": __version__})]
+    gauges = [_gauge("csmetrics_build_info", "Version of the service.", 1, {"version": version})]
     gauges += await _read_books(books)
     return await anyio.to_thread.run_sync(_encode, gauges, accept)
 

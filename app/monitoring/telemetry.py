@@ -30,15 +30,20 @@ def telemetry_config() -> dict[str, Any]:
     is_installed = find_spec("opentelemetry.sdk") is not None and find_spec("opentelemetry.exporter") is not None
     if has_endpoint and not is_installed:
         log.warning("nothing is sent to OpenTelemetry", reason="The extra `otel` is not installed.")
-    if has_endpoint and is_installed and not _has_service_name():
-        export_variable("OTEL_SERVICE_NAME", SERVICE_NAME)
+    if has_endpoint and is_installed:
+        _set_defaults()
     return {"auto_configure": has_endpoint and is_installed, "logs": False, "exclude": _is_untraced}
 
 
-def _has_service_name() -> bool:
-    return bool(read_variable("OTEL_SERVICE_NAME")) or "service.name=" in (
+def _set_defaults() -> None:
+    """Set the standard variables whose own defaults do not fit, unless they are set."""
+    if not read_variable("OTEL_SERVICE_NAME") and "service.name=" not in (
         read_variable("OTEL_RESOURCE_ATTRIBUTES") or ""
-    )
+    ):
+        export_variable("OTEL_SERVICE_NAME", SERVICE_NAME)
+    # A stop sends what is left, several times; it must not take longer than SHUTDOWN_SECONDS when nobody receives it.
+    if not read_variable("OTEL_EXPORTER_OTLP_TIMEOUT"):
+        export_variable("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
 
 
 def _is_untraced(scope: MutableMapping[str, Any]) -> bool:
