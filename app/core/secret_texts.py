@@ -13,10 +13,16 @@ _HEX = "0123456789abcdef"
 _PERCENT, _BACKSLASH = "%(?:25){0,8}", r"\\{1,8}(?:u00|x)"
 
 
-def _spell(*characters: str) -> str:
-    """Return a pattern for all spellings of one of these ASCII characters."""
-    codes = "|".join(f"{ord(character):02x}" for character in characters)
-    return rf"(?:{'|'.join(map(re.escape, characters))}|{_PERCENT}(?:{codes})|{_BACKSLASH}(?:{codes}))"
+def _spell(characters: str) -> str:
+    """Return a pattern for all spellings of one of these characters."""
+    spellings: list[str] = []
+    for character in characters:
+        spellings += [re.escape(character), "".join(f"{_PERCENT}{octet:02x}" for octet in character.encode())]
+        code = f"{ord(character):02x}"
+        spellings.append(_BACKSLASH + code if len(code) == 2 else rf"\\{{1,8}}u{code:0>4}")
+    if " " in characters:
+        spellings.append(r"\+")  # in a query
+    return f"(?:{'|'.join(spellings)})"
 
 
 def _base64_parts(text: str) -> Iterator[str]:
@@ -27,7 +33,7 @@ def _base64_parts(text: str) -> Iterator[str]:
         yield text_in_base64[(offset * 8 + 5) // 6 : (offset + len(octets)) * 8 // 6]
 
 
-_KEY_START = "".join(map(_spell, "csm_")) + _spell(*_HEX) + "{12}" + _spell("_")
+_KEY_START = "".join(map(_spell, "csm_")) + _spell(_HEX) + "{12}" + _spell("_")
 _KEY_CHARACTERS = rf"(?:[\w-]|{_PERCENT}[2-7][0-9a-f]|{_BACKSLASH}[2-7][0-9a-f])+"
 _KEY_IN_BASE64 = rf"(?:{'|'.join(_base64_parts('csm_'))})[\w+/-]{{40,}}={{0,2}}"
 
@@ -51,7 +57,7 @@ def add(secret: str) -> None:
     if secret in _secrets:
         return
     _secrets.add(secret)
-    spellings = "".join(_spell(character) if character.isascii() else re.escape(character) for character in secret)
+    spellings = "".join(map(_spell, secret))
     parts = [*_base64_parts(secret)]
     _patterns.insert(0, (re.compile(f"(?i:{spellings})|{'|'.join(map(re.escape, parts))}"), "***"))
     _hints.extend([secret.lower(), *(part.lower() for part in parts)])
