@@ -170,7 +170,7 @@ def _print_first_key(key: str, settings: Settings) -> None:
 
 async def index(request: Request) -> Response:
     """Lead a person with a browser to the page /docs, and tell a program which paths need no key."""
-    prefix = request.scope["root_path"]
+    prefix = request.scope.get("root_path", "")
     headers = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"{prefix}/docs", headers=headers)
