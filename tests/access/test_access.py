@@ -52,6 +52,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/feedback/{feedback_id}"): "read",
     ("PATCH", "/v1/feedback/{feedback_id}"): "ingest read",
     ("GET", "/v1/feedback/themes"): "read",
+    ("DELETE", "/v1/feedback/{feedback_id}"): "admin",
     ("DELETE", "/v1/accounts/{account_id}/users/{user_id}/personal-data"): "admin",
     ("GET", "/v1/query"): "read",
     ("POST", "/v1/query"): "read",
