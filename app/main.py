@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 
 import structlog
@@ -96,7 +96,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         redirect_slashes=False,
         telemetry=telemetry_config(),
     )
-    app.state.settings = settings
+    app.state.settings, app.state.books = settings, None
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     install_problem_handlers(app)
@@ -108,6 +108,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     name_routes(app)
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
         app,
+        example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
         schemas=event_schemas() | {"Answer": ANSWER_SCHEMA},
         security_schemes=SECURITY_SCHEMES,
         query_security=QUERY_SECURITY,

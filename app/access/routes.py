@@ -39,7 +39,7 @@ class NewKey(BaseModel):
         return scopes
 
 
-@router.post("", status_code=201, openapi_extra=body_schema(NewKey))
+@router.post("", status_code=201, openapi_extra=body_schema(NewKey, {"name": "dashboard", "scopes": ["read"]}))
 async def create_key(request: Request) -> dict[str, Any]:
     """Create an API key. Only this response shows the key."""
     body = await read_body(request, NewKey)

@@ -174,7 +174,7 @@ async def get_feedback(request: Request, feedback_id: PathId) -> Response:
     "/{feedback_id}",
     dependencies=[Depends(requires("ingest", "read"))],
     responses=_COMMENT,
-    openapi_extra=body_schema(FeedbackBody),
+    openapi_extra=body_schema(FeedbackBody, {"status": "resolved", "note": "Called back; fixed in the next release."}),
 )
 async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any]:
     """Set the status or the note of a comment.
