@@ -16,12 +16,12 @@ log = structlog.get_logger(__name__)
 class Outage:
     """What a process has seen of the database: whether it is away, and since when.
 
-    is_expected: it has not answered yet, and the start, which waits for it, reports that itself.
+    event: what the log says of it. is_expected: it has not answered yet, and the start, which waits for it, reports that itself.
     failures: how many transactions have failed since the last line in the log.
     """
 
-    def __init__(self, subject: str) -> None:
-        self.subject = subject
+    def __init__(self, event: str) -> None:
+        self.event = event
         self.is_expected = True
         self.started_at: float | None = None
         self.failures = 0
@@ -39,7 +39,7 @@ class Outage:
             self.started_at = now
         if not self._is_reported and now - self._reported_at >= _REPORT_SECONDS:
             self._is_reported, self._reported_at = True, now
-            log.error(f"the database {self.subject}", reason=reason)
+            log.error(self.event, reason=reason)
 
     def end(self) -> None:
         """Note that a transaction succeeded, and report it if the failure before was reported."""
@@ -57,7 +57,8 @@ class Outages:
     """The outages that a process tells apart: of the whole database, and of writing only, as with a full disk."""
 
     def __init__(self) -> None:
-        self._database, self._writes = Outage("is unavailable"), Outage("accepts no writes")
+        self._database = Outage("the database is unavailable")
+        self._writes = Outage("the database accepts no writes")
 
     def begin(self, reason: str, *, is_write_only: bool) -> None:
         (self._writes if is_write_only else self._database).begin(reason)
