@@ -4,11 +4,12 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from app import __version__
@@ -36,10 +37,13 @@ from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.http.document import build_document
 from app.http.problems import install_problem_handlers
+from app.http.routing import name_routes
 from app.ingest import routes as ingest_routes
 from app.ingest.schemas import event_schemas
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
+from app.monitoring import routes as monitoring_routes
+from app.monitoring.telemetry import start_traces, telemetry_config
 from app.reports import routes as report_routes
 from app.server.middleware import App, wrap_app
 
@@ -58,6 +62,7 @@ _ROUTES = (
     feedback_routes,
     account_routes,
     access_routes,
+    monitoring_routes,
 )
 
 
@@ -71,6 +76,9 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
 def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """Return the FastAPI application without the server's middleware."""
     load_catalogues()
+    for secret in (settings.admin_key, settings.prometheus_key):
+        if secret is not None:
+            logs.hide(secret.get_secret_value())
     # FastAPIOffline serves the scripts of /docs itself, so the page works without the internet.
     app = FastAPIOffline(
         title="Customer Success Metrics",
@@ -80,8 +88,9 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         redoc_url=None,
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
+        telemetry=telemetry_config(),
     )
-    app.state.settings = settings
+    app.state.settings, app.state.books = settings, None
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
@@ -90,13 +99,15 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         app.include_router(routes.router)
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, endpoint, tags=["operations"])
-        # Some monitors send HEAD.
-        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route("/", index, response_class=Response, include_in_schema=False)
+    name_routes(app)
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
         app,
+        example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
         schemas=event_schemas() | {"Answer": ANSWER_SCHEMA},
         security_schemes=SECURITY_SCHEMES,
         query_security=QUERY_SECURITY,
+        server=settings.path_prefix or "/",
     )
     return app
 
@@ -123,6 +134,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
             log.critical("cannot open the database after its migration", reason=str(error))
             signal.raise_signal(signal.SIGTERM)
 
+    start_traces()
     app.state.books = None
     async with open_database(settings) as database:
         app.state.database = database
@@ -150,6 +162,17 @@ def _print_first_key(key: str, settings: Settings) -> None:
         f"  Try it:  curl -H 'Authorization: Bearer {key}' {url}/v1/metrics\n\n{line}\n",
         flush=True,
     )
+
+
+async def index(request: Request) -> Response:
+    """Lead a person with a browser to the page /docs, and tell a program which paths need no key."""
+    prefix = request.scope.get("root_path", "")
+    headers = {"Vary": "Accept"}
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"{prefix}/docs", headers=headers)
+    names = {"documentation": "/docs", "openapi": "/openapi.json", "health": "/healthz", "readiness": "/readyz"}
+    links = {name: f"{prefix}{path}" for name, path in names.items()}
+    return JSONResponse({"name": request.app.title, "version": __version__, **links}, headers=headers)
 
 
 async def healthz() -> dict[str, str]:

@@ -32,8 +32,9 @@ LAYERS = {
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
     "demo": ENGINE | {"ingest"},
+    "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "demo"}
+FEATURES = {"audit", "reports", "feedback", "demo", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}

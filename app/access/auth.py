@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import Request
+from pydantic import SecretStr
+from structlog.contextvars import bind_contextvars
 
 from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
 from app.access.rate_limits import RateLimits
@@ -30,7 +32,7 @@ SECURITY_SCHEMES = {
 }
 
 # Stands for the admin key of the settings, which has no id.
-ADMIN_KEY_ID = "admin"
+ADMIN_KEY_ID = "ADMIN_KEY"
 _NO_KEY = "This request needs a key: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
 
 
@@ -78,6 +80,29 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     return authorize
 
 
+_authorize_read = requires("read")
+
+
+async def may_read_meters(request: Request) -> None:
+    """Authenticate a request for the page of Prometheus: by PROMETHEUS_KEY, without the database, or by a key with scope read.
+
+    Raises Unauthenticated or Forbidden.
+    """
+    prometheus_key: SecretStr | None = request.app.state.settings.prometheus_key
+    if prometheus_key is not None:
+        key, is_in_url = _read_key(request)
+        if not is_in_url and _is_same(key, prometheus_key):
+            _check_params_exist(request)
+            bind_contextvars(key_id="PROMETHEUS_KEY")
+            return
+    await _authorize_read(request)
+
+
+def _is_same(key: str, setting: SecretStr | None) -> bool:
+    """Return whether a key is that of a setting, in constant time."""
+    return setting is not None and hmac.compare_digest(hash_key(key), hash_key(setting.get_secret_value()))
+
+
 def _check_params_exist(request: Request) -> None:
     """Raise Invalid for query parameters on an endpoint without any: the client believes that they have an effect.
 
@@ -114,17 +139,20 @@ def _read_key(request: Request) -> tuple[str, bool]:
 
 
 async def _authenticate(request: Request, key: str) -> Caller:
-    """Return the caller with this key and note the day of its use. Raises Unauthenticated."""
-    key_hash = hash_key(key)
-    admin_key = request.app.state.settings.admin_key
-    if admin_key is not None and hmac.compare_digest(key_hash, hash_key(admin_key.get_secret_value())):
+    """Return the caller with this key and note the day of its use. Raises Unauthenticated.
+
+    The key's id is in the lines of the log from here on, until the end of the request.
+    """
+    if _is_same(key, request.app.state.settings.admin_key):
+        bind_contextvars(key_id=ADMIN_KEY_ID)
         return Caller(ADMIN_KEY_ID, frozenset({"admin"}))
-    books = books_of(request)
+    books, key_hash = books_of(request), hash_key(key)
     stored_key = await find_key(books, key_hash)
     if stored_key is None:
         raise Unauthenticated(
             "Unknown or revoked key. Check that it is complete and a key of this service; an administrator can create a new one."
         )
+    bind_contextvars(key_id=stored_key.id)
     if stored_key.expires_on is not None and stored_key.expires_on <= books.today():
         raise Unauthenticated("This key has expired. An administrator can create a new one.", code="key_expired")
     if stored_key.last_used_on != (today := books.today()):

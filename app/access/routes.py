@@ -15,7 +15,7 @@ from app.http.responses import json_response
 router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(requires("admin"))])
 
 
-@router.post("", status_code=201, openapi_extra=body_schema(NewKey))
+@router.post("", status_code=201, openapi_extra=body_schema(NewKey, {"name": "dashboard", "scopes": ["read"]}))
 async def create_key(request: Request) -> dict[str, Any]:
     """Create an API key. Only this response shows the key."""
     body = await read_body(request, NewKey)

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
        | (?P<space> \s+) | (?P<unclosed> ["'`]) | (?P<bad_number> [0-9+.-]) | (?P<unknown> .)""",
     re.VERBOSE | re.DOTALL,
 )
+_LIST_ITEM = re.compile(r"\s*(?:(?P<quoted>`(?:\\.|[^`\\])*`)\s*|(?P<plain>[^`,][^,]*|))(?:,|$)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"} | {mark: mark for mark in "\"'`\\/"}
 _ERRORS = {
@@ -32,6 +33,7 @@ _ERRORS = {
         "Strings, also dates, need quotes.",
     ),
     "unknown": ("Unexpected character", "keys with characters other than letters, digits, _ . - need backquotes."),
+    "list_item": ("Invalid list of keys", "write a key with a comma in backquotes; inside, write \\`."),
     "escape": ("Unknown escape sequence", r"use \" \' \` \\ \/ \b \f \n \r \t or \u with four hexadecimal digits."),
     "key_length": ("Invalid key", f"a key has 1 to {MAX_KEY_LENGTH} characters."),
     "surrogate": ("Half of a surrogate pair in the quotes", ""),
@@ -74,6 +76,25 @@ def tokenize(text: str) -> Iterator[Token]:
                 raise _error("key_length", position)
             yield Token("key", position, key)
     yield Token("end", len(text) + 1)
+
+
+def split_keys(text: str) -> list[str]:
+    """Return the keys of a list with commas between them. A key with a comma, or with blanks at its ends, is in backquotes.
+
+    Raises FilterError.
+
+    >>> split_keys("plan, Zip code, `a, b`")
+    ['plan', 'Zip code', 'a, b']
+    """
+    keys, position = [], 0
+    while position < len(text):
+        match = _LIST_ITEM.match(text, position)
+        if match is None:
+            raise _error("list_item", position + 1)
+        plain_key, quoted_key = match["plain"], match["quoted"]
+        keys.append(plain_key.strip() if quoted_key is None else _unquote(quoted_key, match.start("quoted") + 1))
+        position = match.end()
+    return [key for key in keys if key]
 
 
 def _error(kind: str, position: int) -> FilterError:

@@ -151,8 +151,13 @@ class SegmentBody(BaseModel):
     filter: str = Field(max_length=4_000, examples=['plan = "enterprise" and region in ("emea", "uk")'])
 
 
+_SEGMENT = {"filter": 'plan = "enterprise" and region in ("emea", "uk")'}
+
+
 @router.put(
-    "/segments/{name}", dependencies=ADMIN, openapi_extra=body_schema(SegmentBody) | query_schema(_SegmentParams)
+    "/segments/{name}",
+    dependencies=ADMIN,
+    openapi_extra=body_schema(SegmentBody, _SEGMENT) | query_schema(_SegmentParams),
 )
 async def put_segment(request: Request, name: PathId) -> dict[str, str]:
     """Define a segment from today on. Answers as of earlier days keep the earlier definition."""

@@ -2,7 +2,7 @@
 
 A line has `timestamp` (RFC 3339, UTC), `level`, `logger`, `event`, the bound context (such as `request_id`) and the fields of
 the call; `exception` holds a traceback as one string. Lines are ASCII without control characters, so that no client can forge
-a line or send escape sequences to a terminal. What looks like a key or a password is masked.
+a line or send escape sequences to a terminal. What looks like a key or a password is masked, however it is spelled: see `mask`.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import math
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -19,22 +18,25 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.types import EventDict, Processor
 
+from app.core import secret_texts, traces
+
+
+def _add_trace_id(_logger: Any, _method: str, entry: EventDict) -> EventDict:
+    """Add the id of the trace that is being recorded, unless the client's is there."""
+    if "trace_id" not in entry and (trace_id := traces.current_trace_id()):
+        entry["trace_id"] = trace_id
+    return entry
+
+
 _PROCESSORS: list[Processor] = [
     structlog.contextvars.merge_contextvars,
+    _add_trace_id,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 _VERBOSE_LOGGERS = ("alembic", "asyncio", "httpcore", "httpx", "urllib3")  # httpx even logs complete URLs
 _SECRET_FIELDS = frozenset({"admin_key", "api_key", "authorization", "database_url", "password", "secret", "x-api-key"})
-_SECRET_HINTS = ("api", "auth", "bearer", "password", "secret", "_key", "database_url", "://", "personal")
-_SECRET_PATTERNS = (
-    (re.compile(r"(api(?:_|%5f)key=)[^&\s\"'\\]+", re.IGNORECASE), r"\1***"),
-    (re.compile(r"((?:authorization|x-api-key)['\"]?\s*[:=,]\s*b?['\"]?)[^'\"\r\n]+", re.IGNORECASE), r"\1***"),
-    (re.compile(r"(bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1***"),
-    (re.compile(r"(/users/).+?(/personal-data)", re.IGNORECASE), r"\1***\2"),  # the id of a user who is being erased
-    (re.compile(r"(://[^:/@\s]*:)[^@\s]+@"), r"\1***@"),
-)
 
 
 def configure(level: str) -> None:
@@ -111,13 +113,7 @@ def _render(_logger: Any, _method: str, entry: EventDict) -> str:
     fields = {name: entry.pop(name) for name in ("timestamp", "level", "event")}
     fields.update(entry)
     line = _to_json(fields)
-    return _to_json(_mask(fields)) if _may_hold_secret(line) else line
-
-
-def _may_hold_secret(text: str) -> bool:
-    """Return whether to search `text` for secrets: a quick test, which most lines fail."""
-    lower_text = text.lower().replace("api_key=***", "")
-    return any(hint in lower_text for hint in _SECRET_HINTS)
+    return _to_json(_mask(fields)) if secret_texts.may_be_in(line) else line
 
 
 def _to_json(entry: Mapping[str, Any]) -> str:
@@ -136,9 +132,14 @@ def _mask(value: Any) -> Any:
         return [_mask(item) for item in value]
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = str(value)
-    if not _may_hold_secret(text):
-        return text
-    for pattern, replacement in _SECRET_PATTERNS:
-        text = pattern.sub(replacement, text)
-    return text
+    return mask(str(value))
+
+
+def mask(text: str) -> str:
+    """Return a text with the secrets in it replaced by `***`: keys, passwords, and ids of users who are being erased."""
+    return secret_texts.mask(text) if secret_texts.may_be_in(text) else text
+
+
+def hide(secret: str) -> None:
+    """Mask this text, too, in every line from now on: for secrets that do not look like one."""
+    secret_texts.add(secret)

@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -19,6 +21,9 @@ MIN_KEY_LENGTH = 16
 _ENV_FILE = ".env"
 # How alike a variable has to be to a setting to be taken for a misspelt one, from 0 to 1.
 _LIKENESS = 0.85
+# The beginnings of the paths of the service, without those that only come from outside.
+OWN_PATHS = frozenset({"docs", "healthz", "metrics", "odata", "openapi.json", "readyz", "static-offline-docs", "v1"})
+_PUBLIC_URL = re.compile(r"https?://[^/?#\s@]+(?P<path>(?:/[\w.~-]+)*)/*", re.ASCII)
 
 
 def check_zone(name: str) -> str:
@@ -47,6 +52,18 @@ def _check_database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _check_public_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    match = _PUBLIC_URL.fullmatch(url)
+    if match is None:
+        raise ValueError("write it as https://HOST or https://HOST/PATH; the path may have letters, digits and . _ ~ -")
+    segment = match["path"].split("/")[1:2]
+    if segment and segment[0] in OWN_PATHS:
+        raise ValueError(f"the path must not begin with /{segment[0]}, which is a path of the service itself")
+    return url.rstrip("/")
+
+
 def _check_currency(code: str) -> str:
     if not re.fullmatch("[A-Z]{3}", code):
         raise ValueError(f"{code!r} is not an ISO 4217 code: three capital letters, such as EUR")
@@ -58,12 +75,22 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True)
 
+    @cached_property
+    def path_prefix(self) -> str:
+        """The path of `public_url`, such as `/csm`; empty without one."""
+        return urlsplit(self.public_url or "").path
+
+    @cached_property
+    def public_origin(self) -> str:
+        """`public_url` without its path; empty where it is unset."""
+        return (self.public_url or "").removesuffix(self.path_prefix)
+
     @model_validator(mode="before")
     @classmethod
     def _read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Set the secrets that are in files."""
         secrets = {}
-        for name in ("database_url", "admin_key"):
+        for name in ("database_url", "admin_key", "prometheus_key"):
             if (path := values.get(f"{name}_file")) is None:
                 continue
             if values.get(name) is not None:
@@ -96,14 +123,24 @@ class Settings(BaseSettings):
     )
 
     admin_key_file: Path | None = Field(None, description="File that contains the admin key, instead of `ADMIN_KEY`.")
+    prometheus_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(
+        None,
+        description="A key that may read `/metrics/prometheus` and nothing else, also while the database is away; at least 16 "
+        "characters. Keys with scope `read` may read it, too.",
+    )
+    prometheus_key_file: Path | None = Field(
+        None, description="File that contains the Prometheus key, instead of `PROMETHEUS_KEY`."
+    )
 
     host: str = Field(
         "127.0.0.1", description="Address to listen on. `0.0.0.0` accepts connections from other machines."
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on. With 0 the system chooses a free port.")
     workers: int = Field(1, ge=1, le=64, description="Number of processes that serve requests.")
-    public_url: str | None = Field(
-        None, description="URL under which clients reach the service. Links to next pages begin with it."
+    public_url: Annotated[str | None, AfterValidator(_check_public_url)] = Field(
+        None,
+        description="URL under which clients reach the service. Links begin with it. Below a path, such as "
+        "`https://example.com/csm`, requests are served with and without this path.",
     )
     forwarded_allow_ips: str = Field(
         "", description="Addresses of proxies whose `X-Forwarded-*` headers are trusted, separated by commas."
@@ -187,6 +224,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."
     )
+
+
+def read_variable(name: str) -> str | None:
+    """Return an environment variable that is no setting: one of a library, or one that a parent sets for its workers."""
+    return os.environ.get(name)
+
+
+def export_variable(name: str, value: str) -> None:
+    """Set an environment variable for a library that has no other setting, in this process and in those that it starts."""
+    os.environ[name] = value
 
 
 def misspelt_settings(names: Iterable[str] | None = None) -> dict[str, str]:

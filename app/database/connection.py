@@ -21,10 +21,12 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
+from app.database.observe import RoundTrip
 from app.database.statements import BoundStatement, Statement, bind_json_rows, compile_query, split_rows
 
 # It takes a quarter of the time of the standard library's parser.
@@ -48,13 +50,14 @@ class Connection:
     transaction of its own.
     """
 
-    __slots__ = ("_begin", "_pipeline", "driver")
+    __slots__ = ("_begin", "_pipeline", "_pipeline_texts", "driver")
 
     def __init__(self, driver: psycopg.AsyncConnection[Any], begin: str | None) -> None:
         self.driver = driver
         self._begin = begin
         # Open while enqueued statements may still be running.
         self._pipeline: AsyncExitStack | None = None
+        self._pipeline_texts: list[str] = []
 
     async def execute(self, query: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> ResultRows:
         """Execute a SQLAlchemy query, or SQL in psycopg's notation, and return its rows as named tuples.
@@ -66,9 +69,10 @@ class Connection:
         statement = Statement(query) if isinstance(query, str) else compile_query(query)
         cursor = self.driver.cursor(row_factory=namedtuple_row)
         values = {**statement.literals, **(parameters or {})}
-        await cursor.execute(statement.text, values, prepare=isinstance(query, str) or None)
-        row_count = cursor.rowcount
-        rows = ResultRows(await _fetch_rows(cursor) if cursor.description else ())
+        with RoundTrip("execute", [statement.text]):
+            await cursor.execute(statement.text, values, prepare=isinstance(query, str) or None)
+            row_count = cursor.rowcount
+            rows = ResultRows(await _fetch_rows(cursor) if cursor.description else ())
         rows.row_count = row_count
         return rows
 
@@ -88,12 +92,17 @@ class Connection:
         """Execute statements in one round trip and return the rows of each, as plain tuples."""
         if len(statements) <= 1:
             await self._start()
-            return [await _fetch_rows(await self._send(bound)) for bound in statements]
+            return [await self._fetch(bound) for bound in statements]
         await self.flush()
-        async with self.driver.pipeline():
-            await self._start()
-            cursors = [await self._send(bound) for bound in statements]
-        return [await _fetch_rows(cursor) for cursor in cursors]
+        with RoundTrip("batch", [bound.statement.text for bound in statements]):
+            async with self.driver.pipeline():
+                await self._start()
+                cursors = [await self._send(bound) for bound in statements]
+            return [await _fetch_rows(cursor) for cursor in cursors]
+
+    async def _fetch(self, bound: BoundStatement) -> list[tuple[Any, ...]]:
+        with RoundTrip("execute", [bound.statement.text]):
+            return await _fetch_rows(await self._send(bound))
 
     async def enqueue(self, statements: Iterable[BoundStatement]) -> None:
         """Send statements without waiting for their results, while PostgreSQL works on them.
@@ -105,6 +114,7 @@ class Connection:
                 await self._start()
                 self._pipeline = AsyncExitStack()
                 await self._pipeline.enter_async_context(self.driver.pipeline())
+            self._pipeline_texts.append(bound.statement.text)
             await self._send(bound)
 
     async def copy_rows(self, table: sa.Table, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -116,8 +126,9 @@ class Connection:
         sql = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
         for batch in split_rows(sorted(rows)):
             text = "".join(["\t".join(map(str, row)) + "\n" for row in batch])
-            async with self.driver.cursor().copy(sql) as copy:
-                await copy.write(text)
+            with RoundTrip("copy", [sql]):
+                async with self.driver.cursor().copy(sql) as copy:
+                    await copy.write(text)
 
     async def stream(self, query: sa.Executable, *, batch_size: int) -> AsyncIterator[tuple[Any, ...]]:
         """Execute a query and yield its rows, which are fetched `batch_size` at a time."""
@@ -133,16 +144,20 @@ class Connection:
         """Wait until all enqueued statements are done, and raise the error of the first that failed."""
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            await pipeline.aclose()
+            texts, self._pipeline_texts = self._pipeline_texts, []
+            with RoundTrip("flush", texts):
+                await pipeline.aclose()
 
     async def commit(self) -> None:
         """Wait for the enqueued statements and commit, in one round trip."""
-        if self._pipeline is None:
-            await self.driver.commit()
-        else:
+        if self._pipeline is not None:
             # psycopg's commit() neither sends all that is buffered in the pipeline nor waits for its results.
             await self.driver.execute("COMMIT", prepare=False)
+            self._pipeline_texts.append("COMMIT")
             await self.flush()
+        elif self.driver.info.transaction_status != TransactionStatus.IDLE:
+            with RoundTrip("commit", ["COMMIT"]):
+                await self.driver.commit()
 
     async def rollback(self) -> None:
         """Roll the transaction back; does nothing where the connection is lost."""
@@ -153,9 +168,14 @@ class Connection:
     async def _start(self) -> None:
         """Wait for enqueued statements, and begin the transaction if this is its first statement."""
         await self.flush()
+        if (begin := self._take_begin()) is not None:
+            with RoundTrip("begin", [begin]):
+                await self.driver.execute(begin, prepare=True)
+
+    def _take_begin(self) -> str | None:
+        """Return the statement that begins the transaction, the first time."""
         begin, self._begin = self._begin, None
-        if begin is not None:
-            await self.driver.execute(begin, prepare=True)
+        return begin
 
     async def _send(self, bound: BoundStatement) -> psycopg.AsyncCursor[Any]:
         """Execute a statement as a prepared one; in a pipeline, this returns before the result has come."""

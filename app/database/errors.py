@@ -17,6 +17,7 @@ _QUERY_CANCELED = "57014"
 _NUMERIC_VALUE_OUT_OF_RANGE = "22003"
 _PROGRAM_LIMIT_EXCEEDED = "54"  # a class of codes
 _READ_ONLY_TRANSACTION = "25006"
+_DISK_FULL = "53100"
 # Connection exceptions, insufficient resources (such as a full disk), operator intervention (such as a shutdown).
 _UNAVAILABLE = ("08", "53", "57P")
 # What a server that shuts down says to a connection that is being made; it comes without a code.
@@ -74,6 +75,11 @@ def _is_unavailable(cause: Any) -> bool:
     if state is None:
         return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
     return bool(state.startswith(_UNAVAILABLE) or state == _READ_ONLY_TRANSACTION)
+
+
+def concerns_writes_only(error: DatabaseError) -> bool:
+    """Return whether the database may still answer questions: its disk is full, or it has lost a failover."""
+    return getattr(_driver_error(error), "sqlstate", None) in (_READ_ONLY_TRANSACTION, _DISK_FULL)
 
 
 def _driver_error(error: DatabaseError) -> Any:

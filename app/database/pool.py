@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from math import ceil
+from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -23,9 +24,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.core import meters
 from app.core.errors import ServiceError, Unavailable
 from app.database.connection import Connection
-from app.database.errors import is_retryable, question_timeout, to_problem, unavailable
+from app.database.errors import concerns_writes_only, is_retryable, question_timeout, to_problem, unavailable
+from app.database.observe import observe_pool
+from app.database.outage import Outages, failure_text
 from app.database.question_slots import QuestionSlots
 
 log = structlog.get_logger(__name__)
@@ -35,6 +39,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
+MAIN_POOL, QUESTION_POOL = "main", "questions"
 _MAX_ATTEMPTS = 5
 _REPORT_SECONDS = 5  # between two lines in the log while a start waits for the database
 _CONNECTION_OPTIONS = {
@@ -52,6 +57,13 @@ _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_WRITE = "BEGIN"
 # Parts of the messages of a server that answered, and will answer the same next time.
 _CONFIGURATION_ERRORS = ("does not exist", "authentication failed", "no pg_hba.conf entry")
+
+
+class _Pool(NamedTuple):
+    """A pool of connections, and its name in meters."""
+
+    name: str
+    engine: AsyncEngine
 
 
 class QuestionLimits(NamedTuple):
@@ -87,6 +99,7 @@ class Database:
     questions: QuestionConnections | None = None
     labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[float, int]] = field(default_factory=dict)
+    outages: Outages = field(default_factory=Outages)
 
     async def write(self, work: Transaction[T]) -> T:
         """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
@@ -106,7 +119,7 @@ class Database:
         async with questions.slots.hold():
             try:
                 async with asyncio.timeout(questions.seconds):
-                    return await self._run(work, _BEGIN_READ, engine=questions.engine)
+                    return await self._run(work, _BEGIN_READ, pool=_Pool(QUESTION_POOL, questions.engine))
             except TimeoutError:
                 raise question_timeout(questions.seconds) from None
 
@@ -125,27 +138,38 @@ class Database:
         if self.questions is not None:
             await self.questions.engine.dispose()
 
-    async def _run(self, work: Transaction[T], begin: str | None, *, engine: AsyncEngine | None = None) -> T:
-        attempts = 0
+    async def _run(self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None) -> T:
+        attempts, is_write = 0, begin == _BEGIN_WRITE
+        pool = pool or _Pool(MAIN_POOL, self.engine)
         while True:
             try:
-                return await self._attempt(work, begin, engine or self.engine)
+                result = await self._attempt(work, begin, pool)
+                self.outages.end(is_write=is_write)
+                return result
             except _ConnectionLost as lost:
                 # An idle connection that had died does not count: the next may live, and the pool holds only a few of them.
                 attempts += lost.was_new
                 if attempts == _MAX_ATTEMPTS:
+                    self.outages.begin(connection_failure(failure_text(lost.__cause__)), is_write_only=False)
                     raise unavailable() from lost.__cause__
             except PoolTimeout as error:
+                meters.POOL_TIMEOUTS.labels(pool.name).inc()
                 raise Unavailable("All database connections are busy. Retry after 2 seconds.", code="busy") from error
             except (psycopg.Error, DBAPIError) as error:
                 attempts += 1
                 if not is_retryable(error) or attempts == _MAX_ATTEMPTS:
-                    raise to_problem(error, is_write=begin == _BEGIN_WRITE) from error
+                    problem = to_problem(error, is_write=is_write)
+                    if isinstance(problem, Unavailable) and problem.code == Unavailable.code:
+                        reason = connection_failure(failure_text(error))
+                        self.outages.begin(reason, is_write_only=concerns_writes_only(error))
+                    raise problem from error
             await asyncio.sleep(0.01 * 2**attempts)
 
-    async def _attempt(self, work: Transaction[T], begin: str | None, engine: AsyncEngine) -> T:
+    async def _attempt(self, work: Transaction[T], begin: str | None, pool: _Pool) -> T:
         """Run `work` on a connection of the pool; commit, or roll back when it raises."""
-        pooled_connection = await engine.raw_connection()
+        started_at = perf_counter()
+        pooled_connection = await pool.engine.raw_connection()
+        meters.POOL_WAIT.labels(pool.name).observe(perf_counter() - started_at)
         driver: Any = pooled_connection.driver_connection
         connection = Connection(driver, begin)
         try:
@@ -180,18 +204,20 @@ def connect(url: str, *, pool_size: int, questions: QuestionLimits | None = None
 
     questions: the limits of questions, which then have connections of their own; None: they are unlimited.
     """
-    engine = _create_engine(url, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
+    engine = _create_engine(url, name=MAIN_POOL, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
     if questions is None:
         return Database(engine)
     # PostgreSQL's own limit is for the case that this process no longer cares for its question.
-    own_engine = _create_engine(url, pool_size=questions.at_once, statement_seconds=ceil(questions.seconds) + 1)
+    own_engine = _create_engine(
+        url, name=QUESTION_POOL, pool_size=questions.at_once, statement_seconds=ceil(questions.seconds) + 1
+    )
     slots = QuestionSlots(questions.at_once, questions.per_caller, questions.wait_seconds)
     return Database(engine, QuestionConnections(own_engine, slots, questions.seconds))
 
 
-def _create_engine(url: str, *, pool_size: int, statement_seconds: int) -> AsyncEngine:
+def _create_engine(url: str, *, name: str, pool_size: int, statement_seconds: int) -> AsyncEngine:
     options = f"{_CONNECTION_OPTIONS['options']} -c statement_timeout={statement_seconds}s"
-    return create_async_engine(
+    engine = create_async_engine(
         driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
@@ -199,6 +225,8 @@ def _create_engine(url: str, *, pool_size: int, statement_seconds: int) -> Async
         pool_reset_on_return=None,  # `Database` has committed or rolled back
         connect_args=_CONNECTION_OPTIONS | {"options": options},
     )
+    observe_pool(engine, name=name, size=pool_size)
+    return engine
 
 
 def driver_url(url: str) -> sa.URL:

@@ -24,6 +24,7 @@ from app.database.tables import COMMENT_WORDS, HAS_COMMENT, account, event, surv
 from app.http.formats import FlatTable
 from app.ingest.accept import accept_events
 from app.ingest.catalogue.voice import Status
+from app.ingest.erase import erase_comment
 from app.ledger.event_cursor import EventCursor, cursor_of
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.ledger.surveys import score_class_column
@@ -215,6 +216,13 @@ async def load_comment(books: Books, id: str) -> dict[str, Any]:
     if row is None:
         raise _not_found()
     return _comment_json(row)
+
+
+async def blank_comment(books: Books, id: str) -> None:
+    """Erase the text of a comment and the notes about it; the score and all numbers stay. Raises NotFound."""
+    account_id, event_id = _split_comment_id(id)
+    if not await erase_comment(books, account_id=account_id, event_id=event_id):
+        raise _not_found()
 
 
 async def update_comment(books: Books, id: str, update: Mapping[str, str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from app.feedback.comments import (
     COMMENT_SCHEMA,
     CommentFilter,
     ScoreClassName,
+    blank_comment,
     comments_table,
     list_comments,
     load_comment,
@@ -173,7 +174,7 @@ async def get_feedback(request: Request, feedback_id: PathId) -> Response:
     "/{feedback_id}",
     dependencies=[Depends(requires("ingest", "read"))],
     responses=_COMMENT,
-    openapi_extra=body_schema(FeedbackBody),
+    openapi_extra=body_schema(FeedbackBody, {"status": "resolved", "note": "Called back; fixed in the next release."}),
 )
 async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any]:
     """Set the status or the note of a comment.
@@ -184,3 +185,13 @@ async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any
     """
     body = await read_body(request, FeedbackBody)
     return await update_comment(books_of(request), feedback_id, body.model_dump(exclude_none=True))
+
+
+@router.delete("/{feedback_id}", status_code=204, response_class=Response, dependencies=[Depends(requires("admin"))])
+async def delete_feedback(request: Request, feedback_id: PathId) -> None:
+    """Erase the text of a comment: for one that names a person, and perhaps no user of whom it could be erased.
+
+    The text, `extra` and the notes about the comment are deleted, also from the stored event. The score, the tags and all
+    numbers stay. The event keeps its id and is a duplicate when sent again. Erasing the same comment again changes nothing.
+    """
+    await blank_comment(books_of(request), feedback_id)

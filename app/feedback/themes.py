@@ -25,7 +25,10 @@ _COUNTS = {
     "previous": {"type": "integer", "description": "The number of comments in the previous period."},
     "change": {"type": "integer", "description": "The difference of the two."},
 }
-_SHARE = {"type": "number", "description": "The percentage of the comments of the class."}
+_SHARE = {
+    "type": ["number", "null"],
+    "description": "The percentage of the comments of the class; null where it has none in the period.",
+}
 _RANGE = {"start": {"type": "string"}, "end": {"type": "string"}}
 THEMES_SCHEMA = object_schema(
     {

@@ -11,6 +11,9 @@ from pydantic import BaseModel
 from app.http.encoding import JSON
 from app.http.formats import DEFAULT_FORMAT, FORMATS
 
+# The day in the examples of request bodies. A running service writes its own yesterday instead: see `document`.
+EXAMPLE_DAY = "2026-03-14"
+
 # Component schemas of request bodies and parameters, by name; filled as routes are declared.
 COMPONENTS: dict[str, Any] = {}
 
@@ -31,12 +34,15 @@ def query_schema(model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def body_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the OpenAPI operation members for a body that is read with `read_body`."""
+def body_schema(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI operation members for a body that is read with `read_body`.
+
+    example: a body that is accepted as it is; /docs sends it by "Try it out".
+    """
     schema = model.model_json_schema(ref_template=_REFERENCE)
     COMPONENTS.update(schema.pop("$defs", {}) | {model.__name__: schema})
     reference = {"$ref": _REFERENCE.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": reference}}}}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
 def response_schema(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:

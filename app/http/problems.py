@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.core.errors import Invalid, Malformed, Problem, validation_faults
 from app.core.names import Fault
+from app.http.routing import allowed_methods
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -74,10 +75,14 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _respond(Invalid.of(faults, code="invalid"))
 
     @app.exception_handler(HTTPException)
-    async def handle_framework_error(_: Request, error: HTTPException) -> JSONResponse:
+    async def handle_framework_error(request: Request, error: HTTPException) -> JSONResponse:
         code = _FRAMEWORK_CODES.get(error.status_code, "refused")
         detail = _FRAMEWORK_DETAILS.get(error.status_code, str(error.detail))
-        problem = Problem(detail, code=code, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names only the methods of one of the endpoints with this path.
+            headers["Allow"] = ", ".join(allowed_methods(request.scope))
+        problem = Problem(detail, code=code, headers=headers)
         problem.status = error.status_code
         return _respond(problem)
 

@@ -55,6 +55,7 @@ def next_link(request: Request, cursor: str | None) -> dict[str, str]:
     if cursor is None or request.method != "GET":
         return {}
     params = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "api_key")]
-    base = request.app.state.settings.public_url or ""
+    # The path begins with that of the public URL.
+    origin = request.app.state.settings.public_origin
     path = quote(request.scope["path"], safe="/%")
-    return {"Link": f'<{base.rstrip("/")}{path}?{urlencode([*params, ("cursor", cursor)])}>; rel="next"'}
+    return {"Link": f'<{origin}{path}?{urlencode([*params, ("cursor", cursor)])}>; rel="next"'}

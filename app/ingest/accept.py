@@ -4,6 +4,7 @@ A batch passes through immutable stages (`stages`): raw JSON is read, references
 posts the events (`write`). Small batches that come at the same time share a transaction.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
@@ -11,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from app.books.books import Books
+from app.core import meters
 from app.core.errors import Unavailable
 from app.database.connection import Connection
 from app.database.labels import ensure_labels
@@ -48,9 +50,18 @@ async def accept_events(
         except ReferenceChanged:
             continue
         read_rejections = reject_invalid(invalid, references, books=books)
-        return build_outcome(events, verdicts, [*read_rejections, *resolve_rejections])
+        outcome = build_outcome(events, verdicts, [*read_rejections, *resolve_rejections])
+        _count(outcome)
+        return outcome
     detail = "A survey or an exchange rate of this batch keeps changing. Send the batch again."
     raise Unavailable(detail, code="busy")
+
+
+def _count(outcome: BatchOutcome) -> None:
+    meters.EVENTS_ACCEPTED.inc(outcome.accepted)
+    meters.EVENTS_DUPLICATE.inc(outcome.duplicates)
+    for code, count in Counter(rejection["code"] for rejection in outcome.rejected).items():
+        meters.EVENTS_REJECTED.labels(code).inc(count)
 
 
 async def _store(books: Books, events: Sequence[ResolvedEvent]) -> Sequence[Verdict]:

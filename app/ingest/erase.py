@@ -1,4 +1,8 @@
-"""Erase a person: replace the user's id by a pseudonym and blank the user's text. Every number stays, as of any day."""
+"""Erase a person, or one comment. Every number stays, as of any day.
+
+A person's id is replaced by a pseudonym, and what the person wrote is blanked. A comment that names no user, or another person
+than the one who wrote it, is blanked by itself.
+"""
 
 from secrets import token_hex
 
@@ -14,22 +18,48 @@ from app.ledger.presence.keys import user_key
 from app.ledger.stream_diff import write_stream_names
 from app.ledger.streams.feedback import ERASED, KIND
 
-# Erases the user's events, events that name the user as `who`, and notes about the user's comments. The fingerprint goes as
-# well, since the content could be guessed from it; from then on any event with the id is a duplicate. The event's id stays:
-# without it the same event could be sent again and be counted twice.
+# The fingerprint goes as well, since the content could be guessed from it; from then on any event with the id is a duplicate.
+# The event's id stays: without it the same event could be sent again and be counted twice.
+_BLANK = f"""
+    fingerprint = NULL,
+    data = data - 'extra' || '{{"erased": true}}'::jsonb
+        || CASE WHEN {COMMENT_IS_NOT_BLANK} THEN '{{"comment": "{ERASED}"}}'::jsonb ELSE '{{}}' END
+        || CASE WHEN data ? 'note' THEN '{{"note": ""}}'::jsonb ELSE '{{}}' END
+    """
+# Erases the user's events, events that name the user as `who`, and notes about the user's comments.
 _ERASE = f"""
     UPDATE event SET
         user_id = CASE WHEN user_id = %(user)s THEN %(pseudonym)s ELSE user_id END,
-        fingerprint = NULL,
-        data = data - 'extra' || '{{"erased": true}}'::jsonb
-            || CASE WHEN {COMMENT_IS_NOT_BLANK} THEN '{{"comment": "{ERASED}"}}'::jsonb ELSE '{{}}' END
-            || CASE WHEN data ? 'note' THEN '{{"note": ""}}'::jsonb ELSE '{{}}' END
+        {_BLANK}
             || CASE WHEN data ->> 'who' = %(user)s THEN jsonb_build_object('who', %(pseudonym)s::text) ELSE '{{}}' END
     WHERE account_id = %(account_id)s AND (user_id = %(user)s OR data ->> 'who' = %(user)s OR stream IN (
         SELECT '{KIND} ' || id FROM event
         WHERE account_id = %(account_id)s AND user_id = %(user)s AND {COMMENT_IS_NOT_BLANK}))
     RETURNING account_id, id, type, user_id, data, stream
     """
+
+# Erases a comment and the notes about it.
+_ERASE_COMMENT = f"""
+    UPDATE event SET {_BLANK}
+    WHERE account_id = %(account_id)s AND (id = %(id)s OR stream = '{KIND} ' || %(id)s)
+    """
+_HAS_COMMENT = f"SELECT 1 FROM event WHERE account_id = %(account_id)s AND id = %(id)s AND {COMMENT_IS_NOT_BLANK}"
+
+
+async def erase_comment(books: Books, *, account_id: str, event_id: str) -> bool:
+    """Blank the comment of an event and the notes about it, also of a retracted event. Return whether there is a comment."""
+    key = account_key(account_id)
+    parameters = {"account_id": key, "id": event_id}
+
+    async def write(connection: Connection) -> bool:
+        # Before the lock, which would create an unknown account.
+        if not await connection.execute(_HAS_COMMENT, parameters):
+            return False
+        await lock_accounts(connection, {key: (account_id, MIN_DATE)})
+        await connection.execute(_ERASE_COMMENT, parameters)
+        return True
+
+    return await books.database.write(write)
 
 
 async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:

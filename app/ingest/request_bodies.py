@@ -14,6 +14,11 @@ from app.core.periods import Day
 from app.ingest.fields import WHOLE, Attributes, Text, Time
 from app.ledger.surveys import MAX_SCORE, NPS_SCALES, Survey, default_satisfied_from
 
+# What /docs sends by "Try it out".
+EXAMPLE_ACCOUNT = {"name": "Acme Ltd", "attributes": {"plan": "enterprise", "region": "emea", "seats": 40}}
+EXAMPLE_SURVEY = {"kind": "csat", "scale": {"min": 1, "max": 5}, "question": "How satisfied are you with our support?"}
+EXAMPLE_RATES = {"currency": "GBP", "rates": {"2026-01-01": "1.2734"}}
+
 
 class AccountBody(BaseModel):
     """What is true of an account from `effective_at` (default: now) on; null ends an attribute.

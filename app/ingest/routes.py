@@ -1,6 +1,7 @@
 """The endpoints of ingest: events, survey responses, accounts, surveys and exchange rates."""
 
 import asyncio
+import json
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -19,9 +20,17 @@ from app.ingest.account_updates import put_account_update
 from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events, is_large
 from app.ingest.erase import erase_user
 from app.ingest.outcome import Accepted, BatchOutcome
-from app.ingest.request_bodies import AccountBody, RatesBody, SurveyBody, to_survey
+from app.ingest.request_bodies import (
+    EXAMPLE_ACCOUNT,
+    EXAMPLE_RATES,
+    EXAMPLE_SURVEY,
+    AccountBody,
+    RatesBody,
+    SurveyBody,
+    to_survey,
+)
 from app.ingest.retract import retract_event
-from app.ingest.schemas import BATCH_RESPONSES
+from app.ingest.schemas import BATCH_RESPONSES, EXAMPLE_CLOUDEVENT, EXAMPLE_EVENT, EXAMPLE_SURVEY_RESPONSE
 from app.ingest.survey_responses import accept_survey_responses
 from app.ledger import surveys
 
@@ -33,10 +42,16 @@ _EVENTS_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/Events"}},
-            NDJSON: {"schema": {"type": "string", "description": "One event per line."}},
-            CLOUDEVENT: {"schema": {"type": "object"}},
-            CLOUDEVENTS: {"schema": {"type": "array", "items": {"type": "object"}}},
+            JSON: {"schema": {"$ref": "#/components/schemas/Events"}, "example": EXAMPLE_EVENT},
+            NDJSON: {
+                "schema": {"type": "string", "description": "One event per line."},
+                "example": json.dumps(EXAMPLE_EVENT),
+            },
+            CLOUDEVENT: {"schema": {"type": "object"}, "example": EXAMPLE_CLOUDEVENT},
+            CLOUDEVENTS: {
+                "schema": {"type": "array", "items": {"type": "object"}},
+                "example": [EXAMPLE_CLOUDEVENT],
+            },
         },
     }
 }
@@ -44,8 +59,11 @@ _SURVEY_RESPONSES_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}},
-            NDJSON: {"schema": {"type": "string", "description": "One response per line."}},
+            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}, "example": EXAMPLE_SURVEY_RESPONSE},
+            NDJSON: {
+                "schema": {"type": "string", "description": "One response per line."},
+                "example": json.dumps(EXAMPLE_SURVEY_RESPONSE),
+            },
         },
     }
 }
@@ -121,7 +139,7 @@ async def delete_personal_data(request: Request, account_id: PathId, user_id: Pa
     await erase_user(books_of(request), account_id=account_id, user_id=user_id)
 
 
-@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=body_schema(AccountBody))
+@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=body_schema(AccountBody, EXAMPLE_ACCOUNT))
 async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
     """Set the name and attributes of an account.
 
@@ -134,7 +152,7 @@ async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
     return {"id": account_id, "effective_at": effective_at}
 
 
-@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=body_schema(SurveyBody))
+@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=body_schema(SurveyBody, EXAMPLE_SURVEY))
 async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
     """Declare a survey.
 
@@ -161,7 +179,7 @@ async def list_surveys(request: Request) -> Response:
     status_code=204,
     response_class=Response,
     dependencies=ADMIN,
-    openapi_extra=body_schema(RatesBody),
+    openapi_extra=body_schema(RatesBody, EXAMPLE_RATES),
 )
 async def put_exchange_rates(request: Request) -> None:
     """Set the exchange rates of a currency.

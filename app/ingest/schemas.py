@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.http.openapi import EXAMPLE_DAY
 from app.ingest.decode import MAX_EVENTS
 from app.ingest.define import EVENT_TYPES
 
@@ -9,6 +10,36 @@ from app.ingest.define import EVENT_TYPES
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
+
+_EXAMPLE_TIME = f"{EXAMPLE_DAY}T09:30:00Z"
+# The bodies that /docs sends by "Try it out". Their ids have the day in them: see `http.document`.
+EXAMPLE_EVENT: dict[str, Any] = {
+    "id": f"visit-{EXAMPLE_DAY}",
+    "type": "session.ended",
+    "account_id": "acme",
+    "user_id": "ada@acme.example",
+    "occurred_at": _EXAMPLE_TIME,
+    "data": {"duration_seconds": 600},
+}
+EXAMPLE_CLOUDEVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": f"visit-{EXAMPLE_DAY}",
+    "source": "/shop",
+    "type": "session.ended",
+    "subject": "acme",
+    "userid": "ada@acme.example",
+    "time": _EXAMPLE_TIME,
+    "data": {"duration_seconds": 600},
+}
+EXAMPLE_SURVEY_RESPONSE: dict[str, Any] = {
+    "id": f"answer-{EXAMPLE_DAY}",
+    "survey": "nps",
+    "account_id": "acme",
+    "user_id": "ada@acme.example",
+    "score": 9,
+    "comment": "Exports have become fast.",
+    "responded_at": _EXAMPLE_TIME,
+}
 
 _COUNT = {"type": "integer", "const": 0}
 _ALL_REJECTED: dict[str, Any] = {
@@ -94,6 +125,6 @@ def example_event(name: str) -> dict[str, Any]:
         "type": name,
         "account_id": "acme",
         **user,
-        "occurred_at": "2026-03-14T09:30:00Z",
+        "occurred_at": _EXAMPLE_TIME,
         "data": dict(event_type.example),
     }

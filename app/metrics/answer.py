@@ -5,10 +5,12 @@ Question -> splits into spans -> sums of all operands -> an AnswerTable of pendi
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from app.books.books import Books
 from app.books.margins import Margin, load_margins, margin_before
+from app.core import meters
 from app.core.aside import run_aside
 from app.core.periods import Period, count_months
 from app.database.connection import Connection
@@ -54,13 +56,23 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
     a cursor of another question and for an answer of more than a million rows.
     """
+    started_at = perf_counter()
     table = await books.database.ask(lambda connection: build_answer_table(connection, books, question))
 
     def compute_page() -> tuple[list[Row], str | None]:
         pending, next_cursor = paginate(table.pending_rows, limit=limit, cursor=cursor)
         return [table.row(row) for row in pending], next_cursor
 
-    return await run_aside(compute_page, items=len(table.pending_rows))
+    page = await run_aside(compute_page, items=len(table.pending_rows))
+    _count(question, len(table.pending_rows), perf_counter() - started_at)
+    return page
+
+
+def _count(question: Question, row_count: int, seconds: float) -> None:
+    meters.QUESTIONS.labels(question.granularity).observe(seconds)
+    meters.QUESTION_ROWS.observe(row_count)
+    for name in {metric.name for metric in question.metrics}:
+        meters.QUESTION_METRICS.labels(name).inc()
 
 
 async def build_answer_table(connection: Connection, books: Books, question: Question) -> "AnswerTable":

@@ -1,9 +1,12 @@
 """The parameters of questions: what a client may ask, in a query string or as JSON."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from app.accounts.filter_tokens import FilterError, split_keys
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
 from app.http.formats import FormatName
@@ -11,16 +14,28 @@ from app.http.formats import FormatName
 MAX_ROWS = 10_000
 
 
-def _split_list(value: Any) -> Any:
+def _split_list(value: Any, *, split: Callable[[str], list[str]]) -> Any:
     """Return `a,b` or repeated parameters as a list without duplicates; leave what is no text to the validation."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         return items
-    parts = [part.strip() for item in items for part in item.split(",")]
+    parts = [part for item in items for part in split(item)]
     return list(dict.fromkeys(part for part in parts if part))
 
 
-NameList = Annotated[list[Id], BeforeValidator(_split_list), Field(max_length=100)]
+def _split_names(value: Any) -> Any:
+    return _split_list(value, split=lambda text: [part.strip() for part in text.split(",")])
+
+
+def _split_groupings(value: Any) -> Any:
+    try:
+        return _split_list(value, split=split_keys)
+    except FilterError as error:
+        raise PydanticCustomError("invalid_group_by", "{problem}", {"problem": str(error)}) from None
+
+
+NameList = Annotated[list[Id], BeforeValidator(_split_names), Field(max_length=100)]
+GroupingList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
     Field(
@@ -68,11 +83,12 @@ class CommonParameters(BaseModel):
             "`and`, `or` and parentheses.",
         ),
     ] = None
-    group_by: NameList = Field(
+    group_by: GroupingList = Field(
         [],
         description="Answer each group separately, by up to three of: an attribute key such as `plan`, `account`, "
-        "`segment`, `subject`, `channel`. Separate them by commas or repeat the parameter. What `subject` means for a "
-        "metric is in its `dimensions` in the catalogue.",
+        "`segment`, `subject`, `channel`. Separate them by commas or repeat the parameter. A key with a comma, or with blanks "
+        "at its ends, stands in backquotes, as in filters: `` `a, b` ``. What `subject` means for a metric is in its "
+        "`dimensions` in the catalogue.",
     )
     as_of: Day | None = Field(
         None,

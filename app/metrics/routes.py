@@ -54,7 +54,14 @@ async def get_query(request: Request) -> Response:
     return await _respond(request, params.metrics, params)
 
 
-@router.post("/query", responses=_ANSWERS, response_class=Response, openapi_extra=body_schema(SeveralParameters))
+@router.post(
+    "/query",
+    responses=_ANSWERS,
+    response_class=Response,
+    openapi_extra=body_schema(
+        SeveralParameters, {"metrics": ["sessions", "nps"], "period": "last_3_months", "granularity": "month"}
+    ),
+)
 async def post_query(request: Request) -> Response:
     """Return the numbers of several metrics. The question is the JSON body."""
     params = await read_body(request, SeveralParameters)

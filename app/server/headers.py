@@ -14,9 +14,10 @@ HeaderValues = dict[bytes, list[bytes]]
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 2**10
 _UNREPEATABLE = (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding")
-_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"transfer-encoding", *_UNREPEATABLE})
+_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"traceparent", b"transfer-encoding", *_UNREPEATABLE})
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _RESPONSE_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -39,6 +40,17 @@ def request_id(headers: HeaderValues) -> str:
     """Return the request id that the client sent, or a new one."""
     values = headers.get(b"x-request-id")
     return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else uuid.uuid4().hex
+
+
+def trace_context(headers: HeaderValues) -> dict[str, str]:
+    """Return `traceparent` as the client sent it and the `trace_id` in it, for the log; empty without a valid one.
+
+    >>> trace_context({b"traceparent": [b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]})["trace_id"]
+    '0af7651916cd43dd8448eb211c80319c'
+    """
+    values = headers.get(b"traceparent", ())
+    match = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 and len(values[0]) <= 128 else None
+    return {"traceparent": match[0].decode("latin-1"), "trace_id": match[1].decode()} if match else {}
 
 
 def find_header_fault(

@@ -12,12 +12,14 @@ from typing import Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 import structlog
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_contextvars
 
+from app.core import logs, meters, traces
 from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
 from app.http.problems import PROBLEM_JSON, problem_body
 from app.http.response_headers import collect_response_headers
+from app.http.routing import path_template
 from app.server.headers import (
     Headers,
     body_too_large,
@@ -26,6 +28,7 @@ from app.server.headers import (
     read_headers,
     request_id,
     routable_path,
+    trace_context,
 )
 
 Scope = MutableMapping[str, Any]
@@ -101,6 +104,8 @@ def _log_failure(failure: Message | None, **fields: Any) -> None:
 class RequestLifecycle:
     """One request and its response.
 
+    app_scope: the scope for the app, with a path that can be routed, and GET for HEAD: see `forward`.
+    path: without the prefix of `PUBLIC_URL`.
     headers: values by name of the headers that this middleware reads.
     body_seconds_left: how long it may still wait for the body.
     is_body_complete: the app has received all of the body.
@@ -115,12 +120,13 @@ class RequestLifecycle:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, settings: Settings) -> None:
         self.started_at = perf_counter()
-        self.scope = self.server_scope = scope
-        self._receive, self._send = receive, send
+        self.scope, self._receive, self._send = scope, receive, send
+        self.app_scope, self.path = scope, scope["path"]
         self.task = asyncio.current_task()
         self.settings = settings
         self.headers, self.header_bytes = read_headers(scope["headers"])
         self.id = request_id(self.headers)
+        self.trace_context = trace_context(self.headers)
         self.body_seconds_left = settings.request_seconds
         self.is_body_complete = self.is_disconnected = self.is_closed = self.is_abandoned = False
         self.status: int | None = None
@@ -130,17 +136,20 @@ class RequestLifecycle:
 
     async def run(self, app: App) -> None:
         """Check the headers, call the app, and log the request."""
-        tokens = bind_contextvars(request_id=self.id)
+        tokens = bind_contextvars(request_id=self.id, **self.trace_context)
         try:
             if fault := self.find_fault():
                 await self.send_problem(fault)
                 return
-            if self.scope["method"] in ("GET", "HEAD") or self.scope["path"] in _READING_PATHS:
-                self.server_scope[ON_DISCONNECT] = self.abandon
-            self.response_headers = collect_response_headers(self.scope)
+            if self.scope["method"] in ("GET", "HEAD") or self.path in _READING_PATHS:
+                self.scope[ON_DISCONNECT] = self.abandon
+            self.response_headers = collect_response_headers(self.app_scope)
             await self.call_app(app)
         finally:
-            self.log_request()
+            seconds = perf_counter() - self.started_at
+            self.log_request(seconds)
+            meters.count_request(self.scope["method"], path_template(self.app_scope), self.status or 499, seconds)
+            unbind_contextvars("key_id")
             reset_contextvars(**tokens)
 
     def find_fault(self) -> Problem | None:
@@ -152,16 +161,21 @@ class RequestLifecycle:
         if fault:
             return fault
         try:
-            self.scope = {**self.scope, "path": routable_path(self.scope)}
+            path = routable_path(self.scope)
             unquote_to_bytes(self.scope.get("query_string", b"").decode("ascii")).decode()
         except UnicodeDecodeError:  # decoding with U+FFFD instead could turn two ids into one
             return Malformed("The URL must be percent-encoded UTF-8.", code="malformed_address")
+        # A proxy may or may not have removed the prefix. By the rules of ASGI the path has it.
+        prefix = self.settings.path_prefix
+        self.path = path.removeprefix(prefix) or "/" if path == prefix or path.startswith(f"{prefix}/") else path
+        method = "GET" if self.scope["method"] == "HEAD" else self.scope["method"]
+        self.app_scope = {**self.scope, "method": method, "path": prefix + self.path, "root_path": prefix}
         return None
 
     async def call_app(self, app: App) -> None:
         """Call the app, and send an error response if it raises or does not respond."""
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(self.app_scope, self.receive, self.send)
         except asyncio.CancelledError:
             if self.is_abandoned:
                 return
@@ -224,12 +238,16 @@ class RequestLifecycle:
             await self.forward(message)
 
     async def forward(self, message: Message) -> None:
-        """Send a message to the client."""
+        """Send a message to the client. The response to HEAD is that to GET without its body."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if trace_id := traces.current_trace_id():
+                self.trace_context |= {"trace_id": trace_id}
             headers = [*message.get("headers", ()), *self.response_headers]
             message = {**message, "headers": complete_headers(headers, request_id=self.id)}
         elif message["type"] == "http.response.body":
+            if self.scope["method"] == "HEAD":
+                message = {**message, "body": b""}
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
 
@@ -249,19 +267,20 @@ class RequestLifecycle:
         detail = "Internal error. The log of the service has the details under this request_id."
         return Problem(detail, code="internal_error", request_id=self.id)
 
-    def log_request(self) -> None:
+    def log_request(self, seconds: float) -> None:
         """Log the request. Status 499: the client disconnected before a response started."""
         scope, client = self.scope, self.scope.get("client")
         log.info(
             "request",
             method=scope["method"],
-            path=scope["path"][:_MAX_LOGGED_CHARACTERS],
+            path=logs.mask(self.path)[:_MAX_LOGGED_CHARACTERS],
             query=_loggable_query(scope.get("query_string", b"")),
             status=self.status or 499,
-            duration_ms=round((perf_counter() - self.started_at) * 1000, 2),
+            duration_ms=round(seconds * 1000, 2),
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             remote=client[0] if client else None,
+            **self.trace_context,
         )
 
 
@@ -280,10 +299,11 @@ def _loggable_query(query: bytes) -> str:
     >>> _loggable_query(b"period=2026-01&api%5Fkey=csm_secret")
     'period=2026-01&api%5Fkey=***'
     """
-    text = query.decode("latin-1")[:_MAX_LOGGED_CHARACTERS]
-    if "%" not in text and "api_key" not in text.lower():
-        return text
-    params = [param.partition("=") for param in text.split("&")]
-    return "&".join(
-        f"{name}{sign}{'***' if unquote_plus(name).lower() == 'api_key' else value}" for name, sign, value in params
-    )
+    text = logs.mask(query.decode("latin-1"))
+    if "%" in text or "api_key" in text.lower():
+        params = [param.partition("=") for param in text.split("&")]
+        text = "&".join(
+            f"{name}{sign}{'***' if unquote_plus(name).lower() == 'api_key' else value}" for name, sign, value in params
+        )
+    # Not before: half a key would not look like one.
+    return text[:_MAX_LOGGED_CHARACTERS]

@@ -18,6 +18,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.core import meters
 from app.core.errors import HeadersTooLarge, Malformed, Problem
 from app.core.settings import Settings
 from app.server.headers import MAX_HEADER_BYTES
@@ -142,6 +143,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Respond to data that cannot become a request, and close. A response in progress is not disturbed."""
         request_id = uuid.uuid4().hex
         remote = self.client[0] if self.client else None
+        meters.INVALID_REQUESTS.labels(str(problem.status)).inc()
         log.info("invalid request", status=problem.status, code=problem.code, remote=remote, request_id=request_id)
         self.ignores_input = True
         if self.is_responding():

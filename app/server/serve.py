@@ -10,6 +10,7 @@ import socket
 
 import structlog
 
+from app.core import meters
 from app.core.settings import Settings, misspelt_settings
 from app.server.supervisor import supervise
 from app.server.worker import ServerConfig, Worker
@@ -31,7 +32,8 @@ def run(settings: Settings, *, factory: str = "app.main:create_app") -> None:
     _raise_file_limit()
     try:
         if settings.workers > 1:
-            supervise(config, listener)
+            with meters.share():
+                supervise(config, listener)
         else:
             Worker(config).run([listener])
     except SystemExit as end:

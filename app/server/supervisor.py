@@ -5,11 +5,14 @@
 
 import signal
 import socket
+from itertools import count
 from types import FrameType
+from typing import ClassVar
 
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
+from app.core import meters
 from app.server.worker import ServerConfig, Worker, exit_after
 
 
@@ -23,9 +26,23 @@ def supervise(config: ServerConfig, listener: socket.socket) -> None:
 
 
 class WorkerProcess(multiprocess.Process):
-    """A process with a Worker. This object is created in the parent and pickled for the process."""
+    """A process with a Worker. This object is created in the parent and pickled for the process.
+
+    number: of the worker among those that run, for its meters.
+    """
 
     config: ServerConfig
+    numbers_in_use: ClassVar[set[int]] = set()
+
+    def start(self) -> None:
+        self.number = next(number for number in count() if number not in self.numbers_in_use)
+        self.numbers_in_use.add(self.number)
+        meters.number_next_worker(self.number)
+        super().start()
+
+    def join(self) -> None:
+        super().join()
+        self.numbers_in_use.discard(self.number)
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve. This runs in the new process."""

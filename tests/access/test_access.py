@@ -16,7 +16,7 @@ from fastapi.routing import iter_route_contexts
 from app.core import logs
 from tests.support.service import ADMIN_KEY, Service, event, session
 
-PUBLIC = {"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"}
+PUBLIC = {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"}
 # The scopes that each endpoint requires. A new endpoint must be added here.
 REQUIRED_SCOPES = {
     ("POST", "/v1/keys"): "admin",
@@ -52,9 +52,11 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/feedback/{feedback_id}"): "read",
     ("PATCH", "/v1/feedback/{feedback_id}"): "ingest read",
     ("GET", "/v1/feedback/themes"): "read",
+    ("DELETE", "/v1/feedback/{feedback_id}"): "admin",
     ("DELETE", "/v1/accounts/{account_id}/users/{user_id}/personal-data"): "admin",
     ("GET", "/v1/query"): "read",
     ("POST", "/v1/query"): "read",
+    ("GET", "/metrics/prometheus"): "read",
 }
 SCOPES: dict[str, list[str]] = {
     "ingest": ["ingest"],

@@ -242,3 +242,71 @@ def test_a_comment_whose_text_is_the_erasure_mark_is_not_an_erased_comment(histo
         None,
         None,
     ]
+
+
+# --- One comment --------------------------------------------------------------------------------------------------------
+
+COMMENTS = [
+    event("feedback.received", at="2026-03-06", id="free", comment="Ada Lovelace rang her.", extra={"by": "Lovelace"}),
+    event("survey.responded", at="2026-03-04", id="answer", survey="nps", score=9, comment="wonderful", tags=["ui"]),
+    ada("survey.responded", at="2026-03-05", id="with a user", survey="nps", score=2, comment="No engine."),
+    event("feedback.received", at="2026-03-07", id="other", comment="Fine."),
+    event("survey.responded", at="2026-03-08", id="without", survey="nps", score=7),
+]
+
+
+def comment_id(service: Service, event_id: str) -> str:
+    [id] = [c["id"] for c in service.get("/v1/feedback")["feedback"] if c["event_id"] == event_id]
+    return id
+
+
+@pytest.mark.parametrize("event_id", ["free", "answer", "with a user"])
+def test_the_text_of_one_comment_is_erased_and_every_number_stays(event_id: str, service: Service) -> None:
+    [sent] = [comment for comment in COMMENTS if comment["id"] == event_id]
+    service.send(*COMMENTS)
+    id = comment_id(service, event_id)
+    service.request("PATCH", f"/v1/feedback/{id}", json={"status": "resolved", "note": "a private note"})
+    service.on("2026-03-20")
+    numbers, before = load_numbers(service), service.get(f"/v1/feedback/{id}")
+    found = service.get("/v1/feedback", q="Lovelace or wonderful or engine")["feedback"]
+    response = service.request("DELETE", f"/v1/feedback/{id}")
+    assert (response.status_code, response.content) == (204, b"")
+    text = dump_tables(service)
+    for trace in (sent["data"]["comment"], "a private note", *sent["data"].get("extra", {})):
+        assert f'""{trace}""' not in text
+    assert service.get(f"/v1/feedback/{id}") == before | {"comment": None, "note": None}
+    others = [comment for comment in found if comment["id"] != id]
+    assert service.get("/v1/feedback", q="Lovelace or wonderful or engine")["feedback"] == others != found
+    assert load_numbers(service) == numbers
+    assert service.differences() == []
+    # Sent again, it is a duplicate, and the text does not come back.
+    assert service.send(sent) == {"accepted": 0, "duplicates": 1, "rejected": []}
+    assert sent["data"]["comment"] not in dump_tables(service)
+
+
+def test_the_text_of_a_retracted_comment_is_erased_too(service: Service) -> None:
+    service.send(*COMMENTS)
+    id = comment_id(service, "free")
+    service.retract("acme", "free")
+    assert service.request("DELETE", f"/v1/feedback/{id}").status_code == 204
+    assert "rang her" not in dump_tables(service)
+    assert service.differences() == []
+
+
+def test_a_comment_may_be_erased_again_and_an_unknown_one_is_not_found(service: Service) -> None:
+    from app.feedback.comments import _comment_id
+
+    service.send(*COMMENTS)
+    id = comment_id(service, "answer")
+    before = len(service.get("/v1/accounts")["accounts"])
+    assert [service.request("DELETE", f"/v1/feedback/{id}").status_code for _ in range(2)] == [204, 204]
+    for unknown in ("none", _comment_id("acme", "without"), _comment_id("acme", "none"), _comment_id("nobody", "free")):
+        response = service.request("DELETE", f"/v1/feedback/{unknown}")
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert len(service.get("/v1/accounts")["accounts"]) == before
+    assert [c["comment"] for c in service.get("/v1/feedback")["feedback"]] == [
+        "Fine.",
+        "Ada Lovelace rang her.",
+        "No engine.",
+        None,
+    ]

@@ -289,3 +289,48 @@ def test_a_parameter_that_an_endpoint_does_not_have_is_an_error(service: Service
     for method, path in (("GET", "/v1/accounts/acme"), ("GET", "/v1/metrics"), ("POST", "/v1/query")):
         answer = service.request(method, f"{path}?as_of=2020-01-01", json={"metrics": ["nps"]})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/as_of"), path
+
+
+GROUPABLE_KEYS = [
+    "Zip code",
+    " padded ",
+    "a,b",
+    ",",
+    "in",
+    "it's",
+    'say "hi"',
+    "back`tick",
+    "`",
+    "\\",
+    "a\\`b",
+    "100%",
+    "a+b",
+    "ü,\U0001f600",
+]
+
+
+def quote_key(key: str) -> str:
+    return "`" + key.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+@pytest.mark.parametrize("key", GROUPABLE_KEYS)
+def test_an_attribute_with_any_key_can_be_grouped_by(key: str, service: Service) -> None:
+    service.send(account_update(**{key: "x", "plan": "pro"}), session())
+    for group_by in (quote_key(key), f"plan, {quote_key(key)} ", f"{quote_key(key)},plan"):
+        for row in (
+            service.row("sessions", group_by=group_by),
+            service.request(
+                "POST", "/v1/query", json={"metrics": ["sessions"], "period": "2026-03", "group_by": [group_by]}
+            ).json()["rows"][0],
+        ):
+            assert (row["value"], row["group"]) == (1, {key: "x"} | ({"plan": "pro"} if "plan" in group_by else {}))
+    table = service.request("GET", "/v1/metrics/sessions", params={"group_by": quote_key(key), "format": "csv"}).text
+    assert next(csv.reader(io.StringIO(table)))[5].removeprefix("'") == key
+
+
+@pytest.mark.parametrize("group_by", ["`plan", "plan,`", "`a`b", "`a``b`", "`\\q`", "`\\u0000`"])
+def test_a_list_of_groupings_with_a_wrong_quote_is_an_error(group_by: str, service: Service) -> None:
+    response = service.request("GET", "/v1/metrics/sessions", params={"group_by": group_by})
+    fault = response.json()["errors"][0]
+    assert (response.status_code, fault["pointer"], fault["code"]) == (422, "/query/group_by", "invalid_group_by")
+    assert "position" in fault["detail"]

@@ -48,7 +48,7 @@ OVERRIDES: dict[type, dict[str, str]] = {
         "capture_signals": "self",
         "handle_exit": "self, sig, frame",
     },
-    WorkerProcess: {"target": "self, sockets", "is_alive": "self, timeout"},
+    WorkerProcess: {"start": "self", "join": "self", "target": "self, sockets", "is_alive": "self, timeout"},
     Supervisor: {"terminate_all": "self"},
     ServerConfig: {"configure_logging": "self"},
 }
@@ -85,7 +85,10 @@ USES: list[tuple[Callable[..., Any], str]] = [
     (multiprocess.Multiprocess.init_processes, "Process"),
     (multiprocess.Multiprocess.run, "terminate_all"),
     (multiprocess.Multiprocess.handle_signals, "signal_queue"),
+    (multiprocess.Multiprocess.init_processes, "start"),
     (multiprocess.Multiprocess.keep_subprocess_alive, "is_alive"),
+    (multiprocess.Multiprocess.keep_subprocess_alive, "start"),
+    (multiprocess.Multiprocess.keep_subprocess_alive, "join"),
     (multiprocess.Multiprocess.keep_subprocess_alive, "STARTUP_FAILURE"),
 ]
 

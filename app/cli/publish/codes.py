@@ -57,6 +57,7 @@ REQUEST = [
     Code("invalid_granularity", "422", "There is no such granularity.", "Use day, week, month, quarter, year or total."),
     Code("invalid_as_of", "422", "`as_of` is before 1970 or after today.", "Choose a day up to today."),
     Code("invalid_filter", "422", "The filter cannot be read.", "`detail` says at which character. See [filters](filters.md)."),
+    Code("invalid_group_by", "422", "The list of groupings cannot be read.", "Write a key with a comma, or with blanks at its ends, in backquotes, as in filters."),
     Code("invalid_cursor", "422", "The cursor does not belong to this question.", "Use `next` of the page before, with the same parameters."),
     Code("unknown_convention", "422", "None of the metrics has this convention.", "Take one of `did_you_mean`; `detail` lists all that they have."),
     Code("unknown_dimension", "422", "A metric has no `subject` or no `channel`.", "See [metrics](metrics.md) for what each can be broken down by."),

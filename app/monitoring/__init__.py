@@ -1,0 +1,1 @@
+"""What those who run the service observe: whether it works, and its meters for Prometheus."""

@@ -1,0 +1,100 @@
+"""Build the page that Prometheus reads: the meters of all workers, and what the database says at this moment."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import anyio.to_thread
+import sqlalchemy as sa
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from app.books.books import Books
+from app.core import meters
+from app.core.errors import Problem
+from app.database.connection import Connection
+from app.database.tables import books as books_table
+
+
+class DayGauge(NamedTuple):
+    """A gauge of a day in the table `books`: the time at which the day begins. Without the day there is no value."""
+
+    name: str
+    description: str
+    column: str
+
+
+# A gauge whose column the table does not have is left out.
+DAY_GAUGES = (
+    DayGauge(
+        "csmetrics_books_first_recorded_day_timestamp_seconds",
+        "Beginning of the first day on which anything was recorded.",
+        "first_recorded_on",
+    ),
+    DayGauge(
+        "csmetrics_books_last_day_timestamp_seconds",
+        "Beginning of the day on which everything is recorded now; nothing is ever recorded on an earlier one.",
+        "last_day",
+    ),
+)
+
+
+async def render_page(books: Books | None, accept: str, *, version: str) -> tuple[bytes, str]:
+    """Return the page and its content type.
+
+    books: None while they wait for a migration. accept: the header; it may ask for the format of OpenMetrics. That the
+    database is away is no error, but what the page says.
+    """
+    gauges = [_gauge("csmetrics_build_info", "Version of the service.", 1, {"version": version})]
+    gauges += await _read_books(books)
+    return await anyio.to_thread.run_sync(_encode, gauges, accept)
+
+
+async def _read_books(books: Books | None) -> list[Metric]:
+    """Return the gauges whose values are in the database."""
+    is_up = "csmetrics_database_up"
+    description = "Whether the database answers and is migrated (1), or not (0)."
+    day_gauges = [gauge for gauge in DAY_GAUGES if gauge.column in books_table.c]
+    query = sa.select(*(books_table.c[gauge.column] for gauge in day_gauges))
+
+    async def read(connection: Connection) -> Any:
+        return next(iter(await connection.execute(query)), None)
+
+    try:
+        row = await books.database.read_statement(read) if books is not None else None
+    except Problem:
+        row = None
+    if books is None or row is None:
+        return [_gauge(is_up, description, 0)]
+    pairs = zip(day_gauges, row, strict=True)
+    return [_gauge(is_up, description, 1)] + [
+        _gauge(gauge.name, gauge.description, books.calendar.midnight(day).timestamp())
+        for gauge, day in pairs
+        if day is not None
+    ]
+
+
+def _gauge(name: str, description: str, value: float, labels: dict[str, str] | None = None) -> Metric:
+    labels = labels or {}
+    family = GaugeMetricFamily(name, description, labels=[*labels])
+    family.add_metric([*labels.values()], value)
+    return family
+
+
+def _encode(gauges: Sequence[Metric], accept: str) -> tuple[bytes, str]:
+    """Return the gauges and the meters in the format that the header asks for. With several workers this reads files."""
+    encode, content_type = choose_encoder(accept)
+    registry = CollectorRegistry()
+    registry.register(_Gauges(gauges))
+    registry.register(meters.collectors())
+    return encode(registry), content_type
+
+
+class _Gauges(Collector):
+    """Hands the gauges to the library as it expects them."""
+
+    def __init__(self, gauges: Sequence[Metric]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._gauges)

@@ -1,0 +1,122 @@
+"""The OpenAPI document tells the truth: answers fit their schemas, and the examples of requests work as they are."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from app.core.settings import Settings
+from app.http.encoding import JSON
+from app.main import build_app
+from tests.support.service import NOON, Service, account_update, event, session, survey_responses
+
+EVENTS = [
+    account_update(plan="pro", seats=3, vip=True, region=None),
+    account_update("other", plan="free"),
+    event("user.registered", user="ada", at="2026-01-02"),
+    session(),
+    session("other", at="2026-02-03"),
+    event("subscription.changed", at="2026-01-05", subscription_id="s", mrr="100.50", plan="pro"),
+    event("subscription.canceled", at="2026-03-01", subscription_id="s", reason="price"),
+    event("onboarding.started", at="2026-02-01"),
+    event("onboarding.step_completed", at="2026-02-02", step="import"),
+    *survey_responses("nps", [10, 9, 2], comment="Exports are slow.", tags=["export"]),
+    # Of the earlier days only, so that the class has no comments in the current period.
+    *survey_responses("nps", [8], at="2026-02-03", comment="Exports were fine.", tags=["export"]),
+    event("feedback.received", comment="Fine."),
+]
+STATES = ["nothing", "events", "before the events"]
+
+
+def operations(service: Service, method: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, members in service.get("/openapi.json")["paths"].items():
+        if method in members:
+            yield path, members[method]
+
+
+def validator(service: Service, schema: dict[str, Any]) -> Draft202012Validator:
+    document = service.get("/openapi.json")
+    return Draft202012Validator(schema | {"components": document["components"]})
+
+
+def answer(service: Service, path: str, **parameters: Any) -> Any:
+    """Return the JSON answer of a GET; None where this data has nothing at the path."""
+    comments = service.get("/v1/feedback", limit=1)["feedback"]
+    ids = {
+        "account_id": "acme",
+        "metric": "nps",
+        "survey_id": "nps",
+        "feedback_id": comments[0]["id"] if comments else "x",
+    }
+    if path.endswith("/query"):
+        parameters["metrics"] = "nps,mrr,sessions,revenue_churn_rate,average_resolution_hours"
+    response = service.request("GET", path.format_map(ids), params=parameters)
+    assert response.status_code in (200, 404, 422), response.text
+    return response.json() if response.status_code == 200 else None
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_answer_fits_its_schema(state: str, service: Service) -> None:
+    if state != "nothing":
+        service.send(*EVENTS)
+    variants: list[dict[str, Any]] = [{}, {"period": "2026-03"}, {"group_by": "plan"}, {"compare": "previous_year"}]
+    variants += [{"totals": "true"}, {"min_sample": 5}, {"by": "class"}]
+    if state == "before the events":
+        variants = [{"as_of": "2026-02-01"} | variant for variant in variants]
+    checked = set()
+    for path, operation in operations(service, "get"):
+        content = operation["responses"]["200"].get("content", {}).get(JSON, {})
+        if not (schema := content.get("schema")):
+            continue
+        check = validator(service, schema)
+        for variant in variants:
+            if (body := answer(service, path, **variant)) is not None:
+                checked.add(path)
+                errors = [f"{error.json_path}: {error.message[:300]}" for error in check.iter_errors(body)]
+                assert errors == [], (path, variant)
+    assert len(checked) >= 10
+
+
+def test_a_schema_refuses_another_answer(shared: Service) -> None:
+    [schema] = [
+        operation["responses"]["200"]["content"][JSON]["schema"]
+        for path, operation in operations(shared, "get")
+        if path == "/v1/feedback/themes"
+    ]
+    themes = shared.get("/v1/feedback/themes")
+    assert validator(shared, schema).is_valid(themes)
+    assert not validator(shared, schema).is_valid(themes | {"tags": [{"class": 1}]})
+
+
+@pytest.mark.parametrize("days_later", [0, 40])
+def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service: Callable[..., Service]) -> None:
+    service = start_service()
+    service.now = NOON + timedelta(days=days_later)
+    service.send(event("feedback.received", id="c", comment="Fine."))
+    [comment] = service.get("/v1/feedback")["feedback"]
+    count = 0
+    # Attributes come before the segment that names them.
+    for method in ("put", "post", "patch"):
+        for path, operation in sorted(operations(service, method)):
+            for media_type, media in operation["requestBody"]["content"].items():
+                url = path.format(survey_id="s", account_id="acme", name="large", feedback_id=comment["id"])
+                content = media["example"] if isinstance(media["example"], str) else json.dumps(media["example"])
+                headers = {"Content-Type": media_type}
+                for _ in range(2):  # /docs makes it easy to send it twice
+                    response = service.request(method.upper(), url, content=content, headers=headers)
+                    assert response.is_success, (path, media_type, response.text)
+                validator(service, media["schema"]).validate(media["example"])
+                count += 1
+    assert count >= 12
+    # What was sent is in the answer that one asks for first.
+    yesterday = (service.now - timedelta(days=1)).date().isoformat()
+    assert service.value("sessions", period=yesterday, granularity="day") == 2
+    assert service.value("survey_responses", period=yesterday, granularity="day") == 1
+
+
+def test_the_published_examples_always_have_the_same_day() -> None:
+    app = build_app(Settings(_env_file=None))
+    assert '"2026-03-14T09:30:00Z"' in json.dumps(app.openapi())
