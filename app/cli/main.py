@@ -12,6 +12,7 @@ from app import __version__
 from app.access.keys import replace_key
 from app.books.books import Books
 from app.cli import publish
+from app.cli.clock import cli as clock_cli
 from app.cli.console import err, out, progress_bar, with_books
 from app.cli.import_files import import_command
 from app.cli.keys import cli as keys_cli
@@ -32,6 +33,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(clock_cli, name="clock")
 
 Processes = Annotated[
     int, typer.Option(min=1, help="Number of processes that share the work.", show_default="one for each core")
