@@ -92,14 +92,15 @@ class Books:
             raise ClockAhead(day, known, self.max_jump_days)
 
     def report_clock(self) -> None:
-        """Write a line to the log if the clock and the books do not agree."""
+        """Write a line to the log if the clock and the books do not agree, one for each day of the clock."""
         day, known = self.clock_day(), self.last_day.known
-        if known is not None and day < known:
+        if known is None or day == self.last_day.reported_day:
+            return
+        self.last_day.reported_day = day
+        if day < known:
             log.warning("the clock is behind the books, which are followed", day=str(day), last_day=str(known))
-        try:
-            self.check_clock()
-        except ClockAhead as error:
-            log.error("the clock is too far ahead of the books", reason=str(error))
+        elif self.last_day.is_too_far(day, max_jump_days=self.max_jump_days):
+            log.error("the clock is too far ahead of the books", reason=str(ClockAhead(day, known, self.max_jump_days)))
 
     async def load_today(self, *, as_of: date | None = None) -> date:
         """Return the current day after reading the last day of the books, which other processes move on as well.
@@ -146,6 +147,7 @@ class Books:
         if self.last_day.known is None or self.clock_day() > self.last_day.known:
             day = self.clock_day()
             await move_last_day(self.database, self.last_day, day, max_jump_days=self.max_jump_days)
+            self.report_clock()
             self.check_clock()
         return self.today()
 

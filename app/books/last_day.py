@@ -45,9 +45,13 @@ class ClockAhead(Unavailable):
 
 @dataclass(slots=True)
 class LastDay:
-    """What a process has read of the last day; others may have moved it on since. None: nothing has been recorded yet."""
+    """What a process has read of the last day; others may have moved it on since. None: nothing has been recorded yet.
+
+    reported_day: the day of the clock about which the log has been told.
+    """
 
     known: date | None = None
+    reported_day: date | None = None
 
     def follow(self, day: date, *, max_jump_days: int) -> date:
         """Return today for a clock that says `day`: this day, or the last one if the clock is behind it or too far ahead."""

@@ -148,7 +148,7 @@ def _hold_lock(path: Path, kind: int) -> Iterator[int]:
 
 def _ensure_running(cluster_dir: ClusterDir, *, host: str) -> None:
     """Return when the server accepts connections. Start it if no process of an earlier one is running."""
-    deadline = time.monotonic() + MAX_START_SECONDS
+    deadline, pauses = time.monotonic() + MAX_START_SECONDS, _pauses()
     while time.monotonic() < deadline:
         try:
             with _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) as server_lock:
@@ -157,11 +157,19 @@ def _ensure_running(cluster_dir: ClusterDir, *, host: str) -> None:
             if _ping(host) == pq.Ping.OK:
                 return
             _stop_if_useless(cluster_dir, host=host)
-            time.sleep(0.02)
+            time.sleep(next(pauses))
         else:
             _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline)
             return
     raise EmbeddedError(f"An earlier PostgreSQL neither answers nor ends. See {cluster_dir.cluster / 'log'}.")
+
+
+def _pauses() -> Iterator[float]:
+    """Yield the pauses between two looks at the server, which get longer: each look costs it a process."""
+    pause = 0.02
+    while True:
+        yield pause
+        pause = min(pause * 1.1, 0.25)
 
 
 def _stop_if_useless(cluster_dir: ClusterDir, *, host: str) -> None:
@@ -209,6 +217,7 @@ def _start_postgres(cluster_dir: ClusterDir, *, host: str, server_lock: int) -> 
 
 def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float) -> None:
     """Return when the server that this process has started accepts connections. Raises EmbeddedError if it does not."""
+    pauses = _pauses()
     while _ping(host) != pq.Ping.OK:
         if os.waitpid(postmaster, os.WNOHANG)[0]:
             logs = [
@@ -222,7 +231,7 @@ def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, de
             raise EmbeddedError(
                 f"PostgreSQL was not ready after {MAX_START_SECONDS} seconds. See {cluster_dir.cluster / 'log'}."
             )
-        time.sleep(0.02)
+        time.sleep(next(pauses))
 
 
 def _ping(host: str) -> int:

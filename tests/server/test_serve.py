@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import children_of
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from app.server.serve import run
@@ -338,12 +340,6 @@ def test_workers_do_not_outlive_their_parent(serve: Callable[..., ServerProcess]
     with server.connect(HALF_BODY):
         server.stop(signal.SIGKILL)
         wait_until(lambda: not any(map(exists, workers)))
-
-
-def children_of(pid: int) -> set[int]:
-    """Return the ids of the processes that a process has started."""
-    output = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    return {int(child) for child, parent in map(str.split, output.splitlines()) if int(parent) == pid}
 
 
 @pytest.mark.parametrize("tiny", ["", "waiting", "stuck"])
