@@ -103,13 +103,15 @@ class Books:
             log.error("the clock is too far ahead of the books", reason=str(ClockAhead(day, known, self.max_jump_days)))
 
     async def load_today(self, *, as_of: date | None = None) -> date:
-        """Return the current day after reading the last day of the books, which other processes move on as well.
+        """Return the current day after reading the last day of the books, unless that was done a moment ago.
 
         as_of: a day as of which a question is to be answered. If it is over, nothing is recorded on it after this.
         """
-        await load_last_day(self.database, self.last_day)
+        is_open = as_of is not None and not self.last_day.is_after(as_of)
+        if is_open or not self.last_day.is_fresh():
+            await load_last_day(self.database, self.last_day)
         today, last = self.today(), self.last_day.known
-        if as_of is not None and as_of < today and (last is None or last <= as_of):
+        if as_of is not None and as_of < today and not self.last_day.is_after(as_of):
             end = today if last is None else as_of + timedelta(days=1)
             await move_last_day(self.database, self.last_day, end, max_jump_days=self.max_jump_days)
         return self.today()

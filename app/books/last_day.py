@@ -13,6 +13,7 @@ moves the books on takes the lock alone. So it waits for what is being committed
 again on the new one: when the move is done, the days before are final.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +28,8 @@ from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import LAST_DAY_LOCK, books
 
 DEFAULT_MAX_JUMP_DAYS = 31
+# Within this time a process whose clock is behind learns that another one has moved the books on.
+MAX_AGE_SECONDS = 1.0
 _RETRY_SECONDS = 60
 
 
@@ -47,10 +50,11 @@ class ClockAhead(Unavailable):
 class LastDay:
     """What a process has read of the last day; others may have moved it on since. None: nothing has been recorded yet.
 
-    reported_day: the day of the clock about which the log has been told.
+    read_at: when it was read, by `time.monotonic`. reported_day: the day of the clock about which the log has been told.
     """
 
     known: date | None = None
+    read_at: float = 0
     reported_day: date | None = None
 
     def follow(self, day: date, *, max_jump_days: int) -> date:
@@ -58,6 +62,14 @@ class LastDay:
         if self.known is None or (self.known < day and not self.is_too_far(day, max_jump_days=max_jump_days)):
             return day
         return self.known
+
+    def is_after(self, day: date) -> bool:
+        """Return whether the books have certainly gone past a day."""
+        return self.known is not None and self.known > day
+
+    def is_fresh(self) -> bool:
+        """Return whether it was read a moment ago."""
+        return time.monotonic() - self.read_at < MAX_AGE_SECONDS
 
     def is_too_far(self, day: date, *, max_jump_days: int) -> bool:
         """Return whether a day is so far ahead that the clock is probably wrong."""
@@ -74,7 +86,7 @@ async def load_last_day(database: Database, last_day: LastDay) -> None:
         ((rows,),) = await connection.fetch_batch(BoundStatement(_SELECT, {}))
         return rows[0]  # type: ignore[no-any-return]
 
-    last_day.known = await database.read_statement(read)
+    last_day.known, last_day.read_at = await database.read_statement(read), time.monotonic()
 
 
 async def move_last_day(database: Database, last_day: LastDay, day: date, *, max_jump_days: int | None) -> None:

@@ -97,8 +97,9 @@ def test_a_question_without_as_of_moves_nothing(service: Service, query_database
 
 
 def test_what_one_process_has_recorded_is_in_the_next_answer_of_another_whose_clock_is_behind(
-    start_service: Start,
+    start_service: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.books.last_day.MAX_AGE_SECONDS", 0)
     ahead, behind = start_service(), start_service()
     behind.on("2026-03-14").send(session("acme", at="2026-03-14"))
     ahead.on("2026-03-15").send(session("acme", at="2026-03-15"))
