@@ -87,20 +87,22 @@ class Books:
 
     def check_clock(self) -> None:
         """Raise ClockAhead if the clock is further ahead of the books than it may be."""
-        day, known = self.clock_day(), self.last_day.known
-        if known is not None and self.last_day.is_too_far(day, max_jump_days=self.max_jump_days):
-            raise ClockAhead(day, known, self.max_jump_days)
+        day, latest = self.clock_day(), self.last_day.latest
+        if latest is not None and self.last_day.is_too_far(day, max_jump_days=self.max_jump_days):
+            raise ClockAhead(day, latest, self.max_jump_days)
 
     def report_clock(self) -> None:
         """Write a line to the log if the clock and the books do not agree, one for each day of the clock."""
-        day, known = self.clock_day(), self.last_day.known
-        if known is None or day == self.last_day.reported_day:
+        day, latest = self.clock_day(), self.last_day.latest
+        if latest is None or day == self.last_day.reported_day:
             return
         self.last_day.reported_day = day
-        if day < known:
-            log.warning("the clock is behind the books, which are followed", day=str(day), last_day=str(known))
+        if day < latest:
+            log.warning("the clock is behind the books, which are followed", day=str(day), last_day=str(latest))
         elif self.last_day.is_too_far(day, max_jump_days=self.max_jump_days):
-            log.error("the clock is too far ahead of the books", reason=str(ClockAhead(day, known, self.max_jump_days)))
+            log.error(
+                "the clock is too far ahead of the books", reason=str(ClockAhead(day, latest, self.max_jump_days))
+            )
 
     async def load_today(self, *, as_of: date | None = None) -> date:
         """Return the current day after reading the last day of the books, unless that was done a moment ago.
@@ -110,7 +112,7 @@ class Books:
         is_open = as_of is not None and not self.last_day.is_after(as_of)
         if is_open or not self.last_day.is_fresh():
             await load_last_day(self.database, self.last_day)
-        today, last = self.today(), self.last_day.known
+        today, last = self.today(), self.last_day.latest
         if as_of is not None and as_of < today and not self.last_day.is_after(as_of):
             end = today if last is None else as_of + timedelta(days=1)
             await move_last_day(self.database, self.last_day, end, max_jump_days=self.max_jump_days)
@@ -146,7 +148,7 @@ class Books:
 
     async def _move_to_today(self) -> date:
         """Return today after moving the books on to it, which the first write of a day does. Raises ClockAhead."""
-        if self.last_day.known is None or self.clock_day() > self.last_day.known:
+        if self.last_day.latest is None or self.clock_day() > self.last_day.latest:
             day = self.clock_day()
             await move_last_day(self.database, self.last_day, day, max_jump_days=self.max_jump_days)
             self.report_clock()

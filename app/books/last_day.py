@@ -53,19 +53,19 @@ class LastDay:
     read_at: when it was read, by `time.monotonic`. reported_day: the day of the clock about which the log has been told.
     """
 
-    known: date | None = None
+    latest: date | None = None
     read_at: float = 0
     reported_day: date | None = None
 
     def follow(self, day: date, *, max_jump_days: int) -> date:
         """Return today for a clock that says `day`: this day, or the last one if the clock is behind it or too far ahead."""
-        if self.known is None or (self.known < day and not self.is_too_far(day, max_jump_days=max_jump_days)):
+        if self.latest is None or (self.latest < day and not self.is_too_far(day, max_jump_days=max_jump_days)):
             return day
-        return self.known
+        return self.latest
 
     def is_after(self, day: date) -> bool:
         """Return whether the books have certainly gone past a day."""
-        return self.known is not None and self.known > day
+        return self.latest is not None and self.latest > day
 
     def is_fresh(self) -> bool:
         """Return whether it was read a moment ago."""
@@ -73,7 +73,7 @@ class LastDay:
 
     def is_too_far(self, day: date, *, max_jump_days: int) -> bool:
         """Return whether a day is so far ahead that the clock is probably wrong."""
-        return self.known is not None and (day - self.known).days > max_jump_days
+        return self.latest is not None and (day - self.latest).days > max_jump_days
 
 
 _SELECT = compile_query(sa.select(books.c.last_day))
@@ -86,7 +86,7 @@ async def load_last_day(database: Database, last_day: LastDay) -> None:
         ((rows,),) = await connection.fetch_batch(BoundStatement(_SELECT, {}))
         return rows[0]  # type: ignore[no-any-return]
 
-    last_day.known, last_day.read_at = await database.read_statement(read), time.monotonic()
+    last_day.latest, last_day.read_at = await database.read_statement(read), time.monotonic()
 
 
 async def move_last_day(database: Database, last_day: LastDay, day: date, *, max_jump_days: int | None) -> None:
@@ -97,12 +97,12 @@ async def move_last_day(database: Database, last_day: LastDay, day: date, *, max
     is_before = books.c.last_day.is_(None) | (books.c.last_day < day)
     if max_jump_days is not None:
         is_before &= books.c.last_day.is_(None) | (day - books.c.last_day <= max_jump_days)
-    last_day.known = await database.write(_move(day, is_before))
+    last_day.latest = await database.write(_move(day, is_before))
 
 
 async def move_last_day_back(database: Database, last_day: LastDay, day: date) -> None:
     """Move the books back to a day, for the repair after a wrong clock: from now on things are recorded on it again."""
-    last_day.known = await database.write(_move(day, books.c.last_day > day))
+    last_day.latest = await database.write(_move(day, books.c.last_day > day))
 
 
 def _move(day: date, condition: sa.ColumnElement[bool]) -> Callable[[Connection], Awaitable[date | None]]:

@@ -26,7 +26,7 @@ def show() -> None:
     async def run(books: Books) -> bool:
         today = books.clock_day()
         later = await _print_state(books, today)
-        last_day = books.last_day.known
+        last_day = books.last_day.latest
         if later.last is not None or (last_day is not None and last_day > today):
             out.print(
                 "\nThe books are ahead of the clock. If the clock is behind, correct it. If it is right, another one was ahead: "
@@ -55,7 +55,7 @@ async def _print_state(books: Books, today: date) -> LaterDays:
     zone = books.calendar.zone
     rows = {
         f"The clock ({zone})": f"{books.clock().astimezone(zone):%Y-%m-%d %H:%M:%S}",
-        "Last day of the books": str(books.last_day.known or "nothing has been recorded yet"),
+        "Last day of the books": str(books.last_day.latest or "nothing has been recorded yet"),
         "Recorded on days after the clock's": f"{later.events:,} events of {later.accounts:,} accounts, "
         f"{later.segments:,} segments, up to {later.last}"
         if later.last
@@ -80,7 +80,7 @@ def accept(yes: Yes = False) -> None:
             )
             return False
         await move_last_day(books.database, books.last_day, today, max_jump_days=None)
-        out.print(f"\nThe last day of the books is {books.last_day.known}.")
+        out.print(f"\nThe last day of the books is {books.last_day.latest}.")
         return True
 
     if not with_books(run):
@@ -98,7 +98,7 @@ def repair(yes: Yes = False) -> None:
     async def run(books: Books) -> bool:
         today = books.clock_day()
         later = await _print_state(books, today)
-        if later.last is None and (books.last_day.known is None or books.last_day.known <= today):
+        if later.last is None and (books.last_day.latest is None or books.last_day.latest <= today):
             out.print("\nThere is nothing to repair.")
             return True
         if not yes:
@@ -114,7 +114,7 @@ def repair(yes: Yes = False) -> None:
             async for step in redate(books, day=today, executor=worker_pool(os.cpu_count() or 1)):
                 accounts, events = accounts + step.accounts, events + step.events
                 bar.update(task, completed=accounts, status=f"{accounts:,} accounts, {events:,} events")
-        out.print(f"\nRepaired {accounts:,} accounts. The last day of the books is {books.last_day.known}.")
+        out.print(f"\nRepaired {accounts:,} accounts. The last day of the books is {books.last_day.latest}.")
         return True
 
     if not with_books(run):

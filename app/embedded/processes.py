@@ -40,7 +40,7 @@ def stop_processes(
     """
     postmaster = 0
     for request, seconds in _STOP_STEPS:
-        deadline, signaled = time.monotonic() + seconds, set[int]()
+        deadline, recipients = time.monotonic() + seconds, set[int]()
         while time.monotonic() < deadline:
             if is_free() or not is_needed():
                 if postmaster:
@@ -51,10 +51,10 @@ def stop_processes(
             targets = {postmaster} - {0}
             if request == signal.SIGKILL:
                 targets |= {process.id for process in _find_holders(cluster_dir) if _is_of_postgres(process)}
-            for process_id in targets - signaled:
+            for process_id in targets - recipients:
                 with suppress(ProcessLookupError):
                     os.kill(process_id, request)
-            signaled |= targets
+            recipients |= targets
             time.sleep(0.02)
     raise EmbeddedError(f"PostgreSQL in {cluster_dir.cluster} does not stop. See {cluster_dir.cluster / 'log'}.")
 
