@@ -24,8 +24,9 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 test: check ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
 
-campaign: setup ## run the tests on random data with fifty times as many examples
+campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
+	$(BIN)/python -m tests.system.kill_campaign
 
 check: setup ## check style and types
 	$(BIN)/ruff check .

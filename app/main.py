@@ -121,6 +121,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     async def open_for_requests(database: Database) -> None:
         books = await create_or_load_books(settings, database, clock=clock)
+        books.report_clock()
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
             _print_first_key(key, settings)

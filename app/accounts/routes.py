@@ -47,7 +47,7 @@ async def list_accounts(request: Request) -> Response:
     """List accounts with their current attributes, ordered by id."""
     params = parse_query(request, _ListParams)
     books, limit = books_of(request), params.limit
-    day = day_after(books.today())
+    day = day_after(await books.load_today())
     filter = parse_filter(normalize_id(params.filter)) if params.filter is not None else None
     if filter is not None and params.strict:
         await _check_attributes(books, filter, "/query/filter")
@@ -85,7 +85,7 @@ def _decode_cursor(cursor: str) -> str:
 async def get_account(request: Request, account_id: PathId) -> Response:
     """Return one account with its current attributes and their history."""
     books, key = books_of(request), account_key(account_id)
-    day = day_after(books.today())
+    day = day_after(await books.load_today())
     query = select_accounts(None, on=day).where(account.c.account_id == key)
     rows = await _fetch(books, select_descriptions(query, on=day))
     if not rows:
@@ -125,7 +125,7 @@ async def get_attributes(request: Request) -> Response:
     """
     params = parse_query(request, _AttributeParams)
     books, limit = books_of(request), params.limit
-    day, after = day_after(books.today()), _decode_cursor(params.cursor) if params.cursor is not None else ""
+    day, after = day_after(await books.load_today()), _decode_cursor(params.cursor) if params.cursor is not None else ""
     # One more than the page, which shows whether there is a next one.
     rows = await books.database.ask(
         lambda connection: list_attributes(connection, on=day, after=after, limit=limit + 1)

@@ -21,7 +21,8 @@ from app.audit.identities import IDENTITIES
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
-from app.database.tables import MAX_DATE, account, attribute
+from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
+from app.database.tables import books as books_table
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
@@ -113,14 +114,17 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
     sample: the number of accounts for checks of single accounts. None: the ledger of all accounts is checked, and the metrics
     of single accounts for a sample of the default size.
     """
-    accounts = await _sample_accounts(books, sample or _DEFAULT_SAMPLE)
+    known_today = await books.load_today()
+    accounts = await _sample_accounts(books, sample or _DEFAULT_SAMPLE, today=known_today)
     stored_segments = await segments.load_segments(books, None)
 
     async def run(connection: Connection) -> list[Check]:
+        # The last day in this snapshot: another process may have moved the books on to the next day since.
+        today = max(known_today, await connection.scalar(sa.select(books_table.c.last_day)) or MIN_DATE)
+
         async def answer(metrics: Collection[str], **changes: Any) -> AnswerTable:
             # Not strict: a stored segment may be about attributes that have not come yet.
             changed_parameters = parameters.model_copy(update={"strict": False} | changes)
-            today = books.today()
             question = build_question(
                 sorted(metrics), changed_parameters, calendar=books.calendar, today=today, segments=stored_segments
             )
@@ -132,12 +136,12 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
         by_attribute: list[dict[str, Any]] = [{"group_by": [key]} for key in await _choose_attributes(connection)]
         groupings = [{}, *by_attribute]
         groupings += [{"group_by": ["account"], "account": list(accounts.values())}] if accounts else []
-        groupings += [{"segment": names}] if (names := _choose_segments(stored_segments, books.today())) else []
+        groupings += [{"segment": names}] if (names := _choose_segments(stored_segments, today)) else []
         return [
             *await _check_identities(answer, groupings),
             await _check_sums_over_groups(answer, by_attribute),
             await _check_sums_over_time(answer),
-            await _check_totals(answer, books.today()),
+            await _check_totals(answer, today),
         ]
 
     checks = await books.database.ask(run)
@@ -145,12 +149,12 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
     return {"ok": all(check["ok"] for check in results), "checks": results}
 
 
-async def _sample_accounts(books: Books, count: int) -> dict[int, str]:
+async def _sample_accounts(books: Books, count: int, *, today: date) -> dict[int, str]:
     """Return the ids of some accounts by their numbers, which are hashes.
 
     They are those that follow a number that differs from day to day, continued from the lowest number.
     """
-    start = account_key(books.today().isoformat())
+    start = account_key(today.isoformat())
 
     async def read(connection: Connection) -> dict[int, str]:
         accounts: dict[int, str] = {}

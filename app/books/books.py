@@ -11,11 +11,21 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+import psycopg
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.first_day import FirstDay
+from app.books.last_day import (
+    DEFAULT_MAX_JUMP_DAYS,
+    ClockAhead,
+    LastDay,
+    check_last_day,
+    is_other_day,
+    load_last_day,
+    move_last_day,
+)
 from app.core.errors import Conflict
 from app.core.periods import Calendar
 from app.core.settings import Settings
@@ -50,7 +60,8 @@ class Books:
     """What every request needs to read and write the ledger of this deployment.
 
     clock: returns the current time; tests and simulations set their own.
-    group_commit: shares transactions between small writes. first_day: on which anything was recorded.
+    group_commit: shares transactions between small writes. first_day: on which anything was recorded. last_day: on which
+    everything is recorded now. max_jump_days: how far the clock may be ahead of it.
     """
 
     database: Database
@@ -59,20 +70,63 @@ class Books:
     clock: Callable[[], datetime] = system_clock
     group_commit: GroupCommit = field(default_factory=GroupCommit)
     first_day: FirstDay = field(default_factory=FirstDay)
+    last_day: LastDay = field(default_factory=LastDay)
+    max_jump_days: int = DEFAULT_MAX_JUMP_DAYS
 
-    def today(self) -> date:
-        """Return the current day in the reporting time zone."""
+    def clock_day(self) -> date:
+        """Return the day that the clock says, in the reporting time zone. It may be wrong: see `today`."""
         return self.calendar.day(self.clock())
 
-    async def write(self, work: Callable[[Connection, date], Awaitable[T]]) -> T:
-        """Run `work(connection, today)` in one transaction that begins and ends on the same day.
+    def today(self) -> date:
+        """Return the current day: that of the clock, or the last day of the books if the clock is behind it or too far ahead."""
+        return self.last_day.follow(self.clock_day(), max_jump_days=self.max_jump_days)
 
-        If midnight passes before the end, for instance while it waits for an account's lock, the transaction is rolled back
-        and `work` runs again with the new day: entries recorded on a past day never change. Shortly before midnight,
-        enqueued statements are therefore awaited before the day is compared.
+    def now(self) -> datetime:
+        """Return the current time. While the clock is behind the books, it stands at the beginning of their last day."""
+        return max(self.clock(), self.calendar.midnight(self.today()))
+
+    def check_clock(self) -> None:
+        """Raise ClockAhead if the clock is further ahead of the books than it may be."""
+        day, latest = self.clock_day(), self.last_day.latest
+        if latest is not None and self.last_day.is_too_far(day, max_jump_days=self.max_jump_days):
+            raise ClockAhead(day, latest, self.max_jump_days)
+
+    def report_clock(self) -> None:
+        """Write a line to the log if the clock and the books do not agree, one for each day of the clock."""
+        day, latest = self.clock_day(), self.last_day.latest
+        if latest is None or day == self.last_day.reported_day:
+            return
+        self.last_day.reported_day = day
+        if day < latest:
+            log.warning("the clock is behind the books, which are followed", day=str(day), last_day=str(latest))
+        elif self.last_day.is_too_far(day, max_jump_days=self.max_jump_days):
+            log.error(
+                "the clock is too far ahead of the books", reason=str(ClockAhead(day, latest, self.max_jump_days))
+            )
+
+    async def load_today(self, *, as_of: date | None = None) -> date:
+        """Return the current day after reading the last day of the books, unless that was done a moment ago.
+
+        as_of: a day as of which a question is to be answered. If it is over, nothing is recorded on it after this.
+        """
+        is_open = as_of is not None and not self.last_day.is_after(as_of)
+        if is_open or not self.last_day.is_fresh():
+            await load_last_day(self.database, self.last_day)
+        today, last = self.today(), self.last_day.latest
+        if as_of is not None and as_of < today and not self.last_day.is_after(as_of):
+            end = today if last is None else as_of + timedelta(days=1)
+            await move_last_day(self.database, self.last_day, end, max_jump_days=self.max_jump_days)
+        return self.today()
+
+    async def write(self, work: Callable[[Connection, date], Awaitable[T]]) -> T:
+        """Run `work(connection, today)` in one transaction that begins and ends on the same day, the last one of the books.
+
+        If midnight passes before the end, for instance while it waits for an account's lock, or another process moves the books
+        on, the transaction is rolled back and `work` runs again with the new day: entries recorded on a past day never change.
+        Shortly before midnight, enqueued statements are therefore awaited before the day is compared. Raises ClockAhead.
         """
         while True:
-            today = self.today()
+            today = await self._move_to_today()
 
             async def write_on(connection: Connection, today: date = today) -> T:
                 result = await work(connection, today)
@@ -80,12 +134,26 @@ class Books:
                     await connection.flush()
                 if self.today() != today:
                     raise _DayEnded
+                await connection.enqueue([check_last_day(today)])
                 return result
 
             try:
                 return await self.database.write(write_on)
             except _DayEnded:
                 continue
+            except psycopg.Error as error:
+                if not is_other_day(error):
+                    raise
+            await load_last_day(self.database, self.last_day)
+
+    async def _move_to_today(self) -> date:
+        """Return today after moving the books on to it, which the first write of a day does. Raises ClockAhead."""
+        if self.last_day.latest is None or self.clock_day() > self.last_day.latest:
+            day = self.clock_day()
+            await move_last_day(self.database, self.last_day, day, max_jump_days=self.max_jump_days)
+            self.report_clock()
+            self.check_clock()
+        return self.today()
 
 
 async def create_or_load_books(
@@ -120,13 +188,16 @@ async def create_or_load_books(
             log.warning("some metrics do not cover events of earlier versions yet: run `csmetrics rebuild`")
         return {name: getattr(row, name) for name in fixed_settings}
 
+    last_day = LastDay()
     _check_settings(fixed_settings, await database.write(store_or_load))
+    await load_last_day(database, last_day)
     calendar = Calendar(
         zone=ZoneInfo(settings.reporting_timezone),
         fiscal_year_start=settings.fiscal_year_start,
         week_start=settings.week_start,
     )
-    return Books(database, calendar, settings.base_currency, clock)
+    max_jump_days = settings.max_clock_jump_days
+    return Books(database, calendar, settings.base_currency, clock, last_day=last_day, max_jump_days=max_jump_days)
 
 
 def _check_settings(fixed_settings: dict[str, Any], stored_values: dict[str, Any]) -> None:
@@ -185,7 +256,11 @@ async def finish_rebuilding(database: Database) -> None:
 
     async def finish(connection: Connection) -> None:
         first_day = sa.select(sa.func.min(tables.event.c.recorded_on)).scalar_subquery()
-        state = {"adopting": False, "posted_by": POSTING_VERSION, "first_recorded_on": first_day}
+        latest = sa.select(sa.func.max(tables.account.c.last_recorded_on)).scalar_subquery()
+        # Of accounts whose last events were imported with days of their own, this is an earlier day.
+        last_day = sa.func.greatest(tables.books.c.last_day, sa.func.nullif(latest, tables.MIN_DATE))
+        days = {"first_recorded_on": first_day, "last_day": last_day}
+        state = {"adopting": False, "posted_by": POSTING_VERSION, **days}
         await connection.execute(sa.update(tables.books).values(state))
 
     await database.write(finish)

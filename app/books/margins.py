@@ -11,12 +11,16 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
+from app.books.last_day import ClockAhead
 from app.core.settings import Settings
 from app.database.connection import Connection
 from app.database.tables import gross_margin
+
+log = structlog.get_logger(__name__)
 
 
 class Margin(NamedTuple):
@@ -44,16 +48,24 @@ def margin_before(margins: Sequence[Margin], end: date) -> Fraction:
 async def record_margin(books: Books, settings: Settings) -> None:
     """Record the margin of the settings as of today, unless it is the current one.
 
-    A start without the setting keeps the current margin; only the very first start records the default.
+    A start without the setting keeps the current margin; only the very first start records the default. While the clock is
+    too far ahead of the books, nothing is recorded, and a later start does it.
     """
     margin = Decimal(str(settings.gross_margin))
 
     async def record(connection: Connection, today: date) -> None:
         margins = await load_margins(connection)
-        is_set = "gross_margin" in settings.model_fields_set
-        if not margins or (is_set and margins[-1].margin != margin):
+        if not margins or margins[-1].margin != margin:
             new = insert(gross_margin).values(valid_from=today, margin=margin)
             upsert = new.on_conflict_do_update(index_elements=["valid_from"], set_={"margin": margin})
             await connection.execute(upsert)
 
-    await books.write(record)
+    margins = await books.database.read(load_margins)
+    if not margins:
+        # It holds for all days before, too. So it is no reason to let the books begin: perhaps the clock is not right yet.
+        await books.database.write(lambda connection: record(connection, books.today()))
+    elif "gross_margin" in settings.model_fields_set and margins[-1].margin != margin:
+        try:
+            await books.write(record)
+        except ClockAhead as error:
+            log.error("the gross margin of the settings is not recorded", reason=str(error))

@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "app.cli.ledger",
     "query": "app.cli.questions",
     "check": "app.cli.questions",
+    "clock": "app.cli.clock",
     "reset": "app.cli.reset",
     "publish": "app.cli.publish_command",
     "keys": "app.cli.keys",
@@ -61,6 +62,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
 
 # How details name parameters of a question, and what the command line has instead.
 _OPTIONS = {"strict=false": "--no-strict", "`start`": "--start", "`end`": "--end", "`period`": "--period"}

@@ -167,6 +167,13 @@ class Settings(BaseSettings):
         "A new value applies from the day on which the service starts with it.",
     )
 
+    max_clock_jump_days: int = Field(
+        31,
+        ge=1,
+        description="Most days by which the clock may be ahead of the last day on which anything was recorded. "
+        "A clock that is further ahead is probably wrong: nothing is recorded until `csmetrics clock accept`.",
+    )
+
     migrate_on_start: bool = Field(
         True, description="Migrate the database at every start. If false, run `csmetrics migrate` after each upgrade."
     )

@@ -40,6 +40,9 @@ MAX_DATE = date(9999, 12, 31)
 
 MONTH_NAMES = tuple(f"m{month:02}" for month in range(1, 13))
 
+# The key of the advisory lock that guards `books.last_day`; the function `check_last_day` of the migrations takes it shared.
+LAST_DAY_LOCK = 4_711_235_814
+
 # The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0
 
@@ -72,6 +75,11 @@ books = Table(
         comment="The version of the rules by which all events are posted.",
     ),
     Column("first_recorded_on", Date, comment="The first day on which an event was recorded; null: none yet."),
+    Column(
+        "last_day",
+        Date,
+        comment="The day on which everything is recorded now, and nothing on an earlier one; null: nothing has been recorded.",
+    ),
     CheckConstraint("singleton", name="one_row"),
 )
 

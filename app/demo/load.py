@@ -29,7 +29,7 @@ async def load_demo(books: Books, *, progress: Callable[[int, int], None]) -> in
     Loading it again in the same month adds what has happened since. Raises Conflict, and loads nothing, when the database has
     other accounts or a demo of an earlier month.
     """
-    today = books.today()
+    today = books.clock_day()
     events = list(story.events(today=today))
     if await books.database.read(_has_accounts):
         if not await _has_event(books, events[0]):
@@ -70,7 +70,7 @@ async def _has_event(books: Books, demo_event: dict[str, Any]) -> bool:
 async def _declare(books: Books) -> None:
     """Store the surveys, exchange rates and segments of the demo."""
     demo_surveys = [to_survey(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
-    rates = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.today())]
+    rates = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.clock_day())]
 
     async def write(connection: Connection) -> None:
         for survey in demo_surveys:

@@ -14,8 +14,6 @@ import fcntl
 import os
 import re
 import signal
-import socket
-import struct
 import subprocess
 import threading
 import time
@@ -42,19 +40,19 @@ from app.embedded.cluster import (
     open_new_file,
     write_hba,
 )
+from app.embedded.processes import SOCKET_NAME, are_orphans, is_stopping, stop_processes
 
 MAX_START_SECONDS = 300  # the recovery after a power cut replays `max_wal_size` and more
-MAX_STOP_SECONDS = 10
-SOCKET_NAME = ".s.PGSQL.5432"
 _MAX_SOCKET_PATH_BYTES = 103
 
 # What the service relies on. It overrides postgresql.conf, in which everything else can be tuned.
 # terse: the details of errors quote values, which may be personal.
 # mmap: other kinds of shared memory are limited to 64 MB in a container, and are removed when an ordinary user logs out.
+# client_connection_check_interval: the statement of a process that was killed ends, and with it its locks.
 CONFIGURATION = """
     listen_addresses= port=5432 unix_socket_directories=. unix_socket_permissions=0700
     fsync=on full_page_writes=on synchronous_commit=on max_wal_size=1GB
-    max_connections=100 work_mem=32MB random_page_cost=1.1 jit=off timezone=UTC
+    client_connection_check_interval=1s max_connections=100 work_mem=32MB random_page_cost=1.1 jit=off timezone=UTC
     dynamic_shared_memory_type=mmap min_dynamic_shared_memory=32MB
     logging_collector=on log_directory=log log_filename=postgresql-%a.log log_rotation_age=1d
     log_truncate_on_rotation=on log_timezone=UTC log_error_verbosity=terse
@@ -150,7 +148,7 @@ def _hold_lock(path: Path, kind: int) -> Iterator[int]:
 
 def _ensure_running(cluster_dir: ClusterDir, *, host: str) -> None:
     """Return when the server accepts connections. Start it if no process of an earlier one is running."""
-    deadline = time.monotonic() + MAX_START_SECONDS
+    deadline, pauses = time.monotonic() + MAX_START_SECONDS, _pauses()
     while time.monotonic() < deadline:
         try:
             with _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) as server_lock:
@@ -158,11 +156,42 @@ def _ensure_running(cluster_dir: ClusterDir, *, host: str) -> None:
         except BlockingIOError:
             if _ping(host) == pq.Ping.OK:
                 return
-            time.sleep(0.02)
+            _stop_if_useless(cluster_dir, host=host)
+            time.sleep(next(pauses))
         else:
             _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline)
             return
     raise EmbeddedError(f"An earlier PostgreSQL neither answers nor ends. See {cluster_dir.cluster / 'log'}.")
+
+
+def _pauses() -> Iterator[float]:
+    """Yield the pauses between two looks at the server, which get longer: each look costs it a process."""
+    pause = 0.02
+    while True:
+        yield pause
+        pause = min(pause * 1.1, 0.25)
+
+
+def _stop_if_useless(cluster_dir: ClusterDir, *, host: str) -> None:
+    """End a server that will never accept connections: one that nobody waits for shuts down, or its postmaster was killed.
+
+    This process uses the server, so no other one is stopping it. Several may find the same: who starts the next server first
+    makes it needless for the others to go on.
+    """
+
+    def is_useless() -> bool:
+        return is_stopping(cluster_dir) or (_ping(host) == pq.Ping.NO_RESPONSE and are_orphans(cluster_dir))
+
+    if is_useless():
+        is_free = partial(_is_server_lock_free, cluster_dir)
+        stop_processes(cluster_dir, host=host, is_free=is_free, is_needed=is_useless)
+
+
+def _is_server_lock_free(cluster_dir: ClusterDir) -> bool:
+    """Return whether no process of a server is running, nor of its start."""
+    with suppress(BlockingIOError), _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        return True
+    return False
 
 
 def _start_postgres(cluster_dir: ClusterDir, *, host: str, server_lock: int) -> int:
@@ -188,6 +217,7 @@ def _start_postgres(cluster_dir: ClusterDir, *, host: str, server_lock: int) -> 
 
 def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float) -> None:
     """Return when the server that this process has started accepts connections. Raises EmbeddedError if it does not."""
+    pauses = _pauses()
     while _ping(host) != pq.Ping.OK:
         if os.waitpid(postmaster, os.WNOHANG)[0]:
             logs = [
@@ -201,7 +231,7 @@ def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, de
             raise EmbeddedError(
                 f"PostgreSQL was not ready after {MAX_START_SECONDS} seconds. See {cluster_dir.cluster / 'log'}."
             )
-        time.sleep(0.02)
+        time.sleep(next(pauses))
 
 
 def _ping(host: str) -> int:
@@ -213,7 +243,7 @@ def _stop_if_unused(cluster_dir: ClusterDir, *, host: str) -> None:
     """Stop the server if no process holds users.lock, as this one no longer does. A process that starts meanwhile waits."""
     users_lock = cluster_dir.folder / "users.lock"
     with _ignore_interrupts(), suppress(BlockingIOError), _hold_lock(users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        _stop_postgres(cluster_dir, host=host)
+        stop_processes(cluster_dir, host=host, is_free=partial(_is_server_lock_free, cluster_dir))
 
 
 @contextmanager
@@ -226,36 +256,3 @@ def _ignore_interrupts() -> Iterator[None]:
     finally:
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
-
-
-def _stop_postgres(cluster_dir: ClusterDir, *, host: str) -> None:
-    """Stop the server, first with a fast shutdown, then at once. Return when none of its processes is running."""
-    postmaster = 0
-    for request in (signal.SIGINT, signal.SIGQUIT):
-        deadline, is_requested = time.monotonic() + MAX_STOP_SECONDS, False
-        while time.monotonic() < deadline:
-            with (
-                suppress(BlockingIOError),
-                _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB),
-            ):
-                if postmaster:
-                    with suppress(ChildProcessError):
-                        os.waitpid(postmaster, 0)  # leaves no zombie if it is a child of this process
-                return
-            postmaster = postmaster or _find_postmaster(cluster_dir, host=host)
-            if postmaster and not is_requested:
-                is_requested = True
-                with suppress(ProcessLookupError):
-                    os.kill(postmaster, request)
-            time.sleep(0.02)
-    raise EmbeddedError(f"PostgreSQL in {cluster_dir.cluster} does not stop. See {cluster_dir.cluster / 'log'}.")
-
-
-def _find_postmaster(cluster_dir: ClusterDir, *, host: str) -> int:
-    """Return the id of the process that listens on the socket, 0 if there is none. Asks the kernel, as files may be stale."""
-    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
-        client.connect(f"{host}/{SOCKET_NAME}")
-        if not hasattr(socket, "SO_PEERCRED"):
-            return int((cluster_dir.cluster / "postmaster.pid").read_text().split()[0])
-        return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
-    return 0

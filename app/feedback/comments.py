@@ -234,7 +234,7 @@ async def update_comment(books: Books, id: str, update: Mapping[str, str]) -> di
     changes = {name: value for name, value in update.items() if value != (before[name] or "")}
     if not changes:
         return before
-    at = books.clock()
+    at = books.now()
     if before["updated_at"] is not None:
         at = max(at, before["updated_at"] + _MICROSECOND)
     raw = {

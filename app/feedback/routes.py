@@ -114,7 +114,7 @@ async def list_feedback(request: Request) -> Response:
     """List comments of survey responses and free feedback with their status, the newest first."""
     parameters = parse_query(request, _ListParameters)
     books = books_of(request)
-    start, end = parameters.range(calendar=books.calendar, today=books.today())
+    start, end = parameters.range(calendar=books.calendar, today=await books.load_today())
     comment_filter = parameters.comment_filter(start, end, words=parameters.q)
     await check_names(books, comment_filter, strict=parameters.strict)
     after = parse_cursor(parameters.cursor) if parameters.cursor is not None else None
@@ -138,10 +138,11 @@ async def list_themes(request: Request) -> Response:
     """
     parameters = parse_query(request, _ThemeParameters)
     books = books_of(request)
-    start, end = parameters.range(calendar=books.calendar, today=books.today())
-    end = end or day_after(books.today())
+    today = await books.load_today()
+    start, end = parameters.range(calendar=books.calendar, today=today)
+    end = end or day_after(today)
     start = start or end - timedelta(days=30)
-    [period] = split_range(start, end, granularity="total", calendar=books.calendar, today=books.today())
+    [period] = split_range(start, end, granularity="total", calendar=books.calendar, today=today)
     comment_filter = parameters.comment_filter(start, end)
     await check_names(books, comment_filter, strict=parameters.strict)
     unit = unit_of_name(parameters.period)

@@ -30,13 +30,16 @@ class PreviewState:
 async def preview_events(books: Books, raws: Sequence[Any], state: PreviewState) -> BatchOutcome:
     """Return what `accept_events` would return, with the permission to set `recorded_on`, after the batches in `state`.
 
-    The result is that of the moment: what others send meanwhile may change it. Notes the new events in `state`.
+    The result is that of the moment: what others send meanwhile may change it. Notes the new events in `state`. Raises
+    ClockAhead.
     """
+    today = await books.load_today()
+    books.check_clock()
     incoming, invalid = read_events(raws, books=books, may_backdate=True, may_use_reserved_ids=False)
     references = await load_references(books, incoming, invalid)
     events, resolve_rejections = resolve_events(incoming, references, books=books)
     await _load(books, events, state)
-    verdicts = _judge(events, state, today=books.today())
+    verdicts = _judge(events, state, today=today)
     read_rejections = reject_invalid(invalid, references, books=books)
     return build_outcome(events, verdicts, [*read_rejections, *resolve_rejections])
 

@@ -37,9 +37,8 @@ def read_events(
 
     raws: JSON values or `UndecodableEvent`. The two permissions are those of `accept_events`.
     """
-    now = books.clock()
+    now, today = books.now(), books.today()
     nearest = NearestNames()
-    today = books.calendar.day(now)
     sender = Sender(may_backdate, may_use_reserved_ids)
     events: list[IncomingEvent] = []
     invalid: list[InvalidEvent] = []

@@ -147,7 +147,7 @@ async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
     """
     body = await read_body(request, AccountBody)
     books = books_of(request)
-    effective_at = body.effective_at or books.clock()
+    effective_at = body.effective_at or books.now()
     await put_account_update(books, account_id, body.to_event_data(), effective_at=effective_at)
     return {"id": account_id, "effective_at": effective_at}
 

@@ -7,6 +7,7 @@ is a function of the books and the batch. An executor runs it for all batches: `
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import date
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -82,20 +83,25 @@ async def take_accounts(books: Books, accounts: AccountBatch, *, most_events: in
     return {account_id: accounts[account_id] for account_id in chosen or [*accounts][:1]}
 
 
-async def account_batches(books: Books) -> AsyncIterator[AccountBatch]:
-    """Yield all accounts, in batches of at most 300 accounts and about 200,000 events."""
+async def account_batches(books: Books, *, recorded_after: date | None = None) -> AsyncIterator[AccountBatch]:
+    """Yield all accounts, in batches of at most 300 accounts and about 200,000 events.
+
+    recorded_after: only accounts of which something is recorded on a later day.
+    """
     last_account = None
-    while page := await _load_page(books, last_account):
+    while page := await _load_page(books, last_account, recorded_after):
         for batch in _split_by_events(page):
             yield batch
         last_account = page[-1].account_id
 
 
-async def _load_page(books: Books, after: int | None) -> Sequence[Any]:
+async def _load_page(books: Books, after: int | None, recorded_after: date | None) -> Sequence[Any]:
     """Load the next accounts in the order of their keys, with the numbers of their events, at most `_MAX_EVENTS` each."""
     accounts = sa.select(account.c.account_id, account.c.id).order_by(account.c.account_id).limit(_MAX_ACCOUNTS)
     if after is not None:
         accounts = accounts.where(account.c.account_id > after)
+    if recorded_after is not None:
+        accounts = accounts.where(account.c.last_recorded_on > recorded_after)
     page = accounts.subquery()
     events = sa.select(event.c.id).where(event.c.account_id == page.c.account_id).limit(_MAX_EVENTS).lateral()
     query = sa.select(page, sa.func.count(events.c.id)).select_from(page.outerjoin(events, sa.true()))

@@ -42,11 +42,16 @@ async def rebuild_accounts(books: Books, batch: AccountBatch) -> Progress:
 
     async def write(connection: Connection) -> int:
         await lock_accounts(connection, {account_id: (id, MIN_DATE) for account_id, id in batch.items()})
-        result = await replay(connection, list(batch), books=books)
-        await _replace_rows(connection, list(batch), result, books=books)
-        return result.event_count
+        return await replace_derived_rows(connection, list(batch), books=books)
 
     return Progress(len(batch), await books.database.write(write))
+
+
+async def replace_derived_rows(connection: Connection, ids: Sequence[int], *, books: Books) -> int:
+    """Write everything that is derived from the events of locked accounts again; return the number of these events."""
+    result = await replay(connection, ids, books=books)
+    await _replace_rows(connection, ids, result, books=books)
+    return result.event_count
 
 
 async def _replace_rows(connection: Connection, ids: Sequence[int], result: ReplayResult, *, books: Books) -> None:

@@ -12,7 +12,18 @@ from app.accounts.history import derive_history
 from app.accounts.intervals import VersionedInterval, pair_with_value_types
 from app.books.books import Books
 from app.database.connection import Connection
-from app.database.tables import MONTH_COLUMNS, account, attribute, entry, event, label, presence, registration, total
+from app.database.tables import (
+    MIN_DATE,
+    MONTH_COLUMNS,
+    account,
+    attribute,
+    entry,
+    event,
+    label,
+    presence,
+    registration,
+    total,
+)
 from app.database.tables import books as books_table
 from app.ledger.batches import AccountBatch, Executor, Progress, account_batches, in_process
 from app.ledger.entries import EntryKey
@@ -47,7 +58,7 @@ async def verify(books: Books, *, executor: Executor = in_process) -> AsyncItera
         for difference in differences:
             yield difference
         yield progress
-    for check in (_find_rows_without_account, compare_grand_totals, _compare_first_day):
+    for check in (_find_rows_without_account, compare_grand_totals, _compare_first_day, _compare_last_day):
         for difference in await books.database.read(check):
             yield difference
 
@@ -98,6 +109,15 @@ async def _compare_first_day(connection: Connection) -> list[Difference]:
     stored = await connection.scalar(sa.select(books_table.c.first_recorded_on))
     computed = await connection.scalar(sa.select(sa.func.min(event.c.recorded_on)))
     return [] if stored == computed else [Difference("all accounts", "first recorded day", stored, computed)]
+
+
+async def _compare_last_day(connection: Connection) -> list[Difference]:
+    """Compare the last day of the books with those of the accounts: none may be later."""
+    stored = await connection.scalar(sa.select(books_table.c.last_day))
+    last_days = sa.select(sa.func.max(account.c.last_recorded_on)).where(account.c.last_recorded_on > MIN_DATE)
+    latest = await connection.scalar(last_days)
+    is_later = latest is not None and (stored is None or latest > stored)
+    return [Difference("all accounts", "last day", stored, latest)] if is_later else []
 
 
 K = TypeVar("K", bound=tuple[Any, ...])

@@ -101,6 +101,7 @@ async def resolve_question(
     side_by_side: by every convention of the metrics. Raises Invalid with all faults but names that were never recorded, for
     which the answer looks itself, unless there are other faults anyway.
     """
+    today = await books.load_today(as_of=parameters.as_of)
     by_segment = parameters.segment or "segment" in parameters.group_by
     stored_segments = (
         await segments.load_segments(books, parameters.as_of, names=parameters.segment or None) if by_segment else {}
@@ -113,7 +114,7 @@ async def resolve_question(
             names,
             parameters,
             calendar=books.calendar,
-            today=books.today(),
+            today=today,
             segments=stored_segments,
             other_segments=other_names,
             side_by_side=side_by_side,

@@ -1,12 +1,16 @@
 """Serve the application over HTTP, in one process or in several.
 
 The promises beyond uvicorn's own: a client gets `header_seconds` for the headers of a request. A stop (SIGTERM, SIGINT) takes at
-most `shutdown_seconds`, whatever the clients, the application or the reader of the log do. A worker that dies is replaced, and
-none outlives its parent.
+most `shutdown_seconds`, whatever the clients, the application or the reader of the log do; the exit code is 0 only if all of it
+has ended cleanly. A worker that dies is replaced, and none outlives its parent. A start waits for the port as long as the stop
+of an earlier service may take.
 """
 
 import contextlib
+import errno
 import socket
+import time
+from typing import Any
 
 import structlog
 
@@ -48,12 +52,27 @@ def _bind(settings: Settings) -> socket.socket:
         family, kind, protocol, _, address = addresses[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        _bind_when_free(listener, address, settings)
     except OSError as error:
         reason = error.strerror or str(error)
         log.critical("cannot listen", host=settings.host, port=settings.port, reason=reason)
         raise SystemExit(1) from None
     return listener
+
+
+def _bind_when_free(listener: socket.socket, address: tuple[Any, ...], settings: Settings) -> None:
+    """Bind a socket, and wait while the port is in use: perhaps by workers that are ending, because their parent was killed."""
+    deadline, is_waiting = time.monotonic() + settings.shutdown_seconds, False
+    while True:
+        try:
+            return listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        if not is_waiting:
+            is_waiting = True
+            log.warning("waiting for the port", host=settings.host, port=settings.port)
+        time.sleep(0.1)
 
 
 def _raise_file_limit() -> None:

@@ -17,12 +17,15 @@ from app.server.worker import ServerConfig, Worker, exit_after
 
 
 def supervise(config: ServerConfig, listener: socket.socket) -> None:
-    """Serve in `config.workers` processes until a signal. Raises SystemExit if they cannot start."""
+    """Serve in `config.workers` processes until a signal. Raises SystemExit if they cannot start, or did not stop cleanly."""
     multiprocess.Process = WorkerProcess  # type: ignore[misc]  # the supervisor has no other way to set the workers' class
     supervisor = Supervisor(config, [listener])
     supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+    codes = {process.exitcode for process in supervisor.processes}
+    if STARTUP_FAILURE in codes:
         raise SystemExit(STARTUP_FAILURE)
+    if codes != {0}:
+        raise SystemExit(1)
 
 
 class WorkerProcess(multiprocess.Process):

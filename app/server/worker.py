@@ -24,6 +24,8 @@ from app.core import logs
 from app.core.settings import Settings
 from app.server.protocol import HttpProtocol
 
+# How long a worker without a parent may take to give up its start. It has nothing to finish.
+_ORPHAN_START_SECONDS = 2
 # More than the 60 seconds after which load balancers close idle connections; else some requests would meet a closed one.
 _KEEP_ALIVE_SECONDS = 65
 
@@ -74,10 +76,19 @@ class Worker(uvicorn.Server):
 
     config: ServerConfig
 
+    def __init__(self, config: ServerConfig) -> None:
+        super().__init__(config)
+        self.task: asyncio.Task[None] | None = None
+        self.alarm = exit_after(config.stop_seconds)
+        if (parent := multiprocessing.parent_process()) is not None:
+            threading.Thread(target=self._stop_with_parent, args=[parent], name="parent", daemon=True).start()
+
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal. Raises SystemExit after a line in the log if the server cannot start or fails."""
+        """Serve until a signal. Raises SystemExit after a line in the log if the server cannot start or stop, or fails."""
         try:
             super().run(sockets)
+            if self.lifespan.should_exit:  # the application did not stop cleanly; the log says why
+                raise SystemExit(1)
         except (KeyboardInterrupt, asyncio.CancelledError):
             log.info("stopped before the start was complete")
         except Exception as error:
@@ -87,8 +98,8 @@ class Worker(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
-        self.parent = multiprocessing.parent_process()
-        self.alarm = exit_after(self.config.stop_seconds)
+        if self.should_exit:  # the parent has ended before this
+            raise asyncio.CancelledError
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -112,9 +123,6 @@ class Worker(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, HttpProtocol):
                     connection.abort_if_overdue(now)
-            if self.parent is not None and self.parent.pid != os.getppid() and not self.should_exit:
-                log.error("the parent process has ended, so this worker stops")
-                self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
@@ -130,6 +138,20 @@ class Worker(uvicorn.Server):
         super().handle_exit(sig, frame)
         if not self.started and self.task is not None:  # a start may wait for the database for a long time
             self.loop.call_soon_threadsafe(self.task.cancel)
+
+    def _stop_with_parent(self, parent: multiprocessing.process.BaseProcess) -> None:
+        """Stop when the parent has ended, at any moment: also during a start, and while the event loop is busy.
+
+        Until this process has ended, it may keep the port from the next start of the service.
+        """
+        parent.join()
+        if not self.should_exit:
+            log.error("the parent process has ended, so this worker stops")
+        self.handle_exit(signal.SIGTERM, None)
+        if not self.started:
+            time.sleep(_ORPHAN_START_SECONDS)
+            if not self.started:
+                os._exit(1)
 
 
 def exit_after(seconds: float, *, cleanup: Callable[[], None] = lambda: None) -> SimpleQueue[None]:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
@@ -60,6 +60,41 @@ def test_the_demo_company_is_loaded_once_passes_all_checks_and_has_every_metric(
     ):
         rows = service.rows(entry["name"], **months, **grouping)
         assert any(row["value"] for row in rows), (entry["name"], grouping)
+
+
+def test_a_clock_that_was_ahead_is_shown_and_repaired(csmetrics: Run, service: Service) -> None:
+    assert "agree" in csmetrics("clock", "show").stdout
+    now = datetime.now(UTC)
+    service.now = now + timedelta(days=400)
+    service.send(session(), session("globex"))
+    service.put("/v1/segments/all?strict=false", {"filter": "plan != 1"})
+    shown = csmetrics("clock", "show", code=1).stdout
+    wrong_day = f"{service.now:%Y-%m-%d}"
+    assert "2 events of 2 accounts, 1 segments" in shown and wrong_day in shown and "csmetrics clock repair" in shown
+    assert "--yes" in csmetrics("clock", "repair", code=1).stderr
+    assert wrong_day in csmetrics("clock", "show", code=1).stdout
+    assert "Repaired 2 accounts." in csmetrics("clock", "repair", "--yes").stdout
+    assert "nothing to repair" in csmetrics("clock", "repair", "--yes").stdout
+    assert "agree" in csmetrics("clock", "show").stdout
+    assert "0 differences" in csmetrics("verify").stdout
+    service.now = now
+    today = f"{now:%Y-%m-%d}"
+    assert service.send(session("acme", at=f"{now - timedelta(days=1):%Y-%m-%d}"))["accepted"] == 1
+    assert service.get("/v1/checks")["ok"]
+    assert service.value("sessions", period="2026-03", as_of=today) == 2
+
+
+def test_a_clock_that_is_right_after_a_long_time_is_accepted(csmetrics: Run, service: Service) -> None:
+    service.now = datetime.now(UTC) - timedelta(days=400)
+    service.send(session(at=f"{service.now - timedelta(days=1):%Y-%m-%d}"))
+    assert "csmetrics clock accept" in csmetrics("clock", "show", code=1).stdout
+    assert "--yes" in csmetrics("clock", "accept", code=1).stderr
+    assert "csmetrics clock accept" in csmetrics("clock", "show", code=1).stdout
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"The last day of the books is {today}" in csmetrics("clock", "accept", "--yes").stdout
+    assert "agree" in csmetrics("clock", "show").stdout
+    service.now = datetime.now(UTC)
+    assert service.send(session("globex"))["accepted"] == 1
 
 
 def test_verify_names_differences_and_rebuild_corrects_them(

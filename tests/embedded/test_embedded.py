@@ -338,6 +338,98 @@ def test_a_ctrl_c_in_the_terminal_reaches_the_service_and_not_the_server(data_di
     assert not processes_in(data_dir)
 
 
+# Servers that do not end by themselves
+
+
+@pytest.fixture
+def limited_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start fails after the time in which it must be complete whatever was killed before."""
+    monkeypatch.setattr(embedded, "MAX_START_SECONDS", 20)
+
+
+def freeze(data_dir: Path, name: str) -> None:
+    """Stop a process of a server: it does not end when it is told to, as one that waits for an event that never comes."""
+    [process] = [process for process, command in processes_in(data_dir).items() if name in command]
+    os.kill(process, signal.SIGSTOP)
+
+
+def test_a_stop_ends_a_server_that_waits_for_ever(data_dir: Path) -> None:
+    server = embedded.start_server(data_dir)
+    store(server.url, 7)
+    freeze(data_dir, "checkpointer")
+    server.stop()
+    assert not processes_in(data_dir)
+    assert is_stored(data_dir, 7)
+
+
+@pytest.mark.usefixtures("limited_start")
+def test_a_start_ends_a_server_that_shuts_down_for_nobody(data_dir: Path, run: Run) -> None:
+    service = run(STOPS_WHEN_STDIN_ENDS, data_dir)
+    freeze(data_dir, "checkpointer")
+    service.kill()
+    os.kill(postmaster(data_dir), signal.SIGINT)
+    before = processes_in(data_dir)
+    server = embedded.start_server(data_dir)
+    assert query(server.url, "select 1") == 1
+    assert not before.keys() & processes_in(data_dir).keys()
+    server.stop()
+
+
+@pytest.mark.usefixtures("limited_start")
+def test_processes_that_start_at_the_same_time_end_the_old_server_and_share_the_new_one(
+    data_dir: Path, run: Run
+) -> None:
+    service = run(STOPS_WHEN_STDIN_ENDS, data_dir)
+    freeze(data_dir, "checkpointer")
+    service.kill()
+    os.kill(postmaster(data_dir), signal.SIGINT)
+    users = [run(STOPS_WHEN_STDIN_ENDS, data_dir, wait=False) for _ in range(4)]
+    assert len({user.stdout.readline() for user in users}) == 1
+    assert len([args for args in processes_in(data_dir).values() if "/pginstall" in args]) == 1
+    end(*users)
+    assert not processes_in(data_dir)
+
+
+@pytest.mark.usefixtures("limited_start")
+def test_a_start_ends_what_a_killed_postmaster_has_left_behind(data_dir: Path, run: Run) -> None:
+    service = run(STOPS_WHEN_STDIN_ENDS, data_dir)
+    freeze(data_dir, "walwriter")
+    os.kill(postmaster(data_dir), signal.SIGKILL)
+    service.kill()
+    server = embedded.start_server(data_dir)
+    assert query(server.url, "select 1") == 1
+    server.stop()
+    assert not processes_in(data_dir)
+
+
+@pytest.mark.usefixtures("limited_start")
+def test_a_start_ends_the_creation_that_a_killed_service_has_left_behind(folder: Path, run: Run) -> None:
+    service = run(STOPS_WHEN_STDIN_ENDS, folder / "data", wait=False)
+    wait_until((folder / "data" / "cluster.new/base/1").exists)
+    freeze(folder, "initdb")
+    service.kill()
+    server = embedded.start_server(folder / "data")
+    assert query(server.url, "select 1") == 1
+    server.stop()
+    assert not processes_in(folder)
+
+
+@pytest.mark.usefixtures("limited_start")
+@pytest.mark.parametrize("delay", [0, 0.01, 0.05, 0.2])
+def test_a_stop_during_the_repair_after_a_killed_backend_does_not_delay_the_next_start(
+    data_dir: Path, run: Run, delay: float
+) -> None:
+    service = run(STOPS_WHEN_STDIN_ENDS, data_dir)
+    with connect(f"postgresql://{ROLE}@/postgres?host={data_dir}/cluster") as connection:
+        os.kill(connection.info.backend_pid, signal.SIGKILL)
+        time.sleep(delay)
+        end(service)
+    assert not processes_in(data_dir)
+    server = embedded.start_server(data_dir)
+    assert query(server.url, "select 1") == 1
+    server.stop()
+
+
 # Other OS users of the machine
 
 

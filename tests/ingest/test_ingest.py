@@ -232,14 +232,6 @@ def test_the_first_event_with_an_id_that_can_be_recorded_is_stored(service: Serv
     assert service.differences() == []
 
 
-def test_after_the_clock_was_set_back_an_event_is_recorded_on_its_accounts_last_day(service: Service) -> None:
-    service.on("2026-03-20").send(session(user="ada", at="2026-03-19"))
-    service.on("2026-03-15").send(session(user="bo", at="2026-03-14"), session("globex", user="eve", at="2026-03-14"))
-    service.on("2026-03-21")
-    assert [service.value("active_users", as_of=f"2026-03-{day}") for day in (14, 15, 19, 20)] == [None, 1, 1, 3]
-    assert service.differences() == []
-
-
 def test_importing_the_same_history_again_changes_nothing(service: Service) -> None:
     history = [session(at="2026-01-05", recorded_on=f"2026-01-{day:02}", id=f"s{day}") for day in (7, 9, 30)]
     assert service.send(*history)["accepted"] == 3

@@ -46,7 +46,7 @@ def test_a_range_is_split_by_granularity(service: Service, granularity: str, nam
 def test_weeks_begin_on_the_day_of_the_setting(
     start_service: Any, week_start: str, by_week: list[tuple[Any, ...]]
 ) -> None:
-    service = start_service(week_start=week_start)
+    service = start_service(week_start=week_start).on("2026-03-08")
     # 1 March is a Sunday.
     times = ("2026-02-28T23:59:00Z", "2026-03-01T23:59:00Z", "2026-03-02T00:00:00Z", "2026-03-07T09:00:00Z")
     service.send(*(session(at=at) for at in times))
@@ -58,7 +58,6 @@ def test_weeks_begin_on_the_day_of_the_setting(
     name, first, *expected = by_week[1]
     [week] = service.rows("sessions", period=name, granularity="total")
     assert (week["start"], week["value"]) == (first, expected[0])
-    service.on("2026-03-08")
     [last_week] = service.rows("active_users", period="last_week", granularity="week")
     assert last_week["start"] == ("2026-03-01" if week_start == "sunday" else "2026-02-23")
 

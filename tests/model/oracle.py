@@ -57,6 +57,8 @@ class Model:
         self.rates = rates or {}
         self.surveys = SURVEYS | (surveys or {})
         self.now = datetime(2026, 3, 15, 12, tzinfo=UTC)
+        # On which everything is recorded until a clock says a later day.
+        self.last_day = date.min
         self.events: dict[tuple[str, str], AcceptedEvent] = {}
         self.last_recorded: dict[str, date] = {}
         self.segments: dict[str, list[tuple[date, Filter | None]]] = defaultdict(list)
@@ -65,7 +67,7 @@ class Model:
 
     @property
     def today(self) -> date:
-        return self.calendar.day(self.now)
+        return max(self.calendar.day(self.now), self.last_day)
 
     def send(self, *bodies: dict[str, Any]) -> dict[str, Any]:
         """Accept a batch; return the numbers of accepted events and duplicates, and index and code of rejected ones."""
@@ -78,7 +80,9 @@ class Model:
             stored = self.events.get((account, body["id"]))
             if fault := self._fault(body):
                 rejected.append((index, fault))
-            elif stored and _content(stored.body) == _content(body):
+                continue
+            self.last_day = self.today
+            if stored and _content(stored.body) == _content(body):
                 duplicates += 1
             elif stored:
                 rejected.append((index, "conflict"))
@@ -96,7 +100,7 @@ class Model:
         return {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
 
     def _fault(self, body: dict[str, Any]) -> str | None:
-        if datetime.fromisoformat(body["occurred_at"]) > self.now + DAY:
+        if datetime.fromisoformat(body["occurred_at"]) > max(self.now, self.calendar.midnight(self.today)) + DAY:
             return "in_the_future"
         if "recorded_on" in body and date.fromisoformat(body["recorded_on"]) > self.today:
             return "in_the_future"
@@ -122,12 +126,14 @@ class Model:
 
     def retract(self, account: str, id: str) -> None:
         event = self.events[account, id]
+        self.last_day = self.today
         if event.retracted_on is None:
             self._set_last_recorded(account, self.today)
             event.retracted_on = self.last_recorded[account]
 
     def define(self, name: str, where: Filter | None) -> None:
         """Define a stored segment from today on; None ends it."""
+        self.last_day = self.today
         self.first_segments.setdefault(name, where)
         earlier = [definition for definition in self.segments[name] if definition[0] != self.today]
         self.segments[name] = [*earlier, (self.today, where)]

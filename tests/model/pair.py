@@ -44,7 +44,7 @@ class Pair:
     """A service and a model, and the accounts of this pair's history: the database may have others."""
 
     def __init__(self, service: Service, calendar: Calendar | None = None, accounts: int = 3) -> None:
-        self.service = service
+        self.service = service.forget_last_day()
         self.model = Model(calendar or Calendar(), MORE_SURVEYS, RATES)
         self.numbers = count()
         self.accounts = [f"{next(_numbers):05}-{name}" for name in ("acme", "globex", "initech")[:accounts]]

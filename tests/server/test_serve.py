@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import children_of
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from app.server.serve import run
@@ -269,7 +271,23 @@ def test_a_stop_does_not_wait_for_an_app_that_hangs(
     server = serve(WORKERS=workers, TINY="endless" if hangs == "end" else "", **LONG_DEADLINES)
     with server.connect(b"GET /hang HTTP/1.1\r\n" + HOST + b"\r\n" if hangs == "request" else b""):
         time.sleep(0.2)
-        server.stop()
+        assert server.stop() == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_exit_code_of_a_stop_that_failed_is_1(workers: int, serve: Callable[..., ServerProcess]) -> None:
+    server = serve(WORKERS=workers, TINY="unstoppable")
+    assert server.stop() == 1
+    assert {line["event"] for line in server.lines() if line["level"] == "critical"} == {
+        "the service did not stop cleanly"
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_exit_code_of_a_stop_during_the_start_is_0(workers: int, serve: Callable[..., ServerProcess]) -> None:
+    server = serve(listening=False, WORKERS=workers, TINY="waiting")
+    wait_until(lambda: len(server.lines("Waiting for application startup")) == workers)
+    assert server.stop() == 0
 
 
 def test_a_stop_does_not_wait_for_the_end_of_the_start(serve: Callable[..., ServerProcess]) -> None:
@@ -292,10 +310,19 @@ def test_the_reason_of_a_failed_start_is_logged(
 
 def test_a_port_in_use_is_logged_as_one_line(serve: Callable[..., ServerProcess]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        server = serve(listening=False, PORT=other.getsockname()[1])
+        server = serve(listening=False, PORT=other.getsockname()[1], SHUTDOWN_SECONDS=0.2)
         assert server.process.wait(30) == 1
-    (line,) = server.lines()
+    waiting, line = server.lines()
+    assert waiting["event"] == "waiting for the port"
     assert (line["event"], line["reason"]) == ("cannot listen", "Address already in use")
+
+
+def test_a_start_waits_for_the_port_of_an_earlier_service(serve: Callable[..., ServerProcess]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        server = serve(listening=False, PORT=other.getsockname()[1])
+        wait_until(lambda: server.lines("waiting for the port"))
+    server.wait_until_listening()
+    assert status(server.exchange(GET)) == 200
 
 
 def test_a_worker_that_dies_is_replaced(serve: Callable[..., ServerProcess]) -> None:
@@ -315,6 +342,19 @@ def test_workers_do_not_outlive_their_parent(serve: Callable[..., ServerProcess]
     with server.connect(HALF_BODY):
         server.stop(signal.SIGKILL)
         wait_until(lambda: not any(map(exists, workers)))
+
+
+@pytest.mark.parametrize("tiny", ["", "waiting", "stuck"])
+@pytest.mark.parametrize("moment", ["", "Started parent process", "Started server process", "Waiting for application"])
+def test_workers_of_a_killed_parent_end_at_any_moment_of_their_start(
+    tiny: str, moment: str, serve: Callable[..., ServerProcess]
+) -> None:
+    server = serve(listening=False, WORKERS=2, TINY=tiny, **LONG_DEADLINES | {"SHUTDOWN_SECONDS": 60})
+    # The parent has three children: its workers, and a process that cleans up for multiprocessing.
+    wait_until(lambda: len(children_of(server.process.pid)) == 3 and server.lines(moment))
+    workers = children_of(server.process.pid)
+    server.stop(signal.SIGKILL)
+    wait_until(lambda: not any(map(exists, workers)))
 
 
 def test_only_proxies_of_the_settings_are_trusted(server: ServerProcess, serve: Callable[..., ServerProcess]) -> None:

@@ -16,6 +16,7 @@ import httptools
 import pytest
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.lifespan.on import LifespanOn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
 from uvicorn.supervisors import multiprocess
@@ -41,6 +42,7 @@ OVERRIDES: dict[type, dict[str, str]] = {
         "shutdown": "self",
     },
     Worker: {
+        "__init__": "self, config",
         "run": "self, sockets",
         "serve": "self, sockets",
         "startup": "self, sockets",
@@ -59,7 +61,8 @@ USED_ATTRIBUTES: dict[type, set[str]] = {
     RequestResponseCycle: {"transport", "keep_alive", "disconnected", "message_event"}
     | {"response_started", "response_complete"},
     ServerState: {"connections", "default_headers"},
-    Server: {"config", "server_state", "started", "should_exit", "_captured_signals"},
+    Server: {"config", "server_state", "started", "should_exit", "lifespan", "_captured_signals"},
+    LifespanOn: {"should_exit"},
     multiprocess.Process: {"config", "process", "exitcode", "_server"},
     multiprocess.Multiprocess: {"sockets", "processes", "signal_queue"},
 }

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from app.books.books import create_or_load_books
+from app.books.last_day import load_last_day
 from app.books.margins import record_margin
 from app.catalogues import load_catalogues
 from app.core.settings import Settings
@@ -36,7 +37,9 @@ class Service:
 
     def __init__(self, url: str | None, **settings: Any) -> None:
         self.now, self.url = NOON, url
-        values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20} | settings
+        values = {"database_url": url, "admin_key": ADMIN_KEY, "log_level": "error", "pool_size": 20}
+        # Tests go through months in one step.
+        values |= {"max_clock_jump_days": 100_000} | settings
         self.settings = Settings(_env_file=None, **values)
         self.app = build_app(self.settings, clock=lambda: self.now)
         self.runner = asyncio.Runner()
@@ -69,6 +72,17 @@ class Service:
 
         self.now = NOON
         self.run(open_again())
+        return self
+
+    def forget_last_day(self) -> "Service":
+        """Let the clock go back to an earlier day, as if nothing had been recorded yet."""
+
+        async def forget() -> None:
+            books = self.books
+            await books.database.write(lambda connection: connection.execute("UPDATE books SET last_day = NULL"))
+            await load_last_day(books.database, books.last_day)
+
+        self.run(forget())
         return self
 
     def tasks(self) -> set[Any]:

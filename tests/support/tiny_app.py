@@ -44,10 +44,15 @@ async def run_lifespan(receive: Receive, send: Send) -> None:
         raise RuntimeError("other books")
     if os.environ.get("TINY") == "waiting":
         await asyncio.sleep(60)
+    if os.environ.get("TINY") == "stuck":
+        time.sleep(60)  # noqa: ASYNC251 — the whole process hangs
     await send({"type": "lifespan.startup.complete"})
     await receive()
     if os.environ.get("TINY") == "endless":
         await asyncio.sleep(60)
+    if os.environ.get("TINY") == "unstoppable":
+        await send({"type": "lifespan.shutdown.failed", "message": "Traceback\nBooksError: other books"})
+        return
     await send({"type": "lifespan.shutdown.complete"})
 
 

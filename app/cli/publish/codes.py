@@ -80,6 +80,7 @@ REQUEST = [
     Code("internal_error", "500", "An error in the service. It is in the log, under `request_id`.", "Send it again once. Then report it with the `request_id`.", retry=True),
     Code("unavailable", "503", "The database is not available, or the service is stopping.", "Send it again after `Retry-After` seconds.", retry=True),
     Code("busy", "503", "Too many requests at once, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),
+    Code("clock_ahead", "503", "The clock of the service is more than `MAX_CLOCK_JUMP_DAYS` ahead of the last day on which anything was recorded. Nothing is recorded; questions are answered.", "Ask whoever runs the service to see [the clock](../operations/runbook.md#the-clock-is-wrong); send it again then.", retry=True),
     Code("not_migrated", "503", "The database has no tables yet, or those of another version.", "Wait, or run `csmetrics migrate`.", retry=True),
     Code("refused", "other", "The web framework rejected the request.", "See `detail`."),
 ]  # fmt: skip
