@@ -73,6 +73,8 @@ async def find_changes(connection: Connection, books: Books, question: Question)
     search = _Search(connection, books, question, operands, labels)
     table = await build_answer_table(connection, books, question)
     accounts = await _accounts_by_day(search)
+    touched_accounts = sum(map(len, accounts.values()))
+    await books.database.reserve_memory(2 * touched_accounts * len(operands) * len(question.periods))
     days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]
     changed_rows = await run_aside(partial(_compare_days, table, days), items=_count_moves(days))
     first_day = await run_plan(connection, load_first_day(books.first_day)) if changed_rows else None

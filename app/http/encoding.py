@@ -204,9 +204,9 @@ def _split_array(body: bytes) -> Iterator[bytes]:
         raise _not_well_formed()
 
 
-def _too_many_values(most: int) -> TooLarge:
+def _too_many_values(limit: int) -> TooLarge:
     return TooLarge(
-        f"At most {most:,} values are accepted: in one event or object {MAX_VALUES_AT_ONCE:,}. Send smaller requests."
+        f"At most {limit:,} values are accepted: in one event or object {MAX_VALUES_AT_ONCE:,}. Send smaller requests."
     )
 
 

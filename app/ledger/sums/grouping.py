@@ -21,6 +21,7 @@ from app.accounts.filter_matching import filter_condition, selects_without_attri
 from app.database.tables import account, attribute, label
 from app.ledger.sums.selection import (
     ENTRY_DIMENSIONS,
+    EPOCH,
     Shape,
     account_conditions,
     array_param,
@@ -98,12 +99,13 @@ def _history(shape: Shape) -> Any:
 
 def _members(shape: Shape) -> Any:
     """Return the members that were found before: the parameters of `selection.member_parameters`."""
-    types: dict[str, Any] = {"member_account": sa.BigInteger, "member_since": sa.Date, "member_until": sa.Date}
-    types |= {"member_segment": sa.Integer}
+    types: dict[str, Any] = {"member_account": sa.BigInteger, "member_since": sa.Integer, "member_until": sa.Integer}
+    types |= {"member_segment": sa.Integer} if "segment" in shape.group_by else {}
     types |= {f"member_value{number}": sa.Text for number in range(len(shape.attribute_groupings))}
     rows = array_table("member", types)
+    days = {name: sa.type_coerce(EPOCH.op("+")(rows.c[name]), sa.Date) for name in ("member_since", "member_until")}
     names = {"member_account": "account_id"}
-    columns = [rows.c[name].label(names.get(name, name.removeprefix("member_"))) for name in types]
+    columns = [days.get(name, rows.c[name]).label(names.get(name, name.removeprefix("member_"))) for name in types]
     return sa.select(*columns).subquery("history")
 
 

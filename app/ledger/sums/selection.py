@@ -18,6 +18,7 @@ from app.database.tables import MAX_DATE, WHOLE_BUSINESS
 Group = tuple[tuple[str, Any], ...]
 # The groupings by what an entry itself says; all other groupings are by account.
 ENTRY_DIMENSIONS = ("subject", "channel")
+EPOCH: Any = sa.literal_column("DATE '1970-01-01'", sa.Date)
 # group -> index of the span -> sum: a whole number or, of money per month, a fraction
 Sums = dict[Group, dict[int, Any]]
 
@@ -39,13 +40,14 @@ class Members(NamedTuple):
     """The accounts of a selection and their groups on some days: a row for each account, group and stretch of days.
 
     Every field is a list of one column, written as PostgreSQL writes an array: only PostgreSQL reads it again. since, until:
-    the days of the stretch. segment: the number of a segment. values: of the groupings by an attribute, as JSON.
+    the days of the stretch, as numbers of days since EPOCH. segment: the number of a segment, None without segments.
+    values: of the groupings by an attribute, as JSON.
     """
 
     account: str
     since: str
     until: str
-    segment: str
+    segment: str | None
     values: tuple[str, ...]
 
     @property
@@ -168,7 +170,7 @@ def member_parameters(selection: Selection) -> dict[str, str]:
         return {}
     values = {f"member_value{number}": texts for number, texts in enumerate(members.values)}
     columns = {"member_account": members.account, "member_since": members.since, "member_until": members.until}
-    return columns | {"member_segment": members.segment} | values
+    return columns | values | ({"member_segment": members.segment} if members.segment is not None else {})
 
 
 def group_key(values: Sequence[Any]) -> Group:
