@@ -35,6 +35,14 @@ from tests.support.processes import (
 )
 
 MAX_OUTAGE_SECONDS = 20
+_MAX_END_SECONDS = 300  # for the count and `verify` after the last kill
+_BUSY_LOOP = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    for _ in range(10**6):
+        pass
+"""
 VICTIMS = ("worker", "parent", "backend", "postmaster", "helper", "start", "stop", "all")
 _CLIENTS = 4
 
@@ -192,7 +200,7 @@ class Campaign:
 @contextmanager
 def busy_loops(count: int) -> Iterator[None]:
     """Run so many processes beside the campaign that do nothing but compute."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    loops = [subprocess.Popen([sys.executable, "-c", _BUSY_LOOP]) for _ in range(count)]
     try:
         yield
     finally:
@@ -207,9 +215,14 @@ def run_campaign(*, kills: int, seconds: float, busy: int, seed: int) -> Outcome
     folder.chmod(0o755)
     try:
         with busy_loops(busy):
-            return asyncio.run(Campaign(folder, seed=seed).run(kills=kills, seconds=seconds))
+            return asyncio.run(_run(folder, kills=kills, seconds=seconds, seed=seed))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _run(folder: Path, *, kills: int, seconds: float, seed: int) -> Outcome:
+    async with asyncio.timeout(seconds + _MAX_END_SECONDS):
+        return await Campaign(folder, seed=seed).run(kills=kills, seconds=seconds)
 
 
 def main() -> None:
@@ -219,6 +232,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=6, help="busy loops beside it")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what it has started, as Ctrl-C does
     outcome = run_campaign(kills=10**6, seconds=options.minutes * 60, busy=options.busy, seed=options.seed)
     print(outcome)  # noqa: T201
     raise SystemExit(not outcome.is_clean or outcome.outage > MAX_OUTAGE_SECONDS)
