@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.core import meters
+from app.database.tables import books
 from app.metrics.define import METRICS
 from app.monitoring.scrape import DAY_GAUGES
 from tests.support.process import service_process, wait_until
@@ -276,3 +278,16 @@ def children_of(pid: int) -> list[str]:
     """Return the ids of the workers: the processes that a process started, without those that only watch resources."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_the_documentation_lists_every_meter_with_its_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations" / "monitoring.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(csmetrics_\w+)` \| (.*?) \|", page, re.MULTILINE)
+    listed = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    own = {
+        metric.describe()[0].name + ("_total" if metric._type == "counter" else ""): set(metric._labelnames)
+        for metric in vars(meters).values()
+        if isinstance(metric, MetricWrapperBase)
+    }
+    day_gauges = {gauge.name: set[str]() for gauge in DAY_GAUGES if gauge.column in books.c}
+    assert listed == own | day_gauges | {"csmetrics_database_up": set(), "csmetrics_build_info": {"version"}}
