@@ -108,7 +108,7 @@ def test_the_questions_of_one_key_wait_for_each_other_and_not_those_of_others(
 
 
 def test_only_some_questions_of_a_key_may_wait(start_service: Callable[..., Service]) -> None:
-    service = start_service(questions_per_key=1, question_wait=0.2, question_timeout=0.5)
+    service = start_service(questions_per_key=1, question_wait=0.2, question_timeout=2)
     key = new_key(service)
     with locked_totals(service):
         answers: list[Any] = service.gather(*(ask(service, key) for _ in range(30)))

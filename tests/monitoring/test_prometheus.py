@@ -174,7 +174,9 @@ def test_the_gauges_of_the_pool_agree_with_the_server(
     def check() -> None:
         samples = read_samples(service)
         nonlocal state
-        state = {key: value_of(samples, name, pool="main", state=key) for key in state}
+        state = {
+            key: sum(value_of(samples, name, pool=pool, state=key) for pool in ("main", "questions")) for key in state
+        }
         # The page itself reads with one connection, which is back before the page is written.
         assert state == {"used": 0, "idle": query_database(f"SELECT count(*) FROM {ours}")[0][0]}
 

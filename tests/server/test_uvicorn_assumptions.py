@@ -30,6 +30,7 @@ from app.server.worker import ServerConfig, Worker
 OVERRIDES: dict[type, dict[str, str]] = {
     HttpProtocol: {
         "connection_made": "self, transport",
+        "connection_lost": "self, exc",
         "data_received": "self, data",
         "on_message_begin": "self",
         "on_header": "self, name, value",
