@@ -1,7 +1,7 @@
 """Rate limits: how many questions a key may ask a process in a minute, and the headers that tell a client where it stands.
 
-The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "questions";q=6000;w=60` is the
-limit, `RateLimit: "questions";r=5999;t=60` what is left of it and the seconds until it is full again.
+The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "questions";q=60000;w=60` is the
+limit, `RateLimit: "questions";r=59999;t=60` what is left of it and the seconds until it is full again.
 """
 
 from collections.abc import Callable

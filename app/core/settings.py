@@ -197,7 +197,7 @@ class Settings(BaseSettings):
         description="Questions of one key that each worker answers at the same time. More of them wait.",
     )
     questions_per_minute: int = Field(
-        6_000,
+        60_000,
         ge=1,
         description="Questions of one key that each worker answers in a minute. More get 429; the header `RateLimit` says how "
         "many are left.",

@@ -14,7 +14,7 @@ from app.core.callers import current_caller
 from app.core.errors import Busy, Unavailable
 
 # How many questions of one caller may wait, for each one that may run.
-_MAX_WAITING = 8
+_MAX_WAITING = 32
 _RETRY_SECONDS = 2
 # An answer of more sums takes more than some 25 MB, and up to 250.
 _LARGE_SUMS = 100_000

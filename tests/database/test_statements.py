@@ -36,7 +36,7 @@ def fetch(database: str, *bound: BoundStatement) -> list[list[tuple[Any, ...]]]:
 def test_both_encodings_give_the_rows_that_were_bound(database: str) -> None:
     arrays = bind_array_rows(f"SELECT * FROM {array_table(COLUMNS)}", COLUMNS, ROWS)
     objects = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
-    json = bind_json_rows(f"SELECT * FROM {json_table(COLUMNS)}", objects)
+    json = bind_json_rows(f"SELECT * FROM {json_table('row(number bigint, day date)')}", objects)
     assert fetch(database, *arrays, *json) == [ROWS, ROWS]
 
 

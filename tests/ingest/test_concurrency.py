@@ -122,7 +122,7 @@ def expected_attributes(events: Events) -> dict[str, dict[str, Any]]:
 def count_deadlocks(*services: Service) -> int:
     """Return how many deadlocks PostgreSQL has resolved. Its processes report them when they end."""
     for service in services:
-        service.run(service.books.database.engine.dispose())
+        service.run(service.books.database.dispose())
     with psycopg.connect(services[0].settings.database_url.get_secret_value().replace("+psycopg", "")) as connection:
         other_connections = (
             "SELECT count(*) FROM pg_stat_activity "
