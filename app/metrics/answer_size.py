@@ -18,7 +18,7 @@ from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement, compile_query
-from app.database.tables import attribute, entry, total
+from app.database.tables import attribute, entry, grand_total, total
 from app.ledger.measures import MEASURES
 from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand
@@ -113,11 +113,12 @@ def _count_groups(
 def _count_statement(by: tuple[str, ...], by_attribute: bool, by_account: bool, has_totals: bool) -> Statement:
     """Return the query of the number of groups of accounts, subjects and channels and, by attribute, of its values.
 
-    has_totals: whether the measures have monthly totals, which are fewer than their entries.
+    has_totals: whether the measures have monthly totals, which are fewer than their entries. The totals of all accounts
+    together, without the account, are fewer still.
     """
-    facts: Any = total if has_totals else entry
-    columns: dict[str, Any] = {"account": facts.c.account_id} | {name: facts.c[name] for name in ENTRY_DIMENSIONS}
-    year: Any = total.c.year if has_totals else sa.cast(sa.extract("year", entry.c.effective_on), sa.Integer)
+    facts: Any = entry if not has_totals else total if by_account or "account" in by else grand_total
+    columns: dict[str, Any] = {name: facts.c["account_id" if name == "account" else name] for name in by}
+    year: Any = facts.c.year if has_totals else sa.cast(sa.extract("year", entry.c.effective_on), sa.Integer)
     conditions = [
         facts.c.measure == sa.any_(array_param("measures", sa.Integer)),
         year.between(sa.bindparam("since", type_=sa.Integer), sa.bindparam("until", type_=sa.Integer)),
