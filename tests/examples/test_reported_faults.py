@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.core.errors import Invalid
-from app.ingest.files.import_report import ImportReport
-from app.ingest.files.mapping_file import load_mapping
-from app.ingest.files.run_import import run_import
+from tests.support.imports import import_files
 from tests.support.service import Service, event, survey_responses
 
 Values = dict[str, list[Any]]
@@ -244,19 +242,10 @@ def import_orders(service: Service, tmp_path: Path) -> RunImport:
 
     def run(content: bytes, *, options: str = SEMICOLON, format: str = GERMAN) -> str:
         (tmp_path / "orders.csv").write_bytes(content)
-        (tmp_path / "mapping.toml").write_text(MAPPING.format(options=options, format=format))
-        with ImportReport(tmp_path / "report.csv") as report:
-            work = run_import(
-                service.books,
-                [tmp_path / "orders.csv"],
-                mapping=load_mapping(tmp_path / "mapping.toml"),
-                report=report,
-                progress=lambda progress: None,
-            )
-            try:
-                service.run(work)
-            except Invalid as error:
-                return f"{error.detail} {error.errors}"
+        try:
+            import_files(service, tmp_path, "orders.csv", mapping=MAPPING.format(options=options, format=format))
+        except Invalid as error:
+            return f"{error.detail} {error.errors}"
         return (tmp_path / "report.csv").read_text()
 
     return run

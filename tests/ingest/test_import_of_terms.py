@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from app.core.errors import Invalid
-from app.ingest.files.import_report import ImportReport
-from app.ingest.files.mapping_file import load_mapping
-from app.ingest.files.run_import import ImportSummary, run_import
-from tests.support.imports import ONE_COLUMN, ImportFolder, problem_of, table
+from app.ingest.files.run_import import ImportSummary
+from tests.support.imports import ONE_COLUMN, ImportFolder, import_files, problem_of, table
 from tests.support.service import Service
 
 CONTRACTS = """contract,customer,start_date,end_date,monthly
@@ -49,16 +47,8 @@ def import_contracts(
     mapping: str = MAPPING,
 ) -> ImportSummary:
     (folder / "contracts.csv").write_text(contracts)
-    (folder / "mapping.toml").write_text(mapping.format(type=type, field=field, shift=shift))
-    with ImportReport(folder / "report.csv") as report:
-        run = run_import(
-            service.books,
-            [folder / "contracts.csv"],
-            mapping=load_mapping(folder / "mapping.toml"),
-            report=report,
-            progress=lambda progress: None,
-        )
-        return service.run(run).summary
+    text = mapping.format(type=type, field=field, shift=shift)
+    return import_files(service, folder, "contracts.csv", mapping=text).summary
 
 
 def values(service: Service, metric: str) -> list[Any]:

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from app.core.errors import Invalid
 from app.database import tables
-from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
 from app.ingest.files.name_check import check_names
-from app.ingest.files.run_import import ImportOptions, ImportProgress, ImportResult, ImportSummary, run_import
+from app.ingest.files.run_import import ImportOptions, ImportProgress, ImportResult, ImportSummary
+from tests.support.imports import import_files
 from tests.support.service import Service, event, session
 
 SESSIONS = """
@@ -46,18 +46,11 @@ class Importer:
 
     def run(self, mapping: str, *names: str, **options: bool) -> ImportResult:
         """Import files of the folder. mapping: its text."""
-        self.write("mapping.toml", mapping)
         self.steps = []
-        with ImportReport(self.folder / "report.csv") as report:
-            work = run_import(
-                self.service.books,
-                [self.folder / name for name in names],
-                mapping=load_mapping(self.folder / "mapping.toml"),
-                report=report,
-                progress=self.steps.append,
-                options=ImportOptions(**options),
-            )
-            return self.service.run(work)
+        chosen = ImportOptions(**options)
+        return import_files(
+            self.service, self.folder, *names, mapping=mapping, progress=self.steps.append, options=chosen
+        )
 
     def counts(self, mapping: str, *names: str, **options: bool) -> tuple[int, int, int, int]:
         """Return how many rows have problems, and how many events are accepted, duplicates and rejected."""

@@ -2,13 +2,17 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping import EventTemplate, ImportMapping
-from app.ingest.files.mapping_file import parse_mapping
+from app.ingest.files.mapping_file import load_mapping, parse_mapping
 from app.ingest.files.row_reader import read_rows
+from app.ingest.files.run_import import ImportOptions, ImportProgress, ImportResult, run_import
 from app.ingest.files.source_row import SourceRow
+from tests.support.service import Service
 
 ONE_COLUMN = """
 [[source]]
@@ -58,6 +62,28 @@ class ImportFolder:
         """Return the value that a cell of the column becomes, `left out`, or the problem of its row."""
         row = self.read_one(ONE_COLUMN.format(column=column), table(["c", "d"], [cell, "x"]))
         return problem_of(row) or row.events[0]["data"].get("c", "left out")
+
+
+def import_files(
+    service: Service,
+    folder: Path,
+    *names: str,
+    mapping: str,
+    progress: Callable[[ImportProgress], None] = lambda progress: None,
+    options: ImportOptions | None = None,
+) -> ImportResult:
+    """Import files of a folder into a service, with a report beside them. mapping: its text."""
+    (folder / "mapping.toml").write_text(mapping, "utf-8")
+    with ImportReport(folder / "report.csv") as report:
+        work = run_import(
+            service.books,
+            [folder / name for name in names],
+            mapping=load_mapping(folder / "mapping.toml"),
+            report=report,
+            progress=progress,
+            options=options or ImportOptions(),
+        )
+        return service.run(work)
 
 
 def table(*records: list[str], **style: Any) -> str:
