@@ -1,6 +1,6 @@
 """OpenTelemetry: what FastAPI records of requests, and that no key is in it.
 
-The SDK and its exporter come with the extra `otel`. Where they send to is said by the standard variables: nothing is recorded
+The SDK and its exporter come with the extra `otel`. The standard variables hold the address of the collector: nothing is recorded
 without OTEL_EXPORTER_OTLP_ENDPOINT, unless a provider has been set before, as `opentelemetry-instrument` does.
 """
 

@@ -57,7 +57,7 @@ def find_text_form(stream: Any, encoding: str, *, may_use_cr: bool) -> TextForm:
 
 
 def _find_byte_order(start: bytes, name: str) -> str:
-    """Return the encoding of a file that is said to be UTF-16 or UTF-32, but has no byte order mark; Python refuses such files.
+    """Return the encoding of a file that is declared as UTF-16 or UTF-32, but has no byte order mark; Python refuses such files.
 
     Line ends and delimiters have NULs in these. A file without NULs has been saved again in UTF-8.
     """

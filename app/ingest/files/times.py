@@ -41,18 +41,18 @@ def time_parser(column: FileColumn) -> Callable[[Any], datetime]:
         if isinstance(cell, date):
             local = cell if isinstance(cell, datetime) else datetime.combine(cell, time())
         else:
-            local = _parse_cell(cell, formats)
+            local, _ = _parse_cell(cell, formats)
         return local.astimezone(zone) if local.tzinfo else in_zone(local, zone, column.clock_change)
 
     return parse
 
 
-def _parse_cell(cell: Any, formats: Sequence[str | None]) -> datetime:
-    """Return a time by the first format that fits; without a zone where it names no offset."""
+def _parse_cell(cell: Any, formats: Sequence[str | None]) -> tuple[datetime, str | None]:
+    """Return a time and its format, the first that fits; without a zone where it names no offset."""
     text = str(cell)
     for format in formats:
         try:
-            return _parse_text(text, format)
+            return _parse_text(text, format), format
         except (ValueError, OverflowError):
             continue
     expected_form = " or ".join("of ISO 8601" if format is None else f"of the format {format}" for format in formats)
@@ -75,24 +75,15 @@ def is_day_alone(cell: Any, formats: Sequence[str | None]) -> bool:
     """Return whether a cell that holds a time names a day and no time of day."""
     if isinstance(cell, date):
         return not isinstance(cell, datetime)
-    text = str(cell)
-    format = next(format for format in formats if _fits(text, format))
+    local, format = _parse_cell(cell, formats)
     match format:
         case None:
-            return ":" not in text and "T" not in text
+            return ":" not in (text := str(cell)) and "T" not in text
         case "unix" | "unix_ms":
             return False
         case "excel" | "excel_1904":
-            return _parse_excel(text, format).time() == time()
+            return local.time() == time()
     return not _TIME_OF_DAY.search(format)
-
-
-def _fits(text: str, format: str | None) -> bool:
-    try:
-        _parse_text(text, format)
-    except (ValueError, OverflowError):
-        return False
-    return True
 
 
 def _parse_number(text: str) -> Decimal:
@@ -110,8 +101,8 @@ def _parse_excel(text: str, format: str) -> datetime:
 
 
 def in_zone(local: datetime, zone: tzinfo, clock_change: str) -> datetime:
-    """Return the instant of a local time. Raises ValueError where the clocks had it twice or skipped it, unless it is said
-    which instant that means. Midnight is the start of its day, whatever the clocks did.
+    """Return the instant of a local time. Raises ValueError where the clocks had it twice or skipped it, unless
+    `clock_change` chooses one of the two possible instants. Midnight is the start of its day, whatever the clocks did.
     """
     first, second = local.replace(tzinfo=zone, fold=0), local.replace(tzinfo=zone, fold=1)
     before, after = first.utcoffset(), second.utcoffset()

@@ -150,12 +150,12 @@ class SubscriptionHistory:
     def _apply_change(self, event: StreamEvent) -> None:
         """Change the terms from `effective_at` on. This withdraws a scheduled change, but no cancellation."""
         at = _instant(event.data.get("effective_at"), event.at)
-        terms, fresh_terms = self._new_terms(event, at), self._new_terms(event, at, has_gap=True)
-        self._change = None
+        terms = self._new_terms(event, at)
         if at > event.at:
-            survives_end = self._end is not None
-            self._change = _ScheduledChange(at, _key(event), terms, fresh_terms, survives_end)
+            terms_after_gap, survives_end = self._new_terms(event, at, has_gap=True), self._end is not None
+            self._change = _ScheduledChange(at, _key(event), terms, terms_after_gap, survives_end)
         else:
+            self._change = None
             self._set_terms(at, _key(event), terms)
 
     def _new_terms(self, event: StreamEvent, at: datetime, *, has_gap: bool = False) -> Terms:
