@@ -53,6 +53,10 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+class Unavailable(Exception):
+    """The service has answered that the database is away."""
+
+
 class Process:
     """`csmetrics serve` as a process that can be killed and started again at the same address."""
 
@@ -81,6 +85,15 @@ class Process:
         with suppress(httpx.TransportError):
             return (await self.client.get("/readyz")).is_success
         return False
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """Return the answer to a question. Raises Unavailable while the database is away."""
+        answer = await self.client.get(path, params=params)
+        if answer.status_code == 503:
+            check_unavailable(answer)
+            raise Unavailable
+        assert answer.is_success, answer.text
+        return answer.json()
 
     async def wait_until_ready(self) -> None:
         await until(self.is_ready, every=0.05)
@@ -163,7 +176,6 @@ class Writer:
 
 async def count_events(service: Process) -> dict[str, int]:
     """Return how many events the service has counted, by batch."""
-    params = {"group_by": "subject", "granularity": "total", "period": "2026"}
-    answer = await service.client.get("/v1/metrics/feature_uses", params=params)
-    assert answer.json()["next"] is None
-    return {row["group"]["subject"]: row["value"] for row in answer.json()["rows"]}
+    answer = await service.get("/v1/metrics/feature_uses", group_by="subject", granularity="total", period="2026")
+    assert answer["next"] is None
+    return {row["group"]["subject"]: row["value"] for row in answer["rows"]}

@@ -15,19 +15,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
+import httpx
 import psycopg
 
 from tests.support.command import run_process
 from tests.support.processes import (
     Postgres,
     Process,
+    Unavailable,
     Writer,
     children_of,
     count_events,
@@ -45,6 +48,8 @@ while os.getppid() == parent:
 """
 VICTIMS = ("worker", "parent", "backend", "postmaster", "helper", "start", "stop", "all")
 _CLIENTS = 4
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -94,7 +99,6 @@ class Campaign:
         try:
             await until(self.is_ready)
             await self.kill_while_writing(kills, time.monotonic() + seconds)
-            await until(self.is_ready)
             await self.count()
             await self.service.end()
         finally:
@@ -181,7 +185,7 @@ class Campaign:
         outcome = self.outcome
         acknowledged = {name: size for writer in self.writers for name, size in writer.acknowledged.items()}
         given_up = {name: size for writer in self.writers for name, size in writer.given_up.items()}
-        stored = await count_events(self.service)
+        stored = await self.ask(count_events)
         for name, size in acknowledged.items():
             count = stored.pop(name, 0)
             outcome.lost += max(0, size - count)
@@ -193,8 +197,20 @@ class Campaign:
         times = sorted(at for writer in self.writers for at in writer.acknowledged_at)
         outcome.outage, end = max((later - earlier, later) for earlier, later in pairwise(times))
         outcome.outage_after = next((victim for at, victim in reversed(self.killed_at) if at < end), "nothing")
-        checks = await self.service.client.get("/v1/checks", params={"period": "2026"})
-        outcome.has_green_checks = checks.json().get("ok") is True
+        outcome.has_green_checks = await self.ask(has_green_checks)
+
+    async def ask(self, question: Callable[[Process], Awaitable[Answer]]) -> Answer:
+        """Return the answer of the service. It is asked again when it goes away: the last kill may take effect late."""
+        while True:
+            await until(self.is_ready)
+            with suppress(httpx.TransportError, Unavailable):
+                return await question(self.service)
+
+
+async def has_green_checks(service: Process) -> bool:
+    """Return whether all identities hold on the data of the service."""
+    answer = await service.get("/v1/checks", period="2026")
+    return bool(answer["ok"])
 
 
 @contextmanager
