@@ -32,14 +32,20 @@ class _Process(NamedTuple):
 
 
 def stop_processes(
-    cluster_dir: ClusterDir, *, host: str, is_free: Callable[[], bool], is_needed: Callable[[], bool] = lambda: True
+    cluster_dir: ClusterDir,
+    *,
+    host: str,
+    is_free: Callable[[], bool],
+    is_needed: Callable[[], bool] = lambda: True,
+    is_recovering: bool = False,
 ) -> None:
     """End a server by `_STOP_STEPS`. Return when none of its processes is running, or as soon as it is not needed any more.
 
-    is_free: whether nobody holds `server.lock`. Raises EmbeddedError when even a kill does not end them.
+    is_free: whether nobody holds `server.lock`. is_needed: whether the end of the server is still needed. is_recovering: then a
+    fast shutdown would only wait. Raises EmbeddedError when even a kill does not end them.
     """
     postmaster = 0
-    for request, seconds in _STOP_STEPS:
+    for request, seconds in _STOP_STEPS[1:] if is_recovering else _STOP_STEPS:
         deadline, recipients = time.monotonic() + seconds, set[int]()
         while time.monotonic() < deadline:
             if is_free() or not is_needed():

@@ -59,23 +59,33 @@ CONFIGURATION = """
 """
 
 
+class _Stopped(Exception):
+    """The server is no longer needed, so nobody waits for it."""
+
+
 @dataclass(frozen=True)
 class EmbeddedServer:
-    """A running server, used by this process until `stop()`, which may be called twice."""
+    """A running server, used by this process until `stop()`, which may be called twice, also while another thread restarts it."""
 
     url: str
     _cleanup: ExitStack = field(repr=False, compare=False)
-    _restart: Callable[[], None] = field(repr=False, compare=False)
+    _restart: Callable[[threading.Event], None] = field(repr=False, compare=False)
+    _stopped: threading.Event = field(repr=False, compare=False, default_factory=threading.Event)
+    _lock: threading.Lock = field(repr=False, compare=False, default_factory=threading.Lock)
 
     def restart_if_dead(self) -> None:
-        """Start the server again if it has died, for example because it was killed. The URL stays. Raises EmbeddedError."""
-        with _os_errors_as_embedded_errors():
-            self._restart()
+        """Start the server again if it has died, for example because it was killed. The URL stays. Raises EmbeddedError.
+
+        Returns at once when the server is stopped meanwhile: what has ended stays so.
+        """
+        with self._lock, _os_errors_as_embedded_errors(), suppress(_Stopped):
+            self._restart(self._stopped)
 
     def stop(self) -> None:
         """Stop the server if no other process uses it, and wait until it has ended. Raises EmbeddedError."""
         atexit.unregister(self._cleanup.close)
-        with _os_errors_as_embedded_errors():
+        self._stopped.set()
+        with self._lock, _os_errors_as_embedded_errors():
             self._cleanup.close()
 
 
@@ -93,11 +103,11 @@ def start_server(data_dir: Path | None) -> EmbeddedServer:
             users_lock = stack.enter_context(_hold_lock(cluster_dir.folder / "users.lock", fcntl.LOCK_SH))
             # Unlock explicitly: a child that has forked and not yet called exec also holds the descriptor.
             stack.callback(fcntl.flock, users_lock, fcntl.LOCK_UN)
-            _ensure_running(cluster_dir, host=host)
+            _ensure_running(cluster_dir, host=host, stopped=threading.Event())
             cleanup = stack.pop_all()
     atexit.register(cleanup.close)
     url = f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432"
-    return EmbeddedServer(url, cleanup, partial(_ensure_running, cluster_dir, host=host))
+    return EmbeddedServer(url, cleanup, lambda stopped: _ensure_running(cluster_dir, host=host, stopped=stopped))
 
 
 @contextmanager
@@ -146,20 +156,25 @@ def _hold_lock(path: Path, kind: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _ensure_running(cluster_dir: ClusterDir, *, host: str) -> None:
-    """Return when the server accepts connections. Start it if no process of an earlier one is running."""
+def _ensure_running(cluster_dir: ClusterDir, *, host: str, stopped: threading.Event) -> None:
+    """Return when the server accepts connections. Start it if no process of an earlier one is running.
+
+    Raises _Stopped when `stopped` is set meanwhile.
+    """
     deadline, pauses = time.monotonic() + MAX_START_SECONDS, _pauses()
     while time.monotonic() < deadline:
+        if stopped.is_set():
+            raise _Stopped
         try:
             with _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) as server_lock:
                 postmaster = _start_postgres(cluster_dir, host=host, server_lock=server_lock)
         except BlockingIOError:
             if _ping(host) == pq.Ping.OK:
                 return
-            _stop_if_useless(cluster_dir, host=host)
-            time.sleep(next(pauses))
+            _stop_if_useless(cluster_dir, host=host, stopped=stopped)
+            stopped.wait(next(pauses))
         else:
-            _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline)
+            _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline, stopped=stopped)
             return
     raise EmbeddedError(f"An earlier PostgreSQL neither answers nor ends. See {cluster_dir.cluster / 'log'}.")
 
@@ -172,7 +187,7 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.1, 0.25)
 
 
-def _stop_if_useless(cluster_dir: ClusterDir, *, host: str) -> None:
+def _stop_if_useless(cluster_dir: ClusterDir, *, host: str, stopped: threading.Event) -> None:
     """End a server that will never accept connections: one that nobody waits for shuts down, or its postmaster was killed.
 
     This process uses the server, so no other one is stopping it. Several may find the same: who starts the next server first
@@ -184,7 +199,7 @@ def _stop_if_useless(cluster_dir: ClusterDir, *, host: str) -> None:
 
     if is_useless():
         is_free = partial(_is_server_lock_free, cluster_dir)
-        stop_processes(cluster_dir, host=host, is_free=is_free, is_needed=is_useless)
+        stop_processes(cluster_dir, host=host, is_free=is_free, is_needed=lambda: not stopped.is_set() and is_useless())
 
 
 def _is_server_lock_free(cluster_dir: ClusterDir) -> bool:
@@ -215,10 +230,14 @@ def _start_postgres(cluster_dir: ClusterDir, *, host: str, server_lock: int) -> 
     return postmaster.pid
 
 
-def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float) -> None:
+def _wait_until_ready(
+    postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float, stopped: threading.Event
+) -> None:
     """Return when the server that this process has started accepts connections. Raises EmbeddedError if it does not."""
     pauses = _pauses()
     while _ping(host) != pq.Ping.OK:
+        if stopped.is_set():
+            raise _Stopped
         if os.waitpid(postmaster, os.WNOHANG)[0]:
             logs = [
                 log
@@ -231,7 +250,7 @@ def _wait_until_ready(postmaster: int, cluster_dir: ClusterDir, *, host: str, de
             raise EmbeddedError(
                 f"PostgreSQL was not ready after {MAX_START_SECONDS} seconds. See {cluster_dir.cluster / 'log'}."
             )
-        time.sleep(next(pauses))
+        stopped.wait(next(pauses))
 
 
 def _ping(host: str) -> int:
@@ -243,7 +262,10 @@ def _stop_if_unused(cluster_dir: ClusterDir, *, host: str) -> None:
     """Stop the server if no process holds users.lock, as this one no longer does. A process that starts meanwhile waits."""
     users_lock = cluster_dir.folder / "users.lock"
     with _ignore_interrupts(), suppress(BlockingIOError), _hold_lock(users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        stop_processes(cluster_dir, host=host, is_free=partial(_is_server_lock_free, cluster_dir))
+        # A server that recovers has nothing to write that its next start would not recover as well.
+        is_recovering = _ping(host) == pq.Ping.REJECT and not is_stopping(cluster_dir)
+        is_free = partial(_is_server_lock_free, cluster_dir)
+        stop_processes(cluster_dir, host=host, is_free=is_free, is_recovering=is_recovering)
 
 
 @contextmanager

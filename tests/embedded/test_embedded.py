@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -358,6 +359,19 @@ def test_a_stop_ends_a_server_that_waits_for_ever(data_dir: Path) -> None:
     store(server.url, 7)
     freeze(data_dir, "checkpointer")
     server.stop()
+    assert not processes_in(data_dir)
+    assert is_stored(data_dir, 7)
+
+
+def test_a_server_that_is_stopped_while_it_restarts_stays_stopped(data_dir: Path) -> None:
+    server = embedded.start_server(data_dir)
+    store(server.url, 7)
+    freeze(data_dir, "checkpointer")
+    os.kill(postmaster(data_dir), signal.SIGINT)
+    restart = threading.Thread(target=server.restart_if_dead)
+    restart.start()
+    server.stop()
+    restart.join()
     assert not processes_in(data_dir)
     assert is_stored(data_dir, 7)
 
