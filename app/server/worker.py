@@ -85,6 +85,7 @@ class Worker(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal. Raises SystemExit after a line in the log if the server cannot start or stop, or fails."""
+        gc.disable()  # until `startup`: what the imports create stays for good, and to look through it is a fifth of their time
         try:
             super().run(sockets)
             if self.lifespan.should_exit:  # the application did not stop cleanly; the log says why
@@ -110,6 +111,7 @@ class Worker(uvicorn.Server):
         # A large answer has a million objects, none of them garbage. To look through all of them, again and again, would double
         # its time and halt all threads for as long: they are looked through when nothing is going on, see `on_tick`.
         gc.set_threshold(*_GC_THRESHOLDS)
+        gc.enable()
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
             log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", port=port)
