@@ -86,7 +86,7 @@ async def load_last_day(database: Database, last_day: LastDay) -> None:
         ((rows,),) = await connection.fetch_batch(BoundStatement(_SELECT, {}))
         return rows[0]  # type: ignore[no-any-return]
 
-    last_day.latest, last_day.read_at = await database.read_statement(read), time.monotonic()
+    last_day.latest, last_day.read_at = await database.look_up(read), time.monotonic()
 
 
 async def move_last_day(database: Database, last_day: LastDay, day: date, *, max_jump_days: int | None) -> None:
