@@ -27,7 +27,6 @@ from app.database.pool import Database
 from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import LAST_DAY_LOCK, books
 
-DEFAULT_MAX_JUMP_DAYS = 31
 # Within this time a process whose clock is behind learns that another one has moved the books on.
 MAX_AGE_SECONDS = 1.0
 _RETRY_SECONDS = 60
