@@ -184,7 +184,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> dict[str, str]:
     """Check that the database is available and migrated. Answers 503 otherwise."""
     database: Database = request.app.state.database
-    version = await database.read(schema_version)
+    version = await database.look_up(schema_version)
     if version is not SchemaVersion.CURRENT:
         raise NotMigrated(migration_advice(version))
     books_of(request)

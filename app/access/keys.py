@@ -6,6 +6,7 @@ effect at once in every process.
 
 import hashlib
 import secrets
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid, NotFound, Unavailable
 from app.core.ids import Id
 from app.core.periods import Day
 from app.database.connection import Connection
@@ -69,20 +70,21 @@ def hash_key(key: str) -> bytes:
 
 async def find_key(books: Books, key_hash: bytes) -> StoredKey | None:
     """Return the key with this hash, which may have expired; None for an unknown or revoked key."""
-    (rows,) = await books.database.read_statement(
+    (rows,) = await books.database.look_up(
         lambda connection: connection.fetch_batch(BoundStatement(_FIND_KEY, {"key_hash": key_hash}))
     )
     return StoredKey(*rows[0]) if rows else None
 
 
 async def write_last_use(books: Books, key_hash: bytes, *, today: date) -> None:
-    """Store the day on which a key was last used."""
+    """Store the day on which a key was last used, if the database accepts it: a full disk must not keep anyone from reading."""
 
     async def write(connection: Connection) -> None:
         statement = sa.update(api_key).where(_LIVE_KEY).values(last_used_on=today)
         await connection.execute(statement, {"key_hash": key_hash})
 
-    await books.database.write(write)
+    with suppress(Unavailable):
+        await books.database.note(write)
 
 
 async def create_key(

@@ -44,7 +44,7 @@ async def load_segments(
     names: load these segments. One that was first defined after `day` has its first definition. Without names, load all
     segments that were defined on that day; an answer that was computed then did not contain later ones.
     """
-    texts = await books.database.read(lambda connection: _load_texts(connection, day=day, names=names))
+    texts = await books.database.ask(lambda connection: _load_texts(connection, day=day, names=names))
     return {name: _parse_stored(text) for name, text in texts.items() if text is not None}
 
 

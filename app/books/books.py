@@ -18,7 +18,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.books.first_day import FirstDay
 from app.books.last_day import (
-    DEFAULT_MAX_JUMP_DAYS,
     ClockAhead,
     LastDay,
     check_last_day,
@@ -28,7 +27,7 @@ from app.books.last_day import (
 )
 from app.core.errors import Conflict
 from app.core.periods import Calendar
-from app.core.settings import Settings
+from app.core.settings import DEFAULT_MAX_CLOCK_JUMP_DAYS, Settings
 from app.database import tables
 from app.database.connection import Connection
 from app.database.group_commit import GroupCommit
@@ -71,7 +70,7 @@ class Books:
     group_commit: GroupCommit = field(default_factory=GroupCommit)
     first_day: FirstDay = field(default_factory=FirstDay)
     last_day: LastDay = field(default_factory=LastDay)
-    max_jump_days: int = DEFAULT_MAX_JUMP_DAYS
+    max_jump_days: int = DEFAULT_MAX_CLOCK_JUMP_DAYS
 
     def clock_day(self) -> date:
         """Return the day that the clock says, in the reporting time zone. It may be wrong: see `today`."""

@@ -50,7 +50,7 @@ async def is_recorded_by(database: Database, first_day: FirstDay, day: date) -> 
     """Return whether anything had been recorded by the end of a day. Reads only what the process does not know yet."""
     if first_day.is_by(day):
         return True
-    stored = await database.read_statement(lambda connection: run_plan(connection, load_first_day(first_day)))
+    stored = await database.look_up(lambda connection: run_plan(connection, load_first_day(first_day)))
     return stored is not None and stored <= day
 
 

@@ -27,7 +27,6 @@ from app.database.pool import Database
 from app.database.statements import BoundStatement, Statement, compile_query
 from app.database.tables import LAST_DAY_LOCK, books
 
-DEFAULT_MAX_JUMP_DAYS = 31
 # Within this time a process whose clock is behind learns that another one has moved the books on.
 MAX_AGE_SECONDS = 1.0
 _RETRY_SECONDS = 60
@@ -86,7 +85,7 @@ async def load_last_day(database: Database, last_day: LastDay) -> None:
         ((rows,),) = await connection.fetch_batch(BoundStatement(_SELECT, {}))
         return rows[0]  # type: ignore[no-any-return]
 
-    last_day.latest, last_day.read_at = await database.read_statement(read), time.monotonic()
+    last_day.latest, last_day.read_at = await database.look_up(read), time.monotonic()
 
 
 async def move_last_day(database: Database, last_day: LastDay, day: date, *, max_jump_days: int | None) -> None:

@@ -18,6 +18,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_KEY_LENGTH = 16
+# Whoever comes back after a quarter in which nothing was sent finds a service that works.
+DEFAULT_MAX_CLOCK_JUMP_DAYS = 92
 _ENV_FILE = ".env"
 # How alike a variable has to be to a setting to be taken for a misspelt one, from 0 to 1.
 _LIKENESS = 0.85
@@ -168,7 +170,7 @@ class Settings(BaseSettings):
     )
 
     max_clock_jump_days: int = Field(
-        31,
+        DEFAULT_MAX_CLOCK_JUMP_DAYS,
         ge=1,
         description="Most days by which the clock may be ahead of the last day on which anything was recorded. "
         "A clock that is further ahead is probably wrong: nothing is recorded until `csmetrics clock accept`.",
@@ -181,7 +183,10 @@ class Settings(BaseSettings):
         60, ge=0, description="Seconds for which a start waits until the database accepts connections, before it fails."
     )
     pool_size: int = Field(
-        8, ge=1, le=200, description="Most database connections that each worker opens for all but questions."
+        8,
+        ge=1,
+        le=200,
+        description="Most database connections that each worker opens for writes. It opens up to 4 more to look up keys.",
     )
     questions_at_once: int = Field(
         4,

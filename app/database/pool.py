@@ -4,8 +4,9 @@ A request is one transaction. `Database.write`, `Database.read` and `Database.as
 when PostgreSQL asks for it (a deadlock, a pooled connection that had died), so the function must be safe to repeat: it must not
 keep state outside the transaction.
 
-Questions have connections of their own, so that they do not keep writes waiting, and a time limit. A transaction whose task is
-cancelled cancels its statement on the server, too: psycopg does that.
+Questions have connections of their own, so that they do not keep writes waiting, and a time limit. What every request needs
+first, such as its key, is looked up on a third set of connections: neither writes nor questions keep the other one from being
+authenticated. A transaction whose task is cancelled cancels its statement on the server, too: psycopg does that.
 """
 
 import asyncio
@@ -39,7 +40,9 @@ Transaction = Callable[[Connection], Awaitable[T]]
 
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
-MAIN_POOL, QUESTION_POOL = "main", "questions"
+MAIN_POOL, QUESTION_POOL, LOOKUP_POOL = "main", "questions", "lookups"
+# Each of them is used for less than a millisecond.
+LOOKUP_CONNECTIONS = 4
 _MAX_ATTEMPTS = 5
 _REPORT_SECONDS = 5  # between two lines in the log while a start waits for the database
 _CONNECTION_OPTIONS = {
@@ -91,12 +94,13 @@ class QuestionConnections(NamedTuple):
 class Database:
     """One process's access to the database.
 
-    questions: the connections for questions, None where they take those of `engine`. labels: the labels that the process has
-    read (see `labels`). sizes: bounds of tables' rows, and when they were read.
+    questions, lookups: the connections for questions and for look-ups, None where they take those of `engine`. labels: the
+    labels that the process has read (see `labels`). sizes: bounds of tables' rows, and when they were read.
     """
 
     engine: AsyncEngine
     questions: QuestionConnections | None = None
+    lookups: AsyncEngine | None = None
     labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[float, int]] = field(default_factory=dict)
     outages: Outages = field(default_factory=Outages)
@@ -128,15 +132,22 @@ class Database:
         if self.questions is not None:
             await self.questions.slots.reserve_memory(sums)
 
-    async def read_statement(self, work: Transaction[T]) -> T:
-        """Run `work`, which reads with one statement, without a transaction around it."""
-        return await self._run(work, None)
+    async def look_up(self, work: Transaction[T]) -> T:
+        """Run `work`, which reads a few rows by their keys, without a transaction around its statements."""
+        return await self._run(work, None, pool=self._lookup_pool())
+
+    async def note(self, work: Transaction[T]) -> T:
+        """Run `work`, which changes one row that nothing keeps locked, as `write` does, on a connection for look-ups."""
+        return await self._run(work, _BEGIN_WRITE, pool=self._lookup_pool())
+
+    def _lookup_pool(self) -> _Pool | None:
+        return _Pool(LOOKUP_POOL, self.lookups) if self.lookups is not None else None
 
     async def dispose(self) -> None:
         """Close all connections."""
-        await self.engine.dispose()
-        if self.questions is not None:
-            await self.questions.engine.dispose()
+        for engine in (self.engine, self.lookups, self.questions and self.questions.engine):
+            if engine is not None:
+                await engine.dispose()
 
     async def _run(self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None) -> T:
         attempts, is_write = 0, begin == _BEGIN_WRITE
@@ -202,17 +213,18 @@ class _ConnectionLost(Exception):
 def connect(url: str, *, pool_size: int, questions: QuestionLimits | None = None) -> Database:
     """Return a database with a pool of at most `pool_size` connections. Connects only when a connection is needed.
 
-    questions: the limits of questions, which then have connections of their own; None: they are unlimited.
+    questions: the limits of questions, which then have connections of their own, as look-ups have; None: they are unlimited.
     """
     engine = _create_engine(url, name=MAIN_POOL, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
     if questions is None:
         return Database(engine)
+    lookups = _create_engine(url, name=LOOKUP_POOL, pool_size=LOOKUP_CONNECTIONS, statement_seconds=_STATEMENT_SECONDS)
     # PostgreSQL's own limit is for the case that this process no longer cares for its question.
     own_engine = _create_engine(
         url, name=QUESTION_POOL, pool_size=questions.at_once, statement_seconds=ceil(questions.seconds) + 1
     )
     slots = QuestionSlots(questions.at_once, questions.per_caller, questions.wait_seconds)
-    return Database(engine, QuestionConnections(own_engine, slots, questions.seconds))
+    return Database(engine, QuestionConnections(own_engine, slots, questions.seconds), lookups)
 
 
 def _create_engine(url: str, *, name: str, pool_size: int, statement_seconds: int) -> AsyncEngine:

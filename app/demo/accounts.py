@@ -11,6 +11,7 @@ from app.demo.timeline import BAD_RELEASE, ONBOARDING_OVERHAUL, Timeline
 
 T = TypeVar("T")
 
+ID_PREFIX = "demo-"
 LAUNCH_PARTNERS = 22
 
 # Each item is drawn once before any is drawn again, so that the few accounts of one month have this mix, whatever the seed.
@@ -65,7 +66,7 @@ class DemoAccount:
 
     @property
     def id(self) -> str:
-        return f"demo-{self.number:04}"
+        return f"{ID_PREFIX}{self.number:04}"
 
     @property
     def currency(self) -> str:

@@ -11,10 +11,12 @@ from app.accounts import segments
 from app.accounts.accounts import account_key
 from app.accounts.filters import parse_filter
 from app.books.books import Books
+from app.books.last_day import move_last_day
 from app.core.errors import Conflict
 from app.database.connection import Connection
-from app.database.tables import account, event
+from app.database.tables import WHOLE_BUSINESS, account, event
 from app.demo import story
+from app.demo.accounts import ID_PREFIX
 from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.request_bodies import RatesBody, SurveyBody, to_survey
@@ -27,15 +29,18 @@ async def load_demo(books: Books, *, progress: Callable[[int, int], None]) -> in
     """Load the demo company and return how many events are new. `progress` gets the events sent and their total.
 
     Loading it again in the same month adds what has happened since. Raises Conflict, and loads nothing, when the database has
-    other accounts or a demo of an earlier month.
+    other accounts or a demo of an earlier month; that one can be used again, however long nobody has used it.
     """
     today = books.clock_day()
+    if await books.database.read(_has_only_demo_accounts):
+        # Nothing of value depends on whether the clock is right.
+        await move_last_day(books.database, books.last_day, today, max_jump_days=None)
     events = list(story.events(today=today))
     if await books.database.read(_has_accounts):
         if not await _has_event(books, events[0]):
             raise Conflict(
-                "The database has other accounts or a demo of an earlier month. Nothing was changed. "
-                "Load the demo into an empty database."
+                "The database has other accounts or a demo of an earlier month, so no demo data were added. For a new demo, take "
+                "another database, or delete everything in this one with `csmetrics reset --yes`."
             )
         if await _has_event(books, events[-1]):
             return 0
@@ -54,6 +59,12 @@ async def load_demo(books: Books, *, progress: Callable[[int, int], None]) -> in
 
 async def _has_accounts(connection: Connection) -> bool:
     return bool(await connection.scalar(sa.select(sa.exists().select_from(account))))
+
+
+async def _has_only_demo_accounts(connection: Connection) -> bool:
+    others = account.c.id.not_like(f"{ID_PREFIX}%") & (account.c.account_id != WHOLE_BUSINESS)
+    has_others = await connection.scalar(sa.select(sa.exists().where(others)))
+    return not has_others and await _has_accounts(connection)
 
 
 async def _has_event(books: Books, demo_event: dict[str, Any]) -> bool:

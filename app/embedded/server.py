@@ -52,7 +52,7 @@ _MAX_SOCKET_PATH_BYTES = 103
 CONFIGURATION = """
     listen_addresses= port=5432 unix_socket_directories=. unix_socket_permissions=0700
     fsync=on full_page_writes=on synchronous_commit=on max_wal_size=1GB
-    client_connection_check_interval=1s max_connections=100 work_mem=32MB random_page_cost=1.1 jit=off timezone=UTC
+    client_connection_check_interval=1s max_connections=200 work_mem=32MB random_page_cost=1.1 jit=off timezone=UTC
     dynamic_shared_memory_type=mmap min_dynamic_shared_memory=32MB
     logging_collector=on log_directory=log log_filename=postgresql-%a.log log_rotation_age=1d
     log_truncate_on_rotation=on log_timezone=UTC log_error_verbosity=terse

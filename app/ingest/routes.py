@@ -170,7 +170,7 @@ async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
 @router.get("/surveys", dependencies=[Depends(requires("read"))])
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
-    surveys_by_id = await books_of(request).database.read(surveys.load_surveys)
+    surveys_by_id = await books_of(request).database.ask(surveys.load_surveys)
     return json_response(request, {"surveys": [survey.to_json() for survey in surveys_by_id.values()]})
 
 
@@ -197,6 +197,6 @@ async def put_exchange_rates(request: Request) -> None:
 async def list_exchange_rates(request: Request) -> Response:
     """List the exchange rates by currency."""
     books = books_of(request)
-    rates = await books.database.read(exchange_rates.load_rates)
+    rates = await books.database.ask(exchange_rates.load_rates)
     body = {"base_currency": books.currency, "exchange_rates": exchange_rates.rates_to_json(rates)}
     return json_response(request, body)

@@ -61,7 +61,7 @@ async def _read_books(books: Books | None) -> list[Metric]:
         return next(iter(await connection.execute(query)), None)
 
     try:
-        row = await books.database.read_statement(read) if books is not None else None
+        row = await books.database.look_up(read) if books is not None else None
     except Problem:
         row = None
     if books is None or row is None:

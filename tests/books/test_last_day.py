@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.books.last_day import check_last_day
+from app.core.settings import Settings
 from app.database.connection import Connection
 from tests.support.campaign import examples
 from tests.support.service import Service, account_update, session
@@ -200,6 +201,18 @@ def test_the_clock_may_be_ahead_by_as_many_days_as_the_setting_says(
     service.send(session())
     service.later(days=days)
     assert service.request("POST", "/v1/events", json=session("globex")).status_code == status
+
+
+def test_a_service_that_nobody_has_used_for_weeks_or_a_quarter_records_again(start_service: Start) -> None:
+    default = Settings.model_fields["max_clock_jump_days"].default
+    service = start_service(max_clock_jump_days=default)
+    service.send(session())
+    service.later(days=42)
+    assert service.get("/v1/metrics/sessions")["rows"][-1]["period"] == "2026-04"
+    assert service.send(session("globex"))["accepted"] == 1
+    # A quarter is not too long either.
+    service.later(days=92)
+    assert service.send(session("initech"))["accepted"] == 1
 
 
 def test_a_service_whose_clock_is_ahead_starts_and_answers(start_service: Start, database: str) -> None:

@@ -97,6 +97,24 @@ def test_a_clock_that_is_right_after_a_long_time_is_accepted(csmetrics: Run, ser
     assert service.send(session("globex"))["accepted"] == 1
 
 
+def test_a_demo_that_nobody_has_used_for_long_can_be_used_again(csmetrics: Run, service: Service) -> None:
+    now = datetime.now(UTC)
+    service.now = now - timedelta(days=400)
+    service.send(session("demo-0001", at=f"{service.now - timedelta(days=1):%Y-%m-%d}"))
+    result = csmetrics("demo")
+    assert "a demo of an earlier month" in result.stderr and "csmetrics reset --yes" in result.stderr
+    assert f"{now:%Y-%m-%d}" in result.stdout
+    assert "agree" in csmetrics("clock", "show").stdout
+
+
+def test_loading_a_demo_accepts_no_clock_where_other_accounts_are(csmetrics: Run, service: Service) -> None:
+    service.now = datetime.now(UTC) - timedelta(days=400)
+    day = f"{service.now - timedelta(days=1):%Y-%m-%d}"
+    service.send(session("demo-0001", at=day), session("acme", at=day))
+    csmetrics("demo")
+    assert "csmetrics clock accept" in csmetrics("clock", "show", code=1).stdout
+
+
 def test_verify_names_differences_and_rebuild_corrects_them(
     csmetrics: Run, service: Service, execute_in: Callable[[str], None]
 ) -> None:

@@ -160,7 +160,9 @@ def test_statements_and_connections_are_metered(shared: Service) -> None:
     assert difference(shared, lambda: shared.send(session()), name, operation="flush") >= 1
     assert difference(shared, lambda: shared.get("/v1/surveys"), name, operation="execute") >= 1
     wait = "csmetrics_database_pool_wait_seconds_count"
-    assert difference(shared, lambda: shared.get("/v1/surveys"), wait, pool="main") >= 1
+    assert difference(shared, lambda: shared.get("/v1/surveys"), wait, pool="questions") >= 1
+    assert difference(shared, lambda: shared.get("/readyz"), wait, pool="lookups") >= 1
+    assert difference(shared, lambda: shared.send(session()), wait, pool="main") >= 1
 
 
 @pytest.mark.own_database
@@ -175,17 +177,23 @@ def test_the_gauges_of_the_pool_agree_with_the_server(
         samples = read_samples(service)
         nonlocal state
         state = {
-            key: sum(value_of(samples, name, pool=pool, state=key) for pool in ("main", "questions")) for key in state
+            key: sum(value_of(samples, name, pool=pool, state=key) for pool in ("main", "questions", "lookups"))
+            for key in state
         }
         # The page itself reads with one connection, which is back before the page is written.
         assert state == {"used": 0, "idle": query_database(f"SELECT count(*) FROM {ours}")[0][0]}
 
+    def use_all_pools(times: int) -> None:
+        new_key = {"name": "crm", "scopes": ["read"]}
+        service.gather(*(service.client.get("/v1/metrics/sessions") for _ in range(times)))
+        service.gather(*(service.client.post("/v1/keys", json=new_key) for _ in range(times)))
+
     check()
-    service.gather(*(service.client.get("/v1/metrics/sessions") for _ in range(10)))
+    use_all_pools(10)
     check()
     assert state["idle"] > 1
     execute_in(f"SELECT pg_terminate_backend(pid, 1000) FROM {ours}")
-    service.gather(*(service.client.get("/v1/metrics/sessions") for _ in range(20)))
+    use_all_pools(20)
     check()
     assert value_of(read_samples(service), "csmetrics_database_pool_max_connections", pool="main") == 20
 

@@ -407,6 +407,16 @@ def test_a_temporary_failure_of_postgres_is_a_503(service: Service, ask: Callabl
     assert service.value("sessions") == 1
 
 
+def test_a_database_that_accepts_no_writes_answers_questions_also_of_a_key_that_was_not_used_today(
+    service: Service, ask: Callable[..., list[Any]]
+) -> None:
+    new_key = service.request("POST", "/v1/keys", json={"name": "reader", "scopes": ["read"]}).json()["key"]
+    ask("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE SQLSTATE '25006'; END$$")
+    ask("CREATE TRIGGER fail BEFORE UPDATE ON api_key EXECUTE FUNCTION fail()")
+    headers = {"Authorization": f"Bearer {new_key}"}
+    assert service.request("GET", "/v1/metrics/sessions", headers=headers).status_code == 200
+
+
 def test_a_deadlock_is_run_again_and_noticed_by_no_client(service: Service, ask: Callable[..., list[Any]]) -> None:
     ask("CREATE SEQUENCE tries")
     body = "IF nextval('tries') <= 3 THEN RAISE SQLSTATE '40P01'; END IF; RETURN NEW;"
@@ -416,11 +426,13 @@ def test_a_deadlock_is_run_again_and_noticed_by_no_client(service: Service, ask:
     assert service.value("sessions") == 1
 
 
-def test_when_all_connections_are_busy_requests_get_503(
+def test_when_all_connections_for_writes_are_busy_others_get_503_and_questions_are_answered(
     start_service: Callable[..., Service], ask: Callable[..., list[Any]]
 ) -> None:
     service = start_service(pool_size=1)
     service.send(session())
+    new_key = service.request("POST", "/v1/keys", json={"name": "reader", "scopes": ["read"]}).json()["key"]
+    key = {"Authorization": f"Bearer {new_key}"}
 
     async def run() -> None:
         ask("BEGIN")
@@ -428,9 +440,11 @@ def test_when_all_connections_are_busy_requests_get_503(
         first = asyncio.create_task(service.client.post("/v1/events", json=session()))
         waiting = f"SELECT 1 {OF_THE_SERVICE} AND wait_event_type = 'Lock'"
         await until(lambda: ask(waiting))
-        for response in await asyncio.gather(*(service.client.get(path) for path in ("/v1/surveys", "/readyz"))):
-            check_unavailable(response)
-        assert (await service.client.get("/healthz")).status_code == 200
+        check_unavailable(await service.client.post("/v1/keys", json={"name": "late", "scopes": ["read"]}))
+        # Neither the key nor the last day, which questions need first, is read with a connection of the writes.
+        paths = ("/v1/metrics/sessions", "/v1/segments", "/v1/surveys", "/readyz", "/healthz")
+        answers = [await service.client.get(path, headers=key) for path in paths]
+        assert [answer.status_code for answer in answers] == [200] * len(paths)
         ask("COMMIT")
         assert (await first).status_code == 200
         assert (await service.client.get("/readyz")).status_code == 200
