@@ -4,6 +4,7 @@ import base64
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 
 from fastapi import Request
 from pydantic import SecretStr
@@ -31,8 +32,9 @@ SECURITY_SCHEMES = {
     },
 }
 
-# Stands for the admin key of the settings, which has no id.
+# They stand for the keys of the settings, which have no ids.
 ADMIN_KEY_ID = "ADMIN_KEY"
+PROMETHEUS_KEY_ID = "PROMETHEUS_KEY"
 _NO_KEY = "This request needs a key: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
 
 
@@ -57,10 +59,12 @@ def books_of(request: Request) -> Books:
     return books
 
 
+@cache
 def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     """Return a FastAPI dependency that authenticates the caller and checks these scopes.
 
-    The dependency raises Unauthenticated or Forbidden.
+    The dependency raises Unauthenticated or Forbidden. It is the same one for the same scopes, so that FastAPI runs it, and the
+    request is counted, once where both a router and its endpoint depend on it.
     """
 
     async def authorize(request: Request) -> Caller:
@@ -74,7 +78,10 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
         if is_in_url and caller.scopes != {"read"}:
             raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
         if not all(map(caller.has, scopes)):
-            raise Forbidden(f"This request needs a key with scope {' and '.join(scopes)}.")
+            detail = f"This request needs a key with scope {' and '.join(scopes)}."
+            if caller.id == PROMETHEUS_KEY_ID:
+                detail += " The key of the setting PROMETHEUS_KEY may only read /metrics/prometheus."
+            raise Forbidden(detail)
         return caller
 
     return authorize
@@ -93,7 +100,7 @@ async def may_read_meters(request: Request) -> None:
         key, is_in_url = _read_key(request)
         if not is_in_url and _is_same(key, prometheus_key):
             _check_params_exist(request)
-            bind_contextvars(key_id="PROMETHEUS_KEY")
+            bind_contextvars(key_id=PROMETHEUS_KEY_ID)
             return
     await _authorize_read(request)
 
@@ -143,9 +150,13 @@ async def _authenticate(request: Request, key: str) -> Caller:
 
     The key's id is in the lines of the log from here on, until the end of the request.
     """
-    if _is_same(key, request.app.state.settings.admin_key):
+    settings = request.app.state.settings
+    if _is_same(key, settings.admin_key):
         bind_contextvars(key_id=ADMIN_KEY_ID)
         return Caller(ADMIN_KEY_ID, frozenset({"admin"}))
+    if _is_same(key, settings.prometheus_key):
+        bind_contextvars(key_id=PROMETHEUS_KEY_ID)
+        return Caller(PROMETHEUS_KEY_ID, frozenset())
     books, key_hash = books_of(request), hash_key(key)
     stored_key = await find_key(books, key_hash)
     if stored_key is None:

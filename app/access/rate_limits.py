@@ -35,6 +35,6 @@ class RateLimits:
             "RateLimit": f'"questions";r={max(0, self.per_minute - count)};t={seconds}',
         }
         if count > self.per_minute:
-            detail = f"This key may ask {self.per_minute} questions a minute. Retry after {seconds} seconds."
+            detail = f"This key may ask {self.per_minute:,} questions a minute. Retry after {seconds} seconds."
             raise Busy(detail, headers={"Retry-After": str(seconds), **headers})
         return headers

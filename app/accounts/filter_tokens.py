@@ -33,7 +33,10 @@ _ERRORS = {
         "Strings, also dates, need quotes.",
     ),
     "unknown": ("Unexpected character", "keys with characters other than letters, digits, _ . - need backquotes."),
-    "list_item": ("Invalid list of keys", "write a key with a comma in backquotes; inside, write \\`."),
+    "list_item": (
+        "Invalid key",
+        "a key in backquotes ends with another backquote, before a comma or the end; inside, write \\`.",
+    ),
     "escape": ("Unknown escape sequence", r"use \" \' \` \\ \/ \b \f \n \r \t or \u with four hexadecimal digits."),
     "key_length": ("Invalid key", f"a key has 1 to {MAX_KEY_LENGTH} characters."),
     "surrogate": ("Half of a surrogate pair in the quotes", ""),

@@ -59,7 +59,7 @@ async def _print_state(books: Books, today: date) -> LaterDays:
     rows = {
         f"The clock ({zone})": f"{books.clock().astimezone(zone):%Y-%m-%d %H:%M:%S}",
         "Last day of the books": str(books.last_day.latest or "nothing has been recorded yet"),
-        "Recorded on days after the clock's": f"{later.events:,} events of {later.accounts:,} accounts, "
+        "Recorded on later days": f"{later.events:,} events of {later.accounts:,} accounts, "
         f"{later.segments:,} segments, up to {later.last}"
         if later.last
         else "nothing",
@@ -71,11 +71,17 @@ async def _print_state(books: Books, today: date) -> LaterDays:
 
 @clock_cli.command("accept")
 def accept(yes: Yes = False) -> None:
-    """Say that the clock is right although it is far ahead of the books: things are recorded again, at once, in every process."""
+    """Say that the clock is right although it is far ahead of the books. Events are recorded again, at once, in every process."""
 
     async def run(books: Books) -> bool:
         today = books.clock_day()
         await _print_state(books, today)
+        if not books.last_day.is_too_far(today, max_jump_days=books.max_jump_days):
+            out.print(
+                "\nThere is nothing to accept: the clock is not too far ahead of the books.",
+                markup=False,
+            )
+            return True
         if not yes:
             err.print(
                 f"\nIf {today} is right, run `csmetrics clock accept --yes`. After that, nothing is recorded on an earlier day.",

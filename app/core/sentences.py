@@ -67,6 +67,8 @@ def explain(error: Mapping[str, Any]) -> str:
     if isinstance(template, tuple):
         template = template[context.get("min_length", 1) > 1] if context else message
     values = {"field": _name_field(error["loc"]), "kind": _kind(error["loc"])} | context
+    # The limits of a float field are floats: 0.0 is written as 0.
+    values |= {name: int(limit) for name, limit in context.items() if isinstance(limit, float) and limit.is_integer()}
     values |= {"form": _FORMS.get(context.get("pattern", ""), "of another form"), "options": ", ".join(options(error))}
     try:
         return template.format_map(values)

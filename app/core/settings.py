@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -66,6 +67,17 @@ def _check_public_url(url: str | None) -> str | None:
     return url.rstrip("/")
 
 
+def _check_addresses(text: str) -> str:
+    for address in filter(None, map(str.strip, text.split(",") if text != "*" else [])):
+        try:
+            ip_network(address)
+        except ValueError:
+            raise ValueError(
+                f"{address!r} is not an IP address or a network, such as 10.0.0.7 or 10.0.0.0/8; names are not looked up"
+            ) from None
+    return text
+
+
 def _check_currency(code: str) -> str:
     if not re.fullmatch("[A-Z]{3}", code):
         raise ValueError(f"{code!r} is not an ISO 4217 code: three capital letters, such as EUR")
@@ -106,6 +118,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name.upper()}_FILE: {path} cannot be read: {reason}") from error
         return values | secrets
 
+    @model_validator(mode="after")
+    def _check_keys_differ(self) -> "Settings":
+        if self.prometheus_key is not None and self.prometheus_key == self.admin_key:
+            raise ValueError(
+                "PROMETHEUS_KEY and ADMIN_KEY are the same, and Prometheus could do everything; choose another one"
+            )
+        return self
+
     database_url: Annotated[SecretStr | None, AfterValidator(_check_database_url)] = Field(
         None, description="URL of a PostgreSQL database, version 16 or later. If unset, the embedded PostgreSQL runs."
     )
@@ -144,8 +164,10 @@ class Settings(BaseSettings):
         description="URL under which clients reach the service. Links begin with it. Below a path, such as "
         "`https://example.com/csm`, requests are served with and without this path.",
     )
-    forwarded_allow_ips: str = Field(
-        "", description="Addresses of proxies whose `X-Forwarded-*` headers are trusted, separated by commas."
+    forwarded_allow_ips: Annotated[str, AfterValidator(_check_addresses)] = Field(
+        "",
+        description="IP addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-*` headers are trusted, separated by "
+        "commas. `*` trusts everybody: only where nobody but the proxy can connect.",
     )
 
     base_currency: Annotated[str, AfterValidator(_check_currency)] = Field(

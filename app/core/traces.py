@@ -29,8 +29,12 @@ def is_on() -> bool:
 def record(
     name: str, *, seconds: float, attributes: Mapping[str, AttributeValue], error: BaseException | None = None
 ) -> None:
-    """Record a span that has lasted some seconds and ends now, within the current one. Its error is named by type only."""
-    if _tracer is None:
+    """Record a span that has lasted some seconds and ends now, within the current one. Its error is named by type only.
+
+    Where there is no current one, nothing is recorded: what probes, the page of Prometheus and the start ask the database would
+    be traces of one statement each.
+    """
+    if _tracer is None or not trace.get_current_span().get_span_context().is_valid:
         return
     end = time_ns()
     start_time = end - int(seconds * 1e9)

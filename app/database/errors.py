@@ -33,7 +33,7 @@ def question_timeout(seconds: float) -> Invalid:
     """Return the problem of a question that took too long."""
     return Invalid(
         f"The question took longer than {seconds:g} seconds and was stopped. Ask for less: fewer metrics, groups or periods, a "
-        "shorter range, or some accounts. QUESTION_TIMEOUT sets the limit.",
+        "shorter range, or some accounts. The setting QUESTION_TIMEOUT of the service is the limit.",
         code="too_complex",
     )
 

@@ -99,8 +99,8 @@ class QuestionSlots:
 
     def _too_many(self) -> Busy:
         detail = (
-            f"This key has too many questions at once: {self.per_caller} are answered at the same time, the others wait up to "
-            f"{self.wait_seconds:g} seconds. Ask one after the other, and retry after {_RETRY_SECONDS} seconds."
+            f"This key has too many questions at once. The service answers {self.per_caller} of a key at the same time; "
+            f"the others wait up to {self.wait_seconds:g} seconds. Ask one after the other. Retry after {_RETRY_SECONDS} seconds."
         )
         return Busy(detail, code="too_many_questions", headers={"Retry-After": str(_RETRY_SECONDS)})
 

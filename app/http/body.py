@@ -24,7 +24,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     max_bytes = min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
     content = await request.body()
     if len(content) > max_bytes:
-        raise TooLarge(f"The body is larger than {max_bytes} bytes. Only batches of events may be as large as that.")
+        raise TooLarge(f"The body is larger than {max_bytes:,} bytes. Only batches of events may be as large as that.")
     body = decompress(content, request.headers.get("content-encoding", ""), max_bytes=max_bytes)
     try:
         return model.model_validate(parse_json(body), strict=True)

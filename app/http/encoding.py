@@ -108,7 +108,7 @@ def _unzstd(body: bytes, *, max_bytes: int) -> bytes:
 
 
 def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"The decompressed body is larger than {max_bytes} bytes.")
+    return TooLarge(f"The decompressed body is larger than {max_bytes:,} bytes.")
 
 
 def parse_json(body: bytes) -> Any:

@@ -81,7 +81,7 @@ def find_header_fault(
 
 
 def body_too_large(max_body_bytes: int) -> Problem:
-    return TooLarge(f"The body is larger than {max_body_bytes} bytes. Send smaller requests.")
+    return TooLarge(f"The body is larger than {max_body_bytes:,} bytes. Send smaller requests.")
 
 
 def routable_path(scope: MutableMapping[str, Any]) -> str:

@@ -52,6 +52,18 @@ def test_a_key_may_ask_so_many_questions_a_minute(start_service: Callable[..., S
     assert [service.send(session(id=str(number)))["accepted"] for number in range(5)] == [1] * 5
 
 
+def test_every_path_that_reads_counts_one_question_and_says_so_once(start_service: Callable[..., Service]) -> None:
+    service = start_service(questions_per_minute=60)
+    service.send(session())
+    paths = [path for path, methods in service.get("/openapi.json")["paths"].items() if "get" in methods]
+    named = [path for path in paths if path.startswith("/v1/") and path != "/v1/keys"]
+    assert "/v1/checks" in named
+    for number, path in enumerate(named, start=1):
+        answer = service.request("GET", path.replace("{metric}", "sessions").replace("{account_id}", "acme"))
+        assert answer.headers.get_list("RateLimit-Policy") == ['"questions";q=60;w=60'], path
+        assert answer.headers["RateLimit"].startswith(f'"questions";r={60 - number};'), path
+
+
 def test_errors_and_unchanged_answers_say_what_is_left_as_well(start_service: Callable[..., Service]) -> None:
     service = start_service(questions_per_minute=9)
     tag = service.request("GET", SESSIONS).headers["ETag"]
@@ -101,7 +113,7 @@ def test_the_questions_of_one_key_wait_for_each_other_and_not_those_of_others(
     )
     assert [answer.status_code for answer in (stopped, busy, unavailable)] == [422, 429, 503]
     assert busy.json()["code"] == "too_many_questions"
-    assert "1 are answered at the same time" in busy.json()["detail"]
+    assert "answers 1 of a key at the same time" in busy.json()["detail"]
     assert unavailable.json()["code"] == "busy"
     assert (busy.headers["Retry-After"], unavailable.headers["Retry-After"]) == ("2", "2")
     assert service.gather(*(ask(service, key) for _ in range(5)))[-1].status_code == 200

@@ -93,6 +93,8 @@ def test_a_clock_that_is_right_after_a_long_time_is_accepted(csmetrics: Run, ser
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert f"The last day of the books is {today}" in csmetrics("clock", "accept", "--yes").stdout
     assert "agree" in csmetrics("clock", "show").stdout
+    assert "nothing to accept" in csmetrics("clock", "accept").stdout
+    assert "nothing to accept" in csmetrics("clock", "accept", "--yes").stdout
     service.now = datetime.now(UTC)
     assert service.send(session("globex"))["accepted"] == 1
 

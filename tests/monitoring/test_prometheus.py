@@ -215,7 +215,9 @@ def test_the_key_for_prometheus_reads_the_page_and_nothing_else(start_service: C
     assert service.request("GET", PATH, headers=headers).status_code == 200
     assert service.request("GET", PATH, headers={"Authorization": "", "X-API-Key": PROMETHEUS_KEY}).is_success
     for path in ("/v1/metrics", "/v1/keys", "/v1/metrics/nps"):
-        assert service.request("GET", path, headers=headers).status_code == 401
+        problem = service.request("GET", path, headers=headers)
+        assert (problem.status_code, problem.json()["code"]) == (403, "forbidden")
+        assert "PROMETHEUS_KEY may only read /metrics/prometheus" in problem.json()["detail"]
     anonymous = {"Authorization": ""}
     assert service.request("GET", f"{PATH}?api_key={PROMETHEUS_KEY}", headers=anonymous).status_code == 401
     assert service.request("GET", PATH, headers=anonymous).status_code == 401

@@ -152,6 +152,8 @@ def test_spans_hold_no_keys_and_no_values_and_probes_have_none(traced: ServicePr
     for text in (secret, key, ADMIN_KEY, "ada%40acme", "ada@acme"):
         assert text.encode() not in collector.payload, text
     assert not [span for span in collector.spans if span.get("url.path") in telemetry._UNTRACED_PATHS]
+    # Nor have the statements of these paths, and those of the start, a trace of their own.
+    assert [span["name"] for span in collector.spans if not span["parent_id"] and "db.query.text" in span] == []
 
 
 @pytest.mark.own_database
