@@ -11,7 +11,7 @@ cancelled cancels its statement on the server, too: psycopg does that.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -39,7 +39,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
-MAIN_POOL, QUESTION_POOL = "main", "questions"
+MAIN_POOL, QUESTION_POOL, BATCH_POOL = "main", "questions", "batches"
 _MAX_ATTEMPTS = 5
 _REPORT_SECONDS = 5  # between two lines in the log while a start waits for the database
 _CONNECTION_OPTIONS = {
@@ -92,7 +92,7 @@ class Database:
     """One process's access to the database.
 
     questions: the connections for questions, None where they take those of `engine`. labels: the labels that the process has
-    read (see `labels`). sizes: bounds of tables' rows, and when they were read.
+    read (see `labels`). sizes: bounds of tables' rows, and when they were read. pool_name: of `engine`, in meters.
     """
 
     engine: AsyncEngine
@@ -100,6 +100,7 @@ class Database:
     labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[float, int]] = field(default_factory=dict)
     outages: Outages = field(default_factory=Outages)
+    pool_name: str = MAIN_POOL
 
     async def write(self, work: Transaction[T]) -> T:
         """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
@@ -140,7 +141,7 @@ class Database:
 
     async def _run(self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None) -> T:
         attempts, is_write = 0, begin == _BEGIN_WRITE
-        pool = pool or _Pool(MAIN_POOL, self.engine)
+        pool = pool or _Pool(self.pool_name, self.engine)
         while True:
             try:
                 result = await self._attempt(work, begin, pool)
@@ -213,6 +214,13 @@ def connect(url: str, *, pool_size: int, questions: QuestionLimits | None = None
     )
     slots = QuestionSlots(questions.at_once, questions.per_caller, questions.wait_seconds)
     return Database(engine, QuestionConnections(own_engine, slots, questions.seconds))
+
+
+def connect_beside(database: Database, *, pool_size: int) -> Database:
+    """Return the same database with a pool of its own, for the event loop of another thread. What was read of it is shared."""
+    url = database.engine.url.render_as_string(hide_password=False)
+    engine = _create_engine(url, name=BATCH_POOL, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
+    return replace(database, engine=engine, questions=None, pool_name=BATCH_POOL)
 
 
 def _create_engine(url: str, *, name: str, pool_size: int, statement_seconds: int) -> AsyncEngine:

@@ -72,6 +72,14 @@ def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
     raise Unsupported("Content-Encoding must be gzip or zstd, once.", code="unsupported_encoding")
 
 
+def inflated_size(body: bytes, encoding: str, *, limit: int) -> int:
+    """Return how large a body is without its content encoding; `limit` + 1 for any larger one. Raises as `decompress` does."""
+    try:
+        return len(decompress(body, encoding, max_bytes=limit))
+    except TooLarge:
+        return limit + 1
+
+
 def _gunzip(body: bytes, *, max_bytes: int) -> bytes:
     content, rest = bytearray(), body
     # Each member copies what follows it, so the cost of many empty members would be quadratic.
@@ -168,6 +176,15 @@ def parse_json_array(body: bytes) -> list[Any]:
         except Malformed as error:
             raise (_not_well_formed() if "line" in error.detail else error) from None
     return items
+
+
+def check_value_count(body: bytes) -> None:
+    """Raise TooLarge for a body of several JSON values with more than about a million values within them.
+
+    Commas in texts do not count.
+    """
+    if body.count(b",") > MAX_VALUES and sum(token[0] == b"," for token in _STRUCTURE.finditer(body)) > MAX_VALUES:
+        raise _too_many_values(MAX_VALUES)
 
 
 def _split_array(body: bytes) -> Iterator[bytes]:

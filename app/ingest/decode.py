@@ -16,7 +16,7 @@ from app.http.encoding import (
     JSON,
     MAX_VALUES_AT_ONCE,
     ONE_VALUE_ADVICE,
-    decompress,
+    check_value_count,
     parse_json,
     parse_json_array,
     parse_media_type,
@@ -24,8 +24,6 @@ from app.http.encoding import (
 
 MAX_EVENTS = 10_000
 
-# A body of this size takes some milliseconds to be decoded.
-_LARGE_BYTES = 2**18
 # The beginning of `{"events": [...]}`.
 _ENVELOPE = re.compile(rb'\s*\{\s*"events"\s*:')
 # A line that is not blank, from its first character that is not white space.
@@ -51,13 +49,12 @@ class UndecodableEvent(NamedTuple):
     detail: str
 
 
-def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) -> list[Any]:
+def decode_events(body: bytes, headers: Mapping[str, str]) -> list[Any]:
     """Return the raw events of a request body, JSON values or `UndecodableEvent`; at most `MAX_EVENTS`.
 
-    headers: by lower-case names. max_bytes: the limit of the decompressed body. Raises Malformed, Unsupported, TooLarge or
-    Invalid for the request as a whole.
+    body: decompressed. headers: by lower-case names. Raises Malformed, Unsupported, TooLarge or Invalid for the request as a
+    whole.
     """
-    body = decompress(body, headers.get("content-encoding", ""), max_bytes=max_bytes)
     media_type = parse_media_type(headers.get("content-type", ""))
     if media_type == CLOUDEVENT:
         raws = [_parse_cloudevent(parse_json(body))]
@@ -66,6 +63,7 @@ def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) ->
     elif "ce-specversion" in headers and media_type == JSON:
         raws = [_parse_binary_cloudevent(parse_json(body), headers)]
     elif media_type == NDJSON:
+        check_value_count(body)
         # One line more than the limit is enough to see that there are too many.
         raws = [_parse_line(line[0]) for line in islice(_LINE.finditer(body), MAX_EVENTS + 1)]
     elif media_type == JSON:
@@ -75,11 +73,6 @@ def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) ->
     if len(raws) > MAX_EVENTS:
         raise Invalid(f"A request may have at most {MAX_EVENTS} events. Send several requests.", code="too_many_events")
     return raws
-
-
-def is_large(body: bytes) -> bool:
-    """Return whether to decode a body takes long, so that it is better done in a thread."""
-    return len(body) > _LARGE_BYTES
 
 
 def _parse(body: bytes) -> Any:
