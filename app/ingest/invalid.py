@@ -39,7 +39,7 @@ class Faults(NamedTuple):
     """What is wrong with an event: its valid fields, its faults, and how many more of them are not listed."""
 
     fields: _Fields
-    listed: list[Fault]
+    faults: list[Fault]
     more: int = 0
 
 
@@ -64,7 +64,7 @@ def _fields_of(type: str) -> Callable[[Sequence[str | int]], list[str]]:
 
 
 def unknown_type(raw: Mapping[str, Any], nearest: NearestNames, *, limit: int) -> Faults:
-    """Return the faults and the valid fields of an event without a type, or of one that does not exist. limit: of those to list."""
+    """Return the faults and valid fields of an event without a type, or of an unknown one. limit: how many to list."""
     fault = build_fault("/type", 'Field "type" is required.', code="missing")
     if "type" in raw:
         name = raw["type"]

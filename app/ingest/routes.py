@@ -98,8 +98,9 @@ async def _accept_batch(
     encoding = request.headers.get("content-encoding", "")
 
     async def accept_body(books: Books) -> Response:
-        content = decompress(body, encoding, max_bytes=max_bytes)
-        return _respond(await accept(books, decode_events(content, request.headers)))
+        # No name for the content: it would stay in memory until all of it is stored.
+        raws = decode_events(decompress(body, encoding, max_bytes=max_bytes), request.headers)
+        return _respond(await accept(books, raws))
 
     async with AsyncExitStack() as memory:
         body = await _read_batch(request, memory)
