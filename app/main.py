@@ -39,6 +39,7 @@ from app.http.document import build_document
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.ingest import routes as ingest_routes
+from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
@@ -137,8 +138,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     start_traces()
     app.state.books = None
-    async with open_database(settings) as database:
-        app.state.database = database
+    async with open_database(settings) as database, open_large_batches(database) as large_batches:
+        app.state.database, app.state.large_batches = database, large_batches
         waiting: asyncio.Task[None] | None = None
         try:
             await prepare_tables(settings, database, create=True)

@@ -18,13 +18,16 @@ Result = TypeVar("Result")
 # must not delay writes to other accounts.
 _MAX_WAIT_SECONDS = 0.02
 _MAX_ITEMS = 100
+# Whoever writes a group prepares all of it at once, while nothing else in this process goes on.
+_MAX_WEIGHT = 500
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Items that are written in one transaction, by `task`."""
+    """Items that are written in one transaction, by `task`, and their weight."""
 
     items: list[Any] = field(default_factory=list)
+    weight: int = 0
     task: asyncio.Task[list[Any]] | None = None
 
 
@@ -35,19 +38,22 @@ class GroupCommit:
         self._open_group: _Group | None = None
         self._latest_task: asyncio.Task[list[Any]] | None = None
 
-    async def run(self, item: Item, write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> Result:
+    async def run(
+        self, item: Item, write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, weight: int = 1
+    ) -> Result:
         """Write an item in one transaction with others, and return its result.
 
         write: writes items in one transaction and returns the result of each; it must be the same function for all items.
         When it fails for a group, each item is written in a transaction of its own, so that an error reaches only the item
-        that causes it.
+        that causes it. weight: how much there is to write; a group has a limited sum of it.
         """
         group = self._open_group
-        if group is None or len(group.items) == _MAX_ITEMS:
+        if group is None or len(group.items) == _MAX_ITEMS or group.weight + weight > _MAX_WEIGHT:
             group = self._open_group = _Group()
             self._latest_task = group.task = asyncio.create_task(self._write(group, write, after=self._latest_task))
         index = len(group.items)
         group.items.append(item)
+        group.weight += weight
         assert group.task is not None
         # Shielded: a request that is cancelled must not cancel the writes of others.
         result = (await asyncio.shield(group.task))[index]

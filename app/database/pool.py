@@ -12,7 +12,7 @@ authenticated. A transaction whose task is cancelled cancels its statement on th
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -40,7 +40,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
-MAIN_POOL, QUESTION_POOL, LOOKUP_POOL = "main", "questions", "lookups"
+MAIN_POOL, QUESTION_POOL, LOOKUP_POOL, BATCH_POOL = "main", "questions", "lookups", "batches"
 # Each of them is used for less than a millisecond.
 LOOKUP_CONNECTIONS = 4
 _MAX_ATTEMPTS = 5
@@ -95,7 +95,8 @@ class Database:
     """One process's access to the database.
 
     questions, lookups: the connections for questions and for look-ups, None where they take those of `engine`. labels: the
-    labels that the process has read (see `labels`). sizes: bounds of tables' rows, and when they were read.
+    labels that the process has read (see `labels`). sizes: bounds of tables' rows, and when they were read. pool_name: of
+    `engine`, in meters.
     """
 
     engine: AsyncEngine
@@ -104,6 +105,7 @@ class Database:
     labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[float, int]] = field(default_factory=dict)
     outages: Outages = field(default_factory=Outages)
+    pool_name: str = MAIN_POOL
 
     async def write(self, work: Transaction[T]) -> T:
         """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
@@ -151,7 +153,7 @@ class Database:
 
     async def _run(self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None) -> T:
         attempts, is_write = 0, begin == _BEGIN_WRITE
-        pool = pool or _Pool(MAIN_POOL, self.engine)
+        pool = pool or _Pool(self.pool_name, self.engine)
         while True:
             try:
                 result = await self._attempt(work, begin, pool)
@@ -225,6 +227,13 @@ def connect(url: str, *, pool_size: int, questions: QuestionLimits | None = None
     )
     slots = QuestionSlots(questions.at_once, questions.per_caller, questions.wait_seconds)
     return Database(engine, QuestionConnections(own_engine, slots, questions.seconds), lookups)
+
+
+def connect_beside(database: Database, *, pool_size: int) -> Database:
+    """Return the same database with a pool of its own, for the event loop of another thread. What was read of it is shared."""
+    url = database.engine.url.render_as_string(hide_password=False)
+    engine = _create_engine(url, name=BATCH_POOL, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
+    return replace(database, engine=engine, questions=None, lookups=None, pool_name=BATCH_POOL)
 
 
 def _create_engine(url: str, *, name: str, pool_size: int, statement_seconds: int) -> AsyncEngine:

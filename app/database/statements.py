@@ -26,6 +26,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 # Of one statement, since a JSON text has a maximal size and a statement a maximal time.
 _MAX_ROWS = 50_000
+_MAX_TEXT_BYTES = 2**23
+_ROWS_AT_ONCE = 500
 _ElementFormat = Callable[[Any], str]
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -84,10 +86,28 @@ def compile_query(query: sa.Executable) -> Statement:
 def bind_json_rows(sql: str, rows: Sequence[Mapping[str, Any]], **parameters: Any) -> Iterator[BoundStatement]:
     """Bind rows to a statement that reads them from `json_table`; parameters: its other parameters.
 
-    Yields one bound statement for each 50,000 rows, and none without rows.
+    Yields one bound statement for each 50,000 rows, more for very long ones, and none without rows.
     """
     for batch in split_rows(rows):
-        yield BoundStatement(Statement(sql), {"rows": to_json(batch).decode(), **parameters})
+        for text in _json_texts(batch):
+            yield BoundStatement(Statement(sql), {"rows": text, **parameters})
+
+
+def _json_texts(rows: Sequence[Any]) -> Iterator[str]:
+    """Yield rows as texts of arrays, several if one would be very long: the driver and the connection copy it.
+
+    They are written a few at a time, since nothing else in this process goes on while some are.
+    """
+    parts: list[bytes] = []
+    size = 0
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        part = to_json(rows[first : first + _ROWS_AT_ONCE])[1:-1]
+        if parts and size + len(part) > _MAX_TEXT_BYTES:
+            yield f"[{b','.join(parts).decode()}]"
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    yield f"[{b','.join(parts).decode()}]"
 
 
 def bind_array_rows(

@@ -22,10 +22,15 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
     max_bytes = min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
-    content = await request.body()
-    if len(content) > max_bytes:
-        raise TooLarge(f"The body is larger than {max_bytes:,} bytes. Only batches of events may be as large as that.")
-    body = decompress(content, request.headers.get("content-encoding", ""), max_bytes=max_bytes)
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        # Not when all of it is there: sixteen times as much would be in memory, for each of many requests.
+        if len(content) > max_bytes:
+            raise TooLarge(
+                f"The body is larger than {max_bytes:,} bytes. Only batches of events may be as large as that."
+            )
+    body = decompress(bytes(content), request.headers.get("content-encoding", ""), max_bytes=max_bytes)
     try:
         return model.model_validate(parse_json(body), strict=True)
     except ValidationError as error:

@@ -17,6 +17,8 @@ MAX_MEMBERS = 10_000
 MAX_VALUES = 1_000_000
 # Of one value that is parsed at once: that takes up to 50 milliseconds, in which nothing else can go on.
 MAX_VALUES_AT_ONCE = 50_000
+# And so many bytes: numbers of thousands of digits take longer than other values.
+MAX_BYTES_AT_ONCE = 2**22
 MAX_COMPRESSED_FRAMES = 64
 _ZSTD_CHUNK_BYTES = 256
 # How gzip and zstd begin.
@@ -40,6 +42,7 @@ _JSON_PROBLEMS = {
     "expected `,`": "a comma or a closing bracket is missing",
 }
 _VALUES_PER_PART = 10_000
+_BYTES_PER_PART = 2**18
 # A whole string, or a sign that structures arrays and objects.
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _POSITION = re.compile(r"at line \d+ column \d+$")
@@ -70,6 +73,14 @@ def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
         )
         raise Malformed(detail, code="malformed_encoding") from error
     raise Unsupported("Content-Encoding must be gzip or zstd, once.", code="unsupported_encoding")
+
+
+def inflated_size(body: bytes, encoding: str, *, limit: int) -> int:
+    """Return how large a body is without its content encoding; `limit` + 1 for any larger one. Raises as `decompress` does."""
+    try:
+        return len(decompress(body, encoding, max_bytes=limit))
+    except TooLarge:
+        return limit + 1
 
 
 def _gunzip(body: bytes, *, max_bytes: int) -> bytes:
@@ -170,6 +181,15 @@ def parse_json_array(body: bytes) -> list[Any]:
     return items
 
 
+def check_value_count(body: bytes) -> None:
+    """Raise TooLarge for a body of several JSON values with more than about a million values within them.
+
+    Commas in texts do not count.
+    """
+    if body.count(b",") > MAX_VALUES and sum(token[0] == b"," for token in _STRUCTURE.finditer(body)) > MAX_VALUES:
+        raise _too_many_values(MAX_VALUES)
+
+
 def _split_array(body: bytes) -> Iterator[bytes]:
     """Yield the text of a JSON array in parts of whole items, without the brackets and the commas between the parts.
 
@@ -190,18 +210,25 @@ def _split_array(body: bytes) -> Iterator[bytes]:
                 end = token.start()
                 if mark != b"]"[0] or body[token.end() :].strip():
                     raise _not_well_formed()
+                _check_part(end - start)
                 yield body[start:end]
         elif mark == b","[0]:
             values, all_values = values + 1, all_values + 1
             if values > MAX_VALUES_AT_ONCE or all_values > MAX_VALUES:
                 raise _too_many_values(MAX_VALUES_AT_ONCE if values > MAX_VALUES_AT_ONCE else MAX_VALUES)
-            if depth == 1 and values > _VALUES_PER_PART:
+            if depth == 1 and (values > _VALUES_PER_PART or token.start() - start > _BYTES_PER_PART):
+                _check_part(token.start() - start)
                 yield body[start : token.start()]
                 start, values = token.end(), 0
         if depth < 0 or (depth == 0 and end < 0):
             raise _not_well_formed()
     if end < 0:
         raise _not_well_formed()
+
+
+def _check_part(size: int) -> None:
+    if size > MAX_BYTES_AT_ONCE:
+        raise TooLarge(f"One event may have at most {MAX_BYTES_AT_ONCE // 2**20} MiB. Send smaller ones.")
 
 
 def _too_many_values(limit: int) -> TooLarge:

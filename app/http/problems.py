@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from app.core.errors import Invalid, Malformed, Problem, validation_faults
@@ -61,21 +61,21 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Make `app` answer every error, the service's own and the framework's, as problem+json."""
 
     @app.exception_handler(Problem)
-    async def handle_problem(_: Request, problem: Problem) -> JSONResponse:
-        return _respond(problem)
+    async def handle_problem(_: Request, problem: Problem) -> Response:
+        return problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
-    async def handle_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def handle_validation_error(_: Request, error: RequestValidationError) -> Response:
         errors = error.errors()
         if any(e["type"] == "json_invalid" for e in errors):
-            return _respond(Malformed("The body is not well-formed JSON.", code="malformed_json"))
+            return problem_response(Malformed("The body is not well-formed JSON.", code="malformed_json"))
         faults = validation_faults(errors)
         for fault in faults:
             fault["pointer"] = fault["pointer"].removeprefix("/body")
-        return _respond(Invalid.of(faults, code="invalid"))
+        return problem_response(Invalid.of(faults, code="invalid"))
 
     @app.exception_handler(HTTPException)
-    async def handle_framework_error(request: Request, error: HTTPException) -> JSONResponse:
+    async def handle_framework_error(request: Request, error: HTTPException) -> Response:
         code = _FRAMEWORK_CODES.get(error.status_code, "refused")
         detail = _FRAMEWORK_DETAILS.get(error.status_code, str(error.detail))
         headers = dict(error.headers or {})
@@ -84,8 +84,10 @@ def install_problem_handlers(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(allowed_methods(request.scope))
         problem = Problem(detail, code=code, headers=headers)
         problem.status = error.status_code
-        return _respond(problem)
+        return problem_response(problem)
 
 
-def _respond(problem: Problem) -> JSONResponse:
-    return JSONResponse(problem_body(problem), problem.status, headers=problem.headers, media_type=PROBLEM_JSON)
+def problem_response(problem: Problem) -> Response:
+    """Return the response of an error."""
+    content = to_json(problem_body(problem))
+    return Response(content, problem.status, headers=problem.headers, media_type=PROBLEM_JSON)

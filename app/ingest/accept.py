@@ -70,7 +70,7 @@ async def _store(books: Books, events: Sequence[ResolvedEvent]) -> Sequence[Verd
         return ()
     await ensure_labels(books.database, posting_label_texts([event.posting for event in events]))
     if len(events) <= _MAX_SHARED_EVENTS:
-        return await books.group_commit.run(events, partial(_store_batches, books))
+        return await books.group_commit.run(events, partial(_store_batches, books), weight=len(events))
     [verdicts] = await _store_batches(books, [events])
     return verdicts
 

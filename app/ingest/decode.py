@@ -9,14 +9,15 @@ from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from app.core.errors import Invalid, Malformed, Unsupported, json_pointer
+from app.core.errors import Invalid, Malformed, TooLarge, Unsupported, json_pointer
 from app.core.ids import MAX_ID_LENGTH
 from app.core.names import name_fault
 from app.http.encoding import (
     JSON,
+    MAX_BYTES_AT_ONCE,
     MAX_VALUES_AT_ONCE,
     ONE_VALUE_ADVICE,
-    decompress,
+    check_value_count,
     parse_json,
     parse_json_array,
     parse_media_type,
@@ -24,8 +25,6 @@ from app.http.encoding import (
 
 MAX_EVENTS = 10_000
 
-# A body of this size takes some milliseconds to be decoded.
-_LARGE_BYTES = 2**18
 # The beginning of `{"events": [...]}`.
 _ENVELOPE = re.compile(rb'\s*\{\s*"events"\s*:')
 # A line that is not blank, from its first character that is not white space.
@@ -51,21 +50,21 @@ class UndecodableEvent(NamedTuple):
     detail: str
 
 
-def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) -> list[Any]:
+def decode_events(body: bytes, headers: Mapping[str, str]) -> list[Any]:
     """Return the raw events of a request body, JSON values or `UndecodableEvent`; at most `MAX_EVENTS`.
 
-    headers: by lower-case names. max_bytes: the limit of the decompressed body. Raises Malformed, Unsupported, TooLarge or
-    Invalid for the request as a whole.
+    body: decompressed. headers: by lower-case names. Raises Malformed, Unsupported, TooLarge or Invalid for the request as a
+    whole.
     """
-    body = decompress(body, headers.get("content-encoding", ""), max_bytes=max_bytes)
     media_type = parse_media_type(headers.get("content-type", ""))
     if media_type == CLOUDEVENT:
-        raws = [_parse_cloudevent(parse_json(body))]
+        raws = [_parse_cloudevent(_parse_one(body))]
     elif media_type == CLOUDEVENTS:
         raws = [_parse_cloudevent(value) for value in _as_batch(_parse(body))]
     elif "ce-specversion" in headers and media_type == JSON:
-        raws = [_parse_binary_cloudevent(parse_json(body), headers)]
+        raws = [_parse_binary_cloudevent(_parse_one(body), headers)]
     elif media_type == NDJSON:
+        check_value_count(body)
         # One line more than the limit is enough to see that there are too many.
         raws = [_parse_line(line[0]) for line in islice(_LINE.finditer(body), MAX_EVENTS + 1)]
     elif media_type == JSON:
@@ -77,24 +76,28 @@ def decode_events(body: bytes, headers: Mapping[str, str], *, max_bytes: int) ->
     return raws
 
 
-def is_large(body: bytes) -> bool:
-    """Return whether to decode a body takes long, so that it is better done in a thread."""
-    return len(body) > _LARGE_BYTES
-
-
 def _parse(body: bytes) -> Any:
     """Return the JSON value of a body. A batch of very many values is parsed in parts."""
-    if body.count(b",") <= MAX_VALUES_AT_ONCE:
+    if body.count(b",") <= MAX_VALUES_AT_ONCE and len(body) <= MAX_BYTES_AT_ONCE:
         return parse_json(body)
     if envelope := _ENVELOPE.match(body):
         end = body.rindex(b"}")
         if body[end + 1 :].strip():
             raise Malformed("The body is not well-formed JSON.", code="malformed_json")
         return {"events": parse_json_array(body[envelope.end() : end])}
-    return parse_json_array(body) if body.lstrip()[:1] == b"[" else parse_json(body)
+    return parse_json_array(body) if body.lstrip()[:1] == b"[" else _parse_one(body)
+
+
+def _parse_one(body: bytes) -> Any:
+    """Return the JSON value of a body that is one event."""
+    if len(body) > MAX_BYTES_AT_ONCE:
+        raise TooLarge(f"One event may have at most {MAX_BYTES_AT_ONCE // 2**20} MiB.")
+    return parse_json(body)
 
 
 def _parse_line(line: bytes) -> Any:
+    if len(line) > MAX_BYTES_AT_ONCE:
+        return UndecodableEvent(f"One event may have at most {MAX_BYTES_AT_ONCE // 2**20} MiB.")
     try:
         return parse_json(line)
     except Malformed as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError, with_config
 from typing_extensions import NotRequired, TypedDict
@@ -30,23 +30,32 @@ class _Envelope(TypedDict):
 
 
 _ENVELOPE = TypeAdapter(_Envelope)
+_envelope_fields = field_finder(_ENVELOPE.json_schema())
 # The fields of the envelope that are converted, by what converts them.
 _CONVERTED: dict[str, TypeAdapter[Any]] = {"occurred_at": TypeAdapter(Time), "recorded_on": TypeAdapter(Day)}
 
 
+class Faults(NamedTuple):
+    """What is wrong with an event: its valid fields, its faults, and how many more of them are not listed."""
+
+    fields: _Fields
+    faults: list[Fault]
+    more: int = 0
+
+
 def find_faults(
-    event_type: EventType, raw: Mapping[str, Any], error: ValidationError, nearest: NearestNames
-) -> tuple[_Fields, list[Fault]]:
-    """Return the valid fields of an event and the faults of the others. error: what its type's adapter raised."""
+    event_type: EventType, raw: Mapping[str, Any], error: ValidationError, nearest: NearestNames, *, limit: int
+) -> Faults:
+    """Return the faults of an event and its valid fields. error: what its type's adapter raised. limit: how many to list."""
     errors = error.errors(include_url=False)
-    faults = validation_faults(errors, fields=_fields_of(event_type.name), nearest=nearest)
+    faults = validation_faults(errors[:limit], fields=_fields_of(event_type.name), nearest=nearest)
     for fault in faults:
         advice = (
             event_type.if_missing.get(fault["pointer"].removeprefix("/data/")) if fault["code"] == "missing" else None
         )
         if advice:
             fault["detail"] += f" {advice}"
-    return _valid_fields(raw, errors), faults
+    return Faults(_valid_fields(raw, errors), faults, len(errors) - len(faults))
 
 
 @cache
@@ -54,8 +63,8 @@ def _fields_of(type: str) -> Callable[[Sequence[str | int]], list[str]]:
     return field_finder(EVENT_TYPES[type].adapter.json_schema())
 
 
-def unknown_type(raw: Mapping[str, Any], nearest: NearestNames) -> tuple[_Fields, list[Fault]]:
-    """Return the valid fields and the faults of an event without a type, or of one that does not exist."""
+def unknown_type(raw: Mapping[str, Any], nearest: NearestNames, *, limit: int) -> Faults:
+    """Return the faults and valid fields of an event without a type, or of an unknown one. limit: how many to list."""
     fault = build_fault("/type", 'Field "type" is required.', code="missing")
     if "type" in raw:
         name = raw["type"]
@@ -69,8 +78,8 @@ def unknown_type(raw: Mapping[str, Any], nearest: NearestNames) -> tuple[_Fields
         errors = error.errors(include_url=False)
     # Nobody knows what its data may be.
     fields = {name: value for name, value in _valid_fields(raw, errors).items() if name not in ("type", "data")}
-    faults = validation_faults(errors, fields=field_finder(_ENVELOPE.json_schema()), nearest=nearest)
-    return fields, [fault, *faults]
+    faults = [fault, *validation_faults(errors[: limit - 1], fields=_envelope_fields, nearest=nearest)]
+    return Faults(fields, faults, 1 + len(errors) - len(faults))
 
 
 def _valid_fields(raw: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> _Fields:

@@ -10,7 +10,7 @@ from app.core.ids import MAX_ID_LENGTH
 from app.core.names import Fault, build_fault
 
 # A rejection lists so many faults of an event: a body can hold millions of unknown fields.
-_MAX_FAULTS = 20
+MAX_FAULTS = 20
 
 
 class DuplicateNote(NamedTuple):
@@ -58,11 +58,18 @@ class BatchOutcome(NamedTuple):
     notes: dict[int, DuplicateNote]
 
 
-def build_rejection(position: int, id: Any, error: EventRejected) -> Rejection:
-    """Return the rejection of the event at a position of the request. id: as sent; left out where it cannot be an id."""
-    faults = error.faults[:_MAX_FAULTS]
-    if rest := len(error.faults) - len(faults):
-        faults.append(build_fault("", f"The event has {rest:,} more faults.", code="too_many_faults"))
+def build_rejection(position: int, id: Any, error: EventRejected, *, more_faults: int = 0) -> Rejection:
+    """Return the rejection of the event at a position of the request.
+
+    id: as sent; left out where it cannot be an id. more_faults: how many faults are not in the error.
+    """
+    faults = error.faults[:MAX_FAULTS]
+    if rest := len(error.faults) - len(faults) + more_faults:
+        faults.append(
+            build_fault(
+                "", f"The event has {rest:,} more {'fault' if rest == 1 else 'faults'}.", code="too_many_faults"
+            )
+        )
     return {
         "index": position,
         "id": id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None,

@@ -16,11 +16,14 @@ from app.core.names import Fault, NearestNames, build_fault
 from app.database.tables import WHOLE_BUSINESS
 from app.ingest.decode import UndecodableEvent
 from app.ingest.define import EVENT_TYPES
-from app.ingest.invalid import find_faults, unknown_type
+from app.ingest.invalid import Faults, find_faults, unknown_type
+from app.ingest.outcome import MAX_FAULTS
 from app.ingest.stages import RESERVED_ID_PREFIX, IncomingEvent, InvalidEvent
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_AHEAD = timedelta(hours=24)
+# Once the rejections of a request list so many faults, each further one lists one.
+_MAX_LISTED_FAULTS = 20_000
 
 
 class Sender(NamedTuple):
@@ -42,12 +45,15 @@ def read_events(
     sender = Sender(may_backdate, may_use_reserved_ids)
     events: list[IncomingEvent] = []
     invalid: list[InvalidEvent] = []
+    listed_faults = 0
     for position, raw in enumerate(raws):
-        fields, faults = _validate(raw, nearest)
+        limit = MAX_FAULTS if listed_faults < _MAX_LISTED_FAULTS else 1
+        fields, faults, more_faults = _validate(raw, nearest, limit=limit)
         faults += _check_meaning(fields, faults, sender=sender, now=now, today=today)
         if faults:
             id = raw.get("id") if isinstance(raw, dict) else None
-            invalid.append(InvalidEvent(position, id, fields, faults))
+            invalid.append(InvalidEvent(position, id, fields, faults, more_faults))
+            listed_faults += len(faults)
         else:
             events.append(_build_event(fields, position))
     return events, invalid
@@ -55,27 +61,27 @@ def read_events(
 
 def read_event(raw: Any, *, position: int, now: datetime) -> IncomingEvent:
     """Return one raw event, validated, of a sender who may do anything. Raises EventRejected with all faults."""
-    fields, faults = _validate(raw, NearestNames())
+    fields, faults, _ = _validate(raw, NearestNames(), limit=MAX_FAULTS)
     faults += _check_meaning(fields, faults, sender=Sender(), now=now, today=now.date())
     if faults:
         raise EventRejected.of(faults)
     return _build_event(fields, position)
 
 
-def _validate(raw: Any, nearest: NearestNames) -> tuple[dict[str, Any], list[Fault]]:
-    """Return the fields of a raw event, validated, and no faults; or those fields that are valid, and the faults."""
+def _validate(raw: Any, nearest: NearestNames, *, limit: int) -> Faults:
+    """Return the fields of a raw event, validated, and no faults; or those fields that are valid, and at most `limit` faults."""
     if not isinstance(raw, dict):
         if isinstance(raw, UndecodableEvent):
-            return {}, [build_fault("", raw.detail, code="malformed")]
-        return {}, [build_fault("", "An event must be a JSON object.", code="not_an_object")]
+            return Faults({}, [build_fault("", raw.detail, code="malformed")])
+        return Faults({}, [build_fault("", "An event must be a JSON object.", code="not_an_object")])
     name = raw.get("type")
     event_type = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if event_type is None:
-        return unknown_type(raw, nearest)
+        return unknown_type(raw, nearest, limit=limit)
     try:
-        return event_type.adapter.validate_python(raw), []
+        return Faults(event_type.adapter.validate_python(raw), [])
     except ValidationError as error:
-        return find_faults(event_type, raw, error, nearest)
+        return find_faults(event_type, raw, error, nearest, limit=limit)
 
 
 def _check_meaning(

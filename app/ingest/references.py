@@ -76,7 +76,7 @@ def reject_invalid(invalid: Sequence[InvalidEvent], references: References, *, b
     """Return the rejections of invalid events, to whose faults those of their references are added."""
     nearest = NearestNames()
     rejections: list[Rejection] = []
-    for position, id, fields, faults in invalid:
+    for position, id, fields, faults, more_faults in invalid:
         data, rejection = fields.get("data", {}), EventRejected.of(faults)
         try:
             # Only data that was validated can refer to anything: that of an unknown type was not.
@@ -86,7 +86,7 @@ def reject_invalid(invalid: Sequence[InvalidEvent], references: References, *, b
                 _find_rate(data, fields["occurred_at"], references, books)
         except EventRejected as error:
             rejection.faults += error.faults
-        rejections.append(build_rejection(position, id, rejection))
+        rejections.append(build_rejection(position, id, rejection, more_faults=more_faults))
     return rejections
 
 

@@ -2,23 +2,29 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic_core import to_json
 
 from app.access.auth import Caller, books_of, requires
+from app.books.books import Books
 from app.core.errors import Conflict, Invalid
 from app.core.ids import PathId
 from app.http.body import read_body
-from app.http.encoding import JSON
+from app.http.encoding import JSON, decompress, inflated_size
 from app.http.openapi import body_schema
+from app.http.problems import problem_response
 from app.http.responses import json_response
 from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.account_updates import put_account_update
-from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events, is_large
+from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events
 from app.ingest.erase import erase_user
+from app.ingest.large_batches import HUGE_BYTES, LARGE_BYTES, LargeBatches, has_many_values
 from app.ingest.outcome import Accepted, BatchOutcome
 from app.ingest.request_bodies import (
     EXAMPLE_ACCOUNT,
@@ -69,41 +75,76 @@ _SURVEY_RESPONSES_BODY = {
 }
 
 
-@router.post("/events", responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
-async def post_events(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Accepted:
+@router.post("/events", response_model=Accepted, responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
+async def post_events(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Response:
     """Store and count events, each exactly once.
 
     Accepted events are durable and in the next answer. Sending the same events again is always safe. The body is one event, an
     array, `{"events": [...]}`, NDJSON or CloudEvents, optionally compressed with gzip or zstd.
     """
-    raws = await _decode_events(request)
-    return _respond(await accept_events(books_of(request), raws, may_backdate=caller.has("admin")))
+    return await _accept_batch(request, partial(accept_events, may_backdate=caller.has("admin")))
 
 
-async def _decode_events(request: Request) -> list[Any]:
+async def _accept_batch(
+    request: Request, accept: Callable[[Books, Sequence[Any]], Awaitable[BatchOutcome]]
+) -> Response:
+    """Return the response to a batch of raw events in the body of a request. A large one is accepted in a thread.
+
+    accept: stores the events.
+    """
+    books = books_of(request)
+    batches: LargeBatches = request.app.state.large_batches
     max_bytes = request.app.state.settings.max_inflated_bytes
-    body = await request.body()
-    decode = partial(decode_events, body, request.headers, max_bytes=max_bytes)
-    return await asyncio.to_thread(decode) if is_large(body) else decode()
+    encoding = request.headers.get("content-encoding", "")
+
+    async def accept_body(books: Books) -> Response:
+        # No name for the content: it would stay in memory until all of it is stored.
+        raws = decode_events(decompress(body, encoding, max_bytes=max_bytes), request.headers)
+        return _respond(await accept(books, raws))
+
+    async with AsyncExitStack() as memory:
+        body = await _read_batch(request, memory)
+        size = inflated_size(body, encoding, limit=LARGE_BYTES)
+        if size <= LARGE_BYTES and not has_many_values(decompress(body, encoding, max_bytes=LARGE_BYTES)):
+            return await accept_body(books)
+        if encoding:
+            size = await asyncio.to_thread(inflated_size, body, encoding, limit=HUGE_BYTES)
+        return await batches.run(books, accept_body, is_huge=size > HUGE_BYTES)
 
 
-def _respond(outcome: BatchOutcome) -> Accepted:
-    """Return the body of the response. Raises Invalid when there are events and all of them were rejected."""
+async def _read_batch(request: Request, memory: AsyncExitStack) -> bytes:
+    """Return the body of a request. The memory of a large one is held in `memory`; before there is enough it is not read."""
+    length, limit = request.headers.get("content-length"), request.app.state.settings.max_body_bytes
+    content = bytearray()
+    is_held = False
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGE_BYTES and not is_held:
+            is_held = True
+            size = int(length) if length is not None else limit
+            await memory.enter_async_context(request.app.state.large_batches.hold_body(size))
+    return bytes(content)
+
+
+def _respond(outcome: BatchOutcome) -> Response:
+    """Return the response. It is a problem when there are events and all of them were rejected."""
     body = Accepted(accepted=outcome.accepted, duplicates=outcome.duplicates, rejected=outcome.rejected)
     if outcome.rejected and not outcome.accepted and not outcome.duplicates:
-        raise Invalid("No event was accepted; see `rejected`.", code="all_rejected", **cast(Any, body))
-    return body
+        problem = Invalid("No event was accepted; see `rejected`.", code="all_rejected", **cast(Any, body))
+        return problem_response(problem)
+    return Response(to_json(body), media_type=JSON)
 
 
-@router.post("/survey-responses", responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY)
-async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Accepted:
+@router.post(
+    "/survey-responses", response_model=Accepted, responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY
+)
+async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Response:
     """Store and count survey responses.
 
     The body is one response, an array or NDJSON. A response is
     `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`.
     """
-    raws = await _decode_events(request)
-    return _respond(await accept_survey_responses(books_of(request), raws, may_backdate=caller.has("admin")))
+    return await _accept_batch(request, partial(accept_survey_responses, may_backdate=caller.has("admin")))
 
 
 @router.delete(

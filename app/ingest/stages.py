@@ -44,12 +44,16 @@ class IncomingEvent(NamedTuple):
 
 
 class InvalidEvent(NamedTuple):
-    """An event that is rejected. id: as sent. fields: those that are valid by themselves. faults: what is wrong so far."""
+    """An event that is rejected.
+
+    id: as sent. fields: those that are valid by themselves. faults: what is wrong so far. more_faults: how many are not in it.
+    """
 
     position: int
     id: Any
     fields: dict[str, Any]
     faults: list[Fault]
+    more_faults: int = 0
 
 
 class ResolvedEvent(NamedTuple):
