@@ -29,8 +29,7 @@ def show() -> None:
     async def run(books: Books) -> bool:
         today = books.clock_day()
         later = await _print_state(books, today)
-        last_day = books.last_day.latest
-        if later.last is not None or (last_day is not None and last_day > today):
+        if _are_ahead(books, later, today):
             out.print(
                 "\nThe books are ahead of the clock. If the clock is behind, correct it. If it is right, another one was ahead: "
                 "until the last day of the books has come, everything is recorded on that day. To record it on today instead, "
@@ -69,18 +68,24 @@ async def _print_state(books: Books, today: date) -> LaterDays:
     return later
 
 
+def _are_ahead(books: Books, later: LaterDays, today: date) -> bool:
+    """Return whether the books, or anything recorded in them, are on a day after that of the clock."""
+    last_day = books.last_day.latest
+    return later.last is not None or (last_day is not None and last_day > today)
+
+
 @clock_cli.command("accept")
 def accept(yes: Yes = False) -> None:
     """Say that the clock is right although it is far ahead of the books. Events are recorded again, at once, in every process."""
 
     async def run(books: Books) -> bool:
         today = books.clock_day()
-        await _print_state(books, today)
+        later = await _print_state(books, today)
         if not books.last_day.is_too_far(today, max_jump_days=books.max_jump_days):
-            out.print(
-                "\nThere is nothing to accept: the clock is not too far ahead of the books.",
-                markup=False,
-            )
+            out.print("\nThere is nothing to accept: the clock is not too far ahead of the books.")
+            if _are_ahead(books, later, today):
+                out.print("The books are ahead of the clock: see `csmetrics clock show`.")
+                return False
             return True
         if not yes:
             err.print(
@@ -107,13 +112,16 @@ def repair(yes: Yes = False) -> None:
     async def run(books: Books) -> bool:
         today = books.clock_day()
         later = await _print_state(books, today)
-        if later.last is None and (books.last_day.latest is None or books.last_day.latest <= today):
+        if not _are_ahead(books, later, today):
             out.print("\nThere is nothing to repair.")
+            if books.last_day.is_too_far(today, max_jump_days=books.max_jump_days):
+                out.print("The clock is too far ahead of the books: see `csmetrics clock show`.")
+                return False
             return True
         if not yes:
             err.print(
-                f"\nThis would record all of it on {today}, and let the books go on from this day. If the clock is right, run "
-                "`csmetrics clock repair --yes`.",
+                f"\nThis would record on {today} what is recorded on later days, and let the books go on from {today}. If the "
+                "clock is right, run `csmetrics clock repair --yes`.",
                 markup=False,
             )
             return False

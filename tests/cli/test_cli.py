@@ -72,6 +72,7 @@ def test_a_clock_that_was_ahead_is_shown_and_repaired(csmetrics: Run, service: S
     wrong_day = f"{service.now:%Y-%m-%d}"
     assert "2 events of 2 accounts, 1 segments" in shown and wrong_day in shown and "csmetrics clock repair" in shown
     assert "--yes" in csmetrics("clock", "repair", code=1).stderr
+    assert "csmetrics clock show" in csmetrics("clock", "accept", code=1).stdout
     assert wrong_day in csmetrics("clock", "show", code=1).stdout
     assert "Repaired 2 accounts." in csmetrics("clock", "repair", "--yes").stdout
     assert "nothing to repair" in csmetrics("clock", "repair", "--yes").stdout
@@ -89,6 +90,7 @@ def test_a_clock_that_is_right_after_a_long_time_is_accepted(csmetrics: Run, ser
     service.send(session(at=f"{service.now - timedelta(days=1):%Y-%m-%d}"))
     assert "csmetrics clock accept" in csmetrics("clock", "show", code=1).stdout
     assert "--yes" in csmetrics("clock", "accept", code=1).stderr
+    assert "csmetrics clock show" in csmetrics("clock", "repair", code=1).stdout
     assert "csmetrics clock accept" in csmetrics("clock", "show", code=1).stdout
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert f"The last day of the books is {today}" in csmetrics("clock", "accept", "--yes").stdout
