@@ -62,9 +62,9 @@ async def _has_accounts(connection: Connection) -> bool:
 
 
 async def _has_only_demo_accounts(connection: Connection) -> bool:
-    others = account.c.id.not_like(f"{ID_PREFIX}%") & (account.c.account_id != WHOLE_BUSINESS)
-    has_others = await connection.scalar(sa.select(sa.exists().where(others)))
-    return not has_others and await _has_accounts(connection)
+    is_foreign = account.c.id.not_like(f"{ID_PREFIX}%") & (account.c.account_id != WHOLE_BUSINESS)
+    has_foreign = await connection.scalar(sa.select(sa.exists().where(is_foreign)))
+    return not has_foreign and await _has_accounts(connection)
 
 
 async def _has_event(books: Books, demo_event: dict[str, Any]) -> bool:
