@@ -70,7 +70,7 @@ class EmbeddedServer:
     url: str
     _cleanup: ExitStack = field(repr=False, compare=False)
     _restart: Callable[[threading.Event], None] = field(repr=False, compare=False)
-    _stopped: threading.Event = field(repr=False, compare=False, default_factory=threading.Event)
+    _stop_event: threading.Event = field(repr=False, compare=False, default_factory=threading.Event)
     _lock: threading.Lock = field(repr=False, compare=False, default_factory=threading.Lock)
 
     def restart_if_dead(self) -> None:
@@ -79,12 +79,12 @@ class EmbeddedServer:
         Returns at once when the server is stopped meanwhile: what has ended stays so.
         """
         with self._lock, _os_errors_as_embedded_errors(), suppress(_Stopped):
-            self._restart(self._stopped)
+            self._restart(self._stop_event)
 
     def stop(self) -> None:
         """Stop the server if no other process uses it, and wait until it has ended. Raises EmbeddedError."""
         atexit.unregister(self._cleanup.close)
-        self._stopped.set()
+        self._stop_event.set()
         with self._lock, _os_errors_as_embedded_errors():
             self._cleanup.close()
 
@@ -103,11 +103,13 @@ def start_server(data_dir: Path | None) -> EmbeddedServer:
             users_lock = stack.enter_context(_hold_lock(cluster_dir.folder / "users.lock", fcntl.LOCK_SH))
             # Unlock explicitly: a child that has forked and not yet called exec also holds the descriptor.
             stack.callback(fcntl.flock, users_lock, fcntl.LOCK_UN)
-            _ensure_running(cluster_dir, host=host, stopped=threading.Event())
+            _ensure_running(cluster_dir, host=host, stop_event=threading.Event())
             cleanup = stack.pop_all()
     atexit.register(cleanup.close)
     url = f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432"
-    return EmbeddedServer(url, cleanup, lambda stopped: _ensure_running(cluster_dir, host=host, stopped=stopped))
+    return EmbeddedServer(
+        url, cleanup, lambda stop_event: _ensure_running(cluster_dir, host=host, stop_event=stop_event)
+    )
 
 
 @contextmanager
@@ -156,14 +158,14 @@ def _hold_lock(path: Path, kind: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _ensure_running(cluster_dir: ClusterDir, *, host: str, stopped: threading.Event) -> None:
+def _ensure_running(cluster_dir: ClusterDir, *, host: str, stop_event: threading.Event) -> None:
     """Return when the server accepts connections. Start it if no process of an earlier one is running.
 
-    Raises _Stopped when `stopped` is set meanwhile.
+    Raises _Stopped when `stop_event` is set meanwhile.
     """
     deadline, pauses = time.monotonic() + MAX_START_SECONDS, _pauses()
     while time.monotonic() < deadline:
-        if stopped.is_set():
+        if stop_event.is_set():
             raise _Stopped
         try:
             with _hold_lock(cluster_dir.folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) as server_lock:
@@ -171,10 +173,10 @@ def _ensure_running(cluster_dir: ClusterDir, *, host: str, stopped: threading.Ev
         except BlockingIOError:
             if _ping(host) == pq.Ping.OK:
                 return
-            _stop_if_useless(cluster_dir, host=host, stopped=stopped)
-            stopped.wait(next(pauses))
+            _stop_if_useless(cluster_dir, host=host, stop_event=stop_event)
+            stop_event.wait(next(pauses))
         else:
-            _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline, stopped=stopped)
+            _wait_until_ready(postmaster, cluster_dir, host=host, deadline=deadline, stop_event=stop_event)
             return
     raise EmbeddedError(f"An earlier PostgreSQL neither answers nor ends. See {cluster_dir.cluster / 'log'}.")
 
@@ -187,7 +189,7 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.1, 0.25)
 
 
-def _stop_if_useless(cluster_dir: ClusterDir, *, host: str, stopped: threading.Event) -> None:
+def _stop_if_useless(cluster_dir: ClusterDir, *, host: str, stop_event: threading.Event) -> None:
     """End a server that will never accept connections: one that nobody waits for shuts down, or its postmaster was killed.
 
     This process uses the server, so no other one is stopping it. Several may find the same: who starts the next server first
@@ -199,7 +201,9 @@ def _stop_if_useless(cluster_dir: ClusterDir, *, host: str, stopped: threading.E
 
     if is_useless():
         is_free = partial(_is_server_lock_free, cluster_dir)
-        stop_processes(cluster_dir, host=host, is_free=is_free, is_needed=lambda: not stopped.is_set() and is_useless())
+        stop_processes(
+            cluster_dir, host=host, is_free=is_free, is_needed=lambda: not stop_event.is_set() and is_useless()
+        )
 
 
 def _is_server_lock_free(cluster_dir: ClusterDir) -> bool:
@@ -231,12 +235,12 @@ def _start_postgres(cluster_dir: ClusterDir, *, host: str, server_lock: int) -> 
 
 
 def _wait_until_ready(
-    postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float, stopped: threading.Event
+    postmaster: int, cluster_dir: ClusterDir, *, host: str, deadline: float, stop_event: threading.Event
 ) -> None:
     """Return when the server that this process has started accepts connections. Raises EmbeddedError if it does not."""
     pauses = _pauses()
     while _ping(host) != pq.Ping.OK:
-        if stopped.is_set():
+        if stop_event.is_set():
             raise _Stopped
         if os.waitpid(postmaster, os.WNOHANG)[0]:
             logs = [
@@ -250,7 +254,7 @@ def _wait_until_ready(
             raise EmbeddedError(
                 f"PostgreSQL was not ready after {MAX_START_SECONDS} seconds. See {cluster_dir.cluster / 'log'}."
             )
-        stopped.wait(next(pauses))
+        stop_event.wait(next(pauses))
 
 
 def _ping(host: str) -> int:
