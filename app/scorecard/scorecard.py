@@ -89,7 +89,7 @@ _OPEN_SCHEMA = object_schema(
             },
         },
         "link": _OPTIONAL_TEXT
-        | {"description": "The path of their list; null for an earlier day, as of which there is none."},
+        | {"description": "The path of their list; null with `as_of`, since it shows what is open now."},
     }
 )
 SCORECARD_SCHEMA = response_schema(
@@ -166,8 +166,10 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, 
     start, end = _range(books, parameters, today=today)
 
     async def load(connection: Connection) -> tuple[list[TargetStanding], OpenItems]:
-        standings = await load_standings_in(connection, books, start=start, end=end, today=today)
-        return standings, await OFFERS.open_detractors(connection, books, as_of=today)
+        standings = await load_standings_in(
+            connection, books, start=start, end=end, today=today, as_of=parameters.as_of
+        )
+        return standings, await OFFERS.open_detractors(connection, books, as_of=parameters.as_of)
 
     standings, open_detractors = await books.database.ask(load)
     counts = Counter(standing.status for standing in standings)
