@@ -106,13 +106,13 @@ _find_fields = field_finder(TargetBody.model_json_schema())
 
 def parse_target_fields(raw: Any) -> tuple[TargetBody, list[Fault]]:
     """Return the valid fields of a body, and the faults of the others. Raises Invalid for a body that is no object."""
-    if not isinstance(raw, dict):
-        raise Invalid.at("", "The body must be a JSON object.", code="model_type")
-    model = _ListFields if isinstance(raw.get("path"), list) else _WordFields
+    model = _ListFields if isinstance(raw, dict) and isinstance(raw.get("path"), list) else _WordFields
     try:
         return _as_body(model.model_validate(raw, strict=True)), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
+    if not isinstance(raw, dict):
+        raise Invalid.of(validation_faults(errors), subject="The body", code="invalid")
     invalid = {location[0] for location in (own["loc"] for own in errors) if location}
     valid_fields = {name: value for name, value in raw.items() if name not in invalid}
     model = _WordFields if "path" in invalid else model
