@@ -2,10 +2,19 @@
 
 from importlib import import_module
 
-_PACKAGES = ("app.ingest.catalogue", "app.metrics.catalogue", "app.audit.identities")
+_PACKAGES = (
+    "app.ingest.catalogue",
+    "app.metrics.catalogue",
+    "app.audit.identities",
+    "app.feedback.open_detractors",
+    "app.scorecard.standings",
+)
 
 
 def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics and identities. A process that uses them calls this once."""
+    """Fill the catalogues of event types, measures, streams, metrics, identities and offers.
+
+    A process that uses them calls this once.
+    """
     for package in _PACKAGES:
         import_module(package)

@@ -46,6 +46,7 @@ from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
 from app.reports import routes as report_routes
+from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ _ROUTES = (
     audit_routes,
     report_routes,
     feedback_routes,
+    scorecard_routes,
     account_routes,
     access_routes,
     monitoring_routes,

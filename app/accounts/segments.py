@@ -1,6 +1,6 @@
 """Segments: stored filters with a name, each with the day from which it is defined so."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -58,6 +58,30 @@ async def _load_texts(
         query = query.where(segment.c.recorded_on <= day)
     is_included = segment.c.recorded_on > MIN_DATE if names is None else segment.c.name.in_(list(names))
     return dict(await connection.execute(query.where(is_included)))
+
+
+class SegmentHistory:
+    """The definitions of segments on all days, for answers that are as of several. rows: name, day and filter, by day."""
+
+    def __init__(self, rows: Sequence[tuple[str, date, str | None]]) -> None:
+        self._rows = rows
+
+    def on(self, name: str, day: date | None) -> Filter | None:
+        """Return a segment as it was defined on a day (None: as it is now), as `load_segments` with names does."""
+        texts = [text for own, since, text in self._rows if own == name and (day is None or since <= day)]
+        return _parse_stored(texts[-1]) if texts and texts[-1] is not None else None
+
+    def current_names(self) -> list[str]:
+        """Return the names of the segments that exist now."""
+        return sorted({name for name, _, _ in self._rows if self.on(name, None) is not None})
+
+
+async def load_segment_history(connection: Connection, names: Collection[str] | None) -> SegmentHistory:
+    """Load all definitions of segments, or of those with these names."""
+    query = sa.select(segment.c.name, segment.c.recorded_on, segment.c.filter).order_by(segment.c.recorded_on)
+    if names is not None:
+        query = query.where(segment.c.name.in_(list(names)))
+    return SegmentHistory([tuple(row) for row in await connection.execute(query)])
 
 
 def unknown_segment(name: str, existing: Collection[str], pointer: str) -> Fault:

@@ -165,6 +165,8 @@ event = Table(
         "id",
         postgresql_where=text("type IN ('survey.sent', 'survey.responded')"),
     ),
+    # For what was there on an earlier day.
+    Index(None, "retracted_on", postgresql_where=text("retracted_on IS NOT NULL")),
     # For events of all accounts ordered by time, and for a user's activity on one day after a removal or retraction.
     Index(None, "occurred_at"),
 )
@@ -284,6 +286,22 @@ segment = Table(
     Column("name", Text, primary_key=True),
     Column("recorded_on", Date, primary_key=True),
     Column("filter", Text, comment="Null: deleted on that day."),
+)
+
+target = Table(
+    "target",
+    metadata,
+    Column("id", Text(collation="C"), primary_key=True),
+    Column(
+        "number",
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="Of the version. It takes the place of all before it from its first day on.",
+    ),
+    Column("recorded_on", Date, nullable=False, comment="The day from which it is known."),
+    Column("effective_from", Date, nullable=False, comment="The first day on which it holds."),
+    Column("document", JSONB(none_as_null=True), comment="Null: ended."),
 )
 
 MONTH_COLUMNS = tuple(total.c[name] for name in MONTH_NAMES)

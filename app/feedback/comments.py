@@ -176,7 +176,7 @@ def _comment_json(row: Any) -> dict[str, Any]:
         for name, value in row._asdict().items()
         if name not in ("account", "account_id", "id")
     }
-    return {"id": _comment_id(row.account, row.id), "event_id": row.id, "account_id": row.account} | members
+    return {"id": comment_id(row.account, row.id), "event_id": row.id, "account_id": row.account} | members
 
 
 def comments_table(comments: Sequence[Mapping[str, Any]]) -> FlatTable:
@@ -186,7 +186,7 @@ def comments_table(comments: Sequence[Mapping[str, Any]]) -> FlatTable:
     return FlatTable(columns, rows)
 
 
-def _comment_id(account_id: str, event_id: str) -> str:
+def comment_id(account_id: str, event_id: str) -> str:
     """Return one id for account and event: an event's id is unique within its account only. No id has U+0000."""
     return encode_token(f"{account_id}\0{event_id}")
 

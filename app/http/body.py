@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -17,8 +17,8 @@ MAX_BYTES = 2**20
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Body]) -> Body:
-    """Return the JSON body of a request as `model`, validated strictly. Raises Unsupported, Malformed, TooLarge or Invalid."""
+async def read_json(request: Request) -> Any:
+    """Return the JSON body of a request as it is. Raises Unsupported, Malformed or TooLarge."""
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
     max_bytes = min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
@@ -30,9 +30,14 @@ async def read_body(request: Request, model: type[Body]) -> Body:
             raise TooLarge(
                 f"The body is larger than {max_bytes:,} bytes. Only batches of events may be as large as that."
             )
-    body = decompress(bytes(content), request.headers.get("content-encoding", ""), max_bytes=max_bytes)
+    return parse_json(decompress(bytes(content), request.headers.get("content-encoding", ""), max_bytes=max_bytes))
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """Return the JSON body of a request as `model`, validated strictly. Raises Invalid, and what `read_json` does."""
+    raw = await read_json(request)
     try:
-        return model.model_validate(parse_json(body), strict=True)
+        return model.model_validate(raw, strict=True)
     except ValidationError as error:
         faults = validation_faults(error.errors(include_url=False), fields=find_fields(model))
         raise Invalid.of(faults, subject="The body", code="invalid") from None

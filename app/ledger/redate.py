@@ -16,7 +16,7 @@ from app.accounts.accounts import lock_accounts
 from app.books.books import Books
 from app.books.last_day import move_last_day_back
 from app.database.connection import Connection
-from app.database.tables import MIN_DATE, account, event, segment
+from app.database.tables import MIN_DATE, account, event, segment, target
 from app.ledger.batches import AccountBatch, Executor, Progress, account_batches, in_process
 from app.ledger.rebuild import replace_derived_rows
 
@@ -35,7 +35,9 @@ async def count_later(connection: Connection, day: date) -> LaterDays:
     """Count what is recorded after a day."""
     is_later = (event.c.recorded_on > day) | (event.c.retracted_on > day)
     days = sa.union_all(
-        sa.select(sa.func.max(account.c.last_recorded_on).label("day")), sa.select(sa.func.max(segment.c.recorded_on))
+        sa.select(sa.func.max(account.c.last_recorded_on).label("day")),
+        sa.select(sa.func.max(segment.c.recorded_on)),
+        sa.select(sa.func.max(target.c.recorded_on)),
     ).subquery()
     later_accounts = sa.select(account.c.account_id).where(account.c.last_recorded_on > day)
     return LaterDays(
@@ -87,6 +89,8 @@ _REDATE_OTHERS = [
     ON CONFLICT (valid_from) DO UPDATE SET margin = excluded.margin
     """,
     "DELETE FROM gross_margin WHERE valid_from > %(day)s",
+    # The days on which a target holds are what a client said.
+    "UPDATE target SET recorded_on = %(day)s WHERE recorded_on > %(day)s",
     "UPDATE api_key SET last_used_on = %(day)s WHERE last_used_on > %(day)s",
     "UPDATE books SET first_recorded_on = %(day)s WHERE first_recorded_on > %(day)s",
 ]

@@ -80,26 +80,58 @@ async def build_answer_table(connection: Connection, books: Books, question: Que
 
     Raises Invalid for names that were never recorded, and for an answer of too many rows.
     """
-    operands = list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
-    splits = split_question(question)
-    spans = [spans for split in splits for spans in (split.spans, split.previous_spans)]
+    [table] = await build_answer_tables(connection, books, [question])
+    return table
+
+
+async def build_answer_tables(
+    connection: Connection, books: Books, questions: Sequence[Question]
+) -> list["AnswerTable"]:
+    """Load everything that the answers to several questions need, in as many round trips as one of them takes.
+
+    Raises Invalid as `build_answer_table` does.
+    """
+    operands = [
+        list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
+        for question in questions
+    ]
+    splits = [split_question(question) for question in questions]
+    spans = [[spans for split in own for spans in (split.spans, split.previous_spans)] for own in splits]
+    parts = list(zip(questions, operands, spans, strict=True))
     # This seldom needs a statement.
-    selection, size = await run_plan(connection, measure_question(books, question, operands, spans))
-    await books.database.reserve_memory(size)
-    plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
-    plans += [load_measured_sums(books, question, selection, operands, own_spans) for own_spans in spans]
-    _, *loaded_sums = await run_plan(connection, merge_plans(plans))
-    sums_of_plans = iter(loaded_sums)
-    sums = list(zip(sums_of_plans, sums_of_plans, strict=True))
-    needs_margin = any(_MARGIN in metric.inputs.values() for metric in question.metrics)
-    margins = await load_margins(connection) if needs_margin else []
+    sizes = await run_plan(connection, merge_plans([measure_question(books, *part) for part in parts]))
+    await books.database.reserve_memory(sum(size for _, size in sizes))
+    plans: list[QueryPlan[Any]] = [check_names(books.database, question.names) for question in questions]
+    plans += [
+        load_measured_sums(books, question, selection, own_operands, own_spans)
+        for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
+        for own_spans in spans_of_splits
+    ]
+    loaded_sums = iter((await run_plan(connection, merge_plans(plans)))[len(questions) :])
+    sums = [[(next(loaded_sums), next(loaded_sums)) for _ in own] for own in splits]
+    inputs = [input for question in questions for metric in question.metrics for input in metric.inputs.values()]
+    margins = await load_margins(connection) if _MARGIN in inputs else []
+    tables = zip(questions, splits, sums, strict=True)
+    # The rows of one question may be many.
+    return [
+        await run_aside(
+            partial(_build_table, *parts_of_table, books.currency, margins),
+            items=sum(len(own) for current, _ in parts_of_table[2] for own in current.values()),
+        )
+        for parts_of_table in tables
+    ]
 
-    def build() -> AnswerTable:
-        rows = _pending_rows(question, splits, sums, margins)
-        groups = {group: format_group(group, question) for group in {row.group for row in rows}}
-        return AnswerTable(question, books.currency, margins, rows, groups, [current for current, _ in sums])
 
-    return await run_aside(build, items=sum(len(own) for current, _ in sums for own in current.values()))
+def _build_table(
+    question: Question,
+    splits: Sequence[PeriodSplit],
+    sums: Sequence[tuple[OperandSums, OperandSums]],
+    currency: str,
+    margins: Sequence[Margin],
+) -> "AnswerTable":
+    rows = _pending_rows(question, splits, sums, margins)
+    groups = {group: format_group(group, question) for group in {row.group for row in rows}}
+    return AnswerTable(question, currency, margins, rows, groups, [current for current, _ in sums])
 
 
 class PendingRow(NamedTuple):

@@ -49,6 +49,7 @@ def answer(service: Service, path: str, **parameters: Any) -> Any:
         "account_id": "acme",
         "metric": "nps",
         "survey_id": "nps",
+        "target_id": "recurring",
         "feedback_id": comments[0]["id"] if comments else "x",
     }
     if path.endswith("/query"):
@@ -62,6 +63,11 @@ def answer(service: Service, path: str, **parameters: Any) -> Any:
 def test_every_answer_fits_its_schema(state: str, service: Service) -> None:
     if state != "nothing":
         service.send(*EVENTS)
+        target = {"metric": "mrr", "granularity": "month", "from": "2026-01-01", "until": "2027-01-01", "baseline": 1}
+        service.put(
+            "/v1/targets/recurring", target | {"value": "200.50", "path": [{"until": "2026-06-01", "value": 150}]}
+        )
+        service.put("/v1/targets/small", {"metric": "nps", "granularity": "quarter", "value": 10})
     variants: list[dict[str, Any]] = [{}, {"period": "2026-03"}, {"group_by": "plan"}, {"compare": "previous_year"}]
     variants += [{"totals": "true"}, {"min_sample": 5}, {"by": "class"}]
     if state == "before the events":
@@ -103,7 +109,9 @@ def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service:
     for method in ("put", "post", "patch"):
         for path, operation in sorted(operations(service, method)):
             for media_type, media in operation["requestBody"]["content"].items():
-                url = path.format(survey_id="s", account_id="acme", name="large", feedback_id=comment["id"])
+                url = path.format(
+                    survey_id="s", target_id="t", account_id="acme", name="large", feedback_id=comment["id"]
+                )
                 content = media["example"] if isinstance(media["example"], str) else json.dumps(media["example"])
                 headers = {"Content-Type": media_type}
                 for _ in range(2):  # /docs makes it easy to send it twice

@@ -1,0 +1,108 @@
+"""What features offer to each other: functions that a feature defines and another one calls.
+
+Features do not import each other. A feature fills its place in OFFERS when its module is imported, which `load_catalogues` does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple, Protocol
+
+from app.books.books import Books
+from app.core.periods import Period
+from app.database.connection import Connection
+
+
+class TrendPoint(NamedTuple):
+    """A number of a period in the trend of a target. target: None where it did not hold in all of the period.
+
+    reached: whether the value reaches the target; None without one of them.
+    """
+
+    period: Period
+    value: float | int | None
+    target: float | None
+    reached: bool | None
+
+
+class TargetStanding(NamedTuple):
+    """How near a target is in one period.
+
+    group: of `segment`, `filter`, `subject` and `channel` those that the target is about. clipped: whether it holds on a part
+    of the period only. expected: the value that the path has by now. projection: the value at the end of the period, by the
+    `projection_rule`, a sentence. interval: of value and projection, at 95%. amount, target_amount: of metrics in money.
+    status: met, on_track, behind, missed or no_data. question: the path of the question behind the value.
+    """
+
+    id: str
+    metric: str
+    convention: str
+    unit: str
+    direction: str
+    granularity: str
+    group: Mapping[str, str]
+    period: Period
+    clipped: bool
+    value: float | int | None
+    amount: str | None
+    target: float
+    target_amount: str | None
+    baseline: float | None
+    attainment: float | None
+    expected: float | None
+    projection: float | None
+    projection_rule: str
+    interval: tuple[float, float] | None
+    sample_size: int | None
+    gap: float | None
+    status: str
+    reason: str | None
+    trend: Sequence[TrendPoint]
+    question: str
+
+    @property
+    def name(self) -> str:
+        """The name of its row for the cursor."""
+        return self.id
+
+
+class OpenItem(NamedTuple):
+    """The oldest thing that waits. days: whole days from the day on which it occurred to today."""
+
+    id: str
+    account_id: str
+    occurred_at: datetime
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItems:
+    """What waits for an answer: how many, the oldest, and the path of their list; without a path where no list has them."""
+
+    count: int
+    oldest: OpenItem | None
+    link: str | None
+
+
+class LoadStandings(Protocol):
+    """Returns the standing of every target in the period that contains today, or the day `as_of`."""
+
+    async def __call__(
+        self, connection: Connection, books: Books, *, as_of: date | None = None
+    ) -> list[TargetStanding]: ...
+
+
+class LoadOpenItems(Protocol):
+    """Returns what waits for an answer, now or at the end of the day `as_of`."""
+
+    async def __call__(self, connection: Connection, books: Books, *, as_of: date | None = None) -> OpenItems: ...
+
+
+class Offers:
+    """The functions by what they return. One that is missing raises AttributeError: its feature was not loaded."""
+
+    target_standings: LoadStandings
+    open_detractors: LoadOpenItems
+
+
+OFFERS = Offers()

@@ -1,0 +1,1 @@
+"""Targets of metrics, and how near each of them is."""

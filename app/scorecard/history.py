@@ -1,0 +1,219 @@
+"""The history of a target: each period that has ended, as it was known at the period's end and as it is known now."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.books.books import Books
+from app.core.errors import NotFound
+from app.core.periods import Day
+from app.database.connection import Connection
+from app.database.query_plan import run_plan
+from app.http.formats import FlatTable, FormatName
+from app.http.openapi import list_schema, object_schema, response_schema
+from app.metrics.results import Result
+from app.metrics.rows import paginate, round_number
+from app.metrics.schema import NUMBER_SCHEMA, ROW_SCHEMA
+from app.scorecard.definition import Definition
+from app.scorecard.judgment import judge, shown_value
+from app.scorecard.numbers import NumberKey, NumberRequest, load_numbers
+from app.scorecard.placement import Placement, past_periods, place_on
+from app.scorecard.scorecard import load_last_day
+from app.scorecard.standings import aim_of, show
+from app.scorecard.versions import (
+    TargetStretch,
+    TargetVersion,
+    load_all_stretches,
+    load_target_versions,
+    stretch_on,
+    stretches_known_on,
+    unknown_target,
+)
+
+# Each period is another question, as of its end.
+MAX_PERIODS = 60
+_MAX_LENGTH = 10_000
+_DAY = timedelta(days=1)
+NO_TARGET = Result(None, reason="no_target")
+
+_JUDGMENT_SCHEMA = object_schema(
+    {
+        **dict.fromkeys(("value", "target", "attainment", "gap"), NUMBER_SCHEMA),
+        "status": {"type": "string", "enum": ["met", "missed", "no_data"]},
+        "reason": {
+            "type": ["string", "null"],
+            "description": "Why there is no value; `no_target`: there was no target yet.",
+        },
+    }
+)
+HISTORY_SCHEMA = response_schema(
+    "The periods of a target that have ended, the last one first.",
+    object_schema(
+        {
+            "target": {"type": "string"},
+            "rows": list_schema(
+                {
+                    "metric": {"type": "string"},
+                    "granularity": {"type": "string"},
+                    **{name: ROW_SCHEMA[name] for name in ("period", "start", "end")},
+                    "clipped": {"type": "boolean"},
+                    "at_end": _JUDGMENT_SCHEMA
+                    | {"description": "As it was known at the end of the last day of the period."},
+                    "now": _JUDGMENT_SCHEMA | {"description": "As it is known now, or as of the day `as_of`."},
+                    "changed": {
+                        "type": "boolean",
+                        "description": "Whether value, target or status is another one now.",
+                    },
+                }
+            ),
+            "next": {"type": ["string", "null"]},
+        }
+    ),
+    table=True,
+)
+
+
+class HistoryParameters(BaseModel):
+    """The parameters of a target's history."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    as_of: Day | None = Field(None, description="The history as it was at the end of this day.")
+    limit: int = Field(24, ge=1, le=MAX_PERIODS, description="Maximum number of periods per page.")
+    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
+    format: FormatName | None = Field(
+        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    )
+
+
+class PastPeriod(NamedTuple):
+    """A target in a period that has ended: as it is known now, and as it was at the period's end; None: there was none then."""
+
+    now: Placement
+    at_end: Placement | None
+
+    @property
+    def name(self) -> str:
+        """The name of its row for the cursor."""
+        return self.now.name
+
+    @property
+    def last_day(self) -> date:
+        """The day as of which the end of the period is meant."""
+        return self.now.period.end - _DAY
+
+    @property
+    def definition_at_end(self) -> Definition | None:
+        return self.at_end.definition if self.at_end else None
+
+
+async def target_history(books: Books, id: str, parameters: HistoryParameters) -> dict[str, Any]:
+    """Return a page of a target's periods that have ended. Raises NotFound and Invalid."""
+    today = await load_last_day(books, parameters.as_of)
+    as_of = today if today < books.today() else None
+    # What was known at the end of a past day never changes once the books are beyond that day.
+    await books.load_today(as_of=min(today, books.today() - _DAY))
+
+    async def load(connection: Connection) -> tuple[Sequence[PastPeriod], str | None, dict[NumberKey, Result]]:
+        versions = await load_known_target(connection, id, as_of)
+        stretches = stretches_known_on(versions, as_of)
+        placements = islice(past_periods(stretches, calendar=books.calendar, today=today), _MAX_LENGTH)
+        page, next_cursor = paginate([*placements], limit=parameters.limit, cursor=parameters.cursor)
+        periods = [PastPeriod(placement, _known_at_end(placement, versions, books=books)) for placement in page]
+        requests = [request for period in periods for request in _requests(period, as_of)]
+        return periods, next_cursor, await load_numbers(connection, books, requests, today=today)
+
+    periods, next_cursor, numbers = await books.database.ask(load)
+    return {
+        "target": id,
+        "rows": [_row(period, numbers, as_of=as_of, today=today) for period in periods],
+        "next": next_cursor,
+    }
+
+
+async def load_known_target(connection: Connection, id: str, as_of: date | None) -> list[TargetVersion]:
+    """Return all versions of a target that were known on the day `as_of`. Raises NotFound when there were none."""
+    if versions := await run_plan(connection, load_target_versions(id, as_of)):
+        return versions
+    raise NotFound.of([unknown_target(id, await run_plan(connection, load_all_stretches(as_of)))])
+
+
+def _known_at_end(placement: Placement, versions: Sequence[TargetVersion], *, books: Books) -> Placement | None:
+    """Return the target of the period by the definition that was known at its end; None if the question had none then.
+
+    It is about the same days or, where it held on fewer of them, about those.
+    """
+    last_day = placement.period.end - _DAY
+    stretch: TargetStretch | None = stretch_on(stretches_known_on(versions, last_day), last_day)
+    if stretch is None or stretch.definition.question != placement.definition.question:
+        return None
+    earlier, days = place_on(stretch, last_day, calendar=books.calendar, today=last_day), placement.period
+    period = earlier.period._replace(start=max(earlier.period.start, days.start), end=min(earlier.period.end, days.end))
+    return earlier._replace(period=period)
+
+
+def _requests(period: PastPeriod, as_of: date | None) -> list[NumberRequest]:
+    requests = [_request(period.now, as_of)]
+    return requests + ([_request(period.at_end, period.last_day)] if period.at_end else [])
+
+
+def _request(placement: Placement, as_of: date | None) -> NumberRequest:
+    is_whole = not placement.is_clipped and placement.definition.granularity != "total"
+    return NumberRequest(placement.definition, placement.period, is_whole, as_of)
+
+
+def _row(past: PastPeriod, numbers: Mapping[NumberKey, Result], *, as_of: date | None, today: date) -> dict[str, Any]:
+    period, definition = past.now.period, past.now.definition
+    now = _judgment(past.now, numbers[_request(past.now, as_of).key], today=today)
+    at_end = dict.fromkeys(now) | {"status": "no_data", "reason": NO_TARGET.reason}
+    if past.at_end:
+        at_end = _judgment(past.at_end, numbers[_request(past.at_end, past.last_day).key], today=past.last_day)
+    return {
+        "metric": definition.metric,
+        "granularity": definition.granularity,
+        "period": period.name,
+        "start": period.start,
+        "end": period.end,
+        "clipped": past.now.is_clipped,
+        "at_end": at_end,
+        "now": now,
+        "changed": any(now[name] != at_end[name] for name in ("value", "target", "status")),
+    }
+
+
+def _judgment(placement: Placement, result: Result, *, today: date) -> dict[str, Any]:
+    """Return how near a value was to its target when its period was over."""
+    aim = aim_of(placement, placement.definition.find_metric(), today=today, is_over=True)
+    judgment = judge(shown_value(result), aim)
+    return {
+        "value": round_number(result.value),
+        "target": show(aim.target),
+        "attainment": show(judgment.attainment),
+        "gap": show(judgment.gap),
+        "status": judgment.status,
+        "reason": result.reason,
+    }
+
+
+_TIMES = ("at_end", "now")
+_NUMBERS = ("value", "target", "attainment", "gap", "status", "reason")
+
+
+def history_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
+    """Return the history as a table, with the columns of both times side by side."""
+    before = ("metric", "granularity", "period", "start", "end", "clipped")
+    columns = [*before, *(f"{name}_{time}" for time in _TIMES for name in _NUMBERS), "changed"]
+    return FlatTable(
+        columns,
+        (
+            [
+                *(row[name] for name in before),
+                *(row[time][name] for time in _TIMES for name in _NUMBERS),
+                row["changed"],
+            ]
+            for row in rows
+        ),
+    )
