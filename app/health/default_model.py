@@ -61,6 +61,7 @@ _DOCUMENT: dict[str, Any] = {
             "title": "Open tickets",
             "kind": "value",
             "metric": "ticket_backlog",
+            "requires": "support_tickets",
             "poor": 8,
             "good": 1,
             "weight": 10,

@@ -11,10 +11,9 @@ from app.core.ids import Id
 from app.core.names import Fault, build_fault, name_fault, nearest_names
 from app.core.periods import count_months
 from app.health.kinds import Component, Surroundings, by_row, metric_fault
-from app.ledger.sums.account_entries import EntrySum
 from app.ledger.sums.account_operands import Narrowing, is_by_account, own_operand
 from app.ledger.sums.account_sums import Part, Window
-from app.ledger.sums.operands import Balance
+from app.ledger.sums.operands import Flow
 from app.metrics.define import DEFAULT, METRICS, ContextValue, Metric
 
 _DIVIDED = ContextValue("divided")
@@ -54,20 +53,13 @@ class MetricComponent(Component):
             for window in windows
             for operand in operands
             for part in own_operand(operand, window, self.narrowing).parts
-        ] + [part for window in windows for part in self._presence_parts(window)]
+        ]
 
     def metric_values(self, window: Window, surroundings: Surroundings) -> list[Any]:
         """Return the value of the metric over a window for each account, None where it has none."""
         metric = self.definition
-        values = by_row(
-            lambda *inputs: metric.formula(*inputs).value,
-            [self._input(input, window, surroundings) for input in metric.inputs.values()],
-        )
-        presence = [surroundings.columns[part] for part in self._presence_parts(window)]
-        if not presence:
-            return values
-        # An account of which a stock never had a value does not have the metric: its zero says nothing.
-        return [value if any(days) else None for value, *days in zip(values, *presence, strict=True)]
+        inputs = [self._input(input, window, surroundings) for input in metric.inputs.values()]
+        return by_row(lambda *row: metric.formula(*row).value, inputs)
 
     def _input(self, input: Any, window: Window, surroundings: Surroundings) -> Sequence[Any]:
         if not isinstance(input, ContextValue):
@@ -81,14 +73,6 @@ class MetricComponent(Component):
             "divided": True,
         }
         return [*repeat(values[input.name], surroundings.count)]
-
-    def _presence_parts(self, window: Window) -> list[EntrySum]:
-        """Return the numbers of days with entries of the metric's operands, if all of them are stocks."""
-        operands = self.definition.operands
-        if not all(isinstance(operand, Balance) for operand in operands):
-            return []
-        measures = dict.fromkeys(operand.measure for operand in operands if isinstance(operand, Balance))
-        return [EntrySum(measure, window.end, counts_days=True) for measure in measures]
 
 
 def _metric_faults(component: MetricComponent, pointer: str) -> list[Fault]:
@@ -111,3 +95,21 @@ def _metric_faults(component: MetricComponent, pointer: str) -> list[Fault]:
         for dimension in ("subject", "channel")
         if getattr(component, dimension) and dimension not in metric.dimensions
     ]
+
+
+def counted_measure(metric: str) -> str | None:
+    """Return the measure that a metric counts; None where it is more than the flow of one measure."""
+    inputs = list(METRICS[metric].inputs.values())
+    if len(inputs) != 1 or not isinstance(inputs[0], Flow) or METRICS[metric].unit != "count":
+        return None
+    return inputs[0].any_subject or inputs[0].measure
+
+
+def counted_metric_faults(metric: str, pointer: str) -> list[Fault]:
+    """Return the fault of a name that is no metric, or of one that is more than the flow of one measure."""
+    if metric not in METRICS:
+        return [metric_fault(metric, pointer)]
+    if counted_measure(metric) is None:
+        detail = f"{metric} does not count things that happen on a day. Choose one that does, such as sessions."
+        return [build_fault(pointer, detail, code="metric_not_counted")]
+    return []

@@ -10,22 +10,19 @@ from fractions import Fraction
 from itertools import compress
 from typing import Any, NamedTuple
 
-from app.books.books import Books
 from app.books.margins import Margin
-from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans
 from app.database.statements import BoundStatement, Statement
 from app.health.kinds import WHOLE, Component, Surroundings, by_row
 from app.health.membership import find_segments
 from app.health.shares import Shares, contributions, find_shares, weighted_score
 from app.health.versions import ModelVersion, load_versions, version_on
-from app.ledger.sums.account_entries import EntrySum
+from app.ledger.sums.account_operands import Narrowing, sum_before
 from app.ledger.sums.account_sums import (
     AccountSumsRequest,
     AccountTable,
     DayBound,
     KnownDay,
-    Part,
     load_account_sums,
 )
 
@@ -36,8 +33,9 @@ MAX_ACCOUNT_DAYS = 60_000
 # None for everything that is recorded by now.
 HealthDay = KnownDay
 
-_CUSTOMERS = EntrySum("customers", DayBound(0))
-_MRR = EntrySum("mrr", DayBound(0))
+_CUSTOMERS = sum_before("customers", DayBound(0), Narrowing())
+_MRR = sum_before("mrr", DayBound(0), Narrowing())
+_LABELS = Statement("SELECT text, key FROM label WHERE text = ANY(%(texts)s)")
 _MARGINS = Statement("SELECT valid_from, margin FROM gross_margin ORDER BY valid_from")
 
 
@@ -118,7 +116,7 @@ class DayScores:
 
 
 def load_scores(
-    books: Books, days: Sequence[HealthDay], *, accounts: Sequence[int] | None = None, only_customers: bool = False
+    days: Sequence[HealthDay], *, accounts: Sequence[int] | None = None, only_customers: bool = False
 ) -> QueryPlan[list[DayScores]]:
     """Return the scores on each of the days, in their order, in a number of statements that depends on the models only.
 
@@ -127,7 +125,7 @@ def load_scores(
     customers at the end of the day.
     """
     versions = yield from load_versions()
-    return (yield from score_days(books, versions, days, accounts=accounts, only_customers=only_customers))
+    return (yield from score_days(versions, days, accounts=accounts, only_customers=only_customers))
 
 
 def batches_of_days(days: Sequence[HealthDay], *, accounts: int) -> Iterator[Sequence[HealthDay]]:
@@ -137,7 +135,6 @@ def batches_of_days(days: Sequence[HealthDay], *, accounts: int) -> Iterator[Seq
 
 
 def score_days(
-    books: Books,
     versions: Sequence[ModelVersion],
     days: Sequence[HealthDay],
     *,
@@ -151,7 +148,7 @@ def score_days(
         days_by_version.setdefault(number, []).append(index)
     by_number = {version.number: version for version in versions}
     plans = [
-        _score_alike(books, by_number[number], [days[index] for index in indices], accounts, only_customers)
+        _score_alike(by_number[number], [days[index] for index in indices], accounts, only_customers)
         for number, indices in days_by_version.items()
     ]
     results = yield from merge_plans(plans)
@@ -164,7 +161,6 @@ def score_days(
 
 
 def _score_alike(
-    books: Books,
     version: ModelVersion,
     days: Sequence[HealthDay],
     accounts: Sequence[int] | None,
@@ -172,9 +168,14 @@ def _score_alike(
 ) -> QueryPlan[list[DayScores]]:
     """Return the scores on days on which the same version holds."""
     model = version.model
-    parts = [_CUSTOMERS, _MRR, *(part for own in model.components for part in own.parts(model.window_days))]
+    parts = [
+        *_CUSTOMERS.parts,
+        *_MRR.parts,
+        *(part for own in model.components for part in own.parts(model.window_days)),
+    ]
     texts = frozenset[str]().union(*(part.label_texts for part in parts))
-    labels = yield from lookup_labels(books.database, texts)
+    (rows,) = yield [BoundStatement(_LABELS, {"texts": sorted(texts)})]
+    labels: dict[str, int] = dict(rows)
     request = AccountSumsRequest(days, labels, accounts)
     plans: list[QueryPlan[Any]] = [load_account_sums(parts, request), _load_margins()]
     plans += [find_segments(model, known, accounts) for known in days] if model.segment_weights else []
@@ -192,7 +193,7 @@ def _load_margins() -> QueryPlan[list[Margin]]:
 
 
 def _only_customers(table: AccountTable) -> AccountTable:
-    customers: Sequence[Part] = table.columns[_CUSTOMERS]
+    customers = _CUSTOMERS.compute(table.columns)
     if all(customers):
         return table
     columns = {part: list(compress(column, customers)) for part, column in table.columns.items()}
@@ -218,8 +219,8 @@ def _score(
         segments=segments,
         scores=(),
         coverage=(),
-        customers=[*map(bool, table.columns[_CUSTOMERS])],
-        mrr=table.columns[_MRR],
+        customers=[*map(bool, _CUSTOMERS.compute(table.columns))],
+        mrr=_MRR.compute(table.columns),
     )
     scores, coverage = _combine(day_scores)
     return replace(day_scores, scores=scores, coverage=coverage)

@@ -7,14 +7,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from app.core.names import Fault, build_fault
+from app.core.names import Fault
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import WHOLE_BUSINESS
-from app.health.kinds import Component, ComponentValues, Surroundings, kind, metric_fault
+from app.health.kinds import Component, ComponentValues, Surroundings, kind
+from app.health.metric_values import counted_measure, counted_metric_faults
 from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, blocks_of_rows, merge_blocks
-from app.ledger.sums.operands import Flow
-from app.metrics.define import METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +102,7 @@ class DaysSinceComponent(Component):
         return "days"
 
     def faults(self, pointer: str) -> list[Fault]:
-        faults = super().faults(pointer)
-        if self.metric not in METRICS:
-            faults.append(metric_fault(self.metric, f"{pointer}/metric"))
-        elif _measure_of(self.metric) is None:
-            detail = (
-                f"{self.metric} does not count things that happen on a day. Choose one that does, such as sessions."
-            )
-            faults.append(build_fault(f"{pointer}/metric", detail, code="metric_not_counted"))
-        return faults
+        return super().faults(pointer) + counted_metric_faults(self.metric, f"{pointer}/metric")
 
     def parts(self, window_days: int) -> Sequence[Part]:
         return [self._part]
@@ -122,12 +113,4 @@ class DaysSinceComponent(Component):
     @property
     def _part(self) -> DaysSince:
         # Anchors may lie beyond any date.
-        return DaysSince(_measure_of(self.metric) or "", min(60, max(1, int(max(self.poor, self.good)) + 1)))
-
-
-def _measure_of(metric: str) -> str | None:
-    """Return the measure that a metric counts; None where it is more than the flow of one measure."""
-    inputs = list(METRICS[metric].inputs.values())
-    if len(inputs) != 1 or not isinstance(inputs[0], Flow) or METRICS[metric].unit != "count":
-        return None
-    return inputs[0].any_subject or inputs[0].measure
+        return DaysSince(counted_measure(self.metric) or "", min(60, max(1, int(max(self.poor, self.good)) + 1)))

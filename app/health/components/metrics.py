@@ -8,7 +8,8 @@ from pydantic import Field
 
 from app.core.names import Fault, build_fault
 from app.health.kinds import ComponentValues, Surroundings, by_row, kind
-from app.health.metric_values import MetricComponent
+from app.health.metric_values import MetricComponent, counted_measure, counted_metric_faults
+from app.ledger.sums.account_operands import Narrowing, OwnOperand, sum_before
 from app.ledger.sums.account_sums import DayBound, Part, Window
 
 _WEEK = 7
@@ -28,16 +29,37 @@ class WindowComponent(MetricComponent):
 class Value(WindowComponent):
     """The value of a metric over the window that ends with the day; of a stock, its value at the end of the day.
 
-    Takes no part where the metric has no value, or is computed from stocks of which the account never had any.
+    Takes no part where the metric has no value, and for an account of which `requires` never counted anything.
     """
 
     kind: Literal["value"] = "value"
+    requires: str | None = Field(
+        None,
+        max_length=128,
+        description="A metric that counts one kind of thing. While it has never been above 0 for an account, the component takes "
+        "no part: no open ticket says nothing of an account that never had a ticket.",
+    )
+
+    def faults(self, pointer: str) -> list[Fault]:
+        faults = super().faults(pointer)
+        return faults + (counted_metric_faults(self.requires, f"{pointer}/requires") if self.requires else [])
 
     def parts(self, window_days: int) -> Sequence[Part]:
-        return self.metric_parts([_window(self.window_days or window_days)])
+        needs = self._required.parts if self._required else []
+        return [*self.metric_parts([_window(self.window_days or window_days)]), *needs]
 
     def values(self, window_days: int, surroundings: Surroundings) -> ComponentValues:
-        return ComponentValues(self.metric_values(_window(self.window_days or window_days), surroundings))
+        values = self.metric_values(_window(self.window_days or window_days), surroundings)
+        if self._required:
+            counts = self._required.compute(surroundings.columns)
+            values = [value if count else None for value, count in zip(values, counts, strict=True)]
+        return ComponentValues(values)
+
+    @property
+    def _required(self) -> OwnOperand | None:
+        """All that the required metric ever counted."""
+        measure = counted_measure(self.requires) if self.requires else None
+        return sum_before(measure, DayBound(0), Narrowing()) if measure else None
 
 
 @kind

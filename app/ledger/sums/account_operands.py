@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from app.ledger.money import per_month
 from app.ledger.sums.account_entries import EntrySum
 from app.ledger.sums.account_sums import DayBound, Part, Window
+from app.ledger.sums.account_totals import SumBeforeMonth
 from app.ledger.sums.account_users import PresentUsers, RegisteredUsers
 from app.ledger.sums.account_values import AccountValue
 from app.ledger.sums.operand_sums import Operand
@@ -47,9 +48,9 @@ def own_operand(operand: Operand, window: Window, narrowing: Narrowing) -> OwnOp
     match operand:
         case Flow(measure=measure, any_subject=any_subject):
             name = measure if subjects else any_subject or measure
-            own = _single(EntrySum(name, window.end, window.start, subjects, channels))
+            own = _single(EntrySum(name, window, subjects, channels))
         case Balance(measure=measure, closing=closing):
-            own = _single(EntrySum(measure, window.end if closing else window.start, None, subjects, channels))
+            own = sum_before(measure, window.end if closing else window.start, Narrowing(subjects, channels))
         case Users(presence=presence, any_subject=any_subject):
             own = _single(PresentUsers(presence if subjects else any_subject or presence, window, subjects))
         case Registered():
@@ -63,6 +64,17 @@ def own_operand(operand: Operand, window: Window, narrowing: Narrowing) -> OwnOp
     return _monthly(own) if operand.is_per_year else own
 
 
+def sum_before(measure: str, bound: DayBound, narrowing: Narrowing) -> OwnOperand:
+    """Return the sum of all entries of a measure before a day: of a stock its balance, of a flow all that ever happened."""
+    month = SumBeforeMonth(measure, bound, *narrowing)
+    if bound.months is not None:
+        return _single(month)
+    days = EntrySum(measure, Window(DayBound(bound.days, months=0), bound), *narrowing)
+    return OwnOperand(
+        [month, days], lambda columns: [a + b for a, b in zip(columns[month], columns[days], strict=True)]
+    )
+
+
 def _single(part: Part) -> OwnOperand:
     return OwnOperand([part], lambda columns: columns[part])
 
@@ -74,17 +86,17 @@ def _monthly(own: OwnOperand) -> OwnOperand:
 def _population(operand: Population, window: Window) -> OwnOperand:
     """Return 1 or, with `total`, the value of the accounts that satisfy the condition, and 0 of all others."""
     balances = {
-        (operator, measure): EntrySum(measure, bound)
+        (operator, measure): sum_before(measure, bound, Narrowing())
         for measure in sorted(operand.label_texts)
         for operator, bound in (("opening", window.start), ("closing", window.end))
     }
     positions = {key: position for position, key in enumerate(balances)}
     where = _evaluator(operand.where, positions)
     total = _evaluator(operand.total, positions) if operand.total else lambda _: 1
-    parts = list(balances.values())
+    parts = [part for own in balances.values() for part in own.parts]
 
     def compute(columns: Columns) -> list[Any]:
-        rows = zip(*(columns[part] for part in parts), strict=True)
+        rows = zip(*(own.compute(columns) for own in balances.values()), strict=True)
         return [total(row) if where(row) else 0 for row in rows]
 
     return OwnOperand(parts, compute)
