@@ -165,6 +165,13 @@ event = Table(
         "id",
         postgresql_where=text("type IN ('survey.sent', 'survey.responded')"),
     ),
+    # For the overrides of health that stand on a day.
+    Index(
+        "event_health_overrides_idx",
+        "account_id",
+        "occurred_at",
+        postgresql_where=text("type IN ('health.overridden', 'health.override_withdrawn')"),
+    ),
     # For events of all accounts ordered by time, and for a user's activity on one day after a removal or retraction.
     Index(None, "occurred_at"),
 )
