@@ -5,6 +5,9 @@ from importlib import import_module
 _PACKAGES = (
     "app.ingest.catalogue",
     "app.metrics.catalogue",
+    "app.health.catalogue",
+    "app.health.checks",
+    "app.health.schemas",
     "app.audit.identities",
     "app.feedback.open_detractors",
     "app.scorecard.standings",

@@ -167,6 +167,13 @@ event = Table(
     ),
     # For what was there on an earlier day.
     Index(None, "retracted_on", postgresql_where=text("retracted_on IS NOT NULL")),
+    # For the overrides of health that stand on a day.
+    Index(
+        "event_health_overrides_idx",
+        "account_id",
+        "occurred_at",
+        postgresql_where=text("type IN ('health.overridden', 'health.override_withdrawn')"),
+    ),
     # For events of all accounts ordered by time, and for a user's activity on one day after a removal or retraction.
     Index(None, "occurred_at"),
 )
@@ -302,6 +309,16 @@ target = Table(
     Column("recorded_on", Date, nullable=False, comment="The day from which it is known."),
     Column("effective_from", Date, nullable=False, comment="The first day on which it holds."),
     Column("document", JSONB(none_as_null=True), comment="Null: ended."),
+)
+
+health_model = Table(
+    "health_model",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("effective_from", Date, nullable=False, unique=True, comment="The first day on which it holds."),
+    Column("recorded_on", Date, nullable=False, comment="The day from which it is known."),
+    Column("document", JSONB, nullable=False),
+    Column("key_id", Text, nullable=False, comment="The key that put it."),
 )
 
 MONTH_COLUMNS = tuple(total.c[name] for name in MONTH_NAMES)
