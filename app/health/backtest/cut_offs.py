@@ -56,7 +56,7 @@ class Population(NamedTuple):
 def list_cut_offs(start: date, end: date, *, horizon_days: int) -> Iterator[CutOff]:
     """Yield the first day of each month within `[start, end)`."""
     month = 12 * start.year + start.month - 1 + (start.day > 1)
-    while (day := date(month // 12, month % 12 + 1, 1)) < end:
+    while month < 12 * 9999 and (day := date(month // 12, month % 12 + 1, 1)) < end:
         yield CutOff(day, day + timedelta(days=horizon_days))
         month += 1
 

@@ -116,11 +116,12 @@ async def resolve_backtest(books: Books, parameters: BacktestParameters) -> Back
     faults = FaultList()
     faults.attempt(lambda: _check_as_of(as_of, today), None)
     last_day = min(as_of or today, today)
-    start, end = faults.attempt(lambda: _range(parameters, books.calendar, last_day), (last_day, last_day + _DAY))
-    cut_offs: list[CutOff] = faults.attempt(
-        lambda: _cut_offs(start, min(end, last_day + _DAY), parameters.horizon_days), []
-    )
+    days = faults.attempt(lambda: _range(parameters, books.calendar, last_day), None)
+    cut_offs: list[CutOff] = []
+    if days:
+        cut_offs = faults.attempt(lambda: _cut_offs(*days, last_day, parameters.horizon_days), [])
     faults.raise_all(subject="The question")
+    start, end = days or (last_day, last_day)
     is_known = as_of is None or await is_recorded_by(books.database, books.first_day, as_of)
     return BacktestQuestion(
         start=start,
@@ -153,9 +154,9 @@ def _range(parameters: BacktestParameters, calendar: Calendar, today: date) -> R
     return start, end
 
 
-def _cut_offs(start: date, end: date, horizon_days: int) -> list[CutOff]:
-    """Return the cut-offs within `[start, end)`; Raises Invalid where there are none, or too many."""
-    cut_offs = list(list_cut_offs(start, end, horizon_days=horizon_days)) if start < end else []
+def _cut_offs(start: date, end: date, last_day: date, horizon_days: int) -> list[CutOff]:
+    """Return the cut-offs within `[start, end)` up to the last day. Raises Invalid where there are none, or too many."""
+    cut_offs = list(list_cut_offs(start, min(end, last_day + _DAY), horizon_days=horizon_days))
     if not cut_offs:
         detail = "The range has no first day of a month up to today, and those are the cut-offs. Choose a longer or earlier one."
         raise Invalid.at("/query/period", detail, code="invalid_period")
