@@ -49,11 +49,21 @@ def send_history(
     *,
     used_on: Sequence[str] = ("2025-05-20",),
 ) -> None:
-    """Send customers since January 2025 with their score of 1 June 2025, and the days on which some of them leave."""
+    """Send customers since January 2025 with their score of 1 June 2025, and the days on which some of them leave.
+
+    Somebody who is no customer is active today, so that data still comes.
+    """
     events = [customer(account) for account in scores]
     events += [uses(account, score, at=day) for day in used_on for account, score in scores.items() if score]
     events += [leaves(account, at=day) for account, day in churn.items()]
     service.send(*events)
+    visit(service)
+
+
+def visit(service: Service) -> None:
+    """Send the activity of somebody who is no customer, of today."""
+    today = f"{service.now:%Y-%m-%d}"
+    service.send(uses("visitor", 1, at=f"{today}T00:00:00Z", recorded_on=None))
 
 
 def backtest(service: Service, **parameters: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tests.health.backtest_history import (
     score_rows,
     send_history,
     uses,
+    visit,
 )
 from tests.support.service import Service
 
@@ -113,8 +114,19 @@ def test_a_cut_off_whose_horizon_has_not_closed_is_left_out(service: Service) ->
     assert report["total"]["observations"] == 40
     assert backtest(service, as_of="2025-08-30")["auc"] == report["auc"]
     assert backtest(service, as_of="2025-08-29")["reason"] == "horizon_not_closed"
+    assert "known until 2025-08-29" in backtest(service, as_of="2025-08-29")["detail"]
     shorter = backtest(service, as_of="2025-08-29", horizon_days=60)
     assert (shorter["auc"], shorter["horizon_days"]) == (report["auc"], 60)
+
+
+def test_a_horizon_that_ends_after_the_last_data_is_not_closed(service: Service) -> None:
+    """Where data has ceased to come nobody seems to churn, however late it is."""
+    put_model(service)
+    service.send(*(customer(account) for account in SCORES), *(uses(name, 9, at="2025-08-29") for name in SCORES))
+    report = backtest(service)
+    assert (report["reason"], report["observed_until"]) == ("horizon_not_closed", "2025-08-29")
+    service.send(uses("visitor", 1, at="2025-08-30"))
+    assert backtest(service)["cut_offs"][0]["used"]
 
 
 def test_the_horizon_begins_after_the_cut_off_and_ends_with_its_last_day(service: Service) -> None:
@@ -220,6 +232,7 @@ def test_cut_offs_after_the_import_are_tested(service: Service) -> None:
     service.send(*(customer(account, recorded_on=None) for account in SCORES))
     service.send(*(uses(account, score, at="2025-05-20", recorded_on=None) for account, score in SCORES.items()))
     service.now = now
+    visit(service)
     service.send(*(leaves(account, at=day) for account, day in CHURN.items()))
     report = backtest(service, start="2025-04-01", end="2025-06-02")
     assert [own["reason"] for own in report["cut_offs"]] == ["not_recorded_then", "not_recorded_then", None]
@@ -365,9 +378,10 @@ def test_a_cursor_of_another_question_is_an_error(history: Service) -> None:
 
 def test_without_anything_recorded_there_is_an_answer(service: Service) -> None:
     report = backtest(service)
+    assert (report["verdict"], report["reason"]) == ("cannot_tell", "horizon_not_closed")
+    visit(service)
+    report = backtest(service)
     assert (report["verdict"], report["reason"]) == ("cannot_tell", "no_customers")
-    assert [own["reason"] for own in report["cut_offs"]] == ["no_customers"]
-    service.send(customer("acme"))
     report = backtest(service, as_of="2025-01-02", period="2024-06")
     assert (report["verdict"], report["reason"]) == ("cannot_tell", "nothing_known_yet")
     assert service.get("/v1/health-model/backtest/scores", as_of="2025-01-02")["reason"] == "nothing_known_yet"

@@ -11,7 +11,7 @@ from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
-from app.database.tables import WHOLE_BUSINESS
+from app.database.tables import MIN_DATE, WHOLE_BUSINESS
 
 Outcome = Literal["churned", "churned_or_contracted"]
 
@@ -90,13 +90,22 @@ _STATEMENT = Statement(
     """,
     array_formats={"index": str, "day": str, "until": str},
 )
-_ACCOUNTS = Statement("SELECT count(*) FROM account")
+_EXTENT = Statement(
+    f"SELECT count(*), max(last_recorded_on) FROM account WHERE account_id <> {WHOLE_BUSINESS}",
+)
 
 
-def count_accounts() -> QueryPlan[int]:
-    """Return the number of all accounts, customers or not."""
-    (((count,),),) = yield [BoundStatement(_ACCOUNTS, {})]
-    return int(count)
+class Extent(NamedTuple):
+    """The number of all accounts, customers or not, and the last day on which anything was recorded for one."""
+
+    accounts: int
+    last_recorded_on: date
+
+
+def load_extent() -> QueryPlan[Extent]:
+    """Return the extent of the data."""
+    (((count, day),),) = yield [BoundStatement(_EXTENT, {})]
+    return Extent(count, day or MIN_DATE)
 
 
 def load_populations(

@@ -1,6 +1,7 @@
 """Observe the past: the scores of customers at cut-offs, as they were known, beside what followed."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import date
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,9 +9,9 @@ from app.books.books import Books
 from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.database.connection import Connection
-from app.database.query_plan import merge_plans, run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MIN_DATE
-from app.health.backtest.cut_offs import CutOff, Population, count_accounts, load_populations
+from app.health.backtest.cut_offs import CutOff, Extent, Population, load_extent, load_populations
 from app.health.backtest.question import BacktestQuestion
 from app.health.scores import DayScores, HealthDay, batches_of_days, score_days
 from app.health.versions import ModelVersion, load_versions, version_on
@@ -23,13 +24,14 @@ class Plan(NamedTuple):
     """What a back-test has to observe.
 
     populations: of the cut-offs whose horizon is closed. versions: those of the model by which scores are computed. all_versions:
-    all that there are. accounts: the number of all accounts.
+    all that there are. accounts: the number of all accounts. observed_until: the last day on which it is known who churned.
     """
 
     populations: Mapping[CutOff, Population]
     versions: Sequence[ModelVersion]
     all_versions: Sequence[ModelVersion]
     accounts: int
+    observed_until: date
 
     @property
     def usable(self) -> list[CutOff]:
@@ -58,19 +60,25 @@ class CutOffScores(NamedTuple):
 
 async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     """Return what is to be observed. Raises Invalid for a back-test of too many accounts."""
-    cut_offs = [own for own in question.cut_offs if question.is_closed(own)] if question.is_known else []
 
-    async def load(connection: Connection) -> list[Any]:
-        recorded_by, outcome = question.last_day, question.outcome
-        populations = load_populations(books.database, cut_offs, outcome=outcome, recorded_by=recorded_by)
-        return await run_plan(connection, merge_plans([count_accounts(), load_versions(), populations]))
+    def load() -> QueryPlan[tuple[Extent, list[ModelVersion], dict[CutOff, Population]]]:
+        extent = yield from load_extent()
+        until = question.observed_until(extent.last_recorded_on)
+        cut_offs = [own for own in question.cut_offs if question.is_known and own.until <= until]
+        populations = load_populations(
+            books.database, cut_offs, outcome=question.outcome, recorded_by=question.last_day
+        )
+        plans: list[QueryPlan[Any]] = [load_versions(), populations]
+        versions, loaded = yield from merge_plans(plans)
+        return extent, versions, dict(zip(cut_offs, loaded, strict=True))
 
-    accounts, versions, populations = await books.database.ask(load)
+    extent, versions, populations = await books.database.ask(lambda connection: run_plan(connection, load()))
     used_versions = versions
     if question.model == "current":
         holding = version_on(versions, question.last_day, question.as_of)
         used_versions = [holding._replace(effective_from=MIN_DATE, recorded_on=MIN_DATE)]
-    plan = Plan(dict(zip(cut_offs, populations, strict=True)), used_versions, versions, accounts)
+    until = question.observed_until(extent.last_recorded_on)
+    plan = Plan(populations, used_versions, versions, extent.accounts, until)
     _check_size(plan)
     return plan
 

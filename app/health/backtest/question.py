@@ -93,9 +93,12 @@ class BacktestQuestion:
     def last_day(self) -> date:
         return self.as_of or self.today
 
-    def is_closed(self, cut_off: CutOff) -> bool:
-        """Return whether all days of the horizon are over, and what was recorded on them counts."""
-        return cut_off.until <= min(self.last_day, self.today - _DAY)
+    def observed_until(self, last_recorded_on: date) -> date:
+        """Return the last day on which it is known who churned: it is over, and something was recorded on it or later.
+
+        last_recorded_on: the last day on which anything was recorded. Where data has ceased to come, nobody seems to churn.
+        """
+        return min(self.last_day, self.today - _DAY, last_recorded_on)
 
     def as_json(self) -> dict[str, Any]:
         """Return the question as the answer repeats it."""

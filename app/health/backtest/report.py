@@ -81,6 +81,7 @@ def build_report(question: BacktestQuestion, plan: Plan, cut_off_scores: Sequenc
         scores=len(total.accounts),
         accounts_with=len({own.account for own in tested_accounts if own.has_outcome}),
         accounts_without=len({own.account for own in tested_accounts if not own.has_outcome}),
+        observed_until=plan.observed_until,
         versions_not_in_force=_count_not_in_force(plan, question, cut_off_scores),
     )
     area = area_under_curve(total) if facts.is_enough else None
@@ -90,6 +91,7 @@ def build_report(question: BacktestQuestion, plan: Plan, cut_off_scores: Sequenc
         "question": question.as_json(),
         **find_verdict(question, facts, area, interval),
         **horizon,
+        "observed_until": plan.observed_until,
         "auc": round_number(area),
         "auc_interval": _pair(interval),
         "resamples": count_resamples(len(evidence.numbers)) if interval else 0,

@@ -57,6 +57,10 @@ BACKTEST_SCHEMA = response_schema(
             },
             "detail": {"type": "string", "description": "The same as a sentence."},
             **_HORIZON,
+            "observed_until": _DAY
+            | {
+                "description": "The last day on which it is known who churned. A cut-off whose horizon ends later is left out."
+            },
             "auc": _AUC,
             "auc_interval": _INTERVAL
             | {"description": "At 95%, by bootstrap over accounts, always with the same seed."},

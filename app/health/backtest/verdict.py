@@ -1,6 +1,7 @@
 """What the figures of a back-test mean: a verdict, or why there can be none, and warnings."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from app.health.backtest.question import BacktestQuestion
@@ -23,7 +24,8 @@ _CUT_OFF_SENTENCES = {
     "nothing_known_yet": "Nothing had been recorded by the day `as_of`.",
     "not_recorded_then": "What is known of the past was recorded later: at these cut-offs less than half of the customers were "
     f"known, so there is nothing that a score could have been made of. {_HOW_TO_IMPORT}",
-    "horizon_not_closed": "The horizon of every cut-off is still open. Choose a shorter `horizon_days` or an earlier range.",
+    "horizon_not_closed": "The horizon of every cut-off is still open: who churned is known until {observed_until}, the last day "
+    "that is over and has something recorded on it or after it. Choose a shorter `horizon_days` or an earlier range.",
     "no_customers": "There were no customers at any cut-off.",
 }
 
@@ -32,8 +34,8 @@ class Facts(NamedTuple):
     """What verdict and warnings depend on.
 
     cut_off_reasons: of those that are left out. has_cut_offs: whether any is used. scores: how many are tested. accounts_with,
-    accounts_without: how many accounts the outcome followed at a cut-off, and how many it did not. versions_not_in_force: the
-    number of cut-offs at which the model did not hold.
+    accounts_without: how many accounts the outcome followed at a cut-off, and how many it did not. observed_until: the last
+    day on which that is known. versions_not_in_force: the number of cut-offs at which the model did not hold.
     """
 
     cut_off_reasons: Sequence[str]
@@ -41,6 +43,7 @@ class Facts(NamedTuple):
     scores: int
     accounts_with: int
     accounts_without: int
+    observed_until: date
     versions_not_in_force: int
 
     @property
@@ -69,7 +72,7 @@ def find_verdict(
 def _why_not(question: BacktestQuestion, facts: Facts) -> tuple[str, str]:
     if not facts.has_cut_offs:
         reason = next(name for name in _CUT_OFF_SENTENCES if name in facts.cut_off_reasons)
-        return reason, _CUT_OFF_SENTENCES[reason]
+        return reason, _CUT_OFF_SENTENCES[reason].format(observed_until=facts.observed_until)
     if not facts.scores:
         return "not_enough_data", (
             "No customer had enough data for a score at any cut-off, as far as was known then. If the history of usage was "
