@@ -2,7 +2,14 @@
 
 from importlib import import_module
 
-_PACKAGES = ("app.ingest.catalogue", "app.metrics.catalogue", "app.audit.identities")
+_PACKAGES = (
+    "app.ingest.catalogue",
+    "app.metrics.catalogue",
+    "app.health.catalogue",
+    "app.health.checks",
+    "app.health.schemas",
+    "app.audit.identities",
+)
 
 
 def load_catalogues() -> None:
