@@ -44,10 +44,22 @@ async def rows_response(
     format: the parameter; None: what `Accept` asks for. body: the answer as an object; its `next` is the cursor of the next
     page. build_table: the same as a table.
     """
+    return await table_response(request, format, body, build_table, headers=next_link(request, body["next"]))
+
+
+async def table_response(
+    request: Request,
+    format: str | None,
+    body: Mapping[str, Any],
+    build_table: BuildTable,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer that is also a table, without pages; see `rows_response`."""
     entry = choose_format(format, request.headers.get("accept", ""))
     count = max((len(member) for member in body.values() if isinstance(member, list)), default=0)
     content = await run_aside(lambda: entry.write(body, build_table), items=count)
-    return tagged_response(request, content, content_type=entry.content_type, headers=next_link(request, body["next"]))
+    return tagged_response(request, content, content_type=entry.content_type, headers=headers)
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

@@ -6,8 +6,10 @@ from math import sqrt
 Z_95 = 1.959963984540054
 
 
-def wilson_interval(part: int, of: int) -> tuple[float, float]:
+def wilson_interval(part: float, of: float) -> tuple[float, float]:
     """Return the interval of the proportion `part` / `of` (of > 0), low and high in percent.
+
+    The numbers need not be whole where `of` is the effective size of a sample.
 
     Source: Wilson 1927, without continuity correction.
     """
