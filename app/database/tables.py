@@ -304,4 +304,14 @@ target = Table(
     Column("document", JSONB(none_as_null=True), comment="Null: ended."),
 )
 
+health_model = Table(
+    "health_model",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("effective_from", Date, nullable=False, unique=True, comment="The first day on which it holds."),
+    Column("recorded_on", Date, nullable=False, comment="The day from which it is known."),
+    Column("document", JSONB, nullable=False),
+    Column("key_id", Text, nullable=False, comment="The key that put it."),
+)
+
 MONTH_COLUMNS = tuple(total.c[name] for name in MONTH_NAMES)

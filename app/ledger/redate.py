@@ -16,7 +16,7 @@ from app.accounts.accounts import lock_accounts
 from app.books.books import Books
 from app.books.last_day import move_last_day_back
 from app.database.connection import Connection
-from app.database.tables import MIN_DATE, account, event, segment, target
+from app.database.tables import MIN_DATE, account, event, health_model, segment, target
 from app.ledger.batches import AccountBatch, Executor, Progress, account_batches, in_process
 from app.ledger.rebuild import replace_derived_rows
 
@@ -38,6 +38,7 @@ async def count_later(connection: Connection, day: date) -> LaterDays:
         sa.select(sa.func.max(account.c.last_recorded_on).label("day")),
         sa.select(sa.func.max(segment.c.recorded_on)),
         sa.select(sa.func.max(target.c.recorded_on)),
+        sa.select(sa.func.max(health_model.c.recorded_on)),
     ).subquery()
     later_accounts = sa.select(account.c.account_id).where(account.c.last_recorded_on > day)
     return LaterDays(
@@ -91,6 +92,18 @@ _REDATE_OTHERS = [
     "DELETE FROM gross_margin WHERE valid_from > %(day)s",
     # The days on which a target holds are what a client said.
     "UPDATE target SET recorded_on = %(day)s WHERE recorded_on > %(day)s",
+    # A version that holds from the day on which it was put holds from that day on, instead of one that did so far.
+    """
+    DELETE FROM health_model AS other USING (
+        SELECT max(version) AS version FROM health_model WHERE recorded_on > %(day)s AND effective_from = recorded_on) AS latest
+    WHERE other.version <> latest.version
+        AND (other.effective_from = %(day)s OR (other.recorded_on > %(day)s AND other.effective_from = other.recorded_on))
+    """,
+    """
+    UPDATE health_model SET recorded_on = %(day)s,
+        effective_from = CASE WHEN effective_from = recorded_on THEN %(day)s ELSE effective_from END
+    WHERE recorded_on > %(day)s
+    """,
     "UPDATE api_key SET last_used_on = %(day)s WHERE last_used_on > %(day)s",
     "UPDATE books SET first_recorded_on = %(day)s WHERE first_recorded_on > %(day)s",
 ]

@@ -104,7 +104,7 @@ def presence_calendar() -> tuple[Any, sa.ColumnElement[bool]]:
 def calendar_parameters(spans: Mapping[int, Span]) -> dict[str, list[Any]]:
     """Return the rows of `presence_calendar` as its parameters. At least one span must have days."""
     rows = [
-        (index, span.group_day, year, *_month_bits(span, year))
+        (index, span.group_day, year, *month_bits(span, year))
         for index, span in spans.items()
         for year in range(span.start.year, span.end.year + 1)
         if span.start < span.end
@@ -112,7 +112,7 @@ def calendar_parameters(spans: Mapping[int, Span]) -> dict[str, list[Any]]:
     return array_table_parameters(("span", "group_day", "year", *(month.name for month in MONTH_COLUMNS)), rows)
 
 
-def _month_bits(span: Span, year: int) -> list[int]:
+def month_bits(span: Span, year: int) -> list[int]:
     """Return for each month of a year its days in the span: bit 0 is the first day."""
     bits = []
     for month in range(1, 13):

@@ -51,6 +51,22 @@ def active_users(active_users: int = distinct("active_users")) -> Result:
 @metric(
     unit="count",
     better="up",
+    adds_over=("groups", "time"),
+    example={"active_users_day": 3, "equals": 3},
+    events=[SESSION, SESSION._replace(on="2026-03-11"), SESSION._replace(user="bob")],
+)
+def active_user_days(active_users_day: int) -> Result:
+    """Active user-days: the active users of each day of the period, added up.
+
+    A user who was active on five days counts five times: it is the sum of DAU, and says how much a product is used by how many.
+    Health compares it with what is usual for an account.
+    """
+    return count(active_users_day)
+
+
+@metric(
+    unit="count",
+    better="up",
     adds_over=("groups",),
     example={"registered_users": 2, "equals": 2},
     events=[

@@ -1,0 +1,270 @@
+"""The scores of accounts on days, as they were known on days: computed, never stored.
+
+A score is a whole number of hundredths of a point, from 0 to 10,000, so that contributions add up to it exactly. The list, the
+card, the metric `health_score` and the back-test all get their numbers from `load_scores`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import compress
+from typing import Any, NamedTuple
+
+from app.books.margins import Margin
+from app.database.query_plan import QueryPlan, merge_plans
+from app.database.statements import BoundStatement, Statement
+from app.health.kinds import WHOLE, Component, Surroundings, by_row
+from app.health.membership import find_segments
+from app.health.shares import Shares, contributions, find_shares, weighted_score
+from app.health.versions import ModelVersion, load_versions, version_on
+from app.ledger.sums.account_operands import Narrowing, sum_before
+from app.ledger.sums.account_sums import (
+    AccountSumsRequest,
+    AccountTable,
+    DayBound,
+    KnownDay,
+    load_account_sums,
+)
+
+# A row for each account and day is in memory at once.
+MAX_ACCOUNT_DAYS = 60_000
+
+# A day of which scores are wanted: the window of the model ends with `day`, and what was recorded by the end of `as_of` counts;
+# None for everything that is recorded by now.
+HealthDay = KnownDay
+
+_CUSTOMERS = sum_before("customers", DayBound(0), Narrowing())
+_MRR = sum_before("mrr", DayBound(0), Narrowing())
+_LABELS = Statement("SELECT text, key FROM label WHERE text = ANY(%(texts)s)")
+_MARGINS = Statement("SELECT valid_from, margin FROM gross_margin ORDER BY valid_from")
+
+
+class ComponentScores(NamedTuple):
+    """The values and scores of one component, in the order of `DayScores.accounts`. None: no data, it takes no part.
+
+    factors: the percentage of its weight that it has; None where that is always 100.
+    """
+
+    values: Sequence[float | None]
+    scores: Sequence[int | None]
+    factors: Sequence[int] | None = None
+
+    def factor(self, index: int) -> int:
+        """Return the percentage of its weight that it has for an account: 0 without data."""
+        if self.scores[index] is None:
+            return 0
+        return WHOLE if self.factors is None else self.factors[index]
+
+
+class Contribution(NamedTuple):
+    """The part of one component in the score of one account.
+
+    score: in hundredths of a point. share: of the score, after renormalisation and caps; the shares of all components add up to
+    1. contribution: in hundredths of a point; those of all components add up to the score.
+    """
+
+    component: Component
+    value: float | None
+    score: int | None
+    share: Fraction
+    contribution: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayScores:
+    """The scores of all accounts on one day. All sequences are in the order of `accounts`.
+
+    version: of the model, that holds on the day as far as was known. accounts: keys of accounts (see `account_key`) with any
+    data. segments: the index in the model's `segment_weights` that decides about each account, None for none. scores: in
+    hundredths of a point; None below the model's `min_coverage`. coverage: the share of weight that has data. customers: whether
+    the account was a customer at the end of the day. mrr: at the end of the day, in ledger units per year.
+    """
+
+    at: HealthDay
+    version: ModelVersion
+    accounts: Sequence[int]
+    components: dict[str, ComponentScores]
+    segments: Sequence[int | None]
+    scores: Sequence[int | None]
+    coverage: Sequence[float]
+    customers: Sequence[bool]
+    mrr: Sequence[int]
+
+    def band(self, index: int) -> str | None:
+        """Return the band of an account's score; None without a score."""
+        return self.version.model.band(self.scores[index])
+
+    def shares(self, index: int) -> Shares:
+        """Return the shares of all components in an account's score, also where the score is withheld."""
+        model = self.version.model
+        factors = tuple(own.factor(index) for own in self.components.values())
+        return find_shares(model.weights_of(self.segments[index]), factors, model.weight_rules)
+
+    def contributions(self, index: int) -> list[Contribution]:
+        """Return the contributions of all components of the model, in its order; 0 where the score is withheld."""
+        own = [self.components[component.id] for component in self.version.model.components]
+        shares = self.shares(index)
+        scores = [column.scores[index] for column in own]
+        is_withheld = self.scores[index] is None
+        parts = [0] * len(own) if is_withheld else contributions(shares, [score or 0 for score in scores])
+        return [
+            Contribution(component, column.values[index], score, Fraction(share, shares.whole), part)
+            for component, column, score, share, part in zip(
+                self.version.model.components, own, scores, shares.shares, parts, strict=True
+            )
+        ]
+
+
+def load_scores(
+    days: Sequence[HealthDay], *, accounts: Sequence[int] | None = None, only_customers: bool = False
+) -> QueryPlan[list[DayScores]]:
+    """Return the scores on each of the days, in their order, in a number of statements that depends on the models only.
+
+    Several days together cost less than one after the other. Callers ask for at most MAX_ACCOUNT_DAYS at once, see
+    `batches_of_days`. accounts: keys of the accounts to look at; None means all. only_customers: leave out accounts that are no
+    customers at the end of the day.
+    """
+    versions = yield from load_versions()
+    return (yield from score_days(versions, days, accounts=accounts, only_customers=only_customers))
+
+
+def batches_of_days(days: Sequence[HealthDay], *, accounts: int) -> Iterator[Sequence[HealthDay]]:
+    """Yield days in lists that may be scored together. accounts: an upper bound of the number of accounts."""
+    size = max(1, MAX_ACCOUNT_DAYS // max(1, accounts))
+    return (days[first : first + size] for first in range(0, len(days), size))
+
+
+def score_days(
+    versions: Sequence[ModelVersion],
+    days: Sequence[HealthDay],
+    *,
+    accounts: Sequence[int] | None = None,
+    only_customers: bool = False,
+) -> QueryPlan[list[DayScores]]:
+    """Return the scores on each of the days by those versions of the model; see `load_scores`."""
+    days_by_version: dict[int, list[int]] = {}
+    for index, known in enumerate(days):
+        number = version_on(versions, known.day, known.as_of).number
+        days_by_version.setdefault(number, []).append(index)
+    by_number = {version.number: version for version in versions}
+    plans = [
+        _score_alike(by_number[number], [days[index] for index in indices], accounts, only_customers)
+        for number, indices in days_by_version.items()
+    ]
+    results = yield from merge_plans(plans)
+    scores = {
+        index: own
+        for indices, alike in zip(days_by_version.values(), results, strict=True)
+        for index, own in zip(indices, alike, strict=True)
+    }
+    return [scores[index] for index in range(len(days))]
+
+
+def _score_alike(
+    version: ModelVersion,
+    days: Sequence[HealthDay],
+    accounts: Sequence[int] | None,
+    only_customers: bool,
+) -> QueryPlan[list[DayScores]]:
+    """Return the scores on days on which the same version holds."""
+    model = version.model
+    parts = [
+        *_CUSTOMERS.parts,
+        *_MRR.parts,
+        *(part for own in model.components for part in own.parts(model.window_days)),
+    ]
+    texts = frozenset[str]().union(*(part.label_texts for part in parts))
+    (rows,) = yield [BoundStatement(_LABELS, {"texts": sorted(texts)})]
+    labels: dict[str, int] = dict(rows)
+    request = AccountSumsRequest(days, labels, accounts)
+    plans: list[QueryPlan[Any]] = [load_account_sums(parts, request), _load_margins()]
+    plans += [find_segments(model, known, accounts) for known in days] if model.segment_weights else []
+    tables, margins, *segments = yield from merge_plans(plans)
+    segments = segments or [{}] * len(days)
+    tables = [_only_customers(table) for table in tables] if only_customers else tables
+    return [
+        _score(version, known, table, margins, own) for known, table, own in zip(days, tables, segments, strict=True)
+    ]
+
+
+def _load_margins() -> QueryPlan[list[Margin]]:
+    (rows,) = yield [BoundStatement(_MARGINS, {})]
+    return [Margin(*row) for row in rows]
+
+
+def _only_customers(table: AccountTable) -> AccountTable:
+    customers = _CUSTOMERS.compute(table.columns)
+    if all(customers):
+        return table
+    columns = {part: list(compress(column, customers)) for part, column in table.columns.items()}
+    return AccountTable(list(compress(table.accounts, customers)), columns)
+
+
+def _score(
+    version: ModelVersion,
+    known: HealthDay,
+    table: AccountTable,
+    margins: Sequence[Margin],
+    segments_by_account: dict[int, int],
+) -> DayScores:
+    model = version.model
+    surroundings = Surroundings(known, table.columns, len(table.accounts), margins)
+    components = {own.id: _score_component(own, model.window_days, surroundings) for own in model.components}
+    segments = [*map(segments_by_account.get, table.accounts)] if segments_by_account else [None] * len(table.accounts)
+    day_scores = DayScores(
+        at=known,
+        version=version,
+        accounts=table.accounts,
+        components=components,
+        segments=segments,
+        scores=(),
+        coverage=(),
+        customers=[*map(bool, _CUSTOMERS.compute(table.columns))],
+        mrr=_MRR.compute(table.columns),
+    )
+    scores, coverage = _combine(day_scores)
+    return replace(day_scores, scores=scores, coverage=coverage)
+
+
+def _score_component(component: Component, window_days: int, surroundings: Surroundings) -> ComponentScores:
+    values, factors = component.values(window_days, surroundings)
+    poor, distance = component.poor, component.good - component.poor
+
+    def score(value: float | None) -> int | None:
+        """Return the score of a value in hundredths, rounded half up."""
+        if value is None:
+            return None
+        return int(min(max((value - poor) / distance, 0.0), 1.0) * 10_000 + 0.5)
+
+    return ComponentScores(values, by_row(score, [values]), factors)
+
+
+def _combine(scores: DayScores) -> tuple[list[int | None], list[float]]:
+    """Return the score and the coverage of each account."""
+    model = scores.version.model
+    min_coverage = Fraction(repr(model.min_coverage))
+    weights = {segment: model.weights_of(segment) for segment in set(scores.segments)}
+    columns = list(scores.components.values())
+    # Most accounts have data of the same components, so there are few different shares.
+    cache: dict[Any, tuple[Shares, bool, float]] = {}
+    combined: list[int | None] = []
+    coverage: list[float] = []
+    rows = zip(*(own.scores for own in columns), strict=True)
+    for segment, factors, own_scores in zip(
+        scores.segments, zip(*map(_factors, columns), strict=True), rows, strict=True
+    ):
+        found = cache.get((segment, factors))
+        if found is None:
+            shares = find_shares(weights[segment], factors, model.weight_rules)
+            has_score = shares.coverage >= min_coverage and any(shares.shares)
+            found = cache[segment, factors] = shares, has_score, float(shares.coverage)
+        shares, has_score, own_coverage = found
+        combined.append(weighted_score(shares, [score or 0 for score in own_scores]) if has_score else None)
+        coverage.append(own_coverage)
+    return combined, coverage
+
+
+def _factors(own: ComponentScores) -> Sequence[int]:
+    if own.factors is None:
+        return [0 if score is None else WHOLE for score in own.scores]
+    return [0 if score is None else factor for score, factor in zip(own.scores, own.factors, strict=True)]

@@ -1,0 +1,121 @@
+"""The parts of accounts that are sums of all entries before the start of a month.
+
+By now, they are in the monthly totals. What was known on an earlier day is added up from the entries.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
+
+from app.database.query_plan import QueryPlan, merge_plans
+from app.database.statements import BoundStatement, Statement
+from app.database.tables import MONTH_NAMES, WHOLE_BUSINESS
+from app.ledger.measures import MEASURES
+from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, blocks_of_rows
+
+
+@dataclass(frozen=True, slots=True)
+class SumBeforeMonth(Part):
+    """The sum of all entries of a measure before the month of a day. subjects, channels: as those of `EntrySum`."""
+
+    measure: str
+    bound: DayBound
+    subjects: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return frozenset({self.measure, *self.subjects, *self.channels})
+
+    @classmethod
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
+        """Return a block for each day: a statement for the days as known now, and one for the others."""
+        blocks: dict[int, Block] = dict.fromkeys(range(len(request.days)), Block((), [()] * len(parts)))
+        if not request.labels.keys() & {part.measure for part in parts}:
+            return list(blocks.values())
+        now = [index for index, known in enumerate(request.days) if known.as_of is None]
+        then = [index for index, known in enumerate(request.days) if known.as_of is not None]
+        chosen = [(indices, as_known_now) for indices, as_known_now in ((now, True), (then, False)) if indices]
+        plans = [_load(request, parts, indices, as_known_now) for indices, as_known_now in chosen]
+        for own in (yield from merge_plans(plans)):
+            blocks |= own
+        return list(blocks.values())
+
+
+def _load(
+    request: AccountSumsRequest, parts: Sequence[SumBeforeMonth], indices: Sequence[int], as_known_now: bool
+) -> QueryPlan[dict[int, Block]]:
+    labels, days = request.labels, [request.days[index] for index in indices]
+    bounds = tuple(dict.fromkeys(part.bound for part in parts))
+    parameters: dict[str, Any] = {
+        "index": range(len(days)),
+        "recorded_by": [known.recorded_by for known in days],
+    }
+    for number, bound in enumerate(bounds):
+        starts = [bound._replace(months=bound.months or 0).on(known.tomorrow) for known in days]
+        parameters |= {f"b{number}": starts}
+        parameters |= {f"y{number}": [start.year for start in starts], f"k{number}": [start.month for start in starts]}
+    for number, part in enumerate(parts):
+        parameters[f"m{number}"] = labels.get(part.measure, -1)
+        parameters[f"s{number}"] = [labels.get(text, -1) for text in part.subjects]
+        parameters[f"c{number}"] = [labels.get(text, -1) for text in part.channels]
+    parameters["until"] = max(day for number in range(len(bounds)) for day in parameters[f"b{number}"])
+    statement = _statement(tuple(parts), bounds, request.account_condition, as_known_now)
+    (rows,) = yield [BoundStatement(statement, parameters | request.account_parameters)]
+    return dict(zip(indices, blocks_of_rows(rows, len(days), len(parts)), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _statement(
+    parts: tuple[SumBeforeMonth, ...], bounds: tuple[DayBound, ...], account_condition: str, as_known_now: bool
+) -> Statement:
+    """Return the query of rows (index of the day, account_id, a value for each part)."""
+    types = {"index": "int", "recorded_by": "date"}
+    for number in range(len(bounds)):
+        types |= {f"y{number}": "int", f"k{number}": "int"} if as_known_now else {f"b{number}": "date"}
+    arrays = ", ".join(f"CAST(%({name})s AS {type}[])" for name, type in types.items())
+    columns = ",\n            ".join(
+        f"{_value(part, number, bounds.index(part.bound), as_known_now)} AS v{number}"
+        for number, part in enumerate(parts)
+    )
+    measures = ", ".join(f"%(m{number})s" for number in range(len(parts)))
+    is_used = f"measure IN ({measures}) AND account_id <> {WHOLE_BUSINESS} {account_condition}"
+    source = f"total WHERE {is_used}"
+    if not as_known_now:
+        source = f"fact WHERE effective_on < {_latest(len(bounds))} AND recorded_on <= day.recorded_by"
+    # What is known on one day or another is read once.
+    facts = f""", fact AS MATERIALIZED (
+        SELECT account_id, measure, subject, channel, effective_on, recorded_on, value FROM entry
+        WHERE {is_used} AND effective_on < %(until)s)"""
+    is_read_once = account_condition and not as_known_now
+    source = source if as_known_now or is_read_once else source.replace("fact WHERE", f"entry WHERE {is_used} AND")
+    text = f"""
+    WITH day AS MATERIALIZED (SELECT * FROM unnest({arrays}) AS day({", ".join(types)})){facts if is_read_once else ""}
+    SELECT day.index, own.*
+    FROM day CROSS JOIN LATERAL (
+        SELECT account_id,
+            {columns}
+        FROM {source} GROUP BY account_id OFFSET 0) AS own
+    """
+    return Statement(text, array_formats=dict.fromkeys(types, str) | ({"accounts": str} if account_condition else {}))
+
+
+def _latest(count: int) -> str:
+    return f"greatest({', '.join(f'day.b{number}' for number in range(count))})"
+
+
+def _value(part: SumBeforeMonth, number: int, bound: int, as_known_now: bool) -> str:
+    """Return the SQL of a part's value."""
+    conditions = [f"measure = %(m{number})s"]
+    conditions += [f"subject = ANY(%(s{number})s)"] if part.subjects else []
+    conditions += [f"channel = ANY(%(c{number})s)"] if part.channels else []
+    if not as_known_now:
+        return f"bigint_sum(value) FILTER (WHERE {' AND '.join(conditions)} AND effective_on < day.b{bound})"
+    # The totals of stocks are cumulated within the year.
+    is_stock = MEASURES[part.measure].stock
+    whole_year = MONTH_NAMES[-1] if is_stock else " + ".join(MONTH_NAMES)
+    before = [MONTH_NAMES[month - 2] if is_stock else " + ".join(MONTH_NAMES[: month - 1]) for month in range(2, 13)]
+    cases = " ".join(f"WHEN {month} THEN {sum}" for month, sum in enumerate(before, start=2))
+    value = f"CASE WHEN year < day.y{bound} THEN {whole_year} ELSE CASE day.k{bound} {cases} ELSE 0 END END"
+    return f"bigint_sum({value}) FILTER (WHERE {' AND '.join(conditions)} AND year <= day.y{bound})"

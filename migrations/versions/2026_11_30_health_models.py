@@ -1,0 +1,29 @@
+"""The versions of the health model.
+
+Revision ID: 0015
+Revises: 0014
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "health_model",
+        sa.Column("version", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("effective_from", sa.Date(), nullable=False, unique=True, comment="The first day on which it holds."),
+        sa.Column("recorded_on", sa.Date(), nullable=False, comment="The day from which it is known."),
+        sa.Column("document", JSONB(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False, comment="The key that put it."),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("health_model")
