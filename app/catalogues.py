@@ -8,6 +8,8 @@ _PACKAGES = (
     "app.audit.identities",
     "app.feedback.open_detractors",
     "app.scorecard.standings",
+    "app.health.earlier_health",
+    "app.insights.catalogue",
 )
 
 

@@ -40,6 +40,7 @@ from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.ingest import routes as ingest_routes
 from app.ingest.schemas import event_schemas
+from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
@@ -62,6 +63,7 @@ _ROUTES = (
     report_routes,
     feedback_routes,
     scorecard_routes,
+    insight_routes,
     account_routes,
     access_routes,
     monitoring_routes,

@@ -32,10 +32,11 @@ LAYERS = {
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
     "scorecard": ENGINE | {"metrics"},
+    "insights": ENGINE | {"metrics"},
     "demo": ENGINE | {"ingest"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "scorecard", "demo", "monitoring"}
+FEATURES = {"audit", "reports", "feedback", "scorecard", "insights", "demo", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
