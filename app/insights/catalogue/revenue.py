@@ -196,4 +196,5 @@ def restated_month(
 
 def _change(before: Amount, after: Amount) -> float:
     """Return the change as a percentage of the larger of two amounts, which differ."""
-    return float(100 * Fraction(after - before) / max(Fraction(abs(before)), Fraction(abs(after))))
+    larger: Amount = max(before, after, -before, -after, key=float)
+    return float(100 * Fraction(after - before) / larger)
