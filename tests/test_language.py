@@ -37,8 +37,9 @@ PARTICIPLES = frozenset(
     re.findall(
         r"\w+",
         """
-        accepted added answered clipped compared computed consumed converted disconnected divided earned elapsed embedded expected gained
-        joined reached registered rejected removed requested required skipped started stored subtracted unallocated used
+        accepted added answered clipped compared computed consumed converted disconnected divided earned elapsed
+        embedded expected gained joined reached registered rejected removed requested required skipped started stored
+        subtracted unallocated used
         """,
     )
 )

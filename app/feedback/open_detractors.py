@@ -46,15 +46,14 @@ _OPEN = Statement(f"""
 
 async def load_open_detractors(connection: Connection, books: Books, *, as_of: date | None = None) -> OpenItems:
     """Return the comments of detractors that are open, now or at the end of the day `as_of`."""
-    today = books.today()
-    day = as_of or today
+    day = as_of or books.today()
     [row] = await connection.execute(_OPEN.text, {"as_of": day})
     oldest = None
     if row.id is not None:
         occurred_at = row.occurred_at.astimezone(UTC)
         days = max(0, (day - books.calendar.day(occurred_at)).days)
         oldest = OpenItem(comment_id(row.account, row.id), row.account, occurred_at, days)
-    return OpenItems(row.count, oldest, _LINK if day == today else None)
+    return OpenItems(row.count, oldest, _LINK if as_of is None else None)
 
 
 OFFERS.open_detractors = load_open_detractors

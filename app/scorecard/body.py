@@ -1,6 +1,5 @@
 """The body of a target, as clients send it: each field is validated on its own, so that all faults are found at once."""
 
-import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,19 +15,24 @@ from app.core.periods import Day
 from app.metrics.parameters import Granularity
 
 MAX_DATED_VALUES = 100
+_LIMIT = Decimal(10**15)
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def _parse_number(raw: Any) -> Decimal:
     """Return a number that is written as one or as a text: exact, and with no more decimals than answers have."""
-    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float | Decimal):
         raise PydanticCustomError("target_number", 'A value must be a number, or a decimal string such as "1250.50".')
-    if isinstance(raw, float) and math.isfinite(raw):
-        raw = f"{Decimal(str(raw)):f}"
-    if not _NUMBER.fullmatch(str(raw)):
+    text = raw if isinstance(raw, str) else _in_full(Decimal(str(raw)))
+    if not _NUMBER.fullmatch(text):
         detail = "A value must be a decimal number below 10^15, with at most 6 decimal places."
         raise PydanticCustomError("target_number", detail)
-    return Decimal(str(raw)).normalize() + 0
+    return Decimal(text).normalize()
+
+
+def _in_full(number: Decimal) -> str:
+    """Return a number without an exponent, with which JSON may write it; an empty text for one that is too large."""
+    return f"{number:f}" if number.is_finite() and abs(number) < _LIMIT else ""
 
 
 Number = Annotated[Decimal, PlainValidator(_parse_number, json_schema_input_type=float | str)]
@@ -102,13 +106,13 @@ _find_fields = field_finder(TargetBody.model_json_schema())
 
 def parse_target_fields(raw: Any) -> tuple[TargetBody, list[Fault]]:
     """Return the valid fields of a body, and the faults of the others. Raises Invalid for a body that is no object."""
-    if not isinstance(raw, dict):
-        raise Invalid.at("", "The body must be a JSON object.", code="model_type")
-    model = _ListFields if isinstance(raw.get("path"), list) else _WordFields
+    model = _ListFields if isinstance(raw, dict) and isinstance(raw.get("path"), list) else _WordFields
     try:
         return _as_body(model.model_validate(raw, strict=True)), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
+    if not isinstance(raw, dict):
+        raise Invalid.of(validation_faults(errors), subject="The body", code="invalid")
     invalid = {location[0] for location in (own["loc"] for own in errors) if location}
     valid_fields = {name: value for name, value in raw.items() if name not in invalid}
     model = _WordFields if "path" in invalid else model

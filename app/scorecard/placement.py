@@ -95,7 +95,7 @@ def place_in(
 
 
 def earlier_periods(placement: Placement, *, calendar: Calendar, today: date) -> list[Period]:
-    """Return the whole periods before the one of a target, for its trend, in order."""
+    """Return the whole periods before the one of a target that have begun, for its trend, in order."""
     unit = placement.definition.granularity
     if unit == "total":
         return []
@@ -106,7 +106,7 @@ def earlier_periods(placement: Placement, *, calendar: Calendar, today: date) ->
             start, end = calendar.unit_range(earlier, earlier + 1, unit)
         except (ValueError, OverflowError):
             continue
-        if start >= FIRST_DAY:
+        if FIRST_DAY <= start <= today:
             periods.append(Period(calendar.unit_name(start, unit), start, end, end <= today))
     return periods
 

@@ -89,7 +89,7 @@ _OPEN_SCHEMA = object_schema(
             },
         },
         "link": _OPTIONAL_TEXT
-        | {"description": "The path of their list; null for an earlier day, as of which there is none."},
+        | {"description": "The path of their list; null with `as_of`, since it shows what is open now."},
     }
 )
 SCORECARD_SCHEMA = response_schema(
@@ -103,7 +103,8 @@ SCORECARD_SCHEMA = response_schema(
                 {
                     "open_detractors": _OPEN_SCHEMA
                     | {"description": "Comments of detractors to which nobody has given a status yet."},
-                    "themes": _TEXT | {"description": "The path of what the comments of the range are about."},
+                    "themes": _OPTIONAL_TEXT
+                    | {"description": "The path of what the comments of the range are about; null with `as_of`."},
                 }
             ),
             "next": _OPTIONAL_TEXT,
@@ -166,25 +167,34 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, 
     start, end = _range(books, parameters, today=today)
 
     async def load(connection: Connection) -> tuple[list[TargetStanding], OpenItems]:
-        standings = await load_standings_in(connection, books, start=start, end=end, today=today)
-        return standings, await OFFERS.open_detractors(connection, books, as_of=today)
+        standings = await load_standings_in(
+            connection, books, start=start, end=end, today=today, as_of=parameters.as_of
+        )
+        return standings, await OFFERS.open_detractors(connection, books, as_of=parameters.as_of)
 
     standings, open_detractors = await books.database.ask(load)
     counts = Counter(standing.status for standing in standings)
     chosen = [standing for standing in standings if not parameters.status or standing.status in parameters.status]
     page, next_cursor = paginate(chosen, limit=parameters.limit, cursor=parameters.cursor)
     question = {"start": start, "end": end, "as_of": parameters.as_of, "status": parameters.status or None}
-    days = {"start": start, "end": end}
     return {
         "question": {name: value for name, value in question.items() if value is not None},
         "summary": {status: counts[status] for status in STATUSES},
         "rows": [standing_json(standing) for standing in page],
         "closed_loop": {
             "open_detractors": _open_items_json(open_detractors),
-            "themes": f"/v1/feedback/themes?{urlencode(days)}",
+            "themes": _themes_path(parameters, start, end),
         },
         "next": next_cursor,
     }
+
+
+def _themes_path(parameters: ScorecardParameters, start: date, end: date) -> str | None:
+    """Return the path of the themes of the range; without a range, of the last 30 days. As of a day there are none."""
+    if parameters.as_of is not None:
+        return None
+    is_default = parameters.period is None and parameters.start is None and parameters.end is None
+    return "/v1/feedback/themes" + ("" if is_default else f"?{urlencode({'start': start, 'end': end})}")
 
 
 async def load_last_day(books: Books, as_of: date | None) -> date:

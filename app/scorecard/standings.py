@@ -18,6 +18,7 @@ from app.metrics.define import Metric
 from app.metrics.offers import OFFERS, TargetStanding, TrendPoint
 from app.metrics.results import Result
 from app.metrics.rows import round_number
+from app.scorecard.definition import Definition
 from app.scorecard.judgment import NOT_BEGUN, Aim, judge, shown_value
 from app.scorecard.numbers import NumberKey, NumberRequest, load_numbers
 from app.scorecard.placement import Placement, earlier_periods, is_flow, place_in, target_of_whole
@@ -35,23 +36,33 @@ class TargetHistory(NamedTuple):
     stretches: Sequence[TargetStretch]
 
 
+class _Numbers(NamedTuple):
+    """The numbers of a scorecard. recorded_by: as of which day they were loaded."""
+
+    results: Mapping[NumberKey, Result]
+    recorded_by: date | None
+
+    def of(self, definition: Definition, period: Period) -> Result:
+        """Return the number of a target in a period."""
+        return self.results[NumberRequest(definition, period, True, self.recorded_by).key]
+
+
 async def load_standings(connection: Connection, books: Books, *, as_of: date | None = None) -> list[TargetStanding]:
     """Return the standing of every target in the period that contains today, or the day `as_of`."""
     today = as_of or books.today()
-    return await load_standings_in(connection, books, start=today, end=day_after(today), today=today)
+    return await load_standings_in(connection, books, start=today, end=day_after(today), today=today, as_of=as_of)
 
 
 OFFERS.target_standings = load_standings
 
 
 async def load_standings_in(
-    connection: Connection, books: Books, *, start: date, end: date, today: date
+    connection: Connection, books: Books, *, start: date, end: date, today: date, as_of: date | None
 ) -> list[TargetStanding]:
     """Return the standing of each target in its last period that has days in `[start, end)`, ordered by id.
 
-    today: the running day, or the day as of which everything is meant. Raises Invalid for too many targets.
+    today: the running day or, with `as_of`, that day. Raises Invalid for too many targets.
     """
-    as_of = today if today < books.today() else None
     stretches_by_id = await run_plan(connection, load_all_stretches(as_of))
     place_target = partial(place_in, start=start, end=end, calendar=books.calendar, today=today)
     histories = [
@@ -62,8 +73,10 @@ async def load_standings_in(
     if len(histories) > _MAX_STANDINGS:
         detail = f"More than {_MAX_STANDINGS:,} targets held in the range. Choose a shorter one."
         raise Invalid.at("/query/period", detail, code="too_many_targets")
-    requests = [request for history in histories for request in _requests(history, as_of, today=today)]
-    numbers = await load_numbers(connection, books, requests, today=today)
+    # As of the running day is everything that is recorded.
+    recorded_by = as_of if as_of is not None and as_of < books.today() else None
+    requests = [request for history in histories for request in _requests(history, recorded_by, today=today)]
+    numbers = _Numbers(await load_numbers(connection, books, requests, today=today), recorded_by)
     return [_standing(history, numbers, books=books, as_of=as_of, today=today) for history in histories]
 
 
@@ -81,7 +94,7 @@ def _requests(history: TargetHistory, as_of: date | None, *, today: date) -> lis
 
 def _standing(
     history: TargetHistory,
-    numbers: Mapping[NumberKey, Result],
+    numbers: _Numbers,
     *,
     books: Books,
     as_of: date | None,
@@ -90,9 +103,7 @@ def _standing(
     placement = history.placement
     definition, period, metric = placement.definition, placement.period, placement.definition.find_metric()
     has_begun = period.start <= today
-    result = (
-        numbers[NumberRequest(definition, period, True, as_of).key] if has_begun else Result(None, reason=NOT_BEGUN)
-    )
+    result = numbers.of(definition, period) if has_begun else Result(None, reason=NOT_BEGUN)
     value, aim = shown_value(result), aim_of(placement, metric, today=today)
     judgment = judge(value, aim)
     amount = target_amount = None
@@ -124,7 +135,7 @@ def _standing(
         status=judgment.status,
         reason=result.reason,
         trend=[
-            *_trend(history, numbers, metric, calendar=books.calendar, as_of=as_of),
+            *_trend(history, numbers, metric, calendar=books.calendar),
             _last_point(period, value, aim),
         ],
         question=definition.question_path(period, as_of),
@@ -152,19 +163,12 @@ def aim_of(placement: Placement, metric: Metric | None, *, today: date, is_over:
     )
 
 
-def _trend(
-    history: TargetHistory,
-    numbers: Mapping[NumberKey, Result],
-    metric: Metric | None,
-    *,
-    calendar: Calendar,
-    as_of: date | None,
-) -> list[TrendPoint]:
+def _trend(history: TargetHistory, numbers: _Numbers, metric: Metric | None, *, calendar: Calendar) -> list[TrendPoint]:
     """Return the points before the last one."""
     placement, points = history.placement, []
     for period in history.trend:
         target = target_of_whole(history.stretches, period, placement, metric, calendar=calendar)
-        result = numbers[NumberRequest(placement.definition, period, True, as_of).key]
+        result = numbers.of(placement.definition, period)
         value = shown_value(result)
         is_reached = None if None in (value, target) else placement.definition.sign * (value - target) >= 0  # type: ignore[operator]
         points.append(TrendPoint(period, round_number(result.value), show(target), is_reached))

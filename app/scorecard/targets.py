@@ -7,6 +7,7 @@ from typing import Any
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
 from app.core.names import Fault, build_fault, is_repeatable
+from app.core.periods import LAST_END
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.openapi import object_schema, response_schema
@@ -101,7 +102,7 @@ async def put_target(books: Books, id: str, raw: Any, *, strict: bool) -> dict[s
 def _conflicts(new: Definition, other_targets: Mapping[str, Sequence[TargetStretch]], *, today: date) -> list[Fault]:
     """Return the faults of a target beside the others: a duplicate, or one too many."""
     faults = []
-    until = new.until or date.max
+    until = new.until or LAST_END
     for id, stretches in other_targets.items():
         if any(
             own.definition.question == new.question and own.start < until and new.since < own.end for own in stretches
@@ -112,6 +113,7 @@ def _conflicts(new: Definition, other_targets: Mapping[str, Sequence[TargetStret
                 "days. Change that one, or end it first."
             )
             faults.append(build_fault("/metric", detail, code="duplicate_target"))
+            break
     if sum(any(own.end > today for own in stretches) for stretches in other_targets.values()) >= MAX_TARGETS:
         detail = f"There are {MAX_TARGETS} targets already, and no more are possible. End one that is no longer needed."
         faults.append(build_fault("", detail, code="too_many_targets"))

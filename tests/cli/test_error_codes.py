@@ -7,7 +7,7 @@ Codes are found in the syntax of the code:
 - texts that begin with a code and a colon, which importing files uses for rows (`bad_value: …`);
 - the codes for errors of the web framework.
 
-Reasons are the arguments `if_empty=` and `reason=` in the package `metrics`.
+Reasons are the arguments `if_empty=` and `reason=` in the packages `metrics` and `scorecard`.
 """
 
 import ast
@@ -126,9 +126,13 @@ def assignments(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def used_reasons() -> set[str]:
-    constants = dict(assignments("metrics/"))
-    found = {text for name, text in assignments("metrics/") if name == "reason"}
-    for call in nodes(ast.Call, "metrics/"):
+    return reasons_in("metrics/") | reasons_in("scorecard/")
+
+
+def reasons_in(folder: str) -> set[str]:
+    constants = dict(assignments(folder))
+    found = {text for name, text in assignments(folder) if name == "reason"}
+    for call in nodes(ast.Call, folder):
         assert isinstance(call, ast.Call)
         for value in (keyword.value for keyword in call.keywords if keyword.arg in ("if_empty", "reason")):
             found.add(constants.get(value.id, "") if isinstance(value, ast.Name) else text_of(value))
