@@ -35,6 +35,7 @@ from app.core.settings import Settings
 from app.database.migrate import SchemaVersion, schema_version
 from app.database.pool import Database
 from app.feedback import routes as feedback_routes
+from app.health import routes as health_routes
 from app.http.document import build_document
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
@@ -64,6 +65,7 @@ _ROUTES = (
     feedback_routes,
     scorecard_routes,
     insight_routes,
+    health_routes,
     account_routes,
     access_routes,
     monitoring_routes,

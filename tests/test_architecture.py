@@ -31,12 +31,13 @@ LAYERS = {
     "audit": ENGINE | {"metrics"},
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
+    "health": ENGINE | {"metrics"},
     "scorecard": ENGINE | {"metrics"},
     "insights": ENGINE | {"metrics"},
     "demo": ENGINE | {"ingest"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "scorecard", "insights", "demo", "monitoring"}
+FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "demo", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}

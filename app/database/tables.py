@@ -167,6 +167,13 @@ event = Table(
     ),
     # For what was there on an earlier day.
     Index(None, "retracted_on", postgresql_where=text("retracted_on IS NOT NULL")),
+    # For the overrides of health that stand on a day.
+    Index(
+        "event_health_overrides_idx",
+        "account_id",
+        "occurred_at",
+        postgresql_where=text("type IN ('health.overridden', 'health.override_withdrawn')"),
+    ),
     # For events of all accounts ordered by time, and for a user's activity on one day after a removal or retraction.
     Index(None, "occurred_at"),
 )

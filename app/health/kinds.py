@@ -1,7 +1,7 @@
 """How a kind of components is declared: a class whose fields are what a model says of such a component.
 
     @kind
-    class Value(MetricComponent):
+    class ValueComponent(MetricComponent):
         "The value of a metric over the window. …"
 
         kind: Literal["value"] = "value"

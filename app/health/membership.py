@@ -7,6 +7,7 @@ from functools import lru_cache
 from app.accounts.filters import Filter, parse_filter
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
+from app.health.accounts import integers
 from app.health.model import HealthModel
 from app.ledger.sums.account_sums import KnownDay
 from app.ledger.sums.members import find_members
@@ -17,7 +18,7 @@ _DEFINITIONS = Statement(
 )
 
 
-def find_segments(model: HealthModel, known: KnownDay, accounts: Sequence[int] | None) -> QueryPlan[dict[int, int]]:
+def find_segments(model: HealthModel, at: KnownDay, accounts: Sequence[int] | None) -> QueryPlan[dict[int, int]]:
     """Return for each account in any segment of the model's list the index of the first one.
 
     Accounts are in segments by their attributes at the end of the day, as far as was known; a segment is what it was then.
@@ -26,11 +27,11 @@ def find_segments(model: HealthModel, known: KnownDay, accounts: Sequence[int] |
     (rows,) = yield [BoundStatement(_DEFINITIONS, {"names": names})]
     filters: dict[str, str | None] = {}
     for name, recorded_on, text in rows:
-        if recorded_on <= known.recorded_by:
+        if recorded_on <= at.recorded_by:
             filters[name] = text
     segments = [(name, _parse(text)) for name in names if (text := filters.get(name)) is not None]
     numbers = [number for number, name in enumerate(names) if filters.get(name) is not None]
-    return (yield from _find_first(segments, numbers, known.tomorrow, known.as_of, accounts)) if segments else {}
+    return (yield from _find_first(segments, numbers, at.tomorrow, at.as_of, accounts)) if segments else {}
 
 
 @lru_cache(maxsize=1_024)
@@ -55,11 +56,6 @@ def _find_first(
     if members is None or members.segment is None:
         return {}
     first: dict[int, int] = {}
-    for account, segment in zip(_integers(members.account), _integers(members.segment), strict=True):
+    for account, segment in zip(integers(members.account), integers(members.segment), strict=True):
         first[account] = min(first.get(account, segment), segment)
     return {account: numbers[segment] for account, segment in first.items()}
-
-
-def _integers(array: str) -> list[int]:
-    """Return the numbers of an array as PostgreSQL writes it."""
-    return [int(text) for text in array[1:-1].split(",")] if len(array) > 2 else []

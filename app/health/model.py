@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -103,15 +104,20 @@ class HealthModel(Document):
 
     def weights_of(self, segment: int | None) -> tuple[Fraction, ...]:
         """Return the weights of all components; segment: the index in `segment_weights` that decides, None for no segment."""
-        changed: Mapping[str, float] = {} if segment is None else self.segment_weights[segment].weights
-        return tuple(_exact(changed.get(own.id, own.weight)) for own in self.components)
+        other_weights: Mapping[str, float] = {} if segment is None else self.segment_weights[segment].weights
+        return tuple(_exact(other_weights.get(own.id, own.weight)) for own in self.components)
 
     def band(self, score: int | None) -> str | None:
         """Return the band of a score in hundredths of a point; None without a score."""
         if score is None:
             return None
-        points = Fraction(score, 100)
-        return BANDS[(points >= _exact(self.bands.at_risk)) + (points >= _exact(self.bands.healthy))]
+        at_risk, healthy = self._band_starts
+        return BANDS[(score >= at_risk) + (score >= healthy)]
+
+    @cached_property
+    def _band_starts(self) -> tuple[int, int]:
+        """The lowest scores at risk, and of healthy accounts, in hundredths of a point."""
+        return ceil(100 * _exact(self.bands.at_risk)), ceil(100 * _exact(self.bands.healthy))
 
     def as_json(self) -> dict[str, Any]:
         """Return the document as it is stored and shown."""

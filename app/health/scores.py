@@ -26,6 +26,8 @@ from app.ledger.sums.account_sums import (
     load_account_sums,
 )
 
+# Scores are in hundredths of a point.
+MAX_SCORE = 10_000
 # A row for each account and day is in memory at once.
 MAX_ACCOUNT_DAYS = 60_000
 
@@ -49,12 +51,6 @@ class ComponentScores(NamedTuple):
     scores: Sequence[int | None]
     factors: Sequence[int] | None = None
 
-    def factor(self, index: int) -> int:
-        """Return the percentage of its weight that it has for an account: 0 without data."""
-        if self.scores[index] is None:
-            return 0
-        return WHOLE if self.factors is None else self.factors[index]
-
 
 class Contribution(NamedTuple):
     """The part of one component in the score of one account.
@@ -76,8 +72,8 @@ class DayScores:
 
     version: of the model, that holds on the day as far as was known. accounts: keys of accounts (see `account_key`) with any
     data. segments: the index in the model's `segment_weights` that decides about each account, None for none. scores: in
-    hundredths of a point; None below the model's `min_coverage`. coverage: the share of weight that has data. customers: whether
-    the account was a customer at the end of the day. mrr: at the end of the day, in ledger units per year.
+    hundredths of a point; None below the model's `min_coverage`. shares: of the components in it, also where it is withheld.
+    customers: whether the account was a customer at the end of the day. mrr: at the end of the day, in ledger units per year.
     """
 
     at: HealthDay
@@ -85,8 +81,8 @@ class DayScores:
     accounts: Sequence[int]
     components: dict[str, ComponentScores]
     segments: Sequence[int | None]
+    shares: Sequence[Shares]
     scores: Sequence[int | None]
-    coverage: Sequence[float]
     customers: Sequence[bool]
     mrr: Sequence[int]
 
@@ -94,16 +90,15 @@ class DayScores:
         """Return the band of an account's score; None without a score."""
         return self.version.model.band(self.scores[index])
 
-    def shares(self, index: int) -> Shares:
-        """Return the shares of all components in an account's score, also where the score is withheld."""
-        model = self.version.model
-        factors = tuple(own.factor(index) for own in self.components.values())
-        return find_shares(model.weights_of(self.segments[index]), factors, model.weight_rules)
+    @property
+    def coverage(self) -> list[float]:
+        """The share of weight that has data, of each account."""
+        return [float(shares.coverage) for shares in self.shares]
 
     def contributions(self, index: int) -> list[Contribution]:
         """Return the contributions of all components of the model, in its order; 0 where the score is withheld."""
         own = [self.components[component.id] for component in self.version.model.components]
-        shares = self.shares(index)
+        shares = self.shares[index]
         scores = [column.scores[index] for column in own]
         is_withheld = self.scores[index] is None
         parts = [0] * len(own) if is_withheld else contributions(shares, [score or 0 for score in scores])
@@ -143,8 +138,8 @@ def score_days(
 ) -> QueryPlan[list[DayScores]]:
     """Return the scores on each of the days by those versions of the model; see `load_scores`."""
     days_by_version: dict[int, list[int]] = {}
-    for index, known in enumerate(days):
-        number = version_on(versions, known.day, known.as_of).number
+    for index, at in enumerate(days):
+        number = version_on(versions, at.day, at.as_of).number
         days_by_version.setdefault(number, []).append(index)
     by_number = {version.number: version for version in versions}
     plans = [
@@ -178,13 +173,11 @@ def _score_alike(
     labels: dict[str, int] = dict(rows)
     request = AccountSumsRequest(days, labels, accounts)
     plans: list[QueryPlan[Any]] = [load_account_sums(parts, request), _load_margins()]
-    plans += [find_segments(model, known, accounts) for known in days] if model.segment_weights else []
+    plans += [find_segments(model, at, accounts) for at in days] if model.segment_weights else []
     tables, margins, *segments = yield from merge_plans(plans)
     segments = segments or [{}] * len(days)
     tables = [_only_customers(table) for table in tables] if only_customers else tables
-    return [
-        _score(version, known, table, margins, own) for known, table, own in zip(days, tables, segments, strict=True)
-    ]
+    return [_score(version, at, table, margins, own) for at, table, own in zip(days, tables, segments, strict=True)]
 
 
 def _load_margins() -> QueryPlan[list[Margin]]:
@@ -202,28 +195,28 @@ def _only_customers(table: AccountTable) -> AccountTable:
 
 def _score(
     version: ModelVersion,
-    known: HealthDay,
+    at: HealthDay,
     table: AccountTable,
     margins: Sequence[Margin],
     segments_by_account: dict[int, int],
 ) -> DayScores:
     model = version.model
-    surroundings = Surroundings(known, table.columns, len(table.accounts), margins)
+    surroundings = Surroundings(at, table.columns, len(table.accounts), margins)
     components = {own.id: _score_component(own, model.window_days, surroundings) for own in model.components}
     segments = [*map(segments_by_account.get, table.accounts)] if segments_by_account else [None] * len(table.accounts)
     day_scores = DayScores(
-        at=known,
+        at=at,
         version=version,
         accounts=table.accounts,
         components=components,
         segments=segments,
+        shares=(),
         scores=(),
-        coverage=(),
         customers=[*map(bool, _CUSTOMERS.compute(table.columns))],
         mrr=_MRR.compute(table.columns),
     )
-    scores, coverage = _combine(day_scores)
-    return replace(day_scores, scores=scores, coverage=coverage)
+    scores, shares = _combine(day_scores)
+    return replace(day_scores, scores=scores, shares=shares)
 
 
 def _score_component(component: Component, window_days: int, surroundings: Surroundings) -> ComponentScores:
@@ -234,34 +227,34 @@ def _score_component(component: Component, window_days: int, surroundings: Surro
         """Return the score of a value in hundredths, rounded half up."""
         if value is None:
             return None
-        return int(min(max((value - poor) / distance, 0.0), 1.0) * 10_000 + 0.5)
+        return int(min(max((value - poor) / distance, 0.0), 1.0) * MAX_SCORE + 0.5)
 
     return ComponentScores(values, by_row(score, [values]), factors)
 
 
-def _combine(scores: DayScores) -> tuple[list[int | None], list[float]]:
-    """Return the score and the coverage of each account."""
+def _combine(scores: DayScores) -> tuple[list[int | None], list[Shares]]:
+    """Return the score of each account, and the shares of the components in it."""
     model = scores.version.model
     min_coverage = Fraction(repr(model.min_coverage))
     weights = {segment: model.weights_of(segment) for segment in set(scores.segments)}
     columns = list(scores.components.values())
     # Most accounts have data of the same components, so there are few different shares.
-    cache: dict[Any, tuple[Shares, bool, float]] = {}
-    combined: list[int | None] = []
-    coverage: list[float] = []
+    cache: dict[Any, tuple[Shares, bool]] = {}
+    all_scores: list[int | None] = []
+    all_shares: list[Shares] = []
     rows = zip(*(own.scores for own in columns), strict=True)
     for segment, factors, own_scores in zip(
         scores.segments, zip(*map(_factors, columns), strict=True), rows, strict=True
     ):
-        found = cache.get((segment, factors))
-        if found is None:
+        entry = cache.get((segment, factors))
+        if entry is None:
             shares = find_shares(weights[segment], factors, model.weight_rules)
             has_score = shares.coverage >= min_coverage and any(shares.shares)
-            found = cache[segment, factors] = shares, has_score, float(shares.coverage)
-        shares, has_score, own_coverage = found
-        combined.append(weighted_score(shares, [score or 0 for score in own_scores]) if has_score else None)
-        coverage.append(own_coverage)
-    return combined, coverage
+            entry = cache[segment, factors] = shares, has_score
+        shares, has_score = entry
+        all_scores.append(weighted_score(shares, [score or 0 for score in own_scores]) if has_score else None)
+        all_shares.append(shares)
+    return all_scores, all_shares
 
 
 def _factors(own: ComponentScores) -> Sequence[int]:

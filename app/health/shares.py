@@ -51,14 +51,14 @@ def find_shares(weights: tuple[Fraction, ...], factors: tuple[int, ...], rules: 
 
 def _scales(weights: dict[int, Fraction], caps: dict[int, Fraction]) -> dict[int, Fraction]:
     """Return by which number the weights of each group are multiplied to be shares, which add up to 1."""
-    capped: set[int] = set()
-    while free := weights.keys() - capped:
-        rest = 1 - sum((caps[group] for group in capped), Fraction(0))
+    groups_at_cap: set[int] = set()
+    while free := weights.keys() - groups_at_cap:
+        rest = 1 - sum((caps[group] for group in groups_at_cap), Fraction(0))
         scale = rest / sum((weights[group] for group in free), Fraction(0))
         above = {group for group in free if weights[group] * scale > caps[group]}
         if not above:
-            return {group: caps[group] / weights[group] if group in capped else scale for group in weights}
-        capped |= above
+            return {group: caps[group] / weights[group] if group in groups_at_cap else scale for group in weights}
+        groups_at_cap |= above
     all_caps = sum(caps.values(), Fraction(0))
     return {group: caps[group] / all_caps / weights[group] for group in weights}
 
@@ -75,10 +75,10 @@ def contributions(shares: Shares, scores: Sequence[int]) -> list[int]:
 
     Each is rounded down, and what is left over goes to those with the largest remainders, the first of those that are equal.
     """
-    exact = [Fraction(share * score, shares.whole) for share, score in zip(shares.shares, scores, strict=True)]
-    parts = [int(part) for part in exact]
+    products = [*map(mul, shares.shares, scores)]
+    parts = [product // shares.whole for product in products]
     rest = weighted_score(shares, scores) - sum(parts)
-    by_remainder = sorted(range(len(exact)), key=lambda number: (parts[number] - exact[number], number))
+    by_remainder = sorted(range(len(parts)), key=lambda number: (-(products[number] % shares.whole), number))
     for number in by_remainder[:rest]:
         parts[number] += 1
     return parts

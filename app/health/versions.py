@@ -66,8 +66,8 @@ def _parse(text: str) -> HealthModel:
 
 def version_on(versions: Sequence[ModelVersion], day: date, as_of: date | None) -> ModelVersion:
     """Return the version that holds on a day, of those that were known on the day `as_of` (None: by now)."""
-    known = (own for own in versions if own.effective_from <= day and (as_of is None or own.recorded_on <= as_of))
-    return max(known, key=lambda version: (version.effective_from, version.number))
+    candidates = (own for own in versions if own.effective_from <= day and (as_of is None or own.recorded_on <= as_of))
+    return max(candidates, key=lambda version: (version.effective_from, version.number))
 
 
 async def put_version(
@@ -108,5 +108,5 @@ def _overlap_fault(existing: ModelVersion) -> Fault:
 
 def versions_within(versions: Sequence[ModelVersion], start: date, end: date, as_of: date | None) -> list[ModelVersion]:
     """Return the versions that begin to hold within `[start, end)`, of those that were known, in order."""
-    known = [own for own in versions if own.number and (as_of is None or own.recorded_on <= as_of)]
-    return sorted((own for own in known if start <= own.effective_from < end), key=lambda own: own.effective_from)
+    candidates = [own for own in versions if own.number and (as_of is None or own.recorded_on <= as_of)]
+    return sorted((own for own in candidates if start <= own.effective_from < end), key=lambda own: own.effective_from)

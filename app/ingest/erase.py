@@ -26,13 +26,20 @@ _BLANK = f"""
         || CASE WHEN {COMMENT_IS_NOT_BLANK} THEN '{{"comment": "{ERASED}"}}'::jsonb ELSE '{{}}' END
         || CASE WHEN data ? 'note' THEN '{{"note": ""}}'::jsonb ELSE '{{}}' END
     """
-# Erases the user's events, events that name the user as `who`, and notes about the user's comments.
+_OVERRIDES = "'health.overridden', 'health.override_withdrawn'"
+# Erases the user's events, events that name the user as `who`, notes about the user's comments, and the author of an override of
+# the account's health, with what the author wrote.
 _ERASE = f"""
     UPDATE event SET
         user_id = CASE WHEN user_id = %(user)s THEN %(pseudonym)s ELSE user_id END,
         {_BLANK}
             || CASE WHEN data ->> 'who' = %(user)s THEN jsonb_build_object('who', %(pseudonym)s::text) ELSE '{{}}' END
-    WHERE account_id = %(account_id)s AND (user_id = %(user)s OR data ->> 'who' = %(user)s OR stream IN (
+            || CASE WHEN type IN ({_OVERRIDES}) AND data ->> 'author' = %(user)s
+                THEN jsonb_build_object('author', %(pseudonym)s::text) ELSE '{{}}' END
+            || CASE WHEN type IN ({_OVERRIDES}) AND data ? 'reason'
+                THEN jsonb_build_object('reason', '{ERASED}'::text) ELSE '{{}}' END
+    WHERE account_id = %(account_id)s AND (user_id = %(user)s OR data ->> 'who' = %(user)s
+        OR (type IN ({_OVERRIDES}) AND data ->> 'author' = %(user)s) OR stream IN (
         SELECT '{KIND} ' || id FROM event
         WHERE account_id = %(account_id)s AND user_id = %(user)s AND {COMMENT_IS_NOT_BLANK}))
     RETURNING account_id, id, type, user_id, data, stream

@@ -20,6 +20,7 @@ __all__ = [
     "Attributes",
     "Currency",
     "Day",
+    "DayText",
     "EndMoment",
     "Extra",
     "Id",
@@ -193,6 +194,8 @@ EndMoment = Annotated[
 LastDay = Annotated[
     str, PlainValidator(_normalize_last_day, json_schema_input_type=str), Field(json_schema_extra={"format": "date"})
 ]
+# A day within the data of an event, which is stored as text.
+DayText = Annotated[Day, AfterValidator(str)]
 Money = Annotated[str, PlainValidator(_normalize_money, json_schema_input_type=str | float)]
 # Marks a field of a whole number, after its limits: `Annotated[int, Field(ge=1), WHOLE]`.
 WHOLE = BeforeValidator(_normalize_whole)

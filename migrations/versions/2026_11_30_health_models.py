@@ -1,4 +1,4 @@
-"""The versions of the health model.
+"""The versions of the health model, and the overrides of health by account.
 
 Revision ID: 0015
 Revises: 0014
@@ -13,6 +13,8 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
+INDEX = "event_health_overrides_idx"
+
 
 def upgrade() -> None:
     op.create_table(
@@ -23,7 +25,14 @@ def upgrade() -> None:
         sa.Column("document", JSONB(), nullable=False),
         sa.Column("key_id", sa.Text(), nullable=False, comment="The key that put it."),
     )
+    op.create_index(
+        INDEX,
+        "event",
+        ["account_id", "occurred_at"],
+        postgresql_where=sa.text("type IN ('health.overridden', 'health.override_withdrawn')"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(INDEX, table_name="event")
     op.drop_table("health_model")

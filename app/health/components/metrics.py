@@ -26,7 +26,7 @@ class WindowComponent(MetricComponent):
 
 
 @kind
-class Value(WindowComponent):
+class ValueComponent(WindowComponent):
     """The value of a metric over the window that ends with the day; of a stock, its value at the end of the day.
 
     Takes no part where the metric has no value, and for an account of which `requires` never counted anything.
@@ -63,7 +63,7 @@ class Value(WindowComponent):
 
 
 @kind
-class Change(WindowComponent):
+class ChangeComponent(WindowComponent):
     """The change of a metric against the window before: in percent of its value then, or in points (the difference).
 
     Takes no part where the metric has no value in one of the two windows; in percent, where it was 0 in the earlier one.
@@ -98,7 +98,7 @@ class Change(WindowComponent):
 
 
 @kind
-class Baseline(MetricComponent):
+class BaselineComponent(MetricComponent):
     """The mean of a metric's recent weeks as a percentage of what is usual for the account: the median of its older weeks.
 
     Weeks are seven days, counted back from the day; between the recent and the older weeks there is a gap, so that a fall that

@@ -61,9 +61,9 @@ class LastResponse(Part):
             "texts": list(scores),
             "goodness": list(scores.values()),
             "index": range(len(request.days)),
-            "day": [known.day for known in request.days],
-            "since": [DayBound(self.days).on(known.tomorrow) for known in request.days],
-            "recorded_by": [known.recorded_by for known in request.days],
+            "day": [at.day for at in request.days],
+            "since": [DayBound(self.days).on(at.tomorrow) for at in request.days],
+            "recorded_by": [at.recorded_by for at in request.days],
         }
         return BoundStatement(_statement(request.account_condition), parameters | request.account_parameters)
 

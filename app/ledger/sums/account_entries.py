@@ -28,7 +28,7 @@ class EntrySum(Part):
     def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
         """Return a block for each day, in one statement."""
         bounds = tuple(dict.fromkeys(bound for part in parts for bound in part.window))
-        shape = _Shape(tuple(parts), bounds, request.accounts is not None)
+        shape = _EntryShape(tuple(parts), bounds, request.accounts is not None)
         if not request.labels.keys() & {part.measure for part in parts}:
             return [Block((), [()] * len(parts))] * len(request.days)
         parameters = shape.label_parameters(request) | _day_parameters(request.days, parts, bounds)
@@ -36,7 +36,7 @@ class EntrySum(Part):
         return blocks_of_rows(rows, len(request.days), len(parts))
 
 
-class _Shape(NamedTuple):
+class _EntryShape(NamedTuple):
     """What decides the text of a statement."""
 
     parts: tuple[EntrySum, ...]
@@ -72,15 +72,15 @@ def _day_parameters(days: Sequence[KnownDay], parts: Sequence[EntrySum], bounds:
     starts = [[part.window.start for part in parts if part.measure == measure] for measure in measures]
     own: dict[str, Any] = {name: [] for name in ("recorded_by", "until", "bounds", *_since_names(len(measures)))}
     ranks: list[list[int]] = []
-    for known in days:
-        dates = [bound.on(known.tomorrow) for bound in bounds]
-        ordered = sorted(set(dates))
-        ranks.append([ordered.index(day) + 1 for day in dates])
-        own["recorded_by"].append(known.recorded_by)
+    for at in days:
+        dates = [bound.on(at.tomorrow) for bound in bounds]
+        dates_in_order = sorted(set(dates))
+        ranks.append([dates_in_order.index(day) + 1 for day in dates])
+        own["recorded_by"].append(at.recorded_by)
         for name, bounds_of_measure in zip(_since_names(len(measures)), starts, strict=True):
-            own[name].append(min(bound.on(known.tomorrow) for bound in bounds_of_measure))
-        own["until"].append(ordered[-1])
-        own["bounds"].append("{" + ",".join(map(str, ordered)) + "}")
+            own[name].append(min(bound.on(at.tomorrow) for bound in bounds_of_measure))
+        own["until"].append(dates_in_order[-1])
+        own["bounds"].append("{" + ",".join(map(str, dates_in_order)) + "}")
     limits = {"earliest": min(min(own[name]) for name in _since_names(len(measures))), "latest": max(own["until"])}
     columns = zip(*ranks, strict=True)
     return own | limits | {"index": range(len(days))} | {f"b{n}": list(column) for n, column in enumerate(columns)}
@@ -92,7 +92,7 @@ def _since_names(count: int) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def _statement(shape: _Shape) -> Statement:
+def _statement(shape: _EntryShape) -> Statement:
     """Return the query of rows (index of the day, account_id, a value for each part).
 
     Entries are added up by account, measure and stretch of days between two bounds first. That makes few rows, and what each
@@ -138,7 +138,7 @@ _OWN_ENTRIES = """, own_entry AS MATERIALIZED (
             AND effective_on >= %(earliest)s AND effective_on < %(latest)s)"""
 
 
-def _value(shape: _Shape, part: EntrySum) -> str:
+def _value(shape: _EntryShape, part: EntrySum) -> str:
     """Return the SQL of a part's value."""
     first, stop = (shape.bounds.index(bound) for bound in part.window)
     conditions = [f"measure = %(m{shape.measures.index(part.measure)})s"]

@@ -34,9 +34,9 @@ class SumBeforeMonth(Part):
         blocks: dict[int, Block] = dict.fromkeys(range(len(request.days)), Block((), [()] * len(parts)))
         if not request.labels.keys() & {part.measure for part in parts}:
             return list(blocks.values())
-        now = [index for index, known in enumerate(request.days) if known.as_of is None]
-        then = [index for index, known in enumerate(request.days) if known.as_of is not None]
-        chosen = [(indices, as_known_now) for indices, as_known_now in ((now, True), (then, False)) if indices]
+        now = [index for index, at in enumerate(request.days) if at.as_of is None]
+        earlier = [index for index, at in enumerate(request.days) if at.as_of is not None]
+        chosen = [(indices, as_known_now) for indices, as_known_now in ((now, True), (earlier, False)) if indices]
         plans = [_load(request, parts, indices, as_known_now) for indices, as_known_now in chosen]
         for own in (yield from merge_plans(plans)):
             blocks |= own
@@ -50,10 +50,10 @@ def _load(
     bounds = tuple(dict.fromkeys(part.bound for part in parts))
     parameters: dict[str, Any] = {
         "index": range(len(days)),
-        "recorded_by": [known.recorded_by for known in days],
+        "recorded_by": [at.recorded_by for at in days],
     }
     for number, bound in enumerate(bounds):
-        starts = [bound._replace(months=bound.months or 0).on(known.tomorrow) for known in days]
+        starts = [bound._replace(months=bound.months or 0).on(at.tomorrow) for at in days]
         parameters |= {f"b{number}": starts}
         parameters |= {f"y{number}": [start.year for start in starts], f"k{number}": [start.month for start in starts]}
     for number, part in enumerate(parts):

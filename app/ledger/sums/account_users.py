@@ -50,10 +50,10 @@ def _count_present(
     """Return rows (index of the day, account, number of the part, users)."""
     labels = [request.labels[subject] for subject in subjects if subject in request.labels]
     calendar = [
-        (index, number, year, known.recorded_by, *month_bits(span, year))
-        for index, known in enumerate(request.days)
+        (index, number, year, at.recorded_by, *month_bits(span, year))
+        for index, at in enumerate(request.days)
         for number in numbers
-        if (span := _span(parts[number].window, known.tomorrow)).start < span.end
+        if (span := _span(parts[number].window, at.tomorrow)).start < span.end
         for year in range(span.start.year, (span.end - _DAY).year + 1)
     ]
     if presence not in request.labels or (subjects and not labels) or not calendar:
@@ -111,8 +111,8 @@ class RegisteredUsers(Part):
     def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
         """Return a block for each day, in one statement."""
         spans = [
-            (index, number, *_span(part.window, known.tomorrow)[:2], known.recorded_by)
-            for index, known in enumerate(request.days)
+            (index, number, *_span(part.window, at.tomorrow)[:2], at.recorded_by)
+            for index, at in enumerate(request.days)
             for number, part in enumerate(parts)
         ]
         parameters = dict(zip(_SPANS, zip(*spans, strict=True), strict=True)) | request.account_parameters

@@ -1,0 +1,68 @@
+"""What all answers about health have in common: how scores are shown, and the members of an account's health."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.books.books import Books
+from app.core.errors import Invalid
+from app.database.connection import Connection
+from app.database.tables import account
+from app.health.flags import flags_of
+from app.health.overrides import OVERRIDE_SCHEMA, Override
+from app.health.scores import DayScores
+from app.ledger.money import per_month
+from app.metrics.currencies import format_amount
+from app.metrics.schema import NUMBER_SCHEMA
+
+NOT_ENOUGH_DATA = "not_enough_data"
+# A row of sums for each of so many accounts takes some 300 MB.
+MAX_ACCOUNTS = 200_000
+# Of an answer of more sums, see `metrics.answer_size`; here an account takes about as much as so many of them.
+_SUMS_PER_ACCOUNT = 6
+
+HEALTH_SCHEMA: dict[str, Any] = {
+    "score": NUMBER_SCHEMA | {"description": "From 0 to 100; null below the model's `min_coverage`."},
+    "band": {"type": ["string", "null"], "enum": ["critical", "at_risk", "healthy", None]},
+    "coverage": {"type": "number", "description": "The share of weight that has data, from 0 to 1."},
+    "flags": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "`usage_and_revenue_disagree`, `went_silent`.",
+    },
+    "override": OVERRIDE_SCHEMA,
+}
+HEALTH_REASON_SCHEMA = {"reason": {"type": "string", "description": "Why there is no score: `not_enough_data`."}}
+
+
+async def check_account_count(connection: Connection, books: Books) -> None:
+    """Wait until the scores of all accounts may take their memory. Raises Invalid when there are too many accounts."""
+    query = sa.select(sa.func.count()).select_from(sa.select(account.c.account_id).limit(MAX_ACCOUNTS + 1).subquery())
+    count = await connection.scalar(query)
+    if count > MAX_ACCOUNTS:
+        detail = f"There are more than {MAX_ACCOUNTS:,} accounts. Ask for single accounts: /v1/accounts/{{id}}/health."
+        raise Invalid.at("/query/filter", detail, code="too_many_rows")
+    await books.database.reserve_memory(_SUMS_PER_ACCOUNT * count)
+
+
+def health_members(scores: DayScores, index: int, override: Override | None) -> dict[str, Any]:
+    """Return the members of an account's health: see HEALTH_SCHEMA."""
+    score = scores.scores[index]
+    members = {
+        "score": format_score(score),
+        "band": scores.band(index),
+        "coverage": round(float(scores.shares[index].coverage), 4),
+        "flags": flags_of(scores, index),
+        "override": override and override.as_json() | {"band": scores.version.model.band(100 * override.score)},
+    }
+    return members if score is not None else members | {"reason": NOT_ENOUGH_DATA}
+
+
+def format_score(hundredths: int | None) -> float | None:
+    """Return a score, or a difference of scores, in points."""
+    return None if hundredths is None else hundredths / 100
+
+
+def money_text(per_year: int, currency: str) -> str:
+    """Return an amount of ledger units per year as MRR, in the digits of the currency."""
+    return format_amount(per_month(per_year), currency)

@@ -1,0 +1,218 @@
+"""The health of all accounts on a day, the worst first."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.books.books import Books
+from app.core.aside import run_aside
+from app.core.ids import RepeatedIds
+from app.core.periods import Day
+from app.database.connection import Connection
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.health.accounts import HealthScope, find_accounts, load_ids, resolve_scope
+from app.health.answers import check_account_count, format_score, health_members, money_text
+from app.health.flags import flags_of
+from app.health.model import BANDS
+from app.health.overrides import Override, load_overrides
+from app.health.scores import MAX_SCORE, DayScores, load_scores
+from app.http.formats import BuildTable, FlatTable, FormatName
+from app.metrics.results import NOTHING_KNOWN
+from app.metrics.rows import Row, paginate, round_number, row_name
+
+# Accounts that a filter selects are looked at alone if they are few.
+_FEW_ACCOUNTS = 2_000
+
+
+class HealthParameters(BaseModel):
+    """Parameters of the list of all accounts' health."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    filter: Annotated[
+        str | None,
+        Field(
+            max_length=4_000,
+            description="Only accounts whose attributes, as they are at the end of the day, satisfy a condition.",
+        ),
+    ] = None
+    segment: RepeatedIds = Field(
+        [], description="Only accounts in one of these stored segments. Repeat it for several."
+    )
+    band: list[Literal["critical", "at_risk", "healthy", "none"]] = Field(
+        [],
+        max_length=4,
+        description="Only scores of these bands; `none` are accounts without a score. Repeat it for several.",
+    )
+    flag: Literal["usage_and_revenue_disagree", "went_silent"] | None = Field(
+        None, description="Only accounts with this flag."
+    )
+    accounts: Literal["customers", "all"] = Field(
+        "customers",
+        description="`customers`: accounts with MRR above zero at the end of the day. `all`: all with any data.",
+    )
+    order: Literal["score", "-score", "mrr", "-mrr"] = Field(
+        "score",
+        description="`score`: the worst first. `-score`: the best first. `mrr`, `-mrr`: by MRR, from the smallest or the "
+        "largest. Accounts without a score come last by score, equal ones in the order of their ids.",
+    )
+    as_of: Day | None = Field(
+        None, description="As it was on this day and as it was known at its end (YYYY-MM-DD). Default: today."
+    )
+    strict: bool = Field(
+        True,
+        description="Whether attributes in `filter` that no account has ever had are errors. With `false` they are empty.",
+    )
+    limit: int = Field(1_000, ge=1, le=50_000, description="The number of accounts on a page.")
+    cursor: Annotated[str | None, Field(max_length=4_000, description="The `next` of a page: the page after it.")] = (
+        None
+    )
+    format: FormatName | None = Field(
+        None, description="Output format. Default: that of the `Accept` header, or `json`."
+    )
+
+
+class _Account(NamedTuple):
+    """An account of the list: the position of its scores, and its id."""
+
+    position: int
+    id: str
+
+    @property
+    def name(self) -> str:
+        return row_name(self.id)
+
+
+async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[str, Any], BuildTable]:
+    """Return the answer, with a page of accounts, and the function that builds its table.
+
+    Raises Invalid for invalid parameters and for too many accounts.
+    """
+    scope = await resolve_scope(
+        books,
+        as_of=parameters.as_of,
+        filter=parameters.filter,
+        segment=parameters.segment,
+        strict=parameters.strict,
+    )
+
+    async def load(connection: Connection) -> tuple[DayScores, dict[int, Override], set[int] | None, dict[int, str]]:
+        await check_account_count(connection, books)
+        selection = await run_plan(connection, find_accounts(scope))
+        few = sorted(selection) if selection is not None and len(selection) <= _FEW_ACCOUNTS else None
+        only_customers = parameters.accounts == "customers"
+        plans: list[QueryPlan[Any]] = [
+            load_scores([scope.at], accounts=few, only_customers=only_customers),
+            load_overrides(books, scope.at, few),
+        ]
+        (scores,), overrides = await run_plan(connection, merge_plans(plans))
+        return scores, overrides, selection, await run_plan(connection, load_ids(scores.accounts))
+
+    scores, overrides, selection, ids = await books.database.ask(load)
+
+    def build() -> tuple[dict[str, Any], list[Row]]:
+        accounts = [_Account(index, ids[key]) for index, key in enumerate(scores.accounts)]
+        if selection is not None:
+            accounts = [own for own in accounts if scores.accounts[own.position] in selection]
+        bands = _summarize(scores, accounts, books.currency)
+        accounts = sorted(filter(_condition(scores, parameters), accounts), key=_sort_key(scores, parameters.order))
+        page, cursor = paginate(accounts, limit=parameters.limit, cursor=parameters.cursor)
+        rows = [_row(scores, own, overrides, books.currency) for own in page]
+        return _answer(scope, scores, parameters) | {"bands": bands, "accounts": rows, "next": cursor}, rows
+
+    body, rows = await run_aside(build, items=len(scores.accounts))
+    return body, lambda: _table(rows)
+
+
+def _answer(scope: HealthScope, scores: DayScores, parameters: HealthParameters) -> dict[str, Any]:
+    unknown = {} if scope.is_known else {"reason": NOTHING_KNOWN.reason}
+    return {"as_of": scope.at.day, "model_version": scores.version.number} | unknown
+
+
+def _summarize(scores: DayScores, accounts: Sequence[_Account], currency: str) -> list[dict[str, Any]]:
+    """Return the number of accounts and their MRR by band, before the list is narrowed to bands and flags."""
+    counts: dict[str | None, list[int]] = {band: [0, 0] for band in (*BANDS, None)}
+    for own in accounts:
+        sums = counts[scores.band(own.position)]
+        sums[0] += 1
+        sums[1] += scores.mrr[own.position]
+    return [
+        {"band": band, "accounts": count, "mrr": money_text(mrr, currency)} for band, (count, mrr) in counts.items()
+    ]
+
+
+def _condition(scores: DayScores, parameters: HealthParameters) -> Callable[[_Account], bool]:
+    """Return whether an account is in the list."""
+    bands = {None if band == "none" else band for band in parameters.band}
+
+    def is_listed(own: _Account) -> bool:
+        if bands and scores.band(own.position) not in bands:
+            return False
+        return parameters.flag is None or parameters.flag in flags_of(scores, own.position)
+
+    return is_listed
+
+
+def _sort_key(scores: DayScores, order: str) -> Callable[[_Account], Any]:
+    sign = -1 if order.startswith("-") else 1
+    if order.endswith("mrr"):
+        return lambda own: (sign * scores.mrr[own.position], own.id)
+
+    def key(own: _Account) -> Any:
+        score = scores.scores[own.position]
+        return (score is None, sign * (score or 0), own.id)
+
+    return key
+
+
+def _row(scores: DayScores, own: _Account, overrides: dict[int, Override], currency: str) -> Row:
+    index = own.position
+    return (
+        {"account": own.id}
+        | health_members(scores, index, overrides.get(scores.accounts[index]))
+        | {
+            "customer": scores.customers[index],
+            "mrr": money_text(scores.mrr[index], currency),
+            "weakest": _weakest(scores, index),
+        }
+    )
+
+
+def _weakest(scores: DayScores, index: int) -> dict[str, Any] | None:
+    """Return the component that costs the account most points; None where none does."""
+    shares, whole, _ = scores.shares[index]
+    columns = list(scores.components.values())
+    losses = [
+        share * (MAX_SCORE - score) if (score := column.scores[index]) is not None else 0
+        for share, column in zip(shares, columns, strict=True)
+    ]
+    number = max(range(len(losses)), key=lambda number: losses[number])
+    if not losses[number]:
+        return None
+    component, column = scores.version.model.components[number], columns[number]
+    return {
+        "component": component.id,
+        "title": component.name,
+        "value": round_number(column.values[index]),
+        "unit": component.unit,
+        "score": format_score(column.scores[index]),
+        "points_lost": format_score((2 * losses[number] + whole) // (2 * whole)),
+    }
+
+
+_COLUMNS = ("account", "score", "band", "coverage", "reason", "customer", "mrr", "flags")
+_WEAKEST = ("component", "value", "unit", "score", "points_lost")
+_OVERRIDE = ("score", "reason", "author", "expires_on")
+
+
+def _table(rows: Sequence[Row]) -> FlatTable:
+    """Return the rows as a table; flags are a text, the weakest component and the override are columns."""
+    columns = [*_COLUMNS, *(f"weakest_{name}" for name in _WEAKEST), *(f"override_{name}" for name in _OVERRIDE)]
+
+    def cells(row: Row) -> list[Any]:
+        weakest, override = row["weakest"] or {}, row["override"] or {}
+        own = [" ".join(row["flags"]) if name == "flags" else row.get(name) for name in _COLUMNS]
+        return [*own, *(weakest.get(name) for name in _WEAKEST), *(override.get(name) for name in _OVERRIDE)]
+
+    return FlatTable(columns, map(cells, rows))
