@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.books.books import Books
 from app.core.periods import Calendar, Period, months_before, split_range
 from app.database.connection import Connection
-from app.insights.sources import MetricSource, Moment, Point, Series, Source
+from app.insights.sources import MetricSource, Moment, SeriesPoint, Series, Source
 from app.ledger.sums.selection import Selection
 from app.metrics.answer import AnswerTable, build_answer_tables
 from app.metrics.define import METRICS, Metric
@@ -16,7 +16,7 @@ from app.metrics.question import Question
 from app.metrics.question_names import NO_NAMES
 
 
-class _Batch(NamedTuple):
+class _SeriesBatch(NamedTuple):
     """What the sources of one question have in common. months: of the only period of a `total`, else None."""
 
     granularity: str
@@ -31,7 +31,7 @@ async def load_series(
     connection: Connection, books: Books, sources: Collection[MetricSource], moment: Moment, *, first_day: date | None
 ) -> dict[Source, Any]:
     """Return the value of each source: a Series or, by subject, a series for each. first_day: on which anything was recorded."""
-    batches: dict[_Batch, list[MetricSource]] = defaultdict(list)
+    batches: dict[_SeriesBatch, list[MetricSource]] = defaultdict(list)
     for source in sources:
         batches[_batch_of(source)].append(source)
     questions = [
@@ -51,13 +51,13 @@ def find_metric(source: MetricSource) -> Metric:
     return metric.conventions[source.convention or metric.convention]
 
 
-def _batch_of(source: MetricSource) -> _Batch:
+def _batch_of(source: MetricSource) -> _SeriesBatch:
     months = source.count if source.granularity == "total" else None
-    return _Batch(source.granularity, months, source.skip, source.by_subject, source.days_ago, source.is_earlier)
+    return _SeriesBatch(source.granularity, months, source.skip, source.by_subject, source.days_ago, source.is_earlier)
 
 
 def _question(
-    batch: _Batch, sources: Sequence[MetricSource], moment: Moment, *, calendar: Calendar, first_day: date | None
+    batch: _SeriesBatch, sources: Sequence[MetricSource], moment: Moment, *, calendar: Calendar, first_day: date | None
 ) -> Question:
     """Return the question about all metrics of a batch, in as many periods as the longest of its series has."""
     last_day = moment.today - timedelta(days=batch.days_ago)
@@ -85,7 +85,7 @@ def _question(
     )
 
 
-def _periods(batch: _Batch, count: int, *, calendar: Calendar, today: date) -> list[Period]:
+def _periods(batch: _SeriesBatch, count: int, *, calendar: Calendar, today: date) -> list[Period]:
     """Return the last complete periods, the oldest first."""
     if batch.granularity == "day":
         return split_range(today - timedelta(days=count), today, granularity="day", calendar=calendar, today=today)
@@ -94,9 +94,9 @@ def _periods(batch: _Batch, count: int, *, calendar: Calendar, today: date) -> l
 
 
 def _values(sources: Sequence[MetricSource], table: AnswerTable, moment: Moment) -> Iterator[tuple[MetricSource, Any]]:
-    points: dict[tuple[str, str], dict[Any, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    points: dict[tuple[str, str], dict[Any, list[SeriesPoint]]] = defaultdict(lambda: defaultdict(list))
     for row in table.pending_rows:
-        points[row.metric.name, row.metric.convention][row.group].append(Point(row.period, table.result(row)))
+        points[row.metric.name, row.metric.convention][row.group].append(SeriesPoint(row.period, table.result(row)))
     for source in sources:
         metric = find_metric(source)
         own = points[metric.name, metric.convention]
@@ -107,13 +107,15 @@ def _values(sources: Sequence[MetricSource], table: AnswerTable, moment: Moment)
             yield source, _series(source, own[()], moment)
 
 
-def _by_subject(source: MetricSource, points: Mapping[str | None, Sequence[Point]], moment: Moment) -> Any:
+def _by_subject(source: MetricSource, points: Mapping[str | None, Sequence[SeriesPoint]], moment: Moment) -> Any:
     return {
         subject: _series(source, own, moment, subject=subject) for subject, own in points.items() if subject is not None
     }
 
 
-def _series(source: MetricSource, points: Sequence[Point], moment: Moment, *, subject: str | None = None) -> Series:
+def _series(
+    source: MetricSource, points: Sequence[SeriesPoint], moment: Moment, *, subject: str | None = None
+) -> Series:
     own = points[-source.count :] if source.granularity != "total" else points
     question = moment.path(
         source.metric,

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 from app.core.periods import Period
 from app.ledger.sums.account_sums import DayBound, Window
 from app.ledger.sums.operand_sums import Operand
-from app.ledger.sums.operands import Balance, Flow
+from app.ledger.sums.operands import Balance, Flow, Users
 from app.metrics.define import DEFAULT
 from app.metrics.results import Result
 
@@ -32,7 +32,7 @@ _NOW = DayBound()
 _LAST_MONTH = Window(DayBound(months=1), DayBound(months=0))
 
 
-class Point(NamedTuple):
+class SeriesPoint(NamedTuple):
     """The number of a metric in a period."""
 
     period: Period
@@ -43,7 +43,7 @@ class Point(NamedTuple):
 class Series:
     """The numbers of a metric in consecutive periods, the oldest first. question: the path of the question that answers them."""
 
-    points: Sequence[Point]
+    points: Sequence[SeriesPoint]
     question: str
 
     @property
@@ -214,6 +214,11 @@ def flow_of_days(measure: str, days: int, *, skip: int = 0) -> Column:
 def flow_of_month(measure: str) -> Column:
     """Return the column of a measure's sum over the last complete month."""
     return Column(Flow(measure), _LAST_MONTH, f"`{measure}` of the last month")
+
+
+def users_of_month(presence: str) -> Column:
+    """Return the column of the distinct users of the last complete month."""
+    return Column(Users(presence, None, False), _LAST_MONTH, f"distinct `{presence}` of the last month")
 
 
 def _count(number: int, unit: str) -> str:

@@ -73,8 +73,8 @@ def target_behind(
     """
     for standing in standings:
         start, end = standing.period.start, standing.period.end
-        passed = share((min(at.today, end) - start).days, (end - start).days)
-        if standing.status == "missed" or (standing.status == "behind" and passed >= early):
+        passed_share = share((min(at.today, end) - start).days, (end - start).days)
+        if standing.status == "missed" or (standing.status == "behind" and passed_share >= early):
             yield Finding(
                 "critical" if standing.attainment is not None and standing.attainment < severe else "warning",
                 _sentence(standing, early),

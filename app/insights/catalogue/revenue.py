@@ -1,7 +1,6 @@
 """Detectors of revenue: retention of MRR, its concentration, and numbers that changed later."""
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from statistics import median
 
 from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
@@ -195,6 +194,5 @@ def restated_month(
 
 
 def _change(before: Amount, after: Amount) -> float:
-    """Return the change as a percentage of the larger of two amounts, which differ."""
-    larger: Amount = max(before, after, -before, -after, key=float)
-    return float(100 * Fraction(after - before) / larger)
+    """Return the change as a percentage of the amount before, or 100 if there was none."""
+    return 100 * float(after - before) / abs(float(before)) if before else 100.0

@@ -31,7 +31,7 @@ def trials_stalling(
     ),
     at: Moment = moment(),
     *,
-    stalled: float = threshold(30, "percent", "Share of running trials from which it fires."),
+    material: float = threshold(30, "percent", "Share of running trials from which it fires."),
     severe: float = threshold(60, "percent", "Share from which it is a warning."),
 ) -> Iterator[Finding]:
     """Trials stalling: many trials run, but nobody tries anything.
@@ -42,13 +42,13 @@ def trials_stalling(
     running = [own for own in rows if own.started > own.ended]
     accounts = [own for own in running if own.started_before > own.ended and not own.recent]
     part = share(len(accounts), len(running))
-    if not accounts or part < stalled or not any(own.recent for own in rows):
+    if not accounts or part < material or not any(own.recent for own in rows):
         return
     accounts.sort(key=lambda own: own.account)
     yield Finding(
         "warning" if part >= severe else "notice",
         f"{len(accounts):,} of {plural(len(running), 'account')} with a running trial had no active user in the last 14 days "
-        f"({percent(part)}). It fires from {percent(stalled)}.",
+        f"({percent(part)}). It fires from {percent(material)}.",
         at.last_days(14),
         len(running),
         at.path("trial_conversion_rate", at.last_days(90).start, at.today, granularity="total", group_by="account"),

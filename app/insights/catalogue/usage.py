@@ -13,10 +13,10 @@ from app.insights.sources import (
     account_rows,
     balance,
     flow_of_days,
-    flow_of_month,
     history,
     history_by_subject,
     moment,
+    users_of_month,
 )
 from app.ledger.money import MONEY_SCALE
 from app.metrics.compare import is_significant
@@ -155,7 +155,7 @@ def feature_losing_users(
     *,
     drop: float = threshold(30, "percent", "Loss of users from which it fires."),
     severe: float = threshold(50, "percent", "Loss from which it is a warning."),
-    most: float = threshold(5, "features", "Features that are reported, those with the largest losses."),
+    limit: float = threshold(5, "features", "Features that are reported, those with the largest losses."),
 ) -> Iterator[Finding]:
     """Feature losing users: far fewer users than before used a feature in the last month.
 
@@ -171,7 +171,7 @@ def feature_losing_users(
         has_fallen = (series.last.value or 0) < (series.earlier[-1].value or 0)
         if loss >= drop and has_fallen and is_significant(series.last, series.earlier[-1]):
             losses.append((usual - users, loss, feature))
-    for _, loss, feature in sorted(losses, key=lambda own: (-own[0], own[2]))[: int(most)]:
+    for _, loss, feature in sorted(losses, key=lambda own: (-own[0], own[2]))[: int(limit)]:
         series = features[feature]
         usual = median(own.numerator or 0 for own in series.earlier)
         yield Finding(
@@ -212,7 +212,7 @@ def seats_unused(
     rows: Sequence[AccountRow] = account_rows(
         mrr=balance("mrr"),
         seats=balance("seats"),
-        users=flow_of_month("active_users_month"),
+        users=users_of_month("active_users"),
         activity=flow_of_days("active_users_day", 90),
     ),
     at: Moment = moment(),

@@ -16,8 +16,8 @@ def _nps(promoters: int, detractors: int, responses: int) -> Result:
     return score(promoters, detractors, of=responses, if_empty="no_responses")
 
 
-def _csat(satisfied: int, responses: int) -> Result:
-    return proportion(satisfied, of=responses, if_empty="no_responses")
+def _csat(good: int, responses: int) -> Result:
+    return proportion(good, of=responses, if_empty="no_responses")
 
 
 def _fall(last: Series, before: Series, *, drop: float) -> float | None:
