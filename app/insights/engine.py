@@ -25,10 +25,12 @@ from app.metrics.offers import OFFERS
 # Samples smaller than the first are no evidence; then the confidence is low, medium or high.
 MIN_SAMPLE, _MEDIUM_FROM, _HIGH_FROM = 5, 20, 100
 CONFIDENCES = ("low", "medium", "high")
-# Health on a day is compared with that of so many days before.
-_HEALTH_DAYS = 30
+# Of the columns of all accounts, so many take as much memory as a sum of an answer.
+_COLUMNS_PER_SUM = 4
+_MAX_ACCOUNTS = 200_000
 _FIRST_MOMENT = FIRST_DAY + timedelta(days=800)
 
+_COUNT = Statement("SELECT count(*) FROM account")
 _IDS = Statement("SELECT account_id, id FROM account WHERE account_id = ANY(CAST(%(accounts)s AS bigint[]))")
 
 
@@ -89,23 +91,35 @@ async def _load_values(
 ) -> dict[Source, Any]:
     metrics = [source for source in sources if isinstance(source, MetricSource)]
     accounts = [source for source in sources if isinstance(source, AccountSource)]
+    if accounts:
+        await _check_account_count(connection, books, columns=sum(len(source.columns) for source in accounts))
     values: dict[Source, Any] = {}
     values.update(await load_series(connection, books, metrics, moment, first_day=first_day))
     values.update(await run_plan(connection, load_account_rows(books.database, accounts, moment)))
     for source in sources:
         if isinstance(source, OfferSource):
-            values[source] = await _load_offer(connection, books, source.name, moment)
+            values[source] = await _load_offer(connection, books, source, moment)
         elif isinstance(source, MomentSource):
             values[source] = moment
     return values
 
 
-async def _load_offer(connection: Connection, books: Books, name: str, moment: Moment) -> Any:
-    if name != "account_health":
-        return await getattr(OFFERS, name)(connection, books, as_of=moment.as_of)
-    yesterday = moment.today - timedelta(days=1)
-    earlier_day = yesterday - timedelta(days=_HEALTH_DAYS)
-    return await OFFERS.account_health(connection, books, day=yesterday, earlier_day=earlier_day, as_of=moment.as_of)
+async def _check_account_count(connection: Connection, books: Books, *, columns: int) -> None:
+    """Wait until a row for every account may take its memory. Raises Invalid when there are too many accounts."""
+    ((count,),) = (await connection.fetch_batch(BoundStatement(_COUNT, {})))[0]
+    if count > _MAX_ACCOUNTS:
+        detail = f"There are more than {_MAX_ACCOUNTS:,} accounts. Choose detectors that do not look at each of them."
+        raise Invalid.at("/query/detector", detail, code="too_many_rows")
+    await books.database.reserve_memory(count * columns // _COLUMNS_PER_SUM)
+
+
+async def _load_offer(connection: Connection, books: Books, source: OfferSource, moment: Moment) -> Any:
+    parameters = dict(source.parameters)
+    # Two days are compared, both of which are over.
+    if (days := parameters.pop("days_between", None)) is not None:
+        yesterday = moment.today - timedelta(days=1)
+        parameters |= {"day": yesterday, "earlier_day": yesterday - timedelta(days=days)}
+    return await getattr(OFFERS, source.name)(connection, books, as_of=moment.as_of, **parameters)
 
 
 def _count_rows(values: Mapping[Source, Any]) -> int:

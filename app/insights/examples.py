@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from app.core.periods import Period, months_before
-from app.insights.sources import AccountRow, Moment, SeriesPoint, Series
+from app.insights.sources import AccountRow, Moment, Series, SeriesPoint
 from app.metrics.results import Result
 
 TODAY = date(2026, 3, 15)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.books.books import Books
 from app.core.periods import Calendar, Period, months_before, split_range
 from app.database.connection import Connection
-from app.insights.sources import MetricSource, Moment, SeriesPoint, Series, Source
+from app.insights.sources import MetricSource, Moment, Series, SeriesPoint, Source
 from app.ledger.sums.selection import Selection
 from app.metrics.answer import AnswerTable, build_answer_tables
 from app.metrics.define import METRICS, Metric

@@ -141,10 +141,11 @@ class AccountSource:
 
 @dataclass(frozen=True, slots=True)
 class OfferSource:
-    """What another feature has, by its name in `OFFERS`."""
+    """What another feature has, by its name in `OFFERS`. parameters: what its function is called with, besides the moment."""
 
     name: str
     description: str
+    parameters: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +187,9 @@ def account_rows(**columns: Column) -> Any:
     return AccountSource(tuple(columns.items()))
 
 
-def offer(name: str, description: str) -> Any:
+def offer(name: str, description: str, **parameters: Any) -> Any:
     """Return the source of what another feature has in `OFFERS`."""
-    return OfferSource(name, description)
+    return OfferSource(name, description, tuple(parameters.items()))
 
 
 def moment() -> Any:

@@ -100,10 +100,20 @@ class AccountHealth(NamedTuple):
 
 
 class LoadAccountHealth(Protocol):
-    """Returns the health of all customers that have a score on both days, as known now or at the end of the day `as_of`."""
+    """Returns the health of the customers with the most MRR that have a score on both days, as known now or on `as_of`.
+
+    largest: the percentage of all customers that are looked at.
+    """
 
     async def __call__(
-        self, connection: Connection, books: Books, *, day: date, earlier_day: date, as_of: date | None = None
+        self,
+        connection: Connection,
+        books: Books,
+        *,
+        largest: float,
+        day: date,
+        earlier_day: date,
+        as_of: date | None = None,
     ) -> list[AccountHealth]: ...
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from math import ceil
 
 from app.core.periods import Period
 from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
@@ -99,7 +98,7 @@ def _health(account: str, mrr: int, score: float, band: str, earlier_score: floa
     return AccountHealth(account, mrr * MONEY_SCALE, score, band, earlier_score, earlier_band)
 
 
-_HEALTHY = [_health(f"small-{number}", 10, 80, "healthy", 80, "healthy") for number in range(9)]
+_DAYS_BETWEEN = 30
 
 
 @detector(
@@ -107,37 +106,38 @@ _HEALTHY = [_health(f"small-{number}", 10, 80, "healthy", 80, "healthy") for num
     advice="`GET /v1/accounts/{id}/health/explanation` says which components changed; begin with the one that cost most.",
     fires=Example(
         "warning",
-        "1 customer is in a worse band of health than 30 days ago, with MRR of 500.00 USD, among the 10% with the most MRR (1). "
-        "It fires from 5 points less.",
-        inputs(accounts=[_health("acme", 500, 60, "at_risk", 85, "healthy"), *_HEALTHY], at=MOMENT),
+        "1 customer is in a worse band of health than 30 days ago, with MRR of 500.00 USD, among the tenth with the most MRR "
+        "(1). It fires from 5 points less.",
+        inputs(accounts=[_health("acme", 500, 60, "at_risk", 85, "healthy")], at=MOMENT),
     ),
-    quiet=inputs(accounts=[_health("acme", 500, 67, "at_risk", 71, "healthy"), *_HEALTHY], at=MOMENT),
+    quiet=inputs(accounts=[_health("acme", 500, 67, "at_risk", 71, "healthy")], at=MOMENT),
 )
 def health_worsened(
     accounts: Sequence[AccountHealth] = offer(
-        "account_health", "score and band of health of each customer, yesterday and 30 days before"
+        "account_health",
+        "score and band of health of the tenth of customers with the most MRR, yesterday and 30 days before",
+        largest=10,
+        days_between=_DAYS_BETWEEN,
     ),
     at: Moment = moment(),
     *,
     drop: float = threshold(5, "points", "Fall of the score that counts, so that a score at a limit does not."),
-    large: float = threshold(10, "percent", "Part of the customers that is looked at, those with the most MRR."),
 ) -> Iterator[Finding]:
     """Health worsened: a large account is in a worse band than a month ago.
 
-    Both scores are computed by the model of now and from what is known now, so a new version of the model or late data is no
-    change. Critical when one of them is in the band `critical` now.
+    Of the tenth of customers with the most MRR. Both scores are computed by the model of now and from what is known now, so a
+    new version of the model or late data is no change. Critical when one of them is in the band `critical` now.
     """
-    customers = sorted(accounts, key=lambda own: (-own.mrr, own.account))
-    largest = customers[: ceil(len(customers) * large / 100)]
+    largest = sorted(accounts, key=lambda own: (-own.mrr, own.account))
     worse = [own for own in largest if own.band != own.earlier_band and own.earlier_score - own.score >= drop]
     if not worse:
         return
     yield Finding(
         "critical" if any(own.band == "critical" for own in worse) else "warning",
-        f"{plural(len(worse), 'customer', 'is/are')} in a worse band of health than 30 days ago, with MRR of "
-        f"{money(sum(own.mrr for own in worse), at.currency)}, among the {percent(large)} with the most MRR ({len(largest):,}). "
+        f"{plural(len(worse), 'customer', 'is/are')} in a worse band of health than {_DAYS_BETWEEN} days ago, with MRR of "
+        f"{money(sum(own.mrr for own in worse), at.currency)}, among the tenth with the most MRR ({len(largest):,}). "
         f"It fires from {number(drop)} points less.",
-        at.last_days(30),
+        at.last_days(_DAYS_BETWEEN),
         None,
         "/v1/health" + (f"?as_of={at.as_of}" if at.as_of else ""),
         [
