@@ -5,10 +5,13 @@ from importlib import import_module
 _PACKAGES = (
     "app.ingest.catalogue",
     "app.metrics.catalogue",
+    "app.health.catalogue",
+    "app.health.checks",
+    "app.health.schemas",
+    "app.health.earlier_health",
     "app.audit.identities",
     "app.feedback.open_detractors",
     "app.scorecard.standings",
-    "app.health.earlier_health",
     "app.insights.catalogue",
 )
 

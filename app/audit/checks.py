@@ -28,6 +28,7 @@ from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
+from app.metrics.extensions import DATA_CHECKS, DataCheck
 from app.metrics.parameters import Parameters
 from app.metrics.question import build_question, fits_in_statement
 from app.metrics.rows import format_group, group_sort_key
@@ -142,6 +143,7 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
             await _check_sums_over_groups(answer, by_attribute),
             await _check_sums_over_time(answer),
             await _check_totals(answer, today),
+            *[await _check_data(entry, connection, books, today) for entry in DATA_CHECKS],
         ]
 
     checks = await books.database.ask(run)
@@ -256,6 +258,15 @@ async def _check_totals(answer: _Answer, today: date) -> Check:
     check = Check("known_today", sentence)
     current, as_of_today = await answer(METRICS), await answer(METRICS, as_of=today)
     await run_aside(partial(_compare_tables, check, current, as_of_today), items=len(current.pending_rows))
+    return check
+
+
+async def _check_data(entry: DataCheck, connection: Connection, books: Books, today: date) -> Check:
+    """Return the result of a check that a feature has added."""
+    check = Check(entry.name, entry.sentence)
+    for comparison in await entry.compare(connection, books, today):
+        left, right, location = comparison
+        check.compare(left, right, equal=_is_close(left, right), **location)
     return check
 
 

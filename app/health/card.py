@@ -63,6 +63,13 @@ async def account_health(books: Books, account: str, parameters: CardParameters)
     )
 
 
+async def load_overview_member(connection: Connection, books: Books, account: str, today: date) -> dict[str, Any]:
+    """Return the health of an account as its overview has it: that of today, with the history of a year."""
+    scope = HealthScope(HealthDay(today, None), None, (), False, True)
+    points, start, end = _points(books, CardParameters(), today)
+    return await _load_card(connection, books, account, scope, points, start, end)
+
+
 def _points(books: Books, parameters: CardParameters, today: date) -> tuple[list[_Point], date, date]:
     """Return the points of the history, and its range. Raises Invalid."""
     calendar = books.calendar

@@ -192,10 +192,12 @@ def _reason(own: ScoreDifference) -> str:
         return f"{name} is no longer in the model"
     if before is None or after is None:
         if before is None and after is None:
-            return f"{name} has no data"
+            return f"there is no data of {name}"
         if after is not None:
-            return f"{name} has data now: {_number(after, unit)}"
-        return f"{name} has no data any more" + (f", it was {_number(before, unit)}" if before is not None else "")
+            return f"there is data of {name} now: {_number(after, unit)}"
+        return f"there is no data of {name} any more" + (
+            f", it was {_number(before, unit)}" if before is not None else ""
+        )
     if before == after:
         if own.difference == 0:
             return f"{name} stayed at {_number(after, unit)}"

@@ -37,7 +37,9 @@ router = APIRouter(prefix="/v1", tags=["health"], default_response_class=Respons
 READ = [Depends(requires("read"))]
 
 
-class _ModelBody(HealthModel):
+class HealthModelBody(HealthModel):
+    """A health model, and the day from which it holds."""
+
     effective_from: Day | None = Field(None, description="The first day on which it holds. Default: today.")
 
     @property
@@ -111,13 +113,13 @@ async def list_versions(request: Request) -> Response:
 _EXAMPLE: dict[str, Any] = DEFAULT_MODEL.as_json()
 
 
-@router.put("/health-model", responses=MODEL_SCHEMA, openapi_extra=body_schema(_ModelBody, _EXAMPLE))
+@router.put("/health-model", responses=MODEL_SCHEMA, openapi_extra=body_schema(HealthModelBody, _EXAMPLE))
 async def put_model(request: Request, caller: Caller = Depends(requires("admin"))) -> Response:
     """Put a version of the health model, which holds from a day on; today by default.
 
     Answers as of earlier days than today are still computed by the versions that were known then.
     """
-    books, body = books_of(request), await read_body(request, _ModelBody)
+    books, body = books_of(request), await read_body(request, HealthModelBody)
     model = await _check(books, body)
     version, _ = await put_version(books, model, effective_from=body.effective_from, author=caller.id)
     return json_response(request, version.as_json())
@@ -127,15 +129,15 @@ async def put_model(request: Request, caller: Caller = Depends(requires("admin")
     "/health-model/preview",
     dependencies=READ,
     responses=PREVIEW_SCHEMA,
-    openapi_extra=body_schema(_ModelBody, _EXAMPLE),
+    openapi_extra=body_schema(HealthModelBody, _EXAMPLE),
 )
 async def post_preview(request: Request) -> Response:
     """Return how today's customers would move between the bands by a model, which is not stored."""
-    books, body = books_of(request), await read_body(request, _ModelBody)
+    books, body = books_of(request), await read_body(request, HealthModelBody)
     return json_response(request, await preview_model(books, await _check(books, body)))
 
 
-async def _check(books: Books, body: _ModelBody) -> HealthModel:
+async def _check(books: Books, body: HealthModelBody) -> HealthModel:
     """Return the model of a body. Raises Invalid with all that is wrong with it."""
     model = body.model
     if faults := model.faults(await segments.load_segments(books, None)):

@@ -3,7 +3,10 @@
 from typing import Any
 
 from app.health.answers import HEALTH_REASON_SCHEMA, HEALTH_SCHEMA
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.health.card import load_overview_member
+from app.health.model import HealthModel
+from app.http.openapi import body_schema, list_schema, object_schema, response_schema
+from app.metrics.extensions import AccountMember, add_account_member
 from app.metrics.schema import NUMBER_SCHEMA
 
 _TEXT = {"type": "string"}
@@ -83,31 +86,30 @@ CARD_MEMBERS: dict[str, Any] = (
         "components": list_schema(COMPONENT_SCHEMA),
     }
 )
-CARD_SCHEMA = response_schema(
-    "The health of the account.",
-    object_schema(
-        {
-            "account": _TEXT,
-            "as_of": _DAY,
-            **CARD_MEMBERS,
-            "history": list_schema(
-                {
-                    "period": _TEXT,
-                    "on": _DAY,
-                    "complete": {"type": "boolean"},
-                    "score": NUMBER_SCHEMA | {"description": "On that day, as it is known on the day `as_of`."},
-                    "band": _BAND,
-                    "model_version": _INTEGER,
-                    "as_known_then": NUMBER_SCHEMA | {"description": "On that day, as it was known at its end."},
-                    "model_version_then": _INTEGER,
-                    "restated": {"type": "boolean", "description": "Whether the two scores differ."},
-                }
-            ),
-            "versions": list_schema(_VERSION) | {"description": "Versions of the model that begin within the history."},
-        },
-        HEALTH_REASON_SCHEMA,
-    ),
+_CARD = object_schema(
+    {
+        "account": _TEXT,
+        "as_of": _DAY,
+        **CARD_MEMBERS,
+        "history": list_schema(
+            {
+                "period": _TEXT,
+                "on": _DAY,
+                "complete": {"type": "boolean"},
+                "score": NUMBER_SCHEMA | {"description": "On that day, as it is known on the day `as_of`."},
+                "band": _BAND,
+                "model_version": _INTEGER,
+                "as_known_then": NUMBER_SCHEMA | {"description": "On that day, as it was known at its end."},
+                "model_version_then": _INTEGER,
+                "restated": {"type": "boolean", "description": "Whether the two scores differ."},
+            }
+        ),
+        "versions": list_schema(_VERSION) | {"description": "Versions of the model that begin within the history."},
+    },
+    HEALTH_REASON_SCHEMA,
 )
+CARD_SCHEMA = response_schema("The health of the account.", _CARD)
+add_account_member(AccountMember("health", load_overview_member), _CARD)
 _SIDE = object_schema(
     {"value": NUMBER_SCHEMA, "score": NUMBER_SCHEMA, "weight": {"type": "number"}, "contribution": NUMBER_SCHEMA}
 )
@@ -139,6 +141,8 @@ EXPLANATION_SCHEMA = response_schema(
         HEALTH_REASON_SCHEMA,
     ),
 )
+# The example is not used: the model is not a body itself.
+body_schema(HealthModel, {})
 _MODEL = {"$ref": "#/components/schemas/HealthModel"}
 MODEL_SCHEMA = response_schema("A version of the model.", object_schema(_VERSION | {"model": _MODEL}))
 VERSIONS_SCHEMA = response_schema(

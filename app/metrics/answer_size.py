@@ -6,6 +6,7 @@ bound is too large are the groups counted.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from time import monotonic
@@ -43,6 +44,16 @@ def check_size(
 
     spans: all spans of the question. per_group: the number of sums in each group.
     """
+    selection, sums = yield from _check_groups(database, selection, operands, spans, per_group)
+    if per_account := max((operand.sums_per_account for operand in operands), default=0):
+        accounts = yield from _account_bound(database, replace(selection, members=None))
+        return _check(max(sums, accounts * per_account), selection)
+    return selection, sums
+
+
+def _check_groups(
+    database: Database, selection: Selection, operands: Collection[Operand], spans: Sequence[Span], per_group: int
+) -> QueryPlan[tuple[Selection, int]]:
     group_by = set(selection.group_by) - {"segment"}
     if not group_by:
         return _check(per_group * max(1, len(selection.segments)), selection)
@@ -90,6 +101,10 @@ def _count_groups(
 ) -> QueryPlan[int]:
     """Return how many groups have entries of any operand in the years of the spans; a bound, not the exact number."""
     by = tuple(name for name in selection.group_by if name in ("account", *ENTRY_DIMENSIONS))
+    fixed_subjects = 1
+    if "subject" in by and all(operand.subject_texts for operand in operands):
+        fixed_subjects = max(len(operand.subject_texts) for operand in operands)
+        by = tuple(name for name in by if name != "subject")
     # An account is in one group of an attribute at a time, so by account, attributes make no further groups.
     keys = () if "account" in by else selection.shape.attribute_groupings
     labels = yield from lookup_labels(database, {text for operand in operands for text in operand.label_texts})
@@ -106,7 +121,8 @@ def _count_groups(
     by_account = members is not None or selection.accounts is not None
     statement = _count_statement(by, bool(keys), by_account, has_totals)
     (((groups, *values),),) = yield [BoundStatement(statement, parameters)]
-    return int(groups) * prod(values[0] if values and values[0] else ()) * max(1, len(selection.segments))
+    group_count = prod(values[0] if values and values[0] else ()) * max(1, len(selection.segments))
+    return int(groups) * fixed_subjects * group_count
 
 
 @lru_cache(maxsize=64)

@@ -62,6 +62,8 @@ def _dimension_use(dimension: str, values: tuple[str, ...], metrics: Sequence[Me
     operands = [operand for metric in metrics for operand in metric.operands if not operand.ignores_dimensions]
     kinds = dict.fromkeys(metric.dimensions["subject"] for metric in metrics if "subject" in metric.dimensions)
     measures = frozenset[str]().union(*(operand.label_texts for operand in operands))
+    fixed_subjects = frozenset[str]().union(*(operand.subject_texts for operand in operands))
+    values = tuple(value for value in values if dimension != "subject" or value not in fixed_subjects)
     return DimensionUse(
         dimension, values, related_measures(measures, dimension), tuple(kinds) if dimension == "subject" else ()
     )

@@ -25,6 +25,7 @@ from app.ledger.surveys import load_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.currencies import format_amount
 from app.metrics.define import METRICS
+from app.metrics.extensions import ACCOUNT_MEMBER_SCHEMAS, ACCOUNT_MEMBERS
 from app.metrics.parameters import Parameters
 from app.metrics.question import resolve_question
 from app.metrics.rows import Row
@@ -46,61 +47,62 @@ _METRIC_ROW: dict[str, Any] = {
         name: ROW_SCHEMA[name] for name in (*PERIOD_SCHEMA, "value", "numerator", "denominator", "sample_size")
     },
 }
+_OVERVIEW = object_schema(
+    {
+        "id": _TEXT,
+        "name": OPTIONAL_TEXT,
+        "attributes": {"type": "object", "description": "The attributes of today."},
+        "last_activity": {
+            "type": ["object", "null"],
+            "description": "The last session or use of a feature.",
+            "properties": {"at": _TIME, "type": _TEXT, "user_id": _TEXT},
+        },
+        "open_tickets": list_schema(
+            {
+                "ticket_id": _TEXT,
+                "opened_at": _TIME,
+                "last_at": _TIME | {"description": "The time of the last event of the ticket."},
+                "channel": OPTIONAL_TEXT,
+                "priority": OPTIONAL_TEXT,
+            }
+        )
+        | {"description": f"Up to {_MAX_ITEMS} open support tickets, the oldest first."},
+        "answers": list_schema(
+            {
+                "event_id": _TEXT,
+                "occurred_at": _TIME,
+                "user_id": OPTIONAL_TEXT,
+                "survey": OPTIONAL_TEXT,
+                "score": NUMBER_SCHEMA,
+                "class": OPTIONAL_TEXT | {"description": "The class of the score, such as `promoter`."},
+                "comment": OPTIONAL_TEXT,
+                "channel": OPTIONAL_TEXT,
+                "tags": {"type": "array", "items": _TEXT},
+            }
+        )
+        | {"description": f"The last {_MAX_ITEMS} survey responses and free comments, the newest first."},
+        "movements": list_schema({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": OPTIONAL_TEXT})
+        | {
+            "description": f"The last {_MAX_ITEMS} MRR movements, the newest first: `new`, `expansion`, `contraction`, "
+            "`churned` or `reactivated`."
+        },
+        "question": object_schema({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
+        "metrics": list_schema(
+            {
+                "metric": _TEXT,
+                "title": _TEXT,
+                "unit": _TEXT,
+                "better": _TEXT,
+                "latest": _METRIC_ROW | {"description": "The row of the last period that has ended."},
+                "running": _METRIC_ROW | {"description": "The row of the current period."},
+                "trend": list_schema({"period": _TEXT, "complete": {"type": "boolean"}, "value": NUMBER_SCHEMA}),
+            }
+        ),
+    }
+)
 OVERVIEW_SCHEMA = response_schema(
     "The overview of the account.",
-    object_schema(
-        {
-            "id": _TEXT,
-            "name": OPTIONAL_TEXT,
-            "attributes": {"type": "object", "description": "The attributes of today."},
-            "last_activity": {
-                "type": ["object", "null"],
-                "description": "The last session or use of a feature.",
-                "properties": {"at": _TIME, "type": _TEXT, "user_id": _TEXT},
-            },
-            "open_tickets": list_schema(
-                {
-                    "ticket_id": _TEXT,
-                    "opened_at": _TIME,
-                    "last_at": _TIME | {"description": "The time of the last event of the ticket."},
-                    "channel": OPTIONAL_TEXT,
-                    "priority": OPTIONAL_TEXT,
-                }
-            )
-            | {"description": f"Up to {_MAX_ITEMS} open support tickets, the oldest first."},
-            "answers": list_schema(
-                {
-                    "event_id": _TEXT,
-                    "occurred_at": _TIME,
-                    "user_id": OPTIONAL_TEXT,
-                    "survey": OPTIONAL_TEXT,
-                    "score": NUMBER_SCHEMA,
-                    "class": OPTIONAL_TEXT | {"description": "The class of the score, such as `promoter`."},
-                    "comment": OPTIONAL_TEXT,
-                    "channel": OPTIONAL_TEXT,
-                    "tags": {"type": "array", "items": _TEXT},
-                }
-            )
-            | {"description": f"The last {_MAX_ITEMS} survey responses and free comments, the newest first."},
-            "movements": list_schema({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": OPTIONAL_TEXT})
-            | {
-                "description": f"The last {_MAX_ITEMS} MRR movements, the newest first: `new`, `expansion`, `contraction`, "
-                "`churned` or `reactivated`."
-            },
-            "question": object_schema({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
-            "metrics": list_schema(
-                {
-                    "metric": _TEXT,
-                    "title": _TEXT,
-                    "unit": _TEXT,
-                    "better": _TEXT,
-                    "latest": _METRIC_ROW | {"description": "The row of the last period that has ended."},
-                    "running": _METRIC_ROW | {"description": "The row of the current period."},
-                    "trend": list_schema({"period": _TEXT, "complete": {"type": "boolean"}, "value": NUMBER_SCHEMA}),
-                }
-            ),
-        }
-    ),
+    {"allOf": [_OVERVIEW, {"type": "object", "properties": ACCOUNT_MEMBER_SCHEMAS}]},
 )
 
 
@@ -150,6 +152,8 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
             "answers": await _responses(connection, parameters),
             "movements": await _movements(connection, books, parameters | {"on": tomorrow}),
         }
+        for member in ACCOUNT_MEMBERS:
+            members[member.name] = await member.load(connection, books, account, question.today)
         return members, await build_answer_table(connection, books, question)
 
     members, table = await books.database.ask(load)

@@ -134,7 +134,9 @@ MEASURES_OF_REPORTS = {
 
 
 def test_every_measure_has_a_description_and_is_used() -> None:
-    used = set().union(*(operand_label_texts(entry.operands) for entry in ENTRIES.values()))
+    # Health may use any measure.
+    entries = [entry for entry in ENTRIES.values() if entry.name not in ("health_score", "accounts_by_band")]
+    used = set().union(*(operand_label_texts(entry.operands) for entry in entries))
     for entry in MEASURES.values():
         assert entry.description.endswith(".")
     assert (MEASURES.keys() | PRESENCES.keys()) - used == MEASURES_OF_REPORTS

@@ -103,7 +103,7 @@ _FOUR_WEEKS = [count(10)] * 28
 
 @detector(
     sample="active user-days on the same three days of the four weeks before",
-    advice="Check whether the product still sends its events: `csmetrics_ingest_events_accepted_total` in `GET /metrics/prometheus`.",
+    advice="Check whether the product still sends its events: `csmetrics_ingest_events_accepted_total` of `/metrics/prometheus`.",
     fires=Example(
         "critical",
         "No user at all was active in the last 3 days, after 120 active user-days on the same days of the four weeks before. It "

@@ -107,6 +107,16 @@ class Operand(ABC):
         return False
 
     @property
+    def subject_texts(self) -> frozenset[str]:
+        """All subjects that there are, where these are fixed; empty where data brings them."""
+        return frozenset()
+
+    @property
+    def sums_per_account(self) -> int:
+        """How many sums of every account are in memory while it is summed, whatever the groups are."""
+        return 0
+
+    @property
     def history_tables(self) -> frozenset[sa.Table]:
         """The tables with both time axes that it is read from, besides the entries."""
         return frozenset()

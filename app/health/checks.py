@@ -1,0 +1,56 @@
+"""What must be true of health on any data: checks of `/v1/checks`."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from app.books.books import Books
+from app.database.connection import Connection
+from app.database.query_plan import run_plan
+from app.health.accounts import load_ids
+from app.health.answers import check_account_count
+from app.health.scores import DayScores, HealthDay, load_scores
+from app.metrics.answer import build_answer_table
+from app.metrics.extensions import DATA_CHECKS, Comparison, DataCheck
+from app.metrics.parameters import Parameters
+from app.metrics.question import build_question
+
+
+async def _scores(connection: Connection, books: Books, today: date) -> DayScores:
+    await check_account_count(connection, books)
+    (scores,) = await run_plan(connection, load_scores([HealthDay(today, None)], only_customers=True))
+    return scores
+
+
+async def _compare_contributions(connection: Connection, books: Books, today: date) -> Iterable[Comparison]:
+    scores = await _scores(connection, books, today)
+    ids = await run_plan(connection, load_ids(scores.accounts))
+    return [
+        Comparison(
+            score / 100, sum(own.contribution for own in scores.contributions(index)) / 100, {"account": ids[key]}
+        )
+        for index, (key, score) in enumerate(zip(scores.accounts, scores.scores, strict=True))
+        if score is not None
+    ]
+
+
+async def _compare_bands(connection: Connection, books: Books, today: date) -> Iterable[Comparison]:
+    parameters = Parameters(
+        start=str(today), end=str(today + timedelta(days=1)), granularity="total", group_by=["subject"]
+    )
+    question = build_question(["accounts_by_band"], parameters, calendar=books.calendar, today=today, segments={})
+    table = await build_answer_table(connection, books, question)
+    in_bands = sum(table.result(row).value or 0 for row in table.pending_rows)
+    with_score = sum(score is not None for score in (await _scores(connection, books, today)).scores)
+    return [Comparison(in_bands, with_score, {"metrics": ["accounts_by_band"]})]
+
+
+DATA_CHECKS += [
+    DataCheck(
+        "health_contributions",
+        "The contributions of all components add up to the health score of each customer.",
+        _compare_contributions,
+    ),
+    DataCheck(
+        "health_bands", "The accounts of all bands are as many as the customers with a health score.", _compare_bands
+    ),
+]
