@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from app.database.connection import Connection
 from app.insights.define import DETECTORS
 from tests.insights.histories import activity, cancellations, customers, follow, insights, names
+from tests.support.command import run_command
 from tests.support.service import Service, event, session, survey_responses
 
 
@@ -359,3 +362,16 @@ def test_the_number_of_statements_is_fixed(service: Service, monkeypatch: pytest
     service.send(*(own for account in more[30:60] for own in activity(account, first=60, last=15, every=9)))
     assert statements_of_an_answer() == few
     assert few["statements"] < 60
+
+
+def test_the_command_prints_what_http_answers(database: str, service: Service, tmp_path: Path) -> None:
+    company_in_trouble(service)
+    settings = {"DATABASE_URL": database}
+    json_text = run_command("insights", "--format", "json", "--as-of", "2026-03-15", folder=tmp_path, **settings).stdout
+    assert [row["id"] for row in json.loads(json_text)["rows"]] == [*insights(service, as_of="2026-03-15")]
+    text = run_command("insights", "--detector", "churn_spike", "--as-of", "2026-03-15", folder=tmp_path, **settings)
+    assert "CRITICAL  Churn spike" in text.stdout and "5 more" in text.stdout
+    nothing = run_command("insights", "--detector", "nps_drop", folder=tmp_path, **settings)
+    assert "Nothing needs attention." in nothing.stdout
+    wrong = run_command("insights", "--detector", "churn", folder=tmp_path, **settings)
+    assert wrong.returncode == 1 and 'Did you mean "churn_spike"?' in wrong.stdout + wrong.stderr
