@@ -8,9 +8,11 @@ _PACKAGES = (
     "app.health.catalogue",
     "app.health.checks",
     "app.health.schemas",
+    "app.health.earlier_health",
     "app.audit.identities",
     "app.feedback.open_detractors",
     "app.scorecard.standings",
+    "app.insights.catalogue",
 )
 
 

@@ -43,6 +43,7 @@ from app.http.routing import name_routes
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
+from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
@@ -66,6 +67,7 @@ _ROUTES = (
     feedback_routes,
     scorecard_routes,
     backtest_routes,
+    insight_routes,
     health_routes,
     account_routes,
     access_routes,

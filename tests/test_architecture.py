@@ -33,10 +33,11 @@ LAYERS = {
     "feedback": ENGINE | {"metrics", "ingest"},
     "health": ENGINE | {"metrics"},
     "scorecard": ENGINE | {"metrics"},
+    "insights": ENGINE | {"metrics"},
     "demo": ENGINE | {"ingest"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "demo", "monitoring"}
+FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "demo", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}

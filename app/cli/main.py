@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "app.cli.ledger",
     "query": "app.cli.questions",
     "check": "app.cli.questions",
+    "insights": "app.cli.insights",
     "clock": "app.cli.clock",
     "reset": "app.cli.reset",
     "publish": "app.cli.publish_command",

@@ -6,7 +6,8 @@ Features do not import each other. A feature fills its place in OFFERS when its 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple, Protocol
+from fractions import Fraction
+from typing import Any, NamedTuple, Protocol
 
 from app.books.books import Books
 from app.core.periods import Period
@@ -84,6 +85,38 @@ class OpenItems:
     link: str | None
 
 
+class AccountHealth(NamedTuple):
+    """The health of a customer on a day and on an earlier one, both by the model of the later day.
+
+    account: its key (see `account_key`). mrr: on the later day, in ledger units per month. Scores are from 0 to 100.
+    """
+
+    account: Any
+    mrr: int | Fraction
+    score: float
+    band: str
+    earlier_score: float
+    earlier_band: str
+
+
+class LoadAccountHealth(Protocol):
+    """Returns the health of the customers with the most MRR that have a score on both days, as known now or on `as_of`.
+
+    largest: the percentage of all customers that are looked at.
+    """
+
+    async def __call__(
+        self,
+        connection: Connection,
+        books: Books,
+        *,
+        largest: float,
+        day: date,
+        earlier_day: date,
+        as_of: date | None = None,
+    ) -> list[AccountHealth]: ...
+
+
 class LoadStandings(Protocol):
     """Returns the standing of every target in the period that contains today, or the day `as_of`."""
 
@@ -103,6 +136,7 @@ class Offers:
 
     target_standings: LoadStandings
     open_detractors: LoadOpenItems
+    account_health: LoadAccountHealth
 
 
 OFFERS = Offers()

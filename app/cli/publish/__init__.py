@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.publish import command_line, errors, events, filters, mapping, metrics, settings
+from app.cli.publish import command_line, errors, events, filters, insights, mapping, metrics, settings
 from app.core.settings import Settings
 from app.main import build_app
 
 PAGES: dict[str, Callable[[], str]] = {
     "metrics": metrics.render,
     "events": events.render,
+    "insights": insights.render,
     "filters": filters.render,
     "mapping": mapping.render,
     "errors": errors.render,

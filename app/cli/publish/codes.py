@@ -55,6 +55,8 @@ REQUEST = [
     Code("extra_forbidden", "422", "There is no such field or parameter.", "Take one of `did_you_mean`."),
     Code("invalid_period", "422", "The period or the range of days is not valid.", "See [questions](../guides/questions.md). The end is excluded, so it must be after the start."),
     Code("invalid_granularity", "422", "There is no such granularity.", "Use day, week, month, quarter, year or total."),
+    Code("unknown_detector", "422", "There is no detector of this name.", "Take one of `did_you_mean`. `GET /v1/insight-detectors` lists all detectors."),
+    Code("unknown_insight", "404", "No detector finds insights with this id.", "Take an `id` of `GET /v1/insights`."),
     Code("invalid_as_of", "422", "`as_of` is before 1970 or after today.", "Choose a day up to today."),
     Code("invalid_filter", "422", "The filter cannot be read.", "`detail` says at which character. See [filters](filters.md)."),
     Code("invalid_group_by", "422", "The list of groupings cannot be read.", "Write a key with a comma, or with blanks at its ends, in backquotes, as in filters."),

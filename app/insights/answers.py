@@ -1,0 +1,255 @@
+"""The answers about insights: what needs attention, and the accounts that an insight is about."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.books.books import Books
+from app.core.errors import Invalid
+from app.core.names import name_fault, nearest_names
+from app.core.periods import Day
+from app.database.connection import Connection
+from app.http.formats import FlatTable, FormatName
+from app.http.openapi import list_schema, object_schema, response_schema
+from app.insights.define import DETECTORS, SEVERITIES, AccountPart, Detector
+from app.insights.describe import detector_of
+from app.insights.engine import CONFIDENCES, Insight, Insights, find_insights, load_account_ids, load_moment
+from app.metrics.results import NOTHING_KNOWN
+from app.metrics.rows import paginate
+from app.metrics.schema import OPTIONAL_ANSWER_SCHEMA, ROW_SCHEMA
+
+# An insight shows so many of its accounts; all of them have a list of their own.
+_FIRST_ACCOUNTS = 5
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
+_COUNT: dict[str, Any] = {"type": "integer"}
+_ACCOUNT_SCHEMA = {
+    "account": _TEXT | {"description": "The account id."},
+    "detail": _TEXT | {"description": "What is to know of it, such as its MRR."},
+}
+_ACCOUNTS_SCHEMA = object_schema(
+    {
+        "count": _COUNT,
+        "first": list_schema(_ACCOUNT_SCHEMA) | {"description": "The most important ones, at most five."},
+        "link": _OPTIONAL_TEXT | {"description": "The path of the list of all of them; null without accounts."},
+    }
+)
+_ROW_SCHEMA: dict[str, Any] = {
+    "id": _TEXT
+    | {"description": "The detector and, where it can find several things, which: it stays the same while it fires."},
+    "detector": _TEXT,
+    "severity": {"type": "string", "enum": [*SEVERITIES]},
+    "title": _TEXT,
+    "sentence": _TEXT | {"description": "The numbers, and the threshold from which it fires."},
+    "confidence": {
+        "type": "string",
+        "enum": [*CONFIDENCES],
+        "description": "From the sample: `low` under 20 observations, `medium` under 100, else `high`; nothing is said under 5. "
+        "What is counted and not estimated has no sample, and is `high`.",
+    },
+    "sample_size": {"type": ["integer", "null"], "description": "The number of observations."},
+    "subject": _OPTIONAL_TEXT | {"description": "What it is about, such as a feature or a target."},
+    **{name: ROW_SCHEMA[name] for name in ("period", "start", "end")},
+    "question": _TEXT | {"description": "The path of the question behind it."},
+    "accounts": _ACCOUNTS_SCHEMA,
+    "advice": _TEXT | {"description": "What to do next."},
+}
+INSIGHTS_SCHEMA = response_schema(
+    "What needs attention, the most urgent first.",
+    object_schema(
+        {
+            "question": {"type": "object"},
+            "summary": object_schema(dict.fromkeys(SEVERITIES, _COUNT)),
+            "small_samples": _COUNT | {"description": "How many insights are left out, for their samples are under 5."},
+            "rows": list_schema(_ROW_SCHEMA),
+            "next": _OPTIONAL_TEXT,
+        },
+        OPTIONAL_ANSWER_SCHEMA,
+    ),
+    table=True,
+)
+INSIGHT_ACCOUNTS_SCHEMA = response_schema(
+    "The accounts of an insight, the most important first; none while it does not fire.",
+    object_schema(
+        {"question": {"type": "object"}, "rows": list_schema(_ACCOUNT_SCHEMA), "next": _OPTIONAL_TEXT},
+        OPTIONAL_ANSWER_SCHEMA,
+    ),
+    table=True,
+)
+_COLUMNS = (
+    *("id", "detector", "severity", "title", "sentence", "confidence", "sample_size", "subject"),
+    *("period", "start", "end", "account_count", "first_accounts", "accounts", "question", "advice"),
+)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class _MomentParameters(BaseModel):
+    """The parameters of all answers about insights."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    as_of: Day | None = Field(
+        None, description="What needed attention at the end of this day, from what was known then. Default: now."
+    )
+    limit: int = Field(100, ge=1, le=1_000, description="Maximum number of rows per page.")
+    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
+    format: FormatName | None = Field(
+        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    )
+
+
+class InsightParameters(_MomentParameters):
+    """The parameters of the list of insights."""
+
+    severity: Annotated[list[Literal[SEVERITIES]], BeforeValidator(_as_list), Field(max_length=len(SEVERITIES))] = (  # type: ignore[valid-type]
+        Field([], description="Only insights of this severity. Repeat it for several.")
+    )
+    detector: Annotated[list[str], BeforeValidator(_as_list), Field(max_length=100)] = Field(
+        [], description="Only what this detector finds, see `GET /v1/insight-detectors`. Repeat it for several."
+    )
+
+
+class InsightAccountParameters(_MomentParameters):
+    """The parameters of the accounts of an insight."""
+
+
+async def list_insights(books: Books, parameters: InsightParameters) -> dict[str, Any]:
+    """Return a page of insights, all of it from one snapshot. Raises Invalid."""
+    detectors = _choose_detectors(parameters.detector)
+    moment = await load_moment(books, parameters.as_of)
+
+    async def load(connection: Connection) -> tuple[Insights, Sequence[Insight], str | None, dict[Any, str]]:
+        result = await find_insights(connection, books, moment, detectors)
+        chosen = [
+            own for own in result.insights if not parameters.severity or own.finding.severity in parameters.severity
+        ]
+        page, next_cursor = paginate(chosen, limit=parameters.limit, cursor=parameters.cursor)
+        keys = {part.account for insight in page for part in _first_accounts(insight)}
+        return result, page, next_cursor, await load_account_ids(connection, keys)
+
+    result, page, next_cursor, ids = await books.database.ask(load)
+    counts = Counter(insight.finding.severity for insight in result.insights)
+    question = {
+        "as_of": parameters.as_of,
+        "severity": parameters.severity or None,
+        "detector": parameters.detector or None,
+    }
+    return {
+        "question": _without_empty(question),
+        "summary": {severity: counts[severity] for severity in SEVERITIES},
+        "small_samples": result.small_samples,
+        "rows": [_insight_json(insight, ids, parameters.as_of) for insight in page],
+        "next": next_cursor,
+    } | _knowledge_members(result)
+
+
+def _choose_detectors(names: Sequence[str]) -> list[Detector]:
+    faults = [
+        name_fault(
+            "/query/detector",
+            "Unknown detector{}.",
+            name,
+            nearest_names(name, DETECTORS),
+            code="unknown_detector",
+            advice="GET /v1/insight-detectors lists all detectors.",
+        )
+        for name in dict.fromkeys(names)
+        if name not in DETECTORS
+    ]
+    if faults:
+        raise Invalid.of(faults)
+    return [DETECTORS[name] for name in sorted(set(names) or DETECTORS)]
+
+
+def _first_accounts(insight: Insight) -> Sequence[AccountPart]:
+    return insight.finding.accounts[:_FIRST_ACCOUNTS]
+
+
+def _insight_json(insight: Insight, ids: Mapping[Any, str], as_of: date | None) -> dict[str, Any]:
+    detector, finding = insight.detector, insight.finding
+    accounts = [_account_json(part, ids) for part in _first_accounts(insight)]
+    question, link = finding.question, None
+    if accounts:
+        query = "" if as_of is None else f"?as_of={as_of}"
+        link = f"/v1/insights/{quote(insight.id, safe='')}/accounts{query}"
+    if finding.narrows_question:
+        question += "&" + urlencode([("account", own["account"]) for own in accounts])
+    return {
+        "id": insight.id,
+        "detector": detector.name,
+        "severity": finding.severity,
+        "title": detector.title,
+        "sentence": finding.sentence,
+        "confidence": insight.confidence,
+        "sample_size": finding.sample_size,
+        "subject": finding.subject,
+        "period": finding.period.name,
+        "start": finding.period.start,
+        "end": finding.period.end,
+        "question": question,
+        "accounts": {"count": len(finding.accounts), "first": accounts, "link": link},
+        "advice": detector.advice,
+    }
+
+
+def _account_json(part: AccountPart, ids: Mapping[Any, str]) -> dict[str, Any]:
+    return {"account": ids[part.account], "detail": part.detail}
+
+
+def _without_empty(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _knowledge_members(result: Insights) -> dict[str, Any]:
+    return {} if result.is_known else {"reason": NOTHING_KNOWN.reason}
+
+
+def insights_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
+    """Return the rows as a table, in which the ids of the first accounts are one text, and `accounts` is the link to all."""
+
+    def flatten(row: dict[str, Any]) -> dict[str, Any]:
+        accounts = row["accounts"]
+        first = ", ".join(own["account"] for own in accounts["first"]) or None
+        return row | {"account_count": accounts["count"], "first_accounts": first, "accounts": accounts["link"]}
+
+    return FlatTable(_COLUMNS, ([flatten(row)[name] for name in _COLUMNS] for row in rows))
+
+
+class _AccountRow(NamedTuple):
+    """An account of an insight, with its place for the cursor."""
+
+    part: AccountPart
+
+    @property
+    def name(self) -> str:
+        return str(self.part.account)
+
+
+async def list_insight_accounts(books: Books, insight_id: str, parameters: InsightAccountParameters) -> dict[str, Any]:
+    """Return a page of the accounts of an insight; none while it does not fire. Raises NotFound and Invalid."""
+    detector = detector_of(insight_id)
+    moment = await load_moment(books, parameters.as_of)
+
+    async def load(connection: Connection) -> tuple[Insights, Sequence[_AccountRow], str | None, dict[Any, str]]:
+        result = await find_insights(connection, books, moment, [detector])
+        parts = [part for insight in result.insights if insight.id == insight_id for part in insight.finding.accounts]
+        page, next_cursor = paginate([*map(_AccountRow, parts)], limit=parameters.limit, cursor=parameters.cursor)
+        return result, page, next_cursor, await load_account_ids(connection, {own.part.account for own in page})
+
+    result, page, next_cursor, ids = await books.database.ask(load)
+    rows = [_account_json(own.part, ids) for own in page]
+    question = _without_empty({"insight": insight_id, "as_of": parameters.as_of})
+    return {"question": question, "rows": rows, "next": next_cursor} | _knowledge_members(result)
+
+
+def accounts_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
+    """Return the accounts of an insight as a table."""
+    return FlatTable([*_ACCOUNT_SCHEMA], (row.values() for row in rows))

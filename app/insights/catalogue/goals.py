@@ -1,0 +1,151 @@
+"""Detectors of goals: targets that will not be reached, and large accounts whose health is worse."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from app.core.periods import Period
+from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.examples import MOMENT
+from app.insights.phrases import money, number, percent, plural, share
+from app.insights.sources import Moment, moment, offer
+from app.ledger.money import MONEY_SCALE
+from app.metrics.offers import AccountHealth, TargetStanding
+
+_QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
+_STANDING = TargetStanding(
+    id="nps-target",
+    metric="nps",
+    convention="default",
+    unit="points",
+    direction="up",
+    granularity="quarter",
+    group={},
+    period=_QUARTER,
+    clipped=False,
+    value=31,
+    amount=None,
+    target=45,
+    target_amount=None,
+    baseline=None,
+    attainment=68.9,
+    expected=45,
+    projection=31,
+    projection_rule="The last value.",
+    interval=None,
+    sample_size=120,
+    gap=-14,
+    status="behind",
+    reason=None,
+    trend=[],
+    question="/v1/metrics/nps?start=2026-01-01&end=2026-04-01&granularity=quarter",
+)
+
+
+@detector(
+    sample="the sample of the target's metric",
+    advice="See in the scorecard since when it has been behind, and decide: another plan, or another target.",
+    fires=Example(
+        "warning",
+        "nps is 31 in 2026-Q1, where 45 was expected by now, on the way to 45 (target nps-target, behind). It fires after 25% of "
+        "the period.",
+        inputs(standings=[_STANDING], at=MOMENT),
+    ),
+    quiet=inputs(
+        standings=[
+            _STANDING._replace(status="on_track"),
+            _STANDING._replace(period=Period("2026-Q1", date(2026, 3, 1), date(2026, 6, 1), complete=False)),
+        ],
+        at=MOMENT,
+    ),
+)
+def target_behind(
+    standings: Sequence[TargetStanding] = offer("target_standings", "every target in its current period"),
+    at: Moment = moment(),
+    *,
+    early: float = threshold(25, "percent", "Part of the period that has to have passed."),
+    severe: float = threshold(50, "percent", "Attainment below which it is critical."),
+) -> Iterator[Finding]:
+    """Target behind: a target will not be reached if it goes on like this.
+
+    Targets with the status `behind` or `missed` in the scorecard. At the beginning of a period nothing is said: few days make a
+    pace of chance.
+    """
+    for standing in standings:
+        start, end = standing.period.start, standing.period.end
+        passed_share = share((min(at.today, end) - start).days, (end - start).days)
+        if standing.status == "missed" or (standing.status == "behind" and passed_share >= early):
+            yield Finding(
+                "critical" if standing.attainment is not None and standing.attainment < severe else "warning",
+                _sentence(standing, early),
+                standing.period,
+                standing.sample_size,
+                standing.question,
+                subject=standing.id,
+            )
+
+
+def _sentence(standing: TargetStanding, early: float) -> str:
+    value = "without a value" if standing.value is None else standing.amount or number(standing.value)
+    target = standing.target_amount or number(standing.target)
+    expected = "" if standing.expected is None else f"where {number(standing.expected)} was expected by now, "
+    return (
+        f"{standing.metric} is {value} in {standing.period.name}, {expected}on the way to {target} (target {standing.id}, "
+        f"{standing.status}). It fires after {percent(early)} of the period."
+    )
+
+
+def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:
+    return AccountHealth(account, mrr * MONEY_SCALE, score, band, earlier_score, earlier_band)
+
+
+_DAYS_BETWEEN = 30
+
+
+@detector(
+    sample="",
+    advice="`GET /v1/accounts/{id}/health/explanation` says which components changed; begin with the one that cost most.",
+    fires=Example(
+        "warning",
+        "1 customer is in a worse band of health than 30 days ago, with MRR of 500.00 USD, among the tenth with the most MRR "
+        "(1). It fires from 5 points less.",
+        inputs(accounts=[_health("acme", 500, 60, "at_risk", 85, "healthy")], at=MOMENT),
+    ),
+    quiet=inputs(accounts=[_health("acme", 500, 67, "at_risk", 71, "healthy")], at=MOMENT),
+)
+def health_worsened(
+    accounts: Sequence[AccountHealth] = offer(
+        "account_health",
+        "score and band of health of the tenth of customers with the most MRR, yesterday and 30 days before",
+        largest=10,
+        days_between=_DAYS_BETWEEN,
+    ),
+    at: Moment = moment(),
+    *,
+    drop: float = threshold(5, "points", "Fall of the score that counts, so that a score at a limit does not."),
+) -> Iterator[Finding]:
+    """Health worsened: a large account is in a worse band than a month ago.
+
+    Of the tenth of customers with the most MRR. Both scores are computed by the model of now and from what is known now, so a
+    new version of the model or late data is no change. Critical when one of them is in the band `critical` now.
+    """
+    largest = sorted(accounts, key=lambda own: (-own.mrr, own.account))
+    worse = [own for own in largest if own.band != own.earlier_band and own.earlier_score - own.score >= drop]
+    if not worse:
+        return
+    yield Finding(
+        "critical" if any(own.band == "critical" for own in worse) else "warning",
+        f"{plural(len(worse), 'customer', 'is/are')} in a worse band of health than {_DAYS_BETWEEN} days ago, with MRR of "
+        f"{money(sum(own.mrr for own in worse), at.currency)}, among the tenth with the most MRR ({len(largest):,}). "
+        f"It fires from {number(drop)} points less.",
+        at.last_days(_DAYS_BETWEEN),
+        None,
+        "/v1/health" + (f"?as_of={at.as_of}" if at.as_of else ""),
+        [
+            AccountPart(
+                own.account,
+                f"{own.earlier_band} ({number(own.earlier_score)}) → {own.band} ({number(own.score)}), "
+                f"MRR {money(own.mrr, at.currency)}",
+            )
+            for own in worse
+        ],
+    )

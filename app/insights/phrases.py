@@ -1,0 +1,34 @@
+"""How sentences of insights write numbers."""
+
+from fractions import Fraction
+
+from app.metrics.currencies import format_amount
+
+# What is used by many detectors.
+Number = int | float | Fraction
+
+
+def number(value: Number) -> str:
+    """Return a number with at most one decimal: 1,234.5."""
+    return f"{float(value):,.1f}".removesuffix(".0")
+
+
+def percent(value: Number) -> str:
+    """Return a percentage with at most one decimal: 12.5%."""
+    return f"{number(value)}%"
+
+
+def money(amount: int | Fraction, currency: str) -> str:
+    """Return an amount of ledger units with its currency: 1200.00 EUR."""
+    return f"{format_amount(amount, currency)} {currency}"
+
+
+def plural(count: int, noun: str, verb: str = "") -> str:
+    """Return a count with its noun: 1 customer, 3 customers. verb: two forms for one and for several, as in `is/are`."""
+    text = f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{text} {verb.split('/')[count != 1]}" if verb else text
+
+
+def share(part: Number, of: Number) -> float:
+    """Return a part as a percentage of the whole; 0 of nothing."""
+    return float(100 * part / of) if of else 0.0
