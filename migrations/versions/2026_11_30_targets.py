@@ -1,7 +1,7 @@
 """Targets of metrics, in versions; and retracted events by their day, for what was there on an earlier one.
 
-Revision ID: 0015
-Revises: 0014
+Revision ID: 0016
+Revises: 0015
 """
 
 import sqlalchemy as sa
