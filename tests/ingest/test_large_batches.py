@@ -65,9 +65,9 @@ def test_a_small_batch_is_accepted_at_once(shared: Service, threads: list[str]) 
 def test_a_large_batch_counts_like_small_ones(service: Service) -> None:
     for account in ("large", "small"):
         events = [
-            session(account=account, user=f"u{n % 40}", day=f"2026-{1 + n % 3:02}-{1 + n % 9:02}") for n in range(900)
+            session(account=account, user=f"u{n % 40}", at=f"2026-{1 + n % 3:02}-{1 + n % 9:02}") for n in range(900)
         ]
-        size = len(events) if account == "large" else 90
+        size = 900 if account == "large" else 90
         for first in range(0, len(events), size):
             assert send(service, json.dumps(events[first : first + size]).encode()).json()["accepted"] == size
     names = "sessions,active_users"
