@@ -189,7 +189,7 @@ def _worst_requests(key: str, metrics: str) -> dict[str, bytes]:
     }
 
 
-class _Probe:
+class Probe:
     """What other clients see: the longest silence of `/healthz`, the times of writes, the memory of the worker."""
 
     def __init__(self, server: Server, worker: int) -> None:
@@ -201,7 +201,7 @@ class _Probe:
         self._stop = threading.Event()
 
     @contextmanager
-    def run(self) -> Iterator["_Probe"]:
+    def run(self) -> Iterator["Probe"]:
         threads = [threading.Thread(target=work) for work in (self._ask_health, self._write, self._watch)]
         for thread in threads:
             thread.start()
@@ -263,6 +263,7 @@ def _run_requests(server: Server, *, seconds: float) -> list[str]:
     with Connection(server.port) as connection:
         catalogue = fetch_json(connection, build_request("GET", "/v1/metrics", key=server.keys["read"]))
     requests = _worst_requests(server.keys["read"], ",".join(metric["name"] for metric in catalogue["metrics"]))
+<<<<<<< HEAD
     worker = _find_worker(server.port)
     failures = _run_alone(server, worker, requests)
     for chosen in [*[[request] for request in requests.values()][:6], list(requests.values())]:
@@ -287,14 +288,27 @@ def _run_batches(server: Server, *, seconds: float) -> list[str]:
 
 def _run_alone(server: Server, worker: int, requests: dict[str, bytes]) -> list[str]:
     """Send requests one after the other, and return what failed meanwhile."""
+=======
+    worker = find_worker(server.port)
+>>>>>>> backtest
     failures: list[str] = []
     for title, request in requests.items():
-        with _Probe(server, worker).run() as probe:
+        with Probe(server, worker).run() as probe:
             start = perf_counter()
             outcome = _exchange(server.port, request)
             took = perf_counter() - start
             sleep(max(0.0, 1 - took))
         failures += probe.failures(f"{title} ({outcome}, {took:.1f} s)")
+<<<<<<< HEAD
+=======
+    for chosen in [*[[request] for request in requests.values()][:6], list(requests.values())]:
+        title = (
+            "eight of all" if len(chosen) > 1 else f"eight of {next(t for t, r in requests.items() if r is chosen[0])}"
+        )
+        with Probe(server, worker).run() as probe:
+            _send_at_once(server.port, chosen, seconds=seconds, clients=8)
+        failures += probe.failures(title)
+>>>>>>> backtest
     return failures
 
 
@@ -323,7 +337,7 @@ def _exchange(port: int, request: bytes) -> str:
     return str(status) if status == 200 else f"{status} {json.loads(body)['code']}"
 
 
-def _find_worker(port: int) -> int:
+def find_worker(port: int) -> int:
     """Return the process that listens on a port."""
     inodes = {
         line.split()[9]
