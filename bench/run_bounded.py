@@ -263,14 +263,13 @@ def _run_requests(server: Server, *, seconds: float) -> list[str]:
     with Connection(server.port) as connection:
         catalogue = fetch_json(connection, build_request("GET", "/v1/metrics", key=server.keys["read"]))
     requests = _worst_requests(server.keys["read"], ",".join(metric["name"] for metric in catalogue["metrics"]))
-<<<<<<< HEAD
-    worker = _find_worker(server.port)
+    worker = find_worker(server.port)
     failures = _run_alone(server, worker, requests)
     for chosen in [*[[request] for request in requests.values()][:6], list(requests.values())]:
         title = (
             "eight of all" if len(chosen) > 1 else f"eight of {next(t for t, r in requests.items() if r is chosen[0])}"
         )
-        with _Probe(server, worker).run() as probe:
+        with Probe(server, worker).run() as probe:
             _send_at_once(server.port, chosen, seconds=seconds, clients=8)
         failures += probe.failures(title)
     return failures
@@ -278,19 +277,16 @@ def _run_requests(server: Server, *, seconds: float) -> list[str]:
 
 def _run_batches(server: Server, *, seconds: float) -> list[str]:
     """Send each of the worst batches alone, then all of them from eight clients at once. Return what failed."""
-    worker = _find_worker(server.port)
+    worker = find_worker(server.port)
     failures = _run_alone(server, worker, dict(build_batches(server.keys["ingest"], run=f"{perf_counter()}")))
     batches = [request for _, request in build_batches(server.keys["ingest"], run=f"{perf_counter()}")]
-    with _Probe(server, worker).run() as probe:
+    with Probe(server, worker).run() as probe:
         _send_at_once(server.port, batches, seconds=seconds, clients=8)
     return [*failures, *probe.failures("eight batches of all")]
 
 
 def _run_alone(server: Server, worker: int, requests: dict[str, bytes]) -> list[str]:
     """Send requests one after the other, and return what failed meanwhile."""
-=======
-    worker = find_worker(server.port)
->>>>>>> backtest
     failures: list[str] = []
     for title, request in requests.items():
         with Probe(server, worker).run() as probe:
@@ -299,16 +295,6 @@ def _run_alone(server: Server, worker: int, requests: dict[str, bytes]) -> list[
             took = perf_counter() - start
             sleep(max(0.0, 1 - took))
         failures += probe.failures(f"{title} ({outcome}, {took:.1f} s)")
-<<<<<<< HEAD
-=======
-    for chosen in [*[[request] for request in requests.values()][:6], list(requests.values())]:
-        title = (
-            "eight of all" if len(chosen) > 1 else f"eight of {next(t for t, r in requests.items() if r is chosen[0])}"
-        )
-        with Probe(server, worker).run() as probe:
-            _send_at_once(server.port, chosen, seconds=seconds, clients=8)
-        failures += probe.failures(title)
->>>>>>> backtest
     return failures
 
 
