@@ -1,11 +1,12 @@
-"""A campaign that shows that nothing which one client asks stops the others.
+"""A campaign that shows that nothing which one client asks or sends stops the others.
 
     python -m bench.run_bounded [--accounts 20000] [--seconds 20]
 
 It loads accounts with 40 attributes each, runs the service with one worker, and sends the worst requests of a key that may only
-read: one after the other, then eight at once. Meanwhile `/healthz` is asked all the time, and another client writes. It fails
-when `/healthz` was silent for more than 0.5 s, when the worker took more than 512 MB, or when the 99th percentile of the writes
-was more than a second. The time of filters is measured before and after ANALYZE.
+read, and the worst batches of one that may only ingest: one after the other, then eight at once. Meanwhile `/healthz` is asked
+all the time, and another client writes. It fails when `/healthz` was silent for more than 0.5 s, when the worker took more than
+512 MB, or when the 99th percentile of the writes was more than a second. The time of filters is measured
+before and after ANALYZE.
 
 The limits are those of a machine that does nothing else. The table also says how long a loop that only counts was kept from
 running: on a busy machine, this is what the other programs took.
@@ -28,6 +29,7 @@ from urllib.parse import urlencode
 from pydantic_core import to_json
 
 from bench.client import Connection, UnexpectedResponse, build_request, fetch_json, send_all
+from bench.hostile_batches import build_batches
 from bench.processes import Postgres, Server, run_postgres, run_service
 
 MAX_SILENCE, MAX_MEMORY_MB, MAX_WRITE = 0.5, 512, 1.0
@@ -51,6 +53,7 @@ def main() -> None:
         failures = [*_measure_filters(postgres, name, arguments.folder)]
         with run_service(postgres.database(name), log=arguments.folder / "bounded.log") as server:
             failures += _run_requests(server, seconds=arguments.seconds)
+            failures += _run_batches(server, seconds=arguments.seconds)
     print("\n".join(failures) or "All limits are kept.")  # noqa: T201
     raise SystemExit(bool(failures))
 
@@ -261,6 +264,29 @@ def _run_requests(server: Server, *, seconds: float) -> list[str]:
         catalogue = fetch_json(connection, build_request("GET", "/v1/metrics", key=server.keys["read"]))
     requests = _worst_requests(server.keys["read"], ",".join(metric["name"] for metric in catalogue["metrics"]))
     worker = _find_worker(server.port)
+    failures = _run_alone(server, worker, requests)
+    for chosen in [*[[request] for request in requests.values()][:6], list(requests.values())]:
+        title = (
+            "eight of all" if len(chosen) > 1 else f"eight of {next(t for t, r in requests.items() if r is chosen[0])}"
+        )
+        with _Probe(server, worker).run() as probe:
+            _send_at_once(server.port, chosen, seconds=seconds, clients=8)
+        failures += probe.failures(title)
+    return failures
+
+
+def _run_batches(server: Server, *, seconds: float) -> list[str]:
+    """Send each of the worst batches alone, then all of them from eight clients at once. Return what failed."""
+    worker = _find_worker(server.port)
+    failures = _run_alone(server, worker, dict(build_batches(server.keys["ingest"], run=f"{perf_counter()}")))
+    batches = [request for _, request in build_batches(server.keys["ingest"], run=f"{perf_counter()}")]
+    with _Probe(server, worker).run() as probe:
+        _send_at_once(server.port, batches, seconds=seconds, clients=8)
+    return [*failures, *probe.failures("eight batches of all")]
+
+
+def _run_alone(server: Server, worker: int, requests: dict[str, bytes]) -> list[str]:
+    """Send requests one after the other, and return what failed meanwhile."""
     failures: list[str] = []
     for title, request in requests.items():
         with _Probe(server, worker).run() as probe:
@@ -269,13 +295,6 @@ def _run_requests(server: Server, *, seconds: float) -> list[str]:
             took = perf_counter() - start
             sleep(max(0.0, 1 - took))
         failures += probe.failures(f"{title} ({outcome}, {took:.1f} s)")
-    for chosen in [*[[request] for request in requests.values()][:6], list(requests.values())]:
-        title = (
-            "eight of all" if len(chosen) > 1 else f"eight of {next(t for t, r in requests.items() if r is chosen[0])}"
-        )
-        with _Probe(server, worker).run() as probe:
-            _send_at_once(server.port, chosen, seconds=seconds, clients=8)
-        failures += probe.failures(title)
     return failures
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from app.books.books import Books
 from app.core.errors import Unavailable
 from app.core.loop_thread import LoopThread
-from app.core.memory_budget import MemoryBudget
+from app.core.memory_budget import MemoryBudget, release_memory
 from app.database.group_commit import GroupCommit
 from app.database.pool import Database, connect_beside
 
@@ -69,7 +69,11 @@ class LargeBatches:
                         await slots.enter_async_context(slot)
             except TimeoutError:
                 raise _busy() from None
-            return await self.thread.run(call())
+            try:
+                return await self.thread.run(call())
+            finally:
+                if is_huge:
+                    await asyncio.to_thread(release_memory)
 
 
 def has_many_values(body: bytes) -> bool:

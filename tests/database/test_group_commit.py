@@ -120,3 +120,14 @@ def test_a_transaction_has_at_most_a_hundred_items() -> None:
         assert [len(items) for items in transactions.batches] == [100, 100, 50]
 
     run(work)
+
+
+def test_a_group_has_a_limited_weight() -> None:
+    async def work(group_commit: GroupCommit, transactions: Transactions) -> None:
+        transactions.may_end.set()
+        weights = {1: 300, 2: 300, 3: 100, 4: 100, 5: 900, 6: 1}
+        results = (group_commit.run(item, transactions.double, weight=weight) for item, weight in weights.items())
+        assert await asyncio.gather(*results) == [2, 4, 6, 8, 10, 12]
+        assert sorted(transactions.batches) == [[1], [2, 3, 4], [5], [6]]
+
+    run(work)

@@ -40,7 +40,7 @@ REQUEST = [
     Code("survey_answered", "409", "The survey has responses, so it cannot be changed.", "Declare a new survey."),
     Code("rate_used", "409", "An exchange rate has been used, so it cannot be changed. None of the rates was written.", "Leave this rate out."),
     Code("updated_later", "409", "The comment has an update with a later time.", "Send `feedback.updated` with a later `occurred_at`."),
-    Code("too_large", "413", "The body is larger than `MAX_BODY_BYTES` or `MAX_INFLATED_BYTES`, than 1 MiB where it is no batch of events, or has more than a million values.", "Send smaller batches, or compress them."),
+    Code("too_large", "413", "The body is larger than `MAX_BODY_BYTES` or `MAX_INFLATED_BYTES`, than 1 MiB where it is no batch of events, or has more than a million values or an event of more than 4 MiB.", "Send smaller batches, or compress them."),
     Code("unsupported_media_type", "415", "The content type is not supported.", "`detail` lists those that are."),
     Code("unsupported_encoding", "415", "The body is compressed by another method than gzip or zstd, or more than once.", "Use gzip or zstd."),
     Code("unsupported_charset", "415", "The charset is not UTF-8.", "Send UTF-8."),
@@ -79,7 +79,7 @@ REQUEST = [
     Code("headers_too_large", "431", "The headers and the URL are too large.", "Send fewer or shorter ones. Long questions can be sent with `POST /v1/query`."),
     Code("internal_error", "500", "An error in the service. It is in the log, under `request_id`.", "Send it again once. Then report it with the `request_id`.", retry=True),
     Code("unavailable", "503", "The database is not available, or the service is stopping.", "Send it again after `Retry-After` seconds.", retry=True),
-    Code("busy", "503", "Too many requests at once, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),
+    Code("busy", "503", "Too many requests or large batches at once, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),
     Code("clock_ahead", "503", "The clock of the service is more than `MAX_CLOCK_JUMP_DAYS` ahead of the last day on which anything was recorded. Nothing is recorded; questions are answered.", "Ask whoever runs the service to see [the clock](../operations/runbook.md#the-clock-is-wrong); send it again then.", retry=True),
     Code("not_migrated", "503", "The database has no tables yet, or those of another version.", "Wait, or run `csmetrics migrate`.", retry=True),
     Code("refused", "other", "The web framework rejected the request.", "See `detail`."),
@@ -102,7 +102,7 @@ EVENT = [
     Code("reserved", "", "The id begins with `PUT `, which the service uses itself.", "Choose another id."),
     Code("missing", "", "A required field is missing.", "`pointer` says which."),
     Code("money_too_large", "", "The amount is 100 billion or more in the base currency.", "Check amount and exchange rate."),
-    Code("too_many_faults", "", "The event has more than 20 faults. This one counts the rest.", "Correct the others first."),
+    Code("too_many_faults", "", "The event has more faults than are listed: more than 20, or more than one after 20,000 in the batch. This one counts the rest.", "Correct the others first."),
 ]  # fmt: skip
 
 # Single fields: `code` in `errors` or, of an event, in `rejected`.
