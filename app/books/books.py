@@ -5,9 +5,11 @@ because every number that the service has reported depends on them. Later starts
 rebuild --adopt-settings` stores the new settings and recomputes the ledger by them.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from time import monotonic
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -43,6 +45,7 @@ POSTING_VERSION = 5
 _FIXED_SETTINGS = ("base_currency", "reporting_timezone", "fiscal_year_start", "week_start")
 # How long enqueued statements may wait for locks before the commit; hardly so long, since each statement has its time limit.
 _MAX_COMMIT_DELAY = timedelta(minutes=10)
+_END_SECONDS = 2.0
 
 
 def system_clock() -> datetime:
@@ -241,12 +244,18 @@ async def _adopt(connection: Connection, fixed_settings: dict[str, Any], currenc
 
 
 async def count_other_processes(connection: Connection) -> int:
-    """Return the number of other connections of this software to the database."""
+    """Return the number of other connections of this software to the database.
+
+    Those of a process that has just ended stay for a moment, so it waits for their end for up to 2 seconds.
+    """
     query = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name "
-        "AND pid <> pg_backend_pid()"
+        "SELECT count(*), pg_stat_clear_snapshot() FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = :name AND pid <> pg_backend_pid()"
     )
-    count: int = await connection.scalar(query.bindparams(name=APPLICATION_NAME))
+    deadline = monotonic() + _END_SECONDS
+    bound_query = query.bindparams(name=APPLICATION_NAME)
+    while (count := int(await connection.scalar(bound_query))) and monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
     return count
 
 
