@@ -60,7 +60,7 @@ async def _print_state(books: Books, today: date) -> LaterDays:
         f"The clock ({zone})": f"{books.clock().astimezone(zone):%Y-%m-%d %H:%M:%S}",
         "Last day of the books": str(books.last_day.latest or "nothing has been recorded yet"),
         "Recorded on days after the clock's": f"{later.events:,} events of {later.accounts:,} accounts, "
-        f"{later.segments:,} segments, up to {later.last}"
+        f"{later.segments:,} segments, {later.targets:,} targets, up to {later.last}"
         if later.last
         else "nothing",
     }

@@ -23,12 +23,16 @@ from app.ledger.rebuild import replace_derived_rows
 
 @dataclass(frozen=True, slots=True)
 class LaterDays:
-    """What is recorded on days after a day: the last of these days, and how many accounts, events and segments there are."""
+    """What is recorded on days after a day: the last of these days, and how many of each kind there are.
+
+    targets: their versions.
+    """
 
     last: date | None
     accounts: int
     events: int
     segments: int
+    targets: int
 
 
 async def count_later(connection: Connection, day: date) -> LaterDays:
@@ -48,6 +52,7 @@ async def count_later(connection: Connection, day: date) -> LaterDays:
             sa.select(sa.func.count()).where(event.c.account_id.in_(later_accounts), is_later)
         ),
         segments=await connection.scalar(sa.select(sa.func.count()).where(segment.c.recorded_on > day)),
+        targets=await connection.scalar(sa.select(sa.func.count()).where(target.c.recorded_on > day)),
     )
 
 

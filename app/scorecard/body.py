@@ -15,7 +15,7 @@ from app.core.periods import Day
 from app.metrics.parameters import Granularity
 
 MAX_DATED_VALUES = 100
-_LIMIT = Decimal(10**15)
+_DIGITS = 15
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 
 
@@ -31,8 +31,10 @@ def _parse_number(raw: Any) -> Decimal:
 
 
 def _in_full(number: Decimal) -> str:
-    """Return a number without an exponent, with which JSON may write it; an empty text for one that is too large."""
-    return f"{number:f}" if number.is_finite() and abs(number) < _LIMIT else ""
+    """Return a number without an exponent, with which JSON may write it; an empty text for one with too many digits."""
+    if number.is_finite() and not number:
+        return "0"
+    return f"{number:f}" if number.is_finite() and -_DIGITS < number.adjusted() < _DIGITS else ""
 
 
 Number = Annotated[Decimal, PlainValidator(_parse_number, json_schema_input_type=float | str)]

@@ -159,12 +159,10 @@ class _Parts:
         for index, (day, _) in enumerate(self._dated_values()):
             pointer = f"/path/{index}/until"
             if before is not None and day <= before:
-                detail = (
-                    f"The day must be later than {before}: the days of a path increase, and lie after its beginning."
-                )
+                detail = "The days of a path must increase, and lie after the first day of the target."
                 yield build_fault(pointer, detail, code="path")
             elif self.body.until is not None and day >= self.body.until:
-                detail = f'The day must be before {self.body.until}, when the target ends. The last target is "value".'
+                detail = 'The day must be before "until", the end of the target. Its last target is "value".'
                 yield build_fault(pointer, detail, code="path")
             before = day if before is None else max(before, day)
 

@@ -36,6 +36,12 @@ REQUIRED_SCOPES = {
     ("PUT", "/v1/segments/{name}"): "admin",
     ("DELETE", "/v1/segments/{name}"): "admin",
     ("GET", "/v1/segments"): "read",
+    ("PUT", "/v1/targets/{target_id}"): "admin",
+    ("DELETE", "/v1/targets/{target_id}"): "admin",
+    ("GET", "/v1/targets/{target_id}"): "read",
+    ("GET", "/v1/targets/{target_id}/history"): "read",
+    ("GET", "/v1/targets"): "read",
+    ("GET", "/v1/scorecard"): "read",
     ("GET", "/v1/attributes"): "read",
     ("GET", "/v1/metrics"): "read",
     ("GET", "/v1/metrics/{metric}"): "read",
@@ -209,8 +215,11 @@ READABLE = sorted(path for (method, path), scope in REQUIRED_SCOPES.items() if (
 @pytest.mark.parametrize("path", READABLE)
 def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dict[str, str]) -> None:
     shared.send(session(), event("feedback.received", "acme", id="comment", comment="Fine."))
+    shared.put("/v1/targets/x", {"metric": "nps", "granularity": "month", "value": 40})
     [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
-    path = path.format(account_id="acme", metric="nps", survey_id="nps", feedback_id=comment["id"], key_id="")
+    path = path.format(
+        account_id="acme", metric="nps", survey_id="nps", feedback_id=comment["id"], target_id="x", key_id=""
+    )
     response = request(
         shared, "GET", path, params={"api_key": keys["read"]} | ({"metrics": "nps"} if "query" in path else {})
     )

@@ -1,4 +1,4 @@
-"""Hostile and mistaken bodies of PUT, POST and PATCH: accounts, surveys, rates, segments, keys and questions."""
+"""Hostile and mistaken bodies of PUT, POST and PATCH: accounts, surveys, rates, segments, targets, keys and questions."""
 
 import json
 import re
@@ -19,6 +19,11 @@ ALSO_VALID: dict[str, list[Any]] = {
     "question": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
     "metrics": [],
     "status": [None],
+    # A baseline has to be below the target, which is 40, and a target above the baseline.
+    "baseline": [None, "12", -1, 1.5],
+    "from": [None],
+    "until": [None],
+    "path": [None],
     "note": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
 }
 
@@ -29,12 +34,12 @@ def test_every_endpoint_with_a_body_is_in_the_table(shared: Service) -> None:
         (method.upper(), path) for path in paths for method in paths[path] if "requestBody" in paths[path][method]
     }
     assert {(method, re.sub(r"/\{\w+\}", "", path)) for method, path in endpoints} == {
-        (method, re.sub("/(acme|review|paying|YWNtZQByLTE)", "", path)) for method, path in ENDPOINTS
+        (method, re.sub("/(acme|review|paying|goal|YWNtZQByLTE)", "", path)) for method, path in ENDPOINTS
     }
 
 
 def load_state(service: Service) -> list[Any]:
-    paths = ("/v1/accounts/acme", "/v1/surveys", "/v1/exchange-rates", "/v1/segments", "/v1/keys")
+    paths = ("/v1/accounts/acme", "/v1/surveys", "/v1/exchange-rates", "/v1/segments", "/v1/targets", "/v1/keys")
     return [service.get(path) for path in paths]
 
 

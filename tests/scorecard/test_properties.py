@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.scorecard.judgment import Aim, judge
@@ -14,6 +14,7 @@ from tests.scorecard.cards import card, history
 from tests.support.campaign import examples
 from tests.support.service import Service, account_update, event, session, survey_responses
 
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = st.fractions(min_value=-1000, max_value=1000, max_denominator=100)
 DAYS = st.integers(1, 40)
 # From the worst to the best.
@@ -40,6 +41,7 @@ def aims(draw: st.DrawFn, *, has_begun: bool = True) -> Aim:
     )
 
 
+@ANY_SPEED
 @given(aims(), NUMBERS, NUMBERS)
 def test_a_better_value_never_looks_worse(aim: Aim, one: Fraction, other: Fraction) -> None:
     worse, better = sorted((one, other), key=lambda value: aim.sign * value)
@@ -53,6 +55,7 @@ def test_a_better_value_never_looks_worse(aim: Aim, one: Fraction, other: Fracti
     assert low.expected == high.expected
 
 
+@ANY_SPEED
 @given(aims(), NUMBERS)
 def test_at_the_end_attainment_is_100_exactly_where_the_target_is_met(aim: Aim, value: Fraction) -> None:
     over = aim._replace(days=aim.all_days, has_ended=True)
@@ -66,6 +69,7 @@ def test_at_the_end_attainment_is_100_exactly_where_the_target_is_met(aim: Aim, 
     assert exact.attainment in (100, None)
 
 
+@ANY_SPEED
 @given(aims(), NUMBERS)
 def test_a_flow_is_on_track_exactly_where_its_run_rate_reaches_the_target(aim: Aim, value: Fraction) -> None:
     running = aim._replace(is_flow=True, is_final_early=False, has_ended=False)
@@ -75,6 +79,7 @@ def test_a_flow_is_on_track_exactly_where_its_run_rate_reaches_the_target(aim: A
     assert judgment.status == ("on_track" if reaches else "behind")
 
 
+@ANY_SPEED
 @given(aims(has_begun=False), st.none() | NUMBERS)
 def test_without_a_value_or_a_day_there_is_no_data(aim: Aim, value: Fraction | None) -> None:
     judgment = judge(value, aim)

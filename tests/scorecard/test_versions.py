@@ -158,8 +158,8 @@ def test_the_repair_of_a_wrong_clock_redates_targets(service: Service) -> None:
         later = await service.books.database.read(lambda connection: count_later(connection, day))
         async for _ in redate(service.books, day=day):
             pass
-        return later.last
+        return later.last, later.targets
 
-    assert service.run(repair()) == date(2028, 3, 1)
+    assert service.run(repair()) == (date(2028, 3, 1), 1)
     assert service.get("/v1/targets/goal")["recorded_on"] == "2026-03-20"
     assert card(service, as_of="2026-03-20").keys() == {"goal"}
