@@ -126,7 +126,8 @@ def assignments(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def used_reasons() -> set[str]:
-    return reasons_in("metrics/") | reasons_in("scorecard/")
+    health = dict(assignments("health/"))["NOT_ENOUGH_DATA"]
+    return reasons_in("metrics/") | reasons_in("scorecard/") | reasons_in("health/") | {health}
 
 
 def reasons_in(folder: str) -> set[str]:
