@@ -69,8 +69,8 @@ class EmbeddedServer:
 
     url: str
     _cleanup: ExitStack = field(repr=False, compare=False)
-    _restart: Callable[[threading.Event], None] = field(repr=False, compare=False)
-    _stop_event: threading.Event = field(repr=False, compare=False, default_factory=threading.Event)
+    _restart: Callable[[], None] = field(repr=False, compare=False)
+    _stop_event: threading.Event = field(repr=False, compare=False)
     _lock: threading.Lock = field(repr=False, compare=False, default_factory=threading.Lock)
 
     def restart_if_dead(self) -> None:
@@ -79,7 +79,7 @@ class EmbeddedServer:
         Returns at once when the server is stopped meanwhile: what has ended stays so.
         """
         with self._lock, _os_errors_as_embedded_errors(), suppress(_Stopped):
-            self._restart(self._stop_event)
+            self._restart()
 
     def stop(self) -> None:
         """Stop the server if no other process uses it, and wait until it has ended. Raises EmbeddedError."""
@@ -103,13 +103,13 @@ def start_server(data_dir: Path | None) -> EmbeddedServer:
             users_lock = stack.enter_context(_hold_lock(cluster_dir.folder / "users.lock", fcntl.LOCK_SH))
             # Unlock explicitly: a child that has forked and not yet called exec also holds the descriptor.
             stack.callback(fcntl.flock, users_lock, fcntl.LOCK_UN)
-            _ensure_running(cluster_dir, host=host, stop_event=threading.Event())
+            stop_event = threading.Event()
+            ensure_running = partial(_ensure_running, cluster_dir, host=host, stop_event=stop_event)
+            ensure_running()
             cleanup = stack.pop_all()
     atexit.register(cleanup.close)
     url = f"postgresql+psycopg://{ROLE}@/postgres?host={quote(host)}&port=5432"
-    return EmbeddedServer(
-        url, cleanup, lambda stop_event: _ensure_running(cluster_dir, host=host, stop_event=stop_event)
-    )
+    return EmbeddedServer(url, cleanup, ensure_running, stop_event)
 
 
 @contextmanager

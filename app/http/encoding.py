@@ -76,12 +76,13 @@ def decompress(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
     raise Unsupported("Content-Encoding must be gzip or zstd, once.", code="unsupported_encoding")
 
 
-def inflated_size(body: bytes, encoding: str, *, limit: int) -> int:
-    """Return how large a body is without its content encoding; `limit` + 1 for any larger one. Raises as `decompress` does."""
+def decompress_within(body: bytes, encoding: str, *, limit: int) -> bytes | None:
+    """Return a body without its content encoding; None for one of more than `limit` bytes. Raises as `decompress` else does."""
     try:
-        return len(decompress(body, encoding, max_bytes=limit))
+        content = decompress(body, encoding, max_bytes=limit)
     except TooLarge:
-        return limit + 1
+        return None
+    return content if len(content) <= limit else None
 
 
 def _gunzip(body: bytes, *, max_bytes: int) -> bytes:

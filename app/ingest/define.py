@@ -78,11 +78,6 @@ _SHARED_FIELDS = {
 }
 
 
-def _with_description(type: Any, field: str) -> Any:
-    """Return the type of a shared field with the field's description."""
-    return Annotated[type, Field(description=_SHARED_FIELDS[field])]
-
-
 def event(
     name: str,
     *,
@@ -109,22 +104,9 @@ def event(
     def register(data: type) -> type:
         if name in EVENT_TYPES or not data.__doc__:
             raise ValueError(f"The event type {name} is declared already or has no docstring.")
-        envelope = with_config(STRICT)(
-            TypedDict(  # type: ignore[operator]
-                data.__name__ + "Event",
-                {
-                    "id": _with_description(Id, "id"),
-                    "type": _with_description(Literal[name], "type"),
-                    "account_id": _with_description(Id if account else NotRequired[Id], "account_id"),
-                    "user_id": _with_description(Id if user else NotRequired[Id], "user_id"),
-                    "occurred_at": _with_description(Time, "occurred_at"),
-                    "recorded_on": _with_description(NotRequired[Day], "recorded_on"),
-                    "data": data if check is None else Annotated[data, AfterValidator(check)],
-                },
-            )
-        )
-        envelope.__doc__ = data.__doc__
-        adapter = TypeAdapter(envelope)
+        checked_data = data if check is None else Annotated[data, AfterValidator(check)]
+        envelope = _build_envelope(name, data, checked_data, needs_account=account, needs_user=user)
+        adapter: TypeAdapter[Any] = TypeAdapter(envelope)
         examples = [example, *more_examples]
         targets = record_targets(name, examples, may_lack_account=not account, posts=posts, sees=sees)
         effect_field = next((field for field in _EFFECT_FIELDS if field in data.__annotations__), "")
@@ -134,3 +116,20 @@ def event(
         return data
 
     return register
+
+
+def _build_envelope(name: str, data: type, checked_data: Any, *, needs_account: bool, needs_user: bool) -> type:
+    """Return the type of a whole event. checked_data: the class of its data with what validates it as a whole."""
+    fields = {
+        "id": Id,
+        "type": Literal[name],
+        "account_id": Id if needs_account else NotRequired[Id],
+        "user_id": Id if needs_user else NotRequired[Id],
+        "occurred_at": Time,
+        "recorded_on": NotRequired[Day],
+    }
+    # A shared field is described here, and not in its type, which other fields have, too.
+    shared_fields = {field: Annotated[type, Field(description=_SHARED_FIELDS[field])] for field, type in fields.items()}
+    envelope = TypedDict(data.__name__ + "Event", shared_fields | {"data": checked_data})  # type: ignore[misc]
+    envelope.__doc__ = data.__doc__
+    return with_config(STRICT)(envelope)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from app.books.books import Books
 from app.core.errors import Unavailable
 from app.core.loop_thread import LoopThread
-from app.core.memory_budget import MemoryBudget, release_memory
+from app.core.memory import MemoryBudget, release_memory
 from app.database.group_commit import GroupCommit
 from app.database.pool import Database, connect_beside
 

@@ -13,7 +13,7 @@ from app.ingest.outcome import BatchOutcome, Verdict, build_outcome
 from app.ingest.read import read_events
 from app.ingest.references import load_references, reject_invalid, resolve_events
 from app.ingest.stages import ResolvedEvent
-from app.ingest.verdicts import EventKey, OldEvent, date_events, judge_old, load_old_events
+from app.ingest.verdicts import EventKey, OldEvent, as_old, date_events, judge_events, load_old_events
 
 
 @dataclass
@@ -69,13 +69,9 @@ def _judge(events: Sequence[ResolvedEvent], state: PreviewState, *, today: date)
     """Return what would become of the events, as `write_batch` decides it; note the new ones in `state`."""
     last_recorded_on = dict(state.last_recorded_on)
     first_by_key = date_events(events, last_recorded_on, today=today)
-    new_keys = first_by_key.keys() - state.events.keys()
-    for key in new_keys:
-        event = first_by_key[key]
-        state.events[key] = OldEvent(event.incoming.fingerprint, event.recorded_on)
-        state.last_recorded_on[key[0]] = max(state.last_recorded_on[key[0]], event.recorded_on)
-    new_objects = {id(first_by_key[key].incoming) for key in new_keys}
-    return [
-        "accepted" if id(event.incoming) in new_objects else judge_old(event.incoming, state.events, last_recorded_on)
-        for event in events
-    ]
+    new_events = [event for key, event in first_by_key.items() if key not in state.events]
+    state.events |= as_old(new_events)
+    for event in new_events:
+        account_id = event.incoming.account_id
+        state.last_recorded_on[account_id] = max(state.last_recorded_on[account_id], event.recorded_on)
+    return judge_events(events, new_events, state.events, last_recorded_on)

@@ -15,7 +15,7 @@ from app.books.books import Books
 from app.core.errors import Conflict, Invalid
 from app.core.ids import PathId
 from app.http.body import read_body
-from app.http.encoding import JSON, decompress, inflated_size
+from app.http.encoding import JSON, decompress, decompress_within
 from app.http.openapi import body_schema
 from app.http.problems import problem_response
 from app.http.responses import json_response
@@ -104,12 +104,13 @@ async def _accept_batch(
 
     async with AsyncExitStack() as memory:
         body = await _read_batch(request, memory)
-        size = inflated_size(body, encoding, limit=LARGE_BYTES)
-        if size <= LARGE_BYTES and not has_many_values(decompress(body, encoding, max_bytes=LARGE_BYTES)):
-            return await accept_body(books)
+        content = decompress_within(body, encoding, limit=min(LARGE_BYTES, max_bytes))
+        if content is not None and not has_many_values(content):
+            return _respond(await accept(books, decode_events(content, request.headers)))
+        is_huge = len(body) > HUGE_BYTES
         if encoding:
-            size = await asyncio.to_thread(inflated_size, body, encoding, limit=HUGE_BYTES)
-        return await batches.run(books, accept_body, is_huge=size > HUGE_BYTES)
+            is_huge = await asyncio.to_thread(decompress_within, body, encoding, limit=HUGE_BYTES) is None
+        return await batches.run(books, accept_body, is_huge=is_huge)
 
 
 async def _read_batch(request: Request, memory: AsyncExitStack) -> bytes:

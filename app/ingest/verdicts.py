@@ -1,6 +1,6 @@
 """Decide what becomes of resolved events: on which day each is recorded, and which are new, duplicates or conflicts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -65,13 +65,36 @@ async def load_old_events(connection: Connection, keys: Iterable[EventKey]) -> d
     }
 
 
-def judge_old(
+def as_old(events: Iterable[DatedEvent]) -> dict[EventKey, OldEvent]:
+    """Return new events, by key, as the stored ones that they are for the others of the batch."""
+    return {
+        (event.incoming.account_id, event.incoming.id): OldEvent(event.incoming.fingerprint, event.recorded_on)
+        for event in events
+    }
+
+
+def judge_events(
+    events: Sequence[ResolvedEvent],
+    new_events: Iterable[DatedEvent],
+    stored: Mapping[EventKey, OldEvent],
+    last_recorded_on: Mapping[int, date],
+) -> list[Verdict]:
+    """Return what becomes of each event, in order.
+
+    stored: all events with the keys of the batch, the new ones included: see `as_old`. last_recorded_on: as in `date_events`.
+    """
+    # Of events with the same key one object is new, however equal they are.
+    new_objects = {id(event.incoming) for event in new_events}
+    return [
+        "accepted" if id(event.incoming) in new_objects else _judge_old(event.incoming, stored, last_recorded_on)
+        for event in events
+    ]
+
+
+def _judge_old(
     event: IncomingEvent, stored: Mapping[EventKey, OldEvent], last_recorded_on: Mapping[int, date]
 ) -> Verdict:
-    """Return the verdict on an event that is not new: a duplicate, a conflict, or recorded before the last day.
-
-    stored: all events with the keys of the batch, those that it has added included.
-    """
+    """Return the verdict on an event that is not new: a duplicate, a conflict, or recorded before the last day."""
     other = stored.get((event.account_id, event.id))
     if other is None:
         last = last_recorded_on[event.account_id]

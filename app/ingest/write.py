@@ -19,7 +19,7 @@ from app.ingest.outcome import Verdict
 from app.ingest.references import freeze_on_first_use
 from app.ingest.retract import retract_replaced
 from app.ingest.stages import DatedEvent, ResolvedEvent
-from app.ingest.verdicts import EventKey, OldEvent, date_events, judge_old, load_old_events
+from app.ingest.verdicts import EventKey, as_old, date_events, judge_events, load_old_events
 from app.ledger.posting import PostingContext, load_posting_context, post_events
 
 Accounts = Mapping[int, LockedAccount]
@@ -65,15 +65,8 @@ async def write_batch(
     await _derive_attributes(connection, new_events, calendar=books.calendar)
     # 8. Post entries, presence, registrations and streams.
     await post_events(connection, [(event.posting, event.recorded_on) for event in new_events], context, books=books)
-    # 9. Return what became of each event. Of events with the same key one object is new, however equal they are.
-    stored |= {
-        key: OldEvent(first_by_key[key].incoming.fingerprint, first_by_key[key].recorded_on) for key in inserted_keys
-    }
-    new_objects = {id(event.incoming) for event in new_events}
-    return [
-        "accepted" if id(event.incoming) in new_objects else judge_old(event.incoming, stored, last_recorded_on)
-        for event in events
-    ]
+    # 9. Return what became of each event.
+    return judge_events(events, new_events, stored | as_old(new_events), last_recorded_on)
 
 
 async def _lock_insert_and_load(

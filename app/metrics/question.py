@@ -160,12 +160,7 @@ def build_question(
         lambda: _choose_metrics(names, parameters.convention, side_by_side=side_by_side), ()
     )
     last_day = faults.attempt(lambda: _last_day(parameters, today=today), today)
-    start, end = faults.attempt(
-        lambda: _range(parameters, calendar=calendar, today=last_day), (last_day, day_after(last_day))
-    )
-    periods: list[Period] = faults.attempt(
-        lambda: split_range(start, end, granularity=parameters.granularity, calendar=calendar, today=last_day), []
-    )
+    start, end, periods = _find_periods(faults, parameters, calendar=calendar, today=last_day)
     filter = faults.attempt(lambda: _filter(parameters), None)
     group_by: tuple[str, ...] = faults.attempt(lambda: _group_by(parameters), ())
     chosen_segments: _Segments = faults.attempt(lambda: _segments(parameters, group_by, segments, other_segments), ())
@@ -243,6 +238,17 @@ def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[
 
 def _filter(parameters: Parameters) -> Filter | None:
     return parse_filter(normalize_id(parameters.filter)) if parameters.filter is not None else None
+
+
+def _find_periods(
+    faults: FaultList, parameters: Parameters, *, calendar: Calendar, today: date
+) -> tuple[date, date, Sequence[Period]]:
+    """Return the range of a question and its periods. What is wrong with them is added to the faults."""
+    start, end = faults.attempt(lambda: _range(parameters, calendar=calendar, today=today), (today, day_after(today)))
+    periods: list[Period] = faults.attempt(
+        lambda: split_range(start, end, granularity=parameters.granularity, calendar=calendar, today=today), []
+    )
+    return start, end, periods
 
 
 def _selection(

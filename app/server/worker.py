@@ -5,7 +5,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import multiprocessing
 import os
@@ -22,6 +21,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from app.core import logs
+from app.core.memory import share_freed_memory
 from app.core.settings import Settings
 from app.server.protocol import HttpProtocol
 
@@ -32,7 +32,6 @@ _KEEP_ALIVE_SECONDS = 65
 
 # How many new objects make a collection of the young ones, how many of these one of the next generation, and of all.
 _GC_THRESHOLDS = (20_000, 5, 1_000)
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 _GC_TICKS = 600  # uvicorn ticks ten times a second
 
 log = structlog.get_logger(__name__)
@@ -87,7 +86,7 @@ class Worker(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal. Raises SystemExit after a line in the log if the server cannot start or stop, or fails."""
-        _share_freed_memory()
+        share_freed_memory()
         gc.disable()  # until `startup`: what the imports create stays for good, and to look through it is a fifth of their time
         try:
             super().run(sockets)
@@ -157,15 +156,6 @@ class Worker(uvicorn.Server):
             time.sleep(_ORPHAN_START_SECONDS)
             if not self.started:
                 os._exit(1)
-
-
-def _share_freed_memory() -> None:
-    """Let all threads take memory from one place, so that what a large answer has freed is there for the next.
-
-    By default, glibc keeps a place for each thread, and a worker grows to the sum of the largest answers of its threads.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def exit_after(seconds: float, *, cleanup: Callable[[], None] = lambda: None) -> SimpleQueue[None]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -97,7 +97,7 @@ class Campaign:
     async def run(self, *, kills: int, seconds: float) -> Outcome:
         """Kill until there were so many kills or the time is over, then count."""
         try:
-            await until(self.is_ready)
+            await self.until(self.is_ready)
             await self.kill_while_writing(kills, time.monotonic() + seconds)
             await self.count()
             await self.service.end()
@@ -114,8 +114,7 @@ class Campaign:
     async def kill_while_writing(self, kills: int, end: float) -> None:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            for writer in self.writers:
-                tasks.create_task(writer.write(stop))
+            writes = [tasks.create_task(writer.write(stop)) for writer in self.writers]
             try:
                 while self.outcome.kills.total() < kills and time.monotonic() < end:
                     await self.until_acknowledged(4)
@@ -130,6 +129,8 @@ class Campaign:
                 await self.until_acknowledged(4)
             finally:
                 stop.set()
+            # The last kill may take effect only now, and some writers do not give up.
+            await self.until(lambda: all(write.done() for write in writes))
 
     def counts(self) -> list[int]:
         return [self.outcome.kills[victim] for victim in VICTIMS]
@@ -165,20 +166,21 @@ class Campaign:
                 self.service.process.kill()
 
     async def until_acknowledged(self, count: int) -> None:
-        """Wait until more events are acknowledged, and start the service again whenever it has ended."""
+        """Wait until more events are acknowledged."""
         before = sum(len(writer.acknowledged_at) for writer in self.writers)
+        await self.until(lambda: sum(len(writer.acknowledged_at) for writer in self.writers) >= before + count)
 
-        def is_acknowledged() -> bool:
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until a condition is true, and start the service again whenever it has ended."""
+
+        async def is_true() -> bool:
             if self.service.process.poll() is not None:
                 self.service.start()
-            return sum(len(writer.acknowledged_at) for writer in self.writers) >= before + count
+            return bool(await result if isinstance(result := condition(), Awaitable) else result)
 
-        await until(is_acknowledged, every=0.1)
+        await until(is_true, every=0.1)
 
     async def is_ready(self) -> bool:
-        if self.service.process.poll() is not None:
-            self.service.start()
-            await asyncio.sleep(0.1)
         return self.service.process.poll() is None and await self.service.is_ready()
 
     async def count(self) -> None:
@@ -202,7 +204,7 @@ class Campaign:
     async def ask(self, question: Callable[[Process], Awaitable[Answer]]) -> Answer:
         """Return the answer of the service. It is asked again when it goes away: the last kill may take effect late."""
         while True:
-            await until(self.is_ready)
+            await self.until(self.is_ready)
             with suppress(httpx.TransportError, Unavailable):
                 return await question(self.service)
 

@@ -104,11 +104,20 @@ def test_kills_of_services_and_postgres_neither_lose_nor_double_acknowledged_eve
 
 
 def test_a_service_restarts_its_embedded_postgres_when_it_was_killed(data_dir: Path) -> None:
+    postgres = Postgres(data_dir)
+
+    def is_restarted() -> bool:
+        # What is left of the killed server still answers for a moment, so a service that is ready does not prove it.
+        with suppress(FileNotFoundError, IndexError, ValueError):
+            return postgres.postmaster != first and service.request("GET", "/readyz").status_code == 200
+        return False
+
     with Service(None, data_dir=data_dir).open() as service:
         service.send(session())
-        os.kill(int((data_dir / "cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        first = postgres.postmaster
+        postgres.kill_postmaster()
         deadline = time.monotonic() + PATIENCE
-        while service.request("GET", "/readyz").status_code != 200:
+        while not is_restarted():
             assert time.monotonic() < deadline
             service.run(asyncio.sleep(0.1))
         assert service.value("sessions") == 1

@@ -1,18 +1,32 @@
-"""Memory budget: how many bytes the large things that clients send may take at the same time."""
+"""Memory of a process: what its C library keeps, and how many bytes the large things that clients send may take at once."""
 
 import asyncio
 import ctypes
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def share_freed_memory() -> None:
+    """Let all threads take memory from one place, so that what a large answer has freed is there for the next.
+
+    By default, glibc keeps a place for each thread, and a worker grows to the sum of the largest answers of its threads.
+    """
+    _call_c_library("mallopt", _M_ARENA_MAX, 1)
 
 
 def release_memory() -> None:
-    """Give memory that is free in this process back to the system, where its C library can do that: glibc keeps much."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    """Give memory that is free in this process back to the system: glibc keeps much."""
+    _call_c_library("malloc_trim", 0)
+
+
+def _call_c_library(name: str, *arguments: int) -> None:
+    """Call a function of glibc; do nothing where there is another C library without it."""
+    with suppress(AttributeError, OSError, TypeError):
+        getattr(ctypes.CDLL(None), name)(*arguments)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.memory_budget import MemoryBudget, release_memory
+from app.core.memory import MemoryBudget, release_memory
 
 
 @given(st.lists(st.tuples(st.integers(0, 10), st.integers(0, 3), st.booleans()), max_size=12))
