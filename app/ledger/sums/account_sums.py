@@ -128,16 +128,21 @@ def _join(blocks: Sequence[tuple[Sequence[Part], Block]]) -> AccountTable:
     accounts = [*dict.fromkeys(account for _, block in blocks for account in block.accounts)]
     columns: dict[Part, Sequence[Any]] = {}
     for parts, block in blocks:
+        own_columns = block.columns
         # Most accounts have rows of everything, and the first block has them in the same order.
-        is_complete = list(block.accounts) == accounts
-        for part, column in zip(parts, block.columns, strict=True):
-            columns[part] = column if is_complete else _spread(block.accounts, column, accounts, part.default)
+        if list(block.accounts) != accounts:
+            own_columns = _spread(block, accounts, [part.default for part in parts])
+        columns |= dict(zip(parts, own_columns, strict=True))
     return AccountTable(accounts, columns)
 
 
-def _spread(own: Sequence[int], column: Sequence[Any], accounts: Sequence[int], default: Any) -> list[Any]:
-    values = dict(zip(own, column, strict=True))
-    return [values.get(account, default) for account in accounts]
+def _spread(block: Block, accounts: Sequence[int], defaults: Sequence[Any]) -> list[list[Any]]:
+    """Return the columns of a block over other accounts. defaults: of each column, for an account that it does not have."""
+    positions = {account: position for position, account in enumerate(block.accounts)}
+    # The last position is that of the default.
+    order = [positions.get(account, -1) for account in accounts]
+    values = ((*column, default) for column, default in zip(block.columns, defaults, strict=True))
+    return [[own[position] for position in order] for own in values]
 
 
 def blocks_of_rows(rows: Iterable[Sequence[Any]], days: int, width: int) -> list[Block]:
@@ -156,4 +161,4 @@ def merge_blocks(blocks: Sequence[Block]) -> Block:
     if len(blocks) == 1:
         return blocks[0]
     accounts = [*dict.fromkeys(account for block in blocks for account in block.accounts)]
-    return Block(accounts, [_spread(block.accounts, block.columns[0], accounts, None) for block in blocks])
+    return Block(accounts, [_spread(block, accounts, [None])[0] for block in blocks])
