@@ -36,14 +36,14 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What components are computed from on one day, for accounts in one order.
+    """What components are computed from: columns of parts with a value for each account on each of some days.
 
-    columns: those of all parts. count: the number of accounts. margins: all values of the gross margin.
+    columns: those of all parts. days: each day with the number of its accounts, which follow each other. margins: all values of
+    the gross margin.
     """
 
-    at: KnownDay
     columns: Columns
-    count: int
+    days: Sequence[tuple[KnownDay, int]]
     margins: Sequence[Margin] = ()
 
 

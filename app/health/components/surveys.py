@@ -14,7 +14,15 @@ from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import WHOLE_BUSINESS
 from app.health.kinds import WHOLE, Component, ComponentValues, Surroundings, by_row, kind
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, blocks_of_rows, merge_blocks
+from app.ledger.sums.account_sums import (
+    AccountSumsRequest,
+    Block,
+    DayBound,
+    Part,
+    block_of_rows,
+    empty_block,
+    merge_blocks,
+)
 from app.ledger.surveys import score_subject
 
 _MEASURE = "survey_scores"
@@ -39,15 +47,14 @@ class LastResponse(Part):
         return frozenset({_MEASURE})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day; a statement for each part, after one for the surveys."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts: a statement for each part, after one for the surveys."""
         kinds = sorted({kind for part in parts for kind in part.kinds})
         (surveys,) = yield [BoundStatement(_SURVEYS, {"kinds": kinds})]
         if _MEASURE not in request.labels or not surveys:
-            return [Block((), [()] * len(parts))] * len(request.days)
+            return empty_block(len(parts))
         results = yield [part._statement(request, surveys) for part in parts]
-        blocks = [blocks_of_rows(_responses(rows), len(request.days), 1) for rows in results]
-        return [merge_blocks([own[index] for own in blocks]) for index in range(len(request.days))]
+        return merge_blocks([block_of_rows(_responses(rows), 1) for rows in results])
 
     def _statement(self, request: AccountSumsRequest, surveys: Sequence[Sequence[Any]]) -> BoundStatement:
         scores = {
