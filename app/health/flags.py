@@ -34,13 +34,13 @@ def _category_band(scores: DayScores, category: str) -> Callable[[int], str | No
 
     def find_band(index: int) -> str | None:
         shares = scores.shares[index].shares
-        total = weighted = 0
+        total = points = 0
         for number, column in columns:
             score = column[index]
             if score is not None:
                 total += shares[number]
-                weighted += shares[number] * score
-        return model.band((2 * weighted + total) // (2 * total)) if total else None
+                points += shares[number] * score
+        return model.band((2 * points + total) // (2 * total)) if total else None
 
     return find_band
 

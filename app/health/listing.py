@@ -189,17 +189,17 @@ def _weakest_finder(scores: DayScores) -> Callable[[int], dict[str, Any] | None]
 
     def find_weakest(index: int) -> dict[str, Any] | None:
         shares, whole, _ = scores.shares[index]
-        weakest, most = None, 0
+        weakest, largest = None, 0
         for number, column in enumerate(columns):
             score = column.scores[index]
-            if score is not None and (loss := shares[number] * (MAX_SCORE - score)) > most:
-                weakest, most = number, loss
+            if score is not None and (loss := shares[number] * (MAX_SCORE - score)) > largest:
+                weakest, largest = number, loss
         if weakest is None:
             return None
         return fixed_members[weakest] | {
             "value": round_number(columns[weakest].values[index]),
             "score": format_score(columns[weakest].scores[index]),
-            "points_lost": format_score((2 * most + whole) // (2 * whole)),
+            "points_lost": format_score((2 * largest + whole) // (2 * whole)),
         }
 
     return find_weakest
