@@ -35,13 +35,20 @@ async def _compare_contributions(connection: Connection, books: Books, today: da
 
 async def _compare_bands(connection: Connection, books: Books, today: date) -> Iterable[Comparison]:
     parameters = Parameters(
-        start=str(today), end=str(today + timedelta(days=1)), granularity="total", group_by=["subject"]
+        start=str(today), end=str(today + timedelta(days=1)), granularity="total", group_by=["account", "subject"]
     )
     question = build_question(["accounts_by_band"], parameters, calendar=books.calendar, today=today, segments={})
     table = await build_answer_table(connection, books, question)
-    in_bands = sum(table.result(row).value or 0 for row in table.pending_rows)
-    with_score = sum(score is not None for score in (await _scores(connection, books, today)).scores)
-    return [Comparison(in_bands, with_score, {"metrics": ["accounts_by_band"]})]
+    counts = {tuple(value for _, value in row.group): table.result(row).value or 0 for row in table.pending_rows}
+    scores = await _scores(connection, books, today)
+    ids = await run_plan(connection, load_ids(scores.accounts))
+    bands = {(ids[key], scores.band(index)): 1 for index, key in enumerate(scores.accounts)}
+    location = {"metrics": ["accounts_by_band"]}
+    return [
+        Comparison(counts.get(key, 0), bands.get(key, 0), location | {"account": key[0], "band": key[1]})
+        for key in {*counts, *bands}
+        if key[1] is not None
+    ]
 
 
 DATA_CHECKS += [
@@ -51,6 +58,8 @@ DATA_CHECKS += [
         _compare_contributions,
     ),
     DataCheck(
-        "health_bands", "The accounts of all bands are as many as the customers with a health score.", _compare_bands
+        "health_bands",
+        "Each customer with a health score is counted once in its band, and no other account.",
+        _compare_bands,
     ),
 ]

@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import WHOLE_BUSINESS
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, KnownDay, Part, Window, blocks_of_rows
+from app.ledger.sums.account_sums import (
+    AccountSumsRequest,
+    Block,
+    DayBound,
+    KnownDay,
+    Part,
+    Window,
+    block_of_rows,
+    empty_block,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +35,15 @@ class EntrySum(Part):
         return frozenset({self.measure, *self.subjects, *self.channels})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day, in one statement."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts, in one statement."""
         bounds = tuple(dict.fromkeys(bound for part in parts for bound in part.window))
         shape = _EntryShape(tuple(parts), bounds, request.accounts is not None)
         if not request.labels.keys() & {part.measure for part in parts}:
-            return [Block((), [()] * len(parts))] * len(request.days)
+            return empty_block(len(parts))
         parameters = shape.label_parameters(request) | _day_parameters(request.days, parts, bounds)
         (rows,) = yield [BoundStatement(_statement(shape), parameters | request.account_parameters)]
-        return blocks_of_rows(rows, len(request.days), len(parts))
+        return block_of_rows(rows, len(parts))
 
 
 class _EntryShape(NamedTuple):
@@ -46,11 +56,6 @@ class _EntryShape(NamedTuple):
     @property
     def measures(self) -> list[str]:
         return [*dict.fromkeys(part.measure for part in self.parts)]
-
-    @property
-    def dimensions(self) -> list[str]:
-        """The dimensions of entries to which a part is narrowed."""
-        return [name for name in ("subject", "channel") if any(getattr(part, f"{name}s") for part in self.parts)]
 
     @property
     def text_lists(self) -> list[tuple[str, ...]]:
@@ -67,82 +72,71 @@ class _EntryShape(NamedTuple):
 
 
 def _day_parameters(days: Sequence[KnownDay], parts: Sequence[EntrySum], bounds: Sequence[DayBound]) -> dict[str, Any]:
-    """Return the parameters about the days: of each bound, the number of its day among the different days of all bounds."""
-    measures = [*dict.fromkeys(part.measure for part in parts)]
-    starts = [[part.window.start for part in parts if part.measure == measure] for measure in measures]
-    own: dict[str, Any] = {name: [] for name in ("recorded_by", "until", "bounds", *_since_names(len(measures)))}
-    ranks: list[list[int]] = []
-    for at in days:
-        dates = [bound.on(at.tomorrow) for bound in bounds]
-        dates_in_order = sorted(set(dates))
-        ranks.append([dates_in_order.index(day) + 1 for day in dates])
-        own["recorded_by"].append(at.recorded_by)
-        for name, bounds_of_measure in zip(_since_names(len(measures)), starts, strict=True):
-            own[name].append(min(bound.on(at.tomorrow) for bound in bounds_of_measure))
-        own["until"].append(dates_in_order[-1])
-        own["bounds"].append("{" + ",".join(map(str, dates_in_order)) + "}")
-    limits = {"earliest": min(min(own[name]) for name in _since_names(len(measures))), "latest": max(own["until"])}
-    columns = zip(*ranks, strict=True)
-    return own | limits | {"index": range(len(days))} | {f"b{n}": list(column) for n, column in enumerate(columns)}
-
-
-def _since_names(count: int) -> list[str]:
-    """Return the names of the parameters with the first day that matters of each measure."""
-    return [f"since{number}" for number in range(count)]
+    """Return the parameters about the days: the day of each bound, and the first day that matters of each measure."""
+    columns = [[bound.on(tomorrow) for tomorrow in (at.tomorrow for at in days)] for bound in bounds]
+    by_bound = dict(zip(bounds, columns, strict=True))
+    starts: dict[str, list[list[date]]] = {}
+    for part in parts:
+        starts.setdefault(part.measure, []).append(by_bound[part.window.start])
+    since = [[*map(min, zip(*own, strict=True))] for own in starts.values()]
+    return (
+        {"index": range(len(days)), "recorded_by": [at.recorded_by for at in days]}
+        | {f"b{number}": column for number, column in enumerate(columns)}
+        | {f"since{number}": column for number, column in enumerate(since)}
+        | {"until": [*map(max, zip(*columns, strict=True))]}
+        | {"earliest": min(map(min, since)), "latest": max(map(max, columns))}
+    )
 
 
 @lru_cache(maxsize=64)
 def _statement(shape: _EntryShape) -> Statement:
     """Return the query of rows (index of the day, account_id, a value for each part).
 
-    Entries are added up by account, measure and stretch of days between two bounds first. That makes few rows, and what each
-    part adds up of them is found by comparing small numbers.
+    The entries of each measure are added up by account at once, for all of its parts: there are as many rows then as accounts.
     """
-    ranks = [f"b{n}" for n in range(len(shape.bounds))]
-    since = _since_names(len(shape.measures))
-    types = {"index": "int", "recorded_by": "date", "until": "date", "bounds": "text"}
-    types |= dict.fromkeys(since, "date") | dict.fromkeys(ranks, "int")
-    arrays = ", ".join(f"CAST(%({name})s AS {type}[])" for name, type in types.items())
-    columns = ",\n            ".join(f"{_value(shape, part)} AS v{n}" for n, part in enumerate(shape.parts))
+    dates = ["recorded_by", "until", *(f"since{n}" for n in range(len(shape.measures)))]
+    dates += [f"b{n}" for n in range(len(shape.bounds))]
+    arrays = ", ".join(["CAST(%(index)s AS int[])", *(f"CAST(%({name})s AS date[])" for name in dates)])
     measures = ", ".join(f"%(m{n})s" for n in range(len(shape.measures)))
-    keys = ", ".join(("account_id", "measure", *shape.dimensions))
-    facts = " UNION ALL ".join(
-        f"""
-            SELECT {keys}, width_bucket(effective_on, day.bounds) AS stretch, bigint_sum(value) AS value
-            FROM {"own_entry" if shape.by_account else "entry"}
-            WHERE measure = %(m{number})s AND effective_on >= day.{name} AND effective_on < day.until
-                AND recorded_on <= day.recorded_by AND account_id <> {WHOLE_BUSINESS}
-            GROUP BY {keys}, stretch"""
-        for number, name in enumerate(since)
-    )
+    own_entries = _OWN_ENTRIES.format(measures=measures) if shape.by_account else ""
     text = f"""
-    WITH day AS MATERIALIZED (
-        SELECT index, recorded_by, until, CAST(bounds AS date[]) AS bounds, {", ".join([*since, *ranks])}
-        FROM unnest({arrays}) AS day({", ".join(types)}))
-    {_OWN_ENTRIES.format(measures=measures) if shape.by_account else ""}
+    {own_entries}
     SELECT day.index, own.*
-    FROM day CROSS JOIN LATERAL (
-        SELECT account_id,
-            {columns}
-        FROM ({facts}) AS fact
+    FROM unnest({arrays}) AS day(index, {", ".join(dates)})
+    CROSS JOIN LATERAL (
+        SELECT account_id, {", ".join(f"bigint_sum(v{n})" for n in range(len(shape.parts)))}
+        FROM ({" UNION ALL ".join(_measure_sums(shape, number) for number in range(len(shape.measures)))}) AS sums
         GROUP BY account_id OFFSET 0) AS own
     """
-    formats = {name: str for name, type in types.items() if type != "text"}
-    return Statement(text, array_formats=formats | ({"accounts": str} if shape.by_account else {}))
+    formats = {"index": str} | dict.fromkeys(dates, str) | ({"accounts": str} if shape.by_account else {})
+    return Statement(text, array_formats=formats)
 
 
 # The entries of a few accounts, which are read once for all days.
-_OWN_ENTRIES = """, own_entry AS MATERIALIZED (
+_OWN_ENTRIES = """WITH own_entry AS MATERIALIZED (
         SELECT measure, account_id, subject, channel, effective_on, recorded_on, value FROM entry
         WHERE account_id = ANY(CAST(%(accounts)s AS bigint[])) AND measure IN ({measures})
             AND effective_on >= %(earliest)s AND effective_on < %(latest)s)"""
 
 
+def _measure_sums(shape: _EntryShape, number: int) -> str:
+    """Return the query of rows (account_id, a value for each part) of the measure with that number, 0 for all other parts."""
+    columns = ", ".join(
+        f"{_value(shape, part) if part.measure == shape.measures[number] else 'CAST(0 AS bigint)'} AS v{n}"
+        for n, part in enumerate(shape.parts)
+    )
+    return f"""
+            SELECT account_id, {columns}
+            FROM {"own_entry" if shape.by_account else "entry"}
+            WHERE measure = %(m{number})s AND effective_on >= day.since{number} AND effective_on < day.until
+                AND recorded_on <= day.recorded_by AND account_id <> {WHOLE_BUSINESS}
+            GROUP BY account_id"""
+
+
 def _value(shape: _EntryShape, part: EntrySum) -> str:
     """Return the SQL of a part's value."""
     first, stop = (shape.bounds.index(bound) for bound in part.window)
-    conditions = [f"measure = %(m{shape.measures.index(part.measure)})s"]
-    conditions.append(f"stretch >= day.b{first} AND stretch < day.b{stop}")
+    conditions = [f"effective_on >= day.b{first} AND effective_on < day.b{stop}"]
     for column, texts in (("subject", part.subjects), ("channel", part.channels)):
         if texts:
             conditions.append(f"{column} = ANY(%(texts{shape.text_lists.index(texts)})s)")

@@ -32,11 +32,13 @@ class MeasureOperand(Operand):
 
     @property
     def label_texts(self) -> frozenset[str]:
-        return self.postings
+        return frozenset({self.measure})
 
     @property
     def postings(self) -> frozenset[str]:
-        return frozenset({self.measure})
+        # The measure of a presence has no posting of its own: its entries follow from the days of users.
+        presences = (name for name, own in PRESENCES.items() if MEASURES[self.measure] in own.units.values())
+        return frozenset({*presences} or {self.measure})
 
     @property
     def subject(self) -> str | None:
