@@ -41,6 +41,8 @@ _SENTENCES: dict[str, str | tuple[str, str]] = {
     "bool_type": "{field} must be true or false, without quotes.",
     "bool_parsing": "{field} must be true or false.",
     "literal_error": "{field} must be one of: {options}.",
+    "union_tag_invalid": "{field} must be one of: {options}.",
+    "union_tag_not_found": "{field} is required.",
     "greater_than": "{field} must be more than {gt:,}.",
     "greater_than_equal": "{field} must be at least {ge:,}.",
     "less_than": "{field} must be less than {lt:,}.",
@@ -77,7 +79,8 @@ def explain(error: Mapping[str, Any]) -> str:
 
 def options(error: Mapping[str, Any]) -> list[str]:
     """Return the values that are allowed where a value is not one of a list; otherwise none."""
-    return re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
+    context = error.get("ctx", {})
+    return re.findall(r"'([^']*)'", context.get("expected", context.get("expected_tags", "")))
 
 
 def _kind(location: Sequence[str | int]) -> str:

@@ -1,5 +1,6 @@
 """Endpoints of health: all accounts, one account, the explanation of a difference, and the model."""
 
+import re
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,6 +17,7 @@ from app.health.accounts import resolve_scope
 from app.health.card import CardParameters, account_health
 from app.health.default_model import DEFAULT_MODEL
 from app.health.explanation import ExplanationParameters, explain_health
+from app.health.kinds import KINDS
 from app.health.listing import HealthParameters, list_health
 from app.health.model import HealthModel
 from app.health.preview import preview_model
@@ -35,6 +37,9 @@ from app.http.responses import json_response, rows_response
 
 router = APIRouter(prefix="/v1", tags=["health"], default_response_class=Response)
 READ = [Depends(requires("read"))]
+
+
+_KIND_IN_POINTER = re.compile(rf"^(/components/\d+)/(?:{'|'.join(KINDS)})(/|$)")
 
 
 class HealthModelBody(HealthModel):
@@ -119,7 +124,7 @@ async def put_model(request: Request, caller: Caller = Depends(requires("admin")
 
     Answers as of earlier days than today are still computed by the versions that were known then.
     """
-    books, body = books_of(request), await read_body(request, HealthModelBody)
+    books, body = books_of(request), await _read_model(request)
     model = await _check(books, body)
     version, _ = await put_version(books, model, effective_from=body.effective_from, author=caller.id)
     return json_response(request, version.as_json())
@@ -133,8 +138,21 @@ async def put_model(request: Request, caller: Caller = Depends(requires("admin")
 )
 async def post_preview(request: Request) -> Response:
     """Return how today's customers would move between the bands by a model, which is not stored."""
-    books, body = books_of(request), await read_body(request, HealthModelBody)
+    books, body = books_of(request), await _read_model(request)
     return json_response(request, await preview_model(books, await _check(books, body)))
+
+
+async def _read_model(request: Request) -> HealthModelBody:
+    """Return the model of a request. Raises Invalid."""
+    try:
+        return await read_body(request, HealthModelBody)
+    except Invalid as invalid:
+        for fault in invalid.errors:
+            # Pydantic names the kind of a component as if it were a step of the way to its fields.
+            fault["pointer"] = _KIND_IN_POINTER.sub(r"\1\2", fault["pointer"])
+            if fault["code"].startswith("union_tag"):
+                fault["pointer"] += "/kind"
+        raise
 
 
 async def _check(books: Books, body: HealthModelBody) -> HealthModel:

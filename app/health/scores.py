@@ -227,7 +227,8 @@ def _score_component(component: Component, window_days: int, surroundings: Surro
         """Return the score of a value in hundredths, rounded half up."""
         if value is None:
             return None
-        return int(min(max((value - poor) / distance, 0.0), 1.0) * MAX_SCORE + 0.5)
+        # Binary fractions may be a little below a half that is one in decimals.
+        return int(round(min(max((value - poor) / distance, 0.0), 1.0) * MAX_SCORE, 6) + 0.5)
 
     return ComponentScores(values, by_row(score, [values]), factors)
 

@@ -126,9 +126,9 @@ def assignments(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def used_reasons() -> set[str]:
-    constants = dict(assignments("metrics/"))
-    found = {text for name, text in assignments("metrics/") if name == "reason"}
-    for call in nodes(ast.Call, "metrics/"):
+    constants = dict(assignments("metrics/")) | dict(assignments("health/"))
+    found = {text for name, text in assignments("metrics/") if name == "reason"} | {constants["NOT_ENOUGH_DATA"]}
+    for call in [*nodes(ast.Call, "metrics/"), *nodes(ast.Call, "health/")]:
         assert isinstance(call, ast.Call)
         for value in (keyword.value for keyword in call.keywords if keyword.arg in ("if_empty", "reason")):
             found.add(constants.get(value.id, "") if isinstance(value, ast.Name) else text_of(value))

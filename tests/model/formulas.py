@@ -19,6 +19,7 @@ from tests.model.facts import (
     wald,
     wilson,
 )
+from tests.model.health import health_metrics
 from tests.model.outcomes import OUTCOMES
 from tests.model.revenue import REVENUE
 from tests.model.usage import USAGE
@@ -121,4 +122,5 @@ _VOICE = {
     "feedback_comments": ModelMetric(events_where(_is_comment), over_events(count_events), BOTH),
     "feedback_closed_rate": ModelMetric(_comments, _closed_rate, BOTH),
 }
-METRICS = _VOICE | OUTCOMES | REVENUE | COMMERCE | USAGE
+_BASIC = _VOICE | OUTCOMES | REVENUE | COMMERCE | USAGE
+METRICS = _BASIC | health_metrics(_BASIC)

@@ -100,6 +100,7 @@ USAGE = {
     "registered_users": ModelMetric(registered_users, count_facts("registered")),
     "customer_engagement_rate": ModelMetric(combine(_active_users, registered_users_in), _engagement),
     "product_usage_rate": ModelMetric(combine(_active_users, _seats), _product_usage),
+    "active_user_days": ModelMetric(_active_days, count_facts("days")),
     "stickiness": ModelMetric(combine(_active_users, _active_days), _stickiness),
     "sessions_per_active_user": ModelMetric(
         combine(_sessions, _active_users), _per_user(lambda facts: len(facts["events"]))

@@ -157,6 +157,8 @@ PYDANTIC = [
     Code("model_type", "", "It is not a JSON object.", "Send an object."),
     Code("model_attributes_type", "", "It is not a JSON object.", "Send an object."),
     Code("literal_error", "", "It is not one of the allowed values.", "`detail` lists them."),
+    Code("union_tag_invalid", "", "It is not one of the kinds.", "`detail` lists them."),
+    Code("union_tag_not_found", "", "It does not say of which kind it is.", "Send the field that `pointer` names."),
     Code("greater_than", "", "The number is too small.", "`detail` names the limit."),
     Code("less_than", "", "The number is too large.", "`detail` names the limit."),
     Code("greater_than_equal", "", "The number is too small.", "`detail` names the limit."),

@@ -18,13 +18,13 @@ from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Pa
 from app.ledger.surveys import score_subject
 
 _MEASURE = "survey_scores"
-_MILLION = 1_000_000
+_BILLION = 1_000_000_000
 _SURVEYS = Statement("SELECT kind, id, low, high, easy_is FROM survey WHERE kind = ANY(%(kinds)s) ORDER BY id")
 
 
 @dataclass(frozen=True, slots=True)
 class LastResponse(Part):
-    """The age in days of an account's last day with survey responses, and how good they were, in millionths of 100%.
+    """The age in days of an account's last day with survey responses, and how good they were, in billionths of 100%.
 
     kinds: of which kinds of surveys. surveys: of which ones; empty for all. days: how far to look back. None without any.
     """
@@ -71,7 +71,7 @@ class LastResponse(Part):
 def _goodness(score: int, low: int, high: int, easy_is: str | None) -> int:
     """Return how far a score is on the way from the worst to the best of its scale."""
     share = Fraction(score - low, high - low)
-    return round(_MILLION * (1 - share if easy_is == "low" else share))
+    return round(_BILLION * (1 - share if easy_is == "low" else share))
 
 
 @lru_cache(maxsize=4)
@@ -132,7 +132,7 @@ class LastResponseComponent(Component):
 
     def values(self, window_days: int, surroundings: Surroundings) -> ComponentValues:
         responses = surroundings.columns[self._part]
-        values = [None if response is None else float(response[1] * WHOLE / _MILLION) for response in responses]
+        values = [None if response is None else float(response[1] * WHOLE / _BILLION) for response in responses]
         return ComponentValues(values, [0 if response is None else self._factor(response[0]) for response in responses])
 
     @property
