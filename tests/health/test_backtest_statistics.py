@@ -4,7 +4,7 @@ from itertools import product
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.health.backtest.statistics import (
@@ -26,6 +26,8 @@ Row = tuple[int, int, bool]
 ROWS = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from([0, 1, 2, 500, 9_999, 10_000]), st.booleans()), max_size=40
 )
+RANDOM_ROWS = settings(deadline=None, max_examples=examples(100), suppress_health_check=list(HealthCheck))
+FEW_ROWS = settings(RANDOM_ROWS, max_examples=examples(10))
 
 
 def share_of_pairs(rows: list[Row]) -> float | None:
@@ -55,24 +57,25 @@ def test_the_auc_is_the_share_of_pairs(churned: list[int], retained: list[int], 
     assert area_under_curve(to_columns(rows)) == expected
 
 
-@settings(max_examples=examples(100))
+@RANDOM_ROWS
 @given(ROWS)
 def test_the_auc_of_any_observations_is_the_share_of_all_pairs(rows: list[Row]) -> None:
     expected = share_of_pairs(rows)
     assert area_under_curve(to_columns(rows)) == (None if expected is None else pytest.approx(expected))
 
 
-@settings(max_examples=examples(10))
+@FEW_ROWS
 @given(ROWS)
 def test_the_bootstrap_resamples_accounts_with_all_their_observations(rows: list[Row]) -> None:
     """The interval equals that of resamples that are really built, from the same random numbers."""
     if not rows:
         assert bootstrap_interval(to_columns(rows)) is None
         return
-    count = max(account for account, *_ in rows) + 1
+    accounts = sorted({account for account, *_ in rows})
+    count = len(accounts)
     random, areas = Random(20_260_315), []
     for _ in range(count_resamples(count)):
-        drawn = [first // 100 for first in random.choices(range(0, 100 * count, 100), k=count)]
+        drawn = [accounts[first // 100] for first in random.choices(range(0, 100 * count, 100), k=count)]
         area = share_of_pairs([row for account in drawn for row in rows if row[0] == account])
         areas += [] if area is None else [area]
     areas.sort()
@@ -132,7 +135,7 @@ def test_the_interval_of_accounts_that_recur_has_their_effective_number() -> Non
     assert measure_frequency(to_columns([])).interval is None
 
 
-@settings(max_examples=examples(100))
+@RANDOM_ROWS
 @given(ROWS)
 def test_a_rate_lies_within_its_interval(rows: list[Row]) -> None:
     frequency = measure_frequency(to_columns(rows))

@@ -49,10 +49,10 @@ async def list_backtest_scores(books: Books, parameters: BacktestScoreParameters
     question = await resolve_backtest(books, parameters)
     plan = await plan_backtest(books, question)
     page, next_cursor = await run_aside(partial(_choose_page, plan, parameters), items=plan.accounts)
-    wanted, rows = set(page), list[Row]()
+    on_page, rows = set(page), list[Row]()
     cut_offs = [own for own in plan.usable if own.day in {position.day for position in page}]
     async for scores in observe(books, plan, cut_offs):
-        chosen = [own for own in scores.accounts if _Position(scores.cut_off.day, own.account) in wanted]
+        chosen = [own for own in scores.accounts if _Position(scores.cut_off.day, own.account) in on_page]
         ids = await _load_ids(books, [own.account for own in chosen])
         common = {"horizon_days": question.horizon_days, "model_version": scores.version.number}
         rows += [_score_row(scores.cut_off, own, ids[own.account], common) for own in chosen]
@@ -81,8 +81,8 @@ def _choose_page(plan: Plan, parameters: BacktestScoreParameters) -> tuple[list[
 
 def _positions(plan: Plan, cut_offs: Sequence[CutOff]) -> Iterator[_Position]:
     for cut_off in cut_offs:
-        population = plan.populations[cut_off]
-        for account in sorted(population.observable.keys() | population.foreseen.keys()):
+        customers = plan.customers[cut_off]
+        for account in sorted(customers.observable.keys() | customers.foreseen.keys()):
             yield _Position(cut_off.day, account)
 
 

@@ -29,7 +29,7 @@ class CutOff(NamedTuple):
     until: date
 
 
-class Population(NamedTuple):
+class CutOffCustomers(NamedTuple):
     """The accounts at a cut-off, by their keys, each with whether the outcome followed.
 
     observable: customers, as far as was known. foreseen: customers of whom it was known already that they would leave (or
@@ -108,18 +108,18 @@ def load_extent() -> QueryPlan[Extent]:
     return Extent(count, day or MIN_DATE)
 
 
-def load_populations(
+def load_customers(
     database: Database, cut_offs: Sequence[CutOff], *, outcome: Outcome, recorded_by: date
-) -> QueryPlan[list[Population]]:
+) -> QueryPlan[list[CutOffCustomers]]:
     """Return the accounts at each cut-off. recorded_by: the day whose knowledge decides what followed.
 
     The outcome follows when the balance at the end of the horizon is below that at the cut-off: of customers, or of MRR.
     """
-    populations = [Population({}, {}) for _ in cut_offs]
+    customers = [CutOffCustomers({}, {}) for _ in cut_offs]
     measure = _MEASURES[outcome]
     labels = yield from lookup_labels(database, {measure})
     if measure not in labels or not cut_offs:
-        return populations
+        return customers
     parameters: dict[str, Any] = {
         "index": range(len(cut_offs)),
         "day": [own.day for own in cut_offs],
@@ -129,9 +129,9 @@ def load_populations(
     }
     (rows,) = yield [BoundStatement(_STATEMENT, parameters)]
     for index, name, has_outcome, count, accounts in rows:
-        own = populations[index]
+        own = customers[index]
         if accounts:
             getattr(own, name).update(dict.fromkeys(accounts, has_outcome))
         else:
-            populations[index] = own._replace(**{name: getattr(own, name) + count})
-    return populations
+            customers[index] = own._replace(**{name: getattr(own, name) + count})
+    return customers

@@ -11,23 +11,25 @@ from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MIN_DATE
-from app.health.backtest.cut_offs import CutOff, Extent, Population, load_extent, load_populations
+from app.health.backtest.cut_offs import CutOff, CutOffCustomers, Extent, load_customers, load_extent
 from app.health.backtest.question import BacktestQuestion
 from app.health.scores import DayScores, HealthDay, batches_of_days, score_days
 from app.health.versions import ModelVersion, load_versions, version_on
 
-# Of all accounts and all cut-offs; scoring them takes up to a minute.
-MAX_ACCOUNT_CUT_OFFS = 500_000
+# Of all accounts and all cut-offs; scoring them takes half a minute.
+MAX_ACCOUNT_CUT_OFFS = 250_000
+# A batch is a third of what may be scored together: each has the time limit of a question, also on a busy machine.
+_BATCHES = 3
 
 
 class Plan(NamedTuple):
     """What a back-test has to observe.
 
-    populations: of the cut-offs whose horizon is closed. versions: those of the model by which scores are computed. all_versions:
+    customers: of the cut-offs whose horizon is closed. versions: those of the model by which scores are computed. all_versions:
     all that there are. accounts: the number of all accounts. observed_until: the last day on which it is known who churned.
     """
 
-    populations: Mapping[CutOff, Population]
+    customers: Mapping[CutOff, CutOffCustomers]
     versions: Sequence[ModelVersion]
     all_versions: Sequence[ModelVersion]
     accounts: int
@@ -36,7 +38,7 @@ class Plan(NamedTuple):
     @property
     def usable(self) -> list[CutOff]:
         """The cut-offs that can be used, in their order."""
-        return [cut_off for cut_off, own in self.populations.items() if own.reason is None]
+        return [cut_off for cut_off, own in self.customers.items() if own.reason is None]
 
 
 class ScoredAccount(NamedTuple):
@@ -61,24 +63,25 @@ class CutOffScores(NamedTuple):
 async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     """Return what is to be observed. Raises Invalid for a back-test of too many accounts."""
 
-    def load() -> QueryPlan[tuple[Extent, list[ModelVersion], dict[CutOff, Population]]]:
+    def load() -> QueryPlan[tuple[Extent, list[ModelVersion], dict[CutOff, CutOffCustomers]]]:
         extent = yield from load_extent()
         until = question.observed_until(extent.last_recorded_on)
         cut_offs = [own for own in question.cut_offs if question.is_known and own.until <= until]
-        populations = load_populations(
-            books.database, cut_offs, outcome=question.outcome, recorded_by=question.last_day
-        )
-        plans: list[QueryPlan[Any]] = [load_versions(), populations]
-        versions, loaded = yield from merge_plans(plans)
-        return extent, versions, dict(zip(cut_offs, loaded, strict=True))
+        outcome, recorded_by = question.outcome, question.last_day
+        plans: list[QueryPlan[Any]] = [
+            load_versions(),
+            load_customers(books.database, cut_offs, outcome=outcome, recorded_by=recorded_by),
+        ]
+        versions, customers = yield from merge_plans(plans)
+        return extent, versions, dict(zip(cut_offs, customers, strict=True))
 
-    extent, versions, populations = await books.database.ask(lambda connection: run_plan(connection, load()))
+    extent, versions, customers = await books.database.ask(lambda connection: run_plan(connection, load()))
     used_versions = versions
     if question.model == "current":
         holding = version_on(versions, question.last_day, question.as_of)
         used_versions = [holding._replace(effective_from=MIN_DATE, recorded_on=MIN_DATE)]
     until = question.observed_until(extent.last_recorded_on)
-    plan = Plan(populations, used_versions, versions, extent.accounts, until)
+    plan = Plan(customers, used_versions, versions, extent.accounts, until)
     _check_size(plan)
     return plan
 
@@ -101,7 +104,7 @@ async def observe(books: Books, plan: Plan, cut_offs: Sequence[CutOff]) -> Async
     """
     by_day = {cut_off.day: cut_off for cut_off in cut_offs}
     days = [HealthDay(day, day) for day in by_day]
-    for batch in batches_of_days(days, accounts=plan.accounts):
+    for batch in batches_of_days(days, accounts=_BATCHES * plan.accounts):
 
         async def load(connection: Connection, days: Sequence[HealthDay] = batch) -> list[DayScores]:
             return await run_plan(connection, score_days(plan.versions, days, only_customers=True))
@@ -109,22 +112,22 @@ async def observe(books: Books, plan: Plan, cut_offs: Sequence[CutOff]) -> Async
         await books.database.reserve_memory(plan.accounts * len(batch))
         for scores in await books.database.ask(load):
             cut_off = by_day[scores.at.day]
-            work = partial(_list_accounts, scores, plan.populations[cut_off])
+            work = partial(_list_accounts, scores, plan.customers[cut_off])
             yield CutOffScores(cut_off, scores.version, await run_aside(work, items=len(scores.accounts)))
 
 
-def _list_accounts(scores: DayScores, population: Population) -> list[ScoredAccount]:
+def _list_accounts(scores: DayScores, customers: CutOffCustomers) -> list[ScoredAccount]:
     """Return the customers of a cut-off in the order of their keys."""
-    return list(_scored_accounts(scores, population))
+    return list(_scored_accounts(scores, customers))
 
 
-def _scored_accounts(scores: DayScores, population: Population) -> Iterator[ScoredAccount]:
+def _scored_accounts(scores: DayScores, customers: CutOffCustomers) -> Iterator[ScoredAccount]:
     # Accounts with the same score are in the same band.
     bands: dict[int | None, str | None] = {}
     positions = {account: index for index, account in enumerate(scores.accounts)}
-    for account in sorted(population.observable.keys() | population.foreseen.keys()):
-        is_foreseen = account in population.foreseen
-        has_outcome = (population.foreseen if is_foreseen else population.observable)[account]
+    for account in sorted(customers.observable.keys() | customers.foreseen.keys()):
+        is_foreseen = account in customers.foreseen
+        has_outcome = (customers.foreseen if is_foreseen else customers.observable)[account]
         if (index := positions.get(account)) is None:
             yield ScoredAccount(account, None, None, 0.0, has_outcome, is_foreseen)
             continue

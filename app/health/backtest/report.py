@@ -1,8 +1,6 @@
 """The report of a back-test: its figures, what they mean in one sentence, and what has to be known to trust them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.health.backtest.cut_offs import CutOff
@@ -28,59 +26,30 @@ from app.metrics.rows import round_number
 Report = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that was observed. numbers: of each account, from 0, in the order of their keys."""
-
-    cut_off_scores: Sequence[CutOffScores]
-
-    @cached_property
-    def numbers(self) -> Mapping[int, int]:
-        accounts = sorted({own.account for cut_off in self.cut_off_scores for own in cut_off.accounts})
-        return {account: number for number, account in enumerate(accounts)}
-
-    def observations(self, accounts: Iterable[ScoredAccount]) -> Observations:
-        """Return those of accounts that have a score."""
-        return to_columns(
-            [(self.numbers[own.account], own.score, own.has_outcome) for own in accounts if own.score is not None]
-        )
-
-    def select(self, is_wanted: Callable[[ScoredAccount], bool]) -> list[ScoredAccount]:
-        """Return the accounts of all cut-offs with a score for which a condition holds."""
-        return [
-            own
-            for cut_off in self.cut_off_scores
-            for own in cut_off.accounts
-            if own.score is not None and is_wanted(own)
-        ]
-
-
 def is_counted(own: ScoredAccount) -> bool:
     """Return whether an account's score is tested: of one whose cancellation was known, there was nothing to predict."""
     return own.score is not None and not own.is_foreseen
 
 
+def observe_accounts(accounts: Iterable[ScoredAccount]) -> Observations:
+    """Return the observations of accounts that have a score."""
+    return to_columns([(own.account, own.score, own.has_outcome) for own in accounts if own.score is not None])
+
+
 def build_report(question: BacktestQuestion, plan: Plan, cut_off_scores: Sequence[CutOffScores]) -> Report:
     """Return the answer."""
-    evidence = Evidence(cut_off_scores)
-    tested_accounts = evidence.select(is_counted)
-    total = evidence.observations(tested_accounts)
+    accounts = [account for own in cut_off_scores for account in own.accounts]
+    counted_accounts = list(filter(is_counted, accounts))
+    total = observe_accounts(counted_accounts)
     figures = _figures(total)
-    by_cut_off = {own.cut_off: own for own in cut_off_scores}
-    left_out = {own: _cut_off_reason(question, plan, own) for own in question.cut_offs}
-    cut_offs = [
-        _test_cut_off(evidence, plan, by_cut_off[own]) if own in by_cut_off else _skip_cut_off(own, left_out[own], plan)
-        for own in question.cut_offs
-    ]
-    lift = find_lift(
-        [find_worst_decile(evidence.observations(filter(is_counted, own.accounts))) for own in cut_off_scores], total
-    )
+    reasons = {own: _cut_off_reason(question, plan, own) for own in question.cut_offs}
+    cut_offs = _test_cut_offs(plan, cut_off_scores, reasons)
     facts = Facts(
-        cut_off_reasons=[reason for reason in left_out.values() if reason],
+        cut_off_reasons=[reason for reason in reasons.values() if reason],
         has_cut_offs=bool(cut_off_scores),
-        scores=len(total.accounts),
-        accounts_with=len({own.account for own in tested_accounts if own.has_outcome}),
-        accounts_without=len({own.account for own in tested_accounts if not own.has_outcome}),
+        scores=len(counted_accounts),
+        accounts_with=len({own.account for own in counted_accounts if own.has_outcome}),
+        accounts_without=len({own.account for own in counted_accounts if not own.has_outcome}),
         observed_until=plan.observed_until,
         versions_not_in_force=_count_not_in_force(plan, question, cut_off_scores),
     )
@@ -94,16 +63,33 @@ def build_report(question: BacktestQuestion, plan: Plan, cut_off_scores: Sequenc
         "observed_until": plan.observed_until,
         "auc": round_number(area),
         "auc_interval": _pair(interval),
-        "resamples": count_resamples(len(evidence.numbers)) if interval else 0,
-        "total": {**horizon, **figures, "lift": round_number(lift)},
+        "resamples": count_resamples(figures["accounts"]) if interval else 0,
+        "total": {**horizon, **figures, "lift": round_number(_lift_of_all(cut_off_scores, total))},
         "cut_offs": [{**own, **horizon} for own in cut_offs],
-        "bands": [{**horizon, **own} for own in _test_bands(evidence, tested_accounts, figures)],
+        "bands": [{**horizon, **own} for own in _test_bands(counted_accounts, figures)],
         "calibration": [{**horizon, **own} for own in _calibrate(total)],
-        "cancellation_known": {**horizon, **_test_foreseen(evidence)},
+        "cancellation_known": {**horizon, **_test_foreseen(accounts)},
         "left_out": _sum_left_out(cut_offs),
         "model_versions": sorted({own.version.number for own in cut_off_scores}),
         "warnings": list_warnings(question, facts, area),
     }
+
+
+def _test_cut_offs(
+    plan: Plan, cut_off_scores: Sequence[CutOffScores], reasons: Mapping[CutOff, str | None]
+) -> list[Report]:
+    """Return the figures of each cut-off. reasons: why cut-offs are left out."""
+    used = {own.cut_off: own for own in cut_off_scores}
+    return [
+        _test_cut_off(plan, used[own]) if own in used else _skip_cut_off(own, reason, plan)
+        for own, reason in reasons.items()
+    ]
+
+
+def _lift_of_all(cut_off_scores: Sequence[CutOffScores], total: Observations) -> float | None:
+    """Return the lift of the worst deciles, each of its cut-off: those that one would have looked at on that day."""
+    by_cut_off = (observe_accounts(filter(is_counted, own.accounts)) for own in cut_off_scores)
+    return find_lift(map(find_worst_decile, by_cut_off), total)
 
 
 def _figures(observations: Observations) -> Report:
@@ -125,11 +111,11 @@ def _cut_off_reason(question: BacktestQuestion, plan: Plan, cut_off: CutOff) -> 
     """Return why a cut-off is left out; None for one that is used."""
     if not question.is_known:
         return "nothing_known_yet"
-    return plan.populations[cut_off].reason if cut_off in plan.populations else "horizon_not_closed"
+    return plan.customers[cut_off].reason if cut_off in plan.customers else "horizon_not_closed"
 
 
-def _test_cut_off(evidence: Evidence, plan: Plan, scores: CutOffScores) -> Report:
-    observations = evidence.observations(filter(is_counted, scores.accounts))
+def _test_cut_off(plan: Plan, scores: CutOffScores) -> Report:
+    observations = observe_accounts(filter(is_counted, scores.accounts))
     # Here every account is observed once.
     events = sum(observations.outcomes)
     is_enough = min(events, len(observations.outcomes) - events) >= MIN_AT_CUT_OFF
@@ -160,11 +146,11 @@ def _describe(cut_off: CutOff) -> Report:
 
 def _count_left_out(plan: Plan, cut_off: CutOff, *, without_score: int = 0, foreseen: int = 0) -> dict[str, int]:
     """Return how many accounts of a cut-off are left out, by the reason."""
-    if (population := plan.populations.get(cut_off)) is None:
+    if (customers := plan.customers.get(cut_off)) is None:
         return {}
     counts = {
-        "not_recorded_then": population.recorded_later,
-        "left_before": population.gone_before,
+        "not_recorded_then": customers.recorded_later,
+        "left_before": customers.gone_before,
         "cancellation_known": foreseen,
         "not_enough_data": without_score,
     }
@@ -183,11 +169,11 @@ def _sum_left_out(cut_offs: Sequence[Report]) -> Report:
     return {"cut_offs": skipped, "accounts": accounts}
 
 
-def _test_bands(evidence: Evidence, tested_accounts: Sequence[ScoredAccount], figures: Report) -> list[Report]:
+def _test_bands(counted_accounts: Sequence[ScoredAccount], figures: Report) -> list[Report]:
     """Return how often the accounts of each band churned, the worst first; lift: how many times as often as all."""
     rows = []
     for band in BANDS:
-        own = _figures(evidence.observations(account for account in tested_accounts if account.band == band))
+        own = _figures(observe_accounts(account for account in counted_accounts if account.band == band))
         lift = own["churn_rate"] / figures["churn_rate"] if own["observations"] and figures["churned"] else None
         rows.append({"band": band, **own, "lift": round_number(lift)})
     return rows
@@ -206,13 +192,12 @@ def _calibrate(total: Observations) -> list[Report]:
     ]
 
 
-def _test_foreseen(evidence: Evidence) -> Report:
+def _test_foreseen(accounts: Sequence[ScoredAccount]) -> Report:
     """Return the figures of accounts whose cancellation was known, and the AUC that counting them would have made."""
-    accounts = [own for cut_off in evidence.cut_off_scores for own in cut_off.accounts if own.is_foreseen]
-    outcomes = Observations(
-        [evidence.numbers[own.account] for own in accounts], [0] * len(accounts), [own.has_outcome for own in accounts]
-    )
-    with_them = area_under_curve(evidence.observations(evidence.select(lambda own: True))) if accounts else None
+    foreseen = [own for own in accounts if own.is_foreseen]
+    # Their number does not depend on their scores.
+    outcomes = to_columns([(own.account, own.score or 0, own.has_outcome) for own in foreseen])
+    with_them = area_under_curve(observe_accounts(accounts)) if foreseen else None
     return {**_figures(outcomes), "auc_with_them": round_number(with_them)}
 
 

@@ -29,7 +29,7 @@ _LANE_BYTES = 8
 
 
 class Observations(NamedTuple):
-    """Observations as columns. accounts: numbers from 0. scores: in hundredths of a point. outcomes: whether it followed."""
+    """Observations as columns. accounts: their keys. scores: in hundredths of a point. outcomes: whether it followed."""
 
     accounts: Sequence[int]
     scores: Sequence[int]
@@ -52,12 +52,12 @@ def area_under_curve(observations: Observations) -> float | None:
     Of a pair with equal scores, half counts. None where there is no pair. Source: Mann and Whitney 1947.
     """
     # Twice the number of pairs, so that half of one is a whole number.
-    below, pairs = 0, 0
-    for others, events in _by_score(observations):
-        pairs += len(events) * (2 * below + len(others))
-        below += len(others)
-    events_in_all = sum(observations.outcomes)
-    return pairs / (2 * below * events_in_all) if below and events_in_all else None
+    above, pairs = 0, 0
+    for staying, events in _by_score(observations):
+        pairs += len(events) * (2 * above + len(staying))
+        above += len(staying)
+    count = sum(observations.outcomes)
+    return pairs / (2 * above * count) if above and count else None
 
 
 def _by_score(observations: Observations) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
@@ -82,8 +82,9 @@ def bootstrap_interval(observations: Observations) -> tuple[float, float] | None
     None where no resample has a pair. Source: Efron and Tibshirani 1993, the percentile interval; Field and Welsh 2007, for
     resampling clusters.
     """
-    scores, count = list(_by_score(observations)), max(observations.accounts, default=-1) + 1
-    random = Random(_SEED)
+    numbers = {account: number for number, account in enumerate(sorted(set(observations.accounts)))}
+    by_number = observations._replace(accounts=[numbers[account] for account in observations.accounts])
+    scores, count, random = list(_by_score(by_number)), len(numbers), Random(_SEED)
     rounds = range(count_resamples(count) // _LANES)
     areas = sorted(area for _ in rounds for area in _resample_areas(scores, _draw_weights(random, count)))
     if not areas:
@@ -108,8 +109,8 @@ def _resample_areas(scores: Sequence[tuple[Sequence[int], Sequence[int]]], weigh
     # Twice the number of others with a higher score, and of those with the same one half of that.
     above, higher_by_account = 0, dict[int, int]()
     events_in_all = 0
-    for others, events in scores:
-        alike = sum(map(weight, others))
+    for staying, events in scores:
+        alike = sum(map(weight, staying))
         for account in events:
             higher_by_account[account] = higher_by_account.get(account, 0) + 2 * above + alike
         events_in_all += sum(map(weight, events))
