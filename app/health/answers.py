@@ -1,5 +1,6 @@
 """What all answers about health have in common: how scores are shown, and the members of an account's health."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +9,6 @@ from app.books.books import Books
 from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.database.tables import account
-from app.health.flags import flags_of
 from app.health.overrides import OVERRIDE_SCHEMA, Override
 from app.health.scores import DayScores
 from app.ledger.money import per_month
@@ -45,14 +45,14 @@ async def check_account_count(connection: Connection, books: Books) -> None:
     await books.database.reserve_memory(_SUMS_PER_ACCOUNT * count)
 
 
-def health_members(scores: DayScores, index: int, override: Override | None) -> dict[str, Any]:
+def health_members(scores: DayScores, index: int, override: Override | None, flags: Sequence[str]) -> dict[str, Any]:
     """Return the members of an account's health: see HEALTH_SCHEMA."""
     score = scores.scores[index]
     members = {
         "score": format_score(score),
         "band": scores.band(index),
         "coverage": round(float(scores.shares[index].coverage), 4),
-        "flags": flags_of(scores, index),
+        "flags": flags,
         "override": override and override.as_json() | {"band": scores.version.model.band(100 * override.score)},
     }
     return members if score is not None else members | {"reason": NOT_ENOUGH_DATA}

@@ -19,6 +19,7 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import account as account_table
 from app.health.accounts import HealthScope, resolve_scope
 from app.health.answers import NOT_ENOUGH_DATA, format_score, health_members, money_text
+from app.health.flags import flag_finder
 from app.health.overrides import Override, load_overrides
 from app.health.scores import Contribution, DayScores, HealthDay, score_days
 from app.health.versions import ModelVersion, load_versions, versions_within
@@ -141,7 +142,7 @@ def card_members(scores: DayScores, currency: str) -> dict[str, Any]:
         }
         empty = [Contribution(component, None, None, Fraction(0), 0) for component in model.components]
         return nothing | _about_account(scores, None, currency) | {"components": [show_component(own) for own in empty]}
-    members = health_members(scores, 0, None) | _about_account(scores, 0, currency)
+    members = health_members(scores, 0, None, flag_finder(scores)(0)) | _about_account(scores, 0, currency)
     return members | {"components": [show_component(own) for own in scores.contributions(0)]}
 
 

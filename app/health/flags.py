@@ -1,49 +1,67 @@
-"""Flags: what a score does not say, since it is a mean. Each is an entry of FLAGS with its condition."""
+"""Flags: what a score does not say, since it is a mean. Each is an entry of FLAGS: a function that returns its condition.
 
-from collections.abc import Callable, Iterable
+What the condition needs of the model is looked up once for all accounts.
+"""
+
+from collections.abc import Callable
 
 from app.health.components.metrics import BaselineComponent
 from app.health.model import REVENUE, USAGE
 from app.health.scores import DayScores
 
+# Whether the account with an index has the flag.
+_Condition = Callable[[int], bool]
+_OPPOSITE = ({"critical", "healthy"},)
 
-def _disagrees(scores: DayScores, index: int) -> bool:
+
+def _disagreement(scores: DayScores) -> _Condition:
     """Usage is critical and revenue healthy, or the other way round.
 
     The account pays for what it does not use, or will pay less for what it does use.
     """
-    return {_band_of(scores, index, USAGE), _band_of(scores, index, REVENUE)} == {"critical", "healthy"}
+    usage, revenue = (_category_band(scores, category) for category in (USAGE, REVENUE))
+    return lambda index: {usage(index), revenue(index)} in _OPPOSITE
 
 
-def _band_of(scores: DayScores, index: int, category: str) -> str | None:
-    """Return the band of the mean of a category's components, by their shares; None where none of them has data."""
-    parts: Iterable[tuple[int, int]] = [
-        (share, score)
-        for component, column, share in zip(
-            scores.version.model.components, scores.components.values(), scores.shares[index].shares, strict=True
-        )
-        if component.category == category and share and (score := column.scores[index]) is not None
+def _category_band(scores: DayScores, category: str) -> Callable[[int], str | None]:
+    """Return the function of the band of the mean of a category's components, by their shares; None without data of any."""
+    model = scores.version.model
+    columns = [
+        (number, scores.components[component.id].scores)
+        for number, component in enumerate(model.components)
+        if component.category == category
     ]
-    total = sum(share for share, _ in parts)
-    if not total:
-        return None
-    return scores.version.model.band((2 * sum(share * score for share, score in parts) + total) // (2 * total))
+
+    def find_band(index: int) -> str | None:
+        shares = scores.shares[index].shares
+        total = weighted = 0
+        for number, column in columns:
+            score = column[index]
+            if score is not None:
+                total += shares[number]
+                weighted += shares[number] * score
+        return model.band((2 * weighted + total) // (2 * total)) if total else None
+
+    return find_band
 
 
-def _went_silent(scores: DayScores, index: int) -> bool:
+def _silence(scores: DayScores) -> _Condition:
     """There is a baseline, and nothing in the recent weeks."""
-    components = zip(scores.version.model.components, scores.components.values(), strict=True)
-    return any(
-        isinstance(component, BaselineComponent) and column.values[index] == 0 for component, column in components
-    )
+    columns = [
+        scores.components[component.id].values
+        for component in scores.version.model.components
+        if isinstance(component, BaselineComponent)
+    ]
+    return lambda index: any(column[index] == 0 for column in columns)
 
 
-FLAGS: dict[str, Callable[[DayScores, int], bool]] = {
-    "usage_and_revenue_disagree": _disagrees,
-    "went_silent": _went_silent,
+FLAGS: dict[str, Callable[[DayScores], _Condition]] = {
+    "usage_and_revenue_disagree": _disagreement,
+    "went_silent": _silence,
 }
 
 
-def flags_of(scores: DayScores, index: int) -> list[str]:
-    """Return the flags of an account."""
-    return [name for name, applies in FLAGS.items() if applies(scores, index)]
+def flag_finder(scores: DayScores) -> Callable[[int], list[str]]:
+    """Return the function that returns the flags of the account with an index."""
+    conditions = [(name, condition(scores)) for name, condition in FLAGS.items()]
+    return lambda index: [name for name, applies in conditions if applies(index)]

@@ -10,7 +10,7 @@ The docstring is the documentation, the fields become the OpenAPI schema. A kind
 computes from their columns a value for every account; None where an account has no data for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -36,14 +36,14 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What components are computed from on one day, for accounts in one order.
+    """What components are computed from: columns of parts with a value for each account on each of some days.
 
-    columns: those of all parts. count: the number of accounts. margins: all values of the gross margin.
+    columns: those of all parts. days: each day with the number of its accounts, which follow each other. margins: all values of
+    the gross margin.
     """
 
-    at: KnownDay
     columns: Columns
-    count: int
+    days: Sequence[tuple[KnownDay, int]]
     margins: Sequence[Margin] = ()
 
 
@@ -130,19 +130,18 @@ def metric_fault(name: str, pointer: str) -> Fault:
     return name_fault(pointer, "Unknown metric{}.", name, nearest, code="unknown_metric", advice=advice)
 
 
+class _Results(dict[Any, Any]):
+    """The results of a function by its arguments, each computed when it is first looked up."""
+
+    def __init__(self, compute: Callable[..., Any]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, arguments: Any) -> Any:
+        self[arguments] = result = self._compute(*arguments)
+        return result
+
+
 def by_row(compute: Callable[..., Any], columns: Sequence[Sequence[Any]]) -> list[Any]:
     """Return the result of a function for each row of columns; rows that are alike are computed once."""
-    results: dict[Any, Any] = {}
-    missing = object()
-    values = []
-    for row in zip(*columns, strict=True):
-        value = results.get(row, missing)
-        if value is missing:
-            value = results[row] = compute(*row)
-        values.append(value)
-    return values
-
-
-def kind_schemas() -> Mapping[str, str]:
-    """Return the documentation of every kind by name."""
-    return {name: " ".join((component.__doc__ or "").split()) for name, component in sorted(KINDS.items())}
+    return [*map(_Results(compute).__getitem__, zip(*columns, strict=True))]

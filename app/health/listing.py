@@ -13,7 +13,7 @@ from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.health.accounts import HealthScope, find_accounts, load_ids, resolve_scope
 from app.health.answers import check_account_count, format_score, health_members, money_text
-from app.health.flags import flags_of
+from app.health.flags import flag_finder
 from app.health.model import BANDS
 from app.health.overrides import Override, load_overrides
 from app.health.scores import MAX_SCORE, DayScores, load_scores
@@ -118,7 +118,7 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
         bands = _summarize(scores, accounts, books.currency)
         accounts = sorted(filter(_condition(scores, parameters), accounts), key=_sort_key(scores, parameters.order))
         page, cursor = paginate(accounts, limit=parameters.limit, cursor=parameters.cursor)
-        rows = [_row(scores, own, overrides, books.currency) for own in page]
+        rows = _rows(scores, page, overrides, books.currency)
         return _answer(scope, scores, parameters) | {"bands": bands, "accounts": rows, "next": cursor}, rows
 
     body, rows = await run_aside(build, items=len(scores.accounts))
@@ -145,11 +145,12 @@ def _summarize(scores: DayScores, accounts: Sequence[_Account], currency: str) -
 def _condition(scores: DayScores, parameters: HealthParameters) -> Callable[[_Account], bool]:
     """Return whether an account is in the list."""
     bands = {None if band == "none" else band for band in parameters.band}
+    flags_of = flag_finder(scores)
 
     def is_listed(own: _Account) -> bool:
         if bands and scores.band(own.position) not in bands:
             return False
-        return parameters.flag is None or parameters.flag in flags_of(scores, own.position)
+        return parameters.flag is None or parameters.flag in flags_of(own.position)
 
     return is_listed
 
@@ -166,39 +167,42 @@ def _sort_key(scores: DayScores, order: str) -> Callable[[_Account], Any]:
     return key
 
 
-def _row(scores: DayScores, own: _Account, overrides: dict[int, Override], currency: str) -> Row:
-    index = own.position
-    return (
+def _rows(scores: DayScores, page: Sequence[_Account], overrides: dict[int, Override], currency: str) -> list[Row]:
+    flags_of, weakest_of = flag_finder(scores), _weakest_finder(scores)
+    return [
         {"account": own.id}
-        | health_members(scores, index, overrides.get(scores.accounts[index]))
+        | health_members(scores, own.position, overrides.get(scores.accounts[own.position]), flags_of(own.position))
         | {
-            "customer": scores.customers[index],
-            "mrr": money_text(scores.mrr[index], currency),
-            "weakest": _weakest(scores, index),
+            "customer": scores.customers[own.position],
+            "mrr": money_text(scores.mrr[own.position], currency),
+            "weakest": weakest_of(own.position),
         }
-    )
-
-
-def _weakest(scores: DayScores, index: int) -> dict[str, Any] | None:
-    """Return the component that costs the account most points; None where none does."""
-    shares, whole, _ = scores.shares[index]
-    columns = list(scores.components.values())
-    losses = [
-        share * (MAX_SCORE - score) if (score := column.scores[index]) is not None else 0
-        for share, column in zip(shares, columns, strict=True)
+        for own in page
     ]
-    number = max(range(len(losses)), key=lambda number: losses[number])
-    if not losses[number]:
-        return None
-    component, column = scores.version.model.components[number], columns[number]
-    return {
-        "component": component.id,
-        "title": component.name,
-        "value": round_number(column.values[index]),
-        "unit": component.unit,
-        "score": format_score(column.scores[index]),
-        "points_lost": format_score((2 * losses[number] + whole) // (2 * whole)),
-    }
+
+
+def _weakest_finder(scores: DayScores) -> Callable[[int], dict[str, Any] | None]:
+    """Return the function of the component that costs an account most points; None where none does."""
+    components = scores.version.model.components
+    columns = [scores.components[component.id] for component in components]
+    fixed_members = [{"component": own.id, "title": own.name, "unit": own.unit} for own in components]
+
+    def find_weakest(index: int) -> dict[str, Any] | None:
+        shares, whole, _ = scores.shares[index]
+        weakest, most = None, 0
+        for number, column in enumerate(columns):
+            score = column.scores[index]
+            if score is not None and (loss := shares[number] * (MAX_SCORE - score)) > most:
+                weakest, most = number, loss
+        if weakest is None:
+            return None
+        return fixed_members[weakest] | {
+            "value": round_number(columns[weakest].values[index]),
+            "score": format_score(columns[weakest].scores[index]),
+            "points_lost": format_score((2 * most + whole) // (2 * whole)),
+        }
+
+    return find_weakest
 
 
 _COLUMNS = ("account", "score", "band", "coverage", "reason", "customer", "mrr", "flags")

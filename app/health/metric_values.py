@@ -1,12 +1,13 @@
 """Components that are about a metric of the account, and the values of a metric for every account."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from itertools import repeat
 from typing import Any
 
 from pydantic import Field
 
-from app.books.margins import margin_before
+from app.books.margins import Margin, margin_before
 from app.core.ids import Id
 from app.core.names import Fault, build_fault, name_fault, nearest_names
 from app.core.periods import count_months
@@ -64,15 +65,25 @@ class MetricComponent(Component):
     def _input(self, input: Any, window: Window, surroundings: Surroundings) -> Sequence[Any]:
         if not isinstance(input, ContextValue):
             return own_operand(input, window, self.narrowing).compute(surroundings.columns)
-        tomorrow = surroundings.at.tomorrow
-        start, end = window.start.on(tomorrow), window.end.on(tomorrow)
-        values = {
-            "days": (end - start).days,
-            "months": count_months(start, end),
-            "margin": margin_before(surroundings.margins, end),
-            "divided": True,
-        }
-        return [*repeat(values[input.name], surroundings.count)]
+        values: list[Any] = []
+        for at, count in surroundings.days:
+            value = _context_value(input.name, window, at.tomorrow, surroundings.margins)
+            values += repeat(value, count)
+        return values
+
+
+def _context_value(name: str, window: Window, tomorrow: date, margins: Sequence[Margin]) -> Any:
+    """Return a context value of a window, as formulas have it for questions about single accounts."""
+    start, end = window.start.on(tomorrow), window.end.on(tomorrow)
+    match name:
+        case "days":
+            return (end - start).days
+        case "months":
+            return count_months(start, end)
+        case "margin":
+            return margin_before(margins, end)
+        case _:
+            return True
 
 
 def _metric_faults(component: MetricComponent, pointer: str) -> list[Fault]:

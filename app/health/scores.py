@@ -4,8 +4,9 @@ A score is a whole number of hundredths of a point, from 0 to 10,000, so that co
 card, the metric `health_score` and the back-test all get their numbers from `load_scores`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import compress
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from app.database.query_plan import QueryPlan, merge_plans
 from app.database.statements import BoundStatement, Statement
 from app.health.kinds import WHOLE, Component, Surroundings, by_row
 from app.health.membership import find_segments
+from app.health.model import HealthModel
 from app.health.shares import Shares, contributions, find_shares, weighted_score
 from app.health.versions import ModelVersion, load_versions, version_on
 from app.ledger.sums.account_operands import Narrowing, sum_before
@@ -50,6 +52,10 @@ class ComponentScores(NamedTuple):
     values: Sequence[float | None]
     scores: Sequence[int | None]
     factors: Sequence[int] | None = None
+
+    def part(self, own: slice) -> "ComponentScores":
+        """Return those of some accounts."""
+        return ComponentScores(self.values[own], self.scores[own], None if self.factors is None else self.factors[own])
 
 
 class Contribution(NamedTuple):
@@ -174,10 +180,9 @@ def _score_alike(
     request = AccountSumsRequest(days, labels, accounts)
     plans: list[QueryPlan[Any]] = [load_account_sums(parts, request), _load_margins()]
     plans += [find_segments(model, at, accounts) for at in days] if model.segment_weights else []
-    tables, margins, *segments = yield from merge_plans(plans)
-    segments = segments or [{}] * len(days)
-    tables = [_only_customers(table) for table in tables] if only_customers else tables
-    return [_score(version, at, table, margins, own) for at, table, own in zip(days, tables, segments, strict=True)]
+    table, margins, *segments = yield from merge_plans(plans)
+    table = _only_customers(table) if only_customers else table
+    return _score(version, days, table, margins, segments or [{}] * len(days))
 
 
 def _load_margins() -> QueryPlan[list[Margin]]:
@@ -190,33 +195,47 @@ def _only_customers(table: AccountTable) -> AccountTable:
     if all(customers):
         return table
     columns = {part: list(compress(column, customers)) for part, column in table.columns.items()}
-    return AccountTable(list(compress(table.accounts, customers)), columns)
+    return AccountTable(list(compress(table.keys, customers)), columns)
 
 
 def _score(
     version: ModelVersion,
-    at: HealthDay,
+    days: Sequence[HealthDay],
     table: AccountTable,
     margins: Sequence[Margin],
-    segments_by_account: dict[int, int],
-) -> DayScores:
+    segments_of_days: Sequence[dict[int, int]],
+) -> list[DayScores]:
+    """Return the scores of each day. All days are computed together, and divided at the end."""
     model = version.model
-    surroundings = Surroundings(at, table.columns, len(table.accounts), margins)
-    components = {own.id: _score_component(own, model.window_days, surroundings) for own in model.components}
-    segments = [*map(segments_by_account.get, table.accounts)] if segments_by_account else [None] * len(table.accounts)
-    day_scores = DayScores(
-        at=at,
-        version=version,
-        accounts=table.accounts,
-        components=components,
-        segments=segments,
-        shares=(),
-        scores=(),
-        customers=[*map(bool, _CUSTOMERS.compute(table.columns))],
-        mrr=_MRR.compute(table.columns),
-    )
-    scores, shares = _combine(day_scores)
-    return replace(day_scores, scores=scores, shares=shares)
+    counts = Counter(index for index, _ in table.keys)
+    surroundings = Surroundings(table.columns, [(at, counts[index]) for index, at in enumerate(days)], margins)
+    accounts = [account for _, account in table.keys]
+    segments = [segments_of_days[index].get(account) for index, account in table.keys]
+    components = [_score_component(own, model.window_days, surroundings) for own in model.components]
+    scores, shares = _combine(model, components, segments)
+    customers = [*map(bool, _CUSTOMERS.compute(table.columns))]
+    mrr = _MRR.compute(table.columns)
+    day_scores = []
+    first = 0
+    for index, at in enumerate(days):
+        own = slice(first, first := first + counts[index])
+        day_scores.append(
+            DayScores(
+                at=at,
+                version=version,
+                accounts=accounts[own],
+                components={
+                    component.id: column.part(own)
+                    for component, column in zip(model.components, components, strict=True)
+                },
+                segments=segments[own],
+                shares=shares[own],
+                scores=scores[own],
+                customers=customers[own],
+                mrr=mrr[own],
+            )
+        )
+    return day_scores
 
 
 def _score_component(component: Component, window_days: int, surroundings: Surroundings) -> ComponentScores:
@@ -233,20 +252,18 @@ def _score_component(component: Component, window_days: int, surroundings: Surro
     return ComponentScores(values, by_row(score, [values]), factors)
 
 
-def _combine(scores: DayScores) -> tuple[list[int | None], list[Shares]]:
+def _combine(
+    model: HealthModel, components: Sequence[ComponentScores], segments: Sequence[int | None]
+) -> tuple[list[int | None], list[Shares]]:
     """Return the score of each account, and the shares of the components in it."""
-    model = scores.version.model
     min_coverage = Fraction(repr(model.min_coverage))
-    weights = {segment: model.weights_of(segment) for segment in set(scores.segments)}
-    columns = list(scores.components.values())
+    weights = {segment: model.weights_of(segment) for segment in set(segments)}
     # Most accounts have data of the same components, so there are few different shares.
     cache: dict[Any, tuple[Shares, bool]] = {}
     all_scores: list[int | None] = []
     all_shares: list[Shares] = []
-    rows = zip(*(own.scores for own in columns), strict=True)
-    for segment, factors, own_scores in zip(
-        scores.segments, zip(*map(_factors, columns), strict=True), rows, strict=True
-    ):
+    rows = zip(*(own.scores for own in components), strict=True)
+    for segment, factors, own_scores in zip(segments, zip(*map(_factors, components), strict=True), rows, strict=True):
         entry = cache.get((segment, factors))
         if entry is None:
             shares = find_shares(weights[segment], factors, model.weight_rules)

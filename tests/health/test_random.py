@@ -1,6 +1,7 @@
 """Health on random histories and random models: what the independent model computes, and identities in every answer."""
 
 from datetime import date, timedelta
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.support.service import Service, event, session
 without_deadline = settings(deadline=None, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 random_generators = st.builds(Random, st.integers(0, 2**32))
 DAY = timedelta(days=1)
+numbers = count()
 # Metrics that single accounts have, and what the independent model knows.
 BY_ACCOUNT = [
     name
@@ -163,22 +165,24 @@ def test_an_answer_of_a_day_is_given_again_whatever_comes_later(service: Service
         service.run(forget_models(service))
         pair = Pair(service, accounts=2)
         pair.on(date(2026, 3, 5), hours=9)
-        service.put("/v1/segments/paying?strict=false", {"filter": 'plan = "pro"'})
+        # A segment of its own, since the database has those of other examples, which were on other days.
+        segment = f"paying-{next(numbers)}"
+        service.put(f"/v1/segments/{segment}?strict=false", {"filter": 'plan = "pro"'})
         for account in pair.accounts:
             pair.send(*usage(random, account))
         answers: dict[date, list[Any]] = {}
         for _ in range(random.randint(3, 6)):
-            happen(random, pair)
+            happen(random, pair, segment)
             answers[pair.today] = report(pair)
             pair.on(pair.today + DAY * random.randint(1, 3), hours=random.randrange(9, 20))
-        happen(random, pair)
+        happen(random, pair, segment)
         for day, expected in answers.items():
             assert report(pair, as_of=str(day)) == expected, day
 
     check()
 
 
-def happen(random: Random, pair: Pair) -> None:
+def happen(random: Random, pair: Pair, segment: str) -> None:
     """Let anything happen: late events, corrections, an erasure, an override, another model, another segment."""
     service = pair.service
     random_step(random, pair)
@@ -186,7 +190,7 @@ def happen(random: Random, pair: Pair) -> None:
     account = random.choice(pair.accounts)
     if kind == 0:
         document = random_document(random)
-        weights = [{"segment": "paying", "weights": {"always": random.choice([1, 5])}}]
+        weights = [{"segment": segment, "weights": {"always": random.choice([1, 5])}}]
         since = pair.today - DAY * random.choice([0, 0, 10, 40])
         answer = service.request(
             "PUT", "/v1/health-model", json=body_of(document, segment_weights=weights, effective_from=str(since))
@@ -200,7 +204,9 @@ def happen(random: Random, pair: Pair) -> None:
             event("health.overridden", account, at=at, score=random.randrange(100), reason="So.", author="ada")
         )
     elif kind == 3:
-        service.put("/v1/segments/paying?strict=false", {"filter": random.choice(['plan = "pro"', 'plan != "pro"'])})
+        service.put(
+            f"/v1/segments/{segment}?strict=false", {"filter": random.choice(['plan = "pro"', 'plan != "pro"'])}
+        )
 
 
 def report(pair: Pair, **parameters: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from app.database.statements import BoundStatement, Statement
 from app.database.tables import WHOLE_BUSINESS
 from app.health.kinds import Component, ComponentValues, Surroundings, kind
 from app.health.metric_values import counted_measure, counted_metric_faults
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, blocks_of_rows, merge_blocks
+from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, block_of_rows, merge_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,10 @@ class DaysSince(Part):
         return frozenset({self.measure})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day; a statement for each part."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts: a statement for each part."""
         results = yield [part._statement(request) for part in parts]
-        blocks = [blocks_of_rows(rows, len(request.days), 1) for rows in results]
-        return [merge_blocks([own[index] for own in blocks]) for index in range(len(request.days))]
+        return merge_blocks([block_of_rows(rows, 1) for rows in results])
 
     def _statement(self, request: AccountSumsRequest) -> BoundStatement:
         parameters = {

@@ -13,18 +13,26 @@ from app.core.names import Fault, build_fault
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import WHOLE_BUSINESS
-from app.health.kinds import WHOLE, Component, ComponentValues, Surroundings, kind
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, blocks_of_rows, merge_blocks
+from app.health.kinds import WHOLE, Component, ComponentValues, Surroundings, by_row, kind
+from app.ledger.sums.account_sums import (
+    AccountSumsRequest,
+    Block,
+    DayBound,
+    Part,
+    block_of_rows,
+    empty_block,
+    merge_blocks,
+)
 from app.ledger.surveys import score_subject
 
 _MEASURE = "survey_scores"
-_MILLION = 1_000_000
+_BILLION = 1_000_000_000
 _SURVEYS = Statement("SELECT kind, id, low, high, easy_is FROM survey WHERE kind = ANY(%(kinds)s) ORDER BY id")
 
 
 @dataclass(frozen=True, slots=True)
 class LastResponse(Part):
-    """The age in days of an account's last day with survey responses, and how good they were, in millionths of 100%.
+    """The age in days of an account's last day with survey responses, the sum of how good they were, in billionths, their number.
 
     kinds: of which kinds of surveys. surveys: of which ones; empty for all. days: how far to look back. None without any.
     """
@@ -39,15 +47,14 @@ class LastResponse(Part):
         return frozenset({_MEASURE})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day; a statement for each part, after one for the surveys."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts: a statement for each part, after one for the surveys."""
         kinds = sorted({kind for part in parts for kind in part.kinds})
         (surveys,) = yield [BoundStatement(_SURVEYS, {"kinds": kinds})]
         if _MEASURE not in request.labels or not surveys:
-            return [Block((), [()] * len(parts))] * len(request.days)
+            return empty_block(len(parts))
         results = yield [part._statement(request, surveys) for part in parts]
-        blocks = [blocks_of_rows(_pairs(rows), len(request.days), 1) for rows in results]
-        return [merge_blocks([own[index] for own in blocks]) for index in range(len(request.days))]
+        return merge_blocks([block_of_rows(_responses(rows), 1) for rows in results])
 
     def _statement(self, request: AccountSumsRequest, surveys: Sequence[Sequence[Any]]) -> BoundStatement:
         scores = {
@@ -71,7 +78,7 @@ class LastResponse(Part):
 def _goodness(score: int, low: int, high: int, easy_is: str | None) -> int:
     """Return how far a score is on the way from the worst to the best of its scale."""
     share = Fraction(score - low, high - low)
-    return round(_MILLION * (1 - share if easy_is == "low" else share))
+    return round(_BILLION * (1 - share if easy_is == "low" else share))
 
 
 @lru_cache(maxsize=4)
@@ -96,8 +103,16 @@ def _statement(account_condition: str) -> Statement:
     return Statement(text, array_formats=names | ({"accounts": str} if account_condition else {}))
 
 
-def _pairs(rows: Sequence[Sequence[Any]]) -> list[tuple[int, int, tuple[int, Fraction]]]:
-    return [(index, account, (age, Fraction(total, count))) for index, account, age, total, count in rows]
+def _responses(rows: Sequence[Sequence[Any]]) -> list[tuple[int, int, tuple[int, int, int]]]:
+    return [(index, account, (age, total, count)) for index, account, age, total, count in rows]
+
+
+def _value(response: tuple[int, int, int] | None) -> float | None:
+    """Return how good the responses of a day were on average, in percent."""
+    if response is None:
+        return None
+    _, goodness, count = response
+    return WHOLE * goodness / (count * _BILLION)
 
 
 @kind
@@ -132,15 +147,17 @@ class LastResponseComponent(Component):
 
     def values(self, window_days: int, surroundings: Surroundings) -> ComponentValues:
         responses = surroundings.columns[self._part]
-        values = [None if response is None else float(response[1] * WHOLE / _MILLION) for response in responses]
-        return ComponentValues(values, [0 if response is None else self._factor(response[0]) for response in responses])
+        return ComponentValues(by_row(_value, [responses]), by_row(self._factor, [responses]))
 
     @property
     def _part(self) -> LastResponse:
         return LastResponse(tuple(sorted({*self.survey_kinds})), tuple(self.surveys), self.stale_days)
 
-    def _factor(self, age: int) -> int:
-        """Return the percentage of its weight that a response of that age in days has, rounded up."""
+    def _factor(self, response: tuple[int, int, int] | None) -> int:
+        """Return the percentage of its weight that a response has by its age, rounded up."""
+        if response is None:
+            return 0
+        age = response[0]
         if age <= self.fresh_days:
             return WHOLE
         return -(-WHOLE * (self.stale_days - age) // (self.stale_days - self.fresh_days))

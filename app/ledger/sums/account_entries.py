@@ -8,7 +8,16 @@ from typing import Any, NamedTuple, Self
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import WHOLE_BUSINESS
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, KnownDay, Part, Window, blocks_of_rows
+from app.ledger.sums.account_sums import (
+    AccountSumsRequest,
+    Block,
+    DayBound,
+    KnownDay,
+    Part,
+    Window,
+    block_of_rows,
+    empty_block,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +34,15 @@ class EntrySum(Part):
         return frozenset({self.measure, *self.subjects, *self.channels})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day, in one statement."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts, in one statement."""
         bounds = tuple(dict.fromkeys(bound for part in parts for bound in part.window))
         shape = _EntryShape(tuple(parts), bounds, request.accounts is not None)
         if not request.labels.keys() & {part.measure for part in parts}:
-            return [Block((), [()] * len(parts))] * len(request.days)
+            return empty_block(len(parts))
         parameters = shape.label_parameters(request) | _day_parameters(request.days, parts, bounds)
         (rows,) = yield [BoundStatement(_statement(shape), parameters | request.account_parameters)]
-        return blocks_of_rows(rows, len(request.days), len(parts))
+        return block_of_rows(rows, len(parts))
 
 
 class _EntryShape(NamedTuple):
@@ -73,12 +82,14 @@ def _day_parameters(days: Sequence[KnownDay], parts: Sequence[EntrySum], bounds:
     own: dict[str, Any] = {name: [] for name in ("recorded_by", "until", "bounds", *_since_names(len(measures)))}
     ranks: list[list[int]] = []
     for at in days:
-        dates = [bound.on(at.tomorrow) for bound in bounds]
-        dates_in_order = sorted(set(dates))
-        ranks.append([dates_in_order.index(day) + 1 for day in dates])
+        tomorrow = at.tomorrow
+        dates = {bound: bound.on(tomorrow) for bound in bounds}
+        dates_in_order = sorted(set(dates.values()))
+        rank = {day: number for number, day in enumerate(dates_in_order, start=1)}
+        ranks.append([rank[day] for day in dates.values()])
         own["recorded_by"].append(at.recorded_by)
         for name, bounds_of_measure in zip(_since_names(len(measures)), starts, strict=True):
-            own[name].append(min(bound.on(at.tomorrow) for bound in bounds_of_measure))
+            own[name].append(min(dates[bound] for bound in bounds_of_measure))
         own["until"].append(dates_in_order[-1])
         own["bounds"].append("{" + ",".join(map(str, dates_in_order)) + "}")
     limits = {"earliest": min(min(own[name]) for name in _since_names(len(measures))), "latest": max(own["until"])}

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple, Self
 
 from app.core.periods import months_before
@@ -81,10 +82,14 @@ class AccountSumsRequest:
         return {} if self.accounts is None else {"accounts": list(self.accounts)}
 
 
-class Block(NamedTuple):
-    """The columns of some parts on one day: a value for each of these accounts."""
+# The index of a day of the request, and an account.
+RowKey = tuple[int, int]
 
-    accounts: Sequence[int]
+
+class Block(NamedTuple):
+    """The columns of some parts: a value for each of these days and accounts."""
+
+    keys: Sequence[RowKey]
     columns: Sequence[Sequence[Any]]
 
 
@@ -100,60 +105,58 @@ class Part(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day, whose columns are the parts."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return a block whose columns are the parts."""
 
 
 class AccountTable(NamedTuple):
-    """The columns of all parts on one day, each with a value for every account, in the order of `accounts`."""
+    """The columns of all parts, each with a value for every key. The keys of a day follow each other, in the order of days."""
 
-    accounts: Sequence[int]
+    keys: Sequence[RowKey]
     columns: Mapping[Part, Sequence[Any]]
 
 
-def load_account_sums(parts: Collection[Part], request: AccountSumsRequest) -> QueryPlan[list[AccountTable]]:
-    """Return the columns of parts on each day, in one round trip: one statement for each class of parts, or a few."""
+def load_account_sums(parts: Collection[Part], request: AccountSumsRequest) -> QueryPlan[AccountTable]:
+    """Return the columns of parts on all days, in one round trip: one statement for each class of parts, or a few."""
     by_class: dict[type[Part], list[Part]] = defaultdict(list)
     for part in dict.fromkeys(parts):
         by_class[type(part)].append(part)
     blocks = yield from merge_plans([class_.load(request, alike) for class_, alike in by_class.items()])
-    return [
-        _join([(alike, own[index]) for alike, own in zip(by_class.values(), blocks, strict=True)])
-        for index in range(len(request.days))
-    ]
-
-
-def _join(blocks: Sequence[tuple[Sequence[Part], Block]]) -> AccountTable:
-    """Return the blocks of one day as columns over all of their accounts."""
-    accounts = [*dict.fromkeys(account for _, block in blocks for account in block.accounts)]
+    # Most accounts have rows of everything, and those of one statement are often in the order of another.
+    keys = [*dict.fromkeys(key for block in blocks for key in block.keys)]
+    if len(request.days) > 1:
+        keys.sort(key=itemgetter(0))
     columns: dict[Part, Sequence[Any]] = {}
-    for parts, block in blocks:
-        # Most accounts have rows of everything, and the first block has them in the same order.
-        is_complete = list(block.accounts) == accounts
-        for part, column in zip(parts, block.columns, strict=True):
-            columns[part] = column if is_complete else _spread(block.accounts, column, accounts, part.default)
-    return AccountTable(accounts, columns)
+    for alike, block in zip(by_class.values(), blocks, strict=True):
+        columns |= dict(zip(alike, _spread(block, keys, [part.default for part in alike]), strict=True))
+    return AccountTable(keys, columns)
 
 
-def _spread(own: Sequence[int], column: Sequence[Any], accounts: Sequence[int], default: Any) -> list[Any]:
-    values = dict(zip(own, column, strict=True))
-    return [values.get(account, default) for account in accounts]
+def _spread(block: Block, keys: Sequence[RowKey], defaults: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """Return the columns of a block over other keys. defaults: of each column, for a key that it does not have."""
+    if block.keys == keys:
+        return block.columns
+    positions = {key: position for position, key in enumerate(block.keys)}
+    # The last position is that of the default.
+    order = [positions.get(key, -1) for key in keys]
+    values = ((*column, default) for column, default in zip(block.columns, defaults, strict=True))
+    return [[own[position] for position in order] for own in values]
 
 
-def blocks_of_rows(rows: Iterable[Sequence[Any]], days: int, width: int) -> list[Block]:
-    """Return the rows (index of the day, account, value of each part …) of a statement as blocks, of `width` parts each."""
-    by_day: list[list[Sequence[Any]]] = [[] for _ in range(days)]
-    for row in rows:
-        by_day[row[0]].append(row)
-    return [
-        Block(columns[1], columns[2:]) if (columns := list(zip(*own, strict=True))) else Block((), [()] * width)
-        for own in by_day
-    ]
+def empty_block(width: int) -> Block:
+    """Return a block of so many parts without rows."""
+    return Block([], [()] * width)
+
+
+def block_of_rows(rows: Iterable[Sequence[Any]], width: int) -> Block:
+    """Return the rows (index of the day, account, value of each part …) of a statement as a block of `width` parts."""
+    columns = list(zip(*rows, strict=True))
+    return Block([*zip(*columns[:2], strict=True)], columns[2:]) if columns else empty_block(width)
 
 
 def merge_blocks(blocks: Sequence[Block]) -> Block:
-    """Return blocks of one column each as one of all columns; None where an account is not in a block."""
+    """Return blocks of one column each as one of all columns; None where a key is not in a block."""
     if len(blocks) == 1:
         return blocks[0]
-    accounts = [*dict.fromkeys(account for block in blocks for account in block.accounts)]
-    return Block(accounts, [_spread(block.accounts, block.columns[0], accounts, None) for block in blocks])
+    keys = [*dict.fromkeys(key for block in blocks for key in block.keys)]
+    return Block(keys, [_spread(block, keys, [None])[0] for block in blocks])

@@ -12,7 +12,7 @@ from app.database.query_plan import QueryPlan, merge_plans
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import MONTH_NAMES, WHOLE_BUSINESS
 from app.ledger.measures import MEASURES
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, blocks_of_rows
+from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, block_of_rows, empty_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +29,25 @@ class SumBeforeMonth(Part):
         return frozenset({self.measure, *self.subjects, *self.channels})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day: a statement for the days as known now, and one for the others."""
-        blocks: dict[int, Block] = dict.fromkeys(range(len(request.days)), Block((), [()] * len(parts)))
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts: a statement for the days as known now, and one for the others."""
         if not request.labels.keys() & {part.measure for part in parts}:
-            return list(blocks.values())
+            return empty_block(len(parts))
         now = [index for index, at in enumerate(request.days) if at.as_of is None]
         earlier = [index for index, at in enumerate(request.days) if at.as_of is not None]
         chosen = [(indices, as_known_now) for indices, as_known_now in ((now, True), (earlier, False)) if indices]
         plans = [_load(request, parts, indices, as_known_now) for indices, as_known_now in chosen]
-        for own in (yield from merge_plans(plans)):
-            blocks |= own
-        return list(blocks.values())
+        return block_of_rows([row for rows in (yield from merge_plans(plans)) for row in rows], len(parts))
 
 
 def _load(
     request: AccountSumsRequest, parts: Sequence[SumBeforeMonth], indices: Sequence[int], as_known_now: bool
-) -> QueryPlan[dict[int, Block]]:
+) -> QueryPlan[list[tuple[Any, ...]]]:
+    """Return the rows (index of the day, account, value of each part …) of some days."""
     labels, days = request.labels, [request.days[index] for index in indices]
     bounds = tuple(dict.fromkeys(part.bound for part in parts))
     parameters: dict[str, Any] = {
-        "index": range(len(days)),
+        "index": indices,
         "recorded_by": [at.recorded_by for at in days],
     }
     for number, bound in enumerate(bounds):
@@ -63,7 +61,7 @@ def _load(
     parameters["until"] = max(day for number in range(len(bounds)) for day in parameters[f"b{number}"])
     statement = _statement(tuple(parts), bounds, request.account_condition, as_known_now)
     (rows,) = yield [BoundStatement(statement, parameters | request.account_parameters)]
-    return dict(zip(indices, blocks_of_rows(rows, len(days), len(parts)), strict=True))
+    return rows
 
 
 @lru_cache(maxsize=64)

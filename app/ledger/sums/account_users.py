@@ -30,14 +30,14 @@ class PresentUsers(Part):
         return frozenset({self.presence, *self.subjects})
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day; one statement for each presence and choice of subjects."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts: one statement for each presence and choice of subjects."""
         by_kind: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for number, part in enumerate(parts):
             by_kind.setdefault((part.presence, part.subjects), []).append(number)
         plans = [_count_present(request, parts, *kind, numbers) for kind, numbers in by_kind.items()]
         results = yield from merge_plans(plans)
-        return _blocks((row for rows in results for row in rows), len(request.days), len(parts))
+        return _block((row for rows in results for row in rows), len(parts))
 
 
 def _count_present(
@@ -108,8 +108,8 @@ class RegisteredUsers(Part):
         return frozenset()
 
     @classmethod
-    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[list[Block]]:
-        """Return a block for each day, in one statement."""
+    def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
+        """Return the block of the parts, in one statement."""
         spans = [
             (index, number, *_span(part.window, at.tomorrow)[:2], at.recorded_by)
             for index, at in enumerate(request.days)
@@ -117,7 +117,7 @@ class RegisteredUsers(Part):
         ]
         parameters = dict(zip(_SPANS, zip(*spans, strict=True), strict=True)) | request.account_parameters
         (rows,) = yield [BoundStatement(_registered_statement(request.account_condition), parameters)]
-        return _blocks(rows, len(request.days), len(parts))
+        return _block(rows, len(parts))
 
 
 _SPANS = {"day": "int", "part": "int", "start": "date", "stop": "date", "recorded_by": "date"}
@@ -139,12 +139,11 @@ def _registered_statement(account_condition: str) -> Statement:
     return Statement(text, array_formats=formats)
 
 
-def _blocks(rows: Iterable[Sequence[Any]], days: int, width: int) -> list[Block]:
-    """Return rows (index of the day, account, number of the part, users) as blocks."""
-    by_day: list[dict[int, list[int]]] = [{} for _ in range(days)]
+def _block(rows: Iterable[Sequence[Any]], width: int) -> Block:
+    """Return rows (index of the day, account, number of the part, users) as a block."""
+    users_by_key: dict[tuple[int, int], list[int]] = {}
     for index, account, part, users in rows:
-        own = by_day[index]
-        if account not in own:
-            own[account] = [0] * width
-        own[account][part] = users
-    return [Block(list(own), list(zip(*own.values(), strict=True)) if own else [()] * width) for own in by_day]
+        if (index, account) not in users_by_key:
+            users_by_key[index, account] = [0] * width
+        users_by_key[index, account][part] = users
+    return Block([*users_by_key], [*zip(*users_by_key.values(), strict=True)] or [()] * width)
