@@ -53,9 +53,9 @@ def _load_scores(
     database: Database, day: HealthDay, earlier_day: HealthDay, *, largest: float
 ) -> QueryPlan[list[DayScores]]:
     labels = yield from lookup_labels(database, {"mrr"})
-    (table,) = yield from load_account_sums(_MRR.parts, AccountSumsRequest([day], labels))
+    table = yield from load_account_sums(_MRR.parts, AccountSumsRequest([day], labels))
     customers = sorted(
-        (-mrr, account) for account, mrr in zip(table.accounts, _MRR.compute(table.columns), strict=True) if mrr > 0
+        (-mrr, account) for (_, account), mrr in zip(table.keys, _MRR.compute(table.columns), strict=True) if mrr > 0
     )
     accounts = [account for _, account in customers[: min(ceil(len(customers) * largest / 100), _MAX_ACCOUNTS)]]
     versions = yield from load_versions()

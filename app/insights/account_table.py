@@ -24,7 +24,7 @@ def load_account_rows(
     labels = yield from lookup_labels(database, frozenset[str]().union(*(part.label_texts for part in parts)))
     # The day before, so that the windows end at the beginning of the day that counts as today.
     yesterday = KnownDay(moment.today - timedelta(days=1), moment.as_of)
-    (table,) = yield from load_account_sums(parts, AccountSumsRequest([yesterday], labels))
+    table = yield from load_account_sums(parts, AccountSumsRequest([yesterday], labels))
     values = {column: own.compute(table.columns) for column, own in operands.items()}
     return {source: _rows(source, table, values) for source in sources}
 
@@ -37,4 +37,5 @@ def _rows(source: AccountSource, table: AccountTable, values: Mapping[Column, Se
     make_type: Any = namedtuple
     row_type = make_type("AccountRow", ("account", *(name for name, _ in source.columns)))
     columns = [values[column] for _, column in source.columns]
-    return [row_type(*row) for row in zip(table.accounts, *columns, strict=True) if any(row[1:])]
+    accounts = [account for _, account in table.keys]
+    return [row_type(*row) for row in zip(accounts, *columns, strict=True) if any(row[1:])]

@@ -42,6 +42,9 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/targets/{target_id}/history"): "read",
     ("GET", "/v1/targets"): "read",
     ("GET", "/v1/scorecard"): "read",
+    ("GET", "/v1/insights"): "read",
+    ("GET", "/v1/insights/{insight_id}/accounts"): "read",
+    ("GET", "/v1/insight-detectors"): "read",
     ("GET", "/v1/attributes"): "read",
     ("GET", "/v1/metrics"): "read",
     ("GET", "/v1/metrics/{metric}"): "read",
@@ -217,9 +220,8 @@ def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dic
     shared.send(session(), event("feedback.received", "acme", id="comment", comment="Fine."))
     shared.put("/v1/targets/x", {"metric": "nps", "granularity": "month", "value": 40})
     [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
-    path = path.format(
-        account_id="acme", metric="nps", survey_id="nps", feedback_id=comment["id"], target_id="x", key_id=""
-    )
+    ids = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"], "target_id": "x"}
+    path = path.format_map(ids | {"insight_id": "nps_drop", "key_id": ""})
     response = request(
         shared, "GET", path, params={"api_key": keys["read"]} | ({"metrics": "nps"} if "query" in path else {})
     )

@@ -31,7 +31,8 @@ def example_path(service: Service, template: str) -> str:
     [comment] = service.get("/v1/feedback", account="acme", limit=1)["feedback"]
     values = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"]}
     path = template.format_map(
-        values | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "target_id": "goal"}
+        values
+        | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "target_id": "goal", "insight_id": "nps_drop"}
     )
     return f"{path}?metrics=nps" if path.endswith("/query") else path
 

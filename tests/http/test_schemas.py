@@ -50,6 +50,7 @@ def answer(service: Service, path: str, **parameters: Any) -> Any:
         "metric": "nps",
         "survey_id": "nps",
         "target_id": "recurring",
+        "insight_id": "detractors_unanswered",
         "feedback_id": comments[0]["id"] if comments else "x",
     }
     if path.endswith("/query"):

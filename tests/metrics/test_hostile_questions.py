@@ -70,8 +70,18 @@ TEXTS = {
 def content(shared: Service) -> None:
     shared.send(*(account_update(f"a{number}", plan=number) for number in range(3)), session("a0"), session("a1"))
     shared.put("/v1/segments/few", {"filter": "plan < 2"})
+    shared.put("/v1/targets/goal", {"metric": "nps", "granularity": "month", "value": 40})
     # Names that a test of one letter uses.
     shared.send(account_update("a0", a=1))
+
+
+IN_PATHS = {
+    "metric": "feature_uses",
+    "account_id": "a0",
+    "survey_id": "nps",
+    "target_id": "goal",
+    "insight_id": "nps_drop",
+}
 
 
 def questions(service: Service) -> Iterator[tuple[str, str]]:
@@ -79,7 +89,7 @@ def questions(service: Service) -> Iterator[tuple[str, str]]:
     for path, operations in service.app.openapi()["paths"].items():
         for parameter in operations.get("get", {}).get("parameters", ()):
             if parameter["in"] == "query":
-                yield path.format(metric="feature_uses", account_id="a0", survey_id="nps"), parameter["name"]
+                yield path.format_map(IN_PATHS), parameter["name"]
 
 
 @pytest.mark.parametrize("case", TEXTS)
