@@ -28,7 +28,7 @@ from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
-from app.metrics.extensions import DATA_CHECKS, DataCheck
+from app.metrics.offers import OFFERS, DataCheck
 from app.metrics.parameters import Parameters
 from app.metrics.question import build_question, fits_in_statement
 from app.metrics.rows import format_group, group_sort_key
@@ -143,7 +143,7 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
             await _check_sums_over_groups(answer, by_attribute),
             await _check_sums_over_time(answer),
             await _check_totals(answer, today),
-            *[await _check_data(entry, connection, books, today) for entry in DATA_CHECKS],
+            *[await _check_data(entry, connection, books, today) for entry in OFFERS.checks],
         ]
 
     checks = await books.database.ask(run)

@@ -10,7 +10,7 @@ from app.health.accounts import load_ids
 from app.health.answers import check_account_count
 from app.health.scores import DayScores, HealthDay, load_scores
 from app.metrics.answer import build_answer_table
-from app.metrics.extensions import DATA_CHECKS, Comparison, DataCheck
+from app.metrics.offers import OFFERS, Comparison, DataCheck
 from app.metrics.parameters import Parameters
 from app.metrics.question import build_question
 
@@ -51,7 +51,7 @@ async def _compare_bands(connection: Connection, books: Books, today: date) -> I
     ]
 
 
-DATA_CHECKS += [
+OFFERS.checks += [
     DataCheck(
         "health_contributions",
         "The contributions of all components add up to the health score of each customer.",

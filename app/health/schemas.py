@@ -6,7 +6,7 @@ from app.health.answers import HEALTH_REASON_SCHEMA, HEALTH_SCHEMA
 from app.health.card import load_overview_member
 from app.health.model import HealthModel
 from app.http.openapi import body_schema, list_schema, object_schema, response_schema
-from app.metrics.extensions import AccountMember, add_account_member
+from app.metrics.offers import OFFERS
 from app.metrics.schema import NUMBER_SCHEMA
 
 _TEXT = {"type": "string"}
@@ -109,7 +109,7 @@ _CARD = object_schema(
     HEALTH_REASON_SCHEMA,
 )
 CARD_SCHEMA = response_schema("The health of the account.", _CARD)
-add_account_member(AccountMember("health", load_overview_member), _CARD)
+OFFERS.add_account_member("health", load_overview_member, _CARD)
 _SIDE = object_schema(
     {"value": NUMBER_SCHEMA, "score": NUMBER_SCHEMA, "weight": {"type": "number"}, "contribution": NUMBER_SCHEMA}
 )

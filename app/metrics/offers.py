@@ -1,9 +1,9 @@
-"""What features offer to each other: functions that a feature defines and another one calls.
+"""What features offer to each other: what one defines and another one uses.
 
 Features do not import each other. A feature fills its place in OFFERS when its module is imported, which `load_catalogues` does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -131,12 +131,46 @@ class LoadOpenItems(Protocol):
     async def __call__(self, connection: Connection, books: Books, *, as_of: date | None = None) -> OpenItems: ...
 
 
+class Comparison(NamedTuple):
+    """Two numbers that should be equal, and where they are."""
+
+    left: float
+    right: float
+    location: dict[str, Any]
+
+
+class DataCheck(NamedTuple):
+    """A check of `/v1/checks`. compare: returns the numbers to compare on the data of today."""
+
+    name: str
+    sentence: str
+    compare: Callable[[Connection, Books, date], Awaitable[Iterable[Comparison]]]
+
+
+LoadAccountMember = Callable[[Connection, Books, str, date], Awaitable[dict[str, Any]]]
+
+
 class Offers:
-    """The functions by what they return. One that is missing raises AttributeError: its feature was not loaded."""
+    """The functions by what they return. One that is missing raises AttributeError: its feature was not loaded.
+
+    checks: for `/v1/checks`. account_members: by name, what else the overview of an account has; each returns it for an account
+    that exists, by its id, on a day. account_schemas: of what they return. The OpenAPI document reads them when all are there.
+    """
 
     target_standings: LoadStandings
     open_detractors: LoadOpenItems
     account_health: LoadAccountHealth
+
+    def __init__(self) -> None:
+        """Begin without checks and members of overviews."""
+        self.checks: list[DataCheck] = []
+        self.account_members: dict[str, LoadAccountMember] = {}
+        self.account_schemas: dict[str, Any] = {}
+
+    def add_account_member(self, name: str, load: LoadAccountMember, schema: Any) -> None:
+        """Add a member to the overview of accounts."""
+        self.account_members[name] = load
+        self.account_schemas[name] = schema
 
 
 OFFERS = Offers()

@@ -25,7 +25,7 @@ from app.ledger.surveys import load_surveys
 from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.currencies import format_amount
 from app.metrics.define import METRICS
-from app.metrics.extensions import ACCOUNT_MEMBER_SCHEMAS, ACCOUNT_MEMBERS
+from app.metrics.offers import OFFERS
 from app.metrics.parameters import Parameters
 from app.metrics.question import resolve_question
 from app.metrics.rows import Row
@@ -102,7 +102,7 @@ _OVERVIEW = object_schema(
 )
 OVERVIEW_SCHEMA = response_schema(
     "The overview of the account.",
-    {"allOf": [_OVERVIEW, {"type": "object", "properties": ACCOUNT_MEMBER_SCHEMAS}]},
+    {"allOf": [_OVERVIEW, {"type": "object", "properties": OFFERS.account_schemas}]},
 )
 
 
@@ -152,8 +152,8 @@ async def account_overview(books: Books, account: str, parameters: OverviewParam
             "answers": await _responses(connection, parameters),
             "movements": await _movements(connection, books, parameters | {"on": tomorrow}),
         }
-        for member in ACCOUNT_MEMBERS:
-            members[member.name] = await member.load(connection, books, account, question.today)
+        for name, load_member in OFFERS.account_members.items():
+            members[name] = await load_member(connection, books, account, question.today)
         return members, await build_answer_table(connection, books, question)
 
     members, table = await books.database.ask(load)
