@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from app.core.errors import Invalid
 from app.core.names import name_fault, nearest_names
-from app.core.periods import FIRST_DAY, LAST_END, UNITS, Calendar, Range
+from app.core.periods import FIRST_DAY, LAST_END, OUT_OF_RANGE, UNITS, Calendar, Range
 
 _DAY = timedelta(days=1)
 _MAX_LAST_UNITS = 1_200
@@ -41,6 +41,9 @@ def parse_range(
 ) -> tuple[date | None, date | None]:
     """Return the range that the parameters `period` or `start` and `end` name; None for what is left out. Raises Invalid."""
     if period is None:
+        for name, day in {"start": start, "end": end}.items():
+            if day is not None and not FIRST_DAY <= day <= LAST_END:
+                raise Invalid.at(f"/query/{name}", OUT_OF_RANGE, code="invalid_period")
         return start, end
     if start or end:
         detail = "Use either `period` or `start` and `end`, not both."
@@ -73,6 +76,13 @@ def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
     if start < FIRST_DAY or end > LAST_END:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period")
     return start, end
+
+
+def parse_as_of(as_of: date | None, *, today: date, first: date = FIRST_DAY) -> date:
+    """Return the last day that counts: `as_of`, or the running day. Raises Invalid for a day before the first one or to come."""
+    if as_of is not None and not first <= as_of <= today:
+        raise Invalid.at("/query/as_of", f"as_of must be a day from {first} to today, {today}.", code="invalid_as_of")
+    return as_of or today
 
 
 def unit_of_name(text: str | None) -> str | None:

@@ -30,7 +30,7 @@ _DAY = timedelta(days=1)
 _DAYS_PER_MONTH = Fraction(487, 16)  # 30.4375 = 365.25 / 12
 
 _DAY_NAME = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_OUT_OF_RANGE = "The range must lie within the years 1970 to 9998."
+OUT_OF_RANGE = "The range must lie within the years 1970 to 9998."
 
 Range = tuple[date, date]
 
@@ -171,9 +171,9 @@ def _check_range(start: date, end: date, *, granularity: str) -> None:
         detail = "`end` must be later than `start`, because the end is excluded."
         raise Invalid.at("/query/end", detail, code="invalid_period")
     if start < FIRST_DAY:
-        raise Invalid.at("/query/start", _OUT_OF_RANGE, code="invalid_period")
+        raise Invalid.at("/query/start", OUT_OF_RANGE, code="invalid_period")
     if end > LAST_END:
-        raise Invalid.at("/query/end", _OUT_OF_RANGE, code="invalid_period")
+        raise Invalid.at("/query/end", OUT_OF_RANGE, code="invalid_period")
 
 
 def months_before(day: date, months: int) -> date:

@@ -12,7 +12,7 @@ from app.books.books import Books
 from app.books.first_day import is_recorded_by
 from app.core.errors import FaultList, Invalid
 from app.core.ids import normalize_id
-from app.core.periods import FIRST_DAY
+from app.core.period_names import parse_as_of
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.ledger.sums.account_sums import KnownDay
@@ -64,16 +64,11 @@ async def resolve_scope(
             raise Invalid.of([unknown_segment(name, other_names, "/query/segment") for name in unknown])
         return tuple((name, stored[name]) for name in dict.fromkeys(segment))
 
-    def check_day() -> None:
-        if as_of is not None and not FIRST_DAY <= as_of <= today:
-            detail = f"as_of must be a day from {FIRST_DAY} to today, {today}."
-            raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
-
-    faults.attempt(check_day, None)
+    last_day = faults.attempt(lambda: parse_as_of(as_of, today=today), today)
     parsed_filter = faults.attempt(parse, None)
     chosen: tuple[tuple[str, Filter], ...] = faults.attempt(choose, ())
     faults.raise_all(subject="The question")
-    at = KnownDay(as_of or today, None if as_of in (None, today) else as_of)
+    at = KnownDay(last_day, None if as_of in (None, today) else as_of)
     is_known = at.as_of is None or await is_recorded_by(books.database, books.first_day, at.as_of)
     return HealthScope(at, parsed_filter, chosen, strict, is_known)
 

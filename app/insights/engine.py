@@ -12,6 +12,7 @@ from app.books.books import Books
 from app.books.first_day import load_first_day
 from app.core.aside import run_aside
 from app.core.errors import Invalid
+from app.core.period_names import parse_as_of
 from app.core.periods import FIRST_DAY, Period, months_before
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
@@ -63,10 +64,7 @@ class Insights(NamedTuple):
 async def load_moment(books: Books, as_of: date | None) -> Moment:
     """Return the moment of now, or the end of the day `as_of`. Raises Invalid."""
     today = await books.load_today(as_of=as_of)
-    if as_of is not None and not _FIRST_MOMENT <= as_of <= today:
-        detail = f"as_of must be a day from {_FIRST_MOMENT} to today, {today}."
-        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
-    last_day = as_of or today
+    last_day = parse_as_of(as_of, today=today, first=_FIRST_MOMENT)
     month_end = last_day.replace(day=1)
     start = months_before(month_end, 1)
     month = Period(books.calendar.unit_name(start, "month"), start, month_end, complete=True)

@@ -19,8 +19,8 @@ from app.books.first_day import is_recorded_by
 from app.core.errors import FaultList, Invalid
 from app.core.ids import normalize_id
 from app.core.names import Fault, name_fault, nearest_names
-from app.core.period_names import default_range, parse_range, unit_of_name
-from app.core.periods import FIRST_DAY, Calendar, Period, split_range
+from app.core.period_names import default_range, parse_as_of, parse_range, unit_of_name
+from app.core.periods import Calendar, Period, split_range
 from app.database.query_plan import run_plan
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Selection
 from app.metrics.define import DEFAULT, METRICS, Metric
@@ -159,7 +159,7 @@ def build_question(
     metrics: tuple[Metric, ...] = faults.attempt(
         lambda: _choose_metrics(names, parameters.convention, side_by_side=side_by_side), ()
     )
-    last_day = faults.attempt(lambda: _last_day(parameters, today=today), today)
+    last_day = faults.attempt(lambda: parse_as_of(parameters.as_of, today=today), today)
     start, end, periods = _find_periods(faults, parameters, calendar=calendar, today=last_day)
     filter = faults.attempt(lambda: _filter(parameters), None)
     group_by: tuple[str, ...] = faults.attempt(lambda: _group_by(parameters), ())
@@ -215,14 +215,6 @@ def _every_convention(metrics: Sequence[Metric], convention: str | None) -> tupl
         detail = 'This endpoint answers by every convention. Leave "convention" out.'
         raise Invalid.at("/query/convention", detail, code="unknown_convention")
     return tuple(entry for metric in metrics for entry in metric.conventions.values())
-
-
-def _last_day(parameters: Parameters, *, today: date) -> date:
-    """Return the day that counts as today: `as_of`, or the running day."""
-    if parameters.as_of is not None and not FIRST_DAY <= parameters.as_of <= today:
-        detail = f"as_of must be a day from {FIRST_DAY} to today, {today}."
-        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
-    return parameters.as_of or today
 
 
 def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:

@@ -10,9 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.accounts.listing import day_after
 from app.books.books import Books
-from app.core.errors import Invalid
-from app.core.period_names import parse_range
-from app.core.periods import FIRST_DAY, Day, Range, split_range
+from app.core.period_names import parse_as_of, parse_range
+from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
 from app.http.formats import FlatTable, FormatName
 from app.http.openapi import list_schema, object_schema, response_schema
@@ -199,11 +198,7 @@ def _themes_path(parameters: ScorecardParameters, start: date, end: date) -> str
 
 async def load_last_day(books: Books, as_of: date | None) -> date:
     """Return the day that counts as today: `as_of`, or the running day. Raises Invalid."""
-    today = await books.load_today(as_of=as_of)
-    if as_of is not None and not FIRST_DAY <= as_of <= today:
-        detail = f"as_of must be a day from {FIRST_DAY} to today, {today}."
-        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
-    return as_of or today
+    return parse_as_of(as_of, today=await books.load_today(as_of=as_of))
 
 
 def _range(books: Books, parameters: ScorecardParameters, *, today: date) -> Range:

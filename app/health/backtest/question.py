@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.books.books import Books
 from app.books.first_day import is_recorded_by
 from app.core.errors import FaultList, Invalid
-from app.core.period_names import parse_period, parse_range
-from app.core.periods import FIRST_DAY, Calendar, Day, Range
+from app.core.period_names import parse_as_of, parse_period, parse_range
+from app.core.periods import Calendar, Day, Range
 from app.health.backtest.cut_offs import CutOff, Outcome, list_cut_offs
 from app.http.formats import FormatName
 from app.metrics.parameters import MAX_ROWS
@@ -117,8 +117,7 @@ async def resolve_backtest(books: Books, parameters: BacktestParameters) -> Back
     """Return the question that the parameters ask, as of today. Raises Invalid with all faults."""
     today, as_of = await books.load_today(as_of=parameters.as_of), parameters.as_of
     faults = FaultList()
-    faults.attempt(lambda: _check_as_of(as_of, today), None)
-    last_day = min(as_of or today, today)
+    last_day = faults.attempt(lambda: parse_as_of(as_of, today=today), today)
     days = faults.attempt(lambda: _range(parameters, books.calendar, last_day), None)
     cut_offs: list[CutOff] = []
     if days:
@@ -139,12 +138,6 @@ async def resolve_backtest(books: Books, parameters: BacktestParameters) -> Back
     )
 
 
-def _check_as_of(as_of: date | None, today: date) -> None:
-    if as_of is not None and not FIRST_DAY <= as_of <= today:
-        detail = f"as_of must be a day from {FIRST_DAY} to today, {today}."
-        raise Invalid.at("/query/as_of", detail, code="invalid_as_of")
-
-
 def _range(parameters: BacktestParameters, calendar: Calendar, today: date) -> Range:
     start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     default_start, default_end = parse_period(_DEFAULT_PERIOD, calendar=calendar, today=today)
@@ -152,8 +145,6 @@ def _range(parameters: BacktestParameters, calendar: Calendar, today: date) -> R
     if start >= end:
         detail = "`end` must be later than `start`, because the end is excluded. Give both, or a `period`."
         raise Invalid.at("/query/end", detail, code="invalid_period")
-    if start < FIRST_DAY:
-        raise Invalid.at("/query/start", f"The range must not begin before {FIRST_DAY}.", code="invalid_period")
     return start, end
 
 
