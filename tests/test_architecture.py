@@ -34,10 +34,10 @@ LAYERS = {
     "health": ENGINE | {"metrics"},
     "scorecard": ENGINE | {"metrics"},
     "insights": ENGINE | {"metrics"},
-    "demo": ENGINE | {"ingest"},
+    "demo": ENGINE | {"ingest", "health", "scorecard"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "demo", "monitoring"}
+FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}

@@ -7,7 +7,8 @@ starter, growth and enterprise; the regions amer, emea, uk and apac. Nothing her
     month 1       launch with some twenty launch partners; afterwards a few accounts join each month, most of them by a trial
     month 9       a bad release breaks mobile sync: three times as many tickets, which take days; `mobile_sync` is hardly used
     month 10      NPS falls below zero; the whale, by far the largest account, uses the product less
-    month 11      `starter` accounts in `emea` churn with reason "product"; the whale gives up two fifths of its seats
+    month 11      `starter` accounts in `emea` churn with reason "product"; the whale gives up two fifths of its seats;
+                  Lantern puts its first health model, in which answers to surveys weigh as much as usage
     month 12      onboarding is overhauled: completion, effort score (CES) and trial conversion are better from here on
     month 13      the whale's renewal is due and is completed late; a customer success manager leaves and her accounts get
                   another one
@@ -15,10 +16,13 @@ starter, growth and enterprise; the regions amer, emea, uk and apac. Nothing her
     month 15      new prices, for all accounts at once (expansion), for yearly contracts when they end, never for the whale;
                   a few starter accounts churn with reason "price" in the following months
     month 16      some of those that churned in month 11 return (reactivation)
+    month 17      a second health model, in which usage weighs more, since many had answered well before they left
+    month 19      the plan for a year: targets for MRR, net retention, new customers, churn, NPS and more
     to the end    NPS rises above its value before the bad release
 
-There is less activity on weekends, around New Year and in European Augusts. Some accounts fall silent weeks before they churn.
-A few percent of the events are recorded 1 to 20 days late, cancellations and costs more often than others.
+There is less activity on weekends, around New Year and in European Augusts. Some accounts fall silent weeks before they churn,
+and the health of most of these is overridden by then. A few percent of the events are recorded 1 to 20 days late, cancellations
+and costs more often than others.
 
 `story` puts everything together, and `load` stores it:
 
@@ -28,5 +32,6 @@ A few percent of the events are recorded 1 to 20 days late, cancellations and co
     onboarding   trials, onboarding and goals                     usage        sessions and uses of features
     billing      subscriptions, renewals, purchases and costs     tickets      support tickets
     surveys      survey responses and feedback                    comments     the texts of these
+    health       health models and overrides                      targets      the targets of the plan
     events       one event, before it has an id and a recorded day
 """

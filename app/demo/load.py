@@ -14,13 +14,19 @@ from app.books.books import Books
 from app.books.last_day import move_last_day
 from app.core.errors import Conflict
 from app.database.connection import Connection
+from app.database.query_plan import run_plan
 from app.database.tables import WHOLE_BUSINESS, account, event
 from app.demo import story
 from app.demo.accounts import ID_PREFIX
+from app.demo.health import AUTHOR
+from app.health.model import HealthModel
+from app.health.versions import load_versions, put_version
 from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.request_bodies import RatesBody, SurveyBody, to_survey
 from app.ledger import surveys
+from app.scorecard.targets import put_target
+from app.scorecard.versions import load_all_stretches
 
 _BATCH = 2_000
 
@@ -79,7 +85,7 @@ async def _has_event(books: Books, demo_event: dict[str, Any]) -> bool:
 
 
 async def _declare(books: Books) -> None:
-    """Store the surveys, exchange rates and segments of the demo."""
+    """Store the surveys, exchange rates, segments and goals of the demo."""
     demo_surveys = [to_survey(body.pop("id"), SurveyBody.model_validate(body)) for body in story.surveys()]
     rates = [RatesBody.model_validate(body) for body in story.exchange_rates(today=books.clock_day())]
 
@@ -92,6 +98,21 @@ async def _declare(books: Books) -> None:
     await books.database.write(write)
     for name, filter in story.segments().items():
         await segments.put_segment(books, name=name, filter=parse_filter(filter))
+    await _set_goals(books)
+
+
+async def _set_goals(books: Books) -> None:
+    """Store the versions of the health model and the targets of the demo that are not stored yet, each as of its own day."""
+    today = books.clock_day()
+    versions = await books.database.read(lambda connection: run_plan(connection, load_versions()))
+    # The first version comes with the service.
+    for model in story.health_models(today=today)[len(versions) - 1 :]:
+        document, day = HealthModel.model_validate(model.document), model.recorded_on
+        await put_version(books, document, effective_from=day, author=AUTHOR, recorded_on=day)
+    existing = await books.database.read(lambda connection: run_plan(connection, load_all_stretches(None)))
+    for target in story.targets(today=today):
+        if target.id not in existing:
+            await put_target(books, target.id, target.body, strict=False, recorded_on=target.recorded_on)
 
 
 def _batches(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

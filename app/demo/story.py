@@ -1,4 +1,4 @@
-"""The whole demo: its surveys, exchange rates and segments, and its events as `POST /v1/events` accepts them."""
+"""The whole demo: surveys, exchange rates, segments, health models, targets, and events as `POST /v1/events` accepts them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,6 +7,8 @@ from itertools import chain
 from random import Random
 from typing import Any
 
+from app.demo import health as demo_health
+from app.demo import targets as demo_targets
 from app.demo.accounts import DemoAccount, build_accounts
 from app.demo.attributes import account_updates
 from app.demo.billing import (
@@ -17,9 +19,11 @@ from app.demo.billing import (
     subscription_events,
 )
 from app.demo.events import DemoEvent, recording_delay
+from app.demo.health import DemoModel, override_events
 from app.demo.lifecycle import simulate_lifecycle
 from app.demo.onboarding import goal_events, onboarding_events, trial_events
 from app.demo.surveys import feedback_events, nps_events, resolution_events, review_events
+from app.demo.targets import DemoTarget
 from app.demo.tickets import ticket_events
 from app.demo.timeline import Timeline, add_months
 from app.demo.usage import usage_events
@@ -94,6 +98,16 @@ def segments() -> dict[str, str]:
     }
 
 
+def health_models(*, today: date, months: int = 24) -> list[DemoModel]:
+    """Return the versions of the demo's health model that have been put by yesterday, in order."""
+    return demo_health.health_models(Timeline.ending_before(today, months=months))
+
+
+def targets(*, today: date, months: int = 24) -> list[DemoTarget]:
+    """Return the targets of the demo that have been put by yesterday, in order."""
+    return demo_targets.targets(Timeline.ending_before(today, months=months))
+
+
 def events(*, today: date, months: int = 24, seed: int = 2024) -> Iterator[dict[str, Any]]:
     """Return the events of `months` whole months and of the current one up to yesterday, in the order of `recorded_on`.
 
@@ -138,6 +152,7 @@ def _account_events(account: DemoAccount, timeline: Timeline, seed: int) -> Iter
         renewal_events(lifecycle, timeline=timeline, rng=rng("renewals")),
         purchase_events(lifecycle, timeline=timeline, rng=rng("purchases")),
         account_cost_events(lifecycle, timeline=timeline, rng=rng("costs")),
+        override_events(lifecycle, timeline=timeline, rng=rng("overrides")),
     )
     resolution_rng = rng("closings")
     for event in _complete(raw_events, number=account.number, account_id=account.id, rng=rng("known")):

@@ -71,10 +71,11 @@ def version_on(versions: Sequence[ModelVersion], day: date, as_of: date | None) 
 
 
 async def put_version(
-    books: Books, model: HealthModel, *, effective_from: date | None, author: str
+    books: Books, model: HealthModel, *, effective_from: date | None, author: str, recorded_on: date | None = None
 ) -> tuple[ModelVersion, bool]:
     """Store a model as the version that holds from a day on (None: today); return it, and whether it is new.
 
+    recorded_on: the day from which it is known, after those of all earlier versions. None: today; only a demo says another.
     The same model for the same day is not stored again; another one replaces the version that was put today for that day. Raises
     Invalid when a version holds from that day that was known before today: nobody could say any more what it was.
     """
@@ -90,10 +91,11 @@ async def put_version(
         if existing and existing.recorded_on < today:
             raise Invalid.of([_overlap_fault(existing)], subject="The model")
         number = existing.number if existing else versions[-1].number + 1
-        values = {"effective_from": since, "recorded_on": today, "document": model.as_json(), "key_id": author}
+        known_from = recorded_on or today
+        values = {"effective_from": since, "recorded_on": known_from, "document": model.as_json(), "key_id": author}
         statement = insert(health_model).values(version=number, **values)
         await connection.execute(statement.on_conflict_do_update(index_elements=["version"], set_=values))
-        return ModelVersion(number, since, today, model, author), True
+        return ModelVersion(number, since, known_from, model, author), True
 
     return await books.write(write)
 

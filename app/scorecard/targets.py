@@ -71,10 +71,13 @@ TARGETS_SCHEMA = response_schema(
 )
 
 
-async def put_target(books: Books, id: str, raw: Any, *, strict: bool) -> dict[str, Any]:
+async def put_target(
+    books: Books, id: str, raw: Any, *, strict: bool, recorded_on: date | None = None
+) -> dict[str, Any]:
     """Store a target from its first day on, and return it. What would change nothing is not stored.
 
-    strict: whether attributes, subjects and channels that were never recorded are errors. Raises Invalid with all faults.
+    strict: whether attributes, subjects and channels that were never recorded are errors. recorded_on: the day from which it is
+    known, after those of all earlier versions. None: today; only a demo says another. Raises Invalid with all faults.
     """
     body, field_faults = parse_target_fields(raw)
     today = await books.load_today()
@@ -93,7 +96,7 @@ async def put_target(books: Books, id: str, raw: Any, *, strict: bool) -> dict[s
         if new is None or (faults := faults + _conflicts(new, other_targets, today=today)):
             raise Invalid.of(faults, subject="The target")
         if not changes_nothing(own, new):
-            await write_version(connection, id, new, effective_from=new.since, today=today)
+            await write_version(connection, id, new, effective_from=new.since, recorded_on=recorded_on or today)
 
     await books.write(write)
     return await load_target(books, id, as_of=None)
@@ -134,7 +137,7 @@ async def end_target(books: Books, id: str) -> None:
             first = today
         elif first <= today:
             first = place_on(left[0], today, calendar=books.calendar, today=today).period.start
-        await write_version(connection, id, None, effective_from=first, today=today)
+        await write_version(connection, id, None, effective_from=first, recorded_on=today)
 
     await books.write(write)
 

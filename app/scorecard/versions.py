@@ -115,11 +115,11 @@ async def lock_targets(connection: Connection) -> None:
 
 
 async def write_version(
-    connection: Connection, id: str, definition: Definition | None, *, effective_from: date, today: date
+    connection: Connection, id: str, definition: Definition | None, *, effective_from: date, recorded_on: date
 ) -> None:
     """Store a version of a target that holds from a day on; None ends the target."""
     document = to_json(definition.as_json()).decode() if definition is not None else None
-    values = {"id": id, "recorded_on": today, "effective_from": effective_from, "document": document}
+    values = {"id": id, "recorded_on": recorded_on, "effective_from": effective_from, "document": document}
     await connection.execute(_INSERT.text, values)
 
 

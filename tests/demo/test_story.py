@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from app.demo.story import events, exchange_rates, segments, surveys
+from app.demo.story import events, exchange_rates, health_models, segments, surveys, targets
+from app.health.model import HealthModel
 
 Event = dict[str, Any]
 TODAY = date(2026, 3, 18)
@@ -47,6 +48,8 @@ FIELDS = {
     "feedback.received": "comment channel? tags?",
     "feedback.updated": "feedback status? note?",
     "cost.recorded": "category amount currency?",
+    "health.overridden": "score reason author expires_on?",
+    "health.override_withdrawn": "author reason",
 }
 TYPES_WITH_USER = ("user.registered", "user.removed", "session.ended", "feature.used")
 
@@ -78,6 +81,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "currency": lambda value: value in ("USD", "EUR", "GBP"),
     "duration_seconds": lambda value: is_count(value) and value <= 31 * 86400,
     "ends_at": is_time,
+    "expires_on": lambda value: bool(date.fromisoformat(value)),
     "first_contact": lambda value: type(value) is bool,
     "interval": lambda value: value in ("week", "month", "quarter", "year"),
     "score": lambda value: type(value) is int,
@@ -151,7 +155,11 @@ def fault_of(event: Event) -> str | None:
         return "values"
     if event["type"] == "subscription.changed" and ("mrr" in data) == ({"amount", "interval"} <= data.keys()):
         return "price"
-    if "score" in data and not SCALES[data["survey"]][0] <= data["score"] <= SCALES[data["survey"]][1]:
+    if (
+        "survey" in data
+        and "score" in data
+        and not SCALES[data["survey"]][0] <= data["score"] <= SCALES[data["survey"]][1]
+    ):
         return "score"
     return None
 
@@ -227,6 +235,41 @@ def test_surveys_and_segments_use_what_the_events_have() -> None:
     assert {event["data"]["survey"] for event in events_of("survey.responded")} == SCALES.keys()
     attributes = {key for event in events_of("account.updated") for key in event["data"].get("attributes", {})}
     assert {re.split(r"\W", condition)[0] for condition in segments().values()} <= attributes
+
+
+@pytest.mark.parametrize("months", [1, 6, 24])
+def test_health_models_are_valid_and_put_one_after_the_other(months: int) -> None:
+    models = health_models(today=TODAY, months=months)
+    for model in models:
+        assert HealthModel.model_validate(model.document).faults(segments()) == []
+    days = [model.recorded_on for model in models]
+    assert days == sorted(set(days))
+    assert all(day < TODAY for day in days)
+    assert len(days) == 2 or months == 1
+
+
+@pytest.mark.parametrize("months", [1, 6, 24])
+def test_targets_hold_today_and_were_put_on_the_day_from_which_they_hold(months: int) -> None:
+    known = targets(today=TODAY, months=months)
+    assert len({target.id for target in known}) == len(known) > 6
+    for target in known:
+        assert target.body["from"] == target.recorded_on.isoformat()
+        assert target.recorded_on < TODAY < date.fromisoformat(target.body.get("until", "9999-01-01"))
+
+
+def test_the_health_of_most_accounts_that_fall_silent_is_overridden_before_they_churn() -> None:
+    noticed = {event["account_id"] for event in events_of("health.overridden", score=10)}
+    churned = {event["account_id"] for event in events_of("account.updated", attributes={"lifecycle": "churned"})}
+    at_risk = {
+        event["account_id"]
+        for event in events_of("account.updated", attributes={"lifecycle": "at_risk", "sponsor": None})
+    }
+    assert noticed <= at_risk
+    assert len(noticed & churned) > len(at_risk & churned) / 2
+    [withdrawn] = events_of("health.override_withdrawn")
+    [overridden] = events_of("health.overridden", score=15)
+    assert overridden["account_id"] == withdrawn["account_id"]
+    assert overridden["occurred_at"] < withdrawn["occurred_at"]
 
 
 def test_the_bad_release_raises_tickets_and_reduces_the_use_of_mobile_sync() -> None:
