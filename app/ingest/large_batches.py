@@ -69,6 +69,8 @@ class LargeBatches:
                         await slots.enter_async_context(slot)
             except TimeoutError:
                 raise _busy() from None
+            if is_huge:  # what large answers have left would add to it
+                await asyncio.to_thread(release_memory)
             try:
                 return await self.thread.run(call())
             finally:
