@@ -20,8 +20,8 @@ class DemoTarget(NamedTuple):
 
 def targets(timeline: Timeline) -> list[DemoTarget]:
     """Return the targets that Lantern has put so far, in the order of their days."""
-    ordered = sorted(_all_targets(timeline), key=lambda target: target.recorded_on)
-    return [target for target in ordered if target.recorded_on <= timeline.yesterday]
+    by_day = sorted(_all_targets(timeline), key=lambda target: target.recorded_on)
+    return [target for target in by_day if target.recorded_on <= timeline.yesterday]
 
 
 def _all_targets(timeline: Timeline) -> Iterator[DemoTarget]:
