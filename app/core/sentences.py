@@ -51,7 +51,10 @@ _SENTENCES: dict[str, str | tuple[str, str]] = {
     "too_long": "{field} must have at most {max_length:,} items.",
 }
 # What a text must be that has to match a pattern.
-_FORMS = {"^[A-Z]{3}$": "three capital letters, such as EUR"}
+_FORMS = {
+    "^[A-Z]{3}$": "three capital letters, such as EUR",
+    "^[a-z][a-z0-9_]{0,63}$": "a small letter with up to 63 small letters, digits and underscores after it",
+}
 # Pydantic's prefix of the text of a ValueError, which is ours.
 _OWN_PREFIX = "Value error, "
 
@@ -69,6 +72,8 @@ def explain(error: Mapping[str, Any]) -> str:
     if isinstance(template, tuple):
         template = template[context.get("min_length", 1) > 1] if context else message
     values = {"field": _name_field(error["loc"]), "kind": _kind(error["loc"])} | context
+    if "discriminator" in context:  # the field that says which of several kinds of objects it is
+        values["field"] = context["discriminator"].replace("'", '"')
     # The limits of a float field are floats: 0.0 is written as 0.
     values |= {name: int(limit) for name, limit in context.items() if isinstance(limit, float) and limit.is_integer()}
     values |= {"form": _FORMS.get(context.get("pattern", ""), "of another form"), "options": ", ".join(options(error))}

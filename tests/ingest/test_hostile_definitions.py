@@ -28,6 +28,8 @@ ALSO_VALID: dict[str, list[Any]] = {
     "effective_from": [None],
     "description": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
     "bands": [{}],
+    # Not valid, but the answer names the category.
+    "categories": [{CANARY: CANARY}],
     "segment_weights": [[]],
 }
 

@@ -176,7 +176,7 @@ def test_four_point_zero_is_four_in_every_field_of_a_whole_number(
     type: str, field: str, data: dict[str, Any], shared: Service
 ) -> None:
     def send(text: str, id: str) -> httpx.Response:
-        body = json.dumps(event(type, "whole", user="ada", id=f"{field} {id}", **data, **{field: 999_999}))
+        body = json.dumps(event(type, "whole", user="ada", id=f"{type} {field} {id}", **data, **{field: 999_999}))
         return post(shared, body.replace("999999", text))
 
     assert send("4.0", "taken").json()["accepted"] == 1
