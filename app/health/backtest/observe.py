@@ -20,6 +20,8 @@ from app.health.versions import ModelVersion, load_versions, version_on
 MAX_ACCOUNT_CUT_OFFS = 250_000
 # A batch is a third of what may be scored together: each has the time limit of a question, also on a busy machine.
 _BATCHES = 3
+# So many parts of accounts need models of ten components or less.
+_USUAL_PARTS = 40
 
 
 class Plan(NamedTuple):
@@ -104,12 +106,14 @@ async def observe(books: Books, plan: Plan, cut_offs: Sequence[CutOff]) -> Async
     """
     by_day = {cut_off.day: cut_off for cut_off in cut_offs}
     days = [HealthDay(day, day) for day in by_day]
+    # Of the model that comes with the service, a batch is no large answer.
+    weight = max(1, max(len(version.model.parts()) for version in plan.versions) // _USUAL_PARTS)
     for batch in batches_of_days(days, accounts=_BATCHES * plan.accounts):
 
         async def load(connection: Connection, days: Sequence[HealthDay] = batch) -> list[DayScores]:
             return await run_plan(connection, score_days(plan.versions, days, only_customers=True))
 
-        await books.database.reserve_memory(plan.accounts * len(batch))
+        await books.database.reserve_memory(plan.accounts * len(batch) * weight)
         for scores in await books.database.ask(load):
             cut_off = by_day[scores.at.day]
             work = partial(_list_accounts, scores, plan.customers[cut_off])
