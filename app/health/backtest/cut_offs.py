@@ -93,6 +93,20 @@ _STATEMENT = Statement(
 _EXTENT = Statement(
     f"SELECT count(*), max(last_recorded_on) FROM account WHERE account_id <> {WHOLE_BUSINESS}",
 )
+# On most days something that has just occurred is recorded. Only if not, all events are looked through.
+_LAST_RECORDED = Statement(
+    f"""
+    SELECT CASE
+        WHEN EXISTS (
+            SELECT FROM event WHERE recorded_on = CAST(%(day)s AS date) AND account_id <> {WHOLE_BUSINESS}
+                AND occurred_at > CAST(%(day)s AS date) - 1 AND occurred_at < CAST(%(day)s AS date) + 2)
+        THEN CAST(%(day)s AS date)
+        ELSE greatest(
+            (SELECT max(recorded_on) FROM event WHERE recorded_on <= %(day)s AND account_id <> {WHOLE_BUSINESS}),
+            (SELECT max(retracted_on) FROM event WHERE retracted_on <= %(day)s AND account_id <> {WHOLE_BUSINESS}))
+    END
+    """
+)
 
 
 class Extent(NamedTuple):
@@ -102,9 +116,14 @@ class Extent(NamedTuple):
     last_recorded_on: date
 
 
-def load_extent() -> QueryPlan[Extent]:
-    """Return the extent of the data."""
-    (((count, day),),) = yield [BoundStatement(_EXTENT, {})]
+def load_extent(as_of: date | None) -> QueryPlan[Extent]:
+    """Return the extent of the data. as_of: a day that is over, after which nothing counts as recorded; None: by now."""
+    statements = [BoundStatement(_EXTENT, {})]
+    if as_of is not None:
+        statements.append(BoundStatement(_LAST_RECORDED, {"day": as_of}))
+    (((count, day),), *earlier) = yield statements
+    if earlier:
+        (((day,),),) = earlier
     return Extent(count, day or MIN_DATE)
 
 

@@ -66,7 +66,8 @@ async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     """Return what is to be observed. Raises Invalid for a back-test of too many accounts."""
 
     def load() -> QueryPlan[tuple[Extent, list[ModelVersion], dict[CutOff, CutOffCustomers]]]:
-        extent = yield from load_extent()
+        # What is recorded after that day must not change the answer as of it.
+        extent = yield from load_extent(question.last_day if question.last_day < question.today else None)
         until = question.observed_until(extent.last_recorded_on)
         cut_offs = [own for own in question.cut_offs if question.is_known and own.until <= until]
         outcome, recorded_by = question.outcome, question.last_day
