@@ -410,6 +410,9 @@ def test_too_many_accounts_and_months_are_refused_before_they_are_scored(
     answer = history.request("GET", "/v1/health-model/backtest", params=span)
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
     assert "Test 2 months at a time" in answer.json()["detail"]
+    monkeypatch.setattr("app.health.backtest.observe.MAX_ACCOUNT_CUT_OFFS", 50)
+    answer = history.request("GET", "/v1/health-model/backtest", params=span)
+    assert "customers at 3 cut-offs" in answer.json()["detail"]
 
 
 def test_many_cut_offs_are_scored_a_few_at_a_time(history: Service, monkeypatch: pytest.MonkeyPatch) -> None:

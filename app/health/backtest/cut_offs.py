@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
+from app.core.errors import Invalid
 from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan
@@ -85,7 +86,9 @@ _STATEMENT = Statement(
             WHEN least(to_horizon, to_end) < at_day THEN 'foreseen' ELSE 'observable' END AS population,
         true_to_horizon < true_at_day AS has_outcome,
         count(*),
-        array_agg(account_id ORDER BY account_id) FILTER (WHERE at_day > 0 AND true_at_day > 0)
+        CASE WHEN (SELECT count(*) FROM own) <= %(limit)s THEN
+            array_agg(account_id ORDER BY account_id) FILTER (WHERE at_day > 0 AND true_at_day > 0) END,
+        (SELECT count(*) FROM own)
     FROM own GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     """,
     array_formats={"index": str, "day": str, "until": str},
@@ -127,10 +130,20 @@ def load_extent(as_of: date | None) -> QueryPlan[Extent]:
     return Extent(count, day or MIN_DATE)
 
 
+def _too_many(total: int, months: int, limit: int) -> Invalid:
+    detail = (
+        f"There are {total:,} customers at {months} cut-offs, each counted at each, so {months} months are too many for one "
+        f"back-test: at most {limit:,} are looked at at once. Test {max(1, months * limit // total)} months at a time."
+    )
+    return Invalid.at("/query/period", detail, code="too_many_rows")
+
+
 def load_customers(
-    database: Database, cut_offs: Sequence[CutOff], *, outcome: Outcome, recorded_by: date
+    database: Database, cut_offs: Sequence[CutOff], *, outcome: Outcome, recorded_by: date, limit: int
 ) -> QueryPlan[list[CutOffCustomers]]:
-    """Return the accounts at each cut-off. recorded_by: the day whose knowledge decides what followed.
+    """Return the accounts at each cut-off. Raises Invalid for more than `limit` of all cut-offs, before they are in memory.
+
+    recorded_by: the day whose knowledge decides what followed.
 
     The outcome follows when the balance at the end of the horizon is below that at the cut-off: of customers, or of MRR.
     """
@@ -145,9 +158,12 @@ def load_customers(
         "until": [own.until for own in cut_offs],
         "measure": labels[measure],
         "recorded_by": recorded_by,
+        "limit": limit,
     }
     (rows,) = yield [BoundStatement(_STATEMENT, parameters)]
-    for index, name, has_outcome, count, accounts in rows:
+    for index, name, has_outcome, count, accounts, total in rows:
+        if total > limit:
+            raise _too_many(total, len(cut_offs), limit)
         own = customers[index]
         if accounts:
             getattr(own, name).update(dict.fromkeys(accounts, has_outcome))

@@ -73,7 +73,9 @@ async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
         outcome, recorded_by = question.outcome, question.last_day
         plans: list[QueryPlan[Any]] = [
             load_versions(),
-            load_customers(books.database, cut_offs, outcome=outcome, recorded_by=recorded_by),
+            load_customers(
+                books.database, cut_offs, outcome=outcome, recorded_by=recorded_by, limit=MAX_ACCOUNT_CUT_OFFS
+            ),
         ]
         versions, customers = yield from merge_plans(plans)
         return extent, versions, dict(zip(cut_offs, customers, strict=True))
@@ -86,6 +88,8 @@ async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     until = question.observed_until(extent.last_recorded_on)
     plan = Plan(customers, used_versions, versions, extent.accounts, until)
     _check_size(plan)
+    # The customers of all cut-offs are in memory until the answer is written.
+    await books.database.reserve_memory(plan.accounts * len(plan.usable))
     return plan
 
 
