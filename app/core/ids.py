@@ -16,6 +16,13 @@ def normalize_id(id: str) -> str:
     return id if id.isascii() else unicodedata.normalize("NFC", id)
 
 
+def check_text(text: str) -> str:
+    """Return the text. Raises PydanticCustomError for one that PostgreSQL cannot store."""
+    if "\0" in text:
+        raise PydanticCustomError("control_character", "A text must not contain U+0000.")
+    return text
+
+
 def _check_id(id: str) -> str:
     """Return the id in its normal form. Raises PydanticCustomError."""
     if id.isascii() and id.isprintable() and len(id) <= MAX_ID_LENGTH:
@@ -32,6 +39,9 @@ def _check_id(id: str) -> str:
 Id = Annotated[
     str, Field(min_length=1, max_length=512, json_schema_extra={"maxLength": MAX_ID_LENGTH}), AfterValidator(_check_id)
 ]
+
+# Free text, for people.
+FreeText = Annotated[str, AfterValidator(check_text)]
 
 # An id in a path. The server's middleware leaves a slash within an id as %2F.
 PathId = Annotated[Id, BeforeValidator(unquote)]

@@ -5,14 +5,17 @@ from datetime import date
 from typing import NamedTuple
 
 from app.accounts import segments
+from app.accounts.accounts import account_key
 from app.accounts.filters import Filter, parse_filter
-from app.accounts.recorded_names import AttributeUse, attribute_faults
+from app.accounts.recorded_names import AttributeUse, account_not_found, attribute_faults
 from app.accounts.segments import unknown_segment
 from app.books.books import Books
 from app.books.first_day import is_recorded_by
 from app.core.errors import FaultList, Invalid
 from app.core.ids import normalize_id
 from app.core.period_names import parse_as_of
+from app.core.periods import LAST_END
+from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.ledger.sums.account_sums import KnownDay
@@ -22,6 +25,13 @@ from app.ledger.sums.selection import Selection
 _IDS = Statement(
     "SELECT account_id, id FROM account WHERE account_id = ANY(CAST(%(accounts)s AS bigint[]))",
     array_formats={"accounts": str},
+)
+
+
+_EXISTS = Statement(
+    """
+    SELECT FROM event WHERE account_id = %(account)s AND (retracted_on IS NULL OR retracted_on > %(since)s) LIMIT 1
+    """
 )
 
 
@@ -86,6 +96,18 @@ def find_accounts(scope: HealthScope) -> QueryPlan[set[int] | None]:
     selection = Selection(group_by, scope.filter, scope.segments, as_of=scope.at.as_of)
     members = (yield from find_members(selection, [scope.at.tomorrow], required=True)).members
     return set(integers(members.account)) if members else set()
+
+
+async def check_account(connection: Connection, id: str, *, since: date | None) -> None:
+    """Raise NotFound for an account that has no event.
+
+    since: the earliest day that is looked at as it was known then. An event that was retracted after it was known on it.
+    """
+    (rows,) = await connection.fetch_batch(
+        BoundStatement(_EXISTS, {"account": account_key(id), "since": since or LAST_END})
+    )
+    if not rows:
+        raise await account_not_found(connection, id)
 
 
 def integers(array: str) -> list[int]:

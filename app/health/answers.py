@@ -9,6 +9,7 @@ from app.books.books import Books
 from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.database.tables import account
+from app.health.model import HealthModel
 from app.health.overrides import OVERRIDE_SCHEMA, Override
 from app.health.scores import DayScores
 from app.ledger.money import per_month
@@ -18,8 +19,8 @@ from app.metrics.schema import NUMBER_SCHEMA
 NOT_ENOUGH_DATA = "not_enough_data"
 # A row of sums for each of so many accounts takes some 300 MB.
 MAX_ACCOUNTS = 200_000
-# Of an answer of more sums, see `metrics.answer_size`; here an account takes about as much as so many of them.
-_SUMS_PER_ACCOUNT = 6
+# Four sums of an account take about as much memory as one of an answer, see `metrics.answer_size`.
+_PARTS_PER_SUM = 4
 
 HEALTH_SCHEMA: dict[str, Any] = {
     "score": NUMBER_SCHEMA | {"description": "From 0 to 100; null below the model's `min_coverage`."},
@@ -35,14 +36,14 @@ HEALTH_SCHEMA: dict[str, Any] = {
 HEALTH_REASON_SCHEMA = {"reason": {"type": "string", "description": "Why there is no score: `not_enough_data`."}}
 
 
-async def check_account_count(connection: Connection, books: Books) -> None:
+async def check_account_count(connection: Connection, books: Books, model: HealthModel) -> None:
     """Wait until the scores of all accounts may take their memory. Raises Invalid when there are too many accounts."""
     query = sa.select(sa.func.count()).select_from(sa.select(account.c.account_id).limit(MAX_ACCOUNTS + 1).subquery())
     count = await connection.scalar(query)
     if count > MAX_ACCOUNTS:
         detail = f"There are more than {MAX_ACCOUNTS:,} accounts. Ask for single accounts: /v1/accounts/{{id}}/health."
         raise Invalid.at("/query/filter", detail, code="too_many_rows")
-    await books.database.reserve_memory(_SUMS_PER_ACCOUNT * count)
+    await books.database.reserve_memory(len(model.parts()) * count // _PARTS_PER_SUM)
 
 
 def health_members(scores: DayScores, index: int, override: Override | None, flags: Sequence[str]) -> dict[str, Any]:

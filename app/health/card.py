@@ -8,16 +8,13 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.accounts import account_key
-from app.accounts.listing import day_after, select_accounts
-from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.period_names import default_range, parse_range
 from app.core.periods import Day, Period, counted_end, split_range
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.database.tables import account as account_table
-from app.health.accounts import HealthScope, resolve_scope
+from app.health.accounts import HealthScope, check_account, resolve_scope
 from app.health.answers import NOT_ENOUGH_DATA, format_score, health_members, money_text
 from app.health.flags import flag_finder
 from app.health.overrides import Override, load_overrides
@@ -95,9 +92,7 @@ async def _load_card(
     end: date,
 ) -> dict[str, Any]:
     key, at = account_key(account), scope.at
-    query = select_accounts(None, on=day_after(at.day)).where(account_table.c.account_id == key)
-    if not await connection.execute(query):
-        raise await account_not_found(connection, account)
+    await check_account(connection, account, since=at.as_of)
     versions = await run_plan(connection, load_versions())
     now = [HealthDay(point.day, at.as_of) for point in points]
     earlier = [HealthDay(point.day, point.day) for point in points]

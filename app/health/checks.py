@@ -8,7 +8,8 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.health.accounts import load_ids
 from app.health.answers import check_account_count
-from app.health.scores import DayScores, HealthDay, load_scores
+from app.health.scores import DayScores, HealthDay, score_days
+from app.health.versions import load_versions, version_on
 from app.metrics.answer import build_answer_table
 from app.metrics.offers import OFFERS, Comparison, DataCheck
 from app.metrics.parameters import Parameters
@@ -16,8 +17,9 @@ from app.metrics.question import build_question
 
 
 async def _scores(connection: Connection, books: Books, today: date) -> DayScores:
-    await check_account_count(connection, books)
-    (scores,) = await run_plan(connection, load_scores([HealthDay(today, None)], only_customers=True))
+    versions = await run_plan(connection, load_versions())
+    await check_account_count(connection, books, version_on(versions, today, None).model)
+    (scores,) = await run_plan(connection, score_days(versions, [HealthDay(today, None)], only_customers=True))
     return scores
 
 

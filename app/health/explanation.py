@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.accounts import account_key
-from app.accounts.listing import day_after, select_accounts
-from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
 from app.core.errors import FaultList, Invalid
 from app.core.periods import FIRST_DAY, Day
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.database.tables import account as account_table
+from app.health.accounts import check_account
 from app.health.answers import NOT_ENOUGH_DATA, format_score
 from app.health.card import card_members
 from app.health.kinds import Component
@@ -67,10 +65,7 @@ async def explain_health(books: Books, account: str, parameters: ExplanationPara
     key = account_key(account)
 
     async def load(connection: Connection) -> list[DayScores]:
-        if not await connection.execute(
-            select_accounts(None, on=day_after(to)).where(account_table.c.account_id == key)
-        ):
-            raise await account_not_found(connection, account)
+        await check_account(connection, account, since=knowledge[0].as_of)
         return await run_plan(connection, load_scores(knowledge, accounts=[key]))
 
     before, after = await books.database.ask(load)

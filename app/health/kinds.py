@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.books.margins import Margin
+from app.core.ids import FreeText
 from app.core.names import Fault, build_fault, name_fault, nearest_names
 from app.ledger.sums.account_operands import Columns
 from app.ledger.sums.account_sums import KnownDay, Part
@@ -64,8 +65,8 @@ class Component(BaseModel):
 
     id: Identifier = Field(description="Your name of the component, unique in the model.")
     kind: str
-    title: str | None = Field(None, min_length=1, max_length=128, description="What people call it.")
-    argument: str | None = Field(
+    title: FreeText | None = Field(None, min_length=1, max_length=128, description="What people call it.")
+    argument: FreeText | None = Field(
         None, max_length=1_000, description="Why the anchors are what they are: the model's own documentation."
     )
     poor: Number = Field(

@@ -16,7 +16,8 @@ from app.health.answers import check_account_count, format_score, health_members
 from app.health.flags import flag_finder
 from app.health.model import BANDS
 from app.health.overrides import Override, load_overrides
-from app.health.scores import MAX_SCORE, DayScores, load_scores
+from app.health.scores import MAX_SCORE, DayScores, score_days
+from app.health.versions import load_versions, version_on
 from app.http.formats import BuildTable, FlatTable, FormatName
 from app.metrics.results import NOTHING_KNOWN
 from app.metrics.rows import Row, paginate, round_number, row_name
@@ -98,12 +99,13 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
     )
 
     async def load(connection: Connection) -> tuple[DayScores, dict[int, Override], set[int] | None, dict[int, str]]:
-        await check_account_count(connection, books)
+        versions = await run_plan(connection, load_versions())
+        await check_account_count(connection, books, version_on(versions, scope.at.day, scope.at.as_of).model)
         selection = await run_plan(connection, find_accounts(scope))
         few = sorted(selection) if selection is not None and len(selection) <= _FEW_ACCOUNTS else None
         only_customers = parameters.accounts == "customers"
         plans: list[QueryPlan[Any]] = [
-            load_scores([scope.at], accounts=few, only_customers=only_customers),
+            score_days(versions, [scope.at], accounts=few, only_customers=only_customers),
             load_overrides(books, scope.at, few),
         ]
         (scores,), overrides = await run_plan(connection, merge_plans(plans))

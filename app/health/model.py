@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.segments import unknown_segment
-from app.core.ids import Id
+from app.core.ids import FreeText, Id
 from app.core.names import Fault, build_fault, name_fault, nearest_names
 from app.health import components as _components  # noqa: F401  (registers the kinds)
 from app.health.kinds import KINDS, Component, Identifier, Number
+from app.ledger.sums.account_sums import Part
 
 MAX_COMPONENTS = 40
+# Sums that are loaded for each account. The default model has 26.
+MAX_SUMS = 300
 BANDS = ("critical", "at_risk", "healthy")
 # Categories that are compared to find accounts of which usage and revenue disagree.
 USAGE, REVENUE = "usage", "revenue"
@@ -70,7 +73,7 @@ class SegmentWeights(Document):
 class HealthModel(Document):
     """How the health of accounts is computed."""
 
-    description: str | None = Field(None, max_length=4_000, description="What the model is for, in your words.")
+    description: FreeText | None = Field(None, max_length=4_000, description="What the model is for, in your words.")
     window_days: int = Field(
         28, ge=1, le=400, description="Length of the window, which ends with the day of the score."
     )
@@ -90,7 +93,8 @@ class HealthModel(Document):
         """Return all that is wrong with the model besides its fields. segments: the names of those that are stored."""
         return [
             *_band_faults(self.bands),
-            *_component_faults(self),
+            *(component_faults := _component_faults(self)),
+            *([] if component_faults else _size_faults(self)),
             *_weight_faults("/components", self.weights_of(None)),
             *(fault for n, own in enumerate(self.segment_weights) for fault in _segment_faults(self, n, own, segments)),
         ]
@@ -101,6 +105,10 @@ class HealthModel(Document):
         names = list(self.categories)
         categories = tuple(names.index(own.category) if own.category else None for own in self.components)
         return WeightRules(categories, tuple(_exact(category.cap) for category in self.categories.values()))
+
+    def parts(self) -> list[Part]:
+        """Return the parts of accounts that its components need, each once."""
+        return [*dict.fromkeys(part for own in self.components for part in own.parts(self.window_days))]
 
     def weights_of(self, segment: int | None) -> tuple[Fraction, ...]:
         """Return the weights of all components; segment: the index in `segment_weights` that decides, None for no segment."""
@@ -154,6 +162,20 @@ def _component_faults(model: HealthModel) -> list[Fault]:
             )
         faults += component.faults(pointer)
     return faults
+
+
+def _size_faults(model: HealthModel) -> list[Fault]:
+    count = 0
+    for component in model.components:
+        count += len({*component.parts(model.window_days)})
+        # To count those of a model that is far too large takes seconds.
+        if count > MAX_SUMS:
+            detail = (
+                f"The components need more than {MAX_SUMS} sums of each account, one for each window and part of a metric. "
+                "Choose fewer components, fewer weeks of a `baseline`, or simpler metrics."
+            )
+            return [build_fault("/components", detail, code="too_complex")]
+    return []
 
 
 def _weight_faults(pointer: str, weights: Sequence[Fraction]) -> list[Fault]:

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
-from app.database.query_plan import merge_plans, run_plan
+from app.database.query_plan import run_plan
 from app.database.tables import MIN_DATE
 from app.health.accounts import load_ids
 from app.health.answers import check_account_count, format_score
 from app.health.model import HealthModel
 from app.health.scores import DayScores, HealthDay, score_days
-from app.health.versions import ModelVersion, load_versions
+from app.health.versions import ModelVersion, load_versions, version_on
 
 _MAX_MOVES = 50
 
@@ -39,11 +39,14 @@ async def preview_model(books: Books, model: HealthModel) -> dict[str, Any]:
     candidate = ModelVersion(-1, MIN_DATE, MIN_DATE, model)
 
     async def load(connection: Connection) -> tuple[DayScores, DayScores, dict[int, str]]:
-        await check_account_count(connection, books)
         versions = await run_plan(connection, load_versions())
+        holding = version_on(versions, today, None)
+        await check_account_count(connection, books, max(model, holding.model, key=lambda own: len(own.parts())))
         days = [HealthDay(today, None)]
-        plans = [score_days(own, days, only_customers=True) for own in (versions, [candidate])]
-        (before,), (after,) = await run_plan(connection, merge_plans(plans))
+        # One after the other, so that what is loaded for one model is no longer in memory for the other.
+        (before,), (after,) = [
+            await run_plan(connection, score_days([own], days, only_customers=True)) for own in (holding, candidate)
+        ]
         return before, after, await run_plan(connection, load_ids([*{*before.accounts, *after.accounts}]))
 
     before, after, ids = await books.database.ask(load)

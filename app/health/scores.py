@@ -12,6 +12,7 @@ from itertools import compress
 from typing import Any, NamedTuple
 
 from app.books.margins import Margin
+from app.core.errors import Invalid
 from app.database.query_plan import QueryPlan, merge_plans
 from app.database.statements import BoundStatement, Statement
 from app.health.kinds import WHOLE, Component, Surroundings, by_row
@@ -25,6 +26,7 @@ from app.ledger.sums.account_sums import (
     AccountTable,
     DayBound,
     KnownDay,
+    Part,
     load_account_sums,
 )
 
@@ -32,6 +34,9 @@ from app.ledger.sums.account_sums import (
 MAX_SCORE = 10_000
 # A row for each account and day is in memory at once.
 MAX_ACCOUNT_DAYS = 60_000
+# So many sums of accounts are loaded at once, which takes some 200 MB; more only for a single day, up to the second limit.
+_MAX_SUMS_AT_ONCE = 2_000_000
+_MAX_SUMS = 6_000_000
 
 # A day of which scores are wanted: the window of the model ends with `day`, and what was recorded by the end of `as_of` counts;
 # None for everything that is recorded by now.
@@ -40,6 +45,7 @@ HealthDay = KnownDay
 _CUSTOMERS = sum_before("customers", DayBound(0), Narrowing())
 _MRR = sum_before("mrr", DayBound(0), Narrowing())
 _LABELS = Statement("SELECT text, key FROM label WHERE text = ANY(%(texts)s)")
+_ACCOUNT_COUNT = Statement("SELECT count(*) FROM (SELECT FROM account LIMIT %(limit)s) AS own")
 _MARGINS = Statement("SELECT valid_from, margin FROM gross_margin ORDER BY valid_from")
 
 
@@ -152,7 +158,13 @@ def score_days(
         _score_alike(by_number[number], [days[index] for index in indices], accounts, only_customers)
         for number, indices in days_by_version.items()
     ]
-    results = yield from merge_plans(plans)
+    if accounts is None:
+        # One after the other: what is loaded of all accounts for one version is no longer in memory for the next.
+        results = []
+        for plan in plans:
+            results.append((yield from plan))
+    else:
+        results = yield from merge_plans(plans)
     scores = {
         index: own
         for indices, alike in zip(days_by_version.values(), results, strict=True)
@@ -167,17 +179,35 @@ def _score_alike(
     accounts: Sequence[int] | None,
     only_customers: bool,
 ) -> QueryPlan[list[DayScores]]:
-    """Return the scores on days on which the same version holds."""
-    model = version.model
-    parts = [
-        *_CUSTOMERS.parts,
-        *_MRR.parts,
-        *(part for own in model.components for part in own.parts(model.window_days)),
-    ]
+    """Return the scores on days on which the same version holds, of as many at once as may be in memory."""
+    parts = [*dict.fromkeys([*_CUSTOMERS.parts, *_MRR.parts, *version.model.parts()])]
     texts = frozenset[str]().union(*(part.label_texts for part in parts))
-    (rows,) = yield [BoundStatement(_LABELS, {"texts": sorted(texts)})]
+    statements = [BoundStatement(_LABELS, {"texts": sorted(texts)})]
+    most_accounts = _MAX_SUMS // len(parts)
+    if accounts is None:
+        statements.append(BoundStatement(_ACCOUNT_COUNT, {"limit": most_accounts + 1}))
+    rows, *counts = yield statements
+    count = len(accounts) if accounts is not None else counts[0][0][0]
+    if count > most_accounts:
+        detail = (
+            f"The health model needs {len(parts)} sums of each account. Of so many, at most {most_accounts:,} accounts can be "
+            "looked at together. Ask for single accounts, /v1/accounts/{id}/health, or choose a smaller model."
+        )
+        raise Invalid(detail, code="too_many_rows")
+    size = max(1, _MAX_SUMS_AT_ONCE // (len(parts) * max(1, count)))
     labels: dict[str, int] = dict(rows)
-    request = AccountSumsRequest(days, labels, accounts)
+    scores: list[DayScores] = []
+    for first in range(0, len(days), size):
+        request = AccountSumsRequest(days[first : first + size], labels, accounts)
+        scores += yield from _score_together(version, parts, request, only_customers)
+    return scores
+
+
+def _score_together(
+    version: ModelVersion, parts: Sequence[Part], request: AccountSumsRequest, only_customers: bool
+) -> QueryPlan[list[DayScores]]:
+    """Return the scores on the days of a request. parts: all that the model needs."""
+    model, days, accounts = version.model, request.days, request.accounts
     plans: list[QueryPlan[Any]] = [load_account_sums(parts, request), _load_margins()]
     plans += [find_segments(model, at, accounts) for at in days] if model.segment_weights else []
     table, margins, *segments = yield from merge_plans(plans)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError, to_json
 
-from app.core.ids import Id, normalize_id
+from app.core.ids import Id, check_text, normalize_id
 from app.core.periods import FIRST_DAY, LAST_END, Day
 
 __all__ = [
@@ -40,12 +40,6 @@ _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}:[0-5]\d(\.\d{{1,9}})?(Z|[+-]{_CLOCK})", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MONEY = re.compile(r"\d{1,15}(\.\d{1,4})?", re.ASCII)
-
-
-def _check_text(text: str) -> str:
-    if "\0" in text:
-        raise PydanticCustomError("control_character", "A text must not contain U+0000.")
-    return text
 
 
 def _parse_time(raw: Any) -> datetime:
@@ -149,7 +143,7 @@ def _normalize_attribute(raw: Any) -> str | int | float | bool | None:
     if len(raw) > _MAX_ATTRIBUTE_LENGTH:
         detail = f"The text of an attribute may have at most {_MAX_ATTRIBUTE_LENGTH} characters."
         raise PydanticCustomError("string_too_long", detail)
-    return normalize_id(_check_text(raw))
+    return normalize_id(check_text(raw))
 
 
 def _check_distinct_keys(raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -161,9 +155,9 @@ def _check_distinct_keys(raw: Any, validate: ValidatorFunctionWrapHandler) -> An
 
 def _normalize_json(raw: Any) -> Any:
     if isinstance(raw, str):
-        return _check_text(raw)
+        return check_text(raw)
     if isinstance(raw, dict):
-        return {_check_text(key): _normalize_json(value) for key, value in raw.items()}
+        return {check_text(key): _normalize_json(value) for key, value in raw.items()}
     if isinstance(raw, list):
         return [_normalize_json(value) for value in raw]
     return raw if raw is None or isinstance(raw, bool) else _normalize_number(raw)
@@ -178,7 +172,7 @@ def _normalize_extra(raw: Any) -> dict[str, Any]:
     return dict(extra)
 
 
-Text = Annotated[str, Field(max_length=10_000), AfterValidator(_check_text)]
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(check_text)]
 Tags = Annotated[list[Id], Field(max_length=20)]
 # A time as a datetime in UTC, and as its text in event data.
 Time = Annotated[

@@ -92,6 +92,18 @@ def test_before_the_first_recorded_day_nothing_is_known(service: Service) -> Non
     assert service.get("/v1/accounts/acme/health", as_of="2026-03-14")["reason"] == "nothing_known_yet"
 
 
+def test_an_account_whose_events_are_all_retracted_was_there_before(service: Service) -> None:
+    service.on("2026-03-10").send(session(id="only", at="2026-03-10"))
+    service.later(days=2)
+    then = "/v1/accounts/acme/health/explanation?knowledge=then&from=2026-03-09&to=2026-03-11"
+    paths = ["/v1/accounts/acme/health?as_of=2026-03-11", then]
+    before = [service.request("GET", path).json() for path in paths]
+    assert before[0]["components"]
+    service.retract("acme", "only")
+    assert [service.request("GET", path).json() for path in paths] == before
+    assert [service.request("GET", path).status_code for path in ("/v1/accounts/acme/health", paths[0])] == [404, 200]
+
+
 def test_an_unknown_account_is_not_found(service: Service) -> None:
     service.send(session())
     for path in ("health", "health/explanation"):

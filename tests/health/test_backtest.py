@@ -101,7 +101,8 @@ def test_the_scores_are_those_that_health_answers_for_the_cut_off(history: Servi
 def test_a_cut_off_whose_horizon_has_not_closed_is_left_out(service: Service) -> None:
     put_model(service)
     # 90 days after 1 June is 30 August, which is over on the 31st.
-    send_history(service.on("2025-08-30"), SCORES, CHURN)
+    send_history(service.on("2025-08-29"), SCORES, CHURN)
+    visit(service.on("2025-08-30"))
     before = backtest(service)
     assert (before["verdict"], before["reason"], before["auc"]) == ("cannot_tell", "horizon_not_closed", None)
     report = backtest(service.on("2025-08-31"), start="2025-06-01", end="2025-12-31")
@@ -127,6 +128,19 @@ def test_a_horizon_that_ends_after_the_last_data_is_not_closed(service: Service)
     assert (report["reason"], report["observed_until"]) == ("horizon_not_closed", "2025-08-29")
     service.send(uses("visitor", 1, at="2025-08-30"))
     assert backtest(service)["cut_offs"][0]["used"]
+
+
+def test_what_is_recorded_later_closes_no_horizon_as_of_an_earlier_day(service: Service) -> None:
+    put_model(service)
+    service.on("2025-08-29").send(
+        *(customer(account) for account in SCORES), *(uses(name, 9, at="2025-08-29") for name in SCORES)
+    )
+    service.on("2025-09-10")
+    before = backtest(service, as_of="2025-09-05")
+    assert (before["reason"], before["observed_until"]) == ("horizon_not_closed", "2025-08-29")
+    service.send(uses("visitor", 1, at="2025-09-10"), uses("late", 1, at="2025-09-01", recorded_on=None))
+    assert backtest(service, as_of="2025-09-05") == before
+    assert backtest(service, as_of="2025-09-10")["observed_until"] == "2025-09-09"
 
 
 def test_the_horizon_begins_after_the_cut_off_and_ends_with_its_last_day(service: Service) -> None:
@@ -162,7 +176,8 @@ def test_a_cancellation_that_was_recorded_later_is_what_the_score_did_not_know(h
     report = backtest(history)
     assert report["total"]["observations"] == 41 and report["total"]["churned"] == 11
     assert report["cut_offs"][0]["left_out"] == {"left_before": 1}
-    # As of the end of the horizon nobody knew either.
+    # As of the end of the horizon, on which data came, nobody knew either.
+    history.send(uses("guest", 1, at="2025-08-31"))
     then = backtest(history, as_of="2025-08-31")
     assert then["total"]["observations"] == 42 and then["total"]["churned"] == 10
 
@@ -395,6 +410,9 @@ def test_too_many_accounts_and_months_are_refused_before_they_are_scored(
     answer = history.request("GET", "/v1/health-model/backtest", params=span)
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
     assert "Test 2 months at a time" in answer.json()["detail"]
+    monkeypatch.setattr("app.health.backtest.observe.MAX_ACCOUNT_CUT_OFFS", 50)
+    answer = history.request("GET", "/v1/health-model/backtest", params=span)
+    assert "customers at 3 cut-offs" in answer.json()["detail"]
 
 
 def test_many_cut_offs_are_scored_a_few_at_a_time(history: Service, monkeypatch: pytest.MonkeyPatch) -> None:

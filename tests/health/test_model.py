@@ -142,6 +142,15 @@ def test_all_faults_are_listed_at_once(service: Service) -> None:
     ]
 
 
+def test_a_model_that_needs_too_many_sums_of_each_account_is_refused_before_they_are_computed(service: Service) -> None:
+    weeks = {"kind": "baseline", "recent_weeks": 3, "gap_weeks": 0, "older_weeks": 22}
+    responses = [component(f"c{n}", "survey_responses", 0, 1, subject=[f"s{n}"], **weeks) for n in range(13)]
+    assert faults(service, *responses) == [("/components", "too_complex")]
+    assert service.request("POST", "/v1/health-model/preview", json=model(*responses[:12])).status_code == 200
+    answer = service.request("POST", "/v1/health-model/preview", json=model(*responses))
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "too_complex")
+
+
 def test_names_that_may_have_been_meant_are_suggested(service: Service) -> None:
     answer = put(service, model(component("a", "sesions", 0, 1)))
     assert answer.json()["errors"][0]["did_you_mean"][0] == "sessions"
@@ -156,6 +165,10 @@ def test_names_that_may_have_been_meant_are_suggested(service: Service) -> None:
         ({"id": "Ä"}, "/components/0/id"),
         ({"window_days": 0}, "/components/0/window_days"),
         ({"nothing": 1}, "/components/0/nothing"),
+        # PostgreSQL cannot store it.
+        ({"title": "a\0b"}, "/components/0/title"),
+        ({"argument": "\0"}, "/components/0/argument"),
+        ({"title": ""}, "/components/0/title"),
     ],
 )
 def test_a_wrong_field_of_a_component_is_a_problem_of_the_client(
@@ -168,7 +181,10 @@ def test_a_wrong_field_of_a_component_is_a_problem_of_the_client(
     assert service.get("/v1/health-model")["version"] == 0
 
 
-@pytest.mark.parametrize("document", [{}, {"components": []}, {"components": [SESSIONS], "min_coverage": 2}, []])
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"components": []}, {"components": [SESSIONS], "min_coverage": 2}, [], model(SESSIONS, description="\0")],
+)
 def test_a_wrong_document_is_a_problem_of_the_client(service: Service, document: Any) -> None:
     assert put(service, document).status_code == 422
     assert service.get("/v1/health-model")["version"] == 0
@@ -195,3 +211,33 @@ def test_a_preview_says_who_would_be_in_another_band_and_stores_nothing(service:
         ("healthy", "healthy"): 1,
     }
     assert service.get("/v1/health-model")["version"] == 1
+
+
+def test_scores_of_many_days_are_computed_a_few_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for account in ("acme", "globex"):
+        service.send(*[session(account, at=f"2026-03-{day:02}") for day in range(1, 15)])
+        service.send(event("subscription.changed", account, at="2026-03-01", subscription_id="s", mrr="100"))
+    put(service, model(SESSIONS))
+    put(service, model(TICKETS, effective_from="2026-03-08"))
+    question = {"start": "2026-03-01", "end": "2026-03-16", "granularity": "day"}
+    before = service.rows("health_score", **question), service.get("/v1/health-model/backtest/scores", model="current")
+    monkeypatch.setattr("app.health.scores._MAX_SUMS_AT_ONCE", 10)
+    assert (
+        service.rows("health_score", **question),
+        service.get("/v1/health-model/backtest/scores", model="current"),
+    ) == before
+
+
+def test_a_large_model_of_many_accounts_is_refused_before_their_sums_are_loaded(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for account in ("acme", "globex"):
+        service.send(session(account), event("subscription.changed", account, subscription_id="s", mrr="100"))
+    monkeypatch.setattr("app.health.scores._MAX_SUMS", 50)
+    previews = [service.request("POST", "/v1/health-model/preview", json=model(SESSIONS))]
+    for answer in [service.request("GET", path) for path in ("/v1/health", "/v1/metrics/health_score")] + previews:
+        assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows"), answer.text
+    # Those of one account are few.
+    assert service.get("/v1/accounts/acme/health")["coverage"] > 0
+    put(service, model(SESSIONS))
+    assert len(service.get("/v1/health")["accounts"]) == 2

@@ -50,7 +50,7 @@ REQUEST = [
     Code("not_an_array", "422", "A batch is not a JSON array.", "Send an array, or `{\"events\": […]}`."),
     Code("id_collision", "422", "Two account ids have the same internal number. This is extremely unlikely.", "Rename one of the accounts."),
     Code("out_of_range", "422", "A sum would exceed 64 bits.", "Look for events with wrong, huge values."),
-    Code("too_complex", "422", "The question needs more than one statement can hold, or took longer than `QUESTION_TIMEOUT`.", "Ask for fewer metrics, groups or days, or about some accounts."),
+    Code("too_complex", "422", "The question needs more than one statement can hold, or took longer than `QUESTION_TIMEOUT`; or a health model needs more than 300 sums of each account.", "Ask for fewer metrics, groups or days, or about some accounts. Give a model fewer components or weeks."),
     Code("repeated", "422", "A parameter that takes one value is repeated.", "Send it once."),
     Code("extra_forbidden", "422", "There is no such field or parameter.", "Take one of `did_you_mean`."),
     Code("invalid_period", "422", "The period or the range of days is not valid.", "See [questions](../guides/questions.md). The end is excluded, so it must be after the start."),

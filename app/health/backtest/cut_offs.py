@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
+from app.core.errors import Invalid
 from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan
@@ -85,13 +86,29 @@ _STATEMENT = Statement(
             WHEN least(to_horizon, to_end) < at_day THEN 'foreseen' ELSE 'observable' END AS population,
         true_to_horizon < true_at_day AS has_outcome,
         count(*),
-        array_agg(account_id ORDER BY account_id) FILTER (WHERE at_day > 0 AND true_at_day > 0)
+        CASE WHEN (SELECT count(*) FROM own) <= %(limit)s THEN
+            array_agg(account_id ORDER BY account_id) FILTER (WHERE at_day > 0 AND true_at_day > 0) END,
+        (SELECT count(*) FROM own)
     FROM own GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     """,
     array_formats={"index": str, "day": str, "until": str},
 )
 _EXTENT = Statement(
     f"SELECT count(*), max(last_recorded_on) FROM account WHERE account_id <> {WHOLE_BUSINESS}",
+)
+# On most days something that has just occurred is recorded. Only if not, all events are looked through.
+_LAST_RECORDED = Statement(
+    f"""
+    SELECT CASE
+        WHEN EXISTS (
+            SELECT FROM event WHERE recorded_on = CAST(%(day)s AS date) AND account_id <> {WHOLE_BUSINESS}
+                AND occurred_at > CAST(%(day)s AS date) - 1 AND occurred_at < CAST(%(day)s AS date) + 2)
+        THEN CAST(%(day)s AS date)
+        ELSE greatest(
+            (SELECT max(recorded_on) FROM event WHERE recorded_on <= %(day)s AND account_id <> {WHOLE_BUSINESS}),
+            (SELECT max(retracted_on) FROM event WHERE retracted_on <= %(day)s AND account_id <> {WHOLE_BUSINESS}))
+    END
+    """
 )
 
 
@@ -102,16 +119,31 @@ class Extent(NamedTuple):
     last_recorded_on: date
 
 
-def load_extent() -> QueryPlan[Extent]:
-    """Return the extent of the data."""
-    (((count, day),),) = yield [BoundStatement(_EXTENT, {})]
+def load_extent(as_of: date | None) -> QueryPlan[Extent]:
+    """Return the extent of the data. as_of: a day that is over, after which nothing counts as recorded; None: by now."""
+    statements = [BoundStatement(_EXTENT, {})]
+    if as_of is not None:
+        statements.append(BoundStatement(_LAST_RECORDED, {"day": as_of}))
+    (((count, day),), *earlier) = yield statements
+    if earlier:
+        (((day,),),) = earlier
     return Extent(count, day or MIN_DATE)
 
 
+def _too_many(total: int, months: int, limit: int) -> Invalid:
+    detail = (
+        f"There are {total:,} customers at {months} cut-offs, each counted at each, so {months} months are too many for one "
+        f"back-test: at most {limit:,} are looked at at once. Test {max(1, months * limit // total)} months at a time."
+    )
+    return Invalid.at("/query/period", detail, code="too_many_rows")
+
+
 def load_customers(
-    database: Database, cut_offs: Sequence[CutOff], *, outcome: Outcome, recorded_by: date
+    database: Database, cut_offs: Sequence[CutOff], *, outcome: Outcome, recorded_by: date, limit: int
 ) -> QueryPlan[list[CutOffCustomers]]:
-    """Return the accounts at each cut-off. recorded_by: the day whose knowledge decides what followed.
+    """Return the accounts at each cut-off. Raises Invalid for more than `limit` of all cut-offs, before they are in memory.
+
+    recorded_by: the day whose knowledge decides what followed.
 
     The outcome follows when the balance at the end of the horizon is below that at the cut-off: of customers, or of MRR.
     """
@@ -126,9 +158,12 @@ def load_customers(
         "until": [own.until for own in cut_offs],
         "measure": labels[measure],
         "recorded_by": recorded_by,
+        "limit": limit,
     }
     (rows,) = yield [BoundStatement(_STATEMENT, parameters)]
-    for index, name, has_outcome, count, accounts in rows:
+    for index, name, has_outcome, count, accounts, total in rows:
+        if total > limit:
+            raise _too_many(total, len(cut_offs), limit)
         own = customers[index]
         if accounts:
             getattr(own, name).update(dict.fromkeys(accounts, has_outcome))

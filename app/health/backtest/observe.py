@@ -20,6 +20,8 @@ from app.health.versions import ModelVersion, load_versions, version_on
 MAX_ACCOUNT_CUT_OFFS = 250_000
 # A batch is a third of what may be scored together: each has the time limit of a question, also on a busy machine.
 _BATCHES = 3
+# So many parts of accounts need models of ten components or less.
+_USUAL_PARTS = 40
 
 
 class Plan(NamedTuple):
@@ -64,13 +66,16 @@ async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     """Return what is to be observed. Raises Invalid for a back-test of too many accounts."""
 
     def load() -> QueryPlan[tuple[Extent, list[ModelVersion], dict[CutOff, CutOffCustomers]]]:
-        extent = yield from load_extent()
+        # What is recorded after that day must not change the answer as of it.
+        extent = yield from load_extent(question.last_day if question.last_day < question.today else None)
         until = question.observed_until(extent.last_recorded_on)
         cut_offs = [own for own in question.cut_offs if question.is_known and own.until <= until]
         outcome, recorded_by = question.outcome, question.last_day
         plans: list[QueryPlan[Any]] = [
             load_versions(),
-            load_customers(books.database, cut_offs, outcome=outcome, recorded_by=recorded_by),
+            load_customers(
+                books.database, cut_offs, outcome=outcome, recorded_by=recorded_by, limit=MAX_ACCOUNT_CUT_OFFS
+            ),
         ]
         versions, customers = yield from merge_plans(plans)
         return extent, versions, dict(zip(cut_offs, customers, strict=True))
@@ -83,6 +88,8 @@ async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     until = question.observed_until(extent.last_recorded_on)
     plan = Plan(customers, used_versions, versions, extent.accounts, until)
     _check_size(plan)
+    # The customers of all cut-offs are in memory until the answer is written.
+    await books.database.reserve_memory(plan.accounts * len(plan.usable))
     return plan
 
 
@@ -104,12 +111,14 @@ async def observe(books: Books, plan: Plan, cut_offs: Sequence[CutOff]) -> Async
     """
     by_day = {cut_off.day: cut_off for cut_off in cut_offs}
     days = [HealthDay(day, day) for day in by_day]
+    # Of the model that comes with the service, a batch is no large answer.
+    weight = max(1, max(len(version.model.parts()) for version in plan.versions) // _USUAL_PARTS)
     for batch in batches_of_days(days, accounts=_BATCHES * plan.accounts):
 
         async def load(connection: Connection, days: Sequence[HealthDay] = batch) -> list[DayScores]:
             return await run_plan(connection, score_days(plan.versions, days, only_customers=True))
 
-        await books.database.reserve_memory(plan.accounts * len(batch))
+        await books.database.reserve_memory(plan.accounts * len(batch) * weight)
         for scores in await books.database.ask(load):
             cut_off = by_day[scores.at.day]
             work = partial(_list_accounts, scores, plan.customers[cut_off])

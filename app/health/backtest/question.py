@@ -96,7 +96,8 @@ class BacktestQuestion:
     def observed_until(self, last_recorded_on: date) -> date:
         """Return the last day on which it is known who churned: it is over, and something was recorded on it or later.
 
-        last_recorded_on: the last day on which anything was recorded. Where data has ceased to come, nobody seems to churn.
+        last_recorded_on: the last day on which anything was recorded, as far as counts. Where data has ceased to come,
+        nobody seems to churn.
         """
         return min(self.last_day, self.today - _DAY, last_recorded_on)
 
