@@ -13,8 +13,9 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MIN_DATE
 from app.health.backtest.cut_offs import CutOff, CutOffCustomers, Extent, load_customers, load_extent
 from app.health.backtest.question import BacktestQuestion
-from app.health.scores import DayScores, HealthDay, batches_of_days, score_days
+from app.health.scores import DayScores, batches_of_days, score_days
 from app.health.versions import ModelVersion, load_versions, version_on
+from app.ledger.sums.account_sums import KnownDay
 
 # Of all accounts and all cut-offs; scoring them takes half a minute.
 MAX_ACCOUNT_CUT_OFFS = 250_000
@@ -103,10 +104,10 @@ async def observe(books: Books, plan: Plan, cut_offs: Sequence[CutOff]) -> Async
     What was known at the end of a past day never changes, so the questions need not see the same moment.
     """
     by_day = {cut_off.day: cut_off for cut_off in cut_offs}
-    days = [HealthDay(day, day) for day in by_day]
+    days = [KnownDay(day, day) for day in by_day]
     for batch in batches_of_days(days, accounts=_BATCHES * plan.accounts):
 
-        async def load(connection: Connection, days: Sequence[HealthDay] = batch) -> list[DayScores]:
+        async def load(connection: Connection, days: Sequence[KnownDay] = batch) -> list[DayScores]:
             return await run_plan(connection, score_days(plan.versions, days, only_customers=True))
 
         await books.database.reserve_memory(plan.accounts * len(batch))
