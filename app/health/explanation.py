@@ -24,10 +24,11 @@ from app.database.tables import account as account_table
 from app.health.answers import NOT_ENOUGH_DATA, format_score
 from app.health.card import card_members
 from app.health.kinds import Component
-from app.health.scores import Contribution, DayScores, HealthDay, load_scores
+from app.health.scores import Contribution, DayScores, load_scores
+from app.ledger.sums.account_sums import KnownDay
 from app.metrics.rows import round_number
 
-_UNITS = {"percent": " %", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
+_UNITS = {"percent": "%", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
 _SENTENCE_REASONS = 3
 
 
@@ -63,7 +64,7 @@ class ScoreDifference(NamedTuple):
 async def explain_health(books: Books, account: str, parameters: ExplanationParameters) -> dict[str, Any]:
     """Return the explanation. Raises NotFound for an unknown account, and Invalid for days that are not in order."""
     since, to = _days(parameters, await books.load_today())
-    knowledge = [HealthDay(day, day if parameters.knowledge == "then" else None) for day in (since, to)]
+    knowledge = [KnownDay(day, day if parameters.knowledge == "then" else None) for day in (since, to)]
     key = account_key(account)
 
     async def load(connection: Connection) -> list[DayScores]:
@@ -74,7 +75,7 @@ async def explain_health(books: Books, account: str, parameters: ExplanationPara
         return await run_plan(connection, load_scores(knowledge, accounts=[key]))
 
     before, after = await books.database.ask(load)
-    differences = compare(before, after)
+    differences = compare(*(own.contributions(0) if own.accounts else [] for own in (before, after)))
     scores = [scores.scores[0] if scores.accounts else None for scores in (before, after)]
     difference = None if None in scores else sum(own.difference for own in differences)
     return {
@@ -106,12 +107,9 @@ def _days(parameters: ExplanationParameters, today: date) -> tuple[date, date]:
     return since, to
 
 
-def compare(before: DayScores, after: DayScores) -> list[ScoreDifference]:
-    """Return the differences of all components of both models, the largest first, from the scores of one account."""
-    sides = [
-        {own.component.id: own for own in scores.contributions(0)} if scores.accounts else {}
-        for scores in (before, after)
-    ]
+def compare(before: Sequence[Contribution], after: Sequence[Contribution]) -> list[ScoreDifference]:
+    """Return the differences of all components of both models, the largest first, from the contributions of one account."""
+    sides = [{own.component.id: own for own in contributions} for contributions in (before, after)]
     names = dict.fromkeys([*sides[1], *sides[0]])
     differences = [_difference(sides[0].get(name), sides[1].get(name)) for name in names]
     return sorted(differences, key=lambda own: -abs(own.difference))
@@ -165,7 +163,7 @@ def _show_side(side: Contribution | None) -> dict[str, Any] | None:
 def _sentence(
     difference: int | None, differences: Sequence[ScoreDifference], before: DayScores, after: DayScores
 ) -> str:
-    """Return the difference in one sentence: "−12: engagement of seats fell from 61 % to 22 %"."""
+    """Return the difference in one sentence: "−12: engagement of seats fell from 61% to 22%"."""
     if difference is None:
         return "There is no score on one of the two days, since too little of the weight has data."
     if not any(own.difference for own in differences):

@@ -12,8 +12,9 @@ from app.database.tables import MIN_DATE
 from app.health.accounts import load_ids
 from app.health.answers import check_account_count, format_score
 from app.health.model import HealthModel
-from app.health.scores import DayScores, HealthDay, score_days
+from app.health.scores import DayScores, score_days
 from app.health.versions import ModelVersion, load_versions
+from app.ledger.sums.account_sums import KnownDay
 
 _MAX_MOVES = 50
 
@@ -39,9 +40,9 @@ async def preview_model(books: Books, model: HealthModel) -> dict[str, Any]:
     candidate = ModelVersion(-1, MIN_DATE, MIN_DATE, model)
 
     async def load(connection: Connection) -> tuple[DayScores, DayScores, dict[int, str]]:
-        await check_account_count(connection, books)
+        await check_account_count(connection, books, times=2)
         versions = await run_plan(connection, load_versions())
-        days = [HealthDay(today, None)]
+        days = [KnownDay(today, None)]
         plans = [score_days(own, days, only_customers=True) for own in (versions, [candidate])]
         (before,), (after,) = await run_plan(connection, merge_plans(plans))
         return before, after, await run_plan(connection, load_ids([*{*before.accounts, *after.accounts}]))

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.health import checks
+from app.health.explanation import compare
 from tests.health.models import SESSIONS, TICKETS, component, model
 from tests.support.service import Service, account_update, event, session
 
@@ -116,7 +118,7 @@ def test_a_difference_is_explained_in_one_sentence(service: Service) -> None:
     service.put("/v1/health-model", model(*parts))
     answer = explanation(service, **{"from": "2026-01-31"})
     assert (answer["from"]["score"], answer["to"]["score"], answer["difference"]) == (63.75, 40, -23.75)
-    assert answer["sentence"] == "−23.8: engagement fell from 60 % to 20 %"
+    assert answer["sentence"] == "−23.8: engagement fell from 60% to 20%"
     assert [(own["component"], own["difference"], own["by_weight"]) for own in answer["differences"]] == [
         ("engagement", -30, 0),
         ("tickets", 6.25, 0),
@@ -271,6 +273,17 @@ def test_the_overview_of_an_account_has_its_health(service: Service) -> None:
 
 def test_checks_hold_and_name_those_of_health(service: Service) -> None:
     customers(service, acme=50, globex=33)
-    checks = {check["name"]: check for check in service.get("/v1/checks")["checks"]}
-    assert checks["health_contributions"]["ok"] and checks["health_contributions"]["compared"] == 2
-    assert checks["health_bands"]["ok"] and checks["health_bands"]["compared"] == 2
+    found = {check["name"]: check for check in service.get("/v1/checks")["checks"]}
+    names = ["health_contributions", "health_differences", "health_bands"]
+    assert [(found[name]["ok"], found[name]["compared"]) for name in names] == [(True, 2)] * 3
+
+
+def test_a_check_fails_where_the_differences_of_a_customer_do_not_add_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers(service, acme=50, globex=33)
+    monkeypatch.setattr(checks, "compare", lambda before, after: compare(before, after)[1:])
+    failed = [check for check in service.get("/v1/checks")["checks"] if not check["ok"]]
+    assert [check["name"] for check in failed] == ["health_differences"]
+    differences = {own["account"]: (own["one"], own["other"]) for own in failed[0]["differences"]}
+    assert differences == {"acme": (50, 0), "globex": (33, 0)}
