@@ -50,7 +50,7 @@ class ScoredAccount(NamedTuple):
     band: str | None
     coverage: float
     has_outcome: bool
-    is_foreseen: bool
+    is_cancellation_known: bool
 
 
 class CutOffScores(NamedTuple):
@@ -126,15 +126,15 @@ def _scored_accounts(scores: DayScores, customers: CutOffCustomers) -> Iterator[
     # Accounts with the same score are in the same band.
     bands: dict[int | None, str | None] = {}
     positions = {account: index for index, account in enumerate(scores.accounts)}
-    for account in sorted(customers.observable.keys() | customers.foreseen.keys()):
-        is_foreseen = account in customers.foreseen
-        has_outcome = (customers.foreseen if is_foreseen else customers.observable)[account]
+    for account in sorted(customers.observable.keys() | customers.cancellation_known.keys()):
+        is_cancellation_known = account in customers.cancellation_known
+        has_outcome = (customers.cancellation_known if is_cancellation_known else customers.observable)[account]
         if (index := positions.get(account)) is None:
-            yield ScoredAccount(account, None, None, 0.0, has_outcome, is_foreseen)
+            yield ScoredAccount(account, None, None, 0.0, has_outcome, is_cancellation_known)
             continue
         score = scores.scores[index]
         if score not in bands:
             bands[score] = scores.band(index)
         yield ScoredAccount(
-            account, score, bands[score], float(scores.shares[index].coverage), has_outcome, is_foreseen
+            account, score, bands[score], float(scores.shares[index].coverage), has_outcome, is_cancellation_known
         )
