@@ -30,6 +30,8 @@ from app.metrics.rows import round_number
 
 _UNITS = {"percent": "%", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
 _SENTENCE_REASONS = 3
+# Of the values of an answer.
+_MAX_DECIMALS = 6
 
 
 class ExplanationParameters(BaseModel):
@@ -182,26 +184,37 @@ def _sentence(
 def _reason(own: ScoreDifference) -> str:
     """Return what happened to a component, in a few words."""
     name, unit = _lower_first(own.component.name), own.component.unit
-    before = own.before and own.before.value
-    after = own.after and own.after.value
     if own.before is None:
         return f"{name} is new in the model"
     if own.after is None:
         return f"{name} is no longer in the model"
-    if before is None or after is None:
-        if before is None and after is None:
-            return f"there is no data of {name}"
-        if after is not None:
-            return f"there is data of {name} now: {_number(after, unit)}"
-        return f"there is no data of {name} any more" + (
-            f", it was {_number(before, unit)}" if before is not None else ""
-        )
+    before, after = own.before.value, own.after.value
+    if after is None:
+        was = "" if before is None else f" any more, it was {_number(before, unit)}"
+        return f"there is no data on {name}{was}"
+    if before is None:
+        return f"there is data on {name} now: {_number(after, unit)}"
     if before == after:
-        if own.difference == 0:
-            return f"{name} stayed at {_number(after, unit)}"
-        return f"{name} stayed at {_number(after, unit)} and counts {'more' if own.after.share > own.before.share else 'less'}"
+        return f"{name} stayed at {_number(after, unit)}{_other_effect(own.before, own.after)}"
     verb = "rose" if after > before else "fell"
-    return f"{name} {verb} from {_number(before, unit)} to {_number(after, unit)}"
+    decimals = _distinct_decimals(before, after)
+    return f"{name} {verb} from {_number(before, unit, decimals)} to {_number(after, unit, decimals)}"
+
+
+def _other_effect(before: Contribution, after: Contribution) -> str:
+    """Return what the same value does now, by another model or with other weights, as the rest of a sentence."""
+    if before.score != after.score:
+        return f", which scores {_number((after.score or 0) / 100)} instead of {_number((before.score or 0) / 100)}"
+    if before.share != after.share:
+        return f" and counts {'more' if after.share > before.share else 'less'}"
+    return ""
+
+
+def _distinct_decimals(before: float, after: float) -> int:
+    """Return with how many decimals two values are written: one, or as many as tell them apart."""
+    return next(
+        (count for count in range(1, _MAX_DECIMALS) if round(before, count) != round(after, count)), _MAX_DECIMALS
+    )
 
 
 def _lower_first(text: str) -> str:
@@ -209,9 +222,10 @@ def _lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _number(value: float, unit: str) -> str:
-    text = f"{round(value, 1):,.1f}".removesuffix(".0").replace("-", "−")
-    return f"{text}{_UNITS.get(unit, '')}"
+def _number(value: float, unit: str = "", decimals: int = 1) -> str:
+    text = f"{round(value, decimals):,.{decimals}f}".removesuffix(".0").replace("-", "−")
+    name = _UNITS.get(unit, "")
+    return text + (name.removesuffix("s") if text == "1" else name)
 
 
 def _points(hundredths: int) -> str:

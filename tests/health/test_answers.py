@@ -7,7 +7,7 @@ import pytest
 from app.health import checks
 from app.health.explanation import compare
 from tests.health.models import SESSIONS, TICKETS, component, model
-from tests.support.service import Service, account_update, event, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 
 def customers(service: Service, **sessions: int) -> None:
@@ -124,6 +124,39 @@ def test_a_difference_is_explained_in_one_sentence(service: Service) -> None:
         ("tickets", 6.25, 0),
     ]
     assert answer["differences"][1]["sentence"] == "open tickets fell from 1 to 0"
+
+
+def reasons(service: Service, *models: dict[str, Any]) -> dict[str, str]:
+    """Put models that hold from January and from March on; return the sentence of each component since 28 February."""
+    for document, since in zip(models, ("2026-01-01", "2026-03-01"), strict=False):
+        service.put("/v1/health-model", document | {"effective_from": since})
+    return {own["component"]: own["sentence"] for own in explanation(service, **{"from": "2026-02-28"})["differences"]}
+
+
+def test_the_same_value_is_explained_by_what_the_model_makes_of_it(service: Service) -> None:
+    service.send(session(at="2026-02-20"), event("ticket.opened", at="2026-02-20", ticket_id="1"))
+    before = [component("a", "sessions", 0, 2), component("b", "ticket_backlog", 5, 0), component("c", "nps", 0, 1)]
+    after = [component("a", "sessions", 0, 4), component("b", "ticket_backlog", 5, 0, weight=3), before[2]]
+    assert reasons(service, model(*before), model(*after)) == {
+        "a": "a stayed at 1, which scores 25 instead of 50",
+        "b": "b stayed at 1 and counts more",
+        "c": "there is no data on c",
+    }
+
+
+def test_two_values_are_written_so_that_they_differ(service: Service) -> None:
+    service.send(event("subscription.changed", at="2026-01-05", subscription_id="s", mrr="100.12"))
+    service.send(event("subscription.changed", at="2026-03-05", subscription_id="s", mrr="100.14"))
+    assert reasons(service, model(component("mrr", "mrr", 100, 101))) == {"mrr": "mrr rose from 100.12 to 100.14"}
+
+
+def test_data_that_comes_and_goes_is_named(service: Service) -> None:
+    service.send(session(at="2026-02-02", seconds=60), *survey_responses("nps", [10], at="2026-03-10"))
+    parts = [component("length", "average_session_minutes", 0, 1), component("nps", "nps", -100, 100)]
+    assert reasons(service, model(*parts)) == {
+        "length": "there is no data on length any more, it was 1 minute",
+        "nps": "there is data on nps now: 100",
+    }
 
 
 def test_differences_add_up_when_the_model_has_changed(service: Service) -> None:
