@@ -219,6 +219,29 @@ def test_a_target_that_is_behind_is_named(service: Service) -> None:
     assert follow(service, own["question"])["rows"][0]["value"] == 0
 
 
+def test_targets_are_named_with_their_units_and_the_rule_that_fired(service: Service) -> None:
+    customers = [event("subscription.changed", name, at="2026-01-05", subscription_id="s", mrr="450") for name in "ab"]
+    tickets = [event("ticket.opened", at="2026-03-02", ticket_id=str(number)) for number in range(4)]
+    service.send(*customers, event("subscription.canceled", "b", at="2026-03-02", subscription_id="s"), *tickets)
+    campaign = {"from": "2026-03-01", "until": "2026-03-31"}
+    for id, body in {
+        "revenue": {"metric": "mrr", "granularity": "month", "value": "1300.50"},
+        "churn": {"metric": "customer_churn_rate", "granularity": "month", "value": 2.5},
+        "budget": {"metric": "support_tickets", "granularity": "month", "value": 3},
+        "campaign": {"metric": "sessions", "granularity": "total", "value": 60} | campaign,
+    }.items():
+        service.put(f"/v1/targets/{id}", body)
+    found = insights(service, detector="target_behind")
+    assert {own["subject"]: own["sentence"] for own in found.values()} == {
+        "revenue": "mrr is 450.00 USD in 2026-03, where 1300.50 USD was expected by now, on the way to 1300.50 USD (target "
+        "revenue, behind). It fires after 25% of the period.",
+        "budget": "support_tickets is 4 in 2026-03, where 1.5 was expected by now, on the way to 3 (target budget, missed). It "
+        "fires when a target is missed.",
+        "campaign": "sessions is 0 from 2026-03-01 to 2026-03-30, where 30 was expected by now, on the way to 60 (target "
+        "campaign, behind). It fires after 25% of the period.",
+    }
+
+
 def test_a_large_account_whose_health_is_worse(service: Service) -> None:
     accounts = names(9)
     service.send(*customers(*accounts), *customers("acme", mrr="900"))
