@@ -179,6 +179,17 @@ def test_detractors_wait_for_an_answer(service: Service) -> None:
     assert "detractors_unanswered" not in insights(service)
 
 
+def test_all_accounts_whose_comments_wait_are_listed(service: Service) -> None:
+    for account, days in (("acme", (3, 1)), ("globex", (2,)), ("initech", (9,))):
+        for day in days:
+            service.send(*survey_responses("nps", [2], account=account, at=f"2026-03-0{day}", comment="Slow."))
+    own = insights(service)["detractors_unanswered"]
+    assert own["sentence"].startswith("4 comments of detractors have no answer, the oldest for 14 days.")
+    listed = follow(service, own["accounts"]["link"])["rows"]
+    assert own["accounts"]["count"] == 3 and [row["account"] for row in listed] == ["acme", "globex", "initech"]
+    assert [row["detail"].partition(" and ")[2] for row in listed] == ["1 more", "", ""]
+
+
 def test_a_month_that_was_closed_has_changed(service: Service) -> None:
     service.on("2026-02-05").send(*customers(*names(10)))
     service.on("2026-03-15").send(
