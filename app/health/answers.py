@@ -36,14 +36,17 @@ HEALTH_SCHEMA: dict[str, Any] = {
 HEALTH_REASON_SCHEMA = {"reason": {"type": "string", "description": "Why there is no score: `not_enough_data`."}}
 
 
-async def check_account_count(connection: Connection, books: Books, model: HealthModel) -> None:
-    """Wait until the scores of all accounts may take their memory. Raises Invalid when there are too many accounts."""
+async def check_account_count(connection: Connection, books: Books, model: HealthModel, *, times: int = 1) -> None:
+    """Wait until the scores of all accounts may take their memory. Raises Invalid when there are too many accounts.
+
+    model: by which they are computed. times: how many scores of each account are in memory at once.
+    """
     query = sa.select(sa.func.count()).select_from(sa.select(account.c.account_id).limit(MAX_ACCOUNTS + 1).subquery())
     count = await connection.scalar(query)
     if count > MAX_ACCOUNTS:
         detail = f"There are more than {MAX_ACCOUNTS:,} accounts. Ask for single accounts: /v1/accounts/{{id}}/health."
         raise Invalid.at("/query/filter", detail, code="too_many_rows")
-    await books.database.reserve_memory(len(model.parts()) * count // _PARTS_PER_SUM)
+    await books.database.reserve_memory(len(model.parts()) * times * count // _PARTS_PER_SUM)
 
 
 def health_members(scores: DayScores, index: int, override: Override | None, flags: Sequence[str]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from app.health.accounts import HealthScope, check_account, resolve_scope
 from app.health.answers import NOT_ENOUGH_DATA, format_score, health_members, money_text
 from app.health.flags import flag_finder
 from app.health.overrides import Override, load_overrides
-from app.health.scores import Contribution, DayScores, HealthDay, score_days
+from app.health.scores import Contribution, DayScores, score_days
 from app.health.versions import ModelVersion, load_versions, versions_within
+from app.ledger.sums.account_sums import KnownDay
 from app.metrics.results import NOTHING_KNOWN
 from app.metrics.rows import round_number
 
@@ -63,7 +64,7 @@ async def account_health(books: Books, account: str, parameters: CardParameters)
 
 async def load_overview_member(connection: Connection, books: Books, account: str, today: date) -> dict[str, Any]:
     """Return the health of an account as its overview has it: that of today, with the history of a year."""
-    scope = HealthScope(HealthDay(today, None), None, (), False, True)
+    scope = HealthScope(KnownDay(today, None), None, (), False, True)
     points, start, end = _points(books, CardParameters(), today)
     return await _load_card(connection, books, account, scope, points, start, end)
 
@@ -94,8 +95,8 @@ async def _load_card(
     key, at = account_key(account), scope.at
     await check_account(connection, account, since=at.as_of)
     versions = await run_plan(connection, load_versions())
-    now = [HealthDay(point.day, at.as_of) for point in points]
-    earlier = [HealthDay(point.day, point.day) for point in points]
+    now = [KnownDay(point.day, at.as_of) for point in points]
+    earlier = [KnownDay(point.day, point.day) for point in points]
     plans: list[QueryPlan[Any]] = [
         score_days(versions, [at, *now, *earlier], accounts=[key]),
         load_overrides(books, at, [key]),

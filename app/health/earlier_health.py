@@ -8,11 +8,11 @@ from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan, run_plan
-from app.health.scores import DayScores, HealthDay, score_days
+from app.health.scores import DayScores, score_days
 from app.health.versions import load_versions, version_on
 from app.ledger.money import per_month
 from app.ledger.sums.account_operands import Narrowing, sum_before
-from app.ledger.sums.account_sums import AccountSumsRequest, DayBound, load_account_sums
+from app.ledger.sums.account_sums import AccountSumsRequest, DayBound, KnownDay, load_account_sums
 from app.metrics.offers import OFFERS, AccountHealth
 
 # Of the customers with the most MRR, at most so many are looked at.
@@ -27,7 +27,7 @@ async def load_account_health(
 
     largest: the percentage of all customers that are looked at. The model is that of the later day.
     """
-    days = HealthDay(day, as_of), HealthDay(earlier_day, as_of)
+    days = KnownDay(day, as_of), KnownDay(earlier_day, as_of)
     later, earlier = await run_plan(connection, _load_scores(books.database, *days, largest=largest))
     return [
         AccountHealth(
@@ -50,7 +50,7 @@ OFFERS.account_health = load_account_health
 
 
 def _load_scores(
-    database: Database, day: HealthDay, earlier_day: HealthDay, *, largest: float
+    database: Database, day: KnownDay, earlier_day: KnownDay, *, largest: float
 ) -> QueryPlan[list[DayScores]]:
     labels = yield from lookup_labels(database, {"mrr"})
     table = yield from load_account_sums(_MRR.parts, AccountSumsRequest([day], labels))

@@ -22,11 +22,14 @@ from app.health.accounts import check_account
 from app.health.answers import NOT_ENOUGH_DATA, format_score
 from app.health.card import card_members
 from app.health.kinds import Component
-from app.health.scores import Contribution, DayScores, HealthDay, load_scores
+from app.health.scores import Contribution, DayScores, load_scores
+from app.ledger.sums.account_sums import KnownDay
 from app.metrics.rows import round_number
 
-_UNITS = {"percent": " %", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
+_UNITS = {"percent": "%", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
 _SENTENCE_REASONS = 3
+# Of the values of an answer.
+_MAX_DECIMALS = 6
 
 
 class ExplanationParameters(BaseModel):
@@ -61,7 +64,7 @@ class ScoreDifference(NamedTuple):
 async def explain_health(books: Books, account: str, parameters: ExplanationParameters) -> dict[str, Any]:
     """Return the explanation. Raises NotFound for an unknown account, and Invalid for days that are not in order."""
     since, to = _days(parameters, await books.load_today())
-    knowledge = [HealthDay(day, day if parameters.knowledge == "then" else None) for day in (since, to)]
+    knowledge = [KnownDay(day, day if parameters.knowledge == "then" else None) for day in (since, to)]
     key = account_key(account)
 
     async def load(connection: Connection) -> list[DayScores]:
@@ -69,7 +72,7 @@ async def explain_health(books: Books, account: str, parameters: ExplanationPara
         return await run_plan(connection, load_scores(knowledge, accounts=[key]))
 
     before, after = await books.database.ask(load)
-    differences = compare(before, after)
+    differences = compare(*(own.contributions(0) if own.accounts else [] for own in (before, after)))
     scores = [scores.scores[0] if scores.accounts else None for scores in (before, after)]
     difference = None if None in scores else sum(own.difference for own in differences)
     return {
@@ -101,12 +104,9 @@ def _days(parameters: ExplanationParameters, today: date) -> tuple[date, date]:
     return since, to
 
 
-def compare(before: DayScores, after: DayScores) -> list[ScoreDifference]:
-    """Return the differences of all components of both models, the largest first, from the scores of one account."""
-    sides = [
-        {own.component.id: own for own in scores.contributions(0)} if scores.accounts else {}
-        for scores in (before, after)
-    ]
+def compare(before: Sequence[Contribution], after: Sequence[Contribution]) -> list[ScoreDifference]:
+    """Return the differences of all components of both models, the largest first, from the contributions of one account."""
+    sides = [{own.component.id: own for own in contributions} for contributions in (before, after)]
     names = dict.fromkeys([*sides[1], *sides[0]])
     differences = [_difference(sides[0].get(name), sides[1].get(name)) for name in names]
     return sorted(differences, key=lambda own: -abs(own.difference))
@@ -160,7 +160,7 @@ def _show_side(side: Contribution | None) -> dict[str, Any] | None:
 def _sentence(
     difference: int | None, differences: Sequence[ScoreDifference], before: DayScores, after: DayScores
 ) -> str:
-    """Return the difference in one sentence: "−12: engagement of seats fell from 61 % to 22 %"."""
+    """Return the difference in one sentence: "−12: engagement of seats fell from 61% to 22%"."""
     if difference is None:
         return "There is no score on one of the two days, since too little of the weight has data."
     if not any(own.difference for own in differences):
@@ -179,26 +179,37 @@ def _sentence(
 def _reason(own: ScoreDifference) -> str:
     """Return what happened to a component, in a few words."""
     name, unit = _lower_first(own.component.name), own.component.unit
-    before = own.before and own.before.value
-    after = own.after and own.after.value
     if own.before is None:
         return f"{name} is new in the model"
     if own.after is None:
         return f"{name} is no longer in the model"
-    if before is None or after is None:
-        if before is None and after is None:
-            return f"there is no data of {name}"
-        if after is not None:
-            return f"there is data of {name} now: {_number(after, unit)}"
-        return f"there is no data of {name} any more" + (
-            f", it was {_number(before, unit)}" if before is not None else ""
-        )
+    before, after = own.before.value, own.after.value
+    if after is None:
+        was = "" if before is None else f" any more, it was {_number(before, unit)}"
+        return f"there is no data on {name}{was}"
+    if before is None:
+        return f"there is data on {name} now: {_number(after, unit)}"
     if before == after:
-        if own.difference == 0:
-            return f"{name} stayed at {_number(after, unit)}"
-        return f"{name} stayed at {_number(after, unit)} and counts {'more' if own.after.share > own.before.share else 'less'}"
+        return f"{name} stayed at {_number(after, unit)}{_other_effect(own.before, own.after)}"
     verb = "rose" if after > before else "fell"
-    return f"{name} {verb} from {_number(before, unit)} to {_number(after, unit)}"
+    decimals = _distinct_decimals(before, after)
+    return f"{name} {verb} from {_number(before, unit, decimals)} to {_number(after, unit, decimals)}"
+
+
+def _other_effect(before: Contribution, after: Contribution) -> str:
+    """Return what the same value does now, by another model or with other weights, as the rest of a sentence."""
+    if before.score != after.score:
+        return f", which scores {_number((after.score or 0) / 100)} instead of {_number((before.score or 0) / 100)}"
+    if before.share != after.share:
+        return f" and counts {'more' if after.share > before.share else 'less'}"
+    return ""
+
+
+def _distinct_decimals(before: float, after: float) -> int:
+    """Return with how many decimals two values are written: one, or as many as tell them apart."""
+    return next(
+        (count for count in range(1, _MAX_DECIMALS) if round(before, count) != round(after, count)), _MAX_DECIMALS
+    )
 
 
 def _lower_first(text: str) -> str:
@@ -206,9 +217,10 @@ def _lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _number(value: float, unit: str) -> str:
-    text = f"{round(value, 1):,.1f}".removesuffix(".0").replace("-", "−")
-    return f"{text}{_UNITS.get(unit, '')}"
+def _number(value: float, unit: str = "", decimals: int = 1) -> str:
+    text = f"{round(value, decimals):,.{decimals}f}".removesuffix(".0").replace("-", "−")
+    name = _UNITS.get(unit, "")
+    return text + (name.removesuffix("s") if text == "1" else name)
 
 
 def _points(hundredths: int) -> str:

@@ -19,10 +19,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.books.margins import Margin
 from app.core.ids import FreeText
-from app.core.names import Fault, build_fault, name_fault, nearest_names
+from app.core.names import Fault, build_fault
 from app.ledger.sums.account_operands import Columns
 from app.ledger.sums.account_sums import KnownDay, Part
-from app.metrics.define import METRICS
 
 # The factor of a component that has its whole weight.
 WHOLE = 100
@@ -123,12 +122,6 @@ def kind(component: type[AnyComponent]) -> type[AnyComponent]:
         raise ValueError(f"The kind of components {name} exists already or has no documentation.")
     KINDS[name] = component
     return component
-
-
-def metric_fault(name: str, pointer: str) -> Fault:
-    """Return the fault of a metric that does not exist."""
-    nearest, advice = nearest_names(name, METRICS), "GET /v1/metrics lists all metrics."
-    return name_fault(pointer, "Unknown metric{}.", name, nearest, code="unknown_metric", advice=advice)
 
 
 class _Results(dict[Any, Any]):

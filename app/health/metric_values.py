@@ -9,13 +9,14 @@ from pydantic import Field
 
 from app.books.margins import Margin, margin_before
 from app.core.ids import Id
-from app.core.names import Fault, build_fault, name_fault, nearest_names
+from app.core.names import Fault, build_fault
 from app.core.periods import count_months
-from app.health.kinds import Component, Surroundings, by_row, metric_fault
+from app.health.kinds import Component, Surroundings, by_row
 from app.ledger.sums.account_operands import Narrowing, is_by_account, own_operand
 from app.ledger.sums.account_sums import Part, Window
 from app.ledger.sums.operands import Flow
 from app.metrics.define import DEFAULT, METRICS, ContextValue, Metric
+from app.metrics.describe import unknown_convention, unknown_metric
 
 _DIVIDED = ContextValue("divided")
 
@@ -88,13 +89,10 @@ def _context_value(name: str, window: Window, tomorrow: date, margins: Sequence[
 
 def _metric_faults(component: MetricComponent, pointer: str) -> list[Fault]:
     if component.metric not in METRICS:
-        return [metric_fault(component.metric, f"{pointer}/metric")]
-    conventions = METRICS[component.metric].conventions
-    if component.convention not in (None, DEFAULT, *conventions):
-        name, at = component.convention, f"{pointer}/convention"
-        sentence, advice = "The metric has no convention{}.", f"It has: {', '.join(conventions)}."
-        nearest = nearest_names(name or "", conventions)
-        return [name_fault(at, sentence, name, nearest, code="unknown_convention", advice=advice)]
+        return [unknown_metric(component.metric, f"{pointer}/metric")]
+    metric = METRICS[component.metric]
+    if component.convention is not None and component.convention not in (DEFAULT, *metric.conventions):
+        return [unknown_convention(metric, component.convention, f"{pointer}/convention")]
     metric = component.definition
     if _DIVIDED in metric.inputs.values() or not all(map(is_by_account, metric.operands)):
         detail = f"{metric.name} is not a metric of single accounts. Choose one whose value an account has by itself."
@@ -119,7 +117,7 @@ def counted_measure(metric: str) -> str | None:
 def counted_metric_faults(metric: str, pointer: str) -> list[Fault]:
     """Return the fault of a name that is no metric, or of one that is more than the flow of one measure."""
     if metric not in METRICS:
-        return [metric_fault(metric, pointer)]
+        return [unknown_metric(metric, pointer)]
     if counted_measure(metric) is None:
         detail = f"{metric} does not count things that happen on a day. Choose one that does, such as sessions."
         return [build_fault(pointer, detail, code="metric_not_counted")]

@@ -15,8 +15,9 @@ from app.accounts.accounts import account_key
 from app.database.query_plan import QueryPlan
 from app.database.tables import presence, registration
 from app.health.model import BANDS
-from app.health.scores import DayScores, HealthDay, batches_of_days, load_scores
+from app.health.scores import DayScores, batches_of_days, load_scores
 from app.ledger.measures import MEASURES, PRESENCES
+from app.ledger.sums.account_sums import KnownDay
 from app.ledger.sums.operand_sums import Operand, OperandTerm, SumsRequest, sum_operands
 from app.ledger.sums.operands import Balance
 from app.ledger.sums.selection import Group, Selection, Sums, empty_sums
@@ -39,7 +40,7 @@ class HealthTerm(OperandTerm):
         spans = {index: span for index, span in enumerate(request.spans) if span.start < span.end}
         groups_by_span = yield from _groups_by_span(request)
         customers = {account for groups in groups_by_span.values() for account in groups}
-        days = [HealthDay(span.end - _DAY, request.selection.as_of) for span in spans.values()]
+        days = [KnownDay(span.end - _DAY, request.selection.as_of) for span in spans.values()]
         indices = iter(spans)
         for batch in batches_of_days(days, accounts=len(customers)):
             for scores in (yield from load_scores(batch, accounts=request.selection.accounts, only_customers=True)):

@@ -12,8 +12,9 @@ from app.database.tables import MIN_DATE
 from app.health.accounts import load_ids
 from app.health.answers import check_account_count, format_score
 from app.health.model import HealthModel
-from app.health.scores import DayScores, HealthDay, score_days
+from app.health.scores import DayScores, score_days
 from app.health.versions import ModelVersion, load_versions, version_on
+from app.ledger.sums.account_sums import KnownDay
 
 _MAX_MOVES = 50
 
@@ -41,8 +42,10 @@ async def preview_model(books: Books, model: HealthModel) -> dict[str, Any]:
     async def load(connection: Connection) -> tuple[DayScores, DayScores, dict[int, str]]:
         versions = await run_plan(connection, load_versions())
         holding = version_on(versions, today, None)
-        await check_account_count(connection, books, max(model, holding.model, key=lambda own: len(own.parts())))
-        days = [HealthDay(today, None)]
+        await check_account_count(
+            connection, books, max(model, holding.model, key=lambda own: len(own.parts())), times=2
+        )
+        days = [KnownDay(today, None)]
         # One after the other, so that what is loaded for one model is no longer in memory for the other.
         (before,), (after,) = [
             await run_plan(connection, score_days([own], days, only_customers=True)) for own in (holding, candidate)

@@ -38,10 +38,6 @@ MAX_ACCOUNT_DAYS = 60_000
 _MAX_SUMS_AT_ONCE = 2_000_000
 _MAX_SUMS = 6_000_000
 
-# A day of which scores are wanted: the window of the model ends with `day`, and what was recorded by the end of `as_of` counts;
-# None for everything that is recorded by now.
-HealthDay = KnownDay
-
 _CUSTOMERS = sum_before("customers", DayBound(0), Narrowing())
 _MRR = sum_before("mrr", DayBound(0), Narrowing())
 _LABELS = Statement("SELECT text, key FROM label WHERE text = ANY(%(texts)s)")
@@ -82,13 +78,14 @@ class Contribution(NamedTuple):
 class DayScores:
     """The scores of all accounts on one day. All sequences are in the order of `accounts`.
 
-    version: of the model, that holds on the day as far as was known. accounts: keys of accounts (see `account_key`) with any
-    data. segments: the index in the model's `segment_weights` that decides about each account, None for none. scores: in
-    hundredths of a point; None below the model's `min_coverage`. shares: of the components in it, also where it is withheld.
-    customers: whether the account was a customer at the end of the day. mrr: at the end of the day, in ledger units per year.
+    at: the day with which the window of the model ends, as known on a day. version: of the model, that holds on the day as far
+    as was known. accounts: keys of accounts (see `account_key`) with any data. segments: the index in the model's
+    `segment_weights` that decides about each account, None for none. scores: in hundredths of a point; None below the model's
+    `min_coverage`. shares: of the components in it, also where it is withheld. customers: whether the account was a customer at
+    the end of the day. mrr: at the end of the day, in ledger units per year.
     """
 
-    at: HealthDay
+    at: KnownDay
     version: ModelVersion
     accounts: Sequence[int]
     components: dict[str, ComponentScores]
@@ -123,7 +120,7 @@ class DayScores:
 
 
 def load_scores(
-    days: Sequence[HealthDay], *, accounts: Sequence[int] | None = None, only_customers: bool = False
+    days: Sequence[KnownDay], *, accounts: Sequence[int] | None = None, only_customers: bool = False
 ) -> QueryPlan[list[DayScores]]:
     """Return the scores on each of the days, in their order, in a number of statements that depends on the models only.
 
@@ -135,7 +132,7 @@ def load_scores(
     return (yield from score_days(versions, days, accounts=accounts, only_customers=only_customers))
 
 
-def batches_of_days(days: Sequence[HealthDay], *, accounts: int) -> Iterator[Sequence[HealthDay]]:
+def batches_of_days(days: Sequence[KnownDay], *, accounts: int) -> Iterator[Sequence[KnownDay]]:
     """Yield days in lists that may be scored together. accounts: an upper bound of the number of accounts."""
     size = max(1, MAX_ACCOUNT_DAYS // max(1, accounts))
     return (days[first : first + size] for first in range(0, len(days), size))
@@ -143,7 +140,7 @@ def batches_of_days(days: Sequence[HealthDay], *, accounts: int) -> Iterator[Seq
 
 def score_days(
     versions: Sequence[ModelVersion],
-    days: Sequence[HealthDay],
+    days: Sequence[KnownDay],
     *,
     accounts: Sequence[int] | None = None,
     only_customers: bool = False,
@@ -175,7 +172,7 @@ def score_days(
 
 def _score_alike(
     version: ModelVersion,
-    days: Sequence[HealthDay],
+    days: Sequence[KnownDay],
     accounts: Sequence[int] | None,
     only_customers: bool,
 ) -> QueryPlan[list[DayScores]]:
@@ -230,7 +227,7 @@ def _only_customers(table: AccountTable) -> AccountTable:
 
 def _score(
     version: ModelVersion,
-    days: Sequence[HealthDay],
+    days: Sequence[KnownDay],
     table: AccountTable,
     margins: Sequence[Margin],
     segments_of_days: Sequence[dict[int, int]],

@@ -22,6 +22,15 @@ def unknown_metric(name: str, pointer: str) -> Fault:
     return name_fault(pointer, "Unknown metric{}.", name, nearest, code="unknown_metric", advice=advice)
 
 
+def unknown_convention(metric: Metric, name: str, pointer: str) -> Fault:
+    """Return the fault of a convention that a metric does not have."""
+    advice = f"It has: {', '.join(metric.conventions)}."
+    nearest = nearest_names(name, metric.conventions)
+    return name_fault(
+        pointer, "The metric has no convention{}.", name, nearest, code="unknown_convention", advice=advice
+    )
+
+
 def describe_metric(metric: Metric) -> dict[str, Any]:
     """Return a metric's entry in the catalogue as a JSON object."""
     return {

@@ -68,7 +68,7 @@ class TargetStanding(NamedTuple):
 
 
 class OpenItem(NamedTuple):
-    """The oldest thing that waits. days: whole days from the day on which it occurred to today."""
+    """A thing that waits. days: whole days from the day on which it occurred to today."""
 
     id: str
     account_id: str
@@ -77,12 +77,29 @@ class OpenItem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenItems:
-    """What waits for an answer: how many, the oldest, and the path of their list; without a path where no list has them."""
+class OpenAccount:
+    """What waits of one account: how many, and the oldest."""
 
     count: int
-    oldest: OpenItem | None
+    oldest: OpenItem
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItems:
+    """What waits for an answer. accounts: the one that has waited longest first. link: the path of its list; None without one."""
+
+    accounts: Sequence[OpenAccount]
     link: str | None
+
+    @property
+    def count(self) -> int:
+        """How many wait, of all accounts."""
+        return sum(own.count for own in self.accounts)
+
+    @property
+    def oldest(self) -> OpenItem | None:
+        """The oldest of all; None where nothing waits."""
+        return self.accounts[0].oldest if self.accounts else None
 
 
 class AccountHealth(NamedTuple):

@@ -10,14 +10,14 @@ from app.accounts.segments import load_segment_history, unknown_segment
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.ids import normalize_id
-from app.core.names import Fault, build_fault, name_fault, nearest_names
+from app.core.names import Fault, build_fault
 from app.core.periods import FIRST_DAY, LAST_END, Calendar
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
 from app.ledger.dimension_names import dimension_faults
 from app.ledger.sums.selection import ENTRY_DIMENSIONS
 from app.metrics.define import DEFAULT, METRICS, Metric
-from app.metrics.describe import unknown_metric
+from app.metrics.describe import unknown_convention, unknown_metric
 from app.metrics.parameters import Parameters
 from app.metrics.question_names import names_of
 from app.scorecard.body import TargetBody, fields_in
@@ -79,15 +79,7 @@ class _Parts:
             yield unknown_metric(body.metric, "/metric")
             return
         if self.metric is None:
-            conventions = [*METRICS[body.metric].conventions]
-            yield name_fault(
-                "/convention",
-                "The metric does not have the convention{}.",
-                body.convention,
-                nearest_names(body.convention or "", conventions),
-                code="unknown_convention",
-                advice=f"It has: {', '.join(conventions)}.",
-            )
+            yield unknown_convention(METRICS[body.metric], body.convention or "", "/convention")
             return
         for name in ENTRY_DIMENSIONS:
             if getattr(body, name) is not None and name not in self.metric.dimensions:

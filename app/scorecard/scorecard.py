@@ -29,8 +29,8 @@ STATUSES = get_args(Status)
 _DESCRIPTIONS = {
     "target": "The target of the period; for a part of a period and a metric that adds up over time, the same part of it.",
     "baseline": "What counts as 0% of the target, if the target says so.",
-    "attainment": "100 × (value − baseline) ÷ (target − baseline), not limited to 0 and 100. Without a baseline, it is 0 or, "
-    "where lower values are better, twice the target; null if the target is 0 or less then.",
+    "attainment": "100 × (value − baseline) ÷ (target − baseline), not limited to 0 and 100. A target without a baseline is "
+    "measured from 0 or, where lower values are better, from twice the target; if it is 0 or less, its attainment is null.",
     "expected": "What the value should be by now: of a metric that adds up over time, the target times the share of the days "
     "that have passed; else the value of the path today.",
     "projection": "The value at the end of the period, if it goes on like this; `projection_rule` says how it is computed.",
@@ -60,7 +60,7 @@ _ROW_SCHEMA: dict[str, Any] = {
         "type": "string",
         "enum": [*STATUSES],
         "description": "`met` or `missed` once the period has ended, or as soon as nothing can change it; before, `on_track` "
-        "when the value is at least `expected`, else `behind`.",
+        "when the value is as good as `expected` or better, else `behind`.",
     },
     "value": NUMBER_SCHEMA,
     **_NUMBER_MEMBERS,

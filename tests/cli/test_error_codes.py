@@ -7,7 +7,8 @@ Codes are found in the syntax of the code:
 - texts that begin with a code and a colon, which importing files uses for rows (`bad_value: …`);
 - the codes for errors of the web framework.
 
-Reasons are the arguments `if_empty=` and `reason=` in the packages `metrics` and `scorecard`.
+Reasons are the arguments `if_empty=` and `reason=` in the packages `metrics`, `scorecard` and `health`; those of a back-test
+are what its schema describes.
 """
 
 import ast
@@ -21,6 +22,8 @@ from pydantic_core.core_schema import ErrorType
 
 from app.cli.publish import codes
 from app.core import sentences
+from app.health.backtest.schema import BACKTEST_SCHEMA
+from app.http.encoding import JSON
 
 APP = Path(__file__).parents[2] / "app"
 CODE = re.compile(r"[a-z]+(_[a-z]+)*")
@@ -166,3 +169,12 @@ def test_a_code_is_once_in_each_table() -> None:
 
 def test_every_reason_is_in_the_reference_and_no_other() -> None:
     assert used_reasons() == codes.REASONS.keys()
+
+
+def test_every_reason_of_a_back_test_is_in_the_reference_and_no_other() -> None:
+    members = BACKTEST_SCHEMA[200]["content"][JSON]["schema"]["properties"]
+    descriptions = members["reason"]["description"] + members["left_out"]["properties"]["accounts"]["description"]
+    sources = "".join(path.read_text() for path in sorted((APP / "health" / "backtest").glob("*.py")))
+    warnings = {*re.findall(r'warnings\["(\w+)"\]', sources)}
+    assert {*re.findall(r"`(\w+)`", descriptions)} | warnings == codes.BACKTEST.keys()
+    assert {name for name in codes.BACKTEST if f'"{name}"' not in sources} == set()

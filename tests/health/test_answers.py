@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.health import checks
+from app.health.explanation import compare
 from tests.health.models import SESSIONS, TICKETS, component, model
-from tests.support.service import Service, account_update, event, session
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 
 def customers(service: Service, **sessions: int) -> None:
@@ -128,12 +130,45 @@ def test_a_difference_is_explained_in_one_sentence(service: Service) -> None:
     service.put("/v1/health-model", model(*parts))
     answer = explanation(service, **{"from": "2026-01-31"})
     assert (answer["from"]["score"], answer["to"]["score"], answer["difference"]) == (63.75, 40, -23.75)
-    assert answer["sentence"] == "−23.8: engagement fell from 60 % to 20 %"
+    assert answer["sentence"] == "−23.8: engagement fell from 60% to 20%"
     assert [(own["component"], own["difference"], own["by_weight"]) for own in answer["differences"]] == [
         ("engagement", -30, 0),
         ("tickets", 6.25, 0),
     ]
     assert answer["differences"][1]["sentence"] == "open tickets fell from 1 to 0"
+
+
+def reasons(service: Service, *models: dict[str, Any]) -> dict[str, str]:
+    """Put models that hold from January and from March on; return the sentence of each component since 28 February."""
+    for document, since in zip(models, ("2026-01-01", "2026-03-01"), strict=False):
+        service.put("/v1/health-model", document | {"effective_from": since})
+    return {own["component"]: own["sentence"] for own in explanation(service, **{"from": "2026-02-28"})["differences"]}
+
+
+def test_the_same_value_is_explained_by_what_the_model_makes_of_it(service: Service) -> None:
+    service.send(session(at="2026-02-20"), event("ticket.opened", at="2026-02-20", ticket_id="1"))
+    before = [component("a", "sessions", 0, 2), component("b", "ticket_backlog", 5, 0), component("c", "nps", 0, 1)]
+    after = [component("a", "sessions", 0, 4), component("b", "ticket_backlog", 5, 0, weight=3), before[2]]
+    assert reasons(service, model(*before), model(*after)) == {
+        "a": "a stayed at 1, which scores 25 instead of 50",
+        "b": "b stayed at 1 and counts more",
+        "c": "there is no data on c",
+    }
+
+
+def test_two_values_are_written_so_that_they_differ(service: Service) -> None:
+    service.send(event("subscription.changed", at="2026-01-05", subscription_id="s", mrr="100.12"))
+    service.send(event("subscription.changed", at="2026-03-05", subscription_id="s", mrr="100.14"))
+    assert reasons(service, model(component("mrr", "mrr", 100, 101))) == {"mrr": "mrr rose from 100.12 to 100.14"}
+
+
+def test_data_that_comes_and_goes_is_named(service: Service) -> None:
+    service.send(session(at="2026-02-02", seconds=60), *survey_responses("nps", [10], at="2026-03-10"))
+    parts = [component("length", "average_session_minutes", 0, 1), component("nps", "nps", -100, 100)]
+    assert reasons(service, model(*parts)) == {
+        "length": "there is no data on length any more, it was 1 minute",
+        "nps": "there is data on nps now: 100",
+    }
 
 
 def test_differences_add_up_when_the_model_has_changed(service: Service) -> None:
@@ -283,6 +318,17 @@ def test_the_overview_of_an_account_has_its_health(service: Service) -> None:
 
 def test_checks_hold_and_name_those_of_health(service: Service) -> None:
     customers(service, acme=50, globex=33)
-    checks = {check["name"]: check for check in service.get("/v1/checks")["checks"]}
-    assert checks["health_contributions"]["ok"] and checks["health_contributions"]["compared"] == 2
-    assert checks["health_bands"]["ok"] and checks["health_bands"]["compared"] == 2
+    found = {check["name"]: check for check in service.get("/v1/checks")["checks"]}
+    names = ["health_contributions", "health_differences", "health_bands"]
+    assert [(found[name]["ok"], found[name]["compared"]) for name in names] == [(True, 2)] * 3
+
+
+def test_a_check_fails_where_the_differences_of_a_customer_do_not_add_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers(service, acme=50, globex=33)
+    monkeypatch.setattr(checks, "compare", lambda before, after: compare(before, after)[1:])
+    failed = [check for check in service.get("/v1/checks")["checks"] if not check["ok"]]
+    assert [check["name"] for check in failed] == ["health_differences"]
+    differences = {own["account"]: (own["one"], own["other"]) for own in failed[0]["differences"]}
+    assert differences == {"acme": (50, 0), "globex": (33, 0)}

@@ -211,7 +211,7 @@ def test_too_few_churns_cannot_tell(service: Service) -> None:
     report = backtest(service)
     assert (report["verdict"], report["reason"]) == ("cannot_tell", "too_few_churned")
     assert (report["auc"], report["auc_interval"], report["resamples"]) == (None, None, 0)
-    assert report["detail"].startswith("9 accounts with a score churned within 90 days.")
+    assert report["detail"].startswith("Only 9 of the accounts with a score churned within 90 days.")
     # Nine at one cut-off are enough to show how it went there; the rates have their intervals.
     assert report["cut_offs"][0]["auc"] == pytest.approx(area(SCORES, CHURNED[:9]), abs=1e-6)
     assert report["bands"][0]["interval"] is not None
@@ -222,6 +222,7 @@ def test_too_few_who_stayed_cannot_tell(service: Service) -> None:
     send_history(service, SCORES, dict.fromkeys([*SCORES][:36], "2025-07-10"))
     report = backtest(service)
     assert (report["verdict"], report["reason"]) == ("cannot_tell", "too_few_retained")
+    assert report["detail"].startswith("Only 4 of the accounts with a score had not churned 90 days later.")
     assert report["cut_offs"][0]["reason"] == "too_few_retained"
 
 
@@ -252,7 +253,9 @@ def test_cut_offs_after_the_import_are_tested(service: Service) -> None:
     report = backtest(service, start="2025-04-01", end="2025-06-02")
     assert [own["reason"] for own in report["cut_offs"]] == ["not_recorded_then", "not_recorded_then", None]
     assert report["auc"] == pytest.approx(area(SCORES, CHURNED), abs=1e-6)
-    assert [warning["code"] for warning in report["warnings"]] == ["not_recorded_then"]
+    (warning,) = report["warnings"]
+    assert warning["code"] == "not_recorded_then"
+    assert warning["detail"].startswith("Less than half of the customers were known then at 2 of the cut-offs")
 
 
 def test_a_perfect_score_hints_at_leakage(service: Service) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from app.accounts.accounts import account_key
 from app.database.query_plan import run_plan
 from app.health.metric_values import MetricComponent
-from app.health.scores import HealthDay, load_scores
+from app.health.scores import load_scores
 from app.ledger.sums.account_operands import is_by_account
+from app.ledger.sums.account_sums import KnownDay
 from app.metrics.define import METRICS
 from tests.health.models import component, model
 from tests.model.formulas import METRICS as MODEL_METRICS
@@ -290,7 +291,7 @@ def compare_with_query(pair: Pair, names: list[str], *, day: date, days: int, as
     service = pair.service
 
     async def load(connection: Any) -> Any:
-        return await run_plan(connection, load_scores([HealthDay(day, as_of)]))
+        return await run_plan(connection, load_scores([KnownDay(day, as_of)]))
 
     # As of a day before the model was put, its own version holds: it is loaded as known now.
     (scores,) = service.run(service.books.database.ask(load))

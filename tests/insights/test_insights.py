@@ -179,6 +179,17 @@ def test_detractors_wait_for_an_answer(service: Service) -> None:
     assert "detractors_unanswered" not in insights(service)
 
 
+def test_all_accounts_whose_comments_wait_are_listed(service: Service) -> None:
+    for account, days in (("acme", (3, 1)), ("globex", (2,)), ("initech", (9,))):
+        for day in days:
+            service.send(*survey_responses("nps", [2], account=account, at=f"2026-03-0{day}", comment="Slow."))
+    own = insights(service)["detractors_unanswered"]
+    assert own["sentence"].startswith("4 comments of detractors have no answer, the oldest for 14 days.")
+    listed = follow(service, own["accounts"]["link"])["rows"]
+    assert own["accounts"]["count"] == 3 and [row["account"] for row in listed] == ["acme", "globex", "initech"]
+    assert [row["detail"].partition(" and ")[2] for row in listed] == ["1 more", "", ""]
+
+
 def test_a_month_that_was_closed_has_changed(service: Service) -> None:
     service.on("2026-02-05").send(*customers(*names(10)))
     service.on("2026-03-15").send(
@@ -217,6 +228,29 @@ def test_a_target_that_is_behind_is_named(service: Service) -> None:
     assert own["subject"] == "nps goal"
     assert own["sentence"].startswith("nps is 0 in 2026-Q1, where 40 was expected by now")
     assert follow(service, own["question"])["rows"][0]["value"] == 0
+
+
+def test_targets_are_named_with_their_units_and_the_rule_that_fired(service: Service) -> None:
+    customers = [event("subscription.changed", name, at="2026-01-05", subscription_id="s", mrr="450") for name in "ab"]
+    tickets = [event("ticket.opened", at="2026-03-02", ticket_id=str(number)) for number in range(4)]
+    service.send(*customers, event("subscription.canceled", "b", at="2026-03-02", subscription_id="s"), *tickets)
+    campaign = {"from": "2026-03-01", "until": "2026-03-31"}
+    for id, body in {
+        "revenue": {"metric": "mrr", "granularity": "month", "value": "1300.50"},
+        "churn": {"metric": "customer_churn_rate", "granularity": "month", "value": 2.5},
+        "budget": {"metric": "support_tickets", "granularity": "month", "value": 3},
+        "campaign": {"metric": "sessions", "granularity": "total", "value": 60} | campaign,
+    }.items():
+        service.put(f"/v1/targets/{id}", body)
+    found = insights(service, detector="target_behind")
+    assert {own["subject"]: own["sentence"] for own in found.values()} == {
+        "revenue": "mrr is 450.00 USD in 2026-03, where 1300.50 USD was expected by now, on the way to 1300.50 USD (target "
+        "revenue, behind). It fires after 25% of the period.",
+        "budget": "support_tickets is 4 in 2026-03, where 1.5 was expected by now, on the way to 3 (target budget, missed). It "
+        "fires when a target is missed.",
+        "campaign": "sessions is 0 from 2026-03-01 to 2026-03-30, where 30 was expected by now, on the way to 60 (target "
+        "campaign, behind). It fires after 25% of the period.",
+    }
 
 
 def test_a_large_account_whose_health_is_worse(service: Service) -> None:

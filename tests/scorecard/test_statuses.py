@@ -41,12 +41,18 @@ CASES: list[tuple[str, str, Data, float, str | None, tuple[object, ...]]] = [
     ("money flow behind", "mrr_new", lambda s: customers(s, "a", at=LATER, mrr="15"), 62, None, ("behind", 15.0, 24.193548, 30.0, 31.0)),
     ("money flow met", "mrr_new", lambda s: customers(s, "a", at=LATER, mrr="62"), "62", None, ("met", 62.0, 100.0, 30.0, 128.133333)),
     ("money over, short", "mrr", lambda s: customers(s, "a", mrr="80"), 100, LAST_MONTH, ("missed", 80.0, 80.0, 100.0, 80.0)),
+    ("money over, reached", "mrr", lambda s: customers(s, "a", mrr="120.50"), 100, LAST_MONTH, ("met", 120.5, 120.5, 100.0, 120.5)),
+    ("money flow over, short", "mrr_new", lambda s: customers(s, "a", mrr="15"), 62, LAST_MONTH, ("missed", 15.0, 24.193548, 62.0, 15.0)),
+    ("money ahead of pace", "mrr_new", lambda s: customers(s, "a", at=LATER, mrr="31"), 62, None, ("on_track", 31.0, 50.0, 30.0, 64.066667)),
+    ("money per nobody", "arpa", lambda s: None, 100, None, ("no_data", None, None, 100.0, None)),
     # Lower is better: a flow is a budget, and 100% is the target.
     ("budget left", "support_tickets", lambda s: tickets(s, 15), 62, None, ("on_track", 15, 72.580645, 30.0, 31.0)),
     ("budget going", "support_tickets", lambda s: tickets(s, 31), 62, None, ("behind", 31, 46.774194, 30.0, 64.066667)),
     ("budget used up", "support_tickets", lambda s: tickets(s, 4), 3, None, ("missed", 4, -36.55914, 1.451613, 8.266667)),
     ("budget kept", "support_tickets", lambda s: tickets(s, 2, at=EARLIER), 4, LAST_MONTH, ("met", 2, 150.0, 4.0, 2.0)),
     ("lower rate reached", "customer_churn_rate", lambda s: customers(s, "a", "b"), 5, None, ("on_track", 0.0, 200.0, 5.0, 0.0)),
+    ("lower rate over, reached", "customer_churn_rate", lambda s: customers(s, "a", at="2026-01-10"), 5, LAST_MONTH, ("met", 0.0, 200.0, 5.0, 0.0)),
+    ("lower rate of nobody", "customer_churn_rate", lambda s: None, 5, None, ("no_data", None, None, 5.0, None)),
     ("lower stock short", "ticket_backlog", lambda s: tickets(s, 3), 2, None, ("behind", 3, 50.0, 2.0, 3.0)),
     ("lower stock over", "ticket_backlog", lambda s: tickets(s, 3, at=EARLIER), 2, LAST_MONTH, ("missed", 3, 50.0, 2.0, 3.0)),
 ]  # fmt: skip
@@ -64,6 +70,15 @@ def test_a_status_is_what_is_computed_by_hand(
     assert tuple(found[name] for name in ("status", "value", "attainment", "expected", "projection")) == judgment
     assert found["gap"] == (None if found["value"] is None else pytest.approx(found["value"] - found["target"]))
     assert found["complete"] is (period is not None)
+
+
+@pytest.mark.parametrize(
+    "metric", ["sessions", "customers", "csat", "mrr", "mrr_new", "support_tickets", "ticket_backlog"]
+)
+def test_any_kind_of_metric_has_no_data_before_its_period_begins(metric: str, service: Service) -> None:
+    put(service, "goal", metric, 5, since="2026-04-01")
+    found = row(service, "goal", period="2026")
+    assert (found["status"], found["reason"], found["value"], found["expected"]) == ("no_data", "not_begun", None, None)
 
 
 def test_a_churn_rate_above_its_target_is_behind_and_then_missed(service: Service) -> None:

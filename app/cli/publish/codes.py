@@ -256,3 +256,18 @@ REASONS = {
     "no_such_metric": "The metric of a target is not in the catalogue any more.",
     "nothing_known_yet": "`as_of` is before the first day on which anything was recorded. Choose a later day.",
 }  # fmt: skip
+
+# Why a back-test cannot tell, leaves cut-offs or accounts out, or warns: `reason`, `left_out` and `warnings` of its answer.
+BACKTEST = {
+    "not_recorded_then": "Cut-offs: less than half of their customers were known then. Accounts: they were customers, which was recorded later. Import history with `recorded_on`, or wait for a horizon after the import.",
+    "horizon_not_closed": "The horizon ends after the last day on which it is known who churned. Choose a shorter `horizon_days` or an earlier range.",
+    "no_customers": "Nobody was a customer. Choose a later range.",
+    "not_enough_data": "There was too little data for a score, as far as was known then. Check the model with `GET /v1/health?as_of=`.",
+    "too_few_churned": "Too few accounts churned. Choose a longer range or horizon, or `outcome=churned_or_contracted`.",
+    "too_few_retained": "Too few accounts stayed. Choose a shorter horizon.",
+    "nothing_known_yet": "`as_of` is before the first day on which anything was recorded. Choose a later day.",
+    "left_before": "The account had left by the cut-off, which was recorded later.",
+    "cancellation_known": "It was known at the cut-off that the account would leave, so there was nothing to predict.",
+    "possible_leakage": "A warning: the AUC is above 0.95, so the score may contain what is the churn itself.",
+    "not_out_of_sample": "A warning: `model=current` applies the model of today to the past. Only `model=then` is a test.",
+}  # fmt: skip

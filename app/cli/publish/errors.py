@@ -44,6 +44,9 @@ REASONS = """A row without a value has a `reason`. It is not an error: the answe
 this number cannot be computed. Asked again, it is the same until more data arrives. An answer as of a day on which nothing was
 known has the `reason` beside its rows, too."""
 
+BACKTEST = """The [back-test](../guides/health.md#back-test) says so of the whole answer, of a cut-off or of accounts: as
+`reason`, in `left_out` and in `warnings`."""
+
 
 def render() -> str:
     """Return the page."""
@@ -76,6 +79,9 @@ def render() -> str:
         "## Reasons",
         REASONS,
         table(("reason", "meaning"), ([code(name), meaning] for name, meaning in codes.REASONS.items())),
+        "### Of a back-test",
+        BACKTEST,
+        table(("reason", "meaning"), ([code(name), meaning] for name, meaning in codes.BACKTEST.items())),
     )
 
 

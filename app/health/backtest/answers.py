@@ -82,12 +82,12 @@ def _choose_page(plan: Plan, parameters: BacktestScoreParameters) -> tuple[list[
 def _positions(plan: Plan, cut_offs: Sequence[CutOff]) -> Iterator[_Position]:
     for cut_off in cut_offs:
         customers = plan.customers[cut_off]
-        for account in sorted(customers.observable.keys() | customers.foreseen.keys()):
+        for account in sorted(customers.observable.keys() | customers.cancellation_known.keys()):
             yield _Position(cut_off.day, account)
 
 
 def _score_row(cut_off: CutOff, own: ScoredAccount, id: str, common: dict[str, int]) -> Row:
-    left_out = "cancellation_known" if own.is_foreseen else NOT_ENOUGH_DATA if own.score is None else None
+    left_out = "cancellation_known" if own.is_cancellation_known else NOT_ENOUGH_DATA if own.score is None else None
     return {
         "cut_off": cut_off.day,
         "until": cut_off.until,

@@ -33,23 +33,23 @@ class CutOff(NamedTuple):
 class CutOffCustomers(NamedTuple):
     """The accounts at a cut-off, by their keys, each with whether the outcome followed.
 
-    observable: customers, as far as was known. foreseen: customers of whom it was known already that they would leave (or
-    contract). gone_before: how many customers had left by the cut-off, which was recorded later. recorded_later: how many were
-    customers, which was recorded later.
+    observable: customers, as far as was known. cancellation_known: customers of whom it was known already that they would leave
+    (or contract). left_before: how many customers had left by the cut-off, which was recorded later. not_recorded_then: how
+    many were customers, which was recorded later.
     """
 
     observable: dict[int, bool]
-    foreseen: dict[int, bool]
-    gone_before: int = 0
-    recorded_later: int = 0
+    cancellation_known: dict[int, bool]
+    left_before: int = 0
+    not_recorded_then: int = 0
 
     @property
     def reason(self) -> str | None:
         """Why the cut-off cannot be used; None if it can."""
-        customers = len(self.observable) + len(self.foreseen)
-        if not customers + self.gone_before + self.recorded_later:
+        customers = len(self.observable) + len(self.cancellation_known)
+        if not customers + self.left_before + self.not_recorded_then:
             return "no_customers"
-        if customers < _MIN_RECORDED_SHARE * (customers + self.recorded_later) or not customers:
+        if customers < _MIN_RECORDED_SHARE * (customers + self.not_recorded_then) or not customers:
             return "not_recorded_then"
         return None
 
@@ -82,8 +82,8 @@ _STATEMENT = Statement(
         WHERE at_day > 0 OR true_at_day > 0
     )
     SELECT index,
-        CASE WHEN at_day <= 0 THEN 'recorded_later' WHEN true_at_day <= 0 THEN 'gone_before'
-            WHEN least(to_horizon, to_end) < at_day THEN 'foreseen' ELSE 'observable' END AS population,
+        CASE WHEN at_day <= 0 THEN 'not_recorded_then' WHEN true_at_day <= 0 THEN 'left_before'
+            WHEN least(to_horizon, to_end) < at_day THEN 'cancellation_known' ELSE 'observable' END AS population,
         true_to_horizon < true_at_day AS has_outcome,
         count(*),
         CASE WHEN (SELECT count(*) FROM own) <= %(limit)s THEN

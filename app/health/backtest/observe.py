@@ -13,8 +13,9 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MIN_DATE
 from app.health.backtest.cut_offs import CutOff, CutOffCustomers, Extent, load_customers, load_extent
 from app.health.backtest.question import BacktestQuestion
-from app.health.scores import DayScores, HealthDay, batches_of_days, score_days
+from app.health.scores import DayScores, batches_of_days, score_days
 from app.health.versions import ModelVersion, load_versions, version_on
+from app.ledger.sums.account_sums import KnownDay
 
 # Of all accounts and all cut-offs; scoring them takes half a minute.
 MAX_ACCOUNT_CUT_OFFS = 250_000
@@ -51,7 +52,7 @@ class ScoredAccount(NamedTuple):
     band: str | None
     coverage: float
     has_outcome: bool
-    is_foreseen: bool
+    is_cancellation_known: bool
 
 
 class CutOffScores(NamedTuple):
@@ -110,12 +111,12 @@ async def observe(books: Books, plan: Plan, cut_offs: Sequence[CutOff]) -> Async
     What was known at the end of a past day never changes, so the questions need not see the same moment.
     """
     by_day = {cut_off.day: cut_off for cut_off in cut_offs}
-    days = [HealthDay(day, day) for day in by_day]
+    days = [KnownDay(day, day) for day in by_day]
     # Of the model that comes with the service, a batch is no large answer.
     weight = max(1, max(len(version.model.parts()) for version in plan.versions) // _USUAL_PARTS)
     for batch in batches_of_days(days, accounts=_BATCHES * plan.accounts):
 
-        async def load(connection: Connection, days: Sequence[HealthDay] = batch) -> list[DayScores]:
+        async def load(connection: Connection, days: Sequence[KnownDay] = batch) -> list[DayScores]:
             return await run_plan(connection, score_days(plan.versions, days, only_customers=True))
 
         await books.database.reserve_memory(plan.accounts * len(batch) * weight)
@@ -134,15 +135,15 @@ def _scored_accounts(scores: DayScores, customers: CutOffCustomers) -> Iterator[
     # Accounts with the same score are in the same band.
     bands: dict[int | None, str | None] = {}
     positions = {account: index for index, account in enumerate(scores.accounts)}
-    for account in sorted(customers.observable.keys() | customers.foreseen.keys()):
-        is_foreseen = account in customers.foreseen
-        has_outcome = (customers.foreseen if is_foreseen else customers.observable)[account]
+    for account in sorted(customers.observable.keys() | customers.cancellation_known.keys()):
+        is_cancellation_known = account in customers.cancellation_known
+        has_outcome = (customers.cancellation_known if is_cancellation_known else customers.observable)[account]
         if (index := positions.get(account)) is None:
-            yield ScoredAccount(account, None, None, 0.0, has_outcome, is_foreseen)
+            yield ScoredAccount(account, None, None, 0.0, has_outcome, is_cancellation_known)
             continue
         score = scores.scores[index]
         if score not in bands:
             bands[score] = scores.band(index)
         yield ScoredAccount(
-            account, score, bands[score], float(scores.shares[index].coverage), has_outcome, is_foreseen
+            account, score, bands[score], float(scores.shares[index].coverage), has_outcome, is_cancellation_known
         )

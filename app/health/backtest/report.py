@@ -28,7 +28,7 @@ Report = dict[str, Any]
 
 def is_counted(own: ScoredAccount) -> bool:
     """Return whether an account's score is tested: of one whose cancellation was known, there was nothing to predict."""
-    return own.score is not None and not own.is_foreseen
+    return own.score is not None and not own.is_cancellation_known
 
 
 def observe_accounts(accounts: Iterable[ScoredAccount]) -> Observations:
@@ -68,7 +68,7 @@ def build_report(question: BacktestQuestion, plan: Plan, cut_off_scores: Sequenc
         "cut_offs": [{**own, **horizon} for own in cut_offs],
         "bands": [{**horizon, **own} for own in _test_bands(counted_accounts, figures)],
         "calibration": [{**horizon, **own} for own in _calibrate(total)],
-        "cancellation_known": {**horizon, **_test_foreseen(accounts)},
+        "cancellation_known": {**horizon, **_test_cancellation_known(accounts)},
         "left_out": _sum_left_out(cut_offs),
         "model_versions": sorted({own.version.number for own in cut_off_scores}),
         "warnings": list_warnings(question, facts, area),
@@ -120,15 +120,17 @@ def _test_cut_off(plan: Plan, scores: CutOffScores) -> Report:
     events = sum(observations.outcomes)
     is_enough = min(events, len(observations.outcomes) - events) >= MIN_AT_CUT_OFF
     lift = find_lift([find_worst_decile(observations)], observations) if is_enough else None
-    without_score = sum(own.score is None and not own.is_foreseen for own in scores.accounts)
-    foreseen = sum(own.is_foreseen for own in scores.accounts)
+    without_score = sum(own.score is None and not own.is_cancellation_known for own in scores.accounts)
+    cancellation_known = sum(own.is_cancellation_known for own in scores.accounts)
     return {
         **_describe(scores.cut_off),
         "model_version": scores.version.number,
         **_figures(observations),
         "auc": round_number(area_under_curve(observations)) if is_enough else None,
         "lift": round_number(lift),
-        "left_out": _count_left_out(plan, scores.cut_off, without_score=without_score, foreseen=foreseen),
+        "left_out": _count_left_out(
+            plan, scores.cut_off, without_score=without_score, cancellation_known=cancellation_known
+        ),
         "reason": None if is_enough else "too_few_churned" if events < MIN_AT_CUT_OFF else "too_few_retained",
         "used": True,
     }
@@ -144,14 +146,16 @@ def _describe(cut_off: CutOff) -> Report:
     return {"cut_off": cut_off.day, "until": cut_off.until}
 
 
-def _count_left_out(plan: Plan, cut_off: CutOff, *, without_score: int = 0, foreseen: int = 0) -> dict[str, int]:
+def _count_left_out(
+    plan: Plan, cut_off: CutOff, *, without_score: int = 0, cancellation_known: int = 0
+) -> dict[str, int]:
     """Return how many accounts of a cut-off are left out, by the reason."""
     if (customers := plan.customers.get(cut_off)) is None:
         return {}
     counts = {
-        "not_recorded_then": customers.recorded_later,
-        "left_before": customers.gone_before,
-        "cancellation_known": foreseen,
+        "not_recorded_then": customers.not_recorded_then,
+        "left_before": customers.left_before,
+        "cancellation_known": cancellation_known,
         "not_enough_data": without_score,
     }
     return {name: count for name, count in counts.items() if count}
@@ -192,12 +196,12 @@ def _calibrate(total: Observations) -> list[Report]:
     ]
 
 
-def _test_foreseen(accounts: Sequence[ScoredAccount]) -> Report:
+def _test_cancellation_known(accounts: Sequence[ScoredAccount]) -> Report:
     """Return the figures of accounts whose cancellation was known, and the AUC that counting them would have made."""
-    foreseen = [own for own in accounts if own.is_foreseen]
+    cancellation_known = [own for own in accounts if own.is_cancellation_known]
     # Their number does not depend on their scores.
-    outcomes = to_columns([(own.account, own.score or 0, own.has_outcome) for own in foreseen])
-    with_them = area_under_curve(observe_accounts(accounts)) if foreseen else None
+    outcomes = to_columns([(own.account, own.score or 0, own.has_outcome) for own in cancellation_known])
+    with_them = area_under_curve(observe_accounts(accounts)) if cancellation_known else None
     return {**_figures(outcomes), "auc_with_them": round_number(with_them)}
 
 

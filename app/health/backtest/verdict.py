@@ -81,12 +81,12 @@ def _why_not(question: BacktestQuestion, facts: Facts) -> tuple[str, str]:
     name = _NAMES[question.outcome]
     if facts.accounts_with < MIN_ACCOUNTS:
         return "too_few_churned", (
-            f"{facts.accounts_with} accounts with a score {name} within {question.horizon_days} days. With fewer than "
-            f"{MIN_ACCOUNTS} nothing can be told. Choose a longer range or a longer horizon."
+            f"Only {facts.accounts_with} of the accounts with a score {name} within {question.horizon_days} days. With fewer "
+            f"than {MIN_ACCOUNTS} nothing can be told. Choose a longer range or a longer horizon."
         )
     return "too_few_retained", (
-        f"{facts.accounts_without} accounts with a score had not {name} {question.horizon_days} days later. With fewer than "
-        f"{MIN_ACCOUNTS} there is nothing to compare with. Choose a shorter horizon."
+        f"Only {facts.accounts_without} of the accounts with a score had not {name} {question.horizon_days} days later. With "
+        f"fewer than {MIN_ACCOUNTS} there is nothing to compare with. Choose a shorter horizon."
     )
 
 
@@ -106,6 +106,6 @@ def list_warnings(question: BacktestQuestion, facts: Facts, area: float | None) 
     skipped = facts.cut_off_reasons.count("not_recorded_then")
     if skipped and facts.has_cut_offs:
         warnings["not_recorded_then"] = (
-            f"{skipped} cut-offs are left out, since less than half of their customers were known then. {_HOW_TO_IMPORT}"
+            f"Less than half of the customers were known then at {skipped} of the cut-offs, which are left out. {_HOW_TO_IMPORT}"
         )
     return [{"code": code, "detail": detail} for code, detail in warnings.items()]

@@ -1,7 +1,8 @@
 """Detectors of goals: targets that will not be reached, and large accounts whose health is worse."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
+from fractions import Fraction
 
 from app.core.periods import Period
 from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
@@ -11,6 +12,7 @@ from app.insights.sources import Moment, moment, offer
 from app.ledger.money import MONEY_SCALE
 from app.metrics.offers import AccountHealth, TargetStanding
 
+_DAY = timedelta(days=1)
 _QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
 _STANDING = TargetStanding(
     id="nps-target",
@@ -42,7 +44,7 @@ _STANDING = TargetStanding(
 
 
 @detector(
-    sample="the sample of the target's metric",
+    sample="the sample of the target's metric; a number of things is a fact",
     advice="See in the scorecard since when it has been behind, and decide: another plan, or another target.",
     fires=Example(
         "warning",
@@ -67,8 +69,8 @@ def target_behind(
 ) -> Iterator[Finding]:
     """Target behind: a target will not be reached if it goes on like this.
 
-    Targets with the status `behind` or `missed` in the scorecard. At the beginning of a period nothing is said: few days make a
-    pace of chance.
+    Targets with the status `behind` or `missed` in the scorecard. At the beginning of a period nothing is said of one that is
+    behind: few days make a pace of chance.
     """
     for standing in standings:
         start, end = standing.period.start, standing.period.end
@@ -76,22 +78,36 @@ def target_behind(
         if standing.status == "missed" or (standing.status == "behind" and passed_share >= early):
             yield Finding(
                 "critical" if standing.attainment is not None and standing.attainment < severe else "warning",
-                _sentence(standing, early),
+                _sentence(standing, early, at.currency),
                 standing.period,
-                standing.sample_size,
+                # A number of things is its own sample: the fewer there are, the less it would be said that they are too few.
+                None if standing.unit == "count" else standing.sample_size,
                 standing.question,
                 subject=standing.id,
             )
 
 
-def _sentence(standing: TargetStanding, early: float) -> str:
-    value = "without a value" if standing.value is None else standing.amount or number(standing.value)
-    target = standing.target_amount or number(standing.target)
-    expected = "" if standing.expected is None else f"where {number(standing.expected)} was expected by now, "
-    return (
-        f"{standing.metric} is {value} in {standing.period.name}, {expected}on the way to {target} (target {standing.id}, "
-        f"{standing.status}). It fires after {percent(early)} of the period."
+def _sentence(standing: TargetStanding, early: float, currency: str) -> str:
+    value, expected, target = (
+        _text(own, standing.unit, currency) for own in (standing.value, standing.expected, standing.target)
     )
+    period = standing.period
+    days = f"from {period.start} to {period.end - _DAY}" if period.name == "total" else f"in {period.name}"
+    where = "" if standing.expected is None else f"where {expected} was expected by now, "
+    rule = f"after {percent(early)} of the period" if standing.status == "behind" else "when a target is missed"
+    return (
+        f"{standing.metric} is {value} {days}, {where}on the way to {target} (target {standing.id}, {standing.status}). "
+        f"It fires {rule}."
+    )
+
+
+def _text(value: float | None, unit: str, currency: str) -> str:
+    """Return a value of a metric with its unit."""
+    if value is None:
+        return "without a value"
+    if unit == "money":
+        return money(round(Fraction(value) * MONEY_SCALE), currency)
+    return percent(value) if unit == "percent" else number(value)
 
 
 def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:
