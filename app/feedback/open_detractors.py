@@ -5,6 +5,7 @@ Scores without a comment have no status, and are not counted.
 """
 
 from datetime import UTC, date
+from typing import Any
 
 from app.books.books import Books
 from app.database.connection import Connection
@@ -13,7 +14,7 @@ from app.database.tables import COMMENT_IS_NOT_BLANK
 from app.feedback.comments import comment_id
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED
 from app.ledger.surveys import NPS_DETRACTOR_UP_TO
-from app.metrics.offers import OFFERS, OpenItem, OpenItems
+from app.metrics.offers import OFFERS, OpenAccount, OpenItem, OpenItems
 
 _LINK = "/v1/feedback?class=detractor&status=open"
 
@@ -37,23 +38,30 @@ _OPEN = Statement(f"""
                 AND event.type = '{UPDATED}' AND event.data ? 'status' AND event.recorded_on <= %(as_of)s
                 AND (event.retracted_on IS NULL OR event.retracted_on > %(as_of)s)) AS latest
         WHERE coalesce(latest.status, '{OPEN}') = '{OPEN}')
-    SELECT (SELECT count(*) FROM open_comment) AS count, oldest.id, account.id AS account, oldest.occurred_at
-    FROM (SELECT) AS always LEFT JOIN LATERAL (
-        SELECT * FROM open_comment ORDER BY occurred_at, account_id, id LIMIT 1) AS oldest ON true
-    LEFT JOIN account ON account.account_id = oldest.account_id
+    SELECT account.id AS account, own.count, own.total, own.oldest_at, own.oldest_id
+    FROM (
+        SELECT account_id, count(*) AS count, sum(count(*)) OVER () AS total, min(occurred_at) AS oldest_at,
+            (array_agg(id ORDER BY occurred_at, id))[1] AS oldest_id
+        FROM open_comment GROUP BY account_id ORDER BY oldest_at, account_id LIMIT %(limit)s) AS own
+    JOIN account ON account.account_id = own.account_id
+    ORDER BY own.oldest_at, own.account_id
     """)
 
 
-async def load_open_detractors(connection: Connection, books: Books, *, as_of: date | None = None) -> OpenItems:
-    """Return the comments of detractors that are open, now or at the end of the day `as_of`."""
+async def load_open_detractors(
+    connection: Connection, books: Books, *, as_of: date | None = None, is_summary: bool = False
+) -> OpenItems:
+    """Return the comments of detractors that are open, now or at the end of the day `as_of`. is_summary: see `LoadOpenItems`."""
     day = as_of or books.today()
-    [row] = await connection.execute(_OPEN.text, {"as_of": day})
-    oldest = None
-    if row.id is not None:
-        occurred_at = row.occurred_at.astimezone(UTC)
+    rows = await connection.execute(_OPEN.text, {"as_of": day, "limit": 1 if is_summary else None})
+
+    def oldest(row: Any) -> OpenItem:
+        occurred_at = row.oldest_at.astimezone(UTC)
         days = max(0, (day - books.calendar.day(occurred_at)).days)
-        oldest = OpenItem(comment_id(row.account, row.id), row.account, occurred_at, days)
-    return OpenItems(row.count, oldest, _LINK if as_of is None else None)
+        return OpenItem(comment_id(row.account, row.oldest_id), row.account, occurred_at, days)
+
+    count = int(rows[0].total) if rows else 0
+    return OpenItems(count, [OpenAccount(row.count, oldest(row)) for row in rows], _LINK if as_of is None else None)
 
 
 OFFERS.open_detractors = load_open_detractors

@@ -174,9 +174,26 @@ def test_detractors_wait_for_an_answer(service: Service) -> None:
     own = insights(service)["detractors_unanswered"]
     assert own["sentence"].startswith("1 comment of detractors has no answer, the oldest for 14 days.")
     (comment,) = follow(service, own["question"])["feedback"]
-    assert own["accounts"]["first"] == [{"account": "acme", "detail": f"comment {comment['id']}"}]
+    assert own["accounts"]["first"] == [
+        {"account": "acme", "detail": f"1 comment, the oldest for 14 days: {comment['id']}"}
+    ]
     service.request("PATCH", f"/v1/feedback/{comment['id']}", json={"status": "in_progress"})
     assert "detractors_unanswered" not in insights(service)
+
+
+def test_all_accounts_with_detractors_without_an_answer_are_listed(service: Service) -> None:
+    for account, days in (("globex", ["02-10", "03-02"]), ("acme", ["03-01"]), ("initech", ["03-14"])):
+        for day in days:
+            service.send(*survey_responses("nps", [2], account, at=f"2026-{day}", comment="Slow."))
+    own = insights(service)["detractors_unanswered"]
+    assert own["sentence"].startswith("4 comments of detractors have no answer, the oldest for 33 days.")
+    assert own["accounts"]["count"] == 3
+    rows = follow(service, own["accounts"]["link"])["rows"]
+    assert [(row["account"], row["detail"].partition(": ")[0]) for row in rows] == [
+        ("globex", "2 comments, the oldest for 33 days"),
+        ("acme", "1 comment, the oldest for 14 days"),
+        ("initech", "1 comment, the oldest for 1 day"),
+    ]
 
 
 def test_a_month_that_was_closed_has_changed(service: Service) -> None:

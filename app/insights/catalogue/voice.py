@@ -8,7 +8,7 @@ from app.insights.examples import MOMENT, months, one_period, row
 from app.insights.phrases import number, percent, plural
 from app.insights.sources import AccountRow, Moment, Series, account_rows, flow_of_month, history, moment, offer
 from app.metrics.compare import is_significant
-from app.metrics.offers import OpenItem, OpenItems
+from app.metrics.offers import OpenAccount, OpenItem, OpenItems
 from app.metrics.results import Result, proportion, score
 
 
@@ -113,7 +113,7 @@ def csat_drop(
 
 def _open_items(count: int, days: int) -> OpenItems:
     oldest = OpenItem("comment-1", "acme", datetime(2026, 3, 1, tzinfo=UTC), days)
-    return OpenItems(count, oldest, "/v1/feedback?class=detractor&status=open")
+    return OpenItems(count, [OpenAccount(count, oldest)], "/v1/feedback?class=detractor&status=open")
 
 
 @detector(
@@ -148,5 +148,11 @@ def detractors_unanswered(
         at.last_days(max(1, waiting)),
         None,
         items.link or f"/v1/scorecard?as_of={at.today}",
-        [AccountPart(items.oldest.account_id, f"comment {items.oldest.id}")],
+        [
+            AccountPart(
+                own.oldest.account_id,
+                f"{plural(own.count, 'comment')}, the oldest for {plural(own.oldest.days, 'day')}: {own.oldest.id}",
+            )
+            for own in items.accounts
+        ],
     )
