@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from fractions import Fraction
 
 from app.core.periods import Period
 from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
@@ -10,6 +11,7 @@ from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import Moment, moment, offer
 from app.ledger.money import MONEY_SCALE
 from app.metrics.offers import AccountHealth, TargetStanding
+from app.metrics.units import UNIT_SUFFIXES
 
 _QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
 _STANDING = TargetStanding(
@@ -42,12 +44,11 @@ _STANDING = TargetStanding(
 
 
 @detector(
-    sample="the sample of the target's metric",
+    sample="the sample of the target's metric; none of a number that is counted",
     advice="See in the scorecard since when it has been behind, and decide: another plan, or another target.",
     fires=Example(
         "warning",
-        "nps is 31 in 2026-Q1, where 45 was expected by now, on the way to 45 (target nps-target, behind). It fires after 25% of "
-        "the period.",
+        "nps is 31 in 2026-Q1: behind its target of 45 (nps-target). It fires after 25% of the period.",
         inputs(standings=[_STANDING], at=MOMENT),
     ),
     quiet=inputs(
@@ -76,22 +77,37 @@ def target_behind(
         if standing.status == "missed" or (standing.status == "behind" and passed_share >= early):
             yield Finding(
                 "critical" if standing.attainment is not None and standing.attainment < severe else "warning",
-                _sentence(standing, early),
+                _sentence(standing, early, at.currency),
                 standing.period,
-                standing.sample_size,
+                # How few there are is what is wrong with a number that is counted, and no doubt about it.
+                None if standing.unit == "count" else standing.sample_size,
                 standing.question,
                 subject=standing.id,
             )
 
 
-def _sentence(standing: TargetStanding, early: float) -> str:
-    value = "without a value" if standing.value is None else standing.amount or number(standing.value)
-    target = standing.target_amount or number(standing.target)
-    expected = "" if standing.expected is None else f"where {number(standing.expected)} was expected by now, "
+def _sentence(standing: TargetStanding, early: float, currency: str) -> str:
+    value, target, expected = _shown_numbers(standing, currency)
+    group = ", ".join(f"{name} {own}" for name, own in standing.group.items())
+    start = f"{standing.metric}{group and f' ({group})'} is {value} in {standing.period.name}"
+    if standing.status == "missed":
+        return f"{start}: its target of {target} is missed ({standing.id}). It fires as soon as that is certain."
+    pace = "" if expected == target else f", where {expected} was expected by now"
     return (
-        f"{standing.metric} is {value} in {standing.period.name}, {expected}on the way to {target} (target {standing.id}, "
-        f"{standing.status}). It fires after {percent(early)} of the period."
+        f"{start}{pace}: behind its target of {target} ({standing.id}). It fires after {percent(early)} of the period."
     )
+
+
+def _shown_numbers(standing: TargetStanding, currency: str) -> list[str]:
+    """Return the value, the target, and what is expected, with enough digits to tell the value from the others."""
+    expected = standing.target if standing.expected is None else standing.expected
+    numbers = [standing.value or 0, standing.target, expected]
+    if standing.unit == "money":
+        return [money(Fraction(str(own)) * MONEY_SCALE, currency) for own in numbers]
+    shown = [number(own) for own in numbers]
+    if shown[0] in shown[1:]:
+        shown = [f"{own:,.6f}".rstrip("0").removesuffix(".") for own in numbers]
+    return [own + UNIT_SUFFIXES.get(standing.unit, "") for own in shown]
 
 
 def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:
