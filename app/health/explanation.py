@@ -27,7 +27,6 @@ from app.health.kinds import Component
 from app.health.scores import Contribution, DayScores, HealthDay, load_scores
 from app.metrics.rows import round_number
 
-_UNITS = {"percent": " %", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
 _SENTENCE_REASONS = 3
 
 
@@ -165,7 +164,7 @@ def _show_side(side: Contribution | None) -> dict[str, Any] | None:
 def _sentence(
     difference: int | None, differences: Sequence[ScoreDifference], before: DayScores, after: DayScores
 ) -> str:
-    """Return the difference in one sentence: "−12: engagement of seats fell from 61 % to 22 %"."""
+    """Return the difference in one sentence: "−12: engagement of seats fell from 61% to 22%"."""
     if difference is None:
         return "There is no score on one of the two days, since too little of the weight has data."
     if not any(own.difference for own in differences):
@@ -183,27 +182,40 @@ def _sentence(
 
 def _reason(own: ScoreDifference) -> str:
     """Return what happened to a component, in a few words."""
-    name, unit = _lower_first(own.component.name), own.component.unit
-    before = own.before and own.before.value
-    after = own.after and own.after.value
+    name, unit = _lower_first(own.component.name), own.component.units[1]
     if own.before is None:
-        return f"{name} is new in the model"
+        return f"the model has {name} now"
     if own.after is None:
-        return f"{name} is no longer in the model"
-    if before is None or after is None:
-        if before is None and after is None:
-            return f"there is no data of {name}"
-        if after is not None:
-            return f"there is data of {name} now: {_number(after, unit)}"
-        return f"there is no data of {name} any more" + (
-            f", it was {_number(before, unit)}" if before is not None else ""
+        return f"the model no longer has {name}"
+    before, after = own.before.value, own.after.value
+    if after is None:
+        return f"there is no data of {name}" + (
+            "" if before is None else f" any more (before: {_number(before, unit)})"
         )
+    if before is None:
+        return f"there is data of {name} now: {_number(after, unit)}"
+    return f"{name} {_movement(own.component, before, after)}{_other_cause(own, own.before, own.after)}"
+
+
+def _movement(component: Component, before: float, after: float) -> str:
+    first_unit, last_unit = component.units
     if before == after:
-        if own.difference == 0:
-            return f"{name} stayed at {_number(after, unit)}"
-        return f"{name} stayed at {_number(after, unit)} and counts {'more' if own.after.share > own.before.share else 'less'}"
-    verb = "rose" if after > before else "fell"
-    return f"{name} {verb} from {_number(before, unit)} to {_number(after, unit)}"
+        return f"stayed at {_number(after, last_unit)}"
+    return f"{component.verbs[after > before]} from {_number(before, first_unit)} to {_number(after, last_unit)}"
+
+
+def _other_cause(own: ScoreDifference, before: Contribution, after: Contribution) -> str:
+    """Return what else than its value changed a contribution, where that is most of it or all of it."""
+    if (
+        before.value == after.value
+        and before.score is not None
+        and after.score is not None
+        and before.score != after.score
+    ):
+        return f", which scores {_number(after.score / 100, '')} now instead of {_number(before.score / 100, '')}"
+    if before.share == after.share or abs(own.by_weight) <= abs(own.by_value):
+        return ""
+    return f", with {'more' if after.share > before.share else 'less'} weight"
 
 
 def _lower_first(text: str) -> str:
@@ -213,7 +225,8 @@ def _lower_first(text: str) -> str:
 
 def _number(value: float, unit: str) -> str:
     text = f"{round(value, 1):,.1f}".removesuffix(".0").replace("-", "−")
-    return f"{text}{_UNITS.get(unit, '')}"
+    # One day, and not one days.
+    return f"{text}{unit.replace('s', '', 1) if text == '1' and unit.startswith(' ') else unit}"
 
 
 def _points(hundredths: int) -> str:

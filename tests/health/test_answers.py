@@ -1,5 +1,6 @@
 """The list of all accounts, explanations, overrides, and health as a metric and within other answers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -116,12 +117,47 @@ def test_a_difference_is_explained_in_one_sentence(service: Service) -> None:
     service.put("/v1/health-model", model(*parts))
     answer = explanation(service, **{"from": "2026-01-31"})
     assert (answer["from"]["score"], answer["to"]["score"], answer["difference"]) == (63.75, 40, -23.75)
-    assert answer["sentence"] == "−23.8: engagement fell from 60 % to 20 %"
+    assert answer["sentence"] == "−23.8: engagement fell from 60% to 20%"
     assert [(own["component"], own["difference"], own["by_weight"]) for own in answer["differences"]] == [
         ("engagement", -30, 0),
         ("tickets", 6.25, 0),
     ]
     assert answer["differences"][1]["sentence"] == "open tickets fell from 1 to 0"
+
+
+def reasons(service: Service, since: str) -> dict[str, str]:
+    """Return the sentence of each component's difference since a day."""
+    return {own["component"]: own["sentence"] for own in explanation(service, **{"from": since})["differences"]}
+
+
+def test_sentences_say_what_a_baseline_and_days_are_compared_with(service: Service) -> None:
+    days = [f"2026-{month:02}-{day:02}" for month in (1, 2) for day in (1, 6, 11, 16, 21, 26)]
+    service.send(*[session(user=f"user-{n}", at=day) for day in days for n in range(4)], session(at="2026-03-14"))
+    usage = {"id": "usage", "kind": "baseline", "metric": "active_user_days", "poor": 0, "good": 85, "weight": 1}
+    silence = {"id": "last_activity", "kind": "days_since", "poor": 30, "good": 7, "weight": 1}
+    service.put("/v1/health-model", model(usage, silence))
+    found = reasons(service, "2026-03-13")
+    assert re.fullmatch("usage fell from [0-9.]+% to [0-9.]+% of its usual level", found["usage"])
+    assert found["last_activity"] == "last activity moved from 15 to 1 day ago"
+
+
+def test_sentences_say_when_the_model_and_not_the_account_has_changed(service: Service) -> None:
+    service.send(event("ticket.opened", at="2026-01-06", ticket_id="1"))
+    tickets = component("tickets", "ticket_backlog", 10, 0, title="Open tickets")
+    service.put("/v1/health-model", model(SESSIONS, tickets))
+    service.on("2026-03-16").put(
+        "/v1/health-model", model(SESSIONS, tickets | {"poor": 5}, effective_from="2026-03-16")
+    )
+    assert reasons(service, "2026-03-15")["tickets"] == "open tickets stayed at 1, which scores 80 now instead of 90"
+    service.on("2026-03-17").put(
+        "/v1/health-model",
+        model(component("uses", "feature_uses", 1, 0), tickets | {"poor": 5, "weight": 3}, effective_from="2026-03-17"),
+    )
+    assert reasons(service, "2026-03-16") == {
+        "sessions": "the model no longer has sessions",
+        "uses": "the model has uses now",
+        "tickets": "open tickets stayed at 1, with more weight",
+    }
 
 
 def test_differences_add_up_when_the_model_has_changed(service: Service) -> None:
