@@ -66,12 +66,15 @@ def subscription_events(lifecycle: Lifecycle, *, rng: Random) -> Iterator[DemoEv
 
 
 def _cancellation(lifecycle: Lifecycle, churned_on: date, rng: Random) -> DemoEvent:
-    """Return the cancellation: up to a month before the paid time ends; after the bad release, at once."""
+    """Return the cancellation: up to a month before the paid time ends; after the bad release, at once.
+
+    The account that fades gives no notice, so that it can still be saved while the demo shows it.
+    """
     last_step = max(step.day for step in lifecycle.steps if step.day < churned_on)
     canceled_on = churned_on - timedelta(days=rng.choice((0, 0, 3, 9, 17, 28)))
     if lifecycle.account.term > 1:
         canceled_on = churned_on - timedelta(days=rng.randint(12, 40))
-    if lifecycle.account.role == "product_leaver":
+    if lifecycle.account.role in ("product_leaver", "fading"):
         canceled_on = churned_on
     canceled_on = min(churned_on, max(canceled_on, last_step + timedelta(days=1)))
     return make_event(

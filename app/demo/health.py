@@ -14,6 +14,8 @@ from app.demo.timeline import BAD_RELEASE, RELEASE_FIX, Timeline, opening_time
 FIRST_MODEL, SECOND_MODEL = 10.0, 16.0
 # Of the accounts that fall silent, the share whose managers say so before the account leaves.
 _NOTICED_SHARE = 0.6
+# For how long what a manager says of a silent account holds, unless somebody says it again.
+_OVERRIDE_DAYS = 90
 # The id of who leads customer success.
 AUTHOR = "rhea.sandoval"
 
@@ -174,7 +176,7 @@ def override_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) ->
                 noticed_on,
                 score=10,
                 reason="Their sponsor has left, and nobody answers.",
-                expires_on=lifecycle.churned_on,
+                expires_on=noticed_on + timedelta(days=_OVERRIDE_DAYS),
             )
 
 

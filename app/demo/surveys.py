@@ -8,7 +8,15 @@ from random import Random
 from app.demo.comments import choose_comment
 from app.demo.events import DemoEvent, make_event
 from app.demo.lifecycle import Lifecycle
-from app.demo.timeline import ONBOARDING_OVERHAUL, Timeline, days_between, interpolate, random_round, working_time
+from app.demo.timeline import (
+    ONBOARDING_OVERHAUL,
+    Timeline,
+    days_between,
+    interpolate,
+    opening_time,
+    random_round,
+    working_time,
+)
 from app.demo.users import DemoUser, users_on
 
 # Points added to a score of 0 to 10, by position: of all accounts, of starter accounts in emea, and of the whale.
@@ -38,6 +46,27 @@ def nps_events(lifecycle: Lifecycle, users: list[DemoUser], *, timeline: Timelin
                 yield response_event(
                     "nps", at, user, score=score, scale=(0, 10), position=position, channel=channel, rng=rng
                 )
+    if lifecycle.account.role == "fading" and lifecycle.silent_from:
+        yield from _last_words(lifecycle, users, lifecycle.silent_from + timedelta(days=4))
+
+
+def _last_words(lifecycle: Lifecycle, users: list[DemoUser], day: date) -> Iterator[DemoEvent]:
+    """Yield the answer in which the account that fades says what is wrong, so that its health is bad from then on."""
+    user = next(iter(users_on(users, day)), None)
+    if user is None or not lifecycle.step_on(day):
+        return
+    at, survey = opening_time(day, lifecycle.account.region), {"survey": "nps", "channel": "email"}
+    comment = "Since our head of facilities left, we plan with the tool of our new owner."
+    yield make_event("survey.sent", at, user=user.id, **survey)
+    yield make_event(
+        "survey.responded",
+        at + timedelta(hours=3),
+        user=user.id,
+        score=3,
+        comment=comment,
+        tags=["competitor"],
+        **survey,
+    )
 
 
 def review_events(

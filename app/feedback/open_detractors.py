@@ -38,27 +38,30 @@ _OPEN = Statement(f"""
                 AND event.type = '{UPDATED}' AND event.data ? 'status' AND event.recorded_on <= %(as_of)s
                 AND (event.retracted_on IS NULL OR event.retracted_on > %(as_of)s)) AS latest
         WHERE coalesce(latest.status, '{OPEN}') = '{OPEN}')
-    SELECT account.id AS account, count(*) AS count, min(occurred_at) AS occurred_at,
-        (array_agg(open_comment.id ORDER BY occurred_at, open_comment.id))[1] AS id
-    FROM open_comment JOIN account ON account.account_id = open_comment.account_id
-    GROUP BY account.account_id, account.id ORDER BY min(occurred_at), account.account_id
+    SELECT account.id AS account, own.count, own.total, own.oldest_at, own.oldest_id
+    FROM (
+        SELECT account_id, count(*) AS count, sum(count(*)) OVER () AS total, min(occurred_at) AS oldest_at,
+            (array_agg(id ORDER BY occurred_at, id))[1] AS oldest_id
+        FROM open_comment GROUP BY account_id ORDER BY oldest_at, account_id LIMIT %(limit)s) AS own
+    JOIN account ON account.account_id = own.account_id
+    ORDER BY own.oldest_at, own.account_id
     """)
 
 
-async def load_open_detractors(connection: Connection, books: Books, *, as_of: date | None = None) -> OpenItems:
-    """Return the comments of detractors that are open, now or at the end of the day `as_of`."""
+async def load_open_detractors(
+    connection: Connection, books: Books, *, as_of: date | None = None, is_summary: bool = False
+) -> OpenItems:
+    """Return the comments of detractors that are open, now or at the end of the day `as_of`. is_summary: see `LoadOpenItems`."""
     day = as_of or books.today()
-    accounts = [
-        OpenAccount(row.count, _oldest(books, row, day)) for row in await connection.execute(_OPEN.text, {"as_of": day})
-    ]
-    return OpenItems(accounts, _LINK if as_of is None else None)
+    rows = await connection.execute(_OPEN.text, {"as_of": day, "limit": 1 if is_summary else None})
 
+    def oldest(row: Any) -> OpenItem:
+        occurred_at = row.oldest_at.astimezone(UTC)
+        days = max(0, (day - books.calendar.day(occurred_at)).days)
+        return OpenItem(comment_id(row.account, row.oldest_id), row.account, occurred_at, days)
 
-def _oldest(books: Books, row: Any, day: date) -> OpenItem:
-    """Return the oldest comment of an account, which waits until a day."""
-    occurred_at = row.occurred_at.astimezone(UTC)
-    days = max(0, (day - books.calendar.day(occurred_at)).days)
-    return OpenItem(comment_id(row.account, row.id), row.account, occurred_at, days)
+    count = int(rows[0].total) if rows else 0
+    return OpenItems(count, [OpenAccount(row.count, oldest(row)) for row in rows], _LINK if as_of is None else None)
 
 
 OFFERS.open_detractors = load_open_detractors

@@ -26,7 +26,6 @@ from app.health.scores import Contribution, DayScores, load_scores
 from app.ledger.sums.account_sums import KnownDay
 from app.metrics.rows import round_number
 
-_UNITS = {"percent": "%", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
 _SENTENCE_REASONS = 3
 # Of the values of an answer.
 _MAX_DECIMALS = 6
@@ -178,31 +177,28 @@ def _sentence(
 
 def _reason(own: ScoreDifference) -> str:
     """Return what happened to a component, in a few words."""
-    name, unit = _lower_first(own.component.name), own.component.unit
+    name, unit = _lower_first(own.component.name), own.component.units[1]
     if own.before is None:
-        return f"{name} is new in the model"
+        return f"the model has {name} now"
     if own.after is None:
-        return f"{name} is no longer in the model"
+        return f"the model no longer has {name}"
     before, after = own.before.value, own.after.value
     if after is None:
-        was = "" if before is None else f" any more, it was {_number(before, unit)}"
-        return f"there is no data on {name}{was}"
+        return f"there is no data on {name}" + (
+            "" if before is None else f" any more (before: {_number(before, unit)})"
+        )
     if before is None:
         return f"there is data on {name} now: {_number(after, unit)}"
+    return f"{name} {_movement(own.component, before, after)}{_other_cause(own, own.before, own.after)}"
+
+
+def _movement(component: Component, before: float, after: float) -> str:
+    first_unit, last_unit = component.units
     if before == after:
-        return f"{name} stayed at {_number(after, unit)}{_other_effect(own.before, own.after)}"
-    verb = "rose" if after > before else "fell"
+        return f"stayed at {_number(after, last_unit)}"
     decimals = _distinct_decimals(before, after)
-    return f"{name} {verb} from {_number(before, unit, decimals)} to {_number(after, unit, decimals)}"
-
-
-def _other_effect(before: Contribution, after: Contribution) -> str:
-    """Return what the same value does now, by another model or with other weights, as the rest of a sentence."""
-    if before.score != after.score:
-        return f", which scores {_number((after.score or 0) / 100)} instead of {_number((before.score or 0) / 100)}"
-    if before.share != after.share:
-        return f" and counts {'more' if after.share > before.share else 'less'}"
-    return ""
+    start, end = _number(before, first_unit, decimals), _number(after, last_unit, decimals)
+    return f"{component.verbs[after > before]} from {start} to {end}"
 
 
 def _distinct_decimals(before: float, after: float) -> int:
@@ -212,15 +208,29 @@ def _distinct_decimals(before: float, after: float) -> int:
     )
 
 
+def _other_cause(own: ScoreDifference, before: Contribution, after: Contribution) -> str:
+    """Return what else than its value changed a contribution, where that is most of it or all of it."""
+    if (
+        before.value == after.value
+        and before.score is not None
+        and after.score is not None
+        and before.score != after.score
+    ):
+        return f", which scores {_number(after.score / 100, '')} now instead of {_number(before.score / 100, '')}"
+    if before.share == after.share or abs(own.by_weight) <= abs(own.by_value):
+        return ""
+    return f", with {'more' if after.share > before.share else 'less'} weight"
+
+
 def _lower_first(text: str) -> str:
     """Return a title within a sentence; an abbreviation keeps its capitals."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _number(value: float, unit: str = "", decimals: int = 1) -> str:
+def _number(value: float, unit: str, decimals: int = 1) -> str:
     text = f"{round(value, decimals):,.{decimals}f}".removesuffix(".0").replace("-", "−")
-    name = _UNITS.get(unit, "")
-    return text + (name.removesuffix("s") if text == "1" else name)
+    # One day, and not one days.
+    return f"{text}{unit.replace('s', '', 1) if text == '1' and unit.startswith(' ') else unit}"
 
 
 def _points(hundredths: int) -> str:

@@ -22,6 +22,7 @@ from app.core.ids import FreeText
 from app.core.names import Fault, build_fault
 from app.ledger.sums.account_operands import Columns
 from app.ledger.sums.account_sums import KnownDay, Part
+from app.metrics.units import UNIT_SUFFIXES
 
 # The factor of a component that has its whole weight.
 WHOLE = 100
@@ -89,6 +90,17 @@ class Component(BaseModel):
     def unit(self) -> str:
         """The unit of its values, as metrics have one."""
         raise NotImplementedError
+
+    @property
+    def verbs(self) -> tuple[str, str]:
+        """What its value did where it is less than before, and where it is more."""
+        return "fell", "rose"
+
+    @property
+    def units(self) -> tuple[str, str]:
+        """What sentences write after its value where another one follows, and where none does."""
+        suffix = UNIT_SUFFIXES.get(self.unit, "")
+        return suffix, suffix
 
     @property
     def name(self) -> str:

@@ -9,8 +9,8 @@ Number = int | float | Fraction
 
 
 def number(value: Number) -> str:
-    """Return a number with at most one decimal: 1,234.5."""
-    return f"{float(value):,.1f}".removesuffix(".0")
+    """Return a number with at most one decimal: 1,234.5, −2."""
+    return f"{float(value):,.1f}".removesuffix(".0").replace("-", "−")
 
 
 def percent(value: Number) -> str:

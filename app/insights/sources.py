@@ -204,6 +204,13 @@ def balance(measure: str, *, days_ago: int = 0) -> Column:
     return Column(Balance(measure, closing=True), window, f"`{measure}` in all{ago}")
 
 
+def balance_of_month(measure: str, *, opening: bool = False) -> Column:
+    """Return the column of what a measure adds up to, at the end of the last complete month or, opening, before it."""
+    day = _LAST_MONTH.start if opening else _LAST_MONTH.end
+    side = "before" if opening else "at the end of"
+    return Column(Balance(measure, closing=True), Window(day, day), f"`{measure}` {side} the last month")
+
+
 def flow_of_days(measure: str, days: int, *, skip: int = 0) -> Column:
     """Return the column of a measure's sum over days, of which the last ones are left out."""
     window = Window(DayBound(days + skip), DayBound(skip) if skip else _NOW)

@@ -78,7 +78,7 @@ class OpenItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """What waits of one account: how many, and the oldest."""
+    """What waits of an account: how many things, and the oldest of them."""
 
     count: int
     oldest: OpenItem
@@ -86,19 +86,18 @@ class OpenAccount:
 
 @dataclass(frozen=True, slots=True)
 class OpenItems:
-    """What waits for an answer. accounts: the one that has waited longest first. link: the path of its list; None without one."""
+    """What waits for an answer: how many, whose, and the path of their list; without a path where no list has them.
 
+    accounts: those with the oldest things first; of a summary, only the first of them.
+    """
+
+    count: int
     accounts: Sequence[OpenAccount]
     link: str | None
 
     @property
-    def count(self) -> int:
-        """How many wait, of all accounts."""
-        return sum(own.count for own in self.accounts)
-
-    @property
     def oldest(self) -> OpenItem | None:
-        """The oldest of all; None where nothing waits."""
+        """The oldest of all."""
         return self.accounts[0].oldest if self.accounts else None
 
 
@@ -143,9 +142,11 @@ class LoadStandings(Protocol):
 
 
 class LoadOpenItems(Protocol):
-    """Returns what waits for an answer, now or at the end of the day `as_of`."""
+    """Returns what waits for an answer, now or at the end of the day `as_of`. is_summary: the first account is enough."""
 
-    async def __call__(self, connection: Connection, books: Books, *, as_of: date | None = None) -> OpenItems: ...
+    async def __call__(
+        self, connection: Connection, books: Books, *, as_of: date | None = None, is_summary: bool = False
+    ) -> OpenItems: ...
 
 
 class Comparison(NamedTuple):

@@ -169,7 +169,7 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, 
         standings = await load_standings_in(
             connection, books, start=start, end=end, today=today, as_of=parameters.as_of
         )
-        return standings, await OFFERS.open_detractors(connection, books, as_of=parameters.as_of)
+        return standings, await OFFERS.open_detractors(connection, books, as_of=parameters.as_of, is_summary=True)
 
     standings, open_detractors = await books.database.ask(load)
     counts = Counter(standing.status for standing in standings)

@@ -136,7 +136,7 @@ def _standing(
         reason=result.reason,
         trend=[
             *_trend(history, numbers, metric, calendar=books.calendar),
-            _last_point(period, value, aim),
+            _last_point(period, value, round_number(result.value), aim),
         ],
         question=definition.question_path(period, as_of),
     )
@@ -175,9 +175,9 @@ def _trend(history: TargetHistory, numbers: _Numbers, metric: Metric | None, *, 
     return points
 
 
-def _last_point(period: Period, value: Fraction | None, aim: Aim) -> TrendPoint:
+def _last_point(period: Period, value: Fraction | None, number: float | None, aim: Aim) -> TrendPoint:
     is_reached = None if value is None else aim.reaches(value, aim.target)
-    return TrendPoint(period, show(value), show(aim.target), is_reached)
+    return TrendPoint(period, number, show(aim.target), is_reached)
 
 
 def show(number: Fraction | None) -> float | None:

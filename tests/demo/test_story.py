@@ -272,6 +272,20 @@ def test_the_health_of_most_accounts_that_fall_silent_is_overridden_before_they_
     assert overridden["occurred_at"] < withdrawn["occurred_at"]
 
 
+@pytest.mark.parametrize("today", [date(2026, 3, 1), date(2026, 3, 31)])
+def test_one_account_fades_whatever_the_day_of_the_month(today: date) -> None:
+    own = [event for event in events(today=today) if event.get("account_id") == "demo-0003"]
+    last_response = [event["data"] for event in own if event["type"] == "survey.responded"][-1]
+    assert last_response["score"] == 3 and "head of facilities" in last_response["comment"]
+    sessions = [(today - day_of(event)).days for event in own if event["type"] == "session.ended"]
+    recent = sum(days <= 21 for days in sessions) / 3
+    before = sum(60 < days <= 116 for days in sessions) / 8
+    assert recent < before / 3
+    [override] = [event["data"] for event in own if event["type"] == "health.overridden"]
+    assert date.fromisoformat(override["expires_on"]) > today + timedelta(days=21)
+    assert not any(event["type"] == "subscription.canceled" for event in own)
+
+
 def test_the_bad_release_raises_tickets_and_reduces_the_use_of_mobile_sync() -> None:
     assert len(events_of("ticket.opened", 9)) > 2.5 * len(events_of("ticket.opened", 8))
     before, after = (len(events_of("feature.used", month, feature="mobile_sync")) for month in (8, 9))

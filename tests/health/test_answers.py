@@ -1,5 +1,6 @@
 """The list of all accounts, explanations, overrides, and health as a metric and within other answers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from app.health import checks
 from app.health.explanation import compare
 from tests.health.models import SESSIONS, TICKETS, component, model
-from tests.support.service import Service, account_update, event, session, survey_responses
+from tests.support.service import Service, account_update, event, session
 
 
 def customers(service: Service, **sessions: int) -> None:
@@ -138,36 +139,38 @@ def test_a_difference_is_explained_in_one_sentence(service: Service) -> None:
     assert answer["differences"][1]["sentence"] == "open tickets fell from 1 to 0"
 
 
-def reasons(service: Service, *models: dict[str, Any]) -> dict[str, str]:
-    """Put models that hold from January and from March on; return the sentence of each component since 28 February."""
-    for document, since in zip(models, ("2026-01-01", "2026-03-01"), strict=False):
-        service.put("/v1/health-model", document | {"effective_from": since})
-    return {own["component"]: own["sentence"] for own in explanation(service, **{"from": "2026-02-28"})["differences"]}
+def reasons(service: Service, since: str) -> dict[str, str]:
+    """Return the sentence of each component's difference since a day."""
+    return {own["component"]: own["sentence"] for own in explanation(service, **{"from": since})["differences"]}
 
 
-def test_the_same_value_is_explained_by_what_the_model_makes_of_it(service: Service) -> None:
-    service.send(session(at="2026-02-20"), event("ticket.opened", at="2026-02-20", ticket_id="1"))
-    before = [component("a", "sessions", 0, 2), component("b", "ticket_backlog", 5, 0), component("c", "nps", 0, 1)]
-    after = [component("a", "sessions", 0, 4), component("b", "ticket_backlog", 5, 0, weight=3), before[2]]
-    assert reasons(service, model(*before), model(*after)) == {
-        "a": "a stayed at 1, which scores 25 instead of 50",
-        "b": "b stayed at 1 and counts more",
-        "c": "there is no data on c",
-    }
+def test_sentences_say_what_a_baseline_and_days_are_compared_with(service: Service) -> None:
+    days = [f"2026-{month:02}-{day:02}" for month in (1, 2) for day in (1, 6, 11, 16, 21, 26)]
+    service.send(*[session(user=f"user-{n}", at=day) for day in days for n in range(4)], session(at="2026-03-14"))
+    usage = {"id": "usage", "kind": "baseline", "metric": "active_user_days", "poor": 0, "good": 85, "weight": 1}
+    silence = {"id": "last_activity", "kind": "days_since", "poor": 30, "good": 7, "weight": 1}
+    service.put("/v1/health-model", model(usage, silence))
+    found = reasons(service, "2026-03-13")
+    assert re.fullmatch("usage fell from [0-9.]+% to [0-9.]+% of its usual level", found["usage"])
+    assert found["last_activity"] == "last activity moved from 15 to 1 day ago"
 
 
-def test_two_values_are_written_so_that_they_differ(service: Service) -> None:
-    service.send(event("subscription.changed", at="2026-01-05", subscription_id="s", mrr="100.12"))
-    service.send(event("subscription.changed", at="2026-03-05", subscription_id="s", mrr="100.14"))
-    assert reasons(service, model(component("mrr", "mrr", 100, 101))) == {"mrr": "mrr rose from 100.12 to 100.14"}
-
-
-def test_data_that_comes_and_goes_is_named(service: Service) -> None:
-    service.send(session(at="2026-02-02", seconds=60), *survey_responses("nps", [10], at="2026-03-10"))
-    parts = [component("length", "average_session_minutes", 0, 1), component("nps", "nps", -100, 100)]
-    assert reasons(service, model(*parts)) == {
-        "length": "there is no data on length any more, it was 1 minute",
-        "nps": "there is data on nps now: 100",
+def test_sentences_say_when_the_model_and_not_the_account_has_changed(service: Service) -> None:
+    service.send(event("ticket.opened", at="2026-01-06", ticket_id="1"))
+    tickets = component("tickets", "ticket_backlog", 10, 0, title="Open tickets")
+    service.put("/v1/health-model", model(SESSIONS, tickets))
+    service.on("2026-03-16").put(
+        "/v1/health-model", model(SESSIONS, tickets | {"poor": 5}, effective_from="2026-03-16")
+    )
+    assert reasons(service, "2026-03-15")["tickets"] == "open tickets stayed at 1, which scores 80 now instead of 90"
+    service.on("2026-03-17").put(
+        "/v1/health-model",
+        model(component("uses", "feature_uses", 1, 0), tickets | {"poor": 5, "weight": 3}, effective_from="2026-03-17"),
+    )
+    assert reasons(service, "2026-03-16") == {
+        "sessions": "the model no longer has sessions",
+        "uses": "the model has uses now",
+        "tickets": "open tickets stayed at 1, with more weight",
     }
 
 

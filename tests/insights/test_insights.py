@@ -13,7 +13,7 @@ from app.insights import answers
 from app.insights.define import DETECTORS
 from tests.insights.histories import activity, cancellations, customers, follow, insights, names
 from tests.support.command import run_command
-from tests.support.service import Service, event, session, survey_responses
+from tests.support.service import Service, account_update, event, session, survey_responses
 
 
 def test_an_empty_database_needs_no_attention(service: Service) -> None:
@@ -132,6 +132,24 @@ def test_seats_that_nobody_uses_are_counted(service: Service) -> None:
     assert (row["group"], row["value"]) == ({"account": "acme"}, 10)
 
 
+def test_seats_are_those_of_the_month_whose_users_are_counted(service: Service) -> None:
+    service.send(*customers("acme", seats=40), *customers("globex", seats=20), *customers("initech", seats=60))
+    service.send(*customers("umbrella", at="2026-02-20", seats=50), *customers("hooli", at="2026-03-02", seats=90))
+    service.send(*(own for account in names(0) for own in activity(account, first=40, last=16, users=4)))
+    for account in ("acme", "globex", "initech", "umbrella"):
+        service.send(*activity(account, first=23, last=16, users=4))
+    # One has more seats since, which nobody could use in that month; another has given back those that nobody used.
+    service.send(
+        event("subscription.changed", "globex", at="2026-03-03", subscription_id="s", mrr="100", seats=200),
+        event("subscription.changed", "initech", at="2026-03-03", subscription_id="s", mrr="100", seats=12),
+    )
+    own = insights(service)["seats_unused"]
+    assert [part["account"] for part in own["accounts"]["first"]] == ["acme", "globex"]
+    assert own["sentence"].startswith("2 customers with 60 seats had 8 active users in 2026-02 (13.3% of their seats)")
+    rows = follow(service, own["question"])["rows"]
+    assert [(row["numerator"], row["denominator"]) for row in rows] == [(4, 40), (4, 20)]
+
+
 def test_trials_that_nobody_uses_stall(service: Service) -> None:
     trials = names(10, "trial")
     service.send(*(event("trial.started", own, at="2026-02-25", trial_id="t") for own in trials))
@@ -174,20 +192,26 @@ def test_detractors_wait_for_an_answer(service: Service) -> None:
     own = insights(service)["detractors_unanswered"]
     assert own["sentence"].startswith("1 comment of detractors has no answer, the oldest for 14 days.")
     (comment,) = follow(service, own["question"])["feedback"]
-    assert own["accounts"]["first"] == [{"account": "acme", "detail": f"comment {comment['id']}"}]
+    assert own["accounts"]["first"] == [
+        {"account": "acme", "detail": f"1 comment, the oldest for 14 days: {comment['id']}"}
+    ]
     service.request("PATCH", f"/v1/feedback/{comment['id']}", json={"status": "in_progress"})
     assert "detractors_unanswered" not in insights(service)
 
 
-def test_all_accounts_whose_comments_wait_are_listed(service: Service) -> None:
-    for account, days in (("acme", (3, 1)), ("globex", (2,)), ("initech", (9,))):
+def test_all_accounts_with_detractors_without_an_answer_are_listed(service: Service) -> None:
+    for account, days in (("globex", ["02-10", "03-02"]), ("acme", ["03-01"]), ("initech", ["03-14"])):
         for day in days:
-            service.send(*survey_responses("nps", [2], account=account, at=f"2026-03-0{day}", comment="Slow."))
+            service.send(*survey_responses("nps", [2], account, at=f"2026-{day}", comment="Slow."))
     own = insights(service)["detractors_unanswered"]
-    assert own["sentence"].startswith("4 comments of detractors have no answer, the oldest for 14 days.")
-    listed = follow(service, own["accounts"]["link"])["rows"]
-    assert own["accounts"]["count"] == 3 and [row["account"] for row in listed] == ["acme", "globex", "initech"]
-    assert [row["detail"].partition(" and ")[2] for row in listed] == ["1 more", "", ""]
+    assert own["sentence"].startswith("4 comments of detractors have no answer, the oldest for 33 days.")
+    assert own["accounts"]["count"] == 3
+    rows = follow(service, own["accounts"]["link"])["rows"]
+    assert [(row["account"], row["detail"].partition(": ")[0]) for row in rows] == [
+        ("globex", "2 comments, the oldest for 33 days"),
+        ("acme", "1 comment, the oldest for 14 days"),
+        ("initech", "1 comment, the oldest for 1 day"),
+    ]
 
 
 def test_a_month_that_was_closed_has_changed(service: Service) -> None:
@@ -226,31 +250,42 @@ def test_a_target_that_is_behind_is_named(service: Service) -> None:
     )
     own = insights(service)["target_behind:nps goal"]
     assert own["subject"] == "nps goal"
-    assert own["sentence"].startswith("nps is 0 in 2026-Q1, where 40 was expected by now")
+    assert own["sentence"].startswith("nps is 0 in 2026-Q1: behind its target of 40 (nps goal).")
     assert follow(service, own["question"])["rows"][0]["value"] == 0
 
 
-def test_targets_are_named_with_their_units_and_the_rule_that_fired(service: Service) -> None:
-    customers = [event("subscription.changed", name, at="2026-01-05", subscription_id="s", mrr="450") for name in "ab"]
-    tickets = [event("ticket.opened", at="2026-03-02", ticket_id=str(number)) for number in range(4)]
-    service.send(*customers, event("subscription.canceled", "b", at="2026-03-02", subscription_id="s"), *tickets)
-    campaign = {"from": "2026-03-01", "until": "2026-03-31"}
-    for id, body in {
-        "revenue": {"metric": "mrr", "granularity": "month", "value": "1300.50"},
-        "churn": {"metric": "customer_churn_rate", "granularity": "month", "value": 2.5},
-        "budget": {"metric": "support_tickets", "granularity": "month", "value": 3},
-        "campaign": {"metric": "sessions", "granularity": "total", "value": 60} | campaign,
-    }.items():
-        service.put(f"/v1/targets/{id}", body)
+def test_a_target_of_few_things_is_behind_although_few_have_happened(service: Service) -> None:
+    service.send(*customers("acme", at="2026-02-02"))
+    service.send(account_update("acme", plan="free"))
+    target = {"metric": "customers_new", "granularity": "quarter", "value": 10, "from": "2026-01-01"}
+    service.put("/v1/segments/paid", {"filter": "plan is null"})
+    service.put("/v1/targets/new", target)
+    service.put("/v1/targets/none", target | {"segment": "paid"})
+    found = insights(service)
+    for id in ("new", "none"):
+        assert (found[f"target_behind:{id}"]["confidence"], found[f"target_behind:{id}"]["sample_size"]) == (
+            "high",
+            None,
+        )
+    assert found["target_behind:none"]["sentence"].startswith(
+        "customers_new (segment paid) is 0 in 2026-Q1, where 8.2 "
+    )
+
+
+def test_the_sentence_of_a_target_has_the_units_of_its_metric(service: Service) -> None:
+    service.send(*customers(*names(200)), *cancellations(names(3), "2026-03-02"))
+    service.send(*(event("ticket.opened", at="2026-03-01", ticket_id=f"t-{number}") for number in range(3)))
+    plan = {"from": "2026-01-01", "until": "2027-01-01", "path": "linear", "baseline": 100, "granularity": "month"}
+    service.put("/v1/targets/revenue", {"metric": "mrr", "value": 120000} | plan)
+    service.put("/v1/targets/churn", {"metric": "customer_churn_rate", "granularity": "month", "value": 1.49})
+    service.put("/v1/targets/tickets", {"metric": "support_tickets", "granularity": "month", "value": 2})
     found = insights(service, detector="target_behind")
-    assert {own["subject"]: own["sentence"] for own in found.values()} == {
-        "revenue": "mrr is 450.00 USD in 2026-03, where 1300.50 USD was expected by now, on the way to 1300.50 USD (target "
-        "revenue, behind). It fires after 25% of the period.",
-        "budget": "support_tickets is 4 in 2026-03, where 1.5 was expected by now, on the way to 3 (target budget, missed). It "
-        "fires when a target is missed.",
-        "campaign": "sessions is 0 from 2026-03-01 to 2026-03-30, where 30 was expected by now, on the way to 60 (target "
-        "campaign, behind). It fires after 25% of the period.",
-    }
+    assert [found[f"target_behind:{id}"]["sentence"] for id in ("revenue", "churn", "tickets")] == [
+        "mrr is 19700.00 USD in 2026-03, where 24408.49 USD was expected by now: behind its target of 29664.38 USD (revenue). "
+        "It fires after 25% of the period.",
+        "customer_churn_rate is 1.5% in 2026-03: behind its target of 1.49% (churn). It fires after 25% of the period.",
+        "support_tickets is 3 in 2026-03: its target of 2 is missed (tickets). It fires as soon as that is certain.",
+    ]
 
 
 def test_a_large_account_whose_health_is_worse(service: Service) -> None:

@@ -100,6 +100,14 @@ class DaysSinceComponent(Component):
     def unit(self) -> str:
         return "days"
 
+    @property
+    def verbs(self) -> tuple[str, str]:
+        return "moved", "moved"
+
+    @property
+    def units(self) -> tuple[str, str]:
+        return "", " days ago"
+
     def faults(self, pointer: str) -> list[Fault]:
         return super().faults(pointer) + counted_metric_faults(self.metric, f"{pointer}/metric")
 

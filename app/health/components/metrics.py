@@ -118,6 +118,10 @@ class BaselineComponent(MetricComponent):
     def unit(self) -> str:
         return "percent"
 
+    @property
+    def units(self) -> tuple[str, str]:
+        return "%", "% of its usual level"
+
     def faults(self, pointer: str) -> list[Fault]:
         faults = super().faults(pointer)
         if self.recent_weeks + self.gap_weeks + self.older_weeks > _MAX_WEEKS:

@@ -11,6 +11,7 @@ from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import Moment, moment, offer
 from app.ledger.money import MONEY_SCALE
 from app.metrics.offers import AccountHealth, TargetStanding
+from app.metrics.units import UNIT_SUFFIXES
 
 _DAY = timedelta(days=1)
 _QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
@@ -44,12 +45,11 @@ _STANDING = TargetStanding(
 
 
 @detector(
-    sample="the sample of the target's metric; a number of things is a fact",
+    sample="the sample of the target's metric; none of a number that is counted",
     advice="See in the scorecard since when it has been behind, and decide: another plan, or another target.",
     fires=Example(
         "warning",
-        "nps is 31 in 2026-Q1, where 45 was expected by now, on the way to 45 (target nps-target, behind). It fires after 25% of "
-        "the period.",
+        "nps is 31 in 2026-Q1: behind its target of 45 (nps-target). It fires after 25% of the period.",
         inputs(standings=[_STANDING], at=MOMENT),
     ),
     quiet=inputs(
@@ -80,7 +80,7 @@ def target_behind(
                 "critical" if standing.attainment is not None and standing.attainment < severe else "warning",
                 _sentence(standing, early, at.currency),
                 standing.period,
-                # A number of things is its own sample: the fewer there are, the less it would be said that they are too few.
+                # How few there are is what is wrong with a number that is counted, and no doubt about it.
                 None if standing.unit == "count" else standing.sample_size,
                 standing.question,
                 subject=standing.id,
@@ -88,26 +88,29 @@ def target_behind(
 
 
 def _sentence(standing: TargetStanding, early: float, currency: str) -> str:
-    value, expected, target = (
-        _text(own, standing.unit, currency) for own in (standing.value, standing.expected, standing.target)
-    )
+    value, target, expected = _shown_numbers(standing, currency)
+    group = ", ".join(f"{name} {own}" for name, own in standing.group.items())
     period = standing.period
     days = f"from {period.start} to {period.end - _DAY}" if period.name == "total" else f"in {period.name}"
-    where = "" if standing.expected is None else f"where {expected} was expected by now, "
-    rule = f"after {percent(early)} of the period" if standing.status == "behind" else "when a target is missed"
+    start = f"{standing.metric}{group and f' ({group})'} is {value} {days}"
+    if standing.status == "missed":
+        return f"{start}: its target of {target} is missed ({standing.id}). It fires as soon as that is certain."
+    pace = "" if expected == target else f", where {expected} was expected by now"
     return (
-        f"{standing.metric} is {value} {days}, {where}on the way to {target} (target {standing.id}, {standing.status}). "
-        f"It fires {rule}."
+        f"{start}{pace}: behind its target of {target} ({standing.id}). It fires after {percent(early)} of the period."
     )
 
 
-def _text(value: float | None, unit: str, currency: str) -> str:
-    """Return a value of a metric with its unit."""
-    if value is None:
-        return "without a value"
-    if unit == "money":
-        return money(round(Fraction(value) * MONEY_SCALE), currency)
-    return percent(value) if unit == "percent" else number(value)
+def _shown_numbers(standing: TargetStanding, currency: str) -> list[str]:
+    """Return the value, the target, and what is expected, with enough digits to tell the value from the others."""
+    expected = standing.target if standing.expected is None else standing.expected
+    numbers = [standing.value or 0, standing.target, expected]
+    if standing.unit == "money":
+        return [money(Fraction(str(own)) * MONEY_SCALE, currency) for own in numbers]
+    shown = [number(own) for own in numbers]
+    if shown[0] in shown[1:]:
+        shown = [f"{own:,.6f}".rstrip("0").removesuffix(".") for own in numbers]
+    return [own + UNIT_SUFFIXES.get(standing.unit, "") for own in shown]
 
 
 def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:

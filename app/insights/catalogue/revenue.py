@@ -155,7 +155,7 @@ def mrr_concentration(
     advice="The restatements name the days and the events behind the change; tell those who have reported the old number.",
     fires=Example(
         "notice",
-        "MRR of 2026-02 is 980.00 USD now and was 1000.00 USD 30 days ago (-2%). It fires from 1%; 1 month has changed so.",
+        "MRR of 2026-02 is 980.00 USD now and was 1000.00 USD 30 days ago (−2%). It fires from 1%; 1 month has changed so.",
         inputs(earlier=months(_mrr(900), _mrr(1000)), now=months(_mrr(900), _mrr(980)), at=MOMENT),
     ),
     quiet=inputs(earlier=months(_mrr(900), _mrr(1000)), now=months(_mrr(900), _mrr(991)), at=MOMENT),

@@ -12,6 +12,7 @@ from app.insights.sources import (
     Series,
     account_rows,
     balance,
+    balance_of_month,
     flow_of_days,
     history,
     history_by_subject,
@@ -26,6 +27,11 @@ _MRR = 100 * MONEY_SCALE
 # Weeks are compared at the same days, so that weekends and days of rest do not look like silence.
 _WEEK = 7
 _LAST_DAYS = 3
+
+
+def _seats_row(account: str, *, mrr: int = _MRR, seats: int, users: int, now: int = 20, before: int = 20) -> AccountRow:
+    """Return a row with the seats at the end of the month, before it and now, and the active users of the month."""
+    return row(account, mrr=mrr, seats_before=before, seats=seats, seats_now=now, users=users, activity=9)
 
 
 def _silent_row(account: str, *, recent: int, weeks: Sequence[int]) -> AccountRow:
@@ -194,16 +200,18 @@ def feature_losing_users(
         "1 customer with 20 seats had 5 active users in 2026-02 (25% of its seats). It fires below 30%, from 10 seats.",
         inputs(
             rows=[
-                row("acme", mrr=_MRR, seats=20, users=5, activity=9),
-                row("globex", mrr=9 * _MRR, seats=20, users=15, activity=9),
+                _seats_row("acme", seats=20, users=5),
+                _seats_row("globex", mrr=9 * _MRR, seats=20, users=15),
             ],
             at=MOMENT,
         ),
     ),
     quiet=inputs(
         rows=[
-            row("acme", mrr=_MRR, seats=20, users=6, activity=9),
-            row("globex", mrr=9 * _MRR, seats=20, users=0, activity=0),
+            _seats_row("acme", seats=20, users=6),
+            _seats_row("initech", seats=20, users=5, now=16),
+            _seats_row("umbrella", seats=20, users=0, before=0),
+            row("globex", mrr=9 * _MRR, seats_before=20, seats=20, seats_now=20, users=0, activity=0),
         ],
         at=MOMENT,
     ),
@@ -211,7 +219,9 @@ def feature_losing_users(
 def seats_unused(
     rows: Sequence[AccountRow] = account_rows(
         mrr=balance("mrr"),
-        seats=balance("seats"),
+        seats_before=balance_of_month("seats", opening=True),
+        seats=balance_of_month("seats"),
+        seats_now=balance("seats"),
         users=users_of_month("active_users"),
         activity=flow_of_days("active_users_day", 90),
     ),
@@ -223,13 +233,17 @@ def seats_unused(
 ) -> Iterator[Finding]:
     """Seats unused: customers pay for many more seats than people use.
 
-    Active users of the last month against the seats of now. A customer without any activity in 90 days does not count: its usage
-    is probably not sent.
+    Active users of the last month against the seats at its end and those of now. Who had no seats before that month is still
+    inviting people, and does not count; nor does a customer without any activity in 90 days: its usage is probably not sent.
     """
     accounts = [
         own
         for own in rows
-        if own.mrr > 0 and own.seats >= fewest and own.activity and share(own.users, own.seats) < used
+        if own.mrr > 0
+        and own.activity
+        and own.seats_before > 0
+        and min(own.seats, own.seats_now) >= fewest
+        and share(own.users, min(own.seats, own.seats_now)) < used
     ]
     if not accounts:
         return

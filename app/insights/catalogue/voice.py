@@ -113,7 +113,7 @@ def csat_drop(
 
 def _open_items(count: int, days: int) -> OpenItems:
     oldest = OpenItem("comment-1", "acme", datetime(2026, 3, 1, tzinfo=UTC), days)
-    return OpenItems([OpenAccount(count, oldest)], "/v1/feedback?class=detractor&status=open")
+    return OpenItems(count, [OpenAccount(count, oldest)], "/v1/feedback?class=detractor&status=open")
 
 
 @detector(
@@ -148,9 +148,11 @@ def detractors_unanswered(
         at.last_days(max(1, waiting)),
         None,
         items.link or f"/v1/scorecard?as_of={at.today}",
-        [AccountPart(own.oldest.account_id, _comments(own)) for own in items.accounts],
+        [
+            AccountPart(
+                own.oldest.account_id,
+                f"{plural(own.count, 'comment')}, the oldest for {plural(own.oldest.days, 'day')}: {own.oldest.id}",
+            )
+            for own in items.accounts
+        ],
     )
-
-
-def _comments(own: OpenAccount) -> str:
-    return f"comment {own.oldest.id}" + (f" and {own.count - 1:,} more" if own.count > 1 else "")
