@@ -104,10 +104,10 @@ def _shown_numbers(standing: TargetStanding, currency: str) -> list[str]:
     numbers = [standing.value or 0, standing.target, expected]
     if standing.unit == "money":
         return [money(Fraction(str(own)) * MONEY_SCALE, currency) for own in numbers]
-    shown = [number(own) for own in numbers]
-    if shown[0] in shown[1:]:
-        shown = [f"{own:,.6f}".rstrip("0").removesuffix(".") for own in numbers]
-    return [own + UNIT_SUFFIXES.get(standing.unit, "") for own in shown]
+    texts = [number(own) for own in numbers]
+    if texts[0] in texts[1:]:
+        texts = [f"{own:,.6f}".rstrip("0").removesuffix(".") for own in numbers]
+    return [own + UNIT_SUFFIXES.get(standing.unit, "") for own in texts]
 
 
 def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:
