@@ -163,7 +163,7 @@ def _sentence(
     if difference is None:
         return "There is no score on one of the two days, since too little of the weight has data."
     if not any(own.difference for own in differences):
-        return "Nothing has changed."
+        return "The score has not changed."
     # What moved the score in the direction in which it went comes first.
     by_effect = sorted(differences, key=lambda own: -own.difference if difference > 0 else own.difference)
     if difference == 0:

@@ -155,6 +155,14 @@ def test_sentences_say_what_a_baseline_and_days_are_compared_with(service: Servi
     assert found["last_activity"] == "last activity moved from 15 to 1 day ago"
 
 
+def test_a_value_that_changes_beyond_its_anchors_changes_no_score(service: Service) -> None:
+    service.send(*[session(at="2026-02-20") for _ in range(120)], *[session() for _ in range(10)])
+    service.put("/v1/health-model", model(SESSIONS))
+    answer = explanation(service, **{"from": "2026-02-28"})
+    assert answer["sentence"] == "The score has not changed."
+    assert answer["differences"][0]["sentence"] == "sessions rose from 120 to 130"
+
+
 def test_sentences_say_when_the_model_and_not_the_account_has_changed(service: Service) -> None:
     service.send(event("ticket.opened", at="2026-01-06", ticket_id="1"))
     tickets = component("tickets", "ticket_backlog", 10, 0, title="Open tickets")
