@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.health.kinds import KINDS
+from app.metrics.define import METRICS
 from tests.health.models import SESSIONS, TICKETS, component, model
 from tests.model.health import DEFAULT_MODEL
 from tests.support.service import Service, event, session
@@ -140,6 +141,17 @@ def test_all_faults_are_listed_at_once(service: Service) -> None:
         ("/segment_weights/1/weights", "no_weight"),
         ("/segment_weights/2/segment", "repeated"),
     ]
+
+
+def test_the_default_convention_of_any_metric_has_the_name_default(service: Service) -> None:
+    own = component("a", "customer_retention_rate", 0, 100)
+    for name, metric in METRICS.items():
+        answer = put(service, model(own | {"metric": name, "convention": "default"}))
+        assert answer.status_code == 200 or answer.json()["code"] == "metric_not_by_account", (
+            name,
+            metric,
+            answer.text,
+        )
 
 
 def test_names_that_may_have_been_meant_are_suggested(service: Service) -> None:
