@@ -226,11 +226,8 @@ def seats_unused(
     Active users of the last month against the seats of now. A customer without any activity in 90 days does not count: its usage
     is probably not sent.
     """
-    accounts = [
-        own
-        for own in rows
-        if own.mrr > 0 and own.seats >= fewest and own.activity and share(own.users, own.seats) < used
-    ]
+    with_seats = (own for own in rows if own.mrr > 0 and own.seats >= fewest and own.activity)
+    accounts = [own for own in with_seats if share(own.users, own.seats) < used]
     if not accounts:
         return
     accounts.sort(key=lambda own: (own.users - own.seats, own.account))
