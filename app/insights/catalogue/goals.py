@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from app.core.periods import Period
-from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT
 from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import Moment, moment, offer
 from app.ledger.money import MONEY_SCALE
-from app.metrics.offers import AccountHealth, TargetStanding
+from app.metrics.offers import HealthChange, TargetStanding
 
 _DAY = timedelta(days=1)
 _QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
@@ -110,8 +110,8 @@ def _text(value: float | None, unit: str, currency: str) -> str:
     return percent(value) if unit == "percent" else number(value)
 
 
-def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:
-    return AccountHealth(account, mrr * MONEY_SCALE, score, band, earlier_score, earlier_band)
+def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> HealthChange:
+    return HealthChange(account, mrr * MONEY_SCALE, score, band, earlier_score, earlier_band)
 
 
 _DAYS_BETWEEN = 30
@@ -129,8 +129,8 @@ _DAYS_BETWEEN = 30
     quiet=inputs(accounts=[_health("acme", 500, 67, "at_risk", 71, "healthy")], at=MOMENT),
 )
 def health_worsened(
-    accounts: Sequence[AccountHealth] = offer(
-        "account_health",
+    accounts: Sequence[HealthChange] = offer(
+        "health_changes",
         "score and band of health of the tenth of customers with the most MRR, yesterday and 30 days before",
         largest=10,
         days_between=_DAYS_BETWEEN,
@@ -157,7 +157,7 @@ def health_worsened(
         None,
         "/v1/health" + (f"?as_of={at.as_of}" if at.as_of else ""),
         [
-            AccountPart(
+            AccountDetail(
                 own.account,
                 f"{own.earlier_band} ({number(own.earlier_score)}) → {own.band} ({number(own.score)}), "
                 f"MRR {money(own.mrr, at.currency)}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from app.insights.define import AccountPart, Example, Finding, Severity, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, Severity, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, one_period, row
 from app.insights.phrases import number, percent, plural
 from app.insights.sources import AccountRow, Moment, Series, account_rows, flow_of_month, history, moment, offer
@@ -71,7 +71,7 @@ def nps_drop(
         last.period,
         last.last.sample_size,
         last.question,
-        [AccountPart(own.account, plural(own.detractors, "detractor")) for own in accounts],
+        [AccountDetail(own.account, plural(own.detractors, "detractor")) for own in accounts],
     )
 
 
@@ -148,7 +148,7 @@ def detractors_unanswered(
         at.last_days(max(1, waiting)),
         None,
         items.link or f"/v1/scorecard?as_of={at.today}",
-        [AccountPart(own.oldest.account_id, _comments(own)) for own in items.accounts],
+        [AccountDetail(own.oldest.account_id, _comments(own)) for own in items.accounts],
     )
 
 
