@@ -8,7 +8,7 @@ _PACKAGES = (
     "app.health.catalogue",
     "app.health.checks",
     "app.health.schemas",
-    "app.health.earlier_health",
+    "app.health.changes",
     "app.audit.identities",
     "app.feedback.open_detractors",
     "app.scorecard.standings",

@@ -57,7 +57,7 @@ def health_members(scores: DayScores, index: int, override: Override | None, fla
         "band": scores.band(index),
         "coverage": round(float(scores.shares[index].coverage), 4),
         "flags": flags,
-        "override": override and override.as_json() | {"band": scores.version.model.band(100 * override.score)},
+        "override": override and override.as_json(scores.version.model),
     }
     return members if score is not None else members | {"reason": NOT_ENOUGH_DATA}
 

@@ -17,7 +17,7 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.health.accounts import HealthScope, check_account, resolve_scope
 from app.health.answers import NOT_ENOUGH_DATA, format_score, health_members, money_text
 from app.health.flags import flag_finder
-from app.health.overrides import Override, load_overrides
+from app.health.overrides import load_overrides
 from app.health.scores import Contribution, DayScores, score_days
 from app.health.versions import ModelVersion, load_versions, versions_within
 from app.ledger.sums.account_sums import KnownDay
@@ -106,7 +106,7 @@ async def _load_card(
     return (
         members
         | {
-            "override": members["override"] or _override(current, overrides, key),
+            "override": overrides[key].as_json(current.version.model) if key in overrides else None,
             "history": [
                 _history_point(*three)
                 for three in zip(points, history[: len(points)], history[len(points) :], strict=True)
@@ -115,13 +115,6 @@ async def _load_card(
         }
         | ({} if scope.is_known else {"reason": NOTHING_KNOWN.reason})
     )
-
-
-def _override(current: DayScores, overrides: dict[int, Override], key: int) -> dict[str, Any] | None:
-    if key not in overrides:
-        return None
-    own = overrides[key]
-    return own.as_json() | {"band": current.version.model.band(100 * own.score)}
 
 
 def card_members(scores: DayScores, currency: str) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class MetricComponent(Component):
     @property
     def definition(self) -> Metric:
         """The entry of the catalogue."""
-        return METRICS[self.metric].conventions[self.convention or METRICS[self.metric].convention]
+        metric = METRICS[self.metric]
+        # The default convention may have a name of its own.
+        return metric if self.convention in (None, DEFAULT) else metric.conventions[self.convention]
 
     @property
     def unit(self) -> str:

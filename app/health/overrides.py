@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from app.books.books import Books
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
+from app.health.model import HealthModel
 from app.http.openapi import object_schema
 from app.ledger.sums.account_sums import KnownDay
 
@@ -21,6 +22,11 @@ OVERRIDE_SCHEMA: dict[str, Any] = object_schema(
         "since": {"type": "string", "format": "date-time"},
         "expires_on": {"type": ["string", "null"], "format": "date", "description": "The last day on which it stands."},
         "event_id": {"type": "string", "description": "The event that says so: `health.overridden`."},
+        "band": {
+            "type": "string",
+            "enum": ["critical", "at_risk", "healthy"],
+            "description": "The band of its score, by the model of the day.",
+        },
     }
 ) | {"type": ["object", "null"], "description": "What someone says the health is. It does not change the score."}
 
@@ -35,10 +41,10 @@ class Override(NamedTuple):
     author: str
     expires_on: date | None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the API shows it; see OVERRIDE_SCHEMA."""
+    def as_json(self, model: HealthModel) -> dict[str, Any]:
+        """Return it as the API shows it, with its band by a model; see OVERRIDE_SCHEMA."""
         names = ("score", "reason", "author", "since", "expires_on", "event_id")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"band": model.band(100 * self.score)}
 
 
 def load_overrides(books: Books, at: KnownDay, accounts: Sequence[int] | None = None) -> QueryPlan[dict[int, Override]]:

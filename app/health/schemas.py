@@ -113,7 +113,10 @@ OFFERS.add_account_member("health", load_overview_member, _CARD)
 _SIDE = object_schema(
     {"value": NUMBER_SCHEMA, "score": NUMBER_SCHEMA, "weight": {"type": "number"}, "contribution": NUMBER_SCHEMA}
 )
-_DIFFERENCE_SIDE = object_schema({"on": _DAY, "score": NUMBER_SCHEMA, "band": _BAND, "model_version": _INTEGER})
+_SIDE_MEMBERS = ("score", "band", "coverage", "model_version", "weights_of_segment")
+_DIFFERENCE_SIDE = object_schema(
+    {"on": _DAY, **{name: CARD_MEMBERS[name] for name in _SIDE_MEMBERS}}, HEALTH_REASON_SCHEMA
+)
 EXPLANATION_SCHEMA = response_schema(
     "The difference of two scores as differences of contributions.",
     object_schema(

@@ -15,7 +15,7 @@ from app.core.periods import Day
 from app.database.connection import Connection
 from app.http.formats import FlatTable, FormatName
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.insights.define import DETECTORS, SEVERITIES, AccountPart, Detector
+from app.insights.define import DETECTORS, SEVERITIES, AccountDetail, Detector
 from app.insights.describe import detector_of
 from app.insights.engine import CONFIDENCES, Insight, Insights, find_insights, load_account_ids, load_moment
 from app.metrics.results import NOTHING_KNOWN
@@ -169,7 +169,7 @@ def _choose_detectors(names: Sequence[str]) -> list[Detector]:
     return [DETECTORS[name] for name in sorted(set(names) or DETECTORS)]
 
 
-def _first_accounts(insight: Insight) -> Sequence[AccountPart]:
+def _first_accounts(insight: Insight) -> Sequence[AccountDetail]:
     return insight.finding.accounts[:_FIRST_ACCOUNTS]
 
 
@@ -200,7 +200,7 @@ def _insight_json(insight: Insight, ids: Mapping[Any, str], as_of: date | None) 
     }
 
 
-def _account_json(part: AccountPart, ids: Mapping[Any, str]) -> dict[str, Any]:
+def _account_json(part: AccountDetail, ids: Mapping[Any, str]) -> dict[str, Any]:
     return {"account": ids[part.account], "detail": part.detail}
 
 
@@ -226,7 +226,7 @@ def insights_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
 class _AccountRow(NamedTuple):
     """An account of an insight, with its place for the cursor."""
 
-    part: AccountPart
+    part: AccountDetail
 
     @property
     def name(self) -> str:

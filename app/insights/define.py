@@ -34,7 +34,7 @@ class Threshold(NamedTuple):
     description: str
 
 
-class AccountPart(NamedTuple):
+class AccountDetail(NamedTuple):
     """An account that an insight is about, by its key or id, and what is to know of it."""
 
     account: Any
@@ -55,7 +55,7 @@ class Finding(NamedTuple):
     period: Period
     sample_size: int | None
     question: str
-    accounts: Sequence[AccountPart] = ()
+    accounts: Sequence[AccountDetail] = ()
     subject: str | None = None
     narrows_question: bool = False
 

@@ -101,7 +101,7 @@ class OpenItems:
         return self.accounts[0].oldest if self.accounts else None
 
 
-class AccountHealth(NamedTuple):
+class HealthChange(NamedTuple):
     """The health of a customer on a day and on an earlier one, both by the model of the later day.
 
     account: its key (see `account_key`). mrr: on the later day, in ledger units per month. Scores are from 0 to 100.
@@ -115,7 +115,7 @@ class AccountHealth(NamedTuple):
     earlier_band: str
 
 
-class LoadAccountHealth(Protocol):
+class LoadHealthChanges(Protocol):
     """Returns the health of the customers with the most MRR that have a score on both days, as known now or on `as_of`.
 
     largest: the percentage of all customers that are looked at.
@@ -130,7 +130,7 @@ class LoadAccountHealth(Protocol):
         day: date,
         earlier_day: date,
         as_of: date | None = None,
-    ) -> list[AccountHealth]: ...
+    ) -> list[HealthChange]: ...
 
 
 class LoadStandings(Protocol):
@@ -177,7 +177,7 @@ class Offers:
 
     target_standings: LoadStandings
     open_detractors: LoadOpenItems
-    account_health: LoadAccountHealth
+    health_changes: LoadHealthChanges
 
     def __init__(self) -> None:
         """Begin without checks and members of overviews."""

@@ -124,6 +124,7 @@ def _questions(
 ) -> Iterator[Question]:
     """Yield the questions of a batch: one, or several where a statement cannot hold all of its segments."""
     metrics = {request.key[:2]: metric for request in requests if (metric := request.definition.find_metric())}
+    is_known = batch.as_of is None or (first_day is not None and first_day <= batch.as_of)
     periods = sorted({request.period for request in requests}, key=lambda period: period.start)
     filter = parse_filter(batch.filter) if batch.filter is not None else None
     names = sorted({name for request in requests if (name := request.definition.group.segment) is not None})
@@ -138,14 +139,7 @@ def _questions(
             granularity=batch.granularity,
             calendar=books.calendar,
             periods=tuple(periods),
-            selection=Selection(
-                group_by=("segment",) if batch.has_segment else (),
-                filter=filter,
-                segments=chosen_segments,
-                subjects=(batch.subject,) if batch.subject is not None else (),
-                channels=(batch.channel,) if batch.channel is not None else (),
-                as_of=batch.as_of,
-            ),
+            selection=_selection(batch, filter, chosen_segments),
             accounts=(),
             group_day=None,
             compare=None,
@@ -154,8 +148,19 @@ def _questions(
             today=last_day,
             strict=False,
             names=NO_NAMES,
-            is_known=batch.as_of is None or (first_day is not None and first_day <= batch.as_of),
+            is_known=is_known,
         )
+
+
+def _selection(batch: _Batch, filter: Filter | None, segments: tuple[tuple[str, Filter], ...]) -> Selection:
+    return Selection(
+        group_by=("segment",) if batch.has_segment else (),
+        filter=filter,
+        segments=segments,
+        subjects=(batch.subject,) if batch.subject is not None else (),
+        channels=(batch.channel,) if batch.channel is not None else (),
+        as_of=batch.as_of,
+    )
 
 
 def _split_segments(

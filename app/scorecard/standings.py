@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.accounts.listing import day_after
 from app.books.books import Books
@@ -106,20 +106,9 @@ def _standing(
     result = numbers.of(definition, period) if has_begun else Result(None, reason=NOT_BEGUN)
     value, aim = shown_value(result), aim_of(placement, metric, today=today)
     judgment = judge(value, aim)
-    amount = target_amount = None
-    if metric is not None and metric.unit == "money":
-        target_amount = format_amount(aim.target * MONEY_SCALE, books.currency)
-        amount = None if result.amount is None else format_amount(result.amount, books.currency)
+    amount, target_amount = _amounts(metric, result, aim, books.currency)
     return TargetStanding(
-        id=placement.id,
-        metric=definition.metric,
-        convention=metric.convention if metric else definition.convention,
-        unit=metric.unit if metric else "",
-        direction=definition.direction,
-        granularity=definition.granularity,
-        group=definition.group.as_json(),
-        period=period,
-        clipped=placement.is_clipped,
+        **_about(placement, metric),
         value=round_number(result.value),
         amount=amount,
         target=round_number(float(aim.target)),
@@ -140,6 +129,30 @@ def _standing(
         ],
         question=definition.question_path(period, as_of),
     )
+
+
+def _about(placement: Placement, metric: Metric | None) -> dict[str, Any]:
+    """Return the members of a standing that say what the target is about."""
+    definition = placement.definition
+    return {
+        "id": placement.id,
+        "metric": definition.metric,
+        "convention": metric.convention if metric else definition.convention,
+        "unit": metric.unit if metric else "",
+        "direction": definition.direction,
+        "granularity": definition.granularity,
+        "group": definition.group.as_json(),
+        "period": placement.period,
+        "clipped": placement.is_clipped,
+    }
+
+
+def _amounts(metric: Metric | None, result: Result, aim: Aim, currency: str) -> tuple[str | None, str | None]:
+    """Return value and target as texts with the decimals of the currency; of metrics in money, else None."""
+    if metric is None or metric.unit != "money":
+        return None, None
+    amount = None if result.amount is None else format_amount(result.amount, currency)
+    return amount, format_amount(aim.target * MONEY_SCALE, currency)
 
 
 def aim_of(placement: Placement, metric: Metric | None, *, today: date, is_over: bool = False) -> Aim:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.health.kinds import KINDS
+from app.metrics.define import METRICS
 from tests.health.models import SESSIONS, TICKETS, component, model
 from tests.model.health import DEFAULT_MODEL
 from tests.support.service import Service, event, session
@@ -149,6 +150,17 @@ def test_a_model_that_needs_too_many_sums_of_each_account_is_refused_before_they
     assert service.request("POST", "/v1/health-model/preview", json=model(*responses[:12])).status_code == 200
     answer = service.request("POST", "/v1/health-model/preview", json=model(*responses))
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "too_complex")
+
+
+def test_the_default_convention_of_any_metric_has_the_name_default(service: Service) -> None:
+    own = component("a", "customer_retention_rate", 0, 100)
+    for name, metric in METRICS.items():
+        answer = put(service, model(own | {"metric": name, "convention": "default"}))
+        assert answer.status_code == 200 or answer.json()["code"] == "metric_not_by_account", (
+            name,
+            metric,
+            answer.text,
+        )
 
 
 def test_names_that_may_have_been_meant_are_suggested(service: Service) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, row
 from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import (
@@ -70,7 +70,7 @@ def churn_spike(
         churn.period,
         rate.sample_size,
         churn.question,
-        [AccountPart(own.account, f"MRR lost: {money(own.mrr, at.currency)}") for own in accounts],
+        [AccountDetail(own.account, f"MRR lost: {money(own.mrr, at.currency)}") for own in accounts],
     )
 
 
@@ -140,7 +140,7 @@ def renewals_without_activity(
         None,
         at.path("renewal_rate", period.start, period.end, granularity="total", group_by="account"),
         [
-            AccountPart(own.account, f"MRR {money(own.mrr, at.currency)}, due: {number(own.due - own.renewed)}")
+            AccountDetail(own.account, f"MRR {money(own.mrr, at.currency)}, due: {number(own.due - own.renewed)}")
             for own in accounts
         ],
         narrows_question=True,

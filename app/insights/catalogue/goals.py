@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from app.core.periods import Period
-from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT
 from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import Moment, moment, offer
 from app.ledger.money import MONEY_SCALE
-from app.metrics.offers import AccountHealth, TargetStanding
+from app.metrics.offers import HealthChange, TargetStanding
 from app.metrics.units import UNIT_SUFFIXES
 
 _DAY = timedelta(days=1)
@@ -113,8 +113,8 @@ def _shown_numbers(standing: TargetStanding, currency: str) -> list[str]:
     return [own + UNIT_SUFFIXES.get(standing.unit, "") for own in texts]
 
 
-def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> AccountHealth:
-    return AccountHealth(account, mrr * MONEY_SCALE, score, band, earlier_score, earlier_band)
+def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> HealthChange:
+    return HealthChange(account, mrr * MONEY_SCALE, score, band, earlier_score, earlier_band)
 
 
 _DAYS_BETWEEN = 30
@@ -132,8 +132,8 @@ _DAYS_BETWEEN = 30
     quiet=inputs(accounts=[_health("acme", 500, 67, "at_risk", 71, "healthy")], at=MOMENT),
 )
 def health_worsened(
-    accounts: Sequence[AccountHealth] = offer(
-        "account_health",
+    accounts: Sequence[HealthChange] = offer(
+        "health_changes",
         "score and band of health of the tenth of customers with the most MRR, yesterday and 30 days before",
         largest=10,
         days_between=_DAYS_BETWEEN,
@@ -160,7 +160,7 @@ def health_worsened(
         None,
         "/v1/health" + (f"?as_of={at.as_of}" if at.as_of else ""),
         [
-            AccountPart(
+            AccountDetail(
                 own.account,
                 f"{own.earlier_band} ({number(own.earlier_score)}) → {own.band} ({number(own.score)}), "
                 f"MRR {money(own.mrr, at.currency)}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, one_period, row
 from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import AccountRow, Moment, Series, account_rows, balance, flow_of_month, history, moment
@@ -100,7 +100,7 @@ def grr_drop(
         grr.last.sample_size,
         grr.question,
         [
-            AccountPart(own.account, f"MRR lost: {money(own.churned + own.contraction, at.currency)}")
+            AccountDetail(own.account, f"MRR lost: {money(own.churned + own.contraction, at.currency)}")
             for own in accounts
         ],
     )
@@ -143,7 +143,7 @@ def mrr_concentration(
         len(customers),
         at.path("mrr", yesterday.start, yesterday.end, list="contributors", granularity="day"),
         [
-            AccountPart(own.account, f"MRR {money(own.mrr, at.currency)} ({percent(share(own.mrr, total))})")
+            AccountDetail(own.account, f"MRR {money(own.mrr, at.currency)} ({percent(share(own.mrr, total))})")
             for own in customers
             if share(own.mrr, total) >= large
         ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, row
 from app.insights.phrases import percent, plural, share
 from app.insights.sources import AccountRow, Moment, account_rows, balance, flow_of_days, moment
@@ -52,6 +52,6 @@ def trials_stalling(
         at.last_days(14),
         len(running),
         at.path("trial_conversion_rate", at.last_days(90).start, at.today, granularity="total", group_by="account"),
-        [AccountPart(own.account, "no active user") for own in accounts],
+        [AccountDetail(own.account, "no active user") for own in accounts],
         narrows_question=True,
     )

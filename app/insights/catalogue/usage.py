@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from app.insights.define import AccountPart, Example, Finding, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, days, months, row
 from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import (
@@ -95,7 +95,7 @@ def account_gone_silent(
         at.last_days(14),
         min(sum(_before(own)) for own in accounts),
         at.path("active_user_days", at.last_days(70).start, at.today, granularity="week", group_by="account"),
-        [AccountPart(own.account, f"MRR {money(own.mrr, at.currency)}") for own in accounts],
+        [AccountDetail(own.account, f"MRR {money(own.mrr, at.currency)}") for own in accounts],
         narrows_question=True,
     )
 
@@ -259,7 +259,7 @@ def seats_unused(
         seats,
         at.month_path("product_usage_rate", granularity="month", group_by="account"),
         [
-            AccountPart(own.account, f"{plural(own.users, 'active user')} of {plural(own.seats, 'seat')}")
+            AccountDetail(own.account, f"{plural(own.users, 'active user')} of {plural(own.seats, 'seat')}")
             for own in accounts
         ],
         narrows_question=True,

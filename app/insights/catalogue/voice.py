@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from app.insights.define import AccountPart, Example, Finding, Severity, detector, inputs, threshold
+from app.insights.define import AccountDetail, Example, Finding, Severity, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, one_period, row
 from app.insights.phrases import number, percent, plural
 from app.insights.sources import AccountRow, Moment, Series, account_rows, flow_of_month, history, moment, offer
@@ -71,7 +71,7 @@ def nps_drop(
         last.period,
         last.last.sample_size,
         last.question,
-        [AccountPart(own.account, plural(own.detractors, "detractor")) for own in accounts],
+        [AccountDetail(own.account, plural(own.detractors, "detractor")) for own in accounts],
     )
 
 
@@ -149,7 +149,7 @@ def detractors_unanswered(
         None,
         items.link or f"/v1/scorecard?as_of={at.today}",
         [
-            AccountPart(
+            AccountDetail(
                 own.oldest.account_id,
                 f"{plural(own.count, 'comment')}, the oldest for {plural(own.oldest.days, 'day')}: {own.oldest.id}",
             )

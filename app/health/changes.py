@@ -1,4 +1,4 @@
-"""The health of the largest customers on two days: what other features may ask, see `OFFERS.account_health`."""
+"""The health of the largest customers on two days: what other features may ask, see `OFFERS.health_changes`."""
 
 from datetime import date
 from math import ceil
@@ -13,16 +13,16 @@ from app.health.versions import load_versions, version_on
 from app.ledger.money import per_month
 from app.ledger.sums.account_operands import Narrowing, sum_before
 from app.ledger.sums.account_sums import AccountSumsRequest, DayBound, KnownDay, load_account_sums
-from app.metrics.offers import OFFERS, AccountHealth
+from app.metrics.offers import OFFERS, HealthChange
 
 # Of the customers with the most MRR, at most so many are looked at.
 _MAX_ACCOUNTS = 2_000
 _MRR = sum_before("mrr", DayBound(), Narrowing())
 
 
-async def load_account_health(
+async def load_health_changes(
     connection: Connection, books: Books, *, largest: float, day: date, earlier_day: date, as_of: date | None = None
-) -> list[AccountHealth]:
+) -> list[HealthChange]:
     """Return the health of the customers with the most MRR that have a score on both days.
 
     largest: the percentage of all customers that are looked at. The model is that of the later day.
@@ -30,7 +30,7 @@ async def load_account_health(
     days = KnownDay(day, as_of), KnownDay(earlier_day, as_of)
     later, earlier = await run_plan(connection, _load_scores(books.database, *days, largest=largest))
     return [
-        AccountHealth(
+        HealthChange(
             account,
             per_month(later.mrr[index]),
             later_score / 100,
@@ -46,7 +46,7 @@ async def load_account_health(
     ]
 
 
-OFFERS.account_health = load_account_health
+OFFERS.health_changes = load_health_changes
 
 
 def _load_scores(
