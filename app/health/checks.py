@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from app.books.books import Books
+from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.health.accounts import load_ids
@@ -26,13 +27,17 @@ async def _scores(connection: Connection, books: Books, today: date) -> DayScore
 async def _compare_contributions(connection: Connection, books: Books, today: date) -> Iterable[Comparison]:
     scores = await _scores(connection, books, today)
     ids = await run_plan(connection, load_ids(scores.accounts))
-    return [
-        Comparison(
-            score / 100, sum(own.contribution for own in scores.contributions(index)) / 100, {"account": ids[key]}
-        )
-        for index, (key, score) in enumerate(zip(scores.accounts, scores.scores, strict=True))
-        if score is not None
-    ]
+
+    def compare() -> list[Comparison]:
+        return [
+            Comparison(
+                score / 100, sum(own.contribution for own in scores.contributions(index)) / 100, {"account": ids[key]}
+            )
+            for index, (key, score) in enumerate(zip(scores.accounts, scores.scores, strict=True))
+            if score is not None
+        ]
+
+    return await run_aside(compare, items=len(scores.accounts))
 
 
 async def _compare_bands(connection: Connection, books: Books, today: date) -> Iterable[Comparison]:
@@ -41,16 +46,20 @@ async def _compare_bands(connection: Connection, books: Books, today: date) -> I
     )
     question = build_question(["accounts_by_band"], parameters, calendar=books.calendar, today=today, segments={})
     table = await build_answer_table(connection, books, question)
-    counts = {tuple(value for _, value in row.group): table.result(row).value or 0 for row in table.pending_rows}
     scores = await _scores(connection, books, today)
     ids = await run_plan(connection, load_ids(scores.accounts))
-    bands = {(ids[key], scores.band(index)): 1 for index, key in enumerate(scores.accounts)}
-    location = {"metrics": ["accounts_by_band"]}
-    return [
-        Comparison(counts.get(key, 0), bands.get(key, 0), location | {"account": key[0], "band": key[1]})
-        for key in {*counts, *bands}
-        if key[1] is not None
-    ]
+
+    def compare() -> list[Comparison]:
+        counts = {tuple(value for _, value in row.group): table.result(row).value or 0 for row in table.pending_rows}
+        bands = {(ids[key], scores.band(index)): 1 for index, key in enumerate(scores.accounts)}
+        location = {"metrics": ["accounts_by_band"]}
+        return [
+            Comparison(counts.get(key, 0), bands.get(key, 0), location | {"account": key[0], "band": key[1]})
+            for key in {*counts, *bands}
+            if key[1] is not None
+        ]
+
+    return await run_aside(compare, items=len(scores.accounts))
 
 
 OFFERS.checks += [
