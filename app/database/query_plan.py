@@ -35,12 +35,15 @@ RowTuples = list[tuple[Any, ...]]
 QueryPlan = Generator[Sequence[BoundStatement], Sequence[RowTuples], T]
 
 
-async def run_plan(connection: Connection, plan: QueryPlan[T]) -> T:
-    """Run a plan on a connection and return its result. Each list of statements that it yields is one round trip."""
-    statements, result = _advance(plan, None)
+async def run_plan(connection: Connection, plan: QueryPlan[T], *, items: int = 0) -> T:
+    """Run a plan on a connection and return its result. Each list of statements that it yields is one round trip.
+
+    items: how many items the plan has to look at before each of its round trips, besides the rows; see `run_aside`.
+    """
+    statements, result = await run_aside(partial(_advance, plan, None), items=items)
     while statements is not None:
         rows = await connection.fetch_batch(*statements)
-        statements, result = await run_aside(partial(_advance, plan, rows), items=sum(map(len, rows)))
+        statements, result = await run_aside(partial(_advance, plan, rows), items=items + sum(map(len, rows)))
     return result  # type: ignore[return-value]
 
 

@@ -74,15 +74,19 @@ async def _compare_bands(connection: Connection, books: Books, today: date) -> I
     )
     question = build_question(["accounts_by_band"], parameters, calendar=books.calendar, today=today, segments={})
     table = await build_answer_table(connection, books, question)
-    counts = {tuple(value for _, value in row.group): table.result(row).value or 0 for row in table.pending_rows}
     (scores,), ids = await _load(connection, books, [today])
-    bands = {(ids[key], scores.band(index)): 1 for index, key in enumerate(scores.accounts)}
-    location = {"metrics": ["accounts_by_band"]}
-    return [
-        Comparison(counts.get(key, 0), bands.get(key, 0), location | {"account": key[0], "band": key[1]})
-        for key in {*counts, *bands}
-        if key[1] is not None
-    ]
+
+    def compare_counts() -> list[Comparison]:
+        counts = {tuple(value for _, value in row.group): table.result(row).value or 0 for row in table.pending_rows}
+        bands = {(ids[key], scores.band(index)): 1 for index, key in enumerate(scores.accounts)}
+        location = {"metrics": ["accounts_by_band"]}
+        return [
+            Comparison(counts.get(key, 0), bands.get(key, 0), location | {"account": key[0], "band": key[1]})
+            for key in {*counts, *bands}
+            if key[1] is not None
+        ]
+
+    return await run_aside(compare_counts, items=len(scores.accounts))
 
 
 OFFERS.checks += [

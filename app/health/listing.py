@@ -100,7 +100,8 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
 
     async def load(connection: Connection) -> tuple[DayScores, dict[int, Override], set[int] | None, dict[int, str]]:
         versions = await run_plan(connection, load_versions())
-        await check_account_count(connection, books, version_on(versions, scope.at.day, scope.at.as_of).model)
+        model = version_on(versions, scope.at.day, scope.at.as_of).model
+        await check_account_count(connection, books, model)
         selection = await run_plan(connection, find_accounts(scope))
         few = sorted(selection) if selection is not None and len(selection) <= _FEW_ACCOUNTS else None
         only_customers = parameters.accounts == "customers"
@@ -108,7 +109,7 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
             score_days(versions, [scope.at], accounts=few, only_customers=only_customers),
             load_overrides(books, scope.at, few),
         ]
-        (scores,), overrides = await run_plan(connection, merge_plans(plans))
+        (scores,), overrides = await run_plan(connection, merge_plans(plans), items=model.items)
         return scores, overrides, selection, await run_plan(connection, load_ids(scores.accounts))
 
     scores, overrides, selection, ids = await books.database.ask(load)

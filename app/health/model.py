@@ -18,6 +18,7 @@ from app.ledger.sums.account_sums import Part
 MAX_COMPONENTS = 40
 # Sums that are loaded for each account. The default model has 26.
 MAX_SUMS = 300
+_ITEMS_PER_SUM = 10
 BANDS = ("critical", "at_risk", "healthy")
 # Categories that are compared to find accounts of which usage and revenue disagree.
 USAGE, REVENUE = "usage", "revenue"
@@ -109,6 +110,11 @@ class HealthModel(Document):
     def parts(self) -> list[Part]:
         """Return the parts of accounts that its components need, each once."""
         return [*dict.fromkeys(part for own in self.components for part in own.parts(self.window_days))]
+
+    @property
+    def items(self) -> int:
+        """How many items there are to look at for a statement about it, see `run_aside`: those of large models are long."""
+        return _ITEMS_PER_SUM * len(self.parts())
 
     def weights_of(self, segment: int | None) -> tuple[Fraction, ...]:
         """Return the weights of all components; segment: the index in `segment_weights` that decides, None for no segment."""

@@ -48,7 +48,8 @@ async def preview_model(books: Books, model: HealthModel) -> dict[str, Any]:
         days = [KnownDay(today, None)]
         # One after the other, so that what is loaded for one model is no longer in memory for the other.
         (before,), (after,) = [
-            await run_plan(connection, score_days([own], days, only_customers=True)) for own in (holding, candidate)
+            await run_plan(connection, score_days([own], days, only_customers=True), items=own.model.items)
+            for own in (holding, candidate)
         ]
         return before, after, await run_plan(connection, load_ids([*{*before.accounts, *after.accounts}]))
 

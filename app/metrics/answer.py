@@ -43,6 +43,8 @@ from app.metrics.rows import (
 )
 
 _MARGIN = ContextValue("margin")
+# To write the statements of a question takes a few milliseconds, as to look at so many items does; of a long filter, more.
+ITEMS_PER_QUESTION = 100
 
 # The values of one input of a formula, by the index of the span.
 InputValues = Mapping[int, Any]
@@ -98,8 +100,9 @@ async def build_answer_tables(
     splits = [split_question(question) for question in questions]
     spans = [[spans for split in own for spans in (split.spans, split.previous_spans)] for own in splits]
     parts = list(zip(questions, operands, spans, strict=True))
+    items = len(questions) * ITEMS_PER_QUESTION
     # This seldom needs a statement.
-    sizes = await run_plan(connection, merge_plans([measure_question(books, *part) for part in parts]))
+    sizes = await run_plan(connection, merge_plans([measure_question(books, *part) for part in parts]), items=items)
     await books.database.reserve_memory(sum(size for _, size in sizes))
     plans: list[QueryPlan[Any]] = [check_names(books.database, question.names) for question in questions]
     plans += [
@@ -107,7 +110,7 @@ async def build_answer_tables(
         for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
         for own_spans in spans_of_splits
     ]
-    loaded_sums = iter((await run_plan(connection, merge_plans(plans)))[len(questions) :])
+    loaded_sums = iter((await run_plan(connection, merge_plans(plans), items=items))[len(questions) :])
     sums = [[(next(loaded_sums), next(loaded_sums)) for _ in own] for own in splits]
     inputs = [input for question in questions for metric in question.metrics for input in metric.inputs.values()]
     margins = await load_margins(connection) if _MARGIN in inputs else []

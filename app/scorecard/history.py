@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.books.books import Books
+from app.core.aside import run_aside
 from app.core.errors import NotFound
 from app.core.periods import Day
 from app.database.connection import Connection
@@ -121,7 +123,9 @@ async def target_history(books: Books, id: str, parameters: HistoryParameters) -
         versions = await load_known_target(connection, id, as_of)
         stretches = stretches_known_on(versions, as_of)
         placements = islice(past_periods(stretches, calendar=books.calendar, today=today), _MAX_LENGTH)
-        page, next_cursor = paginate([*placements], limit=parameters.limit, cursor=parameters.cursor)
+        # Those of days may be all 10,000.
+        all_placements = await run_aside(partial(list[Placement], placements), items=_MAX_LENGTH)
+        page, next_cursor = paginate(all_placements, limit=parameters.limit, cursor=parameters.cursor)
         periods = [PastPeriod(placement, _known_at_end(placement, versions, books=books)) for placement in page]
         requests = [request for period in periods for request in _requests(period, as_of)]
         return periods, next_cursor, await load_numbers(connection, books, requests, today=today)

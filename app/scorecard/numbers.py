@@ -14,11 +14,12 @@ from app.accounts.filters import Filter, parse_filter
 from app.accounts.segments import SegmentHistory, load_segment_history
 from app.books.books import Books
 from app.books.first_day import load_first_day
+from app.core.aside import run_aside
 from app.core.periods import Period, Range
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.ledger.sums.selection import Selection
-from app.metrics.answer import AnswerTable, build_answer_tables
+from app.metrics.answer import ITEMS_PER_QUESTION, AnswerTable, build_answer_tables
 from app.metrics.define import Metric
 from app.metrics.question import Question, fits_in_statement
 from app.metrics.question_names import NO_NAMES
@@ -89,11 +90,16 @@ async def load_numbers(
         else:
             batches[_batch_of(request)].append(request)
     first_day = await run_plan(connection, load_first_day(books.first_day)) if batches else None
-    questions = [
-        question
-        for batch, own in batches.items()
-        for question in _questions(batch, own, segments, books=books, today=today, first_day=first_day)
-    ]
+
+    def build() -> list[Question]:
+        return [
+            question
+            for batch, own in batches.items()
+            for question in _questions(batch, own, segments, books=books, today=today, first_day=first_day)
+        ]
+
+    # Filters are parsed for that.
+    questions = await run_aside(build, items=len(batches) * ITEMS_PER_QUESTION)
     for table in await build_answer_tables(connection, books, questions) if questions else ():
         results |= _results(table)
     return results
