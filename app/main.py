@@ -40,6 +40,8 @@ from app.health.backtest import routes as backtest_routes
 from app.http.document import build_document
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
+from app.inbound import routes as inbound_routes
+from app.inbound.deliveries import Retention
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
@@ -69,6 +71,7 @@ _ROUTES = (
     backtest_routes,
     insight_routes,
     health_routes,
+    inbound_routes,
     account_routes,
     access_routes,
     monitoring_routes,
@@ -101,6 +104,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     )
     app.state.settings, app.state.books = settings, None
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
+    app.state.retention = Retention(settings.inbound_retention_days)
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     install_problem_handlers(app)
@@ -132,6 +136,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         books = await create_or_load_books(settings, database, clock=clock)
         books.report_clock()
         await record_margin(books, settings)
+        await app.state.retention.prune(books)
         if settings.admin_key is None and (key := await create_first_key(books)):
             _print_first_key(key, settings)
         app.state.books = books

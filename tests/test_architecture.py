@@ -34,10 +34,11 @@ LAYERS = {
     "health": ENGINE | {"metrics"},
     "scorecard": ENGINE | {"metrics"},
     "insights": ENGINE | {"metrics"},
+    "inbound": ENGINE | {"ingest"},
     "demo": ENGINE | {"ingest", "health", "scorecard"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "monitoring"}
+FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
@@ -148,7 +149,18 @@ def test_only_routes_and_what_serves_them_use_the_web_framework() -> None:
 
 def test_packages_that_compute_do_not_load_the_web_framework() -> None:
     users = set(framework_users())
-    for package in ("core", "database", "embedded", "books", "accounts", "ledger", "ingest", "metrics", "demo"):
+    for package in (
+        "core",
+        "database",
+        "embedded",
+        "books",
+        "accounts",
+        "ledger",
+        "ingest",
+        "metrics",
+        "inbound",
+        "demo",
+    ):
         for path in (APP / package).rglob("*.py"):
             if path.name != "routes.py":
                 assert reachable_from(path) & users == set(), path

@@ -26,7 +26,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Numeric,
     SmallInteger,
     Table,
@@ -34,6 +33,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from app.database.inbound_tables import delivery, source
+from app.database.metadata import metadata
+
+__all__ = ["delivery", "metadata", "source"]
 
 MIN_DATE = date(1, 1, 1)
 MAX_DATE = date(9999, 12, 31)
@@ -45,15 +49,6 @@ LAST_DAY_LOCK = 4_711_235_814
 
 # The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
 
 books = Table(
     "books",
@@ -319,38 +314,6 @@ health_model = Table(
     Column("recorded_on", Date, nullable=False, comment="The day from which it is known."),
     Column("document", JSONB, nullable=False),
     Column("key_id", Text, nullable=False, comment="The key that put it."),
-)
-
-source = Table(
-    "source",
-    metadata,
-    Column("id", Text(collation="C"), primary_key=True, comment="The name that is in its URL."),
-    Column("vendor", Text, nullable=False, comment="An entry of the catalogue of vendors."),
-    Column("secrets", ARRAY(Text), nullable=False, comment="Each of them may sign; signatures need them as they are."),
-    Column("mapping", JSONB(none_as_null=True), comment="JMESPath expressions; null: the vendor's own translation."),
-    Column("options", JSONB, nullable=False),
-    Column("put_at", DateTime(timezone=True), nullable=False),
-)
-
-delivery = Table(
-    "delivery",
-    metadata,
-    Column("source", Text(collation="C"), primary_key=True),
-    Column("id", Text(collation="C"), primary_key=True, comment="The vendor's id, or a hash of the body."),
-    Column("received_at", DateTime(timezone=True), nullable=False, comment="The first time."),
-    Column("attempts", Integer, nullable=False, comment="How often it was received or replayed."),
-    Column("status", Text, nullable=False),
-    Column("reasons", JSONB, nullable=False, comment="Why parts of it became no events, or what to know of them."),
-    Column("headers", JSONB, nullable=False, comment="Those that its translation reads."),
-    Column("body", LargeBinary, nullable=False, comment="As received, without its content encoding; erased: empty."),
-    Column(
-        "account_ids", ARRAY(BigInteger), nullable=False, comment="Of the events that it became, beside `event_ids`."
-    ),
-    Column("event_ids", ARRAY(Text), nullable=False),
-    # For the list of a source, and for what is to be replayed.
-    Index(None, "source", "status", "received_at", "id"),
-    # For those that are older than is kept.
-    Index(None, "received_at"),
 )
 
 MONTH_COLUMNS = tuple(total.c[name] for name in MONTH_NAMES)

@@ -65,6 +65,16 @@ REQUIRED_SCOPES = {
     ("DELETE", "/v1/accounts/{account_id}/users/{user_id}/personal-data"): "admin",
     ("GET", "/v1/query"): "read",
     ("POST", "/v1/query"): "read",
+    ("GET", "/v1/inbound-vendors"): "read",
+    ("GET", "/v1/sources"): "admin",
+    ("GET", "/v1/sources/{source}"): "admin",
+    ("PUT", "/v1/sources/{source}"): "admin",
+    ("DELETE", "/v1/sources/{source}"): "admin",
+    ("POST", "/v1/sources/{source}/preview"): "admin",
+    ("POST", "/v1/sources/{source}/replay"): "admin",
+    ("GET", "/v1/sources/{source}/deliveries"): "admin",
+    ("GET", "/v1/sources/{source}/deliveries/{delivery}"): "admin",
+    ("POST", "/v1/sources/{source}/deliveries/{delivery}/replay"): "admin",
     ("GET", "/metrics/prometheus"): "read",
 }
 SCOPES: dict[str, list[str]] = {
