@@ -32,7 +32,7 @@ class Received(NamedTuple):
     body: bytes
 
 
-class Result(NamedTuple):
+class DeliveryResult(NamedTuple):
     """What became of a delivery. reasons: one for each part of which something is to be said. events: account_id and id."""
 
     status: Status
@@ -57,7 +57,7 @@ _WRITE = f"""
 
 
 async def write_deliveries(
-    connection: Connection, source_id: str, deliveries: Sequence[Received], results: Sequence[Result]
+    connection: Connection, source_id: str, deliveries: Sequence[Received], results: Sequence[DeliveryResult]
 ) -> int:
     """Store deliveries and what became of them; return how many. Erased ones stay erased."""
     rows = [

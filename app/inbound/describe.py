@@ -90,9 +90,9 @@ def receipt_to_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def preview_to_json(received: Received, translation: Translation, outcome: BatchOutcome) -> dict[str, Any]:
+def preview_to_json(delivery: Received, translation: Translation, outcome: BatchOutcome) -> dict[str, Any]:
     """Return what a delivery would become, with its events."""
-    receipt = Receipt(received.id, build_result(translation, outcome), outcome)
+    receipt = Receipt(delivery.id, build_result(translation, outcome), outcome)
     return receipt_to_json(receipt) | {"events": translation.events}
 
 

@@ -42,8 +42,8 @@ def spell(user: str) -> list[str]:
     >>> spell("a&b@x")
     ['a&b@x', 'a%26b%40x', 'a&amp;b@x']
     """
-    escaped = user.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    texts = [user, json.dumps(user)[1:-1], json.dumps(user, ensure_ascii=False)[1:-1], quote(user, safe=""), escaped]
+    xml_text = user.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    texts = [user, json.dumps(user)[1:-1], json.dumps(user, ensure_ascii=False)[1:-1], quote(user, safe=""), xml_text]
     distinct_texts = list(dict.fromkeys(texts))
     if len(user) >= _MIN_TEXT_LENGTH:
         return distinct_texts

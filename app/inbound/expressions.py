@@ -44,8 +44,8 @@ class _Functions(functions.Functions):
 
     # The parser of bodies keeps decimals exact, so they are numbers, too. The library looks at the names of types.
     def _get_allowed_pytypes(self, types: Any) -> tuple[list[str], list[list[str]]]:
-        allowed, parts = super()._get_allowed_pytypes(types)  # type: ignore[misc]
-        return _with_decimal(allowed), [_with_decimal(part) for part in parts]
+        names, parts = super()._get_allowed_pytypes(types)  # type: ignore[misc]
+        return _with_decimal(names), [_with_decimal(part) for part in parts]
 
     @functions.signature({"types": []})
     def _func_to_string(self, raw: Any) -> str:

@@ -42,11 +42,11 @@ class EventRule(BaseModel):
 
 
 class EventMapping(BaseModel):
-    """Which events a payload becomes: each item of `each` those of all rules whose `when` is true."""
+    """Which events a payload becomes: each of its items those of all rules whose `when` is true."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    each: Expression | None = Field(
+    items: Expression | None = Field(
         None, description="The items of a payload, over `{payload, headers}`. Default: the payload is the only item."
     )
     events: list[EventRule] = Field(min_length=1, max_length=MAX_RULES)
@@ -59,8 +59,8 @@ def map_events(payload: Any, context: Context) -> Iterator[Part]:
         raise Untranslatable("The source has no mapping. PUT /v1/sources/{source} with one, then replay.")
     scope = {"payload": payload, "headers": context.headers}
     items = [payload]
-    if (each := mapping.get("each")) is not None:
-        value = evaluate(each, scope, "/mapping/each")
+    if (expression := mapping.get("items")) is not None:
+        value = evaluate(expression, scope, "/mapping/items")
         items = [] if value is None else value if isinstance(value, list) else [value]
     if len(items) * len(mapping["events"]) > MAX_ITEMS:
         raise Untranslatable(f"The payload has more than {MAX_ITEMS:,} items.")

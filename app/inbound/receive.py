@@ -13,10 +13,10 @@ from app.database.connection import Connection
 from app.database.tables import WHOLE_BUSINESS
 from app.http.encoding import decompress
 from app.inbound.define import Context, Failed, Ignored, RawEvent, Remark
-from app.inbound.deliveries import Received, Result, Status, load_delivery, load_page, write_deliveries
+from app.inbound.deliveries import DeliveryResult, Received, Status, load_delivery, load_page, write_deliveries
 from app.inbound.payload import Untranslatable
 from app.inbound.schemes import SignedRequest
-from app.inbound.sources import Source
+from app.inbound.sources import DeliverySource
 from app.ingest.accept import accept_events
 from app.ingest.decode import UndecodableEvent
 from app.ingest.outcome import BatchOutcome, Rejection
@@ -40,23 +40,23 @@ class Receipt(NamedTuple):
     """What became of a delivery, and the outcome of its events."""
 
     id: str
-    result: Result
+    result: DeliveryResult
     outcome: BatchOutcome
 
 
-async def receive(books: Books, source: Source, request: SignedRequest, *, max_bytes: int) -> Receipt:
+async def receive(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> Receipt:
     """Verify a request and store it with its events. Raises Unauthenticated, Malformed or TooLarge; then nothing is stored."""
     try:
         source.vendor.scheme_of(source.options).verify(request, source.secrets, now=books.clock())
     except Unauthenticated:
         meters.INBOUND_DELIVERIES.labels(source.vendor.name, "unauthenticated").inc()
         raise
-    received = read_delivery(books, source, request, max_bytes=max_bytes)
-    [receipt] = await _process(books, source, [received])
+    delivery = read_delivery(books, source, request, max_bytes=max_bytes)
+    [receipt] = await _process(books, source, [delivery])
     return receipt
 
 
-def read_delivery(books: Books, source: Source, request: SignedRequest, *, max_bytes: int) -> Received:
+def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> Received:
     """Return the delivery that a request is. Its id is the vendor's, or a hash of the body."""
     encodings = request.find_headers("content-encoding")
     body = decompress(request.body, ",".join(encodings), max_bytes=max_bytes)
@@ -70,7 +70,7 @@ def read_delivery(books: Books, source: Source, request: SignedRequest, *, max_b
     return Received(own_id, books.clock(), headers, body)
 
 
-def _is_kept(name: str, source: Source) -> bool:
+def _is_kept(name: str, source: DeliverySource) -> bool:
     """Return whether a header is kept. One of the vendor that ends with a hyphen stands for all that begin with it."""
     chosen = [own.lower() for own in getattr(source.options, "headers", ())]
     return name in (*source.vendor.headers, *chosen) or any(
@@ -78,7 +78,7 @@ def _is_kept(name: str, source: Source) -> bool:
     )
 
 
-def translate(books: Books, source: Source, delivery: Received) -> Translation:
+def translate(books: Books, source: DeliverySource, delivery: Received) -> Translation:
     """Return what a delivery becomes."""
     vendor = source.vendor
     context = Context(vendor.name, source.options, source.mapping, delivery.headers, delivery.body, books.calendar.day)
@@ -107,7 +107,7 @@ def translate(books: Books, source: Source, delivery: Received) -> Translation:
 
 
 async def _process(
-    books: Books, source: Source, deliveries: Sequence[Received], *, is_replay: bool = False
+    books: Books, source: DeliverySource, deliveries: Sequence[Received], *, is_replay: bool = False
 ) -> list[Receipt]:
     """Translate deliveries, and store them with their events in one transaction. Raises Conflict for an erased one."""
     translations = [translate(books, source, delivery) for delivery in deliveries]
@@ -153,7 +153,7 @@ def _build_receipts(
     return receipts
 
 
-def build_result(translation: Translation, outcome: BatchOutcome) -> Result:
+def build_result(translation: Translation, outcome: BatchOutcome) -> DeliveryResult:
     """Return what became of a delivery."""
     indexes = {rejection["index"] for rejection in outcome.rejected}
     reasons = [
@@ -172,7 +172,7 @@ def build_result(translation: Translation, outcome: BatchOutcome) -> Result:
         if index not in indexes and isinstance(event, dict)
     ]
     status: Status = "accepted" if events else "ignored"
-    return Result("rejected" if indexes or translation.is_failed else status, reasons, events)
+    return DeliveryResult("rejected" if indexes or translation.is_failed else status, reasons, events)
 
 
 def _key(event: Mapping[str, Any]) -> tuple[int, str]:
@@ -182,7 +182,7 @@ def _key(event: Mapping[str, Any]) -> tuple[int, str]:
 
 
 async def preview(
-    books: Books, source: Source, request: SignedRequest, *, max_bytes: int
+    books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int
 ) -> tuple[Received, Translation, BatchOutcome]:
     """Return what a request would become, without verifying and storing it."""
     delivery = read_delivery(books, source, request, max_bytes=max_bytes)
@@ -191,17 +191,17 @@ async def preview(
     return delivery, translation, outcome
 
 
-async def replay(books: Books, source: Source, id: str) -> Receipt:
+async def replay(books: Books, source: DeliverySource, id: str) -> Receipt:
     """Translate a kept delivery again, by the current mapping. Raises NotFound, and Conflict for an erased one."""
     row = await load_delivery(books, source.id, id)
     if row.status == "erased":
         raise erased_delivery()
-    received = Received(row.id, row.received_at, row.headers, row.body)
-    [receipt] = await _process(books, source, [received], is_replay=True)
+    delivery = Received(row.id, row.received_at, row.headers, row.body)
+    [receipt] = await _process(books, source, [delivery], is_replay=True)
     return receipt
 
 
-async def replay_all(books: Books, source: Source, *, status: Status | None) -> dict[str, int]:
+async def replay_all(books: Books, source: DeliverySource, *, status: Status | None) -> dict[str, int]:
     """Replay the kept deliveries of a status, the earliest first; return how many have which status now."""
     counts: dict[str, int] = {"accepted": 0, "rejected": 0, "ignored": 0}
     after = None

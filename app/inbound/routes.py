@@ -42,7 +42,7 @@ from app.inbound.describe import (
 from app.inbound.receive import Receipt, preview, receive, replay, replay_all
 from app.inbound.schemes import SignedRequest
 from app.inbound.sources import (
-    Source,
+    DeliverySource,
     SourceBody,
     delete_source,
     find_source,
@@ -67,7 +67,7 @@ SourceId = Annotated[PathId, Path(alias="source", description="The name of the s
 DeliveryId = Annotated[PathId, Path(alias="delivery", description="The id of the delivery.")]
 
 
-class _ListParameters(QueryParams):
+class _DeliveryParameters(QueryParams):
     status: Status | None = Field(None, description="Only deliveries with this status.")
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Deliveries of a page.")
     cursor: str | None = Field(None, max_length=1_000, description="`next` of the page before.")
@@ -88,8 +88,8 @@ async def post_delivery(request: Request, source_id: SourceId) -> Response:
     if source is None:
         # As for a wrong signature, so that nobody learns which sources there are.
         raise Unauthenticated("There is no source of this name, or the signature is wrong.", code="unverified")
-    signed = await _read_request(request)
-    receipt = await receive(books, source, signed, max_bytes=_max_bytes(request))
+    signed_request = await _read_request(request)
+    receipt = await receive(books, source, signed_request, max_bytes=_max_bytes(request))
     await _retention(request).prune(books)
     reply = source.vendor.reply
     if reply is not None:
@@ -175,11 +175,13 @@ async def delete_a_source(request: Request, source_id: SourceId) -> None:
 async def post_preview(request: Request, source_id: SourceId) -> Response:
     """Return what a payload would become, without storing anything. It needs no signature."""
     books, source = await _load(request, source_id)
-    signed = await _read_request(request)
-    return json_response(request, preview_to_json(*await preview(books, source, signed, max_bytes=_max_bytes(request))))
+    signed_request = await _read_request(request)
+    return json_response(
+        request, preview_to_json(*await preview(books, source, signed_request, max_bytes=_max_bytes(request)))
+    )
 
 
-async def _load(request: Request, source_id: str) -> tuple[Books, Source]:
+async def _load(request: Request, source_id: str) -> tuple[Books, DeliverySource]:
     books = books_of(request)
     return books, await load_source(books, source_id)
 
@@ -188,11 +190,11 @@ async def _load(request: Request, source_id: str) -> tuple[Books, Source]:
     "/sources/{source}/deliveries",
     dependencies=ADMIN,
     responses=DELIVERIES_SCHEMA,
-    openapi_extra=query_schema(_ListParameters),
+    openapi_extra=query_schema(_DeliveryParameters),
 )
 async def get_deliveries(request: Request, source_id: SourceId) -> Response:
     """List the kept deliveries of a source, the latest first, with what became of them and why."""
-    parameters = parse_query(request, _ListParameters)
+    parameters = parse_query(request, _DeliveryParameters)
     books, source = await _load(request, source_id)
     await _retention(request).prune(books)
     rows, cursor = await list_deliveries(

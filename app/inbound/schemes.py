@@ -40,7 +40,7 @@ class SignedRequest(NamedTuple):
         """Return the value of a header that must be there once. Raises Unauthenticated."""
         values = self.find_headers(name)
         if len(values) != 1 or not values[0]:
-            raise unverified(f"The header {name} is required, once.")
+            raise unverified_error(f"The header {name} is required, once.")
         return values[0]
 
     def find_headers(self, name: str) -> list[str]:
@@ -61,7 +61,7 @@ class Scheme(Protocol):
         """Raise Unauthenticated unless the request was signed with one of the secrets."""
 
 
-def unverified(detail: str, *, code: str = "unverified") -> Unauthenticated:
+def unverified_error(detail: str, *, code: str = "unverified") -> Unauthenticated:
     """Return the error of a request whose sender is not proved."""
     return Unauthenticated(detail, code=code)
 
@@ -71,13 +71,13 @@ def _compare(values: Iterable[str], expected_values: Iterable[bytes]) -> None:
     sent_values = [value.encode("latin-1", "replace") for value in values][:_MAX_SIGNATURES]
     matches = [hmac.compare_digest(value, expected) for expected in expected_values for value in sent_values]
     if not any(matches):
-        raise unverified("The signature or secret is wrong. Check that the source has the secret of the sender.")
+        raise unverified_error("The signature or secret is wrong. Check that the source has the secret of the sender.")
 
 
 def _check_age(sent_at: datetime, now: datetime) -> None:
     if abs(now - sent_at) > MAX_AGE:
         detail = "The time of the signature is more than five minutes away from the clock of the service."
-        raise unverified(detail, code="stale_signature")
+        raise unverified_error(detail, code="stale_signature")
 
 
 def _parse_time(text: str, form: TimeForm) -> datetime:
@@ -92,7 +92,7 @@ def _parse_time(text: str, form: TimeForm) -> datetime:
             raise ValueError
         return datetime.fromtimestamp(int(text) / (1000 if form == "milliseconds" else 1), UTC)
     except (ValueError, OverflowError, OSError):
-        raise unverified("The time of the signature is not well-formed.") from None
+        raise unverified_error("The time of the signature is not well-formed.") from None
 
 
 def _sign(key: bytes, content: bytes, algorithm: str, encoding: Encoding) -> bytes:
@@ -173,7 +173,7 @@ class StripeSignature:
         items = [item.partition("=") for item in request.header(self.header).split(",")]
         times = [value for name, _, value in items if name == "t"]
         if len(times) != 1:
-            raise unverified(f"The header {self.header} needs one time.")
+            raise unverified_error(f"The header {self.header} needs one time.")
         _check_age(_parse_time(times[0], "seconds"), now)
         content = dotted_time_and_body(request, times[0])
         signatures = [_sign(secret.encode(), content, "sha256", "hex") for secret in secrets]
@@ -228,7 +228,7 @@ class Basic:
     def verify(self, request: SignedRequest, secrets: Sequence[str], *, now: datetime) -> None:
         scheme, _, credentials = request.header("authorization").partition(" ")
         if scheme.lower() != "basic":
-            raise unverified("The header Authorization must be of the scheme Basic.")
+            raise unverified_error("The header Authorization must be of the scheme Basic.")
         _compare([credentials.strip()], [base64.b64encode(secret.encode()) for secret in secrets])
 
 
@@ -269,7 +269,7 @@ class SecretInUrl:
         query = parse_qsl(request.url.partition("?")[2], encoding="latin-1", max_num_fields=50)
         values = [value for name, value in query if name == self.parameter]
         if len(values) != 1:
-            raise unverified(f"The parameter {self.parameter} is required, once.")
+            raise unverified_error(f"The parameter {self.parameter} is required, once.")
         _compare(values, [secret.encode() for secret in secrets])
 
 

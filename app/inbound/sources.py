@@ -44,7 +44,7 @@ class SourceBody(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict, description="Settings that only some vendors have.")
 
 
-class Source(NamedTuple):
+class DeliverySource(NamedTuple):
     """A source as it is stored."""
 
     id: str
@@ -67,7 +67,7 @@ class Source(NamedTuple):
         }
 
 
-async def put_source(books: Books, id: str, body: SourceBody) -> Source:
+async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
     """Store a source, a new one or with other settings. Raises Invalid with all faults, and Conflict for another vendor."""
     vendor = _find_vendor(body.vendor)
     faults: list[Fault] = []
@@ -80,7 +80,7 @@ async def put_source(books: Books, id: str, body: SourceBody) -> Source:
     if faults:
         raise Invalid.of(faults, subject="The source", code="invalid")
 
-    async def write(connection: Connection) -> Source:
+    async def write(connection: Connection) -> DeliverySource:
         old = await _load(connection, id)
         if old is not None and old.vendor is not vendor:
             detail = "The source has another vendor. Delete it first, or use another name."
@@ -101,7 +101,7 @@ async def put_source(books: Books, id: str, body: SourceBody) -> Source:
         await connection.execute(
             insert(source).values(id=id, **values).on_conflict_do_update(index_elements=["id"], set_=values)
         )
-        return Source(id, vendor, secrets, values["mapping"], options, values["put_at"])
+        return DeliverySource(id, vendor, secrets, values["mapping"], options, values["put_at"])
 
     return await books.database.write(write)
 
@@ -122,8 +122,8 @@ def _validate(model: type[BaseModel], raw: Mapping[str, Any], pointer: str, faul
         return model.model_validate(raw, strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        found = validation_faults(errors, fields=field_finder(model.model_json_schema()))
-        faults += [{**fault, "pointer": pointer + fault["pointer"]} for fault in found]
+        own_faults = validation_faults(errors, fields=field_finder(model.model_json_schema()))
+        faults += [{**fault, "pointer": pointer + fault["pointer"]} for fault in own_faults]
         return None
 
 
@@ -140,7 +140,7 @@ def _secret_faults(vendor: Vendor, options: Any, secrets: Sequence[str]) -> list
 _FIND = compile_query(sa.select(*source.c).where(source.c.id == sa.bindparam("source_id", type_=sa.Text)))
 
 
-async def find_source(books: Books, id: str) -> Source | None:
+async def find_source(books: Books, id: str) -> DeliverySource | None:
     """Return the source that a delivery names, without a transaction; None for an unknown one."""
     (rows,) = await books.database.look_up(
         lambda connection: connection.fetch_batch(BoundStatement(_FIND, {"source_id": id}))
@@ -148,7 +148,7 @@ async def find_source(books: Books, id: str) -> Source | None:
     return _to_source(*rows[0]) if rows else None
 
 
-async def load_source(books: Books, id: str) -> Source:
+async def load_source(books: Books, id: str) -> DeliverySource:
     """Return a source. Raises NotFound."""
     found_source = await books.database.read(lambda connection: _load(connection, id))
     if found_source is None:
@@ -161,20 +161,22 @@ def source_not_found() -> NotFound:
     return NotFound("There is no source of this name. GET /v1/sources lists all sources.", code="unknown_source")
 
 
-async def _load(connection: Connection, id: str) -> Source | None:
+async def _load(connection: Connection, id: str) -> DeliverySource | None:
     rows = await connection.execute(sa.select(*source.c).where(source.c.id == id))
     return _to_source(*rows[0]) if rows else None
 
 
-def _to_source(id: str, vendor_name: str, secrets: list[str], mapping: Any, options: Any, put_at: datetime) -> Source:
+def _to_source(
+    id: str, vendor_name: str, secrets: list[str], mapping: Any, options: Any, put_at: datetime
+) -> DeliverySource:
     vendor = VENDORS[vendor_name]
-    return Source(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at)
+    return DeliverySource(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at)
 
 
-async def list_sources(books: Books) -> list[tuple[Source, dict[str, int]]]:
+async def list_sources(books: Books) -> list[tuple[DeliverySource, dict[str, int]]]:
     """Return all sources, each with the number of its kept deliveries by status."""
 
-    async def load(connection: Connection) -> list[tuple[Source, dict[str, int]]]:
+    async def load(connection: Connection) -> list[tuple[DeliverySource, dict[str, int]]]:
         rows = await connection.execute(sa.select(*source.c).order_by(source.c.id))
         count = sa.func.count().label("number")
         query = sa.select(delivery.c.source, delivery.c.status, count).group_by(delivery.c.source, delivery.c.status)

@@ -14,7 +14,7 @@ _PER_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}
 _LEDGER_DIGITS = Decimal("0.0001")
 
 
-class Terms(NamedTuple):
+class StripeTerms(NamedTuple):
     """amount: per year, in `currency`. plan: that of the item with the largest amount. remarks: what it leaves out."""
 
     amount: Decimal
@@ -39,7 +39,7 @@ def digits_of(currency: str) -> int:
     return _DIGITS.get(currency, 2)
 
 
-def read_terms(subscription: Fields) -> Terms:
+def read_terms(subscription: Fields) -> StripeTerms:
     """Return the terms of a subscription. Raises Untranslatable where the payload does not have them."""
     if subscription.find("items", "has_more") is True:
         raise Untranslatable("The subscription has more items than Stripe puts into an event.")
@@ -58,7 +58,7 @@ def read_terms(subscription: Fields) -> Terms:
         remarks.append("A discount is not in the payload, so the price without it counts.")
     # The first of those that cost most.
     main = max(items, key=lambda item: item.amount)
-    return Terms(
+    return StripeTerms(
         max(amount, Decimal(0)).quantize(_LEDGER_DIGITS, ROUND_HALF_EVEN),
         currency,
         main.plan,

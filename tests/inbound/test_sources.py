@@ -34,7 +34,7 @@ def mapping(**changes: Any) -> dict[str, Any]:
         "occurred_at": "item.ended",
         "data": {"duration_seconds": "item.seconds"},
     }
-    return {"each": "payload.calls", "events": [rule | changes]}
+    return {"items": "payload.calls", "events": [rule | changes]}
 
 
 def put_calls(service: Service, **more: Any) -> dict[str, Any]:

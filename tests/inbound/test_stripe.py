@@ -219,6 +219,7 @@ def movements(service: Service, account: str) -> dict[tuple[str, str], float]:
         granularity="day",
         start="2026-01-01",
         end="2026-07-01",
+        strict="false",
     )["rows"]
     return {(row["start"], row["metric"]): row["value"] for row in rows if row["value"]}
 

@@ -26,7 +26,7 @@ from app.inbound.senders import SenderOptions, scheme_of_sender
         ],
     },
     example_mapping={
-        "each": "payload.calls",
+        "items": "payload.calls",
         "events": [
             {
                 "type": "session.ended",
@@ -49,7 +49,7 @@ from app.inbound.senders import SenderOptions, scheme_of_sender
     },
 )
 def generic(payload: Any, context: Context) -> Iterator[Part]:
-    """Each item of `each` becomes an event for every rule of `events` whose `when` is true.
+    """Each item that `items` finds becomes an event for every rule of `events` whose `when` is true.
 
     All fields but `type` are [JMESPath](https://jmespath.org) expressions over `payload`, `item` and `headers`. A text stands in
     single quotes: `'nps'`. Besides the functions of the standard there are `time(x)` (a time from seconds or milliseconds since

@@ -115,7 +115,7 @@ def stripe(payload: Any, context: Context) -> Iterator[Part]:
     type, item = event.text("type"), event.object("data", "object")
     if type.startswith(_SUBSCRIPTION):
         yield from _translate_subscription(event, item, context)
-    elif translate := _OTHERS.get(type):
+    elif translate := _TRANSLATIONS.get(type):
         yield from translate(event, item, context)
     elif type.startswith("subscription_schedule."):
         yield Ignored("What a schedule changes is recorded when it takes effect.")
@@ -262,7 +262,7 @@ def _translate_credit_note(event: Fields, item: Fields, context: Context) -> Ite
     yield context.event("purchase.refunded", id=event.text("id"), account=account, at=at, data=data)
 
 
-_OTHERS: dict[str, Callable[[Fields, Fields, Context], Iterator[Part]]] = {
+_TRANSLATIONS: dict[str, Callable[[Fields, Fields, Context], Iterator[Part]]] = {
     "customer.created": _translate_customer,
     "customer.updated": _translate_customer,
     "invoice.paid": _translate_invoice,
