@@ -135,7 +135,7 @@ class Vendor:
     headers: those that its translation reads, in lower case; they are kept, as all that begin with one that ends with a hyphen.
     options, mapping: the models of the options and the mapping of a source.
     mapping_required: whether nothing can be translated without one. parse: returns the payload of a body. find_id: returns the
-    vendor's id of a delivery; without one, it is a hash of the body. reply: to what was received; None: the usual one.
+    vendor's id of a delivery; without one, it is a hash of the body. reply: returns the response to a body; None: the usual one.
     """
 
     name: str
@@ -154,7 +154,7 @@ class Vendor:
     example_options: Mapping[str, Any]
     parse: Callable[[bytes], Any]
     find_id: Callable[[Any, Mapping[str, str]], str | None]
-    reply: Reply | None
+    reply: Callable[[bytes], Reply | None]
 
 
 VENDORS: dict[str, Vendor] = {}
@@ -180,7 +180,7 @@ def vendor(
     example_options: Mapping[str, Any] | None = None,
     parse: Callable[[bytes], Any] = parse_json,
     find_id: Callable[[Any, Mapping[str, str]], str | None] = find_member("id"),
-    reply: Reply | None = None,
+    reply: Callable[[bytes], Reply | None] = lambda body: None,
 ) -> Callable[[Translate], Vendor]:
     """Register a vendor; see `Vendor`. Raises ValueError for a name that is taken and for a function without a docstring."""
 

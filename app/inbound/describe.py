@@ -1,5 +1,6 @@
 """Sources, deliveries and vendors as the API describes them."""
 
+from decimal import Decimal
 from typing import Any
 
 from app.http.openapi import list_schema, object_schema, response_schema
@@ -93,7 +94,16 @@ def receipt_to_json(receipt: Receipt) -> dict[str, Any]:
 def preview_to_json(delivery: Received, translation: Translation, outcome: BatchOutcome) -> dict[str, Any]:
     """Return what a delivery would become, with its events."""
     receipt = Receipt(delivery.id, build_result(translation, outcome), outcome)
-    return receipt_to_json(receipt) | {"events": translation.events}
+    return receipt_to_json(receipt) | {"events": [_with_floats(event) for event in translation.events]}
+
+
+def _with_floats(value: Any) -> Any:
+    """Return a value with numbers as JSON has them: decimals would be written as texts."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _with_floats(member) for name, member in value.items()}
+    return [_with_floats(member) for member in value] if isinstance(value, list) else value
 
 
 def summary_to_json(row: Any) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def translate(books: Books, source: DeliverySource, delivery: Received) -> Trans
     except Problem as error:
         reasons.append({"code": error.code, "detail": error.detail})
         is_failed = True
+    if not events and not reasons:
+        reasons.append({"code": "ignored", "detail": "The payload is empty."})
     return Translation(events, reasons, is_failed)
 
 

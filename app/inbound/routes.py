@@ -91,8 +91,7 @@ async def post_delivery(request: Request, source_id: SourceId) -> Response:
     signed_request = await _read_request(request)
     receipt = await receive(books, source, signed_request, max_bytes=_max_bytes(request))
     await _retention(request).prune(books)
-    reply = source.vendor.reply
-    if reply is not None:
+    if (reply := source.vendor.reply(signed_request.body)) is not None:
         return Response(reply.body, media_type=reply.media_type)
     return _respond(receipt)
 
