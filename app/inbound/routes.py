@@ -77,7 +77,7 @@ class _ReplayParameters(QueryParams):
     status: Status | None = Field(None, description="Only deliveries with this status. Default: all that have a body.")
 
 
-@router.post("/inbound/{source}", responses=RECEIPT_SCHEMA, openapi_extra=_RAW_BODY)
+@router.post("/inbound/{source}", responses=RECEIPT_SCHEMA, openapi_extra={**_RAW_BODY, "security": []})
 async def post_delivery(request: Request, source_id: SourceId) -> Response:
     """Receive a delivery of another system, which is authenticated by its signature and needs no key.
 
