@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+# Of glibc's malloc.h.
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
+_LARGE_BYTES = 2**20
 
 
 def share_freed_memory() -> None:
     """Let all threads take memory from one place, so that what a large answer has freed is there for the next.
 
-    By default, glibc keeps a place for each thread, and a worker grows to the sum of the largest answers of its threads.
+    By default, glibc keeps a place for each thread, and a worker grows to the sum of the largest answers of its threads. Large
+    blocks are not taken from that place, but given back when they are freed: by default, glibc keeps them from the first one on,
+    and small ones that come to lie between them keep all of it in use.
     """
     _call_c_library("mallopt", _M_ARENA_MAX, 1)
+    _call_c_library("mallopt", _M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def release_memory() -> None:

@@ -59,12 +59,14 @@ def _first_word(text: str) -> str:
 
 
 def observe_pool(engine: AsyncEngine, *, name: str, size: int) -> None:
-    """Keep the gauges of a pool up to date. name: which pool it is, where there are several."""
+    """Keep the meters of a pool up to date. name: which pool it is, where there are several."""
     count = {"used": 0, "open": 0}
     used, idle = (meters.POOL_CONNECTIONS.labels(name, state) for state in ("used", "idle"))
     for gauge in (used, idle):
         gauge.set(0)
     meters.POOL_LIMIT.labels(name).set(size)
+    # It begins with zero, so that the first timeout is an increase.
+    meters.POOL_TIMEOUTS.labels(name)
 
     def add(**changes: int) -> Any:
         def change(*_: Any) -> None:

@@ -18,6 +18,7 @@ starter, growth and enterprise; the regions amer, emea, uk and apac. Nothing her
     month 16      some of those that churned in month 11 return (reactivation)
     month 17      a second health model, in which usage weighs more, since many had answered well before they left
     month 19      the plan for a year: targets for MRR, net retention, new customers, churn, NPS and more
+    month 24      an account that grew for two years loses its sponsor, gives up seats and fades: its health says so
     to the end    NPS rises above its value before the bad release
 
 There is less activity on weekends, around New Year and in European Augusts. Some accounts fall silent weeks before they churn,

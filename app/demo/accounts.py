@@ -48,8 +48,8 @@ class DemoAccount:
     """An account as it was on its first day.
 
     joined_on: the day on which its trial started or it signed. won_on: the first paid day; None when the trial was not
-    converted. term: the number of months paid at once. role: customer, prospect, whale, early_leaver, product_leaver or
-    returner.
+    converted. term: the number of months paid at once. role: customer, prospect, whale, early_leaver, fading, product_leaver
+    or returner.
     """
 
     number: int
@@ -129,11 +129,13 @@ def _later_arrivals(timeline: Timeline, rng: Random) -> Iterator[tuple[date, dat
 
 
 def _with_role(account: DemoAccount, release_roles: Iterator[str], timeline: Timeline) -> DemoAccount:
-    """Return the account in its role: the first two accounts have fixed ones, some early starters in emea leave."""
+    """Return the account in its role: the first three accounts have fixed ones, some early starters in emea leave."""
     if account.number == 1:
         return replace(account, role="whale", plan="enterprise", region="amer", seats=340, term=12)
     if account.number == 2:
         return replace(account, role="early_leaver", plan="growth", seats=20, term=3)
+    if account.number == 3:
+        return replace(account, role="fading", plan="growth", seats=30, term=1)
     # They have used the product for weeks before the bad release, so that its effect shows in their numbers.
     is_early = account.won_on is not None and timeline.position(account.won_on) < BAD_RELEASE - 1
     if is_early and (account.plan, account.region) == ("starter", "emea"):

@@ -166,7 +166,7 @@ def override_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) ->
                     reason="School holidays. They told us that they are back in September.",
                     expires_on=date(year, 8, 31),
                 )
-    if lifecycle.silent_from and lifecycle.churned_on and rng.random() < _NOTICED_SHARE:
+    if lifecycle.silent_from and lifecycle.churned_on and (account.role == "fading" or rng.random() < _NOTICED_SHARE):
         noticed_on = lifecycle.silent_from + timedelta(days=rng.randint(5, 12))
         if noticed_on < lifecycle.churned_on:
             yield _override(

@@ -80,6 +80,9 @@ def simulate_lifecycle(account: DemoAccount, *, timeline: Timeline, rng: Random)
     if account.role == "whale":
         lifecycle.steps += _whale_steps(account, timeline)
         return lifecycle
+    if account.role == "fading":
+        _let_fade(lifecycle, account.won_on, timeline)
+        return lifecycle
     _simulate_months(lifecycle, account.won_on, timeline, rng)
     if account.role in RELEASE_LEAVERS:
         _churn_for_the_release(lifecycle, timeline, rng)
@@ -94,6 +97,25 @@ def _whale_steps(account: DemoAccount, timeline: Timeline) -> Iterator[Subscript
     changes = ((5.4, 400, "seats"), (10.5, 240, "fewer"), (13.5, 420, "seats"), (19.3, 480, "seats"))
     for position, seats, cause in changes:
         yield SubscriptionStep(timeline.day_at(position), account.plan, seats, False, cause)
+
+
+def _let_fade(lifecycle: Lifecycle, won_on: date, timeline: Timeline) -> None:
+    """Let an account grow, give up seats and use the product less and less, until it churns early next month."""
+    account = lifecycle.account
+    lifecycle.churned_on, lifecycle.churn_reason = add_months(won_on, timeline.months + 1), "competitor"
+    lifecycle.silent_from = lifecycle.churned_on - timedelta(days=55)
+    lifecycle.steps.append(SubscriptionStep(won_on, account.plan, account.seats, False, "start"))
+    changes = (
+        (timeline.day_at(6.2), 36, "seats"),
+        (timeline.day_at(15.2), 44, "seats"),
+        (lifecycle.silent_from + timedelta(days=9), 34, "fewer"),
+    )
+    # In a demo of few months, some of them would be before the start.
+    lifecycle.steps += [
+        SubscriptionStep(day, account.plan, seats, False, cause)
+        for day, seats, cause in sorted(changes)
+        if day > won_on + timedelta(days=7)
+    ]
 
 
 def _simulate_months(lifecycle: Lifecycle, won_on: date, timeline: Timeline, rng: Random) -> None:

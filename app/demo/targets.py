@@ -20,8 +20,8 @@ class DemoTarget(NamedTuple):
 
 def targets(timeline: Timeline) -> list[DemoTarget]:
     """Return the targets that Lantern has put so far, in the order of their days."""
-    ordered = sorted(_all_targets(timeline), key=lambda target: target.recorded_on)
-    return [target for target in ordered if target.recorded_on <= timeline.yesterday]
+    by_day = sorted(_all_targets(timeline), key=lambda target: target.recorded_on)
+    return [target for target in by_day if target.recorded_on <= timeline.yesterday]
 
 
 def _all_targets(timeline: Timeline) -> Iterator[DemoTarget]:
@@ -36,11 +36,12 @@ def _all_targets(timeline: Timeline) -> Iterator[DemoTarget]:
 
 # By id, without their days.
 _PLAN: dict[str, dict[str, Any]] = {
-    "mrr": {"metric": "mrr", "granularity": "month", "baseline": "60000", "value": "80000", "path": "linear"},
+    "mrr": {"metric": "mrr", "granularity": "month", "baseline": "95000", "value": "145000", "path": "linear"},
     "net-retention": {"metric": "nrr", "granularity": "month", "value": 100},
-    "new-customers": {"metric": "new_customers", "granularity": "month", "value": 4},
+    "new-customers": {"metric": "customers_new", "granularity": "month", "value": 3},
     "churn": {"metric": "customer_churn_rate", "granularity": "month", "value": 1.5},
     "nps": {"metric": "nps", "granularity": "quarter", "value": 55},
+    "health": {"metric": "health_score", "granularity": "month", "value": 75},
     "first-response": {"metric": "average_first_response_hours", "granularity": "month", "value": 4},
     "trial-conversion": {"metric": "trial_conversion_rate", "granularity": "quarter", "value": 50},
 }

@@ -26,7 +26,7 @@ AT_ONCE = 3
 LARGE_BYTES = 2**16
 # So is one of more values, about: the smallest of these are rejections of two hundred bytes each.
 _MANY_VALUES = 3_000
-# A decompressed body of more bytes takes up to some 200 MB altogether, so there is only one of these at a time.
+# A decompressed body of more bytes takes up to some 200 MB altogether, so it is accepted alone.
 HUGE_BYTES = 2**22
 # All bodies of large batches together, while they are read and accepted.
 _BODY_BYTES = 2**26
@@ -65,10 +65,13 @@ class LargeBatches:
         async with AsyncExitStack() as slots:
             try:
                 async with asyncio.timeout(_WAIT_SECONDS):
-                    for slot in [self._huge_slot] * is_huge + [self._slots]:
+                    own_slots = [self._huge_slot, *[self._slots] * AT_ONCE] if is_huge else [self._slots]
+                    for slot in own_slots:
                         await slots.enter_async_context(slot)
             except TimeoutError:
                 raise _busy() from None
+            if is_huge:  # what large answers have left would add to it
+                await asyncio.to_thread(release_memory)
             try:
                 return await self.thread.run(call())
             finally:

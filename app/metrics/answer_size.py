@@ -72,7 +72,7 @@ def _check(sums: int, selection: Selection) -> tuple[Selection, int]:
     if sums > MAX_SUMS:
         detail = (
             f"The answer needs about {sums:,} sums, one for each operand, period and group. At most {MAX_SUMS:,} are "
-            "computed at once; ask for fewer metrics, groups or periods, or about some accounts."
+            "computed at once; ask for fewer periods, groups or metrics, or about fewer accounts."
         )
         raise Invalid.at("/query/granularity", detail, code="too_many_rows")
     return selection, sums

@@ -62,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.drop_body()
         scope: dict[str, Any] = self.cycle.scope if self.cycle is not None else {}  # type: ignore[assignment]
         if ON_DISCONNECT in scope and not self.cycle.response_complete:
             scope[ON_DISCONNECT]()
@@ -131,8 +132,14 @@ class HttpProtocol(HttpToolsProtocol):
             self.unparsed_bytes, self.is_complete = 0, True
             super().on_message_complete()
 
+    def drop_body(self) -> None:
+        """Free what was received of a body that nobody reads any more: the request stays in memory until garbage is collected."""
+        if self.cycle is not None and (self.cycle.response_complete or self.cycle.disconnected):
+            self.cycle.body = bytearray()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.drop_body()
         if not self.ignores_input:
             is_receiving = self.has_headers and not self.is_complete
             is_sending = self.transport.get_write_buffer_size() > 0

@@ -44,6 +44,15 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/targets/{target_id}/history"): "read",
     ("GET", "/v1/targets"): "read",
     ("GET", "/v1/scorecard"): "read",
+    ("GET", "/v1/health"): "read",
+    ("GET", "/v1/accounts/{account_id}/health"): "read",
+    ("GET", "/v1/accounts/{account_id}/health/explanation"): "read",
+    ("GET", "/v1/health-model"): "read",
+    ("GET", "/v1/health-model/versions"): "read",
+    ("GET", "/v1/health-model/backtest"): "read",
+    ("GET", "/v1/health-model/backtest/scores"): "read",
+    ("POST", "/v1/health-model/preview"): "read",
+    ("PUT", "/v1/health-model"): "admin",
     ("GET", "/v1/insights"): "read",
     ("GET", "/v1/insights/{insight_id}/accounts"): "read",
     ("GET", "/v1/insight-detectors"): "read",
@@ -234,9 +243,8 @@ def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dic
     [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
     ids = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"], "target_id": "x"}
     path = path.format_map(ids | {"insight_id": "nps_drop", "key_id": ""})
-    response = request(
-        shared, "GET", path, params={"api_key": keys["read"]} | ({"metrics": "nps"} if "query" in path else {})
-    )
+    params = {"query": {"metrics": "nps"}, "explanation": {"from": "2026-03-01"}}.get(path.rpartition("/")[2], {})
+    response = request(shared, "GET", path, params={"api_key": keys["read"], **params})
     assert response.status_code == 200, response.text
     assert keys["read"] not in response.text
 

@@ -121,10 +121,8 @@ LEFT_OUT = {
     "ended on the first of a month counts for that month",
     "conversion-metricflow": "another product's convention: every visit may convert, and a purchase belongs to the latest "
     "visit of the seven days before it; here an attempt is entered once, until the goal is reached",
-    "health-vitally-average": "comes with `health_score`",
-    "health-saastainednumbers": "comes with `health_score`",
-    "segment-overlap-health": "another product's setting: weights per segment; here there is one health model, "
-    "which comes with `health_score`",
+    "segment-overlap-health": "another product's rule: of several segments, the one that was joined last; here the first one "
+    "in the list of the model decides, which does not depend on the order of events",
     "segment-timestamp": "not about a metric: it corrects a device's clock when a vendor's webhook is received, "
     "which does not exist yet",
 }

@@ -10,7 +10,7 @@ from tests.examples.collected import COLLECTED, CONVENTIONS, LEFT_OUT, PARTS_LEF
 from tests.examples.define import EXAMPLES, Case
 from tests.support.service import Service
 
-for _topic in ("voice", "revenue", "retention", "deals", "usage", "outcomes", "ledger"):
+for _topic in ("voice", "revenue", "retention", "deals", "usage", "outcomes", "health", "ledger"):
     pytest.register_assert_rewrite(f"tests.examples.{_topic}")
     import_module(f"tests.examples.{_topic}")
 

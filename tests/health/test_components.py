@@ -169,28 +169,3 @@ def test_a_response_loses_weight_with_age(service: Service, age: int, weight: fl
     assert voice["weight"] == pytest.approx(weight, abs=0.005)
     assert sessions["weight"] == pytest.approx(1 - voice["weight"])
     assert service.get("/v1/accounts/acme/health")["coverage"] == pytest.approx((1 + factor) / 2, abs=0.01)
-
-
-def test_the_example_of_vitally_is_the_mean_of_its_conditions(service: Service) -> None:
-    """health-vitally-average: healthy, healthy and poor are 6.67 of 10."""
-    service.send(session(), subscription())
-    good, poor = component("good", "sessions", 0, 1), component("poor", "sessions", 1, 2)
-    service.put("/v1/health-model", model(good, good | {"id": "other"}, poor))
-    assert service.get("/v1/accounts/acme/health")["score"] == 66.67
-
-
-def test_the_example_of_saastainednumbers_is_reproduced(service: Service) -> None:
-    """health-saastainednumbers: NPS 40, usage 70%, 2 open tickets, 5 days since the last login make 76."""
-    service.send(*survey_responses("nps", [10] * 6 + [8] * 2 + [0] * 2), subscription(seats=10))
-    service.send(*[session(user=f"user-{number}", at="2026-03-10") for number in range(7)])
-    service.send(event("ticket.opened", ticket_id="1"), event("ticket.opened", ticket_id="2"))
-    parts = [
-        component("nps", "nps", -100, 100, weight=0.25),
-        component("usage", "product_usage_rate", 0, 100, weight=0.35),
-        component("tickets", "ticket_backlog", 10, 0, weight=0.2),
-        component("login", "sessions", 50, 0, weight=0.2, kind="days_since"),
-    ]
-    service.put("/v1/health-model", model(*parts))
-    health = service.get("/v1/accounts/acme/health")
-    assert health["score"] == 76
-    assert [own["contribution"] for own in health["components"]] == [17.5, 24.5, 16, 18]

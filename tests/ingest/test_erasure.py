@@ -13,6 +13,7 @@ from app.accounts.accounts import account_key
 from app.core import logs
 from app.database.connection import Connection
 from app.database.tables import metadata
+from app.feedback.comments import comment_id as id_of
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event
 from app.ledger.presence.keys import user_key
@@ -294,13 +295,11 @@ def test_the_text_of_a_retracted_comment_is_erased_too(service: Service) -> None
 
 
 def test_a_comment_may_be_erased_again_and_an_unknown_one_is_not_found(service: Service) -> None:
-    from app.feedback.comments import _comment_id
-
     service.send(*COMMENTS)
     id = comment_id(service, "answer")
     before = len(service.get("/v1/accounts")["accounts"])
     assert [service.request("DELETE", f"/v1/feedback/{id}").status_code for _ in range(2)] == [204, 204]
-    for unknown in ("none", _comment_id("acme", "without"), _comment_id("acme", "none"), _comment_id("nobody", "free")):
+    for unknown in ("none", id_of("acme", "without"), id_of("acme", "none"), id_of("nobody", "free")):
         response = service.request("DELETE", f"/v1/feedback/{unknown}")
         assert (response.status_code, response.json()["code"]) == (404, "not_found")
     assert len(service.get("/v1/accounts")["accounts"]) == before

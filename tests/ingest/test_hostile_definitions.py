@@ -25,6 +25,10 @@ ALSO_VALID: dict[str, list[Any]] = {
     "until": [None],
     "path": [None],
     "note": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
+    "effective_from": [None],
+    "description": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
+    "bands": [{}],
+    "segment_weights": [[]],
 }
 
 
@@ -39,8 +43,8 @@ def test_every_endpoint_with_a_body_is_in_the_table(shared: Service) -> None:
 
 
 def load_state(service: Service) -> list[Any]:
-    paths = ("/v1/accounts/acme", "/v1/surveys", "/v1/exchange-rates", "/v1/segments", "/v1/targets", "/v1/keys")
-    return [service.get(path) for path in paths]
+    paths = ["accounts/acme", "surveys", "exchange-rates", "segments", "targets", "keys", "health-model/versions"]
+    return [service.get(f"/v1/{path}") for path in paths]
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint, body in ENDPOINTS.items() if body], ids=" ".join)

@@ -62,7 +62,7 @@ def test_a_question_is_answered_with_as_many_sums_as_are_allowed_and_refused_wit
     monkeypatch.setattr("app.metrics.answer.load_measured_sums", None)
     refused = history.request("GET", path, params=RANGE | question)
     assert (refused.status_code, refused.json()["code"]) == (422, "too_many_rows"), refused.text
-    assert "ask for fewer metrics, groups or periods" in refused.json()["detail"]
+    assert "ask for fewer periods, groups or metrics" in refused.json()["detail"]
 
 
 def test_all_metrics_by_account_and_day_over_two_years_are_refused_at_once(

@@ -58,7 +58,6 @@ def fill(service: Service) -> None:
     service.get("/v1/metrics/sessions")
     assert service.request("POST", "/v1/events", json={"type": "no such"}).status_code == 422
     meters.INVALID_REQUESTS.labels("400").inc(0)
-    meters.POOL_TIMEOUTS.labels("main").inc(0)
 
 
 def test_the_page_is_well_formed_and_every_meter_is_described(shared: Service) -> None:

@@ -151,6 +151,13 @@ def test_a_body_that_does_not_arrive_is_an_error(server: ServerProcess) -> None:
     assert b"application/problem+json" in response
 
 
+def test_a_body_that_the_app_does_not_read_is_not_kept_in_memory(server: ServerProcess) -> None:
+    for _ in range(10):
+        request = b"POST /unread HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + bytes(200_000)
+        assert status(server.exchange(request)) == 401
+    assert server.exchange(b"GET /bodies HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n").endswith(b"\r\n\r\n0")
+
+
 def test_a_body_that_the_app_does_not_read_does_not_keep_the_connection(server: ServerProcess) -> None:
     response = server.exchange(b"POST /unread HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nabc", b"d")
     assert status(response) == 401

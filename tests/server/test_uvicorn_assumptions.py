@@ -59,7 +59,7 @@ OVERRIDES: dict[type, dict[str, str]] = {
 USED_ATTRIBUTES: dict[type, set[str]] = {
     HttpToolsProtocol: {"config", "loop", "parser", "transport", "client", "cycle", "pipeline", "url", "headers"}
     | {"server_state", "timeout_keep_alive", "_unset_keepalive_if_required"},
-    RequestResponseCycle: {"transport", "keep_alive", "disconnected", "message_event"}
+    RequestResponseCycle: {"transport", "keep_alive", "disconnected", "message_event", "body"}
     | {"response_started", "response_complete"},
     ServerState: {"connections", "default_headers"},
     Server: {"config", "server_state", "started", "should_exit", "lifespan", "_captured_signals"},
@@ -69,7 +69,7 @@ USED_ATTRIBUTES: dict[type, set[str]] = {
 }
 # Attributes that our classes set although uvicorn sets them, too, on the same object or on a response cycle.
 REPLACED_ATTRIBUTES: dict[type, set[str]] = {
-    HttpProtocol: {"parser", "transport", "keep_alive", "disconnected"},
+    HttpProtocol: {"parser", "transport", "keep_alive", "disconnected", "body"},
     WorkerProcess: {"_server"},
 }
 # Our overrides have an effect because these functions of uvicorn use the name.

@@ -15,6 +15,18 @@ CANARY = "c4narY"
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
 # The endpoints with a JSON body, each with a valid one; None: the body is a batch of events.
+_HEALTH_MODEL: dict[str, Any] = {
+    "effective_from": "2026-01-01",
+    "description": "Usage only.",
+    "window_days": 28,
+    "min_coverage": 0.5,
+    "bands": {"at_risk": 40, "healthy": 70},
+    "categories": {"usage": {"cap": 0.6}},
+    "components": [
+        {"id": "use", "kind": "value", "metric": "sessions", "poor": 0, "good": 9, "weight": 1, "category": "usage"}
+    ],
+    "segment_weights": [],
+}
 ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/events"): None,
     ("POST", "/v1/survey-responses"): None,
@@ -40,6 +52,8 @@ ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
         "until": "2027-01-01",
         "path": [{"until": "2026-07-01", "value": 30}],
     },
+    ("PUT", "/v1/health-model"): _HEALTH_MODEL,
+    ("POST", "/v1/health-model/preview"): _HEALTH_MODEL,
     ("POST", "/v1/keys"): {"name": "a", "scopes": ["read"]},
     ("POST", "/v1/query"): {"metrics": ["nps"]},
     ("PATCH", "/v1/feedback/YWNtZQByLTE"): {"status": "resolved", "note": "Thanked her."},
@@ -153,4 +167,5 @@ VALID_VALUES: dict[str, list[Any]] = {
     "tags": [[], [CANARY]],
     "comment": ["12", "a\n" + CANARY, "\x1b[31m"],
     "extra": [{}, {"__proto__": 1}, {CANARY: CANARY}],
+    "author": ["12"],
 }

@@ -101,7 +101,8 @@ class Process:
     async def end(self) -> None:
         await self.client.aclose()
         self.process.terminate()
-        assert await asyncio.to_thread(self.process.wait, PATIENCE) == 0, self.log.read_text()
+        code = await asyncio.to_thread(self.process.wait, PATIENCE)
+        assert code == 0, f"exit code {code}\n{self.log.read_text()}"
 
 
 class Postgres:

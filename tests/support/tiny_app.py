@@ -1,8 +1,11 @@
 """A minimal app to test a server with. The path of a request, or the environment variable TINY, makes it misbehave."""
 
 import asyncio
+import gc
 import os
 import time
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.core.settings import Settings
 from app.server.middleware import App, Message, Receive, Scope, Send, wrap_app
@@ -31,6 +34,9 @@ async def tiny_app(scope: Scope, receive: Receive, send: Send) -> None:
             await respond(send, *[bytes(64 * 2**20 // int(parts))] * int(parts))
         case ["unread"]:
             await respond(send, b"denied", status=401)
+        case ["bodies"]:
+            cycles = [own for own in gc.get_objects() if isinstance(own, RequestResponseCycle)]
+            await respond(send, str(sum(len(own.body) for own in cycles)).encode())
         case ["kill"]:
             os._exit(9)
         case _:

@@ -88,7 +88,7 @@ REQUEST = [
     Code("too_many_segments", "422", "Filter and segments name too many attributes.", "Ask about fewer segments at once."),
     Code("too_many_groupings", "422", "`group_by` has more than three groupings.", "Ask several questions."),
     Code("too_many_periods", "422", "The range has too many periods of this granularity.", "Use a coarser granularity or a shorter range."),
-    Code("too_many_rows", "422", "The answer has more than a million sums or rows.", "Ask for fewer metrics, groups or periods, or about some accounts."),
+    Code("too_many_rows", "422", "The answer has more than a million sums or rows.", "Ask for fewer periods, groups or metrics, or about fewer accounts."),
     Code("too_many_days", "422", "Restatements would have to look at too many days or accounts.", "Use a shorter range or one segment."),
     Code("grouped_by_account", "422", "Contributors are accounts already.", "Leave `account` out of `group_by`."),
     Code("not_grouped", "422", "The events behind a number are not grouped.", "Leave `group_by` out."),
