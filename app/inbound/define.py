@@ -38,14 +38,14 @@ class Remark(NamedTuple):
     reason: str
 
 
-class Failed(NamedTuple):
+class Failure(NamedTuple):
     """A part of a delivery that cannot be translated, while others can. reason: a sentence."""
 
     reason: str
 
 
 RawEvent = dict[str, Any]
-Part = RawEvent | Ignored | Remark | Failed | UndecodableEvent
+Part = RawEvent | Ignored | Remark | Failure | UndecodableEvent
 
 
 class NoOptions(BaseModel):

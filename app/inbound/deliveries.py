@@ -23,7 +23,7 @@ _PRUNE_EVERY = timedelta(hours=1)
 _PRUNED_AT_ONCE = 10_000
 
 
-class Received(NamedTuple):
+class RawDelivery(NamedTuple):
     """A delivery as it was received. headers: those that its translation reads. body: without its content encoding."""
 
     id: str
@@ -57,7 +57,7 @@ _WRITE = f"""
 
 
 async def write_deliveries(
-    connection: Connection, source_id: str, deliveries: Sequence[Received], results: Sequence[DeliveryResult]
+    connection: Connection, source_id: str, deliveries: Sequence[RawDelivery], results: Sequence[DeliveryResult]
 ) -> int:
     """Store deliveries and what became of them; return how many. Erased ones stay erased."""
     rows = [
@@ -132,7 +132,7 @@ def _parse_cursor(cursor: str) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[
 
 async def load_page(
     books: Books, source_id: str, *, status: Status | None, after: tuple[datetime, str] | None, limit: int
-) -> list[Received]:
+) -> list[RawDelivery]:
     """Return deliveries with their bodies, the earliest first, those after `after`."""
     columns = [delivery.c[name] for name in ("id", "received_at", "headers", "body")]
     statuses = REPLAYABLE if status is None else (status,)
@@ -142,7 +142,7 @@ async def load_page(
         query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) > sa.tuple_(*key))
     query = query.order_by(delivery.c.received_at, delivery.c.id).limit(limit)
     rows = await books.database.read(lambda connection: connection.execute(query))
-    return [Received(row.id, row.received_at, row.headers, row.body) for row in rows]
+    return [RawDelivery(row.id, row.received_at, row.headers, row.body) for row in rows]
 
 
 @dataclass

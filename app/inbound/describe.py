@@ -5,7 +5,7 @@ from typing import Any
 
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.inbound.define import VENDORS, Vendor
-from app.inbound.deliveries import Received
+from app.inbound.deliveries import RawDelivery
 from app.inbound.receive import Receipt, Translation, build_result
 from app.ingest.outcome import BatchOutcome
 
@@ -91,7 +91,7 @@ def receipt_to_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def preview_to_json(delivery: Received, translation: Translation, outcome: BatchOutcome) -> dict[str, Any]:
+def preview_to_json(delivery: RawDelivery, translation: Translation, outcome: BatchOutcome) -> dict[str, Any]:
     """Return what a delivery would become, with its events."""
     receipt = Receipt(delivery.id, build_result(translation, outcome), outcome)
     return receipt_to_json(receipt) | {"events": [_with_floats(event) for event in translation.events]}

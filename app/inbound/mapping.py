@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.inbound.define import Context, Failed, Ignored, Part, RawEvent
+from app.inbound.define import Context, Failure, Ignored, Part, RawEvent
 from app.inbound.expressions import Expression, evaluate
 from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
 
@@ -82,7 +82,7 @@ def _map_item(rule: dict[str, Any], pointer: str, scope: dict[str, Any]) -> Iter
             return
         yield _map_event(rule, pointer, scope)
     except Untranslatable as error:
-        yield Failed(str(error))
+        yield Failure(str(error))
 
 
 def _map_event(rule: dict[str, Any], pointer: str, scope: dict[str, Any]) -> RawEvent:

@@ -103,6 +103,12 @@ class Fields:
     def number(self, *path: str) -> Decimal:
         return self._require(self.find_number(*path), path, "a number")
 
+    def whole_number(self, *path: str) -> int:
+        number = self.number(*path)
+        if number != int(number):
+            raise Untranslatable(f"{self._pointer(path)} must be a whole number.")
+        return int(number)
+
     def find_object(self, *path: str) -> "Fields | None":
         raw = self.find(*path)
         return Fields(raw, self._pointer(path)) if isinstance(raw, dict) else None

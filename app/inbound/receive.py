@@ -12,8 +12,8 @@ from app.core.ids import MAX_ID_LENGTH, normalize_id
 from app.database.connection import Connection
 from app.database.tables import WHOLE_BUSINESS
 from app.http.encoding import decompress
-from app.inbound.define import Context, Failed, Ignored, RawEvent, Remark
-from app.inbound.deliveries import DeliveryResult, Received, Status, load_delivery, load_page, write_deliveries
+from app.inbound.define import Context, Failure, Ignored, RawEvent, Remark
+from app.inbound.deliveries import DeliveryResult, RawDelivery, Status, load_delivery, load_page, write_deliveries
 from app.inbound.payload import Untranslatable
 from app.inbound.schemes import SignedRequest
 from app.inbound.sources import DeliverySource
@@ -56,7 +56,7 @@ async def receive(books: Books, source: DeliverySource, request: SignedRequest, 
     return receipt
 
 
-def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> Received:
+def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> RawDelivery:
     """Return the delivery that a request is. Its id is the vendor's, or a hash of the body."""
     encodings = request.find_headers("content-encoding")
     body = decompress(request.body, ",".join(encodings), max_bytes=max_bytes)
@@ -67,7 +67,7 @@ def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, 
         own_id = None
     if own_id is None or not own_id.isprintable() or len(own_id) > MAX_ID_LENGTH:
         own_id = hashlib.sha256(body).hexdigest()
-    return Received(own_id, books.clock(), headers, body)
+    return RawDelivery(own_id, books.clock(), headers, body)
 
 
 def _is_kept(name: str, source: DeliverySource) -> bool:
@@ -78,7 +78,7 @@ def _is_kept(name: str, source: DeliverySource) -> bool:
     )
 
 
-def translate(books: Books, source: DeliverySource, delivery: Received) -> Translation:
+def translate(books: Books, source: DeliverySource, delivery: RawDelivery) -> Translation:
     """Return what a delivery becomes."""
     vendor = source.vendor
     context = Context(vendor.name, source.options, source.mapping, delivery.headers, delivery.body, books.calendar.day)
@@ -92,7 +92,7 @@ def translate(books: Books, source: DeliverySource, delivery: Received) -> Trans
                     reasons.append({"code": "ignored", "detail": reason})
                 case Remark(reason):
                     reasons.append({"code": "remark", "detail": reason})
-                case Failed(reason):
+                case Failure(reason):
                     reasons.append({"code": "untranslatable", "detail": reason})
                     is_failed = True
                 case event:
@@ -109,7 +109,7 @@ def translate(books: Books, source: DeliverySource, delivery: Received) -> Trans
 
 
 async def _process(
-    books: Books, source: DeliverySource, deliveries: Sequence[Received], *, is_replay: bool = False
+    books: Books, source: DeliverySource, deliveries: Sequence[RawDelivery], *, is_replay: bool = False
 ) -> list[Receipt]:
     """Translate deliveries, and store them with their events in one transaction. Raises Conflict for an erased one."""
     translations = [translate(books, source, delivery) for delivery in deliveries]
@@ -136,7 +136,7 @@ def erased_delivery() -> Conflict:
 
 
 def _build_receipts(
-    deliveries: Sequence[Received], translations: Sequence[Translation], outcome: BatchOutcome
+    deliveries: Sequence[RawDelivery], translations: Sequence[Translation], outcome: BatchOutcome
 ) -> list[Receipt]:
     """Return what became of each delivery, from the outcome of the events of all."""
     receipts, first = [], 0
@@ -185,7 +185,7 @@ def _key(event: Mapping[str, Any]) -> tuple[int, str]:
 
 async def preview(
     books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int
-) -> tuple[Received, Translation, BatchOutcome]:
+) -> tuple[RawDelivery, Translation, BatchOutcome]:
     """Return what a request would become, without verifying and storing it."""
     delivery = read_delivery(books, source, request, max_bytes=max_bytes)
     translation = translate(books, source, delivery)
@@ -198,7 +198,7 @@ async def replay(books: Books, source: DeliverySource, id: str) -> Receipt:
     row = await load_delivery(books, source.id, id)
     if row.status == "erased":
         raise erased_delivery()
-    delivery = Received(row.id, row.received_at, row.headers, row.body)
+    delivery = RawDelivery(row.id, row.received_at, row.headers, row.body)
     [receipt] = await _process(books, source, [delivery], is_replay=True)
     return receipt
 
@@ -215,9 +215,9 @@ async def replay_all(books: Books, source: DeliverySource, *, status: Status | N
     return counts
 
 
-def _split(deliveries: Sequence[Received]) -> list[list[Received]]:
+def _split(deliveries: Sequence[RawDelivery]) -> list[list[RawDelivery]]:
     """Split deliveries into batches of limited size."""
-    batches: list[list[Received]] = []
+    batches: list[list[RawDelivery]] = []
     size = 0
     for own in deliveries:
         size += len(own.body)

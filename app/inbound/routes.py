@@ -110,11 +110,14 @@ async def _read_request(request: Request) -> SignedRequest:
 
 def _called_url(request: Request) -> str:
     """Return the URL that the sender called: below PUBLIC_URL, since a proxy may have changed host and path."""
-    base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
     raw_path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
     name = raw_path.rpartition(_PATH)[2]
     query = request.scope.get("query_string", b"").decode("latin-1")
-    return f"{base}{_PATH}{name}" + (f"?{query}" if query else "")
+    return f"{_base_of(request)}{_PATH}{name}" + (f"?{query}" if query else "")
+
+
+def _base_of(request: Request) -> str:
+    return request.app.state.settings.public_url or str(request.base_url).rstrip("/")
 
 
 def _max_bytes(request: Request) -> int:
@@ -143,8 +146,7 @@ async def put_a_source(request: Request, source_id: SourceId) -> Response:
 
 
 def _url_of(request: Request, source_id: str) -> str:
-    base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
-    return f"{base}{_PATH}{quote(source_id, safe='')}"
+    return f"{_base_of(request)}{_PATH}{quote(source_id, safe='')}"
 
 
 @router.get("/sources", dependencies=ADMIN, responses=SOURCES_SCHEMA)

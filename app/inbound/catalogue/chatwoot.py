@@ -88,7 +88,7 @@ def _translate(name: str, event: Fields, answer: Fields | None) -> tuple[str | N
     if name == "message_updated" and answer is not None:
         comment = answer.find("feedback_message")
         text = comment if isinstance(comment, str) else None
-        return "survey.responded", {"survey": "csat", "score": int(answer.number("rating")), "comment": text}
+        return "survey.responded", {"survey": "csat", "score": answer.whole_number("rating"), "comment": text}
     if name == "message_created" and event.find("private") is not True:
         by = {"incoming": "customer", "outgoing": "agent"}.get(str(event.find("message_type")))
         return ("ticket.replied", {"by": by}) if by else (None, {})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.ids import Id
-from app.inbound.define import Context, Failed, Ignored, Part, vendor
+from app.inbound.define import Context, Failure, Ignored, Part, vendor
 from app.inbound.mapping import PersonMapping
 from app.inbound.payload import Fields, Untranslatable
 from app.inbound.schemes import Hmac, url_and_body
@@ -70,7 +70,7 @@ def hubspot(payload: Any, context: Context) -> Iterator[Part]:
         try:
             yield _translate(change, context)
         except Untranslatable as error:
-            yield Failed(str(error))
+            yield Failure(str(error))
 
 
 def _translate(change: Fields, context: Context) -> Part:

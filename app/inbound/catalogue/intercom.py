@@ -73,7 +73,7 @@ def intercom(payload: Any, context: Context) -> Iterator[Part]:
         contact = next(item.object("contacts").objects("contacts"), None) if "contacts" in item else None
         default = (contact.find_text("external_id") or contact.find_text("id")) if contact is not None else None
         remark = rating.find("remark")
-        answer: dict[str, Any] = {"survey": "csat", "score": int(rating.number("rating")), "channel": "intercom"}
+        answer: dict[str, Any] = {"survey": "csat", "score": rating.whole_number("rating"), "channel": "intercom"}
         yield context.event(
             "survey.responded",
             id=event.text("id"),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.errors import Malformed
 from app.core.ids import Id
 from app.http.encoding import parse_json
-from app.inbound.define import Context, Failed, Ignored, Part, Reply, vendor
+from app.inbound.define import Context, Failure, Ignored, Part, Reply, vendor
 from app.inbound.mapping import EventMapping, map_events
 from app.inbound.payload import Fields, Untranslatable
 from app.inbound.schemes import FirstOf, SecretHeader, SecretInUrl
@@ -114,7 +114,7 @@ def salesforce(payload: Any, context: Context) -> Iterator[Part]:
         try:
             yield _translate(notification, context)
         except Untranslatable as error:
-            yield Failed(str(error))
+            yield Failure(str(error))
 
 
 def _translate(notification: Fields, context: Context) -> Part:

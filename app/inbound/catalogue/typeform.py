@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.ids import Id
 from app.inbound.define import Context, Ignored, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields, Untranslatable
+from app.inbound.payload import Fields
 from app.inbound.schemes import Hmac
 
 _TEXTS = ("long_text", "short_text")
@@ -68,16 +68,18 @@ def typeform(payload: Any, context: Context) -> Iterator[Part]:
     for answer in answers:
         if (survey := _find_survey(answer, context.options)) is None:
             continue
-        score = answer.number("number")
-        if score != int(score):
-            raise Untranslatable(f"{answer.pointer}/number must be a whole number.")
         yield context.event(
             "survey.responded",
             id=f"{response.text('token')}:{answer.text('field', 'id')}",
             account=account,
             user=user,
             at=response.time("submitted_at"),
-            data={"survey": survey, "score": int(score), "comment": None if count else comment, "channel": "typeform"},
+            data={
+                "survey": survey,
+                "score": answer.whole_number("number"),
+                "comment": None if count else comment,
+                "channel": "typeform",
+            },
         )
         count += 1
     if not count:

@@ -120,10 +120,13 @@ def _translate(name: str, event: Fields, detail: Fields, options: ZendeskOptions
 def _read_answer(answer: Fields, options: ZendeskOptions) -> dict[str, Any]:
     rating = answer.find_object("satisfaction_score") or answer.find_object("satisfaction_rating") or answer
     comment = rating.find("comment")
-    number = rating.find_number("rating")
     score = (rating.find_text("score") or "").upper()
     scores = {"GOOD": options.good_score, "BAD": options.bad_score}
-    if number is None and score not in scores:
+    if "rating" not in rating and score not in scores:
         raise Untranslatable("The answer has neither a rating nor the score good or bad.")
     text = comment if isinstance(comment, str) else None
-    return {"survey": options.survey, "score": scores[score] if number is None else int(number), "comment": text}
+    return {
+        "survey": options.survey,
+        "score": rating.whole_number("rating") if "rating" in rating else scores[score],
+        "comment": text,
+    }
