@@ -1,6 +1,6 @@
 """The tables of sources and of their deliveries; see `tables`."""
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.database.metadata import metadata
@@ -13,6 +13,7 @@ source = Table(
     Column("secrets", ARRAY(Text), nullable=False, comment="Each of them may sign; signatures need them as they are."),
     Column("mapping", JSONB(none_as_null=True), comment="JMESPath expressions; null: the vendor's own translation."),
     Column("options", JSONB, nullable=False),
+    Column("api_key", Text, comment="Of the vendor's API, to read what a delivery only names."),
     Column("put_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -31,8 +32,11 @@ delivery = Table(
         "account_ids", ARRAY(BigInteger), nullable=False, comment="Of the events that it became, beside `event_ids`."
     ),
     Column("event_ids", ARRAY(Text), nullable=False),
+    Column("moment", Text(collation="C"), comment="The object and the time of a delivery that others may have, too."),
+    Column("position", Integer, comment="Among those of its moment, in microseconds."),
     # For the list of a source, and for what is to be replayed.
     Index(None, "source", "status", "received_at", "id"),
     # For those that are older than is kept.
     Index(None, "received_at"),
+    Index(None, "source", "moment", postgresql_where=text("moment IS NOT NULL")),
 )

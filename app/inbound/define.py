@@ -10,11 +10,11 @@ an `Ignored` or a `Remark` where something is to be said; it raises Untranslatab
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from inspect import cleandoc
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,9 @@ from app.inbound.expressions import evaluate
 from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
 from app.inbound.schemes import Scheme
 from app.ingest.decode import UndecodableEvent
+
+if TYPE_CHECKING:
+    from app.inbound.fetch import VendorApi
 
 
 class Ignored(NamedTuple):
@@ -60,6 +63,7 @@ class Context:
 
     options: of the source, validated by the vendor's model. mapping: of the source; None without one. headers: those that the
     vendor reads, in lower case. body: as it was received. day_of: returns the day of a time in the reporting time zone.
+    position: of the delivery within its moment, in microseconds; None for a vendor without an `Ordering`.
     """
 
     vendor: str
@@ -68,6 +72,7 @@ class Context:
     headers: Mapping[str, str]
     body: bytes
     day_of: Callable[[datetime], date]
+    position: int | None = None
 
     def event(
         self,
@@ -127,6 +132,28 @@ class Reply(NamedTuple):
     media_type: str
 
 
+class Ordering(NamedTuple):
+    """How a vendor whose times are coarse says which of two payloads about one object came first.
+
+    find_moment: returns what the payloads about an object at one time have in common; None for one that needs no order.
+    compare: returns -1 if the first of two payloads of a moment came first, 1 if the second did, 0 if they do not say it.
+    identify: returns the id of the event that a payload is.
+    """
+
+    find_moment: Callable[[Any], str | None]
+    compare: Callable[[Any, Any], int]
+    identify: Callable[[Any], str]
+
+
+class Completion(NamedTuple):
+    """How what a payload only names is read from the vendor's API. url: of the API. complete: returns the whole
+    payload; None where nothing is missing.
+    """
+
+    url: str
+    complete: Callable[[Any, "VendorApi"], Awaitable[Any]]
+
+
 @dataclass(frozen=True)
 class Vendor:
     """An entry of the catalogue.
@@ -136,6 +163,7 @@ class Vendor:
     options, mapping: the models of the options and the mapping of a source.
     mapping_required: whether nothing can be translated without one. parse: returns the payload of a body. find_id: returns the
     vendor's id of a delivery; without one, it is a hash of the body. reply: returns the response to a body; None: the usual one.
+    ordering, completion: None for a vendor that needs none.
     """
 
     name: str
@@ -155,6 +183,8 @@ class Vendor:
     parse: Callable[[bytes], Any]
     find_id: Callable[[Any, Mapping[str, str]], str | None]
     reply: Callable[[bytes], Reply | None]
+    ordering: Ordering | None
+    completion: Completion | None
 
 
 VENDORS: dict[str, Vendor] = {}
@@ -181,6 +211,8 @@ def vendor(
     parse: Callable[[bytes], Any] = parse_json,
     find_id: Callable[[Any, Mapping[str, str]], str | None] = find_member("id"),
     reply: Callable[[bytes], Reply | None] = lambda body: None,
+    ordering: Ordering | None = None,
+    completion: Completion | None = None,
 ) -> Callable[[Translate], Vendor]:
     """Register a vendor; see `Vendor`. Raises ValueError for a name that is taken and for a function without a docstring."""
 
@@ -206,6 +238,8 @@ def vendor(
             parse=parse,
             find_id=find_id,
             reply=reply,
+            ordering=ordering,
+            completion=completion,
         )
         return entry
 

@@ -24,12 +24,17 @@ _PRUNED_AT_ONCE = 10_000
 
 
 class RawDelivery(NamedTuple):
-    """A delivery as it was received. headers: those that its translation reads. body: without its content encoding."""
+    """A delivery as it was received. headers: those that its translation reads. body: without its content encoding.
+
+    moment, position: where it stands among the deliveries about the same object at the same time; see `order`.
+    """
 
     id: str
     received_at: datetime
     headers: dict[str, str]
     body: bytes
+    moment: str | None = None
+    position: int | None = None
 
 
 class DeliveryResult(NamedTuple):
@@ -41,16 +46,19 @@ class DeliveryResult(NamedTuple):
 
 
 _WRITE = f"""
-    INSERT INTO delivery (source, id, received_at, attempts, status, reasons, headers, body, account_ids, event_ids)
-    SELECT %(source)s, id, received_at, 1, status, reasons, headers, decode(body, 'base64'), account_ids, event_ids
+    INSERT INTO delivery (
+        source, id, received_at, attempts, status, reasons, headers, body, account_ids, event_ids, moment, position)
+    SELECT %(source)s, id, received_at, 1, status, reasons, headers, decode(body, 'base64'), account_ids, event_ids,
+        moment, position
     FROM {
     json_table('''row(id text, received_at timestamptz, status text, reasons jsonb, headers jsonb, body text,
-        account_ids bigint[], event_ids text[])''')
+        account_ids bigint[], event_ids text[], moment text, position integer)''')
 }
     ORDER BY id COLLATE "C"
     ON CONFLICT (source, id) DO UPDATE SET
         attempts = delivery.attempts + 1, status = excluded.status, reasons = excluded.reasons, headers = excluded.headers,
-        body = excluded.body, account_ids = excluded.account_ids, event_ids = excluded.event_ids
+        body = excluded.body, account_ids = excluded.account_ids, event_ids = excluded.event_ids,
+        moment = excluded.moment, position = excluded.position
         WHERE delivery.status <> 'erased'
     RETURNING id
     """
@@ -70,6 +78,8 @@ async def write_deliveries(
             "body": base64.b64encode(own.body).decode(),
             "account_ids": [account_id for account_id, _ in result.events],
             "event_ids": [id for _, id in result.events],
+            "moment": own.moment,
+            "position": own.position,
         }
         for own, result in zip(deliveries, results, strict=True)
     ]
@@ -134,7 +144,7 @@ async def load_page(
     books: Books, source_id: str, *, status: Status | None, after: tuple[datetime, str] | None, limit: int
 ) -> list[RawDelivery]:
     """Return deliveries with their bodies, the earliest first, those after `after`."""
-    columns = [delivery.c[name] for name in ("id", "received_at", "headers", "body")]
+    columns = [delivery.c[name] for name in RawDelivery._fields]
     statuses = REPLAYABLE if status is None else (status,)
     query = sa.select(*columns).where(delivery.c.source == source_id, delivery.c.status.in_(statuses))
     if after is not None:
@@ -142,7 +152,7 @@ async def load_page(
         query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) > sa.tuple_(*key))
     query = query.order_by(delivery.c.received_at, delivery.c.id).limit(limit)
     rows = await books.database.read(lambda connection: connection.execute(query))
-    return [RawDelivery(row.id, row.received_at, row.headers, row.body) for row in rows]
+    return [RawDelivery(*row) for row in rows]
 
 
 @dataclass

@@ -25,6 +25,7 @@ _SOURCE = {
     "secrets": {"type": "array", "items": _TEXT, "description": "The last four characters of each."},
     "mapping": _MAYBE_OBJECT,
     "options": _OBJECT,
+    "api_key": {**_MAYBE_TEXT, "description": "Its last four characters."},
     "put_at": _TIME,
 }
 _SUMMARY = {

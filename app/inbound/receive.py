@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 from app.accounts.accounts import account_key
 from app.books.books import Books
 from app.core import meters
-from app.core.errors import Conflict, Problem, Unauthenticated
+from app.core.errors import Conflict, Problem, Unauthenticated, Unavailable
 from app.core.ids import MAX_ID_LENGTH, normalize_id
 from app.database.connection import Connection
 from app.database.tables import WHOLE_BUSINESS
 from app.http.encoding import decompress
+from app.inbound.complete import CompleteDelivery, complete_deliveries
 from app.inbound.define import Context, Failure, Ignored, RawEvent, Remark
 from app.inbound.deliveries import DeliveryResult, RawDelivery, Status, load_delivery, load_page, write_deliveries
+from app.inbound.order import MomentChanged, check_moments, place_deliveries
 from app.inbound.payload import Untranslatable
 from app.inbound.schemes import SignedRequest
 from app.inbound.sources import DeliverySource
@@ -26,6 +28,7 @@ from app.ingest.preview import PreviewState, preview_events
 _REPLAYED_AT_ONCE = 100
 _MAX_REPLAYED_BYTES = 2**23
 MAX_REASONS = 20
+_MAX_ATTEMPTS = 5
 
 
 class Translation(NamedTuple):
@@ -45,14 +48,21 @@ class Receipt(NamedTuple):
 
 
 async def receive(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> Receipt:
-    """Verify a request and store it with its events. Raises Unauthenticated, Malformed or TooLarge; then nothing is stored."""
+    """Verify a request and store it with its events. Raises Unauthenticated, Malformed or TooLarge; then nothing is stored.
+
+    Raises Unavailable for a delivery that is stored without events because the vendor's API does not answer: the vendor sends
+    it again.
+    """
     try:
         source.vendor.scheme_of(source.options).verify(request, source.secrets, now=books.clock())
     except Unauthenticated:
         meters.INBOUND_DELIVERIES.labels(source.vendor.name, "unauthenticated").inc()
         raise
     delivery = read_delivery(books, source, request, max_bytes=max_bytes)
-    [receipt] = await _process(books, source, [delivery])
+    [whole] = await complete_deliveries(source, [delivery])
+    [receipt] = await _process(books, source, [whole])
+    if isinstance(whole.error, Unavailable):
+        raise whole.error
     return receipt
 
 
@@ -78,10 +88,22 @@ def _is_kept(name: str, source: DeliverySource) -> bool:
     )
 
 
-def translate(books: Books, source: DeliverySource, delivery: RawDelivery) -> Translation:
-    """Return what a delivery becomes."""
+def translate(
+    books: Books, source: DeliverySource, delivery: RawDelivery, error: Problem | Untranslatable | None = None
+) -> Translation:
+    """Return what a delivery becomes. error: why it is not complete."""
+    if error is not None:
+        return Translation([], [_reason(error)], is_failed=True)
     vendor = source.vendor
-    context = Context(vendor.name, source.options, source.mapping, delivery.headers, delivery.body, books.calendar.day)
+    context = Context(
+        vendor.name,
+        source.options,
+        source.mapping,
+        delivery.headers,
+        delivery.body,
+        books.calendar.day,
+        delivery.position,
+    )
     events: list[RawEvent | UndecodableEvent] = []
     reasons: list[dict[str, Any]] = []
     is_failed = False
@@ -97,26 +119,49 @@ def translate(books: Books, source: DeliverySource, delivery: RawDelivery) -> Tr
                     is_failed = True
                 case event:
                     events.append(event)
-    except Untranslatable as error:
-        reasons.append({"code": "untranslatable", "detail": str(error)})
-        is_failed = True
-    except Problem as error:
-        reasons.append({"code": error.code, "detail": error.detail})
+    except (Untranslatable, Problem) as failure:
+        reasons.append(_reason(failure))
         is_failed = True
     if not events and not reasons:
         reasons.append({"code": "ignored", "detail": "The payload is empty."})
     return Translation(events, reasons, is_failed)
 
 
+def _reason(error: Problem | Untranslatable) -> dict[str, Any]:
+    if isinstance(error, Problem):
+        return {"code": error.code, "detail": error.detail}
+    return {"code": "untranslatable", "detail": str(error)}
+
+
 async def _process(
-    books: Books, source: DeliverySource, deliveries: Sequence[RawDelivery], *, is_replay: bool = False
+    books: Books, source: DeliverySource, deliveries: Sequence[CompleteDelivery], *, is_replay: bool = False
 ) -> list[Receipt]:
     """Translate deliveries, and store them with their events in one transaction. Raises Conflict for an erased one."""
-    translations = [translate(books, source, delivery) for delivery in deliveries]
+    for _ in range(_MAX_ATTEMPTS):
+        try:
+            receipts = await _store(books, source, deliveries, is_replay=is_replay)
+        except MomentChanged:
+            continue
+        for receipt in receipts:
+            meters.INBOUND_DELIVERIES.labels(source.vendor.name, receipt.result.status).inc()
+        return receipts
+    raise Unavailable("Other deliveries about the same keep coming. Send it again.", code="busy")
+
+
+async def _store(
+    books: Books, source: DeliverySource, complete_deliveries: Sequence[CompleteDelivery], *, is_replay: bool
+) -> list[Receipt]:
+    raw_deliveries = [own.delivery for own in complete_deliveries]
+    deliveries, counts = await place_deliveries(books, source.id, source.vendor, raw_deliveries)
+    translations = [
+        translate(books, source, delivery, own.error)
+        for delivery, own in zip(deliveries, complete_deliveries, strict=True)
+    ]
     raws = [event for translation in translations for event in translation.events]
     receipts: list[Receipt] = []
 
     async def write(connection: Connection, outcome: BatchOutcome) -> None:
+        await check_moments(connection, source.id, counts)
         receipts[:] = _build_receipts(deliveries, translations, outcome)
         results = [receipt.result for receipt in receipts]
         count = await write_deliveries(connection, source.id, deliveries, results)
@@ -125,8 +170,6 @@ async def _process(
 
     may_backdate = bool(getattr(source.options, "may_backdate", False))
     await accept_events(books, raws, may_backdate=may_backdate, write_beside=write)
-    for receipt in receipts:
-        meters.INBOUND_DELIVERIES.labels(source.vendor.name, receipt.result.status).inc()
     return receipts
 
 
@@ -187,8 +230,9 @@ async def preview(
     books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int
 ) -> tuple[RawDelivery, Translation, BatchOutcome]:
     """Return what a request would become, without verifying and storing it."""
-    delivery = read_delivery(books, source, request, max_bytes=max_bytes)
-    translation = translate(books, source, delivery)
+    [whole] = await complete_deliveries(source, [read_delivery(books, source, request, max_bytes=max_bytes)])
+    [delivery], _ = await place_deliveries(books, source.id, source.vendor, [whole.delivery])
+    translation = translate(books, source, delivery, whole.error)
     outcome = await preview_events(books, translation.events, PreviewState())
     return delivery, translation, outcome
 
@@ -198,8 +242,8 @@ async def replay(books: Books, source: DeliverySource, id: str) -> Receipt:
     row = await load_delivery(books, source.id, id)
     if row.status == "erased":
         raise erased_delivery()
-    delivery = RawDelivery(row.id, row.received_at, row.headers, row.body)
-    [receipt] = await _process(books, source, [delivery], is_replay=True)
+    delivery = RawDelivery(*(getattr(row, name) for name in RawDelivery._fields))
+    [receipt] = await _process(books, source, await complete_deliveries(source, [delivery]), is_replay=True)
     return receipt
 
 
@@ -210,7 +254,7 @@ async def replay_all(books: Books, source: DeliverySource, *, status: Status | N
     while page := await load_page(books, source.id, status=status, after=after, limit=_REPLAYED_AT_ONCE):
         after = page[-1].received_at, page[-1].id
         for batch in _split(page):
-            for receipt in await _process(books, source, batch, is_replay=True):
+            for receipt in await _process(books, source, await complete_deliveries(source, batch), is_replay=True):
                 counts[receipt.result.status] += 1
     return counts
 

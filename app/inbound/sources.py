@@ -42,6 +42,14 @@ class SourceBody(BaseModel):
         description="JMESPath expressions. Of `generic`, which events a payload becomes; else which account it is about.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Settings that only some vendors have.")
+    api_key: str | None = Field(
+        None,
+        min_length=MIN_SECRET_LENGTH,
+        max_length=512,
+        pattern="^[!-~]+$",
+        description="Of vendors whose deliveries only name what happened: a key of their API, to read it. It is never shown "
+        "again. Left out, an existing source keeps the one that it has; null removes it.",
+    )
 
 
 class DeliverySource(NamedTuple):
@@ -53,18 +61,24 @@ class DeliverySource(NamedTuple):
     mapping: Mapping[str, Any] | None
     options: Any
     put_at: datetime
+    api_key: str | None
 
     def to_json(self, *, url: str) -> dict[str, Any]:
-        """Return the source as the API shows it. Of the secrets it shows the last four characters."""
+        """Return the source as the API shows it. Of the secrets and the key it shows the last four characters."""
         return {
             "id": self.id,
             "vendor": self.vendor.name,
             "url": url,
-            "secrets": [f"…{secret[-4:]}" for secret in self.secrets],
+            "secrets": [_mask(secret) for secret in self.secrets],
             "mapping": self.mapping,
             "options": self.options.model_dump(exclude_defaults=True),
+            "api_key": self.api_key and _mask(self.api_key),
             "put_at": self.put_at,
         }
+
+
+def _mask(secret: str) -> str:
+    return f"…{secret[-4:]}"
 
 
 async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
@@ -77,6 +91,9 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
         faults.append(build_fault("/mapping", f"The vendor {vendor.name} needs a mapping.", code="missing"))
     if options is not None:
         faults += _secret_faults(vendor, options, body.secrets or ())
+    if body.api_key is not None and vendor.completion is None:
+        detail = f"Deliveries of {vendor.title} need no key: they have all that is needed."
+        faults.append(build_fault("/api_key", detail, code="api_key"))
     if faults:
         raise Invalid.of(faults, subject="The source", code="invalid")
 
@@ -97,11 +114,12 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
             "mapping": mapping and mapping.model_dump(exclude_unset=True),
             "options": options.model_dump(exclude_unset=True),
             "put_at": books.clock(),
+            "api_key": old.api_key if old is not None and "api_key" not in body.model_fields_set else body.api_key,
         }
         await connection.execute(
             insert(source).values(id=id, **values).on_conflict_do_update(index_elements=["id"], set_=values)
         )
-        return DeliverySource(id, vendor, secrets, values["mapping"], options, values["put_at"])
+        return DeliverySource(id, vendor, secrets, values["mapping"], options, values["put_at"], values["api_key"])
 
     return await books.database.write(write)
 
@@ -137,7 +155,8 @@ def _secret_faults(vendor: Vendor, options: Any, secrets: Sequence[str]) -> list
     ]
 
 
-_FIND = compile_query(sa.select(*source.c).where(source.c.id == sa.bindparam("source_id", type_=sa.Text)))
+_COLUMNS = [source.c[name] for name in DeliverySource._fields]
+_FIND = compile_query(sa.select(*_COLUMNS).where(source.c.id == sa.bindparam("source_id", type_=sa.Text)))
 
 
 async def find_source(books: Books, id: str) -> DeliverySource | None:
@@ -162,22 +181,22 @@ def source_not_found() -> NotFound:
 
 
 async def _load(connection: Connection, id: str) -> DeliverySource | None:
-    rows = await connection.execute(sa.select(*source.c).where(source.c.id == id))
+    rows = await connection.execute(sa.select(*_COLUMNS).where(source.c.id == id))
     return _to_source(*rows[0]) if rows else None
 
 
 def _to_source(
-    id: str, vendor_name: str, secrets: list[str], mapping: Any, options: Any, put_at: datetime
+    id: str, vendor_name: str, secrets: list[str], mapping: Any, options: Any, put_at: datetime, api_key: str | None
 ) -> DeliverySource:
     vendor = VENDORS[vendor_name]
-    return DeliverySource(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at)
+    return DeliverySource(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at, api_key)
 
 
 async def list_sources(books: Books) -> list[tuple[DeliverySource, dict[str, int]]]:
     """Return all sources, each with the number of its kept deliveries by status."""
 
     async def load(connection: Connection) -> list[tuple[DeliverySource, dict[str, int]]]:
-        rows = await connection.execute(sa.select(*source.c).order_by(source.c.id))
+        rows = await connection.execute(sa.select(*_COLUMNS).order_by(source.c.id))
         count = sa.func.count().label("number")
         query = sa.select(delivery.c.source, delivery.c.status, count).group_by(delivery.c.source, delivery.c.status)
         counts: dict[str, dict[str, int]] = {}

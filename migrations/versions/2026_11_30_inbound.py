@@ -31,6 +31,7 @@ def upgrade() -> None:
             comment="JMESPath expressions; null: the vendor's own translation.",
         ),
         sa.Column("options", JSONB(), nullable=False),
+        sa.Column("api_key", sa.Text(), comment="Of the vendor's API, to read what a delivery only names."),
         sa.Column("put_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_table(
@@ -60,9 +61,21 @@ def upgrade() -> None:
             comment="Of the events that it became, beside `event_ids`.",
         ),
         sa.Column("event_ids", ARRAY(sa.Text()), nullable=False),
+        sa.Column(
+            "moment",
+            sa.Text(collation="C"),
+            comment="The object and the time of a delivery that others may have, too.",
+        ),
+        sa.Column("position", sa.Integer(), comment="Among those of its moment, in microseconds."),
     )
     op.create_index("delivery_source_status_received_at_id_idx", "delivery", ["source", "status", "received_at", "id"])
     op.create_index("delivery_received_at_idx", "delivery", ["received_at"])
+    op.create_index(
+        "delivery_source_moment_idx",
+        "delivery",
+        ["source", "moment"],
+        postgresql_where=sa.text("moment IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:

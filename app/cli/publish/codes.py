@@ -98,6 +98,7 @@ REQUEST = [
     Code("headers_too_large", "431", "The headers and the URL are too large.", "Send fewer or shorter ones. Long questions can be sent with `POST /v1/query`."),
     Code("internal_error", "500", "An error in the service. It is in the log, under `request_id`.", "Send it again once. Then report it with the `request_id`.", retry=True),
     Code("unavailable", "503", "The database is not available, or the service is stopping.", "Send it again after `Retry-After` seconds.", retry=True),
+    Code("vendor_unavailable", "503", "The API of a vendor, which has what a delivery only names, does not answer. The delivery is kept.", "Vendors send it again by themselves. Or replay it.", retry=True),
     Code("busy", "503", "Too many requests or large batches at once, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),
     Code("clock_ahead", "503", "The clock of the service is more than `MAX_CLOCK_JUMP_DAYS` ahead of the last day on which anything was recorded. Nothing is recorded; questions are answered.", "Ask whoever runs the service to see [the clock](../operations/runbook.md#the-clock-is-wrong); send it again then.", retry=True),
     Code("not_migrated", "503", "The database has no tables yet, or those of another version.", "Wait, or run `csmetrics migrate`.", retry=True),
@@ -128,6 +129,7 @@ EVENT = [
 FIELD = [
     Code("expression", "", "It is not a JMESPath expression.", "`detail` says where it breaks."),
     Code("secret", "", "It cannot be a secret of this vendor or scheme.", "`detail` says which form it has."),
+    Code("api_key", "", "The vendor has no API from which something would be read.", "Leave it out."),
     Code("secret_header", "", "A header with a secret is to be kept.", "Leave it out of `headers`."),
     Code("control_character", "", "The text has a control character, or the id has one.", "Remove it."),
     Code("date", "", "It is not a date.", 'Write `"2026-03-14"`.'),

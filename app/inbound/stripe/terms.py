@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from app.core.ids import MAX_ID_LENGTH
 from app.inbound.payload import Fields, Untranslatable
+from app.inbound.stripe.tiers import sum_tiers
 
 # Amounts are in the smallest unit of the currency, as Stripe sees it: of ISK and UGX it still counts hundredths.
 _DIGITS = dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND"), 0)
@@ -37,6 +38,15 @@ class _Item(NamedTuple):
 def digits_of(currency: str) -> int:
     """Return how many decimals the amounts of a currency have."""
     return _DIGITS.get(currency, 2)
+
+
+def format_amount(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
+
+
+def find_customer(item: Fields) -> str | None:
+    """Return the id of the customer of an object, which may have the customer itself."""
+    return item.find_text("customer") or item.find_text("customer", "id")
 
 
 def read_terms(subscription: Fields) -> StripeTerms:
@@ -79,8 +89,16 @@ def _read_item(row: Fields, price: Fields, currency: str) -> _Item:
     plan = _name_plan(price)
     if recurring.find("usage_type") == "metered":
         return _Item(Decimal(0), payments, plan, 0, is_counted=False)
+    found_quantity = row.find_number("quantity")
+    quantity = Decimal(1) if found_quantity is None else found_quantity
     if price.find("billing_scheme") == "tiered":
-        raise Untranslatable(f"The price {plan} has tiers, which Stripe does not put into an event.")
+        due = sum_tiers(price, quantity)
+    else:
+        due = _find_unit_amount(price) * _count_packages(price, quantity)
+    return _Item((due * payments).scaleb(-digits_of(currency)), payments, plan, int(quantity), is_counted=True)
+
+
+def _find_unit_amount(price: Fields) -> Decimal:
     unit = next(
         (
             number
@@ -91,11 +109,7 @@ def _read_item(row: Fields, price: Fields, currency: str) -> _Item:
     )
     if unit is None or unit < 0:
         raise Untranslatable(f"{price.pointer}/unit_amount must be a number.")
-    found_quantity = row.find_number("quantity")
-    quantity = Decimal(1) if found_quantity is None else found_quantity
-    packages = _count_packages(price, quantity)
-    amount = (unit * packages * payments).scaleb(-digits_of(currency))
-    return _Item(amount, payments, plan, int(quantity), is_counted=True)
+    return unit
 
 
 def _name_plan(price: Fields) -> str:
