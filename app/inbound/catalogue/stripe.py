@@ -7,7 +7,7 @@ from app.inbound.define import Completion, Context, Ignored, Ordering, Part, ven
 from app.inbound.mapping import PersonMapping
 from app.inbound.payload import Fields, Untranslatable
 from app.inbound.schemes import StripeSignature
-from app.inbound.stripe.complete import THIN, complete
+from app.inbound.stripe.complete import SNAPSHOT, THIN, complete
 from app.inbound.stripe.order import PREFIX, compare, find_moment
 from app.inbound.stripe.sales import translate_credit_note, translate_customer, translate_invoice
 from app.inbound.stripe.subscription import translate_subscription
@@ -123,12 +123,13 @@ def stripe(payload: Any, context: Context) -> Iterator[Part]:
     type = event.text("type")
     if event.find("object") == THIN:
         type = type.removeprefix("v1.")
-        if type.startswith(PREFIX) or type in _TRANSLATIONS:
+        is_thin_only = SNAPSHOT in event.raw and SNAPSHOT not in event
+        if not is_thin_only and (type.startswith(PREFIX) or type in _TRANSLATIONS):
             raise Untranslatable(
                 "This is a thin event, which only names the object. Give the source an `api_key` and replay it, or let the event "
-                "destination send snapshots. An event that has no snapshot counts nothing: the change sends another one."
+                "destination send snapshots."
             )
-        yield Ignored("Events of this type count nothing.")
+        yield Ignored("An event that has no snapshot counts nothing: another one has the change.")
         return
     item = event.object("data", "object")
     if type.startswith(PREFIX):

@@ -12,6 +12,8 @@ from app.inbound.payload import Untranslatable, text_of
 from app.inbound.stripe.order import PREFIX
 
 THIN = "v2.core.event"
+# The member of a thin event that names its snapshot; null: it exists as a thin one only.
+SNAPSHOT = "snapshot_event"
 # Events of API v2 need a version; from this one on, they name their snapshots.
 _VERSION = "2026-09-30.endive"
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
@@ -30,7 +32,7 @@ async def complete(payload: Any, api: VendorApi, *, types: frozenset[str]) -> An
     if type not in types and not type.startswith(PREFIX):
         return None
     if (snapshot_id := await _find_snapshot(payload, api)) is None:
-        return None
+        return {**payload, SNAPSHOT: None}
     snapshot = await api.get(f"/v1/events/{_check_id(snapshot_id)}", headers=_find_context(payload))
     await _add_tiers(snapshot, api)
     return snapshot
@@ -38,10 +40,10 @@ async def complete(payload: Any, api: VendorApi, *, types: frozenset[str]) -> An
 
 async def _find_snapshot(payload: dict[str, Any], api: VendorApi) -> str | None:
     """Return the id of the snapshot of a thin event; None for an event that exists as a thin one only."""
-    if "snapshot_event" not in payload:
+    if SNAPSHOT not in payload:
         headers = {"Stripe-Version": _VERSION, **_find_context(payload)}
         payload = await api.get(f"/v2/core/events/{_check_id(text_of(payload.get('id')))}", headers=headers)
-    return text_of(payload.get("snapshot_event")) if isinstance(payload, dict) else None
+    return text_of(payload.get(SNAPSHOT)) if isinstance(payload, dict) else None
 
 
 def _find_context(payload: dict[str, Any]) -> dict[str, str]:
