@@ -31,7 +31,7 @@ async def complete_deliveries(source: DeliverySource, deliveries: Sequence[RawDe
     async def complete_one(delivery: RawDelivery) -> CompleteDelivery:
         try:
             async with limit:
-                whole = await completion.complete(source.vendor.parse(delivery.body), api)
+                whole = await completion.complete(source.vendor.parse(delivery.body), api, source.options)
         except (Problem, Untranslatable) as error:
             return CompleteDelivery(delivery, error)
         if whole is None:

@@ -147,11 +147,11 @@ class Ordering(NamedTuple):
 
 class Completion(NamedTuple):
     """How what a payload only names is read from the vendor's API. url: of the API. complete: returns the whole
-    payload; None where nothing is missing.
+    payload, from a payload, the API and the options of the source; None where nothing is missing.
     """
 
     url: str
-    complete: Callable[[Any, "VendorApi"], Awaitable[Any]]
+    complete: Callable[[Any, "VendorApi", Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,26 @@ class VendorApi:
         self, path: str, *, parameters: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Any:
         """Return the JSON at a path. Raises Untranslatable where asking again is of no use, else Unavailable."""
+        return await self._request("GET", path, params=parameters, headers=headers)
+
+    async def post(self, path: str, body: Any) -> Any:
+        """Return the JSON that answers a body, as `get` does. For questions only, which change nothing."""
+        return await self._request("POST", path, json=body)
+
+    async def _request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any
+    ) -> Any:
         own_headers = {"Authorization": f"Bearer {self._key}", **(headers or {})}
         try:
             async with httpx.AsyncClient(transport=self.transport, timeout=_SECONDS) as client:
-                response = await client.get(self._url + path, params=parameters, headers=own_headers)
+                response = await client.request(method, self._url + path, headers=own_headers, **arguments)
         except httpx.HTTPError:
             raise self._unavailable() from None
         if response.status_code in (401, 403):
             raise Untranslatable(f"{self._title} refuses the `api_key` of the source, or it may not read {path}.")
         if response.status_code == 429 or response.status_code >= 500:
             raise self._unavailable()
-        if response.status_code != 200 or len(response.content) > _MAX_BYTES:
+        if not response.is_success or len(response.content) > _MAX_BYTES:
             raise Untranslatable(f"{self._title} has nothing at {path}: it answers {response.status_code}.")
         try:
             return parse_json(response.content)

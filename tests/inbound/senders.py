@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+from hubspot.utils.signature import Signature
 from standardwebhooks import Webhook
 from stripe import WebhookSignature
 
@@ -52,6 +53,14 @@ def sign_standard(body: bytes, now: datetime, secret: str = STANDARD_SECRET, id:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signature,
     }
+
+
+def sign_hubspot(
+    body: bytes, now: datetime, url: str = "http://service/v1/inbound/hubspot", secret: str = SECRET
+) -> dict[str, str]:
+    time = str(int(now.timestamp() * 1000))
+    signature = Signature.get_signature(secret, body.decode(), "v3", url, "POST", time)
+    return {"X-HubSpot-Request-Timestamp": time, "X-HubSpot-Signature-v3": signature}
 
 
 def hexed(body: bytes, secret: str = SECRET, algorithm: str = "sha256") -> str:

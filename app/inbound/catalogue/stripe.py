@@ -63,7 +63,7 @@ _TRANSLATIONS: dict[str, Callable[[Fields, Fields, Context], Iterator[Part]]] = 
 }
 
 
-async def _complete(payload: Any, api: "VendorApi") -> Any:
+async def _complete(payload: Any, api: "VendorApi", options: Any) -> Any:
     return await complete(payload, api, types=frozenset(_TRANSLATIONS))
 
 
