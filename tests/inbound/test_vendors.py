@@ -184,17 +184,28 @@ def test_an_answer_of_zendesk_has_its_scale(answer: Any, score: int, sources: Se
 
 def test_a_closed_ticket_of_intercom_counts_once(service: Service) -> None:
     put(service, "intercom")
-    item = {"id": "t-1", "company": {"company_id": "acme"}}
+    ticket = {"id": "t-1", "company": {"company_id": "acme"}}
     for number, topic in enumerate(("ticket.created", "ticket.admin.replied", "ticket.resolved", "ticket.closed")):
         payload = {
             "id": f"n-{number}",
             "topic": topic,
             "created_at": 1773390000 + 3600 * number,
-            "data": {"item": item},
+            # Since version 2.15, a closed ticket stands in its conversation.
+            "data": {"item": {"id": "c-9", "ticket": ticket} if topic == "ticket.closed" else ticket},
         }
         assert send(service, "intercom", payload, SIGN["intercom"])["accepted"] == 1
     assert service.value("tickets_resolved") == 1
     assert service.value("average_resolution_hours") == 2
+
+
+def test_a_state_of_an_intercom_ticket_resolves_and_reopens_it(sources: Service) -> None:
+    def change(**ticket: Any) -> list[Any]:
+        item = {"id": "t-1", "company": {"company_id": "acme"}, **ticket}
+        payload = {"id": "n-1", "topic": "ticket.state.updated", "created_at": 1773390000, "data": {"item": item}}
+        return types(sources, "intercom", payload)
+
+    assert change(ticket_state={"category": "resolved"}) == change(ticket_state="resolved") == ["ticket.resolved"]
+    assert change(ticket_state={"category": "waiting_on_customer"}) == ["ticket.reopened"]
 
 
 def test_an_intercom_ping_is_answered(sources: Service) -> None:
@@ -208,9 +219,24 @@ def test_an_answer_of_chatwoot_is_a_response(sources: Service) -> None:
         "updated_at": 1773480600,
         "content_attributes": {"submitted_values": answer},
     }
-    [event] = preview(sources, "chatwoot", payload)["events"]
+    event, comment = preview(sources, "chatwoot", payload)["events"]
     assert (event["type"], event["user_id"]) == ("survey.responded", "ada")
-    assert event["data"] == {"survey": "csat", "score": 4, "comment": "Good."}
+    assert event["data"] == {"survey": "csat", "score": 4}
+    assert (comment["type"], comment["data"]) == ("feedback.received", {"comment": "Good."})
+
+
+def test_an_answer_of_chatwoot_counts_once_though_its_message_is_updated_for_the_comment(service: Service) -> None:
+    put(service, "chatwoot")
+    answers = ({"rating": 4}, {"rating": 4, "feedback_message": "Good."}, {"rating": 4, "feedback_message": "Good."})
+    for number, answer in enumerate(answers):
+        payload = VENDORS["chatwoot"].example | {
+            "event": "message_updated",
+            "content_attributes": {"submitted_values": {"csat_survey_response": answer}},
+        }
+        payload["conversation"] = payload["conversation"] | {"updated_at": 1773480600 + number}
+        assert send(service, "chatwoot", payload, SIGN["chatwoot"])["rejected"] == []
+    assert service.row("csat", period="2026-03")["sample_size"] == 1
+    assert len(service.get("/v1/feedback")["feedback"]) == 1
 
 
 def test_a_secret_in_the_url_is_enough_where_nothing_else_can_be_sent(sources: Service) -> None:

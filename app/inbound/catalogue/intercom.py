@@ -1,4 +1,8 @@
-"""Intercom: conversations, tickets and ratings."""
+"""Intercom: conversations, tickets and ratings.
+
+Source: developers.intercom.com, "Webhook topics and notification object" (topics of tickets, where `ticket.closed` has its
+ticket, signed notifications) and "Ticket state" (categories), version 2.16.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +23,8 @@ _TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "ticket.admin.replied": ("ticket.replied", {"by": "agent"}),
     "ticket.resolved": ("ticket.resolved", {}),
     "ticket.closed": ("ticket.resolved", {}),
-    "ticket.reopened": ("ticket.reopened", {}),
 }
+_STATE_CHANGED = "ticket.state.updated"
 _RATED = "conversation.rating.added"
 
 
@@ -34,7 +38,11 @@ _RATED = "conversation.rating.added"
         ("`….replied` of a user, a contact or an admin", "`ticket.replied`, by the customer or an agent"),
         ("`conversation.admin.closed`, `ticket.resolved`", "`ticket.resolved`"),
         ("`ticket.closed`", "`ticket.resolved`, which counts only if the ticket was not resolved before"),
-        ("`conversation.admin.opened`, `ticket.reopened`", "`ticket.reopened`"),
+        (
+            "`ticket.state.updated` to a state of the category `resolved`; to another one",
+            "`ticket.resolved`; `ticket.reopened`, which counts only if the ticket was resolved before",
+        ),
+        ("`conversation.admin.opened`", "`ticket.reopened`"),
         ("`conversation.rating.added`", "`survey.responded` to `csat`, from 1 to 5"),
     ),
     example={
@@ -62,10 +70,11 @@ def intercom(payload: Any, context: Context) -> Iterator[Part]:
     """
     event = Fields(payload)
     topic = event.text("topic")
-    if topic not in _TYPES and topic != _RATED:
+    if topic not in (*_TYPES, _RATED, _STATE_CHANGED):
         yield Ignored("Events of this topic count nothing.")
         return
-    item = event.object("data", "item")
+    # Of a closed ticket, the item is the conversation, which has the ticket; older versions send the ticket itself.
+    item = event.find_object("data", "item", "ticket") or event.object("data", "item")
     account = context.account(event, item, item.find_text("company", "company_id"))
     at = event.time("created_at")
     if topic == _RATED:
@@ -83,6 +92,12 @@ def intercom(payload: Any, context: Context) -> Iterator[Part]:
             data=answer | {"comment": remark if isinstance(remark, str) else None},
         )
         return
-    type, data = _TYPES[topic]
+    type, data = _TYPES[topic] if topic in _TYPES else (_read_state(item), {})
     own_data = {"ticket_id": item.text("id"), "channel": "intercom", **data}
     yield context.event(type, id=event.text("id"), account=account, at=at, data=own_data)
+
+
+def _read_state(ticket: Fields) -> str:
+    """Return what a change of the state of a ticket means. Older versions have the category itself as the state."""
+    category = ticket.find_text("ticket_state", "category") or ticket.text("ticket_state")
+    return "ticket.resolved" if category == "resolved" else "ticket.reopened"

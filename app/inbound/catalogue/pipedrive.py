@@ -1,4 +1,8 @@
-"""Pipedrive, webhooks of version 2: organizations and deals."""
+"""Pipedrive, webhooks of version 2: organizations and deals.
+
+Sources: pipedrive.readme.io, "Guide for Webhooks v2" and "Webhooks v2 migration guide". The time is a text or, in some of their
+examples, a number; both are read.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,8 @@
-"""Zendesk: tickets, replies and satisfaction."""
+"""Zendesk: tickets, replies and satisfaction.
+
+Sources: developer.zendesk.com, "Ticket events" and "Organization events" (payloads) and "Verifying webhooks" (signature). Also of
+a survey with its own scale, the event has `GOOD` or `BAD`, which Zendesk derives from the rating.
+"""
 
 from collections.abc import Iterator
 from typing import Any
