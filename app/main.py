@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
@@ -41,7 +41,7 @@ from app.http.document import build_document
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.inbound import routes as inbound_routes
-from app.inbound.deliveries import Retention
+from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
@@ -104,7 +104,6 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     )
     app.state.settings, app.state.books = settings, None
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
-    app.state.retention = Retention(settings.inbound_retention_days)
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
     install_problem_handlers(app)
@@ -136,9 +135,9 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         books = await create_or_load_books(settings, database, clock=clock)
         books.report_clock()
         await record_margin(books, settings)
-        await app.state.retention.prune(books)
         if settings.admin_key is None and (key := await create_first_key(books)):
             _print_first_key(key, settings)
+        await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
         app.state.books = books
 
     async def open_when_migrated(database: Database) -> None:
@@ -151,7 +150,11 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     start_traces()
     app.state.books = None
-    async with open_database(settings) as database, open_large_batches(database) as large_batches:
+    async with (
+        open_database(settings) as database,
+        open_large_batches(database) as large_batches,
+        AsyncExitStack() as stack,
+    ):
         app.state.database, app.state.large_batches = database, large_batches
         waiting: asyncio.Task[None] | None = None
         try:
@@ -166,6 +169,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         yield
         if waiting is not None:
             waiting.cancel()
+            await asyncio.wait([waiting])
 
 
 def _print_first_key(key: str, settings: Settings) -> None:

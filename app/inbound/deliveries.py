@@ -2,8 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -19,8 +18,6 @@ Status = Literal["accepted", "rejected", "ignored", "erased"]
 # What a replay may do again: an erased delivery has no body.
 REPLAYABLE: tuple[Status, ...] = ("accepted", "rejected", "ignored")
 MAX_PAGE = 1_000
-_PRUNE_EVERY = timedelta(hours=1)
-_PRUNED_AT_ONCE = 10_000
 
 
 class RawDelivery(NamedTuple):
@@ -153,23 +150,3 @@ async def load_page(
     query = query.order_by(delivery.c.received_at, delivery.c.id).limit(limit)
     rows = await books.database.read(lambda connection: connection.execute(query))
     return [RawDelivery(*row) for row in rows]
-
-
-@dataclass
-class Retention:
-    """How long deliveries are kept. Those that are older are deleted once an hour, when others come or are read."""
-
-    days: int
-    pruned_at: datetime | None = field(default=None)
-
-    async def prune(self, books: Books) -> None:
-        """Delete the deliveries that are older, unless that was done in the last hour."""
-        now = books.clock()
-        if self.pruned_at is not None and abs(now - self.pruned_at) < _PRUNE_EVERY:
-            return
-        self.pruned_at = now
-        is_old = delivery.c.received_at < now - timedelta(days=self.days)
-        keys = sa.select(delivery.c.source, delivery.c.id).where(is_old).limit(_PRUNED_AT_ONCE)
-        query = sa.delete(delivery).where(sa.tuple_(delivery.c.source, delivery.c.id).in_(keys))
-        while (await books.database.write(lambda connection: connection.execute(query))).row_count == _PRUNED_AT_ONCE:
-            pass

@@ -32,7 +32,7 @@ class Neighbor(NamedTuple):
     payload: Any
 
 
-class Placement(NamedTuple):
+class PositionedDeliveries(NamedTuple):
     """Deliveries with their positions, and how many were stored of their moments."""
 
     deliveries: Sequence[RawDelivery]
@@ -41,11 +41,11 @@ class Placement(NamedTuple):
 
 async def place_deliveries(
     books: Books, source_id: str, vendor: Vendor, deliveries: Sequence[RawDelivery]
-) -> Placement:
+) -> PositionedDeliveries:
     """Return the deliveries, each that needs one with its position among those of its moment."""
     ordering = vendor.ordering
     if ordering is None:
-        return Placement(deliveries, {})
+        return PositionedDeliveries(deliveries, {})
     payloads = [_parse(vendor.parse, own.body) for own in deliveries]
     moments = [None if payload is None else ordering.find_moment(payload) for payload in payloads]
     new_moments = {
@@ -61,7 +61,7 @@ async def place_deliveries(
             neighbors[moment].append(Neighbor(position, payload))
             own = own._replace(moment=moment, position=position)
         results.append(own)
-    return Placement(results, counts)
+    return PositionedDeliveries(results, counts)
 
 
 async def _load_neighbors(

@@ -18,7 +18,6 @@ from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response
 from app.inbound.deliveries import (
     MAX_PAGE,
-    Retention,
     Status,
     list_deliveries,
     load_delivery,
@@ -90,10 +89,25 @@ async def post_delivery(request: Request, source_id: SourceId) -> Response:
         raise Unauthenticated("There is no source of this name, or the signature is wrong.", code="unverified")
     signed_request = await _read_request(request)
     receipt = await receive(books, source, signed_request, max_bytes=_max_bytes(request))
-    await _retention(request).prune(books)
     if (reply := source.vendor.reply(signed_request.body)) is not None:
         return Response(reply.body, media_type=reply.media_type)
     return _respond(receipt)
+
+
+@router.options("/inbound/{source}", include_in_schema=False)
+async def allow_deliveries() -> Response:
+    """Consent to deliveries, as the webhook specification of CloudEvents asks for: of any sender, at any rate.
+
+    The answer is the same for a source that does not exist. Deliveries are authenticated, whatever was consented to.
+    """
+    headers = {"Allow": "GET, HEAD, OPTIONS, POST", "WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}
+    return Response(status_code=200, headers=headers)
+
+
+@router.get("/inbound/{source}", include_in_schema=False)
+async def show_that_it_exists() -> Response:
+    """Answer vendors that look whether there is something at the URL before they accept it: Intercom sends HEAD."""
+    return Response("Deliveries are sent here by POST.\n", media_type="text/plain")
 
 
 def _respond(receipt: Receipt) -> Response:
@@ -123,11 +137,6 @@ def _base_of(request: Request) -> str:
 def _max_bytes(request: Request) -> int:
     settings = request.app.state.settings
     return int(min(MAX_BYTES_AT_ONCE, settings.max_body_bytes, settings.max_inflated_bytes))
-
-
-def _retention(request: Request) -> Retention:
-    retention: Retention = request.app.state.retention
-    return retention
 
 
 @router.put(
@@ -197,7 +206,6 @@ async def get_deliveries(request: Request, source_id: SourceId) -> Response:
     """List the kept deliveries of a source, the latest first, with what became of them and why."""
     parameters = parse_query(request, _DeliveryParameters)
     books, source = await _load(request, source_id)
-    await _retention(request).prune(books)
     rows, cursor = await list_deliveries(
         books, source.id, status=parameters.status, limit=parameters.limit, cursor=parameters.cursor
     )

@@ -1,7 +1,6 @@
 """Sources and the inbox: what is kept of a delivery, listed, replayed, previewed, deleted and erased."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,13 +9,11 @@ from app.inbound.define import VENDORS
 from tests.inbound.senders import (
     OTHER_SECRET,
     SECRET,
-    STANDARD_SECRET,
     hexed,
     post,
     put_source,
     send,
     sign_hmac,
-    sign_standard,
     to_bytes,
 )
 from tests.support.service import Service, event, session
@@ -216,16 +213,6 @@ def test_the_list_of_deliveries_has_pages(service: Service) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
-def test_deliveries_are_kept_for_some_days(start_service: Callable[..., Service]) -> None:
-    service = start_service(inbound_retention_days=7)
-    put_calls(service)
-    send(service, "calls", CALLS)
-    service.now += timedelta(days=6)
-    assert len(deliveries(service)) == 1
-    service.now += timedelta(days=2)
-    assert deliveries(service) == [] and service.value("sessions") == 2
-
-
 def test_an_erased_user_is_in_no_kept_delivery(service: Service) -> None:
     put_calls(service)
     send(service, "calls", CALLS)
@@ -271,50 +258,6 @@ def test_a_delivery_that_cannot_be_stored_leaves_no_event(service: Service, exec
     finally:
         execute_in("ALTER TABLE delivery DROP CONSTRAINT nothing")
     assert send(service, "calls", CALLS)["accepted"] == 3
-
-
-def test_a_cloudevent_is_an_event_with_both_time_axes(service: Service) -> None:
-    put_source(
-        service, "bus", "cloudevents", STANDARD_SECRET, options={"scheme": "standard_webhooks", "may_backdate": True}
-    )
-    payload = VENDORS["cloudevents"].example | {"recordedtime": "2026-03-14T10:00:00Z"}
-    body = to_bytes(payload)
-    answer = post(
-        service, "bus", body, {**sign_standard(body, service.now), "Content-Type": "application/cloudevents+json"}
-    )
-    assert answer.json()["accepted"] == 1, answer.text
-    assert service.value("sessions", as_of="2026-03-14") == 1
-    # The same event sent to POST /v1/events is the same one.
-    answer = service.request(
-        "POST", "/v1/events", content=body, headers={"Content-Type": "application/cloudevents+json"}
-    )
-    assert answer.json()["duplicates"] == 1
-
-
-def test_without_permission_recordedtime_is_not_used(service: Service) -> None:
-    put_source(service, "bus", "cloudevents")
-    payload = VENDORS["cloudevents"].example | {"recordedtime": "2026-03-10T10:00:00Z"}
-    assert send(service, "bus", payload)["accepted"] == 1
-    assert service.value("sessions") == 1 and service.value("sessions", as_of="2026-03-14") is None
-
-
-def test_a_binary_cloudevent_keeps_its_attributes(service: Service) -> None:
-    put_source(service, "bus", "cloudevents")
-    body = b'{"duration_seconds": 60}'
-    names = {
-        "specversion": "1.0",
-        "id": "1",
-        "source": "/x",
-        "type": "session.ended",
-        "subject": "acme",
-        "userid": "ada",
-    }
-    headers = {f"ce-{name}": value for name, value in names.items()} | {"ce-time": "2026-03-14T09:30:00Z"}
-    answer = post(service, "bus", body, headers | sign_hmac(body, service.now))
-    assert answer.json()["accepted"] == 1, answer.text
-    [kept] = deliveries(service, "bus")
-    assert kept["id"] == "/x 1"
-    assert service.request("POST", "/v1/sources/bus/deliveries/%2Fx%201/replay").json()["duplicates"] == 1
 
 
 def test_events_of_a_delivery_count_beside_those_of_other_senders(service: Service) -> None:

@@ -55,8 +55,8 @@ class HubSpotOptions(BaseModel):
 def _read_change(change: Any, options: HubSpotOptions) -> tuple[str, str, str]:
     """Return the object that a change is about, what happened to it, and the property; empty where it counts nothing."""
     kind = text_of(change.get("subscriptionType")) or ""
-    thing, _, action = kind.partition(".")
-    thing = _OBJECTS.get(str(change.get("objectTypeId")), "") if thing == "object" else thing
+    subject, _, action = kind.partition(".")
+    subject = _OBJECTS.get(str(change.get("objectTypeId")), "") if subject == "object" else subject
     name = text_of(change.get("propertyName")) or ""
     counts = {
         "company": action == "propertyChange",
@@ -64,7 +64,7 @@ def _read_change(change: Any, options: HubSpotOptions) -> tuple[str, str, str]:
         "deal": action == "creation"
         or (action == "propertyChange" and (name in options.deal_attributes or _is_won(name, change, options))),
     }
-    return (thing, action, name) if counts.get(thing) else ("", "", "")
+    return (subject, action, name) if counts.get(subject) else ("", "", "")
 
 
 def _is_won(name: str, change: Any, options: HubSpotOptions) -> bool:
@@ -77,11 +77,11 @@ async def _complete(payload: Any, api: "VendorApi", options: HubSpotOptions) -> 
     if not isinstance(payload, list):
         return None
     is_complete = True
-    for thing, path in _PATHS.items():
+    for subject, path in _PATHS.items():
         changes = [
             own
             for own in payload
-            if isinstance(own, dict) and _read_change(own, options)[0] == thing and _COMPANY not in own
+            if isinstance(own, dict) and _read_change(own, options)[0] == subject and _COMPANY not in own
         ]
         ids = sorted({id for own in changes if (id := text_of(own.get("objectId")))})
         if not ids:
@@ -168,23 +168,23 @@ def hubspot(payload: Any, context: Context) -> Iterator[Part]:
 
 
 def _translate(change: Fields, context: Context) -> Part:
-    thing, action, name = _read_change(change.raw, context.options)
-    if not thing:
+    subject, action, name = _read_change(change.raw, context.options)
+    if not subject:
         return Ignored("Changes of this kind count nothing.")
-    company = change.find_text("objectId") if thing == "company" else change.find_text(_COMPANY)
+    company = change.find_text("objectId") if subject == "company" else change.find_text(_COMPANY)
     if company is None and "account_id" not in (context.mapping or {}):
         reason = (
             "has no company" if _COMPANY in change.raw else "does not say its company. Give the source an `api_key`"
         )
-        raise Untranslatable(f"The {thing} {reason}.")
+        raise Untranslatable(f"The {subject} {reason}.")
     account, at = context.account(change, change, company), change.time("occurredAt")
     id = f"{change.text('portalId')}:{change.text('eventId')}:{change.text('objectId')}:{name}"
-    is_won = thing == "deal" and action == "propertyChange" and _is_won(name, change.raw, context.options)
-    if thing == "deal" and (is_won or action == "creation"):
+    is_won = subject == "deal" and action == "propertyChange" and _is_won(name, change.raw, context.options)
+    if subject == "deal" and (is_won or action == "creation"):
         data = {"goal": _GOAL, "who": f"deal {change.text('objectId')}"}
         type = "goal.completed" if is_won else "goal.entered"
         return context.event(type, id=id, account=account, at=at, data=data)
-    data = _read_property(change, name, prefix="" if thing == "company" else f"{thing}_", context=context)
+    data = _read_property(change, name, prefix="" if subject == "company" else f"{subject}_", context=context)
     return context.event("account.updated", id=id, account=account, at=at, data=data)
 
 

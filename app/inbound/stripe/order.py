@@ -17,12 +17,12 @@ def find_moment(payload: Any) -> str | None:
     """Return the subscription and the second of an update; None for all that needs no order within its second."""
     if not isinstance(payload, dict) or payload.get("object") == "v2.core.event":
         return None
-    type, created, item = (payload.get(name) for name in ("type", "created", "data"))
-    subscription = item.get("object") if isinstance(item, dict) else None
+    type, second, data = (payload.get(name) for name in ("type", "created", "data"))
+    subscription = data.get("object") if isinstance(data, dict) else None
     id = text_of(subscription.get("id")) if isinstance(subscription, dict) else None
     if not isinstance(type, str) or not type.startswith(PREFIX) or type in (CREATED, DELETED):
         return None
-    return f"{id} {created}" if id and isinstance(created, int) and not isinstance(created, bool) else None
+    return f"{id} {second}" if id and isinstance(second, int) and not isinstance(second, bool) else None
 
 
 def compare(first: Any, second: Any) -> int:
