@@ -81,3 +81,31 @@ def send(service: Service, name: str, payload: Any, sign: Sign = sign_hmac) -> d
     answer = post(service, name, body, sign(body, service.now))
     assert answer.status_code in (200, 202), answer.text
     return {"code": answer.status_code, **answer.json()}
+
+
+BASIC = {"Authorization": "Basic YS1zZWNyZXQ6b2YtdGhlLXRlc3RzLTAxMjM="}
+
+
+# How each vendor signs.
+SIGN: dict[str, Sign] = {
+    "stripe": sign_stripe,
+    "generic": sign_hmac,
+    "cloudevents": sign_hmac,
+    "zendesk": lambda body, now: {
+        "X-Zendesk-Webhook-Signature-Timestamp": now.isoformat(),
+        "X-Zendesk-Webhook-Signature": based(now.isoformat().encode() + body),
+    },
+    "intercom": lambda body, now: {"X-Hub-Signature": "sha1=" + hexed(body, algorithm="sha1")},
+    "chatwoot": lambda body, now: {
+        "X-Chatwoot-Timestamp": str(int(now.timestamp())),
+        "X-Chatwoot-Signature": "sha256=" + hexed(str(int(now.timestamp())).encode() + b"." + body),
+    },
+    "hubspot": sign_hubspot,
+    "salesforce": lambda body, now: {"X-Csm-Secret": SECRET},
+    "pipedrive": lambda body, now: BASIC,
+    "typeform": lambda body, now: {"Typeform-Signature": "sha256=" + based(body)},
+    "segment": lambda body, now: {"X-Signature": hexed(body, algorithm="sha1")},
+}
+SECRETS = {"stripe": STRIPE_SECRET, "pipedrive": "a-secret:of-the-tests-0123"}
+# Those whose bodies are not signed.
+UNSIGNED = {"salesforce", "pipedrive"}

@@ -1,7 +1,5 @@
 """Each vendor: what it signs is accepted, one changed byte is not, and its example becomes the events that it documents."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,45 +7,18 @@ import pytest
 from app.inbound.define import VENDORS
 from tests.inbound.senders import (
     SECRET,
+    SECRETS,
+    SIGN,
     STANDARD_SECRET,
-    STRIPE_SECRET,
-    based,
-    hexed,
+    UNSIGNED,
     post,
     put_source,
     send,
-    sign_hmac,
-    sign_hubspot,
     sign_standard,
-    sign_stripe,
     to_bytes,
 )
 from tests.support.service import Service
 
-BASIC = {"Authorization": "Basic YS1zZWNyZXQ6b2YtdGhlLXRlc3RzLTAxMjM="}
-
-
-SIGN: dict[str, Callable[[bytes, datetime], Mapping[str, str]]] = {
-    "stripe": sign_stripe,
-    "generic": sign_hmac,
-    "cloudevents": sign_hmac,
-    "zendesk": lambda body, now: {
-        "X-Zendesk-Webhook-Signature-Timestamp": now.isoformat(),
-        "X-Zendesk-Webhook-Signature": based(now.isoformat().encode() + body),
-    },
-    "intercom": lambda body, now: {"X-Hub-Signature": "sha1=" + hexed(body, algorithm="sha1")},
-    "chatwoot": lambda body, now: {
-        "X-Chatwoot-Timestamp": str(int(now.timestamp())),
-        "X-Chatwoot-Signature": "sha256=" + hexed(str(int(now.timestamp())).encode() + b"." + body),
-    },
-    "hubspot": sign_hubspot,
-    "salesforce": lambda body, now: {"X-Csm-Secret": SECRET},
-    "pipedrive": lambda body, now: BASIC,
-    "typeform": lambda body, now: {"Typeform-Signature": "sha256=" + based(body)},
-    "segment": lambda body, now: {"X-Signature": hexed(body, algorithm="sha1")},
-}
-SECRETS = {"stripe": STRIPE_SECRET, "pipedrive": "a-secret:of-the-tests-0123"}
-UNSIGNED = {"salesforce", "pipedrive"}
 # What each example becomes: type, account, user and data.
 EVENTS: dict[str, list[tuple[str, str, str | None, dict[str, Any]]]] = {
     "zendesk": [("ticket.resolved", "5099", None, {"ticket_id": "35436", "channel": "email"})],
