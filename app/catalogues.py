@@ -13,11 +13,13 @@ _PACKAGES = (
     "app.feedback.open_detractors",
     "app.scorecard.standings",
     "app.insights.catalogue",
+    "app.inbound.catalogue",
+    "app.inbound.erase",
 )
 
 
 def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics, identities and offers.
+    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors and offers.
 
     A process that uses them calls this once.
     """

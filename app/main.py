@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
@@ -40,6 +40,8 @@ from app.health.backtest import routes as backtest_routes
 from app.http.document import build_document
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
+from app.inbound import routes as inbound_routes
+from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
@@ -69,6 +71,7 @@ _ROUTES = (
     backtest_routes,
     insight_routes,
     health_routes,
+    inbound_routes,
     account_routes,
     access_routes,
     monitoring_routes,
@@ -134,6 +137,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
             _print_first_key(key, settings)
+        await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
         app.state.books = books
 
     async def open_when_migrated(database: Database) -> None:
@@ -146,7 +150,11 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     start_traces()
     app.state.books = None
-    async with open_database(settings) as database, open_large_batches(database) as large_batches:
+    async with (
+        open_database(settings) as database,
+        open_large_batches(database) as large_batches,
+        AsyncExitStack() as stack,
+    ):
         app.state.database, app.state.large_batches = database, large_batches
         waiting: asyncio.Task[None] | None = None
         try:
@@ -161,6 +169,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         yield
         if waiting is not None:
             waiting.cancel()
+            await asyncio.wait([waiting])
 
 
 def _print_first_key(key: str, settings: Settings) -> None:

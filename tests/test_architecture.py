@@ -34,10 +34,11 @@ LAYERS = {
     "health": ENGINE | {"metrics"},
     "scorecard": ENGINE | {"metrics"},
     "insights": ENGINE | {"metrics"},
+    "inbound": ENGINE | {"ingest"},
     "demo": ENGINE | {"ingest", "health", "scorecard"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "monitoring"}
+FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "monitoring"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
@@ -146,9 +147,30 @@ def test_only_routes_and_what_serves_them_use_the_web_framework() -> None:
         assert path.name in ("main.py", "routes.py") or package_of(path) in MAY_USE_THE_FRAMEWORK, path
 
 
+# The API of a vendor, for what its deliveries only name: the host is of the catalogue, and the answer becomes part of a delivery.
+MAY_USE_THE_NETWORK = {"app/inbound/fetch.py", "app/webhooks/deliver.py"}
+
+
+def test_only_few_modules_send_requests() -> None:
+    for path in modules():
+        if any(is_within(name, {"httpx"}) for name in imports_of(path)):
+            assert path.relative_to(APP.parent).as_posix() in MAY_USE_THE_NETWORK, path
+
+
 def test_packages_that_compute_do_not_load_the_web_framework() -> None:
     users = set(framework_users())
-    for package in ("core", "database", "embedded", "books", "accounts", "ledger", "ingest", "metrics", "demo"):
+    for package in (
+        "core",
+        "database",
+        "embedded",
+        "books",
+        "accounts",
+        "ledger",
+        "ingest",
+        "metrics",
+        "inbound",
+        "demo",
+    ):
         for path in (APP / package).rglob("*.py"):
             if path.name != "routes.py":
                 assert reachable_from(path) & users == set(), path

@@ -32,6 +32,7 @@ COMMANDS = {
     "reset": "app.cli.reset",
     "publish": "app.cli.publish_command",
     "keys": "app.cli.keys",
+    "sources": "app.cli.sources",
 }
 # The commands that neither post events nor compute metrics, or whose processes fill the catalogues themselves.
 WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}

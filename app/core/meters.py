@@ -61,6 +61,12 @@ EVENTS_REJECTED = Counter(
     ["code"],
     registry=REGISTRY,
 )
+INBOUND_DELIVERIES = Counter(
+    "csmetrics_inbound_deliveries_total",
+    "Deliveries from other systems, also replayed ones, by vendor and by what became of them.",
+    ["vendor", "status"],
+    registry=REGISTRY,
+)
 QUESTIONS = Histogram(
     "csmetrics_question_duration_seconds",
     "Time to compute the numbers of a question.",

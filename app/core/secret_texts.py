@@ -40,7 +40,7 @@ _KEY_IN_BASE64 = rf"(?:{'|'.join(_base64_parts('csm_'))})[\w+/-]{{40,}}={{0,2}}"
 _patterns = [
     (re.compile(f"({_KEY_START}){_KEY_CHARACTERS}", re.IGNORECASE), r"\1***"),
     (re.compile(_KEY_IN_BASE64), "***"),
-    (re.compile(r"(api(?:_|%5f)key=)[^&\s\"'\\]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"((?:api(?:_|%5f)key|secret)=)[^&\s\"'\\]+", re.IGNORECASE), r"\1***"),
     (re.compile(r"((?:authorization|x-api-key)['\"]?\s*[:=,]\s*b?['\"]?)[^'\"\r\n]+", re.IGNORECASE), r"\1***"),
     (re.compile(r"((?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1***"),
     (re.compile(r"(/users/)[^/]+(/personal-data)", re.IGNORECASE), r"\1***\2"),  # the id of a user who is being erased

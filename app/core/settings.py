@@ -244,6 +244,13 @@ class Settings(BaseSettings):
     max_inflated_bytes: int = Field(
         64 * 2**20, ge=1024, description="Largest request body in bytes after decompression. Larger ones get 413."
     )
+    inbound_retention_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="Days for which deliveries from other systems are kept as they were received, to be looked at and replayed. "
+        "The events that they became stay.",
+    )
     request_seconds: float = Field(
         60,
         gt=0,

@@ -26,7 +26,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Numeric,
     SmallInteger,
     Table,
@@ -34,6 +33,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from app.database.inbound_tables import delivery, source
+from app.database.metadata import metadata
+
+__all__ = ["delivery", "metadata", "source"]
 
 MIN_DATE = date(1, 1, 1)
 MAX_DATE = date(9999, 12, 31)
@@ -45,15 +49,6 @@ LAST_DAY_LOCK = 4_711_235_814
 
 # The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
 
 books = Table(
     "books",

@@ -22,15 +22,19 @@ async def read_json(request: Request) -> Any:
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
     max_bytes = min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
+    content = await read_bytes(request, max_bytes=max_bytes, advice="Only batches of events may be as large as that.")
+    return parse_json(decompress(content, request.headers.get("content-encoding", ""), max_bytes=max_bytes))
+
+
+async def read_bytes(request: Request, *, max_bytes: int, advice: str) -> bytes:
+    """Return the body of a request as it is. advice: what to do about one that is too large. Raises TooLarge."""
     content = bytearray()
     async for part in request.stream():
         content += part
         # Not when all of it is there: sixteen times as much would be in memory, for each of many requests.
         if len(content) > max_bytes:
-            raise TooLarge(
-                f"The body is larger than {max_bytes:,} bytes. Only batches of events may be as large as that."
-            )
-    return parse_json(decompress(bytes(content), request.headers.get("content-encoding", ""), max_bytes=max_bytes))
+            raise TooLarge(f"The body is larger than {max_bytes:,} bytes. {advice}")
+    return bytes(content)
 
 
 async def read_body(request: Request, model: type[Body]) -> Body:

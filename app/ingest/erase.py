@@ -4,7 +4,9 @@ A person's id is replaced by a pseudonym, and what the person wrote is blanked. 
 than the one who wrote it, is blanked by itself.
 """
 
+from collections.abc import Awaitable, Callable
 from secrets import token_hex
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,6 +19,22 @@ from app.ledger.measures import EventView, stream_name_of
 from app.ledger.presence.keys import user_key
 from app.ledger.stream_diff import write_stream_names
 from app.ledger.streams.feedback import ERASED, KIND
+
+
+class Erasure(NamedTuple):
+    """What is being erased of an account: a user, or the comment of one event.
+
+    account_id: the key of the account. user: the user's id; None for a comment. event_id: None for a user.
+    """
+
+    account_id: int
+    account: str
+    user: str | None = None
+    event_id: str | None = None
+
+
+# Erase the same from what other packages keep, in the same transaction and before the events are erased.
+ERASERS: list[Callable[[Connection, Erasure], Awaitable[None]]] = []
 
 # The fingerprint goes as well, since the content could be guessed from it; from then on any event with the id is a duplicate.
 # The event's id stays: without it the same event could be sent again and be counted twice.
@@ -63,6 +81,7 @@ async def erase_comment(books: Books, *, account_id: str, event_id: str) -> bool
         if not await connection.execute(_HAS_COMMENT, parameters):
             return False
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
+        await _erase_elsewhere(connection, Erasure(key, account_id, event_id=event_id))
         await connection.execute(_ERASE_COMMENT, parameters)
         return True
 
@@ -82,12 +101,18 @@ async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
             raise await account_not_found(connection, account_id)
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
         pseudonym = f"erased-{token_hex(16)}"
+        await _erase_elsewhere(connection, Erasure(key, account_id, user=user_id))
         await _erase_events(connection, key, user_id, pseudonym)
         for table in (presence, registration):
             is_of_user = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
             await connection.execute(sa.update(table).where(is_of_user).values(user_key=user_key(key, pseudonym)))
 
     await books.database.write(write)
+
+
+async def _erase_elsewhere(connection: Connection, erasure: Erasure) -> None:
+    for erase in ERASERS:
+        await erase(connection, erasure)
 
 
 async def _erase_events(connection: Connection, key: int, user_id: str, pseudonym: str) -> None:

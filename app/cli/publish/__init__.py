@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.publish import command_line, errors, events, filters, insights, mapping, metrics, settings
+from app.cli.publish import command_line, errors, events, filters, insights, mapping, metrics, settings, vendors
 from app.core.settings import Settings
 from app.main import build_app
 
@@ -17,6 +17,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "insights": insights.render,
     "filters": filters.render,
     "mapping": mapping.render,
+    "vendors": vendors.render,
     "errors": errors.render,
     "settings": settings.render,
     "cli": command_line.render,

@@ -1,0 +1,49 @@
+"""Delete the deliveries that are older than they are kept: at the start and every hour, also of a service that nobody calls."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from app.books.books import Books
+from app.core.errors import ServiceError
+from app.database.tables import delivery
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 3600.0
+_AT_ONCE = 10_000
+
+
+async def prune_deliveries(books: Books, *, days: int) -> None:
+    """Delete the deliveries that were received more than some days ago. Their events stay."""
+    is_old = delivery.c.received_at < books.clock() - timedelta(days=days)
+    keys = sa.select(delivery.c.source, delivery.c.id).where(is_old).limit(_AT_ONCE)
+    query = sa.delete(delivery).where(sa.tuple_(delivery.c.source, delivery.c.id).in_(keys))
+    while (await books.database.write(lambda connection: connection.execute(query))).row_count == _AT_ONCE:
+        pass
+
+
+@asynccontextmanager
+async def prune_aside(books: Books, *, days: int) -> AsyncIterator[None]:
+    """Delete old deliveries now, and every hour inside the `with` block."""
+    await prune_deliveries(books, days=days)
+    task = asyncio.create_task(_prune_again_and_again(books, days=days))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _prune_again_and_again(books: Books, *, days: int) -> None:
+    while True:
+        await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            await prune_deliveries(books, days=days)
+        except ServiceError as error:
+            log.warning("cannot delete old deliveries", reason=str(error))

@@ -1,0 +1,77 @@
+"""Complete the events of Stripe: what a thin event names, and the tiers of prices, are read from its API.
+
+Sources: docs.stripe.com, changelog 2026-09-30.endive (thin events of API v1: `related_object`, and `snapshot_event` of the v2
+event), "How events work", and the price object (`tiers` only if they are expanded).
+"""
+
+import re
+from typing import Any
+
+from app.inbound.fetch import VendorApi
+from app.inbound.payload import Untranslatable, text_of
+from app.inbound.stripe.order import PREFIX
+
+THIN = "v2.core.event"
+# The member of a thin event that names its snapshot; null: it exists as a thin one only.
+SNAPSHOT = "snapshot_event"
+# Events of API v2 need a version; from this one on, they name their snapshots.
+_VERSION = "2026-09-30.endive"
+_ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
+
+
+async def complete(payload: Any, api: VendorApi, *, types: frozenset[str]) -> Any:
+    """Return the payload with what it only names; None where nothing is missing.
+
+    types: those that count, besides those of subscriptions. Raises Untranslatable and Unavailable.
+    """
+    if not isinstance(payload, dict):
+        return None
+    if payload.get("object") != THIN:
+        return payload if await _add_tiers(payload, api) else None
+    type = str(payload.get("type")).removeprefix("v1.")
+    if type not in types and not type.startswith(PREFIX):
+        return None
+    if (snapshot_id := await _find_snapshot(payload, api)) is None:
+        return {**payload, SNAPSHOT: None}
+    snapshot = await api.get(f"/v1/events/{_check_id(snapshot_id)}", headers=_find_context(payload))
+    await _add_tiers(snapshot, api)
+    return snapshot
+
+
+async def _find_snapshot(payload: dict[str, Any], api: VendorApi) -> str | None:
+    """Return the id of the snapshot of a thin event; None for an event that exists as a thin one only."""
+    if SNAPSHOT not in payload:
+        headers = {"Stripe-Version": _VERSION, **_find_context(payload)}
+        payload = await api.get(f"/v2/core/events/{_check_id(text_of(payload.get('id')))}", headers=headers)
+    return text_of(payload.get(SNAPSHOT)) if isinstance(payload, dict) else None
+
+
+def _find_context(payload: dict[str, Any]) -> dict[str, str]:
+    """Return the header that says of which connected account an event is."""
+    context = text_of(payload.get("context"))
+    return {"Stripe-Context": context} if context and context.isascii() and context.isprintable() else {}
+
+
+def _check_id(id: str | None) -> str:
+    if id is None or not _ID.fullmatch(id):
+        raise Untranslatable("The id of the event is not one of Stripe.")
+    return id
+
+
+async def _add_tiers(event: Any, api: VendorApi) -> bool:
+    """Add the tiers to the prices of an event, since Stripe puts them into no event; return whether there are any.
+
+    Stripe does not let the tiers of a price change.
+    """
+    try:
+        rows = event["data"]["object"]["items"]["data"]
+        prices = [row["price"] for row in rows]
+    except (KeyError, TypeError):
+        return False
+    has_tiers = False
+    for row, price in zip(rows, prices, strict=True):
+        if isinstance(price, dict) and price.get("billing_scheme") == "tiered" and not price.get("tiers"):
+            path = f"/v1/prices/{_check_id(text_of(price.get('id')))}"
+            row["price"] = await api.get(path, parameters={"expand[]": "tiers"})
+            has_tiers = True
+    return has_tiers
