@@ -13,6 +13,8 @@ _PACKAGES = (
     "app.feedback.open_detractors",
     "app.scorecard.standings",
     "app.insights.catalogue",
+    "app.webhooks.catalogue",
+    "app.webhooks.causes",
 )
 
 

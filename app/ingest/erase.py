@@ -4,6 +4,7 @@ A person's id is replaced by a pseudonym, and what the person wrote is blanked. 
 than the one who wrote it, is blanked by itself.
 """
 
+from collections.abc import Awaitable, Callable, Collection
 from secrets import token_hex
 
 import sqlalchemy as sa
@@ -49,7 +50,11 @@ _ERASE = f"""
 _ERASE_COMMENT = f"""
     UPDATE event SET {_BLANK}
     WHERE account_id = %(account_id)s AND (id = %(id)s OR stream = '{KIND} ' || %(id)s)
+    RETURNING id
     """
+# What else stores what events say, such as messages about them, erases it by these: by account key and ids of events.
+ERASURES: list[Callable[[Connection, int, Collection[str]], Awaitable[None]]] = []
+
 _HAS_COMMENT = f"SELECT 1 FROM event WHERE account_id = %(account_id)s AND id = %(id)s AND {COMMENT_IS_NOT_BLANK}"
 
 
@@ -63,7 +68,8 @@ async def erase_comment(books: Books, *, account_id: str, event_id: str) -> bool
         if not await connection.execute(_HAS_COMMENT, parameters):
             return False
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
-        await connection.execute(_ERASE_COMMENT, parameters)
+        rows = await connection.execute(_ERASE_COMMENT, parameters)
+        await _erase_elsewhere(connection, key, [row.id for row in rows])
         return True
 
     return await books.database.write(write)
@@ -93,11 +99,18 @@ async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
 async def _erase_events(connection: Connection, key: int, user_id: str, pseudonym: str) -> None:
     """Erase a user from the events of an account, and move those events whose stream is named by the user."""
     parameters = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
+    rows = await connection.execute(_ERASE, parameters)
+    await _erase_elsewhere(connection, key, [row.id for row in rows])
     streams = {
         (key, row.id): stream
-        for row in await connection.execute(_ERASE, parameters)
+        for row in rows
         # An event whose stream was never stored gets it from `rebuild`, not from here.
         if row.stream is not None
         and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream
     }
     await write_stream_names(connection, streams)
+
+
+async def _erase_elsewhere(connection: Connection, key: int, event_ids: Collection[str]) -> None:
+    for erase in ERASURES:
+        await erase(connection, key, event_ids)
