@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
@@ -51,6 +51,8 @@ from app.monitoring.telemetry import start_traces, telemetry_config
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
+from app.webhooks import routes as webhook_routes
+from app.webhooks.worker import run_worker_aside
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,7 @@ _ROUTES = (
     insight_routes,
     health_routes,
     account_routes,
+    webhook_routes,
     access_routes,
     monitoring_routes,
 )
@@ -134,6 +137,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
             _print_first_key(key, settings)
+        if settings.webhook_worker:
+            await stack.enter_async_context(run_worker_aside(books, settings))
         app.state.books = books
 
     async def open_when_migrated(database: Database) -> None:
@@ -146,7 +151,11 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     start_traces()
     app.state.books = None
-    async with open_database(settings) as database, open_large_batches(database) as large_batches:
+    async with (
+        open_database(settings) as database,
+        open_large_batches(database) as large_batches,
+        AsyncExitStack() as stack,
+    ):
         app.state.database, app.state.large_batches = database, large_batches
         waiting: asyncio.Task[None] | None = None
         try:
@@ -161,6 +170,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         yield
         if waiting is not None:
             waiting.cancel()
+            await asyncio.wait([waiting])
 
 
 def _print_first_key(key: str, settings: Settings) -> None:
