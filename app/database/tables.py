@@ -26,7 +26,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Numeric,
     SmallInteger,
     Table,
@@ -34,6 +33,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from app.database.metadata import metadata as metadata
+from app.database.webhook_tables import webhook_delivery as webhook_delivery
+from app.database.webhook_tables import webhook_endpoint as webhook_endpoint
+from app.database.webhook_tables import webhook_message as webhook_message
 
 MIN_DATE = date(1, 1, 1)
 MAX_DATE = date(9999, 12, 31)
@@ -45,15 +49,6 @@ LAST_DAY_LOCK = 4_711_235_814
 
 # The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
 
 books = Table(
     "books",
@@ -319,67 +314,6 @@ health_model = Table(
     Column("recorded_on", Date, nullable=False, comment="The day from which it is known."),
     Column("document", JSONB, nullable=False),
     Column("key_id", Text, nullable=False, comment="The key that put it."),
-)
-
-webhook_endpoint = Table(
-    "webhook_endpoint",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("url", Text, nullable=False),
-    Column("description", Text),
-    Column("topics", ARRAY(Text), nullable=False),
-    Column(
-        "secrets",
-        JSONB,
-        nullable=False,
-        comment="Objects of secret and expires_at, the newest first. Messages are signed with all that have not expired.",
-    ),
-    Column("state", Text, nullable=False, server_default=text("'enabled'"), comment="enabled or disabled."),
-    Column("disabled_reason", Text),
-    Column("disabled_at", DateTime(timezone=True)),
-    Column("failing_since", DateTime(timezone=True), comment="The first failure after the last success."),
-    Column("paused_until", DateTime(timezone=True), comment="As the receiver has asked for by Retry-After."),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-)
-
-# The outbox: a message is written by the transaction that causes it. A worker makes the deliveries of it.
-webhook_message = Table(
-    "webhook_message",
-    metadata,
-    Column("id", Text(collation="C"), primary_key=True, comment="The header webhook-id."),
-    Column("topic", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False, comment="The bytes that are signed and sent, each time the same."),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column(
-        "dispatched", Boolean, nullable=False, server_default=text("false"), comment="Whether its deliveries were made."
-    ),
-    Column("account_id", BigInteger, comment="With event_id: the event whose erasure erases the message."),
-    Column("event_id", Text(collation="C")),
-    Index("webhook_message_outbox_idx", "created_at", postgresql_where=text("NOT dispatched")),
-    Index(None, "created_at"),
-    Index(None, "account_id", "event_id", postgresql_where=text("event_id IS NOT NULL")),
-)
-
-webhook_delivery = Table(
-    "webhook_delivery",
-    metadata,
-    Column("endpoint_id", Text, primary_key=True),
-    Column("message_id", Text(collation="C"), primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("state", Text, nullable=False, comment="pending, delivered or failed."),
-    Column("attempts", SmallInteger, nullable=False, server_default=text("0"), comment="Since it became pending."),
-    Column("first_attempt_at", DateTime(timezone=True), comment="Since it became pending."),
-    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
-    Column("lease", Text, comment="The worker that has it now."),
-    Column("leased_until", DateTime(timezone=True), comment="By the clock of the database, which all workers share."),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("finished_at", DateTime(timezone=True)),
-    Column(
-        "log", JSONB, nullable=False, server_default=text("'[]'"), comment="The last attempts, the latest at the end."
-    ),
-    Index("webhook_delivery_due_idx", "endpoint_id", "next_attempt_at", postgresql_where=text("state = 'pending'")),
-    Index(None, "endpoint_id", "created_at", "message_id"),
-    Index(None, "created_at"),
 )
 
 MONTH_COLUMNS = tuple(total.c[name] for name in MONTH_NAMES)

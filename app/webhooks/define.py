@@ -83,7 +83,7 @@ class MessageData(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class WebhookTopic:
     """A kind of message that endpoints subscribe to. schema: of its data, as JSON Schema. example: valid data."""
 
     name: str
@@ -93,7 +93,7 @@ class Topic:
     example: Mapping[str, Any]
 
 
-TOPICS: dict[str, Topic] = {}
+TOPICS: dict[str, WebhookTopic] = {}
 
 
 def topic(name: str, *, title: str, example: Mapping[str, Any]) -> Callable[[type], type]:
@@ -105,13 +105,13 @@ def topic(name: str, *, title: str, example: Mapping[str, Any]) -> Callable[[typ
     def register(data: type) -> type:
         if name in TOPICS or not data.__doc__:
             raise ValueError(f"The topic {name} is declared already or has no docstring.")
-        TOPICS[name] = Topic(name, title, cleandoc(data.__doc__), TypeAdapter(data).json_schema(), example)
+        TOPICS[name] = WebhookTopic(name, title, cleandoc(data.__doc__), TypeAdapter(data).json_schema(), example)
         return data
 
     return register
 
 
-def describe_topic(entry: Topic) -> dict[str, Any]:
+def describe_topic(entry: WebhookTopic) -> dict[str, Any]:
     """Return a topic as `GET /v1/webhook-topics` shows it."""
     names = ("name", "title", "description", "schema", "example")
     return {name: getattr(entry, name) for name in names}

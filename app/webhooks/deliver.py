@@ -17,9 +17,8 @@ from typing import NamedTuple
 import certifi
 import httpx
 
-from app import __version__
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, Url, parse_url, resolve_url
-from app.webhooks.dispatch import TakenDelivery
+from app.webhooks.dispatch import DueDelivery
 from app.webhooks.schedule import parse_retry_after
 from app.webhooks.signing import live_secrets, sign
 
@@ -34,7 +33,7 @@ _MAX_TRANSPORTS = 200
 _KEEP_ALIVE_SECONDS = 30.0
 _HEADERS = {
     "content-type": "application/json",
-    "user-agent": f"CustomerSuccessMetrics/{__version__} (webhooks)",
+    "user-agent": "CustomerSuccessMetrics (webhooks)",
     "accept": "*/*",
     "accept-encoding": "identity",
 }
@@ -56,7 +55,7 @@ class Outcome(NamedTuple):
     retry_after: timedelta | None = None
 
 
-class Sender:
+class WebhookSender:
     """Sends messages, and keeps connections to receivers for the next ones. It belongs to one event loop."""
 
     def __init__(self, rules: Rules) -> None:
@@ -64,12 +63,12 @@ class Sender:
         # Each has connections of one host only: two hosts may share an address, but must not share a connection.
         self._transports: OrderedDict[tuple[str, str, int], httpx.AsyncHTTPTransport] = OrderedDict()
 
-    async def send(self, taken: TakenDelivery, *, now: datetime) -> Outcome:
+    async def send(self, due: DueDelivery, *, now: datetime) -> Outcome:
         """Make an attempt and return how it ended. It raises nothing that the receiver can cause."""
         started_at = perf_counter()
         try:
             async with asyncio.timeout(self.rules.seconds):
-                response = await self._post(taken, now)
+                response = await self._post(due, now)
         except TimeoutError:
             result = TIMED_OUT
         except BadUrl:
@@ -96,18 +95,18 @@ class Sender:
             _, transport = self._transports.popitem()
             await transport.aclose()
 
-    async def _post(self, taken: TakenDelivery, now: datetime) -> httpx.Response:
-        url = parse_url(taken.url, self.rules)
+    async def _post(self, due: DueDelivery, now: datetime) -> httpx.Response:
+        url = parse_url(due.url, self.rules)
         addresses = await resolve_url(url, self.rules)
-        signed = sign(live_secrets(taken.secrets, now), id=taken.message_id, now=now, body=taken.body)
-        headers = {"host": url.authority, **_HEADERS, **signed}
+        signature = sign(live_secrets(due.secrets, now), id=due.message_id, now=now, body=due.body)
+        headers = {"host": url.authority, **_HEADERS, **signature}
         transport = await self._transport(url)
         for address in addresses[: _MAX_ADDRESSES - 1]:
             if address != addresses[-1]:
                 with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                    return await self._exchange(transport, url, address, headers, taken.body)
+                    return await self._exchange(transport, url, address, headers, due.body)
         last = addresses[:_MAX_ADDRESSES][-1]
-        return await self._exchange(transport, url, last, headers, taken.body)
+        return await self._exchange(transport, url, last, headers, due.body)
 
     async def _exchange(
         self, transport: httpx.AsyncHTTPTransport, url: Url, address: str, headers: dict[str, str], body: bytes

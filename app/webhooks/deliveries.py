@@ -16,7 +16,7 @@ from app.http.openapi import list_schema, object_schema
 from app.metrics.offers import Message
 from app.webhooks.define import TOPICS
 from app.webhooks.deliver import RESULTS
-from app.webhooks.dispatch import LEASE_SECONDS, TakenDelivery
+from app.webhooks.dispatch import LEASE_SECONDS, DueDelivery
 from app.webhooks.endpoints import endpoint_not_found, fetch_endpoint
 from app.webhooks.outbox import build_row
 
@@ -130,23 +130,25 @@ async def redeliver_failed(books: Books, endpoint_id: str, *, since: datetime) -
 
 async def _restart(connection: Connection, endpoint_id: str, condition: sa.ColumnElement[bool], now: datetime) -> int:
     """Make deliveries pending, and end the pause of their endpoint. One that is being sent stays as it is."""
-    enabled = sa.update(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.state == "enabled")
-    if not (await connection.execute(enabled.values(paused_until=None))).row_count:
-        raise Conflict("The endpoint is disabled. Enable it first: PATCH with the state `enabled`.", code="disabled")
+    unpause = sa.update(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.state == "enabled")
+    if not (await connection.execute(unpause.values(paused_until=None))).row_count:
+        raise Conflict(
+            "The endpoint is disabled. Enable it first: PATCH with the state `enabled`.", code="endpoint_disabled"
+        )
     is_idle = sa.or_(delivery.c.leased_until.is_(None), delivery.c.leased_until < sa.func.clock_timestamp())
     fresh = {"state": "pending", "attempts": 0, "first_attempt_at": None, "next_attempt_at": now, "finished_at": None}
     statement = sa.update(delivery).where(delivery.c.endpoint_id == endpoint_id, condition, is_idle).values(fresh)
     return (await connection.execute(statement)).row_count
 
 
-async def create_test(books: Books, endpoint_id: str, topic: str | None, *, lease: str) -> TakenDelivery:
-    """Make a delivery of the example of a topic, taken by the caller. topic: None for the first that is subscribed to.
+async def create_test(books: Books, endpoint_id: str, topic: str | None, *, lease: str) -> DueDelivery:
+    """Make a delivery of the example of a topic, leased by the caller. topic: None for the first that is subscribed to.
 
     Raises NotFound.
     """
     now = books.clock()
 
-    async def write(connection: Connection) -> TakenDelivery:
+    async def write(connection: Connection) -> DueDelivery:
         row = next(iter(await connection.execute(sa.select(endpoint).where(endpoint.c.id == endpoint_id))), None)
         if row is None:
             raise endpoint_not_found()
@@ -158,6 +160,6 @@ async def create_test(books: Books, endpoint_id: str, topic: str | None, *, leas
         values = {"endpoint_id": endpoint_id, "message_id": new["id"], "topic": name, "state": "pending"}
         values |= {"next_attempt_at": now, "created_at": now, "lease": lease, "leased_until": lease_end}
         await connection.execute(sa.insert(delivery).values(values))
-        return TakenDelivery(endpoint_id, new["id"], row.url, row.secrets, body, 0, None, row.failing_since)
+        return DueDelivery(endpoint_id, new["id"], row.url, row.secrets, body, 0, None, row.failing_since)
 
     return await books.database.write(write)

@@ -20,10 +20,9 @@ from app.webhooks.addresses import Address, Network, blocked_kind, parse_address
 MAX_URL_LENGTH = 2_000
 _PORTS = {"https": 443, "http": 80}
 _MIN_PORT = 1024  # of those that are not 80 or 443: no mail server or the like takes a message for its own protocol
-_HOST = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?"
-)
-_V6_HOST = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_NAME, _V6 = rf"(?P<name>{_LABEL}(?:\.{_LABEL}){{0,126}}\.?)", r"\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]"
+_AUTHORITY = re.compile(rf"(?:{_NAME}|{_V6})(?::[0-9]{{1,5}})?", re.ASCII)
 _VISIBLE = re.compile(r"[!-~]+")
 _RESOLVE_SECONDS = 5.0
 # A look-up may take long, and cannot be stopped. These are not the threads that others wait for.
@@ -100,15 +99,14 @@ def parse_url(text: str, rules: Rules) -> Url:
         raise BadUrl("The URL must not contain a user or a password. Messages are signed instead.")
     if "#" in text:
         raise BadUrl("The URL must not have a fragment.")
-    host, _, _ = parts.netloc.partition("]") if parts.netloc.startswith("[") else parts.netloc.partition(":")
-    host = f"{host}]" if parts.netloc.startswith("[") else host
-    if not (_V6_HOST.fullmatch(host) or _HOST.fullmatch(host)):
+    authority = _AUTHORITY.fullmatch(parts.netloc)
+    if authority is None:
         raise BadUrl("The host of the URL is neither a name nor an IP address.")
     port = _PORTS[parts.scheme] if port is None else port
     if port not in _PORTS.values() and port < _MIN_PORT:
         raise BadUrl("The port of the URL must be 443, 80 or at least 1024.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Url(parts.scheme, host.strip("[]"), port, target)
+    return Url(parts.scheme, authority["name"] or authority["v6"], port, target)
 
 
 async def resolve_url(url: Url, rules: Rules) -> list[str]:

@@ -97,7 +97,7 @@ _FAIL_PENDING = """
 _RELEASE = "UPDATE webhook_delivery SET lease = NULL, leased_until = NULL WHERE lease = %(lease)s AND state = 'pending'"
 
 
-class TakenDelivery(NamedTuple):
+class DueDelivery(NamedTuple):
     """A delivery that this worker has taken, with all that an attempt needs. attempts: those made since it became pending."""
 
     endpoint_id: str
@@ -124,11 +124,11 @@ def dispatch_messages(now: datetime) -> QueryPlan[bool]:
     return int(row[0]) == _MAX_MESSAGES
 
 
-def take_due(lease: str, *, now: datetime, busy: Mapping[str, int]) -> QueryPlan[list[TakenDelivery]]:
+def take_due(lease: str, *, now: datetime, busy: Mapping[str, int]) -> QueryPlan[list[DueDelivery]]:
     """Take deliveries that are due. busy: the number of attempts that this worker makes at this moment, by endpoint."""
     parameters = {"lease": lease, "now": now, "endpoints": [*busy], "counts": [*busy.values()]}
     (rows,) = yield [BoundStatement(_TAKE, parameters)]
-    return [TakenDelivery(*row) for row in rows]
+    return [DueDelivery(*row) for row in rows]
 
 
 async def record_attempts(connection: Connection, lease: str, rows: Sequence[Mapping[str, Any]]) -> None:

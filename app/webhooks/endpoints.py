@@ -231,9 +231,9 @@ async def delete_endpoint(books: Books, id: str) -> None:
 
     async def write(connection: Connection) -> bool:
         # First the endpoint: whoever makes deliveries holds a lock of it, and they are seen by the statement after this.
-        deleted = await connection.execute(sa.delete(endpoint).where(endpoint.c.id == id))
+        rows = await connection.execute(sa.delete(endpoint).where(endpoint.c.id == id))
         await connection.execute(sa.delete(delivery).where(delivery.c.endpoint_id == id))
-        return bool(deleted.row_count)
+        return bool(rows.row_count)
 
     if not await books.database.write(write):
         raise endpoint_not_found()
@@ -252,11 +252,12 @@ async def rotate_secret(books: Books, id: str, new: NewEndpointSecret) -> dict[s
         row = next(iter(await connection.execute(query)), None)
         if row is None:
             raise endpoint_not_found()
-        others = [_expire(own, overlap_end) for own in row.secrets if own["secret"] in live_secrets(row.secrets, now)]
-        others = [own for own in others if own["secret"] != secret and new.overlap_hours][: _MAX_SECRETS - 1]
-        secrets = [{"secret": secret, "expires_at": None}, *others]
+        live = live_secrets(row.secrets, now) if new.overlap_hours else []
+        former = [own for own in row.secrets if own["secret"] in live and own["secret"] != secret]
+        former = [_expire(own, overlap_end) for own in former[: _MAX_SECRETS - 1]]
+        secrets = [{"secret": secret, "expires_at": None}, *former]
         await connection.execute(sa.update(endpoint).where(endpoint.c.id == id).values(secrets=secrets))
-        return {"id": id, "secret": secret, "previous_expire_at": overlap_end if others else None}
+        return {"id": id, "secret": secret, "previous_expire_at": overlap_end if former else None}
 
     return await books.database.write(write)
 

@@ -18,7 +18,7 @@ from app.http.responses import json_response, next_link
 from app.ingest.fields import Time
 from app.webhooks import deliveries, endpoints
 from app.webhooks.define import TOPICS, describe_topic
-from app.webhooks.deliver import Sender
+from app.webhooks.deliver import WebhookSender
 from app.webhooks.deliveries import DELIVERIES_SCHEMA, DELIVERY_SCHEMA, DeliveryState
 from app.webhooks.destination import Rules, rules_of
 from app.webhooks.dispatch import record_attempts
@@ -29,7 +29,7 @@ from app.webhooks.endpoints import (
     NewEndpoint,
     NewEndpointSecret,
 )
-from app.webhooks.verdicts import Attempt, count_attempt, delivery_row
+from app.webhooks.verdicts import DeliveryAttempt, count_attempt, delivery_row
 
 router = APIRouter(prefix="/v1", tags=["webhooks"], default_response_class=Response)
 READ = [Depends(requires("read"))]
@@ -184,17 +184,17 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
     if body.topic is not None and body.topic not in TOPICS:
         nearest = nearest_names(body.topic, TOPICS)
         raise Invalid.of([name_fault("/topic", "Unknown topic{}.", body.topic, nearest, code="unknown_topic")])
-    books, lease, sender = books_of(request), secrets.token_hex(8), Sender(_rules(request))
-    taken = await deliveries.create_test(books, endpoint_id, body.topic, lease=lease)
+    books, lease, sender = books_of(request), secrets.token_hex(8), WebhookSender(_rules(request))
+    due = await deliveries.create_test(books, endpoint_id, body.topic, lease=lease)
     at = books.clock()
     try:
-        outcome = await sender.send(taken, now=at)
+        outcome = await sender.send(due, now=at)
     finally:
         await sender.close()
     count_attempt(outcome)
-    row = delivery_row(Attempt(taken, outcome, at), retry_at=None)
+    row = delivery_row(DeliveryAttempt(due, outcome, at), retry_at=None)
     await books.database.write(lambda connection: record_attempts(connection, lease, [row]))
-    return json_response(request, await deliveries.load_delivery(books, endpoint_id, taken.message_id))
+    return json_response(request, await deliveries.load_delivery(books, endpoint_id, due.message_id))
 
 
 @router.get(

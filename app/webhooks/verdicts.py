@@ -6,70 +6,70 @@ from typing import Any, NamedTuple
 
 from app.core import meters
 from app.webhooks.deliver import DELIVERED, GONE, STATUS, Outcome
-from app.webhooks.dispatch import EndpointNote, TakenDelivery
+from app.webhooks.dispatch import DueDelivery, EndpointNote
 from app.webhooks.schedule import MAX_FAILURE, next_attempt
 
 GONE_REASON, FAILING_REASON = "gone", "failing"
 
 
-class Attempt(NamedTuple):
+class DeliveryAttempt(NamedTuple):
     """An attempt that has ended. at: when it began."""
 
-    taken: TakenDelivery
+    due: DueDelivery
     outcome: Outcome
     at: datetime
 
 
 class Verdicts(NamedTuple):
-    """What to record. rows: of deliveries. disabled: the reason, by the id of the endpoint."""
+    """What to record. rows: of deliveries. disable_reasons: by the id of the endpoint."""
 
     rows: list[dict[str, Any]]
     notes: list[EndpointNote]
-    disabled: dict[str, str]
+    disable_reasons: dict[str, str]
 
 
-def judge_attempts(attempts: Iterable[Attempt]) -> Verdicts:
+def judge_attempts(attempts: Iterable[DeliveryAttempt]) -> Verdicts:
     """Return what follows from attempts, in the order in which they ended: of each endpoint the last one counts."""
     rows: list[dict[str, Any]] = []
     notes: dict[str, EndpointNote] = {}
-    disabled: dict[str, str] = {}
+    disable_reasons: dict[str, str] = {}
     for attempt in attempts:
-        taken, outcome, at = attempt
+        due, outcome, at = attempt
         retry_at = None
         if outcome.result != DELIVERED:
             is_gone = outcome.status == GONE
             retry_at = None if is_gone else _retry_at(attempt)
             pause = None if outcome.retry_after is None else at + outcome.retry_after
-            notes[taken.endpoint_id] = EndpointNote(taken.endpoint_id, at, pause)
+            notes[due.endpoint_id] = EndpointNote(due.endpoint_id, at, pause)
             if (reason := GONE_REASON if is_gone else _failing_reason(attempt, retry_at)) is not None:
-                disabled[taken.endpoint_id] = reason
-        elif taken.failing_since is not None or taken.endpoint_id in notes:
-            notes[taken.endpoint_id] = EndpointNote(taken.endpoint_id, None, None)
+                disable_reasons[due.endpoint_id] = reason
+        elif due.failing_since is not None or due.endpoint_id in notes:
+            notes[due.endpoint_id] = EndpointNote(due.endpoint_id, None, None)
         rows.append(delivery_row(attempt, retry_at=retry_at))
-    return Verdicts(rows, list(notes.values()), disabled)
+    return Verdicts(rows, list(notes.values()), disable_reasons)
 
 
-def _retry_at(attempt: Attempt) -> datetime | None:
-    taken, outcome, at = attempt
-    return next_attempt(taken.attempts + 1, now=at, retry_after=outcome.retry_after)
+def _retry_at(attempt: DeliveryAttempt) -> datetime | None:
+    due, outcome, at = attempt
+    return next_attempt(due.attempts + 1, now=at, retry_after=outcome.retry_after)
 
 
-def _failing_reason(attempt: Attempt, retry_at: datetime | None) -> str | None:
+def _failing_reason(attempt: DeliveryAttempt, retry_at: datetime | None) -> str | None:
     """Return the reason to disable the endpoint of a failed attempt: nothing has arrived for as long as it was tried."""
-    taken, _, at = attempt
-    failing_since = taken.failing_since or at
-    is_exhausted = retry_at is None and failing_since <= (taken.first_attempt_at or at)
+    due, _, at = attempt
+    failing_since = due.failing_since or at
+    is_exhausted = retry_at is None and failing_since <= (due.first_attempt_at or at)
     return FAILING_REASON if is_exhausted or at - failing_since >= MAX_FAILURE else None
 
 
-def delivery_row(attempt: Attempt, *, retry_at: datetime | None) -> dict[str, Any]:
+def delivery_row(attempt: DeliveryAttempt, *, retry_at: datetime | None) -> dict[str, Any]:
     """Return an attempt as `record_attempts` records it. retry_at: None after a success, and after the last failure."""
-    taken, outcome, at = attempt
+    due, outcome, at = attempt
     failure = "pending" if retry_at is not None else "failed"
     state = "delivered" if outcome.result == DELIVERED else failure
     return {
-        "endpoint_id": taken.endpoint_id,
-        "message_id": taken.message_id,
+        "endpoint_id": due.endpoint_id,
+        "message_id": due.message_id,
         "at": at,
         "state": state,
         "next_attempt_at": retry_at,

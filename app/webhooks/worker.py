@@ -28,10 +28,10 @@ from app.core.settings import Settings
 from app.database.connection import Connection
 from app.database.pool import WEBHOOK_POOL, connect_beside
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.webhooks.deliver import DELIVERED, Sender
+from app.webhooks.deliver import DELIVERED, WebhookSender
 from app.webhooks.destination import rules_of
 from app.webhooks.dispatch import (
-    TakenDelivery,
+    DueDelivery,
     disable_endpoints,
     dispatch_messages,
     note_endpoints,
@@ -40,7 +40,7 @@ from app.webhooks.dispatch import (
     take_due,
 )
 from app.webhooks.history import delete_history, next_cleaning
-from app.webhooks.verdicts import Attempt, count_attempt, judge_attempts
+from app.webhooks.verdicts import DeliveryAttempt, count_attempt, judge_attempts
 
 log = structlog.get_logger(__name__)
 
@@ -63,16 +63,16 @@ class DeliveryWorker:
     settings: Settings
     cpu_share: float | None = None
     lease: str = field(default_factory=lambda: secrets.token_hex(8))
-    _sender: Sender = field(init=False)
+    _sender: WebhookSender = field(init=False)
     _running: dict[asyncio.Task[None], str] = field(default_factory=dict)
-    _ended: list[Attempt] = field(default_factory=list)
+    _results: list[DeliveryAttempt] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _clean_at: datetime | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _has_stopped: asyncio.Event | None = None
 
     def __post_init__(self) -> None:
-        self._sender = Sender(rules_of(self.settings))
+        self._sender = WebhookSender(rules_of(self.settings))
 
     async def run(self) -> None:
         """Deliver until `stop` is called."""
@@ -117,40 +117,40 @@ class DeliveryWorker:
             return await run_plan(connection, merge_plans(plans))
 
         has_more, deliveries = await self.books.database.write(take)
-        for taken in deliveries:
-            task = asyncio.create_task(self._attempt(taken))
-            self._running[task] = taken.endpoint_id
+        for due in deliveries:
+            task = asyncio.create_task(self._attempt(due))
+            self._running[task] = due.endpoint_id
             task.add_done_callback(lambda task: self._running.pop(task, None))
         return bool(has_more)
 
-    async def _attempt(self, taken: TakenDelivery) -> None:
+    async def _attempt(self, due: DueDelivery) -> None:
         at = self.books.clock()
-        outcome = await self._sender.send(taken, now=at)
+        outcome = await self._sender.send(due, now=at)
         count_attempt(outcome)
         if outcome.result != DELIVERED:
-            details = {"result": outcome.result, "status": outcome.status, "attempt": taken.attempts + 1}
-            log.info("a webhook was not delivered", endpoint=taken.endpoint_id, message=taken.message_id, **details)
-        self._ended.append(Attempt(taken, outcome, at))
+            details = {"result": outcome.result, "status": outcome.status, "attempt": due.attempts + 1}
+            log.info("a webhook was not delivered", endpoint=due.endpoint_id, message=due.message_id, **details)
+        self._results.append(DeliveryAttempt(due, outcome, at))
         self._wake.set()
 
     async def _record(self) -> None:
-        if not (ended := self._ended):
+        if not (results := self._results):
             return
-        verdicts, now = judge_attempts(ended), self.books.clock()
+        verdicts, now = judge_attempts(results), self.books.clock()
 
         async def write(connection: Connection) -> list[tuple[str, str]]:
             await record_attempts(connection, self.lease, verdicts.rows)
             await note_endpoints(connection, verdicts.notes)
-            return await disable_endpoints(connection, verdicts.disabled, now=now)
+            return await disable_endpoints(connection, verdicts.disable_reasons, now=now)
 
-        self._ended = []
+        self._results = []
         try:
-            disabled = await self.books.database.write(write)
+            disabled_endpoints = await self.books.database.write(write)
         except Problem:
             # They are recorded when the database is back, unless their leases have ended by then.
-            self._ended = ended + self._ended
+            self._results = results + self._results
             raise
-        for endpoint, reason in disabled:
+        for endpoint, reason in disabled_endpoints:
             meters.WEBHOOK_DISABLED.labels(reason).inc()
             log.error("a webhook endpoint was disabled", endpoint=endpoint, reason=reason)
 

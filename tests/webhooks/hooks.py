@@ -10,7 +10,7 @@ import httpx
 from app.webhooks.worker import DeliveryWorker
 from tests.support.service import Service
 
-ALLOWED = {"webhook_allow_http": True, "webhook_allowed_networks": "127.0.0.0/8", "webhook_timeout": 1.0}
+ALLOWED = {"webhook_allow_http": True, "webhook_allowed_networks": "127.0.0.0/8", "webhook_timeout": 20.0}
 
 
 class Hooks:
@@ -49,6 +49,11 @@ class Hooks:
             await worker.stop()
 
         self.service.run(work())
+
+    def give_up_after(self, seconds: float) -> None:
+        """Set how long a receiver may take."""
+        settings = self.service.settings.model_copy(update={"webhook_timeout": seconds})
+        self.service.settings = self.service.app.state.settings = settings
 
     def messages(self, query_database: Callable[[str], list[Any]]) -> list[dict[str, Any]]:
         """Return the payloads in the outbox, in the order of their time."""

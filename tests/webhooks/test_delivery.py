@@ -193,6 +193,8 @@ def test_what_a_receiver_does_has_one_result(
     service: Service, hooks: Hooks, target: Receiver, path: str, result: str, status: int | None
 ) -> None:
     endpoint = hooks.create(f"{target.url}{path}")
+    if result == "timeout":
+        hooks.give_up_after(0.5)
     service.send(detractor())
     hooks.deliver()
     [delivery] = hooks.deliveries(endpoint["id"])

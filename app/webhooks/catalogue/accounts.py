@@ -58,7 +58,7 @@ class MrrMovement(TypedDict):
 
     kind: Literal["new", "expansion", "contraction", "churned", "reactivated"]
     effective_on: Day
-    scheduled: Annotated[bool, Field(description="Whether that day is still ahead.")]
+    is_scheduled: Annotated[bool, Field(alias="scheduled", description="Whether that day is still ahead.")]
     amount: Annotated[str, Field(description="In the base currency, per month; of losses above zero, too.")]
     reason: NotRequired[Annotated[str, Field(description="Why an account has churned.")]]
 

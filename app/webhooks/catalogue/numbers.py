@@ -91,8 +91,8 @@ class CausingEvents(TypedDict):
     """How many events of a type were recorded or retracted on the day of the change."""
 
     type: str
-    arrived: int
-    retracted: int
+    arrivals: Annotated[int, Field(alias="arrived")]
+    retractions: Annotated[int, Field(alias="retracted")]
 
 
 @topic(
