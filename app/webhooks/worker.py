@@ -118,10 +118,13 @@ class DeliveryWorker:
 
         has_more, deliveries = await self.books.database.write(take)
         for due in deliveries:
-            task = asyncio.create_task(self._attempt(due))
-            self._running[task] = due.endpoint_id
-            task.add_done_callback(lambda task: self._running.pop(task, None))
+            self._start(due)
         return bool(has_more)
+
+    def _start(self, due: DueDelivery) -> None:
+        task = asyncio.create_task(self._attempt(due))
+        self._running[task] = due.endpoint_id
+        task.add_done_callback(lambda task: self._running.pop(task, None))
 
     async def _attempt(self, due: DueDelivery) -> None:
         at = self.books.clock()

@@ -20,7 +20,7 @@ Query = Callable[[str], list[Any]]
 
 
 def detractor(**data: Any) -> dict[str, Any]:
-    return event("survey.responded", user="ada", survey="nps", **{"score": 3, "comment": "Too slow."} | data)
+    return event("survey.responded", **{"user": "ada", "survey": "nps", "score": 3, "comment": "Too slow."} | data)
 
 
 def verify(secret: str, row: dict[str, Any], now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
