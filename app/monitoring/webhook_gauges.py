@@ -24,8 +24,9 @@ SELECT_WEBHOOKS = """
     ), message AS (
         SELECT count(*) AS count, min(created_at) AS oldest FROM webhook_message WHERE NOT dispatched
     )
-    SELECT pending.count, message.count, extract(epoch FROM least(pending.oldest, message.oldest)),
-        extract(epoch FROM least(pending.next, message.oldest)), (SELECT count(*) FROM endpoint),
-        (SELECT count(*) FROM endpoint WHERE failing_since IS NOT NULL)
+    SELECT pending.count AS deliveries, message.count AS messages,
+        extract(epoch FROM least(pending.oldest, message.oldest)) AS oldest,
+        extract(epoch FROM least(pending.next, message.oldest)) AS next, (SELECT count(*) FROM endpoint) AS enabled,
+        (SELECT count(*) FROM endpoint WHERE failing_since IS NOT NULL) AS failing
     FROM pending, message
     """

@@ -175,7 +175,7 @@ def test_erasure_deletes_what_messages_say_of_a_person(
     assert b"canary two" in bodies and b"canary one" not in bodies and b"canary three" not in bodies
     assert len(hooks.deliveries(endpoint["id"])) == 1
     [message] = hooks.messages(query_database)
-    answer = service.request("DELETE", f"/v1/feedback/{message['data']['id']}/personal-data")
+    answer = service.request("DELETE", f"/v1/feedback/{message['data']['id']}")
     assert answer.is_success, answer.text
     assert query_database("SELECT * FROM webhook_message") == []
     assert query_database("SELECT * FROM webhook_delivery") == []
