@@ -1,8 +1,9 @@
 """Make one attempt: send a message to the URL of an endpoint. The only module that sends requests to others.
 
 What the receiver does is not trusted. The connection goes to an address that was checked. Redirects are not followed, proxies of
-the environment not used, cookies not kept. Of the response only the status and `Retry-After` are used. At most 64 KB of it are
-read, as they come: nothing is decompressed. All of it together has one time limit, however slowly it comes.
+the environment not used, cookies not kept. Of the response only the status and `Retry-After` are used. A short body is read, as
+it comes, so that the connection can be used again; nothing is decompressed. All up to the status has one time limit, however
+slowly it comes.
 """
 
 import asyncio
@@ -23,13 +24,14 @@ from app.webhooks.schedule import parse_retry_after
 from app.webhooks.signing import live_secrets, sign
 
 GONE = 410
-_MAX_RESPONSE_BYTES = 65_536
+_MAX_RESPONSE_BYTES = 16_384
 # Of a response whose status is known, so much time is spent on the rest, after which the connection can be used again.
 _DRAIN_SECONDS = 1.0
 _CONNECT_SECONDS = 5.0
 # A host may have a broken address beside a good one.
 _MAX_ADDRESSES = 3
 _MAX_TRANSPORTS = 200
+_MAX_IDLE_CONNECTIONS = 16  # to one host, which may have several endpoints
 _KEEP_ALIVE_SECONDS = 30.0
 _HEADERS = {
     "content-type": "application/json",
@@ -128,7 +130,7 @@ class WebhookSender:
         key = url[:3]
         transport = self._transports.get(key)
         if transport is None:
-            limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=_KEEP_ALIVE_SECONDS)
+            limits = httpx.Limits(max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS)
             transport = httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False, limits=limits)
             self._transports[key] = transport
         self._transports.move_to_end(key)
@@ -144,23 +146,19 @@ async def _finish(response: httpx.Response, started_at: float, now: datetime) ->
     The status says all. A body that does not end, or ends badly, changes nothing.
     """
     seconds = perf_counter() - started_at
+    length = response.headers.get("content-length", "")
     try:
+        # To read what has no length, or is long, costs more than another connection.
+        is_short = length.isascii() and length.isdigit() and len(length) < 6 and int(length) <= _MAX_RESPONSE_BYTES
         with suppress(httpx.HTTPError, TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                await _drain(response)
+                if is_short:
+                    async for _ in response.aiter_raw():
+                        pass
     finally:
         await response.aclose()
     result = DELIVERED if response.is_success else STATUS
     return Outcome(result, seconds, response.status_code, parse_retry_after(response.headers, now))
-
-
-async def _drain(response: httpx.Response) -> None:
-    """Read the rest of a response, up to a limit."""
-    size = 0
-    async for part in response.aiter_raw():
-        size += len(part)
-        if size > _MAX_RESPONSE_BYTES:
-            return
 
 
 @cache

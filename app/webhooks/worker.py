@@ -4,8 +4,8 @@ It goes round and round: record the attempts that have ended, make deliveries of
 an attempt for each. An attempt waits for nothing but its own receiver, and each endpoint has its own few attempts at a time. So
 one that is slow, or dead, or answers without end, delays no other.
 
-Inside a process that serves requests the worker has a thread with an event loop of its own, and takes only a share of the
-processor: what is delivered a little later costs less than a client that waits.
+Inside a process that serves requests the worker is a guest: it has a thread with an event loop of its own, and takes little of
+the processor while the process is busy. What is delivered a little later costs less than a client that waits.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import structlog
 
@@ -50,18 +50,39 @@ _COLLECT_SECONDS = 0.02
 _OUTAGE_SECONDS = 2.0
 # What a stop leaves to attempts that are being made.
 _STOP_SECONDS = 1.5
-# Of one processor, inside a process that serves requests.
-_CPU_SHARE = 0.15
+# Of one processor, for a worker that is a guest: most of what the process leaves, and a little when it is busy.
+_MIN_CPU_SHARE, _MAX_CPU_SHARE = 0.05, 0.5
 _MAX_REST_SECONDS = 5.0
+
+
+class CpuTimes(NamedTuple):
+    """The seconds of the processor that this thread and the whole process have used by now, and the time."""
+
+    thread: float
+    process: float
+    at: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return the times of the thread that calls this."""
+        return cls(time.thread_time(), time.process_time(), time.monotonic())
+
+    def rest_after(self, later: Self) -> float:
+        """Return how many seconds to rest, so that from these times on the thread has used no more than its share."""
+        used, seconds = later.thread - self.thread, later.at - self.at
+        # Only one thread computes at a time, so what the others use is not there for this one.
+        others = (later.process - self.process - used) / max(seconds, 0.001)
+        share = min(max(_MIN_CPU_SHARE, _MAX_CPU_SHARE - others), _MAX_CPU_SHARE)
+        return used / share - seconds
 
 
 @dataclass(slots=True)
 class DeliveryWorker:
-    """A worker of one event loop. cpu_share: the part of a processor that it may use; None: all of it."""
+    """A worker of one event loop. is_guest: whether it runs in a thread of a process that serves requests."""
 
     books: Books
     settings: Settings
-    cpu_share: float | None = None
+    is_guest: bool = False
     lease: str = field(default_factory=lambda: secrets.token_hex(8))
     _sender: WebhookSender = field(init=False)
     _running: dict[asyncio.Task[None], str] = field(default_factory=dict)
@@ -84,7 +105,7 @@ class DeliveryWorker:
             self._has_stopped.set()
 
     async def _turn(self) -> None:
-        cpu_before, before = time.thread_time(), time.monotonic()
+        before = CpuTimes.now()
         try:
             has_more = await self.step()
         except Problem as error:
@@ -94,10 +115,8 @@ class DeliveryWorker:
         if not has_more:
             await self._sleep(_POLL_SECONDS)
             await asyncio.sleep(_COLLECT_SECONDS)
-        if self.cpu_share is not None:
-            rest = (time.thread_time() - cpu_before) / self.cpu_share - (time.monotonic() - before)
-            if rest > 0:
-                await _wait(self._stop, min(rest, _MAX_REST_SECONDS))
+        if self.is_guest and (rest := before.rest_after(CpuTimes.now())) > 0:
+            await _wait(self._stop, min(rest, _MAX_REST_SECONDS))
 
     async def _sleep(self, seconds: float) -> None:
         """Return after so many seconds, or when an attempt has ended."""
@@ -200,7 +219,7 @@ async def run_worker_aside(books: Books, settings: Settings) -> AsyncIterator[No
     own_books = replace(books, database=connect_beside(books.database, pool_size=2, name=WEBHOOK_POOL))
 
     async def create() -> DeliveryWorker:
-        return DeliveryWorker(own_books, settings, cpu_share=_CPU_SHARE)
+        return DeliveryWorker(own_books, settings, is_guest=True)
 
     async def end(worker: DeliveryWorker) -> None:
         await worker.stop()

@@ -14,7 +14,7 @@ Run as a program it listens on a free port of an address, prints the port, and s
 | `/bomb` | 200, and a gzip of many zeros |
 | `/garbage` | what is no HTTP |
 | `/reset` | closes the connection |
-| `/received` (GET) | what was received so far, as JSON |
+| `/received`, `/times` (GET) | what was received so far, as JSON: all of it, or path, time of the message and of arrival |
 """
 
 import asyncio
@@ -86,6 +86,13 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             url = urlsplit(target)
             if url.path == "/received":
                 await _answer(writer, 200, json.dumps({"received": _RECEIVED, "most_open": _MOST_OPEN}).encode())
+                continue
+            if url.path == "/times":
+                times = [
+                    [own["path"], json.loads(base64.b64decode(own["body"]))["timestamp"], own["at"]]
+                    for own in _RECEIVED
+                ]
+                await _answer(writer, 200, json.dumps(times).encode())
                 continue
             _RECEIVED.append(
                 {
