@@ -112,7 +112,7 @@ async def list_webhook_topics(request: Request) -> Response:
     status_code=201,
     dependencies=ADMIN,
     responses=_CREATED,
-    openapi_extra=body_schema(NewEndpoint, {"url": "https://crm.example.com/hooks", "topics": ["feedback.received"]}),
+    openapi_extra=body_schema(NewEndpoint, {"url": "https://93.184.216.34/hooks", "topics": ["feedback.received"]}),
 )
 async def create_webhook_endpoint(request: Request) -> Response:
     """Create an endpoint: from now on the messages of its topics are sent to its URL, signed with its secret.

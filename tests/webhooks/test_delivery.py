@@ -1,8 +1,12 @@
 """What is delivered, signed how, and what becomes of it when the receiver does not answer well."""
 
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,6 +16,9 @@ import svix.webhooks
 
 from app.webhooks.define import TOPICS
 from app.webhooks.schedule import MAX_ATTEMPTS
+from app.webhooks.signing import new_secret
+from tests.support.process import ROOT, wait_until
+from tests.support.processes import free_port
 from tests.support.receiver import Receiver
 from tests.support.service import Service, event
 from tests.webhooks.hooks import Hooks
@@ -274,3 +281,36 @@ def test_a_delivery_is_sent_again_by_hand(service: Service, hooks: Hooks, target
     assert first["headers"]["webhook-id"] == second["headers"]["webhook-id"] and first["body"] == second["body"]
     shown = service.get(f"/v1/webhook-endpoints/{endpoint['id']}/deliveries/{delivery['id']}")
     assert shown["payload"] == json.loads(first["body"]) and len(shown["log"]) == 2
+
+
+def test_the_receiver_of_the_guide_takes_what_is_genuine_once_and_refuses_the_rest(
+    service: Service, hooks: Hooks, tmp_path: Path
+) -> None:
+    secret, port = new_secret(), free_port()
+    service.now = datetime.now(UTC)
+    with (tmp_path / "output").open("w") as output:
+        environment = {"WEBHOOK_SECRET": secret, "PATH": ""}
+        example = ROOT / "docs" / "examples" / "webhook_receiver.py"
+        process = subprocess.Popen([sys.executable, example, str(port)], stdout=output, stderr=output, env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: is_listening(port))
+        endpoint = hooks.create(f"{url}/hooks", secret=secret)
+        service.send(detractor(at=service.now.isoformat()))
+        hooks.deliver()
+        [delivery] = hooks.deliveries(endpoint["id"])
+        assert delivery["state"] == "delivered", delivery
+        hooks.post(f"{endpoint['id']}/deliveries/{delivery['id']}/redeliver")
+        hooks.deliver()
+        hooks.post(f"{endpoint['id']}/rotate-secret", {"overlap_hours": 0})
+        assert hooks.post(f"{endpoint['id']}/test").json()["log"][0]["status"] == 401
+    finally:
+        process.kill()
+        process.wait()
+    lines = [line for line in (tmp_path / "output").read_text().splitlines() if line.startswith("feedback.received")]
+    assert len(lines) == 1, "the repeated message is recognized by its id"
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
