@@ -15,6 +15,8 @@ _PACKAGES = (
     "app.insights.catalogue",
     "app.inbound.catalogue",
     "app.inbound.erase",
+    "app.webhooks.catalogue",
+    "app.webhooks.causes",
 )
 
 

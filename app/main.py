@@ -53,6 +53,8 @@ from app.monitoring.telemetry import start_traces, telemetry_config
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
+from app.webhooks import routes as webhook_routes
+from app.webhooks.worker import run_worker_aside
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,7 @@ _ROUTES = (
     health_routes,
     inbound_routes,
     account_routes,
+    webhook_routes,
     access_routes,
     monitoring_routes,
 )
@@ -138,6 +141,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         if settings.admin_key is None and (key := await create_first_key(books)):
             _print_first_key(key, settings)
         await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
+        if settings.webhook_worker:
+            await stack.enter_async_context(run_worker_aside(books, settings))
         app.state.books = books
 
     async def open_when_migrated(database: Database) -> None:

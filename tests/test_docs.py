@@ -39,7 +39,9 @@ def rows_of_settings() -> list[str]:
     rows = []
     for name, field in Settings.model_fields.items():
         unset = field.default is None or field.default == ""
-        default = "" if unset else f"`{str(field.default).lower() if field.default is True else field.default}` "
+        default = (
+            "" if unset else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}` "
+        )
         rows.append(f"| `{name.upper()}` | {default}| {field.description} |")
     return rows
 

@@ -29,7 +29,7 @@ from app.books.last_day import (
 )
 from app.core.errors import Conflict
 from app.core.periods import Calendar
-from app.core.settings import DEFAULT_MAX_CLOCK_JUMP_DAYS, Settings
+from app.core.settings import DEFAULT_MAX_CLOCK_JUMP_DAYS, DEFAULT_WEBHOOK_EVENT_DAYS, Settings
 from app.database import tables
 from app.database.connection import Connection
 from app.database.group_commit import GroupCommit
@@ -63,7 +63,8 @@ class Books:
 
     clock: returns the current time; tests and simulations set their own.
     group_commit: shares transactions between small writes. first_day: on which anything was recorded. last_day: on which
-    everything is recorded now. max_jump_days: how far the clock may be ahead of it.
+    everything is recorded now. max_jump_days: how far the clock may be ahead of it. public_url: with which links begin; empty
+    where it is unset. webhook_event_days: how many days ago an event may have happened to be told by webhooks.
     """
 
     database: Database
@@ -74,6 +75,8 @@ class Books:
     first_day: FirstDay = field(default_factory=FirstDay)
     last_day: LastDay = field(default_factory=LastDay)
     max_jump_days: int = DEFAULT_MAX_CLOCK_JUMP_DAYS
+    public_url: str = ""
+    webhook_event_days: int = DEFAULT_WEBHOOK_EVENT_DAYS
 
     def clock_day(self) -> date:
         """Return the day that the clock says, in the reporting time zone. It may be wrong: see `today`."""
@@ -198,8 +201,16 @@ async def create_or_load_books(
         fiscal_year_start=settings.fiscal_year_start,
         week_start=settings.week_start,
     )
-    max_jump_days = settings.max_clock_jump_days
-    return Books(database, calendar, settings.base_currency, clock, last_day=last_day, max_jump_days=max_jump_days)
+    return Books(
+        database,
+        calendar,
+        settings.base_currency,
+        clock,
+        last_day=last_day,
+        max_jump_days=settings.max_clock_jump_days,
+        public_url=settings.public_url or "",
+        webhook_event_days=settings.webhook_event_days,
+    )
 
 
 def _check_settings(fixed_settings: dict[str, Any], stored_values: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "query": "app.cli.questions",
     "check": "app.cli.questions",
     "insights": "app.cli.insights",
+    "work": "app.cli.work",
     "clock": "app.cli.clock",
     "reset": "app.cli.reset",
     "publish": "app.cli.publish_command",
@@ -35,7 +36,7 @@ COMMANDS = {
     "sources": "app.cli.sources",
 }
 # The commands that neither post events nor compute metrics, or whose processes fill the catalogues themselves.
-WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}
+WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys", "work"}
 
 
 class _CommandModules(Mapping[str, Any]):

@@ -122,6 +122,19 @@ DATABASE_FAILURES = Counter(
     "Transactions that failed because the database was unavailable.",
     registry=REGISTRY,
 )
+WEBHOOK_ATTEMPTS = Histogram(
+    "csmetrics_webhook_attempt_duration_seconds",
+    "Time of an attempt to deliver a webhook, by how it ended.",
+    ["result"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+WEBHOOK_DISABLED = Counter(
+    "csmetrics_webhook_endpoints_disabled_total",
+    "Webhook endpoints that were disabled because nothing arrived, or because they are gone.",
+    ["reason"],
+    registry=REGISTRY,
+)
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:

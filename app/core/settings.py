@@ -21,11 +21,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 MIN_KEY_LENGTH = 16
 # Whoever comes back after a quarter in which nothing was sent finds a service that works.
 DEFAULT_MAX_CLOCK_JUMP_DAYS = 92
+# A month of billing that is loaded at its end is still news.
+DEFAULT_WEBHOOK_EVENT_DAYS = 31
 _ENV_FILE = ".env"
 # How alike a variable has to be to a setting to be taken for a misspelt one, from 0 to 1.
 _LIKENESS = 0.85
 # The beginnings of the paths of the service, without those that only come from outside.
 OWN_PATHS = frozenset({"docs", "healthz", "metrics", "odata", "openapi.json", "readyz", "static-offline-docs", "v1"})
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*", re.ASCII | re.I)
 _PUBLIC_URL = re.compile(r"https?://[^/?#\s@]+(?P<path>(?:/[\w.~-]+)*)/*", re.ASCII)
 
 
@@ -75,6 +78,18 @@ def _check_addresses(text: str) -> str:
             raise ValueError(
                 f"{address!r} is not an IP address or a network, such as 10.0.0.7 or 10.0.0.0/8; names are not looked up"
             ) from None
+    return text
+
+
+def _check_receivers(text: str) -> str:
+    for receiver in filter(None, map(str.strip, text.split(","))):
+        try:
+            ip_network(receiver)
+        except ValueError as error:
+            if "/" in receiver or ":" in receiver or not _HOST.fullmatch(receiver):
+                raise ValueError(
+                    f"{receiver!r} is not a host name, an IP address or a network, such as crm.internal or 10.1.0.0/16"
+                ) from error
     return text
 
 
@@ -261,6 +276,30 @@ class Settings(BaseSettings):
     )
     shutdown_seconds: float = Field(
         10, gt=0, description="Seconds after which a stopping service ends, even if requests are still running."
+    )
+    webhook_worker: bool = Field(
+        True,
+        description="Whether `csmetrics serve` delivers webhooks. If false, run `csmetrics work` beside it, in one process or "
+        "in several.",
+    )
+    webhook_allow_http: bool = Field(
+        False, description="Whether webhook endpoints may have http:// URLs, which anybody on the way can read."
+    )
+    webhook_allowed_networks: Annotated[str, AfterValidator(_check_receivers)] = Field(
+        "",
+        description="Internal receivers of webhooks: host names, IP addresses or networks (`10.1.0.0/16`), separated by commas. "
+        "All other addresses that are not public are refused.",
+    )
+    webhook_timeout: float = Field(
+        15, gt=0, le=30, description="Seconds within which a receiver of webhooks must answer, with the connection."
+    )
+    webhook_history_days: int = Field(
+        30, ge=2, le=3650, description="Days for which messages of webhooks and their deliveries are kept."
+    )
+    webhook_event_days: int = Field(
+        DEFAULT_WEBHOOK_EVENT_DAYS,
+        ge=1,
+        description="Most days ago that an event may have happened to be told by webhooks. Older ones are history.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."

@@ -41,6 +41,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
 MAIN_POOL, QUESTION_POOL, LOOKUP_POOL, BATCH_POOL = "main", "questions", "lookups", "batches"
+WEBHOOK_POOL = "webhooks"
 # Each of them is used for less than a millisecond.
 LOOKUP_CONNECTIONS = 4
 _MAX_ATTEMPTS = 5
@@ -229,11 +230,14 @@ def connect(url: str, *, pool_size: int, questions: QuestionLimits | None = None
     return Database(engine, QuestionConnections(own_engine, slots, questions.seconds), lookups)
 
 
-def connect_beside(database: Database, *, pool_size: int) -> Database:
-    """Return the same database with a pool of its own, for the event loop of another thread. What was read of it is shared."""
+def connect_beside(database: Database, *, pool_size: int, name: str = BATCH_POOL) -> Database:
+    """Return the same database with a pool of its own, for the event loop of another thread. What was read of it is shared.
+
+    name: of the pool, in meters.
+    """
     url = database.engine.url.render_as_string(hide_password=False)
-    engine = _create_engine(url, name=BATCH_POOL, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
-    return replace(database, engine=engine, questions=None, lookups=None, pool_name=BATCH_POOL)
+    engine = _create_engine(url, name=name, pool_size=pool_size, statement_seconds=_STATEMENT_SECONDS)
+    return replace(database, engine=engine, questions=None, lookups=None, pool_name=name)
 
 
 def _create_engine(url: str, *, name: str, pool_size: int, statement_seconds: int) -> AsyncEngine:

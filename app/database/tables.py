@@ -36,8 +36,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.database.inbound_tables import delivery, source
 from app.database.metadata import metadata
+from app.database.webhook_tables import webhook_delivery, webhook_endpoint, webhook_message
 
-__all__ = ["delivery", "metadata", "source"]
+__all__ = ["delivery", "metadata", "source", "webhook_delivery", "webhook_endpoint", "webhook_message"]
 
 MIN_DATE = date(1, 1, 1)
 MAX_DATE = date(9999, 12, 31)

@@ -17,7 +17,7 @@ from app.accounts.filters import Filter
 from app.accounts.listing import day_after, is_selected
 from app.books.books import Books
 from app.core.errors import Conflict, NotFound
-from app.core.ids import decode_token, encode_token
+from app.core.ids import decode_token
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.tables import COMMENT_WORDS, HAS_COMMENT, account, event, survey
@@ -26,7 +26,7 @@ from app.ingest.accept import accept_events
 from app.ingest.catalogue.voice import Status
 from app.ingest.erase import erase_comment
 from app.ledger.event_cursor import EventCursor, cursor_of
-from app.ledger.streams.feedback import KIND, OPEN, UPDATED
+from app.ledger.streams.feedback import KIND, OPEN, UPDATED, comment_id
 from app.ledger.surveys import score_class_column
 
 ScoreClassName = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
@@ -184,11 +184,6 @@ def comments_table(comments: Sequence[Mapping[str, Any]]) -> FlatTable:
     columns = [*(name for name in COMMENT_SCHEMA if name != "tags"), "tags"]
     rows = ([*(comment[name] for name in columns[:-1]), ",".join(comment["tags"])] for comment in comments)
     return FlatTable(columns, rows)
-
-
-def comment_id(account_id: str, event_id: str) -> str:
-    """Return one id for account and event: an event's id is unique within its account only. No id has U+0000."""
-    return encode_token(f"{account_id}\0{event_id}")
 
 
 def _split_comment_id(id: str) -> tuple[str, str]:

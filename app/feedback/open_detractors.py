@@ -11,8 +11,7 @@ from app.books.books import Books
 from app.database.connection import Connection
 from app.database.statements import Statement
 from app.database.tables import COMMENT_IS_NOT_BLANK
-from app.feedback.comments import comment_id
-from app.ledger.streams.feedback import KIND, OPEN, UPDATED
+from app.ledger.streams.feedback import KIND, OPEN, UPDATED, comment_id
 from app.ledger.surveys import NPS_DETRACTOR_UP_TO
 from app.metrics.offers import OFFERS, OpenAccount, OpenItem, OpenItems
 

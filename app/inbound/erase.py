@@ -12,10 +12,7 @@ _ERASE_BY_EVENTS = f"""
     {_BLANK}
     WHERE status <> 'erased' AND account_ids @> ARRAY[CAST(%(account_id)s AS bigint)] AND EXISTS (
         SELECT FROM unnest(account_ids, event_ids) AS became(account_id, event_id)
-        JOIN event ON event.account_id = became.account_id AND event.id = became.event_id
-        WHERE event.account_id = %(account_id)s
-            AND (event.id = %(event_id)s OR event.user_id = %(user)s OR event.data ->> 'who' = %(user)s
-                OR event.data ->> 'author' = %(user)s))
+        WHERE became.account_id = %(account_id)s AND became.event_id = ANY(%(event_ids)s))
     """
 # By the payload, in which the person may be named without an event about the person.
 _ERASE_BY_TEXT = f"""
@@ -29,8 +26,8 @@ _MIN_TEXT_LENGTH = 4
 
 
 async def erase_deliveries(connection: Connection, erasure: Erasure) -> None:
-    """Erase a user, or what became one event, from the kept deliveries of all sources."""
-    parameters = {"account_id": erasure.account_id, "user": erasure.user, "event_id": erasure.event_id}
+    """Erase a user, or what became the events of a comment, from the kept deliveries of all sources."""
+    parameters = {"account_id": erasure.account_id, "event_ids": list(erasure.event_ids)}
     await connection.execute(_ERASE_BY_EVENTS, parameters)
     if erasure.user is not None:
         await connection.execute(_ERASE_BY_TEXT, {"texts": spell(erasure.user)})

@@ -4,7 +4,7 @@ A person's id is replaced by a pseudonym, and what the person wrote is blanked. 
 than the one who wrote it, is blanked by itself.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -22,18 +22,18 @@ from app.ledger.streams.feedback import ERASED, KIND
 
 
 class Erasure(NamedTuple):
-    """What is being erased of an account: a user, or the comment of one event.
+    """What has been erased of an account: a user, or a comment.
 
-    account_id: the key of the account. user: the user's id; None for a comment. event_id: None for a user.
+    account_id: the key of the account. event_ids: of the events that were about the user, or are the comment and its notes.
+    user: the user's id; None for a comment.
     """
 
     account_id: int
-    account: str
+    event_ids: Collection[str]
     user: str | None = None
-    event_id: str | None = None
 
 
-# Erase the same from what other packages keep, in the same transaction and before the events are erased.
+# Erase the same from what other packages keep of these events, in the same transaction.
 ERASERS: list[Callable[[Connection, Erasure], Awaitable[None]]] = []
 
 # The fingerprint goes as well, since the content could be guessed from it; from then on any event with the id is a duplicate.
@@ -67,6 +67,7 @@ _ERASE = f"""
 _ERASE_COMMENT = f"""
     UPDATE event SET {_BLANK}
     WHERE account_id = %(account_id)s AND (id = %(id)s OR stream = '{KIND} ' || %(id)s)
+    RETURNING id
     """
 _HAS_COMMENT = f"SELECT 1 FROM event WHERE account_id = %(account_id)s AND id = %(id)s AND {COMMENT_IS_NOT_BLANK}"
 
@@ -81,8 +82,8 @@ async def erase_comment(books: Books, *, account_id: str, event_id: str) -> bool
         if not await connection.execute(_HAS_COMMENT, parameters):
             return False
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
-        await _erase_elsewhere(connection, Erasure(key, account_id, event_id=event_id))
-        await connection.execute(_ERASE_COMMENT, parameters)
+        rows = await connection.execute(_ERASE_COMMENT, parameters)
+        await _erase_elsewhere(connection, Erasure(key, [row.id for row in rows]))
         return True
 
     return await books.database.write(write)
@@ -101,7 +102,6 @@ async def erase_user(books: Books, *, account_id: str, user_id: str) -> None:
             raise await account_not_found(connection, account_id)
         await lock_accounts(connection, {key: (account_id, MIN_DATE)})
         pseudonym = f"erased-{token_hex(16)}"
-        await _erase_elsewhere(connection, Erasure(key, account_id, user=user_id))
         await _erase_events(connection, key, user_id, pseudonym)
         for table in (presence, registration):
             is_of_user = (table.c.account_id == key) & (table.c.user_key == user_key(key, user_id))
@@ -118,9 +118,11 @@ async def _erase_elsewhere(connection: Connection, erasure: Erasure) -> None:
 async def _erase_events(connection: Connection, key: int, user_id: str, pseudonym: str) -> None:
     """Erase a user from the events of an account, and move those events whose stream is named by the user."""
     parameters = {"account_id": key, "user": user_id, "pseudonym": pseudonym}
+    rows = await connection.execute(_ERASE, parameters)
+    await _erase_elsewhere(connection, Erasure(key, [row.id for row in rows], user_id))
     streams = {
         (key, row.id): stream
-        for row in await connection.execute(_ERASE, parameters)
+        for row in rows
         # An event whose stream was never stored gets it from `rebuild`, not from here.
         if row.stream is not None
         and (stream := stream_name_of(EventView(row.type, row.user_id, row.data, id=row.id))) != row.stream

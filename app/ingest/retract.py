@@ -1,6 +1,6 @@
 """Retract events: what an event posted is posted again with the opposite sign, today. What was known before stays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -13,10 +13,12 @@ from app.books.books import Books
 from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.labels import ensure_labels
-from app.database.query_plan import run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MIN_DATE, WHOLE_BUSINESS, event
 from app.database.tables import account as account_table
+from app.ingest.reactions import LedgerChange, load_interests, react
 from app.ingest.stages import RESERVED_ID_PREFIX, DatedEvent
+from app.ledger.entries import EntryKey
 from app.ledger.posting import EventPosting, build_posting, load_posting_context, post_events, posting_label_texts
 from app.ledger.surveys import load_surveys
 
@@ -44,8 +46,16 @@ async def retract_event(books: Books, *, account: str | None, id: str) -> None:
         row, posting = await _load_event(connection, is_event, account, books=books)
         if row.type == ACCOUNT_UPDATED:
             await derive_attributes(connection, {account_id: {today}}, calendar=books.calendar)
-        context = await run_plan(connection, load_posting_context([posting], books=books))
-        await post_events(connection, [(posting, today)], context, books=books, is_retraction=True)
+        plans: list[QueryPlan[Any]] = [load_posting_context([posting], books=books), *load_interests()]
+        context, *interests = await run_plan(connection, merge_plans(plans))
+
+        async def react_to(entries: Mapping[EntryKey, int]) -> None:
+            change = LedgerChange(today, entries, retracted_ids=[(account_id, id)])
+            await react(connection, books, interests, change)
+
+        await post_events(
+            connection, [(posting, today)], context, books=books, is_retraction=True, before_posting=react_to
+        )
 
     await books.write(write)
 

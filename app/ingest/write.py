@@ -16,10 +16,12 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.statements import bind_json_rows, json_table
 from app.database.tables import MIN_DATE
 from app.ingest.outcome import Verdict
+from app.ingest.reactions import LedgerChange, load_interests, react
 from app.ingest.references import freeze_on_first_use
 from app.ingest.retract import retract_replaced
 from app.ingest.stages import DatedEvent, ResolvedEvent
 from app.ingest.verdicts import EventKey, as_old, date_events, judge_events, load_old_events
+from app.ledger.entries import EntryKey
 from app.ledger.posting import PostingContext, load_posting_context, post_events
 
 Accounts = Mapping[int, LockedAccount]
@@ -46,7 +48,9 @@ async def write_batch(
       together with the commit.
     """
     # 1. Lock the accounts, insert the events and load what posting needs.
-    accounts, inserted_keys, context = await _lock_insert_and_load(connection, events, books=books, today=today)
+    accounts, inserted_keys, context, interests = await _lock_insert_and_load(
+        connection, events, books=books, today=today
+    )
     # 2. Decide on which day each event is recorded, and select the new ones.
     last_recorded_on = {account_id: account.last_recorded_on for account_id, account in accounts.items()}
     first_by_key = date_events(events, last_recorded_on, today=today)
@@ -63,27 +67,36 @@ async def write_batch(
     await _advance_last_recorded_on(connection, new_events, accounts)
     # 7. Derive the attributes of the updated accounts.
     await _derive_attributes(connection, new_events, calendar=books.calendar)
-    # 8. Post entries, presence, registrations and streams.
-    await post_events(connection, [(event.posting, event.recorded_on) for event in new_events], context, books=books)
+    # 8. Post entries, presence, registrations and streams; before the entries are written, let others react to them.
+
+    async def react_to(entries: Mapping[EntryKey, int]) -> None:
+        await react(connection, books, interests, LedgerChange(today, entries, new_events))
+
+    postings = [(event.posting, event.recorded_on) for event in new_events]
+    await post_events(connection, postings, context, books=books, before_posting=react_to)
     # 9. Return what became of each event.
     return judge_events(events, new_events, stored | as_old(new_events), last_recorded_on)
 
 
 async def _lock_insert_and_load(
     connection: Connection, events: Sequence[ResolvedEvent], *, books: Books, today: date
-) -> tuple[Accounts, set[EventKey], PostingContext]:
-    """Return the locked accounts, the keys of the events that were inserted, and what posting needs: one round trip."""
+) -> tuple[Accounts, set[EventKey], PostingContext, Sequence[Any]]:
+    """Return the locked accounts, the keys of the events that were inserted, and what posting and reactions need.
+
+    It is one round trip.
+    """
     incoming = [event.incoming for event in events]
     plans: list[QueryPlan[Any]] = [
         lock_accounts_plan({event.account_id: (event.account, MIN_DATE) for event in incoming}),
         _insert_plan(events, today=today),
         load_posting_context([event.posting for event in events], books=books),
+        *load_interests(),
     ]
-    accounts, inserted_keys, context = await run_plan(connection, merge_plans(plans))
+    accounts, inserted_keys, context, *interests = await run_plan(connection, merge_plans(plans))
     if any(accounts[event.account_id].id != event.account for event in incoming):
         detail = "Two account ids have the same internal number; one of them cannot be used."
         raise Invalid(detail, code="id_collision")
-    return accounts, inserted_keys, context
+    return accounts, inserted_keys, context, interests
 
 
 _ROW = """row(number integer, account_id bigint, id text, type text, user_id text, occurred_at timestamptz,

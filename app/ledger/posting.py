@@ -1,6 +1,6 @@
 """Posting: turning accepted or retracted events into entries, presence and registrations, within one transaction."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -140,11 +140,13 @@ async def post_events(
     *,
     books: Books,
     is_retraction: bool = False,
+    before_posting: Callable[[Mapping[EntryKey, int]], Awaitable[None]] | None = None,
 ) -> None:
     """Post events that were accepted or, with `is_retraction`, take back what they posted.
 
     The events are stored, or marked as retracted, in this transaction, which holds the locks of their accounts. The texts in
-    `posting_label_texts` have labels. context: what `load_posting_context` returned.
+    `posting_label_texts` have labels. context: what `load_posting_context` returned. before_posting: is called with the entries
+    before they are written.
     """
     entries: dict[EntryKey, int] = {}
     labels, calendar = books.database.labels, books.calendar
@@ -173,7 +175,10 @@ async def post_events(
         connection, sequence_changes
     )
     repost_streams(entries, events_by_stream, stream_changes | sequence_changes, calendar=calendar)
-    # 5. All of it in one statement, last, since it locks rows that all transactions write.
+    # 5. What others do about it.
+    if before_posting is not None:
+        await before_posting(entries)
+    # 6. All of it in one statement, last, since it locks rows that all transactions write.
     texts = entry_label_texts(entries)
     await post_entries(connection, entries, labels=await ensure_labels_within(connection, books.database, texts))
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
+from app.database.query_plan import QueryPlan
 
 
 class TrendPoint(NamedTuple):
@@ -149,6 +150,28 @@ class LoadOpenItems(Protocol):
     ) -> OpenItems: ...
 
 
+class Message(NamedTuple):
+    """A message for the subscribers of a topic. data: as the topic declares it.
+
+    account_id, event_id: of the event whose erasure erases the message, if it says something of a person.
+    """
+
+    topic: str
+    data: Mapping[str, Any]
+    account_id: int | None = None
+    event_id: str | None = None
+
+
+class PublishMessages(Protocol):
+    """Writes messages to the outbox, within the transaction that causes them: they are delivered if it commits.
+
+    Messages of topics without a subscriber are left out. at: the time of what they tell. The statements are sent without waiting
+    for their results.
+    """
+
+    async def __call__(self, connection: Connection, messages: Sequence[Message], *, at: datetime) -> None: ...
+
+
 class Comparison(NamedTuple):
     """Two numbers that should be equal, and where they are."""
 
@@ -173,11 +196,15 @@ class Offers:
 
     checks: for `/v1/checks`. account_members: by name, what else the overview of an account has; each returns it for an account
     that exists, by its id, on a day. account_schemas: of what they return. The OpenAPI document reads them when all are there.
+    publish_messages: tells webhooks. subscribed_topics: loads the names of the topics that anybody subscribes to, for who has to
+    do much to make a message.
     """
 
     target_standings: LoadStandings
     open_detractors: LoadOpenItems
     health_changes: LoadHealthChanges
+    publish_messages: PublishMessages
+    subscribed_topics: Callable[[], QueryPlan[frozenset[str]]]
 
     def __init__(self) -> None:
         """Begin without checks and members of overviews."""

@@ -14,6 +14,7 @@ from app.core import meters
 from app.core.errors import Problem
 from app.database.connection import Connection
 from app.database.tables import books as books_table
+from app.monitoring.webhook_gauges import SELECT_WEBHOOKS, WEBHOOK_GAUGES
 
 
 class DayGauge(NamedTuple):
@@ -58,20 +59,24 @@ async def _read_books(books: Books | None) -> list[Metric]:
     query = sa.select(*(books_table.c[gauge.column] for gauge in day_gauges))
 
     async def read(connection: Connection) -> Any:
-        return next(iter(await connection.execute(query)), None)
+        rows = await connection.execute(query)
+        return (rows[0], (await connection.execute(SELECT_WEBHOOKS))[0]) if rows else None
 
     try:
-        row = await books.database.look_up(read) if books is not None else None
+        rows = await books.database.look_up(read) if books is not None else None
     except Problem:
-        row = None
-    if books is None or row is None:
+        rows = None
+    if books is None or rows is None:
         return [_gauge(is_up, description, 0)]
-    pairs = zip(day_gauges, row, strict=True)
-    return [_gauge(is_up, description, 1)] + [
+    days, webhooks = rows
+    pairs = zip(day_gauges, days, strict=True)
+    gauges = [_gauge(is_up, description, 1)] + [
         _gauge(gauge.name, gauge.description, books.calendar.midnight(day).timestamp())
         for gauge, day in pairs
         if day is not None
     ]
+    values = zip(WEBHOOK_GAUGES, webhooks, strict=True)
+    return gauges + [_gauge(name, text, float(value)) for (name, text), value in values if value is not None]
 
 
 def _gauge(name: str, description: str, value: float, labels: dict[str, str] | None = None) -> Metric:

@@ -13,6 +13,7 @@ from app.http.encoding import JSON
 from app.main import build_app
 from tests.inbound.senders import put_source, send
 from tests.support.service import NOON, Service, account_update, event, session, survey_responses
+from tests.webhooks.hooks import allowing_hooks
 
 EVENTS = [
     account_update(plan="pro", seats=3, vip=True, region=None),
@@ -38,6 +39,10 @@ def operations(service: Service, method: str) -> Iterator[tuple[str, dict[str, A
             yield path, members[method]
 
 
+# Nobody listens there.
+ENDPOINT: dict[str, Any] = {"url": "http://127.0.0.1:1025/", "topics": ["feedback.received"]}
+
+
 def validator(service: Service, schema: dict[str, Any]) -> Draft202012Validator:
     document = service.get("/openapi.json")
     return Draft202012Validator(schema | {"components": document["components"]})
@@ -46,7 +51,12 @@ def validator(service: Service, schema: dict[str, Any]) -> Draft202012Validator:
 def answer(service: Service, path: str, **parameters: Any) -> Any:
     """Return the JSON answer of a GET; None where this data has nothing at the path."""
     comments = service.get("/v1/feedback", limit=1)["feedback"]
+    endpoints = service.get("/v1/webhook-endpoints")["endpoints"]
+    endpoint_id = endpoints[0]["id"] if endpoints else "x"
+    deliveries = service.get(f"/v1/webhook-endpoints/{endpoint_id}/deliveries")["deliveries"] if endpoints else ()
     ids = {
+        "endpoint_id": endpoint_id,
+        "delivery_id": deliveries[0]["id"] if deliveries else "x",
         "account_id": "acme",
         "metric": "nps",
         "survey_id": "nps",
@@ -67,6 +77,8 @@ def answer(service: Service, path: str, **parameters: Any) -> Any:
 def test_every_answer_fits_its_schema(state: str, service: Service) -> None:
     if state != "nothing":
         service.send(*EVENTS)
+        with allowing_hooks(service) as hooks:
+            hooks.post(f"{hooks.create(ENDPOINT['url'], *ENDPOINT['topics'])['id']}/test")
         target = {"metric": "mrr", "granularity": "month", "from": "2026-01-01", "until": "2027-01-01", "baseline": 1}
         service.put(
             "/v1/targets/recurring", target | {"value": "200.50", "path": [{"until": "2026-06-01", "value": 150}]}
@@ -106,8 +118,9 @@ def test_a_schema_refuses_another_answer(shared: Service) -> None:
 
 @pytest.mark.parametrize("days_later", [0, 40])
 def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service: Callable[..., Service]) -> None:
-    service = start_service()
+    service = start_service(webhook_allow_http=True, webhook_allowed_networks="127.0.0.1")
     service.now = NOON + timedelta(days=days_later)
+    endpoint = service.request("POST", "/v1/webhook-endpoints", json=ENDPOINT).json()
     service.send(event("feedback.received", id="c", comment="Fine."))
     [comment] = service.get("/v1/feedback")["feedback"]
     count = 0
@@ -117,15 +130,8 @@ def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service:
             # What another system sends has no example here, and a replay has no body.
             contents = operation.get("requestBody", {"content": {}})["content"].items()
             for media_type, media in ((name, own) for name, own in contents if "example" in own):
-                url = path.format(
-                    survey_id="s",
-                    target_id="t",
-                    account_id="acme",
-                    name="large",
-                    feedback_id=comment["id"],
-                    source="s",
-                    delivery="d",
-                )
+                ids = {"survey_id": "s", "target_id": "t", "account_id": "acme", "name": "large", "source": "s"}
+                url = path.format(**ids, delivery="d", feedback_id=comment["id"], endpoint_id=endpoint["id"])
                 content = media["example"] if isinstance(media["example"], str) else json.dumps(media["example"])
                 headers = {"Content-Type": media_type}
                 for _ in range(2):  # /docs makes it easy to send it twice

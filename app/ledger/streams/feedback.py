@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from app.core.ids import encode_token
 from app.core.periods import Calendar
 from app.ledger.measures import EventView, Line, measure
 from app.ledger.streams.define import DatedLine, StreamEvent, stream
@@ -27,6 +28,11 @@ def stream_name(event: EventView) -> str | None:
 def has_comment(data: Mapping[str, Any]) -> bool:
     """Return whether event data has a comment. A text of nothing but spaces and line ends is none."""
     return bool(data.get("comment", "").strip())
+
+
+def comment_id(account_id: str, event_id: str) -> str:
+    """Return one id for account and event: an event's id is unique within its account only. No id has U+0000."""
+    return encode_token(f"{account_id}\0{event_id}")
 
 
 def status_of(updates: Iterable[Mapping[str, Any]]) -> str:

@@ -32,9 +32,12 @@ customers_leaving = measure(
 seats = measure("seats", "Seats of active subscriptions.", stock=True)
 
 
+KIND = "subscriptions"
+
+
 def stream_name(event: EventView) -> str:
     """Return the name of the stream of a subscription's event: the account has one."""
-    return "subscriptions"
+    return KIND
 
 
 class _DayChange(NamedTuple):
@@ -49,7 +52,7 @@ class _DayChange(NamedTuple):
 
 
 @stream(
-    "subscriptions",
+    KIND,
     posts=[
         mrr,
         mrr_new,

@@ -1,0 +1,35 @@
+"""Cards of accounts: id, name and attributes of today, for whoever is told of an account."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+
+from app.accounts.listing import day_after
+from app.database.query_plan import QueryPlan
+from app.database.statements import BoundStatement, Statement
+from app.database.tables import MAX_DATE
+
+_LOAD = Statement(
+    f"""
+    SELECT account.account_id, account.id, description.attributes
+    FROM unnest(CAST(%(accounts)s AS bigint[])) AS row(account_id)
+    CROSS JOIN LATERAL (
+        SELECT account_id, id FROM account WHERE account.account_id = row.account_id OFFSET 0) AS account
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_object_agg(key, value), '{{}}') AS attributes FROM attribute
+        WHERE attribute.account_id = row.account_id AND ceased_on = '{MAX_DATE}' AND valid_from <= %(on)s
+            AND valid_to > %(on)s AND value IS NOT NULL OFFSET 0) AS description
+    """,
+    array_formats={"accounts": str},
+)
+
+
+def load_cards(accounts: Collection[int], *, today: date) -> QueryPlan[dict[int, dict[str, Any]]]:
+    """Return `{id, name, attributes}` of accounts by their keys, with the attributes that hold at the end of today."""
+    if not accounts:
+        return {}
+    (rows,) = yield [BoundStatement(_LOAD, {"accounts": accounts, "on": day_after(today)})]
+    return {
+        account_id: {"id": id, "name": attributes.get("name"), "attributes": attributes}
+        for account_id, id, attributes in rows
+    }
