@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from app.books.books import Books
 from app.cli.console import out
 from app.cli.open import with_books
-from app.inbound.deliveries import MAX_PAGE, Status, list_deliveries
+from app.inbound.deliveries import MAX_PAGE, REPLAYABLE, Status, list_deliveries
 from app.inbound.receive import replay, replay_all
 from app.inbound.sources import list_sources, load_source
 
@@ -85,7 +85,9 @@ def _describe_reasons(reasons: Sequence[dict[str, Any]]) -> str:
 def replay_deliveries(
     source: SourceArgument,
     delivery: Annotated[str | None, typer.Option(help="Only the delivery with this id.")] = None,
-    status: StatusOption = "rejected",
+    status: Annotated[
+        str, typer.Option(metavar="|".join(REPLAYABLE), help="Only deliveries with this status.")
+    ] = "rejected",
 ) -> None:
     """Translate kept deliveries of a source again, by its current mapping. What is stored already is a duplicate."""
     own_status = _check_status(status)

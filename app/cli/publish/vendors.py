@@ -25,12 +25,10 @@ def _vendor(vendor: Vendor) -> Iterator[str]:
     yield f"Verified by: {describe_scheme(vendor)}"
     yield table(("what is sent", "becomes"), vendor.becomes)
     fields: dict[str, Any] = vendor.options.model_json_schema().get("properties", {})
+    defaults = vendor.options().model_dump(mode="json")
     yield table(
         ("option", "default", "meaning"),
-        (
-            [code(name), code(json.dumps(own.get("default"))), own.get("description", "")]
-            for name, own in fields.items()
-        ),
+        ([code(name), code(json.dumps(defaults[name])), own.get("description", "")] for name, own in fields.items()),
     )
     if vendor.example_mapping is not None:
         yield "A mapping:"
