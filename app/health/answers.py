@@ -1,6 +1,6 @@
 """What all answers about health have in common: how scores are shown, and the members of an account's health."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,17 +36,26 @@ HEALTH_SCHEMA: dict[str, Any] = {
 HEALTH_REASON_SCHEMA = {"reason": {"type": "string", "description": "Why there is no score: `not_enough_data`."}}
 
 
-async def check_account_count(connection: Connection, books: Books, model: HealthModel, *, times: int = 1) -> None:
+async def check_account_count(connection: Connection, books: Books, models: Sequence[HealthModel]) -> None:
     """Wait until the scores of all accounts may take their memory. Raises Invalid when there are too many accounts.
 
-    model: by which they are computed. times: how many scores of each account are in memory at once.
+    models: those of the scores of each account that are in memory at once.
     """
     query = sa.select(sa.func.count()).select_from(sa.select(account.c.account_id).limit(MAX_ACCOUNTS + 1).subquery())
     count = await connection.scalar(query)
     if count > MAX_ACCOUNTS:
         detail = f"There are more than {MAX_ACCOUNTS:,} accounts. Ask for single accounts: /v1/accounts/{{id}}/health."
         raise Invalid.at("/query/filter", detail, code="too_many_rows")
-    await books.database.reserve_memory(len(model.parts()) * times * count // _PARTS_PER_SUM)
+    parts = max(len(model.parts()) for model in models)
+    await books.database.reserve_memory(parts * len(models) * count // _PARTS_PER_SUM)
+
+
+def pair_accounts(earlier: DayScores, later: DayScores) -> Iterator[tuple[int, int, int]]:
+    """Yield each account of both days, with its index in the earlier and in the later scores."""
+    earlier_indices = {key: index for index, key in enumerate(earlier.accounts)}
+    for index, key in enumerate(later.accounts):
+        if key in earlier_indices:
+            yield key, earlier_indices[key], index
 
 
 def health_members(scores: DayScores, index: int, override: Override | None, flags: Sequence[str]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
     async def load(connection: Connection) -> tuple[DayScores, dict[int, Override], set[int] | None, dict[int, str]]:
         versions = await run_plan(connection, load_versions())
         model = version_on(versions, scope.at.day, scope.at.as_of).model
-        await check_account_count(connection, books, model)
+        await check_account_count(connection, books, [model])
         selection = await run_plan(connection, find_accounts(scope))
         few = sorted(selection) if selection is not None and len(selection) <= _FEW_ACCOUNTS else None
         only_customers = parameters.accounts == "customers"

@@ -42,9 +42,7 @@ async def preview_model(books: Books, model: HealthModel) -> dict[str, Any]:
     async def load(connection: Connection) -> tuple[DayScores, DayScores, dict[int, str]]:
         versions = await run_plan(connection, load_versions())
         holding = version_on(versions, today, None)
-        await check_account_count(
-            connection, books, max(model, holding.model, key=lambda own: len(own.parts())), times=2
-        )
+        await check_account_count(connection, books, [holding.model, model])
         days = [KnownDay(today, None)]
         # One after the other, so that what is loaded for one model is no longer in memory for the other.
         (before,), (after,) = [
