@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
+from app.accounts.all_accounts import load_ids
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.health.accounts import load_ids
 from app.health.answers import check_account_count, pair_accounts
 from app.health.explanation import compare
 from app.health.scores import DayScores, score_days

@@ -4,12 +4,12 @@ from collections import Counter
 from datetime import date
 from typing import Any, NamedTuple
 
+from app.accounts.all_accounts import load_ids
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.database.tables import MIN_DATE
-from app.health.accounts import load_ids
 from app.health.answers import check_account_count, format_score
 from app.health.model import HealthModel
 from app.health.scores import DayScores, score_days
