@@ -28,7 +28,7 @@ from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
 from app.metrics.define import METRICS
-from app.metrics.offers import OFFERS, DataCheck
+from app.metrics.offers import OFFERS, Comparison, DataChecks
 from app.metrics.parameters import Parameters
 from app.metrics.question import build_question, fits_in_statement
 from app.metrics.rows import format_group, group_sort_key
@@ -143,7 +143,7 @@ async def run_checks(books: Books, parameters: Parameters, *, sample: int | None
             await _check_sums_over_groups(answer, by_attribute),
             await _check_sums_over_time(answer),
             await _check_totals(answer, today),
-            *[await _check_data(entry, connection, books, today) for entry in OFFERS.checks],
+            *[check for entry in OFFERS.checks for check in await _check_data(entry, connection, books, today)],
         ]
 
     checks = await books.database.ask(run)
@@ -261,13 +261,18 @@ async def _check_totals(answer: _Answer, today: date) -> Check:
     return check
 
 
-async def _check_data(entry: DataCheck, connection: Connection, books: Books, today: date) -> Check:
-    """Return the result of a check that a feature has added."""
-    check = Check(entry.name, entry.sentence)
-    for comparison in await entry.compare(connection, books, today):
-        left, right, location = comparison
+async def _check_data(entry: DataChecks, connection: Connection, books: Books, today: date) -> list[Check]:
+    """Return the results of checks that a feature has added."""
+    comparisons = await entry.compare(connection, books, today)
+    checks = {name: Check(name, sentence) for name, sentence in entry.sentences.items()}
+    for name, check in checks.items():
+        await run_aside(partial(_compare_all, check, comparisons[name]), items=len(comparisons[name]))
+    return list(checks.values())
+
+
+def _compare_all(check: Check, comparisons: Sequence[Comparison]) -> None:
+    for left, right, location in comparisons:
         check.compare(left, right, equal=_is_close(left, right), **location)
-    return check
 
 
 def _compare_tables(check: Check, current: AnswerTable, as_of_today: AnswerTable) -> None:

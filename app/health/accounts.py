@@ -22,12 +22,6 @@ from app.ledger.sums.account_sums import KnownDay
 from app.ledger.sums.members import find_members
 from app.ledger.sums.selection import Selection
 
-_IDS = Statement(
-    "SELECT account_id, id FROM account WHERE account_id = ANY(CAST(%(accounts)s AS bigint[]))",
-    array_formats={"accounts": str},
-)
-
-
 _EXISTS = Statement(
     """
     SELECT FROM event WHERE account_id = %(account)s AND (retracted_on IS NULL OR retracted_on > %(since)s) LIMIT 1
@@ -113,9 +107,3 @@ async def check_account(connection: Connection, id: str, *, since: date | None) 
 def integers(array: str) -> list[int]:
     """Return the numbers of an array as PostgreSQL writes it."""
     return [int(text) for text in array[1:-1].split(",")] if len(array) > 2 else []
-
-
-def load_ids(accounts: Sequence[int]) -> QueryPlan[dict[int, str]]:
-    """Return the ids of accounts by key."""
-    (rows,) = yield [BoundStatement(_IDS, {"accounts": accounts})]
-    return dict(rows)

@@ -1,14 +1,11 @@
 """What all answers about health have in common: how scores are shown, and the members of an account's health."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
+from app.accounts.all_accounts import reserve_account_rows
 from app.books.books import Books
-from app.core.errors import Invalid
 from app.database.connection import Connection
-from app.database.tables import account
 from app.health.model import HealthModel
 from app.health.overrides import OVERRIDE_SCHEMA, Override
 from app.health.scores import DayScores
@@ -17,10 +14,6 @@ from app.metrics.currencies import format_amount
 from app.metrics.schema import NUMBER_SCHEMA
 
 NOT_ENOUGH_DATA = "not_enough_data"
-# A row of sums for each of so many accounts takes some 300 MB.
-MAX_ACCOUNTS = 200_000
-# Four sums of an account take about as much memory as one of an answer, see `metrics.answer_size`.
-_PARTS_PER_SUM = 4
 
 HEALTH_SCHEMA: dict[str, Any] = {
     "score": NUMBER_SCHEMA | {"description": "From 0 to 100; null below the model's `min_coverage`."},
@@ -36,17 +29,22 @@ HEALTH_SCHEMA: dict[str, Any] = {
 HEALTH_REASON_SCHEMA = {"reason": {"type": "string", "description": "Why there is no score: `not_enough_data`."}}
 
 
-async def check_account_count(connection: Connection, books: Books, model: HealthModel, *, times: int = 1) -> None:
+async def check_account_count(connection: Connection, books: Books, models: Sequence[HealthModel]) -> None:
     """Wait until the scores of all accounts may take their memory. Raises Invalid when there are too many accounts.
 
-    model: by which they are computed. times: how many scores of each account are in memory at once.
+    models: those of the scores of each account that are in memory at once.
     """
-    query = sa.select(sa.func.count()).select_from(sa.select(account.c.account_id).limit(MAX_ACCOUNTS + 1).subquery())
-    count = await connection.scalar(query)
-    if count > MAX_ACCOUNTS:
-        detail = f"There are more than {MAX_ACCOUNTS:,} accounts. Ask for single accounts: /v1/accounts/{{id}}/health."
-        raise Invalid.at("/query/filter", detail, code="too_many_rows")
-    await books.database.reserve_memory(len(model.parts()) * times * count // _PARTS_PER_SUM)
+    columns = max(len(model.parts()) for model in models) * len(models)
+    advice = "Ask for single accounts: /v1/accounts/{id}/health."
+    await reserve_account_rows(connection, books.database, columns=columns, pointer="/query/filter", advice=advice)
+
+
+def pair_accounts(earlier: DayScores, later: DayScores) -> Iterator[tuple[int, int, int]]:
+    """Yield each account of both days, with its index in the earlier and in the later scores."""
+    earlier_indices = {key: index for index, key in enumerate(earlier.accounts)}
+    for index, key in enumerate(later.accounts):
+        if key in earlier_indices:
+            yield key, earlier_indices[key], index
 
 
 def health_members(scores: DayScores, index: int, override: Override | None, flags: Sequence[str]) -> dict[str, Any]:

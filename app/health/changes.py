@@ -8,6 +8,7 @@ from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.pool import Database
 from app.database.query_plan import QueryPlan, run_plan
+from app.health.answers import pair_accounts
 from app.health.scores import DayScores, score_days
 from app.health.versions import load_versions, version_on
 from app.ledger.money import per_month
@@ -38,7 +39,7 @@ async def load_health_changes(
             earlier_score / 100,
             earlier_band,
         )
-        for account, index, earlier_index in _pairs(later, earlier)
+        for account, earlier_index, index in pair_accounts(earlier, later)
         if (later_score := later.scores[index]) is not None
         and (later_band := later.band(index)) is not None
         and (earlier_score := earlier.scores[earlier_index]) is not None
@@ -61,15 +62,4 @@ def _load_scores(
     versions = yield from load_versions()
     version = version_on(versions, day.day, day.as_of)
     # On the earlier day another model may have held, and the scores of two models cannot be compared.
-    always = version._replace(effective_from=date.min, recorded_on=date.min)
-    return (yield from score_days([always], [day, earlier_day], accounts=accounts))
-
-
-def _pairs(later: DayScores, earlier: DayScores) -> list[tuple[int, int, int]]:
-    """Return each account that is in both, with its index in each."""
-    earlier_indices = {account: index for index, account in enumerate(earlier.accounts)}
-    return [
-        (account, index, earlier_indices[account])
-        for index, account in enumerate(later.accounts)
-        if account in earlier_indices
-    ]
+    return (yield from score_days([version.always()], [day, earlier_day], accounts=accounts))

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.accounts.all_accounts import load_ids
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.core.ids import RepeatedIds
 from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.health.accounts import HealthScope, find_accounts, load_ids, resolve_scope
+from app.health.accounts import HealthScope, find_accounts, resolve_scope
 from app.health.answers import check_account_count, format_score, health_members, money_text
 from app.health.flags import flag_finder
 from app.health.model import BANDS
@@ -101,7 +102,7 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
     async def load(connection: Connection) -> tuple[DayScores, dict[int, Override], set[int] | None, dict[int, str]]:
         versions = await run_plan(connection, load_versions())
         model = version_on(versions, scope.at.day, scope.at.as_of).model
-        await check_account_count(connection, books, model)
+        await check_account_count(connection, books, [model])
         selection = await run_plan(connection, find_accounts(scope))
         few = sorted(selection) if selection is not None and len(selection) <= _FEW_ACCOUNTS else None
         only_customers = parameters.accounts == "customers"

@@ -4,12 +4,12 @@ from collections import Counter
 from datetime import date
 from typing import Any, NamedTuple
 
+from app.accounts.all_accounts import load_ids
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.database.tables import MIN_DATE
-from app.health.accounts import load_ids
 from app.health.answers import check_account_count, format_score
 from app.health.model import HealthModel
 from app.health.scores import DayScores, score_days
@@ -42,9 +42,7 @@ async def preview_model(books: Books, model: HealthModel) -> dict[str, Any]:
     async def load(connection: Connection) -> tuple[DayScores, DayScores, dict[int, str]]:
         versions = await run_plan(connection, load_versions())
         holding = version_on(versions, today, None)
-        await check_account_count(
-            connection, books, max(model, holding.model, key=lambda own: len(own.parts())), times=2
-        )
+        await check_account_count(connection, books, [holding.model, model])
         days = [KnownDay(today, None)]
         # One after the other, so that what is loaded for one model is no longer in memory for the other.
         (before,), (after,) = [

@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import compress
 from typing import Any, NamedTuple
 
+from app.accounts.all_accounts import COUNT_ACCOUNTS
 from app.books.margins import Margin
 from app.core.errors import Invalid
 from app.database.query_plan import QueryPlan, merge_plans
@@ -41,7 +42,6 @@ _MAX_SUMS = 6_000_000
 _CUSTOMERS = sum_before("customers", DayBound(0), Narrowing())
 _MRR = sum_before("mrr", DayBound(0), Narrowing())
 _LABELS = Statement("SELECT text, key FROM label WHERE text = ANY(%(texts)s)")
-_ACCOUNT_COUNT = Statement("SELECT count(*) FROM (SELECT FROM account LIMIT %(limit)s) AS own")
 _MARGINS = Statement("SELECT valid_from, margin FROM gross_margin ORDER BY valid_from")
 
 
@@ -182,7 +182,7 @@ def _score_alike(
     statements = [BoundStatement(_LABELS, {"texts": sorted(texts)})]
     most_accounts = _MAX_SUMS // len(parts)
     if accounts is None:
-        statements.append(BoundStatement(_ACCOUNT_COUNT, {"limit": most_accounts + 1}))
+        statements.append(BoundStatement(COUNT_ACCOUNTS, {"limit": most_accounts + 1}))
     rows, *counts = yield statements
     count = len(accounts) if accounts is not None else counts[0][0][0]
     if count > most_accounts:

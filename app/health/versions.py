@@ -32,6 +32,10 @@ class ModelVersion(NamedTuple):
     model: HealthModel
     author: str | None = None
 
+    def always(self) -> "ModelVersion":
+        """Return the version as if it had been put before the first day, and no other one after it."""
+        return self._replace(effective_from=MIN_DATE, recorded_on=MIN_DATE)
+
     def as_json(self) -> dict[str, Any]:
         """Return the version as the API shows it."""
         is_default = self.number == 0

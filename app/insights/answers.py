@@ -49,8 +49,8 @@ _ROW_SCHEMA: dict[str, Any] = {
     "confidence": {
         "type": "string",
         "enum": [*CONFIDENCES],
-        "description": "From the sample: `low` under 20 observations, `medium` under 100, else `high`; nothing is said under 5. "
-        "What is counted and not estimated has no sample, and is `high`.",
+        "description": "From the sample: `low` under 20 observations, `medium` under 100, else `high`; under 5 there is no "
+        "insight. What is counted and not estimated has no sample, and is `high`.",
     },
     "sample_size": {"type": ["integer", "null"], "description": "The number of observations."},
     "subject": _OPTIONAL_TEXT | {"description": "What it is about, such as a feature or a target."},

@@ -8,15 +8,14 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
+from app.accounts.all_accounts import load_ids, reserve_account_rows
 from app.books.books import Books
 from app.books.first_day import load_first_day
 from app.core.aside import run_aside
-from app.core.errors import Invalid
 from app.core.period_names import parse_as_of
 from app.core.periods import FIRST_DAY, Period, months_before
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.database.statements import BoundStatement, Statement
 from app.insights.account_table import load_account_rows
 from app.insights.define import SEVERITIES, Detector, Finding
 from app.insights.numbers import load_series
@@ -26,13 +25,7 @@ from app.metrics.offers import OFFERS
 # Samples smaller than the first are no evidence; then the confidence is low, medium or high.
 MIN_SAMPLE, _MEDIUM_FROM, _HIGH_FROM = 5, 20, 100
 CONFIDENCES = ("low", "medium", "high")
-# Of the columns of all accounts, so many take as much memory as a sum of an answer.
-_COLUMNS_PER_SUM = 4
-_MAX_ACCOUNTS = 200_000
 _FIRST_MOMENT = FIRST_DAY + timedelta(days=800)
-
-_COUNT = Statement("SELECT count(*) FROM account")
-_IDS = Statement("SELECT account_id, id FROM account WHERE account_id = ANY(CAST(%(accounts)s AS bigint[]))")
 
 
 class Insight(NamedTuple):
@@ -90,7 +83,11 @@ async def _load_values(
     metrics = [source for source in sources if isinstance(source, MetricSource)]
     accounts = [source for source in sources if isinstance(source, AccountSource)]
     if accounts:
-        await _check_account_count(connection, books, columns=sum(len(source.columns) for source in accounts))
+        columns = sum(len(source.columns) for source in accounts)
+        advice = "Choose detectors that do not look at each of them."
+        await reserve_account_rows(
+            connection, books.database, columns=columns, pointer="/query/detector", advice=advice
+        )
     values: dict[Source, Any] = {}
     values.update(await load_series(connection, books, metrics, moment, first_day=first_day))
     values.update(await run_plan(connection, load_account_rows(books.database, accounts, moment)))
@@ -100,15 +97,6 @@ async def _load_values(
         elif isinstance(source, MomentSource):
             values[source] = moment
     return values
-
-
-async def _check_account_count(connection: Connection, books: Books, *, columns: int) -> None:
-    """Wait until a row for every account may take its memory. Raises Invalid when there are too many accounts."""
-    ((count,),) = (await connection.fetch_batch(BoundStatement(_COUNT, {})))[0]
-    if count > _MAX_ACCOUNTS:
-        detail = f"There are more than {_MAX_ACCOUNTS:,} accounts. Choose detectors that do not look at each of them."
-        raise Invalid.at("/query/detector", detail, code="too_many_rows")
-    await books.database.reserve_memory(count * columns // _COLUMNS_PER_SUM)
 
 
 async def _load_offer(connection: Connection, books: Books, source: OfferSource, moment: Moment) -> Any:
@@ -151,5 +139,4 @@ def confidence_of(sample_size: int | None) -> str | None:
 async def load_account_ids(connection: Connection, keys: Collection[Any]) -> dict[Any, str]:
     """Return the ids of accounts by their keys; an id stands for itself."""
     numbers = sorted({key for key in keys if isinstance(key, int)})
-    (rows,) = await connection.fetch_batch(BoundStatement(_IDS, {"accounts": numbers}))
-    return {key: key for key in keys} | dict(rows)
+    return {key: key for key in keys} | await run_plan(connection, load_ids(numbers))

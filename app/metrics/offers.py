@@ -3,7 +3,7 @@
 Features do not import each other. A feature fills its place in OFFERS when its module is imported, which `load_catalogues` does.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -180,12 +180,11 @@ class Comparison(NamedTuple):
     location: dict[str, Any]
 
 
-class DataCheck(NamedTuple):
-    """A check of `/v1/checks`. compare: returns the numbers to compare on the data of today."""
+class DataChecks(NamedTuple):
+    """Checks of `/v1/checks` that look at the same data. sentences: by name. compare: returns what to compare today, by name."""
 
-    name: str
-    sentence: str
-    compare: Callable[[Connection, Books, date], Awaitable[Iterable[Comparison]]]
+    sentences: Mapping[str, str]
+    compare: Callable[[Connection, Books, date], Awaitable[Mapping[str, Sequence[Comparison]]]]
 
 
 LoadAccountMember = Callable[[Connection, Books, str, date], Awaitable[dict[str, Any]]]
@@ -208,7 +207,7 @@ class Offers:
 
     def __init__(self) -> None:
         """Begin without checks and members of overviews."""
-        self.checks: list[DataCheck] = []
+        self.checks: list[DataChecks] = []
         self.account_members: dict[str, LoadAccountMember] = {}
         self.account_schemas: dict[str, Any] = {}
 

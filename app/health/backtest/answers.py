@@ -5,11 +5,11 @@ from datetime import date
 from functools import partial
 from typing import Any, NamedTuple
 
+from app.accounts.all_accounts import load_ids
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.database.query_plan import run_plan
-from app.health.accounts import load_ids
 from app.health.answers import NOT_ENOUGH_DATA, format_score
 from app.health.backtest.cut_offs import CutOff
 from app.health.backtest.observe import Plan, ScoredAccount, observe, plan_backtest

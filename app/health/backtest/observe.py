@@ -10,7 +10,6 @@ from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.database.tables import MIN_DATE
 from app.health.backtest.cut_offs import CutOff, CutOffCustomers, Extent, load_customers, load_extent
 from app.health.backtest.question import BacktestQuestion
 from app.health.scores import DayScores, batches_of_days, score_days
@@ -85,7 +84,7 @@ async def plan_backtest(books: Books, question: BacktestQuestion) -> Plan:
     used_versions = versions
     if question.model == "current":
         holding = version_on(versions, question.last_day, question.as_of)
-        used_versions = [holding._replace(effective_from=MIN_DATE, recorded_on=MIN_DATE)]
+        used_versions = [holding.always()]
     until = question.observed_until(extent.last_recorded_on)
     plan = Plan(customers, used_versions, versions, extent.accounts, until)
     _check_size(plan)

@@ -122,7 +122,7 @@ def renewals_without_activity(
     """Renewals without activity: contracts were due, are not renewed, and nobody of the account uses the product.
 
     A contract is due on the day of its `renewal.due`. Of customers only: an account without MRR has left already. While no
-    account at all is active, usage is not sent, and nothing is said.
+    account at all is active, usage is probably not sent, and there is no insight.
     """
     accounts = [own for own in rows if own.mrr > 0 and own.due > own.renewed and not own.recent]
     if len(accounts) < fewest or not any(own.recent for own in rows):

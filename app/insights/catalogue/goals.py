@@ -69,8 +69,8 @@ def target_behind(
 ) -> Iterator[Finding]:
     """Target behind: a target will not be reached if it goes on like this.
 
-    Targets with the status `behind` or `missed` in the scorecard. At the beginning of a period nothing is said of one that is
-    behind: few days make a pace of chance.
+    Targets with the status `behind` or `missed` in the scorecard. A target that is behind does not count at the
+    beginning of a period: a few days show no pace.
     """
     for standing in standings:
         start, end = standing.period.start, standing.period.end

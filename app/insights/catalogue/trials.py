@@ -37,7 +37,8 @@ def trials_stalling(
     """Trials stalling: many trials run, but nobody tries anything.
 
     A trial runs from `trial.started` until it converts or expires. It stalls when it was started more than 14 days ago and no
-    user of its account was active since. While no account at all is active, usage is not sent, and nothing is said.
+    user of its account was active since. While no account at all is active, usage is probably not sent, and there is
+    no insight.
     """
     running = [own for own in rows if own.started > own.ended]
     accounts = [own for own in running if own.started_before > own.ended and not own.recent]

@@ -236,15 +236,8 @@ def seats_unused(
     Active users of the last month against the seats at its end and those of now. Who had no seats before that month is still
     inviting people, and does not count; nor does a customer without any activity in 90 days: its usage is probably not sent.
     """
-    accounts = [
-        own
-        for own in rows
-        if own.mrr > 0
-        and own.activity
-        and own.seats_before > 0
-        and min(own.seats, own.seats_now) >= fewest
-        and share(own.users, min(own.seats, own.seats_now)) < used
-    ]
+    customers = [own for own in rows if own.mrr > 0 and own.activity and own.seats_before > 0]
+    accounts = [own for own in customers if _has_unused_seats(own, used=used, fewest=fewest)]
     if not accounts:
         return
     accounts.sort(key=lambda own: (own.users - own.seats, own.account))
@@ -264,3 +257,9 @@ def seats_unused(
         ],
         narrows_question=True,
     )
+
+
+def _has_unused_seats(own: AccountRow, *, used: float, fewest: float) -> bool:
+    """Return whether few of the seats are used, of those of the month and of those of now."""
+    seats = min(own.seats, own.seats_now)
+    return bool(seats >= fewest and share(own.users, seats) < used)

@@ -14,7 +14,7 @@ from app.ledger.sums.account_sums import (
     Block,
     DayBound,
     KnownDay,
-    Part,
+    MeasurePart,
     Window,
     block_of_rows,
     empty_block,
@@ -22,24 +22,20 @@ from app.ledger.sums.account_sums import (
 
 
 @dataclass(frozen=True, slots=True)
-class EntrySum(Part):
-    """The sum of the entries of a measure in a window. subjects, channels: of which only these count; empty for all."""
+class EntrySum(MeasurePart):
+    """The sum of the entries of a measure in a window."""
 
     measure: str
     window: Window
     subjects: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
-    @property
-    def label_texts(self) -> frozenset[str]:
-        return frozenset({self.measure, *self.subjects, *self.channels})
-
     @classmethod
     def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
         """Return the block of the parts, in one statement."""
         bounds = tuple(dict.fromkeys(bound for part in parts for bound in part.window))
         shape = _EntryShape(tuple(parts), bounds, request.accounts is not None)
-        if not request.labels.keys() & {part.measure for part in parts}:
+        if not cls.have_entries(request, parts):
             return empty_block(len(parts))
         parameters = shape.label_parameters(request) | _day_parameters(request.days, parts, bounds)
         (rows,) = yield [BoundStatement(_statement(shape), parameters | request.account_parameters)]

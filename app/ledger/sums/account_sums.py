@@ -109,6 +109,24 @@ class Part(ABC):
         """Return a block whose columns are the parts."""
 
 
+class MeasurePart(Part):
+    """A part that is made of the entries of a measure. subjects, channels: of which only these count; empty for all."""
+
+    __slots__ = ()
+    measure: str
+    subjects: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    @property
+    def label_texts(self) -> frozenset[str]:
+        return frozenset({self.measure, *self.subjects, *self.channels})
+
+    @staticmethod
+    def have_entries(request: AccountSumsRequest, parts: "Sequence[MeasurePart]") -> bool:
+        """Return whether any of the measures may have entries."""
+        return bool(request.labels.keys() & {part.measure for part in parts})
+
+
 class AccountTable(NamedTuple):
     """The columns of all parts, each with a value for every key. The keys of a day follow each other, in the order of days."""
 

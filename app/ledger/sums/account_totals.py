@@ -12,26 +12,22 @@ from app.database.query_plan import QueryPlan, merge_plans
 from app.database.statements import BoundStatement, Statement
 from app.database.tables import MONTH_NAMES, WHOLE_BUSINESS
 from app.ledger.measures import MEASURES
-from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, Part, block_of_rows, empty_block
+from app.ledger.sums.account_sums import AccountSumsRequest, Block, DayBound, MeasurePart, block_of_rows, empty_block
 
 
 @dataclass(frozen=True, slots=True)
-class SumBeforeMonth(Part):
-    """The sum of all entries of a measure before the month of a day. subjects, channels: as those of `EntrySum`."""
+class SumBeforeMonth(MeasurePart):
+    """The sum of all entries of a measure before the month of a day."""
 
     measure: str
     bound: DayBound
     subjects: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
-    @property
-    def label_texts(self) -> frozenset[str]:
-        return frozenset({self.measure, *self.subjects, *self.channels})
-
     @classmethod
     def load(cls, request: AccountSumsRequest, parts: Sequence[Self]) -> QueryPlan[Block]:
         """Return the block of the parts: a statement for the days as known now, and one for the others."""
-        if not request.labels.keys() & {part.measure for part in parts}:
+        if not cls.have_entries(request, parts):
             return empty_block(len(parts))
         now = [index for index, at in enumerate(request.days) if at.as_of is None]
         earlier = [index for index, at in enumerate(request.days) if at.as_of is not None]
