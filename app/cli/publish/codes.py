@@ -139,7 +139,7 @@ FIELD = [
     Code("two_ends", "", "A `subscription.canceled` has both `ends_at` and `paid_through`.", "Send one of the two."),
     Code("two_names", "", "The account's name is given as `name` and as the attribute `name`.", "Send one of the two."),
     Code("rate", "", "It is not an exchange rate: not a number, zero, negative, or more than a billion.", 'Write `"1.0832"`.'),
-    Code("target_number", "", "It is not a number, or has more than 15 digits before or 6 after the point.", 'Write `40` or `"1250.50"`.'),
+    Code("invalid_number", "", "It is not a number, or has more than 15 digits before or 6 after the point.", 'Write `40` or `"1250.50"`.'),
     Code("impossible_value", "", "The metric can never have this value, such as more than 100 percent of responses.", "`detail` says which values it can have."),
     Code("baseline", "", "The baseline of a target is the target, or on its other side.", "Send the value that counts as 0% of the target: lower, or higher where lower values are better."),
     Code("other_direction", "", "The metric says itself whether higher or lower values are better.", "Leave `direction` out."),
