@@ -15,6 +15,7 @@ _PACKAGES = (
     "app.insights.catalogue",
     "app.webhooks.catalogue",
     "app.webhooks.causes",
+    "app.alerts.changes",
 )
 
 

@@ -18,6 +18,7 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
+from app.alerts import routes as alert_routes
 from app.audit import routes as audit_routes
 from app.books.books import create_or_load_books, system_clock
 from app.books.margins import record_margin
@@ -72,6 +73,7 @@ _ROUTES = (
     insight_routes,
     health_routes,
     account_routes,
+    alert_routes,
     webhook_routes,
     access_routes,
     monitoring_routes,

@@ -36,9 +36,10 @@ LAYERS = {
     "insights": ENGINE | {"metrics"},
     "demo": ENGINE | {"ingest", "health", "scorecard"},
     "webhooks": ENGINE | {"metrics", "ingest"},
+    "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "monitoring", "webhooks"}
+FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "monitoring", "webhooks", "alerts"}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}

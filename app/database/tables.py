@@ -34,6 +34,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.database.alert_tables import account_band as account_band
+from app.database.alert_tables import alert as alert
+from app.database.alert_tables import alert_change as alert_change
+from app.database.alert_tables import alert_state as alert_state
+from app.database.alert_tables import alert_transition as alert_transition
+from app.database.alert_tables import told_day as told_day
+from app.database.alert_tables import told_target as told_target
 from app.database.metadata import metadata as metadata
 from app.database.webhook_tables import webhook_delivery as webhook_delivery
 from app.database.webhook_tables import webhook_endpoint as webhook_endpoint
@@ -46,6 +53,7 @@ MONTH_NAMES = tuple(f"m{month:02}" for month in range(1, 13))
 
 # The key of the advisory lock that guards `books.last_day`; the function `check_last_day` of the migrations takes it shared.
 LAST_DAY_LOCK = 4_711_235_814
+ALERT_LOCK = 4_711_235_815
 
 # The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0

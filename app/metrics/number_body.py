@@ -1,13 +1,18 @@
 """The fields of a body that say what a number is about, and the numbers in it, as clients send them."""
 
 import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from app.core.errors import Invalid, validation_faults
 from app.core.ids import Id
+from app.core.names import Fault
+
+Body = TypeVar("Body", bound=BaseModel)
 
 _DIGITS = 15
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
@@ -47,6 +52,25 @@ class SourceFields(BaseModel):
     )
     subject: Id | None = Field(None, description="Only this subject: a survey, a feature, a plan …")
     channel: Id | None = Field(None, description="Only this channel.")
+
+
+def parse_valid_fields(
+    raw: Any, *, choose_model: Callable[[Any], type[Body]], find_fields: Callable[[Sequence[str | int]], Sequence[str]]
+) -> tuple[Body, list[Fault]]:
+    """Return the valid fields of a body, and the faults of the others. Raises Invalid for a body that is no object.
+
+    choose_model: returns the model by which a body is read. find_fields: returns the names of the fields at a location.
+    """
+    try:
+        return choose_model(raw).model_validate(raw, strict=True), []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    if not isinstance(raw, dict):
+        raise Invalid.of(validation_faults(errors), subject="The body", code="invalid")
+    invalid = {location[0] for location in (own["loc"] for own in errors) if location}
+    valid_fields = {name: value for name, value in raw.items() if name not in invalid}
+    fields = choose_model(valid_fields).model_validate(valid_fields, strict=True)
+    return fields, validation_faults(errors, fields=find_fields)
 
 
 def format_number(number: Decimal) -> str:

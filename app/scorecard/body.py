@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.core.errors import Invalid, validation_faults
 from app.core.names import Fault, field_finder
 from app.core.periods import Day
-from app.metrics.number_body import Number, SourceFields
+from app.metrics.number_body import Number, SourceFields, parse_valid_fields
 from app.metrics.parameters import Granularity
 
 MAX_DATED_VALUES = 100
@@ -72,17 +71,12 @@ _find_fields = field_finder(TargetBody.model_json_schema())
 
 def parse_target_fields(raw: Any) -> tuple[TargetBody, list[Fault]]:
     """Return the valid fields of a body, and the faults of the others. Raises Invalid for a body that is no object."""
-    model = _ListFields if isinstance(raw, dict) and isinstance(raw.get("path"), list) else _WordFields
-    try:
-        return _as_body(model.model_validate(raw, strict=True)), []
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-    if not isinstance(raw, dict):
-        raise Invalid.of(validation_faults(errors), subject="The body", code="invalid")
-    invalid = {location[0] for location in (own["loc"] for own in errors) if location}
-    valid_fields = {name: value for name, value in raw.items() if name not in invalid}
-    model = _WordFields if "path" in invalid else model
-    return _as_body(model.model_validate(valid_fields, strict=True)), validation_faults(errors, fields=_fields_at)
+    fields, faults = parse_valid_fields(raw, choose_model=_choose_model, find_fields=_fields_at)
+    return _as_body(fields), faults
+
+
+def _choose_model(raw: Any) -> type[_TargetFields]:
+    return _ListFields if isinstance(raw, dict) and isinstance(raw.get("path"), list) else _WordFields
 
 
 def _as_body(fields: _TargetFields) -> TargetBody:

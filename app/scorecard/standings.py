@@ -17,10 +17,10 @@ from app.metrics.currencies import format_amount
 from app.metrics.define import Metric
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.offers import OFFERS, TargetStanding, TrendPoint
-from app.metrics.results import Result
+from app.metrics.results import Result, shown_value
 from app.metrics.rows import round_number
 from app.scorecard.definition import Definition
-from app.scorecard.judgment import NOT_BEGUN, Aim, judge, shown_value
+from app.scorecard.judgment import NOT_BEGUN, Aim, judge
 from app.scorecard.placement import Placement, earlier_periods, is_flow, place_in, target_of_whole
 from app.scorecard.versions import TargetStretch, load_all_stretches
 
