@@ -19,6 +19,7 @@ from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
 from app.alerts import routes as alert_routes
+from app.alerts.watch import watch_aside
 from app.audit import routes as audit_routes
 from app.books.books import create_or_load_books, system_clock
 from app.books.margins import record_margin
@@ -141,6 +142,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
             _print_first_key(key, settings)
         if settings.webhook_worker:
             await stack.enter_async_context(run_worker_aside(books, settings))
+            await stack.enter_async_context(watch_aside(books, settings))
         app.state.books = books
 
     async def open_when_migrated(database: Database) -> None:

@@ -99,7 +99,8 @@ async def put_alert(books: Books, id: str, raw: Any, *, strict: bool) -> dict[st
 
     async def write(connection: Connection) -> None:
         all_faults = faults + await find_name_faults(connection, books, body, strict=strict)
-        old, others = await run_plan(connection, merge_plans([load_alert(id, lock=True), count_others(id)]))
+        old = await run_plan(connection, load_alert(id, lock=True))
+        others = await run_plan(connection, count_others(id))
         if others >= MAX_ALERTS:
             detail = f"There are {MAX_ALERTS:,} alerts already, and no more are possible. Delete one that is no longer needed."
             all_faults.append(build_fault("", detail, code="too_many_alerts"))

@@ -25,6 +25,7 @@ from app.alerts.store import (
     lock_alerts,
     note_evaluated,
     take_changes,
+    try_lock,
     write_states,
     write_transitions,
 )
@@ -34,7 +35,6 @@ from app.core.aside import run_aside
 from app.core.periods import Period, Range
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.database.tables import ALERT_LOCK
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.offers import OFFERS, Message
 from app.metrics.results import Result
@@ -60,7 +60,7 @@ async def evaluate_alerts(books: Books) -> int:
     today, now = await books.load_today(), books.now()
 
     async def write(connection: Connection) -> tuple[int, list[AlertNews]]:
-        if not await connection.scalar(f"SELECT pg_try_advisory_xact_lock({ALERT_LOCK})"):
+        if not await try_lock(connection):
             return 0, []
         measures = await take_changes(connection)
         alerts = [_mark(alert, measures) for alert in await run_plan(connection, lock_alerts())]

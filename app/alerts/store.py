@@ -11,6 +11,7 @@ from app.alerts.hysteresis import AlertState
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement, bind_json_rows, json_table
+from app.database.tables import ALERT_LOCK
 
 _COLUMNS = """id, CAST(document AS text), created_at, changed_at, is_due, evaluated_at, evaluated_on, first_period"""
 _ALL = Statement(f"SELECT {_COLUMNS} FROM alert ORDER BY id")
@@ -65,6 +66,7 @@ _HISTORY = Statement("""
     ORDER BY key DESC LIMIT %(limit)s
     """)
 _COUNT = Statement("SELECT count(*) FROM alert WHERE id <> %(id)s")
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(%(key)s) AS is_mine"
 _TAKE_CHANGES = "DELETE FROM alert_change RETURNING measures"
 
 
@@ -199,6 +201,12 @@ def load_transitions(id: str, *, before: int | None, limit: int) -> QueryPlan[li
     """Return the history of an alert, the last transition first. before: the key of the last one of the page before."""
     (rows,) = yield [BoundStatement(_HISTORY, {"id": id, "before": before, "limit": limit})]
     return [PastTransition(*row) for row in rows]
+
+
+async def try_lock(connection: Connection) -> bool:
+    """Take the lock of whoever evaluates until the end of the transaction, unless another process has it."""
+    [row] = await connection.execute(_TRY_LOCK, {"key": ALERT_LOCK})
+    return bool(row.is_mine)
 
 
 async def take_changes(connection: Connection) -> set[str]:

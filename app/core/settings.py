@@ -272,8 +272,15 @@ class Settings(BaseSettings):
     )
     webhook_worker: bool = Field(
         True,
-        description="Whether `csmetrics serve` delivers webhooks. If false, run `csmetrics work` beside it, in one process or "
+        description="Whether `csmetrics serve` evaluates alerts and delivers webhooks. If false, run `csmetrics work` beside it, in one process or "
         "in several.",
+    )
+    closing_days: int = Field(
+        5,
+        ge=0,
+        le=366,
+        description="Days after the end of a period within which its numbers still settle. Later changes are told as "
+        "restatements by webhooks.",
     )
     webhook_allow_http: bool = Field(
         False, description="Whether webhook endpoints may have http:// URLs, which anybody on the way can read."
