@@ -21,6 +21,7 @@ from app.alerts.periods import first_period, periods_of
 from app.alerts.store import (
     StoredAlert,
     StoredState,
+    load_alerts,
     load_states,
     lock_alerts,
     note_evaluated,
@@ -29,6 +30,7 @@ from app.alerts.store import (
     write_states,
     write_transitions,
 )
+from app.alerts.told import mark_due
 from app.books.books import Books
 from app.core import meters
 from app.core.aside import run_aside
@@ -62,7 +64,13 @@ async def evaluate_alerts(books: Books) -> int:
     async def write(connection: Connection) -> tuple[int, list[AlertNews]]:
         if not await try_lock(connection):
             return 0, []
-        measures = await take_changes(connection)
+        if measures := await take_changes(connection):
+            await mark_due(connection)
+        # Most of the time there is nothing to do, and nothing to lock.
+        if not any(
+            _needs_look(alert, measures, today=today, now=now) for alert in await run_plan(connection, load_alerts())
+        ):
+            return 0, []
         alerts = [_mark(alert, measures) for alert in await run_plan(connection, lock_alerts())]
         ready = [alert for alert in alerts if _is_ready(alert, today=today, now=now)]
         ready_ids = {alert.id for alert in ready}
@@ -83,6 +91,11 @@ async def evaluate_alerts(books: Books) -> int:
         for transition in own.transitions:
             meters.ALERT_TRANSITIONS.labels(transition.kind).inc()
     return count
+
+
+def _needs_look(alert: StoredAlert, measures: set[str], *, today: date, now: datetime) -> bool:
+    """Return whether an alert is to be evaluated now, or is newly due and waits for its next minute."""
+    return _is_ready(alert, today=today, now=now) or _mark(alert, measures) != alert
 
 
 def _mark(alert: StoredAlert, measures: set[str]) -> StoredAlert:

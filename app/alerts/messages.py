@@ -35,10 +35,7 @@ def number_json(
         "convention": metric.convention if metric else source.convention,
         "group": source.group.as_json() | ({"account": account} if account else {}),
         "granularity": source.granularity,
-        "period": period.name,
-        "start": period.start.isoformat(),
-        "end": period.end.isoformat(),
-        "complete": period.complete,
+        **period_json(period),
         "value": round_number(result.value),
         "previous": round_number(previous.value) if previous else None,
         **amount,
@@ -50,6 +47,12 @@ def number_json(
             **reason,
         },
     }
+
+
+def period_json(period: Period) -> dict[str, Any]:
+    """Return a period as numbers in messages have it."""
+    days = {"start": period.start.isoformat(), "end": period.end.isoformat()}
+    return {"period": period.name, **days, "complete": period.complete}
 
 
 def point_json(definition: AlertDefinition, point: Point, books: Books, account: str) -> dict[str, Any]:

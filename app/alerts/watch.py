@@ -12,6 +12,9 @@ from time import perf_counter
 import structlog
 
 from app.alerts.evaluate import evaluate_alerts
+from app.alerts.health import tell_health
+from app.alerts.restatements import tell_restatements
+from app.alerts.targets import tell_targets
 from app.books.books import Books
 from app.core import meters
 from app.core.cpu_times import CpuTimes
@@ -63,6 +66,9 @@ class Watch:
         started_at = perf_counter()
         if await evaluate_alerts(self.books):
             meters.ALERT_SECONDS.observe(perf_counter() - started_at)
+        await tell_targets(self.books)
+        await tell_health(self.books)
+        await tell_restatements(self.books, closing_days=self.settings.closing_days)
 
     def stop(self) -> None:
         """Let `run` end after the look that it takes."""

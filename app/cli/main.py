@@ -35,7 +35,7 @@ COMMANDS = {
     "keys": "app.cli.keys",
 }
 # The commands that neither post events nor compute metrics, or whose processes fill the catalogues themselves.
-WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys", "work"}
+WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}
 
 
 class _CommandModules(Mapping[str, Any]):

@@ -96,4 +96,5 @@ told_day = Table(
     Column("subject", Text, primary_key=True, comment="targets, health or restatements."),
     Column("day", Date, nullable=False),
     Column("at", _TIME, nullable=False),
+    Column("is_due", Boolean, nullable=False, comment="Data has changed since then."),
 )

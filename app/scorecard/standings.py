@@ -47,10 +47,13 @@ class _Numbers(NamedTuple):
         return self.results[NumberRequest(definition, period, True, self.recorded_by).key]
 
 
-async def load_standings(connection: Connection, books: Books, *, as_of: date | None = None) -> list[TargetStanding]:
-    """Return the standing of every target in the period that contains today, or the day `as_of`."""
+async def load_standings(
+    connection: Connection, books: Books, *, as_of: date | None = None, day: date | None = None
+) -> list[TargetStanding]:
+    """Return the standing of every target in the period that contains today, or the day `as_of`; with `day`, this one."""
     today = as_of or books.today()
-    return await load_standings_in(connection, books, start=today, end=day_after(today), today=today, as_of=as_of)
+    start = day or today
+    return await load_standings_in(connection, books, start=start, end=day_after(start), today=today, as_of=as_of)
 
 
 OFFERS.target_standings = load_standings
@@ -131,6 +134,8 @@ def _standing(
         projection_rule=judgment.projection_rule,
         interval=result.interval and (round_number(result.interval[0]), round_number(result.interval[1])),
         sample_size=result.sample_size,
+        numerator=round_number(result.numerator),
+        denominator=round_number(result.denominator),
         gap=show(judgment.gap),
         status=judgment.status,
         reason=result.reason,

@@ -94,6 +94,7 @@ def _create_told() -> None:
         sa.Column("subject", sa.Text(), primary_key=True, comment="targets, health or restatements."),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("at", _TIME, nullable=False),
+        sa.Column("is_due", sa.Boolean(), nullable=False, comment="Data has changed since then."),
     )
 
 
