@@ -37,7 +37,13 @@ async def _work(settings: Settings) -> None:
     async with open_books(settings, create=False) as books:
         worker = DeliveryWorker(books, settings)
         watch = Watch(books, settings)
-        running = asyncio.gather(worker.run(), watch.run())
+
+        async def run_both() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(worker.run())
+                group.create_task(watch.run())
+
+        running = asyncio.create_task(run_both())
         stopping = asyncio.create_task(stop.wait())
         log.info("evaluating alerts and delivering webhooks")
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -7,6 +7,9 @@ from typing import Any
 import jsonschema
 
 from app.alerts.evaluate import evaluate_alerts
+from app.alerts.health import tell_health
+from app.alerts.restatements import tell_restatements
+from app.alerts.targets import tell_targets
 from app.webhooks.define import TOPICS
 from tests.support.service import Service
 
@@ -37,6 +40,17 @@ class Bell:
         """Let so many minutes pass, and evaluate the alerts that are due; return how many those were."""
         self.service.later(minutes=minutes)
         return self.service.run(evaluate_alerts(self.service.books))
+
+    def look(self, *, minutes: int = 15) -> None:
+        """Let so many minutes pass, and look for all other news."""
+        self.service.later(minutes=minutes)
+        books = self.service.books
+        for news in (tell_targets(books), tell_health(books), tell_restatements(books, closing_days=5)):
+            self.service.run(news)
+
+    def data(self, topic: str) -> list[dict[str, Any]]:
+        """Return the data of the messages of a topic."""
+        return [own["data"] for own in self.messages() if own["type"] == topic]
 
     def messages(self) -> list[dict[str, Any]]:
         """Return all payloads in the order of their time, each checked by the schema of its topic."""
