@@ -45,6 +45,7 @@ class Bell:
         """Let so many minutes pass, and look for all other news."""
         self.service.later(minutes=minutes)
         books = self.service.books
+        self.service.run(evaluate_alerts(books))
         for news in (tell_targets(books), tell_health(books), tell_restatements(books, closing_days=5)):
             self.service.run(news)
 

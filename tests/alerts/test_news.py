@@ -2,6 +2,7 @@
 
 from tests.alerts.bell import Bell
 from tests.alerts.test_alerts import subscription
+from tests.health.models import component, model
 from tests.support.service import Service, account_update, session, survey_responses
 
 
@@ -53,28 +54,12 @@ def test_nobody_is_told_of_targets_without_a_subscriber(service: Service, bell: 
 def test_a_customer_that_moves_to_another_band_is_told_once_with_its_weakest_components(
     service: Service, bell: Bell
 ) -> None:
-    model = {
-        "components": [
-            {
-                "id": "use",
-                "kind": "metric",
-                "metric": "sessions",
-                "poor": 0,
-                "good": 10,
-                "weight": 1,
-                "title": "Sessions",
-            }
-        ],
-        "bands": {"at_risk": 40, "healthy": 70},
-        "window_days": 7,
-    }
-    answer = service.request("PUT", "/v1/health/model", json=model)
-    assert answer.is_success, answer.text
+    service.put("/v1/health-model", model(component("use", "sessions", 0, 10)))
     service.send(account_update(name="Acme"), subscription("100", at="2026-01-01"))
     service.send(*(session(at="2026-03-10") for _ in range(10)))
     bell.look()
     assert bell.messages() == []
-    service.on("2026-03-18")
+    service.on("2026-05-18")
     for _ in range(2):
         bell.look()
     [data] = bell.data("health.band_changed")

@@ -24,6 +24,7 @@ def test_what_is_not_committed_is_seen_in_the_next_look(
     service: Service, bell: Bell, query_database: Callable[[str], list[Any]]
 ) -> None:
     bell.put(metric="mrr", granularity="month", below="100")
+    service.send(subscription("150", at="2026-03-01"))
     bell.evaluate()
     service.send(subscription("80", at="2026-03-10"))
     # Within the minute it is not evaluated, and not forgotten.
