@@ -100,8 +100,8 @@ async def put_alert(books: Books, id: str, raw: Any, *, strict: bool) -> dict[st
     async def write(connection: Connection) -> None:
         all_faults = faults + await find_name_faults(connection, books, body, strict=strict)
         old = await run_plan(connection, load_alert(id, lock=True))
-        others = await run_plan(connection, count_others(id))
-        if others >= MAX_ALERTS:
+        other_count = await run_plan(connection, count_others(id))
+        if other_count >= MAX_ALERTS:
             detail = f"There are {MAX_ALERTS:,} alerts already, and no more are possible. Delete one that is no longer needed."
             all_faults.append(build_fault("", detail, code="too_many_alerts"))
         if definition is None or all_faults:
@@ -224,8 +224,8 @@ async def alert_history(books: Books, id: str, *, cursor: str | None, limit: int
 
     rows = await books.database.read(read)
     page = rows[:limit]
-    shown = [_transition_json(row._asdict()) for row in page]
-    return {"alert": id, "rows": shown, "next": str(page[-1].key) if len(rows) > limit else None}
+    rows_json = [_transition_json(row._asdict()) for row in page]
+    return {"alert": id, "rows": rows_json, "next": str(page[-1].key) if len(rows) > limit else None}
 
 
 def _transition_json(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.accounts.accounts import account_key
 from app.accounts.cards import load_cards
 from app.alerts.changes import depends_on
 from app.alerts.definition import AlertDefinition
-from app.alerts.hysteresis import TRIGGERED, AlertState, Point, Transition, look_at
+from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, look_at
 from app.alerts.messages import build_message, point_json, sentence_of
 from app.alerts.periods import first_period, periods_of
 from app.alerts.store import (
@@ -164,9 +164,15 @@ def _look_at_one(
             yield AlertNews(alert, account, transitions, before, state)
 
 
-def _points(definition: AlertDefinition, periods: Sequence[Period], results: Mapping[Range, Result]) -> list[Point]:
-    found = [results.get((period.start, period.end)) for period in periods]
-    return [Point(period, found[index], found[index - 1]) for index, period in enumerate(periods) if index > 0]
+def _points(
+    definition: AlertDefinition, periods: Sequence[Period], results: Mapping[Range, Result]
+) -> list[AlertPoint]:
+    results_by_period = [results.get((period.start, period.end)) for period in periods]
+    return [
+        AlertPoint(period, results_by_period[index], results_by_period[index - 1])
+        for index, period in enumerate(periods)
+        if index > 0
+    ]
 
 
 async def _write(
@@ -216,10 +222,10 @@ async def _write(
     await write_states(connection, states)
     await write_transitions(connection, history)
     await OFFERS.publish_messages(connection, messages, at=now)
-    await note_evaluated(connection, [_evaluated(alert, books, today=today, now=now) for alert in alerts])
+    await note_evaluated(connection, [_after_evaluation(alert, books, today=today, now=now) for alert in alerts])
 
 
-def _evaluated(alert: StoredAlert, books: Books, *, today: date, now: datetime) -> StoredAlert:
+def _after_evaluation(alert: StoredAlert, books: Books, *, today: date, now: datetime) -> StoredAlert:
     definition = alert.definition
     first = alert.first_period
     if first is None:

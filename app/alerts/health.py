@@ -46,11 +46,11 @@ async def _find_news(connection: Connection, last: LastLook | None, *, books: Bo
     rows = await connection.execute(_LOAD)
     stored = {row.account_id: _Band(row.band, row.score) for row in rows}
     customers, earlier = await books.database.read(partial(_load_health, stored=stored, books=books, today=today))
-    known = earlier | stored
-    moved = [own for own in customers if own.account in known and known[own.account].band != own.band]
-    changed_bands = {own.account: _Band(own.band, own.score) for own in moved}
+    known_bands = earlier | stored
+    moves = [own for own in customers if own.account in known_bands and known_bands[own.account].band != own.band]
+    changed_bands = {own.account: _Band(own.band, own.score) for own in moves}
     first_bands = {
-        own.account: known.get(own.account, _Band(own.band, own.score))
+        own.account: known_bands.get(own.account, _Band(own.band, own.score))
         for own in customers
         if own.account not in stored
     }
@@ -58,10 +58,10 @@ async def _find_news(connection: Connection, last: LastLook | None, *, books: Bo
         {"account_id": account} | band._asdict() for account, band in sorted((first_bands | changed_bands).items())
     ]
     await connection.enqueue(bind_json_rows(_WRITE, writes))
-    cards = await run_plan(connection, load_cards([own.account for own in moved], today=today))
+    cards = await run_plan(connection, load_cards([own.account for own in moves], today=today))
     return [
-        _message(own, known[own.account], cards[own.account], books=books, today=today)
-        for own in moved
+        _message(own, known_bands[own.account], cards[own.account], books=books, today=today)
+        for own in moves
         if own.account in cards
     ]
 

@@ -20,7 +20,7 @@ TRIGGERED: Kind = "triggered"
 RESOLVED: Kind = "resolved"
 
 
-class Point(NamedTuple):
+class AlertPoint(NamedTuple):
     """A number in one period, and that of the period before. result: None where the account has none any more."""
 
     period: Period
@@ -46,7 +46,7 @@ class Transition(NamedTuple):
     """An alert has triggered or resolved, by the number of a period."""
 
     kind: Kind
-    point: Point
+    point: AlertPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AlertState:
 
 
 def look_at(
-    definition: AlertDefinition, state: AlertState, points: Sequence[Point], *, first: date
+    definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint], *, first: date
 ) -> tuple[AlertState, list[Transition]]:
     """Return the new state, and what is news: nothing, one transition, or a trigger that is over and its end.
 
@@ -72,8 +72,8 @@ def look_at(
     for index, point in enumerate(points):
         if point.period.start >= first:
             walk.step(index, point)
-    known = {point.period.start for point in points}
-    return AlertState(walk.triggered_by, frozenset(walk.told & known)), _news(state, walk.transitions)
+    days = {point.period.start for point in points}
+    return AlertState(walk.triggered_by, frozenset(walk.told_periods & days)), _news(state, walk.transitions)
 
 
 def _news(state: AlertState, transitions: Sequence[Transition]) -> list[Transition]:
@@ -89,23 +89,23 @@ def _news(state: AlertState, transitions: Sequence[Transition]) -> list[Transiti
 class _Walk:
     """The way through the periods, the earliest first."""
 
-    def __init__(self, definition: AlertDefinition, state: AlertState, points: Sequence[Point]) -> None:
+    def __init__(self, definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint]) -> None:
         self._definition, self._points = definition, points
         self._numbers = [point.number(definition) for point in points]
-        self.triggered_by, self.told = state.triggered_by, set(state.told_periods)
+        self.triggered_by, self.told_periods = state.triggered_by, set(state.told_periods)
         self.transitions: list[Transition] = []
 
-    def step(self, index: int, point: Point) -> None:
+    def step(self, index: int, point: AlertPoint) -> None:
         """Go through a period."""
         start = point.period.start
         if self._is_beyond(index):
-            is_news = index == len(self._points) - 1 or start not in self.told
-            self.told.add(start)
+            is_news = index == len(self._points) - 1 or start not in self.told_periods
+            self.told_periods.add(start)
             if is_news and self.triggered_by is None:
                 self.triggered_by = start
                 self.transitions.append(Transition(TRIGGERED, point))
         elif self._is_back(index, point):
-            self.told.discard(start)
+            self.told_periods.discard(start)
             if self.triggered_by is not None and start >= self.triggered_by:
                 self.triggered_by = None
                 self.transitions.append(Transition(RESOLVED, point))
@@ -120,7 +120,7 @@ class _Walk:
         may_trigger = self._definition.may_trigger(self._points[index].period)
         return number is not None and may_trigger and self._definition.is_beyond(number)
 
-    def _is_back(self, index: int, point: Point) -> bool:
+    def _is_back(self, index: int, point: AlertPoint) -> bool:
         if not self._definition.may_resolve(point.period):
             return False
         number = self._numbers[index]

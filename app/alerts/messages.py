@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.alerts.definition import CHANGE, AlertDefinition, to_number
-from app.alerts.hysteresis import TRIGGERED, Point, Transition
+from app.alerts.hysteresis import TRIGGERED, AlertPoint, Transition
 from app.books.books import Books
 from app.core.periods import Period
 from app.metrics.currencies import format_amount
@@ -55,7 +55,7 @@ def period_json(period: Period) -> dict[str, Any]:
     return {"period": period.name, **days, "complete": period.complete}
 
 
-def point_json(definition: AlertDefinition, point: Point, books: Books, account: str) -> dict[str, Any]:
+def point_json(definition: AlertDefinition, point: AlertPoint, books: Books, account: str) -> dict[str, Any]:
     """Return the number of a period as messages have it."""
     result = point.result or _NOTHING
     return number_json(definition, point.period, result, point.previous, currency=books.currency, account=account)

@@ -27,5 +27,5 @@ def periods_of(definition: AlertDefinition, *, calendar: Calendar, today: date) 
 
 def first_period(definition: AlertDefinition, periods: list[Period]) -> date:
     """Return the first day of the first period that an alert is about which is put now: the last one that can be judged."""
-    judged = [period for period in periods if definition.may_trigger(period)]
-    return (judged or periods)[-1].start
+    judgeable_periods = [period for period in periods if definition.may_trigger(period)]
+    return (judgeable_periods or periods)[-1].start

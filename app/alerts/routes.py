@@ -28,7 +28,7 @@ ADMIN = [Depends(requires("admin"))]
 _ALERT = {"metric": "nps", "granularity": "month", "below": 20, "min_sample": 30}
 
 
-class _PutParameters(QueryParams):
+class _PutAlertParameters(QueryParams):
     strict: bool = Field(
         True,
         description="Whether attributes, subjects and channels that have never been recorded are errors. `false` puts the alert "
@@ -36,7 +36,7 @@ class _PutParameters(QueryParams):
     )
 
 
-class _HistoryParameters(QueryParams):
+class _AlertHistoryParameters(QueryParams):
     cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
     limit: int = Field(100, ge=1, le=1_000, description="The maximum number of rows in a page.")
 
@@ -45,7 +45,7 @@ class _HistoryParameters(QueryParams):
     "/alerts/{alert_id}",
     dependencies=ADMIN,
     responses=ALERT_SCHEMA,
-    openapi_extra=body_schema(AlertBody, _ALERT) | query_schema(_PutParameters),
+    openapi_extra=body_schema(AlertBody, _ALERT) | query_schema(_PutAlertParameters),
 )
 async def put_alert_definition(request: Request, alert_id: PathId) -> Response:
     """Put an alert: it triggers once when a number crosses a threshold, and resolves once when the number is back.
@@ -53,7 +53,7 @@ async def put_alert_definition(request: Request, alert_id: PathId) -> Response:
     It is evaluated within a minute after data that it depends on has changed, and after midnight. An alert that is changed
     begins anew; what it had triggered resolves.
     """
-    parameters = parse_query(request, _PutParameters)
+    parameters = parse_query(request, _PutAlertParameters)
     raw = await read_json(request)
     return json_response(request, await put_alert(books_of(request), alert_id, raw, strict=parameters.strict))
 
@@ -80,10 +80,10 @@ async def delete_alert(request: Request, alert_id: PathId) -> None:
     "/alerts/{alert_id}/history",
     dependencies=READ,
     responses=ALERT_HISTORY_SCHEMA,
-    openapi_extra=query_schema(_HistoryParameters),
+    openapi_extra=query_schema(_AlertHistoryParameters),
 )
 async def get_alert_history(request: Request, alert_id: PathId) -> Response:
     """Return what an alert has told, the last first: when it triggered and resolved, and by which number."""
-    parameters = parse_query(request, _HistoryParameters)
+    parameters = parse_query(request, _AlertHistoryParameters)
     body = await alert_history(books_of(request), alert_id, cursor=parameters.cursor, limit=parameters.limit)
     return json_response(request, body)

@@ -15,11 +15,11 @@ from app.database.tables import ALERT_LOCK
 
 _COLUMNS = """id, CAST(document AS text), created_at, changed_at, is_due, evaluated_at, evaluated_on, first_period"""
 _ALL = Statement(f"SELECT {_COLUMNS} FROM alert ORDER BY id")
-_ONE = Statement(f"SELECT {_COLUMNS} FROM alert WHERE id = %(id)s")
+_BY_ID = Statement(f"SELECT {_COLUMNS} FROM alert WHERE id = %(id)s")
 # Whoever changes an alert waits until it is evaluated, and then sees its new state.
 _LOCK_ALL = Statement(f"SELECT {_COLUMNS} FROM alert ORDER BY id FOR NO KEY UPDATE")
 _LOCK_ONE = Statement(f"SELECT {_COLUMNS} FROM alert WHERE id = %(id)s FOR UPDATE")
-_PUT = """
+_UPSERT = """
     INSERT INTO alert (id, document, created_at, changed_at) VALUES (%(id)s, CAST(%(document)s AS jsonb), %(now)s, %(now)s)
     ON CONFLICT (id) DO UPDATE SET document = excluded.document, changed_at = excluded.changed_at, is_due = true,
         evaluated_at = NULL, evaluated_on = NULL, first_period = NULL
@@ -126,7 +126,7 @@ def load_alerts() -> QueryPlan[list[StoredAlert]]:
 
 def load_alert(id: str, *, lock: bool = False) -> QueryPlan[StoredAlert | None]:
     """Return an alert. lock: for the rest of the transaction."""
-    (rows,) = yield [BoundStatement(_LOCK_ONE if lock else _ONE, {"id": id})]
+    (rows,) = yield [BoundStatement(_LOCK_ONE if lock else _BY_ID, {"id": id})]
     return _alert(rows[0]) if rows else None
 
 
@@ -151,7 +151,7 @@ async def write_alert(connection: Connection, id: str, definition: AlertDefiniti
     """Store an alert, which is then evaluated as a new one."""
     await connection.execute(_DELETE_STATES, {"id": id})
     document = to_json(definition.as_json()).decode()
-    await connection.execute(_PUT, {"id": id, "document": document, "now": now})
+    await connection.execute(_UPSERT, {"id": id, "document": document, "now": now})
 
 
 async def delete_stored(connection: Connection, id: str) -> None:

@@ -19,7 +19,7 @@ _PAUSE = timedelta(minutes=5)
 _MAX_DAYS = 7
 _DAY = timedelta(days=1)
 
-_TELL = f"""
+_NOTE = f"""
     INSERT INTO told_target (id, period_start, period_end, status, at)
     SELECT id, period_start, period_end, status, %(now)s
     FROM {json_table("row(id text, period_start date, period_end date, status text)")}
@@ -36,16 +36,16 @@ async def tell_targets(books: Books) -> int:
 
 async def _find_news(connection: Connection, last: LastLook | None, *, books: Books, today: date) -> Sequence[Message]:
     standings = await books.database.read(partial(_load_standings, last=last, books=books, today=today))
-    judged = {
+    final_standings = {
         _key(own): own for own in standings if own.status == "met" or (own.status == "missed" and own.period.complete)
     }
     rows = [
         {"id": own.id, "period_start": own.period.start, "period_end": own.period.end, "status": own.status}
-        for own in judged.values()
+        for own in final_standings.values()
     ]
-    new_rows = await connection.execute_rows(_TELL, rows, now=books.now())
+    new_rows = await connection.execute_rows(_NOTE, rows, now=books.now())
     new = {(row.id, row.period_start, row.period_end, row.status) for row in new_rows}
-    return [_message(own, books) for key, own in sorted(judged.items()) if key in new]
+    return [_message(own, books) for key, own in sorted(final_standings.items()) if key in new]
 
 
 def _key(standing: TargetStanding) -> tuple[str, date, date, str]:

@@ -250,7 +250,7 @@ def _rows_without_data(table: AnswerTable, groups: frozenset[Group]) -> Iterator
     context = context_values(question, table.margins, split.spans)
     for metric in question.metrics:
         inputs = bind_inputs(question, metric, sums, context)
-        known = {row.group for row in table.pending_rows if row.metric is metric}
-        for group in groups - known:
+        own_groups = {row.group for row in table.pending_rows if row.metric is metric}
+        for group in groups - own_groups:
             values = values_in(inputs, group)
             yield from (PendingRow(metric, split, index, group, values) for index in range(len(split.periods)))

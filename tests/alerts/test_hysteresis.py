@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.alerts.definition import AlertDefinition
-from app.alerts.hysteresis import AlertState, Point, look_at
+from app.alerts.hysteresis import AlertPoint, AlertState, look_at
 from app.core.periods import Period
 from app.metrics.number_source import NumberGroup
 from app.metrics.results import Result
@@ -23,13 +23,13 @@ def definition(kind: str, margin: int, for_periods: int) -> AlertDefinition:
     return AlertDefinition("mrr", "default", group, "day", kind, Decimal(5), Decimal(margin), False, 0, for_periods)
 
 
-def points(walk: list[int | None]) -> list[Point]:
+def points(walk: list[int | None]) -> list[AlertPoint]:
     """The last periods of a walk, the last of which runs."""
     results = [Result(value) for value in walk]
     days = [FIRST + timedelta(days=number) for number in range(len(walk))]
     periods = [Period(str(day), day, day + timedelta(days=1), index < len(walk) - 1) for index, day in enumerate(days)]
     return [
-        Point(period, result, results[index - 1] if index else None)
+        AlertPoint(period, result, results[index - 1] if index else None)
         for index, (period, result) in enumerate(zip(periods, results, strict=True))
     ][-WINDOW:]
 

@@ -24,7 +24,7 @@ def test_a_target_is_met_once_in_a_period(service: Service, bell: Bell) -> None:
     assert data["number"]["period"] == "2026-03"
     service.on("2026-04-01")
     bell.look()
-    assert len(bell.messages()) == 1
+    assert len(bell.data("target.met")) == 1
 
 
 def test_a_target_is_missed_when_its_period_is_over(service: Service, bell: Bell) -> None:
