@@ -18,6 +18,7 @@ ABOVE, BELOW, CHANGE = "above", "below", "change_percent"
 KINDS = (ABOVE, BELOW, CHANGE)
 _RANGE_SHARE, _THRESHOLD_SHARE = Decimal("0.02"), Decimal("0.1")
 _MARGIN_DECIMALS = 6
+_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class AlertDefinition(NumberSource):
         """Return whether a number is beyond the threshold. A change by exactly the threshold is."""
         distance = self.sign * (number - Fraction(self.threshold))
         return distance > 0 or (self.kind == CHANGE and distance == 0)
+
+    def may_be_beyond(self, value: float, previous: float | None) -> bool:
+        """Return whether a value may be beyond the threshold, quickly: all that are, and some that nearly are."""
+        number, threshold = value, float(self.threshold)
+        if self.kind == CHANGE:
+            if not previous:
+                return False
+            number = 100 * (value - previous) / abs(previous)
+        return self.sign * (number - threshold) >= -_TOLERANCE * max(1.0, abs(threshold))
 
     def is_back(self, number: Fraction) -> bool:
         """Return whether a number is on this side of the threshold by the margin."""
