@@ -1,10 +1,12 @@
 """Alerts over HTTP: they trigger once on a crossing and resolve once, on time and with late data."""
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.alerts.bell import Bell
+from tests.alerts.test_hysteresis import model
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 
@@ -164,6 +166,57 @@ def test_what_is_triggered_resolves_when_the_alert_is_changed_or_deleted(service
     assert [kind for kind, *_ in bell.told()] == ["triggered", "resolved", "triggered", "resolved"]
     assert service.request("GET", "/v1/alerts/own").status_code == 404
     assert service.get("/v1/alerts")["alerts"] == []
+
+
+@pytest.mark.parametrize(("seed", "kind"), [(1, "below"), (2, "above"), (3, "below")])
+def test_a_random_walk_is_told_as_the_model_says(service: Service, bell: Bell, seed: int, kind: str) -> None:
+    random = Random(seed)
+    walk = [5]
+    for _ in range(30):
+        walk.append(max(0, walk[-1] + random.choice([-2, -1, 1, 2])))
+    bell.put(metric="mrr", granularity="month", margin=2, **{kind: 5})
+    for number, value in enumerate(walk):
+        service.send(subscription(str(value), at=f"2026-03-15T{1 + number // 6:02}:{number % 6}0:00Z"))
+        bell.evaluate()
+    assert bell.told() == [(kind_of_message, "2026-03", walk[at]) for kind_of_message, at in model(walk, kind, 2, 1)]
+
+
+def test_an_alert_on_each_account_of_a_segment_knows_only_those(service: Service, bell: Bell) -> None:
+    service.request("PUT", "/v1/segments/pro?strict=false", json={"filter": 'plan = "pro"'})
+    for account, plan in (("acme", "pro"), ("globex", "free"), ("initech", "pro")):
+        service.send(account_update(account, plan=plan), subscription("50", account, at="2026-02-01"))
+    bell.put(metric="mrr", granularity="month", below="100", segment="pro", each_account=True)
+    bell.put(id="filtered", metric="mrr", granularity="month", below="100", filter='plan = "free"', each_account=True)
+    bell.put(id="all", metric="mrr", granularity="month", below="150", segment="pro")
+    bell.evaluate()
+    assert [own["account"] for own in bell.alert()["triggered"]] == ["acme", "initech"]
+    assert [own["account"] for own in bell.alert("filtered")["triggered"]] == ["globex"]
+    assert bell.alert("all")["triggered"][0]["number"]["value"] == 100
+
+
+def test_an_account_that_is_gone_resolves(service: Service, bell: Bell) -> None:
+    service.send(*survey_responses("nps", [0], id="only"))
+    bell.put(metric="nps", granularity="month", below=0, each_account=True)
+    bell.evaluate()
+    assert bell.alert()["triggered_count"] == 1
+    service.retract("acme", "only")
+    bell.evaluate()
+    assert bell.history()[0]["sentence"] == "nps of acme has no value any more in 2026-03."
+    assert bell.alert()["triggered_count"] == 0
+
+
+def test_the_history_comes_in_pages(service: Service, bell: Bell) -> None:
+    bell.put(metric="mrr", granularity="month", below="100", margin=0)
+    for number in range(6):
+        service.send(subscription("90" if number % 2 == 0 else "110", at=f"2026-03-15T0{number}:00:00Z"))
+        bell.evaluate()
+    first = service.get("/v1/alerts/own/history", limit=4)
+    second = service.get("/v1/alerts/own/history", limit=4, cursor=first["next"])
+    assert second["next"] is None
+    assert first["rows"] + second["rows"] == bell.history()
+    assert len(bell.history()) == 6
+    assert service.request("GET", "/v1/alerts/own/history?cursor=x").status_code == 422
+    assert service.request("GET", "/v1/alerts/other/history").json()["code"] == "unknown_alert"
 
 
 @pytest.mark.parametrize(
