@@ -32,7 +32,7 @@ def example_path(service: Service, template: str) -> str:
     values = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"]}
     path = template.format_map(
         values
-        | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "target_id": "goal", "insight_id": "nps_drop"}
+        | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "target_id": "goal", "alert_id": "goal", "insight_id": "nps_drop"}
     )
     return f"{path}?metrics=nps" if path.endswith("/query") else path
 

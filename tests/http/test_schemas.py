@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from app.alerts.evaluate import evaluate_alerts
 from app.core.settings import Settings
 from app.http.encoding import JSON
 from app.main import build_app
@@ -60,6 +61,7 @@ def answer(service: Service, path: str, **parameters: Any) -> Any:
         "metric": "nps",
         "survey_id": "nps",
         "target_id": "recurring",
+        "alert_id": "nps-low",
         "insight_id": "detractors_unanswered",
         "feedback_id": comments[0]["id"] if comments else "x",
     }
@@ -81,6 +83,8 @@ def test_every_answer_fits_its_schema(state: str, service: Service) -> None:
             "/v1/targets/recurring", target | {"value": "200.50", "path": [{"until": "2026-06-01", "value": 150}]}
         )
         service.put("/v1/targets/small", {"metric": "nps", "granularity": "quarter", "value": 10})
+        service.put("/v1/alerts/nps-low", {"metric": "nps", "granularity": "month", "below": 50, "each_account": True})
+        service.run(evaluate_alerts(service.books))
     variants: list[dict[str, Any]] = [{}, {"period": "2026-03"}, {"group_by": "plan"}, {"compare": "previous_year"}]
     variants += [{"totals": "true"}, {"min_sample": 5}, {"by": "class"}]
     if state == "before the events":
@@ -123,7 +127,7 @@ def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service:
     for method in ("put", "post", "patch"):
         for path, operation in sorted(operations(service, method)):
             for media_type, media in operation.get("requestBody", {"content": {}})["content"].items():
-                ids = {"survey_id": "s", "target_id": "t", "account_id": "acme", "name": "large"}
+                ids = {"survey_id": "s", "target_id": "t", "alert_id": "a", "account_id": "acme", "name": "large"}
                 url = path.format(**ids, feedback_id=comment["id"], endpoint_id=endpoint["id"])
                 content = media["example"] if isinstance(media["example"], str) else json.dumps(media["example"])
                 headers = {"Content-Type": media_type}
