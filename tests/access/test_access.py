@@ -226,6 +226,7 @@ def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dic
     shared.put("/v1/targets/x", {"metric": "nps", "granularity": "month", "value": 40})
     [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
     ids = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"], "target_id": "x"}
+    ids["alert_id"] = "x"
     path = path.format_map(ids | {"insight_id": "nps_drop", "key_id": ""})
     response = request(
         shared, "GET", path, params={"api_key": keys["read"]} | ({"metrics": "nps"} if "query" in path else {})
