@@ -224,6 +224,7 @@ READABLE = sorted(path for (method, path), scope in REQUIRED_SCOPES.items() if (
 def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dict[str, str]) -> None:
     shared.send(session(), event("feedback.received", "acme", id="comment", comment="Fine."))
     shared.put("/v1/targets/x", {"metric": "nps", "granularity": "month", "value": 40})
+    shared.put("/v1/alerts/x", {"metric": "nps", "granularity": "month", "below": 20})
     [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
     ids = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"], "target_id": "x"}
     ids["alert_id"] = "x"
