@@ -9,7 +9,9 @@ _PACKAGES = (
     "app.health.checks",
     "app.health.schemas",
     "app.health.changes",
+    "app.health.customer_health",
     "app.audit.identities",
+    "app.audit.restatements",
     "app.feedback.open_detractors",
     "app.scorecard.standings",
     "app.insights.catalogue",
@@ -17,6 +19,7 @@ _PACKAGES = (
     "app.inbound.erase",
     "app.webhooks.catalogue",
     "app.webhooks.causes",
+    "app.alerts.changes",
 )
 
 

@@ -18,6 +18,8 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
+from app.alerts import routes as alert_routes
+from app.alerts.watch import watch_aside
 from app.audit import routes as audit_routes
 from app.books.books import create_or_load_books, system_clock
 from app.books.margins import record_margin
@@ -75,6 +77,7 @@ _ROUTES = (
     health_routes,
     inbound_routes,
     account_routes,
+    alert_routes,
     webhook_routes,
     access_routes,
     monitoring_routes,
@@ -143,6 +146,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
         if settings.webhook_worker:
             await stack.enter_async_context(run_worker_aside(books, settings))
+            await stack.enter_async_context(watch_aside(books, settings))
         app.state.books = books
 
     async def open_when_migrated(database: Database) -> None:

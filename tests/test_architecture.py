@@ -37,9 +37,12 @@ LAYERS = {
     "inbound": ENGINE | {"ingest"},
     "demo": ENGINE | {"ingest", "health", "scorecard"},
     "webhooks": ENGINE | {"metrics", "ingest"},
+    "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,
 }
-FEATURES = {"audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "monitoring"}
+FEATURES = {
+    *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
+}
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}

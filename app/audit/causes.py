@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any
+from heapq import nsmallest
+from typing import Any, NamedTuple
 
 from app.accounts.attributes import ACCOUNT_UPDATED
 from app.audit.candidate_events import (
@@ -30,6 +31,7 @@ from app.metrics.question import Question
 
 # More events than this are an imported history rather than late events; their causes are not counted.
 _MAX_EVENTS = 20_000
+_MAX_IDS = 20
 
 # By account and recorded or retracted day.
 _EventsByDay = Mapping[tuple[int, date], Sequence[Any]]
@@ -43,10 +45,17 @@ class _CauseSearch:
     surveys: Mapping[str, Survey]
 
 
+class Causes(NamedTuple):
+    """How many events of each type were recorded and retracted, and the ids of some of them."""
+
+    events: list[dict[str, Any]]
+    event_ids: list[str]
+
+
 async def count_causes(
     connection: Connection, question: Question, changes: Sequence[Change], *, calendar: Calendar
-) -> list[list[dict[str, Any]] | None]:
-    """Return for each change how many events of each type were recorded and retracted; None when there are too many."""
+) -> list[Causes | None]:
+    """Return the causes of each change; None when there are too many."""
     if not changes:
         return []
     (metric,) = question.metrics
@@ -74,17 +83,19 @@ def _count_each(search: _CauseSearch, changes: Sequence[Change], rows: Sequence[
     return [_count_by_type(search, change, events_by_day) for change in changes]
 
 
-def _count_by_type(search: _CauseSearch, change: Change, events_by_day: _EventsByDay) -> list[dict[str, Any]]:
-    counts = Counter(
-        (row.type, row.retracted_on == change.recorded_on)
+def _count_by_type(search: _CauseSearch, change: Change, events_by_day: _EventsByDay) -> Causes:
+    rows = [
+        row
         for account in change.accounts
         for row in events_by_day.get((key_of_account(account), change.recorded_on), ())
         if _may_have_caused(search, change, row)
-    )
-    return [
+    ]
+    counts = Counter((row.type, row.retracted_on == change.recorded_on) for row in rows)
+    events = [
         {"type": type, "arrived": counts[type, False], "retracted": counts[type, True]}
         for type in sorted({type for type, _ in counts})
     ]
+    return Causes(events, nsmallest(_MAX_IDS, {row.id for row in rows}))
 
 
 def _may_have_caused(search: _CauseSearch, change: Change, row: Any) -> bool:

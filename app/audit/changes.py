@@ -19,6 +19,7 @@ from app.books.books import Books
 from app.books.first_day import load_first_day
 from app.core.aside import run_aside
 from app.core.errors import Invalid
+from app.core.periods import FIRST_DAY
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
@@ -61,8 +62,12 @@ class _Search:
     labels: Mapping[str, int]
 
 
-async def find_changes(connection: Connection, books: Books, question: Question) -> list[Change]:
+async def find_changes(
+    connection: Connection, books: Books, question: Question, *, since: date | None = None
+) -> list[Change]:
     """Return the changes of a metric's rows by period, group and day. All periods of the question must have ended.
+
+    since: only those of this day and later ones.
 
     Raises Invalid when there are more than a thousand days to look at.
     """
@@ -72,7 +77,7 @@ async def find_changes(connection: Connection, books: Books, question: Question)
     labels = await run_plan(connection, lookup_labels(books.database, texts))
     search = _Search(connection, books, question, operands, labels)
     table = await build_answer_table(connection, books, question)
-    accounts = await _accounts_by_day(search)
+    accounts = await _accounts_by_day(search, since or FIRST_DAY)
     touched_accounts = sum(map(len, accounts.values()))
     await books.database.reserve_memory(2 * touched_accounts * len(operands) * len(question.periods))
     days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]
@@ -149,13 +154,13 @@ def _has_late_days() -> Any:
     return sa.or_(presence.c.year < year, *late)
 
 
-async def _accounts_by_day(search: _Search) -> dict[date, set[int]]:
+async def _accounts_by_day(search: _Search, earliest: date) -> dict[date, set[int]]:
     """Return the accounts about which something was recorded late, that is, after a period of the question had ended.
 
     Raises Invalid for too many days or accounts.
     """
     question, accounts = search.question, search.question.selection.accounts
-    first_end = question.periods[0].end
+    first_end = max(question.periods[0].end, earliest)
     ends = sa.literal([period.end for period in question.periods], sa.ARRAY(sa.Date))
     queries = []
     for table, days, since, conditions in _fact_tables(search):

@@ -1,9 +1,10 @@
 """List the restatements of a metric: how its numbers changed after their periods had ended, and by which events."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
-from app.audit.causes import count_causes
+from app.audit.causes import Causes, count_causes
 from app.audit.changes import Change, find_changes
 from app.books.books import Books
 from app.core.aside import run_aside
@@ -11,6 +12,7 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.formats import BuildTable
 from app.http.openapi import object_schema
+from app.metrics.offers import OFFERS, Restatement
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.rows import Row, base_row, knowledge_members, paginate, round_number
@@ -69,7 +71,7 @@ async def list_restatements(
     return body, table_builder(body, after=_CHANGE_SCHEMA)
 
 
-def _row(question: Question, change: Change, events: list[dict[str, Any]] | None) -> Row:
+def _row(question: Question, change: Change, causes: Causes | None) -> Row:
     before, after = change.before, change.after
     difference = None if before.value is None or after.value is None else round_number(after.value - before.value)
     return {
@@ -83,5 +85,27 @@ def _row(question: Question, change: Change, events: list[dict[str, Any]] | None
         "from_denominator": round_number(before.denominator),
         "to_numerator": round_number(after.numerator),
         "to_denominator": round_number(after.denominator),
-        "events": events,
+        "events": causes and causes.events,
     }
+
+
+async def load_restatements(
+    connection: Connection, books: Books, question: Question, *, since: date
+) -> list[Restatement]:
+    """Return the restatements of one number, of the days from `since` on; see `OFFERS.restatements`."""
+    changes = await find_changes(connection, books, question, since=since)
+    all_causes = await count_causes(connection, question, changes, calendar=books.calendar)
+    return [
+        Restatement(
+            change.row.period,
+            change.recorded_on,
+            change.before,
+            change.after,
+            causes.events if causes else [],
+            causes.event_ids if causes else [],
+        )
+        for change, causes in zip(changes, all_causes, strict=True)
+    ]
+
+
+OFFERS.restatements = load_restatements

@@ -36,7 +36,7 @@ COMMANDS = {
     "sources": "app.cli.sources",
 }
 # The commands that neither post events nor compute metrics, or whose processes fill the catalogues themselves.
-WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys", "work"}
+WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}
 
 
 class _CommandModules(Mapping[str, Any]):

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 @cli.command("work")
 def work_command() -> None:
-    """Deliver webhooks, beside services with WEBHOOK_WORKER=false.
+    """Evaluate alerts and deliver webhooks, beside services with WEBHOOK_WORKER=false.
 
     Several of these, on any machine, share the work: none delivers what another one has taken. They stop on SIGTERM or Ctrl-C.
     """
@@ -28,6 +28,7 @@ def work_command() -> None:
 
 
 async def _work(settings: Settings) -> None:
+    from app.alerts.watch import Watch
     from app.webhooks.worker import DeliveryWorker  # it needs the HTTP client, which `csmetrics --help` should not load
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -35,11 +36,19 @@ async def _work(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_books(settings, create=False) as books:
         worker = DeliveryWorker(books, settings)
-        running = asyncio.create_task(worker.run())
+        watch = Watch(books, settings)
+
+        async def run_both() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(worker.run())
+                group.create_task(watch.run())
+
+        running = asyncio.create_task(run_both())
         stopping = asyncio.create_task(stop.wait())
-        log.info("delivering webhooks")
+        log.info("evaluating alerts and delivering webhooks")
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        watch.stop()
         if not running.done():
             await worker.stop()
         await running

@@ -136,6 +136,20 @@ WEBHOOK_DISABLED = Counter(
     registry=REGISTRY,
 )
 
+ALERT_EVALUATIONS = Counter("csmetrics_alert_evaluations_total", "Alerts that were evaluated.", registry=REGISTRY)
+ALERT_TRANSITIONS = Counter(
+    "csmetrics_alert_transitions_total",
+    "Alerts that have triggered or resolved; of an alert on each account, each account counts.",
+    ["kind"],
+    registry=REGISTRY,
+)
+ALERT_SECONDS = Histogram(
+    "csmetrics_alert_evaluation_duration_seconds",
+    "Time to evaluate all alerts that are due, if there are any.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count a request. route: the path template of its endpoint; empty without one."""

@@ -22,6 +22,7 @@ MIN_KEY_LENGTH = 16
 # Whoever comes back after a quarter in which nothing was sent finds a service that works.
 DEFAULT_MAX_CLOCK_JUMP_DAYS = 92
 # A month of billing that is loaded at its end is still news.
+DEFAULT_CLOSING_DAYS = 5
 DEFAULT_WEBHOOK_EVENT_DAYS = 31
 _ENV_FILE = ".env"
 # How alike a variable has to be to a setting to be taken for a misspelt one, from 0 to 1.
@@ -279,8 +280,15 @@ class Settings(BaseSettings):
     )
     webhook_worker: bool = Field(
         True,
-        description="Whether `csmetrics serve` delivers webhooks. If false, run `csmetrics work` beside it, in one process or "
-        "in several.",
+        description="Whether `csmetrics serve` evaluates alerts and delivers webhooks. If false, run `csmetrics work` beside it, "
+        "in one process or in several.",
+    )
+    closing_days: int = Field(
+        DEFAULT_CLOSING_DAYS,
+        ge=0,
+        le=366,
+        description="Days after the end of a period within which its numbers still settle. Later changes are told as "
+        "restatements by webhooks.",
     )
     webhook_allow_http: bool = Field(
         False, description="Whether webhook endpoints may have http:// URLs, which anybody on the way can read."

@@ -41,7 +41,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 APPLICATION_NAME = "csmetrics"
 MIN_SERVER_VERSION = 16
 MAIN_POOL, QUESTION_POOL, LOOKUP_POOL, BATCH_POOL = "main", "questions", "lookups", "batches"
-WEBHOOK_POOL = "webhooks"
+WEBHOOK_POOL, ALERT_POOL = "webhooks", "alerts"
 # Each of them is used for less than a millisecond.
 LOOKUP_CONNECTIONS = 4
 _MAX_ATTEMPTS = 5

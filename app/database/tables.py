@@ -34,11 +34,34 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.database.alert_tables import (
+    account_band,
+    alert,
+    alert_change,
+    alert_state,
+    alert_transition,
+    told_day,
+    told_target,
+)
 from app.database.inbound_tables import delivery, source
 from app.database.metadata import metadata
 from app.database.webhook_tables import webhook_delivery, webhook_endpoint, webhook_message
 
-__all__ = ["delivery", "metadata", "source", "webhook_delivery", "webhook_endpoint", "webhook_message"]
+__all__ = [
+    "account_band",
+    "alert",
+    "alert_change",
+    "alert_state",
+    "alert_transition",
+    "delivery",
+    "metadata",
+    "source",
+    "told_day",
+    "told_target",
+    "webhook_delivery",
+    "webhook_endpoint",
+    "webhook_message",
+]
 
 MIN_DATE = date(1, 1, 1)
 MAX_DATE = date(9999, 12, 31)
@@ -47,6 +70,7 @@ MONTH_NAMES = tuple(f"m{month:02}" for month in range(1, 13))
 
 # The key of the advisory lock that guards `books.last_day`; the function `check_last_day` of the migrations takes it shared.
 LAST_DAY_LOCK = 4_711_235_814
+ALERT_LOCK = 4_711_235_815
 
 # The account_id of events that belong to no account, such as a cost of the whole business.
 WHOLE_BUSINESS = 0

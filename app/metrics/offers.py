@@ -13,6 +13,8 @@ from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
+from app.metrics.question import Question
+from app.metrics.results import Result
 
 
 class TrendPoint(NamedTuple):
@@ -56,6 +58,8 @@ class TargetStanding(NamedTuple):
     projection_rule: str
     interval: tuple[float, float] | None
     sample_size: int | None
+    numerator: float | int | None
+    denominator: float | int | None
     gap: float | None
     status: str
     reason: str | None
@@ -134,11 +138,67 @@ class LoadHealthChanges(Protocol):
     ) -> list[HealthChange]: ...
 
 
-class LoadStandings(Protocol):
-    """Returns the standing of every target in the period that contains today, or the day `as_of`."""
+class WeakPart(NamedTuple):
+    """A component of health and how many points it costs."""
+
+    component: str
+    title: str
+    value: float | None
+    unit: str
+    points_lost: float
+
+
+class CustomerHealth(NamedTuple):
+    """The health of a customer at the end of a day.
+
+    account: its key. score: in hundredths of a point. mrr: as text. load_weakest: returns what costs it most points.
+    """
+
+    account: Any
+    score: int
+    band: str
+    model_version: int
+    coverage: float
+    mrr: str
+    load_weakest: Callable[[], list[WeakPart]]
+
+
+class LoadCustomerHealth(Protocol):
+    """Returns the health of all customers that have a score on a day."""
+
+    async def __call__(self, connection: Connection, books: Books, *, day: date) -> list[CustomerHealth]: ...
+
+
+class Restatement(NamedTuple):
+    """A number of a period that had ended has changed on a day.
+
+    events: how many events of each type may have caused it. event_ids: of some of them.
+    """
+
+    period: Period
+    recorded_on: date
+    before: Result
+    after: Result
+    events: Sequence[Mapping[str, Any]]
+    event_ids: Sequence[str]
+
+
+class LoadRestatements(Protocol):
+    """Returns the restatements of a number, of the days from `since` on."""
 
     async def __call__(
-        self, connection: Connection, books: Books, *, as_of: date | None = None
+        self, connection: Connection, books: Books, question: Question, *, since: date
+    ) -> list[Restatement]: ...
+
+
+class LoadStandings(Protocol):
+    """Returns the standing of every target in the period that contains today, or the day `as_of`.
+
+    day: in the period that contains this earlier day instead, as it is known by then.
+    """
+
+    async def __call__(
+        self, connection: Connection, books: Books, *, as_of: date | None = None, day: date | None = None
     ) -> list[TargetStanding]: ...
 
 
@@ -202,6 +262,8 @@ class Offers:
     target_standings: LoadStandings
     open_detractors: LoadOpenItems
     health_changes: LoadHealthChanges
+    customer_health: LoadCustomerHealth
+    restatements: LoadRestatements
     publish_messages: PublishMessages
     subscribed_topics: Callable[[], QueryPlan[frozenset[str]]]
 

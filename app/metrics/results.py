@@ -11,6 +11,8 @@ from app.ledger.money import MONEY_SCALE
 from app.ledger.surveys import scale_of
 from app.metrics.statistics import adjusted_wald_interval, estimate_net_score, wilson_interval
 
+_SHOWN_DECIMALS = 6
+
 # Of ledger units. Amounts per month may be fractions of one.
 Amount = int | Fraction
 
@@ -30,6 +32,14 @@ class Result(NamedTuple):
     reason: str | None = None
     amount: Amount | None = None
     spread: tuple[float, float] | None = None
+
+
+def shown_value(result: Result) -> Fraction | None:
+    """Return the value of a result as answers show it: rounded to six decimals; of money, from the exact amount."""
+    if result.value is None:
+        return None
+    exact = Fraction(result.value) if result.amount is None else Fraction(result.amount) / MONEY_SCALE
+    return round(exact, _SHOWN_DECIMALS)
 
 
 # Of a question as of a day before the first one on which anything was recorded.

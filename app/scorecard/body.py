@@ -1,43 +1,16 @@
 """The body of a target, as clients send it: each field is validated on its own, so that all faults are found at once."""
 
-import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.core.errors import Invalid, validation_faults
-from app.core.ids import Id
 from app.core.names import Fault, field_finder
 from app.core.periods import Day
+from app.metrics.number_body import Number, SourceFields, parse_valid_fields
 from app.metrics.parameters import Granularity
 
 MAX_DATED_VALUES = 100
-_DIGITS = 15
-_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
-
-
-def _parse_number(raw: Any) -> Decimal:
-    """Return a number that is written as one or as a text: exact, and with no more decimals than answers have."""
-    if isinstance(raw, bool) or not isinstance(raw, str | int | float | Decimal):
-        raise PydanticCustomError("target_number", 'A value must be a number, or a decimal string such as "1250.50".')
-    text = raw if isinstance(raw, str) else _in_full(Decimal(str(raw)))
-    if not _NUMBER.fullmatch(text):
-        detail = "A value must be a decimal number below 10^15, with at most 6 decimal places."
-        raise PydanticCustomError("target_number", detail)
-    return Decimal(text).normalize()
-
-
-def _in_full(number: Decimal) -> str:
-    """Return a number without an exponent, with which JSON may write it; an empty text for one with too many digits."""
-    if number.is_finite() and not number:
-        return "0"
-    return f"{number:f}" if number.is_finite() and -_DIGITS < number.adjusted() < _DIGITS else ""
-
-
-Number = Annotated[Decimal, PlainValidator(_parse_number, json_schema_input_type=float | str)]
 
 
 class DatedValue(BaseModel):
@@ -49,17 +22,7 @@ class DatedValue(BaseModel):
     value: Number
 
 
-class _TargetFields(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    metric: Id | None = Field(None, description="The metric, as in `GET /v1/metrics`.")
-    convention: Id | None = Field(None, description="Its convention. Default: that of the metric.")
-    segment: Id | None = Field(None, description="Only the accounts of this stored segment.")
-    filter: str | None = Field(
-        None, max_length=4_000, description="Only the accounts whose attributes satisfy this condition."
-    )
-    subject: Id | None = Field(None, description="Only this subject: a survey, a feature, a plan …")
-    channel: Id | None = Field(None, description="Only this channel.")
+class _TargetFields(SourceFields):
     granularity: Granularity | None = Field(
         None, description="The unit whose periods have the target. `total`: one period, from `from` until `until`."
     )
@@ -108,17 +71,12 @@ _find_fields = field_finder(TargetBody.model_json_schema())
 
 def parse_target_fields(raw: Any) -> tuple[TargetBody, list[Fault]]:
     """Return the valid fields of a body, and the faults of the others. Raises Invalid for a body that is no object."""
-    model = _ListFields if isinstance(raw, dict) and isinstance(raw.get("path"), list) else _WordFields
-    try:
-        return _as_body(model.model_validate(raw, strict=True)), []
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-    if not isinstance(raw, dict):
-        raise Invalid.of(validation_faults(errors), subject="The body", code="invalid")
-    invalid = {location[0] for location in (own["loc"] for own in errors) if location}
-    valid_fields = {name: value for name, value in raw.items() if name not in invalid}
-    model = _WordFields if "path" in invalid else model
-    return _as_body(model.model_validate(valid_fields, strict=True)), validation_faults(errors, fields=_fields_at)
+    fields, faults = parse_valid_fields(raw, choose_model=_choose_model, find_fields=_fields_at)
+    return _as_body(fields), faults
+
+
+def _choose_model(raw: Any) -> type[_TargetFields]:
+    return _ListFields if isinstance(raw, dict) and isinstance(raw.get("path"), list) else _WordFields
 
 
 def _as_body(fields: _TargetFields) -> TargetBody:
@@ -128,8 +86,3 @@ def _as_body(fields: _TargetFields) -> TargetBody:
 
 def _fields_at(location: Sequence[str | int]) -> list[str]:
     return ["until", "value"] if location[:1] == ("path",) else _find_fields(location)
-
-
-def fields_in(faults: Sequence[Fault]) -> set[str]:
-    """Return the names of the top-level fields that have a fault."""
-    return {fault["pointer"].split("/")[1] for fault in faults if fault["pointer"]}

@@ -16,12 +16,12 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.formats import FlatTable, FormatName
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.metrics.results import Result
+from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
+from app.metrics.results import Result, shown_value
 from app.metrics.rows import paginate, round_number
 from app.metrics.schema import NUMBER_SCHEMA, ROW_SCHEMA
 from app.scorecard.definition import Definition
-from app.scorecard.judgment import judge, shown_value
-from app.scorecard.numbers import NumberKey, NumberRequest, load_numbers
+from app.scorecard.judgment import judge
 from app.scorecard.placement import Placement, past_periods, place_on
 from app.scorecard.scorecard import load_last_day
 from app.scorecard.standings import aim_of, show

@@ -6,12 +6,8 @@ Everything is computed in fractions, from numbers as answers show them: whoever 
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from app.ledger.money import MONEY_SCALE
-from app.metrics.results import Result
-
 Status = Literal["met", "on_track", "behind", "missed", "no_data"]
 
-_SHOWN_DECIMALS = 6
 NOT_BEGUN = "not_begun"
 
 
@@ -53,14 +49,6 @@ class Judgment(NamedTuple):
     projection_rule: str
     gap: Fraction | None
     status: Status
-
-
-def shown_value(result: Result) -> Fraction | None:
-    """Return the value of a result as answers show it: rounded to six decimals; of money, from the exact amount."""
-    if result.value is None:
-        return None
-    exact = Fraction(result.value) if result.amount is None else Fraction(result.amount) / MONEY_SCALE
-    return round(exact, _SHOWN_DECIMALS)
 
 
 def judge(value: Fraction | None, aim: Aim) -> Judgment:

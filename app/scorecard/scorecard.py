@@ -15,10 +15,10 @@ from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
 from app.http.formats import FlatTable, FormatName
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.metrics.number_source import NumberGroup
 from app.metrics.offers import OFFERS, OpenItems, TargetStanding
 from app.metrics.rows import paginate
 from app.metrics.schema import NUMBER_SCHEMA, ROW_SCHEMA
-from app.scorecard.definition import TargetGroup
 from app.scorecard.judgment import Status
 from app.scorecard.standings import load_standings_in
 
@@ -116,7 +116,7 @@ _COLUMNS = (
         "id",
         "metric",
         "convention",
-        *TargetGroup._fields,
+        *NumberGroup._fields,
         "granularity",
         "period",
         "start",

@@ -15,12 +15,12 @@ from app.database.query_plan import run_plan
 from app.ledger.money import MONEY_SCALE
 from app.metrics.currencies import format_amount
 from app.metrics.define import Metric
+from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.offers import OFFERS, TargetStanding, TrendPoint
-from app.metrics.results import Result
+from app.metrics.results import Result, shown_value
 from app.metrics.rows import round_number
 from app.scorecard.definition import Definition
-from app.scorecard.judgment import NOT_BEGUN, Aim, judge, shown_value
-from app.scorecard.numbers import NumberKey, NumberRequest, load_numbers
+from app.scorecard.judgment import NOT_BEGUN, Aim, judge
 from app.scorecard.placement import Placement, earlier_periods, is_flow, place_in, target_of_whole
 from app.scorecard.versions import TargetStretch, load_all_stretches
 
@@ -47,10 +47,13 @@ class _Numbers(NamedTuple):
         return self.results[NumberRequest(definition, period, True, self.recorded_by).key]
 
 
-async def load_standings(connection: Connection, books: Books, *, as_of: date | None = None) -> list[TargetStanding]:
-    """Return the standing of every target in the period that contains today, or the day `as_of`."""
+async def load_standings(
+    connection: Connection, books: Books, *, as_of: date | None = None, day: date | None = None
+) -> list[TargetStanding]:
+    """Return the standing of every target in the period that contains today, or the day `as_of`; with `day`, this one."""
     today = as_of or books.today()
-    return await load_standings_in(connection, books, start=today, end=day_after(today), today=today, as_of=as_of)
+    start = day or today
+    return await load_standings_in(connection, books, start=start, end=day_after(start), today=today, as_of=as_of)
 
 
 OFFERS.target_standings = load_standings
@@ -120,6 +123,8 @@ def _standing(
         projection_rule=judgment.projection_rule,
         interval=result.interval and (round_number(result.interval[0]), round_number(result.interval[1])),
         sample_size=result.sample_size,
+        numerator=round_number(result.numerator),
+        denominator=round_number(result.denominator),
         gap=show(judgment.gap),
         status=judgment.status,
         reason=result.reason,

@@ -12,8 +12,9 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.openapi import object_schema, response_schema
 from app.metrics.define import METRICS
+from app.metrics.number_checks import find_name_faults
 from app.scorecard.body import parse_target_fields
-from app.scorecard.checks import check_fields, find_name_faults
+from app.scorecard.checks import check_fields
 from app.scorecard.definition import Definition
 from app.scorecard.history import load_known_target
 from app.scorecard.placement import place_on

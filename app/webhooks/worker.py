@@ -10,18 +10,18 @@ the processor while the process is busy. What is delivered a little later costs 
 
 import asyncio
 import secrets
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import structlog
 
 from app.books.books import Books
 from app.core import meters
+from app.core.cpu_times import CpuTimes
 from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
 from app.core.settings import Settings
@@ -50,32 +50,9 @@ _COLLECT_SECONDS = 0.02
 _OUTAGE_SECONDS = 2.0
 # What a stop leaves to attempts that are being made.
 _STOP_SECONDS = 1.5
-# Of one processor, for a worker that is a guest: a part of what the process leaves, and a little when it is busy. It goes round
-# less often, so that a transaction records and takes more.
-_MIN_CPU_SHARE, _MAX_CPU_SHARE, _LEFT_SHARE = 0.04, 0.3, 0.6
+# A guest goes round less often, so that a transaction records and takes more.
 _GUEST_COLLECT_SECONDS = 0.25
 _MAX_REST_SECONDS = 5.0
-
-
-class CpuTimes(NamedTuple):
-    """The seconds of the processor that this thread and the whole process have used by now, and the time."""
-
-    thread: float
-    process: float
-    at: float
-
-    @classmethod
-    def now(cls) -> Self:
-        """Return the times of the thread that calls this."""
-        return cls(time.thread_time(), time.process_time(), time.monotonic())
-
-    def rest_after(self, later: Self) -> float:
-        """Return how many seconds to rest, so that from these times on the thread has used no more than its share."""
-        used, seconds = later.thread - self.thread, later.at - self.at
-        # Only one thread computes at a time, so what the others use is not there for this one.
-        load = (later.process - self.process - used) / max(seconds, 0.001)
-        share = max(_MIN_CPU_SHARE, _MAX_CPU_SHARE - _LEFT_SHARE * max(0, load))
-        return used / share - seconds
 
 
 @dataclass(slots=True)

@@ -53,6 +53,11 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/health-model/backtest/scores"): "read",
     ("POST", "/v1/health-model/preview"): "read",
     ("PUT", "/v1/health-model"): "admin",
+    ("PUT", "/v1/alerts/{alert_id}"): "admin",
+    ("DELETE", "/v1/alerts/{alert_id}"): "admin",
+    ("GET", "/v1/alerts/{alert_id}"): "read",
+    ("GET", "/v1/alerts/{alert_id}/history"): "read",
+    ("GET", "/v1/alerts"): "read",
     ("GET", "/v1/insights"): "read",
     ("GET", "/v1/insights/{insight_id}/accounts"): "read",
     ("GET", "/v1/insight-detectors"): "read",
@@ -240,8 +245,10 @@ READABLE = sorted(path for (method, path), scope in REQUIRED_SCOPES.items() if (
 def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dict[str, str]) -> None:
     shared.send(session(), event("feedback.received", "acme", id="comment", comment="Fine."))
     shared.put("/v1/targets/x", {"metric": "nps", "granularity": "month", "value": 40})
+    shared.put("/v1/alerts/x", {"metric": "nps", "granularity": "month", "below": 20})
     [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
     ids = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"], "target_id": "x"}
+    ids["alert_id"] = "x"
     path = path.format_map(ids | {"insight_id": "nps_drop", "key_id": ""})
     params = {"query": {"metrics": "nps"}, "explanation": {"from": "2026-03-01"}}.get(path.rpartition("/")[2], {})
     response = request(shared, "GET", path, params={"api_key": keys["read"], **params})

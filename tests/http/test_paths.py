@@ -28,11 +28,13 @@ def example_path(service: Service, template: str) -> str:
     """Return a path that can be answered with 200."""
     service.send(session(id="e"), account_update(plan="pro"), event("feedback.received", id="comment", comment="Fine."))
     service.put("/v1/targets/goal", {"metric": "nps", "granularity": "month", "value": 40})
+    service.put("/v1/alerts/goal", {"metric": "nps", "granularity": "month", "below": 20})
     [comment] = service.get("/v1/feedback", account="acme", limit=1)["feedback"]
     values = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"]}
     path = template.format_map(
         values
-        | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "target_id": "goal", "insight_id": "nps_drop"}
+        | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "insight_id": "nps_drop"}
+        | {"target_id": "goal", "alert_id": "goal"}
     )
     return f"{path}?metrics=nps" if path.endswith("/query") else path
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from app.alerts.evaluate import evaluate_alerts
 from app.core.settings import Settings
 from app.http.encoding import JSON
 from app.main import build_app
@@ -61,6 +62,7 @@ def answer(service: Service, path: str, **parameters: Any) -> Any:
         "metric": "nps",
         "survey_id": "nps",
         "target_id": "recurring",
+        "alert_id": "nps-low",
         "insight_id": "detractors_unanswered",
         "feedback_id": comments[0]["id"] if comments else "x",
         "source": "calls",
@@ -86,6 +88,8 @@ def test_every_answer_fits_its_schema(state: str, service: Service) -> None:
         put_source(service, "calls", "cloudevents")
         send(service, "calls", {"specversion": "1.0", "id": "1", "source": "/x"})
         service.put("/v1/targets/small", {"metric": "nps", "granularity": "quarter", "value": 10})
+        service.put("/v1/alerts/nps-low", {"metric": "nps", "granularity": "month", "below": 50, "each_account": True})
+        service.run(evaluate_alerts(service.books))
     variants: list[dict[str, Any]] = [{}, {"period": "2026-03"}, {"group_by": "plan"}, {"compare": "previous_year"}]
     variants += [{"totals": "true"}, {"min_sample": 5}, {"by": "class"}]
     if state == "before the events":
@@ -130,8 +134,10 @@ def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service:
             # What another system sends has no example here, and a replay has no body.
             contents = operation.get("requestBody", {"content": {}})["content"].items()
             for media_type, media in ((name, own) for name, own in contents if "example" in own):
-                ids = {"survey_id": "s", "target_id": "t", "account_id": "acme", "name": "large", "source": "s"}
-                url = path.format(**ids, delivery="d", feedback_id=comment["id"], endpoint_id=endpoint["id"])
+                ids = {"survey_id": "s", "target_id": "t", "alert_id": "a", "account_id": "acme", "name": "large"}
+                url = path.format(
+                    **ids, source="s", delivery="d", feedback_id=comment["id"], endpoint_id=endpoint["id"]
+                )
                 content = media["example"] if isinstance(media["example"], str) else json.dumps(media["example"])
                 headers = {"Content-Type": media_type}
                 for _ in range(2):  # /docs makes it easy to send it twice

@@ -80,6 +80,7 @@ IN_PATHS = {
     "account_id": "a0",
     "survey_id": "nps",
     "target_id": "goal",
+    "alert_id": "goal",
     "insight_id": "nps_drop",
 }
 

@@ -30,6 +30,7 @@ class AlertCondition(TypedDict):
     above: NotRequired[Number]
     below: NotRequired[Number]
     change_percent: NotRequired[Number]
+    margin: Annotated[Number, Field(description="How far the number must be on the other side before it resolves.")]
     for_periods: int
     min_sample: NotRequired[int]
 
@@ -48,7 +49,7 @@ class AlertData(MessageData):
     title="Alert triggered",
     example={
         "alert": "nps-enterprise",
-        "condition": {"below": 20, "for_periods": 1, "min_sample": 30},
+        "condition": {"below": 20, "margin": 4, "for_periods": 1, "min_sample": 30},
         "number": _NPS,
         "sentence": "nps of enterprise is 18 in 2026-03, below 20.",
         "triggered_at": "2026-03-14T09:30:00+00:00",
@@ -70,7 +71,7 @@ class AlertTriggered(AlertData):
     title="Alert resolved",
     example={
         "alert": "nps-enterprise",
-        "condition": {"below": 20, "for_periods": 1, "min_sample": 30},
+        "condition": {"below": 20, "margin": 4, "for_periods": 1, "min_sample": 30},
         "number": _NPS | {"value": 26, "proof": _NPS["proof"] | {"numerator": 13}},
         "sentence": "nps of enterprise is 26 in 2026-03, no longer below 20.",
         "triggered_at": "2026-03-14T09:30:00+00:00",

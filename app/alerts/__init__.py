@@ -1,0 +1,1 @@
+"""Alerts: tell when a number crosses a threshold, and other news that data and time bring."""

@@ -1,0 +1,246 @@
+"""Evaluate the alerts that are due: all numbers in a few questions, then the state of each, in one transaction.
+
+Whoever evaluates holds a lock, so of several processes one does it at a time, and the next one finds nothing due. The numbers are
+read on another connection, on one snapshot that is younger than the changes that were taken: so none is missed, and none is of a
+moment between two statements.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from app.accounts.accounts import account_key
+from app.accounts.cards import load_cards
+from app.alerts.changes import depends_on
+from app.alerts.definition import AlertDefinition
+from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, look_at
+from app.alerts.messages import build_message, point_json, sentence_of
+from app.alerts.periods import first_period, periods_of
+from app.alerts.store import (
+    StoredAlert,
+    StoredState,
+    load_alerts,
+    load_states,
+    lock_alerts,
+    note_evaluated,
+    take_changes,
+    try_lock,
+    write_states,
+    write_transitions,
+)
+from app.alerts.told import mark_due
+from app.books.books import Books
+from app.core import meters
+from app.core.aside import run_aside
+from app.core.periods import Period, Range
+from app.database.connection import Connection
+from app.database.query_plan import run_plan
+from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
+from app.metrics.offers import OFFERS, Message
+from app.metrics.results import Result
+
+DEBOUNCE = timedelta(minutes=1)
+
+# The numbers of one source: by account, empty for all together, and by the days of the period.
+_Numbers = Mapping[str, Mapping[Range, Result]]
+
+
+class AlertNews(NamedTuple):
+    """A transition of an alert, or of one account of it, with its state before and after."""
+
+    alert: StoredAlert
+    account: str
+    transitions: Sequence[Transition]
+    before: StoredState
+    state: AlertState
+
+
+async def evaluate_alerts(books: Books) -> int:
+    """Evaluate the alerts that are due, unless another process does. Return how many were."""
+    today, now = await books.load_today(), books.now()
+
+    async def write(connection: Connection) -> tuple[int, list[AlertNews]]:
+        if not await try_lock(connection):
+            return 0, []
+        if measures := await take_changes(connection):
+            await mark_due(connection)
+        # Most of the time there is nothing to do, and nothing to lock.
+        if not any(
+            _needs_look(alert, measures, today=today, now=now) for alert in await run_plan(connection, load_alerts())
+        ):
+            return 0, []
+        alerts = [_mark(alert, measures) for alert in await run_plan(connection, lock_alerts())]
+        ready = [alert for alert in alerts if _is_ready(alert, today=today, now=now)]
+        ready_ids = {alert.id for alert in ready}
+        await note_evaluated(connection, [alert for alert in alerts if alert.is_due and alert.id not in ready_ids])
+        if not ready:
+            return 0, []
+        numbers = await books.database.read(partial(_load_numbers, books=books, alerts=ready, today=today))
+        states = await run_plan(connection, load_states(ready_ids))
+        news = await run_aside(
+            partial(_look_at_all, ready, numbers, states, books=books, today=today), items=len(numbers)
+        )
+        await _write(connection, books, ready, news, today=today, now=now)
+        return len(ready), news
+
+    count, news = await books.database.write(write)
+    meters.ALERT_EVALUATIONS.inc(count)
+    for own in news:
+        for transition in own.transitions:
+            meters.ALERT_TRANSITIONS.labels(transition.kind).inc()
+    return count
+
+
+def _needs_look(alert: StoredAlert, measures: set[str], *, today: date, now: datetime) -> bool:
+    """Return whether an alert is to be evaluated now, or is newly due and waits for its next minute."""
+    return _is_ready(alert, today=today, now=now) or _mark(alert, measures) != alert
+
+
+def _mark(alert: StoredAlert, measures: set[str]) -> StoredAlert:
+    definition = alert.definition
+    if alert.is_due or not depends_on(definition, measures, each_account=definition.each_account):
+        return alert
+    return alert._replace(is_due=True)
+
+
+def _is_ready(alert: StoredAlert, *, today: date, now: datetime) -> bool:
+    if alert.evaluated_at is None or alert.evaluated_on != today:
+        return True
+    # A clock that went back does not stop it.
+    return alert.is_due and not timedelta(0) <= now - alert.evaluated_at < DEBOUNCE
+
+
+async def _load_numbers(
+    connection: Connection, *, books: Books, alerts: Sequence[StoredAlert], today: date
+) -> dict[NumberKey, Result]:
+    requests = [
+        NumberRequest(alert.definition, period, True, None, alert.definition.each_account)
+        for alert in alerts
+        for period in periods_of(alert.definition, calendar=books.calendar, today=today)
+    ]
+    return await load_numbers(connection, books, requests, today=today)
+
+
+def _look_at_all(
+    alerts: Sequence[StoredAlert],
+    numbers: Mapping[NumberKey, Result],
+    states: Sequence[StoredState],
+    *,
+    books: Books,
+    today: date,
+) -> list[AlertNews]:
+    """Return what has changed, ordered by alert and account."""
+    by_source: dict[Any, dict[str, dict[Range, Result]]] = defaultdict(lambda: defaultdict(dict))
+    for key, result in numbers.items():
+        by_source[key.metric, key.convention, key.group, key.account is not None][key.account or ""][key.days] = result
+    by_alert: dict[str, dict[str, StoredState]] = defaultdict(dict)
+    for state in states:
+        by_alert[state.alert_id][state.account] = state
+    news: list[AlertNews] = []
+    for alert in alerts:
+        definition, metric = alert.definition, alert.definition.find_metric()
+        convention = metric.convention if metric else definition.convention
+        own = by_source[definition.metric, convention, definition.group, definition.each_account]
+        periods = periods_of(definition, calendar=books.calendar, today=today)
+        news += _look_at_one(alert, own, by_alert[alert.id], periods)
+    return news
+
+
+def _look_at_one(
+    alert: StoredAlert, numbers: _Numbers, states: Mapping[str, StoredState], periods: list[Period]
+) -> Iterator[AlertNews]:
+    """Yield what has changed in an alert."""
+    definition = alert.definition
+    first = alert.first_period or first_period(definition, periods)
+    accounts = sorted({*numbers, *states}) if definition.each_account else [""]
+    nothing: Mapping[Range, Result] = {}
+    for account in accounts:
+        own_numbers = numbers.get(account, nothing)
+        if account not in states and _is_quiet(definition, periods, own_numbers):
+            continue
+        before = states.get(account) or StoredState(alert.id, account, AlertState(), None, None, None)
+        points = _points(periods, own_numbers)
+        state, transitions = look_at(definition, before.state, points, first=first)
+        if transitions or state != before.state:
+            yield AlertNews(alert, account, transitions, before, state)
+
+
+def _is_quiet(definition: AlertDefinition, periods: Sequence[Period], results: Mapping[Range, Result]) -> bool:
+    """Return whether no number is beyond the threshold: of most accounts, and exact numbers take much longer to compare."""
+    previous: float | None = None
+    for period in periods:
+        result = results.get((period.start, period.end))
+        value = result.value if result else None
+        if value is not None and definition.may_be_beyond(value, previous):
+            return False
+        previous = value
+    return True
+
+
+def _points(periods: Sequence[Period], results: Mapping[Range, Result]) -> list[AlertPoint]:
+    results_by_period = [results.get((period.start, period.end)) for period in periods]
+    return [
+        AlertPoint(period, results_by_period[index], results_by_period[index - 1])
+        for index, period in enumerate(periods)
+        if index > 0
+    ]
+
+
+async def _write(
+    connection: Connection,
+    books: Books,
+    alerts: Sequence[StoredAlert],
+    news: Sequence[AlertNews],
+    *,
+    today: date,
+    now: datetime,
+) -> None:
+    """Store what has changed with its history and its messages, and that the alerts were evaluated."""
+    keys = {own.account: account_key(own.account) for own in news if own.account and own.transitions}
+    cards = await run_plan(connection, load_cards(sorted(keys.values()), today=today))
+    messages: list[Message] = []
+    history: list[dict[str, Any]] = []
+    states: list[StoredState] = []
+    for own in news:
+        definition, stored = own.alert.definition, own.before
+        for transition in own.transitions:
+            number = point_json(definition, transition.point, books, own.account)
+            is_trigger = transition.kind == TRIGGERED
+            times = {"triggered_at": now, "resolved_at": None} if is_trigger else {"resolved_at": now}
+            stored = stored._replace(**times, number=number)
+            row = {
+                "alert_id": own.alert.id,
+                "account": own.account,
+                "kind": transition.kind,
+                "at": now,
+                "number": number,
+            }
+            history.append(row | {"sentence": sentence_of(definition, transition, own.account)})
+            card = cards.get(keys[own.account]) if own.account else None
+            messages.append(
+                build_message(
+                    own.alert.id,
+                    definition,
+                    transition,
+                    books=books,
+                    account=own.account,
+                    card=card,
+                    triggered_at=stored.triggered_at or now,
+                    at=now,
+                )
+            )
+        states.append(stored._replace(state=own.state))
+    await write_states(connection, states)
+    await write_transitions(connection, history)
+    await OFFERS.publish_messages(connection, messages, at=now)
+    await note_evaluated(connection, [_after_evaluation(alert, books, today=today, now=now) for alert in alerts])
+
+
+def _after_evaluation(alert: StoredAlert, books: Books, *, today: date, now: datetime) -> StoredAlert:
+    definition = alert.definition
+    first = alert.first_period
+    if first is None:
+        first = first_period(definition, periods_of(definition, calendar=books.calendar, today=today))
+    return alert._replace(is_due=False, evaluated_at=now, evaluated_on=today, first_period=first)

@@ -1,0 +1,130 @@
+"""Hysteresis: which crossings of a threshold are news.
+
+An alert looks at the last few periods each time, since data may be late. A period whose number is beyond the threshold triggers
+once: it is told, until its number is back. What triggers and is over within one look is told as both; what changes and changes
+back is not told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from app.alerts.definition import CHANGE, AlertDefinition
+from app.core.periods import Period
+from app.metrics.results import Result, shown_value
+
+Kind = Literal["triggered", "resolved"]
+TRIGGERED: Kind = "triggered"
+RESOLVED: Kind = "resolved"
+
+
+class AlertPoint(NamedTuple):
+    """A number in one period, and that of the period before. result: None where the account has none any more."""
+
+    period: Period
+    result: Result | None
+    previous: Result | None
+
+    def number(self, definition: AlertDefinition) -> Fraction | None:
+        """Return what is compared with the threshold; None where there is nothing to compare, or too small a sample."""
+        value = _usable_value(self.result, definition)
+        if definition.kind != CHANGE or value is None:
+            return value
+        before = _usable_value(self.previous, definition)
+        return 100 * (value - before) / abs(before) if before else None
+
+
+def _usable_value(result: Result | None, definition: AlertDefinition) -> Fraction | None:
+    if result is None or (definition.min_sample and (result.sample_size or 0) < definition.min_sample):
+        return None
+    return shown_value(result)
+
+
+class Transition(NamedTuple):
+    """An alert has triggered or resolved, by the number of a period."""
+
+    kind: Kind
+    point: AlertPoint
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """What is known of an alert, or of one account of it.
+
+    triggered_by: the first day of the period that has triggered it; None while it has not. told_periods: the first days of
+    periods beyond the threshold that are no news.
+    """
+
+    triggered_by: date | None = None
+    told_periods: frozenset[date] = field(default_factory=frozenset)
+
+
+def look_at(
+    definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint], *, first: date
+) -> tuple[AlertState, list[Transition]]:
+    """Return the new state, and what is news: nothing, one transition, or a trigger that is over and its end.
+
+    points: of consecutive periods, the last one now. first: the first day of the first period that the alert is about.
+    """
+    walk = _Walk(definition, state, points)
+    for index, point in enumerate(points):
+        if point.period.start >= first:
+            walk.step(index, point)
+    days = {point.period.start for point in points}
+    return AlertState(walk.triggered_by, frozenset(walk.told_periods & days)), _news(state, walk.transitions)
+
+
+def _news(state: AlertState, transitions: Sequence[Transition]) -> list[Transition]:
+    """Return what is left of the transitions when those that took each other back are left out."""
+    if not transitions:
+        return []
+    was_triggered, is_triggered = state.triggered_by is not None, transitions[-1].kind == TRIGGERED
+    if was_triggered != is_triggered:
+        return [transitions[-1]]
+    return [] if is_triggered else [transitions[0], transitions[-1]]
+
+
+class _Walk:
+    """The way through the periods, the earliest first."""
+
+    def __init__(self, definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint]) -> None:
+        self._definition, self._points = definition, points
+        self._numbers = [point.number(definition) for point in points]
+        self.triggered_by, self.told_periods = state.triggered_by, set(state.told_periods)
+        self.transitions: list[Transition] = []
+
+    def step(self, index: int, point: AlertPoint) -> None:
+        """Go through a period."""
+        start = point.period.start
+        if self._is_beyond(index):
+            is_news = index == len(self._points) - 1 or start not in self.told_periods
+            self.told_periods.add(start)
+            if is_news and self.triggered_by is None:
+                self.triggered_by = start
+                self.transitions.append(Transition(TRIGGERED, point))
+        elif self._is_back(index, point):
+            self.told_periods.discard(start)
+            if self.triggered_by is not None and start >= self.triggered_by:
+                self.triggered_by = None
+                self.transitions.append(Transition(RESOLVED, point))
+
+    def _is_beyond(self, index: int) -> bool:
+        """Return whether the number is beyond the threshold, and was in as many periods before as the alert says."""
+        first = index - self._definition.for_periods + 1
+        return first >= 0 and all(map(self._is_alone_beyond, range(first, index + 1)))
+
+    def _is_alone_beyond(self, index: int) -> bool:
+        number = self._numbers[index]
+        may_trigger = self._definition.may_trigger(self._points[index].period)
+        return number is not None and may_trigger and self._definition.is_beyond(number)
+
+    def _is_back(self, index: int, point: AlertPoint) -> bool:
+        if not self._definition.may_resolve(point.period):
+            return False
+        number = self._numbers[index]
+        if number is not None:
+            return self._definition.is_back(number)
+        # The number that has triggered it is gone, or the account is.
+        return point.period.start == self.triggered_by or (point.result is None and index == len(self._points) - 1)

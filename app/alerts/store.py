@@ -1,0 +1,215 @@
+"""The statements of alerts: their definitions, states and history."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from app.alerts.definition import AlertDefinition, parse_definition
+from app.alerts.hysteresis import AlertState
+from app.database.connection import Connection
+from app.database.query_plan import QueryPlan
+from app.database.statements import BoundStatement, Statement, bind_json_rows, json_table
+from app.database.tables import ALERT_LOCK
+
+_COLUMNS = """id, CAST(document AS text), created_at, changed_at, is_due, evaluated_at, evaluated_on, first_period"""
+_ALL = Statement(f"SELECT {_COLUMNS} FROM alert ORDER BY id")
+_BY_ID = Statement(f"SELECT {_COLUMNS} FROM alert WHERE id = %(id)s")
+# Whoever changes an alert waits until it is evaluated, and then sees its new state.
+_LOCK_ALL = Statement(f"SELECT {_COLUMNS} FROM alert ORDER BY id FOR NO KEY UPDATE")
+_LOCK_ONE = Statement(f"SELECT {_COLUMNS} FROM alert WHERE id = %(id)s FOR UPDATE")
+_UPSERT = """
+    INSERT INTO alert (id, document, created_at, changed_at) VALUES (%(id)s, CAST(%(document)s AS jsonb), %(now)s, %(now)s)
+    ON CONFLICT (id) DO UPDATE SET document = excluded.document, changed_at = excluded.changed_at, is_due = true,
+        evaluated_at = NULL, evaluated_on = NULL, first_period = NULL
+    """
+_DELETE_STATES = "DELETE FROM alert_state WHERE alert_id = %(id)s"
+_DELETE = """
+    WITH alert AS (DELETE FROM alert WHERE id = %(id)s)
+    DELETE FROM alert_transition WHERE alert_id = %(id)s
+    """
+_NOTE = f"""
+    UPDATE alert SET is_due = row.is_due, evaluated_at = row.evaluated_at, evaluated_on = row.evaluated_on,
+        first_period = row.first_period
+    FROM {json_table("row(id text, is_due boolean, evaluated_at timestamptz, evaluated_on date, first_period date)")}
+    WHERE alert.id = row.id
+    """
+_STATE_COLUMNS = "alert_id, account, is_triggered, period_start, told_periods, triggered_at, resolved_at, number"
+_STATES = Statement(
+    f"SELECT {_STATE_COLUMNS} FROM alert_state WHERE alert_id = ANY(%(ids)s) ORDER BY alert_id, account"
+)
+_TRIGGERED = Statement(f"""
+    SELECT {_STATE_COLUMNS} FROM alert_state WHERE is_triggered AND (CAST(%(id)s AS text) IS NULL OR alert_id = %(id)s)
+    ORDER BY alert_id, account
+    """)
+_STATE_ROW = """row(alert_id text, account text, is_triggered boolean, period_start date, told_periods jsonb,
+        triggered_at timestamptz, resolved_at timestamptz, number jsonb)"""
+_WRITE_STATES = f"""
+    INSERT INTO alert_state ({_STATE_COLUMNS})
+    SELECT alert_id, account, is_triggered, period_start,
+        ARRAY(SELECT CAST(day AS date) FROM jsonb_array_elements_text(told_periods) AS day ORDER BY day), triggered_at,
+        resolved_at, number
+    FROM {json_table(_STATE_ROW)}
+    ON CONFLICT (alert_id, account) DO UPDATE SET is_triggered = excluded.is_triggered,
+        period_start = excluded.period_start, told_periods = excluded.told_periods, triggered_at = excluded.triggered_at,
+        resolved_at = excluded.resolved_at, number = excluded.number
+    """
+_WRITE_TRANSITIONS = f"""
+    INSERT INTO alert_transition (alert_id, account, kind, at, number, sentence)
+    SELECT alert_id, account, kind, at, number, sentence
+    FROM {json_table("row(alert_id text, account text, kind text, at timestamptz, number jsonb, sentence text)")}
+    """
+_HISTORY = Statement("""
+    SELECT key, account, kind, at, number, sentence FROM alert_transition
+    WHERE alert_id = %(id)s AND (CAST(%(before)s AS bigint) IS NULL OR key < %(before)s)
+    ORDER BY key DESC LIMIT %(limit)s
+    """)
+_COUNT = Statement("SELECT count(*) FROM alert WHERE id <> %(id)s")
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(%(key)s) AS is_mine"
+_TAKE_CHANGES = "DELETE FROM alert_change RETURNING measures"
+
+
+class StoredAlert(NamedTuple):
+    """An alert with what is known of its evaluation. first_period: the first day of the first period that it is about."""
+
+    id: str
+    definition: AlertDefinition
+    created_at: datetime
+    changed_at: datetime
+    is_due: bool
+    evaluated_at: datetime | None
+    evaluated_on: date | None
+    first_period: date | None
+
+
+class StoredState(NamedTuple):
+    """The state of an alert, or of one account of it. account: empty where the alert is not on each account."""
+
+    alert_id: str
+    account: str
+    state: AlertState
+    triggered_at: datetime | None
+    resolved_at: datetime | None
+    number: Mapping[str, Any] | None
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the row that `write_states` writes."""
+        return {
+            "alert_id": self.alert_id,
+            "account": self.account,
+            "is_triggered": self.state.triggered_by is not None,
+            "period_start": self.state.triggered_by,
+            "told_periods": sorted(self.state.told_periods),
+            "triggered_at": self.triggered_at,
+            "resolved_at": self.resolved_at,
+            "number": self.number,
+        }
+
+
+class PastTransition(NamedTuple):
+    """A row of the history."""
+
+    key: int
+    account: str
+    kind: str
+    at: datetime
+    number: Mapping[str, Any]
+    sentence: str
+
+
+def load_alerts() -> QueryPlan[list[StoredAlert]]:
+    """Return all alerts by id."""
+    (rows,) = yield [BoundStatement(_ALL, {})]
+    return [_alert(row) for row in rows]
+
+
+def load_alert(id: str, *, lock: bool = False) -> QueryPlan[StoredAlert | None]:
+    """Return an alert. lock: for the rest of the transaction."""
+    (rows,) = yield [BoundStatement(_LOCK_ONE if lock else _BY_ID, {"id": id})]
+    return _alert(rows[0]) if rows else None
+
+
+def lock_alerts() -> QueryPlan[list[StoredAlert]]:
+    """Return all alerts by id, locked for the rest of the transaction."""
+    (rows,) = yield [BoundStatement(_LOCK_ALL, {})]
+    return [_alert(row) for row in rows]
+
+
+def _alert(row: Sequence[Any]) -> StoredAlert:
+    id, text, *rest = row
+    return StoredAlert(id, parse_definition(text), *rest)
+
+
+def count_others(id: str) -> QueryPlan[int]:
+    """Return the number of all other alerts."""
+    ((row,),) = yield [BoundStatement(_COUNT, {"id": id})]
+    return int(row[0])
+
+
+async def write_alert(connection: Connection, id: str, definition: AlertDefinition, *, now: datetime) -> None:
+    """Store an alert, which is then evaluated as a new one."""
+    await connection.execute(_DELETE_STATES, {"id": id})
+    document = to_json(definition.as_json()).decode()
+    await connection.execute(_UPSERT, {"id": id, "document": document, "now": now})
+
+
+async def delete_stored(connection: Connection, id: str) -> None:
+    """Delete an alert with its states and its history."""
+    await connection.execute(_DELETE_STATES, {"id": id})
+    await connection.execute(_DELETE, {"id": id})
+
+
+def load_states(ids: Collection[str]) -> QueryPlan[list[StoredState]]:
+    """Return the states of some alerts."""
+    if not ids:
+        return []
+    (rows,) = yield [BoundStatement(_STATES, {"ids": [*ids]})]
+    return [_state(row) for row in rows]
+
+
+def load_triggered(id: str | None) -> QueryPlan[list[StoredState]]:
+    """Return the states that are triggered, of one alert or of all."""
+    (rows,) = yield [BoundStatement(_TRIGGERED, {"id": id})]
+    return [_state(row) for row in rows]
+
+
+def _state(row: Sequence[Any]) -> StoredState:
+    alert_id, account, is_triggered, period_start, told_periods, triggered_at, resolved_at, number = row
+    state = AlertState(period_start if is_triggered else None, frozenset(told_periods))
+    return StoredState(alert_id, account, state, triggered_at, resolved_at, number)
+
+
+async def note_evaluated(connection: Connection, alerts: Sequence[StoredAlert]) -> None:
+    """Store what is known of the evaluation of alerts."""
+    names = ("id", "is_due", "evaluated_at", "evaluated_on", "first_period")
+    rows = [{name: getattr(alert, name) for name in names} for alert in alerts]
+    await connection.enqueue(bind_json_rows(_NOTE, rows))
+
+
+async def write_states(connection: Connection, states: Sequence[StoredState]) -> None:
+    """Store states."""
+    await connection.enqueue(bind_json_rows(_WRITE_STATES, [state.as_row() for state in states]))
+
+
+async def write_transitions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows to the history."""
+    await connection.enqueue(bind_json_rows(_WRITE_TRANSITIONS, rows))
+
+
+def load_transitions(id: str, *, before: int | None, limit: int) -> QueryPlan[list[PastTransition]]:
+    """Return the history of an alert, the last transition first. before: the key of the last one of the page before."""
+    (rows,) = yield [BoundStatement(_HISTORY, {"id": id, "before": before, "limit": limit})]
+    return [PastTransition(*row) for row in rows]
+
+
+async def try_lock(connection: Connection) -> bool:
+    """Take the lock of whoever evaluates until the end of the transaction, unless another process has it."""
+    [row] = await connection.execute(_TRY_LOCK, {"key": ALERT_LOCK})
+    return bool(row.is_mine)
+
+
+async def take_changes(connection: Connection) -> set[str]:
+    """Return the names of what has changed since the last time. It is no longer there when the transaction commits."""
+    rows = await connection.execute(_TAKE_CHANGES)
+    return {measure for row in rows for measure in row.measures}

@@ -1,0 +1,28 @@
+"""How much of the processor a guest uses: a thread that does its work beside the requests of a process."""
+
+import time
+from typing import NamedTuple, Self
+
+# Of one processor: a part of what the process leaves, and a little when it is busy.
+_MIN_CPU_SHARE, _MAX_CPU_SHARE, _LEFT_SHARE = 0.04, 0.3, 0.6
+
+
+class CpuTimes(NamedTuple):
+    """The seconds of the processor that this thread and the whole process have used by now, and the time."""
+
+    thread: float
+    process: float
+    at: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return the times of the thread that calls this."""
+        return cls(time.thread_time(), time.process_time(), time.monotonic())
+
+    def rest_after(self, later: Self) -> float:
+        """Return how many seconds to rest, so that from these times on the thread has used no more than its share."""
+        used, seconds = later.thread - self.thread, later.at - self.at
+        # Only one thread computes at a time, so what the others use is not there for this one.
+        load = (later.process - self.process - used) / max(seconds, 0.001)
+        share = max(_MIN_CPU_SHARE, _MAX_CPU_SHARE - _LEFT_SHARE * max(0, load))
+        return used / share - seconds

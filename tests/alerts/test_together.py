@@ -1,0 +1,84 @@
+"""Several processes evaluate the same alerts."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.alerts.evaluate import evaluate_alerts
+from app.alerts.watch import Watch, watch_aside
+from app.core.errors import Unavailable
+from tests.alerts.bell import Bell
+from tests.alerts.test_alerts import subscription
+from tests.support.service import PATIENCE, Service
+
+
+def test_several_processes_tell_a_crossing_once(service: Service, bell: Bell) -> None:
+    for number in range(3):
+        bell.put(id=f"own-{number}", metric="mrr", granularity="month", below="100")
+    service.send(subscription("80", at="2026-03-10"))
+    service.later(minutes=2)
+    counts = service.gather(*(evaluate_alerts(service.books) for _ in range(4)))
+    assert sum(counts) == 3
+    assert len(bell.told()) == 3
+
+
+def test_what_is_not_committed_is_seen_in_the_next_look(
+    service: Service, bell: Bell, query_database: Callable[[str], list[Any]]
+) -> None:
+    bell.put(metric="mrr", granularity="month", below="100")
+    service.send(subscription("150", at="2026-03-01"))
+    bell.evaluate()
+    service.send(subscription("80", at="2026-03-10"))
+    # Within the minute it is not evaluated, and not forgotten.
+    bell.evaluate(minutes=0)
+    assert query_database("SELECT count(*) FROM alert_change") == [(0,)]
+    assert bell.told() == []
+    bell.evaluate()
+    assert len(bell.told()) == 1
+
+
+def test_a_watch_looks_for_all_news(service: Service, bell: Bell) -> None:
+    bell.put(metric="mrr", granularity="month", below="100")
+    service.put("/v1/targets/mrr", {"metric": "mrr", "granularity": "month", "value": "200"})
+    service.send(subscription("80", at="2026-03-10"))
+    watch = Watch(service.books, service.settings)
+    service.run(watch.step())
+    service.on("2026-04-02")
+    service.run(watch.step())
+    assert [own["type"] for own in bell.messages()] == ["alert.triggered", "target.missed"]
+
+
+def test_nothing_is_noted_without_alerts(service: Service, query_database: Callable[[str], list[Any]]) -> None:
+    service.send(subscription("80", at="2026-03-10"))
+    assert query_database("SELECT count(*) FROM alert_change") == [(0,)]
+
+
+def test_a_watch_runs_in_a_thread_beside_the_requests(service: Service, bell: Bell) -> None:
+    bell.put(metric="mrr", granularity="month", below="100")
+    service.send(subscription("80", at="2026-03-10"))
+
+    async def watch() -> None:
+        async with asyncio.timeout(PATIENCE), watch_aside(service.books, service.settings):
+            while (await service.client.get("/v1/alerts/own")).json()["state"] == "new":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    service.run(watch())
+    assert len(bell.told()) == 1
+
+
+def test_a_watch_that_fails_goes_on(service: Service, bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(service.books, service.settings)
+    failures = iter([RuntimeError("first"), Unavailable("second")])
+
+    async def fail(_: Any) -> int:
+        if error := next(failures, None):
+            raise error
+        watch.stop()
+        return 0
+
+    monkeypatch.setattr("app.alerts.watch.evaluate_alerts", fail)
+    monkeypatch.setattr("app.alerts.watch._OUTAGE_SECONDS", 0)
+    service.run(watch.run())
+    assert next(failures, None) is None
