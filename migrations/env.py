@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context
 
-from app.database.tables import metadata
+from app.database.all_tables import metadata
 
 
 def run_migrations(connection: sa.Connection) -> None:

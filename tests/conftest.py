@@ -18,8 +18,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.core import logs
+from app.database.all_tables import metadata
 from app.database.migrate import migrate
-from app.database.tables import metadata
 from app.embedded import server as embedded
 from tests.support.service import Service
 

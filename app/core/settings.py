@@ -4,21 +4,27 @@ Only this module reads the environment.
 """
 
 import os
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MIN_KEY_LENGTH = 16
+from app.core.setting_checks import (
+    check_addresses,
+    check_currency,
+    check_database_url,
+    check_key,
+    check_public_url,
+    check_receivers,
+    check_zone,
+)
+
 # Whoever comes back after a quarter in which nothing was sent finds a service that works.
 DEFAULT_MAX_CLOCK_JUMP_DAYS = 92
 # A month of billing that is loaded at its end is still news.
@@ -27,77 +33,6 @@ DEFAULT_WEBHOOK_EVENT_DAYS = 31
 _ENV_FILE = ".env"
 # How alike a variable has to be to a setting to be taken for a misspelt one, from 0 to 1.
 _LIKENESS = 0.85
-# The beginnings of the paths of the service, without those that only come from outside.
-OWN_PATHS = frozenset({"docs", "healthz", "metrics", "odata", "openapi.json", "readyz", "static-offline-docs", "v1"})
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*", re.ASCII | re.I)
-_PUBLIC_URL = re.compile(r"https?://[^/?#\s@]+(?P<path>(?:/[\w.~-]+)*)/*", re.ASCII)
-
-
-def check_zone(name: str) -> str:
-    """Return the name of a time zone. Raises ValueError for an unknown one."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Berlin") from error
-    return name
-
-
-def _check_key(key: SecretStr | None) -> SecretStr | None:
-    if key is not None and len(key.get_secret_value()) < MIN_KEY_LENGTH:
-        raise ValueError(f"the key needs at least {MIN_KEY_LENGTH} characters")
-    return key
-
-
-def _check_database_url(url: SecretStr | None) -> SecretStr | None:
-    if url is not None:
-        scheme, _, rest = url.get_secret_value().partition("://")
-        if scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise ValueError("only PostgreSQL is supported: the URL must begin with postgresql://")
-        # The rest of the password would be taken for the host, and be printed.
-        if re.split("[/?#]", rest, maxsplit=1)[0].count("@") > 1:
-            raise ValueError("it has two @. Write the one in the user or the password as %40")
-    return url
-
-
-def _check_public_url(url: str | None) -> str | None:
-    if url is None:
-        return None
-    match = _PUBLIC_URL.fullmatch(url)
-    if match is None:
-        raise ValueError("write it as https://HOST or https://HOST/PATH; the path may have letters, digits and . _ ~ -")
-    segment = match["path"].split("/")[1:2]
-    if segment and segment[0] in OWN_PATHS:
-        raise ValueError(f"the path must not begin with /{segment[0]}, which is a path of the service itself")
-    return url.rstrip("/")
-
-
-def _check_addresses(text: str) -> str:
-    for address in filter(None, map(str.strip, text.split(",") if text != "*" else [])):
-        try:
-            ip_network(address)
-        except ValueError:
-            raise ValueError(
-                f"{address!r} is not an IP address or a network, such as 10.0.0.7 or 10.0.0.0/8; names are not looked up"
-            ) from None
-    return text
-
-
-def _check_receivers(text: str) -> str:
-    for receiver in filter(None, map(str.strip, text.split(","))):
-        try:
-            ip_network(receiver)
-        except ValueError as error:
-            if "/" in receiver or ":" in receiver or not _HOST.fullmatch(receiver):
-                raise ValueError(
-                    f"{receiver!r} is not a host name, an IP address or a network, such as crm.internal or 10.1.0.0/16"
-                ) from error
-    return text
-
-
-def _check_currency(code: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", code):
-        raise ValueError(f"{code!r} is not an ISO 4217 code: three capital letters, such as EUR")
-    return code
 
 
 class Settings(BaseSettings):
@@ -142,7 +77,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    database_url: Annotated[SecretStr | None, AfterValidator(_check_database_url)] = Field(
+    database_url: Annotated[SecretStr | None, AfterValidator(check_database_url)] = Field(
         None, description="URL of a PostgreSQL database, version 16 or later. If unset, the embedded PostgreSQL runs."
     )
     database_url_file: Path | None = Field(
@@ -154,14 +89,14 @@ class Settings(BaseSettings):
         description="Folder of the embedded PostgreSQL. "
         "If unset: `./data`, or `/var/lib/customer-success-metrics` when run as root.",
     )
-    admin_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(
+    admin_key: Annotated[SecretStr | None, AfterValidator(check_key)] = Field(
         None,
         description="An API key with scope `admin` that always works; at least 16 characters. "
         "If unset, the first start creates a key and prints it.",
     )
 
     admin_key_file: Path | None = Field(None, description="File that contains the admin key, instead of `ADMIN_KEY`.")
-    prometheus_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(
+    prometheus_key: Annotated[SecretStr | None, AfterValidator(check_key)] = Field(
         None,
         description="A key that may read `/metrics/prometheus` and nothing else, also while the database is away; at least 16 "
         "characters. Keys with scope `read` may read it, too.",
@@ -175,18 +110,18 @@ class Settings(BaseSettings):
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on. With 0 the system chooses a free port.")
     workers: int = Field(1, ge=1, le=64, description="Number of processes that serve requests.")
-    public_url: Annotated[str | None, AfterValidator(_check_public_url)] = Field(
+    public_url: Annotated[str | None, AfterValidator(check_public_url)] = Field(
         None,
         description="URL under which clients reach the service. Links begin with it. Below a path, such as "
         "`https://example.com/csm`, requests are served with and without this path.",
     )
-    forwarded_allow_ips: Annotated[str, AfterValidator(_check_addresses)] = Field(
+    forwarded_allow_ips: Annotated[str, AfterValidator(check_addresses)] = Field(
         "",
         description="IP addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-*` headers are trusted, separated by "
         "commas. `*` trusts everybody: only where nobody but the proxy can connect.",
     )
 
-    base_currency: Annotated[str, AfterValidator(_check_currency)] = Field(
+    base_currency: Annotated[str, AfterValidator(check_currency)] = Field(
         "USD",
         description="Currency of all numbers, as an ISO 4217 code. Fixed at the first start.",
     )
@@ -293,7 +228,7 @@ class Settings(BaseSettings):
     webhook_allow_http: bool = Field(
         False, description="Whether webhook endpoints may have http:// URLs, which anybody on the way can read."
     )
-    webhook_allowed_networks: Annotated[str, AfterValidator(_check_receivers)] = Field(
+    webhook_allowed_networks: Annotated[str, AfterValidator(check_receivers)] = Field(
         "",
         description="Internal receivers of webhooks: host names, IP addresses or networks (`10.1.0.0/16`), separated by commas. "
         "All other addresses that are not public are refused.",

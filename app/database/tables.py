@@ -34,34 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.database.alert_tables import (
-    account_band,
-    alert,
-    alert_change,
-    alert_state,
-    alert_transition,
-    told_day,
-    told_target,
-)
-from app.database.inbound_tables import delivery, source
 from app.database.metadata import metadata
-from app.database.webhook_tables import webhook_delivery, webhook_endpoint, webhook_message
-
-__all__ = [
-    "account_band",
-    "alert",
-    "alert_change",
-    "alert_state",
-    "alert_transition",
-    "delivery",
-    "metadata",
-    "source",
-    "told_day",
-    "told_target",
-    "webhook_delivery",
-    "webhook_endpoint",
-    "webhook_message",
-]
 
 MIN_DATE = date(1, 1, 1)
 MAX_DATE = date(9999, 12, 31)

@@ -11,8 +11,9 @@ from app.books.books import Books
 from app.core.errors import Invalid, NotFound
 from app.core.ids import decode_token, encode_token
 from app.database.connection import Connection
+from app.database.inbound_tables import delivery
 from app.database.statements import bind_json_rows, json_table
-from app.database.tables import account, delivery
+from app.database.tables import account
 
 Status = Literal["accepted", "rejected", "ignored", "erased"]
 # What a replay may do again: an erased delivery has no body.

@@ -71,10 +71,10 @@ def _check(expression: str) -> str:
     try:
         _compile(expression)
     except (JMESPathError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise PydanticCustomError(
-            "expression", "This is not a JMESPath expression: {reason}", {"reason": reason}
-        ) from None
+        # The parser's own words repeat the expression, which answers never do.
+        position = getattr(error, "lex_position", None)
+        where = "" if position is None else f": it is wrong at character {position + 1}"
+        raise PydanticCustomError("expression", "This is not a JMESPath expression{where}.", {"where": where}) from None
     return expression
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.books.books import Books
 from app.core.errors import Problem
 from app.database.connection import Connection
-from app.database.tables import delivery
+from app.database.inbound_tables import delivery
 from app.inbound.define import Ordering, Vendor
 from app.inbound.deliveries import RawDelivery
 from app.inbound.payload import Untranslatable

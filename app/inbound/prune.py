@@ -10,7 +10,7 @@ import structlog
 
 from app.books.books import Books
 from app.core.errors import ServiceError
-from app.database.tables import delivery
+from app.database.inbound_tables import delivery
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from app.books.books import Books
 from app.core.errors import Conflict, Invalid, NotFound, validation_faults
 from app.core.names import Fault, build_fault, field_finder, name_fault, nearest_names
 from app.database.connection import Connection
+from app.database.inbound_tables import delivery, source
 from app.database.statements import BoundStatement, compile_query
-from app.database.tables import delivery, source
 from app.inbound.define import VENDORS, Vendor
 
 MAX_SECRETS = 5

@@ -12,8 +12,8 @@ WEBHOOK_GAUGES = (
         "csmetrics_webhook_next_attempt_timestamp_seconds",
         "Time of the earliest attempt that is to be made. If it is long past, nobody delivers.",
     ),
-    ("csmetrics_webhook_endpoints_enabled", "Webhook endpoints that are enabled."),
-    ("csmetrics_webhook_endpoints_failing", "Enabled webhook endpoints whose last attempt has failed."),
+    ("csmetrics_webhook_enabled_endpoints", "Webhook endpoints that are enabled."),
+    ("csmetrics_webhook_failing_endpoints", "Enabled webhook endpoints whose last attempt has failed."),
 )
 SELECT_WEBHOOKS = """
     WITH endpoint AS (

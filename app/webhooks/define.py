@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import NotRequired, TypedDict
 
+from app.core.names import Fault, name_fault, nearest_names
+
 CLOSED = ConfigDict(extra="forbid")
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
@@ -115,3 +117,8 @@ def describe_topic(entry: WebhookTopic) -> dict[str, Any]:
     """Return a topic as `GET /v1/webhook-topics` shows it."""
     names = ("name", "title", "description", "schema", "example")
     return {name: getattr(entry, name) for name in names}
+
+
+def unknown_topic(name: str, pointer: str) -> Fault:
+    """Return the fault of a topic that does not exist, with the nearest ones."""
+    return name_fault(pointer, "Unknown topic{}.", name, nearest_names(name, TOPICS), code="unknown_topic")

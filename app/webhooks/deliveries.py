@@ -9,9 +9,9 @@ from app.books.books import Books
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import decode_token, encode_token
 from app.database.connection import Connection
-from app.database.tables import webhook_delivery as delivery
-from app.database.tables import webhook_endpoint as endpoint
-from app.database.tables import webhook_message as message
+from app.database.webhook_tables import webhook_delivery as delivery
+from app.database.webhook_tables import webhook_endpoint as endpoint
+from app.database.webhook_tables import webhook_message as message
 from app.http.openapi import list_schema, object_schema
 from app.metrics.offers import Message
 from app.webhooks.define import TOPICS

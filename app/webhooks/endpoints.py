@@ -12,12 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.names import name_fault, nearest_names
 from app.database.connection import Connection
-from app.database.tables import webhook_delivery as delivery
-from app.database.tables import webhook_endpoint as endpoint
+from app.database.webhook_tables import webhook_delivery as delivery
+from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.http.openapi import object_schema
-from app.webhooks.define import TOPICS
+from app.webhooks.define import TOPICS, unknown_topic
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, parse_url, resolve_url
 from app.webhooks.dispatch import disable_endpoints
 from app.webhooks.signing import is_secret, live_secrets, new_secret
@@ -135,11 +134,7 @@ async def create_endpoint(books: Books, new: NewEndpoint, rules: Rules) -> dict[
 
 def _check_topics(names: Sequence[str]) -> None:
     """Raise Invalid for names of topics that do not exist."""
-    faults = [
-        name_fault(f"/topics/{number}", "Unknown topic{}.", name, nearest_names(name, TOPICS), code="unknown_topic")
-        for number, name in enumerate(names)
-        if name not in TOPICS
-    ]
+    faults = [unknown_topic(name, f"/topics/{number}") for number, name in enumerate(names) if name not in TOPICS]
     if faults:
         raise Invalid.of(faults, subject="The body")
 

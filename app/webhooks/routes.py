@@ -10,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.core.errors import Invalid
 from app.core.ids import PathId
-from app.core.names import name_fault, nearest_names
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, next_link
 from app.ingest.fields import Time
 from app.webhooks import deliveries, endpoints
-from app.webhooks.define import TOPICS, describe_topic
+from app.webhooks.define import TOPICS, describe_topic, unknown_topic
 from app.webhooks.deliver import WebhookSender
 from app.webhooks.deliveries import DELIVERIES_SCHEMA, DELIVERY_SCHEMA, DeliveryState
 from app.webhooks.destination import Rules, rules_of
@@ -101,6 +100,11 @@ def _rules(request: Request) -> Rules:
     return rules_of(request.app.state.settings)
 
 
+def _check_topic(name: str | None, pointer: str) -> None:
+    if name is not None and name not in TOPICS:
+        raise Invalid.of([unknown_topic(name, pointer)])
+
+
 @router.get("/webhook-topics", dependencies=READ, responses=_TOPICS)
 async def list_webhook_topics(request: Request) -> Response:
     """List the topics that endpoints subscribe to: what makes a message, the schema of its `data`, and an example."""
@@ -181,9 +185,7 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
     A disabled endpoint can be tried, too. What the receiver has answered is not shown, but for the status.
     """
     body = await read_body(request, WebhookTest)
-    if body.topic is not None and body.topic not in TOPICS:
-        nearest = nearest_names(body.topic, TOPICS)
-        raise Invalid.of([name_fault("/topic", "Unknown topic{}.", body.topic, nearest, code="unknown_topic")])
+    _check_topic(body.topic, "/topic")
     books, lease, sender = books_of(request), secrets.token_hex(8), WebhookSender(_rules(request))
     due = await deliveries.create_test(books, endpoint_id, body.topic, lease=lease)
     at = books.clock()
@@ -206,6 +208,7 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
 async def list_webhook_deliveries(request: Request, endpoint_id: PathId) -> Response:
     """List what was sent to an endpoint, or waits to be, the newest first, with the attempts of each."""
     params = parse_query(request, _DeliveryParams)
+    _check_topic(params.topic, "/query/topic")
     rows, cursor = await deliveries.list_deliveries(
         books_of(request),
         endpoint_id,

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
 
 from app.core import logs
+from tests.support.everything import put_everything
 from tests.support.service import ADMIN_KEY, Service, event, session
 
 PUBLIC = {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"}
@@ -91,6 +92,18 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/sources/{source}/deliveries"): "admin",
     ("GET", "/v1/sources/{source}/deliveries/{delivery}"): "admin",
     ("POST", "/v1/sources/{source}/deliveries/{delivery}/replay"): "admin",
+    ("GET", "/v1/webhook-topics"): "read",
+    ("POST", "/v1/webhook-endpoints"): "admin",
+    ("GET", "/v1/webhook-endpoints"): "admin",
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): "admin",
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): "admin",
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): "admin",
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): "admin",
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): "admin",
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries"): "admin",
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}"): "admin",
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver"): "admin",
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/redeliver"): "admin",
     ("GET", "/metrics/prometheus"): "read",
 }
 SCOPES: dict[str, list[str]] = {
@@ -243,13 +256,7 @@ READABLE = sorted(path for (method, path), scope in REQUIRED_SCOPES.items() if (
 
 @pytest.mark.parametrize("path", READABLE)
 def test_a_read_only_key_may_be_in_the_url(path: str, shared: Service, keys: dict[str, str]) -> None:
-    shared.send(session(), event("feedback.received", "acme", id="comment", comment="Fine."))
-    shared.put("/v1/targets/x", {"metric": "nps", "granularity": "month", "value": 40})
-    shared.put("/v1/alerts/x", {"metric": "nps", "granularity": "month", "below": 20})
-    [comment] = shared.get("/v1/feedback", account="acme", limit=1)["feedback"]
-    ids = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"], "target_id": "x"}
-    ids["alert_id"] = "x"
-    path = path.format_map(ids | {"insight_id": "nps_drop", "key_id": ""})
+    path = path.format_map(put_everything(shared))
     params = {"query": {"metrics": "nps"}, "explanation": {"from": "2026-03-01"}}.get(path.rpartition("/")[2], {})
     response = request(shared, "GET", path, params={"api_key": keys["read"], **params})
     assert response.status_code == 200, response.text

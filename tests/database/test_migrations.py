@@ -21,8 +21,8 @@ from alembic.script import ScriptDirectory
 from app.books.open import open_books
 from app.core.errors import Conflict
 from app.core.settings import Settings
+from app.database.all_tables import metadata
 from app.database.migrate import _MIGRATION_LOCK, _revisions, alembic_config, migrate
-from app.database.tables import metadata
 from tests.support.command import CommandResult, environment, run_command
 from tests.support.service import PATIENCE, Service, account_update, event, session
 

@@ -9,7 +9,8 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from app import __version__
-from tests.support.service import Service, account_update, event, session
+from tests.support.everything import put_everything
+from tests.support.service import Service, session
 
 PREFIX = "/csm/metrics-of.acme"
 PUBLIC_URL = f"https://example.com{PREFIX}"
@@ -26,16 +27,7 @@ def templates(service: Service) -> dict[str, set[str]]:
 
 def example_path(service: Service, template: str) -> str:
     """Return a path that can be answered with 200."""
-    service.send(session(id="e"), account_update(plan="pro"), event("feedback.received", id="comment", comment="Fine."))
-    service.put("/v1/targets/goal", {"metric": "nps", "granularity": "month", "value": 40})
-    service.put("/v1/alerts/goal", {"metric": "nps", "granularity": "month", "below": 20})
-    [comment] = service.get("/v1/feedback", account="acme", limit=1)["feedback"]
-    values = {"account_id": "acme", "metric": "nps", "survey_id": "nps", "feedback_id": comment["id"]}
-    path = template.format_map(
-        values
-        | {"key_id": "k", "event_id": "e", "user_id": "u", "name": "n", "insight_id": "nps_drop"}
-        | {"target_id": "goal", "alert_id": "goal"}
-    )
+    path = template.format_map(put_everything(service))
     return f"{path}?metrics=nps" if path.endswith("/query") else path
 
 

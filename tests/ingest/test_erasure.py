@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.accounts.accounts import account_key
 from app.core import logs
+from app.database.all_tables import metadata
 from app.database.connection import Connection
-from app.database.tables import metadata
 from app.feedback.comments import comment_id as id_of
 from app.ingest.define import EVENT_TYPES
 from app.ingest.schemas import example_event

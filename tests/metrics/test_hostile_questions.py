@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.metrics.define import METRICS
 from app.metrics.parameters import Parameters
+from tests.support.everything import put_everything
 from tests.support.hostile import CANARY, in_path, is_problem, normalize, post, without_deadline
 from tests.support.naughty import VALID_IDS
 from tests.support.service import Service, account_update, event, session
@@ -70,27 +71,17 @@ TEXTS = {
 def content(shared: Service) -> None:
     shared.send(*(account_update(f"a{number}", plan=number) for number in range(3)), session("a0"), session("a1"))
     shared.put("/v1/segments/few", {"filter": "plan < 2"})
-    shared.put("/v1/targets/goal", {"metric": "nps", "granularity": "month", "value": 40})
     # Names that a test of one letter uses.
     shared.send(account_update("a0", a=1))
 
 
-IN_PATHS = {
-    "metric": "feature_uses",
-    "account_id": "a0",
-    "survey_id": "nps",
-    "target_id": "goal",
-    "alert_id": "goal",
-    "insight_id": "nps_drop",
-}
-
-
 def questions(service: Service) -> Iterator[tuple[str, str]]:
     """Yield the path and name of every parameter of every GET, from the OpenAPI document."""
+    ids = put_everything(service) | {"metric": "feature_uses", "account_id": "a0"}
     for path, operations in service.app.openapi()["paths"].items():
         for parameter in operations.get("get", {}).get("parameters", ()):
             if parameter["in"] == "query":
-                yield path.format_map(IN_PATHS), parameter["name"]
+                yield path.format_map(ids), parameter["name"]
 
 
 @pytest.mark.parametrize("case", TEXTS)

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.core import meters
 from app.database.tables import books
 from app.monitoring.scrape import DAY_GAUGES
+from app.monitoring.webhook_gauges import WEBHOOK_GAUGES
 from tests.support.process import service_process, wait_until
 from tests.support.service import Service, session
 
@@ -24,6 +25,8 @@ PATH = "/metrics/prometheus"
 REQUESTS = "csmetrics_http_request_duration_seconds_count"
 PROMETHEUS_KEY = "the-key-of-our-prometheus"
 BASE_UNITS = ("_seconds", "_total", "_info", "_connections", "_rows", "_up")
+# What a gauge counts.
+COUNTED = ("_deliveries", "_messages", "_endpoints")
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -69,7 +72,7 @@ def test_the_page_is_well_formed_and_every_meter_is_described(shared: Service) -
         assert family.type in ("counter", "gauge", "histogram"), family.name
         assert family.name.startswith("csmetrics_")
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        assert name.endswith(BASE_UNITS), name
+        assert name.endswith(BASE_UNITS + COUNTED), name
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -301,4 +304,8 @@ def test_the_documentation_lists_every_meter_with_its_labels() -> None:
         if isinstance(metric, MetricWrapperBase)
     }
     day_gauges = {gauge.name: set[str]() for gauge in DAY_GAUGES if gauge.column in books.c}
-    assert listed == own | day_gauges | {"csmetrics_database_up": set(), "csmetrics_build_info": {"version"}}
+    webhook_gauges = {name: set[str]() for name, _ in WEBHOOK_GAUGES}
+    assert listed == own | day_gauges | webhook_gauges | {
+        "csmetrics_database_up": set(),
+        "csmetrics_build_info": {"version"},
+    }

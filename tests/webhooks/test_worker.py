@@ -192,8 +192,8 @@ def test_the_meters_say_what_waits_and_how_attempts_end(service: Service, hooks:
     assert meter(service, "csmetrics_webhook_pending_deliveries") == 1
     assert meter(service, "csmetrics_webhook_oldest_pending_timestamp_seconds") == service.now.timestamp()
     assert 4 < meter(service, "csmetrics_webhook_next_attempt_timestamp_seconds") - service.now.timestamp() < 6
-    assert meter(service, "csmetrics_webhook_endpoints_enabled") == 2
-    assert meter(service, "csmetrics_webhook_endpoints_failing") == 1
+    assert meter(service, "csmetrics_webhook_enabled_endpoints") == 2
+    assert meter(service, "csmetrics_webhook_failing_endpoints") == 1
     assert meter(service, 'csmetrics_webhook_attempt_duration_seconds_count{result="status_5xx"}') == before + 1
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.core.settings import check_zone
+from app.core.setting_checks import check_zone
 
 Scalar = bool | int | float | str
 # Names that every template can use besides the columns of the file.
