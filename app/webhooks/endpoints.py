@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.ids import FreeText
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
@@ -60,7 +61,7 @@ def _check_secret(text: str) -> str:
 
 
 Secret = Annotated[str, Field(max_length=200), AfterValidator(_check_secret)]
-Description = Annotated[str, Field(max_length=200, description="For people.")]
+Description = Annotated[FreeText, Field(max_length=200, description="For people.")]
 TopicNames = Annotated[
     list[Annotated[str, Field(max_length=128)]],
     Field(min_length=1, max_length=100, description="The topics to subscribe to: see `GET /v1/webhook-topics`."),
