@@ -28,6 +28,7 @@ ALSO_VALID: dict[str, list[Any]] = {
     "below": ["12", -1, 1.5],
     "margin": [None, "12", 1.5],
     "topic": [None],
+    "secret": [None],
     "note": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
     "effective_from": [None],
     "description": [None, "", "12", "a\n" + CANARY, "\x1b[31m"],
