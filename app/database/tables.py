@@ -46,6 +46,7 @@ from app.database.alert_tables import (
 from app.database.inbound_tables import delivery, source
 from app.database.metadata import metadata
 from app.database.webhook_tables import webhook_delivery, webhook_endpoint, webhook_message
+from app.database.work_counts import work_count
 
 __all__ = [
     "account_band",
@@ -61,6 +62,7 @@ __all__ = [
     "webhook_delivery",
     "webhook_endpoint",
     "webhook_message",
+    "work_count",
 ]
 
 MIN_DATE = date(1, 1, 1)

@@ -20,7 +20,6 @@ from typing import Any
 import structlog
 
 from app.books.books import Books
-from app.core import meters
 from app.core.cpu_times import CpuTimes
 from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
@@ -28,6 +27,7 @@ from app.core.settings import Settings
 from app.database.connection import Connection
 from app.database.pool import WEBHOOK_POOL, connect_beside
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.work_counts import WEBHOOK_DISABLED, WorkCount, add_counts
 from app.webhooks.deliver import DELIVERED, WebhookSender
 from app.webhooks.destination import rules_of
 from app.webhooks.dispatch import (
@@ -91,6 +91,11 @@ class DeliveryWorker:
             log.warning("webhooks wait for the database", reason=str(error))
             has_more = False
             await self._sleep(_OUTAGE_SECONDS)
+        except Exception:
+            # The next turn may succeed. What this one has taken is tried again when the leases end.
+            log.exception("webhooks could not be delivered")
+            has_more = False
+            await self._sleep(_OUTAGE_SECONDS)
         if not has_more:
             await self._sleep(_POLL_SECONDS)
             await asyncio.sleep(_GUEST_COLLECT_SECONDS if self.is_guest else _COLLECT_SECONDS)
@@ -127,7 +132,6 @@ class DeliveryWorker:
     async def _attempt(self, due: DueDelivery) -> None:
         at = self.books.clock()
         outcome = await self._sender.send(due, now=at)
-        count_attempt(outcome)
         if outcome.result != DELIVERED:
             details = {"result": outcome.result, "status": outcome.status, "attempt": due.attempts + 1}
             log.info("a webhook was not delivered", endpoint=due.endpoint_id, message=due.message_id, **details)
@@ -142,7 +146,11 @@ class DeliveryWorker:
         async def write(connection: Connection) -> list[tuple[str, str]]:
             await record_attempts(connection, self.lease, verdicts.rows)
             await note_endpoints(connection, verdicts.notes)
-            return await disable_endpoints(connection, verdicts.disable_reasons, now=now)
+            disabled_endpoints = await disable_endpoints(connection, verdicts.disable_reasons, now=now)
+            counts = [count_attempt(attempt.outcome) for attempt in results]
+            counts += [WorkCount(WEBHOOK_DISABLED, reason) for _, reason in disabled_endpoints]
+            await connection.enqueue(add_counts(counts))
+            return disabled_endpoints
 
         self._results = []
         try:
@@ -152,7 +160,6 @@ class DeliveryWorker:
             self._results = results + self._results
             raise
         for endpoint, reason in disabled_endpoints:
-            meters.WEBHOOK_DISABLED.labels(reason).inc()
             log.error("a webhook endpoint was disabled", endpoint=endpoint, reason=reason)
 
     async def _clean(self) -> None:

@@ -1,6 +1,7 @@
 """A receiver of webhooks in a process of its own: it remembers what it got, and answers as its path says.
 
-Run as a program it listens on a free port of an address, prints the port, and serves until it is killed.
+Run as a program it listens on a free port of an address, prints the port, and serves until it is killed. A second argument is
+the file of a key with its certificate: then it serves over TLS.
 
 | path | answer |
 |---|---|
@@ -20,6 +21,7 @@ Run as a program it listens on a free port of an address, prints the port, and s
 import asyncio
 import base64
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -42,29 +45,34 @@ _MOST_OPEN: dict[str, int] = {}
 class Receiver:
     """The process, seen from the test."""
 
-    def __init__(self, address: str = "127.0.0.1") -> None:
+    def __init__(self, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.receiver", address], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.support.receiver", address, *filter(None, [certificate])],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
-        self.url = f"http://{address}:{int(self.process.stdout.readline())}"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://{address}:{int(self.process.stdout.readline())}"
+        self._verify = True if certificate is None else ssl._create_unverified_context()
 
     def received(self, path: str = "") -> list[dict[str, Any]]:
         """Return what was sent to paths that begin so: method, path, headers, body (bytes), at."""
-        rows = httpx.get(f"{self.url}/received", timeout=PATIENCE, trust_env=False).json()["received"]
+        rows = self._read()["received"]
         return [row | {"body": base64.b64decode(row["body"])} for row in rows if row["path"].startswith(path)]
 
     def most_open(self, path: str) -> int:
         """Return how many requests to a path were open at the same time, at most."""
-        return int(
-            httpx.get(f"{self.url}/received", timeout=PATIENCE, trust_env=False).json()["most_open"].get(path, 0)
-        )
+        return int(self._read()["most_open"].get(path, 0))
+
+    def _read(self) -> Any:
+        return httpx.get(f"{self.url}/received", timeout=PATIENCE, trust_env=False, verify=self._verify).json()
 
 
 @contextmanager
-def receiver(address: str = "127.0.0.1") -> Iterator[Receiver]:
+def receiver(address: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Receiver]:
     """Run a receiver for the duration of a `with` block."""
-    own = Receiver(address)
+    own = Receiver(address, certificate)
     try:
         yield own
     finally:
@@ -171,11 +179,15 @@ async def _trickle(writer: asyncio.StreamWriter, text: bytes) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _main(address: str) -> None:
-    server = await asyncio.start_server(_serve, address, 0)
+async def _main(address: str, certificate: str | None = None) -> None:
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    server = await asyncio.start_server(_serve, address, 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(*sys.argv[1:]))
