@@ -9,7 +9,7 @@ the file of a key with its certificate: then it serves over TLS.
 | `/status/CODE/…` | this status; with `?retry-after=TEXT` the header |
 | `/redirect?to=URL` | 302 to the URL |
 | `/silent` | nothing |
-| `/slow-headers` | one byte of the headers each 0.2 seconds |
+| `/slow-headers` | one byte of the headers each 0.2 seconds; with `?pause=SECONDS` each so many |
 | `/slow-body`, `/endless-body` | 200, and a body that comes slowly, or never ends |
 | `/endless-headers` | headers without end |
 | `/bomb` | 200, and a gzip of many zeros |
@@ -146,7 +146,7 @@ async def _behave(path: str, query: dict[str, str], writer: asyncio.StreamWriter
     if name == "silent":
         await asyncio.sleep(3600)
     if name == "slow-headers":
-        await _trickle(writer, b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 10_000)
+        await _trickle(writer, b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 10_000, pause=float(query.get("pause", 0.2)))
     if name == "bomb":
         return await _answer(writer, 200, _bomb(), "content-encoding: gzip")
     endless = (
@@ -172,11 +172,11 @@ def _bomb() -> bytes:
     return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + 1_000 * piece
 
 
-async def _trickle(writer: asyncio.StreamWriter, text: bytes) -> None:
+async def _trickle(writer: asyncio.StreamWriter, text: bytes, *, pause: float) -> None:
     for number in range(len(text)):
         writer.write(text[number : number + 1])
         await writer.drain()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(pause)
 
 
 async def _main(address: str, certificate: str | None = None) -> None:

@@ -160,7 +160,7 @@ def _deliver(own: ServiceProcess, database: str, urls: list[str]) -> dict[str, d
     """Test, deliver and redeliver to endpoints with these URLs, as if they had been allowed once. Return how that ended."""
     results = {name: Counter[str]() for name in ("test", "deliver", "redeliver")}
     rows = [
-        (f"ep_{number}", url, f'[{{"secret": "whsec_{"A" * 32}", "expires_at": null}}]')
+        (f"vector_{number}", url, f'[{{"secret": "whsec_{"A" * 32}", "expires_at": null}}]')
         for number, url in enumerate(urls)
     ]
     with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
@@ -171,17 +171,18 @@ def _deliver(own: ServiceProcess, database: str, urls: list[str]) -> dict[str, d
         send_fresh(own, 1, "sealed")
 
         def count(least: int) -> bool:
-            query = "SELECT count(*) FROM webhook_delivery WHERE jsonb_array_length(log) >= %s"
+            query = "SELECT count(*) FROM webhook_delivery WHERE endpoint_id LIKE 'vector%%' AND jsonb_array_length(log) >= %s"
             return connection.execute(query, [least]).fetchone() == (len(rows),)
 
         wait_until(lambda: count(1))
-        deliveries = connection.execute("SELECT endpoint_id, message_id, log FROM webhook_delivery").fetchall()
-        for endpoint, message, log in deliveries:
+        deliveries = "SELECT endpoint_id, message_id, log FROM webhook_delivery WHERE endpoint_id LIKE 'vector%'"
+        for endpoint, message, log in connection.execute(deliveries).fetchall():
             results["deliver"][log[0]["result"]] += 1
             path = f"/v1/webhook-endpoints/{endpoint}"
             assert own.request("POST", f"{path}/deliveries/{message}/redeliver").status_code == 200
         wait_until(lambda: count(2))
-        for (log,) in connection.execute("SELECT log FROM webhook_delivery").fetchall():
+        logs = "SELECT log FROM webhook_delivery WHERE endpoint_id LIKE 'vector%'"
+        for (log,) in connection.execute(logs).fetchall():
             results["redeliver"][log[1]["result"]] += 1
         for id, *_ in rows:
             tested = own.request("POST", f"/v1/webhook-endpoints/{id}/test", json={}).json()
