@@ -20,9 +20,27 @@ class CpuTimes(NamedTuple):
         return cls(time.thread_time(), time.process_time(), time.monotonic())
 
     def rest_after(self, later: Self) -> float:
-        """Return how many seconds to rest, so that from these times on the thread has used no more than its share."""
+        """Return how many seconds to rest, so that from these times on the thread has used no more than its share.
+
+        It is negative if the thread has used less.
+        """
         used, seconds = later.thread - self.thread, later.at - self.at
         # Only one thread computes at a time, so what the others use is not there for this one.
         load = (later.process - self.process - used) / max(seconds, 0.001)
         share = max(_MIN_CPU_SHARE, _MAX_CPU_SHARE - _LEFT_SHARE * max(0, load))
         return used / share - seconds
+
+
+class RestAccount:
+    """How long a thread has to rest that never stops: also while it rests, what it has begun goes on and uses the processor."""
+
+    def __init__(self) -> None:
+        self._last = CpuTimes.now()
+        self._seconds = 0.0
+
+    def seconds(self) -> float:
+        """Return how long to rest now. What is not rested is still owed the next time; what was not used is not saved up."""
+        now = CpuTimes.now()
+        self._seconds = max(0.0, self._seconds + self._last.rest_after(now))
+        self._last = now
+        return self._seconds

@@ -8,10 +8,12 @@ slowly it comes.
 
 import asyncio
 import ssl
+import sys
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
+from importlib.util import find_spec
 from time import perf_counter
 from typing import NamedTuple
 
@@ -26,6 +28,10 @@ from app.webhooks.signing import live_secrets, sign
 
 log = structlog.get_logger(__name__)
 
+if find_spec("sniffio") is None:
+    # The HTTP client looks for it several times in each request, in all folders, which took a seventh of an attempt.
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+
 GONE = 410
 _MAX_RESPONSE_BYTES = 16_384
 # Of a response whose status is known, so much time is spent on the rest, after which the connection can be used again.
@@ -34,7 +40,7 @@ _CONNECT_SECONDS = 5.0
 # A host may have a broken address beside a good one.
 _MAX_ADDRESSES = 3
 _MAX_TRANSPORTS = 200
-_MAX_IDLE_CONNECTIONS = 16  # to one host, which may have several endpoints
+_MAX_IDLE_CONNECTIONS = 8  # of one endpoint
 _KEEP_ALIVE_SECONDS = 30.0
 _HEADERS = {
     "content-type": "application/json",
@@ -70,8 +76,9 @@ class WebhookSender:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        # Each has connections of one host only: two hosts may share an address, but must not share a connection.
-        self._transports: OrderedDict[tuple[str, str, int], httpx.AsyncHTTPTransport] = OrderedDict()
+        # Each has connections of one endpoint to one host only: two hosts may share an address, but must not share a connection.
+        # With each request the library looks at all connections of a transport, so endpoints of one host do not share it either.
+        self._transports: OrderedDict[tuple[str, str, str, int], httpx.AsyncHTTPTransport] = OrderedDict()
 
     async def send(self, due: DueDelivery, *, now: datetime) -> Outcome:
         """Make an attempt and return how it ended. It raises nothing that the receiver can cause."""
@@ -115,7 +122,7 @@ class WebhookSender:
         addresses = await resolve_url(url, self.rules)
         signature = sign(live_secrets(due.secrets, now), id=due.message_id, now=now, body=due.body)
         headers = {"host": url.authority, **_HEADERS, **signature}
-        transport = await self._transport(url)
+        transport = await self._transport(due.endpoint_id, url)
         for address in addresses[: _MAX_ADDRESSES - 1]:
             if address != addresses[-1]:
                 with suppress(httpx.ConnectError, httpx.ConnectTimeout):
@@ -139,8 +146,8 @@ class WebhookSender:
         )
         return await transport.handle_async_request(request)
 
-    async def _transport(self, url: Url) -> httpx.AsyncHTTPTransport:
-        key = url[:3]
+    async def _transport(self, endpoint_id: str, url: Url) -> httpx.AsyncHTTPTransport:
+        key = (endpoint_id, *url[:3])
         transport = self._transports.get(key)
         if transport is None:
             limits = httpx.Limits(max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS)

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from app.books.books import Books
-from app.core.cpu_times import CpuTimes
+from app.core.cpu_times import RestAccount
 from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
 from app.core.settings import Settings
@@ -70,6 +70,7 @@ class DeliveryWorker:
     _clean_at: datetime | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _has_stopped: asyncio.Event | None = None
+    _rests: RestAccount | None = None
 
     def __post_init__(self) -> None:
         self._sender = WebhookSender(rules_of(self.settings))
@@ -77,6 +78,8 @@ class DeliveryWorker:
     async def run(self) -> None:
         """Deliver until `stop` is called."""
         self._has_stopped = asyncio.Event()
+        if self.is_guest:
+            self._rests = RestAccount()
         try:
             while not self._stop.is_set():
                 await self._turn()
@@ -84,7 +87,6 @@ class DeliveryWorker:
             self._has_stopped.set()
 
     async def _turn(self) -> None:
-        before = CpuTimes.now()
         try:
             has_more = await self.step()
         except Problem as error:
@@ -99,8 +101,8 @@ class DeliveryWorker:
         if not has_more:
             await self._sleep(_POLL_SECONDS)
             await asyncio.sleep(_GUEST_COLLECT_SECONDS if self.is_guest else _COLLECT_SECONDS)
-        if self.is_guest and (rest := before.rest_after(CpuTimes.now())) > 0:
-            await _wait(self._stop, min(rest, _MAX_REST_SECONDS))
+        if self._rests is not None:
+            await _wait(self._stop, min(self._rests.seconds(), _MAX_REST_SECONDS))
 
     async def _sleep(self, seconds: float) -> None:
         """Return after so many seconds, or when an attempt has ended."""
