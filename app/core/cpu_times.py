@@ -15,13 +15,13 @@ _MAIN_THREAD = Path("/proc/self/schedstat")
 class CpuTimes(NamedTuple):
     """The seconds of the processor that this thread and the whole process have used by now, and the time.
 
-    waited: for how long the main thread has waited for a processor. On a machine that is busy with other things it is no less
+    wait: for how long the main thread has waited for a processor. On a machine that is busy with other things it is no less
     busy than one that computes. Linux says so; elsewhere it is 0.
     """
 
     thread: float
     process: float
-    waited: float
+    wait: float
     at: float
 
     @classmethod
@@ -36,7 +36,7 @@ class CpuTimes(NamedTuple):
         """
         used, seconds = later.thread - self.thread, later.at - self.at
         # Only one thread computes at a time, so what the others use is not there for this one.
-        load = (later.process - self.process - used + later.waited - self.waited) / max(seconds, 0.001)
+        load = (later.process - self.process - used + later.wait - self.wait) / max(seconds, 0.001)
         share = max(_MIN_CPU_SHARE, _MAX_CPU_SHARE - _LEFT_SHARE * max(0, load))
         return used / share - seconds
 

@@ -13,7 +13,7 @@ _steps = st.lists(
 
 
 @pytest.mark.parametrize(
-    ("used", "others", "waited", "share"),
+    ("used", "others", "wait", "share"),
     [
         (0.1, 0.0, 0.0, 0.3),  # the process does nothing else
         (0.1, 0.25, 0.0, 0.15),
@@ -21,8 +21,8 @@ _steps = st.lists(
         (0.1, 0.1, 0.8, 0.04),  # it would be, but another process has the processor
     ],
 )
-def test_the_share_follows_what_the_process_needs(used: float, others: float, waited: float, share: float) -> None:
-    rest = CpuTimes(0, 0, 0, 0).rest_after(CpuTimes(thread=used, process=used + others, waited=waited, at=1))
+def test_the_share_follows_what_the_process_needs(used: float, others: float, wait: float, share: float) -> None:
+    rest = CpuTimes(0, 0, 0, 0).rest_after(CpuTimes(thread=used, process=used + others, wait=wait, at=1))
     assert rest == pytest.approx(used / share - 1)
 
 
@@ -30,7 +30,7 @@ def test_the_times_of_this_machine_grow() -> None:
     before = CpuTimes.now()
     sum(range(1_000_000))
     after = CpuTimes.now()
-    assert after.thread > before.thread and after.process > before.process and after.waited >= before.waited >= 0
+    assert after.thread > before.thread and after.process > before.process and after.wait >= before.wait >= 0
 
 
 @given(_steps)

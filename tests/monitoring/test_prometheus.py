@@ -25,7 +25,18 @@ from tests.support.service import Service, session
 PATH = "/metrics/prometheus"
 REQUESTS = "csmetrics_http_request_duration_seconds_count"
 PROMETHEUS_KEY = "the-key-of-our-prometheus"
-BASE_UNITS = ("_seconds", "_total", "_info", "_connections", "_rows", "_up")
+BASE_UNITS = (
+    "_seconds",
+    "_total",
+    "_info",
+    "_connections",
+    "_rows",
+    "_up",
+    "_messages",
+    "_deliveries",
+    "_enabled",
+    "_failing",
+)
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
