@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,15 @@ def run_service(database: str, *, log: Path, workers: int = 1, **settings: Any) 
         yield Server(port, keys)
 
 
+@contextmanager
+def run_work(database: str, *, log: Path, **settings: Any) -> Iterator[None]:
+    """Run `csmetrics work`."""
+    environment = _environment(database) | {name.upper(): str(value) for name, value in settings.items()}
+    with _start([_script("csmetrics"), "work"], environment, log=log) as process:
+        _wait_until(lambda: b"delivering webhooks" in log.read_bytes(), process, log=log)
+        yield
+
+
 def run_command(database: str, *arguments: str) -> None:
     """Run `csmetrics …` on a database. Raises CalledProcessError."""
     command = [_script("csmetrics"), *arguments]
@@ -149,13 +158,26 @@ def _find_free_port() -> int:
 
 @contextmanager
 def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[None]:
-    """Start a process, wait until it is ready, and stop it at the end."""
+    """Start a process that serves, wait until it is ready, and stop it at the end."""
+
+    def is_ready() -> bool:
+        with suppress(OSError, UnexpectedResponse), Connection(port) as connection:
+            return connection.exchange(build_request("GET", "/readyz"))[0] == 200
+        return False
+
+    with _start(arguments, environment, log=log) as process:
+        _wait_until(is_ready, process, log=log)
+        yield
+
+
+@contextmanager
+def _start(arguments: list[str], environment: dict[str, str], *, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a process, and stop it at the end."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, env=environment, cwd=_WORKING_DIRECTORY, stdout=output, stderr=output)
         try:
-            _wait_until_ready(process, port=port, log=log)
-            yield
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -165,13 +187,12 @@ def _run_process(arguments: list[str], environment: dict[str, str], *, port: int
                 process.wait()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", *, port: int, log: Path) -> None:
+def _wait_until(is_ready: Callable[[], bool], process: "subprocess.Popen[bytes]", *, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} has ended. Its output:\n{log.read_text(errors='replace')[-2000:]}")
-        with suppress(OSError, UnexpectedResponse), Connection(port) as connection:
-            if connection.exchange(build_request("GET", "/readyz"))[0] == 200:
-                return
+        if is_ready():
+            return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} was not ready in {_START_SECONDS} s; see {log}.")

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from app.accounts.accounts import account_key
@@ -32,11 +33,11 @@ from app.alerts.store import (
 )
 from app.alerts.told import mark_due
 from app.books.books import Books
-from app.core import meters
 from app.core.aside import run_aside
 from app.core.periods import Period, Range
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
+from app.database.work_counts import ALERT_EVALUATIONS, ALERT_TRANSITIONS, ALERTS_EVALUATED, WorkCount, add_counts
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.offers import OFFERS, Message
 from app.metrics.results import Result
@@ -61,36 +62,36 @@ async def evaluate_alerts(books: Books) -> int:
     """Evaluate the alerts that are due, unless another process does. Return how many were."""
     today, now = await books.load_today(), books.now()
 
-    async def write(connection: Connection) -> tuple[int, list[AlertNews]]:
+    async def write(connection: Connection) -> int:
+        started_at = perf_counter()
         if not await try_lock(connection):
-            return 0, []
+            return 0
         if measures := await take_changes(connection):
             await mark_due(connection)
         # Most of the time there is nothing to do, and nothing to lock.
         if not any(
             _needs_look(alert, measures, today=today, now=now) for alert in await run_plan(connection, load_alerts())
         ):
-            return 0, []
+            return 0
         alerts = [_mark(alert, measures) for alert in await run_plan(connection, lock_alerts())]
         ready = [alert for alert in alerts if _is_ready(alert, today=today, now=now)]
         ready_ids = {alert.id for alert in ready}
         await note_evaluated(connection, [alert for alert in alerts if alert.is_due and alert.id not in ready_ids])
         if not ready:
-            return 0, []
+            return 0
         numbers = await books.database.read(partial(_load_numbers, books=books, alerts=ready, today=today))
         states = await run_plan(connection, load_states(ready_ids))
         news = await run_aside(
             partial(_look_at_all, ready, numbers, states, books=books, today=today), items=len(numbers)
         )
         await _write(connection, books, ready, news, today=today, now=now)
-        return len(ready), news
+        counts = [WorkCount(ALERT_TRANSITIONS, transition.kind) for own in news for transition in own.transitions]
+        counts.append(WorkCount(ALERTS_EVALUATED, times=len(ready)))
+        counts.append(WorkCount(ALERT_EVALUATIONS, seconds=perf_counter() - started_at))
+        await connection.enqueue(add_counts(counts))
+        return len(ready)
 
-    count, news = await books.database.write(write)
-    meters.ALERT_EVALUATIONS.inc(count)
-    for own in news:
-        for transition in own.transitions:
-            meters.ALERT_TRANSITIONS.labels(transition.kind).inc()
-    return count
+    return await books.database.write(write)
 
 
 def _needs_look(alert: StoredAlert, measures: set[str], *, today: date, now: datetime) -> bool:

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 
 import structlog
 
@@ -16,7 +15,6 @@ from app.alerts.health import tell_health
 from app.alerts.restatements import tell_restatements
 from app.alerts.targets import tell_targets
 from app.books.books import Books
-from app.core import meters
 from app.core.cpu_times import CpuTimes
 from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
@@ -63,9 +61,7 @@ class Watch:
 
     async def step(self) -> None:
         """Look once."""
-        started_at = perf_counter()
-        if await evaluate_alerts(self.books):
-            meters.ALERT_SECONDS.observe(perf_counter() - started_at)
+        await evaluate_alerts(self.books)
         await tell_targets(self.books)
         await tell_health(self.books)
         await tell_restatements(self.books, closing_days=self.settings.closing_days)

@@ -39,6 +39,7 @@ DELIVERY: dict[str, Any] = {
             "result": {"type": "string", "enum": list(RESULTS)},
             "status": {"type": ["integer", "null"], "description": "Of the response."},
             "seconds": {"type": "number"},
+            "detail": {"type": ["string", "null"], "description": "What is wrong with the certificate, or with TLS."},
         }
     )
     | {"description": "The last 20 attempts, the latest at the end."},
@@ -144,7 +145,8 @@ async def _restart(connection: Connection, endpoint_id: str, condition: sa.Colum
 async def create_test(books: Books, endpoint_id: str, topic: str | None, *, lease: str) -> DueDelivery:
     """Make a delivery of the example of a topic, leased by the caller. topic: None for the first that is subscribed to.
 
-    Raises NotFound.
+    It has failed until the attempt is recorded. So if this process dies, no worker makes an attempt nobody waits for. Raises
+    NotFound.
     """
     now = books.clock()
 
@@ -157,8 +159,14 @@ async def create_test(books: Books, endpoint_id: str, topic: str | None, *, leas
         body = new.pop("body").encode()
         await connection.execute(sa.insert(message).values(new | {"body": body, "created_at": now, "dispatched": True}))
         lease_end = sa.func.clock_timestamp() + sa.text(f"interval '{LEASE_SECONDS} seconds'")
-        values = {"endpoint_id": endpoint_id, "message_id": new["id"], "topic": name, "state": "pending"}
-        values |= {"next_attempt_at": now, "created_at": now, "lease": lease, "leased_until": lease_end}
+        values = {"endpoint_id": endpoint_id, "message_id": new["id"], "topic": name, "state": "failed"}
+        values |= {
+            "next_attempt_at": now,
+            "created_at": now,
+            "finished_at": now,
+            "lease": lease,
+            "leased_until": lease_end,
+        }
         await connection.execute(sa.insert(delivery).values(values))
         return DueDelivery(endpoint_id, new["id"], row.url, row.secrets, body, 0, None, row.failing_since)
 

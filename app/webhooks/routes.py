@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.core.errors import Invalid
 from app.core.ids import PathId
+from app.database.connection import Connection
+from app.database.work_counts import add_counts
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
@@ -193,9 +195,13 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
         outcome = await sender.send(due, now=at)
     finally:
         await sender.close()
-    count_attempt(outcome)
     row = delivery_row(DeliveryAttempt(due, outcome, at), retry_at=None)
-    await books.database.write(lambda connection: record_attempts(connection, lease, [row]))
+
+    async def record(connection: Connection) -> None:
+        await record_attempts(connection, lease, [row])
+        await connection.enqueue(add_counts([count_attempt(outcome)]))
+
+    await books.database.write(record)
     return json_response(request, await deliveries.load_delivery(books, endpoint_id, due.message_id))
 
 

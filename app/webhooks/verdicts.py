@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.core import meters
+from app.database.work_counts import WEBHOOK_ATTEMPTS, WorkCount
 from app.webhooks.deliver import DELIVERED, GONE, STATUS, Outcome
 from app.webhooks.dispatch import DueDelivery, EndpointNote
 from app.webhooks.schedule import MAX_FAILURE, next_attempt
@@ -79,11 +79,12 @@ def delivery_row(attempt: DeliveryAttempt, *, retry_at: datetime | None) -> dict
             "result": outcome.result,
             "status": outcome.status,
             "seconds": round(outcome.seconds, 3),
+            "detail": outcome.detail,
         },
     }
 
 
-def count_attempt(outcome: Outcome) -> None:
-    """Count an attempt by its result; one that the receiver has refused by the class of its status."""
+def count_attempt(outcome: Outcome) -> WorkCount:
+    """Return the count of an attempt by its result; of one that the receiver has refused by the class of its status."""
     result = f"status_{(outcome.status or 0) // 100}xx" if outcome.result == STATUS else outcome.result
-    meters.WEBHOOK_ATTEMPTS.labels(result).observe(outcome.seconds)
+    return WorkCount(WEBHOOK_ATTEMPTS, result, seconds=outcome.seconds)
