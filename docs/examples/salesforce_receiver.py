@@ -11,7 +11,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 ACCOUNTS = "/services/data/v66.0/sobjects/Account/Csm_Account_Id__c"
 CLIENT = {"client_id": os.environ["SALESFORCE_CLIENT_ID"], "client_secret": os.environ["SALESFORCE_CLIENT_SECRET"]}
-TOPICS = {"mrr.moved": {"Csm_Mrr__c": "value"}, "health.band_changed": {"Csm_Health__c": "score", "Csm_Band__c": "band"}}
+TOPICS = {
+    "mrr.moved": {"Csm_Mrr__c": "value"},
+    "health.band_changed": {"Csm_Health__c": "score", "Csm_Band__c": "band"},
+}
 webhook, app, turn = Webhook(os.environ["WEBHOOK_SECRET"]), FastAPI(), asyncio.Lock()
 salesforce = httpx.AsyncClient(base_url=os.environ["SALESFORCE_URL"])
 last = sqlite3.connect("salesforce_receiver.db", isolation_level=None)  # the last message of each topic and account
