@@ -192,6 +192,13 @@ def _to_source(
     return DeliverySource(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at, api_key)
 
 
+async def lock_source(connection: Connection, id: str) -> None:
+    """Keep a source from being deleted before the transaction ends. Raises NotFound if it is deleted already."""
+    query = sa.select(source.c.id).where(source.c.id == id).with_for_update(read=True, key_share=True)
+    if not await connection.execute(query):
+        raise source_not_found()
+
+
 async def list_sources(books: Books) -> list[tuple[DeliverySource, dict[str, int]]]:
     """Return all sources, each with the number of its kept deliveries by status."""
 
