@@ -182,6 +182,10 @@ def evaluate(expression: str, scope: Any, pointer: str, budget: Budget) -> Any:
     return value
 
 
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _find_fault(value: Any) -> str | None:
     """Return why a value cannot be one of an event, as the end of a sentence: an expression makes more than JSON has."""
     if isinstance(value, list | dict) and count_values(value, limit=MAX_VALUES_AT_ONCE) > MAX_VALUES_AT_ONCE:
@@ -193,6 +197,9 @@ def _find_fault(value: Any) -> str | None:
                 return "is no finite number"
             if own is not None and not isinstance(own, bool | int | float | Decimal | str | list | dict):
                 return "is no JSON value"
+            texts = [own] if isinstance(own, str) else own if isinstance(own, dict) else ()
+            if any(_has_surrogate(text) for text in texts):
+                return "has half of a surrogate pair"
         containers = [own for own in level if isinstance(own, list | dict)]
         level = [part for own in containers for part in (own.values() if isinstance(own, dict) else own)]
         if not level:
