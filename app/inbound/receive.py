@@ -96,7 +96,7 @@ def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, 
     """Return the delivery that a request is. Its id is the vendor's, or a hash of the body."""
     encodings = request.find_headers("content-encoding")
     body = decompress(request.body, ",".join(encodings), max_bytes=max_bytes)
-    headers = {name: value for name, value in request.headers if _is_kept(name, source)}
+    headers = {name: _decode(value) for name, value in request.headers if _is_kept(name, source)}
     try:
         own_id = source.vendor.find_id(source.vendor.parse(body), headers)
     except (Problem, Untranslatable):
@@ -107,6 +107,14 @@ def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, 
         chosen = {name: headers[name] for name in sorted(_chosen_headers(source)) if name in headers}
         own_id = hashlib.sha256(body + (json.dumps(chosen).encode() if chosen else b"")).hexdigest()
     return RawDelivery(own_id, books.clock(), headers, body)
+
+
+def _decode(value: str) -> str:
+    """Return the value of a header as the text that it is: UTF-8, as senders mostly write it, else Latin-1, as HTTP has it."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _chosen_headers(source: DeliverySource) -> set[str]:

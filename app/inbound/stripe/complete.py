@@ -16,8 +16,8 @@ THIN = "v2.core.event"
 SNAPSHOT = "snapshot_event"
 # Events of API v2 need a version; from this one on, they name their snapshots.
 _VERSION = "2026-09-30.endive"
-# Of one subscription; Stripe allows fewer.
-_MAX_ITEMS = 1_000
+# Of a hundred items; no subscription has so many.
+_MAX_PAGES = 5
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 
@@ -72,19 +72,19 @@ async def _add_items(event: Any, api: VendorApi) -> bool:
         items = subscription["items"]
         if items["has_more"] is not True or subscription["object"] != "subscription":
             return False
-        held = [(row["id"], row["price"]["id"], row.get("quantity")) for row in items["data"]]
+        held = [(text_of(row["id"]), row["price"]["id"], row.get("quantity")) for row in items["data"]]
     except (KeyError, TypeError, AttributeError):
         return False
     rows: list[Any] = []
     page: dict[str, Any] = {"has_more": True}
-    while page.get("has_more") is True and len(rows) < _MAX_ITEMS:
+    for _ in range(_MAX_PAGES):
+        if page.get("has_more") is not True:
+            break
         parameters = {"subscription": _check_id(text_of(subscription.get("id"))), "limit": "100"}
         if rows:
             parameters["starting_after"] = Fields(rows[-1]).text("id")
         page = await api.get("/v1/subscription_items", parameters=parameters)
         new_rows = [own.raw for own in Fields(page).objects("data")]
-        if not new_rows:
-            break
         rows += new_rows
     found = {own.find_text("id"): (own.find_text("price", "id"), own.find("quantity")) for own in map(Fields, rows)}
     if any(found.get(id) != (price, quantity) for id, price, quantity in held):
