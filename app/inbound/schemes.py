@@ -235,7 +235,7 @@ class Basic:
 def _encode(secret: str) -> list[bytes]:
     """Return a secret in UTF-8, and in Latin-1 if it can be: RFC 7617 leaves the encoding open, and senders use either."""
     try:
-        return [secret.encode(), secret.encode("latin-1")]
+        return [secret.encode()] if secret.isascii() else [secret.encode(), secret.encode("latin-1")]
     except UnicodeEncodeError:
         return [secret.encode()]
 

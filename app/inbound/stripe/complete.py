@@ -86,8 +86,8 @@ async def _add_items(event: Any, api: VendorApi) -> bool:
         page = await api.get("/v1/subscription_items", parameters=parameters)
         new_rows = [own.raw for own in Fields(page).objects("data")]
         rows += new_rows
-    found = {own.find_text("id"): (own.find_text("price", "id"), own.find("quantity")) for own in map(Fields, rows)}
-    if any(found.get(id) != (price, quantity) for id, price, quantity in held):
+    terms = {own.find_text("id"): (own.find_text("price", "id"), own.find("quantity")) for own in map(Fields, rows)}
+    if any(terms.get(id) != (price, quantity) for id, price, quantity in held):
         raise Untranslatable(
             "The subscription has more items than Stripe puts into an event, and has changed since. A later event has its state."
         )
