@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
-from app.core.errors import Conflict, Invalid, NotFound, validation_faults
+from app.core.errors import Conflict, Invalid, NotFound, json_pointer, validation_faults
 from app.core.names import Fault, build_fault, field_finder, name_fault, nearest_names
 from app.database.connection import Connection
 from app.database.inbound_tables import delivery, source
@@ -91,6 +91,7 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
         faults.append(build_fault("/mapping", f"The vendor {vendor.name} needs a mapping.", code="missing"))
     if options is not None:
         faults += _secret_faults(vendor, options, body.secrets or ())
+    faults += _character_faults(body.model_dump(), "")
     if body.api_key is not None and vendor.completion is None:
         detail = f"Deliveries of {vendor.title} need no key: they have all that is needed."
         faults.append(build_fault("/api_key", detail, code="api_key"))
@@ -155,6 +156,20 @@ def _secret_faults(vendor: Vendor, options: Any, secrets: Sequence[str]) -> list
     ]
 
 
+def _character_faults(value: Any, pointer: str) -> list[Fault]:
+    """Return the faults of texts that PostgreSQL cannot store."""
+    if isinstance(value, dict):
+        own_faults = _character_faults("".join(value), pointer)
+        return own_faults or [
+            fault for name, part in value.items() for fault in _character_faults(part, pointer + json_pointer((name,)))
+        ]
+    if isinstance(value, list):
+        return [fault for index, part in enumerate(value) for fault in _character_faults(part, f"{pointer}/{index}")]
+    if not isinstance(value, str) or "\0" not in value:
+        return []
+    return [build_fault(pointer, "A text must not contain U+0000.", code="control_character")]
+
+
 _COLUMNS = [source.c[name] for name in DeliverySource._fields]
 _FIND = compile_query(sa.select(*_COLUMNS).where(source.c.id == sa.bindparam("source_id", type_=sa.Text)))
 
@@ -190,6 +205,13 @@ def _to_source(
 ) -> DeliverySource:
     vendor = VENDORS[vendor_name]
     return DeliverySource(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at, api_key)
+
+
+async def lock_source(connection: Connection, id: str) -> None:
+    """Keep a source from being deleted before the transaction ends. Raises NotFound if it is deleted already."""
+    query = sa.select(source.c.id).where(source.c.id == id).with_for_update(read=True, key_share=True)
+    if not await connection.execute(query):
+        raise source_not_found()
 
 
 async def list_sources(books: Books) -> list[tuple[DeliverySource, dict[str, int]]]:

@@ -224,7 +224,7 @@ def test_the_process_of_a_command_ends_with_its_exit_code(
     assert output in result.stdout + result.stderr and "Traceback" not in result.stderr
 
 
-HEAVY_LIBRARIES = ("alembic", "fastapi", "python_calamine", "sqlalchemy", "uvicorn")
+HEAVY_LIBRARIES = ("alembic", "fastapi", "httpx", "python_calamine", "sqlalchemy", "uvicorn")
 NAME_LIBRARIES = f"""
 import atexit, sys
 atexit.register(lambda: print(*(name for name in {HEAVY_LIBRARIES} if name in sys.modules), file=sys.stderr))
