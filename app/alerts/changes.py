@@ -14,7 +14,7 @@ from app.database.statements import BoundStatement, Statement
 from app.ingest.reactions import REACTIONS, LedgerChange, Reaction
 from app.metrics.number_source import NumberSource
 
-# Something has changed that no measure tells, such as an attribute.
+# Something has changed that is in no measure, such as an attribute.
 ANYTHING = "*"
 
 _INTEREST = Statement("""

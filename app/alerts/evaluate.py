@@ -15,8 +15,9 @@ from app.accounts.accounts import account_key
 from app.accounts.cards import load_cards
 from app.alerts.changes import depends_on
 from app.alerts.definition import AlertDefinition
-from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, look_at
+from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, next_state
 from app.alerts.messages import build_message, point_json, sentence_of
+from app.alerts.news import mark_news_due
 from app.alerts.periods import first_period, periods_of
 from app.alerts.store import (
     StoredAlert,
@@ -30,7 +31,6 @@ from app.alerts.store import (
     write_states,
     write_transitions,
 )
-from app.alerts.told import mark_due
 from app.books.books import Books
 from app.core import meters
 from app.core.aside import run_aside
@@ -47,7 +47,7 @@ DEBOUNCE = timedelta(minutes=1)
 _Numbers = Mapping[str, Mapping[Range, Result]]
 
 
-class AlertNews(NamedTuple):
+class StateChange(NamedTuple):
     """A transition of an alert, or of one account of it, with its state before and after."""
 
     alert: StoredAlert
@@ -61,14 +61,14 @@ async def evaluate_alerts(books: Books) -> int:
     """Evaluate the alerts that are due, unless another process does. Return how many were."""
     today, now = await books.load_today(), books.now()
 
-    async def write(connection: Connection) -> tuple[int, list[AlertNews]]:
+    async def write(connection: Connection) -> tuple[int, list[StateChange]]:
         if not await try_lock(connection):
             return 0, []
         if measures := await take_changes(connection):
-            await mark_due(connection)
+            await mark_news_due(connection)
         # Most of the time there is nothing to do, and nothing to lock.
         if not any(
-            _needs_look(alert, measures, today=today, now=now) for alert in await run_plan(connection, load_alerts())
+            _is_concerned(alert, measures, today=today, now=now) for alert in await run_plan(connection, load_alerts())
         ):
             return 0, []
         alerts = [_mark(alert, measures) for alert in await run_plan(connection, lock_alerts())]
@@ -79,21 +79,21 @@ async def evaluate_alerts(books: Books) -> int:
             return 0, []
         numbers = await books.database.read(partial(_load_numbers, books=books, alerts=ready, today=today))
         states = await run_plan(connection, load_states(ready_ids))
-        news = await run_aside(
-            partial(_look_at_all, ready, numbers, states, books=books, today=today), items=len(numbers)
+        state_changes = await run_aside(
+            partial(_evaluate_all, ready, numbers, states, books=books, today=today), items=len(numbers)
         )
-        await _write(connection, books, ready, news, today=today, now=now)
-        return len(ready), news
+        await _write(connection, books, ready, state_changes, today=today, now=now)
+        return len(ready), state_changes
 
-    count, news = await books.database.write(write)
+    count, state_changes = await books.database.write(write)
     meters.ALERT_EVALUATIONS.inc(count)
-    for own in news:
+    for own in state_changes:
         for transition in own.transitions:
             meters.ALERT_TRANSITIONS.labels(transition.kind).inc()
     return count
 
 
-def _needs_look(alert: StoredAlert, measures: set[str], *, today: date, now: datetime) -> bool:
+def _is_concerned(alert: StoredAlert, measures: set[str], *, today: date, now: datetime) -> bool:
     """Return whether an alert is to be evaluated now, or is newly due and waits for its next minute."""
     return _is_ready(alert, today=today, now=now) or _mark(alert, measures) != alert
 
@@ -123,14 +123,14 @@ async def _load_numbers(
     return await load_numbers(connection, books, requests, today=today)
 
 
-def _look_at_all(
+def _evaluate_all(
     alerts: Sequence[StoredAlert],
     numbers: Mapping[NumberKey, Result],
     states: Sequence[StoredState],
     *,
     books: Books,
     today: date,
-) -> list[AlertNews]:
+) -> list[StateChange]:
     """Return what has changed, ordered by alert and account."""
     by_source: dict[Any, dict[str, dict[Range, Result]]] = defaultdict(lambda: defaultdict(dict))
     for key, result in numbers.items():
@@ -138,19 +138,19 @@ def _look_at_all(
     by_alert: dict[str, dict[str, StoredState]] = defaultdict(dict)
     for state in states:
         by_alert[state.alert_id][state.account] = state
-    news: list[AlertNews] = []
+    state_changes: list[StateChange] = []
     for alert in alerts:
         definition, metric = alert.definition, alert.definition.find_metric()
         convention = metric.convention if metric else definition.convention
         own = by_source[definition.metric, convention, definition.group, definition.each_account]
         periods = periods_of(definition, calendar=books.calendar, today=today)
-        news += _look_at_one(alert, own, by_alert[alert.id], periods)
-    return news
+        state_changes += _evaluate_one(alert, own, by_alert[alert.id], periods)
+    return state_changes
 
 
-def _look_at_one(
+def _evaluate_one(
     alert: StoredAlert, numbers: _Numbers, states: Mapping[str, StoredState], periods: list[Period]
-) -> Iterator[AlertNews]:
+) -> Iterator[StateChange]:
     """Yield what has changed in an alert."""
     definition = alert.definition
     first = alert.first_period or first_period(definition, periods)
@@ -162,9 +162,9 @@ def _look_at_one(
             continue
         before = states.get(account) or StoredState(alert.id, account, AlertState(), None, None, None)
         points = _points(periods, own_numbers)
-        state, transitions = look_at(definition, before.state, points, first=first)
+        state, transitions = next_state(definition, before.state, points, first=first)
         if transitions or state != before.state:
-            yield AlertNews(alert, account, transitions, before, state)
+            yield StateChange(alert, account, transitions, before, state)
 
 
 def _is_quiet(definition: AlertDefinition, periods: Sequence[Period], results: Mapping[Range, Result]) -> bool:
@@ -192,18 +192,18 @@ async def _write(
     connection: Connection,
     books: Books,
     alerts: Sequence[StoredAlert],
-    news: Sequence[AlertNews],
+    state_changes: Sequence[StateChange],
     *,
     today: date,
     now: datetime,
 ) -> None:
     """Store what has changed with its history and its messages, and that the alerts were evaluated."""
-    keys = {own.account: account_key(own.account) for own in news if own.account and own.transitions}
+    keys = {own.account: account_key(own.account) for own in state_changes if own.account and own.transitions}
     cards = await run_plan(connection, load_cards(sorted(keys.values()), today=today))
     messages: list[Message] = []
     history: list[dict[str, Any]] = []
     states: list[StoredState] = []
-    for own in news:
+    for own in state_changes:
         definition, stored = own.alert.definition, own.before
         for transition in own.transitions:
             number = point_json(definition, transition.point, books, own.account)

@@ -1,11 +1,11 @@
-"""The periods that an alert looks at: the running one, and those before it whose data may still come."""
+"""The periods that an alert evaluates: the running one, and those before it whose data may still come."""
 
 from datetime import date
 
 from app.alerts.definition import AlertDefinition
 from app.core.periods import FIRST_DAY, Calendar, Period
 
-# How many periods before the last one are looked at for late data.
+# How many periods before the last one are evaluated for late data.
 LATE_PERIODS = {"day": 7, "week": 4, "month": 3, "quarter": 2, "year": 1}
 
 

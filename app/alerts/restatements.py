@@ -1,4 +1,4 @@
-"""Tell which numbers of closed periods have changed: once a day, about the days that are over.
+"""Publish which numbers of closed periods have changed: once a day, about the days that are over.
 
 A period is closed some days after its end, when its numbers have settled. It is about the metrics that alerts and targets name.
 """
@@ -10,8 +10,8 @@ from functools import partial
 from urllib.parse import urlencode
 
 from app.alerts.messages import number_json
+from app.alerts.news import NewsSearch, publish_news
 from app.alerts.store import load_alerts
-from app.alerts.told import LastLook, look_for_news
 from app.books.books import Books
 from app.core.periods import FIRST_DAY, Period
 from app.database.connection import Connection
@@ -22,19 +22,19 @@ from app.metrics.numbers import build_source_question
 from app.metrics.offers import OFFERS, Message, Restatement
 
 RESTATED_TOPIC = "metric.restated"
-# How many closed periods are looked at.
+# How many closed periods are searched.
 _PERIODS = {"day": 62, "week": 26, "month": 13, "quarter": 5, "year": 2}
 
 
-async def tell_restatements(books: Books, *, closing_days: int) -> int:
+async def publish_restatements(books: Books, *, closing_days: int) -> int:
     """Publish which numbers of closed periods have changed on days that are over. Return how many messages there are."""
     today = await books.load_today()
     find_news = partial(_find_news, books=books, today=today, closing_days=closing_days)
-    return await look_for_news(books, "restatements", find_news, topics=[RESTATED_TOPIC], pause=None, today=today)
+    return await publish_news(books, "restatements", find_news, topics=[RESTATED_TOPIC], pause=None, today=today)
 
 
 async def _find_news(
-    connection: Connection, last: LastLook | None, *, books: Books, today: date, closing_days: int
+    connection: Connection, last: NewsSearch | None, *, books: Books, today: date, closing_days: int
 ) -> Sequence[Message]:
     if last is None:
         # What was restated before anybody wanted to know is history.

@@ -35,7 +35,7 @@ _NOTE = f"""
     FROM {json_table("row(id text, is_due boolean, evaluated_at timestamptz, evaluated_on date, first_period date)")}
     WHERE alert.id = row.id
     """
-_STATE_COLUMNS = "alert_id, account, is_triggered, period_start, told_periods, triggered_at, resolved_at, number"
+_STATE_COLUMNS = "alert_id, account, is_triggered, period_start, reported_periods, triggered_at, resolved_at, number"
 _STATES = Statement(
     f"SELECT {_STATE_COLUMNS} FROM alert_state WHERE alert_id = ANY(%(ids)s) ORDER BY alert_id, account"
 )
@@ -43,16 +43,16 @@ _TRIGGERED = Statement(f"""
     SELECT {_STATE_COLUMNS} FROM alert_state WHERE is_triggered AND (CAST(%(id)s AS text) IS NULL OR alert_id = %(id)s)
     ORDER BY alert_id, account
     """)
-_STATE_ROW = """row(alert_id text, account text, is_triggered boolean, period_start date, told_periods jsonb,
+_STATE_ROW = """row(alert_id text, account text, is_triggered boolean, period_start date, reported_periods jsonb,
         triggered_at timestamptz, resolved_at timestamptz, number jsonb)"""
 _WRITE_STATES = f"""
     INSERT INTO alert_state ({_STATE_COLUMNS})
     SELECT alert_id, account, is_triggered, period_start,
-        ARRAY(SELECT CAST(day AS date) FROM jsonb_array_elements_text(told_periods) AS day ORDER BY day), triggered_at,
+        ARRAY(SELECT CAST(day AS date) FROM jsonb_array_elements_text(reported_periods) AS day ORDER BY day), triggered_at,
         resolved_at, number
     FROM {json_table(_STATE_ROW)}
     ON CONFLICT (alert_id, account) DO UPDATE SET is_triggered = excluded.is_triggered,
-        period_start = excluded.period_start, told_periods = excluded.told_periods, triggered_at = excluded.triggered_at,
+        period_start = excluded.period_start, reported_periods = excluded.reported_periods, triggered_at = excluded.triggered_at,
         resolved_at = excluded.resolved_at, number = excluded.number
     """
 _WRITE_TRANSITIONS = f"""
@@ -100,7 +100,7 @@ class StoredState(NamedTuple):
             "account": self.account,
             "is_triggered": self.state.triggered_by is not None,
             "period_start": self.state.triggered_by,
-            "told_periods": sorted(self.state.told_periods),
+            "reported_periods": sorted(self.state.reported_periods),
             "triggered_at": self.triggered_at,
             "resolved_at": self.resolved_at,
             "number": self.number,
@@ -175,8 +175,8 @@ def load_triggered(id: str | None) -> QueryPlan[list[StoredState]]:
 
 
 def _state(row: Sequence[Any]) -> StoredState:
-    alert_id, account, is_triggered, period_start, told_periods, triggered_at, resolved_at, number = row
-    state = AlertState(period_start if is_triggered else None, frozenset(told_periods))
+    alert_id, account, is_triggered, period_start, reported_periods, triggered_at, resolved_at, number = row
+    state = AlertState(period_start if is_triggered else None, frozenset(reported_periods))
     return StoredState(alert_id, account, state, triggered_at, resolved_at, number)
 
 

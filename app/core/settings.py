@@ -287,7 +287,7 @@ class Settings(BaseSettings):
         DEFAULT_CLOSING_DAYS,
         ge=0,
         le=366,
-        description="Days after the end of a period within which its numbers still settle. Later changes are told as "
+        description="Days after the end of a period within which its numbers still settle. Later changes are published as "
         "restatements by webhooks.",
     )
     webhook_allow_http: bool = Field(

@@ -1,4 +1,4 @@
-"""The tables of alerts, and of what was told about targets and health. `tables` has them, too."""
+"""The tables of alerts, and of news about targets, health and restatements. `tables` has them, too."""
 
 from sqlalchemy import (
     ARRAY,
@@ -51,11 +51,14 @@ alert_state = Table(
     Column("is_triggered", Boolean, nullable=False),
     Column("period_start", Date, comment="The first day of the period that triggered it."),
     Column(
-        "told_periods", ARRAY(Date), nullable=False, comment="Periods beyond the threshold that are no news any more."
+        "reported_periods",
+        ARRAY(Date),
+        nullable=False,
+        comment="Periods beyond the threshold that do not trigger again.",
     ),
     Column("triggered_at", _TIME),
     Column("resolved_at", _TIME),
-    Column("number", JSONB, comment="The number that was told last."),
+    Column("number", JSONB, comment="The number of the last message."),
 )
 
 alert_transition = Table(
@@ -71,8 +74,8 @@ alert_transition = Table(
     Index(None, "alert_id", "key"),
 )
 
-told_target = Table(
-    "told_target",
+target_news = Table(
+    "target_news",
     metadata,
     Column("id", Text(collation="C"), primary_key=True, comment="The target."),
     Column("period_start", Date, primary_key=True),
@@ -89,9 +92,9 @@ account_band = Table(
     Column("score", Integer, comment="In hundredths of a point."),
 )
 
-# Up to which day something is told that is looked for once a day, or how far it was looked for at all.
-told_day = Table(
-    "told_day",
+# When news were searched for last, by their subject.
+news_search = Table(
+    "news_search",
     metadata,
     Column("subject", Text, primary_key=True, comment="targets, health or restatements."),
     Column("day", Date, nullable=False),

@@ -40,8 +40,8 @@ from app.database.alert_tables import (
     alert_change,
     alert_state,
     alert_transition,
-    told_day,
-    told_target,
+    news_search,
+    target_news,
 )
 from app.database.inbound_tables import delivery, source
 from app.database.metadata import metadata
@@ -55,9 +55,9 @@ __all__ = [
     "alert_transition",
     "delivery",
     "metadata",
+    "news_search",
     "source",
-    "told_day",
-    "told_target",
+    "target_news",
     "webhook_delivery",
     "webhook_endpoint",
     "webhook_message",

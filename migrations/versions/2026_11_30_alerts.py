@@ -1,4 +1,4 @@
-"""Alerts: what they are, their states and history, and what was told about targets and health.
+"""Alerts: what they are, their states and history, and news about targets, health and restatements.
 
 Revision ID: 0019
 Revises: 0018
@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("measures", sa.ARRAY(sa.Text()), nullable=False),
     )
     _create_states()
-    _create_told()
+    _create_news()
 
 
 def _create_states() -> None:
@@ -52,14 +52,14 @@ def _create_states() -> None:
         sa.Column("is_triggered", sa.Boolean(), nullable=False),
         sa.Column("period_start", sa.Date(), comment="The first day of the period that triggered it."),
         sa.Column(
-            "told_periods",
+            "reported_periods",
             sa.ARRAY(sa.Date()),
             nullable=False,
-            comment="Periods beyond the threshold that are no news any more.",
+            comment="Periods beyond the threshold that do not trigger again.",
         ),
         sa.Column("triggered_at", _TIME),
         sa.Column("resolved_at", _TIME),
-        sa.Column("number", JSONB(), comment="The number that was told last."),
+        sa.Column("number", JSONB(), comment="The number of the last message."),
     )
     op.create_table(
         "alert_transition",
@@ -74,9 +74,9 @@ def _create_states() -> None:
     op.create_index("alert_transition_alert_id_key_idx", "alert_transition", ["alert_id", "key"])
 
 
-def _create_told() -> None:
+def _create_news() -> None:
     op.create_table(
-        "told_target",
+        "target_news",
         sa.Column("id", _ID, primary_key=True, comment="The target."),
         sa.Column("period_start", sa.Date(), primary_key=True),
         sa.Column("period_end", sa.Date(), primary_key=True),
@@ -90,7 +90,7 @@ def _create_told() -> None:
         sa.Column("score", sa.Integer(), comment="In hundredths of a point."),
     )
     op.create_table(
-        "told_day",
+        "news_search",
         sa.Column("subject", sa.Text(), primary_key=True, comment="targets, health or restatements."),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("at", _TIME, nullable=False),
@@ -99,6 +99,6 @@ def _create_told() -> None:
 
 
 def downgrade() -> None:
-    tables = ("told_day", "account_band", "told_target", "alert_transition", "alert_state", "alert_change", "alert")
+    tables = ("news_search", "account_band", "target_news", "alert_transition", "alert_state", "alert_change", "alert")
     for table in tables:
         op.drop_table(table)
