@@ -22,6 +22,10 @@ _NOTE = """
 _MARK_DUE = "UPDATE news_search SET is_due = true WHERE NOT is_due"
 
 
+# What happened longer ago is no news, such as after a long time without subscribers.
+MAX_NEWS_DAYS = timedelta(days=7)
+
+
 class NewsSearch(NamedTuple):
     """The last search for news. day: the day that was today then. is_due: whether data has changed since then."""
 

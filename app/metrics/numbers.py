@@ -128,14 +128,20 @@ async def load_numbers(
 
 
 async def build_source_question(
-    connection: Connection, books: Books, source: NumberSource, periods: Sequence[Period], *, today: date
+    connection: Connection,
+    books: Books,
+    source: NumberSource,
+    periods: Sequence[Period],
+    *,
+    today: date,
+    each_account: bool = False,
 ) -> Question | None:
     """Return the question for the numbers of a source in whole periods; None if its metric or segment no longer exists."""
     name = source.group.segment
     segments = await load_segment_history(connection, [name]) if name is not None else SegmentHistory([])
     if source.find_metric() is None or (name is not None and segments.on(name, None) is None):
         return None
-    requests = [NumberRequest(source, period, True) for period in periods]
+    requests = [NumberRequest(source, period, True, None, each_account) for period in periods]
     batch = _batch_of(requests[0])
     return next(_questions(batch, requests, segments, books=books, today=today, first_day=None))
 

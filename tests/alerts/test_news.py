@@ -95,6 +95,32 @@ def test_a_closed_number_that_changes_is_published_with_its_events(service: Serv
     assert (row["from"], row["to"]) == (100, 0)
 
 
+def test_a_closed_number_of_each_account_is_published_with_the_events_of_that_account(
+    service: Service, alerts: AlertService
+) -> None:
+    alerts.put(id="low", metric="nps", granularity="month", below=0, each_account=True)
+    for account in ("acme", "globex", "initech"):
+        service.send(*survey_responses("nps", [10, 9], account=account, at="2026-02-10", recorded_on="2026-02-10"))
+    alerts.watch()
+    service.on("2026-03-16")
+    late = {
+        account: survey_responses("nps", [0], account=account, at="2026-02-20") for account in ("globex", "initech")
+    }
+    service.send(*late["globex"], *late["initech"], account_update("globex", name="Globex"))
+    service.on("2026-03-17")
+    for _ in range(2):
+        alerts.watch()
+    by_account = {own["account"]["id"]: own for own in alerts.data("metric.restated")}
+    assert by_account.keys() == late.keys()
+    for account, data in by_account.items():
+        assert data["number"]["group"] == {"account": account}
+        assert (data["number"]["previous"], data["number"]["value"]) == (100, 33.333333)
+        assert data["event_ids"] == [own["id"] for own in late[account]]
+        [row] = service.request("GET", data["links"]["question"]).json()["rows"]
+        assert (row["from"], row["to"]) == (100, 33.333333)
+    assert by_account["globex"]["account"]["name"] == "Globex"
+
+
 def test_a_number_that_changes_before_its_period_is_closed_is_not_published(
     service: Service, alerts: AlertService
 ) -> None:
