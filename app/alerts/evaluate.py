@@ -160,7 +160,7 @@ def _evaluate_one(
         own_numbers = numbers.get(account, nothing)
         if account not in states and _is_quiet(definition, periods, own_numbers):
             continue
-        before = states.get(account) or StoredState(alert.id, account, AlertState(), None, None, None)
+        before = states.get(account) or StoredState(alert.id, account, AlertState(), None, None)
         points = _points(periods, own_numbers)
         state, transitions = next_state(definition, before.state, points, first=first)
         if transitions or state != before.state:
@@ -207,9 +207,8 @@ async def _write(
         definition, stored = own.alert.definition, own.before
         for transition in own.transitions:
             number = point_json(definition, transition.point, books, own.account)
-            is_trigger = transition.kind == TRIGGERED
-            times = {"triggered_at": now, "resolved_at": None} if is_trigger else {"resolved_at": now}
-            stored = stored._replace(**times, number=number)
+            triggered_at = now if transition.kind == TRIGGERED else stored.triggered_at
+            stored = stored._replace(triggered_at=triggered_at, number=number)
             row = {
                 "alert_id": own.alert.id,
                 "account": own.account,

@@ -35,7 +35,7 @@ _NOTE = f"""
     FROM {json_table("row(id text, is_due boolean, evaluated_at timestamptz, evaluated_on date, first_period date)")}
     WHERE alert.id = row.id
     """
-_STATE_COLUMNS = "alert_id, account, is_triggered, period_start, reported_periods, triggered_at, resolved_at, number"
+_STATE_COLUMNS = "alert_id, account, is_triggered, period_start, reported_periods, triggered_at, number"
 _STATES = Statement(
     f"SELECT {_STATE_COLUMNS} FROM alert_state WHERE alert_id = ANY(%(ids)s) ORDER BY alert_id, account"
 )
@@ -44,16 +44,19 @@ _TRIGGERED = Statement(f"""
     ORDER BY alert_id, account
     """)
 _STATE_ROW = """row(alert_id text, account text, is_triggered boolean, period_start date, reported_periods jsonb,
-        triggered_at timestamptz, resolved_at timestamptz, number jsonb)"""
+        triggered_at timestamptz, number jsonb)"""
 _WRITE_STATES = f"""
     INSERT INTO alert_state ({_STATE_COLUMNS})
     SELECT alert_id, account, is_triggered, period_start,
-        ARRAY(SELECT CAST(day AS date) FROM jsonb_array_elements_text(reported_periods) AS day ORDER BY day), triggered_at,
-        resolved_at, number
+        ARRAY(SELECT CAST(day AS date) FROM jsonb_array_elements_text(reported_periods) AS day ORDER BY day), triggered_at, number
     FROM {json_table(_STATE_ROW)}
     ON CONFLICT (alert_id, account) DO UPDATE SET is_triggered = excluded.is_triggered,
         period_start = excluded.period_start, reported_periods = excluded.reported_periods, triggered_at = excluded.triggered_at,
-        resolved_at = excluded.resolved_at, number = excluded.number
+        number = excluded.number
+    """
+_DELETE_EMPTY = f"""
+    DELETE FROM alert_state USING {json_table("row(alert_id text, account text)")}
+    WHERE alert_state.alert_id = row.alert_id AND alert_state.account = row.account
     """
 _WRITE_TRANSITIONS = f"""
     INSERT INTO alert_transition (alert_id, account, kind, at, number, sentence)
@@ -90,7 +93,6 @@ class StoredState(NamedTuple):
     account: str
     state: AlertState
     triggered_at: datetime | None
-    resolved_at: datetime | None
     number: Mapping[str, Any] | None
 
     def as_row(self) -> dict[str, Any]:
@@ -102,7 +104,6 @@ class StoredState(NamedTuple):
             "period_start": self.state.triggered_by,
             "reported_periods": sorted(self.state.reported_periods),
             "triggered_at": self.triggered_at,
-            "resolved_at": self.resolved_at,
             "number": self.number,
         }
 
@@ -175,9 +176,9 @@ def load_triggered(id: str | None) -> QueryPlan[list[StoredState]]:
 
 
 def _state(row: Sequence[Any]) -> StoredState:
-    alert_id, account, is_triggered, period_start, reported_periods, triggered_at, resolved_at, number = row
+    alert_id, account, is_triggered, period_start, reported_periods, triggered_at, number = row
     state = AlertState(period_start if is_triggered else None, frozenset(reported_periods))
-    return StoredState(alert_id, account, state, triggered_at, resolved_at, number)
+    return StoredState(alert_id, account, state, triggered_at, number)
 
 
 async def note_evaluated(connection: Connection, alerts: Sequence[StoredAlert]) -> None:
@@ -188,8 +189,11 @@ async def note_evaluated(connection: Connection, alerts: Sequence[StoredAlert]) 
 
 
 async def write_states(connection: Connection, states: Sequence[StoredState]) -> None:
-    """Store states."""
-    await connection.enqueue(bind_json_rows(_WRITE_STATES, [state.as_row() for state in states]))
+    """Store states. Those that say nothing, of most accounts, are not kept."""
+    rows = [state.as_row() for state in states if state.state != AlertState()]
+    empty_rows = [{"alert_id": own.alert_id, "account": own.account} for own in states if own.state == AlertState()]
+    await connection.enqueue(bind_json_rows(_WRITE_STATES, rows))
+    await connection.enqueue(bind_json_rows(_DELETE_EMPTY, empty_rows))
 
 
 async def write_transitions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -7,12 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from time import perf_counter
 
 import structlog
 
 from app.alerts.evaluate import evaluate_alerts
 from app.alerts.health import publish_health_news
+from app.alerts.history import CLEANING_PAUSE, delete_transitions
 from app.alerts.restatements import publish_restatements
 from app.alerts.targets import publish_target_news
 from app.books.books import Books
@@ -39,6 +41,7 @@ class Watch:
     books: Books
     settings: Settings
     is_guest: bool = False
+    _clean_at: datetime | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -62,13 +65,17 @@ class Watch:
                     await self._stop.wait()
 
     async def step(self) -> None:
-        """Evaluate the alerts that are due, and search for news if it is time to."""
+        """Evaluate the alerts that are due, search for news if it is time to, and delete old history."""
         started_at = perf_counter()
         if await evaluate_alerts(self.books):
             meters.ALERT_SECONDS.observe(perf_counter() - started_at)
         await publish_target_news(self.books)
         await publish_health_news(self.books)
         await publish_restatements(self.books, closing_days=self.settings.closing_days)
+        now = self.books.clock()
+        if self._clean_at is None or now >= self._clean_at:
+            self._clean_at = now + CLEANING_PAUSE
+            await delete_transitions(self.books, days=self.settings.alert_history_days)
 
     def stop(self) -> None:
         """Let `run` end after the step that it takes."""

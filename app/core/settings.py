@@ -267,6 +267,12 @@ class Settings(BaseSettings):
         description="Days for which deliveries from other systems are kept as they were received, to be looked at and replayed. "
         "The events that they became stay.",
     )
+    alert_history_days: int = Field(
+        400,
+        ge=31,
+        le=3650,
+        description="Days for which the history of alerts is kept, that is, when they triggered and resolved.",
+    )
     request_seconds: float = Field(
         60,
         gt=0,

@@ -57,7 +57,6 @@ alert_state = Table(
         comment="Periods beyond the threshold that do not trigger again.",
     ),
     Column("triggered_at", _TIME),
-    Column("resolved_at", _TIME),
     Column("number", JSONB, comment="The number of the last message."),
 )
 
@@ -72,6 +71,7 @@ alert_transition = Table(
     Column("number", JSONB, nullable=False),
     Column("sentence", Text, nullable=False),
     Index(None, "alert_id", "key"),
+    Index(None, "at"),
 )
 
 target_news = Table(

@@ -58,7 +58,6 @@ def _create_states() -> None:
             comment="Periods beyond the threshold that do not trigger again.",
         ),
         sa.Column("triggered_at", _TIME),
-        sa.Column("resolved_at", _TIME),
         sa.Column("number", JSONB(), comment="The number of the last message."),
     )
     op.create_table(
@@ -72,6 +71,7 @@ def _create_states() -> None:
         sa.Column("sentence", sa.Text(), nullable=False),
     )
     op.create_index("alert_transition_alert_id_key_idx", "alert_transition", ["alert_id", "key"])
+    op.create_index("alert_transition_at_idx", "alert_transition", ["at"])
 
 
 def _create_news() -> None:
