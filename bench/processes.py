@@ -92,10 +92,11 @@ def run_postgres(folder: Path) -> Iterator[Postgres]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running HTTP server. keys: API keys by scope; the minimal service has none."""
+    """A running HTTP server. keys: API keys by scope; the minimal service has none. pid: of its first process."""
 
     port: int
     keys: dict[str, str]
+    pid: int
 
 
 @contextmanager
@@ -104,14 +105,33 @@ def run_service(database: str, *, log: Path, workers: int = 1, **settings: Any) 
     admin, port = secrets.token_urlsafe(24), _find_free_port()
     environment = _environment(database) | {"ADMIN_KEY": admin, "PORT": str(port), "WORKERS": str(workers)}
     environment |= {name.upper(): str(value) for name, value in settings.items()}
-    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log):
+    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log) as pid:
         keys = {"admin": admin}
         with Connection(port) as connection:
             for scope in ("ingest", "read"):
                 body = json.dumps({"name": f"bench {scope}", "scopes": [scope]}).encode()
                 created = fetch_json(connection, build_request("POST", "/v1/keys", key=admin, body=body))
                 keys[scope] = created["key"]
-        yield Server(port, keys)
+        yield Server(port, keys, pid)
+
+
+@contextmanager
+def run_work(database: str, *, log: Path) -> Iterator[int]:
+    """Run `csmetrics work`, and return the id of the process."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        command, environment = [_script("csmetrics"), "work"], _environment(database)
+        process = subprocess.Popen(command, env=environment, cwd=_WORKING_DIRECTORY, stdout=output, stderr=output)
+        try:
+            yield process.pid
+        finally:
+            _stop(process)
+
+
+def process_seconds(pid: int) -> float:
+    """Return the seconds of the processor that a process has used. Raises FileNotFoundError."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run_command(database: str, *arguments: str) -> None:
@@ -127,8 +147,8 @@ def run_minimal_service(database: str, *, log: Path, workers: int) -> Iterator[S
     arguments = [sys.executable, "-m", "uvicorn", *serve.split(), "--loop", "uvloop", "--http", "httptools"]
     root = str(Path(__file__).parent.parent)
     environment = os.environ | {"DATABASE": database, "POOL_SIZE": str(_POOL_SIZE), "PYTHONPATH": root}
-    with _run_process(arguments, environment, port=port, log=log):
-        yield Server(port, {})
+    with _run_process(arguments, environment, port=port, log=log) as pid:
+        yield Server(port, {}, pid)
 
 
 def _environment(database: str) -> dict[str, str]:
@@ -148,21 +168,25 @@ def _find_free_port() -> int:
 
 
 @contextmanager
-def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[None]:
-    """Start a process, wait until it is ready, and stop it at the end."""
+def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[int]:
+    """Start a process, wait until it is ready, return its id, and stop it at the end."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, env=environment, cwd=_WORKING_DIRECTORY, stdout=output, stderr=output)
         try:
             _wait_until_ready(process, port=port, log=log)
-            yield
+            yield process.pid
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", *, port: int, log: Path) -> None:
