@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from app.accounts.accounts import account_key
 from app.accounts.cards import load_cards
-from app.alerts.changes import depends_on
+from app.alerts.changes import first_change
 from app.alerts.definition import AlertDefinition
 from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, next_state
 from app.alerts.messages import build_message, point_json, sentence_of
 from app.alerts.news import mark_news_due
-from app.alerts.periods import first_period, periods_of
+from app.alerts.periods import changed_periods, first_period, periods_of
 from app.alerts.store import (
     StoredAlert,
     StoredState,
@@ -64,17 +64,19 @@ async def evaluate_alerts(books: Books) -> int:
     async def write(connection: Connection) -> tuple[int, list[StateChange]]:
         if not await try_lock(connection):
             return 0, []
-        if measures := await take_changes(connection):
+        if changes := await take_changes(connection):
             await mark_news_due(connection)
         # Most of the time there is nothing to do, and nothing to lock.
         if not any(
-            _is_concerned(alert, measures, today=today, now=now) for alert in await run_plan(connection, load_alerts())
+            _is_concerned(alert, changes, today=today, now=now) for alert in await run_plan(connection, load_alerts())
         ):
             return 0, []
-        alerts = [_mark(alert, measures) for alert in await run_plan(connection, lock_alerts())]
+        alerts = [_mark(alert, changes) for alert in await run_plan(connection, lock_alerts())]
         ready = [alert for alert in alerts if _is_ready(alert, today=today, now=now)]
         ready_ids = {alert.id for alert in ready}
-        await note_evaluated(connection, [alert for alert in alerts if alert.is_due and alert.id not in ready_ids])
+        await note_evaluated(
+            connection, [alert for alert in alerts if alert.due_since is not None and alert.id not in ready_ids]
+        )
         if not ready:
             return 0, []
         numbers = await books.database.read(partial(_load_numbers, books=books, alerts=ready, today=today))
@@ -93,23 +95,24 @@ async def evaluate_alerts(books: Books) -> int:
     return count
 
 
-def _is_concerned(alert: StoredAlert, measures: set[str], *, today: date, now: datetime) -> bool:
+def _is_concerned(alert: StoredAlert, changes: Mapping[str, date], *, today: date, now: datetime) -> bool:
     """Return whether an alert is to be evaluated now, or is newly due and waits for its next minute."""
-    return _is_ready(alert, today=today, now=now) or _mark(alert, measures) != alert
+    return _is_ready(alert, today=today, now=now) or _mark(alert, changes) != alert
 
 
-def _mark(alert: StoredAlert, measures: set[str]) -> StoredAlert:
+def _mark(alert: StoredAlert, changes: Mapping[str, date]) -> StoredAlert:
     definition = alert.definition
-    if alert.is_due or not depends_on(definition, measures, each_account=definition.each_account):
+    since = first_change(definition, changes, each_account=definition.each_account)
+    if since is None or (alert.due_since is not None and alert.due_since <= since):
         return alert
-    return alert._replace(is_due=True)
+    return alert._replace(due_since=since)
 
 
 def _is_ready(alert: StoredAlert, *, today: date, now: datetime) -> bool:
     if alert.evaluated_at is None or alert.evaluated_on != today:
         return True
     # A clock that went back does not stop it.
-    return alert.is_due and not timedelta(0) <= now - alert.evaluated_at < DEBOUNCE
+    return alert.due_since is not None and not timedelta(0) <= now - alert.evaluated_at < DEBOUNCE
 
 
 async def _load_numbers(
@@ -118,9 +121,21 @@ async def _load_numbers(
     requests = [
         NumberRequest(alert.definition, period, True, None, alert.definition.each_account)
         for alert in alerts
-        for period in periods_of(alert.definition, calendar=books.calendar, today=today)
+        for period in _periods_due(alert, books, today)[0]
     ]
     return await load_numbers(connection, books, requests, today=today)
+
+
+def _periods_due(alert: StoredAlert, books: Books, today: date) -> tuple[list[Period], date, date]:
+    """Return the periods that an evaluation needs, the first day of those to evaluate, and of those evaluated at all."""
+    definition = alert.definition
+    periods = periods_of(definition, calendar=books.calendar, today=today)
+    first = alert.first_period or first_period(definition, periods)
+    oldest = periods[min(1, len(periods) - 1)].start
+    if alert.evaluated_on != today or alert.due_since is None:
+        return periods, first, oldest
+    periods, first_changed = changed_periods(definition, periods, alert.due_since)
+    return periods, max(first, first_changed), oldest
 
 
 def _evaluate_all(
@@ -143,17 +158,20 @@ def _evaluate_all(
         definition, metric = alert.definition, alert.definition.find_metric()
         convention = metric.convention if metric else definition.convention
         own = by_source[definition.metric, convention, definition.group, definition.each_account]
-        periods = periods_of(definition, calendar=books.calendar, today=today)
-        state_changes += _evaluate_one(alert, own, by_alert[alert.id], periods)
+        state_changes += _evaluate_one(alert, own, by_alert[alert.id], *_periods_due(alert, books, today))
     return state_changes
 
 
 def _evaluate_one(
-    alert: StoredAlert, numbers: _Numbers, states: Mapping[str, StoredState], periods: list[Period]
+    alert: StoredAlert,
+    numbers: _Numbers,
+    states: Mapping[str, StoredState],
+    periods: list[Period],
+    first: date,
+    oldest: date,
 ) -> Iterator[StateChange]:
     """Yield what has changed in an alert."""
     definition = alert.definition
-    first = alert.first_period or first_period(definition, periods)
     accounts = sorted({*numbers, *states}) if definition.each_account else [""]
     nothing: Mapping[Range, Result] = {}
     for account in accounts:
@@ -162,7 +180,9 @@ def _evaluate_one(
             continue
         before = states.get(account) or StoredState(alert.id, account, AlertState(), None, None)
         points = _points(periods, own_numbers)
-        state, transitions = next_state(definition, before.state, points, first=first)
+        if _stays_triggered(definition, before.state, points, first, oldest):
+            continue
+        state, transitions = next_state(definition, before.state, points, first=first, oldest=oldest)
         if transitions or state != before.state:
             yield StateChange(alert, account, transitions, before, state)
 
@@ -176,6 +196,20 @@ def _is_quiet(definition: AlertDefinition, periods: Sequence[Period], results: M
         if value is not None and definition.may_be_beyond(value, previous):
             return False
         previous = value
+    return True
+
+
+def _stays_triggered(
+    definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint], first: date, oldest: date
+) -> bool:
+    """Return whether all numbers are beyond the threshold as before, quickly: what is triggered mostly stays so."""
+    if state.triggered_by is None or min(state.reported_periods, default=oldest) < oldest:
+        return False
+    for point in points:
+        if point.period.start >= first:
+            number = point.comparable(definition) if point.period.start in state.reported_periods else None
+            if number is None or not definition.is_beyond(number) or not definition.may_trigger(point.period):
+                return False
     return True
 
 
@@ -242,4 +276,4 @@ def _after_evaluation(alert: StoredAlert, books: Books, *, today: date, now: dat
     first = alert.first_period
     if first is None:
         first = first_period(definition, periods_of(definition, calendar=books.calendar, today=today))
-    return alert._replace(is_due=False, evaluated_at=now, evaluated_on=today, first_period=first)
+    return alert._replace(due_since=None, evaluated_at=now, evaluated_on=today, first_period=first)

@@ -35,11 +35,23 @@ class AlertPoint(NamedTuple):
         before = _usable_value(self.previous, definition)
         return 100 * (value - before) / abs(before) if before else None
 
+    def comparable(self, definition: AlertDefinition) -> Fraction | float | None:
+        """Return the number, as a float where it is far from the threshold: exact ones take much longer."""
+        result, before = self.result, self.previous
+        if not _is_usable(result, definition) or result is None or result.value is None:
+            return None
+        if definition.kind == CHANGE and (not _is_usable(before, definition) or before is None or before.value is None):
+            return None
+        quick = definition.compare_quickly(result.value, before.value if before else None)
+        return self.number(definition) if quick is None else quick
+
+
+def _is_usable(result: Result | None, definition: AlertDefinition) -> bool:
+    return result is not None and (not definition.min_sample or (result.sample_size or 0) >= definition.min_sample)
+
 
 def _usable_value(result: Result | None, definition: AlertDefinition) -> Fraction | None:
-    if result is None or (definition.min_sample and (result.sample_size or 0) < definition.min_sample):
-        return None
-    return shown_value(result)
+    return shown_value(result) if result is not None and _is_usable(result, definition) else None
 
 
 class Transition(NamedTuple):
@@ -62,18 +74,25 @@ class AlertState:
 
 
 def next_state(
-    definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint], *, first: date
+    definition: AlertDefinition,
+    state: AlertState,
+    points: Sequence[AlertPoint],
+    *,
+    first: date,
+    oldest: date | None = None,
 ) -> tuple[AlertState, list[Transition]]:
     """Return the new state and its transitions: none, one, or both of a trigger that is over already.
 
-    points: of consecutive periods, the last one now. first: the first day of the first period that the alert is about.
+    points: of consecutive periods, the last one now. first: the first day of the first period that the alert is about and whose
+    number may have changed. oldest: of the first period that is evaluated at all, if that is not the first one here.
     """
     evaluation = _Evaluation(definition, state, points)
     for index, point in enumerate(points):
         if point.period.start >= first:
             evaluation.step(index, point)
-    days = {point.period.start for point in points}
-    new_state = AlertState(evaluation.triggered_by, frozenset(evaluation.reported_periods & days))
+    oldest = oldest or points[0].period.start
+    reported_periods = frozenset(day for day in evaluation.reported_periods if day >= oldest)
+    new_state = AlertState(evaluation.triggered_by, reported_periods)
     return new_state, _net_transitions(state, evaluation.transitions)
 
 
@@ -92,7 +111,7 @@ class _Evaluation:
 
     def __init__(self, definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint]) -> None:
         self._definition, self._points = definition, points
-        self._numbers = [point.number(definition) for point in points]
+        self._numbers = [point.comparable(definition) for point in points]
         self.triggered_by, self.reported_periods = state.triggered_by, set(state.reported_periods)
         self.transitions: list[Transition] = []
 

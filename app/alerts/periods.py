@@ -25,6 +25,15 @@ def periods_of(definition: AlertDefinition, *, calendar: Calendar, today: date) 
     return periods
 
 
+def changed_periods(definition: AlertDefinition, periods: list[Period], since: date) -> tuple[list[Period], date]:
+    """Return the last periods that an evaluation needs, and the first day of those whose numbers may have changed.
+
+    since: the first day of which data has changed. A number depends on no day after its period.
+    """
+    index = next((index for index, period in enumerate(periods) if period.end > since), len(periods) - 1)
+    return periods[max(0, index - definition.for_periods) :], periods[index].start
+
+
 def first_period(definition: AlertDefinition, periods: list[Period]) -> date:
     """Return the first day of the first period that an alert is about which is put now: the last one that can be judged."""
     judgeable_periods = [period for period in periods if definition.may_trigger(period)]

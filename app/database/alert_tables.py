@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -28,7 +27,7 @@ alert = Table(
     Column("created_at", _TIME, nullable=False),
     Column("changed_at", _TIME, nullable=False),
     Column(
-        "is_due", Boolean, nullable=False, server_default=text("true"), comment="Data that it depends on has changed."
+        "due_since", Date, comment="The first day of which data has changed since it was evaluated; null: none has."
     ),
     Column("evaluated_at", _TIME),
     Column("evaluated_on", Date, comment="The day that was today then."),
@@ -41,6 +40,7 @@ alert_change = Table(
     metadata,
     Column("key", BigInteger, Identity(always=True), primary_key=True),
     Column("measures", ARRAY(Text), nullable=False),
+    Column("since", Date, nullable=False, comment="The first day of which data has changed."),
 )
 
 alert_state = Table(

@@ -242,20 +242,30 @@ def _results(table: AnswerTable, customers: frozenset[Group]) -> dict[NumberKey,
     question = table.question
     selection = question.selection
     results: dict[NumberKey, Result] = {}
+    names: dict[Group, tuple[NumberGroup, str | None]] = {}
     for row in (*table.pending_rows, *_rows_without_data(table, customers)):
-        values = dict(zip(selection.group_by, row.group, strict=True))
-        group = NumberGroup(
-            selection.segments[values["segment"][1]][0] if "segment" in values else None,
-            selection.filter.text if selection.filter else None,
-            *(own[0] if own else None for own in (selection.subjects, selection.channels)),
-        )
-        account = values["account"][1] if "account" in values else None
+        if row.group not in names:
+            names[row.group] = _names_of(row.group, selection)
+        group, account = names[row.group]
         # What belongs to no account is not one.
         if account != "":
-            days = row.period.start, row.period.end
-            key = NumberKey(row.metric.name, row.metric.convention, group, days, selection.as_of, account)
-            results[key] = table.result(row)
+            metric, period = row.metric, row.period
+            days = period.start, period.end
+            results[NumberKey(metric.name, metric.convention, group, days, selection.as_of, account)] = table.result(
+                row
+            )
     return results
+
+
+def _names_of(group: Group, selection: Selection) -> tuple[NumberGroup, str | None]:
+    """Return the group of a number as its source names it, and its account."""
+    values = dict(zip(selection.group_by, group, strict=True))
+    number_group = NumberGroup(
+        selection.segments[values["segment"][1]][0] if "segment" in values else None,
+        selection.filter.text if selection.filter else None,
+        *(own[0] if own else None for own in (selection.subjects, selection.channels)),
+    )
+    return number_group, values["account"][1] if "account" in values else None
 
 
 def _rows_without_data(table: AnswerTable, groups: frozenset[Group]) -> Iterator[PendingRow]:

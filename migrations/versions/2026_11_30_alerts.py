@@ -25,11 +25,9 @@ def upgrade() -> None:
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("changed_at", _TIME, nullable=False),
         sa.Column(
-            "is_due",
-            sa.Boolean(),
-            nullable=False,
-            server_default=sa.text("true"),
-            comment="Data that it depends on has changed.",
+            "due_since",
+            sa.Date(),
+            comment="The first day of which data has changed since it was evaluated; null: none has.",
         ),
         sa.Column("evaluated_at", _TIME),
         sa.Column("evaluated_on", sa.Date(), comment="The day that was today then."),
@@ -39,6 +37,7 @@ def upgrade() -> None:
         "alert_change",
         sa.Column("key", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
         sa.Column("measures", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False, comment="The first day of which data has changed."),
     )
     _create_states()
     _create_news()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.alerts.definition import AlertDefinition
 from app.alerts.hysteresis import AlertPoint, AlertState, next_state
+from app.alerts.periods import changed_periods
 from app.core.periods import Period
 from app.metrics.number_source import NumberGroup
 from app.metrics.results import Result
@@ -99,3 +100,55 @@ def test_a_period_before_the_alert_was_put_is_no_news() -> None:
         replace(alert, for_periods=2), AlertState(), points([9, 9]), first=FIRST + timedelta(days=1)
     )
     assert [own.kind for own in transitions] == ["triggered"]
+
+
+kinds_of_threshold = st.sampled_from(["above", "below", "change_percent"])
+
+
+@given(
+    st.lists(values, min_size=6, max_size=6),
+    st.lists(st.tuples(st.integers(1, 5), values), min_size=1, max_size=20),
+    kinds_of_threshold,
+    st.integers(0, 3),
+    st.integers(1, 3),
+)
+def test_an_evaluation_of_the_changed_periods_is_one_of_all_periods(
+    walk: list[int | None], updates: list[tuple[int, int | None]], kind: str, margin: int, for_periods: int
+) -> None:
+    alert = definition(kind, margin, for_periods)
+    results = [Result(value) for value in walk]
+    days = [FIRST + timedelta(days=number) for number in range(len(walk))]
+    periods = [Period(str(day), day, day + timedelta(days=1), day < days[-1]) for day in days]
+
+    def all_points() -> list[AlertPoint]:
+        return [AlertPoint(periods[index], results[index], results[index - 1]) for index in range(1, len(periods))]
+
+    state, _ = next_state(alert, AlertState(), all_points(), first=days[1])
+    for index, value in updates:
+        results[index] = Result(value)
+        needed, first = changed_periods(alert, periods, days[index])
+        part = all_points()[-len(needed) + 1 :]
+        full = next_state(alert, state, all_points(), first=days[1])
+        assert next_state(alert, state, part, first=max(first, days[1]), oldest=days[1]) == full
+        state = full[0]
+
+
+numbers = st.one_of(
+    st.sampled_from([0.0, 5.0, 2.0, 8.0, 5.0000004, 4.9999996, 1e15, -1e15, 1e-9]),
+    st.floats(-1e9, 1e9, allow_nan=False),
+    st.floats(-10, 10, allow_nan=False),
+)
+
+
+@given(kinds_of_threshold, st.integers(0, 3), st.one_of(st.none(), numbers), st.one_of(st.none(), numbers))
+def test_a_quick_comparison_says_what_an_exact_one_says(
+    kind: str, margin: int, value: float | None, previous: float | None
+) -> None:
+    alert = definition(kind, margin, 1)
+    point = AlertPoint(Period("", FIRST, FIRST + timedelta(days=1), True), Result(value), Result(previous))
+    exact, quick = point.number(alert), point.comparable(alert)
+    assert (exact is None) == (quick is None)
+    if exact is not None and quick is not None:
+        assert (alert.is_beyond(quick), alert.is_back(quick)) == (alert.is_beyond(exact), alert.is_back(exact))
+        assert value is not None
+        assert alert.may_be_beyond(value, previous) or not alert.is_beyond(exact)
