@@ -92,10 +92,11 @@ def run_postgres(folder: Path) -> Iterator[Postgres]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running HTTP server. keys: API keys by scope; the minimal service has none."""
+    """A running HTTP server. keys: API keys by scope; the minimal service has none. pid: of its first process."""
 
     port: int
     keys: dict[str, str]
+    pid: int
 
 
 @contextmanager
@@ -104,23 +105,29 @@ def run_service(database: str, *, log: Path, workers: int = 1, **settings: Any) 
     admin, port = secrets.token_urlsafe(24), _find_free_port()
     environment = _environment(database) | {"ADMIN_KEY": admin, "PORT": str(port), "WORKERS": str(workers)}
     environment |= {name.upper(): str(value) for name, value in settings.items()}
-    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log):
+    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log) as pid:
         keys = {"admin": admin}
         with Connection(port) as connection:
             for scope in ("ingest", "read"):
                 body = json.dumps({"name": f"bench {scope}", "scopes": [scope]}).encode()
                 created = fetch_json(connection, build_request("POST", "/v1/keys", key=admin, body=body))
                 keys[scope] = created["key"]
-        yield Server(port, keys)
+        yield Server(port, keys, pid)
+
+
+def process_seconds(pid: int) -> float:
+    """Return the seconds of the processor that a process has used. Raises FileNotFoundError."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def run_work(database: str, *, log: Path, **settings: Any) -> Iterator[None]:
-    """Run `csmetrics work`."""
+def run_work(database: str, *, log: Path, **settings: Any) -> Iterator[int]:
+    """Run `csmetrics work`, and return the id of its process."""
     environment = _environment(database) | {name.upper(): str(value) for name, value in settings.items()}
     with _start([_script("csmetrics"), "work"], environment, log=log) as process:
         _wait_until(lambda: b"delivering webhooks" in log.read_bytes(), process, log=log)
-        yield
+        yield process.pid
 
 
 def run_command(database: str, *arguments: str) -> None:
@@ -136,8 +143,8 @@ def run_minimal_service(database: str, *, log: Path, workers: int) -> Iterator[S
     arguments = [sys.executable, "-m", "uvicorn", *serve.split(), "--loop", "uvloop", "--http", "httptools"]
     root = str(Path(__file__).parent.parent)
     environment = os.environ | {"DATABASE": database, "POOL_SIZE": str(_POOL_SIZE), "PYTHONPATH": root}
-    with _run_process(arguments, environment, port=port, log=log):
-        yield Server(port, {})
+    with _run_process(arguments, environment, port=port, log=log) as pid:
+        yield Server(port, {}, pid)
 
 
 def _environment(database: str) -> dict[str, str]:
@@ -157,8 +164,8 @@ def _find_free_port() -> int:
 
 
 @contextmanager
-def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[None]:
-    """Start a process that serves, wait until it is ready, and stop it at the end."""
+def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[int]:
+    """Start a process that serves, wait until it is ready, return its id, and stop it at the end."""
 
     def is_ready() -> bool:
         with suppress(OSError, UnexpectedResponse), Connection(port) as connection:
@@ -167,7 +174,7 @@ def _run_process(arguments: list[str], environment: dict[str, str], *, port: int
 
     with _start(arguments, environment, log=log) as process:
         _wait_until(is_ready, process, log=log)
-        yield
+        yield process.pid
 
 
 @contextmanager
@@ -179,12 +186,16 @@ def _start(arguments: list[str], environment: dict[str, str], *, log: Path) -> I
         try:
             yield process
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until(is_ready: Callable[[], bool], process: "subprocess.Popen[bytes]", *, log: Path) -> None:

@@ -42,7 +42,7 @@ _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-ti
 _NUMBER: dict[str, Any] = {"type": "number"}
 _NUMBER_OBJECT: dict[str, Any] = {
     "type": ["object", "null"],
-    "description": "The number that was told last, as in `alert.triggered`.",
+    "description": "The number of the last message, as in `alert.triggered`.",
 }
 _TRIGGERED = list_schema({"triggered_at": _TIME, "number": _NUMBER_OBJECT}, {"account": _TEXT})
 _ALERT_SCHEMA = object_schema(
@@ -69,7 +69,7 @@ ALERTS_SCHEMA = response_schema(
     "All alerts by id.", object_schema({"alerts": {"type": "array", "items": _ALERT_SCHEMA}})
 )
 ALERT_HISTORY_SCHEMA = response_schema(
-    "What the alert has told, the last first.",
+    "The transitions of the alert, the last first.",
     object_schema(
         {
             "alert": _TEXT,
@@ -128,7 +128,7 @@ async def remove_alert(books: Books, id: str) -> None:
 
 
 async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert, why: str, *, now: datetime) -> None:
-    """Tell that what is triggered is over, since nobody looks at it any more. Receivers would wait for ever."""
+    """Resolve what is triggered, since it is not evaluated any more. Receivers would wait for ever."""
     states = await run_plan(connection, load_triggered(alert.id))
     keys = {state.account: account_key(state.account) for state in states if state.account}
     cards = await run_plan(connection, load_cards(sorted(keys.values()), today=books.today()))
@@ -215,7 +215,7 @@ def _state_json(state: StoredState) -> dict[str, Any]:
 
 
 async def alert_history(books: Books, id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:
-    """Return a page of what an alert has told, the last first. Raises NotFound, and Invalid for another cursor."""
+    """Return a page of the transitions of an alert, the last first. Raises NotFound, and Invalid for another cursor."""
     before = _parse_cursor(cursor)
 
     async def read(connection: Connection) -> list[Any]:

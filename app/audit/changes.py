@@ -76,8 +76,10 @@ async def find_changes(
     texts = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
     labels = await run_plan(connection, lookup_labels(books.database, texts))
     search = _Search(connection, books, question, operands, labels)
-    table = await build_answer_table(connection, books, question)
     accounts = await _accounts_by_day(search, since or FIRST_DAY)
+    if not accounts:
+        return []
+    table = await build_answer_table(connection, books, question)
     touched_accounts = sum(map(len, accounts.values()))
     await books.database.reserve_memory(2 * touched_accounts * len(operands) * len(question.periods))
     days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]

@@ -202,6 +202,12 @@ class Settings(BaseSettings):
         description="Days for which deliveries from other systems are kept as they were received, to be looked at and replayed. "
         "The events that they became stay.",
     )
+    alert_history_days: int = Field(
+        400,
+        ge=31,
+        le=3650,
+        description="Days for which the history of alerts is kept, that is, when they triggered and resolved.",
+    )
     request_seconds: float = Field(
         60,
         gt=0,
@@ -222,7 +228,7 @@ class Settings(BaseSettings):
         DEFAULT_CLOSING_DAYS,
         ge=0,
         le=366,
-        description="Days after the end of a period within which its numbers still settle. Later changes are told as "
+        description="Days after the end of a period within which its numbers still settle. Later changes are published as "
         "restatements by webhooks.",
     )
     webhook_allow_http: bool = Field(

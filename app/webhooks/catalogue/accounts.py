@@ -90,7 +90,7 @@ class MrrMessage(MessageData):
 
     Each change makes one message, in the transaction that stores its events: those of a batch together. An event that arrives
     late, or is retracted, moves what was reported before, and `movements` has the differences. `value` and `previous` are the
-    MRR of today with and without the change.
+    MRR of today with and without the change; `movements` and `events` are its proof.
     """
 
     account: AccountCard

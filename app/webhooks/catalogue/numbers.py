@@ -111,11 +111,12 @@ class CausingEvents(TypedDict):
 class MetricRestated(MessageData):
     """A number of a period that had ended has changed, after the closing days of the books.
 
-    It comes for the metrics that alerts and targets name. `previous` is the value before the change.
+    It comes for the metrics that alerts and targets name; of an alert on each account, for each account whose number has changed.
+    `previous` is the value before the change.
     """
 
     number: MetricNumber
-    account: NotRequired[AccountCard]
+    account: NotRequired[Annotated[AccountCard, Field(description="Of an alert on each account: which one.")]]
     recorded_on: Annotated[Day, Field(description="The day of the change.")]
     events: list[CausingEvents]
     event_ids: Annotated[list[str], Field(description="Your ids of events that caused it; at most 20 of them.")]
