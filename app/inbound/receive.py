@@ -89,7 +89,7 @@ async def receive(books: Books, source: DeliverySource, request: SignedRequest, 
 
 def unknown_source() -> Unauthenticated:
     """Return the error of a delivery to no source. It is that of a wrong signature, so that nobody learns which there are."""
-    return unverified_error("There is no source of this name, or the signature is wrong.")
+    return unverified_error("There is no source of this name, or the signature is wrong.", code="unverified")
 
 
 def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> RawDelivery:
