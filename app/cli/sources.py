@@ -10,7 +10,7 @@ from app.books.books import Books
 from app.cli.console import out
 from app.cli.open import with_books
 from app.inbound.deliveries import MAX_PAGE, REPLAYABLE, Status, list_deliveries
-from app.inbound.receive import replay, replay_all
+from app.inbound.replay import replay, replay_all
 from app.inbound.sources import list_sources, load_source
 
 cli = typer.Typer()
