@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.receiver import Receiver, receiver
+from tests.support import receiver as remembering
+from tests.support.receiver import Receiver
 from tests.support.service import Service
 from tests.webhooks.hooks import Hooks, allowing_hooks
 from tests.webhooks.outside import Crm, ExampleReceiver, crm_server, environment, example_receiver
@@ -17,7 +18,7 @@ from tests.webhooks.recipes import TOPICS
 @pytest.fixture(scope="module")
 def target() -> Iterator[Receiver]:
     """A receiver that the tests of a module share; each uses paths of its own."""
-    with receiver() as own:
+    with remembering.receiver() as own:
         yield own
 
 
