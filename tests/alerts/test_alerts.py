@@ -29,8 +29,8 @@ def test_an_alert_triggers_once_and_resolves_once(service: Service, alerts: Aler
     assert alerts.alert()["state"] == "ok"
     assert alerts.transitions() == [("triggered", "2026-03", 80), ("resolved", "2026-03", 200)]
     assert [(row["kind"], row["sentence"]) for row in alerts.history()] == [
-        ("resolved", "mrr is 200 in 2026-03, no longer below 100."),
-        ("triggered", "mrr is 80 in 2026-03, below 100."),
+        ("resolved", "Monthly recurring revenue (MRR) is 200.00 USD in 2026-03, no longer below 100.00 USD."),
+        ("triggered", "Monthly recurring revenue (MRR) is 80.00 USD in 2026-03, below 100.00 USD."),
     ]
 
 
@@ -46,7 +46,7 @@ def test_a_message_has_all_that_a_receiver_needs(service: Service, alerts: Alert
     assert (number["value"], number["previous"], number["amount"]) == (80, 150, "80.00")
     assert number["group"] == {"account": "acme"}
     assert data["condition"] == {"below": 100, "margin": 10, "for_periods": 1}
-    assert data["sentence"] == "mrr of acme is 80 in 2026-03, below 100."
+    assert data["sentence"] == "Monthly recurring revenue (MRR) of acme is 80.00 USD in 2026-03, below 100.00 USD."
     assert data["links"]["account"] == "/v1/accounts/acme/overview"
     [row] = service.request("GET", data["links"]["question"]).json()["rows"]
     assert row["value"] == 80
@@ -126,7 +126,9 @@ def test_a_change_is_compared_with_the_period_before(service: Service, alerts: A
     alerts.put(metric="mrr", granularity="month", change_percent="-20")
     service.send(subscription("100", at="2026-02-01"), subscription("80", at="2026-03-10"))
     alerts.evaluate()
-    assert [row["sentence"] for row in alerts.history()] == ["mrr is 80 in 2026-03, 20% less than 100 before."]
+    assert [row["sentence"] for row in alerts.history()] == [
+        "Monthly recurring revenue (MRR) is 80.00 USD in 2026-03, 20% less than 100.00 USD before."
+    ]
 
 
 def test_numbers_with_a_small_sample_are_ignored(service: Service, alerts: AlertService) -> None:
@@ -207,7 +209,7 @@ def test_an_account_that_is_gone_resolves(service: Service, alerts: AlertService
     assert alerts.alert()["triggered_count"] == 1
     service.retract("acme", "only")
     alerts.evaluate()
-    assert alerts.history()[0]["sentence"] == "nps of acme has no value any more in 2026-03."
+    assert alerts.history()[0]["sentence"] == "Net Promoter Score (NPS) of acme no longer has a value in 2026-03."
     assert alerts.alert()["triggered_count"] == 0
 
 
