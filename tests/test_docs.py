@@ -56,6 +56,7 @@ def test_every_setting_in_the_documentation_exists() -> None:
     others = {"DATABASE_URL", "BIN", "URL", "KEY", "ARGS", "PYTHON", "PATH", "POSTGRES_PASSWORD", "PGPASSWORD"}
     others |= {"REQUIREMENTS", "OTEL_EXPORTER_OTLP_ENDPOINT", "CSM_URL", "CSM_KEY", "WEBHOOK_SECRET", "SLACK_URL"}
     others |= {
+        "SSL_CERT_FILE",
         "HUBSPOT_TOKEN",
         "HUBSPOT_COMPANIES",
         "SALESFORCE_URL",
