@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.alerts.health import tell_health
+from app.alerts.health import publish_health_news
 from tests.health.models import component, model
 from tests.support.service import Service, account_update, session
 from tests.webhooks.hooks import Hooks
@@ -62,9 +62,9 @@ def test_score_and_band_are_written_when_the_band_has_changed(
     service.put("/v1/health-model", model(component("use", "sessions", 0, 10)))
     service.send(account_update(name="Acme"), price("100", at="2026-01-01"))
     service.send(*(session(at=earlier) for _ in range(10)))
-    service.run(tell_health(service.books))
+    service.run(publish_health_news(service.books))
     service.now = real
-    service.run(tell_health(service.books))
+    service.run(publish_health_news(service.books))
     hooks.deliver(rounds=3)
     assert states(hooks, receiver) == ["delivered"], receiver.output
     call, names = crm.calls[-1], FIELDS[receiver.name]

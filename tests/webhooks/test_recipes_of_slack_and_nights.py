@@ -37,7 +37,7 @@ def test_slack_gets_alerts_and_unhappy_responses_once_each(
     assert [text.rpartition(" ")[0] for text in texts] == [
         "Acme &amp; Söhne: nps 2. ",
         "Acme &amp; Söhne: nps 3. &lt;!channel&gt; Too slow &amp; dear.",
-        f"All accounts: nps is −33.333333 in {period}, below 20.",
+        f"All accounts: Net Promoter Score (NPS) is −33.3 in {period}, below 20.",
     ]
     assert all(call.path == SLACK_PATH for call in crm.calls)
 
