@@ -29,6 +29,7 @@ from app.core.names import build_fault, name_fault, nearest_names
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
+from app.http.cursors import invalid_cursor
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.metrics.number_checks import find_name_faults
 from app.metrics.offers import OFFERS, Message
@@ -132,7 +133,7 @@ async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert,
     states = await run_plan(connection, load_triggered(alert.id))
     keys = {state.account: account_key(state.account) for state in states if state.account}
     cards = await run_plan(connection, load_cards(sorted(keys.values()), today=books.today()))
-    sentence = f"The alert {why}."
+    sentence = f'The alert "{alert.id}" {why}.'
     messages: list[Message] = []
     for state in states:
         number = state.number or {}
@@ -237,6 +238,5 @@ def _parse_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        detail = "The cursor does not belong to this list. Start again without it."
-        raise Invalid.at("/query/cursor", detail, code="invalid_cursor")
+        raise invalid_cursor()
     return int(cursor)

@@ -15,6 +15,7 @@ from app.core.errors import Conflict, NotFound, Problem, Unauthenticated, Unavai
 from app.core.ids import MAX_ID_LENGTH, normalize_id
 from app.database.connection import Connection
 from app.database.tables import WHOLE_BUSINESS
+from app.http.cursors import ListPosition
 from app.http.encoding import decompress
 from app.inbound.complete import CompleteDelivery, complete_deliveries
 from app.inbound.define import Context, Failure, Ignored, RawEvent, Remark
@@ -316,7 +317,7 @@ async def replay_all(books: Books, source: DeliverySource, *, status: Status | N
     counts: dict[str, int] = {"accepted": 0, "rejected": 0, "ignored": 0}
     after, until = None, books.clock()
     while page := await load_page(books, source.id, status=status, after=after, until=until, limit=_REPLAYED_AT_ONCE):
-        after = page[-1].received_at, page[-1].id
+        after = ListPosition(page[-1].received_at, page[-1].id)
         for batch in _split(source, page):
             for receipt in await _replay_batch(books, source, batch):
                 counts[receipt.result.status] += 1

@@ -162,7 +162,7 @@ def test_what_is_triggered_resolves_when_the_alert_is_changed_or_deleted(
     alerts.put(metric="mrr", granularity="month", below="100")
     assert alerts.alert()["state"] == "triggered"
     alerts.put(metric="mrr", granularity="month", below="90")
-    assert alerts.history()[0]["sentence"] == "The alert was changed."
+    assert alerts.history()[0]["sentence"] == 'The alert "own" was changed.'
     alerts.evaluate()
     assert service.request("DELETE", "/v1/alerts/own").status_code == 204
     assert [kind for kind, *_ in alerts.transitions()] == ["triggered", "resolved", "triggered", "resolved"]
@@ -216,10 +216,10 @@ def test_the_history_comes_in_pages(service: Service, alerts: AlertService) -> N
     for number in range(6):
         service.send(subscription("90" if number % 2 == 0 else "110", at=f"2026-03-15T0{number}:00:00Z"))
         alerts.evaluate()
-    first = service.get("/v1/alerts/own/history", limit=4)
-    second = service.get("/v1/alerts/own/history", limit=4, cursor=first["next"])
-    assert second["next"] is None
-    assert first["rows"] + second["rows"] == alerts.history()
+    first = service.request("GET", "/v1/alerts/own/history?limit=4")
+    second = service.request("GET", first.links["next"]["url"])
+    assert first.json()["next"] and second.json()["next"] is None and "next" not in second.links
+    assert first.json()["rows"] + second.json()["rows"] == alerts.history()
     assert len(alerts.history()) == 6
     assert service.request("GET", "/v1/alerts/own/history?cursor=x").status_code == 422
     assert service.request("GET", "/v1/alerts/other/history").json()["code"] == "unknown_alert"

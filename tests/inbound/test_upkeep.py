@@ -69,9 +69,10 @@ def test_sources_and_deliveries_are_listed_and_replayed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("deliveries", "unheard"), "There is no source of this name"),
-        (("replay", "unheard"), "There is no source of this name"),
-        (("deliveries", "calls", "--status", "lost"), "accepted, rejected"),
+        (("deliveries", "unheard"), 'Unknown source "unheard"'),
+        (("replay", "unheard"), 'Unknown source "unheard"'),
+        (("deliveries", "calls", "--status", "lost"), "accepted, rejected, ignored, erased"),
+        (("replay", "calls", "--status", "erased"), "accepted, rejected, ignored."),
     ],
 )
 def test_a_command_says_what_is_wrong(
