@@ -211,6 +211,20 @@ def test_an_account_that_is_gone_resolves(service: Service, alerts: AlertService
     assert alerts.alert()["triggered_count"] == 0
 
 
+def test_an_alert_on_many_accounts_shows_the_first_of_them_and_their_number(
+    service: Service, alerts: AlertService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.alerts.alerts._MAX_SHOWN", 2)
+    for id in ("low", "lower"):
+        alerts.put(id=id, metric="mrr", granularity="month", below="100", each_account=True)
+    alerts.put(id="none", metric="mrr", granularity="month", above="1000", each_account=True)
+    service.send(*(subscription("50", account, at="2026-02-01") for account in ("acme", "globex", "initech")))
+    alerts.evaluate()
+    for alert in (*service.get("/v1/alerts")["alerts"], alerts.alert("low"), alerts.alert("none")):
+        accounts = [own["account"] for own in alert["triggered"]]
+        assert (alert["triggered_count"], accounts) == ((0, []) if alert["id"] == "none" else (3, ["acme", "globex"]))
+
+
 def test_the_history_comes_in_pages(service: Service, alerts: AlertService) -> None:
     alerts.put(metric="mrr", granularity="month", below="100", margin=0)
     for number in range(6):
