@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
+from app.accounts.cards import overview_link
 from app.alerts.definition import CHANGE, AlertDefinition, to_number
 from app.alerts.hysteresis import TRIGGERED, AlertPoint, Transition
 from app.books.books import Books
@@ -148,10 +148,5 @@ def message_of(
 def links_of(source: NumberSource, period: Period, books: Books, account: str = "") -> dict[str, str]:
     """Return where to look at a number."""
     question = f"{books.public_url}{source.question_path(period, account=account or None)}"
-    own = {"account": overview_link(books, account)} if account else {}
+    own = {"account": overview_link(books.public_url, account)} if account else {}
     return own | {"question": question}
-
-
-def overview_link(books: Books, account: str) -> str:
-    """Return the address of the overview of an account."""
-    return f"{books.public_url}/v1/accounts/{quote(account, safe='')}/overview"

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import structlog
 
 from app.accounts.accounts import account_key
-from app.accounts.cards import load_cards
-from app.alerts.messages import number_json, overview_link
+from app.accounts.cards import load_cards, overview_link
+from app.alerts.messages import number_json
 from app.alerts.news import MAX_NEWS_DAYS, NewsSearch, publish_news
 from app.alerts.store import load_alerts
 from app.books.books import Books
@@ -133,7 +133,7 @@ def _message(named_source: _NamedSource, own: Restatement, card: Mapping[str, An
     narrowing = number["group"] | ({"strict": "false"} if number["group"] else {})
     parameters = {"start": own.period.start, "end": own.period.end, "granularity": source.granularity}
     query = urlencode(parameters | {"convention": source.convention} | narrowing)
-    account_links = {"account": overview_link(books, account)} if account else {}
+    account_links = {"account": overview_link(books.public_url, account)} if account else {}
     data = {
         **({"account": card} if card else {}),
         "number": number,

@@ -47,7 +47,7 @@ def print_deliveries(
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many, the latest first.")] = 20,
 ) -> None:
     """List the kept deliveries of a source, the latest first, with what became of them and why."""
-    own_status = _check_status(status)
+    own_status = _check_status(status, _STATUSES)
 
     async def run(books: Books) -> None:
         await load_source(books, source)
@@ -69,9 +69,9 @@ def print_deliveries(
     with_books(run)
 
 
-def _check_status(status: str | None) -> Any:
-    if status is not None and status not in _STATUSES:
-        raise typer.BadParameter(f"it must be one of: {', '.join(_STATUSES)}.", param_hint="--status")
+def _check_status(status: str | None, statuses: Sequence[str]) -> Any:
+    if status is not None and status not in statuses:
+        raise typer.BadParameter(f"it must be one of: {', '.join(statuses)}.", param_hint="--status")
     return status
 
 
@@ -90,7 +90,7 @@ def replay_deliveries(
     ] = "rejected",
 ) -> None:
     """Translate kept deliveries of a source again, by its current mapping. What is stored already is a duplicate."""
-    own_status = _check_status(status)
+    own_status = _check_status(status, REPLAYABLE)
 
     async def run(books: Books) -> None:
         own_source = await load_source(books, source)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.books.books import Books
 from app.core.errors import Conflict
+from app.http.cursors import ListPosition
 from app.inbound.complete import complete_deliveries
 from app.inbound.deliveries import RawDelivery, Status, load_delivery, load_page, to_raw_delivery
 from app.inbound.receive import Receipt, count_events_at_most, erased_delivery, process_deliveries
@@ -33,7 +34,7 @@ async def replay_all(books: Books, source: DeliverySource, *, status: Status | N
     counts: dict[str, int] = {"accepted": 0, "rejected": 0, "ignored": 0}
     after, until = None, books.clock()
     while page := await load_page(books, source.id, status=status, after=after, until=until, limit=_REPLAYED_AT_ONCE):
-        after = page[-1].received_at, page[-1].id
+        after = ListPosition(page[-1].received_at, page[-1].id)
         for batch in _split(source, page):
             for receipt in await _replay_batch(books, source, batch):
                 counts[receipt.result.status] += 1

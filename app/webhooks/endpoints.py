@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.books.books import Books
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import FreeText
+from app.core.names import build_fault
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
@@ -199,7 +200,8 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
     fields = change.model_dump(exclude_unset=True)
     nulls = [name for name in ("url", "topics", "state") if name in fields and fields[name] is None]
     if nulls:
-        raise Invalid.at(f"/{nulls[0]}", "This field cannot be null. Leave it out to keep it.")
+        detail = "This field cannot be null. Leave it out to keep what it is."
+        raise Invalid.of([build_fault(f"/{name}", detail, code="invalid") for name in nulls], subject="The body")
     _check_topics(change.topics or ())
     if change.url is not None:
         await check_url(change.url, rules)
@@ -207,7 +209,7 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
         fields["topics"] = list(dict.fromkeys(change.topics))
     state, now = fields.pop("state", None), books.clock()
     if state == "enabled":
-        fields |= {"state": state, "disabled_reason": None, "disabled_at": None, "failing_since": None}
+        fields |= {"state": state, "disabled_reason": None, "disabled_at": None}
     if state == "enabled" or change.url is not None:
         fields |= {"failing_since": None, "paused_until": None}
 

@@ -164,7 +164,7 @@ def test_what_is_triggered_resolves_when_the_alert_is_changed_or_deleted(
     alerts.put(metric="mrr", granularity="month", below="100")
     assert alerts.alert()["state"] == "triggered"
     alerts.put(metric="mrr", granularity="month", below="90")
-    assert alerts.history()[0]["sentence"] == "The alert was changed."
+    assert alerts.history()[0]["sentence"] == 'The alert "own" was changed.'
     alerts.evaluate()
     assert service.request("DELETE", "/v1/alerts/own").status_code == 204
     assert [kind for kind, *_ in alerts.transitions()] == ["triggered", "resolved", "triggered", "resolved"]
@@ -213,15 +213,29 @@ def test_an_account_that_is_gone_resolves(service: Service, alerts: AlertService
     assert alerts.alert()["triggered_count"] == 0
 
 
+def test_an_alert_on_many_accounts_shows_the_first_of_them_and_their_number(
+    service: Service, alerts: AlertService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.alerts.alerts._MAX_SHOWN", 2)
+    for id in ("low", "lower"):
+        alerts.put(id=id, metric="mrr", granularity="month", below="100", each_account=True)
+    alerts.put(id="none", metric="mrr", granularity="month", above="1000", each_account=True)
+    service.send(*(subscription("50", account, at="2026-02-01") for account in ("acme", "globex", "initech")))
+    alerts.evaluate()
+    for alert in (*service.get("/v1/alerts")["alerts"], alerts.alert("low"), alerts.alert("none")):
+        accounts = [own["account"] for own in alert["triggered"]]
+        assert (alert["triggered_count"], accounts) == ((0, []) if alert["id"] == "none" else (3, ["acme", "globex"]))
+
+
 def test_the_history_comes_in_pages(service: Service, alerts: AlertService) -> None:
     alerts.put(metric="mrr", granularity="month", below="100", margin=0)
     for number in range(6):
         service.send(subscription("90" if number % 2 == 0 else "110", at=f"2026-03-15T0{number}:00:00Z"))
         alerts.evaluate()
-    first = service.get("/v1/alerts/own/history", limit=4)
-    second = service.get("/v1/alerts/own/history", limit=4, cursor=first["next"])
-    assert second["next"] is None
-    assert first["rows"] + second["rows"] == alerts.history()
+    first = service.request("GET", "/v1/alerts/own/history?limit=4")
+    second = service.request("GET", first.links["next"]["url"])
+    assert first.json()["next"] and second.json()["next"] is None and "next" not in second.links
+    assert first.json()["rows"] + second.json()["rows"] == alerts.history()
     assert len(alerts.history()) == 6
     assert service.request("GET", "/v1/alerts/own/history?cursor=x").status_code == 422
     assert service.request("GET", "/v1/alerts/other/history").json()["code"] == "unknown_alert"
