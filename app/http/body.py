@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.core.errors import Invalid, TooLarge, Unsupported, validation_faults
 from app.core.names import field_finder
+from app.core.settings import Settings
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
 # Of all bodies but batches of events, which are read by `ingest`.
@@ -29,7 +30,8 @@ def _check_media_type(request: Request) -> None:
 
 
 def _max_bytes(request: Request) -> int:
-    return min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
+    settings: Settings = request.app.state.settings
+    return min(MAX_BYTES, settings.max_inflated_bytes)
 
 
 async def _read_content(request: Request) -> bytes:
