@@ -227,6 +227,40 @@ def test_an_alert_on_many_accounts_shows_the_first_of_them_and_their_number(
         assert (alert["triggered_count"], accounts) == ((0, []) if alert["id"] == "none" else (3, ["acme", "globex"]))
 
 
+def test_a_customer_that_is_gone_resolves_what_it_had_triggered_long_before(
+    service: Service, alerts: AlertService
+) -> None:
+    service.send(subscription("150", at="2026-01-01"))
+    alerts.put(metric="sessions", granularity="day", below="5", each_account=True)
+    alerts.evaluate()
+    assert alerts.alert()["triggered_count"] == 1
+    service.on("2026-05-01")
+    alerts.evaluate()
+    service.send(event("subscription.canceled", at="2026-05-01", subscription_id="base"))
+    service.on("2026-05-03")
+    alerts.evaluate()
+    assert [kind for kind, *_ in alerts.transitions()] == ["triggered", "resolved"]
+    assert alerts.alert()["triggered_count"] == 0
+
+
+def test_an_alert_on_a_segment_that_is_deleted_resolves_what_it_had_triggered_long_before(
+    service: Service, alerts: AlertService
+) -> None:
+    service.send(subscription("150", at="2026-01-01"), account_update(plan="pro"))
+    service.put("/v1/segments/pro", {"filter": 'plan = "pro"'})
+    for metric in ("mrr", "sessions"):
+        alerts.put(metric, metric=metric, granularity="day", below="1000", segment="pro")
+    alerts.evaluate()
+    service.on("2026-04-20")
+    alerts.evaluate()
+    assert service.request("DELETE", "/v1/segments/pro").status_code == 204
+    service.on("2026-04-21")
+    alerts.evaluate()
+    for metric in ("mrr", "sessions"):
+        assert [row["kind"] for row in alerts.history(metric)] == ["resolved", "triggered"]
+        assert alerts.alert(metric)["state"] == "ok"
+
+
 def test_the_history_comes_in_pages(service: Service, alerts: AlertService) -> None:
     alerts.put(metric="mrr", granularity="month", below="100", margin=0)
     for number in range(6):
