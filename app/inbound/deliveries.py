@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import sqlalchemy as sa
 
 from app.books.books import Books
+from app.core.cursors import ListPosition, parse_position
 from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.inbound_tables import delivery
 from app.database.statements import bind_json_rows, json_table
 from app.database.tables import account
-from app.http.cursors import ListPosition, parse_position
 
 Status = Literal["accepted", "rejected", "ignored", "erased"]
 # What a replay may do again: an erased delivery has no body.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from app.books.books import Books
+from app.core.cursors import ListPosition
 from app.core.errors import Conflict
-from app.http.cursors import ListPosition
 from app.inbound.complete import complete_deliveries
 from app.inbound.deliveries import RawDelivery, Status, load_delivery, load_page, to_raw_delivery
 from app.inbound.receive import Receipt, count_events_at_most, erased_delivery, process_deliveries

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from app.books.books import Books
+from app.core.cursors import ListPosition, parse_position
 from app.core.errors import Conflict, NotFound
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.database.webhook_tables import webhook_message as message
-from app.http.cursors import ListPosition, parse_position
 from app.http.openapi import list_schema, object_schema
 from app.metrics.offers import Message
 from app.webhooks.define import TOPICS
