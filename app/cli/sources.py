@@ -10,7 +10,7 @@ from app.books.books import Books
 from app.cli.console import out
 from app.cli.open import with_books
 from app.inbound.deliveries import MAX_PAGE, REPLAYABLE, Status, list_deliveries
-from app.inbound.receive import replay, replay_all
+from app.inbound.replay import replay, replay_all
 from app.inbound.sources import list_sources, load_source
 
 cli = typer.Typer()
@@ -52,17 +52,12 @@ def print_deliveries(
     async def run(books: Books) -> None:
         await load_source(books, source)
         rows, next_page = await list_deliveries(books, source, status=own_status, limit=limit, cursor=None)
-        table = Table(Column("id", no_wrap=True), "received", "attempts", "status", "events", "reasons")
         for row in rows:
-            table.add_row(
-                row.id,
-                f"{row.received_at:%Y-%m-%d %H:%M:%S}",
-                str(row.attempts),
-                row.status,
-                str(len(row.event_ids)),
-                _describe_reasons(row.reasons),
-            )
-        out.print(table)
+            # Not a table: the id of a delivery may be as wide as the window, and is needed whole.
+            counts = f"attempts: {row.attempts}, events: {len(row.event_ids)}"
+            lines = [row.id, f"    {row.received_at:%Y-%m-%d %H:%M:%S}, {row.status}, {counts}"]
+            lines += [f"    {reasons}"] if (reasons := _describe_reasons(row.reasons)) else []
+            out.print("\n".join(lines), markup=False)
         if next_page is not None:
             out.print("There are more: see --limit.")
 

@@ -7,6 +7,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
@@ -27,6 +28,13 @@ MAX_STEPS = 3_000_000
 # Characters of a text that take as long as a step.
 _CHARACTERS_PER_STEP = 16
 _MAX_DIGITS = 6
+# What an expression is evaluated over. Any other field at its beginning finds nothing, always.
+_ROOTS = frozenset({"payload", "item", "headers"})
+# Nodes of which the first child, or each child, is evaluated over the same as the node itself.
+_CHAINS = frozenset(
+    {"subexpression", "index_expression", "projection", "value_projection", "filter_projection", "flatten", "pipe"}
+)
+_COMBINATIONS = frozenset({"or_expression", "and_expression", "not_expression", "comparator", "function_expression"})
 
 
 class _Functions(functions.Functions):
@@ -155,14 +163,27 @@ def _compile(expression: str) -> Any:
     return jmespath.compile(expression)
 
 
+def _find_roots(node: dict[str, Any]) -> Iterator[str]:
+    """Yield the fields that an expression looks for in what it is evaluated over."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        yield node["value"]
+    for child in children[:1] if kind in _CHAINS else children if kind in _COMBINATIONS else ():
+        yield from _find_roots(child)
+
+
 def _check(expression: str) -> str:
     try:
-        _compile(expression)
+        has_other_root = not _ROOTS.issuperset(_find_roots(_compile(expression).parsed))
     except (JMESPathError, RecursionError) as error:
         # The parser's own words repeat the expression, which answers never do.
         position = getattr(error, "lex_position", None)
         where = "" if position is None else f": it is wrong at character {position + 1}"
         raise PydanticCustomError("expression", "This is not a JMESPath expression{where}.", {"where": where}) from None
+    if has_other_root:
+        # `nps` for `'nps'`, or `email` for `item.email`: valid, and null of every payload.
+        detail = "An expression begins with payload, item or headers. A text stands in single quotes: 'nps'."
+        raise PydanticCustomError("expression", detail)
     return expression
 
 

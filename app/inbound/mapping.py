@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.names import Fault, name_fault, nearest_names
 from app.inbound.define import Context, Failure, Ignored, Part, RawEvent
 from app.inbound.expressions import Budget, Expression, TooManySteps, evaluate
 from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
+from app.ingest.define import EVENT_TYPES
 
 MAX_RULES = 50
 MAX_ITEMS = 10_000
@@ -50,6 +52,15 @@ class EventMapping(BaseModel):
         None, description="The items of a payload, over `{payload, headers}`. Default: the payload is the only item."
     )
     events: list[EventRule] = Field(min_length=1, max_length=MAX_RULES)
+
+
+def find_unknown_types(mapping: EventMapping) -> Iterator[Fault]:
+    """Yield the faults of rules whose type does not exist: each of their events would be rejected."""
+    for number, rule in enumerate(mapping.events):
+        if rule.type not in EVENT_TYPES:
+            pointer, nearest = f"/mapping/events/{number}/type", nearest_names(rule.type, EVENT_TYPES)
+            advice = "/docs lists all event types."
+            yield name_fault(pointer, "Unknown event type{}.", rule.type, nearest, code="unknown_type", advice=advice)
 
 
 def map_events(payload: Any, context: Context, *, default_items: list[Any] | None = None) -> Iterator[Part]:
@@ -97,6 +108,8 @@ def _map_event(rule: dict[str, Any], pointer: str, scope: dict[str, Any], budget
     if "id" not in event:
         raise Untranslatable(f"The expression at {pointer}/id finds no id.")
     occurred_at = evaluate(rule["occurred_at"], scope, f"{pointer}/occurred_at", budget)
+    if occurred_at is None:
+        raise Untranslatable(f"The expression at {pointer}/occurred_at finds no time.")
     fields = Fields({"occurred_at": occurred_at}, pointer)
     event["occurred_at"] = format_moment(fields.time("occurred_at"))
     data = {

@@ -38,7 +38,8 @@ from app.inbound.describe import (
     receipt_to_json,
     summary_to_json,
 )
-from app.inbound.receive import Receipt, preview, receive, replay, replay_all, unknown_source
+from app.inbound.receive import Receipt, preview, receive, unknown_source
+from app.inbound.replay import replay, replay_all
 from app.inbound.schemes import SignedRequest
 from app.inbound.sources import (
     DeliverySource,

@@ -15,6 +15,7 @@ from app.database.connection import Connection
 from app.database.inbound_tables import delivery, source
 from app.database.statements import BoundStatement, compile_query
 from app.inbound.define import VENDORS, Vendor
+from app.inbound.mapping import EventMapping, find_unknown_types
 
 MAX_SECRETS = 5
 MIN_SECRET_LENGTH = 16
@@ -87,6 +88,8 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
     faults: list[Fault] = []
     options = _validate(vendor.options, body.options, "/options", faults)
     mapping = None if body.mapping is None else _validate(vendor.mapping, body.mapping, "/mapping", faults)
+    if isinstance(mapping, EventMapping):
+        faults += find_unknown_types(mapping)
     if mapping is None and body.mapping is None and vendor.mapping_required:
         faults.append(build_fault("/mapping", f"The vendor {vendor.name} needs a mapping.", code="missing"))
     if options is not None:

@@ -123,4 +123,5 @@ def describe_topic(entry: WebhookTopic) -> dict[str, Any]:
 
 def unknown_topic(name: str, pointer: str) -> Fault:
     """Return the fault of a topic that does not exist, with the nearest ones."""
-    return name_fault(pointer, "Unknown topic{}.", name, nearest_names(name, TOPICS), code="unknown_topic")
+    nearest, advice = nearest_names(name, TOPICS), "GET /v1/webhook-topics lists all topics."
+    return name_fault(pointer, "Unknown topic{}.", name, nearest, code="unknown_topic", advice=advice)

@@ -60,8 +60,8 @@ RESULTS = (
 class Outcome(NamedTuple):
     """How an attempt ended.
 
-    status: of the response, if there was one. retry_after: the pause that the receiver wants. detail: what is wrong with a
-    certificate, for people.
+    status: of the response, if there was one. retry_after: the pause that the receiver wants. detail: what is wrong with the
+    URL or with a certificate, for people.
     """
 
     result: str
@@ -88,8 +88,9 @@ class WebhookSender:
                 response = await self._post(due, now)
         except TimeoutError:
             result = TIMED_OUT
-        except BadUrl:
-            result = BAD_URL
+        except BadUrl as error:
+            # It was accepted: another process has other settings.
+            result, detail = BAD_URL, str(error)
         except Unresolvable:
             result = NO_ADDRESS
         except BlockedAddress:

@@ -20,7 +20,7 @@ from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.http.openapi import object_schema
 from app.webhooks.define import TOPICS, unknown_topic
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, parse_url, resolve_url
-from app.webhooks.dispatch import disable_endpoints
+from app.webhooks.dispatch import DisableReason, disable_endpoints
 from app.webhooks.signing import is_secret, live_secrets, new_secret
 
 MAX_ENDPOINTS = 100
@@ -218,7 +218,7 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
         if fields:
             await connection.execute(sa.update(endpoint).where(endpoint.c.id == id).values(fields))
         if state == "disabled":
-            await disable_endpoints(connection, {id: BY_HAND}, now=now)
+            await disable_endpoints(connection, [DisableReason(id, BY_HAND)], now=now)
         return await fetch_endpoint(connection, id)
 
     return await books.database.write(write)

@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 from app.core.ids import PathId
 from app.database.connection import Connection
 from app.database.work_counts import add_counts
-from app.http.body import read_body
+from app.http.body import read_body, read_optional_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, next_link
@@ -167,11 +167,11 @@ async def delete_webhook_endpoint(request: Request, endpoint_id: PathId) -> None
     "/webhook-endpoints/{endpoint_id}/rotate-secret",
     dependencies=ADMIN,
     responses=_SECRET,
-    openapi_extra=body_schema(NewEndpointSecret, {"overlap_hours": 24}),
+    openapi_extra=body_schema(NewEndpointSecret, {"overlap_hours": 24}, required=False),
 )
 async def rotate_webhook_secret(request: Request, endpoint_id: PathId) -> Response:
     """Replace the secret of an endpoint. Until the overlap ends, each message has a signature by either."""
-    new = await read_body(request, NewEndpointSecret)
+    new = await read_optional_body(request, NewEndpointSecret)
     return json_response(request, await endpoints.rotate_secret(books_of(request), endpoint_id, new))
 
 
@@ -179,14 +179,14 @@ async def rotate_webhook_secret(request: Request, endpoint_id: PathId) -> Respon
     "/webhook-endpoints/{endpoint_id}/test",
     dependencies=ADMIN,
     responses=_DELIVERY,
-    openapi_extra=body_schema(WebhookTest, {"topic": "feedback.received"}),
+    openapi_extra=body_schema(WebhookTest, {"topic": "feedback.received"}, required=False),
 )
 async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Response:
     """Send the example of a topic to an endpoint, with `"test": true`, and return how that ended. It is not repeated.
 
     A disabled endpoint can be tried, too. What the receiver has answered is not shown, but for the status.
     """
-    body = await read_body(request, WebhookTest)
+    body = await read_optional_body(request, WebhookTest)
     _check_topic(body.topic, "/topic")
     books, lease, sender = books_of(request), secrets.token_hex(8), WebhookSender(_rules(request))
     due = await deliveries.create_test(books, endpoint_id, body.topic, lease=lease)
@@ -195,7 +195,7 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
         outcome = await sender.send(due, now=at)
     finally:
         await sender.close()
-    row = delivery_row(DeliveryAttempt(due, outcome, at), retry_at=None)
+    row = delivery_row(DeliveryAttempt(due, outcome, at), retry_at=None, is_test=True)
 
     async def record(connection: Connection) -> None:
         await record_attempts(connection, lease, [row])

@@ -71,7 +71,10 @@ def test_what_cannot_be_translated_is_kept_and_replayed_after_the_mapping_is_cor
     answer = send(service, "calls", CALLS)
     assert answer["code"] == 202
     [kept] = deliveries(service, status="rejected")
-    assert kept["reasons"][0] == {"code": "untranslatable", "detail": "/mapping/events/0/occurred_at must be a time."}
+    assert kept["reasons"][0] == {
+        "code": "untranslatable",
+        "detail": "The expression at /mapping/events/0/occurred_at finds no time.",
+    }
     put_source(service, "calls", "generic", mapping=mapping())
     replay = service.request("POST", f"/v1/sources/calls/deliveries/{kept['id']}/replay")
     assert replay.json()["accepted"] == 2
@@ -80,12 +83,12 @@ def test_what_cannot_be_translated_is_kept_and_replayed_after_the_mapping_is_cor
 
 
 def test_all_rejected_deliveries_are_replayed_at_once_in_their_order(service: Service) -> None:
-    put_source(service, "calls", "generic", mapping=mapping(type="session.endet"))
+    put_source(service, "calls", "generic", mapping=mapping(data={}))
     for number in range(3):
         calls = [own | {"id": f"{own['id']}-{number}"} for own in CALLS["calls"]]
         send(service.later(seconds=1), "calls", {"calls": calls})
     first = deliveries(service)[-1]
-    assert first["reasons"][0]["code"] == "unknown_type"
+    assert first["reasons"][0]["code"] == "missing"
     assert service.request("POST", "/v1/sources/calls/replay?status=rejected").json() == {
         "deliveries": {"accepted": 0, "rejected": 3, "ignored": 0}
     }
@@ -154,6 +157,16 @@ def test_secrets_are_never_shown_and_any_of_several_may_sign(service: Service) -
             {"vendor": "generic", "secrets": [SECRET], "mapping": mapping(id="item.[")},
             "/mapping/events/0/id",
             "expression",
+        ),
+        (
+            {"vendor": "generic", "secrets": [SECRET], "mapping": mapping(data={"survey": "nps"})},
+            "/mapping/events/0/data/survey",
+            "expression",
+        ),
+        (
+            {"vendor": "generic", "secrets": [SECRET], "mapping": mapping(type="session.end")},
+            "/mapping/events/0/type",
+            "unknown_type",
         ),
         ({"vendor": "generic", "secrets": [SECRET], "mapping": {"events": []}}, "/mapping/events", "too_short"),
         (

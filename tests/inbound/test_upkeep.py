@@ -69,7 +69,8 @@ def test_sources_and_deliveries_are_listed_and_replayed(
     delivery = send(service, "calls", GENERIC.example)["delivery"]
     assert "calls" in csmetrics("sources", "list").stdout
     listed = csmetrics("sources", "deliveries", "calls", "--status", "rejected").stdout
-    assert delivery in listed and "must be a time" in listed
+    assert delivery in listed and "rejected, attempts: 1, events: 0\n    The expression at" in listed
+    assert "finds no time" in listed
     assert csmetrics("sources", "replay", "calls").stdout.strip() == "accepted: 0, rejected: 1, ignored: 0"
     put_calls(service)
     assert csmetrics("sources", "replay", "calls").stdout.strip() == "accepted: 1, rejected: 0, ignored: 0"
