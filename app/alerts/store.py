@@ -201,10 +201,10 @@ def load_first_triggered(id: str | None, *, limit: int) -> QueryPlan[dict[str, T
         BoundStatement(_FIRST_TRIGGERED, {"id": id, "limit": limit}),
         BoundStatement(_COUNT_TRIGGERED, {"id": id}),
     ]
-    triggered = {alert_id: TriggeredStates(count, []) for alert_id, count in counts}
+    states_by_alert = {alert_id: TriggeredStates(count, []) for alert_id, count in counts}
     for state in map(_state, rows):
-        triggered[state.alert_id].states.append(state)
-    return triggered
+        states_by_alert[state.alert_id].states.append(state)
+    return states_by_alert
 
 
 def _state(row: Sequence[Any]) -> StoredState:
