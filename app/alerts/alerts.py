@@ -25,12 +25,12 @@ from app.alerts.store import (
     write_transitions,
 )
 from app.books.books import Books
-from app.core.cursors import invalid_cursor
 from app.core.errors import Invalid, NotFound
 from app.core.names import build_fault, name_fault, nearest_names
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
+from app.http.cursors import invalid_cursor
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.metrics.number_checks import find_name_faults
 from app.metrics.offers import OFFERS, Message
@@ -178,8 +178,8 @@ async def list_alerts(books: Books) -> list[dict[str, Any]]:
     async def read(connection: Connection) -> list[Any]:
         return await run_plan(connection, merge_plans([load_alerts(), load_first_triggered(None, limit=_MAX_SHOWN)]))
 
-    alerts, triggered_states = await books.database.read(read)
-    return [_alert_json(alert, triggered_states) for alert in alerts]
+    alerts, states_by_alert = await books.database.read(read)
+    return [_alert_json(alert, states_by_alert) for alert in alerts]
 
 
 async def _find(connection: Connection, id: str, *, lock: bool = False) -> StoredAlert:
@@ -191,9 +191,9 @@ async def _find(connection: Connection, id: str, *, lock: bool = False) -> Store
     raise NotFound.of([fault])
 
 
-def _alert_json(alert: StoredAlert, triggered_states: Mapping[str, TriggeredStates]) -> dict[str, Any]:
+def _alert_json(alert: StoredAlert, states_by_alert: Mapping[str, TriggeredStates]) -> dict[str, Any]:
     definition = alert.definition
-    own_states = triggered_states.get(alert.id, TriggeredStates(0, []))
+    own_states = states_by_alert.get(alert.id, TriggeredStates(0, []))
     state = "new" if alert.evaluated_at is None else "triggered" if own_states.total else "ok"
     return {
         "id": alert.id,
