@@ -25,12 +25,12 @@ from app.alerts.store import (
     write_transitions,
 )
 from app.books.books import Books
+from app.core.cursors import invalid_cursor
 from app.core.errors import Invalid, NotFound
 from app.core.names import build_fault, name_fault, nearest_names
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
-from app.http.cursors import invalid_cursor
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.metrics.number_checks import find_name_faults
 from app.metrics.offers import OFFERS, Message
