@@ -64,6 +64,7 @@ def test_every_setting_in_the_documentation_exists() -> None:
         "SSL_CERT_FILE",
     }
     others |= {
+        "SSL_CERT_FILE",
         "HUBSPOT_TOKEN",
         "HUBSPOT_COMPANIES",
         "SALESFORCE_URL",

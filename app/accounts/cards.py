@@ -1,8 +1,9 @@
-"""Cards of accounts: id, name and attributes of today, for whoever is told of an account."""
+"""Cards of accounts, which messages about an account have: id, name and attributes of today, and a link to the overview."""
 
 from collections.abc import Collection
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 from app.accounts.listing import day_after
 from app.database.query_plan import QueryPlan
@@ -33,3 +34,8 @@ def load_cards(accounts: Collection[int], *, today: date) -> QueryPlan[dict[int,
         account_id: {"id": id, "name": attributes.get("name"), "attributes": attributes}
         for account_id, id, attributes in rows
     }
+
+
+def overview_link(public_url: str, account: str) -> str:
+    """Return the address of the overview of an account. public_url: empty for a path."""
+    return f"{public_url}/v1/accounts/{quote(account, safe='')}/overview"

@@ -1,7 +1,6 @@
 """Alerts: put, list, show and delete them, and their history."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -14,10 +13,12 @@ from app.alerts.messages import links_of, message_of
 from app.alerts.store import (
     StoredAlert,
     StoredState,
+    TriggeredStates,
     count_others,
     delete_stored,
     load_alert,
     load_alerts,
+    load_first_triggered,
     load_transitions,
     load_triggered,
     write_alert,
@@ -29,6 +30,7 @@ from app.core.names import build_fault, name_fault, nearest_names
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
+from app.http.cursors import invalid_cursor
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.metrics.number_checks import find_name_faults
 from app.metrics.offers import OFFERS, Message
@@ -132,7 +134,7 @@ async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert,
     states = await run_plan(connection, load_triggered(alert.id))
     keys = {state.account: account_key(state.account) for state in states if state.account}
     cards = await run_plan(connection, load_cards(sorted(keys.values()), today=books.today()))
-    sentence = f"The alert {why}."
+    sentence = f'The alert "{alert.id}" {why}.'
     messages: list[Message] = []
     for state in states:
         number = state.number or {}
@@ -164,8 +166,8 @@ async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert,
 async def show_alert(books: Books, id: str) -> dict[str, Any]:
     """Return an alert as the API shows it. Raises NotFound."""
 
-    async def read(connection: Connection) -> tuple[StoredAlert, list[StoredState]]:
-        return await _find(connection, id), await run_plan(connection, load_triggered(id))
+    async def read(connection: Connection) -> tuple[StoredAlert, dict[str, TriggeredStates]]:
+        return await _find(connection, id), await run_plan(connection, load_first_triggered(id, limit=_MAX_SHOWN))
 
     return _alert_json(*await books.database.read(read))
 
@@ -174,13 +176,10 @@ async def list_alerts(books: Books) -> list[dict[str, Any]]:
     """Return all alerts by id."""
 
     async def read(connection: Connection) -> list[Any]:
-        return await run_plan(connection, merge_plans([load_alerts(), load_triggered(None)]))
+        return await run_plan(connection, merge_plans([load_alerts(), load_first_triggered(None, limit=_MAX_SHOWN)]))
 
-    alerts, states = await books.database.read(read)
-    by_alert: dict[str, list[StoredState]] = defaultdict(list)
-    for state in states:
-        by_alert[state.alert_id].append(state)
-    return [_alert_json(alert, by_alert[alert.id]) for alert in alerts]
+    alerts, triggered = await books.database.read(read)
+    return [_alert_json(alert, triggered) for alert in alerts]
 
 
 async def _find(connection: Connection, id: str, *, lock: bool = False) -> StoredAlert:
@@ -192,17 +191,18 @@ async def _find(connection: Connection, id: str, *, lock: bool = False) -> Store
     raise NotFound.of([fault])
 
 
-def _alert_json(alert: StoredAlert, states: Sequence[StoredState]) -> dict[str, Any]:
+def _alert_json(alert: StoredAlert, triggered: Mapping[str, TriggeredStates]) -> dict[str, Any]:
     definition = alert.definition
-    state = "new" if alert.evaluated_at is None else "triggered" if states else "ok"
+    own_states = triggered.get(alert.id, TriggeredStates(0, []))
+    state = "new" if alert.evaluated_at is None else "triggered" if own_states.total else "ok"
     return {
         "id": alert.id,
         **definition.source_json(),
         "each_account": definition.each_account,
         **definition.condition_json(),
         "state": state,
-        "triggered_count": len(states),
-        "triggered": [_state_json(own) for own in states[:_MAX_SHOWN]],
+        "triggered_count": own_states.total,
+        "triggered": [_state_json(own) for own in own_states.states],
         "created_at": alert.created_at,
         "changed_at": alert.changed_at,
         "evaluated_at": alert.evaluated_at,
@@ -237,6 +237,5 @@ def _parse_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        detail = "The cursor does not belong to this list. Start again without it."
-        raise Invalid.at("/query/cursor", detail, code="invalid_cursor")
+        raise invalid_cursor()
     return int(cursor)

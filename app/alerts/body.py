@@ -16,7 +16,7 @@ _Unit = Annotated[
 
 
 class AlertBody(SourceFields):
-    """An alert: what a number must not be. It has one of `above`, `below` and `change_percent`."""
+    """An alert: a number, and the threshold that it must not cross: one of `above`, `below` and `change_percent`."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["metric", "granularity"]})
 
@@ -36,7 +36,7 @@ class AlertBody(SourceFields):
     )
     min_sample: int = Field(0, ge=0, le=1_000_000, description="Numbers with a smaller sample are ignored.")
     for_periods: int = Field(
-        1, ge=1, le=MAX_FOR_PERIODS, description="In so many periods, one after the other, before it triggers."
+        1, ge=1, le=MAX_FOR_PERIODS, description="How many periods in a row the number must be beyond the threshold."
     )
 
 

@@ -251,7 +251,9 @@ async def _write(
                 "at": now,
                 "number": number,
             }
-            history.append(row | {"sentence": sentence_of(definition, transition, own.account)})
+            history.append(
+                row | {"sentence": sentence_of(definition, transition, own.account, currency=books.currency)}
+            )
             card = cards.get(keys[own.account]) if own.account else None
             messages.append(
                 build_message(

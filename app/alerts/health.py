@@ -5,8 +5,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from app.accounts.cards import load_cards
-from app.alerts.messages import overview_link
+from app.accounts.cards import load_cards, overview_link
 from app.alerts.news import NewsSearch, publish_news
 from app.books.books import Books
 from app.database.connection import Connection
@@ -92,6 +91,6 @@ def _message(own: CustomerHealth, before: _Band, card: Mapping[str, Any], *, boo
         "coverage": own.coverage,
         "mrr": own.mrr,
         "weakest": [part._asdict() for part in own.load_weakest()],
-        "links": {"account": overview_link(books, card["id"])},
+        "links": {"account": overview_link(books.public_url, card["id"])},
     }
     return Message(BAND_TOPIC, data)

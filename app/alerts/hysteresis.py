@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from app.alerts.definition import CHANGE, AlertDefinition
 from app.core.periods import Period
+from app.metrics.numbers import NO_METRIC, SEGMENT_ENDED
 from app.metrics.results import Result, shown_value
 
 Kind = Literal["triggered", "resolved"]
@@ -26,6 +27,11 @@ class AlertPoint(NamedTuple):
     period: Period
     result: Result | None
     previous: Result | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no such number any more: the account is gone, or the segment or the metric is."""
+        return self.result is None or self.result.reason in (SEGMENT_ENDED.reason, NO_METRIC.reason)
 
     def number(self, definition: AlertDefinition) -> Fraction | None:
         """Return what is compared with the threshold; None where there is nothing to compare, or too small a sample."""
@@ -112,6 +118,8 @@ class _Evaluation:
     def __init__(self, definition: AlertDefinition, state: AlertState, points: Sequence[AlertPoint]) -> None:
         self._definition, self._points = definition, points
         self._numbers = [point.comparable(definition) for point in points]
+        judgeable_indexes = (index for index, own in enumerate(points) if definition.may_resolve(own.period))
+        self._last_judgeable = max(judgeable_indexes, default=-1)
         self.triggered_by, self.reported_periods = state.triggered_by, set(state.reported_periods)
         self.transitions: list[Transition] = []
 
@@ -146,5 +154,5 @@ class _Evaluation:
         number = self._numbers[index]
         if number is not None:
             return self._definition.is_back(number)
-        # The number that has triggered it is gone, or the account is.
-        return point.period.start == self.triggered_by or (point.result is None and index == len(self._points) - 1)
+        # The number that has triggered it is gone, or all are.
+        return point.period.start == self.triggered_by or (point.is_gone and index == self._last_judgeable)

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import structlog
 
 from app.accounts.accounts import account_key
-from app.accounts.cards import load_cards
-from app.alerts.messages import number_json, overview_link
+from app.accounts.cards import load_cards, overview_link
+from app.alerts.messages import number_json
 from app.alerts.news import MAX_NEWS_DAYS, NewsSearch, publish_news
 from app.alerts.store import load_alerts
 from app.books.books import Books
@@ -53,8 +53,8 @@ async def _find_news(
     keys = {own.account: account_key(own.account) for _, own in restatements if own.account is not None}
     cards = await run_plan(connection, load_cards(sorted(keys.values()), today=today))
     return [
-        _message(named, own, cards.get(keys[own.account]) if own.account is not None else None, books)
-        for named, own in restatements
+        _message(named_source, own, cards.get(keys[own.account]) if own.account is not None else None, books)
+        for named_source, own in restatements
     ]
 
 
@@ -62,8 +62,8 @@ async def _load_restatements(
     connection: Connection, *, books: Books, since: date, today: date, closing_days: int
 ) -> list[tuple["_NamedSource", Restatement]]:
     restatements: list[tuple[_NamedSource, Restatement]] = []
-    for named in await _load_sources(connection, books):
-        source, each_account = named.source, named.each_account
+    for named_source in await _load_sources(connection, books):
+        source, each_account = named_source.source, named_source.each_account
         periods = _closed_periods(source, books, today=today, closing_days=closing_days)
         if not periods:
             continue
@@ -79,7 +79,7 @@ async def _load_restatements(
             log.warning("there are too many restatements to publish", metric=source.metric, reason=str(error))
             continue
         restatements += [
-            (named, own)
+            (named_source, own)
             for own in all_restatements
             if own.recorded_on < today and own.recorded_on >= own.period.end + timedelta(days=closing_days)
             # What belongs to no account is not one.
@@ -127,20 +127,20 @@ def _closed_periods(source: NumberSource, books: Books, *, today: date, closing_
     return periods
 
 
-def _message(named: _NamedSource, own: Restatement, card: Mapping[str, Any] | None, books: Books) -> Message:
-    source, account = named.source, own.account
+def _message(named_source: _NamedSource, own: Restatement, card: Mapping[str, Any] | None, books: Books) -> Message:
+    source, account = named_source.source, own.account
     number = number_json(source, own.period, own.after, own.before, currency=books.currency, account=account or "")
     narrowing = number["group"] | ({"strict": "false"} if number["group"] else {})
     parameters = {"start": own.period.start, "end": own.period.end, "granularity": source.granularity}
     query = urlencode(parameters | {"convention": source.convention} | narrowing)
-    account_links = {"account": overview_link(books, account)} if account else {}
+    account_links = {"account": overview_link(books.public_url, account)} if account else {}
     data = {
         **({"account": card} if card else {}),
         "number": number,
         "recorded_on": own.recorded_on.isoformat(),
         "events": [dict(event) for event in own.events],
         "event_ids": list(own.event_ids),
-        "named_by": list(named.names),
+        "named_by": list(named_source.names),
         "links": account_links | {"question": f"{books.public_url}/v1/metrics/{source.metric}/restatements?{query}"},
     }
     return Message(RESTATED_TOPIC, data)

@@ -40,9 +40,18 @@ _STATE_COLUMNS = "alert_id, account, is_triggered, period_start, reported_period
 _STATES = Statement(
     f"SELECT {_STATE_COLUMNS.replace('number', 'NULL')} FROM alert_state WHERE alert_id = ANY(%(ids)s) ORDER BY alert_id, account"
 )
-_TRIGGERED = Statement(f"""
-    SELECT {_STATE_COLUMNS} FROM alert_state WHERE is_triggered AND (CAST(%(id)s AS text) IS NULL OR alert_id = %(id)s)
+_TRIGGERED = Statement(
+    f"SELECT {_STATE_COLUMNS} FROM alert_state WHERE is_triggered AND alert_id = %(id)s ORDER BY account"
+)
+_FIRST_TRIGGERED = Statement(f"""
+    SELECT {", ".join(f"state.{name}" for name in _STATE_COLUMNS.split(", "))} FROM alert CROSS JOIN LATERAL (
+        SELECT * FROM alert_state WHERE alert_id = alert.id AND is_triggered ORDER BY account LIMIT %(limit)s) AS state
+    WHERE CAST(%(id)s AS text) IS NULL OR alert.id = %(id)s
     ORDER BY alert_id, account
+    """)
+_COUNT_TRIGGERED = Statement("""
+    SELECT alert_id, count(*) FROM alert_state WHERE is_triggered AND (CAST(%(id)s AS text) IS NULL OR alert_id = %(id)s)
+    GROUP BY alert_id
     """)
 _STATE_ROW = """row(alert_id text, account text, is_triggered boolean, period_start date, reported_periods jsonb,
         triggered_at timestamptz, number jsonb)"""
@@ -112,6 +121,13 @@ class StoredState(NamedTuple):
         }
 
 
+class TriggeredStates(NamedTuple):
+    """The states of an alert that are triggered, the first of them by account. total: how many there are of them."""
+
+    total: int
+    states: list[StoredState]
+
+
 class PastTransition(NamedTuple):
     """A row of the history."""
 
@@ -173,10 +189,22 @@ def load_states(ids: Collection[str]) -> QueryPlan[list[StoredState]]:
     return [_state(row) for row in rows]
 
 
-def load_triggered(id: str | None) -> QueryPlan[list[StoredState]]:
-    """Return the states that are triggered, of one alert or of all."""
+def load_triggered(id: str) -> QueryPlan[list[StoredState]]:
+    """Return the states of an alert that are triggered."""
     (rows,) = yield [BoundStatement(_TRIGGERED, {"id": id})]
     return [_state(row) for row in rows]
+
+
+def load_first_triggered(id: str | None, *, limit: int) -> QueryPlan[dict[str, TriggeredStates]]:
+    """Return what is triggered, of one alert or of all, by alert. limit: of the states of each, of which there may be many."""
+    rows, counts = yield [
+        BoundStatement(_FIRST_TRIGGERED, {"id": id, "limit": limit}),
+        BoundStatement(_COUNT_TRIGGERED, {"id": id}),
+    ]
+    triggered = {alert_id: TriggeredStates(count, []) for alert_id, count in counts}
+    for state in map(_state, rows):
+        triggered[state.alert_id].states.append(state)
+    return triggered
 
 
 def _state(row: Sequence[Any]) -> StoredState:

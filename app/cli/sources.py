@@ -10,7 +10,7 @@ from app.books.books import Books
 from app.cli.console import out
 from app.cli.open import with_books
 from app.inbound.deliveries import MAX_PAGE, REPLAYABLE, Status, list_deliveries
-from app.inbound.receive import replay, replay_all
+from app.inbound.replay import replay, replay_all
 from app.inbound.sources import list_sources, load_source
 
 cli = typer.Typer()
@@ -47,7 +47,7 @@ def print_deliveries(
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many, the latest first.")] = 20,
 ) -> None:
     """List the kept deliveries of a source, the latest first, with what became of them and why."""
-    own_status = _check_status(status)
+    own_status = _check_status(status, _STATUSES)
 
     async def run(books: Books) -> None:
         await load_source(books, source)
@@ -64,9 +64,9 @@ def print_deliveries(
     with_books(run)
 
 
-def _check_status(status: str | None) -> Any:
-    if status is not None and status not in _STATUSES:
-        raise typer.BadParameter(f"it must be one of: {', '.join(_STATUSES)}.", param_hint="--status")
+def _check_status(status: str | None, statuses: Sequence[str]) -> Any:
+    if status is not None and status not in statuses:
+        raise typer.BadParameter(f"it must be one of: {', '.join(statuses)}.", param_hint="--status")
     return status
 
 
@@ -85,7 +85,7 @@ def replay_deliveries(
     ] = "rejected",
 ) -> None:
     """Translate kept deliveries of a source again, by its current mapping. What is stored already is a duplicate."""
-    own_status = _check_status(status)
+    own_status = _check_status(status, REPLAYABLE)
 
     async def run(books: Books) -> None:
         own_source = await load_source(books, source)

@@ -240,7 +240,10 @@ class Settings(BaseSettings):
         "All other addresses that are not public are refused.",
     )
     webhook_timeout: float = Field(
-        15, gt=0, le=30, description="Seconds within which a receiver of webhooks must answer, with the connection."
+        15,
+        gt=0,
+        le=30,
+        description="Seconds within which a receiver of webhooks must answer, including the time to connect.",
     )
     webhook_history_days: int = Field(
         30, ge=2, le=3650, description="Days for which messages of webhooks and their deliveries are kept."
@@ -248,7 +251,9 @@ class Settings(BaseSettings):
     webhook_event_days: int = Field(
         DEFAULT_WEBHOOK_EVENT_DAYS,
         ge=1,
-        description="Most days ago that an event may have happened to be told by webhooks. Older ones are history.",
+        le=3650,
+        description="Days after which an event that arrives late is history: `feedback.received` and `mrr.moved` are not sent "
+        "for it.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."

@@ -3,21 +3,22 @@
 import base64
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
 
 from app.books.books import Books
-from app.core.errors import Invalid, NotFound
-from app.core.ids import decode_token, encode_token
+from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.inbound_tables import delivery
 from app.database.statements import bind_json_rows, json_table
 from app.database.tables import account
+from app.http.cursors import ListPosition, parse_position
 
 Status = Literal["accepted", "rejected", "ignored", "erased"]
 # What a replay may do again: an erased delivery has no body.
-REPLAYABLE: tuple[Status, ...] = ("accepted", "rejected", "ignored")
+ReplayableStatus = Literal["accepted", "rejected", "ignored"]
+REPLAYABLE: tuple[ReplayableStatus, ...] = get_args(ReplayableStatus)
 MAX_PAGE = 1_000
 
 
@@ -137,20 +138,16 @@ async def list_deliveries(
     if status is not None:
         query = query.where(delivery.c.status == status)
     if cursor is not None:
-        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) < sa.tuple_(*_parse_cursor(cursor)))
+        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) < _literal(parse_position(cursor)))
     query = query.order_by(delivery.c.received_at.desc(), delivery.c.id.desc()).limit(limit + 1)
     rows = await books.database.read(lambda connection: connection.execute(query))
     page = rows[:limit]
     has_more = len(rows) > limit
-    return page, encode_token(f"{page[-1].received_at.isoformat()} {page[-1].id}") if has_more else None
+    return page, ListPosition(page[-1].received_at, page[-1].id).encode() if has_more else None
 
 
-def _parse_cursor(cursor: str) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-    try:
-        time, _, id = decode_token(cursor).partition(" ")
-        return sa.literal(datetime.fromisoformat(time), sa.DateTime(timezone=True)), sa.literal(id, sa.Text)
-    except ValueError:
-        raise Invalid.at("/query/cursor", "The cursor is not one of this list.", code="invalid_cursor") from None
+def _literal(position: ListPosition) -> Any:
+    return sa.tuple_(sa.literal(position.at, sa.DateTime(timezone=True)), sa.literal(position.id, sa.Text))
 
 
 async def load_page(
@@ -158,7 +155,7 @@ async def load_page(
     source_id: str,
     *,
     status: Status | None,
-    after: tuple[datetime, str] | None,
+    after: ListPosition | None,
     until: datetime,
     limit: int,
 ) -> list[RawDelivery]:
@@ -168,8 +165,7 @@ async def load_page(
     is_chosen = delivery.c.status.in_(statuses) & (delivery.c.received_at <= until)
     query = sa.select(*columns).where(delivery.c.source == source_id, is_chosen)
     if after is not None:
-        key = sa.literal(after[0], sa.DateTime(timezone=True)), sa.literal(after[1], sa.Text)
-        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) > sa.tuple_(*key))
+        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) > _literal(after))
     query = query.order_by(delivery.c.received_at, delivery.c.id).limit(limit)
     rows = await books.database.read(lambda connection: connection.execute(query))
     return [to_raw_delivery(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Receive deliveries: verify, translate, and store each in the transaction of the events that it becomes."""
+"""Receive deliveries: verify, translate, and store each in the transaction of the events that it becomes; see also `replay`."""
 
 import hashlib
 import json
@@ -22,10 +22,7 @@ from app.inbound.deliveries import (
     DeliveryResult,
     RawDelivery,
     Status,
-    load_delivery,
-    load_page,
     lock_deliveries,
-    to_raw_delivery,
     write_deliveries,
 )
 from app.inbound.order import MomentChanged, check_moments, place_deliveries
@@ -39,10 +36,6 @@ from app.ingest.preview import PreviewState, preview_events
 
 log = structlog.get_logger(__name__)
 
-# Of one transaction of a replay.
-_REPLAYED_AT_ONCE = 100
-_MAX_REPLAYED_BYTES = 2**23
-_MAX_REPLAYED_EVENTS = 10_000
 MAX_REASONS = 20
 _MAX_REASON_LENGTH = 500
 FAILURE = "The service failed to translate it, and its log says why."
@@ -79,7 +72,7 @@ async def receive(books: Books, source: DeliverySource, request: SignedRequest, 
     delivery = read_delivery(books, source, request, max_bytes=max_bytes)
     [whole] = await complete_deliveries(source, [delivery])
     try:
-        [receipt] = await _process(books, source, [whole])
+        [receipt] = await process_deliveries(books, source, [whole])
     except NotFound:
         raise unknown_source() from None
     if isinstance(whole.error, Unavailable):
@@ -89,7 +82,7 @@ async def receive(books: Books, source: DeliverySource, request: SignedRequest, 
 
 def unknown_source() -> Unauthenticated:
     """Return the error of a delivery to no source. It is that of a wrong signature, so that nobody learns which there are."""
-    return unverified_error("There is no source of this name, or the signature is wrong.")
+    return unverified_error("There is no source of this name, or the signature is wrong.", code="unverified")
 
 
 def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> RawDelivery:
@@ -179,7 +172,7 @@ def _reason(error: Problem | Untranslatable) -> dict[str, Any]:
     return {"code": "untranslatable", "detail": str(error)}
 
 
-async def _process(
+async def process_deliveries(
     books: Books, source: DeliverySource, deliveries: Sequence[CompleteDelivery], *, is_replay: bool = False
 ) -> list[Receipt]:
     """Translate deliveries, and store them with their events in one transaction. Raises Conflict for an erased one."""
@@ -204,7 +197,7 @@ async def _store(
             translate(books, source, delivery, own.error)
             for delivery, own in zip(deliveries, complete_deliveries, strict=True)
         ],
-        items=sum(_count_events_at_most(source, own.body) for own in deliveries),
+        items=sum(count_events_at_most(source, own.body) for own in deliveries),
     )
     raws = [event for translation in translations for event in translation.events]
     receipts: list[Receipt] = []
@@ -223,7 +216,7 @@ async def _store(
     return receipts
 
 
-def _count_events_at_most(source: DeliverySource, body: bytes) -> int:
+def count_events_at_most(source: DeliverySource, body: bytes) -> int:
     """Return about how many events a body may become, without reading it: no value is smaller than the comma after it."""
     return (body.count(b",") + 1) * len((source.mapping or {}).get("events", "1"))
 
@@ -296,50 +289,3 @@ async def preview(
     translation = translate(books, source, delivery, whole.error)
     outcome = await preview_events(books, translation.events, PreviewState())
     return delivery, translation, outcome
-
-
-async def replay(books: Books, source: DeliverySource, id: str) -> Receipt:
-    """Translate a kept delivery again, by the current mapping. Raises NotFound, and Conflict for an erased one."""
-    row = await load_delivery(books, source.id, id)
-    if row.status == "erased":
-        raise erased_delivery()
-    delivery = to_raw_delivery(row)
-    [receipt] = await _process(books, source, await complete_deliveries(source, [delivery]), is_replay=True)
-    return receipt
-
-
-async def replay_all(books: Books, source: DeliverySource, *, status: Status | None) -> dict[str, int]:
-    """Replay the deliveries of a status that there are now, the earliest first; return how many have which status then.
-
-    What is erased or deleted meanwhile is left out. Raises NotFound if the source is.
-    """
-    counts: dict[str, int] = {"accepted": 0, "rejected": 0, "ignored": 0}
-    after, until = None, books.clock()
-    while page := await load_page(books, source.id, status=status, after=after, until=until, limit=_REPLAYED_AT_ONCE):
-        after = page[-1].received_at, page[-1].id
-        for batch in _split(source, page):
-            for receipt in await _replay_batch(books, source, batch):
-                counts[receipt.result.status] += 1
-    return counts
-
-
-async def _replay_batch(books: Books, source: DeliverySource, batch: Sequence[RawDelivery]) -> list[Receipt]:
-    try:
-        return await _process(books, source, await complete_deliveries(source, batch), is_replay=True)
-    except Conflict:
-        if len(batch) == 1:
-            return []
-    return [receipt for own in batch for receipt in await _replay_batch(books, source, [own])]
-
-
-def _split(source: DeliverySource, deliveries: Sequence[RawDelivery]) -> list[list[RawDelivery]]:
-    """Split deliveries into batches of limited size and, as far as can be told, of a limited number of events."""
-    batches: list[list[RawDelivery]] = []
-    size = count = 0
-    for own in deliveries:
-        size, count = size + len(own.body), count + _count_events_at_most(source, own.body)
-        if not batches or size > _MAX_REPLAYED_BYTES or count > _MAX_REPLAYED_EVENTS:
-            batches.append([])
-            size, count = len(own.body), _count_events_at_most(source, own.body)
-        batches[-1].append(own)
-    return batches

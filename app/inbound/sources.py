@@ -187,15 +187,21 @@ async def find_source(books: Books, id: str) -> DeliverySource | None:
 
 async def load_source(books: Books, id: str) -> DeliverySource:
     """Return a source. Raises NotFound."""
-    found_source = await books.database.read(lambda connection: _load(connection, id))
-    if found_source is None:
-        raise source_not_found()
-    return found_source
+
+    async def read(connection: Connection) -> DeliverySource:
+        if found_source := await _load(connection, id):
+            return found_source
+        raise await _source_not_found(connection, id)
+
+    return await books.database.read(read)
 
 
-def source_not_found() -> NotFound:
-    """Return the error of a source that does not exist."""
-    return NotFound("There is no source of this name. GET /v1/sources lists all sources.", code="unknown_source")
+async def _source_not_found(connection: Connection, id: str) -> NotFound:
+    """Return the error of a source that does not exist, with the nearest ones."""
+    existing = [row.id for row in await connection.execute(sa.select(source.c.id))]
+    nearest, advice = nearest_names(id, existing), "GET /v1/sources lists all sources."
+    fault = name_fault("/path/source", "Unknown source{}.", id, nearest, code="unknown_source", advice=advice)
+    return NotFound.of([fault])
 
 
 async def _load(connection: Connection, id: str) -> DeliverySource | None:
@@ -214,7 +220,7 @@ async def lock_source(connection: Connection, id: str) -> None:
     """Keep a source from being deleted before the transaction ends. Raises NotFound if it is deleted already."""
     query = sa.select(source.c.id).where(source.c.id == id).with_for_update(read=True, key_share=True)
     if not await connection.execute(query):
-        raise source_not_found()
+        raise await _source_not_found(connection, id)
 
 
 async def list_sources(books: Books) -> list[tuple[DeliverySource, dict[str, int]]]:
@@ -237,7 +243,7 @@ async def delete_source(books: Books, id: str) -> None:
 
     async def write(connection: Connection) -> None:
         if not (await connection.execute(sa.delete(source).where(source.c.id == id))).row_count:
-            raise source_not_found()
+            raise await _source_not_found(connection, id)
         await connection.execute(sa.delete(delivery).where(delivery.c.source == id))
 
     await books.database.write(write)

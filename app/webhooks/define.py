@@ -63,7 +63,9 @@ class MetricNumber(TypedDict):
     end: Annotated[Day, Field(description="The day after the last one of the period.")]
     complete: Annotated[bool, Field(description="Whether all days of the period have passed.")]
     value: Number | None
-    previous: Annotated[Number | None, Field(description="The value before; what that is, the topic says.")]
+    previous: Annotated[
+        Number | None, Field(description="The value before; the description of the topic says of when.")
+    ]
     amount: NotRequired[Annotated[str, Field(description="The value of a metric in money, in the base currency.")]]
     proof: Proof
 

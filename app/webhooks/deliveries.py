@@ -6,12 +6,12 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from app.books.books import Books
-from app.core.errors import Conflict, Invalid, NotFound
-from app.core.ids import decode_token, encode_token
+from app.core.errors import Conflict, NotFound
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.database.webhook_tables import webhook_message as message
+from app.http.cursors import ListPosition, parse_position
 from app.http.openapi import list_schema, object_schema
 from app.metrics.offers import Message
 from app.webhooks.define import TOPICS
@@ -69,7 +69,7 @@ async def list_deliveries(
     query = query if topic is None else query.where(delivery.c.topic == topic)
     if cursor is not None:
         position = sa.tuple_(delivery.c.created_at, delivery.c.message_id)
-        query = query.where(position < sa.tuple_(*map(sa.literal, _parse_cursor(cursor))))
+        query = query.where(position < sa.tuple_(*map(sa.literal, parse_position(cursor))))
 
     async def read(connection: Connection) -> list[Any]:
         await fetch_endpoint(connection, endpoint_id)
@@ -77,19 +77,8 @@ async def list_deliveries(
 
     rows = await books.database.read(read)
     last = rows[limit - 1] if len(rows) > limit else None
-    next_cursor = None if last is None else encode_token(f"{last.created_at.isoformat()} {last.message_id}")
+    next_cursor = None if last is None else ListPosition(last.created_at, last.message_id).encode()
     return [_as_json(row) for row in rows[:limit]], next_cursor
-
-
-def _parse_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, id = decode_token(cursor).split(" ")
-        time = datetime.fromisoformat(at)
-        if time.tzinfo is None or "\0" in id:
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise Invalid.at("/query/cursor", "This is no cursor of this list.", code="invalid_cursor") from None
-    return time, id
 
 
 async def load_delivery(books: Books, endpoint_id: str, id: str) -> dict[str, Any]:

@@ -195,7 +195,7 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
         outcome = await sender.send(due, now=at)
     finally:
         await sender.close()
-    row = delivery_row(DeliveryAttempt(due, outcome, at), retry_at=None)
+    row = delivery_row(DeliveryAttempt(due, outcome, at), retry_at=None, is_test=True)
 
     async def record(connection: Connection) -> None:
         await record_attempts(connection, lease, [row])

@@ -11,15 +11,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 ACCOUNTS = "/services/data/v66.0/sobjects/Account/Csm_Account_Id__c"
 CLIENT = {"client_id": os.environ["SALESFORCE_CLIENT_ID"], "client_secret": os.environ["SALESFORCE_CLIENT_SECRET"]}
-TOPICS = {
-    "mrr.moved": {"Csm_Mrr__c": "value"},
-    "health.band_changed": {"Csm_Health__c": "score", "Csm_Band__c": "band"},
-}
+NAMES = {"mrr.moved": {"Csm_Mrr__c": "value"}, "health.band_changed": {"Csm_Health__c": "score", "Csm_Band__c": "band"}}
 webhook, app, turn = Webhook(os.environ["WEBHOOK_SECRET"]), FastAPI(), asyncio.Lock()
 salesforce = httpx.AsyncClient(base_url=os.environ["SALESFORCE_URL"])
 last = sqlite3.connect("salesforce_receiver.db", isolation_level=None)  # the last message of each topic and account
 last.execute("CREATE TABLE IF NOT EXISTS message (topic, account, id, at, PRIMARY KEY (topic, account))")
-IS_OLD = "SELECT 1 FROM message WHERE topic = ? AND account = ? AND (id = ? OR at > ?)"
 
 
 @app.post("/hooks", status_code=204)
@@ -29,12 +25,12 @@ async def receive(request: Request) -> None:
     except (WebhookVerificationError, ValueError):
         raise HTTPException(401) from None
     topic, data = message["type"], message["data"]
-    if topic not in TOPICS or message.get("test"):
+    if topic not in NAMES or message.get("test"):
         return
-    values = {name: data[field] for name, field in TOPICS[topic].items()}
+    values = {name: data[field] for name, field in NAMES[topic].items()}
     row = (topic, data["account"]["id"], request.headers["webhook-id"], message["timestamp"].rstrip("Z"))
     async with asyncio.timeout(10), turn:  # one after the other, so that the newest one stands
-        if last.execute(IS_OLD, row).fetchone():
+        if last.execute("SELECT 1 FROM message WHERE topic = ? AND account = ? AND (id = ? OR at > ?)", row).fetchone():
             return
         url = f"{ACCOUNTS}/{quote(row[1], safe='')}?updateOnly=true"
         answer = await salesforce.patch(url, json=values)

@@ -29,8 +29,8 @@ def test_an_alert_triggers_once_and_resolves_once(service: Service, alerts: Aler
     assert alerts.alert()["state"] == "ok"
     assert alerts.transitions() == [("triggered", "2026-03", 80), ("resolved", "2026-03", 200)]
     assert [(row["kind"], row["sentence"]) for row in alerts.history()] == [
-        ("resolved", "mrr is 200 in 2026-03, no longer below 100."),
-        ("triggered", "mrr is 80 in 2026-03, below 100."),
+        ("resolved", "Monthly recurring revenue (MRR) is 200.00 USD in 2026-03, no longer below 100.00 USD."),
+        ("triggered", "Monthly recurring revenue (MRR) is 80.00 USD in 2026-03, below 100.00 USD."),
     ]
 
 
@@ -46,7 +46,7 @@ def test_a_message_has_all_that_a_receiver_needs(service: Service, alerts: Alert
     assert (number["value"], number["previous"], number["amount"]) == (80, 150, "80.00")
     assert number["group"] == {"account": "acme"}
     assert data["condition"] == {"below": 100, "margin": 10, "for_periods": 1}
-    assert data["sentence"] == "mrr of acme is 80 in 2026-03, below 100."
+    assert data["sentence"] == "Monthly recurring revenue (MRR) of acme is 80.00 USD in 2026-03, below 100.00 USD."
     assert data["links"]["account"] == "/v1/accounts/acme/overview"
     [row] = service.request("GET", data["links"]["question"]).json()["rows"]
     assert row["value"] == 80
@@ -126,7 +126,9 @@ def test_a_change_is_compared_with_the_period_before(service: Service, alerts: A
     alerts.put(metric="mrr", granularity="month", change_percent="-20")
     service.send(subscription("100", at="2026-02-01"), subscription("80", at="2026-03-10"))
     alerts.evaluate()
-    assert [row["sentence"] for row in alerts.history()] == ["mrr is 80 in 2026-03, 20% less than 100 before."]
+    assert [row["sentence"] for row in alerts.history()] == [
+        "Monthly recurring revenue (MRR) is 80.00 USD in 2026-03, 20% less than 100.00 USD before."
+    ]
 
 
 def test_numbers_with_a_small_sample_are_ignored(service: Service, alerts: AlertService) -> None:
@@ -162,7 +164,7 @@ def test_what_is_triggered_resolves_when_the_alert_is_changed_or_deleted(
     alerts.put(metric="mrr", granularity="month", below="100")
     assert alerts.alert()["state"] == "triggered"
     alerts.put(metric="mrr", granularity="month", below="90")
-    assert alerts.history()[0]["sentence"] == "The alert was changed."
+    assert alerts.history()[0]["sentence"] == 'The alert "own" was changed.'
     alerts.evaluate()
     assert service.request("DELETE", "/v1/alerts/own").status_code == 204
     assert [kind for kind, *_ in alerts.transitions()] == ["triggered", "resolved", "triggered", "resolved"]
@@ -207,8 +209,56 @@ def test_an_account_that_is_gone_resolves(service: Service, alerts: AlertService
     assert alerts.alert()["triggered_count"] == 1
     service.retract("acme", "only")
     alerts.evaluate()
-    assert alerts.history()[0]["sentence"] == "nps of acme has no value any more in 2026-03."
+    assert alerts.history()[0]["sentence"] == "Net Promoter Score (NPS) of acme no longer has a value in 2026-03."
     assert alerts.alert()["triggered_count"] == 0
+
+
+def test_an_alert_on_many_accounts_shows_the_first_of_them_and_their_number(
+    service: Service, alerts: AlertService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.alerts.alerts._MAX_SHOWN", 2)
+    for id in ("low", "lower"):
+        alerts.put(id=id, metric="mrr", granularity="month", below="100", each_account=True)
+    alerts.put(id="none", metric="mrr", granularity="month", above="1000", each_account=True)
+    service.send(*(subscription("50", account, at="2026-02-01") for account in ("acme", "globex", "initech")))
+    alerts.evaluate()
+    for alert in (*service.get("/v1/alerts")["alerts"], alerts.alert("low"), alerts.alert("none")):
+        accounts = [own["account"] for own in alert["triggered"]]
+        assert (alert["triggered_count"], accounts) == ((0, []) if alert["id"] == "none" else (3, ["acme", "globex"]))
+
+
+def test_a_customer_that_is_gone_resolves_what_it_had_triggered_long_before(
+    service: Service, alerts: AlertService
+) -> None:
+    service.send(subscription("150", at="2026-01-01"))
+    alerts.put(metric="sessions", granularity="day", below="5", each_account=True)
+    alerts.evaluate()
+    assert alerts.alert()["triggered_count"] == 1
+    service.on("2026-05-01")
+    alerts.evaluate()
+    service.send(event("subscription.canceled", at="2026-05-01", subscription_id="base"))
+    service.on("2026-05-03")
+    alerts.evaluate()
+    assert [kind for kind, *_ in alerts.transitions()] == ["triggered", "resolved"]
+    assert alerts.alert()["triggered_count"] == 0
+
+
+def test_an_alert_on_a_segment_that_is_deleted_resolves_what_it_had_triggered_long_before(
+    service: Service, alerts: AlertService
+) -> None:
+    service.send(subscription("150", at="2026-01-01"), account_update(plan="pro"))
+    service.put("/v1/segments/pro", {"filter": 'plan = "pro"'})
+    for metric in ("mrr", "sessions"):
+        alerts.put(metric, metric=metric, granularity="day", below="1000", segment="pro")
+    alerts.evaluate()
+    service.on("2026-04-20")
+    alerts.evaluate()
+    assert service.request("DELETE", "/v1/segments/pro").status_code == 204
+    service.on("2026-04-21")
+    alerts.evaluate()
+    for metric in ("mrr", "sessions"):
+        assert [row["kind"] for row in alerts.history(metric)] == ["resolved", "triggered"]
+        assert alerts.alert(metric)["state"] == "ok"
 
 
 def test_the_history_comes_in_pages(service: Service, alerts: AlertService) -> None:
@@ -216,10 +266,10 @@ def test_the_history_comes_in_pages(service: Service, alerts: AlertService) -> N
     for number in range(6):
         service.send(subscription("90" if number % 2 == 0 else "110", at=f"2026-03-15T0{number}:00:00Z"))
         alerts.evaluate()
-    first = service.get("/v1/alerts/own/history", limit=4)
-    second = service.get("/v1/alerts/own/history", limit=4, cursor=first["next"])
-    assert second["next"] is None
-    assert first["rows"] + second["rows"] == alerts.history()
+    first = service.request("GET", "/v1/alerts/own/history?limit=4")
+    second = service.request("GET", first.links["next"]["url"])
+    assert first.json()["next"] and second.json()["next"] is None and "next" not in second.links
+    assert first.json()["rows"] + second.json()["rows"] == alerts.history()
     assert len(alerts.history()) == 6
     assert service.request("GET", "/v1/alerts/own/history?cursor=x").status_code == 422
     assert service.request("GET", "/v1/alerts/other/history").json()["code"] == "unknown_alert"

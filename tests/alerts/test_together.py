@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from app.alerts.watch import Watch, watch_aside
 from app.core.errors import Unavailable
 from tests.alerts.alert_service import AlertService
 from tests.alerts.test_alerts import subscription
-from tests.support.service import PATIENCE, Service
+from tests.support.service import PATIENCE, Service, session
 
 
 def test_several_processes_publish_a_crossing_once(service: Service, alerts: AlertService) -> None:
@@ -82,3 +83,23 @@ def test_a_watch_that_fails_goes_on(service: Service, alerts: AlertService, monk
     monkeypatch.setattr("app.alerts.watch._OUTAGE_SECONDS", 0)
     service.run(watch.run())
     assert next(failures, None) is None
+
+
+def test_a_clock_that_goes_over_midnight_and_back_makes_no_message_twice(
+    service: Service, alerts: AlertService
+) -> None:
+    """Each step is one of a service whose clock was moved."""
+    alerts.put(metric="sessions", granularity="day", below="1", margin=0)
+    service.send(session(at="2026-03-14"), session(at="2026-03-15T01:00:00Z"))
+    watch = Watch(service.books, service.settings)
+    for day in ("2026-03-15T23:59:00", "2026-03-16T00:00:30", "2026-03-15T23:59:30", "2026-03-17T00:00:10"):
+        service.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        for _ in range(2):
+            service.run(watch.step())
+    # The 15th had a session, the 16th had none.
+    assert alerts.transitions() == [("triggered", "2026-03-16", 0)]
+    service.send(session(at="2026-03-17T00:00:05Z"))
+    service.on("2026-03-18")
+    for _ in range(2):
+        service.run(watch.step())
+    assert alerts.transitions()[1:] == [("resolved", "2026-03-17", 1)]

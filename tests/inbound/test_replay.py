@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.inbound import receive
+from app.inbound import receive, replay
 from tests.inbound.senders import OTHER_SECRET, SECRET, hexed, put_source, send, sign_hmac, to_bytes
 from tests.support.service import Service
 
@@ -47,10 +47,10 @@ async def deliver(service: Service, number: int, secret: str = SECRET) -> int:
 def test_two_replays_at_once_count_each_event_once(service: Service) -> None:
     fill(service, 30)
 
-    async def replay() -> dict[str, Any]:
+    async def replay_all() -> dict[str, Any]:
         return (await service.client.post(REPLAY)).json()
 
-    answers = service.gather(replay(), replay(), replay())
+    answers = service.gather(replay_all(), replay_all(), replay_all())
     assert all(answer["deliveries"]["rejected"] == 0 for answer in answers)
     assert service.value("sessions") == 30 and counts(service) == {"accepted": 30}
     assert service.differences() == []
@@ -60,9 +60,9 @@ def test_deliveries_that_come_during_a_replay_are_not_replayed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a replay would not end while deliveries come."""
-    monkeypatch.setattr(receive, "_REPLAYED_AT_ONCE", 2)
+    monkeypatch.setattr(replay, "_REPLAYED_AT_ONCE", 2)
     fill(service, 5)
-    original, numbers = receive.load_page, iter(range(100, 200))
+    original, numbers = replay.load_page, iter(range(100, 200))
 
     async def load_page(*arguments: Any, **named_arguments: Any) -> Any:
         page = await original(*arguments, **named_arguments)
@@ -70,7 +70,7 @@ def test_deliveries_that_come_during_a_replay_are_not_replayed(
         await deliver(service, next(numbers))
         return page
 
-    monkeypatch.setattr(receive, "load_page", load_page)
+    monkeypatch.setattr(replay, "load_page", load_page)
     answer = service.request("POST", "/v1/sources/calls/replay").json()
     assert answer["deliveries"] == {"accepted": 5, "rejected": 0, "ignored": 0}
 
@@ -83,14 +83,14 @@ def test_what_is_erased_during_a_replay_is_left_out_and_its_neighbors_are_not(
     put_source(service, "calls", "generic", mapping=WRONG)
     send(service, "calls", call(10, person="bobby"))
     put_source(service, "calls", "generic", mapping=MAPPING)
-    original = receive.complete_deliveries
+    original = replay.complete_deliveries
 
     async def complete_deliveries(*arguments: Any) -> Any:
-        monkeypatch.setattr(receive, "complete_deliveries", original)
+        monkeypatch.setattr(replay, "complete_deliveries", original)
         await service.client.delete("/v1/accounts/other/users/bobby/personal-data")
         return await original(*arguments)
 
-    monkeypatch.setattr(receive, "complete_deliveries", complete_deliveries)
+    monkeypatch.setattr(replay, "complete_deliveries", complete_deliveries)
     answer = service.request("POST", REPLAY).json()
     assert answer["deliveries"] == {"accepted": 3, "rejected": 0, "ignored": 0}
     assert counts(service) == {"accepted": 3, "erased": 2}
@@ -169,7 +169,7 @@ def test_a_rotation_loses_no_delivery(service: Service) -> None:
 def test_many_rejected_deliveries_are_replayed_in_batches_of_limited_size(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receive, "_MAX_REPLAYED_EVENTS", 40)
+    monkeypatch.setattr(replay, "_MAX_REPLAYED_EVENTS", 40)
     fill(service, 120)
     sizes: list[int] = []
     original = receive.accept_events

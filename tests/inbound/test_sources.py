@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.core.ids import encode_token
 from app.inbound.define import VENDORS
 from tests.inbound.senders import (
     OTHER_SECRET,
@@ -214,15 +215,19 @@ def test_the_list_of_deliveries_has_pages(service: Service) -> None:
     put_calls(service)
     for number in range(5):
         send(service.later(seconds=number % 2), "calls", {"calls": [], "number": number})
-    seen, cursor = [], None
-    while True:
-        page = service.get("/v1/sources/calls/deliveries", limit=2, **({"cursor": cursor} if cursor else {}))
-        seen += [own["id"] for own in page["deliveries"]]
-        cursor = page["next"]
-        if cursor is None:
-            break
+    seen, path = [], "/v1/sources/calls/deliveries?limit=2"
+    while path:
+        page = service.request("GET", path)
+        seen += [own["id"] for own in page.json()["deliveries"]]
+        path = page.links.get("next", {}).get("url")
+        assert (path is None) == (page.json()["next"] is None)
     assert len(seen) == len(set(seen)) == 5
-    answer = service.request("GET", "/v1/sources/calls/deliveries?cursor=x")
+
+
+@pytest.mark.parametrize("position", ["x", "2026-03-15", "2026-03-15T00:00:00 id", "2026-03-15T00:00:00+00:00 i\0d"])
+def test_a_cursor_that_no_page_has_returned_is_refused(position: str, service: Service) -> None:
+    put_calls(service)
+    answer = service.request("GET", "/v1/sources/calls/deliveries", params={"cursor": encode_token(position)})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
@@ -280,3 +285,18 @@ def test_events_of_a_delivery_count_beside_those_of_other_senders(service: Servi
     assert (answer["accepted"], answer["duplicates"]) == (2, 1)
     service.send(event("feedback.received", "acme", comment="Fine."))
     assert service.differences() == []
+
+
+def test_a_source_that_does_not_exist_is_answered_with_the_nearest_one(service: Service) -> None:
+    put_calls(service)
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/deliveries"), ("POST", "/replay")):
+        answer = service.request(method, f"/v1/sources/cals{path}")
+        [fault] = answer.json()["errors"]
+        assert (answer.status_code, fault["code"], fault["did_you_mean"]) == (404, "unknown_source", ["calls"])
+        assert fault["detail"].startswith('Unknown source "cals". Did you mean "calls"?')
+
+
+def test_what_was_erased_cannot_be_chosen_for_a_replay(service: Service) -> None:
+    put_calls(service)
+    answer = service.request("POST", "/v1/sources/calls/replay?status=erased")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/status")

@@ -167,6 +167,7 @@ class ExampleReceiver:
     def __init__(self, name: str, folder: Path, variables: dict[str, str]) -> None:
         self.name, self.folder, self.variables = name, folder, variables
         self.port = free_port()
+        self.endpoint = ""  # the id of the endpoint that delivers to it
         self.url = f"http://127.0.0.1:{self.port}/hooks"
         self.start()
 

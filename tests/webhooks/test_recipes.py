@@ -1,100 +1,37 @@
-"""The recipes of docs/guides/crm: receivers as processes, real deliveries of the worker, and CRMs that answer as documented."""
+"""The receivers of docs/guides/crm as processes, real deliveries of the worker, and CRMs that answer as documented."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from app.alerts.evaluate import evaluate_alerts
-from app.alerts.health import tell_health
+from app.alerts.health import publish_health_news
 from tests.health.models import component, model
-from tests.support.process import service_process
-from tests.support.service import ADMIN_KEY, PATIENCE, Service, account_update, event, session
+from tests.support.service import Service, account_update, session
 from tests.webhooks.hooks import Hooks
 from tests.webhooks.outside import (
     EXAMPLES,
     HUBSPOT_PATHS,
     SALESFORCE_PATH,
-    SLACK_PATH,
-    Call,
     Crm,
     ExampleReceiver,
     Reply,
-    crm_server,
     environment,
     example_receiver,
 )
-
-RECEIVERS = ["hubspot_receiver", "salesforce_receiver", "slack_receiver"]
-WRITERS = RECEIVERS[:2]
-NIGHTLY = ["hubspot_nightly", "salesforce_nightly"]
-# By receiver: what the fields are called there.
-FIELDS = {
-    "hubspot_receiver": {"mrr": "csm_mrr", "score": "csm_health", "band": "csm_band", "nrr": "csm_nrr"},
-    "salesforce_receiver": {"mrr": "Csm_Mrr__c", "score": "Csm_Health__c", "band": "Csm_Band__c", "nrr": "Csm_Nrr__c"},
-}
-TOPICS = {
-    "hubspot_receiver": ["mrr.moved", "health.band_changed"],
-    "salesforce_receiver": ["mrr.moved", "health.band_changed"],
-    "slack_receiver": ["alert.triggered", "alert.resolved", "feedback.received"],
-}
-
-
-@pytest.fixture
-def outside() -> Iterator[tuple[Crm, str]]:
-    with crm_server() as own:
-        yield own
-
-
-@pytest.fixture
-def crm(outside: tuple[Crm, str]) -> Crm:
-    return outside[0]
-
-
-@pytest.fixture
-def receiver(
-    request: Any, service: Service, hooks: Hooks, outside: tuple[Crm, str], tmp_path: Path
-) -> Iterator[ExampleReceiver]:
-    """A receiver with an endpoint of ours. The clock is the real one, since signatures are valid for five minutes."""
-    service.now = datetime.now(UTC)
-    port_of_nobody = "http://127.0.0.1:1025/hooks"
-    endpoint = hooks.create(port_of_nobody, *TOPICS[request.param])
-    with example_receiver(request.param, tmp_path, environment(outside[1], WEBHOOK_SECRET=endpoint["secret"])) as own:
-        hooks.patch(endpoint["id"], url=own.url)
-        own.endpoint = endpoint["id"]
-        yield own
-
-
-def for_receivers(*names: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("receiver", names, indirect=True)
-
-
-def price(mrr: str, account: str = "acme", **rest: Any) -> dict[str, Any]:
-    at = rest.pop("at", datetime.now(UTC).isoformat())
-    return event("subscription.changed", account, at=at, subscription_id="one", mrr=mrr, **rest)
-
-
-def response(score: int, **data: Any) -> dict[str, Any]:
-    at = datetime.now(UTC).isoformat()
-    return event("survey.responded", at=at, **{"user": "ada", "survey": "nps", "score": score} | data)
-
-
-def values_of(call: Call) -> dict[str, Any]:
-    return call.body.get("properties", call.body)
-
-
-def values(crm: Crm, field: str) -> list[Any]:
-    """Return what was written into a field, in order."""
-    return [values_of(call)[field] for call in crm.calls if field in values_of(call)]
-
-
-def states(hooks: Hooks, receiver: ExampleReceiver) -> list[str]:
-    return [row["state"] for row in hooks.deliveries(receiver.endpoint)]
+from tests.webhooks.recipes import (
+    FIELDS,
+    RECEIVERS,
+    TOPICS,
+    WRITERS,
+    for_receivers,
+    price,
+    response,
+    states,
+    values,
+    values_of,
+)
 
 
 @for_receivers(*WRITERS)
@@ -125,9 +62,9 @@ def test_score_and_band_are_written_when_the_band_has_changed(
     service.put("/v1/health-model", model(component("use", "sessions", 0, 10)))
     service.send(account_update(name="Acme"), price("100", at="2026-01-01"))
     service.send(*(session(at=earlier) for _ in range(10)))
-    service.run(tell_health(service.books))
+    service.run(publish_health_news(service.books))
     service.now = real
-    service.run(tell_health(service.books))
+    service.run(publish_health_news(service.books))
     hooks.deliver(rounds=3)
     assert states(hooks, receiver) == ["delivered"], receiver.output
     call, names = crm.calls[-1], FIELDS[receiver.name]
@@ -282,71 +219,6 @@ def test_the_older_paths_of_hubspot_can_be_set(
         service.send(price("100"))
         hooks.deliver()
     assert [call.path for call in crm.calls] == [f"{HUBSPOT_PATHS[1]}acme"]
-
-
-@for_receivers("slack_receiver")
-def test_slack_gets_alerts_and_unhappy_responses_once_each(
-    service: Service, hooks: Hooks, receiver: ExampleReceiver, crm: Crm
-) -> None:
-    service.send(account_update(name="Acme & Söhne"))
-    service.put("/v1/alerts/nps-low", {"metric": "nps", "granularity": "month", "below": 20})
-    service.send(response(10), response(3, comment="<!channel> Too slow & dear."), response(2))
-    service.later(minutes=2)
-    service.run(evaluate_alerts(service.books))
-    crm.next_replies = [Reply(429, "rate_limited", (("Retry-After", "30"),))]
-    hooks.deliver()
-    for _ in range(8):
-        service.later(minutes=1)
-        hooks.deliver()
-    assert set(states(hooks, receiver)) == {"delivered"}, receiver.output
-    texts = sorted(call.body["text"] for call in crm.calls[1:])
-    period = service.now.strftime("%Y-%m")
-    assert [text.rpartition(" ")[0] for text in texts] == [
-        "Acme &amp; Söhne: nps 2. ",
-        "Acme &amp; Söhne: nps 3. &lt;!channel&gt; Too slow &amp; dear.",
-        f"All accounts: nps is −33.333333 in {period}, below 20.",
-    ]
-    assert all(call.path == SLACK_PATH for call in crm.calls)
-
-
-@for_receivers("slack_receiver")
-def test_slack_gets_test_messages_marked_as_such(hooks: Hooks, receiver: ExampleReceiver, crm: Crm) -> None:
-    for topic in TOPICS[receiver.name]:
-        assert hooks.post(f"{receiver.endpoint}/test", {"topic": topic}).json()["log"][0]["status"] == 204
-    assert len(crm.calls) == 3 and all(call.body["text"].startswith("Test: ") for call in crm.calls)
-
-
-@pytest.mark.own_database
-@pytest.mark.parametrize("name", NIGHTLY)
-def test_each_night_all_numbers_of_all_accounts_are_written(
-    name: str, database: str, outside: tuple[Crm, str], tmp_path: Path
-) -> None:
-    crm, crm_url = outside
-    crm.accounts = {"acme", "globex"}
-    now = datetime.now(UTC)
-    events = [
-        price("100", at=(now - timedelta(days=500)).isoformat()),
-        price("150", at=(now - timedelta(days=100)).isoformat()),
-        price("30", "globex", at=(now - timedelta(days=40)).isoformat()),
-        price("7", "nobody", at=(now - timedelta(days=40)).isoformat()),
-        session(at=now.isoformat()),
-    ]
-    with service_process(tmp_path, database, LOG_LEVEL="info", WEBHOOK_WORKER="false") as process:
-        assert process.request("POST", "/v1/events", json=events).json()["accepted"] == 5
-        health = {row["account"]: row for row in process.request("GET", "/v1/health?accounts=all").json()["accounts"]}
-        if name == "hubspot_nightly":
-            crm.next_replies = [Reply(429, "no", (("Retry-After", "0"),))]
-        variables = environment(crm_url, CSM_URL=process.url, CSM_KEY=ADMIN_KEY)
-        command = [sys.executable, str(EXAMPLES / f"{name}.py")]
-        subprocess.run(command, env=variables, cwd=tmp_path, check=True, timeout=PATIENCE)
-    names = FIELDS[name.replace("nightly", "receiver")]
-    got = {call.account: {own: values_of(call)[field] for own, field in names.items()} for call in crm.calls}
-    assert got.keys() == {"acme", "globex", "nobody"}
-    assert (float(got["acme"]["mrr"]), float(got["acme"]["nrr"]), float(got["globex"]["mrr"])) == (150, 150, 30)
-    assert got["globex"]["nrr"] in ("", None), "no customer a year ago"
-    for account, row in got.items():
-        assert row["band"] in (health[account]["band"], "")
-        assert row["score"] in (health[account]["score"], str(health[account]["score"]), "")
 
 
 @pytest.mark.parametrize("name", RECEIVERS)
