@@ -109,7 +109,7 @@ def _check_topic(name: str | None, pointer: str) -> None:
 
 @router.get("/webhook-topics", dependencies=READ, responses=_TOPICS)
 async def list_webhook_topics(request: Request) -> Response:
-    """List the topics that endpoints subscribe to: what makes a message, the schema of its `data`, and an example."""
+    """List the topics that endpoints subscribe to: what makes a message, the schema of its data, and an example."""
     return json_response(request, {"topics": [describe_topic(TOPICS[name]) for name in sorted(TOPICS)]})
 
 
@@ -118,7 +118,7 @@ async def list_webhook_topics(request: Request) -> Response:
     status_code=201,
     dependencies=ADMIN,
     responses=_CREATED,
-    openapi_extra=body_schema(NewEndpoint, {"url": "https://93.184.216.34/hooks", "topics": ["feedback.received"]}),
+    openapi_extra=body_schema(NewEndpoint, {"url": "https://example.com/hooks", "topics": ["feedback.received"]}),
 )
 async def create_webhook_endpoint(request: Request) -> Response:
     """Create an endpoint: from now on the messages of its topics are sent to its URL, signed with its secret.
@@ -151,7 +151,7 @@ async def get_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
     openapi_extra=body_schema(EndpointChange, {"topics": ["feedback.received", "mrr.moved"]}),
 )
 async def change_webhook_endpoint(request: Request, endpoint_id: PathId) -> Response:
-    """Change the URL, topics, description or state of an endpoint. One that was disabled is enabled by `enabled`."""
+    """Change the URL, topics, description or state of an endpoint. Also one that was disabled can be enabled again."""
     change = await read_body(request, EndpointChange)
     changed_endpoint = await endpoints.change_endpoint(books_of(request), endpoint_id, change, _rules(request))
     return json_response(request, changed_endpoint)
@@ -182,7 +182,7 @@ async def rotate_webhook_secret(request: Request, endpoint_id: PathId) -> Respon
     openapi_extra=body_schema(WebhookTest, {"topic": "feedback.received"}, required=False),
 )
 async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Response:
-    """Send the example of a topic to an endpoint, with `"test": true`, and return how that ended. It is not repeated.
+    """Send the example of a topic to an endpoint, as a test, and return how that ended. It is not repeated.
 
     A disabled endpoint can be tried, too. What the receiver has answered is not shown, but for the status.
     """
@@ -249,7 +249,7 @@ async def redeliver_webhook(request: Request, endpoint_id: PathId, delivery_id: 
     openapi_extra=body_schema(FailedSince, {"since": "2026-03-14T00:00:00Z"}),
 )
 async def redeliver_failed_webhooks(request: Request, endpoint_id: PathId) -> Response:
-    """Send all messages again that have failed since a time: after the receiver was away for long."""
+    """Send all messages again that have failed since a time: after the receiver was away for long. Tests are left out."""
     body = await read_body(request, FailedSince)
     since: datetime = body.since.astimezone(UTC)
     count = await deliveries.redeliver_failed(books_of(request), endpoint_id, since=since)
