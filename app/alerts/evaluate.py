@@ -17,7 +17,7 @@ from app.accounts.cards import load_cards
 from app.alerts.changes import first_change
 from app.alerts.definition import AlertDefinition
 from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, next_state
-from app.alerts.messages import build_message, point_json, sentence_of
+from app.alerts.messages import build_message
 from app.alerts.news import mark_news_due
 from app.alerts.periods import changed_periods, first_period, periods_of
 from app.alerts.store import (
@@ -240,33 +240,23 @@ async def _write(
     states: list[StoredState] = []
     for own in state_changes:
         definition, stored = own.alert.definition, own.before
+        card = cards.get(keys[own.account]) if own.account in keys else None
         for transition in own.transitions:
-            number = point_json(definition, transition.point, books, own.account)
-            triggered_at = now if transition.kind == TRIGGERED else stored.triggered_at
-            stored = stored._replace(triggered_at=triggered_at, number=number)
-            row = {
-                "alert_id": own.alert.id,
-                "account": own.account,
-                "kind": transition.kind,
-                "at": now,
-                "number": number,
-            }
-            history.append(
-                row | {"sentence": sentence_of(definition, transition, own.account, currency=books.currency)}
+            triggered_at = now if transition.kind == TRIGGERED else stored.triggered_at or now
+            message = build_message(
+                own.alert.id,
+                definition,
+                transition,
+                books=books,
+                account=own.account,
+                card=card,
+                triggered_at=triggered_at,
+                at=now,
             )
-            card = cards.get(keys[own.account]) if own.account else None
-            messages.append(
-                build_message(
-                    own.alert.id,
-                    definition,
-                    transition,
-                    books=books,
-                    account=own.account,
-                    card=card,
-                    triggered_at=stored.triggered_at or now,
-                    at=now,
-                )
-            )
+            messages.append(message)
+            row = {"alert_id": own.alert.id, "account": own.account, "kind": transition.kind, "at": now}
+            history.append(row | {name: message.data[name] for name in ("number", "sentence")})
+            stored = stored._replace(triggered_at=triggered_at, number=message.data["number"])
         states.append(stored._replace(state=own.state))
     await write_states(connection, states)
     await write_transitions(connection, history)

@@ -62,8 +62,8 @@ def point_json(definition: AlertDefinition, point: AlertPoint, books: Books, acc
     return number_json(definition, point.period, result, point.previous, currency=books.currency, account=account)
 
 
-def sentence_of(definition: AlertDefinition, transition: Transition, account: str, *, currency: str) -> str:
-    """Return what has happened, for people."""
+def _sentence(definition: AlertDefinition, transition: Transition, account: str, *, currency: str) -> str:
+    """Return what has happened, for people. account: its name, of an alert on each account."""
     point, metric = transition.point, definition.find_metric()
     name = f"{metric.title if metric else definition.metric}{_of(definition, account)}"
     compared, result, previous = point.number(definition), point.result, point.previous
@@ -106,12 +106,13 @@ def build_message(
 ) -> Message:
     """Return the message of a transition. card: of the account, of an alert on each account."""
     number = point_json(definition, transition.point, books, account)
+    name = card["name"] if card else None
     return message_of(
         id,
         definition,
         transition.kind,
         number=number,
-        sentence=sentence_of(definition, transition, account, currency=books.currency),
+        sentence=_sentence(definition, transition, name or account, currency=books.currency),
         links=links_of(definition, transition.point.period, books, account),
         card=card,
         triggered_at=triggered_at,

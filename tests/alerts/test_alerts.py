@@ -46,7 +46,7 @@ def test_a_message_has_all_that_a_receiver_needs(service: Service, alerts: Alert
     assert (number["value"], number["previous"], number["amount"]) == (80, 150, "80.00")
     assert number["group"] == {"account": "acme"}
     assert data["condition"] == {"below": 100, "margin": 10, "for_periods": 1}
-    assert data["sentence"] == "Monthly recurring revenue (MRR) of acme is 80.00 USD in 2026-03, below 100.00 USD."
+    assert data["sentence"] == "Monthly recurring revenue (MRR) of Acme is 80.00 USD in 2026-03, below 100.00 USD."
     assert data["links"]["account"] == "/v1/accounts/acme/overview"
     [row] = service.request("GET", data["links"]["question"]).json()["rows"]
     assert row["value"] == 80
