@@ -9,12 +9,13 @@ import sqlalchemy as sa
 import structlog
 
 from app.books.books import Books
-from app.core.errors import ServiceError
+from app.core.errors import ServiceError, Unavailable
 from app.database.inbound_tables import delivery
 
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 3600.0
+_OUTAGE_SECONDS = 60.0
 _AT_ONCE = 10_000
 
 
@@ -43,11 +44,15 @@ async def prune_aside(books: Books, *, days: int) -> AsyncIterator[None]:
 
 async def _prune_again_and_again(books: Books, *, days: int) -> None:
     while True:
+        pause = PAUSE_SECONDS
         try:
             await prune_deliveries(books, days=days)
+        except Unavailable:
+            # The outage itself is reported, once.
+            pause = _OUTAGE_SECONDS
         except ServiceError as error:
             log.warning("cannot delete old deliveries", reason=str(error))
         except Exception:
             # The next time it may succeed.
             log.exception("cannot delete old deliveries")
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause)
