@@ -2,7 +2,7 @@
 
 Each gets a position when it first comes, in microseconds, and keeps it: the time of an event never changes. Of the first and the
 third of three changes, only the second tells the order. If it comes last, it gets the last position, and the third one is its
-successor: its state is told again after it.
+successor, whose state is repeated after it.
 """
 
 import hashlib
@@ -125,7 +125,7 @@ def find_position(neighbors: Sequence[Neighbor], payload: Any, ordering: Orderin
     updates = [*neighbors, Neighbor(_position_between(lower, upper), payload)]
     latest = max(updates, key=lambda update: update.position)
     if _find_last(updates, latest, ordering) is not None:
-        # What came last has an earlier position, and its state is told again after the latest one.
+        # What came last has an earlier position, so its state is repeated after the latest one.
         return _position_between(max(own.position for own in neighbors) + 1, _END)
     return updates[-1].position
 
