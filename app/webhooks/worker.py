@@ -39,7 +39,7 @@ from app.webhooks.dispatch import (
     release_leases,
     take_due,
 )
-from app.webhooks.history import delete_history, next_cleaning
+from app.webhooks.history import CLEANING_PAUSE, delete_history
 from app.webhooks.verdicts import DeliveryAttempt, count_attempt, judge_attempts
 
 log = structlog.get_logger(__name__)
@@ -167,7 +167,7 @@ class DeliveryWorker:
     async def _clean(self) -> None:
         now = self.books.clock()
         if self._clean_at is None or now >= self._clean_at:
-            self._clean_at = next_cleaning(now)
+            self._clean_at = now + CLEANING_PAUSE
             while await delete_history(self.books, days=self.settings.webhook_history_days):
                 pass
 
