@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from app.accounts.accounts import account_key
-from app.accounts.cards import load_cards
+from app.accounts.cards import load_cards_by_id
 from app.alerts.body import parse_alert_fields
 from app.alerts.checks import check_alert
 from app.alerts.hysteresis import RESOLVED
@@ -132,13 +131,11 @@ async def remove_alert(books: Books, id: str) -> None:
 async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert, why: str, *, now: datetime) -> None:
     """Resolve what is triggered, since it is not evaluated any more. Receivers would wait for ever."""
     states = await run_plan(connection, load_triggered(alert.id))
-    keys = {state.account: account_key(state.account) for state in states if state.account}
-    cards = await run_plan(connection, load_cards(sorted(keys.values()), today=books.today()))
+    cards = await run_plan(connection, load_cards_by_id([own.account for own in states], today=books.today()))
     sentence = f'The alert "{alert.id}" {why}.'
     messages: list[Message] = []
     for state in states:
         number = state.number or {}
-        card = cards.get(keys[state.account]) if state.account else None
         start, end = date.fromisoformat(number["start"]), date.fromisoformat(number["end"])
         period = Period(number["period"], start, end, number["complete"])
         messages.append(
@@ -149,7 +146,7 @@ async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert,
                 number=number,
                 sentence=sentence,
                 links=links_of(alert.definition, period, books, state.account),
-                card=card,
+                card=cards.get(state.account),
                 triggered_at=state.triggered_at or now,
                 at=now,
             )

@@ -12,8 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from app.accounts.accounts import account_key
-from app.accounts.cards import load_cards
+from app.accounts.cards import load_cards_by_id
 from app.alerts.changes import first_change
 from app.alerts.definition import AlertDefinition
 from app.alerts.hysteresis import TRIGGERED, AlertPoint, AlertState, Transition, next_state
@@ -233,14 +232,13 @@ async def _write(
     now: datetime,
 ) -> None:
     """Store what has changed with its history and its messages, and that the alerts were evaluated."""
-    keys = {own.account: account_key(own.account) for own in state_changes if own.account and own.transitions}
-    cards = await run_plan(connection, load_cards(sorted(keys.values()), today=today))
+    accounts = [own.account for own in state_changes if own.transitions]
+    cards = await run_plan(connection, load_cards_by_id(accounts, today=today))
     messages: list[Message] = []
     history: list[dict[str, Any]] = []
     states: list[StoredState] = []
     for own in state_changes:
         definition, stored = own.alert.definition, own.before
-        card = cards.get(keys[own.account]) if own.account in keys else None
         for transition in own.transitions:
             triggered_at = now if transition.kind == TRIGGERED else stored.triggered_at or now
             message = build_message(
@@ -249,7 +247,7 @@ async def _write(
                 transition,
                 books=books,
                 account=own.account,
-                card=card,
+                card=cards.get(own.account),
                 triggered_at=triggered_at,
                 at=now,
             )

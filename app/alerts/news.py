@@ -23,7 +23,7 @@ _MARK_DUE = "UPDATE news_search SET is_due = true WHERE NOT is_due"
 
 
 # What happened longer ago is no news, such as after a long time without subscribers.
-MAX_NEWS_DAYS = timedelta(days=7)
+MAX_NEWS_AGE = timedelta(days=7)
 
 
 class NewsSearch(NamedTuple):

@@ -12,10 +12,9 @@ from urllib.parse import urlencode
 
 import structlog
 
-from app.accounts.accounts import account_key
-from app.accounts.cards import load_cards, overview_link
+from app.accounts.cards import load_cards_by_id, overview_link
 from app.alerts.messages import number_json
-from app.alerts.news import MAX_NEWS_DAYS, NewsSearch, publish_news
+from app.alerts.news import MAX_NEWS_AGE, NewsSearch, publish_news
 from app.alerts.store import load_alerts
 from app.books.books import Books
 from app.core.errors import Invalid
@@ -47,15 +46,11 @@ async def _find_news(
     if last is None:
         # What was restated before anybody wanted to know is history.
         return []
-    since = max(last.day, today - MAX_NEWS_DAYS)
+    since = max(last.day, today - MAX_NEWS_AGE)
     load = partial(_load_restatements, books=books, since=since, today=today, closing_days=closing_days)
     restatements = await books.database.read(load)
-    keys = {own.account: account_key(own.account) for _, own in restatements if own.account is not None}
-    cards = await run_plan(connection, load_cards(sorted(keys.values()), today=today))
-    return [
-        _message(named_source, own, cards.get(keys[own.account]) if own.account is not None else None, books)
-        for named_source, own in restatements
-    ]
+    cards = await run_plan(connection, load_cards_by_id([own.account for _, own in restatements], today=today))
+    return [_message(named_source, own, cards.get(own.account or ""), books) for named_source, own in restatements]
 
 
 async def _load_restatements(

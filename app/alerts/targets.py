@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from app.alerts.messages import period_json
-from app.alerts.news import MAX_NEWS_DAYS, NewsSearch, publish_news
+from app.alerts.news import MAX_NEWS_AGE, NewsSearch, publish_news
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.statements import json_table
@@ -56,7 +56,7 @@ async def _load_standings(
     connection: Connection, *, last: NewsSearch | None, books: Books, today: date
 ) -> list[TargetStanding]:
     """Return the standings of the running periods, and of those that have ended since the last search."""
-    first = max(last.day, today - MAX_NEWS_DAYS) if last else today
+    first = max(last.day, today - MAX_NEWS_AGE) if last else today
     days = [first + number * _DAY for number in range((today - first).days)]
     past = [
         own for day in days for own in await OFFERS.target_standings(connection, books, day=day) if own.period.complete
