@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part, find_member, vendor
+from app.inbound.define import Context, Part, find_member, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields
 from app.inbound.schemes import Hmac
+from app.ingest.payload import Fields, Ignored
 
 _MAX_ATTRIBUTES = 100
 
