@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from app.books.books import Books
-from app.core.errors import Invalid
+from app.core.errors import Invalid, TooLarge
 from app.core.names import Fault, NearestNames, build_fault, name_fault
-from app.http.encoding import parse_json
+from app.http.encoding import MAX_BYTES_AT_ONCE, parse_json
 from app.ingest.accept import accept_events
 from app.ingest.decode import MAX_EVENTS, CorrectedEvent, UndecodableEvent
 from app.ingest.outcome import BatchOutcome, Rejection
@@ -44,9 +44,7 @@ class _Reading(NamedTuple):
 
 def decode_batch(body: bytes) -> Batch:
     """Return the batch in a decompressed body. Raises Malformed, TooLarge or Invalid for the request as a whole."""
-    value = parse_json(body)
-    if not isinstance(value, dict):
-        raise Invalid.at("", 'The body must be a JSON object with "batch".', code="dict_type")
+    value = _parse(body)
     calls = value.get("batch")
     if not isinstance(calls, list):
         code = "not_an_array" if "batch" in value else "missing"
@@ -59,12 +57,19 @@ def decode_batch(body: bytes) -> Batch:
 
 def decode_call(body: bytes, kind: str) -> Batch:
     """Return the batch of the only call in a decompressed body. kind: one of CALLS. Raises as `decode_batch` does."""
-    value = parse_json(body)
-    if not isinstance(value, dict):
-        raise Invalid.at("", "The body must be a JSON object.", code="dict_type")
+    value = _parse(body)
     if value.setdefault("type", kind) != kind:
         raise Invalid.at("/type", f'At this path "type" is "{kind}". Leave it out.', code="literal_error")
     return Batch([value], {}, _read_sent_at(value))
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BYTES_AT_ONCE:
+        raise TooLarge(f"A batch may have at most {MAX_BYTES_AT_ONCE // 2**20} MiB. Send several requests.")
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise Invalid.at("", "The body must be a JSON object.", code="dict_type")
+    return value
 
 
 def _read_sent_at(value: Mapping[str, Any]) -> datetime | None:
@@ -107,11 +112,16 @@ def _read(
     message_id, kind = call.find_text("messageId"), raw.get("type")
     if kind not in CALLS:
         return _reject(number, message_id, _unknown_kind(raw, nearest))
+    user = find_user(call)
     try:
-        event = read_call(call, user=find_user(call))
+        event = read_call(call, user=user)
     except Untranslatable as error:
         code = "missing" if call.find("event") is None else "string_type"
         return _reject(number, message_id, build_fault("/event", str(error).replace("/event", '"event"'), code=code))
+    if isinstance(event, Ignored) and user is None and call.find_text("anonymousId") is None:
+        return _reject(
+            number, message_id, build_fault("/userId", '"userId" or "anonymousId" is required.', code="missing")
+        )
     if isinstance(event, Ignored):
         return _Reading(number, message_id, event)
     occurred_at, sent_time = _correct_time(call, skew=skew, received_at=received_at)
