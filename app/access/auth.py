@@ -77,7 +77,7 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
 
 def has_key(request: Request) -> bool:
     """Return whether a request carries a key, or what should be one, in a header."""
-    return "authorization" in request.headers or "x-api-key" in request.headers
+    return bool(request.headers.get("authorization") or request.headers.get("x-api-key"))
 
 
 async def authorize_key(request: Request, key: str | None, *scopes: KeyScope) -> Caller:

@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -511,3 +512,9 @@ def test_a_delivery_of_segment_becomes_the_same_event(own: dict[str, Any], servi
         (event["id"], event["type"], event["user_id"]) for event in stored
     ]
     assert [event["account_id"] for event in previews] == [event["account"] for event in stored]
+
+
+def test_the_guide_names_all_that_the_specification_of_segment_adds() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "segment.md").read_text(encoding="utf-8")
+    own_names = {type.replace(".", " ").replace("_", " ").title() for type in EVENT_TYPES} - {"Trial Expired"}
+    assert {name for name in TRACK_NAMES.keys() - own_names if f"`{name}`" not in guide} <= {"Trial Expired"}

@@ -22,7 +22,7 @@ _VENDOR = "segment"
 _NAMES = {"id": "messageId", "account_id": "context.groupId", "user_id": "userId", "occurred_at": "timestamp"}
 
 
-class Batch(NamedTuple):
+class CallBatch(NamedTuple):
     """The calls of a request. context: what the contexts of all calls have in common. sent_at: by the clock of the sender."""
 
     calls: Sequence[Any]
@@ -42,7 +42,7 @@ class _Reading(NamedTuple):
     event: CallEvent | None = None
 
 
-def decode_batch(body: bytes) -> Batch:
+def decode_batch(body: bytes) -> CallBatch:
     """Return the batch in a decompressed body. Raises Malformed, TooLarge or Invalid for the request as a whole."""
     value = _parse(body)
     calls = value.get("batch")
@@ -52,15 +52,15 @@ def decode_batch(body: bytes) -> Batch:
     if len(calls) > MAX_EVENTS:
         raise Invalid(f"A request may have at most {MAX_EVENTS} calls. Send several requests.", code="too_many_events")
     context = value.get("context")
-    return Batch(calls, context if isinstance(context, dict) else {}, _read_sent_at(value))
+    return CallBatch(calls, context if isinstance(context, dict) else {}, _read_sent_at(value))
 
 
-def decode_call(body: bytes, kind: str) -> Batch:
+def decode_call(body: bytes, kind: str) -> CallBatch:
     """Return the batch of the only call in a decompressed body. kind: one of CALLS. Raises as `decode_batch` does."""
     value = _parse(body)
     if value.setdefault("type", kind) != kind:
-        raise Invalid.at("/type", f'At this path "type" is "{kind}". Leave it out.', code="literal_error")
-    return Batch([value], {}, _read_sent_at(value))
+        raise Invalid.at("/type", f'At this path "type" is "{kind}". Leave it out.')
+    return CallBatch([value], {}, _read_sent_at(value))
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _read_sent_at(value: Mapping[str, Any]) -> datetime | None:
     return sent_at
 
 
-async def accept_calls(books: Books, batch: Batch, *, received_at: datetime) -> SegmentAnswer:
+async def accept_calls(books: Books, batch: CallBatch, *, received_at: datetime) -> SegmentAnswer:
     """Store and post the events that calls become, and return what became of each call. received_at: when the request came.
 
     Sending the same calls again, in the same request or in others, is always safe. Raises Unavailable.
@@ -102,7 +102,7 @@ async def accept_calls(books: Books, batch: Batch, *, received_at: datetime) -> 
 
 
 def _read(
-    number: int, raw: Any, batch: Batch, *, skew: timedelta, received_at: datetime, nearest: NearestNames
+    number: int, raw: Any, batch: CallBatch, *, skew: timedelta, received_at: datetime, nearest: NearestNames
 ) -> _Reading:
     """Return what accept_events takes of a call, or why it counts nothing."""
     if not isinstance(raw, dict):

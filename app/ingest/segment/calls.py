@@ -7,6 +7,7 @@ means the same on both ways.
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from app.ingest.define import EVENT_TYPES
@@ -21,6 +22,14 @@ _ANONYMOUS = Ignored("What people without a `userId` do counts nothing.")
 _ALIAS = Ignored("An alias counts nothing: a user is known by one id, under which all calls have to come.")
 # What they say is about the account. That a user's call says it means nothing.
 _WITHOUT_USER = ("account.updated", "cost.recorded")
+
+# Where the members of an event stand in a call.
+_POINTERS = {
+    "/id": "/messageId",
+    "/account_id": "/context/groupId",
+    "/user_id": "/userId",
+    "/occurred_at": "/timestamp",
+}
 
 # What becomes what, for the reference.
 BECOMES = (
@@ -76,15 +85,13 @@ def read_call(call: Fields, *, user: str | None) -> CallEvent | Ignored:
 
 
 def _event(
-    call: Fields, type: str, user: str | None, data: Mapping[str, Any], pointers: Mapping[str, str] | None = None
+    call: Fields,
+    type: str,
+    user: str | None,
+    data: Mapping[str, Any],
+    pointers: Mapping[str, str] = MappingProxyType({}),
 ) -> CallEvent:
-    shared = {
-        "/id": "/messageId",
-        "/account_id": "/context/groupId",
-        "/user_id": "/userId",
-        "/occurred_at": "/timestamp",
-    }
-    return CallEvent(type, find_account(call), user, data, shared | dict(pointers or {}))
+    return CallEvent(type, find_account(call), user, data, {**_POINTERS, **pointers})
 
 
 def _read_track(call: Fields, user: str | None) -> CallEvent | Ignored:

@@ -16,7 +16,7 @@ from app.http.openapi import body_schema
 from app.http.problems import problem_response
 from app.ingest.large_batches import LargeBatches
 from app.ingest.schemas import BATCH_RESPONSES
-from app.ingest.segment.accept import Batch, accept_calls, decode_batch, decode_call
+from app.ingest.segment.accept import CallBatch, accept_calls, decode_batch, decode_call
 from app.ingest.segment.schemas import CALL_MODELS, EXAMPLE_BATCH, EXAMPLES, SegmentAnswer, SegmentBatch
 
 router = APIRouter(prefix="/v1/segment", tags=["segment"])
@@ -62,7 +62,7 @@ for _kind, _model in CALL_MODELS.items():
     )
 
 
-async def _accept(request: Request, decode: Callable[[bytes], Batch]) -> SegmentAnswer:
+async def _accept(request: Request, decode: Callable[[bytes], CallBatch]) -> SegmentAnswer:
     """Authenticate the sender, and store the calls in the body of a request."""
     body = incoming_body(request)
     if has_key(request):
@@ -75,7 +75,7 @@ async def _accept(request: Request, decode: Callable[[bytes], Batch]) -> Segment
     books, batches = books_of(request), cast(LargeBatches, request.app.state.large_batches)
     received_at = books.now()
 
-    async def store(books: Books, batch: Batch) -> SegmentAnswer:
+    async def store(books: Books, batch: CallBatch) -> SegmentAnswer:
         return await accept_calls(books, batch, received_at=received_at)
 
     limit = min(body.max_inflated_bytes, MAX_BYTES_AT_ONCE)
