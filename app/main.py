@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from app import __version__
 from app.access import routes as access_routes
@@ -40,8 +41,10 @@ from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
 from app.http.document import build_document
+from app.http.formats import FORMATS
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
+from app.http.streams import StreamSlots
 from app.inbound import routes as inbound_routes
 from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
@@ -110,8 +113,17 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     )
     app.state.settings, app.state.books = settings, None
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
+    app.state.streams = StreamSlots(
+        settings.questions_at_once, settings.questions_per_key, settings.download_seconds, settings.question_wait
+    )
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
-    app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
+    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=16_384,
+        compresslevel=4,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
+    )
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)

@@ -26,8 +26,9 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, MONTH_NAMES, attribute, entry, presence, registration
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
 from app.ledger.sums.selection import Group, Span, Sums, array_item
-from app.metrics.answer import AnswerTable, PendingRow, bind_inputs, build_answer_table, context_values, values_in
+from app.metrics.answer import AnswerTable, bind_inputs, build_answer_table, context_values, values_in
 from app.metrics.lookup import OperandSums, split_question
+from app.metrics.pending_rows import PendingRow
 from app.metrics.question import Question
 from app.metrics.results import NOTHING_KNOWN, Result
 from app.metrics.rows import group_sort_key, round_number, row_name

@@ -207,6 +207,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds within which a request body must arrive, and within which a client must read on.",
     )
+    download_seconds: float = Field(
+        600,
+        gt=0,
+        description="Seconds within which a client must have read an answer of more than 10,000 rows, before it is cut off.",
+    )
     header_seconds: float = Field(
         10, gt=0, description="Seconds within which request headers must arrive, before the connection is closed."
     )

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.http.encoding import JSON
-from app.http.formats import DEFAULT_FORMAT, FORMATS
+from app.http.formats import DEFAULT_FORMAT, FORMATS, OUTPUT_FORMATS, Format
 
 # The day in the examples of request bodies. A running service writes its own yesterday instead: see `document`.
 EXAMPLE_DAY = "2026-03-14"
@@ -17,6 +17,8 @@ EXAMPLE_DAY = "2026-03-14"
 # Component schemas of request bodies and parameters, by name; filled as routes are declared.
 COMPONENTS: dict[str, Any] = {}
 
+# Marks the response of an endpoint that answers in all output formats.
+_HAS_TABLE = "x-has-table"
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -50,11 +52,32 @@ def response_schema(description: str, schema: Any, *, table: bool = False) -> di
 
     table: whether it answers in all output formats.
     """
-    content: dict[str, Any] = {FORMATS[DEFAULT_FORMAT].media_type: {"schema": schema}}
-    if table:
-        table_formats = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
-        content |= {entry.media_type: {"schema": {"type": "string"}} for entry in table_formats}
-    return {200: {"description": description, "content": content}}
+    content: dict[str, Any] = {JSON: {"schema": schema}}
+    return {200: {"description": description, "content": content} | ({_HAS_TABLE: True} if table else {})}
+
+
+def list_formats(node: Any) -> Any:
+    """Return a part of the document with all output formats: their names where they are chosen, and what answers them.
+
+    They are not all known yet when routes are declared.
+    """
+    if isinstance(node, list):
+        return [list_formats(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get(OUTPUT_FORMATS):
+        others = {name: value for name, value in node.items() if name != OUTPUT_FORMATS}
+        return others | {"enum": [*FORMATS]}
+    node = {name: list_formats(part) for name, part in node.items()}
+    if node.pop(_HAS_TABLE, False):
+        tables = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
+        node["content"] |= {entry.media_type: {"schema": _content_schema(entry)} for entry in tables}
+    return node
+
+
+def _content_schema(entry: Format) -> dict[str, Any]:
+    # In OpenAPI 3.1, content that is no text has no schema.
+    return {"type": "string"} if entry.is_text else {}
 
 
 def object_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.http.body import read_body, read_bytes
 from app.http.encoding import JSON, MAX_BYTES_AT_ONCE
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
-from app.http.responses import json_response
+from app.http.responses import json_response, next_link
 from app.inbound.deliveries import (
     MAX_PAGE,
     Status,
@@ -209,7 +209,8 @@ async def get_deliveries(request: Request, source_id: SourceId) -> Response:
     rows, cursor = await list_deliveries(
         books, source.id, status=parameters.status, limit=parameters.limit, cursor=parameters.cursor
     )
-    return json_response(request, {"deliveries": [summary_to_json(row) for row in rows], "next": cursor})
+    body = {"deliveries": [summary_to_json(row) for row in rows], "next": cursor}
+    return json_response(request, body, headers=next_link(request, cursor))
 
 
 @router.get("/sources/{source}/deliveries/{delivery}", dependencies=ADMIN, responses=DELIVERY_SCHEMA)

@@ -35,7 +35,7 @@ class PeriodSplit(NamedTuple):
 def split_question(question: Question) -> list[PeriodSplit]:
     """Return the range of a question split into periods and, if it asks for totals, the range as one period."""
     splits = [_split(question, question.periods)]
-    if question.totals and question.granularity != "total":
+    if question.totals and question.granularity != "total" and question.periods:
         first, last = question.periods[0], question.periods[-1]
         splits.append(_split(question, [Period("total", first.start, last.end, last.complete)]))
     return splits

@@ -1,40 +1,29 @@
 """The parameters of questions: what a client may ask, in a query string or as JSON."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.accounts.filter_tokens import FilterError, split_keys
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
-from app.http.formats import FormatName
+from app.http.params import MAX_ROWS, RowParameters, split_list
 
-MAX_ROWS = 10_000
-
-
-def _split_list(value: Any, *, split: Callable[[str], list[str]]) -> Any:
-    """Return `a,b` or repeated parameters as a list without duplicates; leave what is no text to the validation."""
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        return items
-    parts = [part for item in items for part in split(item)]
-    return list(dict.fromkeys(part for part in parts if part))
-
-
-def _split_names(value: Any) -> Any:
-    return _split_list(value, split=lambda text: [part.strip() for part in text.split(",")])
+# On a page.
+DEFAULT_ROWS = 10_000
 
 
 def _split_groupings(value: Any) -> Any:
     try:
-        return _split_list(value, split=split_keys)
+        return split_list(value, split_keys)
     except FilterError as error:
         raise PydanticCustomError("invalid_group_by", "{problem}", {"problem": str(error)}) from None
 
 
-NameList = Annotated[list[Id], BeforeValidator(_split_names), Field(max_length=100)]
+NameList = Annotated[list[Id], BeforeValidator(lambda value: split_list(value)), Field(max_length=100)]
+# Keys of attributes are among them, so they are written as in `group_by`.
+FieldList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 GroupingList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
@@ -45,10 +34,8 @@ Granularity = Annotated[
 ]
 
 
-class CommonParameters(BaseModel):
+class CommonParameters(RowParameters):
     """The parameters of every answer: which days and accounts, how grouped, and as recorded when."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     start: Day | None = Field(
         None, description="First day of the range, as YYYY-MM-DD. Default: the first day of the last 12 whole months."
@@ -105,13 +92,25 @@ class CommonParameters(BaseModel):
         description="Whether attributes, accounts, subjects and channels that have never been recorded are errors. With "
         "`false` they count as empty, for dashboards that are made before their data arrives.",
     )
-    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
+    complete_only: bool = Field(
+        False, description="With `true`, periods that have not ended are left out, and totals are over the others."
+    )
+    fields: FieldList = Field([], description=RowParameters.model_fields["fields"].description)
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ROWS,
+        description=f"Maximum number of rows per page. Default: {DEFAULT_ROWS:,} in JSON; files (CSV, NDJSON, XLSX, Parquet) "
+        "have all rows.",
+    )
     cursor: Annotated[
         str | None, Field(max_length=4_000, description="The `next` of a page: returns the page after it.")
     ] = None
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
-    )
+
+    @property
+    def page_rows(self) -> int:
+        """The maximum number of rows on a page."""
+        return self.page_size(self.limit, default=DEFAULT_ROWS)
 
 
 class MetricParameters(CommonParameters):
@@ -153,6 +152,11 @@ class Parameters(MetricParameters):
         le=1_000_000,
         description="Withhold values with a sample smaller than this: `value` is then null and `reason` is "
         "`sample_too_small`. 0 withholds nothing.",
+    )
+    definition: bool | None = Field(
+        None,
+        description="Whether the answer about one metric begins with its definition. Default: only where there is no other "
+        "parameter.",
     )
     totals: bool = Field(
         False, description="Add a row over the whole range for each metric and group; its period is named `total`."

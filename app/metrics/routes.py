@@ -9,7 +9,7 @@ from app.access.auth import books_of, requires
 from app.core.errors import Invalid
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema, response_schema
-from app.http.params import parse_query
+from app.http.params import choose_format, parse_query
 from app.http.responses import json_response, rows_response
 from app.metrics.answer import answer
 from app.metrics.define import METRICS
@@ -17,7 +17,7 @@ from app.metrics.describe import describe_metric, metric_in_path
 from app.metrics.parameters import Parameters, SeveralParameters
 from app.metrics.question import resolve_question
 from app.metrics.rows import knowledge_members
-from app.metrics.schema import flatten_interval, number_columns, table_builder
+from app.metrics.schema import number_columns, question_answer
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
 
@@ -32,9 +32,12 @@ async def list_metrics(request: Request) -> Response:
 
 @router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters))
 async def get_metric(request: Request, metric: str) -> Response:
-    """Return the definition of a metric and its numbers."""
+    """Return the definition of a metric and its numbers. With other parameters, the definition is left out.
+
+    `definition=true` adds it, `definition=false` leaves it out.
+    """
     params = parse_query(request, Parameters)
-    return await _respond(request, [metric], params, definition=describe_metric(metric_in_path(metric)))
+    return await _respond(request, [metric], params, definition=_definition(request, metric, params))
 
 
 @router.get(
@@ -43,7 +46,7 @@ async def get_metric(request: Request, metric: str) -> Response:
 async def get_conventions(request: Request, metric: str) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
     params = parse_query(request, Parameters)
-    definition = describe_metric(metric_in_path(metric))
+    definition = _definition(request, metric, params)
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
 
 
@@ -66,6 +69,7 @@ async def post_query(request: Request) -> Response:
     """Return the numbers of several metrics. The question is the JSON body."""
     params = await read_body(request, SeveralParameters)
     try:
+        choose_format(request, params)
         return await _respond(request, params.metrics, params)
     except Invalid as invalid:
         # The parameters are checked as those of a URL, but here they are members of the body.
@@ -84,8 +88,16 @@ async def _respond(
 ) -> Response:
     books = books_of(request)
     question = await resolve_question(books, names, params, side_by_side=side_by_side)
-    rows, cursor = await answer(books, question, limit=params.limit, cursor=params.cursor)
+    page = await answer(books, question, limit=params.page_rows, cursor=params.cursor)
     body: dict[str, Any] = {"definition": definition} if definition else {}
-    body |= {"question": question.as_json(), "rows": rows, "next": cursor} | knowledge_members(question)
-    build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
-    return await rows_response(request, params.format, body, build_table)
+    body |= {"question": question.as_json(), "rows": page.rows, "next": page.next} | knowledge_members(question)
+    columns = number_columns(question)
+    rows = question_answer("numbers", body, question, after=columns, row_count=page.row_count, tag=page.tag)
+    return await rows_response(request, params, rows)
+
+
+def _definition(request: Request, metric: str, params: Parameters) -> dict[str, Any] | None:
+    """Return the definition of the metric in the path if it is to be in the answer. Raises NotFound."""
+    definition = describe_metric(metric_in_path(metric))
+    is_alone = not request.query_params.keys() - {"definition", "api_key"}
+    return definition if params.definition or (params.definition is None and is_alone) else None

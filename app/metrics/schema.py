@@ -1,13 +1,12 @@
 """The rows of an answer: their OpenAPI schema and their columns in a table."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.http.formats import BuildTable, FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.tables import Answer, Column, columns, group_columns, interval_columns
 from app.metrics.compare import COMPARISON
 from app.metrics.question import Question
-from app.metrics.rows import Row
 
 PERIOD_COLUMNS = ("metric", "period", "start", "end", "complete")
 NUMBER_SCHEMA: dict[str, Any] = {"type": ["number", "null"]}
@@ -15,7 +14,10 @@ _NUMBERS: dict[str, Any] = {
     "value": NUMBER_SCHEMA | {"description": "Null when it cannot be computed or is withheld; `reason` says why."},
     "numerator": NUMBER_SCHEMA | {"description": "Of a ratio."},
     "denominator": NUMBER_SCHEMA | {"description": "Of a ratio."},
-    "sample_size": NUMBER_SCHEMA | {"description": "The number of observations, such as responses or customers."},
+    "sample_size": {
+        "type": ["integer", "null"],
+        "description": "The number of observations, such as responses or customers.",
+    },
 }
 # The members that every row of numbers has.
 ROW_SCHEMA: dict[str, Any] = {
@@ -37,6 +39,7 @@ ROW_SCHEMA: dict[str, Any] = {
 OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
     "amount": {
         "type": ["string", "null"],
+        "format": "decimal",
         "description": "For metrics in money: the value with the decimals of the base currency.",
     },
     "reason": {"type": "string", "description": "Why `value` is null, for example `no_responses`."},
@@ -88,36 +91,31 @@ ANSWER_SCHEMA = object_schema(
 )
 
 
-def number_columns(question: Question) -> tuple[str, ...]:
+_COLUMN_SCHEMA = ROW_SCHEMA | OPTIONAL_ROW_SCHEMA
+
+
+def number_columns(question: Question) -> list[Column]:
     """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
-    columns = (*_NUMBERS, "low", "high", "reason", "amount", "convention")
-    return (*columns, *COMPARISON) if question.compare else columns
+    comparison = COMPARISON if question.compare else ()
+    return [
+        *columns(_COLUMN_SCHEMA, _NUMBERS),
+        *interval_columns(),
+        *columns(_COLUMN_SCHEMA, ("reason", "amount", "convention", *comparison)),
+    ]
 
 
-def flatten_interval(row: Row) -> Row:
-    """Return a row with its interval as the columns `low` and `high`."""
-    low, high = row["interval"] or (None, None)
-    return row | {"low": low, "high": high}
-
-
-def table_builder(
+def question_answer(
+    name: str,
     body: Mapping[str, Any],
+    question: Question,
     *,
-    before: Collection[str] = PERIOD_COLUMNS,
-    after: Collection[str],
-    flatten: Callable[[Row], Row] = lambda row: row,
-) -> BuildTable:
-    """Return the function that turns an answer with `question` and `rows` into a table.
+    before: Sequence[Column] = columns(ROW_SCHEMA, PERIOD_COLUMNS),
+    after: Sequence[Column],
+    **more: Any,
+) -> Answer:
+    """Return an answer to a question.
 
-    before, after: the columns before and after those of the groupings; a value that a row does not have is empty. flatten:
-    turns a row of the answer into one of the table.
+    name: what the rows are. before, after: the columns before and after those of the groupings. more: of `Answer`.
     """
-
-    def build() -> FlatTable:
-        rows = map(flatten, body["rows"])
-        return FlatTable(
-            [*before, *body["question"]["group_by"], *after],
-            ([*(row[name] for name in before), *row["group"].values(), *map(row.get, after)] for row in rows),
-        )
-
-    return build
+    groups = group_columns(question.selection.group_by, others=[*before, *after])
+    return Answer(name, body, [*before, *groups, *after], question=question, **more)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.books.books import Books
 from app.books.first_day import is_recorded_by
@@ -13,8 +13,8 @@ from app.core.errors import FaultList, Invalid
 from app.core.period_names import parse_as_of, parse_period, parse_range
 from app.core.periods import Calendar, Day, Range
 from app.health.backtest.cut_offs import CutOff, Outcome, list_cut_offs
-from app.http.formats import FormatName
-from app.metrics.parameters import MAX_ROWS
+from app.http.params import RowParameters
+from app.metrics.parameters import DEFAULT_ROWS
 
 # More than five years of history hardly add anything to a prediction (Ballings and Van den Poel 2012).
 MAX_CUT_OFFS = 60
@@ -25,10 +25,8 @@ _DAY = timedelta(days=1)
 ModelChoice = Literal["then", "current"]
 
 
-class BacktestParameters(BaseModel):
+class BacktestParameters(RowParameters):
     """Parameters of a back-test."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     horizon_days: int = Field(
         90, ge=1, le=730, description="How many days after a cut-off count. A shorter horizon is easier to predict."
@@ -57,15 +55,17 @@ class BacktestParameters(BaseModel):
         description="Judge who churned by what was recorded up to the end of this day (YYYY-MM-DD, not after today). Default: "
         "by everything recorded so far. Scores always use what was recorded by their cut-off.",
     )
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
-    )
 
 
 class BacktestScoreParameters(BacktestParameters):
     """Parameters of the scores of a back-test."""
 
-    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=DEFAULT_ROWS,
+        description=f"Maximum number of rows per page. Default: {DEFAULT_ROWS:,}; files have all rows.",
+    )
     cursor: Annotated[
         str | None, Field(max_length=200, description="The `next` of a page: returns the page after it.")
     ] = None

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.health.model import BANDS
-from app.http.formats import BuildTable, FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.tables import Answer, Column, column, columns
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema
 
 _DAY = {"type": "string", "format": "date"}
@@ -118,32 +118,26 @@ BACKTEST_SCHEMA = response_schema(
             ),
             "model_versions": {"type": "array", "items": _INTEGER},
             "warnings": list_schema({"code": {"type": "string"}, "detail": {"type": "string"}}),
+            "next": {"type": "null", "description": "Always null: a report has no pages."},
         }
     ),
     table=True,
 )
 
-_COLUMNS = (
-    "part",
-    "name",
-    "until",
-    *_HORIZON,
-    "model_version",
-    *(name for name in _FIGURES if name != "interval"),
-    "low",
-    "high",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "lift",
-    "average_score",
-    "reason",
-)
+_TEXT: dict[str, Any] = {"type": "string"}
+# A row for the total, each cut-off, band and tenth of the scale, and each reason to leave something out.
+_COLUMNS: list[Column] = [
+    *columns({"part": _TEXT, "name": _TEXT, "until": _DAY, **_HORIZON, "model_version": _INTEGER}),
+    *columns(_FIGURES, (name for name in _FIGURES if name != "interval")),
+    *columns(dict.fromkeys(("low", "high", "auc", "auc_low", "auc_high", "lift", "average_score"), NUMBER_SCHEMA)),
+    column("reason", _TEXT),
+]
 
 
-def report_table(report: Mapping[str, Any]) -> BuildTable:
-    """Return the function that turns a report into one table: a row for the total, each cut-off, band and tenth of the scale."""
-    return lambda: FlatTable(_COLUMNS, ([row.get(name) for name in _COLUMNS] for row in _table_rows(report)))
+def report_answer(report: Mapping[str, Any]) -> Answer:
+    """Return a report as an answer, of which the table has a row for each figure."""
+    rows = list(_table_rows(report))
+    return Answer("backtest", {**report, "next": None}, _COLUMNS, table_rows=rows)
 
 
 def _table_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -165,7 +159,7 @@ def _table_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _flatten(part: str, name: Any, figures: Mapping[str, Any]) -> dict[str, Any]:
     low, high = figures["interval"] or (None, None)
-    return {"part": part, "name": name, **figures, "low": low, "high": high}
+    return {"part": part, "name": str(name), **figures, "low": low, "high": high}
 
 
 SCORE_ROW_SCHEMA: dict[str, Any] = {

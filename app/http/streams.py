@@ -1,0 +1,140 @@
+"""Responses of many rows, which are encoded part by part, as fast as the client reads them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.core.callers import current_caller
+from app.core.errors import Busy, Unavailable
+from app.http.encoder import Encoder
+from app.http.formats import ROWS_PER_PART, Format
+from app.http.response_headers import IS_HEAD
+from app.http.tables import Answer, Row, take_batches
+
+_RETRY_SECONDS = 5
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class StreamSlots:
+    """How many streams one process has at the same time: altogether, and for one caller.
+
+    seconds: how long one may take. wait_seconds: how long one may wait before it begins.
+    """
+
+    size: int
+    per_caller: int
+    seconds: float
+    wait_seconds: float
+    _all: asyncio.Semaphore = field(init=False)
+    _count_by_caller: dict[str, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._all = asyncio.Semaphore(self.size)
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Hold a slot for the caller of this request. Raises Busy and Unavailable."""
+        caller = current_caller.get()
+        count = self._count_by_caller.get(caller, 0)
+        headers = {"Retry-After": str(_RETRY_SECONDS)}
+        if count >= self.per_caller:
+            detail = (
+                f"This key reads {count} large answers already. Read them one after the other. "
+                f"Retry after {_RETRY_SECONDS} seconds."
+            )
+            raise Busy(detail, code="too_many_questions", headers=headers)
+        self._count_by_caller[caller] = count + 1
+        try:
+            try:
+                async with asyncio.timeout(self.wait_seconds):
+                    await self._all.acquire()
+            except TimeoutError:
+                detail = f"Too many large answers at once. Retry after {_RETRY_SECONDS} seconds."
+                raise Unavailable(detail, code="busy", retry_after=_RETRY_SECONDS) from None
+            try:
+                yield
+            finally:
+                self._all.release()
+        finally:
+            self._count_by_caller[caller] -= 1
+            if not self._count_by_caller[caller]:
+                del self._count_by_caller[caller]
+
+
+class EncodedStream:
+    """The parts of an answer in a format, encoded one after the other in a thread.
+
+    fields: of the further pages, if it has more.
+    """
+
+    def __init__(self, entry: Format, answer: Answer, fields: Sequence[str], *, has_more: bool) -> None:
+        self.entry, self._answer, self._fields, self._has_more = entry, answer, fields, has_more
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the parts, the first of which has rows. Raises what loading further pages raises."""
+        answer = self._answer
+        encoder = await asyncio.to_thread(self.entry.encoder, answer)
+        rest = await asyncio.to_thread(encoder.begin)
+        while True:
+            batches = take_batches(answer.rows, ROWS_PER_PART)
+            while (part := await asyncio.to_thread(_encode_next, encoder, batches)) is not None:
+                if part:
+                    yield rest + part
+                    rest = b""
+            if not self._has_more or answer.next is None or answer.load_more is None:
+                break
+            answer = await answer.load_more(answer.next)
+            if self._fields:
+                answer = answer.with_fields(self._fields)
+        yield rest + await asyncio.to_thread(encoder.end)
+
+
+def _encode_next(encoder: Encoder, batches: Iterator[list[Row]]) -> bytes | None:
+    """Return the next rows encoded, None after the last. To compute them is a part of it."""
+    rows = next(batches, None)
+    return None if rows is None else encoder.add(rows)
+
+
+class StreamResponse(Response):
+    """A response that is sent while it is encoded.
+
+    An error before the first part becomes an error response. After it, the connection is cut, so that the client knows that the
+    answer is not complete.
+    """
+
+    def __init__(self, stream: EncodedStream, slots: StreamSlots, *, headers: Mapping[str, str]) -> None:
+        self.status_code, self.background = 200, None
+        self.media_type = stream.entry.content_type
+        self._stream, self._slots = stream, slots
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get(IS_HEAD):
+            await self._begin(send)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        async with self._slots.hold():
+            try:
+                async with asyncio.timeout(self._slots.seconds):
+                    await self._send_parts(send)
+            except TimeoutError:
+                log.warning("a large answer was not read in time", seconds=self._slots.seconds)
+
+    async def _send_parts(self, send: Send) -> None:
+        has_begun = False
+        async for part in self._stream.parts():
+            if not has_begun:
+                await self._begin(send)
+                has_begun = True
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
