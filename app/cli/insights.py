@@ -1,7 +1,7 @@
 """The command that says what needs attention: `csmetrics insights`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 

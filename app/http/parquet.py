@@ -21,7 +21,7 @@ class ParquetEncoder(Encoder):
     def __init__(self, answer: Answer) -> None:
         # Not before it is needed: it takes 50 MB.
         import pyarrow as arrow  # type: ignore[import-untyped]
-        from pyarrow import parquet  # type: ignore[import-untyped]
+        from pyarrow import parquet
 
         super().__init__(answer)
         types = {

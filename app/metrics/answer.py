@@ -17,13 +17,16 @@ from app.core.aside import run_aside
 from app.core.periods import count_months
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
+from app.database.question_slots import LARGE_SUMS
+from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span
+from app.metrics.compact_sums import load_compact_sums
 from app.metrics.compare import compare_results, withhold_small_sample
 from app.metrics.currencies import format_amount
 from app.metrics.define import ContextValue, Metric
 from app.metrics.lookup import (
     OperandSums,
     PeriodSplit,
+    SumsByGroup,
     groups_with_data,
     load_measured_sums,
     measure_question,
@@ -121,12 +124,18 @@ async def build_answer_tables(
     sizes = await run_plan(connection, merge_plans([measure_question(books, *part) for part in parts]), items=items)
     await books.database.reserve_memory(sum(size for _, size in sizes))
     plans: list[QueryPlan[Any]] = [check_names(books.database, question.names) for question in questions]
-    plans += [
-        load_measured_sums(books, question, selection, own_operands, own_spans)
-        for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
-        for own_spans in spans_of_splits
-    ]
-    loaded_sums = iter((await run_plan(connection, merge_plans(plans), items=items))[len(questions) :])
+    is_large = sum(size for _, size in sizes) > LARGE_SUMS
+    if not is_large:
+        plans += [
+            load_measured_sums(books, question, selection, own_operands, own_spans)
+            for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
+            for own_spans in spans_of_splits
+        ]
+    loaded = (await run_plan(connection, merge_plans(plans), items=items))[len(questions) :]
+    if is_large:
+        for part, size in zip(parts, sizes, strict=True):
+            loaded += await load_compact_sums(connection, books, *part, *size)
+    loaded_sums = iter(loaded)
     sums = [[(next(loaded_sums), next(loaded_sums)) for _ in own] for own in splits]
     inputs = [input for question in questions for metric in question.metrics for input in metric.inputs.values()]
     margins = await load_margins(connection) if _MARGIN in inputs else []
@@ -216,11 +225,11 @@ def _in_any_group(values: InputValues, _: Group) -> InputValues:
     return values
 
 
-def _in_group(sums: Sums, group: Group) -> InputValues:
+def _in_group(sums: SumsByGroup, group: Group) -> InputValues:
     return sums.get(group, {})
 
 
-def _in_group_without_dimensions(sums: Sums, positions: Sequence[int], group: Group) -> InputValues:
+def _in_group_without_dimensions(sums: SumsByGroup, positions: Sequence[int], group: Group) -> InputValues:
     return sums[group] if group in sums else sums.get(tuple(group[position] for position in positions), {})
 
 

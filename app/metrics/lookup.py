@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.accounts.listing import day_after
 from app.books.books import Books
@@ -11,12 +11,14 @@ from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan
 from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
-from app.ledger.sums.selection import Group, Selection, Span, Sums
+from app.ledger.sums.selection import Group, Selection, Span
 from app.metrics.answer_size import check_size
 from app.metrics.compare import previous_days
 from app.metrics.question import Question
 
-OperandSums = Mapping[Operand, Sums]
+# By the index of the span.
+SumsByGroup = Mapping[Group, Mapping[int, Any]]
+OperandSums = Mapping[Operand, SumsByGroup]
 
 
 class PeriodSplit(NamedTuple):
@@ -94,6 +96,6 @@ def load_measured_sums(
     return (yield from sum_operands(operands, request))
 
 
-def groups_with_data(sums: Sums) -> list[Group]:
+def groups_with_data(sums: SumsByGroup) -> list[Group]:
     """Return the groups with a number other than 0. Entries that cancelled out are as if they had never been."""
     return [group for group, values in sums.items() if any(values.values())]

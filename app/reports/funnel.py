@@ -12,8 +12,8 @@ from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.http.tables import Answer, columns
 from app.ledger.sums.operands import Flow
-from app.ledger.sums.selection import Group, Sums
-from app.metrics.lookup import OperandSums, groups_with_data, load_sums, split_question
+from app.ledger.sums.selection import Group
+from app.metrics.lookup import OperandSums, SumsByGroup, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.question_names import check_names
@@ -146,7 +146,7 @@ def _ordered_steps(step_sums: OperandSums) -> list[str]:
     )
 
 
-def _sum_by_step(sums: Sums) -> Counter[str]:
+def _sum_by_step(sums: SumsByGroup) -> Counter[str]:
     totals: Counter[str] = Counter()
     for group, values in sums.items():
         totals[group[-1][1]] += sum(values.values())
