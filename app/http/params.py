@@ -52,7 +52,11 @@ class RowParameters(QueryParams):
 
     def page_size(self, limit: int | None, *, default: int, maximum: int = MAX_ROWS) -> int:
         """Return the number of rows on a page. A file has no place for the cursor of a next page, so it has all rows."""
-        return limit or (maximum if FORMATS[self.format or DEFAULT_FORMAT].is_file else default)
+        return limit or (maximum if self.is_file else default)
+
+    @property
+    def is_file(self) -> bool:
+        return FORMATS[self.format or DEFAULT_FORMAT].is_file
 
 
 def parse_query(request: Request, model: type[Params]) -> Params:

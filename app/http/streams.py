@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.core.callers import current_caller
-from app.core.errors import Busy, Unavailable
+from app.core.errors import Busy, Problem, Unavailable
 from app.http.encoder import Encoder
 from app.http.formats import ROWS_PER_PART, Format
 from app.http.response_headers import IS_HEAD
@@ -82,6 +82,10 @@ class EncodedStream:
         answer = self._answer
         encoder = await asyncio.to_thread(self.entry.encoder, answer)
         rest = await asyncio.to_thread(encoder.begin)
+        if self._has_more and not answer.size and rest:
+            # The rows are yet to be found.
+            yield rest
+            rest = b""
         while True:
             batches = take_batches(answer.rows, ROWS_PER_PART)
             while (part := await asyncio.to_thread(_encode_next, encoder, batches)) is not None:
@@ -112,7 +116,7 @@ class StreamResponse(Response):
     def __init__(self, stream: EncodedStream, slots: StreamSlots, *, headers: Mapping[str, str]) -> None:
         self.status_code, self.background = 200, None
         self.media_type = stream.entry.content_type
-        self._stream, self._slots = stream, slots
+        self._stream, self._slots, self._has_begun = stream, slots, False
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,15 +130,18 @@ class StreamResponse(Response):
                     await self._send_parts(send)
             except TimeoutError:
                 log.warning("a large answer was not read in time", seconds=self._slots.seconds)
+            except Problem as problem:
+                if not self._has_begun:
+                    raise
+                log.warning("a large answer is not complete", reason=problem.detail)
 
     async def _send_parts(self, send: Send) -> None:
-        has_begun = False
         async for part in self._stream.parts():
-            if not has_begun:
+            if not self._has_begun:
                 await self._begin(send)
-                has_begun = True
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _begin(self, send: Send) -> None:
+        self._has_begun = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -18,6 +18,7 @@ from app.core.periods import count_months
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.question_slots import LARGE_SUMS
+from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span
 from app.metrics.compact_sums import load_compact_sums
 from app.metrics.compare import compare_results, withhold_small_sample
@@ -89,6 +90,27 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     return page
 
 
+async def is_large(books: Books, question: Question) -> bool:
+    """Return whether to load the sums of a question takes seconds.
+
+    Raises Invalid for names that were never recorded, and for an answer of too many rows, as the answer itself does.
+    """
+    operands = _operands(question)
+    spans = [spans for split in split_question(question) for spans in (split.spans, split.previous_spans)]
+
+    async def measure(connection: Connection) -> int:
+        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
+        plans.append(measure_question(books, question, operands, spans))
+        _, (_, size) = await run_plan(connection, merge_plans(plans), items=ITEMS_PER_QUESTION)
+        return int(size)
+
+    return await books.database.ask(measure) > LARGE_SUMS
+
+
+def _operands(question: Question) -> list[Operand]:
+    return list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
+
+
 def _count(question: Question, row_count: int, seconds: float) -> None:
     meters.QUESTIONS.labels(question.granularity).observe(seconds)
     meters.QUESTION_ROWS.observe(row_count)
@@ -112,10 +134,7 @@ async def build_answer_tables(
 
     Raises Invalid as `build_answer_table` does.
     """
-    operands = [
-        list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
-        for question in questions
-    ]
+    operands = [_operands(question) for question in questions]
     splits = [split_question(question) for question in questions]
     spans = [[spans for split in own for spans in (split.spans, split.previous_spans)] for own in splits]
     parts = list(zip(questions, operands, spans, strict=True))

@@ -20,7 +20,7 @@ from app.metrics.lookup import OperandSums, SumsByGroup, load_measured_sums
 from app.metrics.question import Question
 
 # So many are in memory as Python's numbers.
-_SUMS_AT_ONCE = 60_000
+_SUMS_AT_ONCE = 100_000
 
 
 class CompactSums(Mapping[Group, Mapping[int, Any]]):

@@ -112,6 +112,11 @@ class CommonParameters(RowParameters):
         """The maximum number of rows on a page."""
         return self.page_size(self.limit, default=DEFAULT_ROWS)
 
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether the answer is a file of all rows."""
+        return self.is_file and self.page_rows == MAX_ROWS and self.cursor is None
+
 
 class MetricParameters(CommonParameters):
     """The parameters of answers about metrics, and about what is behind their numbers."""

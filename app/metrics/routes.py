@@ -1,21 +1,24 @@
 """Endpoints for numbers: the catalogue of metrics and questions about them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.access.auth import books_of, requires
+from app.books.books import Books
 from app.core.errors import Invalid
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema, response_schema
-from app.http.params import choose_format, parse_query
+from app.http.params import MAX_ROWS, choose_format, parse_query
 from app.http.responses import json_response, rows_response
-from app.metrics.answer import answer
+from app.http.tables import Answer
+from app.metrics.answer import Page, answer, is_large
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
 from app.metrics.parameters import Parameters, SeveralParameters
-from app.metrics.question import resolve_question
+from app.metrics.question import Question, resolve_question
 from app.metrics.rows import knowledge_members
 from app.metrics.schema import number_columns, question_answer
 
@@ -88,12 +91,29 @@ async def _respond(
 ) -> Response:
     books = books_of(request)
     question = await resolve_question(books, names, params, side_by_side=side_by_side)
+    members: dict[str, Any] = {"definition": definition} if definition else {}
+    members["question"] = question.as_json()
+    # To find the sums of a million rows takes seconds. The file begins before, unless the client may have it already.
+    may_begin = params.has_all_rows and question.selection.group_by and "if-none-match" not in request.headers
+    if may_begin and await is_large(books, question):
+        return await rows_response(request, params, _deferred_answer(books, question, members))
     page = await answer(books, question, limit=params.page_rows, cursor=params.cursor)
-    body: dict[str, Any] = {"definition": definition} if definition else {}
-    body |= {"question": question.as_json(), "rows": page.rows, "next": page.next} | knowledge_members(question)
+    return await rows_response(request, params, _numbers(question, members, page))
+
+
+def _numbers(question: Question, members: dict[str, Any], page: Page) -> Answer:
+    body = members | {"rows": page.rows, "next": page.next} | knowledge_members(question)
     columns = number_columns(question)
-    rows = question_answer("numbers", body, question, after=columns, row_count=page.row_count, tag=page.tag)
-    return await rows_response(request, params, rows)
+    return question_answer("numbers", body, question, after=columns, row_count=page.row_count, tag=page.tag)
+
+
+def _deferred_answer(books: Books, question: Question, members: dict[str, Any]) -> Answer:
+    """Return an answer whose rows are all on the page after its first, which is empty."""
+
+    async def load_rows(_: str) -> Answer:
+        return _numbers(question, members, await answer(books, question, limit=MAX_ROWS, cursor=None))
+
+    return replace(_numbers(question, members, Page([], 0, next="rows")), load_more=load_rows)
 
 
 def _definition(request: Request, metric: str, params: Parameters) -> dict[str, Any] | None:
