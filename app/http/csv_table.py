@@ -5,13 +5,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from csv import writer
 from datetime import datetime
-from json import dumps
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from app.http.encoder import Encoder
-from app.http.tables import Answer, ColumnType, Row
+from app.http.tables import Answer, ColumnType, Row, json_text
 
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -64,7 +63,7 @@ def _boolean_cell(value: bool | None) -> str | None:
 
 
 def _json_cell(value: Any) -> str | None:
-    return None if value is None else dumps(value, ensure_ascii=False, default=to_jsonable_python)
+    return None if value is None else json_text(value)
 
 
 # How the values of a column become cells, by the column's type. The other types are written as they are.

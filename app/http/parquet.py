@@ -5,11 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pydantic_core import to_json
-
 from app.http.encoder import Encoder
 from app.http.sink import Sink
-from app.http.tables import Answer, Column, Row
+from app.http.tables import Answer, Column, Row, json_text
 
 # Of the file. A group is in memory until it is complete.
 _ROWS_PER_GROUP = 50_000
@@ -79,7 +77,7 @@ def _values(own: Column, rows: Sequence[Row]) -> list[Any]:
         case "time":
             return [datetime.fromisoformat(value) if isinstance(value, str) else value for value in values]
         case "value":
-            return [value if value is None or isinstance(value, str) else to_json(value).decode() for value in values]
+            return [value if value is None or isinstance(value, str) else json_text(value) for value in values]
         case "json":
-            return [None if value is None else to_json(value).decode() for value in values]
+            return [None if value is None else json_text(value) for value in values]
     return values

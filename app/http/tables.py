@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, Literal, NamedTuple
 
+from pydantic_core import to_json
+
 from app.core.errors import Invalid
 from app.core.names import name_fault, nearest_names
 
@@ -180,6 +182,11 @@ def _project(row: Row, members: Collection[str], keys: Collection[Any]) -> Row:
     if "group" in result:
         result["group"] = {key: value for key, value in row["group"].items() if key in keys}
     return result
+
+
+def json_text(value: Any) -> str:
+    """Return an object or a list as tables show it."""
+    return to_json(value).decode()
 
 
 def take_batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -12,12 +12,11 @@ from io import BytesIO
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from pydantic_core import to_json
 from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
 from app.http.encoder import Encoder
 from app.http.sink import Sink
-from app.http.tables import Answer, Column, ColumnType, Row
+from app.http.tables import Answer, Column, ColumnType, Row, json_text
 
 # Excel opens no file with a longer text.
 MAX_TEXT_LENGTH = 32_767
@@ -138,7 +137,7 @@ def _escape_character(match: re.Match[str]) -> str:
 
 
 def _write_json(value: Any) -> str:
-    return _write_text(to_json(value).decode())
+    return _write_text(json_text(value))
 
 
 def _write_date(value: date | str) -> str:
