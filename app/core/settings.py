@@ -210,7 +210,8 @@ class Settings(BaseSettings):
     download_seconds: float = Field(
         600,
         gt=0,
-        description="Seconds within which a client must have read an answer of more than 10,000 rows, before it is cut off.",
+        description="Seconds for which an answer of more than 10,000 rows waits for its client to read it, before it is cut "
+        "off.",
     )
     header_seconds: float = Field(
         10, gt=0, description="Seconds within which request headers must arrive, before the connection is closed."

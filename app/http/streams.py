@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import structlog
 from starlette.responses import Response
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 class StreamSlots:
     """How many streams one process has at the same time: altogether, and for one caller.
 
-    seconds: how long one may take. wait_seconds: how long one may wait before it begins.
+    seconds: how long one may wait for its client altogether. wait_seconds: how long one may wait before it begins.
     """
 
     size: int
@@ -106,6 +107,10 @@ def _encode_next(encoder: Encoder, batches: Iterator[list[Row]]) -> bytes | None
     return None if rows is None else encoder.add(rows)
 
 
+class _NotRead(Exception):
+    """The client has not read its answer in time."""
+
+
 class StreamResponse(Response):
     """A response that is sent while it is encoded.
 
@@ -126,9 +131,8 @@ class StreamResponse(Response):
             return
         async with self._slots.hold():
             try:
-                async with asyncio.timeout(self._slots.seconds):
-                    await self._send_parts(send)
-            except TimeoutError:
+                await self._send_parts(send)
+            except _NotRead:
                 log.warning("a large answer was not read in time", seconds=self._slots.seconds)
             except Problem as problem:
                 if not self._has_begun:
@@ -136,10 +140,18 @@ class StreamResponse(Response):
                 log.warning("a large answer is not complete", reason=problem.detail)
 
     async def _send_parts(self, send: Send) -> None:
+        seconds_left = self._slots.seconds
         async for part in self._stream.parts():
             if not self._has_begun:
                 await self._begin(send)
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            # Only waiting for the client counts: it is not to blame for the time that encoding takes.
+            waiting_since = perf_counter()
+            try:
+                async with asyncio.timeout(seconds_left):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+            except TimeoutError:
+                raise _NotRead from None
+            seconds_left -= perf_counter() - waiting_since
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _begin(self, send: Send) -> None:

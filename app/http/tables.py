@@ -172,8 +172,11 @@ class Answer:
         ]
         if faults:
             raise Invalid.of(faults, subject="The question")
-        chosen = [own for field in fields for own in self.columns if field in (own.name, own.member)]
-        return list(dict.fromkeys(chosen))
+        by_name = {own.name: [own] for own in self.columns}
+        for own in self.columns:
+            if own.member not in by_name or by_name[own.member][0].name != own.member:
+                by_name.setdefault(own.member, []).append(own)
+        return list(dict.fromkeys(chain.from_iterable(by_name.get(field, ()) for field in fields)))
 
 
 def _project(row: Row, members: Collection[str], keys: Collection[Any]) -> Row:

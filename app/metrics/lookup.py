@@ -78,6 +78,8 @@ def measure_question(
     Raises Invalid when they are too many.
     """
     spans = [span for own_spans in spans_of_splits for span in own_spans]
+    if not spans:  # no period of the range has ended, and others are left out
+        return question.selection, 0
     selection = yield from find_members(question.selection, [span.group_day for span in spans])
     per_group = len(operands) * len(spans)
     return (yield from check_size(books.database, selection, operands, spans, per_group=per_group))
