@@ -44,7 +44,10 @@ FEATURES = {
     *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
 }
 # Modules of `http` without the web framework, which any package may use.
-PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
+PLAIN_HTTP = {
+    *("app.http.csv_table", "app.http.encoding", "app.http.formats", "app.http.openapi", "app.http.row_parameters"),
+    "app.http.tables",
+}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
 
 

@@ -24,8 +24,9 @@ from app.database.query_plan import run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
-from app.http.params import QueryParams, RowParameters, parse_query
+from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, next_link, rows_response
+from app.http.row_parameters import RowParameters
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
 READ = [Depends(requires("read"))]

@@ -40,7 +40,7 @@ def insights(
     fields: Fields = None,
 ) -> None:
     """Print what needs attention, as `GET /v1/insights` answers it."""
-    chosen = choose_output(format, output, default="text", others=["text"])
+    chosen = choose_output(format, output, default="text", more=["text"])
     options = {"as_of": as_of, "severity": severity, "detector": detector, "limit": 1_000}
     parameters = InsightParameters.model_validate({name: value for name, value in options.items() if value is not None})
 

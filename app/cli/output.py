@@ -7,9 +7,9 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from app.http.encoded_stream import EncodedStream
 from app.http.formats import FORMATS, check_available
-from app.http.params import split_list
-from app.http.streams import EncodedStream
+from app.http.row_parameters import split_list
 from app.http.tables import Answer
 
 Fields = Annotated[
@@ -26,18 +26,20 @@ def split_fields(fields: Sequence[str] | None) -> list[str]:
     return names
 
 
-def choose_output(format: str | None, output: Path | None, *, default: str, others: Sequence[str] = ()) -> str:
+def choose_output(format: str | None, output: Path | None, *, default: str, more: Sequence[str] = ()) -> str:
     """Return the output format: that of the option, by the extension of the file, or the default.
 
-    others: the formats that are not of the API. Raises BadParameter, and Invalid for a format that is not installed.
+    more: the formats that are not of the API. Raises BadParameter, and Invalid for a format that is not installed.
     """
-    names = [*others, *FORMATS]
+    names = [*more, *FORMATS]
     if format is None and output is not None:
         by_extension = {f".{entry.extension}": name for name, entry in FORMATS.items()}
         format = by_extension.get(output.suffix.lower())
         if format is None:
-            known = ", ".join(by_extension)
-            raise typer.BadParameter(f"its extension must be one of: {known}. Or set --format.", param_hint="--output")
+            extensions = ", ".join(by_extension)
+            raise typer.BadParameter(
+                f"its extension must be one of: {extensions}. Or set --format.", param_hint="--output"
+            )
     format = format or default
     if format not in names:
         raise typer.BadParameter(f"it must be one of: {', '.join(names)}.", param_hint="--format")

@@ -13,7 +13,7 @@ from app.cli.open import with_books
 from app.cli.output import Fields, OutputFile, choose_output, write_answer
 from app.core.periods import GRANULARITIES
 from app.http.formats import FORMATS
-from app.http.params import MAX_ROWS
+from app.http.row_parameters import MAX_ROWS
 from app.http.tables import Answer
 from app.metrics.answer import answer
 from app.metrics.parameters import Parameters, SeveralParameters
@@ -104,7 +104,7 @@ def query(
     options = {
         name: value for name, value in locals().items() if value is not None and name not in ("format", "output")
     }
-    chosen = choose_output(format, output, default="table", others=["table"])
+    chosen = choose_output(format, output, default="table", more=["table"])
     parameters = SeveralParameters.model_validate(options)
 
     async def run(books: Books) -> None:

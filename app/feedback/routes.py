@@ -27,8 +27,9 @@ from app.feedback.names import check_names
 from app.feedback.themes import THEMES_SCHEMA, count_themes
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
-from app.http.params import QueryParams, RowParameters, parse_query
+from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
+from app.http.row_parameters import RowParameters
 from app.ingest.catalogue.voice import Status
 from app.ingest.fields import Text
 from app.ledger.event_cursor import parse_cursor

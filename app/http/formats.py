@@ -106,8 +106,8 @@ _ALIASES = {"application/jsonl": NDJSON, "application/x-parquet": "application/v
 
 def _check_name(name: str) -> str:
     if name not in FORMATS:
-        *others, last = (f"'{own}'" for own in FORMATS)
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+        *first, last = (f"'{own}'" for own in FORMATS)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
     return name
 
 

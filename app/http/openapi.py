@@ -66,8 +66,8 @@ def list_formats(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if node.get(OUTPUT_FORMATS):
-        others = {name: value for name, value in node.items() if name != OUTPUT_FORMATS}
-        return others | {"enum": [*FORMATS]}
+        members = {name: value for name, value in node.items() if name != OUTPUT_FORMATS}
+        return members | {"enum": [*FORMATS]}
     node = {name: list_formats(part) for name, part in node.items()}
     if node.pop(_HAS_TABLE, False):
         tables = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)

@@ -1,62 +1,24 @@
 """Read query parameters into Pydantic models."""
 
-from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_origin
 
 from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.core.errors import Invalid, json_pointer, validation_faults
-from app.core.ids import Id
 from app.core.names import is_repeatable
 from app.http.body import find_fields
-from app.http.formats import DEFAULT_FORMAT, FORMATS, FormatName, accepted_format, check_available
+from app.http.formats import accepted_format, check_available
+from app.http.row_parameters import RowParameters
 
 Params = TypeVar("Params", bound=BaseModel)
-
-# No answer has more rows.
-MAX_ROWS = 1_000_000
 
 
 class QueryParams(BaseModel):
     """Base class of query parameters that have no equivalent in a JSON body. Unknown parameters are errors."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-def _split_commas(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
-
-
-def split_list(value: Any, split: Callable[[str], list[str]] = _split_commas) -> Any:
-    """Return `a,b` or repeated parameters as a list without duplicates; leave what is no text to the validation."""
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        return items
-    parts = [part for item in items for part in split(item)]
-    return list(dict.fromkeys(part for part in parts if part))
-
-
-class RowParameters(QueryParams):
-    """The parameters of every answer of rows: its output format, and which columns it has."""
-
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the one that the `Accept` header prefers, otherwise `json`."
-    )
-    fields: Annotated[list[Id], BeforeValidator(lambda value: split_list(value)), Field(max_length=100)] = Field(
-        [],
-        description="Only these members of the rows or columns of the table, in this order. Separate them by commas or repeat "
-        "the parameter. Default: all.",
-    )
-
-    def page_size(self, limit: int | None, *, default: int, maximum: int = MAX_ROWS) -> int:
-        """Return the number of rows on a page. A file has no place for the cursor of a next page, so it has all rows."""
-        return limit or (maximum if self.is_file else default)
-
-    @property
-    def is_file(self) -> bool:
-        return FORMATS[self.format or DEFAULT_FORMAT].is_file
 
 
 def parse_query(request: Request, model: type[Params]) -> Params:
@@ -94,6 +56,7 @@ def choose_format(request: Request, params: RowParameters) -> None:
     if params.format is None:
         params.format = accepted_format(request.headers.get("accept", ""))
     check_available(params.format)
+    params.check_limit()
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.http.encoder import Encoder
 from app.http.sink import Sink
-from app.http.tables import Answer, Column, Row, json_text
+from app.http.tables import Answer, Row, TableColumn, json_text
 
 # Of the file. A group is in memory until it is complete.
 _ROWS_PER_GROUP = 50_000
@@ -66,7 +66,7 @@ class ParquetEncoder(Encoder):
         self._batches, self._row_count = [], 0
 
 
-def _values(own: Column, rows: Sequence[Row]) -> list[Any]:
+def _values(own: TableColumn, rows: Sequence[Row]) -> list[Any]:
     values = [own.read(row) for row in rows]
     match own.type:
         case "number":

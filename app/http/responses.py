@@ -8,9 +8,10 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 
 from app.core.aside import MAX_ITEMS, run_aside
+from app.http.encoded_stream import EncodedStream
 from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
-from app.http.params import RowParameters
-from app.http.streams import EncodedStream, StreamResponse
+from app.http.row_parameters import RowParameters
+from app.http.streams import StreamResponse
 from app.http.tables import Answer
 
 # An answer of more rows is sent while it is encoded.
@@ -66,7 +67,7 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
         return tagged_response(request, content, content_type=entry.content_type, headers=headers)
     tag = None
     if answer.tag is not None and not has_more:
-        tag = _tag_of(repr((answer.tag, parameters.format, fields, answer.next)).encode())
+        tag = _tag_of(repr((request.app.version, answer.tag, parameters.format, fields, answer.next)).encode())
         if _is_known(request, tag):
             return Response(status_code=304, headers=_headers(tag) | headers)
     stream = EncodedStream(entry, own, fields, has_more=has_more)

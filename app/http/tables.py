@@ -30,7 +30,7 @@ _TYPES: dict[str, ColumnType] = {
 }
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """A column of a table.
 
     member: the member of the row in JSON that it is, or is a part of. part: which part. read: returns its value of a row.
@@ -45,42 +45,42 @@ class Column(NamedTuple):
 
 def column(
     name: str, schema: Mapping[str, Any], *, path: Sequence[str | int] = (), read: Callable[[Row], Any] | None = None
-) -> Column:
+) -> TableColumn:
     """Return the column of a member of rows, with the type that the member's OpenAPI schema says.
 
     path: where it is in a row, if not in the member of its name. read: what returns it, where that is not enough.
     """
     member, *parts = path or (name,)
     part = parts[0] if parts else None
-    return Column(name, _column_type(schema), str(member), part, read or _reader(str(member), part))
+    return TableColumn(name, _column_type(schema), str(member), part, read or _reader(str(member), part))
 
 
-def columns(schema: Mapping[str, Mapping[str, Any]], names: Iterable[str] | None = None) -> list[Column]:
+def columns(schema: Mapping[str, Mapping[str, Any]], names: Iterable[str] | None = None) -> list[TableColumn]:
     """Return the columns of some members of rows, by default of all, in their order."""
     return [column(name, schema[name]) for name in (schema if names is None else names)]
 
 
-def group_columns(group_by: Iterable[str], *, others: Iterable[Column]) -> list[Column]:
+def group_columns(group_by: Iterable[str], *, beside: Iterable[TableColumn]) -> list[TableColumn]:
     """Return a column for each grouping, with a name that no other column has."""
-    taken = {other.name for other in others}
-    result: list[Column] = []
+    names = {column.name for column in beside}
+    result: list[TableColumn] = []
     for key in group_by:
         name = key
-        while name in taken:
+        while name in names:
             name = f"group.{name}"
-        taken.add(name)
-        result.append(Column(name, "value", "group", key, _reader("group", key)))
+        names.add(name)
+        result.append(TableColumn(name, "value", "group", key, _reader("group", key)))
     return result
 
 
-def interval_columns() -> list[Column]:
+def interval_columns() -> list[TableColumn]:
     """Return the columns of the ends of a row's confidence interval."""
     return [column(name, {"type": "number"}, path=("interval", end)) for end, name in enumerate(("low", "high"))]
 
 
 def _column_type(schema: Mapping[str, Any]) -> ColumnType:
-    if (named := _TYPES_BY_FORMAT.get(schema.get("format", ""))) is not None:
-        return named
+    if (type_by_format := _TYPES_BY_FORMAT.get(schema.get("format", ""))) is not None:
+        return type_by_format
     types = schema["type"]
     return _TYPES[types if isinstance(types, str) else next(name for name in types if name != "null")]
 
@@ -110,7 +110,7 @@ class Answer:
 
     name: str
     body: Mapping[str, Any]
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     rows_name: str = "rows"
     more_members: Collection[str] = ()
     table_rows: Sequence[Row] | None = None
@@ -153,7 +153,7 @@ class Answer:
         kept_rows = list(rows) if isinstance(self.rows, list) else rows
         return replace(self, body={**self.body, self.rows_name: kept_rows}, columns=chosen)
 
-    def choose_columns(self, fields: Collection[str]) -> list[Column]:
+    def choose_columns(self, fields: Collection[str]) -> list[TableColumn]:
         """Return the columns that the fields name, in their order. Raises Invalid for names of no column or member."""
         names = list(
             dict.fromkeys([*chain.from_iterable((own.name, own.member) for own in self.columns), *self.more_members])

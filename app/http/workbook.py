@@ -16,7 +16,7 @@ from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
 from app.http.encoder import Encoder
 from app.http.sink import Sink
-from app.http.tables import Answer, Column, ColumnType, Row, json_text
+from app.http.tables import Answer, ColumnType, Row, TableColumn, json_text
 
 # Excel opens no file with a longer text.
 MAX_TEXT_LENGTH = 32_767
@@ -83,7 +83,7 @@ def _entry(name: str) -> ZipInfo:
     return entry
 
 
-def _write_template(name: str, columns: Sequence[Column]) -> bytes:
+def _write_template(name: str, columns: Sequence[TableColumn]) -> bytes:
     """Return a workbook with the header, and an empty row in which each cell has the style of its column."""
     content = BytesIO()
     workbook = Workbook(content, {"constant_memory": True, "strings_to_formulas": False})

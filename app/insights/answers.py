@@ -14,7 +14,7 @@ from app.core.names import name_fault, nearest_names
 from app.core.periods import Day
 from app.database.connection import Connection
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.http.params import RowParameters
+from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, column, columns
 from app.insights.define import DETECTORS, SEVERITIES, AccountDetail, Detector
 from app.insights.describe import detector_of

@@ -9,7 +9,6 @@ from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from app import __version__
 from app.books.books import Books
 from app.books.margins import Margin, load_margins, margin_before
 from app.core import meters
@@ -18,19 +17,20 @@ from app.core.periods import count_months
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.question_slots import LARGE_SUMS
-from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span
 from app.metrics.compact_sums import load_compact_sums
 from app.metrics.compare import compare_results, withhold_small_sample
 from app.metrics.currencies import format_amount
 from app.metrics.define import ContextValue, Metric
 from app.metrics.lookup import (
+    ITEMS_PER_QUESTION,
     OperandSums,
     PeriodSplit,
     SumsByGroup,
     groups_with_data,
     load_measured_sums,
     measure_question,
+    operands_of,
     split_question,
 )
 from app.metrics.pending_rows import InputValues, PendingRow, PendingRows, RowBlock
@@ -48,8 +48,6 @@ from app.metrics.rows import (
 )
 
 _MARGIN = ContextValue("margin")
-# To write the statements of a question takes a few milliseconds, as to look at so many items does; of a long filter, more.
-ITEMS_PER_QUESTION = 100
 # A page of more rows is computed while it is sent.
 _MAX_COMPUTED_ROWS = 10_000
 
@@ -90,27 +88,6 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     return page
 
 
-async def is_large(books: Books, question: Question) -> bool:
-    """Return whether to load the sums of a question takes seconds.
-
-    Raises Invalid for names that were never recorded, and for an answer of too many rows, as the answer itself does.
-    """
-    operands = _operands(question)
-    spans = [spans for split in split_question(question) for spans in (split.spans, split.previous_spans)]
-
-    async def measure(connection: Connection) -> int:
-        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
-        plans.append(measure_question(books, question, operands, spans))
-        _, (_, size) = await run_plan(connection, merge_plans(plans), items=ITEMS_PER_QUESTION)
-        return int(size)
-
-    return await books.database.ask(measure) > LARGE_SUMS
-
-
-def _operands(question: Question) -> list[Operand]:
-    return list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
-
-
 def _count(question: Question, row_count: int, seconds: float) -> None:
     meters.QUESTIONS.labels(question.granularity).observe(seconds)
     meters.QUESTION_ROWS.observe(row_count)
@@ -134,7 +111,7 @@ async def build_answer_tables(
 
     Raises Invalid as `build_answer_table` does.
     """
-    operands = [_operands(question) for question in questions]
+    operands = [operands_of(question) for question in questions]
     splits = [split_question(question) for question in questions]
     spans = [[spans for split in own for spans in (split.spans, split.previous_spans)] for own in splits]
     parts = list(zip(questions, operands, spans, strict=True))
@@ -150,11 +127,11 @@ async def build_answer_tables(
             for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
             for own_spans in spans_of_splits
         ]
-    loaded = (await run_plan(connection, merge_plans(plans), items=items))[len(questions) :]
+    all_sums = (await run_plan(connection, merge_plans(plans), items=items))[len(questions) :]
     if is_large:
         for part, size in zip(parts, sizes, strict=True):
-            loaded += await load_compact_sums(connection, books, *part, *size)
-    loaded_sums = iter(loaded)
+            all_sums += await load_compact_sums(connection, books, *part, *size)
+    loaded_sums = iter(all_sums)
     sums = [[(next(loaded_sums), next(loaded_sums)) for _ in own] for own in splits]
     inputs = [input for question in questions for metric in question.metrics for input in metric.inputs.values()]
     margins = await load_margins(connection) if _MARGIN in inputs else []
@@ -282,9 +259,7 @@ class AnswerTable(NamedTuple):
         """Return what changes whenever a row does: a hash of all that the rows are computed from."""
         content = hashlib.blake2b(digest_size=16)
         question = self.question
-        content.update(
-            repr((__version__, question.as_json(), question.today, question.is_known, self.currency)).encode()
-        )
+        content.update(repr((question.as_json(), question.today, question.is_known, self.currency)).encode())
         for block in self.pending_rows.blocks:
             content.update(repr((block.metric.name, block.metric.convention, block.split)).encode())
             for group, *inputs in block.parts:

@@ -112,14 +112,14 @@ async def load_compact_sums(
     for spans in spans_of_splits:
         sums = {operand: CompactSums(len(spans), is_per_year=operand.is_per_year) for operand in operands}
         for first in range(0, len(spans), step):
-            some = spans[first : first + step]
-            plan = load_measured_sums(books, question, selection, operands, some)
-            loaded = await run_plan(connection, plan, items=per_span)
-            await run_aside(partial(_add, sums, loaded, first=first, count=len(some)), items=per_span)
+            next_spans = spans[first : first + step]
+            plan = load_measured_sums(books, question, selection, operands, next_spans)
+            next_sums = await run_plan(connection, plan, items=per_span)
+            await run_aside(partial(_add, sums, next_sums, first=first, count=len(next_spans)), items=per_span)
         results.append(sums)
     return results
 
 
-def _add(all_sums: Mapping[Operand, CompactSums], loaded: OperandSums, *, first: int, count: int) -> None:
-    for operand, sums in loaded.items():
+def _add(all_sums: Mapping[Operand, CompactSums], next_sums: OperandSums, *, first: int, count: int) -> None:
+    for operand, sums in next_sums.items():
         all_sums[operand].add(sums, first=first, count=count)

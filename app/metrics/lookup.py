@@ -7,15 +7,20 @@ from typing import Any, NamedTuple
 from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.periods import Period, counted_end
+from app.database.connection import Connection
 from app.database.labels import lookup_labels
-from app.database.query_plan import QueryPlan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.question_slots import LARGE_SUMS
 from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
 from app.ledger.sums.selection import Group, Selection, Span
 from app.metrics.answer_size import check_size
 from app.metrics.compare import previous_days
 from app.metrics.question import Question
+from app.metrics.question_names import check_names
 
+# To write the statements of a question takes a few milliseconds, as to look at so many items does; of a long filter, more.
+ITEMS_PER_QUESTION = 100
 # By the index of the span.
 SumsByGroup = Mapping[Group, Mapping[int, Any]]
 OperandSums = Mapping[Operand, SumsByGroup]
@@ -60,6 +65,27 @@ def period_span(question: Question, period: Period) -> Span:
 
 def _span(question: Question, start: date, end: date) -> Span:
     return Span(start, end, question.group_day or start)
+
+
+def operands_of(question: Question) -> list[Operand]:
+    """Return the operands of all metrics of a question, each once."""
+    return list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
+
+
+async def is_large(books: Books, question: Question) -> bool:
+    """Return whether to load the sums of a question takes seconds.
+
+    Raises Invalid for names that were never recorded, and for an answer of too many rows, as the answer itself does.
+    """
+    spans = [spans for split in split_question(question) for spans in (split.spans, split.previous_spans)]
+
+    async def measure(connection: Connection) -> int:
+        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
+        plans.append(measure_question(books, question, operands_of(question), spans))
+        _, (_, size) = await run_plan(connection, merge_plans(plans), items=ITEMS_PER_QUESTION)
+        return int(size)
+
+    return await books.database.ask(measure) > LARGE_SUMS
 
 
 def load_sums(

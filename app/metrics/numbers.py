@@ -21,7 +21,6 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.ledger.sums.selection import Group, Selection
 from app.metrics.answer import (
-    ITEMS_PER_QUESTION,
     AnswerTable,
     bind_inputs,
     build_answer_tables,
@@ -29,7 +28,7 @@ from app.metrics.answer import (
     values_in,
 )
 from app.metrics.define import METRICS
-from app.metrics.lookup import split_question
+from app.metrics.lookup import ITEMS_PER_QUESTION, split_question
 from app.metrics.number_source import NumberGroup, NumberSource
 from app.metrics.pending_rows import PendingRow
 from app.metrics.question import Question, fits_in_statement

@@ -6,9 +6,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.accounts.filter_tokens import FilterError, split_keys
+from app.core.errors import Invalid
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
-from app.http.params import MAX_ROWS, RowParameters, split_list
+from app.http.row_parameters import MAX_ROWS, RowParameters, split_list
 
 # On a page.
 DEFAULT_ROWS = 10_000
@@ -100,12 +101,17 @@ class CommonParameters(RowParameters):
         None,
         ge=1,
         le=MAX_ROWS,
-        description=f"Maximum number of rows per page. Default: {DEFAULT_ROWS:,} in JSON; files (CSV, NDJSON, XLSX, Parquet) "
-        "have all rows.",
+        description=f"Maximum number of rows per page. In JSON at most {DEFAULT_ROWS:,}, which is the default. Without it, files "
+        f"(CSV, NDJSON, XLSX, Parquet) have all rows, of which there are {MAX_ROWS:,} at most.",
     )
     cursor: Annotated[
         str | None, Field(max_length=4_000, description="The `next` of a page: returns the page after it.")
     ] = None
+
+    def check_limit(self) -> None:
+        if self.limit is not None and self.limit > DEFAULT_ROWS and not self.is_file:
+            detail = f'"limit" must be at most {DEFAULT_ROWS:,} in JSON. Files, such as format=csv, have all rows.'
+            raise Invalid.at("/query/limit", detail, code="less_than_equal")
 
     @property
     def page_rows(self) -> int:

@@ -11,12 +11,14 @@ from app.books.books import Books
 from app.core.errors import Invalid
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema, response_schema
-from app.http.params import MAX_ROWS, choose_format, parse_query
+from app.http.params import choose_format, parse_query
 from app.http.responses import json_response, rows_response
+from app.http.row_parameters import MAX_ROWS
 from app.http.tables import Answer
-from app.metrics.answer import Page, answer, is_large
+from app.metrics.answer import Page, answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
+from app.metrics.lookup import is_large
 from app.metrics.parameters import Parameters, SeveralParameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.rows import knowledge_members

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from app.core.errors import Invalid
 from app.core.periods import Period
-from app.http.params import MAX_ROWS
+from app.http.row_parameters import MAX_ROWS
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group
 from app.metrics.question import Question
 from app.metrics.results import NOTHING_KNOWN

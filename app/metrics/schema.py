@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.http.tables import Answer, Column, columns, group_columns, interval_columns
+from app.http.tables import Answer, TableColumn, columns, group_columns, interval_columns
 from app.metrics.compare import COMPARISON
 from app.metrics.question import Question
 
@@ -94,7 +94,7 @@ ANSWER_SCHEMA = object_schema(
 _COLUMN_SCHEMA = ROW_SCHEMA | OPTIONAL_ROW_SCHEMA
 
 
-def number_columns(question: Question) -> list[Column]:
+def number_columns(question: Question) -> list[TableColumn]:
     """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
     comparison = COMPARISON if question.compare else ()
     return [
@@ -109,13 +109,13 @@ def question_answer(
     body: Mapping[str, Any],
     question: Question,
     *,
-    before: Sequence[Column] = columns(ROW_SCHEMA, PERIOD_COLUMNS),
-    after: Sequence[Column],
+    before: Sequence[TableColumn] = columns(ROW_SCHEMA, PERIOD_COLUMNS),
+    after: Sequence[TableColumn],
     **more: Any,
 ) -> Answer:
     """Return an answer to a question.
 
     name: what the rows are. before, after: the columns before and after those of the groupings. more: of `Answer`.
     """
-    groups = group_columns(question.selection.group_by, others=[*before, *after])
+    groups = group_columns(question.selection.group_by, beside=[*before, *after])
     return Answer(name, body, [*before, *groups, *after], question=question, **more)

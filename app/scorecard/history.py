@@ -15,7 +15,7 @@ from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.http.params import RowParameters
+from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, column, columns
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.results import Result, shown_value

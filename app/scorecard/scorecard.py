@@ -13,8 +13,8 @@ from app.core.period_names import parse_as_of, parse_range
 from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.http.params import RowParameters
-from app.http.tables import Answer, Column, column, columns, interval_columns
+from app.http.row_parameters import RowParameters
+from app.http.tables import Answer, TableColumn, column, columns, interval_columns
 from app.metrics.number_source import NumberGroup
 from app.metrics.offers import OFFERS, OpenItems, TargetStanding
 from app.metrics.rows import paginate
@@ -115,7 +115,7 @@ SCORECARD_SCHEMA = response_schema(
 _COLUMN_SCHEMA = _ROW_SCHEMA | _OPTIONAL_ROW_SCHEMA
 
 
-def _own_columns(*names: str) -> list[Column]:
+def _own_columns(*names: str) -> list[TableColumn]:
     return columns(_COLUMN_SCHEMA, names)
 
 

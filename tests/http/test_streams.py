@@ -54,7 +54,7 @@ def test_a_stream_has_the_same_rows_as_an_answer_in_one_piece(
     whole = fetch(some, "/v1/query", format, **params)
     for module in ("app.metrics.answer._MAX_COMPUTED_ROWS", "app.http.responses.MAX_WHOLE_ROWS"):
         monkeypatch.setattr(module, 10)
-    monkeypatch.setattr("app.http.streams.ROWS_PER_PART", 7)
+    monkeypatch.setattr("app.http.encoded_stream.ROWS_PER_PART", 7)
     answer = some.request("GET", "/v1/query", params=params | {"format": format})
     assert "content-length" not in answer.headers
     tag = answer.headers["etag"]
@@ -136,7 +136,7 @@ def test_compact_sums_keep_fractions_of_money_and_numbers_beyond_64_bits() -> No
 def test_a_large_file_begins_before_its_sums_are_found_but_not_before_its_faults(
     some: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.metrics.answer.LARGE_SUMS", 0)
+    monkeypatch.setattr("app.metrics.lookup.LARGE_SUMS", 0)
     params = RANGE | {"group_by": "account", "format": "csv"}
     answer = some.request("GET", "/v1/metrics/sessions", params=params)
     assert answer.text.count("\n") == 16 and "content-length" not in answer.headers
@@ -146,7 +146,7 @@ def test_a_large_file_begins_before_its_sums_are_found_but_not_before_its_faults
 
 
 def test_a_stream_that_fails_is_cut(some: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.metrics.answer.LARGE_SUMS", 0)
+    monkeypatch.setattr("app.metrics.lookup.LARGE_SUMS", 0)
 
     async def fail(*_: Any, **__: Any) -> None:
         raise Unavailable("The database is away.")

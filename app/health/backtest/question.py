@@ -13,7 +13,7 @@ from app.core.errors import FaultList, Invalid
 from app.core.period_names import parse_as_of, parse_period, parse_range
 from app.core.periods import Calendar, Day, Range
 from app.health.backtest.cut_offs import CutOff, Outcome, list_cut_offs
-from app.http.params import RowParameters
+from app.http.row_parameters import RowParameters
 from app.metrics.parameters import DEFAULT_ROWS
 
 # More than five years of history hardly add anything to a prediction (Ballings and Van den Poel 2012).

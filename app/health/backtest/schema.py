@@ -5,7 +5,7 @@ from typing import Any
 
 from app.health.model import BANDS
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.http.tables import Answer, Column, column, columns
+from app.http.tables import Answer, TableColumn, column, columns
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema
 
 _DAY = {"type": "string", "format": "date"}
@@ -126,7 +126,7 @@ BACKTEST_SCHEMA = response_schema(
 
 _TEXT: dict[str, Any] = {"type": "string"}
 # A row for the total, each cut-off, band and tenth of the scale, and each reason to leave something out.
-_COLUMNS: list[Column] = [
+_COLUMNS: list[TableColumn] = [
     *columns({"part": _TEXT, "name": _TEXT, "until": _DAY, **_HORIZON, "model_version": _INTEGER}),
     *columns(_FIGURES, (name for name in _FIGURES if name != "interval")),
     *columns(dict.fromkeys(("low", "high", "auc", "auc_low", "auc_high", "lift", "average_score"), NUMBER_SCHEMA)),
