@@ -1,9 +1,9 @@
 """A campaign that shows that a large answer streams: a million rows in every format, in bounded memory.
 
-    python -m bench.run_exports [--accounts 25000] [--months 40]
+    python -m bench.run_exports [--accounts 25000] [--months 40] [--formats csv parquet xlsx]
 
 It loads accounts with a subscription each, runs the service with one worker, and asks for the MRR of each account in each month,
-as one answer in each format. It fails when a worker took more than 300 MB, when the first byte came after more than two seconds,
+as one file in each format. It fails when a worker took more than 300 MB, when the first byte came after more than two seconds,
 or when an answer has another number of rows, another sum or other columns than the others. With fewer accounts it takes seconds.
 """
 
@@ -28,7 +28,7 @@ from bench.client import build_request, send_all
 from bench.processes import Postgres, Server, run_postgres, run_service
 
 MAX_MEMORY_MB, MAX_FIRST_BYTE = 300, 2.0
-FORMATS = ("csv", "ndjson", "parquet", "xlsx")
+FORMATS = ("csv", "parquet", "xlsx")
 _FIRST_MONTH = date(2021, 1, 1)
 _EVENTS_PER_REQUEST = 2_000
 
@@ -182,7 +182,7 @@ def _read(file: Path, format: str) -> tuple[int, Any]:
         header = next(rows)
         values = [row[header.index("value")] for row in rows]
         return len(values), round(sum(values), 2)
-    reader = {"csv": "read_csv", "ndjson": "read_json", "parquet": "read_parquet"}[format]
+    reader = {"csv": "read_csv", "parquet": "read_parquet"}[format]
     [(count, total)] = duckdb.sql(f"SELECT count(*), sum(value) FROM {reader}('{file}')").fetchall()
     return count, round(total, 2)
 

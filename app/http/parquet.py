@@ -10,7 +10,7 @@ from app.http.sink import Sink
 from app.http.tables import Answer, Row, TableColumn, json_text
 
 # Of the file. A group is in memory until it is complete.
-_ROWS_PER_GROUP = 50_000
+_ROWS_PER_GROUP = 20_000
 
 
 class ParquetEncoder(Encoder):

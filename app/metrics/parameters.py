@@ -111,7 +111,7 @@ class CommonParameters(RowParameters):
     def check_limit(self) -> None:
         if self.limit is not None and self.limit > DEFAULT_ROWS and not self.is_file:
             detail = f'"limit" must be at most {DEFAULT_ROWS:,} in JSON. Files, such as format=csv, have all rows.'
-            raise Invalid.at("/query/limit", detail, code="less_than_equal")
+            raise Invalid.at("/query/limit", detail, code="too_many_rows")
 
     @property
     def page_rows(self) -> int:
