@@ -7,9 +7,10 @@ are no rows.
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from json import dumps
 from typing import Any, Literal, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 
 from app.core.errors import Invalid
 from app.core.names import name_fault, nearest_names
@@ -189,7 +190,7 @@ def _project(row: Row, members: Collection[str], keys: Collection[Any]) -> Row:
 
 def json_text(value: Any) -> str:
     """Return an object or a list as tables show it."""
-    return to_json(value).decode()
+    return dumps(to_jsonable_python(value), ensure_ascii=False)
 
 
 def take_batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
