@@ -120,6 +120,6 @@ def _deferred_answer(books: Books, question: Question, members: dict[str, Any]) 
 
 def _definition(request: Request, metric: str, params: Parameters) -> dict[str, Any] | None:
     """Return the definition of the metric in the path if it is to be in the answer. Raises NotFound."""
-    definition = describe_metric(metric_in_path(metric))
+    in_path = metric_in_path(metric)
     is_alone = not request.query_params.keys() - {"definition", "api_key"}
-    return definition if params.definition or (params.definition is None and is_alone) else None
+    return describe_metric(in_path) if params.definition or (params.definition is None and is_alone) else None

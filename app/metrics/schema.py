@@ -1,6 +1,7 @@
 """The rows of an answer: their OpenAPI schema and their columns in a table."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from app.http.openapi import list_schema, object_schema, response_schema
@@ -96,7 +97,11 @@ _COLUMN_SCHEMA = ROW_SCHEMA | OPTIONAL_ROW_SCHEMA
 
 def number_columns(question: Question) -> list[TableColumn]:
     """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
-    comparison = COMPARISON if question.compare else ()
+    return _number_columns(COMPARISON if question.compare else ())
+
+
+@cache
+def _number_columns(comparison: tuple[str, ...]) -> list[TableColumn]:
     return [
         *columns(_COLUMN_SCHEMA, _NUMBERS),
         *interval_columns(),
