@@ -83,7 +83,7 @@ async def delete_alert(request: Request, alert_id: PathId) -> None:
     openapi_extra=query_schema(_AlertHistoryParameters),
 )
 async def get_alert_history(request: Request, alert_id: PathId) -> Response:
-    """Return what an alert has told, the last first: when it triggered and resolved, and by which number."""
+    """Return the transitions of an alert, the last first: when it triggered and resolved, and by which number."""
     parameters = parse_query(request, _AlertHistoryParameters)
     body = await alert_history(books_of(request), alert_id, cursor=parameters.cursor, limit=parameters.limit)
     return json_response(request, body, headers=next_link(request, body["next"]))
