@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.http.chart_formats import CHART_FORMATS
 from app.http.encoding import JSON
 from app.http.formats import DEFAULT_FORMAT, FORMATS
 
@@ -45,15 +46,19 @@ def body_schema(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str,
     return {"requestBody": {"required": True, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
-def response_schema(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:
+def response_schema(
+    description: str, schema: Any, *, table: bool = False, chart: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers JSON of this schema.
 
-    table: whether it answers in all output formats.
+    table: whether it answers in all output formats of tables. chart: whether it answers in those of charts.
     """
     content: dict[str, Any] = {FORMATS[DEFAULT_FORMAT].media_type: {"schema": schema}}
     if table:
         table_formats = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
         content |= {entry.media_type: {"schema": {"type": "string"}} for entry in table_formats}
+    if chart:
+        content |= {entry.media_type: {"schema": {"type": "string"}} for entry in CHART_FORMATS.values()}
     return {200: {"description": description, "content": content}}
 
 

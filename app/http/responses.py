@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 
 from app.core.aside import run_aside
+from app.http.chart_formats import CHART_FORMATS, ChartRequest, choose_chart_format
 from app.http.formats import FORMATS, BuildTable, choose_format, write_json
 
 
@@ -38,13 +39,16 @@ async def rows_response(
     format: str | None,
     body: Mapping[str, Any],
     build_table: BuildTable,
+    *,
+    chart: ChartRequest | None = None,
 ) -> Response:
     """Return a page of rows in the format that the client wants, with an ETag and the link to the next page.
 
     format: the parameter; None: what `Accept` asks for. body: the answer as an object; its `next` is the cursor of the next
-    page. build_table: the same as a table.
+    page. build_table: the same as a table. chart: the chart that it can be; None: it cannot be one.
     """
-    return await table_response(request, format, body, build_table, headers=next_link(request, body["next"]))
+    headers = next_link(request, body["next"])
+    return await table_response(request, format, body, build_table, chart=chart, headers=headers)
 
 
 async def table_response(
@@ -53,13 +57,24 @@ async def table_response(
     body: Mapping[str, Any],
     build_table: BuildTable,
     *,
+    chart: ChartRequest | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer that is also a table, without pages; see `rows_response`."""
+    if chart and (chart_format := choose_chart_format(format, request.headers.get("accept", ""))):
+        return await _chart_response(request, chart, chart_format, body, headers=headers or {})
     entry = choose_format(format, request.headers.get("accept", ""))
     count = max((len(member) for member in body.values() if isinstance(member, list)), default=0)
     content = await run_aside(lambda: entry.write(body, build_table), items=count)
     return tagged_response(request, content, content_type=entry.content_type, headers=headers)
+
+
+async def _chart_response(
+    request: Request, chart: ChartRequest, format: str, body: Mapping[str, Any], *, headers: Mapping[str, str]
+) -> Response:
+    state, entry = request.app.state, CHART_FORMATS[format]
+    content = await state.charts.draw(chart, format, body, currency=state.books.currency)
+    return tagged_response(request, content, content_type=entry.media_type, headers={**headers, **entry.headers})
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:
