@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from app.accounts.all_accounts import load_ids
 from app.books.books import Books
@@ -19,7 +19,8 @@ from app.health.model import BANDS
 from app.health.overrides import Override, load_overrides
 from app.health.scores import MAX_SCORE, DayScores, score_days
 from app.health.versions import load_versions, version_on
-from app.http.formats import BuildTable, FlatTable, FormatName
+from app.http.chart_formats import ChartParameters
+from app.http.formats import BuildTable, FlatTable
 from app.metrics.results import NOTHING_KNOWN
 from app.metrics.rows import Row, paginate, round_number, row_name
 
@@ -27,7 +28,7 @@ from app.metrics.rows import Row, paginate, round_number, row_name
 _FEW_ACCOUNTS = 2_000
 
 
-class HealthParameters(BaseModel):
+class HealthParameters(ChartParameters):
     """Parameters of the list of all accounts' health."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -69,9 +70,6 @@ class HealthParameters(BaseModel):
     limit: int = Field(1_000, ge=1, le=50_000, description="The number of accounts on a page.")
     cursor: Annotated[str | None, Field(max_length=4_000, description="The `next` of a page: the page after it.")] = (
         None
-    )
-    format: FormatName | None = Field(
-        None, description="Output format. Default: that of the `Accept` header, or `json`."
     )
 
 

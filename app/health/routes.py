@@ -31,6 +31,7 @@ from app.health.schemas import (
 )
 from app.health.versions import load_versions, put_version, version_on
 from app.http.body import read_body
+from app.http.chart_formats import ChartRequest
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
@@ -68,7 +69,8 @@ async def get_health(request: Request) -> Response:
     """
     parameters = parse_query(request, HealthParameters)
     body, build_table = await list_health(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    chart = ChartRequest("health", parameters)
+    return await rows_response(request, parameters.format, body, build_table, chart=chart)
 
 
 @router.get(

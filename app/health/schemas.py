@@ -55,6 +55,7 @@ HEALTH_LIST_SCHEMA = response_schema(
         {"reason": {"type": "string", "description": "`nothing_known_yet` before the first recorded day."}},
     ),
     table=True,
+    chart=True,
 )
 
 COMPONENT_SCHEMA: dict[str, Any] = {

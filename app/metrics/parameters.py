@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.accounts.filter_tokens import FilterError, split_keys
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
+from app.http.chart_formats import ChartParameters
 from app.http.formats import FormatName
 
 MAX_ROWS = 10_000
@@ -164,7 +165,11 @@ class Parameters(MetricParameters):
         return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
 
 
-class SeveralParameters(Parameters):
+class OneMetricParameters(ChartParameters, Parameters):
+    """The parameters of a question about one metric, whose answer can be a chart."""
+
+
+class SeveralParameters(ChartParameters, Parameters):
     """The parameters of a question about several metrics at once."""
 
     metrics: NameList = Field(

@@ -8,20 +8,23 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.access.auth import books_of, requires
 from app.core.errors import Invalid
 from app.http.body import read_body
+from app.http.chart_formats import ChartRequest
 from app.http.openapi import body_schema, query_schema, response_schema
 from app.http.params import parse_query
 from app.http.responses import json_response, rows_response
 from app.metrics.answer import answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
-from app.metrics.parameters import Parameters, SeveralParameters
+from app.metrics.parameters import OneMetricParameters, SeveralParameters
 from app.metrics.question import resolve_question
 from app.metrics.rows import knowledge_members
 from app.metrics.schema import flatten_interval, number_columns, table_builder
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
 
-_ANSWERS = response_schema("Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True)
+_ANSWERS = response_schema(
+    "Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True, chart=True
+)
 
 
 @router.get("/metrics")
@@ -30,19 +33,24 @@ async def list_metrics(request: Request) -> Response:
     return json_response(request, {"metrics": [describe_metric(METRICS[name]) for name in sorted(METRICS)]})
 
 
-@router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters))
+@router.get(
+    "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(OneMetricParameters)
+)
 async def get_metric(request: Request, metric: str) -> Response:
     """Return the definition of a metric and its numbers."""
-    params = parse_query(request, Parameters)
+    params = parse_query(request, OneMetricParameters)
     return await _respond(request, [metric], params, definition=describe_metric(metric_in_path(metric)))
 
 
 @router.get(
-    "/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters)
+    "/metrics/{metric}/conventions",
+    responses=_ANSWERS,
+    response_class=Response,
+    openapi_extra=query_schema(OneMetricParameters),
 )
 async def get_conventions(request: Request, metric: str) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
-    params = parse_query(request, Parameters)
+    params = parse_query(request, OneMetricParameters)
     definition = describe_metric(metric_in_path(metric))
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
 
@@ -77,7 +85,7 @@ async def post_query(request: Request) -> Response:
 async def _respond(
     request: Request,
     names: Sequence[str],
-    params: Parameters,
+    params: OneMetricParameters | SeveralParameters,
     *,
     definition: dict[str, Any] | None = None,
     side_by_side: bool = False,
@@ -88,4 +96,5 @@ async def _respond(
     body: dict[str, Any] = {"definition": definition} if definition else {}
     body |= {"question": question.as_json(), "rows": rows, "next": cursor} | knowledge_members(question)
     build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
-    return await rows_response(request, params.format, body, build_table)
+    chart = ChartRequest("numbers", params)
+    return await rows_response(request, params.format, body, build_table, chart=chart)

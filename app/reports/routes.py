@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.access.auth import books_of, requires
 from app.core.ids import PathId
+from app.http.chart_formats import ChartRequest
 from app.http.openapi import query_schema
 from app.http.params import parse_query
 from app.http.responses import json_response, rows_response
@@ -26,7 +27,8 @@ async def get_cohorts(request: Request) -> Response:
     """
     parameters = parse_query(request, CohortParameters)
     body, build_table = await retention_triangle(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    chart = ChartRequest("cohorts", parameters)
+    return await rows_response(request, parameters.format, body, build_table, chart=chart)
 
 
 @router.get(
@@ -56,7 +58,8 @@ async def get_distribution(request: Request, survey_id: PathId) -> Response:
     """
     parameters = parse_query(request, DistributionParameters)
     body, build_table = await score_distribution(books_of(request), survey_id, parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    chart = ChartRequest("distribution", parameters)
+    return await rows_response(request, parameters.format, body, build_table, chart=chart)
 
 
 @router.get("/onboarding/funnel", responses=FUNNEL_SCHEMA, openapi_extra=query_schema(FunnelParameters))
@@ -67,4 +70,5 @@ async def get_funnel(request: Request) -> Response:
     """
     parameters = parse_query(request, FunnelParameters)
     body, build_table = await onboarding_funnel(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    chart = ChartRequest("funnel", parameters)
+    return await rows_response(request, parameters.format, body, build_table, chart=chart)

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from app.books.books import Books
 from app.core.aside import run_aside
@@ -14,7 +14,8 @@ from app.core.errors import NotFound
 from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.formats import FlatTable, FormatName
+from app.http.chart_formats import ChartParameters
+from app.http.formats import FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.results import Result, shown_value
@@ -75,10 +76,11 @@ HISTORY_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
 
 
-class HistoryParameters(BaseModel):
+class HistoryParameters(ChartParameters):
     """The parameters of a target's history."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -86,9 +88,6 @@ class HistoryParameters(BaseModel):
     as_of: Day | None = Field(None, description="The history as it was at the end of this day.")
     limit: int = Field(24, ge=1, le=MAX_PERIODS, description="Maximum number of periods per page.")
     cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
-    )
 
 
 class PastPeriod(NamedTuple):

@@ -9,6 +9,7 @@ from app.access.auth import books_of, requires
 from app.core.ids import PathId
 from app.core.periods import Day
 from app.http.body import read_json
+from app.http.chart_formats import ChartRequest
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
@@ -86,7 +87,8 @@ async def get_target_history(request: Request, target_id: PathId) -> Response:
     """Return the periods of a target that have ended: target, value and status as known at the period's end, and now."""
     parameters = parse_query(request, HistoryParameters)
     body = await target_history(books_of(request), target_id, parameters)
-    return await rows_response(request, parameters.format, body, lambda: history_table(body["rows"]))
+    chart = ChartRequest("target_history", parameters)
+    return await rows_response(request, parameters.format, body, lambda: history_table(body["rows"]), chart=chart)
 
 
 @router.get(
@@ -99,4 +101,5 @@ async def get_scorecard(request: Request) -> Response:
     """
     parameters = parse_query(request, ScorecardParameters)
     body = await scorecard(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, lambda: scorecard_table(body["rows"]))
+    chart = ChartRequest("scorecard", parameters)
+    return await rows_response(request, parameters.format, body, lambda: scorecard_table(body["rows"]), chart=chart)

@@ -6,14 +6,15 @@ from datetime import date
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.period_names import parse_as_of, parse_range
 from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
-from app.http.formats import FlatTable, FormatName
+from app.http.chart_formats import ChartParameters
+from app.http.formats import FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.metrics.number_source import NumberGroup
 from app.metrics.offers import OFFERS, OpenItems, TargetStanding
@@ -110,6 +111,7 @@ SCORECARD_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
 _COLUMNS = (
     *(
@@ -133,7 +135,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ScorecardParameters(BaseModel):
+class ScorecardParameters(ChartParameters):
     """The parameters of a scorecard."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -155,9 +157,6 @@ class ScorecardParameters(BaseModel):
     )
     limit: int = Field(100, ge=1, le=1_000, description="Maximum number of targets per page.")
     cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
-    )
 
 
 async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, Any]:

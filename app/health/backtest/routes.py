@@ -6,6 +6,7 @@ from app.access.auth import books_of, requires
 from app.health.backtest.answers import list_backtest_scores, run_backtest
 from app.health.backtest.question import BacktestParameters, BacktestScoreParameters
 from app.health.backtest.schema import BACKTEST_SCHEMA, SCORES_SCHEMA
+from app.http.chart_formats import ChartRequest
 from app.http.openapi import query_schema
 from app.http.params import parse_query
 from app.http.responses import rows_response, table_response
@@ -24,7 +25,8 @@ async def get_backtest(request: Request) -> Response:
     """
     parameters = parse_query(request, BacktestParameters)
     report, build_table = await run_backtest(books_of(request), parameters)
-    return await table_response(request, parameters.format, report, build_table)
+    chart = ChartRequest("backtest", parameters)
+    return await table_response(request, parameters.format, report, build_table, chart=chart)
 
 
 @router.get(
