@@ -27,6 +27,7 @@ test: check ## check, then run all tests in parallel
 campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
 	$(BIN)/python -m tests.system.kill_campaign
+	$(BIN)/python -m tests.webhooks.kill_campaign
 
 check: setup ## check style and types
 	$(BIN)/ruff check .

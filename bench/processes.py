@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +92,11 @@ def run_postgres(folder: Path) -> Iterator[Postgres]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running HTTP server. keys: API keys by scope; the minimal service has none."""
+    """A running HTTP server. keys: API keys by scope; the minimal service has none. pid: of its first process."""
 
     port: int
     keys: dict[str, str]
+    pid: int
 
 
 @contextmanager
@@ -104,14 +105,29 @@ def run_service(database: str, *, log: Path, workers: int = 1, **settings: Any) 
     admin, port = secrets.token_urlsafe(24), _find_free_port()
     environment = _environment(database) | {"ADMIN_KEY": admin, "PORT": str(port), "WORKERS": str(workers)}
     environment |= {name.upper(): str(value) for name, value in settings.items()}
-    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log):
+    with _run_process([_script("csmetrics"), "serve"], environment, port=port, log=log) as pid:
         keys = {"admin": admin}
         with Connection(port) as connection:
             for scope in ("ingest", "read"):
                 body = json.dumps({"name": f"bench {scope}", "scopes": [scope]}).encode()
                 created = fetch_json(connection, build_request("POST", "/v1/keys", key=admin, body=body))
                 keys[scope] = created["key"]
-        yield Server(port, keys)
+        yield Server(port, keys, pid)
+
+
+def process_seconds(pid: int) -> float:
+    """Return the seconds of the processor that a process has used. Raises FileNotFoundError."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def run_work(database: str, *, log: Path, **settings: Any) -> Iterator[int]:
+    """Run `csmetrics work`, and return the id of its process."""
+    environment = _environment(database) | {name.upper(): str(value) for name, value in settings.items()}
+    with _start([_script("csmetrics"), "work"], environment, log=log) as process:
+        _wait_until(lambda: b"delivering webhooks" in log.read_bytes(), process, log=log)
+        yield process.pid
 
 
 def run_command(database: str, *arguments: str) -> None:
@@ -127,8 +143,8 @@ def run_minimal_service(database: str, *, log: Path, workers: int) -> Iterator[S
     arguments = [sys.executable, "-m", "uvicorn", *serve.split(), "--loop", "uvloop", "--http", "httptools"]
     root = str(Path(__file__).parent.parent)
     environment = os.environ | {"DATABASE": database, "POOL_SIZE": str(_POOL_SIZE), "PYTHONPATH": root}
-    with _run_process(arguments, environment, port=port, log=log):
-        yield Server(port, {})
+    with _run_process(arguments, environment, port=port, log=log) as pid:
+        yield Server(port, {}, pid)
 
 
 def _environment(database: str) -> dict[str, str]:
@@ -148,30 +164,46 @@ def _find_free_port() -> int:
 
 
 @contextmanager
-def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[None]:
-    """Start a process, wait until it is ready, and stop it at the end."""
+def _run_process(arguments: list[str], environment: dict[str, str], *, port: int, log: Path) -> Iterator[int]:
+    """Start a process that serves, wait until it is ready, return its id, and stop it at the end."""
+
+    def is_ready() -> bool:
+        with suppress(OSError, UnexpectedResponse), Connection(port) as connection:
+            return connection.exchange(build_request("GET", "/readyz"))[0] == 200
+        return False
+
+    with _start(arguments, environment, log=log) as process:
+        _wait_until(is_ready, process, log=log)
+        yield process.pid
+
+
+@contextmanager
+def _start(arguments: list[str], environment: dict[str, str], *, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a process, and stop it at the end."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, env=environment, cwd=_WORKING_DIRECTORY, stdout=output, stderr=output)
         try:
-            _wait_until_ready(process, port=port, log=log)
-            yield
+            yield process
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _stop(process)
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", *, port: int, log: Path) -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until(is_ready: Callable[[], bool], process: "subprocess.Popen[bytes]", *, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} has ended. Its output:\n{log.read_text(errors='replace')[-2000:]}")
-        with suppress(OSError, UnexpectedResponse), Connection(port) as connection:
-            if connection.exchange(build_request("GET", "/readyz"))[0] == 200:
-                return
+        if is_ready():
+            return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} was not ready in {_START_SECONDS} s; see {log}.")

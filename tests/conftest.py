@@ -21,6 +21,7 @@ from app.core import logs
 from app.database.all_tables import metadata
 from app.database.migrate import migrate
 from app.embedded import server as embedded
+from app.webhooks import destination
 from tests.support.service import Service
 
 _numbers = count()
@@ -171,6 +172,17 @@ def start_service(database: str) -> Iterator[Callable[..., Any]]:
                 yield service
 
         yield lambda **settings: stack.enter_context(open_service(**settings))
+
+
+@pytest.fixture
+def example_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let example.com have a public address, as it has in the world, also where the tests reach no name server."""
+    own_look_up = destination.look_up
+
+    def look_up(host: str, port: int) -> list[str]:
+        return ["93.184.216.34"] if host == "example.com" else own_look_up(host, port)
+
+    monkeypatch.setattr(destination, "look_up", look_up)
 
 
 def _has_own_database(request: pytest.FixtureRequest) -> bool:

@@ -36,7 +36,7 @@ LAYERS = {
     "scorecard": ENGINE | {"metrics"},
     "insights": ENGINE | {"metrics"},
     "inbound": ENGINE | {"ingest"},
-    "demo": ENGINE | {"ingest", "health", "scorecard"},
+    "demo": ENGINE | {"ingest", "health", "scorecard", "alerts"},
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,

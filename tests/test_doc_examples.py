@@ -151,6 +151,7 @@ def load_part_of_demo(service: Service) -> None:
 PAGES_WITH_EXAMPLES = [page for page in PAGES if any(isinstance(part, Example) for part in examples_of(page))]
 
 
+@pytest.mark.usefixtures("example_host")
 @pytest.mark.parametrize("page", PAGES_WITH_EXAMPLES, ids=name_of)
 def test_the_service_answers_what_the_page_prints(page: Path, service: Service, tmp_path: Path) -> None:
     service.on(TODAY)

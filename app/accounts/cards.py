@@ -1,9 +1,11 @@
-"""Cards of accounts: id, name and attributes of today, for whoever is told of an account."""
+"""Cards of accounts, which messages about an account have: id, name and attributes of today, and a link to the overview."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
+from app.accounts.accounts import account_key
 from app.accounts.listing import day_after
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
@@ -33,3 +35,14 @@ def load_cards(accounts: Collection[int], *, today: date) -> QueryPlan[dict[int,
         account_id: {"id": id, "name": attributes.get("name"), "attributes": attributes}
         for account_id, id, attributes in rows
     }
+
+
+def load_cards_by_id(ids: Iterable[str | None], *, today: date) -> QueryPlan[dict[str, dict[str, Any]]]:
+    """Return the cards of accounts as `load_cards` does, by their ids. An empty id stands for no account."""
+    cards = yield from load_cards(sorted({account_key(id) for id in ids if id}), today=today)
+    return {card["id"]: card for card in cards.values()}
+
+
+def overview_link(public_url: str, account: str) -> str:
+    """Return the address of the overview of an account. public_url: empty for a path."""
+    return f"{public_url}/v1/accounts/{quote(account, safe='')}/overview"

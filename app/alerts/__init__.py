@@ -1,1 +1,1 @@
-"""Alerts: tell when a number crosses a threshold, and other news that data and time bring."""
+"""Alerts: messages when a number crosses a threshold, and news of targets, health and restatements."""

@@ -1,12 +1,10 @@
 """Alerts: put, list, show and delete them, and their history."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from app.accounts.accounts import account_key
-from app.accounts.cards import load_cards
+from app.accounts.cards import load_cards_by_id
 from app.alerts.body import parse_alert_fields
 from app.alerts.checks import check_alert
 from app.alerts.hysteresis import RESOLVED
@@ -14,16 +12,19 @@ from app.alerts.messages import links_of, message_of
 from app.alerts.store import (
     StoredAlert,
     StoredState,
+    TriggeredStates,
     count_others,
     delete_stored,
     load_alert,
     load_alerts,
+    load_first_triggered,
     load_transitions,
     load_triggered,
     write_alert,
     write_transitions,
 )
 from app.books.books import Books
+from app.core.cursors import invalid_cursor
 from app.core.errors import Invalid, NotFound
 from app.core.names import build_fault, name_fault, nearest_names
 from app.core.periods import Period
@@ -42,7 +43,7 @@ _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-ti
 _NUMBER: dict[str, Any] = {"type": "number"}
 _NUMBER_OBJECT: dict[str, Any] = {
     "type": ["object", "null"],
-    "description": "The number that was told last, as in `alert.triggered`.",
+    "description": "The number of the last message, as in `alert.triggered`.",
 }
 _TRIGGERED = list_schema({"triggered_at": _TIME, "number": _NUMBER_OBJECT}, {"account": _TEXT})
 _ALERT_SCHEMA = object_schema(
@@ -69,7 +70,7 @@ ALERTS_SCHEMA = response_schema(
     "All alerts by id.", object_schema({"alerts": {"type": "array", "items": _ALERT_SCHEMA}})
 )
 ALERT_HISTORY_SCHEMA = response_schema(
-    "What the alert has told, the last first.",
+    "The transitions of the alert, the last first.",
     object_schema(
         {
             "alert": _TEXT,
@@ -128,15 +129,13 @@ async def remove_alert(books: Books, id: str) -> None:
 
 
 async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert, why: str, *, now: datetime) -> None:
-    """Tell that what is triggered is over, since nobody looks at it any more. Receivers would wait for ever."""
+    """Resolve what is triggered, since it is not evaluated any more. Receivers would wait for ever."""
     states = await run_plan(connection, load_triggered(alert.id))
-    keys = {state.account: account_key(state.account) for state in states if state.account}
-    cards = await run_plan(connection, load_cards(sorted(keys.values()), today=books.today()))
-    sentence = f"The alert {why}."
+    cards = await run_plan(connection, load_cards_by_id([own.account for own in states], today=books.today()))
+    sentence = f'The alert "{alert.id}" {why}.'
     messages: list[Message] = []
     for state in states:
         number = state.number or {}
-        card = cards.get(keys[state.account]) if state.account else None
         start, end = date.fromisoformat(number["start"]), date.fromisoformat(number["end"])
         period = Period(number["period"], start, end, number["complete"])
         messages.append(
@@ -147,7 +146,7 @@ async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert,
                 number=number,
                 sentence=sentence,
                 links=links_of(alert.definition, period, books, state.account),
-                card=card,
+                card=cards.get(state.account),
                 triggered_at=state.triggered_at or now,
                 at=now,
             )
@@ -164,8 +163,8 @@ async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert,
 async def show_alert(books: Books, id: str) -> dict[str, Any]:
     """Return an alert as the API shows it. Raises NotFound."""
 
-    async def read(connection: Connection) -> tuple[StoredAlert, list[StoredState]]:
-        return await _find(connection, id), await run_plan(connection, load_triggered(id))
+    async def read(connection: Connection) -> tuple[StoredAlert, dict[str, TriggeredStates]]:
+        return await _find(connection, id), await run_plan(connection, load_first_triggered(id, limit=_MAX_SHOWN))
 
     return _alert_json(*await books.database.read(read))
 
@@ -174,13 +173,10 @@ async def list_alerts(books: Books) -> list[dict[str, Any]]:
     """Return all alerts by id."""
 
     async def read(connection: Connection) -> list[Any]:
-        return await run_plan(connection, merge_plans([load_alerts(), load_triggered(None)]))
+        return await run_plan(connection, merge_plans([load_alerts(), load_first_triggered(None, limit=_MAX_SHOWN)]))
 
-    alerts, states = await books.database.read(read)
-    by_alert: dict[str, list[StoredState]] = defaultdict(list)
-    for state in states:
-        by_alert[state.alert_id].append(state)
-    return [_alert_json(alert, by_alert[alert.id]) for alert in alerts]
+    alerts, states_by_alert = await books.database.read(read)
+    return [_alert_json(alert, states_by_alert) for alert in alerts]
 
 
 async def _find(connection: Connection, id: str, *, lock: bool = False) -> StoredAlert:
@@ -192,17 +188,18 @@ async def _find(connection: Connection, id: str, *, lock: bool = False) -> Store
     raise NotFound.of([fault])
 
 
-def _alert_json(alert: StoredAlert, states: Sequence[StoredState]) -> dict[str, Any]:
+def _alert_json(alert: StoredAlert, states_by_alert: Mapping[str, TriggeredStates]) -> dict[str, Any]:
     definition = alert.definition
-    state = "new" if alert.evaluated_at is None else "triggered" if states else "ok"
+    own_states = states_by_alert.get(alert.id, TriggeredStates(0, []))
+    state = "new" if alert.evaluated_at is None else "triggered" if own_states.total else "ok"
     return {
         "id": alert.id,
         **definition.source_json(),
         "each_account": definition.each_account,
         **definition.condition_json(),
         "state": state,
-        "triggered_count": len(states),
-        "triggered": [_state_json(own) for own in states[:_MAX_SHOWN]],
+        "triggered_count": own_states.total,
+        "triggered": [_state_json(own) for own in own_states.states],
         "created_at": alert.created_at,
         "changed_at": alert.changed_at,
         "evaluated_at": alert.evaluated_at,
@@ -215,7 +212,7 @@ def _state_json(state: StoredState) -> dict[str, Any]:
 
 
 async def alert_history(books: Books, id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:
-    """Return a page of what an alert has told, the last first. Raises NotFound, and Invalid for another cursor."""
+    """Return a page of the transitions of an alert, the last first. Raises NotFound, and Invalid for another cursor."""
     before = _parse_cursor(cursor)
 
     async def read(connection: Connection) -> list[Any]:
@@ -237,6 +234,5 @@ def _parse_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        detail = "The cursor does not belong to this list. Start again without it."
-        raise Invalid.at("/query/cursor", detail, code="invalid_cursor")
+        raise invalid_cursor()
     return int(cursor)

@@ -11,16 +11,16 @@ MAX_FOR_PERIODS = 12
 
 _Unit = Annotated[
     Literal["day", "week", "month", "quarter", "year"],
-    Field(description="The unit whose periods are looked at. Quarters and years are fiscal."),
+    Field(description="The unit whose periods are evaluated. Quarters and years are fiscal."),
 ]
 
 
 class AlertBody(SourceFields):
-    """An alert: what a number must not be. It has one of `above`, `below` and `change_percent`."""
+    """An alert: a number, and the threshold that it must not cross: one of `above`, `below` and `change_percent`."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["metric", "granularity"]})
 
-    each_account: bool = Field(False, description="Whether the number of each account is looked at, each by itself.")
+    each_account: bool = Field(False, description="Whether the number of each account is evaluated, each by itself.")
     granularity: _Unit | None = None
     above: Number | None = Field(None, description="It triggers when the number is above this.")
     below: Number | None = Field(None, description="It triggers when the number is below this.")
@@ -34,9 +34,9 @@ class AlertBody(SourceFields):
         description="How far the number must be on the other side of the threshold before it resolves. Default: 2% of the "
         "range of the metric or, where that has no end, 10% of the threshold.",
     )
-    min_sample: int = Field(0, ge=0, le=1_000_000, description="Numbers with a smaller sample are not looked at.")
+    min_sample: int = Field(0, ge=0, le=1_000_000, description="Numbers with a smaller sample are ignored.")
     for_periods: int = Field(
-        1, ge=1, le=MAX_FOR_PERIODS, description="In so many periods, one after the other, before it triggers."
+        1, ge=1, le=MAX_FOR_PERIODS, description="How many periods in a row the number must be beyond the threshold."
     )
 
 

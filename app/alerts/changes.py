@@ -1,27 +1,30 @@
-"""What ingest notes for alerts: which measures have changed. The cost is one short row for each transaction.
+"""What ingest notes for alerts: which measures have changed, and since when. The cost is one short row for each transaction.
 
 The rows are only added, so transactions do not wait for each other, and what is evaluated after a row was taken has seen its
 transaction.
 """
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from app.accounts.attributes import ACCOUNT_UPDATED
 from app.books.books import Books
+from app.core.periods import FIRST_DAY
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.ingest.reactions import REACTIONS, LedgerChange, Reaction
 from app.metrics.number_source import NumberSource
 
-# Something has changed that no measure tells, such as an attribute.
+# Something has changed that is in no measure, such as an attribute.
 ANYTHING = "*"
 
 _INTEREST = Statement("""
     SELECT EXISTS (SELECT 1 FROM alert) OR EXISTS (
         SELECT 1 FROM webhook_endpoint WHERE state = 'enabled' AND topics && ARRAY['target.met', 'health.band_changed'])
     """)
-_INSERT = Statement("INSERT INTO alert_change (measures) VALUES (%(measures)s)")
+_INSERT = Statement("INSERT INTO alert_change (measures, since) VALUES (%(measures)s, %(since)s)")
 # The customers among the accounts: a number of each account is one of each customer, too.
 _CUSTOMERS = "customers"
 
@@ -34,26 +37,31 @@ def load_interest() -> QueryPlan[bool]:
 
 async def note_change(connection: Connection, books: Books, interest: Any, change: LedgerChange) -> None:
     """Note what a transaction changes."""
-    measures = {key.measure for key, value in change.entries.items() if value}
+    keys = [key for key, value in change.entries.items() if value]
+    measures, days = {key.measure for key in keys}, {key.effective_on for key in keys}
     for event in change.events:
         posting = event.posting
-        measures.update(key.presence for key in posting.presence_keys)
+        if posting.presence_keys:
+            measures.update(key.presence for key in posting.presence_keys)
+            days.add(posting.effective_on)
         if event.incoming.type == ACCOUNT_UPDATED or posting.is_registration:
             measures.add(ANYTHING)
     if change.retracted_ids:
         measures.add(ANYTHING)
     if measures:
-        await connection.enqueue([BoundStatement(_INSERT, {"measures": sorted(measures)})])
+        since = FIRST_DAY if ANYTHING in measures else min(days)
+        await connection.enqueue([BoundStatement(_INSERT, {"measures": sorted(measures), "since": since})])
 
 
-def depends_on(source: NumberSource, measures: set[str], *, each_account: bool) -> bool:
-    """Return whether a number may have changed when these measures have."""
+def first_change(source: NumberSource, changes: Mapping[str, date], *, each_account: bool) -> date | None:
+    """Return the first day whose number may have changed; None where none has. changes: the first day by measure."""
     metric = source.find_metric()
-    if metric is None or not measures:
-        return False
-    if ANYTHING in measures or (each_account and _CUSTOMERS in measures):
-        return True
-    return any(not measures.isdisjoint(operand.label_texts | operand.postings) for operand in metric.operands)
+    if metric is None or not changes:
+        return None
+    own_measures = {ANYTHING, *([_CUSTOMERS] if each_account else [])}
+    for operand in metric.operands:
+        own_measures |= operand.label_texts | operand.postings
+    return min((changes[measure] for measure in own_measures & changes.keys()), default=None)
 
 
 REACTIONS.append(Reaction(load_interest, note_change))

@@ -1,7 +1,7 @@
 """The definition of an alert: its source, its threshold, and on which side of it a number is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -18,7 +18,8 @@ ABOVE, BELOW, CHANGE = "above", "below", "change_percent"
 KINDS = (ABOVE, BELOW, CHANGE)
 _RANGE_SHARE, _THRESHOLD_SHARE = Decimal("0.02"), Decimal("0.1")
 _MARGIN_DECIMALS = 6
-_TOLERANCE = 1e-5
+# Numbers that are nearer to a threshold than this, relative to their size, are compared exactly.
+_TOLERANCE, _CHANGE_TOLERANCE = 1e-5, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +35,52 @@ class AlertDefinition(NumberSource):
     each_account: bool
     min_sample: int
     for_periods: int
+    # The threshold, and where it is back, to compare quickly.
+    limits: tuple[float, float] = field(init=False, repr=False, compare=False)
 
     @property
     def sign(self) -> int:
         """1 where numbers above the threshold are beyond it, else -1."""
         return -1 if self.kind == BELOW or (self.kind == CHANGE and self.threshold < 0) else 1
 
-    def is_beyond(self, number: Fraction) -> bool:
-        """Return whether a number is beyond the threshold. A change by exactly the threshold is."""
+    def __post_init__(self) -> None:
+        threshold = float(self.threshold)
+        object.__setattr__(self, "limits", (threshold, threshold - self.sign * float(self.effective_margin)))
+
+    def compare_quickly(self, value: float, previous: float | None) -> float | None:
+        """Return about the number that is compared with the threshold; None where it has to be compared exactly.
+
+        previous: the value of the period before, of a change.
+        """
+        number, tolerance = value, _TOLERANCE
+        if self.kind == CHANGE:
+            # Values are rounded, and a small error of a small number is a large one of a change.
+            if previous is None or abs(previous) < 1:
+                return None
+            number, tolerance = 100 * (value - previous) / abs(previous), _CHANGE_TOLERANCE
+        tolerance *= max(1.0, abs(number))
+        threshold, back = self.limits
+        is_near = abs(number - threshold) <= tolerance or abs(number - back) <= tolerance
+        return None if is_near else float(number)
+
+    def is_beyond(self, number: Fraction | float) -> bool:
+        """Return whether a number is beyond the threshold. A change by exactly the threshold is. Floats are not near it."""
+        if isinstance(number, float):
+            return self.sign * (number - self.limits[0]) > 0
         distance = self.sign * (number - Fraction(self.threshold))
         return distance > 0 or (self.kind == CHANGE and distance == 0)
 
     def may_be_beyond(self, value: float, previous: float | None) -> bool:
         """Return whether a value may be beyond the threshold, quickly: all that are, and some that nearly are."""
-        number, threshold = value, float(self.threshold)
-        if self.kind == CHANGE:
-            if not previous:
-                return False
-            number = 100 * (value - previous) / abs(previous)
-        return self.sign * (number - threshold) >= -_TOLERANCE * max(1.0, abs(threshold))
+        if self.kind == CHANGE and not previous:
+            return False
+        number = self.compare_quickly(value, previous)
+        return number is None or self.is_beyond(number)
 
-    def is_back(self, number: Fraction) -> bool:
-        """Return whether a number is on this side of the threshold by the margin."""
+    def is_back(self, number: Fraction | float) -> bool:
+        """Return whether a number is on this side of the threshold by the margin. Floats are not near that."""
+        if isinstance(number, float):
+            return self.sign * (number - self.limits[1]) < 0
         if self.is_beyond(number):
             return False
         return self.sign * (number - Fraction(self.threshold)) <= -Fraction(self.effective_margin)

@@ -1,13 +1,12 @@
-"""Tell when the health of a customer has moved to another band."""
+"""Publish when the health of a customer has moved to another band."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from app.accounts.cards import load_cards
-from app.alerts.messages import overview_link
-from app.alerts.told import LastLook, look_for_news
+from app.accounts.cards import load_cards, overview_link
+from app.alerts.news import NewsSearch, publish_news
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
@@ -29,20 +28,22 @@ _WRITE = f"""
 
 
 class _Band(NamedTuple):
-    """The band that was told last, or that of the day before the first look. score: in hundredths of a point."""
+    """The band of the last message, or that of the day before the first search. score: in hundredths of a point."""
 
     band: str
     score: int
 
 
-async def tell_health(books: Books) -> int:
+async def publish_health_news(books: Books) -> int:
     """Publish which customers are in another band than before. Return how many messages there are."""
     today = await books.load_today()
     find_news = partial(_find_news, books=books, today=today)
-    return await look_for_news(books, "health", find_news, topics=[BAND_TOPIC], pause=_PAUSE, today=today)
+    return await publish_news(books, "health", find_news, topics=[BAND_TOPIC], pause=_PAUSE, today=today)
 
 
-async def _find_news(connection: Connection, last: LastLook | None, *, books: Books, today: date) -> Sequence[Message]:
+async def _find_news(
+    connection: Connection, last: NewsSearch | None, *, books: Books, today: date
+) -> Sequence[Message]:
     rows = await connection.execute(_LOAD)
     stored = {row.account_id: _Band(row.band, row.score) for row in rows}
     customers, earlier = await books.database.read(partial(_load_health, stored=stored, books=books, today=today))
@@ -90,6 +91,6 @@ def _message(own: CustomerHealth, before: _Band, card: Mapping[str, Any], *, boo
         "coverage": own.coverage,
         "mrr": own.mrr,
         "weakest": [part._asdict() for part in own.load_weakest()],
-        "links": {"account": overview_link(books, card["id"])},
+        "links": {"account": overview_link(books.public_url, card["id"])},
     }
     return Message(BAND_TOPIC, data)

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
+from app.accounts.cards import overview_link
 from app.alerts.definition import CHANGE, AlertDefinition, to_number
 from app.alerts.hysteresis import TRIGGERED, AlertPoint, Transition
 from app.books.books import Books
 from app.core.periods import Period
 from app.metrics.currencies import format_amount
+from app.metrics.define import Metric
 from app.metrics.number_source import NumberSource
 from app.metrics.offers import Message
+from app.metrics.phrases import in_unit, percent
 from app.metrics.results import Result
 from app.metrics.rows import round_number
 
@@ -61,22 +62,27 @@ def point_json(definition: AlertDefinition, point: AlertPoint, books: Books, acc
     return number_json(definition, point.period, result, point.previous, currency=books.currency, account=account)
 
 
-def sentence_of(definition: AlertDefinition, transition: Transition, account: str) -> str:
-    """Return what has happened, for people."""
-    point = transition.point
-    number = point.number(definition)
-    name = f"{definition.metric}{_of(definition, account)}"
-    if number is None or point.result is None or point.result.value is None:
-        return f"{name} has no value any more in {point.period.name}."
-    text = f"{name} is {_format(round_number(point.result.value))} in {point.period.name}"
+def _sentence(definition: AlertDefinition, transition: Transition, account: str, *, currency: str) -> str:
+    """Return what has happened, for people. account: its name, of an alert on each account."""
+    point, metric = transition.point, definition.find_metric()
+    name = f"{metric.title if metric else definition.metric}{_of(definition, account)}"
+    compared, result, previous = point.number(definition), point.result, point.previous
+    if metric is None or compared is None or result is None or result.value is None:
+        return f"{name} no longer has a value in {point.period.name}."
+    threshold = to_number(definition.threshold)
     no_longer = "" if transition.kind == TRIGGERED else "no longer "
     if definition.kind != CHANGE:
-        return f"{text}, {no_longer}{definition.kind} {_format(to_number(definition.threshold))}."
-    previous = _format(round_number(point.previous.value)) if point.previous else ""
-    direction = "more" if number >= 0 else "less"
-    change = f"{_format(round_number(abs(float(round(number, 1)))))}% {direction} than {previous} before"
-    limit = f"{_format(to_number(abs(definition.threshold)))}% {'less' if definition.threshold < 0 else 'more'}"
-    return f"{text}, {change}." if transition.kind == TRIGGERED else f"{text}, {change}, no longer {limit}."
+        value, limit = _in_unit(metric, currency, result.value, threshold)
+        return f"{name} is {value} in {point.period.name}, {no_longer}{definition.kind} {limit}."
+    value, earlier = _in_unit(metric, currency, result.value, (previous.value if previous else None) or 0)
+    change = f"{percent(abs(compared))} {'more' if compared >= 0 else 'less'} than {earlier} before"
+    text = f"{name} is {value} in {point.period.name}, {change}"
+    limit = f"{percent(abs(threshold))} {'less' if threshold < 0 else 'more'}"
+    return f"{text}." if transition.kind == TRIGGERED else f"{text}, no longer {limit}."
+
+
+def _in_unit(metric: Metric, currency: str, *values: int | float) -> list[str]:
+    return [in_unit(own, metric.unit, currency, beside=values) for own in values]
 
 
 def _of(definition: AlertDefinition, account: str) -> str:
@@ -85,12 +91,6 @@ def _of(definition: AlertDefinition, account: str) -> str:
     names = [account, group.subject, group.channel, group.segment]
     text = "".join(f" of {name}" for name in names if name)
     return f"{text} where {group.filter}" if group.filter else text
-
-
-def _format(number: Any) -> str:
-    """Return a number for people."""
-    exact = Decimal(repr(number)) if isinstance(number, float) else Decimal(number or 0)
-    return f"{exact.normalize():f}".replace("-", "−")
 
 
 def build_message(
@@ -106,12 +106,13 @@ def build_message(
 ) -> Message:
     """Return the message of a transition. card: of the account, of an alert on each account."""
     number = point_json(definition, transition.point, books, account)
+    name = card["name"] if card else None
     return message_of(
         id,
         definition,
         transition.kind,
         number=number,
-        sentence=sentence_of(definition, transition, account),
+        sentence=_sentence(definition, transition, name or account, currency=books.currency),
         links=links_of(definition, transition.point.period, books, account),
         card=card,
         triggered_at=triggered_at,
@@ -148,10 +149,5 @@ def message_of(
 def links_of(source: NumberSource, period: Period, books: Books, account: str = "") -> dict[str, str]:
     """Return where to look at a number."""
     question = f"{books.public_url}{source.question_path(period, account=account or None)}"
-    own = {"account": overview_link(books, account)} if account else {}
+    own = {"account": overview_link(books.public_url, account)} if account else {}
     return own | {"question": question}
-
-
-def overview_link(books: Books, account: str) -> str:
-    """Return the address of the overview of an account."""
-    return f"{books.public_url}/v1/accounts/{quote(account, safe='')}/overview"

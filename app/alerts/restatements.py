@@ -1,4 +1,4 @@
-"""Tell which numbers of closed periods have changed: once a day, about the days that are over.
+"""Publish which numbers of closed periods have changed: once a day, about the days that are over.
 
 A period is closed some days after its end, when its numbers have settled. It is about the metrics that alerts and targets name.
 """
@@ -7,12 +7,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+import structlog
+
+from app.accounts.cards import load_cards_by_id, overview_link
 from app.alerts.messages import number_json
+from app.alerts.news import MAX_NEWS_AGE, NewsSearch, publish_news
 from app.alerts.store import load_alerts
-from app.alerts.told import LastLook, look_for_news
 from app.books.books import Books
+from app.core.errors import Invalid
 from app.core.periods import FIRST_DAY, Period
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
@@ -21,56 +26,83 @@ from app.metrics.number_source import NumberGroup, NumberSource
 from app.metrics.numbers import build_source_question
 from app.metrics.offers import OFFERS, Message, Restatement
 
+log = structlog.get_logger(__name__)
+
 RESTATED_TOPIC = "metric.restated"
-# How many closed periods are looked at.
+# How many closed periods are searched.
 _PERIODS = {"day": 62, "week": 26, "month": 13, "quarter": 5, "year": 2}
 
 
-async def tell_restatements(books: Books, *, closing_days: int) -> int:
+async def publish_restatements(books: Books, *, closing_days: int) -> int:
     """Publish which numbers of closed periods have changed on days that are over. Return how many messages there are."""
     today = await books.load_today()
     find_news = partial(_find_news, books=books, today=today, closing_days=closing_days)
-    return await look_for_news(books, "restatements", find_news, topics=[RESTATED_TOPIC], pause=None, today=today)
+    return await publish_news(books, "restatements", find_news, topics=[RESTATED_TOPIC], pause=None, today=today)
 
 
 async def _find_news(
-    connection: Connection, last: LastLook | None, *, books: Books, today: date, closing_days: int
+    connection: Connection, last: NewsSearch | None, *, books: Books, today: date, closing_days: int
 ) -> Sequence[Message]:
     if last is None:
         # What was restated before anybody wanted to know is history.
         return []
-    return await books.database.read(
-        partial(_load_messages, books=books, since=last.day, today=today, closing_days=closing_days)
-    )
+    since = max(last.day, today - MAX_NEWS_AGE)
+    load = partial(_load_restatements, books=books, since=since, today=today, closing_days=closing_days)
+    restatements = await books.database.read(load)
+    cards = await run_plan(connection, load_cards_by_id([own.account for _, own in restatements], today=today))
+    return [_message(named_source, own, cards.get(own.account or ""), books) for named_source, own in restatements]
 
 
-async def _load_messages(
+async def _load_restatements(
     connection: Connection, *, books: Books, since: date, today: date, closing_days: int
-) -> list[Message]:
-    messages: list[Message] = []
-    for source, names in (await _load_sources(connection, books)).items():
+) -> list[tuple["_NamedSource", Restatement]]:
+    restatements: list[tuple[_NamedSource, Restatement]] = []
+    for named_source in await _load_sources(connection, books):
+        source, each_account = named_source.source, named_source.each_account
         periods = _closed_periods(source, books, today=today, closing_days=closing_days)
-        question = await build_source_question(connection, books, source, periods, today=today) if periods else None
+        if not periods:
+            continue
+        question = await build_source_question(
+            connection, books, source, periods, today=today, each_account=each_account
+        )
         if question is None:
             continue
-        for own in await OFFERS.restatements(connection, books, question, since=since):
-            is_closed = own.recorded_on >= own.period.end + timedelta(days=closing_days)
-            if is_closed and own.recorded_on < today:
-                messages.append(_message(source, own, names, books))
-    return messages
+        try:
+            all_restatements = await OFFERS.restatements(connection, books, question, since=since)
+        except Invalid as error:
+            # An import of a whole history. The next source is another question.
+            log.warning("there are too many restatements to publish", metric=source.metric, reason=str(error))
+            continue
+        restatements += [
+            (named_source, own)
+            for own in all_restatements
+            if own.recorded_on < today and own.recorded_on >= own.period.end + timedelta(days=closing_days)
+            # What belongs to no account is not one.
+            if not each_account or own.account
+        ]
+    return restatements
 
 
-async def _load_sources(connection: Connection, books: Books) -> Mapping[NumberSource, list[str]]:
-    """Return the sources that alerts and targets name, each with their ids."""
-    names: dict[NumberSource, set[str]] = defaultdict(set)
+class _NamedSource(NamedTuple):
+    """A source with the ids of the alerts and targets that name it. each_account: whether they are on each account."""
+
+    source: NumberSource
+    each_account: bool
+    names: Sequence[str]
+
+
+async def _load_sources(connection: Connection, books: Books) -> list[_NamedSource]:
+    """Return the sources that alerts and targets name, each once."""
+    names: dict[tuple[NumberSource, bool], set[str]] = defaultdict(set)
     for alert in await run_plan(connection, load_alerts()):
         own = alert.definition
-        names[NumberSource(own.metric, _convention(own), own.group, own.granularity)].add(alert.id)
+        source = NumberSource(own.metric, _convention(own), own.group, own.granularity)
+        names[source, own.each_account].add(alert.id)
     for target in await OFFERS.target_standings(connection, books):
         if target.granularity in _PERIODS:
             group = NumberGroup(**target.group)
-            names[NumberSource(target.metric, target.convention, group, target.granularity)].add(target.id)
-    return {source: sorted(own) for source, own in names.items()}
+            names[NumberSource(target.metric, target.convention, group, target.granularity), False].add(target.id)
+    return [_NamedSource(*key, sorted(own)) for key, own in names.items()]
 
 
 def _convention(source: NumberSource) -> str:
@@ -90,17 +122,20 @@ def _closed_periods(source: NumberSource, books: Books, *, today: date, closing_
     return periods
 
 
-def _message(source: NumberSource, own: Restatement, names: Sequence[str], books: Books) -> Message:
-    group = source.group
+def _message(named_source: _NamedSource, own: Restatement, card: Mapping[str, Any] | None, books: Books) -> Message:
+    source, account = named_source.source, own.account
+    number = number_json(source, own.period, own.after, own.before, currency=books.currency, account=account or "")
+    narrowing = number["group"] | ({"strict": "false"} if number["group"] else {})
     parameters = {"start": own.period.start, "end": own.period.end, "granularity": source.granularity}
-    narrowing = {"convention": source.convention, **group.as_json(), **({"strict": "false"} if any(group) else {})}
-    query = urlencode(parameters | narrowing)
+    query = urlencode(parameters | {"convention": source.convention} | narrowing)
+    account_links = {"account": overview_link(books.public_url, account)} if account else {}
     data = {
-        "number": number_json(source, own.period, own.after, own.before, currency=books.currency),
+        **({"account": card} if card else {}),
+        "number": number,
         "recorded_on": own.recorded_on.isoformat(),
         "events": [dict(event) for event in own.events],
         "event_ids": list(own.event_ids),
-        "named_by": list(names),
-        "links": {"question": f"{books.public_url}/v1/metrics/{source.metric}/restatements?{query}"},
+        "named_by": list(named_source.names),
+        "links": account_links | {"question": f"{books.public_url}/v1/metrics/{source.metric}/restatements?{query}"},
     }
     return Message(RESTATED_TOPIC, data)

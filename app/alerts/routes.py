@@ -19,7 +19,7 @@ from app.core.ids import PathId
 from app.http.body import read_json
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
-from app.http.responses import json_response
+from app.http.responses import json_response, next_link
 
 router = APIRouter(prefix="/v1", tags=["alerts"], default_response_class=Response)
 READ = [Depends(requires("read"))]
@@ -83,7 +83,7 @@ async def delete_alert(request: Request, alert_id: PathId) -> None:
     openapi_extra=query_schema(_AlertHistoryParameters),
 )
 async def get_alert_history(request: Request, alert_id: PathId) -> Response:
-    """Return what an alert has told, the last first: when it triggered and resolved, and by which number."""
+    """Return the transitions of an alert, the last first: when it triggered and resolved, and by which number."""
     parameters = parse_query(request, _AlertHistoryParameters)
     body = await alert_history(books_of(request), alert_id, cursor=parameters.cursor, limit=parameters.limit)
-    return json_response(request, body)
+    return json_response(request, body, headers=next_link(request, body["next"]))

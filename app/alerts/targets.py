@@ -1,4 +1,4 @@
-"""Tell when targets are met or missed: each once in a period."""
+"""Publish when targets are met or missed: each once in a period."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from app.alerts.messages import period_json
-from app.alerts.told import LastLook, look_for_news
+from app.alerts.news import MAX_NEWS_AGE, NewsSearch, publish_news
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.statements import json_table
@@ -15,26 +15,26 @@ from app.metrics.offers import OFFERS, Message, TargetStanding
 MET_TOPIC, MISSED_TOPIC = "target.met", "target.missed"
 _TOPICS = {"met": MET_TOPIC, "missed": MISSED_TOPIC}
 _PAUSE = timedelta(minutes=5)
-# Periods that ended longer ago are no news, such as after a long time without subscribers.
-_MAX_DAYS = 7
 _DAY = timedelta(days=1)
 
 _NOTE = f"""
-    INSERT INTO told_target (id, period_start, period_end, status, at)
+    INSERT INTO target_news (id, period_start, period_end, status, at)
     SELECT id, period_start, period_end, status, %(now)s
     FROM {json_table("row(id text, period_start date, period_end date, status text)")}
     ON CONFLICT DO NOTHING RETURNING id, period_start, period_end, status
     """
 
 
-async def tell_targets(books: Books) -> int:
+async def publish_target_news(books: Books) -> int:
     """Publish which targets are met, and which periods have ended without. Return how many messages there are."""
     today = await books.load_today()
     find_news = partial(_find_news, books=books, today=today)
-    return await look_for_news(books, "targets", find_news, topics=_TOPICS.values(), pause=_PAUSE, today=today)
+    return await publish_news(books, "targets", find_news, topics=_TOPICS.values(), pause=_PAUSE, today=today)
 
 
-async def _find_news(connection: Connection, last: LastLook | None, *, books: Books, today: date) -> Sequence[Message]:
+async def _find_news(
+    connection: Connection, last: NewsSearch | None, *, books: Books, today: date
+) -> Sequence[Message]:
     standings = await books.database.read(partial(_load_standings, last=last, books=books, today=today))
     final_standings = {
         _key(own): own for own in standings if own.status == "met" or (own.status == "missed" and own.period.complete)
@@ -53,10 +53,10 @@ def _key(standing: TargetStanding) -> tuple[str, date, date, str]:
 
 
 async def _load_standings(
-    connection: Connection, *, last: LastLook | None, books: Books, today: date
+    connection: Connection, *, last: NewsSearch | None, books: Books, today: date
 ) -> list[TargetStanding]:
-    """Return the standings of the running periods, and of those that have ended since the last look."""
-    first = max(last.day, today - _MAX_DAYS * _DAY) if last else today
+    """Return the standings of the running periods, and of those that have ended since the last search."""
+    first = max(last.day, today - MAX_NEWS_AGE) if last else today
     days = [first + number * _DAY for number in range((today - first).days)]
     past = [
         own for day in days for own in await OFFERS.target_standings(connection, books, day=day) if own.period.complete

@@ -1,4 +1,4 @@
-"""The watch: evaluates alerts and looks for other news again and again, in a thread beside the requests or in a process alone.
+"""The watch: evaluates alerts and searches for news again and again, in a thread beside the requests or in a process alone.
 
 Several of them share the work: what one has done in this minute, no other does.
 """
@@ -7,16 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from datetime import datetime
 
 import structlog
 
 from app.alerts.evaluate import evaluate_alerts
-from app.alerts.health import tell_health
-from app.alerts.restatements import tell_restatements
-from app.alerts.targets import tell_targets
+from app.alerts.health import publish_health_news
+from app.alerts.history import CLEANING_PAUSE, delete_transitions
+from app.alerts.restatements import publish_restatements
+from app.alerts.targets import publish_target_news
 from app.books.books import Books
-from app.core import meters
 from app.core.cpu_times import CpuTimes
 from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
@@ -25,7 +25,7 @@ from app.database.pool import ALERT_POOL, connect_beside
 
 log = structlog.get_logger(__name__)
 
-# A change is told a minute later at most, if the last look was longer ago than that.
+# A change is evaluated a minute later at most, if the last evaluation was longer ago than that.
 _POLL_SECONDS = 5.0
 _OUTAGE_SECONDS = 10.0
 _MAX_REST_SECONDS = 60.0
@@ -39,10 +39,11 @@ class Watch:
     books: Books
     settings: Settings
     is_guest: bool = False
+    _clean_at: datetime | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Look for news until `stop` is called."""
+        """Evaluate and search until `stop` is called."""
         while not self._stop.is_set():
             before = CpuTimes.now()
             pause = _POLL_SECONDS
@@ -52,7 +53,7 @@ class Watch:
                 log.warning("alerts wait for the database", reason=str(error))
                 pause = _OUTAGE_SECONDS
             except Exception:
-                # The next look may succeed, and webhooks go on.
+                # The next step may succeed, and webhooks go on.
                 log.exception("alerts could not be evaluated")
                 pause = _OUTAGE_SECONDS
             if self.is_guest:
@@ -62,16 +63,18 @@ class Watch:
                     await self._stop.wait()
 
     async def step(self) -> None:
-        """Look once."""
-        started_at = perf_counter()
-        if await evaluate_alerts(self.books):
-            meters.ALERT_SECONDS.observe(perf_counter() - started_at)
-        await tell_targets(self.books)
-        await tell_health(self.books)
-        await tell_restatements(self.books, closing_days=self.settings.closing_days)
+        """Evaluate the alerts that are due, search for news if it is time to, and delete old history."""
+        await evaluate_alerts(self.books)
+        await publish_target_news(self.books)
+        await publish_health_news(self.books)
+        await publish_restatements(self.books, closing_days=self.settings.closing_days)
+        now = self.books.clock()
+        if self._clean_at is None or now >= self._clean_at:
+            self._clean_at = now + CLEANING_PAUSE
+            await delete_transitions(self.books, days=self.settings.alert_history_days)
 
     def stop(self) -> None:
-        """Let `run` end after the look that it takes."""
+        """Let `run` end after the step that it takes."""
         self._stop.set()
 
 

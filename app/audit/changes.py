@@ -29,6 +29,7 @@ from app.ledger.sums.selection import Group, Span, Sums, array_item
 from app.metrics.answer import AnswerTable, PendingRow, bind_inputs, build_answer_table, context_values, values_in
 from app.metrics.lookup import OperandSums, split_question
 from app.metrics.question import Question
+from app.metrics.question_names import check_names
 from app.metrics.results import NOTHING_KNOWN, Result
 from app.metrics.rows import group_sort_key, round_number, row_name
 
@@ -76,8 +77,11 @@ async def find_changes(
     texts = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
     labels = await run_plan(connection, lookup_labels(books.database, texts))
     search = _Search(connection, books, question, operands, labels)
-    table = await build_answer_table(connection, books, question)
     accounts = await _accounts_by_day(search, since or FIRST_DAY)
+    if not accounts:
+        await run_plan(connection, check_names(books.database, question.names))
+        return []
+    table = await build_answer_table(connection, books, question)
     touched_accounts = sum(map(len, accounts.values()))
     await books.database.reserve_memory(2 * touched_accounts * len(operands) * len(question.periods))
     days = [await _load_day(search, day, sorted(accounts[day])) for day in sorted(accounts, reverse=True)]

@@ -92,9 +92,10 @@ def _row(question: Question, change: Change, causes: Causes | None) -> Row:
 async def load_restatements(
     connection: Connection, books: Books, question: Question, *, since: date
 ) -> list[Restatement]:
-    """Return the restatements of one number, of the days from `since` on; see `OFFERS.restatements`."""
+    """Return the restatements of a number, or of that of each account, from the day `since` on; see `OFFERS`."""
     changes = await find_changes(connection, books, question, since=since)
     all_causes = await count_causes(connection, question, changes, calendar=books.calendar)
+    group_by = question.selection.group_by
     return [
         Restatement(
             change.row.period,
@@ -103,6 +104,7 @@ async def load_restatements(
             change.after,
             causes.events if causes else [],
             causes.event_ids if causes else [],
+            dict(zip(group_by, change.row.group, strict=True)).get("account", (None, None))[1],
         )
         for change, causes in zip(changes, all_causes, strict=True)
     ]

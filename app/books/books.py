@@ -64,7 +64,7 @@ class Books:
     clock: returns the current time; tests and simulations set their own.
     group_commit: shares transactions between small writes. first_day: on which anything was recorded. last_day: on which
     everything is recorded now. max_jump_days: how far the clock may be ahead of it. public_url: with which links begin; empty
-    where it is unset. webhook_event_days: how many days ago an event may have happened to be told by webhooks.
+    where it is unset. webhook_event_days: how many days ago an event may have happened for webhooks to send it.
     """
 
     database: Database

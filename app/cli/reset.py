@@ -26,7 +26,7 @@ def reset(
         bool, typer.Option("--yes", help="Delete. Without it, the command only says what would be deleted.")
     ] = False,
 ) -> None:
-    """Delete everything in the database: events, accounts, surveys, segments, keys, and the settings of the first start.
+    """Delete everything in the database: events, accounts, definitions, webhooks, keys, and the settings of the first start.
 
     For starting over, for instance after an import with a wrong mapping or currency. Stop the service first. There is no way
     back except a backup.

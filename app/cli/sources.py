@@ -10,7 +10,7 @@ from app.books.books import Books
 from app.cli.console import out
 from app.cli.open import with_books
 from app.inbound.deliveries import MAX_PAGE, REPLAYABLE, Status, list_deliveries
-from app.inbound.receive import replay, replay_all
+from app.inbound.replay import replay, replay_all
 from app.inbound.sources import list_sources, load_source
 
 cli = typer.Typer()
@@ -47,31 +47,26 @@ def print_deliveries(
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many, the latest first.")] = 20,
 ) -> None:
     """List the kept deliveries of a source, the latest first, with what became of them and why."""
-    own_status = _check_status(status)
+    own_status = _check_status(status, _STATUSES)
 
     async def run(books: Books) -> None:
         await load_source(books, source)
         rows, next_page = await list_deliveries(books, source, status=own_status, limit=limit, cursor=None)
-        table = Table(Column("id", no_wrap=True), "received", "attempts", "status", "events", "reasons")
         for row in rows:
-            table.add_row(
-                row.id,
-                f"{row.received_at:%Y-%m-%d %H:%M:%S}",
-                str(row.attempts),
-                row.status,
-                str(len(row.event_ids)),
-                _describe_reasons(row.reasons),
-            )
-        out.print(table)
+            # Not a table: the id of a delivery may be as wide as the window, and is needed whole.
+            counts = f"attempts: {row.attempts}, events: {len(row.event_ids)}"
+            lines = [row.id, f"    {row.received_at:%Y-%m-%d %H:%M:%S}, {row.status}, {counts}"]
+            lines += [f"    {reasons}"] if (reasons := _describe_reasons(row.reasons)) else []
+            out.print("\n".join(lines), markup=False)
         if next_page is not None:
             out.print("There are more: see --limit.")
 
     with_books(run)
 
 
-def _check_status(status: str | None) -> Any:
-    if status is not None and status not in _STATUSES:
-        raise typer.BadParameter(f"it must be one of: {', '.join(_STATUSES)}.", param_hint="--status")
+def _check_status(status: str | None, statuses: Sequence[str]) -> Any:
+    if status is not None and status not in statuses:
+        raise typer.BadParameter(f"it must be one of: {', '.join(statuses)}.", param_hint="--status")
     return status
 
 
@@ -90,7 +85,7 @@ def replay_deliveries(
     ] = "rejected",
 ) -> None:
     """Translate kept deliveries of a source again, by its current mapping. What is stored already is a duplicate."""
-    own_status = _check_status(status)
+    own_status = _check_status(status, REPLAYABLE)
 
     async def run(books: Books) -> None:
         own_source = await load_source(books, source)

@@ -122,33 +122,6 @@ DATABASE_FAILURES = Counter(
     "Transactions that failed because the database was unavailable.",
     registry=REGISTRY,
 )
-WEBHOOK_ATTEMPTS = Histogram(
-    "csmetrics_webhook_attempt_duration_seconds",
-    "Time of an attempt to deliver a webhook, by how it ended.",
-    ["result"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
-)
-WEBHOOK_DISABLED = Counter(
-    "csmetrics_webhook_endpoints_disabled_total",
-    "Webhook endpoints that were disabled because nothing arrived, or because they are gone.",
-    ["reason"],
-    registry=REGISTRY,
-)
-
-ALERT_EVALUATIONS = Counter("csmetrics_alert_evaluations_total", "Alerts that were evaluated.", registry=REGISTRY)
-ALERT_TRANSITIONS = Counter(
-    "csmetrics_alert_transitions_total",
-    "Alerts that have triggered or resolved; of an alert on each account, each account counts.",
-    ["kind"],
-    registry=REGISTRY,
-)
-ALERT_SECONDS = Histogram(
-    "csmetrics_alert_evaluation_duration_seconds",
-    "Time to evaluate all alerts that are due, if there are any.",
-    buckets=_SECONDS,
-    registry=REGISTRY,
-)
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:

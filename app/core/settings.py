@@ -202,6 +202,12 @@ class Settings(BaseSettings):
         description="Days for which deliveries from other systems are kept as they were received, to be looked at and replayed. "
         "The events that they became stay.",
     )
+    alert_history_days: int = Field(
+        400,
+        ge=31,
+        le=3650,
+        description="Days for which the history of alerts is kept, that is, when they triggered and resolved.",
+    )
     request_seconds: float = Field(
         60,
         gt=0,
@@ -222,7 +228,7 @@ class Settings(BaseSettings):
         DEFAULT_CLOSING_DAYS,
         ge=0,
         le=366,
-        description="Days after the end of a period within which its numbers still settle. Later changes are told as "
+        description="Days after the end of a period within which its numbers still settle. Later changes are published as "
         "restatements by webhooks.",
     )
     webhook_allow_http: bool = Field(
@@ -234,7 +240,10 @@ class Settings(BaseSettings):
         "All other addresses that are not public are refused.",
     )
     webhook_timeout: float = Field(
-        15, gt=0, le=30, description="Seconds within which a receiver of webhooks must answer, with the connection."
+        15,
+        gt=0,
+        le=30,
+        description="Seconds within which a receiver of webhooks must answer, including the time to connect.",
     )
     webhook_history_days: int = Field(
         30, ge=2, le=3650, description="Days for which messages of webhooks and their deliveries are kept."
@@ -242,7 +251,9 @@ class Settings(BaseSettings):
     webhook_event_days: int = Field(
         DEFAULT_WEBHOOK_EVENT_DAYS,
         ge=1,
-        description="Most days ago that an event may have happened to be told by webhooks. Older ones are history.",
+        le=3650,
+        description="Days after which an event that arrives late is history: `feedback.received` and `mrr.moved` are not sent "
+        "for it.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."

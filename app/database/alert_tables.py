@@ -1,4 +1,4 @@
-"""The tables of alerts, and of what was told about targets and health. `tables` has them, too."""
+"""The tables of alerts, and of news about targets, health and restatements. `tables` has them, too."""
 
 from sqlalchemy import (
     ARRAY,
@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -28,7 +27,7 @@ alert = Table(
     Column("created_at", _TIME, nullable=False),
     Column("changed_at", _TIME, nullable=False),
     Column(
-        "is_due", Boolean, nullable=False, server_default=text("true"), comment="Data that it depends on has changed."
+        "due_since", Date, comment="The first day of which data has changed since it was evaluated; null: none has."
     ),
     Column("evaluated_at", _TIME),
     Column("evaluated_on", Date, comment="The day that was today then."),
@@ -41,6 +40,7 @@ alert_change = Table(
     metadata,
     Column("key", BigInteger, Identity(always=True), primary_key=True),
     Column("measures", ARRAY(Text), nullable=False),
+    Column("since", Date, nullable=False, comment="The first day of which data has changed."),
 )
 
 alert_state = Table(
@@ -51,11 +51,13 @@ alert_state = Table(
     Column("is_triggered", Boolean, nullable=False),
     Column("period_start", Date, comment="The first day of the period that triggered it."),
     Column(
-        "told_periods", ARRAY(Date), nullable=False, comment="Periods beyond the threshold that are no news any more."
+        "reported_periods",
+        ARRAY(Date),
+        nullable=False,
+        comment="Periods beyond the threshold that do not trigger again.",
     ),
     Column("triggered_at", _TIME),
-    Column("resolved_at", _TIME),
-    Column("number", JSONB, comment="The number that was told last."),
+    Column("number", JSONB, comment="The number of the last message."),
 )
 
 alert_transition = Table(
@@ -69,10 +71,11 @@ alert_transition = Table(
     Column("number", JSONB, nullable=False),
     Column("sentence", Text, nullable=False),
     Index(None, "alert_id", "key"),
+    Index(None, "at"),
 )
 
-told_target = Table(
-    "told_target",
+target_news = Table(
+    "target_news",
     metadata,
     Column("id", Text(collation="C"), primary_key=True, comment="The target."),
     Column("period_start", Date, primary_key=True),
@@ -89,9 +92,9 @@ account_band = Table(
     Column("score", Integer, comment="In hundredths of a point."),
 )
 
-# Up to which day something is told that is looked for once a day, or how far it was looked for at all.
-told_day = Table(
-    "told_day",
+# When news were searched for last, by their subject.
+news_search = Table(
+    "news_search",
     metadata,
     Column("subject", Text, primary_key=True, comment="targets, health or restatements."),
     Column("day", Date, nullable=False),

@@ -34,6 +34,7 @@ and costs more often than others.
     onboarding   trials, onboarding and goals                     usage        sessions and uses of features
     billing      subscriptions, renewals, purchases and costs     tickets      support tickets
     surveys      survey responses and feedback                    comments     the texts of these
+    alerts       what the team wants to know at once
     health       health models and overrides                      targets      the targets of the plan
     events       one event, before it has an id and a recorded day
 """

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from app.accounts import segments
 from app.accounts.accounts import account_key
 from app.accounts.filters import parse_filter
+from app.alerts.alerts import list_alerts, put_alert
+from app.alerts.evaluate import evaluate_alerts
 from app.books.books import Books
 from app.books.last_day import move_last_day
 from app.core.errors import Conflict
@@ -18,6 +20,7 @@ from app.database.query_plan import run_plan
 from app.database.tables import WHOLE_BUSINESS, account, event
 from app.demo import story
 from app.demo.accounts import ID_PREFIX
+from app.demo.alerts import ALERTS
 from app.demo.health import AUTHOR
 from app.health.model import HealthModel
 from app.health.versions import load_versions, put_version
@@ -60,6 +63,7 @@ async def load_demo(books: Books, *, progress: Callable[[int, int], None]) -> in
         accepted += outcome.accepted
         sent += len(batch)
         progress(sent, len(events))
+    await _put_alerts(books)
     return accepted
 
 
@@ -113,6 +117,15 @@ async def _set_goals(books: Books) -> None:
     for target in story.targets(today=today):
         if target.id not in existing:
             await put_target(books, target.id, target.body, strict=False, recorded_on=target.recorded_on)
+
+
+async def _put_alerts(books: Books) -> None:
+    """Store the alerts of the demo that are not stored yet, and evaluate them, so that there is something to see."""
+    existing = {alert["id"] for alert in await list_alerts(books)}
+    for id, body in ALERTS.items():
+        if id not in existing:
+            await put_alert(books, id, body, strict=False)
+    await evaluate_alerts(books)
 
 
 def _batches(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

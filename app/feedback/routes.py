@@ -167,7 +167,7 @@ class FeedbackBody(BaseModel):
 
 @router.get("/{feedback_id}", dependencies=READ, responses=_COMMENT)
 async def get_feedback(request: Request, feedback_id: PathId) -> Response:
-    """Return one comment by its `id`, as in the list."""
+    """Return one comment by its id, as in the list."""
     return json_response(request, await load_comment(books_of(request), feedback_id))
 
 

@@ -22,7 +22,7 @@ from app.core.ids import FreeText
 from app.core.names import Fault, build_fault
 from app.ledger.sums.account_operands import Columns
 from app.ledger.sums.account_sums import KnownDay, Part
-from app.metrics.units import UNIT_SUFFIXES
+from app.metrics.phrases import UNIT_SUFFIXES
 
 # The factor of a component that has its whole weight.
 WHOLE = 100

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.core.errors import Invalid, TooLarge, Unsupported, validation_faults
 from app.core.names import field_finder
+from app.core.settings import Settings
 from app.http.encoding import JSON, decompress, parse_json, parse_media_type
 
 # Of all bodies but batches of events, which are read by `ingest`.
@@ -19,11 +20,28 @@ Body = TypeVar("Body", bound=BaseModel)
 
 async def read_json(request: Request) -> Any:
     """Return the JSON body of a request as it is. Raises Unsupported, Malformed or TooLarge."""
+    _check_media_type(request)
+    return _parse(request, await _read_content(request))
+
+
+def _check_media_type(request: Request) -> None:
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
-    max_bytes = min(MAX_BYTES, request.app.state.settings.max_inflated_bytes)
-    content = await read_bytes(request, max_bytes=max_bytes, advice="Only batches of events may be as large as that.")
-    return parse_json(decompress(content, request.headers.get("content-encoding", ""), max_bytes=max_bytes))
+
+
+def _max_bytes(request: Request) -> int:
+    settings: Settings = request.app.state.settings
+    return min(MAX_BYTES, settings.max_inflated_bytes)
+
+
+async def _read_content(request: Request) -> bytes:
+    advice = "Only batches of events may be as large as that."
+    return await read_bytes(request, max_bytes=_max_bytes(request), advice=advice)
+
+
+def _parse(request: Request, content: bytes) -> Any:
+    encoding = request.headers.get("content-encoding", "")
+    return parse_json(decompress(content, encoding, max_bytes=_max_bytes(request)))
 
 
 async def read_bytes(request: Request, *, max_bytes: int, advice: str) -> bytes:
@@ -39,7 +57,22 @@ async def read_bytes(request: Request, *, max_bytes: int, advice: str) -> bytes:
 
 async def read_body(request: Request, model: type[Body]) -> Body:
     """Return the JSON body of a request as `model`, validated strictly. Raises Invalid, and what `read_json` does."""
-    raw = await read_json(request)
+    return _validate(await read_json(request), model)
+
+
+async def read_optional_body(request: Request, model: type[Body]) -> Body:
+    """Return the JSON body of a request as `read_body` does; of a request without one, the defaults of the model.
+
+    A request without a body needs no Content-Type: who sends nothing does not say what it is.
+    """
+    content = await _read_content(request)
+    if not content:
+        return model()
+    _check_media_type(request)
+    return _validate(_parse(request, content), model)
+
+
+def _validate(raw: Any, model: type[Body]) -> Body:
     try:
         return model.model_validate(raw, strict=True)
     except ValidationError as error:

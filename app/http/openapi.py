@@ -35,15 +35,15 @@ def query_schema(model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def body_schema(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
+def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
     """Return the OpenAPI operation members for a body that is read with `read_body`.
 
-    example: a body that is accepted as it is; /docs sends it by "Try it out".
+    example: a body that is accepted as it is; /docs sends it by "Try it out". required: False for `read_optional_body`.
     """
     schema = model.model_json_schema(ref_template=_REFERENCE)
     COMPONENTS.update(schema.pop("$defs", {}) | {model.__name__: schema})
     reference = {"$ref": _REFERENCE.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
 def response_schema(

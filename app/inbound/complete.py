@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from app.core.errors import Problem
@@ -36,7 +38,12 @@ async def complete_deliveries(source: DeliverySource, deliveries: Sequence[RawDe
             return CompleteDelivery(delivery, error)
         if whole is None:
             return CompleteDelivery(delivery)
-        # Decimals are written as JSON numbers.
-        return CompleteDelivery(delivery._replace(body=json.dumps(whole, default=float).encode()))
+        return CompleteDelivery(delivery._replace(body=json.dumps(whole, default=_write_number).encode()))
 
     return await asyncio.gather(*map(complete_one, deliveries))
+
+
+def _write_number(number: Decimal) -> float | str:
+    """Return a decimal as JSON has numbers; as a text if it is too large for one, so that the rest can be read."""
+    value = float(number)
+    return value if math.isfinite(value) else str(number)

@@ -11,7 +11,7 @@ an `Ignored` or a `Remark` where something is to be said; it raises Untranslatab
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.core.ids import MAX_ID_LENGTH
 from app.http.encoding import parse_json
-from app.inbound.expressions import evaluate
+from app.inbound.expressions import Budget, evaluate
 from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
 from app.inbound.schemes import Scheme
 from app.ingest.decode import UndecodableEvent
@@ -63,7 +63,8 @@ class Context:
 
     options: of the source, validated by the vendor's model. mapping: of the source; None without one. headers: those that the
     vendor reads, in lower case. body: as it was received. day_of: returns the day of a time in the reporting time zone.
-    position: of the delivery within its moment, in microseconds; None for a vendor without an `Ordering`.
+    position: of the delivery within its moment, in microseconds; None for a vendor without an `Ordering`. successor: the payload
+    that is to count after this one, though it has an earlier position; see `order`. budget: of the expressions.
     """
 
     vendor: str
@@ -73,6 +74,8 @@ class Context:
     body: bytes
     day_of: Callable[[datetime], date]
     position: int | None = None
+    successor: Any = None
+    budget: Budget = field(default_factory=Budget)
 
     def event(
         self,
@@ -113,7 +116,7 @@ class Context:
         if expression is None:
             return default
         scope = {"payload": payload.raw, "item": item.raw, "headers": self.headers}
-        return text_of(evaluate(expression, scope, f"/mapping/{name}"))
+        return text_of(evaluate(expression, scope, f"/mapping/{name}", self.budget))
 
 
 def event_id(vendor: str, id: str) -> str:

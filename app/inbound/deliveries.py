@@ -3,13 +3,13 @@
 import base64
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
 
 from app.books.books import Books
-from app.core.errors import Invalid, NotFound
-from app.core.ids import decode_token, encode_token
+from app.core.cursors import ListPosition, parse_position
+from app.core.errors import NotFound
 from app.database.connection import Connection
 from app.database.inbound_tables import delivery
 from app.database.statements import bind_json_rows, json_table
@@ -17,14 +17,16 @@ from app.database.tables import account
 
 Status = Literal["accepted", "rejected", "ignored", "erased"]
 # What a replay may do again: an erased delivery has no body.
-REPLAYABLE: tuple[Status, ...] = ("accepted", "rejected", "ignored")
+ReplayableStatus = Literal["accepted", "rejected", "ignored"]
+REPLAYABLE: tuple[ReplayableStatus, ...] = get_args(ReplayableStatus)
 MAX_PAGE = 1_000
 
 
 class RawDelivery(NamedTuple):
     """A delivery as it was received. headers: those that its translation reads. body: without its content encoding.
 
-    moment, position: where it stands among the deliveries about the same object at the same time; see `order`.
+    moment, position: where it stands among the deliveries about the same object at the same time; see `order`. successor: the
+    payload that is to count after it, though its position is an earlier one; None for nearly all.
     """
 
     id: str
@@ -33,6 +35,11 @@ class RawDelivery(NamedTuple):
     body: bytes
     moment: str | None = None
     position: int | None = None
+    successor: Any = None
+
+
+# As they are stored: the successor is found again.
+_STORED = [name for name in RawDelivery._fields if name != "successor"]
 
 
 class DeliveryResult(NamedTuple):
@@ -58,14 +65,13 @@ _WRITE = f"""
         body = excluded.body, account_ids = excluded.account_ids, event_ids = excluded.event_ids,
         moment = excluded.moment, position = excluded.position
         WHERE delivery.status <> 'erased'
-    RETURNING id
     """
 
 
 async def write_deliveries(
     connection: Connection, source_id: str, deliveries: Sequence[RawDelivery], results: Sequence[DeliveryResult]
-) -> int:
-    """Store deliveries and what became of them; return how many. Erased ones stay erased."""
+) -> None:
+    """Store deliveries and what became of them. Erased ones stay erased."""
     rows = [
         {
             "id": own.id,
@@ -81,10 +87,20 @@ async def write_deliveries(
         }
         for own, result in zip(deliveries, results, strict=True)
     ]
-    count = 0
     for bound in bind_json_rows(_WRITE, rows, source=source_id):
-        count += len(await connection.execute(_WRITE, bound.parameters))
-    return count
+        await connection.execute(_WRITE, bound.parameters)
+
+
+async def lock_deliveries(connection: Connection, source_id: str, deliveries: Sequence[RawDelivery]) -> int:
+    """Lock those deliveries that are still kept and not erased; return how many these are."""
+    is_chosen = sa.and_(delivery.c.source == source_id, delivery.c.id.in_([own.id for own in deliveries]))
+    query = sa.select(delivery.c.id).where(is_chosen, delivery.c.status != "erased")
+    return len(await connection.execute(query.order_by(delivery.c.id).with_for_update()))
+
+
+def to_raw_delivery(row: Any) -> RawDelivery:
+    """Return the delivery of a row."""
+    return RawDelivery(*(getattr(row, name) for name in _STORED))
 
 
 async def load_delivery(books: Books, source_id: str, id: str) -> Any:
@@ -122,32 +138,34 @@ async def list_deliveries(
     if status is not None:
         query = query.where(delivery.c.status == status)
     if cursor is not None:
-        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) < sa.tuple_(*_parse_cursor(cursor)))
+        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) < _literal(parse_position(cursor)))
     query = query.order_by(delivery.c.received_at.desc(), delivery.c.id.desc()).limit(limit + 1)
     rows = await books.database.read(lambda connection: connection.execute(query))
     page = rows[:limit]
     has_more = len(rows) > limit
-    return page, encode_token(f"{page[-1].received_at.isoformat()} {page[-1].id}") if has_more else None
+    return page, ListPosition(page[-1].received_at, page[-1].id).encode() if has_more else None
 
 
-def _parse_cursor(cursor: str) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-    try:
-        time, _, id = decode_token(cursor).partition(" ")
-        return sa.literal(datetime.fromisoformat(time), sa.DateTime(timezone=True)), sa.literal(id, sa.Text)
-    except ValueError:
-        raise Invalid.at("/query/cursor", "The cursor is not one of this list.", code="invalid_cursor") from None
+def _literal(position: ListPosition) -> Any:
+    return sa.tuple_(sa.literal(position.at, sa.DateTime(timezone=True)), sa.literal(position.id, sa.Text))
 
 
 async def load_page(
-    books: Books, source_id: str, *, status: Status | None, after: tuple[datetime, str] | None, limit: int
+    books: Books,
+    source_id: str,
+    *,
+    status: Status | None,
+    after: ListPosition | None,
+    until: datetime,
+    limit: int,
 ) -> list[RawDelivery]:
-    """Return deliveries with their bodies, the earliest first, those after `after`."""
-    columns = [delivery.c[name] for name in RawDelivery._fields]
+    """Return deliveries with their bodies that were received until a time, the earliest first, those after `after`."""
+    columns = [delivery.c[name] for name in _STORED]
     statuses = REPLAYABLE if status is None else (status,)
-    query = sa.select(*columns).where(delivery.c.source == source_id, delivery.c.status.in_(statuses))
+    is_chosen = delivery.c.status.in_(statuses) & (delivery.c.received_at <= until)
+    query = sa.select(*columns).where(delivery.c.source == source_id, is_chosen)
     if after is not None:
-        key = sa.literal(after[0], sa.DateTime(timezone=True)), sa.literal(after[1], sa.Text)
-        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) > sa.tuple_(*key))
+        query = query.where(sa.tuple_(delivery.c.received_at, delivery.c.id) > _literal(after))
     query = query.order_by(delivery.c.received_at, delivery.c.id).limit(limit)
     rows = await books.database.read(lambda connection: connection.execute(query))
-    return [RawDelivery(*row) for row in rows]
+    return [to_raw_delivery(row) for row in rows]

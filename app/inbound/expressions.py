@@ -5,7 +5,9 @@
 - `slug(x)`: a name in small letters with hyphens: `slug('Too Expensive!')` is `"too-expensive"`.
 """
 
+import math
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
@@ -13,13 +15,26 @@ from typing import Annotated, Any
 import jmespath
 from jmespath import functions
 from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from app.http.encoding import MAX_DEPTH, MAX_VALUES_AT_ONCE
 from app.inbound.payload import Untranslatable, format_moment, parse_moment
 
 _MAX_LENGTH = 2_000
+# Of all expressions of one delivery: some seconds. 10,000 items of ten fields each take a third of it.
+MAX_STEPS = 3_000_000
+# Characters of a text that take as long as a step.
+_CHARACTERS_PER_STEP = 16
 _MAX_DIGITS = 6
+# What an expression is evaluated over. Any other field at its beginning finds nothing, always.
+_ROOTS = frozenset({"payload", "item", "headers"})
+# Nodes of which the first child, or each child, is evaluated over the same as the node itself.
+_CHAINS = frozenset(
+    {"subexpression", "index_expression", "projection", "value_projection", "filter_projection", "flatten", "pipe"}
+)
+_COMBINATIONS = frozenset({"or_expression", "and_expression", "not_expression", "comparator", "function_expression"})
 
 
 class _Functions(functions.Functions):
@@ -59,7 +74,88 @@ def _with_decimal(names: Any) -> list[str]:
     return [*names, "Decimal"] if "float" in names else [*names]
 
 
-_OPTIONS = jmespath.Options(custom_functions=_Functions())
+_FUNCTIONS = _Functions()
+_OPTIONS = jmespath.Options(custom_functions=_FUNCTIONS)
+
+
+class TooManySteps(Untranslatable):
+    """The expressions of a mapping take too long for a payload."""
+
+
+class Budget:
+    """How many steps the expressions may still take for one delivery."""
+
+    def __init__(self, steps: int = MAX_STEPS) -> None:
+        self.steps = steps
+
+    def spend(self, steps: int) -> None:
+        """Take steps off. Raises TooManySteps."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise TooManySteps("The expressions of the mapping take too long for this payload. Simplify them.")
+
+
+class _Interpreter(TreeInterpreter):
+    """Evaluates an expression within a budget: an expression of a few characters may double a value again and again."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(_OPTIONS)
+        self._budget = budget
+
+    def visit(self, node: Any, *arguments: Any, **named_arguments: Any) -> Any:
+        self._budget.spend(1)
+        return super().visit(node, *arguments, **named_arguments)
+
+    def visit_flatten(self, node: Any, value: Any) -> Any:
+        return self._spend_length(super().visit_flatten(node, value))
+
+    def visit_slice(self, node: Any, value: Any) -> Any:
+        return self._spend_length(super().visit_slice(node, value))
+
+    def visit_multi_select_list(self, node: Any, value: Any) -> Any:
+        return self._spend_size(super().visit_multi_select_list(node, value))
+
+    def visit_multi_select_dict(self, node: Any, value: Any) -> Any:
+        return self._spend_size(super().visit_multi_select_dict(node, value))
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        arguments = [self.visit(child, value) for child in node["children"]]
+        for argument in arguments:
+            # Of these functions, what they look at is within lists, too.
+            (self._spend_size if node["value"] in ("to_string", "contains") else self._spend_length)(argument)
+        return self._spend_length(_FUNCTIONS.call_function(node["value"], arguments))
+
+    def _spend_length(self, value: Any) -> Any:
+        self._budget.spend(_length_of(value))
+        return value
+
+    def _spend_size(self, value: Any) -> Any:
+        self._budget.spend(count_values(value, limit=self._budget.steps))
+        return value
+
+
+def _length_of(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value) // _CHARACTERS_PER_STEP
+    return len(value) if isinstance(value, list | dict) else 0
+
+
+def count_values(value: Any, *, limit: int) -> int:
+    """Return how many values there are within a value, counting one that is there several times as often.
+
+    It stops beyond `limit`.
+    """
+    count, values = 0, [value]
+    while values and count <= limit:
+        own = values.pop()
+        count += 1
+        if isinstance(own, str):
+            count += _length_of(own)
+        elif isinstance(own, dict):
+            values.extend(own.values())
+        elif isinstance(own, list):
+            values.extend(own)
+    return count + len(values)
 
 
 @lru_cache(maxsize=1_000)
@@ -67,14 +163,27 @@ def _compile(expression: str) -> Any:
     return jmespath.compile(expression)
 
 
+def _find_roots(node: dict[str, Any]) -> Iterator[str]:
+    """Yield the fields that an expression looks for in what it is evaluated over."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        yield node["value"]
+    for child in children[:1] if kind in _CHAINS else children if kind in _COMBINATIONS else ():
+        yield from _find_roots(child)
+
+
 def _check(expression: str) -> str:
     try:
-        _compile(expression)
+        has_other_root = not _ROOTS.issuperset(_find_roots(_compile(expression).parsed))
     except (JMESPathError, RecursionError) as error:
         # The parser's own words repeat the expression, which answers never do.
         position = getattr(error, "lex_position", None)
         where = "" if position is None else f": it is wrong at character {position + 1}"
         raise PydanticCustomError("expression", "This is not a JMESPath expression{where}.", {"where": where}) from None
+    if has_other_root:
+        # `nps` for `'nps'`, or `email` for `item.email`: valid, and null of every payload.
+        detail = "An expression begins with payload, item or headers. A text stands in single quotes: 'nps'."
+        raise PydanticCustomError("expression", detail)
     return expression
 
 
@@ -82,10 +191,38 @@ def _check(expression: str) -> str:
 Expression = Annotated[str, Field(min_length=1, max_length=_MAX_LENGTH), AfterValidator(_check)]
 
 
-def evaluate(expression: str, scope: Any, pointer: str) -> Any:
+def evaluate(expression: str, scope: Any, pointer: str, budget: Budget) -> Any:
     """Return the value of an expression. pointer: where it stands, for the error. Raises Untranslatable."""
     try:
-        return _compile(expression).search(scope, options=_OPTIONS)
+        value = _Interpreter(budget).visit(_compile(expression).parsed, scope)
     except (JMESPathError, ArithmeticError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
         raise Untranslatable(f"The expression at {pointer} fails: {reason}") from None
+    if (fault := _find_fault(value)) is not None:
+        raise Untranslatable(f"The value of the expression at {pointer} {fault}.")
+    return value
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _find_fault(value: Any) -> str | None:
+    """Return why a value cannot be one of an event, as the end of a sentence: an expression makes more than JSON has."""
+    if isinstance(value, list | dict) and count_values(value, limit=MAX_VALUES_AT_ONCE) > MAX_VALUES_AT_ONCE:
+        return f"has more than {MAX_VALUES_AT_ONCE:,} values in it"
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        for own in level:
+            if isinstance(own, float | Decimal) and not math.isfinite(own):
+                return "is no finite number"
+            if own is not None and not isinstance(own, bool | int | float | Decimal | str | list | dict):
+                return "is no JSON value"
+            texts = [own] if isinstance(own, str) else own if isinstance(own, dict) else ()
+            if any(_has_surrogate(text) for text in texts):
+                return "has half of a surrogate pair"
+        containers = [own for own in level if isinstance(own, list | dict)]
+        level = [part for own in containers for part in (own.values() if isinstance(own, dict) else own)]
+        if not level:
+            return None
+    return f"is nested more than {MAX_DEPTH} levels deep"

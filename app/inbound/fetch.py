@@ -4,13 +4,14 @@ The host is that of the catalogue, and never from a delivery; so proxies of the 
 """
 
 from collections.abc import Mapping
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from app.core.errors import Problem, Unavailable
 from app.http.encoding import parse_json
 from app.inbound.payload import Untranslatable
+
+if TYPE_CHECKING:
+    import httpx
 
 _SECONDS = 8
 _MAX_BYTES = 2**22
@@ -19,7 +20,7 @@ _MAX_BYTES = 2**22
 class VendorApi:
     """The API of a vendor, with a key. transport: other than the network, for tests."""
 
-    transport: httpx.AsyncBaseTransport | None = None
+    transport: "httpx.AsyncBaseTransport | None" = None
 
     def __init__(self, url: str, key: str, title: str) -> None:
         self._url, self._key, self._title = url, key, title
@@ -37,6 +38,9 @@ class VendorApi:
     async def _request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any
     ) -> Any:
+        # Here, since most commands import this module and never read from a vendor.
+        import httpx
+
         own_headers = {"Authorization": f"Bearer {self._key}", **(headers or {})}
         try:
             async with httpx.AsyncClient(transport=self.transport, timeout=_SECONDS) as client:

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.names import Fault, name_fault, nearest_names
 from app.inbound.define import Context, Failure, Ignored, Part, RawEvent
-from app.inbound.expressions import Expression, evaluate
+from app.inbound.expressions import Budget, Expression, TooManySteps, evaluate
 from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
+from app.ingest.define import EVENT_TYPES
 
 MAX_RULES = 50
 MAX_ITEMS = 10_000
@@ -52,50 +54,67 @@ class EventMapping(BaseModel):
     events: list[EventRule] = Field(min_length=1, max_length=MAX_RULES)
 
 
-def map_events(payload: Any, context: Context) -> Iterator[Part]:
-    """Yield the events that a mapping makes of a payload."""
-    mapping = context.mapping
+def find_unknown_types(mapping: EventMapping) -> Iterator[Fault]:
+    """Yield the faults of rules whose type does not exist: each of their events would be rejected."""
+    for number, rule in enumerate(mapping.events):
+        if rule.type not in EVENT_TYPES:
+            pointer, nearest = f"/mapping/events/{number}/type", nearest_names(rule.type, EVENT_TYPES)
+            advice = "/docs lists all event types."
+            yield name_fault(pointer, "Unknown event type{}.", rule.type, nearest, code="unknown_type", advice=advice)
+
+
+def map_events(payload: Any, context: Context, *, default_items: list[Any] | None = None) -> Iterator[Part]:
+    """Yield the events that a mapping makes of a payload. default_items: where a mapping says none; else, the payload is one."""
+    mapping, budget = context.mapping, context.budget
     if mapping is None:
         raise Untranslatable("The source has no mapping. PUT /v1/sources/{source} with one, then replay.")
     scope = {"payload": payload, "headers": context.headers}
-    items = [payload]
+    items = [payload] if default_items is None else default_items
     if (expression := mapping.get("items")) is not None:
-        value = evaluate(expression, scope, "/mapping/items")
+        value = evaluate(expression, scope, "/mapping/items", budget)
         items = [] if value is None else value if isinstance(value, list) else [value]
     if len(items) * len(mapping["events"]) > MAX_ITEMS:
         raise Untranslatable(f"The payload has more than {MAX_ITEMS:,} items.")
     count = 0
     for item in items:
         for number, rule in enumerate(mapping["events"]):
-            for part in _map_item(rule, f"/mapping/events/{number}", scope | {"item": item}):
+            for part in _map_item(rule, f"/mapping/events/{number}", scope | {"item": item}, budget):
                 count += 1
                 yield part
     if not count:
         yield Ignored("No rule of the mapping is true of the payload.")
 
 
-def _map_item(rule: dict[str, Any], pointer: str, scope: dict[str, Any]) -> Iterator[Part]:
+def _map_item(rule: dict[str, Any], pointer: str, scope: dict[str, Any], budget: Budget) -> Iterator[Part]:
     """Yield the event that a rule makes of an item, or why it makes none; nothing where the rule does not apply."""
     try:
         when = rule.get("when")
-        if when is not None and not evaluate(when, scope, f"{pointer}/when"):
+        if when is not None and not evaluate(when, scope, f"{pointer}/when", budget):
             return
-        yield _map_event(rule, pointer, scope)
+        yield _map_event(rule, pointer, scope, budget)
+    except TooManySteps:
+        raise
     except Untranslatable as error:
         yield Failure(str(error))
 
 
-def _map_event(rule: dict[str, Any], pointer: str, scope: dict[str, Any]) -> RawEvent:
+def _map_event(rule: dict[str, Any], pointer: str, scope: dict[str, Any], budget: Budget) -> RawEvent:
     event: RawEvent = {"type": rule["type"]}
     for name in ("id", "account_id", "user_id"):
-        if rule.get(name) is not None and (id := text_of(evaluate(rule[name], scope, f"{pointer}/{name}"))) is not None:
+        if rule.get(name) is None:
+            continue
+        if (id := text_of(evaluate(rule[name], scope, f"{pointer}/{name}", budget))) is not None:
             event[name] = id
     if "id" not in event:
         raise Untranslatable(f"The expression at {pointer}/id finds no id.")
-    fields = Fields({"occurred_at": evaluate(rule["occurred_at"], scope, f"{pointer}/occurred_at")}, pointer)
+    occurred_at = evaluate(rule["occurred_at"], scope, f"{pointer}/occurred_at", budget)
+    if occurred_at is None:
+        raise Untranslatable(f"The expression at {pointer}/occurred_at finds no time.")
+    fields = Fields({"occurred_at": occurred_at}, pointer)
     event["occurred_at"] = format_moment(fields.time("occurred_at"))
     data = {
-        name: evaluate(expression, scope, f"{pointer}/data/{name}") for name, expression in rule.get("data", {}).items()
+        name: evaluate(expression, scope, f"{pointer}/data/{name}", budget)
+        for name, expression in rule.get("data", {}).items()
     }
     event["data"] = {name: value for name, value in data.items() if value is not None}
     return event

@@ -1,8 +1,11 @@
 """Order within a moment: several deliveries about one object whose times are the same, as far as their contents tell.
 
-Each gets a position when it first comes, in microseconds, and keeps it: the time of an event never changes.
+Each gets a position when it first comes, in microseconds, and keeps it: the time of an event never changes. Of the first and the
+third of three changes, only the second tells the order. If it comes last, it gets the last position, and the third one is its
+successor, whose state is repeated after it.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +26,10 @@ _END = 999_999
 
 class MomentChanged(Exception):
     """Another delivery of the same moment was stored meanwhile."""
+
+
+# A longer text could not be in an index.
+_MAX_MOMENT_LENGTH = 300
 
 
 class Neighbor(NamedTuple):
@@ -47,21 +54,31 @@ async def place_deliveries(
     if ordering is None:
         return PositionedDeliveries(deliveries, {})
     payloads = [_parse(vendor.parse, own.body) for own in deliveries]
-    moments = [None if payload is None else ordering.find_moment(payload) for payload in payloads]
+    moments = [None if payload is None else _find_moment(payload, ordering) for payload in payloads]
     new_moments = {
         moment
         for own, moment in zip(deliveries, moments, strict=True)
         if moment is not None and (own.position is None or own.moment != moment)
     }
-    neighbors, counts = await _load_neighbors(books, source_id, vendor, new_moments)
+    neighbors, counts = await _load_neighbors(books, source_id, vendor, {own for own in moments if own is not None})
     results = []
     for own, moment, payload in zip(deliveries, moments, payloads, strict=True):
-        if moment in new_moments:
-            position = find_position(neighbors[moment], payload, ordering)
-            neighbors[moment].append(Neighbor(position, payload))
-            own = own._replace(moment=moment, position=position)
+        if moment is not None:
+            position = own.position
+            if position is None or own.moment != moment:
+                position = find_position(neighbors[moment], payload, ordering)
+                neighbors[moment].append(Neighbor(position, payload))
+            successor = find_successor(neighbors[moment], Neighbor(position, payload), ordering)
+            own = own._replace(moment=moment, position=position, successor=successor)
         results.append(own)
-    return PositionedDeliveries(results, counts)
+    return PositionedDeliveries(results, {moment: counts[moment] for moment in new_moments})
+
+
+def _find_moment(payload: Any, ordering: Ordering) -> str | None:
+    moment = ordering.find_moment(payload)
+    if moment is None or (moment.isprintable() and len(moment) <= _MAX_MOMENT_LENGTH):
+        return moment
+    return hashlib.sha256(moment.encode()).hexdigest()
 
 
 async def _load_neighbors(
@@ -105,9 +122,38 @@ def find_position(neighbors: Sequence[Neighbor], payload: Any, ordering: Orderin
     between = [(position, other) for position, _, other in orders if lower < position < upper]
     lower = max((position for position, other in between if other < id), default=lower)
     upper = min((position for position, _ in between if position > lower), default=upper)
+    updates = [*neighbors, Neighbor(_position_between(lower, upper), payload)]
+    latest = max(updates, key=lambda update: update.position)
+    if _find_last(updates, latest, ordering) is not None:
+        # What came last has an earlier position, so its state is repeated after the latest one.
+        return _position_between(max(own.position for own in neighbors) + 1, _END)
+    return updates[-1].position
+
+
+def _position_between(lower: int, upper: int) -> int:
     if lower < 0:
         return FIRST_POSITION if upper == _END else max(upper - _STEP, upper // 2, 1)
     return (lower + min(upper, lower + 2 * _STEP)) // 2
+
+
+def find_successor(updates: Sequence[Neighbor], own: Neighbor, ordering: Ordering) -> Any:
+    """Return the payload that is to count after `own`, if that has the last position of all updates; else None."""
+    if any(other.position > own.position for other in updates):
+        return None
+    last = _find_last(updates, own, ordering)
+    return None if last is None else last.payload
+
+
+def _find_last(updates: Sequence[Neighbor], own: Neighbor, ordering: Ordering) -> Neighbor | None:
+    """Return the update that came last, if it is known that `own` did not; else None."""
+    if not any(ordering.compare(own.payload, other.payload) < 0 for other in updates):
+        return None
+    ends = [
+        update
+        for update in updates
+        if not any(ordering.compare(update.payload, other.payload) < 0 for other in updates)
+    ]
+    return max(ends, key=lambda end: end.position, default=None)
 
 
 async def check_moments(connection: Connection, source_id: str, counts: Mapping[str, int]) -> None:

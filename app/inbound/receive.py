@@ -1,33 +1,44 @@
-"""Receive deliveries: verify, translate, and store each in the transaction of the events that it becomes."""
+"""Receive deliveries: verify, translate, and store each in the transaction of the events that it becomes; see also `replay`."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import structlog
 
 from app.accounts.accounts import account_key
 from app.books.books import Books
 from app.core import meters
-from app.core.errors import Conflict, Problem, Unauthenticated, Unavailable
+from app.core.aside import run_aside
+from app.core.errors import Conflict, NotFound, Problem, Unauthenticated, Unavailable
 from app.core.ids import MAX_ID_LENGTH, normalize_id
 from app.database.connection import Connection
 from app.database.tables import WHOLE_BUSINESS
 from app.http.encoding import decompress
 from app.inbound.complete import CompleteDelivery, complete_deliveries
 from app.inbound.define import Context, Failure, Ignored, RawEvent, Remark
-from app.inbound.deliveries import DeliveryResult, RawDelivery, Status, load_delivery, load_page, write_deliveries
+from app.inbound.deliveries import (
+    DeliveryResult,
+    RawDelivery,
+    Status,
+    lock_deliveries,
+    write_deliveries,
+)
 from app.inbound.order import MomentChanged, check_moments, place_deliveries
 from app.inbound.payload import Untranslatable
-from app.inbound.schemes import SignedRequest
-from app.inbound.sources import DeliverySource
+from app.inbound.schemes import SignedRequest, unverified_error
+from app.inbound.sources import DeliverySource, lock_source
 from app.ingest.accept import accept_events
 from app.ingest.decode import UndecodableEvent
 from app.ingest.outcome import BatchOutcome, Rejection
 from app.ingest.preview import PreviewState, preview_events
 
-# Of one transaction of a replay.
-_REPLAYED_AT_ONCE = 100
-_MAX_REPLAYED_BYTES = 2**23
+log = structlog.get_logger(__name__)
+
 MAX_REASONS = 20
+_MAX_REASON_LENGTH = 500
+FAILURE = "The service failed to translate it, and its log says why."
 _MAX_ATTEMPTS = 5
 
 
@@ -60,30 +71,52 @@ async def receive(books: Books, source: DeliverySource, request: SignedRequest, 
         raise
     delivery = read_delivery(books, source, request, max_bytes=max_bytes)
     [whole] = await complete_deliveries(source, [delivery])
-    [receipt] = await _process(books, source, [whole])
+    try:
+        [receipt] = await process_deliveries(books, source, [whole])
+    except NotFound:
+        raise unknown_source() from None
     if isinstance(whole.error, Unavailable):
         raise whole.error
     return receipt
+
+
+def unknown_source() -> Unauthenticated:
+    """Return the error of a delivery to no source. It is that of a wrong signature, so that nobody learns which there are."""
+    return unverified_error("There is no source of this name, or the signature is wrong.", code="unverified")
 
 
 def read_delivery(books: Books, source: DeliverySource, request: SignedRequest, *, max_bytes: int) -> RawDelivery:
     """Return the delivery that a request is. Its id is the vendor's, or a hash of the body."""
     encodings = request.find_headers("content-encoding")
     body = decompress(request.body, ",".join(encodings), max_bytes=max_bytes)
-    headers = {name: value for name, value in request.headers if _is_kept(name, source)}
+    headers = {name: _decode(value) for name, value in request.headers if _is_kept(name, source)}
     try:
         own_id = source.vendor.find_id(source.vendor.parse(body), headers)
     except (Problem, Untranslatable):
         own_id = None
-    if own_id is None or not own_id.isprintable() or len(own_id) > MAX_ID_LENGTH:
-        own_id = hashlib.sha256(body).hexdigest()
+    own_id = own_id and normalize_id(own_id)
+    if not own_id or not own_id.isprintable() or len(own_id) > MAX_ID_LENGTH:
+        # With a header that the mapping reads, the same body is another delivery.
+        chosen = {name: headers[name] for name in sorted(_chosen_headers(source)) if name in headers}
+        own_id = hashlib.sha256(body + (json.dumps(chosen).encode() if chosen else b"")).hexdigest()
     return RawDelivery(own_id, books.clock(), headers, body)
+
+
+def _decode(value: str) -> str:
+    """Return the value of a header as the text that it is: UTF-8, as senders mostly write it, else Latin-1, as HTTP has it."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _chosen_headers(source: DeliverySource) -> set[str]:
+    return {own.lower() for own in getattr(source.options, "headers", ())}
 
 
 def _is_kept(name: str, source: DeliverySource) -> bool:
     """Return whether a header is kept. One of the vendor that ends with a hyphen stands for all that begin with it."""
-    chosen = [own.lower() for own in getattr(source.options, "headers", ())]
-    return name in (*source.vendor.headers, *chosen) or any(
+    return name in (*source.vendor.headers, *_chosen_headers(source)) or any(
         own.endswith("-") and name.startswith(own) for own in source.vendor.headers
     )
 
@@ -103,6 +136,7 @@ def translate(
         delivery.body,
         books.calendar.day,
         delivery.position,
+        delivery.successor,
     )
     events: list[RawEvent | UndecodableEvent] = []
     reasons: list[dict[str, Any]] = []
@@ -122,6 +156,11 @@ def translate(
     except (Untranslatable, Problem) as failure:
         reasons.append(_reason(failure))
         is_failed = True
+    except Exception:
+        # A fault of a translation must not lose the delivery: it is kept, and replayed when the fault is repaired.
+        log.exception("cannot translate a delivery", source=source.id, vendor=vendor.name, delivery=delivery.id)
+        reasons.append({"code": "untranslatable", "detail": FAILURE})
+        is_failed = True
     if not events and not reasons:
         reasons.append({"code": "ignored", "detail": "The payload is empty."})
     return Translation(events, reasons, is_failed)
@@ -133,7 +172,7 @@ def _reason(error: Problem | Untranslatable) -> dict[str, Any]:
     return {"code": "untranslatable", "detail": str(error)}
 
 
-async def _process(
+async def process_deliveries(
     books: Books, source: DeliverySource, deliveries: Sequence[CompleteDelivery], *, is_replay: bool = False
 ) -> list[Receipt]:
     """Translate deliveries, and store them with their events in one transaction. Raises Conflict for an erased one."""
@@ -153,28 +192,37 @@ async def _store(
 ) -> list[Receipt]:
     raw_deliveries = [own.delivery for own in complete_deliveries]
     deliveries, counts = await place_deliveries(books, source.id, source.vendor, raw_deliveries)
-    translations = [
-        translate(books, source, delivery, own.error)
-        for delivery, own in zip(deliveries, complete_deliveries, strict=True)
-    ]
+    translations = await run_aside(
+        lambda: [
+            translate(books, source, delivery, own.error)
+            for delivery, own in zip(deliveries, complete_deliveries, strict=True)
+        ],
+        items=sum(count_events_at_most(source, own.body) for own in deliveries),
+    )
     raws = [event for translation in translations for event in translation.events]
     receipts: list[Receipt] = []
 
     async def write(connection: Connection, outcome: BatchOutcome) -> None:
+        await lock_source(connection, source.id)
         await check_moments(connection, source.id, counts)
+        if is_replay and await lock_deliveries(connection, source.id, deliveries) < len(deliveries):
+            raise erased_delivery()
         receipts[:] = _build_receipts(deliveries, translations, outcome)
         results = [receipt.result for receipt in receipts]
-        count = await write_deliveries(connection, source.id, deliveries, results)
-        if is_replay and count < len(deliveries):
-            raise erased_delivery()
+        await write_deliveries(connection, source.id, deliveries, results)
 
     may_backdate = bool(getattr(source.options, "may_backdate", False))
     await accept_events(books, raws, may_backdate=may_backdate, write_beside=write)
     return receipts
 
 
+def count_events_at_most(source: DeliverySource, body: bytes) -> int:
+    """Return about how many events a body may become, without reading it: no value is smaller than the comma after it."""
+    return (body.count(b",") + 1) * len((source.mapping or {}).get("events", "1"))
+
+
 def erased_delivery() -> Conflict:
-    """Return the error of a delivery whose body was erased."""
+    """Return the error of a delivery whose body was erased, or which was deleted during a replay."""
     return Conflict("The delivery was erased with a person's data, so it cannot be replayed.", code="erased")
 
 
@@ -208,6 +256,7 @@ def build_result(translation: Translation, outcome: BatchOutcome) -> DeliveryRes
             for own in outcome.rejected
         ),
     ]
+    reasons = [{name: _clean(value) for name, value in own.items()} for own in reasons]
     if len(reasons) > MAX_REASONS:
         rest = len(reasons) - MAX_REASONS
         reasons = [*reasons[:MAX_REASONS], {"code": "too_many_faults", "detail": f"There are {rest:,} more reasons."}]
@@ -218,6 +267,11 @@ def build_result(translation: Translation, outcome: BatchOutcome) -> DeliveryRes
     ]
     status: Status = "accepted" if events else "ignored"
     return DeliveryResult("rejected" if indexes or translation.is_failed else status, reasons, events)
+
+
+def _clean(value: Any) -> Any:
+    """Return a part of a reason as it can be stored and read: it may have parts of the payload, which can be anything."""
+    return value.replace("\0", "\ufffd")[:_MAX_REASON_LENGTH] if isinstance(value, str) else None
 
 
 def _key(event: Mapping[str, Any]) -> tuple[int, str]:
@@ -235,38 +289,3 @@ async def preview(
     translation = translate(books, source, delivery, whole.error)
     outcome = await preview_events(books, translation.events, PreviewState())
     return delivery, translation, outcome
-
-
-async def replay(books: Books, source: DeliverySource, id: str) -> Receipt:
-    """Translate a kept delivery again, by the current mapping. Raises NotFound, and Conflict for an erased one."""
-    row = await load_delivery(books, source.id, id)
-    if row.status == "erased":
-        raise erased_delivery()
-    delivery = RawDelivery(*(getattr(row, name) for name in RawDelivery._fields))
-    [receipt] = await _process(books, source, await complete_deliveries(source, [delivery]), is_replay=True)
-    return receipt
-
-
-async def replay_all(books: Books, source: DeliverySource, *, status: Status | None) -> dict[str, int]:
-    """Replay the kept deliveries of a status, the earliest first; return how many have which status now."""
-    counts: dict[str, int] = {"accepted": 0, "rejected": 0, "ignored": 0}
-    after = None
-    while page := await load_page(books, source.id, status=status, after=after, limit=_REPLAYED_AT_ONCE):
-        after = page[-1].received_at, page[-1].id
-        for batch in _split(page):
-            for receipt in await _process(books, source, await complete_deliveries(source, batch), is_replay=True):
-                counts[receipt.result.status] += 1
-    return counts
-
-
-def _split(deliveries: Sequence[RawDelivery]) -> list[list[RawDelivery]]:
-    """Split deliveries into batches of limited size."""
-    batches: list[list[RawDelivery]] = []
-    size = 0
-    for own in deliveries:
-        size += len(own.body)
-        if not batches or size > _MAX_REPLAYED_BYTES:
-            batches.append([])
-            size = len(own.body)
-        batches[-1].append(own)
-    return batches

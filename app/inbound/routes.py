@@ -9,15 +9,15 @@ from pydantic_core import to_json
 
 from app.access.auth import books_of, requires
 from app.books.books import Books
-from app.core.errors import Unauthenticated
 from app.core.ids import PathId
 from app.http.body import read_body, read_bytes
 from app.http.encoding import JSON, MAX_BYTES_AT_ONCE
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
-from app.http.responses import json_response
+from app.http.responses import json_response, next_link
 from app.inbound.deliveries import (
     MAX_PAGE,
+    ReplayableStatus,
     Status,
     list_deliveries,
     load_delivery,
@@ -38,7 +38,8 @@ from app.inbound.describe import (
     receipt_to_json,
     summary_to_json,
 )
-from app.inbound.receive import Receipt, preview, receive, replay, replay_all
+from app.inbound.receive import Receipt, preview, receive, unknown_source
+from app.inbound.replay import replay, replay_all
 from app.inbound.schemes import SignedRequest
 from app.inbound.sources import (
     DeliverySource,
@@ -73,7 +74,9 @@ class _DeliveryParameters(QueryParams):
 
 
 class _ReplayParameters(QueryParams):
-    status: Status | None = Field(None, description="Only deliveries with this status. Default: all that have a body.")
+    status: ReplayableStatus | None = Field(
+        None, description="Only deliveries with this status. Default: all that were not erased."
+    )
 
 
 @router.post("/inbound/{source}", responses=RECEIPT_SCHEMA, openapi_extra={**_RAW_BODY, "security": []})
@@ -85,8 +88,7 @@ async def post_delivery(request: Request, source_id: SourceId) -> Response:
     books = books_of(request)
     source = await find_source(books, source_id)
     if source is None:
-        # As for a wrong signature, so that nobody learns which sources there are.
-        raise Unauthenticated("There is no source of this name, or the signature is wrong.", code="unverified")
+        raise unknown_source()
     signed_request = await _read_request(request)
     receipt = await receive(books, source, signed_request, max_bytes=_max_bytes(request))
     if (reply := source.vendor.reply(signed_request.body)) is not None:
@@ -209,7 +211,8 @@ async def get_deliveries(request: Request, source_id: SourceId) -> Response:
     rows, cursor = await list_deliveries(
         books, source.id, status=parameters.status, limit=parameters.limit, cursor=parameters.cursor
     )
-    return json_response(request, {"deliveries": [summary_to_json(row) for row in rows], "next": cursor})
+    body = {"deliveries": [summary_to_json(row) for row in rows], "next": cursor}
+    return json_response(request, body, headers=next_link(request, cursor))
 
 
 @router.get("/sources/{source}/deliveries/{delivery}", dependencies=ADMIN, responses=DELIVERY_SCHEMA)

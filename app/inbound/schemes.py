@@ -229,7 +229,15 @@ class Basic:
         scheme, _, credentials = request.header("authorization").partition(" ")
         if scheme.lower() != "basic":
             raise unverified_error("The header Authorization must be of the scheme Basic.")
-        _compare([credentials.strip()], [base64.b64encode(secret.encode()) for secret in secrets])
+        _compare([credentials.strip()], [base64.b64encode(own) for secret in secrets for own in _encode(secret)])
+
+
+def _encode(secret: str) -> list[bytes]:
+    """Return a secret in UTF-8, and in Latin-1 if it can be: RFC 7617 leaves the encoding open, and senders use either."""
+    try:
+        return [secret.encode()] if secret.isascii() else [secret.encode(), secret.encode("latin-1")]
+    except UnicodeEncodeError:
+        return [secret.encode()]
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,21 @@ class SenderOptions(BaseModel):
         "(`?secret=`).",
     )
     header: HeaderName = Field("X-Signature", description="The header of the hash or of the secret.")
-    prefix: str = Field("", max_length=50, description="What stands before it, such as `sha256=` or `Bearer `.")
-    algorithm: Algorithm = Field("sha256", description="Of the hash.")
-    encoding: Encoding = Field("hex", description="Of the hash.")
+    prefix: str = Field(
+        "",
+        max_length=50,
+        description="What stands before the hash or secret in that header, such as `sha256=` or `Bearer `.",
+    )
+    algorithm: Algorithm = Field("sha256", description="The hash function.")
+    encoding: Encoding = Field("hex", description="How the hash is written in the header.")
     time_header: HeaderName | None = Field(
         None,
-        description="The header of the time that is signed with the body. Without one, an old request cannot be told.",
+        description="The header of the time that is signed with the body. Without one, a copy of an old request is accepted "
+        "(its events are duplicates).",
     )
-    time_form: TimeForm = Field("seconds", description="The form of that time: since 1970, or `iso`.")
+    time_form: TimeForm = Field(
+        "seconds", description="The form of that time: `seconds` or `milliseconds` since 1970, or `iso` (RFC 3339)."
+    )
     signs: Literal["time_and_body", "time.body"] = Field(
         "time.body", description="Whether a dot stands between the time and the body that are signed."
     )

@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.dialects.postgresql import insert
 
 from app.books.books import Books
-from app.core.errors import Conflict, Invalid, NotFound, validation_faults
+from app.core.errors import Conflict, Invalid, NotFound, json_pointer, validation_faults
 from app.core.names import Fault, build_fault, field_finder, name_fault, nearest_names
 from app.database.connection import Connection
 from app.database.inbound_tables import delivery, source
 from app.database.statements import BoundStatement, compile_query
 from app.inbound.define import VENDORS, Vendor
+from app.inbound.mapping import EventMapping, find_unknown_types
 
 MAX_SECRETS = 5
 MIN_SECRET_LENGTH = 16
@@ -87,10 +88,13 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
     faults: list[Fault] = []
     options = _validate(vendor.options, body.options, "/options", faults)
     mapping = None if body.mapping is None else _validate(vendor.mapping, body.mapping, "/mapping", faults)
+    if isinstance(mapping, EventMapping):
+        faults += find_unknown_types(mapping)
     if mapping is None and body.mapping is None and vendor.mapping_required:
         faults.append(build_fault("/mapping", f"The vendor {vendor.name} needs a mapping.", code="missing"))
     if options is not None:
         faults += _secret_faults(vendor, options, body.secrets or ())
+    faults += _character_faults(body.model_dump(), "")
     if body.api_key is not None and vendor.completion is None:
         detail = f"Deliveries of {vendor.title} need no key: they have all that is needed."
         faults.append(build_fault("/api_key", detail, code="api_key"))
@@ -155,6 +159,20 @@ def _secret_faults(vendor: Vendor, options: Any, secrets: Sequence[str]) -> list
     ]
 
 
+def _character_faults(value: Any, pointer: str) -> list[Fault]:
+    """Return the faults of texts that PostgreSQL cannot store."""
+    if isinstance(value, dict):
+        own_faults = _character_faults("".join(value), pointer)
+        return own_faults or [
+            fault for name, part in value.items() for fault in _character_faults(part, pointer + json_pointer((name,)))
+        ]
+    if isinstance(value, list):
+        return [fault for index, part in enumerate(value) for fault in _character_faults(part, f"{pointer}/{index}")]
+    if not isinstance(value, str) or "\0" not in value:
+        return []
+    return [build_fault(pointer, "A text must not contain U+0000.", code="control_character")]
+
+
 _COLUMNS = [source.c[name] for name in DeliverySource._fields]
 _FIND = compile_query(sa.select(*_COLUMNS).where(source.c.id == sa.bindparam("source_id", type_=sa.Text)))
 
@@ -169,15 +187,21 @@ async def find_source(books: Books, id: str) -> DeliverySource | None:
 
 async def load_source(books: Books, id: str) -> DeliverySource:
     """Return a source. Raises NotFound."""
-    found_source = await books.database.read(lambda connection: _load(connection, id))
-    if found_source is None:
-        raise source_not_found()
-    return found_source
+
+    async def read(connection: Connection) -> DeliverySource:
+        if found_source := await _load(connection, id):
+            return found_source
+        raise await _source_not_found(connection, id)
+
+    return await books.database.read(read)
 
 
-def source_not_found() -> NotFound:
-    """Return the error of a source that does not exist."""
-    return NotFound("There is no source of this name. GET /v1/sources lists all sources.", code="unknown_source")
+async def _source_not_found(connection: Connection, id: str) -> NotFound:
+    """Return the error of a source that does not exist, with the nearest ones."""
+    existing = [row.id for row in await connection.execute(sa.select(source.c.id))]
+    nearest, advice = nearest_names(id, existing), "GET /v1/sources lists all sources."
+    fault = name_fault("/path/source", "Unknown source{}.", id, nearest, code="unknown_source", advice=advice)
+    return NotFound.of([fault])
 
 
 async def _load(connection: Connection, id: str) -> DeliverySource | None:
@@ -190,6 +214,13 @@ def _to_source(
 ) -> DeliverySource:
     vendor = VENDORS[vendor_name]
     return DeliverySource(id, vendor, secrets, mapping, vendor.options.model_validate(options), put_at, api_key)
+
+
+async def lock_source(connection: Connection, id: str) -> None:
+    """Keep a source from being deleted before the transaction ends. Raises NotFound if it is deleted already."""
+    query = sa.select(source.c.id).where(source.c.id == id).with_for_update(read=True, key_share=True)
+    if not await connection.execute(query):
+        raise await _source_not_found(connection, id)
 
 
 async def list_sources(books: Books) -> list[tuple[DeliverySource, dict[str, int]]]:
@@ -212,7 +243,7 @@ async def delete_source(books: Books, id: str) -> None:
 
     async def write(connection: Connection) -> None:
         if not (await connection.execute(sa.delete(source).where(source.c.id == id))).row_count:
-            raise source_not_found()
+            raise await _source_not_found(connection, id)
         await connection.execute(sa.delete(delivery).where(delivery.c.source == id))
 
     await books.database.write(write)

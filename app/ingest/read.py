@@ -96,8 +96,9 @@ def _check_meaning(
         more.append(build_fault("/occurred_at", detail, code="too_old"))
     if occurred_at is not None and occurred_at > now + _MAX_AHEAD:
         detail = "The time must be at most 24 hours in the future. Check the clock and the time zone of the sender."
-        if effect_field := EVENT_TYPES[fields["type"]].effect_field:
-            detail += f' For what takes effect later, send "{effect_field}" in "data".'
+        event_type = EVENT_TYPES.get(fields.get("type", ""))
+        if event_type is not None and event_type.effect_field:
+            detail += f' For what takes effect later, send "{event_type.effect_field}" in "data".'
         more.append(build_fault("/occurred_at", detail, code="in_the_future"))
     if recorded_on is not None:
         more += _check_recorded_on(recorded_on, sender=sender, today=today)

@@ -128,14 +128,20 @@ async def load_numbers(
 
 
 async def build_source_question(
-    connection: Connection, books: Books, source: NumberSource, periods: Sequence[Period], *, today: date
+    connection: Connection,
+    books: Books,
+    source: NumberSource,
+    periods: Sequence[Period],
+    *,
+    today: date,
+    each_account: bool = False,
 ) -> Question | None:
     """Return the question for the numbers of a source in whole periods; None if its metric or segment no longer exists."""
     name = source.group.segment
     segments = await load_segment_history(connection, [name]) if name is not None else SegmentHistory([])
     if source.find_metric() is None or (name is not None and segments.on(name, None) is None):
         return None
-    requests = [NumberRequest(source, period, True) for period in periods]
+    requests = [NumberRequest(source, period, True, None, each_account) for period in periods]
     batch = _batch_of(requests[0])
     return next(_questions(batch, requests, segments, books=books, today=today, first_day=None))
 
@@ -236,20 +242,30 @@ def _results(table: AnswerTable, customers: frozenset[Group]) -> dict[NumberKey,
     question = table.question
     selection = question.selection
     results: dict[NumberKey, Result] = {}
+    names: dict[Group, tuple[NumberGroup, str | None]] = {}
     for row in (*table.pending_rows, *_rows_without_data(table, customers)):
-        values = dict(zip(selection.group_by, row.group, strict=True))
-        group = NumberGroup(
-            selection.segments[values["segment"][1]][0] if "segment" in values else None,
-            selection.filter.text if selection.filter else None,
-            *(own[0] if own else None for own in (selection.subjects, selection.channels)),
-        )
-        account = values["account"][1] if "account" in values else None
+        if row.group not in names:
+            names[row.group] = _names_of(row.group, selection)
+        group, account = names[row.group]
         # What belongs to no account is not one.
         if account != "":
-            days = row.period.start, row.period.end
-            key = NumberKey(row.metric.name, row.metric.convention, group, days, selection.as_of, account)
-            results[key] = table.result(row)
+            metric, period = row.metric, row.period
+            days = period.start, period.end
+            results[NumberKey(metric.name, metric.convention, group, days, selection.as_of, account)] = table.result(
+                row
+            )
     return results
+
+
+def _names_of(group: Group, selection: Selection) -> tuple[NumberGroup, str | None]:
+    """Return the group of a number as its source names it, and its account."""
+    values = dict(zip(selection.group_by, group, strict=True))
+    number_group = NumberGroup(
+        selection.segments[values["segment"][1]][0] if "segment" in values else None,
+        selection.filter.text if selection.filter else None,
+        *(own[0] if own else None for own in (selection.subjects, selection.channels)),
+    )
+    return number_group, values["account"][1] if "account" in values else None
 
 
 def _rows_without_data(table: AnswerTable, groups: frozenset[Group]) -> Iterator[PendingRow]:

@@ -172,7 +172,7 @@ class LoadCustomerHealth(Protocol):
 class Restatement(NamedTuple):
     """A number of a period that had ended has changed on a day.
 
-    events: how many events of each type may have caused it. event_ids: of some of them.
+    events: how many events of each type may have caused it. event_ids: of some of them. account: of a number of each account.
     """
 
     period: Period
@@ -181,10 +181,11 @@ class Restatement(NamedTuple):
     after: Result
     events: Sequence[Mapping[str, Any]]
     event_ids: Sequence[str]
+    account: str | None = None
 
 
 class LoadRestatements(Protocol):
-    """Returns the restatements of a number, of the days from `since` on."""
+    """Returns the restatements of a number, or of the number of each account, of the days from `since` on."""
 
     async def __call__(
         self, connection: Connection, books: Books, question: Question, *, since: date

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 import sqlalchemy as sa
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from app.books.books import Books
@@ -14,6 +14,7 @@ from app.core import meters
 from app.core.errors import Problem
 from app.database.connection import Connection
 from app.database.tables import books as books_table
+from app.database.work_counts import WORK_METERS, WorkCount, WorkMeter, load_counts
 from app.monitoring.webhook_gauges import SELECT_WEBHOOKS, WEBHOOK_GAUGES
 
 
@@ -60,7 +61,9 @@ async def _read_books(books: Books | None) -> list[Metric]:
 
     async def read(connection: Connection) -> Any:
         rows = await connection.execute(query)
-        return (rows[0], (await connection.execute(SELECT_WEBHOOKS))[0]) if rows else None
+        if not rows:
+            return None
+        return rows[0], (await connection.execute(SELECT_WEBHOOKS))[0], await load_counts(connection)
 
     try:
         rows = await books.database.look_up(read) if books is not None else None
@@ -68,7 +71,7 @@ async def _read_books(books: Books | None) -> list[Metric]:
         rows = None
     if books is None or rows is None:
         return [_gauge(is_up, description, 0)]
-    days, webhooks = rows
+    days, webhooks, counts = rows
     pairs = zip(day_gauges, days, strict=True)
     gauges = [_gauge(is_up, description, 1)] + [
         _gauge(gauge.name, gauge.description, books.calendar.midnight(day).timestamp())
@@ -76,7 +79,23 @@ async def _read_books(books: Books | None) -> list[Metric]:
         if day is not None
     ]
     values = zip(WEBHOOK_GAUGES, webhooks, strict=True)
-    return gauges + [_gauge(name, text, float(value)) for (name, text), value in values if value is not None]
+    gauges += [_gauge(name, text, float(value)) for (name, text), value in values if value is not None]
+    return gauges + [_work_family(meter, [own for own in counts if own.meter == meter]) for meter in WORK_METERS]
+
+
+def _work_family(meter: WorkMeter, counts: Sequence[WorkCount]) -> Metric:
+    """Return what the database has counted of a meter. One without a label begins at 0."""
+    labels = [] if meter.label is None else [meter.label]
+    counts = counts or ([] if labels else [WorkCount(meter, times=0)])
+    if meter.has_seconds:
+        summary = SummaryMetricFamily(meter.name, meter.description, labels=labels)
+        for own in counts:
+            summary.add_metric([own.label][: len(labels)], own.times, own.seconds)
+        return summary
+    counter = CounterMetricFamily(meter.name, meter.description, labels=labels)
+    for own in counts:
+        counter.add_metric([own.label][: len(labels)], own.times)
+    return counter
 
 
 def _gauge(name: str, description: str, value: float, labels: dict[str, str] | None = None) -> Metric:

@@ -118,8 +118,8 @@ class OverviewParameters(BaseModel):
         max_length=40,
         description="A period instead of `start` and `end`. Default: the last 12 months and the current one.",
     )
-    granularity: Literal["day", "week", "month", "quarter", "year"] = Field(
-        "month", description="The unit of the trends' periods."
+    granularity: Literal["day", "week", "month", "quarter", "year", "total"] = Field(
+        "month", description="The unit of the trends' periods; `total` is the whole range as one period."
     )
 
 

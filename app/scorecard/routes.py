@@ -44,10 +44,10 @@ class _TargetParameters(QueryParams):
     openapi_extra=body_schema(TargetBody, _TARGET) | query_schema(_PutParameters),
 )
 async def put_target_version(request: Request, target_id: PathId) -> Response:
-    """Put a target: the value that a metric is to reach in each period. It takes the place of the target from `from` on.
+    """Put a target: the value that a metric is to reach in each period.
 
-    Without `from`, that is the first day of the current period: earlier periods keep the target that they had. Answers as of
-    earlier days keep it, too.
+    It takes the place of the target from `from` on. Without `from`, that is the first day of the current period: earlier
+    periods keep the target that they had. Answers as of earlier days keep it, too.
     """
     parameters = parse_query(request, _PutParameters)
     raw = await read_json(request)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from app.accounts.cards import load_cards
+from app.accounts.cards import load_cards, overview_link
 from app.books.books import Books
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
@@ -175,11 +175,6 @@ def _mrr_message(
         },
     }
     return Message(MRR_TOPIC, data)
-
-
-def overview_link(public_url: str, account: str) -> str:
-    """Return the address of the overview of an account."""
-    return f"{public_url}/v1/accounts/{quote(account, safe='')}/overview"
 
 
 def _number(per_year: int) -> int | float:

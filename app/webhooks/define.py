@@ -63,7 +63,9 @@ class MetricNumber(TypedDict):
     end: Annotated[Day, Field(description="The day after the last one of the period.")]
     complete: Annotated[bool, Field(description="Whether all days of the period have passed.")]
     value: Number | None
-    previous: Annotated[Number | None, Field(description="The value before; what that is, the topic says.")]
+    previous: Annotated[
+        Number | None, Field(description="The value before; the description of the topic says of when.")
+    ]
     amount: NotRequired[Annotated[str, Field(description="The value of a metric in money, in the base currency.")]]
     proof: Proof
 
@@ -121,4 +123,5 @@ def describe_topic(entry: WebhookTopic) -> dict[str, Any]:
 
 def unknown_topic(name: str, pointer: str) -> Fault:
     """Return the fault of a topic that does not exist, with the nearest ones."""
-    return name_fault(pointer, "Unknown topic{}.", name, nearest_names(name, TOPICS), code="unknown_topic")
+    nearest, advice = nearest_names(name, TOPICS), "GET /v1/webhook-topics lists all topics."
+    return name_fault(pointer, "Unknown topic{}.", name, nearest, code="unknown_topic", advice=advice)

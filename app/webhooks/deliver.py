@@ -8,20 +8,29 @@ slowly it comes.
 
 import asyncio
 import ssl
+import sys
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
+from importlib.util import find_spec
 from time import perf_counter
 from typing import NamedTuple
 
 import certifi
 import httpx
+import structlog
 
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, Url, parse_url, resolve_url
 from app.webhooks.dispatch import DueDelivery
 from app.webhooks.schedule import parse_retry_after
 from app.webhooks.signing import live_secrets, sign
+
+log = structlog.get_logger(__name__)
+
+if find_spec("sniffio") is None:
+    # The HTTP client looks for it several times in each request, in all folders, which took a seventh of an attempt.
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 GONE = 410
 _MAX_RESPONSE_BYTES = 16_384
@@ -31,7 +40,7 @@ _CONNECT_SECONDS = 5.0
 # A host may have a broken address beside a good one.
 _MAX_ADDRESSES = 3
 _MAX_TRANSPORTS = 200
-_MAX_IDLE_CONNECTIONS = 16  # to one host, which may have several endpoints
+_MAX_IDLE_CONNECTIONS = 8  # of one endpoint
 _KEEP_ALIVE_SECONDS = 30.0
 _HEADERS = {
     "content-type": "application/json",
@@ -49,12 +58,17 @@ RESULTS = (
 
 
 class Outcome(NamedTuple):
-    """How an attempt ended. status: of the response, if there was one. retry_after: the pause that the receiver wants."""
+    """How an attempt ended.
+
+    status: of the response, if there was one. retry_after: the pause that the receiver wants. detail: what is wrong with the
+    URL or with a certificate, for people.
+    """
 
     result: str
     seconds: float
     status: int | None = None
     retry_after: timedelta | None = None
+    detail: str | None = None
 
 
 class WebhookSender:
@@ -62,19 +76,21 @@ class WebhookSender:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        # Each has connections of one host only: two hosts may share an address, but must not share a connection.
-        self._transports: OrderedDict[tuple[str, str, int], httpx.AsyncHTTPTransport] = OrderedDict()
+        # Each has connections of one endpoint to one host only: two hosts may share an address, but must not share a connection.
+        # With each request the library looks at all connections of a transport, so endpoints of one host do not share it either.
+        self._transports: OrderedDict[tuple[str, str, str, int], httpx.AsyncHTTPTransport] = OrderedDict()
 
     async def send(self, due: DueDelivery, *, now: datetime) -> Outcome:
         """Make an attempt and return how it ended. It raises nothing that the receiver can cause."""
-        started_at = perf_counter()
+        started_at, detail = perf_counter(), None
         try:
             async with asyncio.timeout(self.rules.seconds):
                 response = await self._post(due, now)
         except TimeoutError:
             result = TIMED_OUT
-        except BadUrl:
-            result = BAD_URL
+        except BadUrl as error:
+            # It was accepted: another process has other settings.
+            result, detail = BAD_URL, str(error)
         except Unresolvable:
             result = NO_ADDRESS
         except BlockedAddress:
@@ -82,14 +98,19 @@ class WebhookSender:
         except httpx.TimeoutException:
             result = TIMED_OUT
         except httpx.ConnectError as error:
-            result = TLS_FAILED if isinstance(_root_cause(error), ssl.SSLError) else CONNECTION_FAILED
+            detail = _tls_fault(error)
+            result = CONNECTION_FAILED if detail is None else TLS_FAILED
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
             result = CONNECTION_FAILED if isinstance(error, httpx.NetworkError) else BAD_RESPONSE
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError):
             result = BAD_RESPONSE
+        except Exception:
+            # A delivery whose attempt is never recorded would be tried for ever.
+            log.exception("an attempt ended as none should", endpoint=due.endpoint_id, message=due.message_id)
+            result = BAD_RESPONSE
         else:
             return await _finish(response, started_at, now)
-        return Outcome(result, perf_counter() - started_at)
+        return Outcome(result, perf_counter() - started_at, detail=detail)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -102,7 +123,7 @@ class WebhookSender:
         addresses = await resolve_url(url, self.rules)
         signature = sign(live_secrets(due.secrets, now), id=due.message_id, now=now, body=due.body)
         headers = {"host": url.authority, **_HEADERS, **signature}
-        transport = await self._transport(url)
+        transport = await self._transport(due.endpoint_id, url)
         for address in addresses[: _MAX_ADDRESSES - 1]:
             if address != addresses[-1]:
                 with suppress(httpx.ConnectError, httpx.ConnectTimeout):
@@ -121,13 +142,13 @@ class WebhookSender:
             f"{url.scheme}://{address}:{url.port}{url.target}",
             headers=headers,
             content=body,
-            # The certificate has to be that of the host.
-            extensions={"timeout": limits, "sni_hostname": url.host},
+            # The certificate has to be that of the host, and has no name that ends with a dot.
+            extensions={"timeout": limits, "sni_hostname": url.host.rstrip(".")},
         )
         return await transport.handle_async_request(request)
 
-    async def _transport(self, url: Url) -> httpx.AsyncHTTPTransport:
-        key = url[:3]
+    async def _transport(self, endpoint_id: str, url: Url) -> httpx.AsyncHTTPTransport:
+        key = (endpoint_id, *url[:3])
         transport = self._transports.get(key)
         if transport is None:
             limits = httpx.Limits(max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS)
@@ -147,15 +168,14 @@ async def _finish(response: httpx.Response, started_at: float, now: datetime) ->
     """
     seconds = perf_counter() - started_at
     length = response.headers.get("content-length", "")
-    try:
-        # To read what has no length, or is long, costs more than another connection.
-        is_short = length.isascii() and length.isdigit() and len(length) < 6 and int(length) <= _MAX_RESPONSE_BYTES
-        with suppress(httpx.HTTPError, TimeoutError):
+    # To read what has no length, or is long, costs more than another connection.
+    is_short = length.isascii() and length.isdigit() and len(length) < 6 and int(length) <= _MAX_RESPONSE_BYTES
+    with suppress(Exception):
+        if is_short:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                if is_short:
-                    async for _ in response.aiter_raw():
-                        pass
-    finally:
+                async for _ in response.aiter_raw():
+                    pass
+    with suppress(Exception):
         await response.aclose()
     result = DELIVERED if response.is_success else STATUS
     return Outcome(result, seconds, response.status_code, parse_retry_after(response.headers, now))
@@ -169,7 +189,12 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _root_cause(error: BaseException) -> BaseException:
+def _tls_fault(error: BaseException) -> str | None:
+    """Return what has made TLS fail, as a sentence; None if something else has failed."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    return error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The certificate was refused: {error.verify_message.rstrip('.')}."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS could not be established: {(error.reason or 'no reason').lower().replace('_', ' ')}."
+    return None

@@ -62,37 +62,48 @@ _TAKE = Statement(f"""
     RETURNING endpoint.id, message.id, endpoint.url, endpoint.secrets, message.body, delivery.attempts,
         delivery.first_attempt_at, endpoint.failing_since
     """)
-_RECORD_ROW = """row(endpoint_id text, message_id text, at timestamptz, state text, next_attempt_at timestamptz,
-        finished_at timestamptz, attempt jsonb)"""
-# Those of an endpoint that was disabled meanwhile are not tried again.
+_RECORD_ROW = """row(endpoint_id text, message_id text, url text, at timestamptz, state text, next_attempt_at timestamptz,
+        finished_at timestamptz, is_test boolean, attempt jsonb)"""
+# Those of an endpoint that was disabled meanwhile are not tried again. What another URL has refused for good, before the endpoint
+# got the one that it has now, begins anew.
 _RECORD = f"""
     UPDATE webhook_delivery AS delivery
-    SET state = CASE WHEN row.state = 'pending' AND endpoint.state = 'disabled' THEN 'failed' ELSE row.state END,
-        finished_at = CASE WHEN row.state = 'pending' AND endpoint.state = 'disabled' THEN row.at ELSE row.finished_at END,
-        attempts = delivery.attempts + 1, first_attempt_at = coalesce(delivery.first_attempt_at, row.at),
-        next_attempt_at = coalesce(row.next_attempt_at, delivery.next_attempt_at), lease = NULL, leased_until = NULL,
+    SET state = CASE WHEN is_over THEN 'failed' WHEN is_moved THEN 'pending' ELSE row.state END,
+        finished_at = CASE WHEN is_over THEN row.at WHEN is_moved THEN NULL ELSE row.finished_at END,
+        attempts = CASE WHEN is_moved THEN 0 ELSE delivery.attempts + 1 END,
+        first_attempt_at = CASE WHEN is_moved THEN NULL ELSE coalesce(delivery.first_attempt_at, row.at) END,
+        next_attempt_at = CASE WHEN is_moved THEN row.at ELSE coalesce(row.next_attempt_at, delivery.next_attempt_at) END,
+        lease = NULL, leased_until = NULL,
         log = CASE WHEN jsonb_array_length(delivery.log) >= {_MAX_LOG} THEN delivery.log - 0 ELSE delivery.log END
             || row.attempt
     FROM {json_table(_RECORD_ROW)} JOIN webhook_endpoint AS endpoint ON endpoint.id = row.endpoint_id
+    CROSS JOIN LATERAL (SELECT row.state = 'pending' AND endpoint.state = 'disabled' AS is_over,
+        row.state = 'failed' AND endpoint.state = 'enabled' AND endpoint.url <> row.url AND NOT row.is_test AS is_moved) AS now
     WHERE delivery.endpoint_id = row.endpoint_id AND delivery.message_id = row.message_id AND delivery.lease = %(lease)s
     """
+# A success does not end the pause that another attempt has been asked for meanwhile. Mostly there is nothing to write.
+_NOTE_ROW = "row(endpoint_id text, url text, succeeded_at timestamptz, failed_at timestamptz, paused_until timestamptz)"
 _NOTE = f"""
     UPDATE webhook_endpoint AS endpoint
-    SET failing_since = CASE WHEN row.failed_at IS NULL THEN NULL ELSE coalesce(failing_since, row.failed_at) END,
-        paused_until = CASE WHEN row.failed_at IS NOT NULL THEN greatest(endpoint.paused_until, row.paused_until) END
-    FROM {json_table("row(endpoint_id text, failed_at timestamptz, paused_until timestamptz)")}
-    WHERE endpoint.id = row.endpoint_id
+    SET failing_since = CASE WHEN row.succeeded_at IS NULL THEN coalesce(failing_since, row.failed_at) ELSE row.failed_at END,
+        paused_until = greatest(row.paused_until,
+            CASE WHEN endpoint.paused_until <= row.succeeded_at THEN NULL ELSE endpoint.paused_until END)
+    FROM {json_table(_NOTE_ROW)}
+    WHERE endpoint.id = row.endpoint_id AND endpoint.url = row.url
+        AND (coalesce(row.failed_at, row.paused_until, failing_since) IS NOT NULL OR endpoint.paused_until <= row.succeeded_at)
     """
 _DISABLE = f"""
     UPDATE webhook_endpoint AS endpoint SET state = 'disabled', disabled_reason = row.reason, disabled_at = %(now)s
-    FROM {json_table("row(endpoint_id text, reason text)")}
-    WHERE endpoint.id = row.endpoint_id AND endpoint.state = 'enabled'
+    FROM {json_table("row(endpoint_id text, reason text, url text, failing_since timestamptz)")}
+    WHERE endpoint.id = row.endpoint_id AND endpoint.state = 'enabled' AND endpoint.url = coalesce(row.url, endpoint.url)
+        AND (row.failing_since IS NULL OR endpoint.failing_since <= row.failing_since)
     RETURNING endpoint.id, endpoint.disabled_reason
     """
 _FAIL_PENDING = """
-    UPDATE webhook_delivery SET state = 'failed', finished_at = %(now)s
-    WHERE endpoint_id = ANY(%(endpoints)s) AND state = 'pending'
-        AND (leased_until IS NULL OR leased_until < clock_timestamp())
+    UPDATE webhook_delivery AS delivery SET state = 'failed', finished_at = %(now)s
+    FROM webhook_endpoint AS endpoint
+    WHERE endpoint.id = delivery.endpoint_id AND endpoint.id = ANY(%(endpoints)s) AND endpoint.state = 'disabled'
+        AND delivery.state = 'pending' AND (leased_until IS NULL OR leased_until < clock_timestamp())
     """
 _RELEASE = "UPDATE webhook_delivery SET lease = NULL, leased_until = NULL WHERE lease = %(lease)s AND state = 'pending'"
 
@@ -111,11 +122,25 @@ class DueDelivery(NamedTuple):
 
 
 class EndpointNote(NamedTuple):
-    """What attempts say of an endpoint. failed_at: None if the last one was a success."""
+    """What attempts say of an endpoint, if it still has the URL that they went to.
+
+    succeeded_at: when the last success began. failed_at: when the first failure after it began.
+    """
 
     endpoint_id: str
-    failed_at: datetime | None
-    paused_until: datetime | None
+    url: str
+    succeeded_at: datetime | None = None
+    failed_at: datetime | None = None
+    paused_until: datetime | None = None
+
+
+class DisableReason(NamedTuple):
+    """Why to disable an endpoint. url: if it still has this one. failing_since: if nothing has arrived since then."""
+
+    endpoint_id: str
+    reason: str
+    url: str | None = None
+    failing_since: datetime | None = None
 
 
 def dispatch_messages(now: datetime) -> QueryPlan[bool]:
@@ -138,21 +163,19 @@ async def record_attempts(connection: Connection, lease: str, rows: Sequence[Map
 
 async def note_endpoints(connection: Connection, notes: Sequence[EndpointNote]) -> None:
     """Record since when endpoints fail, and until when they are paused."""
-    rows = [note._asdict() for note in sorted(notes)]
+    rows = [note._asdict() for note in sorted(notes, key=lambda note: note.endpoint_id)]
     await connection.enqueue(bind_json_rows(_NOTE, rows))
 
 
 async def disable_endpoints(
-    connection: Connection, reasons: Mapping[str, str], *, now: datetime
+    connection: Connection, reasons: Sequence[DisableReason], *, now: datetime
 ) -> list[tuple[str, str]]:
-    """Disable endpoints and fail what waits for them. Return those that were enabled, with the reason.
-
-    reasons: by the id of the endpoint.
-    """
-    rows = [{"endpoint_id": id, "reason": reason} for id, reason in sorted(reasons.items())]
+    """Disable endpoints and fail what waits for them. Return those that were enabled, with the reason."""
+    rows = [own._asdict() for own in sorted(reasons, key=lambda own: own.endpoint_id)]
     disabled_rows = await connection.execute_rows(_DISABLE, rows, now=now)
     if reasons:
-        await connection.execute(_FAIL_PENDING, {"endpoints": [*reasons], "now": now})
+        ids = [own.endpoint_id for own in reasons]
+        await connection.execute(_FAIL_PENDING, {"endpoints": ids, "now": now})
     return [(row.id, row.disabled_reason) for row in disabled_rows]
 
 

@@ -13,13 +13,14 @@ from sqlalchemy.dialects.postgresql import insert
 from app.books.books import Books
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import FreeText
+from app.core.names import build_fault
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.http.openapi import object_schema
 from app.webhooks.define import TOPICS, unknown_topic
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, parse_url, resolve_url
-from app.webhooks.dispatch import disable_endpoints
+from app.webhooks.dispatch import DisableReason, disable_endpoints
 from app.webhooks.signing import is_secret, live_secrets, new_secret
 
 MAX_ENDPOINTS = 100
@@ -199,7 +200,8 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
     fields = change.model_dump(exclude_unset=True)
     nulls = [name for name in ("url", "topics", "state") if name in fields and fields[name] is None]
     if nulls:
-        raise Invalid.at(f"/{nulls[0]}", "This field cannot be null. Leave it out to keep it.")
+        detail = "This field cannot be null. Leave it out to keep what it is."
+        raise Invalid.of([build_fault(f"/{name}", detail, code="invalid") for name in nulls], subject="The body")
     _check_topics(change.topics or ())
     if change.url is not None:
         await check_url(change.url, rules)
@@ -207,7 +209,7 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
         fields["topics"] = list(dict.fromkeys(change.topics))
     state, now = fields.pop("state", None), books.clock()
     if state == "enabled":
-        fields |= {"state": state, "disabled_reason": None, "disabled_at": None, "failing_since": None}
+        fields |= {"state": state, "disabled_reason": None, "disabled_at": None}
     if state == "enabled" or change.url is not None:
         fields |= {"failing_since": None, "paused_until": None}
 
@@ -216,7 +218,7 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
         if fields:
             await connection.execute(sa.update(endpoint).where(endpoint.c.id == id).values(fields))
         if state == "disabled":
-            await disable_endpoints(connection, {id: BY_HAND}, now=now)
+            await disable_endpoints(connection, [DisableReason(id, BY_HAND)], now=now)
         return await fetch_endpoint(connection, id)
 
     return await books.database.write(write)

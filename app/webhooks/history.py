@@ -1,10 +1,11 @@
 """Delete old messages and their deliveries."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from app.books.books import Books
 from app.database.connection import Connection
 
+CLEANING_PAUSE = timedelta(minutes=10)
 _MAX_ROWS = 5_000
 # What waits is kept, unless its endpoint is gone. A message goes after its deliveries.
 _DELETE_DELIVERIES = f"""
@@ -38,8 +39,3 @@ async def delete_history(books: Books, *, days: int) -> int:
         return sum(counts)
 
     return await books.database.write(write)
-
-
-def next_cleaning(now: datetime) -> datetime:
-    """Return when to delete history again."""
-    return now + timedelta(minutes=10)

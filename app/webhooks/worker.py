@@ -20,14 +20,14 @@ from typing import Any
 import structlog
 
 from app.books.books import Books
-from app.core import meters
-from app.core.cpu_times import CpuTimes
+from app.core.cpu_times import RestAccount
 from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
 from app.core.settings import Settings
 from app.database.connection import Connection
 from app.database.pool import WEBHOOK_POOL, connect_beside
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.work_counts import WEBHOOK_DISABLED, WorkCount, add_counts
 from app.webhooks.deliver import DELIVERED, WebhookSender
 from app.webhooks.destination import rules_of
 from app.webhooks.dispatch import (
@@ -39,7 +39,7 @@ from app.webhooks.dispatch import (
     release_leases,
     take_due,
 )
-from app.webhooks.history import delete_history, next_cleaning
+from app.webhooks.history import CLEANING_PAUSE, delete_history
 from app.webhooks.verdicts import DeliveryAttempt, count_attempt, judge_attempts
 
 log = structlog.get_logger(__name__)
@@ -70,6 +70,7 @@ class DeliveryWorker:
     _clean_at: datetime | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _has_stopped: asyncio.Event | None = None
+    _rests: RestAccount | None = None
 
     def __post_init__(self) -> None:
         self._sender = WebhookSender(rules_of(self.settings))
@@ -77,6 +78,8 @@ class DeliveryWorker:
     async def run(self) -> None:
         """Deliver until `stop` is called."""
         self._has_stopped = asyncio.Event()
+        if self.is_guest:
+            self._rests = RestAccount()
         try:
             while not self._stop.is_set():
                 await self._turn()
@@ -84,18 +87,22 @@ class DeliveryWorker:
             self._has_stopped.set()
 
     async def _turn(self) -> None:
-        before = CpuTimes.now()
         try:
             has_more = await self.step()
         except Problem as error:
             log.warning("webhooks wait for the database", reason=str(error))
             has_more = False
             await self._sleep(_OUTAGE_SECONDS)
+        except Exception:
+            # The next turn may succeed. What this one has taken is tried again when the leases end.
+            log.exception("webhooks could not be delivered")
+            has_more = False
+            await self._sleep(_OUTAGE_SECONDS)
         if not has_more:
             await self._sleep(_POLL_SECONDS)
             await asyncio.sleep(_GUEST_COLLECT_SECONDS if self.is_guest else _COLLECT_SECONDS)
-        if self.is_guest and (rest := before.rest_after(CpuTimes.now())) > 0:
-            await _wait(self._stop, min(rest, _MAX_REST_SECONDS))
+        if self._rests is not None:
+            await _wait(self._stop, min(self._rests.seconds(), _MAX_REST_SECONDS))
 
     async def _sleep(self, seconds: float) -> None:
         """Return after so many seconds, or when an attempt has ended."""
@@ -127,7 +134,6 @@ class DeliveryWorker:
     async def _attempt(self, due: DueDelivery) -> None:
         at = self.books.clock()
         outcome = await self._sender.send(due, now=at)
-        count_attempt(outcome)
         if outcome.result != DELIVERED:
             details = {"result": outcome.result, "status": outcome.status, "attempt": due.attempts + 1}
             log.info("a webhook was not delivered", endpoint=due.endpoint_id, message=due.message_id, **details)
@@ -142,7 +148,11 @@ class DeliveryWorker:
         async def write(connection: Connection) -> list[tuple[str, str]]:
             await record_attempts(connection, self.lease, verdicts.rows)
             await note_endpoints(connection, verdicts.notes)
-            return await disable_endpoints(connection, verdicts.disable_reasons, now=now)
+            disabled_endpoints = await disable_endpoints(connection, verdicts.disable_reasons, now=now)
+            counts = [count_attempt(attempt.outcome) for attempt in results]
+            counts += [WorkCount(WEBHOOK_DISABLED, reason) for _, reason in disabled_endpoints]
+            await connection.enqueue(add_counts(counts))
+            return disabled_endpoints
 
         self._results = []
         try:
@@ -152,13 +162,12 @@ class DeliveryWorker:
             self._results = results + self._results
             raise
         for endpoint, reason in disabled_endpoints:
-            meters.WEBHOOK_DISABLED.labels(reason).inc()
             log.error("a webhook endpoint was disabled", endpoint=endpoint, reason=reason)
 
     async def _clean(self) -> None:
         now = self.books.clock()
         if self._clean_at is None or now >= self._clean_at:
-            self._clean_at = next_cleaning(now)
+            self._clean_at = now + CLEANING_PAUSE
             while await delete_history(self.books, days=self.settings.webhook_history_days):
                 pass
 

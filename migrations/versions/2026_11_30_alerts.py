@@ -1,4 +1,4 @@
-"""Alerts: what they are, their states and history, and what was told about targets and health.
+"""Alerts: what they are, their states and history, and news about targets, health and restatements.
 
 Revision ID: 0019
 Revises: 0018
@@ -25,11 +25,9 @@ def upgrade() -> None:
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("changed_at", _TIME, nullable=False),
         sa.Column(
-            "is_due",
-            sa.Boolean(),
-            nullable=False,
-            server_default=sa.text("true"),
-            comment="Data that it depends on has changed.",
+            "due_since",
+            sa.Date(),
+            comment="The first day of which data has changed since it was evaluated; null: none has.",
         ),
         sa.Column("evaluated_at", _TIME),
         sa.Column("evaluated_on", sa.Date(), comment="The day that was today then."),
@@ -39,9 +37,10 @@ def upgrade() -> None:
         "alert_change",
         sa.Column("key", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
         sa.Column("measures", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False, comment="The first day of which data has changed."),
     )
     _create_states()
-    _create_told()
+    _create_news()
 
 
 def _create_states() -> None:
@@ -52,14 +51,13 @@ def _create_states() -> None:
         sa.Column("is_triggered", sa.Boolean(), nullable=False),
         sa.Column("period_start", sa.Date(), comment="The first day of the period that triggered it."),
         sa.Column(
-            "told_periods",
+            "reported_periods",
             sa.ARRAY(sa.Date()),
             nullable=False,
-            comment="Periods beyond the threshold that are no news any more.",
+            comment="Periods beyond the threshold that do not trigger again.",
         ),
         sa.Column("triggered_at", _TIME),
-        sa.Column("resolved_at", _TIME),
-        sa.Column("number", JSONB(), comment="The number that was told last."),
+        sa.Column("number", JSONB(), comment="The number of the last message."),
     )
     op.create_table(
         "alert_transition",
@@ -72,11 +70,12 @@ def _create_states() -> None:
         sa.Column("sentence", sa.Text(), nullable=False),
     )
     op.create_index("alert_transition_alert_id_key_idx", "alert_transition", ["alert_id", "key"])
+    op.create_index("alert_transition_at_idx", "alert_transition", ["at"])
 
 
-def _create_told() -> None:
+def _create_news() -> None:
     op.create_table(
-        "told_target",
+        "target_news",
         sa.Column("id", _ID, primary_key=True, comment="The target."),
         sa.Column("period_start", sa.Date(), primary_key=True),
         sa.Column("period_end", sa.Date(), primary_key=True),
@@ -90,7 +89,7 @@ def _create_told() -> None:
         sa.Column("score", sa.Integer(), comment="In hundredths of a point."),
     )
     op.create_table(
-        "told_day",
+        "news_search",
         sa.Column("subject", sa.Text(), primary_key=True, comment="targets, health or restatements."),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("at", _TIME, nullable=False),
@@ -99,6 +98,6 @@ def _create_told() -> None:
 
 
 def downgrade() -> None:
-    tables = ("told_day", "account_band", "told_target", "alert_transition", "alert_state", "alert_change", "alert")
+    tables = ("news_search", "account_band", "target_news", "alert_transition", "alert_state", "alert_change", "alert")
     for table in tables:
         op.drop_table(table)

@@ -1,7 +1,7 @@
 """Webhooks: endpoints, the outbox of messages, and their deliveries.
 
-Revision ID: 0017
-Revises: 0016
+Revision ID: 0018
+Revises: 0017
 """
 
 import sqlalchemy as sa

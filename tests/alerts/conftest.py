@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.bell import Bell
+from tests.alerts.alert_service import AlertService
 from tests.support.service import Service
 
 
 @pytest.fixture
-def bell(service: Service, query_database: Callable[[str], list[Any]]) -> Bell:
+def alerts(service: Service, query_database: Callable[[str], list[Any]]) -> AlertService:
     """A service with an endpoint for all topics of alerts; its alerts are evaluated when the test says so."""
-    return Bell(service, query_database)
+    return AlertService(service, query_database)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,45 +10,45 @@ import pytest
 from app.alerts.evaluate import evaluate_alerts
 from app.alerts.watch import Watch, watch_aside
 from app.core.errors import Unavailable
-from tests.alerts.bell import Bell
+from tests.alerts.alert_service import AlertService
 from tests.alerts.test_alerts import subscription
-from tests.support.service import PATIENCE, Service
+from tests.support.service import PATIENCE, Service, session
 
 
-def test_several_processes_tell_a_crossing_once(service: Service, bell: Bell) -> None:
+def test_several_processes_publish_a_crossing_once(service: Service, alerts: AlertService) -> None:
     for number in range(3):
-        bell.put(id=f"own-{number}", metric="mrr", granularity="month", below="100")
+        alerts.put(id=f"own-{number}", metric="mrr", granularity="month", below="100")
     service.send(subscription("80", at="2026-03-10"))
     service.later(minutes=2)
     counts = service.gather(*(evaluate_alerts(service.books) for _ in range(4)))
     assert sum(counts) == 3
-    assert len(bell.told()) == 3
+    assert len(alerts.transitions()) == 3
 
 
-def test_what_is_not_committed_is_seen_in_the_next_look(
-    service: Service, bell: Bell, query_database: Callable[[str], list[Any]]
+def test_what_is_not_committed_is_seen_in_the_next_evaluation(
+    service: Service, alerts: AlertService, query_database: Callable[[str], list[Any]]
 ) -> None:
-    bell.put(metric="mrr", granularity="month", below="100")
+    alerts.put(metric="mrr", granularity="month", below="100")
     service.send(subscription("150", at="2026-03-01"))
-    bell.evaluate()
+    alerts.evaluate()
     service.send(subscription("80", at="2026-03-10"))
     # Within the minute it is not evaluated, and not forgotten.
-    bell.evaluate(minutes=0)
+    alerts.evaluate(minutes=0)
     assert query_database("SELECT count(*) FROM alert_change") == [(0,)]
-    assert bell.told() == []
-    bell.evaluate()
-    assert len(bell.told()) == 1
+    assert alerts.transitions() == []
+    alerts.evaluate()
+    assert len(alerts.transitions()) == 1
 
 
-def test_a_watch_looks_for_all_news(service: Service, bell: Bell) -> None:
-    bell.put(metric="mrr", granularity="month", below="100")
+def test_a_watch_searches_for_all_news(service: Service, alerts: AlertService) -> None:
+    alerts.put(metric="mrr", granularity="month", below="100")
     service.put("/v1/targets/mrr", {"metric": "mrr", "granularity": "month", "value": "200"})
     service.send(subscription("80", at="2026-03-10"))
     watch = Watch(service.books, service.settings)
     service.run(watch.step())
     service.on("2026-04-02")
     service.run(watch.step())
-    assert [own["type"] for own in bell.messages()] == ["alert.triggered", "target.missed"]
+    assert [own["type"] for own in alerts.messages()] == ["alert.triggered", "target.missed"]
 
 
 def test_nothing_is_noted_without_alerts(service: Service, query_database: Callable[[str], list[Any]]) -> None:
@@ -55,8 +56,8 @@ def test_nothing_is_noted_without_alerts(service: Service, query_database: Calla
     assert query_database("SELECT count(*) FROM alert_change") == [(0,)]
 
 
-def test_a_watch_runs_in_a_thread_beside_the_requests(service: Service, bell: Bell) -> None:
-    bell.put(metric="mrr", granularity="month", below="100")
+def test_a_watch_runs_in_a_thread_beside_the_requests(service: Service, alerts: AlertService) -> None:
+    alerts.put(metric="mrr", granularity="month", below="100")
     service.send(subscription("80", at="2026-03-10"))
 
     async def watch() -> None:
@@ -65,10 +66,10 @@ def test_a_watch_runs_in_a_thread_beside_the_requests(service: Service, bell: Be
                 await asyncio.sleep(0.05)
 
     service.run(watch())
-    assert len(bell.told()) == 1
+    assert len(alerts.transitions()) == 1
 
 
-def test_a_watch_that_fails_goes_on(service: Service, bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_that_fails_goes_on(service: Service, alerts: AlertService, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(service.books, service.settings)
     failures = iter([RuntimeError("first"), Unavailable("second")])
 
@@ -82,3 +83,23 @@ def test_a_watch_that_fails_goes_on(service: Service, bell: Bell, monkeypatch: p
     monkeypatch.setattr("app.alerts.watch._OUTAGE_SECONDS", 0)
     service.run(watch.run())
     assert next(failures, None) is None
+
+
+def test_a_clock_that_goes_over_midnight_and_back_makes_no_message_twice(
+    service: Service, alerts: AlertService
+) -> None:
+    """Each step is one of a service whose clock was moved."""
+    alerts.put(metric="sessions", granularity="day", below="1", margin=0)
+    service.send(session(at="2026-03-14"), session(at="2026-03-15T01:00:00Z"))
+    watch = Watch(service.books, service.settings)
+    for day in ("2026-03-15T23:59:00", "2026-03-16T00:00:30", "2026-03-15T23:59:30", "2026-03-17T00:00:10"):
+        service.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        for _ in range(2):
+            service.run(watch.step())
+    # The 15th had a session, the 16th had none.
+    assert alerts.transitions() == [("triggered", "2026-03-16", 0)]
+    service.send(session(at="2026-03-17T00:00:05Z"))
+    service.on("2026-03-18")
+    for _ in range(2):
+        service.run(watch.step())
+    assert alerts.transitions()[1:] == [("resolved", "2026-03-17", 1)]

@@ -15,6 +15,7 @@ from app import __version__
 from app.audit.identities import IDENTITIES
 from app.cli.main import cli
 from app.cli.questions import _columns_to_leave_out
+from app.demo.alerts import ALERTS
 from tests.support.command import ROOT, CommandResult, environment, run_command, run_process
 from tests.support.service import Service, session, survey_responses
 
@@ -45,6 +46,9 @@ def test_the_demo_company_is_loaded_once_passes_all_checks_and_has_every_metric(
     assert "\n0 events are new" in "\n" + csmetrics("demo").stderr
     service = start_service()
     service.now = datetime.now(UTC)
+    triggered = {alert["id"]: alert["triggered_count"] for alert in service.get("/v1/alerts")["alerts"]}
+    assert triggered.keys() == ALERTS.keys() and triggered["silent-customers"] > 0
+    assert service.get("/v1/alerts/silent-customers/history")["rows"]
     checks = service.get("/v1/checks")
     assert [check for check in checks["checks"] if not check["ok"]] == [] and checks["ok"]
     assert all(check["compared"] > 12 for check in checks["checks"])
@@ -224,7 +228,7 @@ def test_the_process_of_a_command_ends_with_its_exit_code(
     assert output in result.stdout + result.stderr and "Traceback" not in result.stderr
 
 
-HEAVY_LIBRARIES = ("alembic", "fastapi", "python_calamine", "sqlalchemy", "uvicorn")
+HEAVY_LIBRARIES = ("alembic", "fastapi", "httpx", "python_calamine", "sqlalchemy", "uvicorn")
 NAME_LIBRARIES = f"""
 import atexit, sys
 atexit.register(lambda: print(*(name for name in {HEAVY_LIBRARIES} if name in sys.modules), file=sys.stderr))

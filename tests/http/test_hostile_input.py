@@ -24,6 +24,7 @@ from tests.support.hostile import (
     ENDPOINTS,
     JSON,
     NDJSON,
+    OPTIONAL_BODIES,
     codes_by_index,
     count_stored,
     in_path,
@@ -43,7 +44,7 @@ from tests.support.service import Service, event, session
 @pytest.mark.parametrize("case", INVALID_JSON)
 def test_invalid_json_is_an_error_at_every_endpoint(case: str, shared: Service) -> None:
     before = count_stored(shared)
-    for method, path in ENDPOINTS:
+    for method, path in ENDPOINTS.keys() - (OPTIONAL_BODIES if case == "nothing" else set()):
         response = post(shared, INVALID_JSON[case], path=path, method=method)
         assert is_problem(response, 400, "malformed_json"), (path, response.text)
     for kind in (CLOUDEVENT, CLOUDEVENTS):

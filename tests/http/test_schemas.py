@@ -120,6 +120,13 @@ def test_a_schema_refuses_another_answer(shared: Service) -> None:
     assert not validator(shared, schema).is_valid(themes | {"tags": [{"class": 1}]})
 
 
+def test_no_summary_has_backquotes_which_the_page_shows_as_they_are(shared: Service) -> None:
+    methods = ("get", "put", "post", "patch", "delete")
+    summaries = [own["summary"] for method in methods for _, own in operations(shared, method)]
+    assert summaries and [text for text in summaries if "`" in text] == []
+
+
+@pytest.mark.usefixtures("example_host")
 @pytest.mark.parametrize("days_later", [0, 40])
 def test_the_example_of_a_request_works_as_it_is(days_later: int, start_service: Callable[..., Service]) -> None:
     service = start_service(webhook_allow_http=True, webhook_allowed_networks="127.0.0.1")

@@ -51,6 +51,35 @@ def test_a_binary_cloudevent_keeps_its_attributes(service: Service) -> None:
     assert service.request("POST", "/v1/sources/bus/deliveries/%2Fx%201/replay").json()["duplicates"] == 1
 
 
+def test_with_a_mapping_each_event_of_a_batch_is_an_item(service: Service) -> None:
+    rule = {
+        "type": "session.ended",
+        "id": "item.id",
+        "account_id": "item.subject",
+        "user_id": "item.userid",
+        "occurred_at": "item.time",
+        "data": {"duration_seconds": "item.data.seconds"},
+    }
+    put_source(service, "bus", "cloudevents", mapping={"events": [rule]})
+    own = VENDORS["cloudevents"].example | {"type": "call.ended", "data": {"seconds": 60}}
+    for count in (1, 2, 3):
+        batch = [own | {"id": f"{count}-{number}"} for number in range(count)]
+        assert send(service, "bus", batch)["accepted"] == count
+    assert send(service, "bus", [])["status"] == "ignored"
+    assert send(service, "bus", own | {"id": "single"})["accepted"] == 1
+    body = b'{"seconds": 60}'
+    headers = {
+        "ce-id": "b-1",
+        "ce-source": "/x",
+        "ce-subject": "m%C3%BCller",
+        "ce-userid": "ada",
+        "ce-specversion": "1.0",
+    }
+    headers |= {"ce-time": "2026-03-14T09:30:00Z", **sign_hmac(body, service.now)}
+    assert post(service, "bus", body, headers).json()["accepted"] == 1
+    assert "müller" in {account["id"] for account in service.get("/v1/accounts")["accounts"]}
+
+
 def test_a_sender_may_ask_before_it_delivers(service: Service) -> None:
     put_source(service, "bus", "cloudevents")
     client = httpx.AsyncClient(transport=service.client._transport, base_url="http://service")

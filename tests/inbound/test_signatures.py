@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+import svix.webhooks
 
 from app.inbound.schemes import SignedRequest, url_and_body
 from tests.inbound.senders import (
@@ -195,6 +196,45 @@ def test_a_time_is_at_most_five_minutes_away_in_both_directions(name: str, sourc
     for minutes, expected in ((-6, 401), (-4, 202), (4, 202), (6, 401)):
         headers = CASES[name].sign(BODY, sources.now + timedelta(minutes=minutes))
         assert status(sources, name, headers) == expected, minutes
+
+
+@pytest.mark.parametrize("name", ["stripe", "standard", "hmac with time", "hmac with iso time"])
+def test_the_edges_of_the_window_are_exact(name: str, sources: Service) -> None:
+    for sign in (-1, 1):
+        for count, expected in ((300, 202), (301, 401)):
+            headers = CASES[name].sign(BODY, sources.now + timedelta(seconds=sign * count))
+            assert status(sources, name, headers) == expected, (sign, count)
+
+
+def test_credentials_may_have_other_characters_in_either_encoding(service: Service) -> None:
+    """Those that Latin-1 lacks are never left out: then another secret would do."""
+    for secret, accepted in (("müller:grüße-an-alle", ("utf-8", "latin-1")), ("мир:пароль-этих-тестов", ("utf-8",))):
+        put_source(service, "basic", "generic", secret, options={"scheme": "basic"}, mapping=MAPPING)
+        for encoding in accepted:
+            headers = {"Authorization": "Basic " + base64.b64encode(secret.encode(encoding)).decode()}
+            assert post(service, "basic", BODY, headers).status_code == 202
+        for encoding in ("ascii", "latin-1"):
+            if encoding not in accepted:
+                headers = {"Authorization": "Basic " + base64.b64encode(secret.encode(encoding, "ignore")).decode()}
+                assert post(service, "basic", BODY, headers).status_code == 401
+
+
+def test_what_svix_signs_is_accepted_also_by_its_own_headers(sources: Service) -> None:
+    now = sources.now
+    signature = svix.webhooks.Webhook(STANDARD_SECRET).sign("msg_svix", now, BODY.decode())
+    for prefix in ("svix", "webhook"):
+        headers = {f"{prefix}-id": "msg_svix", f"{prefix}-timestamp": seconds(now), f"{prefix}-signature": signature}
+        assert status(sources, "standard", headers) == 202
+        assert status(sources, "standard", headers | {f"{prefix}-id": "msg_svi"}) == 401
+
+
+def test_headers_of_both_names_do_not_mix(sources: Service) -> None:
+    standard = sign_standard(BODY, sources.now)
+    other = sign_standard(BODY, sources.now, id="msg_2")
+    mixed = {"svix-id": other["webhook-id"], "svix-timestamp": other["webhook-timestamp"]}
+    assert status(sources, "standard", {**standard, **mixed}) == 202
+    del standard["webhook-signature"]
+    assert status(sources, "standard", {**standard, "svix-signature": other["webhook-signature"]}) == 401
 
 
 def test_one_of_several_signatures_is_enough(sources: Service) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.core.ids import encode_token
 from app.inbound.define import VENDORS
 from tests.inbound.senders import (
     OTHER_SECRET,
@@ -70,7 +71,10 @@ def test_what_cannot_be_translated_is_kept_and_replayed_after_the_mapping_is_cor
     answer = send(service, "calls", CALLS)
     assert answer["code"] == 202
     [kept] = deliveries(service, status="rejected")
-    assert kept["reasons"][0] == {"code": "untranslatable", "detail": "/mapping/events/0/occurred_at must be a time."}
+    assert kept["reasons"][0] == {
+        "code": "untranslatable",
+        "detail": "The expression at /mapping/events/0/occurred_at finds no time.",
+    }
     put_source(service, "calls", "generic", mapping=mapping())
     replay = service.request("POST", f"/v1/sources/calls/deliveries/{kept['id']}/replay")
     assert replay.json()["accepted"] == 2
@@ -79,12 +83,12 @@ def test_what_cannot_be_translated_is_kept_and_replayed_after_the_mapping_is_cor
 
 
 def test_all_rejected_deliveries_are_replayed_at_once_in_their_order(service: Service) -> None:
-    put_source(service, "calls", "generic", mapping=mapping(type="session.endet"))
+    put_source(service, "calls", "generic", mapping=mapping(data={}))
     for number in range(3):
         calls = [own | {"id": f"{own['id']}-{number}"} for own in CALLS["calls"]]
         send(service.later(seconds=1), "calls", {"calls": calls})
     first = deliveries(service)[-1]
-    assert first["reasons"][0]["code"] == "unknown_type"
+    assert first["reasons"][0]["code"] == "missing"
     assert service.request("POST", "/v1/sources/calls/replay?status=rejected").json() == {
         "deliveries": {"accepted": 0, "rejected": 3, "ignored": 0}
     }
@@ -154,6 +158,16 @@ def test_secrets_are_never_shown_and_any_of_several_may_sign(service: Service) -
             "/mapping/events/0/id",
             "expression",
         ),
+        (
+            {"vendor": "generic", "secrets": [SECRET], "mapping": mapping(data={"survey": "nps"})},
+            "/mapping/events/0/data/survey",
+            "expression",
+        ),
+        (
+            {"vendor": "generic", "secrets": [SECRET], "mapping": mapping(type="session.end")},
+            "/mapping/events/0/type",
+            "unknown_type",
+        ),
         ({"vendor": "generic", "secrets": [SECRET], "mapping": {"events": []}}, "/mapping/events", "too_short"),
         (
             {"vendor": "generic", "secrets": [SECRET], "mapping": mapping(), "options": {"schem": "basic"}},
@@ -201,15 +215,19 @@ def test_the_list_of_deliveries_has_pages(service: Service) -> None:
     put_calls(service)
     for number in range(5):
         send(service.later(seconds=number % 2), "calls", {"calls": [], "number": number})
-    seen, cursor = [], None
-    while True:
-        page = service.get("/v1/sources/calls/deliveries", limit=2, **({"cursor": cursor} if cursor else {}))
-        seen += [own["id"] for own in page["deliveries"]]
-        cursor = page["next"]
-        if cursor is None:
-            break
+    seen, path = [], "/v1/sources/calls/deliveries?limit=2"
+    while path:
+        page = service.request("GET", path)
+        seen += [own["id"] for own in page.json()["deliveries"]]
+        path = page.links.get("next", {}).get("url")
+        assert (path is None) == (page.json()["next"] is None)
     assert len(seen) == len(set(seen)) == 5
-    answer = service.request("GET", "/v1/sources/calls/deliveries?cursor=x")
+
+
+@pytest.mark.parametrize("position", ["x", "2026-03-15", "2026-03-15T00:00:00 id", "2026-03-15T00:00:00+00:00 i\0d"])
+def test_a_cursor_that_no_page_has_returned_is_refused(position: str, service: Service) -> None:
+    put_calls(service)
+    answer = service.request("GET", "/v1/sources/calls/deliveries", params={"cursor": encode_token(position)})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
@@ -267,3 +285,18 @@ def test_events_of_a_delivery_count_beside_those_of_other_senders(service: Servi
     assert (answer["accepted"], answer["duplicates"]) == (2, 1)
     service.send(event("feedback.received", "acme", comment="Fine."))
     assert service.differences() == []
+
+
+def test_a_source_that_does_not_exist_is_answered_with_the_nearest_one(service: Service) -> None:
+    put_calls(service)
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/deliveries"), ("POST", "/replay")):
+        answer = service.request(method, f"/v1/sources/cals{path}")
+        [fault] = answer.json()["errors"]
+        assert (answer.status_code, fault["code"], fault["did_you_mean"]) == (404, "unknown_source", ["calls"])
+        assert fault["detail"].startswith('Unknown source "cals". Did you mean "calls"?')
+
+
+def test_what_was_erased_cannot_be_chosen_for_a_replay(service: Service) -> None:
+    put_calls(service)
+    answer = service.request("POST", "/v1/sources/calls/replay?status=erased")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/status")

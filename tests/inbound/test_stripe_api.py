@@ -168,6 +168,59 @@ def test_a_price_with_tiers_is_that_of_its_quantity(
     assert fake.requests[0].url.params["expand[]"] == "tiers"
 
 
+def items(*amounts: int, has_more: bool = False) -> dict[str, Any]:
+    return {"object": "list", "has_more": has_more, "data": [item(amount) for amount in amounts]}
+
+
+def test_items_that_an_event_does_not_hold_are_read(stripe: Service, api: Callable[[dict[str, Any]], Stripe]) -> None:
+    fake = api({"/v1/subscription_items": items(10_000, 2_000, 500)})
+    payload = created("03-01", item(10_000))
+    payload["data"]["object"]["items"]["has_more"] = True
+    assert send(stripe, "stripe", payload, sign_stripe)["status"] == "accepted"
+    assert stripe.value("mrr") == 125
+    assert dict(fake.requests[0].url.params) == {"subscription": "sub_1", "limit": "100"}
+
+
+def test_items_are_read_page_by_page(
+    stripe: Service, monkeypatch: pytest.MonkeyPatch, api: Callable[[dict[str, Any]], Stripe]
+) -> None:
+    pages = {None: items(10_000, 2_000, has_more=True), "si_2000": items(500)}
+    answer = lambda request: httpx.Response(200, json=pages[request.url.params.get("starting_after")])  # noqa: E731
+    monkeypatch.setattr(VendorApi, "transport", httpx.MockTransport(answer))
+    payload = created("03-01", item(10_000))
+    payload["data"]["object"]["items"]["has_more"] = True
+    assert send(stripe, "stripe", payload, sign_stripe)["status"] == "accepted"
+    assert stripe.value("mrr") == 125
+
+
+def test_items_that_have_changed_since_do_not_count(stripe: Service, api: Callable[[dict[str, Any]], Stripe]) -> None:
+    payload = created("03-01", item(10_000, quantity=2))
+    payload["data"]["object"]["items"]["has_more"] = True
+    for answer in (items(10_000, 500), items(500), items(), {"data": 7}, {"data": [7]}, [], {}):
+        api({"/v1/subscription_items": answer})
+        result = send(stripe, "stripe", payload, sign_stripe)
+        assert result["status"] == "rejected" and result["reasons"][0]["code"] == "untranslatable", answer
+
+
+def test_without_a_key_items_that_are_missing_say_what_to_do(service: Service) -> None:
+    put_source(service, "stripe", "stripe", STRIPE_SECRET)
+    payload = created("03-01", item(10_000))
+    payload["data"]["object"]["items"]["has_more"] = True
+    answer = send(service, "stripe", payload, sign_stripe)
+    assert answer["status"] == "rejected" and "`api_key`" in answer["reasons"][0]["detail"]
+
+
+def test_a_number_that_json_cannot_have_does_not_lose_what_is_read(
+    stripe: Service, api: Callable[[dict[str, Any]], Stripe]
+) -> None:
+    api({"/v1/events/evt_1": SNAPSHOT})
+    own_item = tiered(5)
+    api({"/v1/prices/price_None_month": own_item["price"] | {"tiers": TIERS}})
+    body = to_bytes(created("03-01", own_item)).replace(b'"livemode": false', b'"livemode": 1e400')
+    answer = post(stripe, "stripe", body, sign_stripe(body, stripe.now)).json()
+    assert answer["status"] == "accepted", answer
+
+
 def test_tiers_that_end_too_early_are_listed(stripe: Service, api: Callable[[dict[str, Any]], Stripe]) -> None:
     own_item = tiered(11)
     api({"/v1/prices/price_None_month": own_item["price"] | {"tiers": TIERS[:1]}})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.inbound.define import VENDORS
-from app.inbound.order import Neighbor, find_position
+from app.inbound.order import Neighbor, find_position, find_successor
 from tests.inbound.senders import STRIPE_SECRET, put_source, send, sign_stripe, to_bytes
 from tests.inbound.stripe_events import created, deleted, item, rename, updated
 from tests.support.service import Service
@@ -136,6 +136,53 @@ def test_a_chain_is_ordered_unless_its_middle_comes_last() -> None:
         if order[-1] is not CHAIN[1]:
             found = positions(order)
             assert sorted(ids, key=found.__getitem__) == ids
+
+
+FOURTH = updated("01-10", item(2_000), previous=replaced(item(1_000))) | {"id": "evt_zw"}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_last_of_three_changes_of_one_field_counts_in_any_order(order: tuple[int, ...], stripe: Service) -> None:
+    name = next(_names)
+    told = [rename(CHAIN[index], name) for index in order]
+    tell(stripe, [rename(created("01-01", START), name), *told])
+    assert mrr(stripe, name) == 10
+    for own in told:
+        answer = stripe.request("POST", f"/v1/sources/stripe/deliveries/{own['id']}/replay").json()
+        assert (answer["status"], answer["accepted"]) == ("accepted", 0)
+    tell(stripe, told)
+    assert mrr(stripe, name) == 10
+    # The net change of a day is one movement, so what came between does not count.
+    rows = stripe.rows("mrr_contraction", account=f"cus_{name}", period="2026-01", strict="false")
+    assert [row["value"] for row in rows] == [30]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_the_last_of_four_changes_of_one_field_is_told_last(order: tuple[int, ...]) -> None:
+    assert ORDERING is not None
+    chain = [*CHAIN, FOURTH]
+    neighbors: list[Neighbor] = []
+    states: dict[float, str] = {}
+    for index in order:
+        own = Neighbor(find_position(neighbors, chain[index], ORDERING), chain[index])
+        neighbors.append(own)
+        states[own.position] = own.payload["id"]
+        if (successor := find_successor(neighbors, own, ORDERING)) is not None:
+            states[own.position + 0.001] = successor["id"]
+    assert states[max(states)] == FOURTH["id"]
+
+
+def test_changes_that_end_where_they_began_are_ordered_as_they_come() -> None:
+    assert ORDERING is not None
+    circle = with_ids(
+        [
+            updated("01-10", PRO, previous=replaced(START)),
+            updated("01-10", TEAM, previous=replaced(PRO)),
+            updated("01-10", START, previous=replaced(TEAM)),
+        ]
+    )
+    for order in itertools.permutations(circle):
+        assert len(set(positions(order).values())) == 3
 
 
 def test_what_says_no_order_is_ordered_by_id() -> None:

@@ -41,6 +41,18 @@ def test_deliveries_are_kept_for_some_days_also_by_a_service_that_nobody_calls(
     assert kept(service) == 0 and service.value("sessions") == 2
 
 
+def test_old_deliveries_are_deleted_in_parts_beside_those_that_another_process_deletes(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "_AT_ONCE", 2)
+    put_calls(service)
+    for number in range(5):
+        send(service, "calls", {"calls": [], "number": number})
+    service.now += timedelta(days=8)
+    service.gather(*(prune.prune_deliveries(service.books, days=7) for _ in range(3)))
+    assert kept(service) == 0
+
+
 @pytest.fixture
 def csmetrics(database: str, tmp_path: Path) -> Callable[..., CommandResult]:
     """Run a command, whose clock is the real one, on the test's database."""
@@ -57,7 +69,8 @@ def test_sources_and_deliveries_are_listed_and_replayed(
     delivery = send(service, "calls", GENERIC.example)["delivery"]
     assert "calls" in csmetrics("sources", "list").stdout
     listed = csmetrics("sources", "deliveries", "calls", "--status", "rejected").stdout
-    assert delivery in listed and "must be a time" in listed
+    assert delivery in listed and "rejected, attempts: 1, events: 0\n    The expression at" in listed
+    assert "finds no time" in listed
     assert csmetrics("sources", "replay", "calls").stdout.strip() == "accepted: 0, rejected: 1, ignored: 0"
     put_calls(service)
     assert csmetrics("sources", "replay", "calls").stdout.strip() == "accepted: 1, rejected: 0, ignored: 0"
@@ -69,9 +82,10 @@ def test_sources_and_deliveries_are_listed_and_replayed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("deliveries", "unheard"), "There is no source of this name"),
-        (("replay", "unheard"), "There is no source of this name"),
-        (("deliveries", "calls", "--status", "lost"), "accepted, rejected"),
+        (("deliveries", "unheard"), 'Unknown source "unheard"'),
+        (("replay", "unheard"), 'Unknown source "unheard"'),
+        (("deliveries", "calls", "--status", "lost"), "accepted, rejected, ignored, erased"),
+        (("replay", "calls", "--status", "erased"), "accepted, rejected, ignored."),
     ],
 )
 def test_a_command_says_what_is_wrong(

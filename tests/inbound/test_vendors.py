@@ -179,6 +179,15 @@ def test_a_state_of_an_intercom_ticket_resolves_and_reopens_it(sources: Service)
     assert change(ticket_state={"category": "waiting_on_customer"}) == ["ticket.reopened"]
 
 
+def test_a_rated_ticket_of_intercom_is_a_response_if_it_has_its_rating(sources: Service) -> None:
+    example = VENDORS["intercom"].example
+    rated = example | {"topic": "ticket.rating.provided"}
+    assert types(sources, "intercom", rated) == ["survey.responded"]
+    item = {name: value for name, value in example["data"]["item"].items() if name != "conversation_rating"}
+    answer = preview(sources, "intercom", rated | {"data": {"item": item}})
+    assert answer["status"] == "rejected" and "conversation_rating" in answer["reasons"][0]["detail"]
+
+
 def test_an_intercom_ping_is_answered(sources: Service) -> None:
     assert types(sources, "intercom", {"topic": "ping", "data": {"item": {}}}) == []
 

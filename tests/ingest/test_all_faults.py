@@ -104,6 +104,14 @@ def test_an_unknown_type_is_named_and_the_envelope_is_checked(shared: Service) -
     assert places(number) == [("/type", "unknown_type"), ("/occurred_at", "missing")]
 
 
+@pytest.mark.parametrize("fields", [{"type": "no.such_type"}, {"type": 7}, {"type": None}])
+def test_an_event_of_no_type_may_be_in_the_future(shared: Service, fields: dict[str, Any]) -> None:
+    raw = event("session.ended", at="2030-01-01", duration_seconds=1) | fields
+    [rejection] = reject(shared, raw)
+    [fault] = [own for own in rejection["errors"] if own["pointer"] == "/occurred_at"]
+    assert fault["code"] == "in_the_future" and '"data"' not in fault["detail"]
+
+
 def test_unknown_fields_of_a_survey_response_are_named_as_it_has_them(shared: Service) -> None:
     bad = {"id": "1", "survey": "nps", "account": "acme", "scor": 9, "respondedat": "2026-03-10T00:00:00Z"}
     [rejection] = reject(shared, bad, path="/v1/survey-responses")

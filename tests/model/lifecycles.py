@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -104,20 +105,25 @@ def onboardings(events: Iterable[Any]) -> list[Attempt]:
 
 
 def _attempts(stream: Sequence[Any]) -> list[Attempt]:
-    """Return the attempts of one stream: a start after a completion is another attempt.
+    """Return the attempts of one stream: a start after a completion is another attempt."""
+    attempts: list[Attempt] = []
+    for event in correct_clocks(stream):
+        if not attempts or (attempts[-1].completed and verb(event) in ("entered", "started")):
+            attempts.append(Attempt(event.data.get("goal"), event.at))
+        if verb(event) == "completed" and not attempts[-1].completed:
+            attempts[-1] = attempts[-1]._replace(completed=event.at)
+    return attempts
+
+
+def correct_clocks(stream: Sequence[Any]) -> list[Any]:
+    """Return the events of a stream in their order.
 
     A completion up to an hour before the first start is one of another clock, and counts at the time of that start.
     """
     starts = [event.at for event in stream if verb(event) in ("entered", "started")]
 
-    def time_of(event: Any) -> datetime:
-        is_early = verb(event) == "completed" and starts and timedelta(0) < starts[0] - event.at <= timedelta(hours=1)
-        return starts[0] if is_early else event.at
+    def is_early(event: Any) -> bool:
+        return verb(event) == "completed" and bool(starts) and timedelta(0) < starts[0] - event.at <= timedelta(hours=1)
 
-    attempts: list[Attempt] = []
-    for event in sorted(stream, key=lambda e: (time_of(e), ORDER.index(verb(e)), e.id)):
-        if not attempts or (attempts[-1].completed and verb(event) in ("entered", "started")):
-            attempts.append(Attempt(event.data.get("goal"), event.at))
-        if verb(event) == "completed" and not attempts[-1].completed:
-            attempts[-1] = attempts[-1]._replace(completed=time_of(event))
-    return attempts
+    events = [replace(event, at=starts[0]) if is_early(event) else event for event in stream]
+    return sorted(events, key=lambda e: (e.at, ORDER.index(verb(e)), e.id))

@@ -161,7 +161,7 @@ def test_the_trend_has_the_periods_of_the_question(service: Service) -> None:
     ("parameters", "pointer"),
     [
         ({"granularity": "day", "period": "2026"}, "/query/granularity"),
-        ({"granularity": "total"}, "/query/granularity"),
+        ({"granularity": "minute"}, "/query/granularity"),
         ({"period": "soon"}, "/query/period"),
         ({"as_of": "2026-01-01"}, "/query/as_of"),
     ],
@@ -202,3 +202,17 @@ def test_the_open_tickets_agree_with_the_ticket_backlog(service: Service) -> Non
                 assert datetime.fromisoformat(row["opened_at"]) == opened_at[row["ticket_id"]]
 
     run()
+
+
+def test_the_whole_range_can_be_one_period(service: Service) -> None:
+    service.send(
+        event("subscription.changed", at="2025-01-10", subscription_id="one", mrr="100"),
+        event("subscription.changed", at="2025-09-10", subscription_id="one", mrr="130"),
+        event("subscription.changed", at="2026-03-10", subscription_id="one", mrr="150"),
+    )
+    year = overview(service, period="last_12_months", granularity="total")
+    nrr = next(entry for entry in year["metrics"] if entry["metric"] == "nrr")
+    assert (nrr["latest"]["start"], nrr["latest"]["end"], nrr["latest"]["value"]) == ("2025-03-01", "2026-03-01", 130)
+    assert (nrr["running"], [point["value"] for point in nrr["trend"]]) == (None, [130])
+    running = next(entry for entry in overview(service, granularity="total")["metrics"] if entry["metric"] == "nrr")
+    assert (running["latest"], running["running"]["value"]) == (None, 150)

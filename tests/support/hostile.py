@@ -88,6 +88,8 @@ ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/query"): {"metrics": ["nps"]},
     ("PATCH", "/v1/feedback/YWNtZQByLTE"): {"status": "resolved", "note": "Thanked her."},
 }
+# Those that need no body at all.
+OPTIONAL_BODIES = {("POST", "/v1/webhook-endpoints/none/rotate-secret"), ("POST", "/v1/webhook-endpoints/none/test")}
 serial_numbers = count()
 
 without_deadline = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

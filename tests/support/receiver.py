@@ -1,6 +1,7 @@
 """A receiver of webhooks in a process of its own: it remembers what it got, and answers as its path says.
 
-Run as a program it listens on a free port of an address, prints the port, and serves until it is killed.
+Run as a program it listens on a free port of an address, prints the port, and serves until it is killed. A second argument is
+the file of a key with its certificate: then it serves over TLS.
 
 | path | answer |
 |---|---|
@@ -8,7 +9,7 @@ Run as a program it listens on a free port of an address, prints the port, and s
 | `/status/CODE/…` | this status; with `?retry-after=TEXT` the header |
 | `/redirect?to=URL` | 302 to the URL |
 | `/silent` | nothing |
-| `/slow-headers` | one byte of the headers each 0.2 seconds |
+| `/slow-headers` | one byte of the headers each 0.2 seconds; with `?pause=SECONDS` each so many |
 | `/slow-body`, `/endless-body` | 200, and a body that comes slowly, or never ends |
 | `/endless-headers` | headers without end |
 | `/bomb` | 200, and a gzip of many zeros |
@@ -20,6 +21,7 @@ Run as a program it listens on a free port of an address, prints the port, and s
 import asyncio
 import base64
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -42,29 +45,34 @@ _MOST_OPEN: dict[str, int] = {}
 class Receiver:
     """The process, seen from the test."""
 
-    def __init__(self, address: str = "127.0.0.1") -> None:
+    def __init__(self, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.receiver", address], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.support.receiver", address, *filter(None, [certificate])],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
-        self.url = f"http://{address}:{int(self.process.stdout.readline())}"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://{address}:{int(self.process.stdout.readline())}"
+        self._verify = True if certificate is None else ssl._create_unverified_context()
 
     def received(self, path: str = "") -> list[dict[str, Any]]:
         """Return what was sent to paths that begin so: method, path, headers, body (bytes), at."""
-        rows = httpx.get(f"{self.url}/received", timeout=PATIENCE, trust_env=False).json()["received"]
+        rows = self._read()["received"]
         return [row | {"body": base64.b64decode(row["body"])} for row in rows if row["path"].startswith(path)]
 
     def most_open(self, path: str) -> int:
         """Return how many requests to a path were open at the same time, at most."""
-        return int(
-            httpx.get(f"{self.url}/received", timeout=PATIENCE, trust_env=False).json()["most_open"].get(path, 0)
-        )
+        return int(self._read()["most_open"].get(path, 0))
+
+    def _read(self) -> Any:
+        return httpx.get(f"{self.url}/received", timeout=PATIENCE, trust_env=False, verify=self._verify).json()
 
 
 @contextmanager
-def receiver(address: str = "127.0.0.1") -> Iterator[Receiver]:
+def receiver(address: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Receiver]:
     """Run a receiver for the duration of a `with` block."""
-    own = Receiver(address)
+    own = Receiver(address, certificate)
     try:
         yield own
     finally:
@@ -138,7 +146,7 @@ async def _behave(path: str, query: dict[str, str], writer: asyncio.StreamWriter
     if name == "silent":
         await asyncio.sleep(3600)
     if name == "slow-headers":
-        await _trickle(writer, b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 10_000)
+        await _trickle(writer, b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 10_000, pause=float(query.get("pause", 0.2)))
     if name == "bomb":
         return await _answer(writer, 200, _bomb(), "content-encoding: gzip")
     endless = (
@@ -164,18 +172,22 @@ def _bomb() -> bytes:
     return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + 1_000 * piece
 
 
-async def _trickle(writer: asyncio.StreamWriter, text: bytes) -> None:
+async def _trickle(writer: asyncio.StreamWriter, text: bytes, *, pause: float) -> None:
     for number in range(len(text)):
         writer.write(text[number : number + 1])
         await writer.drain()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(pause)
 
 
-async def _main(address: str) -> None:
-    server = await asyncio.start_server(_serve, address, 0)
+async def _main(address: str, certificate: str | None = None) -> None:
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    server = await asyncio.start_server(_serve, address, 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(*sys.argv[1:]))

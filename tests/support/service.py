@@ -1,11 +1,9 @@
 """The service for tests: a client over HTTP, a clock that the test sets, and builders of events."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
@@ -26,10 +24,6 @@ _numbers = count()
 
 # Tests are parametrized over the entries of the catalogues, so these are loaded before tests are collected.
 load_catalogues()
-
-if find_spec("sniffio") is None:
-    # The transport of httpx looks for sniffio at every request, which takes a fifth of the time of a small request.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 class Service:

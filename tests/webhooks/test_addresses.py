@@ -243,6 +243,10 @@ def test_the_connection_goes_to_the_checked_address_with_the_name_of_the_host(
     [request] = requests
     assert str(request.url) == f"https://{PUBLIC}:8443/hook?a=%20b"
     assert request.headers["host"] == "public.example:8443" and request.extensions["sni_hostname"] == "public.example"
+    names["public.example."] = [PUBLIC]
+    endpoint = hooks.create("https://public.example./hook")
+    hooks.post(f"{endpoint['id']}/test")
+    assert requests[1].extensions["sni_hostname"] == "public.example", "certificates have no name that ends with a dot"
 
 
 def test_internal_receivers_are_allowed_by_host_address_or_network(

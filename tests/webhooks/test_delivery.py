@@ -220,6 +220,15 @@ def test_a_receiver_that_is_not_there_is_tried_again(service: Service, hooks: Ho
     assert (delivery["state"], delivery["log"][0]["result"]) == ("pending", "connection")
 
 
+def test_a_url_that_this_process_may_not_use_says_why(service: Service, hooks: Hooks) -> None:
+    endpoint = hooks.create("http://127.0.0.1:1025/")
+    service.send(detractor())
+    service.settings = service.app.state.settings = service.settings.model_copy(update={"webhook_allow_http": False})
+    hooks.deliver()
+    [entry] = hooks.deliveries(endpoint["id"])[0]["log"]
+    assert entry["result"] == "url" and "WEBHOOK_ALLOW_HTTP" in entry["detail"]
+
+
 def test_secrets_rotate_with_an_overlap(
     service: Service, hooks: Hooks, target: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +276,32 @@ def test_a_test_message_is_sent_at_once_and_never_again(service: Service, hooks:
     assert len(target.received("/status/500/try")) == 1
     answer = hooks.post(f"{endpoint['id']}/test", {"topic": "mrr.move"})
     assert answer.status_code == 422 and answer.json()["errors"][0]["did_you_mean"][0] == "mrr.moved"
+
+
+def test_a_failed_test_message_is_not_sent_again_with_what_was_missed(
+    service: Service, hooks: Hooks, target: Receiver
+) -> None:
+    endpoint = hooks.create(f"{target.url}/status/500/missed", "feedback.received")
+    hooks.post(f"{endpoint['id']}/test")
+    service.send(detractor())
+    hooks.deliver()
+    hooks.patch(endpoint["id"], state="disabled")
+    hooks.patch(endpoint["id"], state="enabled", url=f"{target.url}/ok/missed")
+    answer = hooks.post(f"{endpoint['id']}/redeliver", {"since": "2026-03-01T00:00:00Z"})
+    assert answer.json() == {"redelivered": 1}
+    hooks.deliver()
+    [row] = target.received("/ok/missed")
+    assert "test" not in json.loads(row["body"])
+
+
+def test_a_test_and_a_rotation_need_no_body(service: Service, hooks: Hooks, target: Receiver) -> None:
+    path = f"/v1/webhook-endpoints/{hooks.create(f'{target.url}/ok/bare')['id']}"
+    for action in ("test", "rotate-secret"):
+        assert service.request("POST", f"{path}/{action}").status_code == 200
+        answer = service.request("POST", f"{path}/{action}", content=b"{", headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+        answer = service.request("POST", f"{path}/{action}", content=b"{}", headers={"Content-Type": "text/plain"})
+        assert answer.status_code == 415
 
 
 def test_a_delivery_is_sent_again_by_hand(service: Service, hooks: Hooks, target: Receiver) -> None:

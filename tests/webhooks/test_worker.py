@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from app.webhooks import worker as worker_module
+from app.webhooks.deliver import WebhookSender
+from app.webhooks.deliveries import create_test, list_deliveries
 from app.webhooks.dispatch import MAX_PER_ENDPOINT, DueDelivery
 from app.webhooks.worker import DeliveryWorker
 from tests.support.process import ROOT, ServiceProcess, service_process, wait_until
@@ -67,6 +71,63 @@ def test_what_a_dead_worker_has_taken_is_tried_again_when_its_lease_ends(
     hooks.deliver()
     assert len(target.received("/ok/lease")) == 1
     assert hooks.deliveries(endpoint["id"])[0]["state"] == "delivered"
+
+
+def test_a_worker_survives_what_it_does_not_expect(
+    service: Service, hooks: Hooks, target: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = hooks.create(f"{target.url}/ok/surprise")
+    service.send(detractor())
+    take, send = worker_module.take_due, WebhookSender._post
+    surprises = ["take", "send"]
+
+    def take_due(*arguments: Any, **options: Any) -> Any:
+        if "take" in surprises:
+            surprises.remove("take")
+            raise RuntimeError("while deliveries are taken")
+        return take(*arguments, **options)
+
+    async def post(*arguments: Any) -> Any:
+        if "send" in surprises:
+            surprises.remove("send")
+            raise RuntimeError("while a message is sent")
+        return await send(*arguments)
+
+    monkeypatch.setattr(worker_module, "take_due", take_due)
+    monkeypatch.setattr(WebhookSender, "_post", post)
+    monkeypatch.setattr(worker_module, "_OUTAGE_SECONDS", 0)
+
+    async def work() -> None:
+        worker = DeliveryWorker(service.books, service.settings)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: hooks_log(service, endpoint))
+        await worker.stop()
+        await running
+
+    service.run(work())
+    service.later(seconds=10)
+    hooks.deliver()
+    [delivery] = hooks.deliveries(endpoint["id"])
+    assert [entry["result"] for entry in delivery["log"]] == ["response", "delivered"] and not surprises
+
+
+async def hooks_log(service: Service, endpoint: dict[str, Any]) -> list[Any]:
+    """Return the attempts of the only delivery of an endpoint."""
+    rows, _ = await list_deliveries(service.books, endpoint["id"], state=None, topic=None, limit=1, cursor=None)
+    return rows[0]["log"] if rows else []
+
+
+def test_a_test_message_whose_process_died_is_not_sent_by_a_worker(
+    service: Service, hooks: Hooks, target: Receiver, execute_in: Callable[[str], None]
+) -> None:
+    endpoint = hooks.create(f"{target.url}/ok/died")
+    service.run(create_test(service.books, endpoint["id"], None, lease="of a process that dies now"))
+    assert hooks.endpoint(endpoint["id"])["pending"] == 0
+    execute_in("UPDATE webhook_delivery SET leased_until = clock_timestamp() - interval '1 second'")
+    service.later(hours=1)
+    hooks.deliver()
+    assert target.received("/ok/died") == []
+    assert [(row["state"], row["log"]) for row in hooks.deliveries(endpoint["id"])] == [("failed", [])]
 
 
 def test_who_has_lost_the_lease_records_nothing(
@@ -186,7 +247,6 @@ def test_the_meters_say_what_waits_and_how_attempts_end(service: Service, hooks:
     hooks.create(f"{target.url}/ok/meters")
     service.send(detractor())
     assert meter(service, "csmetrics_webhook_pending_messages") == 1
-    before = meter(service, 'csmetrics_webhook_attempt_duration_seconds_count{result="status_5xx"}', 0)
     hooks.deliver()
     assert meter(service, "csmetrics_webhook_pending_messages") == 0
     assert meter(service, "csmetrics_webhook_pending_deliveries") == 1
@@ -194,14 +254,22 @@ def test_the_meters_say_what_waits_and_how_attempts_end(service: Service, hooks:
     assert 4 < meter(service, "csmetrics_webhook_next_attempt_timestamp_seconds") - service.now.timestamp() < 6
     assert meter(service, "csmetrics_webhook_enabled_endpoints") == 2
     assert meter(service, "csmetrics_webhook_failing_endpoints") == 1
-    assert meter(service, 'csmetrics_webhook_attempt_duration_seconds_count{result="status_5xx"}') == before + 1
+    for result in ("status_5xx", "delivered"):
+        assert meter(service, f'csmetrics_webhook_attempt_duration_seconds_count{{result="{result}"}}') == 1
+        assert 0 < meter(service, f'csmetrics_webhook_attempt_duration_seconds_sum{{result="{result}"}}') < 20
+    gone = hooks.create(f"{target.url}/status/410/meters")
+    hooks.post(f"{gone['id']}/test")
+    assert meter(service, 'csmetrics_webhook_attempt_duration_seconds_count{result="status_4xx"}') == 1
+    service.send(detractor())
+    hooks.deliver()
+    assert meter(service, 'csmetrics_webhook_endpoints_disabled_total{reason="gone"}') == 1
 
 
-def meter(service: Service, name: str, default: float | None = None) -> float:
+def meter(service: Service, name: str) -> float:
     lines = service.request("GET", "/metrics/prometheus").text.splitlines()
     values = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")]
-    assert values or default is not None, name
-    return values[0] if values else float(default or 0)
+    assert values, name
+    return values[0]
 
 
 SETTINGS = {"WEBHOOK_ALLOW_HTTP": "true", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.1"}
@@ -271,6 +339,9 @@ def kill_workers(
             wait_until(lambda: not own.request("GET", "/v1/webhook-endpoints").json()["endpoints"][0]["pending"])
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(PATIENCE) == 0, (folder / "work.log").read_text()
+        page = own.request("GET", "/metrics/prometheus").text
+        count = re.search(r'^csmetrics_webhook_attempt_duration_seconds_count{result="delivered"} (.*)$', page, re.M)
+        assert count and float(count[1]) == 20 * kills, "what other processes have done is counted, and once"
     bodies: dict[str, set[bytes]] = {}
     for row in target.received("/ok/killed"):
         bodies.setdefault(row["headers"]["webhook-id"], set()).add(row["body"])

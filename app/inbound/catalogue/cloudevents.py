@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from app.core.errors import Malformed
 from app.inbound.define import Context, Part, vendor
@@ -20,8 +21,8 @@ def _find_id(payload: Any, headers: Mapping[str, str]) -> str | None:
 
 
 def _attributes(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the attributes of a CloudEvent in binary mode."""
-    return {name.removeprefix(_PREFIX): value for name, value in headers.items() if name.startswith(_PREFIX)}
+    """Return the attributes of a CloudEvent in binary mode, whose headers are percent-encoded."""
+    return {name.removeprefix(_PREFIX): unquote(value) for name, value in headers.items() if name.startswith(_PREFIX)}
 
 
 def _envelopes(payload: Any, headers: Mapping[str, str]) -> list[Any]:
@@ -58,11 +59,12 @@ def cloudevents(payload: Any, context: Context) -> Iterator[Part]:
     the event is made of `source` and `id`. With the option `may_backdate`, the extension `recordedtime` says when it became
     known: its day is `recorded_on`, our second time axis. Without that option it is not used.
 
-    With a mapping, types of your own become events, too: `item` is the CloudEvent with its attributes and `data`.
+    With a mapping, types of your own become events, too: `item` is each CloudEvent with its attributes and `data`.
     """
     envelopes = _envelopes(payload, context.headers)
     if context.mapping is not None:
-        yield from map_events(envelopes if len(envelopes) > 1 else envelopes[0], context)
+        whole = envelopes if isinstance(payload, list) and not _attributes(context.headers) else envelopes[0]
+        yield from map_events(whole, context, default_items=envelopes)
         return
     media_type = context.headers.get("content-type", "")
     is_envelope = isinstance(payload, dict) and "specversion" in payload

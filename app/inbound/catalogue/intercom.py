@@ -1,7 +1,8 @@
 """Intercom: conversations, tickets and ratings.
 
-Source: developers.intercom.com, "Webhook topics and notification object" (topics of tickets, where `ticket.closed` has its
-ticket, signed notifications) and "Ticket state" (categories), version 2.16.
+Source: developers.intercom.com, "Webhook topics and notification object" (topics of conversations and tickets, also those of
+ratings; where `ticket.closed` has its ticket; signed notifications), "Conversation" (rating) and "Ticket state" (categories),
+version 2.16. Where a rated ticket has its rating is not documented; it is read where a conversation has it.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ _TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "ticket.closed": ("ticket.resolved", {}),
 }
 _STATE_CHANGED = "ticket.state.updated"
-_RATED = "conversation.rating.added"
+_RATED = ("conversation.rating.added", "ticket.rating.provided")
 
 
 @vendor(
@@ -43,7 +44,10 @@ _RATED = "conversation.rating.added"
             "`ticket.resolved`; `ticket.reopened`, which counts only if the ticket was resolved before",
         ),
         ("`conversation.admin.opened`", "`ticket.reopened`"),
-        ("`conversation.rating.added`", "`survey.responded` to `csat`, from 1 to 5"),
+        (
+            "`conversation.rating.added`; `ticket.rating.provided`, if the ticket has a `conversation_rating`",
+            "`survey.responded` to `csat`, from 1 to 5",
+        ),
     ),
     example={
         "type": "notification_event",
@@ -70,14 +74,14 @@ def intercom(payload: Any, context: Context) -> Iterator[Part]:
     """
     event = Fields(payload)
     topic = event.text("topic")
-    if topic not in (*_TYPES, _RATED, _STATE_CHANGED):
+    if topic not in (*_TYPES, *_RATED, _STATE_CHANGED):
         yield Ignored("Events of this topic count nothing.")
         return
     # Of a closed ticket, the item is the conversation, which has the ticket; older versions send the ticket itself.
     item = event.find_object("data", "item", "ticket") or event.object("data", "item")
     account = context.account(event, item, item.find_text("company", "company_id"))
     at = event.time("created_at")
-    if topic == _RATED:
+    if topic in _RATED:
         rating = item.object("conversation_rating")
         contact = next(item.object("contacts").objects("contacts"), None) if "contacts" in item else None
         default = (contact.find_text("external_id") or contact.find_text("id")) if contact is not None else None

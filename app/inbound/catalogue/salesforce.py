@@ -56,11 +56,16 @@ def parse_message(body: bytes) -> Any:
     """Return the JSON of a callout, or an Outbound Message as an object. Raises Malformed."""
     if not is_soap(body):
         return parse_json(body)
+    try:
+        # As a text, so that the parser reads the same characters as the check below, whatever encoding the XML says.
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Malformed("The XML is not UTF-8.", code="malformed") from None
     # Without declarations, there are no entities that could grow or be loaded.
-    if b"<!" in body.replace(b"<![CDATA[", b""):
+    if "<!" in text.replace("<![CDATA[", ""):
         raise Malformed("The XML must not have declarations.", code="malformed")
     try:
-        root = ElementTree.fromstring(body)
+        root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError):
         raise Malformed("The body is not well-formed XML.", code="malformed") from None
     message = root.find(f".//{{{_NAMESPACE}}}notifications")

@@ -10,7 +10,7 @@ from app.inbound.schemes import StripeSignature
 from app.inbound.stripe.complete import SNAPSHOT, THIN, complete
 from app.inbound.stripe.order import PREFIX, compare, find_moment
 from app.inbound.stripe.sales import translate_credit_note, translate_customer, translate_invoice
-from app.inbound.stripe.subscription import translate_subscription
+from app.inbound.stripe.subscription import repeat_subscription, translate_subscription
 
 if TYPE_CHECKING:
     from app.inbound.fetch import VendorApi
@@ -112,12 +112,13 @@ def stripe(payload: Any, context: Context) -> Iterator[Part]:
     include them. Discounts that last for ever are deducted; those that end, and metered items, do not count. Amounts in another
     currency need an exchange rate.
 
-    Two updates within one second are ordered by what they replace (`previous_attributes`), or by their ids where that does not
-    tell it.
+    Updates within one second are ordered by what they replace (`previous_attributes`), or by their ids where that does not tell
+    it.
 
-    Thin events, and prices with tiers, do not carry what is needed. With an `api_key` of the source that may read events, prices
-    and the events of API v2, they are read from Stripe; a thin event is then the same event as its snapshot. Without one they are
-    listed as rejected. What a schedule will change is recorded when it takes effect.
+    Thin events, prices with tiers, and subscriptions with more items than an event holds do not carry what is needed. With an
+    `api_key` of the source that may read subscriptions, events, prices and the events of API v2, it is read from Stripe; a thin
+    event is then the same event as its snapshot. Without one they are listed as rejected. What a schedule will change is recorded
+    when it takes effect.
     """
     event = Fields(payload)
     type = event.text("type")
@@ -134,6 +135,8 @@ def stripe(payload: Any, context: Context) -> Iterator[Part]:
     item = event.object("data", "object")
     if type.startswith(PREFIX):
         yield from translate_subscription(event, item, context)
+        if context.successor is not None:
+            yield from repeat_subscription(event, Fields(context.successor), context)
     elif translate := _TRANSLATIONS.get(type):
         yield from translate(event, item, context)
     elif type.startswith("subscription_schedule."):

@@ -7,7 +7,7 @@ from typing import Any
 from app.inbound.define import Context, Ignored, Part, Remark
 from app.inbound.payload import Fields, Untranslatable, format_moment
 from app.inbound.stripe.order import CREATED, DELETED
-from app.inbound.stripe.terms import find_customer, format_amount, read_terms
+from app.inbound.stripe.terms import StripeTerms, find_customer, format_amount, read_terms
 
 _RUNNING = ("active", "past_due")
 # Without a first payment there is no subscription yet.
@@ -24,10 +24,29 @@ def translate_subscription(event: Fields, item: Fields, context: Context) -> Ite
     if status in _NOT_BEGUN:
         yield Ignored("The first payment is outstanding, so the subscription has not begun.")
         return
-    write = _Writer(event, context, context.account(event, item, find_customer(item)), item.text("id"))
+    account = context.account(event, item, find_customer(item))
+    write = _Writer(context, account, item.text("id"), event.text("id"), _time_of(event, context))
     is_paying = status in _RUNNING and not _is_pause(item)
     terms = read_terms(item) if status in _RUNNING else None
     yield from _translate_trial(event, item, write, is_paying=is_paying and terms is not None and terms.amount > 0)
+    yield from _translate_state(item, write, terms, is_paying=is_paying)
+
+
+def repeat_subscription(event: Fields, later_event: Fields, context: Context) -> Iterator[Part]:
+    """Yield the state of a later event of the same second again, after that of an event that came when it was stored."""
+    item = later_event.object("data", "object")
+    status = item.text("status")
+    if status in _NOT_BEGUN:
+        return
+    account = context.account(later_event, item, find_customer(item))
+    id, at = f"{event.text('id')}:{later_event.text('id')}", _time_of(event, context) + timedelta(microseconds=1)
+    terms = read_terms(item) if status in _RUNNING else None
+    is_paying = status in _RUNNING and not _is_pause(item)
+    yield from _translate_state(item, _Writer(context, account, item.text("id"), id, at), terms, is_paying=is_paying)
+
+
+def _translate_state(item: Fields, write: "_Writer", terms: StripeTerms | None, *, is_paying: bool) -> Iterator[Part]:
+    status = item.text("status")
     if status == "canceled":
         ended_at = item.find_time("ended_at") or item.find_time("canceled_at") or write.at
         yield write("subscription.canceled", ends_at=format_moment(ended_at), reason=_reason(item))
@@ -49,18 +68,22 @@ def translate_subscription(event: Fields, item: Fields, context: Context) -> Ite
         yield write("subscription.canceled", ends_at=format_moment(ends_at), reason=_reason(item))
 
 
-class _Writer:
-    """Makes the events of one event about a subscription. at: when it happened.
+def _time_of(event: Fields, context: Context) -> datetime:
+    """Return when an event happened. Stripe's times are whole seconds.
 
-    Stripe's times are whole seconds. Within one, a creation comes before all changes and a deletion after them.
+    Within one, a creation comes before all changes and a deletion after them.
     """
+    type = event.text("type")
+    position = 0 if type == CREATED else _LAST_POSITION if type == DELETED else context.position
+    return event.time("created") + timedelta(microseconds=_POSITION if position is None else position)
 
-    def __init__(self, event: Fields, context: Context, account: str, subscription: str) -> None:
-        type = event.text("type")
+
+class _Writer:
+    """Makes the events of one event about a subscription. id: of that event. at: when it happened."""
+
+    def __init__(self, context: Context, account: str, subscription: str, id: str, at: datetime) -> None:
         self._context, self._account, self._subscription = context, account, subscription
-        self._id = event.text("id")
-        position = 0 if type == CREATED else _LAST_POSITION if type == DELETED else context.position
-        self.at = event.time("created") + timedelta(microseconds=_POSITION if position is None else position)
+        self._id, self.at = id, at
 
     def __call__(self, type: str, *, at: datetime | None = None, **data: Any) -> Part:
         subject = "trial_id" if type.startswith("trial.") else "subscription_id"

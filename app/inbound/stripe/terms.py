@@ -13,6 +13,8 @@ _DIGITS = dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA",
 _DIGITS |= dict.fromkeys(("VUV", "XAF", "XOF", "XPF"), 0) | dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3)
 _PER_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}
 _LEDGER_DIGITS = Decimal("0.0001")
+# An amount of more digits is no price, and could not be rounded.
+_MAX_DIGITS = 20
 
 
 class StripeTerms(NamedTuple):
@@ -30,7 +32,7 @@ class _Item(NamedTuple):
 
     amount: Decimal
     payments: Decimal
-    plan: str
+    plan: str | None
     seats: int
     is_counted: bool
 
@@ -52,7 +54,10 @@ def find_customer(item: Fields) -> str | None:
 def read_terms(subscription: Fields) -> StripeTerms:
     """Return the terms of a subscription. Raises Untranslatable where the payload does not have them."""
     if subscription.find("items", "has_more") is True:
-        raise Untranslatable("The subscription has more items than Stripe puts into an event.")
+        raise Untranslatable(
+            "The subscription has more items than Stripe puts into an event. Give the source an `api_key` that may read "
+            "subscriptions, then replay."
+        )
     rows = list(subscription.objects("items", "data"))
     if not rows:
         raise Untranslatable("The subscription has no items.")
@@ -63,6 +68,8 @@ def read_terms(subscription: Fields) -> StripeTerms:
         [] if all(item.is_counted for item in items) else ["Metered items are not counted: their amounts come later."]
     )
     total = sum((item.amount for item in items), Decimal(0))
+    if total.adjusted() > _MAX_DIGITS:
+        raise Untranslatable("The price is too large.")
     amount, has_unknown_discount = _apply_discounts(subscription, total, items[0].payments, currency)
     if has_unknown_discount or any(row.find("discounts") for row in rows):
         remarks.append("A discount is not in the payload, so the price without it counts.")
@@ -112,9 +119,9 @@ def _find_unit_amount(price: Fields) -> Decimal:
     return unit
 
 
-def _name_plan(price: Fields) -> str:
+def _name_plan(price: Fields) -> str | None:
     names = (price.find_text("lookup_key"), price.find_text("nickname"), price.text("id"))
-    return next(name for name in names if name and len(name) <= MAX_ID_LENGTH and name.isprintable())
+    return next((name for name in names if name and len(name) <= MAX_ID_LENGTH and name.isprintable()), None)
 
 
 def _count_packages(price: Fields, quantity: Decimal) -> Decimal:

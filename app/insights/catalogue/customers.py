@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, row
-from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import (
     AccountRow,
     Moment,
@@ -17,6 +16,7 @@ from app.insights.sources import (
     moment,
 )
 from app.ledger.money import MONEY_SCALE
+from app.metrics.phrases import money, number, percent, plural, share
 from app.metrics.results import Result, proportion
 from app.metrics.statistics import proportions_differ
 

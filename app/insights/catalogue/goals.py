@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from fractions import Fraction
 
 from app.core.periods import Period
 from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT
-from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import Moment, moment, offer
 from app.ledger.money import MONEY_SCALE
 from app.metrics.offers import HealthChange, TargetStanding
-from app.metrics.units import UNIT_SUFFIXES
+from app.metrics.phrases import in_unit, money, number, percent, plural, share
 
 _DAY = timedelta(days=1)
 _QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
@@ -107,12 +105,7 @@ def _shown_numbers(standing: TargetStanding, currency: str) -> list[str]:
     """Return the value, the target, and what is expected, with enough digits to tell the value from the others."""
     expected = standing.target if standing.expected is None else standing.expected
     numbers = [standing.value or 0, standing.target, expected]
-    if standing.unit == "money":
-        return [money(Fraction(str(own)) * MONEY_SCALE, currency) for own in numbers]
-    texts = [number(own) for own in numbers]
-    if texts[0] in texts[1:]:
-        texts = [f"{own:,.6f}".rstrip("0").removesuffix(".") for own in numbers]
-    return [own + UNIT_SUFFIXES.get(standing.unit, "") for own in texts]
+    return [in_unit(own, standing.unit, currency, beside=numbers) for own in numbers]
 
 
 def _health(account: str, mrr: int, score: float, band: str, earlier_score: float, earlier_band: str) -> HealthChange:

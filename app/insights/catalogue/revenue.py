@@ -5,9 +5,9 @@ from statistics import median
 
 from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, one_period, row
-from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import AccountRow, Moment, Series, account_rows, balance, flow_of_month, history, moment
 from app.ledger.money import MONEY_SCALE
+from app.metrics.phrases import money, number, percent, plural, share
 from app.metrics.results import Amount, Result, money_rate
 from app.metrics.results import money as money_result
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from app.insights.define import Example, Finding, detector, inputs, threshold
 from app.insights.examples import months
-from app.insights.phrases import number, plural
 from app.insights.sources import Series, history
+from app.metrics.phrases import number, plural
 from app.metrics.results import Result, mean
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, row
-from app.insights.phrases import percent, plural, share
 from app.insights.sources import AccountRow, Moment, account_rows, balance, flow_of_days, moment
+from app.metrics.phrases import percent, plural, share
 
 
 def _trial(account: str, *, recent: int) -> AccountRow:

@@ -5,7 +5,6 @@ from statistics import median
 
 from app.insights.define import AccountDetail, Example, Finding, detector, inputs, threshold
 from app.insights.examples import MOMENT, days, months, row
-from app.insights.phrases import money, number, percent, plural, share
 from app.insights.sources import (
     AccountRow,
     Moment,
@@ -21,6 +20,7 @@ from app.insights.sources import (
 )
 from app.ledger.money import MONEY_SCALE
 from app.metrics.compare import is_significant
+from app.metrics.phrases import money, number, percent, plural, share
 from app.metrics.results import count, proportion
 
 _MRR = 100 * MONEY_SCALE

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from app.insights.define import AccountDetail, Example, Finding, Severity, detector, inputs, threshold
 from app.insights.examples import MOMENT, months, one_period, row
-from app.insights.phrases import number, percent, plural
 from app.insights.sources import AccountRow, Moment, Series, account_rows, flow_of_month, history, moment, offer
 from app.metrics.compare import is_significant
 from app.metrics.offers import OpenAccount, OpenItem, OpenItems
+from app.metrics.phrases import number, percent, plural
 from app.metrics.results import Result, proportion, score
 
 

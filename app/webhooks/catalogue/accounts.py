@@ -88,9 +88,9 @@ class MrrMovement(TypedDict):
 class MrrMessage(MessageData):
     """The MRR of an account has moved, or will move on a day that is known already.
 
-    Each change makes one message, in the transaction that stores its events: those of a batch together. An event that arrives
-    late, or is retracted, moves what was reported before, and `movements` has the differences. `value` and `previous` are the
-    MRR of today with and without the change.
+    The events of a request make one message for each account, together with those of requests that arrive at the same moment. An
+    event that arrives late, or is retracted, moves what was reported before, and `movements` has the differences. `value` and
+    `previous` are the MRR of today with and without the change; `movements` and `events` are its proof.
     """
 
     account: AccountCard

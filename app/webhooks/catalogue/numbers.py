@@ -51,7 +51,7 @@ class AlertData(MessageData):
         "alert": "nps-enterprise",
         "condition": {"below": 20, "margin": 4, "for_periods": 1, "min_sample": 30},
         "number": _NPS,
-        "sentence": "nps of enterprise is 18 in 2026-03, below 20.",
+        "sentence": "Net Promoter Score (NPS) of enterprise is 18 in 2026-03, below 20.",
         "triggered_at": "2026-03-14T09:30:00+00:00",
         "links": {"question": _QUESTION},
     },
@@ -73,7 +73,7 @@ class AlertTriggered(AlertData):
         "alert": "nps-enterprise",
         "condition": {"below": 20, "margin": 4, "for_periods": 1, "min_sample": 30},
         "number": _NPS | {"value": 26, "proof": _NPS["proof"] | {"numerator": 13}},
-        "sentence": "nps of enterprise is 26 in 2026-03, no longer below 20.",
+        "sentence": "Net Promoter Score (NPS) of enterprise is 26 in 2026-03, no longer below 20.",
         "triggered_at": "2026-03-14T09:30:00+00:00",
         "resolved_at": "2026-03-16T11:00:00+00:00",
         "links": {"question": _QUESTION},
@@ -111,11 +111,12 @@ class CausingEvents(TypedDict):
 class MetricRestated(MessageData):
     """A number of a period that had ended has changed, after the closing days of the books.
 
-    It comes for the metrics that alerts and targets name. `previous` is the value before the change.
+    It comes for the metrics that alerts and targets name; of an alert on each account, for each account whose number has changed.
+    `previous` is the value before the change.
     """
 
     number: MetricNumber
-    account: NotRequired[AccountCard]
+    account: NotRequired[Annotated[AccountCard, Field(description="Of an alert on each account: which one.")]]
     recorded_on: Annotated[Day, Field(description="The day of the change.")]
     events: list[CausingEvents]
     event_ids: Annotated[list[str], Field(description="Your ids of events that caused it; at most 20 of them.")]

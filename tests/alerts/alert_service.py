@@ -1,4 +1,4 @@
-"""What the tests of alerts share: put an alert, evaluate, and read what was told."""
+"""What the tests of alerts share: put an alert, evaluate, and read the messages."""
 
 import json
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Any
 import jsonschema
 
 from app.alerts.evaluate import evaluate_alerts
-from app.alerts.health import tell_health
-from app.alerts.restatements import tell_restatements
-from app.alerts.targets import tell_targets
+from app.alerts.health import publish_health_news
+from app.alerts.restatements import publish_restatements
+from app.alerts.targets import publish_target_news
 from app.webhooks.define import TOPICS
 from tests.support.service import Service
 
 
-class Bell:
+class AlertService:
     """A service whose alerts are evaluated when the test says so."""
 
     def __init__(self, service: Service, query_database: Callable[[str], list[Any]]) -> None:
@@ -41,12 +41,16 @@ class Bell:
         self.service.later(minutes=minutes)
         return self.service.run(evaluate_alerts(self.service.books))
 
-    def look(self, *, minutes: int = 15) -> None:
-        """Let so many minutes pass, and look for all other news."""
+    def watch(self, *, minutes: int = 15) -> None:
+        """Let so many minutes pass, and search for all news."""
         self.service.later(minutes=minutes)
         books = self.service.books
         self.service.run(evaluate_alerts(books))
-        for news in (tell_targets(books), tell_health(books), tell_restatements(books, closing_days=5)):
+        for news in (
+            publish_target_news(books),
+            publish_health_news(books),
+            publish_restatements(books, closing_days=5),
+        ):
             self.service.run(news)
 
     def data(self, topic: str) -> list[dict[str, Any]]:
@@ -61,7 +65,7 @@ class Bell:
             jsonschema.validate(message["data"], TOPICS[message["type"]].schema)
         return messages
 
-    def told(self) -> list[tuple[str, str, Any]]:
+    def transitions(self) -> list[tuple[str, str, Any]]:
         """Return kind, period and value of each message of an alert."""
         return [
             (own["type"].removeprefix("alert."), own["data"]["number"]["period"], own["data"]["number"]["value"])

@@ -1,11 +1,15 @@
-"""How sentences of insights write numbers."""
+"""How sentences write numbers and their units."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
+from app.ledger.money import MONEY_SCALE
 from app.metrics.currencies import format_amount
 
-# What is used by many detectors.
 Number = int | float | Fraction
+
+# After the number. What is counted, scored or paid has none.
+UNIT_SUFFIXES = {"percent": "%", "days": " days", "hours": " hours", "minutes": " minutes", "months": " months"}
 
 
 def number(value: Number) -> str:
@@ -21,6 +25,19 @@ def percent(value: Number) -> str:
 def money(amount: int | Fraction, currency: str) -> str:
     """Return an amount of ledger units with its currency: 1200.00 EUR."""
     return f"{format_amount(amount, currency)} {currency}"
+
+
+def in_unit(value: Number, unit: str, currency: str, *, beside: Iterable[Number] = ()) -> str:
+    """Return a value of a metric with its unit: 61.5%, 1200.00 EUR.
+
+    beside: other values of the sentence. It gets more decimals where it would look like one that it is not.
+    """
+    if unit == "money":
+        return money(Fraction(str(value)) * MONEY_SCALE, currency)
+    text = number(value)
+    if any(other != value and number(other) == text for other in beside):
+        text = f"{float(value):,.6f}".rstrip("0").removesuffix(".").replace("-", "−")
+    return text + UNIT_SUFFIXES.get(unit, "")
 
 
 def plural(count: int, noun: str, verb: str = "") -> str:
