@@ -32,6 +32,8 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.charts import routes as chart_routes
+from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
@@ -71,6 +73,7 @@ with what was recorded up to the end of any day."""
 _ROUTES = (
     ingest_routes,
     metric_routes,
+    chart_routes,
     audit_routes,
     report_routes,
     feedback_routes,
@@ -174,9 +177,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     async with (
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
+        open_charts() as charts,
         AsyncExitStack() as stack,
     ):
-        app.state.database, app.state.large_batches = database, large_batches
+        app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
         waiting: asyncio.Task[None] | None = None
         try:
             await prepare_tables(settings, database, create=True)

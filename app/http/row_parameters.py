@@ -1,12 +1,12 @@
 """The parameters that every answer of rows has. It has no framework in it, so that questions can be declared without one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.core.ids import Id
-from app.http.formats import DEFAULT_FORMAT, FORMATS, FormatName
+from app.http.formats import DEFAULT_FORMAT, FORMATS, AnyFormat, FormatName
 
 # No answer has more rows.
 MAX_ROWS = 1_000_000
@@ -38,6 +38,11 @@ class RowParameters(BaseModel):
         description="Only these members of the rows or columns of the table, in this order. Separate them by commas or repeat "
         "the parameter. Default: all.",
     )
+
+    @property
+    def formats(self) -> Mapping[str, AnyFormat]:
+        """The output formats that the answer can have."""
+        return FORMATS
 
     def check_limit(self) -> None:
         """Raise Invalid for a limit that is too large in the chosen format."""

@@ -12,8 +12,8 @@ from app.books.books import Books
 from app.core.period_names import parse_as_of, parse_range
 from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
+from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, object_schema, response_schema
-from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, TableColumn, column, columns, interval_columns
 from app.metrics.number_source import NumberGroup
 from app.metrics.offers import OFFERS, OpenItems, TargetStanding
@@ -111,6 +111,7 @@ SCORECARD_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
 _COLUMN_SCHEMA = _ROW_SCHEMA | _OPTIONAL_ROW_SCHEMA
 
@@ -135,7 +136,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ScorecardParameters(RowParameters):
+class ScorecardParameters(ChartParameters):
     """The parameters of a scorecard."""
 
     start: Day | None = Field(None, description="The first day, instead of `period`.")
