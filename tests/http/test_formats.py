@@ -289,6 +289,6 @@ def test_the_document_lists_the_formats(service: Service) -> None:
     operation = document["paths"]["/v1/query"]["get"]
     [parameter] = [own for own in operation["parameters"] if own["name"] == "format"]
     options = parameter["schema"]["anyOf"][0]["enum"]
-    assert options == ["json", "csv", "ndjson", "xlsx", "parquet"]
+    assert options == ["json", "csv", "ndjson", "xlsx", "parquet", "vega", "svg", "png"]
     assert len(operation["responses"]["200"]["content"]) == len(options)
     assert "x-" not in json.dumps(operation["responses"]["200"]).replace("x-ndjson", "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     TEXT,
@@ -34,7 +34,7 @@ _SMALLEST = "those with the smallest last values"
 _NPS = (None, 38.2, 41.5, None, 44.1, 40.7, 46.9, 49.3, 52.0, 48.8, 55.4, 61.0, 58.3)
 
 
-def no_rows(answer: Answer) -> str | None:
+def no_rows(answer: ChartAnswer) -> str | None:
     """Return why an answer has nothing to draw over time; None if it has."""
     return None if all("metric" in row for row in answer.rows) else "Its rows are no numbers of metrics."
 
@@ -51,7 +51,7 @@ def no_rows(answer: Answer) -> str | None:
         ]
     ),
 )
-def series(answer: Answer) -> Picture:
+def series(answer: ChartAnswer) -> Picture:
     """Series: numbers over time, as lines with points.
 
     A period that is not complete is at the end of a dashed line, as a hollow point. A band or a vertical line is the interval
@@ -84,7 +84,7 @@ def series(answer: Answer) -> Picture:
     )
 
 
-def _notes(answer: Answer, panels: Sequence[Panel]) -> list[str | None]:
+def _notes(answer: ChartAnswer, panels: Sequence[Panel]) -> list[str | None]:
     units = filter(None, dict.fromkeys(unit_name(panel.unit, answer.currency) for panel in panels))
     values = [value for panel in panels for value in panel.values]
     first = " ".join(filter(None, (", ".join(units), group_names(answer))))
@@ -129,7 +129,7 @@ def _summary(panels: Sequence[Panel]) -> str:
     return f"{periods}. Last complete values: {'; '.join(lines)}."
 
 
-def _titled_view(panel: Panel, answer: Answer, height: int) -> Spec:
+def _titled_view(panel: Panel, answer: ChartAnswer, height: int) -> Spec:
     """Return the plot of one of several metrics. Its axis is outside of its width."""
     text = ", ".join(filter(None, (panel.title, unit_name(panel.unit, answer.currency))))
     title = {"text": text, "fontSize": 12, "offset": 6}
