@@ -19,7 +19,7 @@ from app.charts.marks import (
     zero_line,
 )
 from app.charts.nothing import nothing
-from app.charts.series_data import Panel, build_panels, count_periods, group_names, question_note
+from app.charts.series_data import Panel, build_panels, group_names, question_note
 from app.charts.texts import left_out_note, missing_note, plural, unit_name
 
 MAX_PANELS = 6
@@ -92,7 +92,8 @@ def _notes(answer: ChartAnswer, panels: Sequence[Panel]) -> list[str | None]:
     if any(not value["complete"] for value in values):
         signs.append("dashed and hollow: not complete")
     if any(value["low"] is not None for value in values) and _has_intervals(panels):
-        signs.append("shaded: 95% interval" if _is_band(panels) else "thin lines: 95% interval")
+        looks = dict.fromkeys("shaded" if _has_band(own) else "thin lines" for own in panels if _interval_ends(own))
+        signs.append(f"{' or '.join(looks)}: 95% interval")
     if any("previous" in value for value in values) and _has_previous(panels):
         earlier = "a year earlier" if answer.question.get("compare") == "previous_year" else "the period before"
         signs.append(f"dotted: {earlier}")
@@ -109,8 +110,17 @@ def _has_intervals(panels: Sequence[Panel]) -> bool:
     return max(len(panel.names) for panel in panels) <= _MAX_INTERVALS
 
 
-def _is_band(panels: Sequence[Panel]) -> bool:
-    return all(len(panel.names) == 1 and len(panel.labels) > 1 for panel in panels)
+def _interval_ends(panel: Panel) -> list[bool]:
+    """Return of each value whether it has an interval; an empty list if none has."""
+    ends = [own["low"] is not None for own in panel.values]
+    return ends if any(ends) else []
+
+
+def _has_band(panel: Panel) -> bool:
+    """Return whether the intervals of a panel are drawn as one band: where no period with one stands alone between gaps."""
+    ends = _interval_ends(panel)
+    beside = zip([False, *ends[:-1]], [*ends[1:], False], strict=True)
+    return len(panel.names) == 1 and all(any(neighbors) for own, neighbors in zip(ends, beside, strict=True) if own)
 
 
 def _has_previous(panels: Sequence[Panel]) -> bool:
@@ -170,10 +180,10 @@ def _view(panel: Panel, width: int, height: int) -> Spec:
 
 
 def _interval_layers(panel: Panel, x: Spec, value: Spec, color: Spec) -> list[Spec]:
-    if len(panel.names) > _MAX_INTERVALS or all(own["low"] is None for own in panel.values):
+    if len(panel.names) > _MAX_INTERVALS or not _interval_ends(panel):
         return []
     bounds = x | {"y": value | {"field": "low"}, "y2": {"field": "high"}}
-    if len(panel.names) > 1 or count_periods(panel.values) == 1:
+    if not _has_band(panel):
         style = "series-interval" if color else "interval"
         return [layer(silent("rule", style), bounds | color, where="datum.low != null")]
     return [layer(silent("area", "band"), bounds)]
