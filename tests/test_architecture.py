@@ -28,6 +28,7 @@ LAYERS = {
     "ledger": DATA | {"accounts"},
     "ingest": ENGINE,
     "metrics": ENGINE,
+    "charts": ENGINE | {"metrics"},
     "audit": ENGINE | {"metrics"},
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
@@ -41,10 +42,32 @@ LAYERS = {
     "monitoring": DATA,
 }
 FEATURES = {
-    *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
+    *(
+        "charts",
+        "audit",
+        "reports",
+        "feedback",
+        "health",
+        "scorecard",
+        "insights",
+        "inbound",
+        "webhooks",
+        "alerts",
+        "monitoring",
+    ),
 }
 # Modules of `http` without the web framework, which any package may use.
-PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
+PLAIN_HTTP = {
+    *(
+        "app.http.chart_formats",
+        "app.http.csv_table",
+        "app.http.encoding",
+        "app.http.formats",
+        "app.http.openapi",
+        "app.http.row_parameters",
+    ),
+    "app.http.tables",
+}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
 
 
