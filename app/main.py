@@ -52,6 +52,7 @@ from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
+from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
@@ -72,6 +73,7 @@ with what was recorded up to the end of any day."""
 
 _ROUTES = (
     ingest_routes,
+    segment_routes,
     metric_routes,
     chart_routes,
     audit_routes,

@@ -127,7 +127,7 @@ EVENT = [
     Code("forbidden", "", "`recorded_on` needs a key with the scope `admin`.", "Use an admin key for imports, or leave `recorded_on` out.", retry=True),
     Code("in_the_future", "", "`occurred_at` is more than 24 hours ahead, or `recorded_on` is after today.", "Check the clock and the time zone of the sender. What is known in advance of a subscription has fields of its own: `effective_at`, `ends_at`, `paid_through`."),
     Code("too_old", "", "`occurred_at`, `recorded_on` or `effective_at` is before 1970.", "Check the time. Unix seconds and milliseconds may be mixed up."),
-    Code("unknown_type", "", "There is no such event type.", "Take one of `did_you_mean`. See [events](events.md)."),
+    Code("unknown_type", "", "There is no such event type, or no such call of Segment.", "Take one of `did_you_mean`. See [events](events.md)."),
     Code("unknown_survey", "", "The survey is not declared.", "Take one of `did_you_mean`; or declare it with `PUT /v1/surveys/{id}`, then send the event again.", retry=True),
     Code("score_out_of_range", "", "The score is not on the survey's scale.", "Check that score and survey belong together."),
     Code("no_exchange_rate", "", "There is no exchange rate of the currency for that day.", "`PUT /v1/exchange-rates`, then send the event again.", retry=True),
