@@ -7,6 +7,7 @@ from typing import NamedTuple
 from app.bi.define import ACCOUNT_ID, MONTH, View, quote, render_number
 from app.bi.linear import Coefficient, NoRatio, Ratio, find_ratio
 from app.bi.month_sums import OperandColumns, label_names, month_sums, rounded
+from app.bi.ratio_query import check_ratio, ratio_queries
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.operands import Balance, Flow
 from app.metrics.define import METRICS, Metric
@@ -46,7 +47,7 @@ def _conventions(metric: Metric) -> Iterable[Metric]:
 def _entry(metric: Metric, is_default: bool) -> _Entry:
     try:
         ratio = find_ratio(metric)
-        _ratio_query(metric, ratio)
+        check_ratio(ratio)
     except NoRatio as error:
         return _Entry(metric, is_default, None, str(error))
     return _Entry(metric, is_default, ratio, None)
@@ -84,7 +85,9 @@ def _metrics() -> View:
 def _metric_row(own: _Entry) -> str:
     metric, ratio = own.metric, own.ratio
     texts = (metric.title, metric.unit, metric.better, metric.description)
-    scale = "NULL::numeric" if ratio is None or ratio.denominator is None else f"({render_number(ratio.scale)})::numeric"
+    scale = (
+        "NULL::numeric" if ratio is None or ratio.denominator is None else f"({render_number(ratio.scale)})::numeric"
+    )
     adds = own.adds_over_months
     values = [quote(metric.name), quote(metric.convention), str(own.is_default).lower(), *map(quote, texts)]
     values += [str(ratio is not None).lower(), scale, "NULL::boolean" if adds is None else str(adds).lower()]
@@ -100,37 +103,15 @@ def _metric_operands() -> View:
         "numerator": "Adds up over accounts. Of a metric without a denominator, its value. Money is in the base currency.",
         "denominator": "Adds up over accounts. Null for a metric that is a plain sum. The value for some accounts is "
         "metrics.scale * sum(numerator) / nullif(sum(denominator), 0).",
-        "value": "The value for this account and month alone; null where the denominator is 0. Values of several accounts neither "
-        "add up nor have a mean: use numerator and denominator.",
+        "value": "The value for this account and month alone; null where the denominator is 0. Values of several accounts "
+        "neither add up nor have a mean: use numerator and denominator.",
     }
     comment = (
-        "Metrics by account and month, as sums that add up to what the API answers for any accounts. Accounts and months in which "
-        "all sums are 0 have no row. The running month counts up to today."
+        "Metrics by account and month, as sums that add up to what the API answers for any accounts. Accounts and "
+        "months in which numerator and denominator are 0 have no row. The running month counts up to today."
     )
-    queries = [_ratio_query(own.metric, own.ratio) for own in entries() if own.ratio is not None]
+    queries = ratio_queries((own.metric, own.ratio) for own in entries() if own.ratio is not None)
     return View("metric_operands", comment, columns, "\nUNION ALL\n".join(queries))
-
-
-def _ratio_query(metric: Metric, ratio: Ratio) -> str:
-    """Return the query of the numerators and denominators of a metric. Raises NoRatio."""
-    operands = OperandColumns()
-    numerator = operands.sum(ratio.numerator)
-    denominator = "NULL::numeric" if ratio.denominator is None else operands.sum(ratio.denominator)
-    value = rounded(numerator)
-    if ratio.denominator is not None:
-        value = rounded(f"{render_number(ratio.scale)} * ({numerator}) / nullif({denominator}, 0)")
-    sums = month_sums(operands)
-    columns = {
-        "account_id": "sums.account_id",
-        "month": "sums.month",
-        "metric": quote(metric.name),
-        "convention": quote(metric.convention),
-        "numerator": rounded(numerator),
-        "denominator": "NULL::numeric" if ratio.denominator is None else rounded(denominator),
-        "value": value,
-    }
-    is_something = " OR ".join(f"sums.{name} <> 0" for name in operands.columns.values())
-    return f"SELECT {label_names(columns)}\nFROM ({sums}) AS sums\nWHERE {is_something}"
 
 
 def _mrr_by_month() -> View:
@@ -153,8 +134,8 @@ def _mrr_by_month() -> View:
         "expansion": METRICS["mrr_expansion"].description,
         "contraction": METRICS["mrr_contraction"].description,
         "churned": METRICS["mrr_churned"].description,
-        "closing": "MRR at the end of the month, of the running month at the end of today: opening + new + reactivated + expansion "
-        "- contraction - churned.",
+        "closing": "MRR at the end of the month, of the running month at the end of today: opening + new + reactivated + "
+        "expansion - contraction - churned.",
         "is_customer_at_start": "Whether the account was a customer at the start of the month.",
         "is_customer_at_end": "Whether it was one at the end of the month, of the running month at the end of today.",
     }
@@ -189,7 +170,9 @@ def _mrr_movements() -> View:
         "amount": "How much MRR moved, in the base currency, as the metrics mrr_new, mrr_churned … answer: a loss is positive.",
         "change": "By how much MRR changed: a loss is negative. All changes of a month add up to mrr_net_change.",
     }
-    comment = "MRR movements by account, month and kind. What did not move has no row. The running month counts up to today."
+    comment = (
+        "MRR movements by account, month and kind. What did not move has no row. The running month counts up to today."
+    )
     return View("mrr_movements", comment, columns, query)
 
 

@@ -18,14 +18,19 @@ from app.ledger.sums.operands import Balance, Flow, Population, Registered, User
 from app.ledger.sums.populations import account_value_sql
 
 # Which sums of a measure an operand needs: within the month, before it, or before its end.
-_FLOW = "flow"
-_OPENING, _CLOSING = BALANCES
+FLOW = "flow"
+OPENING, CLOSING = BALANCES
 
-_MONTHS = f"""
+MONTHS = f"""
     (SELECT first::date AS month, extract(year FROM first)::smallint AS year, extract(month FROM first)::int AS number,
         least((first + interval '1 month')::date, {TODAY} + 1) - first::date AS days
     FROM generate_series((SELECT make_date(min(year), 1, 1)::timestamp FROM public.grand_total),
-        date_trunc('month', {TODAY}::timestamp), interval '1 month') AS first)"""
+        {TODAY}::timestamp, interval '1 month') AS first)"""
+
+
+THIS_MONTH = f"(SELECT date_trunc('month', {TODAY}::timestamp)::date)"
+# The condition of entries of the running month that are dated after today.
+IS_LATER = f"entry.effective_on > {TODAY} AND entry.effective_on < ({THIS_MONTH} + interval '1 month')::date"
 
 
 class OperandColumns:
@@ -40,14 +45,14 @@ class OperandColumns:
         """Return the SQL of an operand, in ledger units. Raises NoRatio for one that is no sum of the month."""
         match operand:
             case Flow():
-                return self._column(_FLOW, operand.any_subject or operand.measure)
+                return self._column(FLOW, operand.any_subject or operand.measure)
             case Balance():
-                return self._column(_CLOSING if operand.closing else _OPENING, operand.measure)
+                return self._column(CLOSING if operand.closing else OPENING, operand.measure)
             case Users():
                 return self._users(operand.any_subject or operand.presence)
             case Registered():
-                joined = [self._column(_FLOW, f"{operand.joined}_{unit}") for unit in entry_units("month")]
-                return f"({' + '.join([self._column(_OPENING, operand.stock), *joined])})"
+                joined = [self._column(FLOW, f"{operand.joined}_{unit}") for unit in entry_units("month")]
+                return f"({' + '.join([self._column(OPENING, operand.stock), *joined])})"
             case Population():
                 return self._population(operand)
         raise NoRatio(NOT_IN_MONTHS)
@@ -55,7 +60,7 @@ class OperandColumns:
     def _users(self, presence: str) -> str:
         if "month" not in PRESENCES[presence].units:
             raise NoRatio(NOT_IN_MONTHS)
-        return f"({' + '.join(self._column(_FLOW, f'{presence}_{unit}') for unit in entry_units('month'))})"
+        return f"({' + '.join(self._column(FLOW, f'{presence}_{unit}') for unit in entry_units('month'))})"
 
     def _population(self, operand: Population) -> str:
         """Return the SQL of what an account adds to a population."""
@@ -85,8 +90,11 @@ class OperandColumns:
         return whole if common == 1 else f"{whole} / {common}"
 
 
-def month_sums(operands: OperandColumns) -> str:
-    """Return the query of rows (account_id, month, days, a column for each sum), of accounts and months with entries so far."""
+def month_sums(operands: OperandColumns, *, condition: str = "true") -> str:
+    """Return the query of rows (account_id, month, days, a column for each sum), of accounts and months with entries so far.
+
+    condition: without which there are none.
+    """
     columns = ",\n            ".join(
         f"coalesce(sum(fact.{part}) FILTER (WHERE fact.measure = {_label(measure)}), 0)::bigint AS {name}"
         for (part, measure), name in operands.columns.items()
@@ -96,6 +104,7 @@ def month_sums(operands: OperandColumns) -> str:
             {columns}
         FROM ({_facts(operands)}) AS fact
         JOIN public.account ON account.account_id = fact.account_id
+        WHERE {condition}
         GROUP BY account.account_id, account.id, fact.month, fact.days"""
 
 
@@ -105,22 +114,20 @@ def _label(measure: str) -> str:
 
 def _facts(operands: OperandColumns) -> str:
     """Return the query of rows (account_id, measure, month, days, parts): totals, less what is dated after today."""
-    parts = [part for part in (_FLOW, _OPENING, _CLOSING) if any(own == part for own, _ in operands.columns)]
+    parts = [part for part in (FLOW, OPENING, CLOSING) if any(own == part for own, _ in operands.columns)]
     totals = ", ".join(
         f"{_part(part, [measure for own, measure in operands.columns if own == part])} AS {part}" for part in parts
     )
-    later = ", ".join("0" if part == _OPENING else "-entry.value" for part in parts)
+    later = ", ".join("0" if part == OPENING else "-entry.value" for part in parts)
     labels = f"ARRAY(SELECT key FROM public.label WHERE text IN ({quote_list(operands.measures)}))"
-    years = "=" if parts == [_FLOW] else "<="
+    years = "=" if parts == [FLOW] else "<="
     return f"""
             SELECT total.account_id, total.measure, month.month, month.days, {totals}
-            FROM {_MONTHS} AS month JOIN public.total ON total.year {years} month.year
+            FROM {MONTHS} AS month JOIN public.total ON total.year {years} month.year
             WHERE total.measure = ANY ({labels})
             UNION ALL
-            SELECT entry.account_id, entry.measure, month.month, month.days, {later}
-            FROM {_MONTHS} AS month JOIN public.entry ON entry.effective_on > {TODAY}
-                AND entry.effective_on >= month.month AND entry.effective_on < month.month + interval '1 month'
-            WHERE entry.measure = ANY ({labels}) AND month.month = date_trunc('month', {TODAY}::timestamp)::date"""
+            SELECT entry.account_id, entry.measure, {THIS_MONTH}, {TODAY} + 1 - {THIS_MONTH}, {later}
+            FROM public.entry WHERE entry.measure = ANY ({labels}) AND {IS_LATER}"""
 
 
 def _part(part: str, measures: Sequence[str]) -> str:
@@ -130,27 +137,29 @@ def _part(part: str, measures: Sequence[str]) -> str:
     """
     stocks = [measure for measure in measures if MEASURES[measure].stock]
     if len(stocks) == len(measures):
-        return _stock_part(part)
+        return stock_part(part)
     if not stocks:
-        return _flow_part(part)
+        return flow_part(part)
     is_stock = f"total.measure = ANY (ARRAY(SELECT key FROM public.label WHERE text IN ({quote_list(stocks)})))"
-    return f"CASE WHEN {is_stock} THEN {_stock_part(part)} ELSE {_flow_part(part)} END"
+    return f"CASE WHEN {is_stock} THEN {stock_part(part)} ELSE {flow_part(part)} END"
 
 
-def _stock_part(part: str) -> str:
+def stock_part(part: str) -> str:
+    """Return the SQL of a part of a row of totals of a stock, which are cumulated within the year."""
     before = _by_month(["0", *MONTH_NAMES[:-1]])
     until = _by_month(MONTH_NAMES)
-    if part == _FLOW:
+    if part == FLOW:
         return f"CASE WHEN total.year = month.year THEN {until} - {before} ELSE 0 END"
     last = f"total.{MONTH_NAMES[-1]}"
-    return f"CASE WHEN total.year < month.year THEN {last} ELSE {before if part == _OPENING else until} END"
+    return f"CASE WHEN total.year < month.year THEN {last} ELSE {before if part == OPENING else until} END"
 
 
-def _flow_part(part: str) -> str:
-    if part == _FLOW:
+def flow_part(part: str) -> str:
+    """Return the SQL of a part of a row of totals of another measure."""
+    if part == FLOW:
         return f"CASE WHEN total.year = month.year THEN {_by_month(MONTH_NAMES)} ELSE 0 END"
     sums = [" + ".join(f"total.{name}" for name in MONTH_NAMES[:count]) or "0" for count in range(13)]
-    in_year = sums[:-1] if part == _OPENING else sums[1:]
+    in_year = sums[:-1] if part == OPENING else sums[1:]
     cases = " ".join(f"WHEN {number} THEN {own}" for number, own in enumerate(in_year, start=1))
     return f"CASE WHEN total.year < month.year THEN {sums[-1]} ELSE CASE month.number {cases} END END"
 

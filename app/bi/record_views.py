@@ -28,10 +28,12 @@ def _books() -> View:
         "reporting_timezone": "Time zone of all days and months.",
         "fiscal_year_start": "Number of the first month of the fiscal year.",
         "week_start": "First day of the week.",
-        "today": "The day up to which the running month counts: the last day of the books, or that of the database's clock if that "
-        "is later.",
+        "today": "The day up to which the running month counts: the last day of the books, or that of the database's clock if "
+        "that is later.",
     }
-    query = f"SELECT base_currency, reporting_timezone, fiscal_year_start, week_start, {TODAY} AS today FROM public.books"
+    query = (
+        f"SELECT base_currency, reporting_timezone, fiscal_year_start, week_start, {TODAY} AS today FROM public.books"
+    )
     return View("books", "What is fixed for all numbers: one row.", columns, query)
 
 
@@ -47,7 +49,8 @@ def _accounts() -> View:
     CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_object_agg(attribute.key, attribute.value), '{{}}') AS attributes FROM public.attribute
         WHERE attribute.account_id = account.account_id AND attribute.ceased_on = '{MAX_DATE}'
-            AND attribute.valid_from <= {TODAY} + 1 AND attribute.valid_to > {TODAY} + 1 AND attribute.value IS NOT NULL) AS own"""
+            AND attribute.valid_from <= {TODAY} + 1 AND attribute.valid_to > {TODAY} + 1
+            AND attribute.value IS NOT NULL) AS own"""
     return View("accounts", "Accounts with their attributes as of now: a row for each account.", columns, query)
 
 
@@ -64,12 +67,11 @@ def _account_attributes() -> View:
     }
     query = f"""
     SELECT account.id AS account_id, attribute.key, attribute.value #>> '{{}}' AS value, attribute.value AS value_json,
-        nullif(attribute.valid_from, '{MIN_DATE:%Y-%m-%d}') AS valid_from,
+        nullif(attribute.valid_from, '{MIN_DATE}') AS valid_from,
         nullif(attribute.valid_to, '{MAX_DATE}') AS valid_until,
         attribute.valid_from <= {TODAY} + 1 AND attribute.valid_to > {TODAY} + 1 AS is_current
     FROM public.attribute JOIN public.account ON account.account_id = attribute.account_id
     WHERE attribute.ceased_on = '{MAX_DATE}' AND attribute.value IS NOT NULL"""
-    query = query.replace("'1-01-01'", f"'{MIN_DATE.isoformat()}'")
     comment = "Attributes of accounts over time, as far as is known now: a row for each stretch of days with one value."
     return View("account_attributes", comment, columns, query)
 
@@ -92,7 +94,9 @@ def _surveys() -> View:
 
 
 def _survey_responses() -> View:
-    classes = "; ".join(f"{kind}: {', '.join(own.name for own in own_classes)}" for kind, own_classes in SCORE_CLASSES.items())
+    classes = "; ".join(
+        f"{kind}: {', '.join(own.name for own in own_classes)}" for kind, own_classes in SCORE_CLASSES.items()
+    )
     columns = {
         "response_id": "Id of the event, unique within its account.",
         "account_id": ACCOUNT_ID,
@@ -110,10 +114,10 @@ def _survey_responses() -> View:
     on = day_of("event.occurred_at")
     query = f"""
     SELECT event.id AS response_id, account.id AS account_id, event.user_id, survey.id AS survey_id, survey.kind,
-        {render(_SCORE)} AS score, {render(score_class_column(_SCORE)).replace("survey.", "survey.")} AS class,
+        {render(_SCORE)} AS score, {render(score_class_column(_SCORE))} AS class,
         event.data ->> 'channel' AS channel, event.occurred_at AS responded_at, {on} AS responded_on,
         date_trunc('month', {on}::timestamp)::date AS month,
-        CASE WHEN {COMMENT_IS_NOT_BLANK.replace("data ", "event.data ")} THEN event.data ->> 'comment' END AS comment
+        CASE WHEN {COMMENT_IS_NOT_BLANK} THEN event.data ->> 'comment' END AS comment
     FROM public.event
     JOIN public.account ON account.account_id = event.account_id
     JOIN public.survey ON survey.id = event.data ->> 'survey'
@@ -157,8 +161,8 @@ def _health_components() -> View:
         "contribution": "Points that it adds to the score. They add up to the score.",
     }
     query = """
-    SELECT account.id AS account_id, health.day, own.id AS component, own.title, own.kind, own.unit, own.value, own.score, own.weight,
-        own.contribution
+    SELECT account.id AS account_id, health.day, own.id AS component, own.title, own.kind, own.unit, own.value, own.score,
+        own.weight, own.contribution
     FROM public.health_copy AS health
     JOIN public.account ON account.account_id = health.account_id
     CROSS JOIN LATERAL jsonb_to_recordset(health.components) AS own(id text, title text, kind text, unit text, value numeric,

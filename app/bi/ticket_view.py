@@ -26,8 +26,8 @@ def ticket_view() -> View:
         "resolved_on": "The day of the last resolution, in the reporting time zone.",
         "resolution_seconds": "Seconds from its opening to the last resolution; null while it is open.",
         "reopenings": "How often it was reopened.",
-        "is_first_contact": "Whether it was resolved at first contact and not reopened, by the flag of the helpdesk or by at most "
-        "one reply. False while it is open.",
+        "is_first_contact": "Whether it was resolved at first contact and not reopened, by the flag of the helpdesk or by at "
+        "most one reply. False while it is open.",
     }
     comment = "Support tickets: a row for each. Retracted events are left out."
     return View("tickets", comment, columns, _query())
