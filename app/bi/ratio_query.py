@@ -77,7 +77,8 @@ def _population_query(ratios: Sequence[tuple[Metric, Ratio]]) -> str:
     operands = OperandColumns()
     numerator = [rounded(operands.sum(ratio.numerator)) for _, ratio in ratios]
     denominator = [
-        "NULL::numeric" if ratio.denominator is None else rounded(operands.sum(ratio.denominator)) for _, ratio in ratios
+        "NULL::numeric" if ratio.denominator is None else rounded(operands.sum(ratio.denominator))
+        for _, ratio in ratios
     ]
     names = [
         f"({quote(metric.name)}, {quote(metric.convention)}, {number}, {render_number(ratio.scale)})"

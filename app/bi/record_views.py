@@ -8,6 +8,9 @@ from app.bi.define import ACCOUNT_ID, TODAY, View, day_of, quote, render
 from app.database.tables import COMMENT_IS_NOT_BLANK, MAX_DATE, MIN_DATE
 from app.ledger.surveys import SCORE_CLASSES, score_class_column
 
+# The name of the row of `news_search` that says when the copy of the health was renewed; see `health`.
+SUBJECT = "health_copy"
+_HEALTH_DAY = f"(SELECT day FROM public.news_search WHERE subject = {quote(SUBJECT)})"
 _SCORE = sa.literal_column("(event.data ->> 'score')::int", sa.Integer)
 
 
@@ -138,11 +141,12 @@ def _health() -> View:
         "mrr": "MRR at the end of the day, in the base currency.",
         "override_score": "What a person says the score is; null where nobody does. It does not change score and band.",
         "model_version": "Version of the health model.",
-        "computed_at": "When it was computed. Scores are computed again every few minutes while the service runs.",
+        "computed_at": "When it was computed. While the service runs, that is done every ten minutes.",
     }
-    query = """
-    SELECT account.id AS account_id, health.day, health.score::numeric / 100 AS score, health.band, health.coverage, health.flags,
-        health.is_customer, health.mrr, health.override_score, health.model_version, health.computed_at
+    query = f"""
+    SELECT account.id AS account_id, {_HEALTH_DAY} AS day, health.score::numeric / 100 AS score, health.band, health.coverage,
+        health.flags, health.is_customer, health.mrr, health.override_score, health.model_version,
+        (SELECT at FROM public.news_search WHERE subject = {quote(SUBJECT)}) AS computed_at
     FROM public.health_copy AS health JOIN public.account ON account.account_id = health.account_id"""
     return View("health", "The latest health of all accounts with any data: a row for each account.", columns, query)
 
@@ -160,9 +164,9 @@ def _health_components() -> View:
         "weight": "Its share of the score, after those without data are left out. The weights of an account add up to 1.",
         "contribution": "Points that it adds to the score. They add up to the score.",
     }
-    query = """
-    SELECT account.id AS account_id, health.day, own.id AS component, own.title, own.kind, own.unit, own.value, own.score,
-        own.weight, own.contribution
+    query = f"""
+    SELECT account.id AS account_id, {_HEALTH_DAY} AS day, own.id AS component, own.title, own.kind, own.unit, own.value,
+        own.score, own.weight, own.contribution
     FROM public.health_copy AS health
     JOIN public.account ON account.account_id = health.account_id
     CROSS JOIN LATERAL jsonb_to_recordset(health.components) AS own(id text, title text, kind text, unit text, value numeric,

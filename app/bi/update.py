@@ -17,6 +17,7 @@ from psycopg import errors, sql
 
 from app.bi.define import SCHEMA, View, quote
 from app.bi.views import all_views, fingerprint
+from app.books.open import UPDATES
 from app.core.errors import ServiceError
 from app.database.pool import Database
 
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 _MARK = "Views of Customer Success Metrics for BI tools"
 _LOCK = 4_711_235_816
 _LOCK_SECONDS = 2
-_TRIES = 5
+_TRIES = 3
 _PAUSE_SECONDS = 1.0
 
 _STATE = f"""
@@ -40,15 +41,12 @@ READERS = f"""
 class ViewsNotUpdated(ServiceError):
     """The views in the database are not those of this version."""
 
-    code = "views_not_updated"
-
 
 async def update_views(database: Database) -> bool:
     """Make the views in the database those of this version. Return whether there was anything to do. Raises ViewsNotUpdated."""
-    url = database.engine.url
     if await database.read(_is_current):
         return False
-    return await anyio.to_thread.run_sync(_update, url)
+    return await anyio.to_thread.run_sync(create_views, database.engine.url)
 
 
 async def try_to_update_views(database: Database) -> None:
@@ -73,12 +71,14 @@ def _comment() -> str:
     return f"{_MARK}, version {fingerprint()}."
 
 
-def _update(url: sa.URL) -> bool:
-    """Update the views, in one transaction. Processes that start at the same time take turns."""
-    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+def create_views(url: sa.URL) -> bool:
+    """Make the views those of this version, in one transaction. Return whether there was anything to do. Raises ViewsNotUpdated.
+
+    Processes that start at the same time take turns.
+    """
     for number in range(1, _TRIES + 1):
         try:
-            with psycopg.connect(address, prepare_threshold=None) as connection:
+            with connect_alone(url) as connection:
                 return _replace_views(connection)
         except errors.LockNotAvailable:
             log.info("the views for BI tools are in use", tries=number)
@@ -97,6 +97,18 @@ def _update(url: sa.URL) -> bool:
         except psycopg.Error as error:
             raise ViewsNotUpdated(_first_line(error)) from error
     raise ViewsNotUpdated("Running queries kept the views locked. It is tried again, also by `csmetrics migrate`.")
+
+
+def connect_alone(url: sa.URL) -> psycopg.Connection[Any]:
+    """Return a connection of its own, for statements that change the schema or roles."""
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(address, prepare_threshold=None)
+
+
+def has_views(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether the views of this service are there."""
+    comment, _, names = connection.execute(_STATE).fetchone() or (None, False, [])
+    return bool(names) and (comment or "").startswith(_MARK)
 
 
 def _first_line(error: psycopg.Error) -> str:
@@ -155,3 +167,6 @@ def _comment_statements(views: Iterable[View]) -> Iterable[str]:
         yield f"COMMENT ON VIEW {SCHEMA}.{view.name} IS {quote(view.comment)}"
         for name, comment in view.columns.items():
             yield f'COMMENT ON COLUMN {SCHEMA}.{view.name}."{name}" IS {quote(comment)}'
+
+
+UPDATES.append(try_to_update_views)

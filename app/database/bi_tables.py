@@ -1,6 +1,6 @@
 """The table behind the views of health; see `tables`."""
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Date, DateTime, Integer, Numeric, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Integer, Numeric, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.database.metadata import metadata
@@ -10,8 +10,6 @@ health_copy = Table(
     "health_copy",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("day", Date, nullable=False, comment="The day whose health it is."),
-    Column("computed_at", DateTime(timezone=True), nullable=False),
     Column("model_version", Integer, nullable=False),
     Column("score", Integer, comment="In hundredths of a point; null: too little data."),
     Column("band", Text),

@@ -18,8 +18,6 @@ def upgrade() -> None:
     op.create_table(
         "health_copy",
         sa.Column("account_id", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("day", sa.Date(), nullable=False, comment="The day whose health it is."),
-        sa.Column("computed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("model_version", sa.Integer(), nullable=False),
         sa.Column("score", sa.Integer(), comment="In hundredths of a point; null: too little data."),
         sa.Column("band", sa.Text()),
