@@ -28,6 +28,8 @@ MONTHS = f"""
         {TODAY}::timestamp, interval '1 month') AS first)"""
 
 
+# In each part of a union, since PostgreSQL passes a condition on the account's id into its parts, but no join.
+ACCOUNT_OF = "JOIN public.account ON account.account_id = {table}.account_id"
 THIS_MONTH = f"(SELECT date_trunc('month', {TODAY}::timestamp)::date)"
 # The condition of entries of the running month that are dated after today.
 IS_LATER = f"entry.effective_on > {TODAY} AND entry.effective_on < ({THIS_MONTH} + interval '1 month')::date"
@@ -100,12 +102,11 @@ def month_sums(operands: OperandColumns, *, condition: str = "true") -> str:
         for (part, measure), name in operands.columns.items()
     )
     return f"""
-        SELECT account.id AS account_id, fact.month, fact.days,
+        SELECT fact.account_id, fact.month, fact.days,
             {columns}
         FROM ({_facts(operands)}) AS fact
-        JOIN public.account ON account.account_id = fact.account_id
         WHERE {condition}
-        GROUP BY account.account_id, account.id, fact.month, fact.days"""
+        GROUP BY fact.account_id, fact.month, fact.days"""
 
 
 def _label(measure: str) -> str:
@@ -122,12 +123,12 @@ def _facts(operands: OperandColumns) -> str:
     labels = f"ARRAY(SELECT key FROM public.label WHERE text IN ({quote_list(operands.measures)}))"
     years = "=" if parts == [FLOW] else "<="
     return f"""
-            SELECT total.account_id, total.measure, month.month, month.days, {totals}
-            FROM {MONTHS} AS month JOIN public.total ON total.year {years} month.year
+            SELECT account.id AS account_id, total.measure, month.month, month.days, {totals}
+            FROM {MONTHS} AS month JOIN public.total ON total.year {years} month.year {ACCOUNT_OF.format(table="total")}
             WHERE total.measure = ANY ({labels})
             UNION ALL
-            SELECT entry.account_id, entry.measure, {THIS_MONTH}, {TODAY} + 1 - {THIS_MONTH}, {later}
-            FROM public.entry WHERE entry.measure = ANY ({labels}) AND {IS_LATER}"""
+            SELECT account.id, entry.measure, {THIS_MONTH}, {TODAY} + 1 - {THIS_MONTH}, {later}
+            FROM public.entry {ACCOUNT_OF.format(table="entry")} WHERE entry.measure = ANY ({labels}) AND {IS_LATER}"""
 
 
 def _part(part: str, measures: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.bi.define import quote, render_number
 from app.bi.linear import Ratio, Sum
 from app.bi.month_sums import (
+    ACCOUNT_OF,
     CLOSING,
     FLOW,
     IS_LATER,
@@ -140,7 +141,7 @@ def _shared_query(shared: Iterable[_SharedRatio]) -> str:
     numerator = "sum(fact.value * fact.of_numerator)::numeric / fact.numerator_divisor"
     denominator = "sum(fact.value * fact.of_denominator)::numeric / fact.denominator_divisor"
     columns = {
-        "account_id": "account.id",
+        "account_id": "fact.account_id",
         "month": "fact.month",
         "metric": "fact.metric",
         "convention": "fact.convention",
@@ -154,8 +155,7 @@ def _shared_query(shared: Iterable[_SharedRatio]) -> str:
     SELECT {label_names(columns)}
     FROM ({_facts(rows[True], flow_part(FLOW), "=")}
         UNION ALL {_facts(rows[False], balance, "<=")}) AS fact
-    JOIN public.account ON account.account_id = fact.account_id
-    GROUP BY account.account_id, account.id, fact.month, fact.metric, fact.convention, fact.numerator_divisor,
+    GROUP BY fact.account_id, fact.month, fact.metric, fact.convention, fact.numerator_divisor,
         fact.denominator_divisor, fact.scale
     HAVING sum(fact.value * fact.of_numerator) <> 0 OR sum(fact.value * fact.of_denominator) <> 0"""
 
@@ -167,9 +167,10 @@ def _facts(rows: Iterable[str], value: str, years: str) -> str:
     )
     own = f"(VALUES {', '.join(rows)}) AS own({names}) JOIN public.label ON label.text = own.measure"
     return f"""
-        SELECT total.account_id, month.month, own.*, {value} AS value
-        FROM {own} JOIN public.total ON total.measure = label.key JOIN {MONTHS} AS month ON total.year {years} month.year
+        SELECT account.id AS account_id, month.month, own.*, {value} AS value
+        FROM {own} JOIN public.total ON total.measure = label.key {ACCOUNT_OF.format(table="total")}
+        JOIN {MONTHS} AS month ON total.year {years} month.year
         UNION ALL
-        SELECT entry.account_id, {THIS_MONTH}, own.*, -entry.value
-        FROM {own} JOIN public.entry ON entry.measure = label.key
+        SELECT account.id, {THIS_MONTH}, own.*, -entry.value
+        FROM {own} JOIN public.entry ON entry.measure = label.key {ACCOUNT_OF.format(table="entry")}
         WHERE {IS_LATER} AND own.part <> {quote(OPENING)}"""

@@ -4,8 +4,11 @@ from app.bi.define import ACCOUNT_ID, View, day_of, quote, quote_list
 from app.ledger.measures import rank_of
 from app.ledger.streams.tickets import KIND, OPENED, REOPENED, REPLIED, RESOLVED, TYPES
 
-_RANK = " ".join(f"WHEN {quote(type)} THEN {rank_of(type)}" for type in TYPES)
-_ORDER = "event.occurred_at, CASE event.type {rank} END, event.id"
+
+def _order() -> str:
+    """Return the SQL by which events of a ticket are ordered. The ranks are in the catalogue of event types."""
+    ranks = " ".join(f"WHEN {quote(type)} THEN {rank_of(type)}" for type in TYPES)
+    return f"event.occurred_at, CASE event.type {ranks} END, event.id"
 
 
 def ticket_view() -> View:
@@ -46,9 +49,9 @@ def _query() -> str:
             AND coalesce(own.first_contact, own.replies_before <= 1) AS is_first_contact
     FROM public.event AS beginning
     JOIN public.account ON account.account_id = beginning.account_id
-    CROSS JOIN LATERAL ({_TICKET}) AS own
+    CROSS JOIN LATERAL ({_steps()}) AS own
     WHERE beginning.type IN ({quote_list(TYPES)}) AND beginning.retracted_on IS NULL AND beginning.stream IS NOT NULL
-        AND beginning.id = {_BEGINNING_ID}"""
+        AND beginning.id = {_beginning_id()}"""
 
 
 def _seconds(duration: str) -> str:
@@ -59,17 +62,24 @@ def _seconds(duration: str) -> str:
 _OF_TICKET = f"""event.account_id = beginning.account_id AND event.stream = beginning.stream AND event.retracted_on IS NULL
             AND event.type IN ({quote_list(TYPES)})"""
 
-# The first opening, or else the first event.
-_BEGINNING_ID = f"""
-            (SELECT event.id FROM public.event WHERE {_OF_TICKET}
-            ORDER BY event.type <> {quote(OPENED)}, {_ORDER.format(rank=_RANK)} LIMIT 1)"""
 
-# All events in order, the beginning first, and none before it. `changes` are those that open or close the ticket.
-_TICKET = f"""
+def _beginning_id() -> str:
+    """Return the SQL of the id of the first opening or, without one, of the first event."""
+    return f"""
+            (SELECT event.id FROM public.event WHERE {_OF_TICKET}
+            ORDER BY event.type <> {quote(OPENED)}, {_order()} LIMIT 1)"""
+
+
+def _steps() -> str:
+    """Return the query of what a ticket comes to.
+
+    `step` are all events in order, the beginning first and none before it; `change` are those that open or close the ticket.
+    """
+    return f"""
         WITH step AS (
             SELECT event.type, event.data, greatest(event.occurred_at, beginning.occurred_at) AS at,
                 event.type = {quote(REPLIED)} AND event.data ->> 'by' IS DISTINCT FROM 'customer' AS is_reply,
-                row_number() OVER (ORDER BY event.id <> beginning.id, {_ORDER.format(rank=_RANK)}) AS position
+                row_number() OVER (ORDER BY event.id <> beginning.id, {_order()}) AS position
             FROM public.event WHERE {_OF_TICKET}),
         change AS (
             SELECT position, at, type FROM (
