@@ -5,6 +5,7 @@ of tables and take advisory locks.
 """
 
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import anyio.to_thread
 import psycopg
@@ -74,7 +75,9 @@ async def list_readers(database: Database) -> list[str]:
 
 def connection_line(url: sa.URL, role: str) -> str:
     """Return the address with which a role connects, without its password."""
-    return url.set(drivername="postgresql", username=role, password=None).render_as_string()
+    # libpq needs spaces in a name encoded, too.
+    parts = url.set(drivername="postgresql", username="role", password=None)
+    return parts.render_as_string().replace("//role@", f"//{quote(role, safe='')}@", 1)
 
 
 def _grant(url: sa.URL, role: str, password: str | None) -> Grant:

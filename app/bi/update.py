@@ -34,8 +34,10 @@ _STATE = f"""
     SELECT obj_description(to_regnamespace('{SCHEMA}'), 'pg_namespace'), to_regnamespace('{SCHEMA}') IS NOT NULL,
         ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relkind = 'v')"""
 READERS = f"""
-    SELECT DISTINCT grantee::regrole::text FROM pg_namespace, aclexplode(nspacl) AS own
-    WHERE nspname = '{SCHEMA}' AND privilege_type = 'USAGE' AND grantee NOT IN (0, nspowner) ORDER BY 1"""
+    SELECT rolname::text FROM pg_roles WHERE oid IN (
+        SELECT own.grantee FROM pg_namespace, aclexplode(nspacl) AS own
+        WHERE nspname = '{SCHEMA}' AND own.privilege_type = 'USAGE' AND own.grantee <> nspowner)
+    ORDER BY 1"""
 
 
 class ViewsNotUpdated(ServiceError):
@@ -136,7 +138,8 @@ def _replace_views(connection: psycopg.Connection[Any]) -> bool:
         _replace_view(connection, view)
     connection.execute("; ".join(_comment_statements(views)))
     for (role,) in connection.execute(READERS).fetchall():
-        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {role}")
+        let_select = sql.SQL(f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {{}}")
+        connection.execute(let_select.format(sql.Identifier(role)))
     return True
 
 

@@ -11,7 +11,7 @@ from tests.model.pair import Pair
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 UNICODE = "Ünï-コ '%s' \"x\""
-_STEPS = 110
+_STEPS = 60
 
 
 def fill(service: Service) -> None:
@@ -23,6 +23,7 @@ def fill(service: Service) -> None:
     for _ in range(_STEPS):
         random_step(random, pair)
         pair.at(pair.now + timedelta(days=random.randrange(3), minutes=random.randrange(600)))
+    _add_tickets(service, pair)
     latest = max(pair.now, datetime.now(UTC))
     service.now = (latest.replace(day=1) + timedelta(days=32)).replace(day=10, hour=12)
     today = service.now.date()
@@ -48,6 +49,30 @@ def fill(service: Service) -> None:
         ),
         event("subscription.canceled", UNICODE, subscription_id="y", at=str(today), ends_at=_in(service, 9)),
         event("ticket.opened", UNICODE, ticket_id="Ticket ü 1", channel="chat", priority="high", at=str(today)),
+    )
+
+
+def _add_tickets(service: Service, pair: Pair) -> None:
+    """Store a ticket of each outcome, for each of the accounts."""
+    outcomes = [
+        ["opened"],
+        ["opened", "replied"],
+        ["opened", "replied", "resolved"],
+        ["opened", "resolved", "reopened", "resolved"],
+    ]
+    service.send(
+        *(
+            event(
+                f"ticket.{verb}",
+                account,
+                ticket_id=f"more-{number}",
+                channel="email",
+                at=f"2026-02-{10 + number + day}",
+            )
+            for account in pair.accounts
+            for number, verbs in enumerate(outcomes)
+            for day, verb in enumerate(verbs)
+        )
     )
 
 

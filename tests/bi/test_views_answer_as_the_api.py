@@ -253,7 +253,7 @@ def test_responses_are_counted_as_the_api_counts_them(company: Service) -> None:
         company,
         "SELECT account_id, month::text, survey_id, class, count(*) FROM bi.survey_responses GROUP BY 1, 2, 3, 4",
     )
-    assert len(rows) > 10
+    assert len(rows) > 5
     counts: dict[Key, int] = defaultdict(int)
     for account, month, survey, own_class, count in rows:
         counts[account, month, survey] += count
@@ -283,7 +283,7 @@ def test_responses_have_their_channel_score_and_comment(company: Service) -> Non
     counts = query(
         company, "SELECT survey_id, count(*), count(comment), sum(score) FROM bi.survey_responses GROUP BY 1"
     )
-    comments = company.rows("feedback_comments", period="all_time", granularity="year", group_by="subject")
+    comments = rows_of(company, "feedback_comments", "default", group_by="subject")
     by_survey: dict[str, int] = defaultdict(int)
     for row in comments:
         by_survey[row["group"]["subject"]] += row["value"]
@@ -322,9 +322,7 @@ TICKETS = {
 @pytest.mark.parametrize("metric", TICKETS)
 def test_tickets_are_counted_as_the_api_counts_them(company: Service, metric: str) -> None:
     convention, month, count, member = TICKETS[metric]
-    rows = query(
-        company, f"SELECT account_id, coalesce(channel, ''), ({month})::text, {count} FROM bi.tickets GROUP BY 1, 2, 3"
-    )
+    rows = query(company, f"SELECT account_id, channel, ({month})::text, {count} FROM bi.tickets GROUP BY 1, 2, 3")
     counts = {row[:3]: row[3] or 0 for row in rows}
     compared = 0
     for row in rows_of(company, metric, convention, group_by="account,channel"):
