@@ -38,10 +38,23 @@ LAYERS = {
     "demo": ENGINE | {"ingest", "health", "scorecard", "alerts"},
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
+    "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
 }
 FEATURES = {
-    *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
+    *(
+        "audit",
+        "reports",
+        "feedback",
+        "health",
+        "scorecard",
+        "insights",
+        "inbound",
+        "webhooks",
+        "alerts",
+        "monitoring",
+        "bi",
+    ),
 }
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}

@@ -43,36 +43,36 @@ _COLUMNS = {
     "components": "jsonb",
 }
 _NAMES = ", ".join(_COLUMNS)
-_OTHERS = [name for name in _COLUMNS if name != "account_id"]
+_VALUE_COLUMNS = [name for name in _COLUMNS if name != "account_id"]
 _WRITE = f"""
     INSERT INTO health_copy ({_NAMES})
     SELECT {_NAMES} FROM {json_table(f"row({', '.join(' '.join(item) for item in _COLUMNS.items())})")}
     ORDER BY account_id
-    ON CONFLICT (account_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _OTHERS)}
-    WHERE ({", ".join(f"health_copy.{name}" for name in _OTHERS)})
-        IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _OTHERS)})
+    ON CONFLICT (account_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _VALUE_COLUMNS)}
+    WHERE ({", ".join(f"health_copy.{name}" for name in _VALUE_COLUMNS)})
+        IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _VALUE_COLUMNS)})
     """
 _DELETE = "DELETE FROM health_copy WHERE account_id <> ALL(CAST(%(accounts)s AS bigint[]))"
 
 
 @dataclass(slots=True)
-class _Failure:
+class _RetryTime:
     """When to try again after a failure, by `time.monotonic`."""
 
-    retry_at: float = 0.0
+    at: float = 0.0
 
 
-_failure = _Failure()
+_retry_time = _RetryTime()
 
 
 async def keep_health(books: Books) -> None:
     """Renew the copy if it is time to. What goes wrong is written to the log: the service does not need it."""
-    if monotonic() < _failure.retry_at:
+    if monotonic() < _retry_time.at:
         return
     try:
         await renew_health(books)
     except ServiceError as error:
-        _failure.retry_at = monotonic() + _PAUSE.total_seconds()
+        _retry_time.at = monotonic() + _PAUSE.total_seconds()
         log.warning("the view of health cannot be renewed", reason=str(error))
 
 

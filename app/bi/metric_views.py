@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.bi.define import ACCOUNT_ID, MONTH, View, quote, render_number
 from app.bi.linear import Coefficient, NoRatio, Ratio, find_ratio
-from app.bi.month_sums import OperandColumns, label_names, month_sums, rounded
+from app.bi.month_sums import OperandColumns, label_names, month_sums, round_amount
 from app.bi.ratio_query import check_ratio, ratio_queries
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.operands import Balance, Flow
@@ -146,7 +146,7 @@ def _mrr_by_month() -> View:
 
 
 def _sum_of(operands: OperandColumns, metric: str) -> str:
-    return rounded(operands.sum(find_ratio(METRICS[metric]).numerator))
+    return round_amount(operands.sum(find_ratio(METRICS[metric]).numerator))
 
 
 def _mrr_movements() -> View:
@@ -157,7 +157,7 @@ def _mrr_movements() -> View:
         [(measure, own)] = _by_measure(find_ratio(METRICS[f"mrr_{kind}"]).numerator).items()
         amount = operands.sum({Flow(measure): own})
         change = operands.sum({Flow(measure): net[measure]})
-        rows.append(f"({quote(kind)}, {rounded(amount)}, {rounded(change)})")
+        rows.append(f"({quote(kind)}, {round_amount(amount)}, {round_amount(change)})")
     query = f"""
     SELECT sums.account_id, sums.month, movement.kind, movement.amount, movement.change
     FROM ({month_sums(operands)}) AS sums

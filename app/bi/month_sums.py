@@ -171,7 +171,7 @@ def _by_month(names: Iterable[str]) -> str:
     return f"CASE month.number {cases} END"
 
 
-def rounded(sql: str) -> str:
+def round_amount(sql: str) -> str:
     """Return the SQL of an amount, rounded to the decimals of the views."""
     return f"round({sql}, {DECIMALS})"
 

@@ -25,7 +25,7 @@ from app.bi.month_sums import (
     flow_part,
     label_names,
     month_sums,
-    rounded,
+    round_amount,
     stock_part,
 )
 from app.ledger.measures import MEASURES
@@ -47,15 +47,15 @@ class _SharedRatio(NamedTuple):
 
 def ratio_queries(ratios: Iterable[tuple[Metric, Ratio]]) -> Iterator[str]:
     """Yield queries of rows (account_id, month, metric, convention, numerator, denominator, value)."""
-    shared: list[_SharedRatio] = []
-    others: dict[frozenset[str], list[tuple[Metric, Ratio]]] = defaultdict(list)
+    plain_ratios: list[_SharedRatio] = []
+    by_balances: dict[frozenset[str], list[tuple[Metric, Ratio]]] = defaultdict(list)
     for metric, ratio in ratios:
         if (own := _share(metric, ratio)) is not None:
-            shared.append(own)
+            plain_ratios.append(own)
         else:
-            others[_population_measures(metric)].append((metric, ratio))
-    yield _shared_query(shared)
-    yield from map(_population_query, others.values())
+            by_balances[_population_measures(metric)].append((metric, ratio))
+    yield _shared_query(plain_ratios)
+    yield from map(_population_query, by_balances.values())
 
 
 def _population_measures(metric: Metric) -> frozenset[str]:
@@ -76,9 +76,9 @@ def _population_query(ratios: Sequence[tuple[Metric, Ratio]]) -> str:
     The balances are computed for each of the metrics that are asked for: for none, if none is.
     """
     operands = OperandColumns()
-    numerator = [rounded(operands.sum(ratio.numerator)) for _, ratio in ratios]
+    numerator = [round_amount(operands.sum(ratio.numerator)) for _, ratio in ratios]
     denominator = [
-        "NULL::numeric" if ratio.denominator is None else rounded(operands.sum(ratio.denominator))
+        "NULL::numeric" if ratio.denominator is None else round_amount(operands.sum(ratio.denominator))
         for _, ratio in ratios
     ]
     names = [
@@ -87,7 +87,7 @@ def _population_query(ratios: Sequence[tuple[Metric, Ratio]]) -> str:
     ]
     return f"""
     SELECT sums.account_id, sums.month, own.metric, own.convention, part.numerator, part.denominator,
-        {rounded("own.scale * part.numerator / nullif(part.denominator, 0)")} AS value
+        {round_amount("own.scale * part.numerator / nullif(part.denominator, 0)")} AS value
     FROM (VALUES {", ".join(names)}) AS own(metric, convention, number, scale)
     CROSS JOIN LATERAL ({month_sums(operands, condition="own.number > 0")}) AS sums
     CROSS JOIN LATERAL (SELECT {_choice(numerator)} AS numerator, {_choice(denominator)} AS denominator) AS part
@@ -130,9 +130,9 @@ def _plain_sums(side: Sum) -> Iterator[tuple[tuple[str, str], Fraction]]:
             yield part_and_measure, own.factor
 
 
-def _shared_query(shared: Iterable[_SharedRatio]) -> str:
+def _shared_query(plain_ratios: Iterable[_SharedRatio]) -> str:
     rows: dict[bool, list[str]] = {True: [], False: []}
-    for own in shared:
+    for own in plain_ratios:
         scale = render_number(own.scale)
         for (part, measure), (of_numerator, of_denominator) in own.factors.items():
             texts = (own.metric.name, own.metric.convention, measure, part)
@@ -145,10 +145,10 @@ def _shared_query(shared: Iterable[_SharedRatio]) -> str:
         "month": "fact.month",
         "metric": "fact.metric",
         "convention": "fact.convention",
-        "numerator": rounded(numerator),
-        "denominator": rounded(denominator),
-        "value": f"CASE WHEN fact.denominator_divisor IS NULL THEN {rounded(numerator)} "
-        f"ELSE {rounded(f'fact.scale * {numerator} / nullif({denominator}, 0)')} END",
+        "numerator": round_amount(numerator),
+        "denominator": round_amount(denominator),
+        "value": f"CASE WHEN fact.denominator_divisor IS NULL THEN {round_amount(numerator)} "
+        f"ELSE {round_amount(f'fact.scale * {numerator} / nullif({denominator}, 0)')} END",
     }
     balance = f"CASE own.part WHEN {quote(OPENING)} THEN {stock_part(OPENING)} ELSE {stock_part(CLOSING)} END"
     return f"""

@@ -32,20 +32,20 @@ def grant(
 ) -> None:
     """Let a role read the views, and print how a tool connects with it. A role that does not exist is created.
 
-    A password that was made here is shown only once. That of an existing role stays unless another is given.
+    A generated password is shown only once. That of an existing role stays unless another is given.
     """
     chosen = _read_password(password, is_prompt=prompt)
 
     async def run(books: Books) -> None:
-        made = chosen is None and not await role_exists(books.database, role)
-        own = secrets.token_urlsafe(_PASSWORD_BYTES) if made else chosen
+        is_generated = chosen is None and not await role_exists(books.database, role)
+        own = secrets.token_urlsafe(_PASSWORD_BYTES) if is_generated else chosen
         result = await grant_views(books.database, role, password=own)
         await renew_health(books, is_forced=True)
         out.print(
             f"{role} may read the views of the schema bi{', and was created' if result.is_new else ''}.", markup=False
         )
         out.print(f"Connect with: {result.line}", markup=False)
-        if made:
+        if is_generated:
             out.print(f"Password (shown only once): {own}", markup=False)
         if books.database.engine.url.host is None:
             err.print(

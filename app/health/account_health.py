@@ -1,10 +1,11 @@
 """The health of all accounts with its components, for other features: see `OFFERS.account_health`."""
 
 from datetime import date
+from typing import Any
 
 from app.books.books import Books
 from app.database.connection import Connection
-from app.database.query_plan import merge_plans, run_plan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.health.answers import money_text
 from app.health.card import show_component
 from app.health.flags import flag_finder
@@ -17,7 +18,8 @@ from app.metrics.offers import OFFERS, AccountHealth
 async def load_account_health(connection: Connection, books: Books, *, day: date) -> list[AccountHealth]:
     """Return the health of all accounts with any data on a day, ordered by their keys."""
     at = KnownDay(day, None)
-    [scores], overrides = await run_plan(connection, merge_plans([load_scores([at]), load_overrides(books, at)]))
+    plans: list[QueryPlan[Any]] = [load_scores([at]), load_overrides(books, at)]
+    [scores], overrides = await run_plan(connection, merge_plans(plans))
     flags_of = flag_finder(scores)
     rows = [
         AccountHealth(

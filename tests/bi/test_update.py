@@ -33,7 +33,10 @@ def other_version(*changed: View, without: str = "") -> Iterator[tuple[View, ...
     by_name = {view.name: view for view in views.all_views()} | {view.name: view for view in changed}
     by_name.pop(without, None)
     own = tuple(by_name.values())
-    with patch.object(update, "all_views", lambda: own), patch.object(update, "fingerprint", lambda: str(hash(repr(own)))):
+    with (
+        patch.object(update, "all_views", lambda: own),
+        patch.object(update, "fingerprint", lambda: str(hash(repr(own)))),
+    ):
         yield own
 
 

@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from app.bi.health import renew_health
 from app.bi.metric_views import entries
 from app.metrics.define import METRICS
 from tests.bi.company import UNICODE, fill, query
@@ -239,7 +242,7 @@ def test_attributes_have_intervals_without_overlap_and_those_of_today_are_the_cu
         stretches[account, key].append((str(start or "0"), str(end or "9")))
     for own in stretches.values():
         own.sort()
-        assert all(before[1] <= after[0] for before, after in zip(own, own[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(own))
     current = query(company, "SELECT account_id, key, value_json FROM bi.account_attributes WHERE is_current")
     by_account: dict[str, dict[str, Any]] = defaultdict(dict)
     for account, key, value in current:
@@ -337,22 +340,14 @@ def test_open_tickets_are_those_of_the_overview(company: Service) -> None:
         rows = query(
             company, "SELECT ticket_id, channel, priority FROM bi.tickets WHERE account_id = %s AND is_open", account
         )
-        overview = company.request("GET", f"/v1/accounts/{quote(account)}/overview").json()
+        overview = company.request("GET", f"/v1/accounts/{quote(account, safe='')}/overview").json()
         assert sorted(rows, key=str) == sorted(
             ((own["ticket_id"], own["channel"], own["priority"]) for own in overview["open_tickets"]), key=str
         )
 
 
-def quote(account: str) -> str:
-    from urllib.parse import quote
-
-    return quote(account, safe="")
-
-
 @pytest.fixture
 def health(company: Service) -> Iterator[Service]:
-    from app.bi.health import renew_health
-
     company.run(renew_health(company.books, is_forced=True))
     yield company
 
@@ -360,7 +355,8 @@ def health(company: Service) -> Iterator[Service]:
 def test_health_is_that_of_the_api(health: Service) -> None:
     rows = query(
         health,
-        "SELECT account_id, score, band, coverage, flags, is_customer, mrr, override_score, model_version, day::text FROM bi.health",
+        "SELECT account_id, score, band, coverage, flags, is_customer, mrr, override_score, model_version, day::text "
+        "FROM bi.health",
     )
     answer = health.get("/v1/health", accounts="all")
     assert len(rows) == len(answer["accounts"]) > 3
@@ -385,7 +381,7 @@ def test_components_of_health_are_those_of_the_api(health: Service) -> None:
         UNICODE,
     )
     names = ("id", "title", "kind", "unit", "value", "score", "weight", "contribution")
-    components = health.get(f"/v1/accounts/{quote(UNICODE)}/health")["components"]
+    components = health.get(f"/v1/accounts/{quote(UNICODE, safe='')}/health")["components"]
     assert rows == [tuple(own[name] for name in names) for own in components] != []
 
 
