@@ -222,7 +222,10 @@ def test_the_views_survive_a_rebuild_with_other_settings_and_follow_them(
     service: Service, database: str, tmp_path: Path, reader: str
 ) -> None:
     service.send(*survey_responses("nps", [9], at="2026-02-28T23:30:00Z"))
-    months = "SELECT month::text FROM bi.survey_responses UNION ALL SELECT month::text FROM bi.metric_operands WHERE metric = 'nps'"
+    months = (
+        "SELECT month::text FROM bi.survey_responses UNION ALL "
+        "SELECT month::text FROM bi.metric_operands WHERE metric = 'nps'"
+    )
     assert query(service, months) == [("2026-02-01",), ("2026-02-01",)]
     service.run(service.books.database.dispose())
     result = run_command(
