@@ -50,7 +50,7 @@ $(VENV)/docs: $(VENV)/installed
 
 lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra otel -c requirements.lock pyproject.toml -o requirements-otel.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra all -c requirements.lock pyproject.toml -o requirements-all.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 publish: setup ## generate openapi/openapi.json and docs/reference from the code

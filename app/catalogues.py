@@ -16,6 +16,7 @@ _PACKAGES = (
     "app.feedback.open_detractors",
     "app.scorecard.standings",
     "app.insights.catalogue",
+    "app.charts.catalogue",
     "app.inbound.catalogue",
     "app.inbound.erase",
     "app.webhooks.catalogue",

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from app import __version__
 from app.access import routes as access_routes
@@ -31,6 +32,8 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.charts import routes as chart_routes
+from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
@@ -40,8 +43,10 @@ from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
 from app.http.document import build_document
+from app.http.formats import FORMATS
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
+from app.http.streams import StreamSlots
 from app.inbound import routes as inbound_routes
 from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
@@ -68,6 +73,7 @@ with what was recorded up to the end of any day."""
 _ROUTES = (
     ingest_routes,
     metric_routes,
+    chart_routes,
     audit_routes,
     report_routes,
     feedback_routes,
@@ -110,8 +116,17 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     )
     app.state.settings, app.state.books = settings, None
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
+    app.state.streams = StreamSlots(
+        settings.questions_at_once, settings.questions_per_key, settings.download_seconds, settings.question_wait
+    )
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
-    app.add_middleware(GZipMiddleware, minimum_size=16_384, compresslevel=4)
+    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=16_384,
+        compresslevel=4,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
+    )
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
@@ -162,9 +177,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     async with (
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
+        open_charts() as charts,
         AsyncExitStack() as stack,
     ):
-        app.state.database, app.state.large_batches = database, large_batches
+        app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
         waiting: asyncio.Task[None] | None = None
         try:
             await prepare_tables(settings, database, create=True)

@@ -28,6 +28,7 @@ LAYERS = {
     "ledger": DATA | {"accounts"},
     "ingest": ENGINE,
     "metrics": ENGINE,
+    "charts": ENGINE | {"metrics"},
     "audit": ENGINE | {"metrics"},
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
@@ -43,6 +44,7 @@ LAYERS = {
 }
 FEATURES = {
     *(
+        "charts",
         "audit",
         "reports",
         "feedback",
@@ -57,7 +59,17 @@ FEATURES = {
     ),
 }
 # Modules of `http` without the web framework, which any package may use.
-PLAIN_HTTP = {"app.http.encoding", "app.http.formats", "app.http.openapi"}
+PLAIN_HTTP = {
+    *(
+        "app.http.chart_formats",
+        "app.http.csv_table",
+        "app.http.encoding",
+        "app.http.formats",
+        "app.http.openapi",
+        "app.http.row_parameters",
+    ),
+    "app.http.tables",
+}
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
 
 

@@ -1,5 +1,6 @@
 """HTTP endpoints of accounts and segments."""
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,28 +10,37 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.accounts import segments
 from app.accounts.accounts import account_key
+from app.accounts.answers import ACCOUNT_SCHEMA, MAX_ACCOUNTS, answer_accounts, parse_cursor
 from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, list_attributes
 from app.accounts.filters import Filter, parse_filter
 from app.accounts.listing import day_after, select_accounts, select_descriptions
 from app.accounts.recorded_names import AttributeUse, account_not_found, attribute_faults
 from app.books.books import Books
 from app.core.errors import Invalid, NotFound
-from app.core.ids import PathId, decode_token, encode_token, normalize_id
+from app.core.ids import PathId, encode_token, normalize_id
 from app.core.names import Fault
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.http.body import read_body
-from app.http.openapi import body_schema, query_schema
+from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
-from app.http.responses import json_response, next_link
+from app.http.responses import json_response, next_link, rows_response
+from app.http.row_parameters import RowParameters
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
 READ = [Depends(requires("read"))]
 ADMIN = [Depends(requires("admin"))]
 
 
-class _ListParams(QueryParams):
+_ACCOUNTS = response_schema(
+    "A page of accounts.",
+    object_schema({"accounts": list_schema(ACCOUNT_SCHEMA), "next": {"type": ["string", "null"]}}),
+    table=True,
+)
+
+
+class _ListParams(RowParameters):
     filter: str | None = Field(
         None, max_length=4_000, description="A condition over account attributes, in the filter language."
     )
@@ -39,26 +49,26 @@ class _ListParams(QueryParams):
         description="Whether attributes in `filter` that no account has ever had are errors. With `false` they count as empty.",
     )
     cursor: str | None = Field(None, max_length=1_000, description="`next` of the page before.")
-    limit: int = Field(100, ge=1, le=1_000, description="The number of accounts on a page.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ACCOUNTS,
+        description="The number of accounts on a page. Default: 100 in JSON; files have all accounts.",
+    )
 
 
-@router.get("/accounts", dependencies=READ, openapi_extra=query_schema(_ListParams))
+@router.get("/accounts", dependencies=READ, responses=_ACCOUNTS, openapi_extra=query_schema(_ListParams))
 async def list_accounts(request: Request) -> Response:
     """List accounts with their current attributes, ordered by id."""
     params = parse_query(request, _ListParams)
-    books, limit = books_of(request), params.limit
-    day = day_after(await books.load_today())
+    books = books_of(request)
     filter = parse_filter(normalize_id(params.filter)) if params.filter is not None else None
     if filter is not None and params.strict:
         await _check_attributes(books, filter, "/query/filter")
-    # One more than the page, which shows whether there is a next one.
-    page = select_accounts(filter, on=day).order_by(account.c.id).limit(limit + 1)
-    if params.cursor is not None:
-        page = page.where(account.c.id > _decode_cursor(params.cursor))
-    rows = await _fetch(books, select_descriptions(page, on=day))
-    cursor = encode_token(rows[limit - 1]["id"]) if len(rows) > limit else None
-    body = {"accounts": rows[:limit], "next": cursor}
-    return json_response(request, body, headers=next_link(request, cursor))
+    limit = params.page_size(params.limit, default=100, maximum=MAX_ACCOUNTS)
+    answer = await answer_accounts(books, filter, limit=limit, cursor=params.cursor)
+    # A file without a limit has all accounts, page by page.
+    return await rows_response(request, params, answer if params.limit is None else replace(answer, load_more=None))
 
 
 async def _check_attributes(books: Books, filter: Filter, pointer: str) -> None:
@@ -69,16 +79,6 @@ async def _check_attributes(books: Books, filter: Filter, pointer: str) -> None:
 
     if faults := await books.database.ask(read):
         raise Invalid.of(faults, subject="The filter")
-
-
-def _decode_cursor(cursor: str) -> str:
-    """Return the id or key that the page before ended with."""
-    try:
-        return decode_token(cursor).replace("\0", "")
-    except ValueError:
-        raise Invalid.at(
-            "/query/cursor", "Not a cursor. Use `next` of the page before, unchanged.", code="invalid_cursor"
-        ) from None
 
 
 @router.get("/accounts/{account_id}", dependencies=READ)
@@ -125,7 +125,7 @@ async def get_attributes(request: Request) -> Response:
     """
     params = parse_query(request, _AttributeParams)
     books, limit = books_of(request), params.limit
-    day, after = day_after(await books.load_today()), _decode_cursor(params.cursor) if params.cursor is not None else ""
+    day, after = day_after(await books.load_today()), parse_cursor(params.cursor) if params.cursor is not None else ""
     # One more than the page, which shows whether there is a next one.
     rows = await books.database.ask(
         lambda connection: list_attributes(connection, on=day, after=after, limit=limit + 1)

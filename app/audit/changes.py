@@ -26,8 +26,9 @@ from app.database.query_plan import QueryPlan, merge_plans, run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, MONTH_NAMES, attribute, entry, presence, registration
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
 from app.ledger.sums.selection import Group, Span, Sums, array_item
-from app.metrics.answer import AnswerTable, PendingRow, bind_inputs, build_answer_table, context_values, values_in
-from app.metrics.lookup import OperandSums, split_question
+from app.metrics.answer import AnswerTable, bind_inputs, build_answer_table, context_values, values_in
+from app.metrics.lookup import OperandSums, SumsByGroup, split_question
+from app.metrics.pending_rows import PendingRow
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.results import NOTHING_KNOWN, Result
@@ -274,7 +275,7 @@ def _steps_back(table: AnswerTable, days: Sequence[_Day]) -> Iterator[_Step]:
         after = before
 
 
-def _subtract(sums: Sums, moves: _Moves) -> Sums:
+def _subtract(sums: SumsByGroup, moves: _Moves) -> SumsByGroup:
     """Return the sums as they were before the moves."""
     by_group: dict[Group, dict[int, int]] = {}
     for (group, _, index), value in moves.items():

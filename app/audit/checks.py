@@ -26,10 +26,11 @@ from app.database.tables import books as books_table
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
-from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
+from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.define import METRICS
 from app.metrics.offers import OFFERS, Comparison, DataChecks
 from app.metrics.parameters import Parameters
+from app.metrics.pending_rows import PendingRow
 from app.metrics.question import build_question, fits_in_statement
 from app.metrics.rows import format_group, group_sort_key
 

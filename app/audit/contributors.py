@@ -10,9 +10,10 @@ from app.books.books import Books
 from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.database.connection import Connection
-from app.http.formats import BuildTable
 from app.http.openapi import list_schema
-from app.metrics.answer import AnswerTable, PendingRow, build_answer_table
+from app.http.tables import Answer, columns
+from app.metrics.answer import AnswerTable, build_answer_table
+from app.metrics.pending_rows import PendingRow
 from app.metrics.question import Question
 from app.metrics.question_names import NO_NAMES
 from app.metrics.results import Result
@@ -21,10 +22,9 @@ from app.metrics.schema import (
     NUMBER_SCHEMA,
     OPTIONAL_ROW_SCHEMA,
     ROW_SCHEMA,
-    flatten_interval,
     number_columns,
+    question_answer,
     rows_schema,
-    table_builder,
 )
 
 _SHARE_SCHEMA: dict[str, Any] = {
@@ -56,10 +56,8 @@ class _Contributor(NamedTuple):
         return self.row.name
 
 
-async def list_contributors(
-    books: Books, question: Question, *, limit: int, cursor: str | None
-) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of contributors and their totals, and the function that builds its table.
+async def list_contributors(books: Books, question: Question, *, limit: int, cursor: str | None) -> Answer:
+    """Return the answer, with a page of contributors and their totals.
 
     Contributors are ordered by period, group and contribution; accounts without data of the metric are left out. A
     contribution is the account's own numerator or, for a metric without one, its value; None where it has none. A share is a
@@ -92,8 +90,9 @@ async def list_contributors(
         "rows": rows,
         "next": next_cursor,
     } | knowledge_members(question)
-    columns = (*_SHARE_SCHEMA, *number_columns(question))
-    return body, table_builder(body, after=columns, flatten=flatten_interval)
+    return question_answer(
+        "contributors", body, question, after=[*columns(_SHARE_SCHEMA), *number_columns(question)], row_count=len(rows)
+    )
 
 
 def _find_contributors(totals: AnswerTable, accounts: AnswerTable) -> list[_Contributor]:

@@ -25,7 +25,7 @@ from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, MIN_DATE
-from app.http.formats import BuildTable, FlatTable
+from app.http.tables import Answer, columns
 from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
 from app.ledger.sequences import load_invitations
 from app.ledger.stream_diff import StreamName, load_streams, stored_event
@@ -71,10 +71,8 @@ class _EventSearch:
     surveys: Mapping[str, Survey]
 
 
-async def list_events_behind(
-    books: Books, question: Question, *, limit: int, cursor: str | None
-) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of events in the order of their times, and the function that builds its table.
+async def list_events_behind(books: Books, question: Question, *, limit: int, cursor: str | None) -> Answer:
+    """Return the answer, with a page of events in the order of their times.
 
     The events are of accounts that have data of the metric in a period: events that post by themselves, or by the presence
     of their user, what counts in the period; all events of a stream that posts what counts, for balances up to the end of the
@@ -106,11 +104,13 @@ async def list_events_behind(
     events = [_event_json(row, account_ids) for row in page]
     next_cursor = cursor_of(page[-1]).encode() if len(rows) > limit else None
     body = {"question": question.as_json(), "rows": events, "next": next_cursor} | knowledge_members(question)
-
-    def build_table() -> FlatTable:
-        return FlatTable(list(_EVENT_SCHEMA), ([event[name] for name in _EVENT_SCHEMA] for event in events))
-
-    return body, build_table
+    return Answer(
+        "events",
+        body,
+        columns(_EVENT_SCHEMA),
+        question=question,
+        load_more=lambda after: list_events_behind(books, question, limit=limit, cursor=after),
+    )
 
 
 async def _load_accounts(

@@ -10,13 +10,13 @@ from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.formats import BuildTable
 from app.http.openapi import object_schema
+from app.http.tables import Answer, columns
 from app.metrics.offers import OFFERS, Restatement
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.rows import Row, base_row, knowledge_members, paginate, round_number
-from app.metrics.schema import NUMBER_SCHEMA, PERIOD_COLUMNS, ROW_SCHEMA, rows_schema, table_builder
+from app.metrics.schema import NUMBER_SCHEMA, PERIOD_COLUMNS, ROW_SCHEMA, question_answer, rows_schema
 
 _CHANGE_SCHEMA: dict[str, Any] = {
     "recorded_on": {
@@ -43,10 +43,8 @@ RESTATEMENTS_SCHEMA = rows_schema(
 )
 
 
-async def list_restatements(
-    books: Books, question: Question, *, limit: int, cursor: str | None
-) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of changes by period, group and day, and the function that builds its table.
+async def list_restatements(books: Books, question: Question, *, limit: int, cursor: str | None) -> Answer:
+    """Return the answer, with a page of changes by period, group and day.
 
     A number is restated when its value at the end of a day differs from that at the end of the day before, from the day after
     the end of the period on. Raises Invalid when something was recorded late on more than a thousand days.
@@ -68,7 +66,7 @@ async def list_restatements(
 
     rows, next_cursor = await books.database.ask(read)
     body = {"question": question.as_json(), "rows": rows, "next": next_cursor} | knowledge_members(question)
-    return body, table_builder(body, after=_CHANGE_SCHEMA)
+    return question_answer("restatements", body, question, after=columns(_CHANGE_SCHEMA))
 
 
 def _row(question: Question, change: Change, causes: Causes | None) -> Row:

@@ -1,5 +1,6 @@
 """Endpoints of the audit: what is behind a number, how it changed, and whether the numbers agree with each other."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,7 +17,7 @@ from app.http.openapi import query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
 from app.metrics.describe import metric_in_path
-from app.metrics.parameters import Granularity, MetricParameters, Parameters
+from app.metrics.parameters import DEFAULT_ROWS, Granularity, MetricParameters, Parameters
 from app.metrics.question import Question, resolve_question
 
 router = APIRouter(
@@ -42,10 +43,8 @@ async def get_contributors(request: Request, metric: str) -> Response:
     """
     parameters = parse_query(request, Parameters)
     question = await _question(request, metric, parameters)
-    body, build_table = await list_contributors(
-        books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
-    )
-    return await rows_response(request, parameters.format, body, build_table)
+    answer = await list_contributors(books_of(request), question, limit=parameters.page_rows, cursor=parameters.cursor)
+    return await rows_response(request, parameters, answer)
 
 
 @router.get(
@@ -64,10 +63,8 @@ async def get_restatements(request: Request, metric: str) -> Response:
     """
     parameters = parse_query(request, MetricParameters)
     question = await _question(request, metric, parameters)
-    body, build_table = await list_restatements(
-        books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
-    )
-    return await rows_response(request, parameters.format, body, build_table)
+    answer = await list_restatements(books_of(request), question, limit=parameters.page_rows, cursor=parameters.cursor)
+    return await rows_response(request, parameters, answer)
 
 
 @router.get("/metrics/{metric}/events", responses=EVENTS_SCHEMA, openapi_extra=query_schema(MetricParameters))
@@ -83,10 +80,11 @@ async def get_events(request: Request, metric: str) -> Response:
     """
     parameters = parse_query(request, MetricParameters)
     question = await _question(request, metric, parameters)
-    body, build_table = await list_events_behind(
-        books_of(request), question, limit=parameters.limit, cursor=parameters.cursor
-    )
-    return await rows_response(request, parameters.format, body, build_table)
+    limit = min(parameters.limit or DEFAULT_ROWS, DEFAULT_ROWS)
+    answer = await list_events_behind(books_of(request), question, limit=limit, cursor=parameters.cursor)
+    # A file without a limit has all events, page by page.
+    answer = answer if parameters.limit is None else replace(answer, load_more=None)
+    return await rows_response(request, parameters, answer)
 
 
 class _CheckParameters(QueryParams):

@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "app.cli.ledger",
     "query": "app.cli.questions",
     "check": "app.cli.questions",
+    "export": "app.cli.export",
     "insights": "app.cli.insights",
     "work": "app.cli.work",
     "clock": "app.cli.clock",

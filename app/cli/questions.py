@@ -1,6 +1,5 @@
 """The commands that answer questions without HTTP: `csmetrics query` and `csmetrics check`."""
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,12 +10,15 @@ from app.audit.checks import run_checks
 from app.books.books import Books
 from app.cli.console import err, out
 from app.cli.open import with_books
+from app.cli.output import Fields, OutputFile, choose_output, write_answer
 from app.core.periods import GRANULARITIES
-from app.http.formats import FORMATS, FlatTable
+from app.http.formats import FORMATS
+from app.http.row_parameters import MAX_ROWS
+from app.http.tables import Answer
 from app.metrics.answer import answer
-from app.metrics.parameters import MAX_ROWS, Parameters, SeveralParameters
+from app.metrics.parameters import Parameters, SeveralParameters
 from app.metrics.question import resolve_question
-from app.metrics.schema import flatten_interval, number_columns, table_builder
+from app.metrics.schema import number_columns, question_answer
 
 cli = typer.Typer()
 
@@ -68,7 +70,10 @@ Strict = Annotated[
     bool, typer.Option(help="Whether attributes, accounts, subjects and channels that were never recorded are errors.")
 ]
 Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")]
-Output = Annotated[str, typer.Option(metavar="|".join(OUTPUT_FORMATS), help="Output format.")]
+CompleteOnly = Annotated[bool, typer.Option("--complete-only", help="Leave out periods that have not ended.")]
+Output = Annotated[
+    str | None, typer.Option(metavar="|".join(OUTPUT_FORMATS), help="Output format. Default: by the file, else table.")
+]
 
 
 @cli.command()
@@ -89,34 +94,35 @@ def query(
     convention: Convention = None,
     strict: Strict = True,
     totals: Totals = False,
-    format: Output = "table",
+    complete_only: CompleteOnly = False,
+    fields: Fields = None,
+    format: Output = None,
+    output: OutputFile = None,
 ) -> None:
     """Print the numbers of metrics, as `GET /v1/query` answers them."""
-    if format not in OUTPUT_FORMATS:
-        raise typer.BadParameter(f"it must be one of: {', '.join(OUTPUT_FORMATS)}.", param_hint="--format")
     # The names of the options are those of the parameters.
-    options = {name: value for name, value in locals().items() if value is not None and name != "format"}
+    options = {
+        name: value for name, value in locals().items() if value is not None and name not in ("format", "output")
+    }
+    chosen = choose_output(format, output, default="table", more=["table"])
     parameters = SeveralParameters.model_validate(options)
 
     async def run(books: Books) -> None:
-        body, table = await _answer_all(books, parameters)
-        if format == "table":
-            _print_table(table)
+        answer = await _answer_all(books, parameters)
+        if chosen == "table":
+            _print_table(answer.with_fields(parameters.fields) if parameters.fields else answer)
         else:
-            sys.stdout.write(FORMATS[format].write(body, lambda: table).decode().rstrip("\n") + "\n")
+            await write_answer(chosen, answer, fields=parameters.fields, output=output)
 
     with_books(run)
 
 
-async def _answer_all(books: Books, parameters: SeveralParameters) -> tuple[dict[str, Any], FlatTable]:
-    """Return all pages of the answer, as the object of `GET /v1/query` and as a table."""
+async def _answer_all(books: Books, parameters: SeveralParameters) -> Answer:
+    """Return the answer of `GET /v1/query` with all its rows."""
     question = await resolve_question(books, parameters.metrics, parameters)
-    rows, cursor = await answer(books, question, limit=MAX_ROWS, cursor=None)
-    while cursor is not None:
-        page, cursor = await answer(books, question, limit=MAX_ROWS, cursor=cursor)
-        rows += page
-    body: dict[str, Any] = {"question": question.as_json(), "rows": rows, "next": None}
-    return body, table_builder(body, after=number_columns(question), flatten=flatten_interval)()
+    page = await answer(books, question, limit=MAX_ROWS, cursor=None)
+    body: dict[str, Any] = {"question": question.as_json(), "rows": page.rows, "next": None}
+    return question_answer("numbers", body, question, after=number_columns(question), row_count=page.row_count)
 
 
 @cli.command()
@@ -148,14 +154,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _print_table(table: FlatTable) -> None:
+def _print_table(answer: Answer) -> None:
     """Print a table for people: without the columns that are empty in every row, and as wide as it needs to be.
 
     On a terminal, as many columns are left out as do not fit.
     """
-    rows = [list(row) for row in table.rows]
-    columns = [number for number in range(len(table.columns)) if any(row[number] is not None for row in rows)]
-    names = [str(name) for name in table.columns]
+    rows = [[own.read(row) for own in answer.columns] for row in answer.rows]
+    names = [own.name for own in answer.columns]
+    columns = [number for number in range(len(names)) if any(row[number] is not None for row in rows)]
     widths = {
         number: max(len(text) for text in (names[number], *(_cell(row[number]) for row in rows))) for number in columns
     }
@@ -171,7 +177,7 @@ def _print_table(table: FlatTable) -> None:
         is_number = all(
             isinstance(row[number], int | float | None) and not isinstance(row[number], bool) for row in rows
         )
-        grid.add_column(str(table.columns[number]), justify="right" if is_number else "left")
+        grid.add_column(names[number], justify="right" if is_number else "left")
     for row in rows:
         grid.add_row(*(_cell(row[number]) for number in columns))
     out.print(grid)

@@ -213,6 +213,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds within which a request body must arrive, and within which a client must read on.",
     )
+    download_seconds: float = Field(
+        600,
+        gt=0,
+        description="Seconds for which an answer of more than 10,000 rows waits for its client to read it, before it is cut "
+        "off.",
+    )
     header_seconds: float = Field(
         10, gt=0, description="Seconds within which request headers must arrive, before the connection is closed."
     )

@@ -17,7 +17,7 @@ from app.core.errors import Busy, Unavailable
 _MAX_WAITING = 32
 _RETRY_SECONDS = 2
 # An answer of more sums takes more than some 25 MB, and up to 250.
-_LARGE_SUMS = 100_000
+LARGE_SUMS = 100_000
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class QuestionSlots:
         The memory is free again when the task of the request has ended. Raises Unavailable.
         """
         task = asyncio.current_task()
-        if sums <= _LARGE_SUMS or task is None or task is self._large_task:
+        if sums <= LARGE_SUMS or task is None or task is self._large_task:
             return
         if not await _acquire(self._large, until=asyncio.get_running_loop().time() + self.wait_seconds):
             detail = (

@@ -21,16 +21,18 @@ from app.core.ids import decode_token
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.tables import COMMENT_WORDS, HAS_COMMENT, account, event, survey
-from app.http.formats import FlatTable
+from app.http.tables import Answer, column, columns
 from app.ingest.accept import accept_events
 from app.ingest.catalogue.voice import Status
 from app.ingest.erase import erase_comment
-from app.ledger.event_cursor import EventCursor, cursor_of
+from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
 from app.ledger.streams.feedback import KIND, OPEN, UPDATED, comment_id
 from app.ledger.surveys import score_class_column
 
 ScoreClassName = Literal["promoter", "passive", "detractor", "satisfied", "unsatisfied", "easy", "neutral", "difficult"]
 
+# On a page.
+MAX_COMMENTS = 1_000
 _MICROSECOND = timedelta(microseconds=1)
 _OPTIONAL_TEXT = {"type": ["string", "null"]}
 # The members of a comment in an answer.
@@ -179,11 +181,25 @@ def _comment_json(row: Any) -> dict[str, Any]:
     return {"id": comment_id(row.account, row.id), "event_id": row.id, "account_id": row.account} | members
 
 
-def comments_table(comments: Sequence[Mapping[str, Any]]) -> FlatTable:
-    """Return comments as a table. The tags are one column, the last, with commas between them."""
-    columns = [*(name for name in COMMENT_SCHEMA if name != "tags"), "tags"]
-    rows = ([*(comment[name] for name in columns[:-1]), ",".join(comment["tags"])] for comment in comments)
-    return FlatTable(columns, rows)
+# The tags are one column, the last, with commas between them.
+_COLUMNS = [
+    *columns(COMMENT_SCHEMA, (name for name in COMMENT_SCHEMA if name != "tags")),
+    column("tags", {"type": "string"}, read=lambda comment: ",".join(comment["tags"])),
+]
+
+
+async def answer_comments(
+    books: Books, comment_filter: CommentFilter, *, limit: int, after: EventCursor | None, is_whole: bool
+) -> Answer:
+    """Return a page of comments, the newest first. is_whole: whether a file of it has the further pages, too."""
+    comments, next_cursor = await list_comments(books, comment_filter, limit=limit, after=after)
+
+    async def load_more(cursor: str) -> Answer:
+        after = parse_cursor(cursor)
+        return await answer_comments(books, comment_filter, limit=MAX_COMMENTS, after=after, is_whole=True)
+
+    body = {"feedback": comments, "next": next_cursor.encode() if next_cursor else None}
+    return Answer("feedback", body, _COLUMNS, rows_name="feedback", load_more=load_more if is_whole else None)
 
 
 def _split_comment_id(id: str) -> tuple[str, str]:

@@ -15,21 +15,21 @@ from app.core.period_names import parse_range, unit_of_name
 from app.core.periods import FIRST_DAY, LAST_END, Calendar, Day, split_range
 from app.feedback.comments import (
     COMMENT_SCHEMA,
+    MAX_COMMENTS,
     CommentFilter,
     ScoreClassName,
+    answer_comments,
     blank_comment,
-    comments_table,
-    list_comments,
     load_comment,
     update_comment,
 )
 from app.feedback.names import check_names
 from app.feedback.themes import THEMES_SCHEMA, count_themes
 from app.http.body import read_body
-from app.http.formats import FormatName
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
+from app.http.row_parameters import RowParameters
 from app.ingest.catalogue.voice import Status
 from app.ingest.fields import Text
 from app.ledger.event_cursor import parse_cursor
@@ -93,7 +93,7 @@ class _CommentParameters(QueryParams):
         return start, end
 
 
-class _ListParameters(_CommentParameters):
+class _ListParameters(RowParameters, _CommentParameters):
     """Parameters of the list of comments."""
 
     q: Text | None = Field(
@@ -103,9 +103,11 @@ class _ListParameters(_CommentParameters):
         "(without).",
     )
     cursor: str | None = Field(None, max_length=1_000, description="`next` of the previous page.")
-    limit: int = Field(100, ge=1, le=1_000, description="The maximum number of comments in a page.")
-    format: FormatName | None = Field(
-        None, description="The output format. Default: the first type of the `Accept` header, else `json`."
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_COMMENTS,
+        description="The maximum number of comments in a page. Default: 100 in JSON; files have all comments.",
     )
 
 
@@ -118,9 +120,9 @@ async def list_feedback(request: Request) -> Response:
     comment_filter = parameters.comment_filter(start, end, words=parameters.q)
     await check_names(books, comment_filter, strict=parameters.strict)
     after = parse_cursor(parameters.cursor) if parameters.cursor is not None else None
-    comments, next_cursor = await list_comments(books, comment_filter, limit=parameters.limit, after=after)
-    body = {"feedback": comments, "next": next_cursor.encode() if next_cursor else None}
-    return await rows_response(request, parameters.format, body, lambda: comments_table(comments))
+    limit = parameters.page_size(parameters.limit, default=100, maximum=MAX_COMMENTS)
+    answer = await answer_comments(books, comment_filter, limit=limit, after=after, is_whole=parameters.limit is None)
+    return await rows_response(request, parameters, answer)
 
 
 class _ThemeParameters(_CommentParameters):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.accounts.all_accounts import load_ids
 from app.books.books import Books
@@ -17,9 +17,12 @@ from app.health.answers import check_account_count, format_score, health_members
 from app.health.flags import flag_finder
 from app.health.model import BANDS
 from app.health.overrides import Override, load_overrides
+from app.health.schemas import HEALTH_COLUMNS
 from app.health.scores import MAX_SCORE, DayScores, score_days
 from app.health.versions import load_versions, version_on
-from app.http.formats import BuildTable, FlatTable, FormatName
+from app.http.chart_formats import ChartParameters
+from app.http.row_parameters import RowParameters
+from app.http.tables import Answer
 from app.metrics.results import NOTHING_KNOWN
 from app.metrics.rows import Row, paginate, round_number, row_name
 
@@ -27,10 +30,8 @@ from app.metrics.rows import Row, paginate, round_number, row_name
 _FEW_ACCOUNTS = 2_000
 
 
-class HealthParameters(BaseModel):
+class HealthParameters(ChartParameters, RowParameters):
     """Parameters of the list of all accounts' health."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     filter: Annotated[
         str | None,
@@ -66,12 +67,14 @@ class HealthParameters(BaseModel):
         True,
         description="Whether attributes in `filter` that no account has ever had are errors. With `false` they are empty.",
     )
-    limit: int = Field(1_000, ge=1, le=50_000, description="The number of accounts on a page.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=50_000,
+        description="The number of accounts on a page. Default: 1,000 in JSON; files have all accounts.",
+    )
     cursor: Annotated[str | None, Field(max_length=4_000, description="The `next` of a page: the page after it.")] = (
         None
-    )
-    format: FormatName | None = Field(
-        None, description="Output format. Default: that of the `Accept` header, or `json`."
     )
 
 
@@ -86,8 +89,8 @@ class _Account(NamedTuple):
         return row_name(self.id)
 
 
-async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of accounts, and the function that builds its table.
+async def list_health(books: Books, parameters: HealthParameters) -> Answer:
+    """Return the answer, with a page of accounts.
 
     Raises Invalid for invalid parameters and for too many accounts.
     """
@@ -115,18 +118,20 @@ async def list_health(books: Books, parameters: HealthParameters) -> tuple[dict[
 
     scores, overrides, selection, ids = await books.database.ask(load)
 
-    def build() -> tuple[dict[str, Any], list[Row]]:
+    limit = parameters.page_size(parameters.limit, default=1_000)
+
+    def build() -> dict[str, Any]:
         accounts = [_Account(index, ids[key]) for index, key in enumerate(scores.accounts)]
         if selection is not None:
             accounts = [own for own in accounts if scores.accounts[own.position] in selection]
         bands = _summarize(scores, accounts, books.currency)
         accounts = sorted(filter(_condition(scores, parameters), accounts), key=_sort_key(scores, parameters.order))
-        page, cursor = paginate(accounts, limit=parameters.limit, cursor=parameters.cursor)
+        page, cursor = paginate(accounts, limit=limit, cursor=parameters.cursor)
         rows = _rows(scores, page, overrides, books.currency)
-        return _answer(scope, scores, parameters) | {"bands": bands, "accounts": rows, "next": cursor}, rows
+        return _answer(scope, scores, parameters) | {"bands": bands, "accounts": rows, "next": cursor}
 
-    body, rows = await run_aside(build, items=len(scores.accounts))
-    return body, lambda: _table(rows)
+    body = await run_aside(build, items=len(scores.accounts))
+    return Answer("health", body, HEALTH_COLUMNS, rows_name="accounts", row_count=len(body["accounts"]))
 
 
 def _answer(scope: HealthScope, scores: DayScores, parameters: HealthParameters) -> dict[str, Any]:
@@ -207,20 +212,3 @@ def _weakest_finder(scores: DayScores) -> Callable[[int], dict[str, Any] | None]
         }
 
     return find_weakest
-
-
-_COLUMNS = ("account", "score", "band", "coverage", "reason", "customer", "mrr", "flags")
-_WEAKEST = ("component", "value", "unit", "score", "points_lost")
-_OVERRIDE = ("score", "reason", "author", "expires_on")
-
-
-def _table(rows: Sequence[Row]) -> FlatTable:
-    """Return the rows as a table; flags are a text, the weakest component and the override are columns."""
-    columns = [*_COLUMNS, *(f"weakest_{name}" for name in _WEAKEST), *(f"override_{name}" for name in _OVERRIDE)]
-
-    def cells(row: Row) -> list[Any]:
-        weakest, override = row["weakest"] or {}, row["override"] or {}
-        own = [" ".join(row["flags"]) if name == "flags" else row.get(name) for name in _COLUMNS]
-        return [*own, *(weakest.get(name) for name in _WEAKEST), *(override.get(name) for name in _OVERRIDE)]
-
-    return FlatTable(columns, map(cells, rows))

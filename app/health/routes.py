@@ -67,8 +67,7 @@ async def get_health(request: Request) -> Response:
     day stays the same whatever is recorded later.
     """
     parameters = parse_query(request, HealthParameters)
-    body, build_table = await list_health(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters, await list_health(books_of(request), parameters))
 
 
 @router.get(

@@ -5,7 +5,9 @@ from typing import Any
 from app.health.answers import HEALTH_REASON_SCHEMA, HEALTH_SCHEMA
 from app.health.card import load_overview_member
 from app.health.model import HealthModel
+from app.health.overrides import OVERRIDE_SCHEMA
 from app.http.openapi import body_schema, list_schema, object_schema, response_schema
+from app.http.tables import column, columns
 from app.metrics.offers import OFFERS
 from app.metrics.schema import NUMBER_SCHEMA
 
@@ -16,11 +18,19 @@ _INTEGER = {"type": "integer"}
 _BAND = HEALTH_SCHEMA["band"]
 _NEXT = {"type": ["string", "null"], "description": "The cursor of the next page; null on the last one."}
 _ACCOUNT = {"account": _TEXT} | HEALTH_SCHEMA
-_ABOUT = {
+_ABOUT: dict[str, Any] = {
     "customer": {"type": "boolean", "description": "Whether its MRR is above zero at the end of the day."},
-    "mrr": {"type": "string", "description": "MRR at the end of the day, in the base currency."},
+    "mrr": {"type": "string", "format": "decimal", "description": "MRR at the end of the day, in the base currency."},
 }
 
+_WEAKEST: dict[str, Any] = {
+    "component": _TEXT,
+    "title": _TEXT,
+    "value": NUMBER_SCHEMA,
+    "unit": _TEXT,
+    "score": NUMBER_SCHEMA,
+    "points_lost": NUMBER_SCHEMA,
+}
 HEALTH_LIST_SCHEMA = response_schema(
     "A page of accounts with their health, and the number of all selected accounts by band.",
     object_schema(
@@ -38,14 +48,7 @@ HEALTH_LIST_SCHEMA = response_schema(
                     "weakest": {
                         "type": ["object", "null"],
                         "description": "The component that costs the account most points.",
-                        "properties": {
-                            "component": _TEXT,
-                            "title": _TEXT,
-                            "value": NUMBER_SCHEMA,
-                            "unit": _TEXT,
-                            "score": NUMBER_SCHEMA,
-                            "points_lost": NUMBER_SCHEMA,
-                        },
+                        "properties": _WEAKEST,
                     }
                 },
                 HEALTH_REASON_SCHEMA,
@@ -55,7 +58,22 @@ HEALTH_LIST_SCHEMA = response_schema(
         {"reason": {"type": "string", "description": "`nothing_known_yet` before the first recorded day."}},
     ),
     table=True,
+    chart=True,
 )
+_COLUMN_SCHEMA = _ACCOUNT | HEALTH_REASON_SCHEMA | _ABOUT
+# Flags are a text; the weakest component and the override are columns.
+HEALTH_COLUMNS = [
+    *columns(_COLUMN_SCHEMA, ("account", "score", "band", "coverage", "reason", "customer", "mrr")),
+    column("flags", _TEXT, read=lambda row: " ".join(row["flags"])),
+    *(
+        column(f"weakest_{name}", _WEAKEST[name], path=("weakest", name))
+        for name in ("component", "value", "unit", "score", "points_lost")
+    ),
+    *(
+        column(f"override_{name}", OVERRIDE_SCHEMA["properties"][name], path=("override", name))
+        for name in ("score", "reason", "author", "expires_on")
+    ),
+]
 
 COMPONENT_SCHEMA: dict[str, Any] = {
     "id": _TEXT,

@@ -13,6 +13,7 @@ import zstandard
 from app.core.errors import Malformed, TooLarge, Unsupported
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 MAX_DEPTH = 64
 MAX_MEMBERS = 10_000
 MAX_VALUES = 1_000_000

@@ -1,42 +1,52 @@
-"""Output formats: every format is one entry of FORMATS.
+"""Output formats of rows: every format is one entry of FORMATS. Those of charts are in `chart_formats`.
 
-To add a format, write its function and add its entry here; the `format` parameter, the `Accept` header and the OpenAPI
-document follow.
+To add a format, write its encoder and add its entry here. The parameter `format`, the `Accept` header, the OpenAPI document and
+the command line follow.
 """
 
-import io
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from csv import writer
-from datetime import datetime
-from json import dumps
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
-from app.http.encoding import JSON
+from app.core.errors import Invalid
+from app.http.csv_table import CsvEncoder
+from app.http.encoder import Encoder
+from app.http.encoding import JSON, NDJSON
+from app.http.parquet import ParquetEncoder
+from app.http.tables import Answer, Row, take_batches
+from app.http.workbook import WorkbookEncoder
 
-_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-
-
-class FlatTable(NamedTuple):
-    """A table without nesting: column names, and rows with a value for each column."""
-
-    columns: Sequence[str]
-    rows: Iterable[Iterable[Any]]
+# So many rows are encoded at a time.
+ROWS_PER_PART = 1_000
 
 
-# Returns an answer as a table. A function, so that an answer in JSON does not pay for the table.
-BuildTable = Callable[[], FlatTable]
+class AnyFormat(Protocol):
+    """An output format of rows or charts. needs: the module that it needs, and the extra that has it."""
+
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def needs(self) -> tuple[str, str] | None: ...
 
 
 class Format(NamedTuple):
-    """An output format. `write` turns an answer, given as a JSON object and as a table, into bytes."""
+    """An output format of rows.
+
+    encoder: returns the encoder of an answer. is_file: whether it is kept as a file or read as a table, without a place for the
+    cursor of a next page, so that it has all rows unless there is a `limit`. is_compressed: whether compressing it is useless.
+    schema: of its content, for OpenAPI. needs: the module that it needs, and the extra that has it.
+    """
 
     media_type: str
     extension: str
-    write: Callable[[Mapping[str, Any], BuildTable], bytes]
+    encoder: Callable[[Answer], Encoder]
     charset: str = ""
+    is_file: bool = True
+    is_compressed: bool = False
+    is_text: bool = True
+    needs: tuple[str, str] | None = None
 
     @property
     def content_type(self) -> str:
@@ -44,43 +54,61 @@ class Format(NamedTuple):
         return f"{self.media_type}; charset={self.charset}" if self.charset else self.media_type
 
 
-def write_json(body: Any, build_table: BuildTable | None = None) -> bytes:
-    """Return the answer as JSON."""
+def write_json(body: Any) -> bytes:
+    """Return a value as JSON."""
     return to_json(body)
 
 
-def write_csv(body: Mapping[str, Any], build_table: BuildTable) -> bytes:
-    """Return the answer's table as CSV (RFC 4180) with a header row."""
-    table = build_table()
-    text = io.StringIO()
-    lines = writer(text)
-    lines.writerow(map(csv_cell, table.columns))
-    lines.writerows([csv_cell(value) for value in row] for row in table.rows)
-    return text.getvalue().encode()
+class JsonEncoder(Encoder):
+    """Encodes the whole answer as one object."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self._separator = b""
+
+    def begin(self) -> bytes:
+        members = {name: value for name, value in self.answer.body.items() if name != self.answer.rows_name}
+        return to_json(members)[:-1] + (b"," if members else b"") + to_json(self.answer.rows_name) + b":["
+
+    def add(self, rows: Sequence[Row]) -> bytes:
+        part = self._separator + to_json(rows)[1:-1]
+        self._separator = b","
+        return part
+
+    def end(self) -> bytes:
+        return b"]}"
 
 
-def csv_cell(value: Any) -> Any:
-    """Return a value as a CSV cell: spelled as in JSON, objects and lists as JSON text.
+class NdjsonEncoder(Encoder):
+    """Encodes each row as the object that it is in JSON, on a line of its own."""
 
-    A text that a spreadsheet would run as a formula is prefixed with an apostrophe; an amount is a text of the service and safe.
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict | list):
-        return dumps(value, ensure_ascii=False)
-    if isinstance(value, datetime):
-        return to_jsonable_python(value)
-    if not isinstance(value, str) or _AMOUNT.fullmatch(value):
-        return value
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    def add(self, rows: Sequence[Row]) -> bytes:
+        return b"".join([to_json(row) + b"\n" for row in rows])
 
 
-FORMATS = {
-    "json": Format(JSON, "json", write_json),
-    "csv": Format("text/csv", "csv", write_csv, charset="utf-8"),
+FORMATS: dict[str, Format] = {
+    "json": Format(JSON, "json", JsonEncoder, is_file=False),
+    "csv": Format("text/csv", "csv", CsvEncoder, charset="utf-8"),
+    "ndjson": Format(NDJSON, "ndjson", NdjsonEncoder),
+    "xlsx": Format(
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "xlsx",
+        WorkbookEncoder,
+        is_compressed=True,
+        is_text=False,
+    ),
+    "parquet": Format(
+        "application/vnd.apache.parquet",
+        "parquet",
+        ParquetEncoder,
+        is_compressed=True,
+        is_text=False,
+        needs=("pyarrow", "parquet"),
+    ),
 }
 DEFAULT_FORMAT = "json"
-_BY_MEDIA_TYPE = {entry.media_type: entry for entry in FORMATS.values()}
+# Other names of media types by which clients ask for a format.
+_ALIASES = {"application/jsonl": NDJSON, "application/x-parquet": "application/vnd.apache.parquet"}
 
 # The type of the parameter `format`.
 if TYPE_CHECKING:
@@ -89,9 +117,59 @@ else:
     FormatName = Literal[tuple(FORMATS)]
 
 
-def choose_format(name: str | None, accept: str) -> Format:
-    """Return the format that the parameter `format` names or, without it, the first media type of the `Accept` header."""
-    if name is not None:
-        return FORMATS[name]
-    media_type = accept.split(",")[0].split(";")[0].strip().lower()
-    return _BY_MEDIA_TYPE.get(media_type, FORMATS[DEFAULT_FORMAT])
+def accepted_format(accept: str, formats: Mapping[str, AnyFormat] = FORMATS) -> str:
+    """Return the format that an `Accept` header prefers of these; without any, the default one."""
+    by_media_type = {entry.media_type: name for name, entry in formats.items()}
+    preferences: list[tuple[float, str]] = []
+    for part in accept.lower().split(","):
+        media_type, *parameters = (piece.strip() for piece in part.split(";"))
+        name = by_media_type.get(_ALIASES.get(media_type, media_type))
+        if name is not None and (quality := _quality(parameters)) > 0:
+            preferences.append((quality, name))
+        elif media_type in ("*/*", "application/*") and (quality := _quality(parameters)) > 0:
+            preferences.append((quality, DEFAULT_FORMAT))
+    # Of equal ones, the first.
+    return max(preferences, key=lambda own: own[0])[1] if preferences else DEFAULT_FORMAT
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> None:
+    """Raise Invalid for a format of which the package that it needs is not installed."""
+    entry = formats[name]
+    if entry.needs is not None and not _is_installed(entry.needs[0]):
+        module, extra = entry.needs
+        detail = (
+            f"The format {name} needs {module}, which is not installed with this service. Whoever runs it installs the extra "
+            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Choose another format until then."
+        )
+        raise Invalid.at("/query/format", detail, code="format_unavailable")
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+def encode(entry: Format, answer: Answer) -> Iterator[bytes]:
+    """Yield the parts of an answer in a format, without further pages."""
+    encoder = entry.encoder(answer)
+    yield encoder.begin()
+    for rows in take_batches(answer.rows, ROWS_PER_PART):
+        yield encoder.add(rows)
+    yield encoder.end()
+
+
+def encode_whole(entry: Format, answer: Answer) -> bytes:
+    """Return an answer of not too many rows in a format."""
+    if entry.encoder is JsonEncoder:
+        return to_json(answer.body)
+    return b"".join(encode(entry, answer))

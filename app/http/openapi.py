@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.http.chart_formats import CHART_FORMATS
 from app.http.encoding import JSON
 from app.http.formats import DEFAULT_FORMAT, FORMATS
 
@@ -45,15 +46,26 @@ def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required:
     return {"requestBody": {"required": required, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
-def response_schema(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:
+def response_schema(
+    description: str, schema: Any, *, table: bool = False, chart: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers JSON of this schema.
 
-    table: whether it answers in all output formats.
+    table: whether it answers in all output formats of rows. chart: whether it answers in those of charts.
     """
-    content: dict[str, Any] = {FORMATS[DEFAULT_FORMAT].media_type: {"schema": schema}}
+    content: dict[str, Any] = {JSON: {"schema": schema}}
     if table:
-        table_formats = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
-        content |= {entry.media_type: {"schema": {"type": "string"}} for entry in table_formats}
+        # In OpenAPI 3.1, content that is no text has no schema.
+        tables = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
+        content |= {entry.media_type: {"schema": {"type": "string"}} if entry.is_text else {} for entry in tables}
+    if chart:
+        content |= {
+            CHART_FORMATS["vega"].media_type: {
+                "schema": {"type": "object", "description": "A Vega-Lite specification."}
+            },
+            CHART_FORMATS["svg"].media_type: {"schema": {"type": "string"}},
+            CHART_FORMATS["png"].media_type: {},
+        }
     return {200: {"description": description, "content": content}}
 
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.core.errors import Invalid, json_pointer, validation_faults
 from app.core.names import is_repeatable
 from app.http.body import find_fields
+from app.http.formats import accepted_format, check_available
+from app.http.row_parameters import RowParameters
 
 Params = TypeVar("Params", bound=BaseModel)
 
@@ -39,11 +41,22 @@ def parse_query(request: Request, model: type[Params]) -> Params:
             values[name] = value
     values.pop("api_key", None)  # read by `access`
     try:
-        return model.model_validate(values)
+        params = model.model_validate(values)
     except ValidationError as error:
         errors = [e | {"loc": ("query", *e["loc"])} for e in error.errors(include_url=False)]
         faults = validation_faults(errors, fields=lambda location: find_fields(model)(location[1:]))
         raise Invalid.of(faults, code="invalid") from None
+    if isinstance(params, RowParameters):
+        choose_format(request, params)
+    return params
+
+
+def choose_format(request: Request, params: RowParameters) -> None:
+    """Let the `Accept` header choose the format, unless the parameter has. Raises Invalid for one that is not installed."""
+    if params.format is None:
+        params.format = accepted_format(request.headers.get("accept", ""), params.formats)
+    check_available(params.format, params.formats)
+    params.check_limit()
 
 
 @cache

@@ -7,6 +7,8 @@ Headers = list[tuple[bytes, bytes]]
 
 # The member of a request's scope that holds them.
 _MEMBER = "csmetrics.response_headers"
+# The member that says whether only the headers of the response are sent.
+IS_HEAD = "csmetrics.is_head"
 
 
 def collect_response_headers(scope: MutableMapping[str, Any]) -> Headers:

@@ -7,25 +7,41 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
 
-from app.core.aside import run_aside
-from app.http.formats import FORMATS, BuildTable, choose_format, write_json
+from app.core.aside import MAX_ITEMS, run_aside
+from app.http.chart_formats import CHART_FORMATS, ChartParameters
+from app.http.encoded_stream import EncodedStream
+from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
+from app.http.row_parameters import RowParameters
+from app.http.streams import StreamResponse
+from app.http.tables import Answer
+
+# An answer of more rows is sent while it is encoded.
+MAX_WHOLE_ROWS = 10_000
 
 
 def tagged_response(
     request: Request, body: bytes, *, content_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the body with an ETag, or 304 if the client has it already. The ETag is a hash of the bytes."""
-    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    response_headers = {
-        "ETag": tag,
-        "Cache-Control": "private, no-cache",
-        "Vary": "Authorization, X-API-Key, Accept",
-        **(headers or {}),
-    }
-    client_tags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    if request.method in ("GET", "HEAD") and ("*" in client_tags or tag.removeprefix("W/") in client_tags):
+    response_headers = _headers(_tag_of(body)) | {**(headers or {})}
+    if _is_known(request, response_headers["ETag"]):
         return Response(status_code=304, headers=response_headers)
     return Response(body, media_type=content_type, headers=response_headers)
+
+
+def _tag_of(content: bytes) -> str:
+    return f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def _headers(tag: str | None) -> dict[str, str]:
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, Accept"}
+    return headers if tag is None else {"ETag": tag, **headers}
+
+
+def _is_known(request: Request, tag: str) -> bool:
+    """Return whether the client has the answer with this tag."""
+    client_tags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    return request.method in ("GET", "HEAD") and ("*" in client_tags or tag.removeprefix("W/") in client_tags)
 
 
 def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -33,33 +49,50 @@ def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | 
     return tagged_response(request, write_json(value), content_type=FORMATS["json"].content_type, headers=headers)
 
 
-async def rows_response(
-    request: Request,
-    format: str | None,
-    body: Mapping[str, Any],
-    build_table: BuildTable,
-) -> Response:
-    """Return a page of rows in the format that the client wants, with an ETag and the link to the next page.
+async def rows_response(request: Request, parameters: RowParameters, answer: Answer) -> Response:
+    """Return a page of rows in the format that the client wants, or a chart of it, with an ETag and the link to the next page.
 
-    format: the parameter; None: what `Accept` asks for. body: the answer as an object; its `next` is the cursor of the next
-    page. build_table: the same as a table.
+    An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
-    return await table_response(request, format, body, build_table, headers=next_link(request, body["next"]))
+    if isinstance(parameters, ChartParameters) and parameters.is_chart:
+        return await _chart_response(request, parameters, answer)
+    entry = FORMATS[parameters.format or DEFAULT_FORMAT]
+    fields = parameters.fields
+    own = answer.with_fields(fields) if fields else answer
+    has_more = entry.is_file and answer.load_more is not None and answer.next is not None
+    headers = _file_headers(entry, own)
+    if not has_more:
+        headers |= next_link(request, answer.next)
+    if answer.size <= MAX_WHOLE_ROWS and not has_more:
+        # To build a workbook takes some milliseconds, however few rows it has.
+        items = own.size if entry.is_text else MAX_ITEMS + 1
+        content = await run_aside(lambda: encode_whole(entry, own), items=items)
+        return tagged_response(request, content, content_type=entry.content_type, headers=headers)
+    tag = None
+    if answer.tag is not None and not has_more:
+        tag = _tag_of(repr((request.app.version, answer.tag, parameters.format, fields, answer.next)).encode())
+        if _is_known(request, tag):
+            return Response(status_code=304, headers=_headers(tag) | headers)
+    stream = EncodedStream(entry, own, fields, has_more=has_more)
+    return StreamResponse(stream, request.app.state.streams, headers=_headers(tag) | headers)
 
 
-async def table_response(
-    request: Request,
-    format: str | None,
-    body: Mapping[str, Any],
-    build_table: BuildTable,
-    *,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return an answer that is also a table, without pages; see `rows_response`."""
-    entry = choose_format(format, request.headers.get("accept", ""))
-    count = max((len(member) for member in body.values() if isinstance(member, list)), default=0)
-    content = await run_aside(lambda: entry.write(body, build_table), items=count)
-    return tagged_response(request, content, content_type=entry.content_type, headers=headers)
+def _file_headers(entry: Format, answer: Answer) -> dict[str, str]:
+    """Return the name under which a browser keeps a file that it cannot show."""
+    if entry.is_text or not entry.is_file:
+        return {}
+    return {"Content-Disposition": f'attachment; filename="{answer.name}.{entry.extension}"'}
+
+
+async def _chart_response(request: Request, parameters: ChartParameters, answer: Answer) -> Response:
+    state = request.app.state
+    if parameters.format is None:
+        raise ValueError("The parameters have no format.")
+    entry = CHART_FORMATS[parameters.format]
+    body = {**answer.body, answer.rows_name: list(answer.body.get(answer.rows_name, ()))}
+    content = await state.charts.draw(answer.name, body, parameters, currency=state.books.currency)
+    headers = {**next_link(request, answer.next), **entry.headers}
+    return tagged_response(request, content, content_type=entry.media_type, headers=headers)
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

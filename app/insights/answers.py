@@ -6,15 +6,16 @@ from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.names import name_fault, nearest_names
 from app.core.periods import Day
 from app.database.connection import Connection
-from app.http.formats import FlatTable, FormatName
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.row_parameters import RowParameters
+from app.http.tables import Answer, column, columns
 from app.insights.define import DETECTORS, SEVERITIES, AccountDetail, Detector
 from app.insights.describe import detector_of
 from app.insights.engine import CONFIDENCES, Insight, Insights, find_insights, load_account_ids, load_moment
@@ -81,29 +82,40 @@ INSIGHT_ACCOUNTS_SCHEMA = response_schema(
     ),
     table=True,
 )
-_COLUMNS = (
-    *("id", "detector", "severity", "title", "sentence", "confidence", "sample_size", "subject"),
-    *("period", "start", "end", "account_count", "first_accounts", "accounts", "question", "advice"),
-)
+# The ids of the first accounts are one text, and `accounts` is the link to all.
+_COLUMNS = [
+    *columns(_ROW_SCHEMA, ("id", "detector", "severity", "title", "sentence", "confidence", "sample_size", "subject")),
+    *columns(_ROW_SCHEMA, ("period", "start", "end")),
+    column("account_count", _COUNT, path=("accounts", "count")),
+    column("first_accounts", _TEXT, path=("accounts",), read=lambda row: _join_first(row["accounts"])),
+    column("accounts", _TEXT, path=("accounts", "link")),
+    *columns(_ROW_SCHEMA, ("question", "advice")),
+]
+
+
+def _join_first(accounts: Mapping[str, Any]) -> str | None:
+    return ", ".join(own["account"] for own in accounts["first"]) or None
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class _MomentParameters(BaseModel):
+class _MomentParameters(RowParameters):
     """The parameters of all answers about insights."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     as_of: Day | None = Field(
         None, description="What needed attention at the end of this day, from what was known then. Default: now."
     )
-    limit: int = Field(100, ge=1, le=1_000, description="Maximum number of rows per page.")
-    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    limit: int | None = Field(
+        None, ge=1, le=1_000, description="Maximum number of rows per page. Default: 100 in JSON; files have all rows."
     )
+    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
+
+    @property
+    def page_rows(self) -> int:
+        """The maximum number of rows on a page."""
+        return self.page_size(self.limit, default=100)
 
 
 class InsightParameters(_MomentParameters):
@@ -121,7 +133,7 @@ class InsightAccountParameters(_MomentParameters):
     """The parameters of the accounts of an insight."""
 
 
-async def list_insights(books: Books, parameters: InsightParameters) -> dict[str, Any]:
+async def list_insights(books: Books, parameters: InsightParameters) -> Answer:
     """Return a page of insights, all of it from one snapshot. Raises Invalid."""
     detectors = _choose_detectors(parameters.detector)
     moment = await load_moment(books, parameters.as_of)
@@ -131,7 +143,7 @@ async def list_insights(books: Books, parameters: InsightParameters) -> dict[str
         chosen = [
             own for own in result.insights if not parameters.severity or own.finding.severity in parameters.severity
         ]
-        page, next_cursor = paginate(chosen, limit=parameters.limit, cursor=parameters.cursor)
+        page, next_cursor = paginate(chosen, limit=parameters.page_rows, cursor=parameters.cursor)
         keys = {part.account for insight in page for part in _first_accounts(insight)}
         return result, page, next_cursor, await load_account_ids(connection, keys)
 
@@ -142,13 +154,14 @@ async def list_insights(books: Books, parameters: InsightParameters) -> dict[str
         "severity": parameters.severity or None,
         "detector": parameters.detector or None,
     }
-    return {
+    body = {
         "question": _without_empty(question),
         "summary": {severity: counts[severity] for severity in SEVERITIES},
         "small_samples": result.small_samples,
         "rows": [_insight_json(insight, ids, parameters.as_of) for insight in page],
         "next": next_cursor,
     } | _knowledge_members(result)
+    return Answer("insights", body, _COLUMNS)
 
 
 def _choose_detectors(names: Sequence[str]) -> list[Detector]:
@@ -212,17 +225,6 @@ def _knowledge_members(result: Insights) -> dict[str, Any]:
     return {} if result.is_known else {"reason": NOTHING_KNOWN.reason}
 
 
-def insights_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
-    """Return the rows as a table, in which the ids of the first accounts are one text, and `accounts` is the link to all."""
-
-    def flatten(row: dict[str, Any]) -> dict[str, Any]:
-        accounts = row["accounts"]
-        first = ", ".join(own["account"] for own in accounts["first"]) or None
-        return row | {"account_count": accounts["count"], "first_accounts": first, "accounts": accounts["link"]}
-
-    return FlatTable(_COLUMNS, ([flatten(row)[name] for name in _COLUMNS] for row in rows))
-
-
 class _AccountRow(NamedTuple):
     """An account of an insight, with its place for the cursor."""
 
@@ -233,7 +235,7 @@ class _AccountRow(NamedTuple):
         return str(self.part.account)
 
 
-async def list_insight_accounts(books: Books, insight_id: str, parameters: InsightAccountParameters) -> dict[str, Any]:
+async def list_insight_accounts(books: Books, insight_id: str, parameters: InsightAccountParameters) -> Answer:
     """Return a page of the accounts of an insight; none while it does not fire. Raises NotFound and Invalid."""
     detector = detector_of(insight_id)
     moment = await load_moment(books, parameters.as_of)
@@ -241,15 +243,11 @@ async def list_insight_accounts(books: Books, insight_id: str, parameters: Insig
     async def load(connection: Connection) -> tuple[Insights, Sequence[_AccountRow], str | None, dict[Any, str]]:
         result = await find_insights(connection, books, moment, [detector])
         parts = [part for insight in result.insights if insight.id == insight_id for part in insight.finding.accounts]
-        page, next_cursor = paginate([*map(_AccountRow, parts)], limit=parameters.limit, cursor=parameters.cursor)
+        page, next_cursor = paginate([*map(_AccountRow, parts)], limit=parameters.page_rows, cursor=parameters.cursor)
         return result, page, next_cursor, await load_account_ids(connection, {own.part.account for own in page})
 
     result, page, next_cursor, ids = await books.database.ask(load)
     rows = [_account_json(own.part, ids) for own in page]
     question = _without_empty({"insight": insight_id, "as_of": parameters.as_of})
-    return {"question": question, "rows": rows, "next": next_cursor} | _knowledge_members(result)
-
-
-def accounts_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
-    """Return the accounts of an insight as a table."""
-    return FlatTable([*_ACCOUNT_SCHEMA], (row.values() for row in rows))
+    body = {"question": question, "rows": rows, "next": next_cursor} | _knowledge_members(result)
+    return Answer("insight-accounts", body, columns(_ACCOUNT_SCHEMA))

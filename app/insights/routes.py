@@ -12,8 +12,6 @@ from app.insights.answers import (
     INSIGHTS_SCHEMA,
     InsightAccountParameters,
     InsightParameters,
-    accounts_table,
-    insights_table,
     list_insight_accounts,
     list_insights,
 )
@@ -33,8 +31,7 @@ async def get_insights(request: Request) -> Response:
     from what is recorded, never stored: with `as_of`, they are those of then.
     """
     parameters = parse_query(request, InsightParameters)
-    body = await list_insights(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, lambda: insights_table(body["rows"]))
+    return await rows_response(request, parameters, await list_insights(books_of(request), parameters))
 
 
 @router.get(
@@ -45,8 +42,8 @@ async def get_insights(request: Request) -> Response:
 async def get_insight_accounts(request: Request, insight_id: PathId) -> Response:
     """Return all accounts that an insight is about, the most important first; none while it does not fire."""
     parameters = parse_query(request, InsightAccountParameters)
-    body = await list_insight_accounts(books_of(request), insight_id, parameters)
-    return await rows_response(request, parameters.format, body, lambda: accounts_table(body["rows"]))
+    answer = await list_insight_accounts(books_of(request), insight_id, parameters)
+    return await rows_response(request, parameters, answer)
 
 
 @router.get("/insight-detectors")

@@ -3,7 +3,8 @@
 Question -> splits into spans -> sums of all operands -> an AnswerTable of pending rows -> the rows of one page
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -12,22 +13,27 @@ from app.books.books import Books
 from app.books.margins import Margin, load_margins, margin_before
 from app.core import meters
 from app.core.aside import run_aside
-from app.core.periods import Period, count_months
+from app.core.periods import count_months
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.ledger.sums.operand_sums import Operand
-from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span, Sums
+from app.database.question_slots import LARGE_SUMS
+from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group, Span
+from app.metrics.compact_sums import load_compact_sums
 from app.metrics.compare import compare_results, withhold_small_sample
 from app.metrics.currencies import format_amount
 from app.metrics.define import ContextValue, Metric
 from app.metrics.lookup import (
+    ITEMS_PER_QUESTION,
     OperandSums,
     PeriodSplit,
+    SumsByGroup,
     groups_with_data,
     load_measured_sums,
     measure_question,
+    operands_of,
     split_question,
 )
+from app.metrics.pending_rows import InputValues, PendingRow, PendingRows, RowBlock
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.results import NOTHING_KNOWN, Result
@@ -39,21 +45,31 @@ from app.metrics.rows import (
     group_sort_key,
     paginate,
     round_number,
-    row_name,
 )
 
 _MARGIN = ContextValue("margin")
-# To write the statements of a question takes a few milliseconds, as to look at so many items does; of a long filter, more.
-ITEMS_PER_QUESTION = 100
+# A page of more rows is computed while it is sent.
+_MAX_COMPUTED_ROWS = 10_000
 
-# The values of one input of a formula, by the index of the span.
-InputValues = Mapping[int, Any]
 # The values of an input of a metric in a group.
 Input = Callable[[Group], InputValues]
 
 
-async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    """Return a page of the rows of a question and the cursor of the next page, None after the last.
+class Page(NamedTuple):
+    """A page of the rows of an answer.
+
+    rows: of a large page, computed only as they are taken. row_count: of this page. next: the cursor of the next page, None
+    after the last. tag: of a large page, what changes whenever its rows do.
+    """
+
+    rows: Iterable[Row]
+    row_count: int
+    next: str | None
+    tag: str | None = None
+
+
+async def answer(books: Books, question: Question, *, limit: int, cursor: str | None) -> Page:
+    """Return a page of the rows of a question.
 
     Rows are ordered by metric, convention, start and group, the totals of a metric after its periods. Raises Invalid for
     a cursor of another question and for an answer of more than a million rows.
@@ -61,9 +77,11 @@ async def answer(books: Books, question: Question, *, limit: int, cursor: str | 
     started_at = perf_counter()
     table = await books.database.ask(lambda connection: build_answer_table(connection, books, question))
 
-    def compute_page() -> tuple[list[Row], str | None]:
+    def compute_page() -> Page:
         pending, next_cursor = paginate(table.pending_rows, limit=limit, cursor=cursor)
-        return [table.row(row) for row in pending], next_cursor
+        if len(pending) > _MAX_COMPUTED_ROWS:
+            return Page(map(table.row, pending), len(pending), next_cursor, table.fingerprint())
+        return Page([table.row(row) for row in pending], len(pending), next_cursor)
 
     page = await run_aside(compute_page, items=len(table.pending_rows))
     _count(question, len(table.pending_rows), perf_counter() - started_at)
@@ -93,10 +111,7 @@ async def build_answer_tables(
 
     Raises Invalid as `build_answer_table` does.
     """
-    operands = [
-        list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
-        for question in questions
-    ]
+    operands = [operands_of(question) for question in questions]
     splits = [split_question(question) for question in questions]
     spans = [[spans for split in own for spans in (split.spans, split.previous_spans)] for own in splits]
     parts = list(zip(questions, operands, spans, strict=True))
@@ -105,12 +120,18 @@ async def build_answer_tables(
     sizes = await run_plan(connection, merge_plans([measure_question(books, *part) for part in parts]), items=items)
     await books.database.reserve_memory(sum(size for _, size in sizes))
     plans: list[QueryPlan[Any]] = [check_names(books.database, question.names) for question in questions]
-    plans += [
-        load_measured_sums(books, question, selection, own_operands, own_spans)
-        for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
-        for own_spans in spans_of_splits
-    ]
-    loaded_sums = iter((await run_plan(connection, merge_plans(plans), items=items))[len(questions) :])
+    is_large = sum(size for _, size in sizes) > LARGE_SUMS
+    if not is_large:
+        plans += [
+            load_measured_sums(books, question, selection, own_operands, own_spans)
+            for (question, own_operands, spans_of_splits), (selection, _) in zip(parts, sizes, strict=True)
+            for own_spans in spans_of_splits
+        ]
+    all_sums = (await run_plan(connection, merge_plans(plans), items=items))[len(questions) :]
+    if is_large:
+        for part, size in zip(parts, sizes, strict=True):
+            all_sums += await load_compact_sums(connection, books, *part, *size)
+    loaded_sums = iter(all_sums)
     sums = [[(next(loaded_sums), next(loaded_sums)) for _ in own] for own in splits]
     inputs = [input for question in questions for metric in question.metrics for input in metric.inputs.values()]
     margins = await load_margins(connection) if _MARGIN in inputs else []
@@ -133,36 +154,8 @@ def _build_table(
     margins: Sequence[Margin],
 ) -> "AnswerTable":
     rows = _pending_rows(question, splits, sums, margins)
-    groups = {group: format_group(group, question) for group in {row.group for row in rows}}
+    groups = {part[0]: format_group(part[0], question) for block in rows.blocks for part in block.parts}
     return AnswerTable(question, currency, margins, rows, groups, [current for current, _ in sums])
-
-
-class PendingRow(NamedTuple):
-    """A row whose number is not computed yet: of a metric, the period of a split with that index, and a group.
-
-    inputs, previous_inputs: of the row, and of the split's earlier spans that it is compared with.
-    """
-
-    metric: Metric
-    split: PeriodSplit
-    period_index: int
-    group: Group
-    inputs: Sequence[InputValues]
-    previous_inputs: Sequence[InputValues] = ()
-
-    @property
-    def period(self) -> Period:
-        return self.split.periods[self.period_index]
-
-    @property
-    def name(self) -> str:
-        return row_name(self.metric.name, self.metric.convention, self.period.name, self.period.start, self.group)
-
-    @property
-    def has_data(self) -> bool:
-        """Whether any of its sums is other than zero."""
-        pairs = zip(self.metric.inputs.values(), self.inputs, strict=True)
-        return any(values.get(self.period_index) for input, values in pairs if isinstance(input, Operand))
 
 
 def _pending_rows(
@@ -170,9 +163,8 @@ def _pending_rows(
     splits: Sequence[PeriodSplit],
     sums: Sequence[tuple[OperandSums, OperandSums]],
     margins: Sequence[Margin],
-) -> list[PendingRow]:
+) -> PendingRows:
     """Return the rows of an answer in order. sums: of each split, in its spans and in its earlier ones."""
-    rows: list[PendingRow] = []
     contexts = [
         [context_values(question, margins, spans) for spans in (split.spans, split.previous_spans)] for split in splits
     ]
@@ -182,6 +174,7 @@ def _pending_rows(
     ]
     row_count = sum(len(groups) for _, groups in groups_by_metric) * sum(len(split.periods) for split in splits)
     check_row_count(row_count, pointer="/query/granularity", instead="ask for fewer groups or periods")
+    blocks: list[RowBlock] = []
     for metric, groups_with_rows in groups_by_metric:
         groups = sorted(groups_with_rows, key=group_sort_key)
         for split, own_sums, own_contexts in zip(splits, sums, contexts, strict=True):
@@ -189,8 +182,8 @@ def _pending_rows(
                 bind_inputs(question, metric, *values) for values in zip(own_sums, own_contexts, strict=True)
             )
             parts = [(group, values_in(current, group), values_in(previous, group)) for group in groups]
-            rows += [PendingRow(metric, split, index, *part) for index in range(len(split.periods)) for part in parts]
-    return rows
+            blocks.append(RowBlock(metric, split, parts))
+    return PendingRows(blocks)
 
 
 def context_values(question: Question, margins: Sequence[Margin], spans: Sequence[Span]) -> dict[str, InputValues]:
@@ -228,11 +221,11 @@ def _in_any_group(values: InputValues, _: Group) -> InputValues:
     return values
 
 
-def _in_group(sums: Sums, group: Group) -> InputValues:
+def _in_group(sums: SumsByGroup, group: Group) -> InputValues:
     return sums.get(group, {})
 
 
-def _in_group_without_dimensions(sums: Sums, positions: Sequence[int], group: Group) -> InputValues:
+def _in_group_without_dimensions(sums: SumsByGroup, positions: Sequence[int], group: Group) -> InputValues:
     return sums[group] if group in sums else sums.get(tuple(group[position] for position in positions), {})
 
 
@@ -258,9 +251,22 @@ class AnswerTable(NamedTuple):
     question: Question
     currency: str
     margins: Sequence[Margin]
-    pending_rows: Sequence[PendingRow]
+    pending_rows: PendingRows
     groups: Mapping[Group, Mapping[str, Any]]
     sums: Sequence[OperandSums]
+
+    def fingerprint(self) -> str:
+        """Return what changes whenever a row does: a hash of all that the rows are computed from."""
+        content = hashlib.blake2b(digest_size=16)
+        question = self.question
+        content.update(repr((question.as_json(), question.today, question.is_known, self.currency)).encode())
+        for block in self.pending_rows.blocks:
+            content.update(repr((block.metric.name, block.metric.convention, block.split)).encode())
+            for group, *inputs in block.parts:
+                # Sums are in the order in which the database returned them.
+                values = [[sorted(own.items()) for own in side] for side in inputs]
+                content.update(repr((group, values)).encode())
+        return content.hexdigest()
 
     def row(self, pending: PendingRow) -> Row:
         """Return a row as it is answered."""

@@ -2,21 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.periods import Period, counted_end
+from app.database.connection import Connection
 from app.database.labels import lookup_labels
-from app.database.query_plan import QueryPlan
+from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.database.question_slots import LARGE_SUMS
 from app.ledger.sums.members import find_members
 from app.ledger.sums.operand_sums import Operand, SumsRequest, operand_label_texts, sum_operands
-from app.ledger.sums.selection import Group, Selection, Span, Sums
+from app.ledger.sums.selection import Group, Selection, Span
 from app.metrics.answer_size import check_size
 from app.metrics.compare import previous_days
 from app.metrics.question import Question
+from app.metrics.question_names import check_names
 
-OperandSums = Mapping[Operand, Sums]
+# To write the statements of a question takes a few milliseconds, as to look at so many items does; of a long filter, more.
+ITEMS_PER_QUESTION = 100
+# By the index of the span.
+SumsByGroup = Mapping[Group, Mapping[int, Any]]
+OperandSums = Mapping[Operand, SumsByGroup]
 
 
 class PeriodSplit(NamedTuple):
@@ -35,7 +42,7 @@ class PeriodSplit(NamedTuple):
 def split_question(question: Question) -> list[PeriodSplit]:
     """Return the range of a question split into periods and, if it asks for totals, the range as one period."""
     splits = [_split(question, question.periods)]
-    if question.totals and question.granularity != "total":
+    if question.totals and question.granularity != "total" and question.periods:
         first, last = question.periods[0], question.periods[-1]
         splits.append(_split(question, [Period("total", first.start, last.end, last.complete)]))
     return splits
@@ -60,6 +67,27 @@ def _span(question: Question, start: date, end: date) -> Span:
     return Span(start, end, question.group_day or start)
 
 
+def operands_of(question: Question) -> list[Operand]:
+    """Return the operands of all metrics of a question, each once."""
+    return list(dict.fromkeys(operand for metric in question.metrics for operand in metric.operands))
+
+
+async def is_large(books: Books, question: Question) -> bool:
+    """Return whether to load the sums of a question takes seconds.
+
+    Raises Invalid for names that were never recorded, and for an answer of too many rows, as the answer itself does.
+    """
+    spans = [spans for split in split_question(question) for spans in (split.spans, split.previous_spans)]
+
+    async def measure(connection: Connection) -> int:
+        plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
+        plans.append(measure_question(books, question, operands_of(question), spans))
+        _, (_, size) = await run_plan(connection, merge_plans(plans), items=ITEMS_PER_QUESTION)
+        return int(size)
+
+    return await books.database.ask(measure) > LARGE_SUMS
+
+
 def load_sums(
     books: Books, question: Question, operands: Sequence[Operand], spans: Sequence[Span]
 ) -> QueryPlan[OperandSums]:
@@ -76,6 +104,8 @@ def measure_question(
     Raises Invalid when they are too many.
     """
     spans = [span for own_spans in spans_of_splits for span in own_spans]
+    if not spans:  # no period of the range has ended, and others are left out
+        return question.selection, 0
     selection = yield from find_members(question.selection, [span.group_day for span in spans])
     per_group = len(operands) * len(spans)
     return (yield from check_size(books.database, selection, operands, spans, per_group=per_group))
@@ -94,6 +124,6 @@ def load_measured_sums(
     return (yield from sum_operands(operands, request))
 
 
-def groups_with_data(sums: Sums) -> list[Group]:
+def groups_with_data(sums: SumsByGroup) -> list[Group]:
     """Return the groups with a number other than 0. Entries that cancelled out are as if they had never been."""
     return [group for group, values in sums.items() if any(values.values())]

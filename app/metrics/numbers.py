@@ -21,17 +21,16 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.ledger.sums.selection import Group, Selection
 from app.metrics.answer import (
-    ITEMS_PER_QUESTION,
     AnswerTable,
-    PendingRow,
     bind_inputs,
     build_answer_tables,
     context_values,
     values_in,
 )
 from app.metrics.define import METRICS
-from app.metrics.lookup import split_question
+from app.metrics.lookup import ITEMS_PER_QUESTION, split_question
 from app.metrics.number_source import NumberGroup, NumberSource
+from app.metrics.pending_rows import PendingRow
 from app.metrics.question import Question, fits_in_statement
 from app.metrics.question_names import NO_NAMES
 from app.metrics.results import Result

@@ -1,40 +1,31 @@
 """The parameters of questions: what a client may ask, in a query string or as JSON."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.accounts.filter_tokens import FilterError, split_keys
+from app.core.errors import Invalid
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
-from app.http.formats import FormatName
+from app.http.chart_formats import ChartParameters
+from app.http.row_parameters import MAX_ROWS, RowParameters, split_list
 
-MAX_ROWS = 10_000
-
-
-def _split_list(value: Any, *, split: Callable[[str], list[str]]) -> Any:
-    """Return `a,b` or repeated parameters as a list without duplicates; leave what is no text to the validation."""
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        return items
-    parts = [part for item in items for part in split(item)]
-    return list(dict.fromkeys(part for part in parts if part))
-
-
-def _split_names(value: Any) -> Any:
-    return _split_list(value, split=lambda text: [part.strip() for part in text.split(",")])
+# On a page.
+DEFAULT_ROWS = 10_000
 
 
 def _split_groupings(value: Any) -> Any:
     try:
-        return _split_list(value, split=split_keys)
+        return split_list(value, split_keys)
     except FilterError as error:
         raise PydanticCustomError("invalid_group_by", "{problem}", {"problem": str(error)}) from None
 
 
-NameList = Annotated[list[Id], BeforeValidator(_split_names), Field(max_length=100)]
+NameList = Annotated[list[Id], BeforeValidator(lambda value: split_list(value)), Field(max_length=100)]
+# Keys of attributes are among them, so they are written as in `group_by`.
+FieldList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 GroupingList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 Granularity = Annotated[
     Literal["day", "week", "month", "quarter", "year", "total"],
@@ -45,10 +36,8 @@ Granularity = Annotated[
 ]
 
 
-class CommonParameters(BaseModel):
+class CommonParameters(RowParameters):
     """The parameters of every answer: which days and accounts, how grouped, and as recorded when."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     start: Day | None = Field(
         None, description="First day of the range, as YYYY-MM-DD. Default: the first day of the last 12 whole months."
@@ -105,13 +94,35 @@ class CommonParameters(BaseModel):
         description="Whether attributes, accounts, subjects and channels that have never been recorded are errors. With "
         "`false` they count as empty, for dashboards that are made before their data arrives.",
     )
-    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
+    complete_only: bool = Field(
+        False, description="With `true`, periods that have not ended are left out, and totals are over the others."
+    )
+    fields: FieldList = Field([], description=RowParameters.model_fields["fields"].description)
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ROWS,
+        description=f"Maximum number of rows per page. In JSON at most {DEFAULT_ROWS:,}, which is the default. Without it, files "
+        f"(CSV, NDJSON, XLSX, Parquet) have all rows, of which there are {MAX_ROWS:,} at most.",
+    )
     cursor: Annotated[
         str | None, Field(max_length=4_000, description="The `next` of a page: returns the page after it.")
     ] = None
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
-    )
+
+    def check_limit(self) -> None:
+        if self.limit is not None and self.limit > DEFAULT_ROWS and not self.is_file:
+            detail = f'"limit" must be at most {DEFAULT_ROWS:,} in JSON. Files, such as format=csv, have all rows.'
+            raise Invalid.at("/query/limit", detail, code="too_many_rows")
+
+    @property
+    def page_rows(self) -> int:
+        """The maximum number of rows on a page."""
+        return self.page_size(self.limit, default=DEFAULT_ROWS)
+
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether the answer is a file of all rows."""
+        return self.is_file and self.page_rows == MAX_ROWS and self.cursor is None
 
 
 class MetricParameters(CommonParameters):
@@ -154,6 +165,11 @@ class Parameters(MetricParameters):
         description="Withhold values with a sample smaller than this: `value` is then null and `reason` is "
         "`sample_too_small`. 0 withholds nothing.",
     )
+    definition: bool | None = Field(
+        None,
+        description="Whether the answer about one metric begins with its definition. Default: only where there is no other "
+        "parameter.",
+    )
     totals: bool = Field(
         False, description="Add a row over the whole range for each metric and group; its period is named `total`."
     )
@@ -164,7 +180,11 @@ class Parameters(MetricParameters):
         return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
 
 
-class SeveralParameters(Parameters):
+class OneMetricParameters(ChartParameters, Parameters):
+    """The parameters of a question about one metric, whose answer can be a chart."""
+
+
+class SeveralParameters(ChartParameters, Parameters):
     """The parameters of a question about several metrics at once."""
 
     metrics: NameList = Field(

@@ -44,7 +44,8 @@ class Question:
     compare: None, `previous_period` or `previous_year`. group_day: the day at whose start accounts' groups are decided; None
     means the first day of each period. today: the running day or, with `as_of`, that day; periods after it have not ended.
     strict, names: whether names that only data can bring have to be recorded, and which. is_known: whether anything had been
-    recorded on the day `as_of`; before, numbers have no value.
+    recorded on the day `as_of`; before, numbers have no value. complete_only: whether periods that have not ended are left out
+    of `periods`.
     """
 
     metrics: tuple[Metric, ...]
@@ -64,6 +65,7 @@ class Question:
     strict: bool
     names: QuestionNames
     is_known: bool = True
+    complete_only: bool = False
 
     def as_json(self, *, without: Collection[str] = ()) -> dict[str, Any]:
         """Return the question as answers repeat it. without: members that the endpoint has no parameter for."""
@@ -88,6 +90,7 @@ class Question:
             "compare": self.compare,
             "min_sample": self.min_sample or None,
             "totals": self.totals,
+            "complete_only": self.complete_only or None,
             "strict": None if self.strict else False,
         }
         return {name: value for name, value in members.items() if value is not None and name not in without}
@@ -175,13 +178,14 @@ def build_question(
         unit=unit_of_name(parameters.period),
         granularity=parameters.granularity,
         calendar=calendar,
-        periods=tuple(periods),
+        periods=tuple(period for period in periods if period.complete or not parameters.complete_only),
         selection=_selection(parameters, group_by, filter, chosen_segments, today=today),
         accounts=tuple(parameters.account),
         group_day=day_after(last_day) if parameters.segments_as_of == "now" else None,
         compare=parameters.compare,
         min_sample=parameters.min_sample,
         totals=parameters.totals,
+        complete_only=parameters.complete_only,
         today=last_day,
         strict=parameters.strict,
         names=names_of(parameters, metrics, filter, dict(chosen_segments)),

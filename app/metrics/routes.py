@@ -1,27 +1,34 @@
 """Endpoints for numbers: the catalogue of metrics and questions about them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.access.auth import books_of, requires
+from app.books.books import Books
 from app.core.errors import Invalid
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema, response_schema
-from app.http.params import parse_query
+from app.http.params import choose_format, parse_query
 from app.http.responses import json_response, rows_response
-from app.metrics.answer import answer
+from app.http.row_parameters import MAX_ROWS
+from app.http.tables import Answer
+from app.metrics.answer import Page, answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
-from app.metrics.parameters import Parameters, SeveralParameters
-from app.metrics.question import resolve_question
+from app.metrics.lookup import is_large
+from app.metrics.parameters import OneMetricParameters, Parameters, SeveralParameters
+from app.metrics.question import Question, resolve_question
 from app.metrics.rows import knowledge_members
-from app.metrics.schema import flatten_interval, number_columns, table_builder
+from app.metrics.schema import number_columns, question_answer
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
 
-_ANSWERS = response_schema("Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True)
+_ANSWERS = response_schema(
+    "Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True, chart=True
+)
 
 
 @router.get("/metrics")
@@ -30,20 +37,28 @@ async def list_metrics(request: Request) -> Response:
     return json_response(request, {"metrics": [describe_metric(METRICS[name]) for name in sorted(METRICS)]})
 
 
-@router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters))
+@router.get(
+    "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(OneMetricParameters)
+)
 async def get_metric(request: Request, metric: str) -> Response:
-    """Return the definition of a metric and its numbers."""
-    params = parse_query(request, Parameters)
-    return await _respond(request, [metric], params, definition=describe_metric(metric_in_path(metric)))
+    """Return the definition of a metric and its numbers. With other parameters, the definition is left out.
+
+    `definition=true` adds it, `definition=false` leaves it out.
+    """
+    params = parse_query(request, OneMetricParameters)
+    return await _respond(request, [metric], params, definition=_definition(request, metric, params))
 
 
 @router.get(
-    "/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters)
+    "/metrics/{metric}/conventions",
+    responses=_ANSWERS,
+    response_class=Response,
+    openapi_extra=query_schema(OneMetricParameters),
 )
 async def get_conventions(request: Request, metric: str) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
-    params = parse_query(request, Parameters)
-    definition = describe_metric(metric_in_path(metric))
+    params = parse_query(request, OneMetricParameters)
+    definition = _definition(request, metric, params)
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
 
 
@@ -66,6 +81,7 @@ async def post_query(request: Request) -> Response:
     """Return the numbers of several metrics. The question is the JSON body."""
     params = await read_body(request, SeveralParameters)
     try:
+        choose_format(request, params)
         return await _respond(request, params.metrics, params)
     except Invalid as invalid:
         # The parameters are checked as those of a URL, but here they are members of the body.
@@ -77,15 +93,40 @@ async def post_query(request: Request) -> Response:
 async def _respond(
     request: Request,
     names: Sequence[str],
-    params: Parameters,
+    params: OneMetricParameters | SeveralParameters,
     *,
     definition: dict[str, Any] | None = None,
     side_by_side: bool = False,
 ) -> Response:
     books = books_of(request)
     question = await resolve_question(books, names, params, side_by_side=side_by_side)
-    rows, cursor = await answer(books, question, limit=params.limit, cursor=params.cursor)
-    body: dict[str, Any] = {"definition": definition} if definition else {}
-    body |= {"question": question.as_json(), "rows": rows, "next": cursor} | knowledge_members(question)
-    build_table = table_builder(body, after=number_columns(question), flatten=flatten_interval)
-    return await rows_response(request, params.format, body, build_table)
+    members: dict[str, Any] = {"definition": definition} if definition else {}
+    members["question"] = question.as_json()
+    # To find the sums of a million rows takes seconds. The file begins before, unless the client may have it already.
+    may_begin = params.has_all_rows and question.selection.group_by and "if-none-match" not in request.headers
+    if may_begin and await is_large(books, question):
+        return await rows_response(request, params, _deferred_answer(books, question, members))
+    page = await answer(books, question, limit=params.page_rows, cursor=params.cursor)
+    return await rows_response(request, params, _numbers(question, members, page))
+
+
+def _numbers(question: Question, members: dict[str, Any], page: Page) -> Answer:
+    body = members | {"rows": page.rows, "next": page.next} | knowledge_members(question)
+    columns = number_columns(question)
+    return question_answer("numbers", body, question, after=columns, row_count=page.row_count, tag=page.tag)
+
+
+def _deferred_answer(books: Books, question: Question, members: dict[str, Any]) -> Answer:
+    """Return an answer whose rows are all on the page after its first, which is empty."""
+
+    async def load_rows(_: str) -> Answer:
+        return _numbers(question, members, await answer(books, question, limit=MAX_ROWS, cursor=None))
+
+    return replace(_numbers(question, members, Page([], 0, next="rows")), load_more=load_rows)
+
+
+def _definition(request: Request, metric: str, params: Parameters) -> dict[str, Any] | None:
+    """Return the definition of the metric in the path if it is to be in the answer. Raises NotFound."""
+    in_path = metric_in_path(metric)
+    is_alone = not request.query_params.keys() - {"definition", "api_key"}
+    return describe_metric(in_path) if params.definition or (params.definition is None and is_alone) else None

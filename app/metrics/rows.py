@@ -8,12 +8,12 @@ from pydantic_core import to_json
 
 from app.core.errors import Invalid
 from app.core.periods import Period
+from app.http.row_parameters import MAX_ROWS
 from app.ledger.sums.selection import ENTRY_DIMENSIONS, Group
 from app.metrics.question import Question
 from app.metrics.results import NOTHING_KNOWN
 
 _DECIMALS = 6
-_MAX_ROWS = 1_000_000
 
 Row = dict[str, Any]
 
@@ -52,8 +52,8 @@ def paginate(rows: Sequence[AnyRow], *, limit: int, cursor: str | None) -> tuple
 
 def check_row_count(rows: int, *, pointer: str, instead: str) -> None:
     """Raise Invalid for an answer of more than a million rows. instead: what to do, as the end of a sentence."""
-    if rows > _MAX_ROWS:
-        raise Invalid.at(pointer, f"The answer has more than {_MAX_ROWS:,} rows; {instead}.", code="too_many_rows")
+    if rows > MAX_ROWS:
+        raise Invalid.at(pointer, f"The answer has more than {MAX_ROWS:,} rows; {instead}.", code="too_many_rows")
 
 
 def default_groups(question: Question) -> set[Group]:

@@ -1,13 +1,13 @@
 """The rows of an answer: their OpenAPI schema and their columns in a table."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from app.http.formats import BuildTable, FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.tables import Answer, TableColumn, columns, group_columns, interval_columns
 from app.metrics.compare import COMPARISON
 from app.metrics.question import Question
-from app.metrics.rows import Row
 
 PERIOD_COLUMNS = ("metric", "period", "start", "end", "complete")
 NUMBER_SCHEMA: dict[str, Any] = {"type": ["number", "null"]}
@@ -15,7 +15,10 @@ _NUMBERS: dict[str, Any] = {
     "value": NUMBER_SCHEMA | {"description": "Null when it cannot be computed or is withheld; `reason` says why."},
     "numerator": NUMBER_SCHEMA | {"description": "Of a ratio."},
     "denominator": NUMBER_SCHEMA | {"description": "Of a ratio."},
-    "sample_size": NUMBER_SCHEMA | {"description": "The number of observations, such as responses or customers."},
+    "sample_size": {
+        "type": ["integer", "null"],
+        "description": "The number of observations, such as responses or customers.",
+    },
 }
 # The members that every row of numbers has.
 ROW_SCHEMA: dict[str, Any] = {
@@ -37,6 +40,7 @@ ROW_SCHEMA: dict[str, Any] = {
 OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
     "amount": {
         "type": ["string", "null"],
+        "format": "decimal",
         "description": "For metrics in money: the value with the decimals of the base currency.",
     },
     "reason": {"type": "string", "description": "Why `value` is null, for example `no_responses`."},
@@ -63,14 +67,20 @@ OPTIONAL_ANSWER_SCHEMA: dict[str, Any] = {
 
 
 def rows_schema(
-    description: str, row: Mapping[str, Any], optional: Mapping[str, Any] | None = None, **members: Any
+    description: str,
+    row: Mapping[str, Any],
+    optional: Mapping[str, Any] | None = None,
+    *,
+    chart: bool = False,
+    **members: Any,
 ) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers a question with such rows.
 
-    row, optional: the members that a row has always and sometimes. members: what the answer has besides.
+    row, optional: the members that a row has always and sometimes. chart: whether the answer can be a chart. members: what the
+    answer has besides.
     """
     schema = object_schema(_answer_members(list_schema(row, optional), **members), OPTIONAL_ANSWER_SCHEMA)
-    return response_schema(description, schema, table=True)
+    return response_schema(description, schema, table=True, chart=chart)
 
 
 def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
@@ -88,36 +98,35 @@ ANSWER_SCHEMA = object_schema(
 )
 
 
-def number_columns(question: Question) -> tuple[str, ...]:
+_COLUMN_SCHEMA = ROW_SCHEMA | OPTIONAL_ROW_SCHEMA
+
+
+def number_columns(question: Question) -> list[TableColumn]:
     """Return the columns of a row's numbers in a table, where the interval becomes two columns."""
-    columns = (*_NUMBERS, "low", "high", "reason", "amount", "convention")
-    return (*columns, *COMPARISON) if question.compare else columns
+    return _number_columns(COMPARISON if question.compare else ())
 
 
-def flatten_interval(row: Row) -> Row:
-    """Return a row with its interval as the columns `low` and `high`."""
-    low, high = row["interval"] or (None, None)
-    return row | {"low": low, "high": high}
+@cache
+def _number_columns(comparison: tuple[str, ...]) -> list[TableColumn]:
+    return [
+        *columns(_COLUMN_SCHEMA, _NUMBERS),
+        *interval_columns(),
+        *columns(_COLUMN_SCHEMA, ("reason", "amount", "convention", *comparison)),
+    ]
 
 
-def table_builder(
+def question_answer(
+    name: str,
     body: Mapping[str, Any],
+    question: Question,
     *,
-    before: Collection[str] = PERIOD_COLUMNS,
-    after: Collection[str],
-    flatten: Callable[[Row], Row] = lambda row: row,
-) -> BuildTable:
-    """Return the function that turns an answer with `question` and `rows` into a table.
+    before: Sequence[TableColumn] = columns(ROW_SCHEMA, PERIOD_COLUMNS),
+    after: Sequence[TableColumn],
+    **more: Any,
+) -> Answer:
+    """Return an answer to a question.
 
-    before, after: the columns before and after those of the groupings; a value that a row does not have is empty. flatten:
-    turns a row of the answer into one of the table.
+    name: what the rows are. before, after: the columns before and after those of the groupings. more: of `Answer`.
     """
-
-    def build() -> FlatTable:
-        rows = map(flatten, body["rows"])
-        return FlatTable(
-            [*before, *body["question"]["group_by"], *after],
-            ([*(row[name] for name in before), *row["group"].values(), *map(row.get, after)] for row in rows),
-        )
-
-    return build
+    groups = group_columns(question.selection.group_by, beside=[*before, *after])
+    return Answer(name, body, [*before, *groups, *after], question=question, **more)

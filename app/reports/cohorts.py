@@ -10,7 +10,8 @@ from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.http.formats import BuildTable
+from app.http.chart_formats import ChartParameters
+from app.http.tables import Answer, columns
 from app.ledger.measures import MEASURES
 from app.ledger.money import MONEY_SCALE, per_month
 from app.ledger.sums import cohorts
@@ -37,7 +38,7 @@ from app.metrics.rows import (
     round_number,
     row_name,
 )
-from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
+from app.metrics.schema import NUMBER_SCHEMA, question_answer, rows_schema
 from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA, REASON_SCHEMA
 
 _POSITION_SCHEMA: dict[str, Any] = {
@@ -66,20 +67,22 @@ _VALUE_SCHEMA: dict[str, Any] = {
     },
     "percent": NUMBER_SCHEMA | {"description": "`value` as a percentage of `initial`."},
 }
+_AMOUNT_SCHEMA: dict[str, Any] = {
+    "amount": {
+        "type": ["string", "null"],
+        "format": "decimal",
+        "description": "For `mrr` and `revenue`: the value with the decimals of the currency.",
+    }
+}
 COHORTS_SCHEMA = rows_schema(
     "One row per cohort and period, from the period of the cohort on.",
     _POSITION_SCHEMA | GROUP_SCHEMA | _VALUE_SCHEMA,
-    {
-        "amount": {
-            "type": ["string", "null"],
-            "description": "For `mrr` and `revenue`: the value with the decimals of the currency.",
-        }
-    }
-    | REASON_SCHEMA,
+    _AMOUNT_SCHEMA | REASON_SCHEMA,
+    chart=True,
 )
 
 
-class CohortParameters(CommonParameters):
+class CohortParameters(ChartParameters, CommonParameters):
     """Parameters of cohorts. An account is in the groups that it was in at the start of its cohort's period."""
 
     by: Literal["week", "month", "quarter", "year"] = Field("month", description="The length of cohorts and periods.")
@@ -146,8 +149,8 @@ class _CohortRow(NamedTuple):
         return row_name(self.cohort_index, period.name, period.start, self.group)
 
 
-async def retention_triangle(books: Books, parameters: CohortParameters) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of rows, and the function that builds its table.
+async def retention_triangle(books: Books, parameters: CohortParameters) -> Answer:
+    """Return the answer, with a page of rows.
 
     Each cohort has a row for every period from its own to the current one, ordered by cohort, group and period. Raises
     Invalid for an invalid question, and for an answer of more than a million rows.
@@ -164,16 +167,17 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> tupl
 
     sums = await books.database.ask(load)
     rows = _list_rows(question, sums, periods)
-    page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
+    page, next_cursor = paginate(rows, limit=parameters.page_rows, cursor=parameters.cursor)
     currency = books.currency if measure.is_money else None
-    columns = [*_VALUE_SCHEMA, "amount"] if currency else [*_VALUE_SCHEMA]
+    numbers = [*_VALUE_SCHEMA, "amount"] if currency else [*_VALUE_SCHEMA]
     question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
         "question": question_json | {"by": parameters.by, "measure": parameters.measure},
-        "rows": [mask_unknown(_compute_row(row, question, sums, measure, currency), columns, question) for row in page],
+        "rows": [mask_unknown(_compute_row(row, question, sums, measure, currency), numbers, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
-    return body, table_builder(body, before=_POSITION_SCHEMA, after=columns)
+    after = columns(_VALUE_SCHEMA | _AMOUNT_SCHEMA, numbers)
+    return question_answer("cohorts", body, question, before=columns(_POSITION_SCHEMA), after=after)
 
 
 def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Sequence[Span]) -> QueryPlan[_CohortSums]:

@@ -12,7 +12,8 @@ from app.core.ids import RepeatedIds
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.http.formats import BuildTable
+from app.http.chart_formats import ChartParameters
+from app.http.tables import Answer, columns
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
@@ -33,11 +34,12 @@ from app.metrics.rows import (
     percent,
     row_name,
 )
-from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
+from app.metrics.schema import NUMBER_SCHEMA, question_answer, rows_schema
 from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA, REASON_SCHEMA
 
 _SCORES = Flow("survey_scores")
 
+_SCORE_SCHEMA: dict[str, Any] = {"score": {"type": "integer", "description": "With `by=score`, the default."}}
 _COUNT_SCHEMA: dict[str, Any] = {
     "class": {"type": "string", "examples": ["promoter", "passive", "detractor"]},
     "count": {"type": ["integer", "null"], "description": "The number of responses with this score or class."},
@@ -50,12 +52,13 @@ _NUMBERS = [name for name in _COUNT_SCHEMA if name != "class"]
 DISTRIBUTION_SCHEMA = rows_schema(
     "One row per period, group and score or class, from the lowest score on.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _COUNT_SCHEMA,
-    {"score": {"type": "integer", "description": "With `by=score`, the default."}} | REASON_SCHEMA,
+    _SCORE_SCHEMA | REASON_SCHEMA,
+    chart=True,
     survey={"type": "object", "description": "The survey: its kind, scale and meaning of scores."},
 )
 
 
-class DistributionParameters(CommonParameters):
+class DistributionParameters(ChartParameters, CommonParameters):
     """Parameters of the distribution of scores."""
 
     granularity: Granularity = "month"
@@ -88,10 +91,8 @@ class _DistributionRow(NamedTuple):
         return row_name(self.period.name, self.period.start, self.group, self.bar.score, self.bar.score_class)
 
 
-async def score_distribution(
-    books: Books, survey_id: str, parameters: DistributionParameters
-) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of rows, and the function that builds its table.
+async def score_distribution(books: Books, survey_id: str, parameters: DistributionParameters) -> Answer:
+    """Return the answer, with a page of rows.
 
     Rows are ordered by period, group and score. Scores without responses have rows as well. Raises NotFound for an unknown
     survey, and Invalid for an invalid question or an answer of more than a million rows.
@@ -115,15 +116,16 @@ async def score_distribution(
 
     sums_by_split = await books.database.ask(load)
     rows = _list_rows(question, survey, splits, sums_by_split, by=parameters.by)
-    page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
+    page, next_cursor = paginate(rows, limit=parameters.page_rows, cursor=parameters.cursor)
     body = {
         "question": question.as_json(without=("metrics", "conventions")) | {"by": parameters.by},
         "survey": survey.to_json(),
         "rows": [mask_unknown(_compute_row(row, question, by=parameters.by), _NUMBERS, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
-    columns = ["score", *_COUNT_SCHEMA] if parameters.by == "score" else _COUNT_SCHEMA
-    return body, table_builder(body, before=PERIOD_SCHEMA, after=columns)
+    names = ["score", *_COUNT_SCHEMA] if parameters.by == "score" else [*_COUNT_SCHEMA]
+    after = columns(_SCORE_SCHEMA | _COUNT_SCHEMA, names)
+    return question_answer("distribution", body, question, before=columns(PERIOD_SCHEMA), after=after)
 
 
 async def _load_survey(books: Books, survey_id: str) -> Survey:

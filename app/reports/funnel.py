@@ -10,10 +10,11 @@ from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
-from app.http.formats import BuildTable
+from app.http.chart_formats import ChartParameters
+from app.http.tables import Answer, columns
 from app.ledger.sums.operands import Flow
-from app.ledger.sums.selection import Group, Sums
-from app.metrics.lookup import OperandSums, groups_with_data, load_sums, split_question
+from app.ledger.sums.selection import Group
+from app.metrics.lookup import OperandSums, SumsByGroup, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.question_names import check_names
@@ -30,7 +31,7 @@ from app.metrics.rows import (
     round_number,
     row_name,
 )
-from app.metrics.schema import NUMBER_SCHEMA, rows_schema, table_builder
+from app.metrics.schema import NUMBER_SCHEMA, question_answer, rows_schema
 from app.reports.schemas import GROUP_SCHEMA, OPTIONAL_TEXT, PERIOD_SCHEMA, REASON_SCHEMA
 
 _STARTED, _COMPLETED, _SECONDS = map(Flow, ("onboardings_started", "onboardings_completed", "onboarding_seconds"))
@@ -58,10 +59,11 @@ FUNNEL_SCHEMA = rows_schema(
     "One row per period, group and stage: the start, the steps and the completion.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _STAGE_SCHEMA,
     REASON_SCHEMA,
+    chart=True,
 )
 
 
-class FunnelParameters(CommonParameters):
+class FunnelParameters(ChartParameters, CommonParameters):
     """Parameters of the funnel. A period has the onboardings that started in it."""
 
     granularity: Granularity = "total"
@@ -95,8 +97,8 @@ class _FunnelRow(NamedTuple):
         return row_name(self.period.name, self.period.start, self.group, self.stage.kind, self.stage.step)
 
 
-async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple[dict[str, Any], BuildTable]:
-    """Return the answer, with a page of rows, and the function that builds its table.
+async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> Answer:
+    """Return the answer, with a page of rows.
 
     The steps are in the order in which they are reached: by their average position, over the whole range and all groups.
     Raises Invalid for an invalid question, and for an answer of more than a million rows.
@@ -115,13 +117,13 @@ async def onboarding_funnel(books: Books, parameters: FunnelParameters) -> tuple
 
     totals, step_sums = await books.database.ask(load)
     rows = _list_rows(question, totals, step_sums)
-    page, next_cursor = paginate(rows, limit=parameters.limit, cursor=parameters.cursor)
+    page, next_cursor = paginate(rows, limit=parameters.page_rows, cursor=parameters.cursor)
     body = {
         "question": question.as_json(without=("metrics", "conventions", "totals")),
         "rows": [mask_unknown(_compute_row(row, question), _NUMBERS, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
-    return body, table_builder(body, before=PERIOD_SCHEMA, after=_STAGE_SCHEMA)
+    return question_answer("funnel", body, question, before=columns(PERIOD_SCHEMA), after=columns(_STAGE_SCHEMA))
 
 
 def _list_rows(question: Question, totals: OperandSums, step_sums: OperandSums) -> list[_FunnelRow]:
@@ -146,7 +148,7 @@ def _ordered_steps(step_sums: OperandSums) -> list[str]:
     )
 
 
-def _sum_by_step(sums: Sums) -> Counter[str]:
+def _sum_by_step(sums: SumsByGroup) -> Counter[str]:
     totals: Counter[str] = Counter()
     for group, values in sums.items():
         totals[group[-1][1]] += sum(values.values())

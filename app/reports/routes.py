@@ -25,8 +25,8 @@ async def get_cohorts(request: Request) -> Response:
     their revenue to that of their first order. Those who started before the range are left out.
     """
     parameters = parse_query(request, CohortParameters)
-    body, build_table = await retention_triangle(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    answer = await retention_triangle(books_of(request), parameters)
+    return await rows_response(request, parameters, answer)
 
 
 @router.get(
@@ -55,8 +55,8 @@ async def get_distribution(request: Request, survey_id: PathId) -> Response:
     (CES).
     """
     parameters = parse_query(request, DistributionParameters)
-    body, build_table = await score_distribution(books_of(request), survey_id, parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    answer = await score_distribution(books_of(request), survey_id, parameters)
+    return await rows_response(request, parameters, answer)
 
 
 @router.get("/onboarding/funnel", responses=FUNNEL_SCHEMA, openapi_extra=query_schema(FunnelParameters))
@@ -66,5 +66,5 @@ async def get_funnel(request: Request) -> Response:
     A step counts whenever it was reached. The steps are in the order in which onboardings typically reach them.
     """
     parameters = parse_query(request, FunnelParameters)
-    body, build_table = await onboarding_funnel(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    answer = await onboarding_funnel(books_of(request), parameters)
+    return await rows_response(request, parameters, answer)

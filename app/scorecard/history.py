@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.books.books import Books
 from app.core.aside import run_aside
@@ -14,8 +14,10 @@ from app.core.errors import NotFound
 from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.formats import FlatTable, FormatName
+from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.row_parameters import RowParameters
+from app.http.tables import Answer, column, columns
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.results import Result, shown_value
 from app.metrics.rows import paginate, round_number
@@ -41,54 +43,67 @@ _MAX_LENGTH = 10_000
 _DAY = timedelta(days=1)
 NO_TARGET = Result(None, reason="no_target")
 
-_JUDGMENT_SCHEMA = object_schema(
-    {
-        **dict.fromkeys(("value", "target", "attainment", "gap"), NUMBER_SCHEMA),
-        "status": {"type": "string", "enum": ["met", "missed", "no_data"]},
-        "reason": {
-            "type": ["string", "null"],
-            "description": "Why there is no value; `no_target`: there was no target yet.",
-        },
-    }
-)
+_JUDGMENT_MEMBERS: dict[str, Any] = {
+    **dict.fromkeys(("value", "target", "attainment", "gap"), NUMBER_SCHEMA),
+    "status": {"type": "string", "enum": ["met", "missed", "no_data"]},
+    "reason": {
+        "type": ["string", "null"],
+        "description": "Why there is no value; `no_target`: there was no target yet.",
+    },
+}
+_JUDGMENT_SCHEMA = object_schema(_JUDGMENT_MEMBERS)
+_POSITION_SCHEMA: dict[str, Any] = {
+    "metric": {"type": "string"},
+    "granularity": {"type": "string"},
+    **{name: ROW_SCHEMA[name] for name in ("period", "start", "end")},
+    "clipped": {"type": "boolean"},
+}
+_CHANGED_SCHEMA: dict[str, Any] = {
+    "changed": {"type": "boolean", "description": "Whether value, target or status is another one now."}
+}
 HISTORY_SCHEMA = response_schema(
     "The periods of a target that have ended, the last one first.",
     object_schema(
         {
             "target": {"type": "string"},
             "rows": list_schema(
-                {
-                    "metric": {"type": "string"},
-                    "granularity": {"type": "string"},
-                    **{name: ROW_SCHEMA[name] for name in ("period", "start", "end")},
-                    "clipped": {"type": "boolean"},
+                _POSITION_SCHEMA
+                | {
                     "at_end": _JUDGMENT_SCHEMA
                     | {"description": "As it was known at the end of the last day of the period."},
                     "now": _JUDGMENT_SCHEMA | {"description": "As it is known now, or as of the day `as_of`."},
-                    "changed": {
-                        "type": "boolean",
-                        "description": "Whether value, target or status is another one now.",
-                    },
                 }
+                | _CHANGED_SCHEMA
             ),
             "next": {"type": ["string", "null"]},
         }
     ),
     table=True,
+    chart=True,
 )
+# The columns of both times are side by side.
+_COLUMNS = [
+    *columns(_POSITION_SCHEMA),
+    *(
+        column(f"{name}_{time}", schema, path=(time, name))
+        for time in ("at_end", "now")
+        for name, schema in _JUDGMENT_MEMBERS.items()
+    ),
+    *columns(_CHANGED_SCHEMA),
+]
 
 
-class HistoryParameters(BaseModel):
+class HistoryParameters(ChartParameters, RowParameters):
     """The parameters of a target's history."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
     as_of: Day | None = Field(None, description="The history as it was at the end of this day.")
-    limit: int = Field(24, ge=1, le=MAX_PERIODS, description="Maximum number of periods per page.")
-    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_PERIODS,
+        description="Maximum number of periods per page. Default: 24 in JSON; files have all of them.",
     )
+    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
 
 
 class PastPeriod(NamedTuple):
@@ -112,12 +127,14 @@ class PastPeriod(NamedTuple):
         return self.at_end.definition if self.at_end else None
 
 
-async def target_history(books: Books, id: str, parameters: HistoryParameters) -> dict[str, Any]:
+async def target_history(books: Books, id: str, parameters: HistoryParameters) -> Answer:
     """Return a page of a target's periods that have ended. Raises NotFound and Invalid."""
     today = await load_last_day(books, parameters.as_of)
     as_of = today if today < books.today() else None
     # What was known at the end of a past day never changes once the books are beyond that day.
     await books.load_today(as_of=min(today, books.today() - _DAY))
+
+    limit = parameters.page_size(parameters.limit, default=24, maximum=MAX_PERIODS)
 
     async def load(connection: Connection) -> tuple[Sequence[PastPeriod], str | None, dict[NumberKey, Result]]:
         versions = await load_known_target(connection, id, as_of)
@@ -125,17 +142,22 @@ async def target_history(books: Books, id: str, parameters: HistoryParameters) -
         placements = islice(past_periods(stretches, calendar=books.calendar, today=today), _MAX_LENGTH)
         # Those of days may be all 10,000.
         all_placements = await run_aside(partial(list[Placement], placements), items=_MAX_LENGTH)
-        page, next_cursor = paginate(all_placements, limit=parameters.limit, cursor=parameters.cursor)
+        page, next_cursor = paginate(all_placements, limit=limit, cursor=parameters.cursor)
         periods = [PastPeriod(placement, _known_at_end(placement, versions, books=books)) for placement in page]
         requests = [request for period in periods for request in _requests(period, as_of)]
         return periods, next_cursor, await load_numbers(connection, books, requests, today=today)
 
     periods, next_cursor, numbers = await books.database.ask(load)
-    return {
+    body = {
         "target": id,
         "rows": [_row(period, numbers, as_of=as_of, today=today) for period in periods],
         "next": next_cursor,
     }
+
+    async def load_more(cursor: str) -> Answer:
+        return await target_history(books, id, parameters.model_copy(update={"cursor": cursor}))
+
+    return Answer("target-history", body, _COLUMNS, load_more=None if parameters.limit else load_more)
 
 
 async def load_known_target(connection: Connection, id: str, as_of: date | None) -> list[TargetVersion]:
@@ -200,24 +222,3 @@ def _judgment(placement: Placement, result: Result, *, today: date) -> dict[str,
         "status": judgment.status,
         "reason": result.reason,
     }
-
-
-_TIMES = ("at_end", "now")
-_NUMBERS = ("value", "target", "attainment", "gap", "status", "reason")
-
-
-def history_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
-    """Return the history as a table, with the columns of both times side by side."""
-    before = ("metric", "granularity", "period", "start", "end", "clipped")
-    columns = [*before, *(f"{name}_{time}" for time in _TIMES for name in _NUMBERS), "changed"]
-    return FlatTable(
-        columns,
-        (
-            [
-                *(row[name] for name in before),
-                *(row[time][name] for time in _TIMES for name in _NUMBERS),
-                row["changed"],
-            ]
-            for row in rows
-        ),
-    )

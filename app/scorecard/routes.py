@@ -13,8 +13,8 @@ from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, rows_response
 from app.scorecard.body import TargetBody
-from app.scorecard.history import HISTORY_SCHEMA, HistoryParameters, history_table, target_history
-from app.scorecard.scorecard import SCORECARD_SCHEMA, ScorecardParameters, scorecard, scorecard_table
+from app.scorecard.history import HISTORY_SCHEMA, HistoryParameters, target_history
+from app.scorecard.scorecard import SCORECARD_SCHEMA, ScorecardParameters, scorecard
 from app.scorecard.targets import TARGET_SCHEMA, TARGETS_SCHEMA, end_target, list_targets, load_target, put_target
 
 router = APIRouter(prefix="/v1", tags=["scorecard"], default_response_class=Response)
@@ -85,8 +85,7 @@ async def delete_target(request: Request, target_id: PathId) -> None:
 async def get_target_history(request: Request, target_id: PathId) -> Response:
     """Return the periods of a target that have ended: target, value and status as known at the period's end, and now."""
     parameters = parse_query(request, HistoryParameters)
-    body = await target_history(books_of(request), target_id, parameters)
-    return await rows_response(request, parameters.format, body, lambda: history_table(body["rows"]))
+    return await rows_response(request, parameters, await target_history(books_of(request), target_id, parameters))
 
 
 @router.get(
@@ -98,5 +97,4 @@ async def get_scorecard(request: Request) -> Response:
     Statuses are derived from what is recorded, never stored. Beside the targets stands which detractors nobody has answered.
     """
     parameters = parse_query(request, ScorecardParameters)
-    body = await scorecard(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, lambda: scorecard_table(body["rows"]))
+    return await rows_response(request, parameters, await scorecard(books_of(request), parameters))

@@ -1,20 +1,21 @@
 """The scorecard: every target of a period, with its number, how near it is, and what waits for an answer beside it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from app.accounts.listing import day_after
 from app.books.books import Books
 from app.core.period_names import parse_as_of, parse_range
 from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
-from app.http.formats import FlatTable, FormatName
+from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.row_parameters import RowParameters
+from app.http.tables import Answer, TableColumn, column, columns, interval_columns
 from app.metrics.number_source import NumberGroup
 from app.metrics.offers import OFFERS, OpenItems, TargetStanding
 from app.metrics.rows import paginate
@@ -66,13 +67,14 @@ _ROW_SCHEMA: dict[str, Any] = {
     **_NUMBER_MEMBERS,
     "projection_rule": _TEXT,
     "interval": ROW_SCHEMA["interval"],
-    "sample_size": NUMBER_SCHEMA,
+    "sample_size": ROW_SCHEMA["sample_size"],
     "trend": _TREND_SCHEMA | {"description": "Up to six periods, the last of which is that of the row."},
     "question": _TEXT | {"description": "The path of the question behind `value`."},
 }
 _OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
-    "amount": _OPTIONAL_TEXT | {"description": "Of metrics in money: `value` with the decimals of the base currency."},
-    "target_amount": _TEXT,
+    "amount": _OPTIONAL_TEXT
+    | {"format": "decimal", "description": "Of metrics in money: `value` with the decimals of the base currency."},
+    "target_amount": _TEXT | {"format": "decimal"},
     "reason": _TEXT | {"description": "Why there is no value, for example `not_begun`."},
 }
 _OPEN_SCHEMA = object_schema(
@@ -110,33 +112,33 @@ SCORECARD_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
-_COLUMNS = (
-    *(
-        "id",
-        "metric",
-        "convention",
-        *NumberGroup._fields,
-        "granularity",
-        "period",
-        "start",
-        "end",
-        "complete",
-        "clipped",
-    ),
-    *("status", "value", "target", "target_attainment", "expected", "projection", "low", "high", "gap", "baseline"),
-    *("sample_size", "reason", "amount", "target_amount", "unit", "direction", "projection_rule", "question"),
-)
+_COLUMN_SCHEMA = _ROW_SCHEMA | _OPTIONAL_ROW_SCHEMA
+
+
+def _own_columns(*names: str) -> list[TableColumn]:
+    return columns(_COLUMN_SCHEMA, names)
+
+
+_COLUMNS = [
+    *_own_columns("id", "metric", "convention"),
+    *(column(name, _TEXT, path=("group", name)) for name in NumberGroup._fields),
+    *_own_columns("granularity", "period", "start", "end", "complete", "clipped", "status", "value", "target"),
+    column("target_attainment", NUMBER_SCHEMA, path=("attainment",)),
+    *_own_columns("expected", "projection"),
+    *interval_columns(),
+    *_own_columns("gap", "baseline", "sample_size", "reason", "amount", "target_amount"),
+    *_own_columns("unit", "direction", "projection_rule", "question"),
+]
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ScorecardParameters(BaseModel):
+class ScorecardParameters(ChartParameters, RowParameters):
     """The parameters of a scorecard."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     start: Day | None = Field(None, description="The first day, instead of `period`.")
     end: Day | None = Field(None, description="The day after the last day.")
@@ -153,14 +155,16 @@ class ScorecardParameters(BaseModel):
     status: Annotated[list[Literal[STATUSES]], BeforeValidator(_as_list), Field(max_length=len(STATUSES))] = Field(  # type: ignore[valid-type]
         [], description="Only targets with this status. Repeat it for several."
     )
-    limit: int = Field(100, ge=1, le=1_000, description="Maximum number of targets per page.")
-    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=1_000,
+        description="Maximum number of targets per page. Default: 100 in JSON; files have all of them.",
     )
+    cursor: str | None = Field(None, max_length=1_000, description="The `next` of the page before.")
 
 
-async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, Any]:
+async def scorecard(books: Books, parameters: ScorecardParameters) -> Answer:
     """Return a page of the scorecard, all of it from one snapshot. Raises Invalid."""
     today = await load_last_day(books, parameters.as_of)
     start, end = _range(books, parameters, today=today)
@@ -174,9 +178,10 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, 
     standings, open_detractors = await books.database.ask(load)
     counts = Counter(standing.status for standing in standings)
     chosen = [standing for standing in standings if not parameters.status or standing.status in parameters.status]
-    page, next_cursor = paginate(chosen, limit=parameters.limit, cursor=parameters.cursor)
+    limit = parameters.page_size(parameters.limit, default=100)
+    page, next_cursor = paginate(chosen, limit=limit, cursor=parameters.cursor)
     question = {"start": start, "end": end, "as_of": parameters.as_of, "status": parameters.status or None}
-    return {
+    body = {
         "question": {name: value for name, value in question.items() if value is not None},
         "summary": {status: counts[status] for status in STATUSES},
         "rows": [standing_json(standing) for standing in page],
@@ -186,6 +191,7 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> dict[str, 
         },
         "next": next_cursor,
     }
+    return Answer("scorecard", body, _COLUMNS, more_members=("trend",))
 
 
 def _themes_path(parameters: ScorecardParameters, start: date, end: date) -> str | None:
@@ -230,13 +236,3 @@ def _point_json(point: Any) -> dict[str, Any]:
 
 def _open_items_json(items: OpenItems) -> dict[str, Any]:
     return {"count": items.count, "oldest": items.oldest and items.oldest._asdict(), "link": items.link}
-
-
-def scorecard_table(rows: Sequence[dict[str, Any]]) -> FlatTable:
-    """Return the rows as a table, in which `target_attainment` is the attainment, and the interval two columns."""
-    return FlatTable(_COLUMNS, ([_flatten(row).get(name) for name in _COLUMNS] for row in rows))
-
-
-def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    low, high = row["interval"] or (None, None)
-    return {**row, **row["group"]} | {"target_attainment": row["attainment"], "low": low, "high": high}

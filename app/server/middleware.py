@@ -18,7 +18,7 @@ from app.core import logs, meters, traces
 from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
 from app.http.problems import PROBLEM_JSON, problem_body
-from app.http.response_headers import collect_response_headers
+from app.http.response_headers import IS_HEAD, collect_response_headers
 from app.http.routing import path_template
 from app.server.headers import (
     Headers,
@@ -168,8 +168,10 @@ class RequestLifecycle:
         # A proxy may or may not have removed the prefix. By the rules of ASGI the path has it.
         prefix = self.settings.path_prefix
         self.path = path.removeprefix(prefix) or "/" if path == prefix or path.startswith(f"{prefix}/") else path
-        method = "GET" if self.scope["method"] == "HEAD" else self.scope["method"]
-        self.app_scope = {**self.scope, "method": method, "path": prefix + self.path, "root_path": prefix}
+        is_head = self.scope["method"] == "HEAD"
+        method = "GET" if is_head else self.scope["method"]
+        path_members = {"path": prefix + self.path, "root_path": prefix}
+        self.app_scope = {**self.scope, **path_members, "method": method, IS_HEAD: is_head}
         return None
 
     async def call_app(self, app: App) -> None:

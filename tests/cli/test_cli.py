@@ -9,6 +9,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from pyarrow.parquet import read_table
+from python_calamine import CalamineWorkbook
 from typer.main import get_command
 
 from app import __version__
@@ -17,7 +19,7 @@ from app.cli.main import cli
 from app.cli.questions import _columns_to_leave_out
 from app.demo.alerts import ALERTS
 from tests.support.command import ROOT, CommandResult, environment, run_command, run_process
-from tests.support.service import Service, session, survey_responses
+from tests.support.service import Service, event, session, survey_responses
 
 Run = Callable[..., CommandResult]
 ALONE = ("--processes", "1")  # several processes are the subject of test_workers
@@ -346,3 +348,37 @@ def test_check_exits_with_1_when_numbers_differ(
 
 def test_verify_warns_when_there_is_nothing_to_verify(csmetrics: Run) -> None:
     assert "There are no events in this database." in csmetrics("verify", *ALONE).stderr
+
+
+def test_query_and_export_write_files_in_the_format_of_their_extension(
+    csmetrics: Run, tmp_path: Path, service: Service
+) -> None:
+    service.send(session("acme"), session("globex"), event("feedback.received", comment="=Fine."))
+    options = ("query", "sessions", "--period", "2026-03", "--group-by", "account", "--fields", "account,value")
+    assert csmetrics(*options, "--format", "csv").stdout.splitlines() == ["account,value", "acme,1", "globex,1"]
+    csmetrics(*options, "--output", "sessions.xlsx")
+    sheet = CalamineWorkbook.from_path(tmp_path / "sessions.xlsx").get_sheet_by_index(0).to_python()
+    assert sheet == [["account", "value"], ["acme", 1], ["globex", 1]]
+    csmetrics(*options, "--output", "sessions.parquet")
+    assert read_table(tmp_path / "sessions.parquet").to_pydict() == {"account": ["acme", "globex"], "value": [1, 1]}
+    assert json.loads(csmetrics(*options, "--format", "json").stdout)["rows"][0] == {
+        "group": {"account": "acme"},
+        "value": 1,
+    }
+    for table in ("accounts", "feedback", "health", "scorecard"):
+        csmetrics("export", table, "--output", f"{table}.csv")
+        parameters = {"format": "csv"} | ({"accounts": "all"} if table == "health" else {})
+        expected = service.request("GET", f"/v1/{table}", params=parameters).content
+        assert (tmp_path / f"{table}.csv").read_bytes() == expected
+    assert csmetrics("export", "feedback", "--fields", "comment").stdout == "comment\r\n'=Fine.\r\n"
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_output_that_cannot_be_written_is_refused(csmetrics: Run, tmp_path: Path) -> None:
+    for arguments in (("--output", "x.doc"), ("--format", "parket"), ("--format", "table", "--output", "x.csv")):
+        assert csmetrics("query", "sessions", *arguments, code=2).stderr
+    assert (
+        'Did you mean "id"?' in csmetrics("export", "accounts", "--fields", "idd", "--output", "a.csv", code=1).stderr
+    )
+    assert "must be one of" in csmetrics("export", "numbers", code=2).stderr
+    assert not list(tmp_path.iterdir())

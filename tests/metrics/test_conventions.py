@@ -45,7 +45,7 @@ CHURN = {
 def test_twelve_cancellations_of_a_hundred_customers_are_ten_eleven_twelve_or_nine_percent(
     twelve_cancellations: Service,
 ) -> None:
-    body = twelve_cancellations.get("/v1/metrics/customer_churn_rate/conventions", period="2026-02")
+    body = twelve_cancellations.get("/v1/metrics/customer_churn_rate/conventions", period="2026-02", definition=True)
     values = {row["convention"]: (row["value"], row["numerator"], row["denominator"]) for row in body["rows"]}
     assert values == CHURN
     assert list(values) == list(CHURN) == [convention["name"] for convention in body["definition"]["conventions"]]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from unittest.mock import patch
 
@@ -41,7 +41,8 @@ def run_command(*arguments: str, folder: Path, **settings: str) -> CommandResult
     """
     if "serve" in arguments:
         return run_process(*arguments, folder=folder, **settings)
-    stdout, stderr = StringIO(), StringIO()
+    # Files are written as bytes.
+    stdout, stderr = TextIOWrapper(BytesIO(), encoding="utf-8", newline="", write_through=True), StringIO()
     with _surroundings(folder, settings), redirect_stdout(stdout), redirect_stderr(stderr):
         try:
             main(arguments)
@@ -50,7 +51,9 @@ def run_command(*arguments: str, folder: Path, **settings: str) -> CommandResult
             code = end.code
     if isinstance(code, str):
         stderr.write(f"{code}\n")
-    return CommandResult(code if isinstance(code, int) else int(code is not None), stdout.getvalue(), stderr.getvalue())
+    return CommandResult(
+        code if isinstance(code, int) else int(code is not None), stdout.buffer.getvalue().decode(), stderr.getvalue()
+    )
 
 
 @contextmanager

@@ -7,7 +7,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.publish import command_line, errors, events, filters, insights, mapping, metrics, settings, vendors, views
+from app.cli.publish import (
+    charts,
+    command_line,
+    errors,
+    events,
+    filters,
+    insights,
+    mapping,
+    metrics,
+    settings,
+    vendors,
+    views,
+)
 from app.core.settings import Settings
 from app.main import build_app
 
@@ -15,6 +27,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics": metrics.render,
     "events": events.render,
     "insights": insights.render,
+    "charts": charts.render,
     "filters": filters.render,
     "mapping": mapping.render,
     "vendors": vendors.render,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.accounts.all_accounts import load_ids
 from app.books.books import Books
@@ -14,21 +14,22 @@ from app.health.answers import NOT_ENOUGH_DATA, format_score
 from app.health.backtest.cut_offs import CutOff
 from app.health.backtest.observe import Plan, ScoredAccount, observe, plan_backtest
 from app.health.backtest.question import BacktestParameters, BacktestScoreParameters, resolve_backtest
-from app.health.backtest.report import Report, build_report
-from app.health.backtest.schema import SCORE_ROW_SCHEMA, report_table
-from app.http.formats import BuildTable, FlatTable
+from app.health.backtest.report import build_report
+from app.health.backtest.schema import SCORE_ROW_SCHEMA, report_answer
+from app.http.tables import Answer, columns
+from app.metrics.parameters import DEFAULT_ROWS
 from app.metrics.results import NOTHING_KNOWN
 from app.metrics.rows import Row, round_number
 
 
-async def run_backtest(books: Books, parameters: BacktestParameters) -> tuple[Report, BuildTable]:
-    """Return the report, and the function that builds its table. Raises Invalid."""
+async def run_backtest(books: Books, parameters: BacktestParameters) -> Answer:
+    """Return the report. Raises Invalid."""
     question = await resolve_backtest(books, parameters)
     plan = await plan_backtest(books, question)
     cut_off_scores = [own async for own in observe(books, plan, plan.usable)]
     count = sum(len(own.accounts) for own in cut_off_scores)
     report = await run_aside(partial(build_report, question, plan, cut_off_scores), items=count)
-    return report, report_table(report)
+    return report_answer(report)
 
 
 class _Position(NamedTuple):
@@ -41,8 +42,8 @@ class _Position(NamedTuple):
         return f"{self.day}.{self.account}"
 
 
-async def list_backtest_scores(books: Books, parameters: BacktestScoreParameters) -> tuple[dict[str, Any], BuildTable]:
-    """Return a page of scores, by cut-off and account, and the function that builds its table.
+async def list_backtest_scores(books: Books, parameters: BacktestScoreParameters) -> Answer:
+    """Return a page of scores, by cut-off and account.
 
     Only the cut-offs of the page are computed. Raises Invalid.
     """
@@ -58,7 +59,17 @@ async def list_backtest_scores(books: Books, parameters: BacktestScoreParameters
         rows += [_score_row(scores.cut_off, own, ids[own.account], common) for own in chosen]
     unknown = {} if question.is_known else {"reason": NOTHING_KNOWN.reason}
     body = {"question": question.as_json(), "rows": rows, "next": next_cursor} | unknown
-    return body, lambda: FlatTable([*SCORE_ROW_SCHEMA], (row.values() for row in rows))
+
+    async def load_more(cursor: str) -> Answer:
+        return await list_backtest_scores(books, parameters.model_copy(update={"cursor": cursor}))
+
+    return Answer(
+        "backtest-scores",
+        body,
+        columns(SCORE_ROW_SCHEMA),
+        row_count=len(rows),
+        load_more=None if parameters.limit else load_more,
+    )
 
 
 async def _load_ids(books: Books, accounts: Sequence[int]) -> dict[int, str]:
@@ -75,8 +86,9 @@ def _choose_page(plan: Plan, parameters: BacktestScoreParameters) -> tuple[list[
             detail = "The cursor does not belong to this question. Start again without it."
             raise Invalid.at("/query/cursor", detail, code="invalid_cursor")
         first = number_by_cursor[parameters.cursor] + 1
-    page = positions[first : first + parameters.limit]
-    return page, str(page[-1]) if first + parameters.limit < len(positions) else None
+    limit = parameters.limit or DEFAULT_ROWS
+    page = positions[first : first + limit]
+    return page, str(page[-1]) if first + limit < len(positions) else None
 
 
 def _positions(plan: Plan, cut_offs: Sequence[CutOff]) -> Iterator[_Position]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.books.books import Books
 from app.books.first_day import is_recorded_by
@@ -13,8 +13,9 @@ from app.core.errors import FaultList, Invalid
 from app.core.period_names import parse_as_of, parse_period, parse_range
 from app.core.periods import Calendar, Day, Range
 from app.health.backtest.cut_offs import CutOff, Outcome, list_cut_offs
-from app.http.formats import FormatName
-from app.metrics.parameters import MAX_ROWS
+from app.http.chart_formats import ChartParameters
+from app.http.row_parameters import RowParameters
+from app.metrics.parameters import DEFAULT_ROWS
 
 # More than five years of history hardly add anything to a prediction (Ballings and Van den Poel 2012).
 MAX_CUT_OFFS = 60
@@ -25,10 +26,8 @@ _DAY = timedelta(days=1)
 ModelChoice = Literal["then", "current"]
 
 
-class BacktestParameters(BaseModel):
-    """Parameters of a back-test."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+class CutOffParameters(RowParameters):
+    """The parameters of all answers of a back-test: which cut-offs, and what is tested."""
 
     horizon_days: int = Field(
         90, ge=1, le=730, description="How many days after a cut-off count. A shorter horizon is easier to predict."
@@ -57,15 +56,21 @@ class BacktestParameters(BaseModel):
         description="Judge who churned by what was recorded up to the end of this day (YYYY-MM-DD, not after today). Default: "
         "by everything recorded so far. Scores always use what was recorded by their cut-off.",
     )
-    format: FormatName | None = Field(
-        None, description="Output format. Default: the first media type of the `Accept` header, otherwise `json`."
-    )
 
 
-class BacktestScoreParameters(BacktestParameters):
+class BacktestParameters(ChartParameters, CutOffParameters):
+    """Parameters of a back-test."""
+
+
+class BacktestScoreParameters(CutOffParameters):
     """Parameters of the scores of a back-test."""
 
-    limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of rows per page.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=DEFAULT_ROWS,
+        description=f"Maximum number of rows per page. Default: {DEFAULT_ROWS:,}; files have all rows.",
+    )
     cursor: Annotated[
         str | None, Field(max_length=200, description="The `next` of a page: returns the page after it.")
     ] = None
@@ -114,7 +119,7 @@ class BacktestQuestion:
         return {name: value for name, value in members.items() if value is not None}
 
 
-async def resolve_backtest(books: Books, parameters: BacktestParameters) -> BacktestQuestion:
+async def resolve_backtest(books: Books, parameters: CutOffParameters) -> BacktestQuestion:
     """Return the question that the parameters ask, as of today. Raises Invalid with all faults."""
     today, as_of = await books.load_today(as_of=parameters.as_of), parameters.as_of
     faults = FaultList()
@@ -139,7 +144,7 @@ async def resolve_backtest(books: Books, parameters: BacktestParameters) -> Back
     )
 
 
-def _range(parameters: BacktestParameters, calendar: Calendar, today: date) -> Range:
+def _range(parameters: CutOffParameters, calendar: Calendar, today: date) -> Range:
     start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     default_start, default_end = parse_period(_DEFAULT_PERIOD, calendar=calendar, today=today)
     start, end = start or default_start, end or default_end

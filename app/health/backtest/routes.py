@@ -8,7 +8,7 @@ from app.health.backtest.question import BacktestParameters, BacktestScoreParame
 from app.health.backtest.schema import BACKTEST_SCHEMA, SCORES_SCHEMA
 from app.http.openapi import query_schema
 from app.http.params import parse_query
-from app.http.responses import rows_response, table_response
+from app.http.responses import rows_response
 
 router = APIRouter(
     prefix="/v1", tags=["health"], dependencies=[Depends(requires("read"))], default_response_class=Response
@@ -23,8 +23,7 @@ async def get_backtest(request: Request) -> Response:
     called count as false alarms here.
     """
     parameters = parse_query(request, BacktestParameters)
-    report, build_table = await run_backtest(books_of(request), parameters)
-    return await table_response(request, parameters.format, report, build_table)
+    return await rows_response(request, parameters, await run_backtest(books_of(request), parameters))
 
 
 @router.get(
@@ -33,5 +32,4 @@ async def get_backtest(request: Request) -> Response:
 async def get_backtest_scores(request: Request) -> Response:
     """Return the scores that a back-test is made of: of each customer at each cut-off, and whether it churned afterwards."""
     parameters = parse_query(request, BacktestScoreParameters)
-    body, build_table = await list_backtest_scores(books_of(request), parameters)
-    return await rows_response(request, parameters.format, body, build_table)
+    return await rows_response(request, parameters, await list_backtest_scores(books_of(request), parameters))

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.health.model import BANDS
-from app.http.formats import BuildTable, FlatTable
 from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.tables import Answer, TableColumn, column, columns
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema
 
 _DAY = {"type": "string", "format": "date"}
@@ -102,6 +102,22 @@ BACKTEST_SCHEMA = response_schema(
                 "description": "Churn by tenths of the scale: what a score has meant. It is made of all observations as they "
                 "are, without resampling."
             },
+            "roc": list_schema(
+                _HORIZON
+                | {
+                    "score_below": _INTEGER | {"description": "A limit of the score, in points."},
+                    "observations": _INTEGER | {"description": "How many scores are below it."},
+                    "churned": _INTEGER | {"description": "How many of them churned."},
+                    "found_percent": NUMBER_SCHEMA | {"description": "`churned` as a percentage of all that churned."},
+                    "false_alarm_percent": NUMBER_SCHEMA
+                    | {"description": "The others below the limit as a percentage of all that did not churn."},
+                }
+            )
+            | {
+                "description": "The ROC curve: what would have been found by looking at the accounts below each limit, from "
+                "nobody to everybody. Limits are whole points, so the area under it may differ a little from `auc`. Empty "
+                "without an AUC."
+            },
             "cancellation_known": object_schema(
                 _HORIZON
                 | _FIGURES
@@ -118,32 +134,42 @@ BACKTEST_SCHEMA = response_schema(
             ),
             "model_versions": {"type": "array", "items": _INTEGER},
             "warnings": list_schema({"code": {"type": "string"}, "detail": {"type": "string"}}),
+            "next": {"type": "null", "description": "Always null: a report has no pages."},
         }
     ),
     table=True,
+    chart=True,
 )
 
-_COLUMNS = (
-    "part",
-    "name",
-    "until",
-    *_HORIZON,
-    "model_version",
-    *(name for name in _FIGURES if name != "interval"),
-    "low",
-    "high",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "lift",
-    "average_score",
-    "reason",
-)
+_TEXT: dict[str, Any] = {"type": "string"}
+# A row for the total, each cut-off, band and tenth of the scale, and each reason to leave something out.
+_COLUMNS: list[TableColumn] = [
+    *columns({"part": _TEXT, "name": _TEXT, "until": _DAY, **_HORIZON, "model_version": _INTEGER}),
+    *columns(_FIGURES, (name for name in _FIGURES if name != "interval")),
+    *columns(
+        dict.fromkeys(
+            (
+                "low",
+                "high",
+                "auc",
+                "auc_low",
+                "auc_high",
+                "lift",
+                "average_score",
+                "found_percent",
+                "false_alarm_percent",
+            ),
+            NUMBER_SCHEMA,
+        )
+    ),
+    column("reason", _TEXT),
+]
 
 
-def report_table(report: Mapping[str, Any]) -> BuildTable:
-    """Return the function that turns a report into one table: a row for the total, each cut-off, band and tenth of the scale."""
-    return lambda: FlatTable(_COLUMNS, ([row.get(name) for name in _COLUMNS] for row in _table_rows(report)))
+def report_answer(report: Mapping[str, Any]) -> Answer:
+    """Return a report as an answer, of which the table has a row for each figure."""
+    rows = list(_table_rows(report))
+    return Answer("backtest", {**report, "next": None}, _COLUMNS, table_rows=rows)
 
 
 def _table_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -156,6 +182,8 @@ def _table_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _flatten("band", own["band"], own)
     for own in report["calibration"]:
         yield _flatten("calibration", f"{own['score_from']} to {own['score_to']}", own)
+    for own in report["roc"]:
+        yield {"part": "roc", "name": f"below {own['score_below']}", **own}
     yield _flatten("cancellation_known", "all", report["cancellation_known"])
     for reason, count in report["left_out"]["accounts"].items():
         yield {"part": "left_out", "name": "accounts", "observations": count, "reason": reason}
@@ -165,7 +193,7 @@ def _table_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _flatten(part: str, name: Any, figures: Mapping[str, Any]) -> dict[str, Any]:
     low, high = figures["interval"] or (None, None)
-    return {"part": part, "name": name, **figures, "low": low, "high": high}
+    return {"part": part, "name": str(name), **figures, "low": low, "high": high}
 
 
 SCORE_ROW_SCHEMA: dict[str, Any] = {

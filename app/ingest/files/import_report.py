@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.core.errors import Invalid
-from app.http.formats import csv_cell
+from app.http.csv_table import csv_cell
 from app.ingest.files.line_reader import MAX_RAW_CHARACTERS
 from app.ingest.files.mapping import EventTemplate
 from app.ingest.files.rejections import explain_rejection

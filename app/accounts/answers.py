@@ -1,0 +1,53 @@
+"""The accounts with their attributes, as the API answers them page by page."""
+
+from typing import Any
+
+from app.accounts.filters import Filter
+from app.accounts.listing import day_after, select_accounts, select_descriptions
+from app.books.books import Books
+from app.core.errors import Invalid
+from app.core.ids import decode_token, encode_token
+from app.database.connection import Connection
+from app.database.tables import account
+from app.http.tables import Answer, columns
+
+# On a page.
+MAX_ACCOUNTS = 1_000
+ACCOUNT_SCHEMA: dict[str, Any] = {
+    "id": {"type": "string"},
+    "name": {"type": ["string", "null"]},
+    "attributes": {"type": "object", "description": "The attributes that the account has now."},
+}
+
+
+async def answer_accounts(
+    books: Books, filter: Filter | None = None, *, limit: int = MAX_ACCOUNTS, cursor: str | None = None
+) -> Answer:
+    """Return a page of accounts with their current attributes, ordered by id. Raises Invalid for an invalid cursor."""
+    day = day_after(await books.load_today())
+    # One more than the page, which shows whether there is a next one.
+    page = select_accounts(filter, on=day).order_by(account.c.id).limit(limit + 1)
+    if cursor is not None:
+        page = page.where(account.c.id > parse_cursor(cursor))
+
+    async def read(connection: Connection) -> list[dict[str, Any]]:
+        return [row._asdict() for row in await connection.execute(select_descriptions(page, on=day))]
+
+    rows = await books.database.ask(read)
+    next_cursor = encode_token(rows[limit - 1]["id"]) if len(rows) > limit else None
+
+    async def load_more(cursor: str) -> Answer:
+        return await answer_accounts(books, filter, limit=limit, cursor=cursor)
+
+    body = {"accounts": rows[:limit], "next": next_cursor}
+    return Answer("accounts", body, columns(ACCOUNT_SCHEMA), rows_name="accounts", load_more=load_more)
+
+
+def parse_cursor(cursor: str) -> str:
+    """Return the id or key that the page before ended with. Raises Invalid."""
+    try:
+        return decode_token(cursor).replace("\0", "")
+    except ValueError:
+        raise Invalid.at(
+            "/query/cursor", "Not a cursor. Use `next` of the page before, unchanged.", code="invalid_cursor"
+        ) from None
