@@ -7,8 +7,8 @@ from app.bi.metric_views import entries
 from app.bi.views import all_views
 from app.cli.publish.markdown import code, page, table
 
-INTRO = """SQL views in the schema `bi` of the service's database, for BI tools. Their comments in the database are the same texts.
-[SQL views for BI tools](../bi/views.md) says how a tool gets at them, and how numbers are added up."""
+INTRO = """SQL views in the schema `bi` of the service's database, for BI tools. Their comments in the database are the same
+texts. [SQL views for BI tools](../bi/views.md) says how a tool gets at them, and how numbers are added up."""
 
 LEFT_OUT = """## Metrics that are not in `metric_operands`
 
