@@ -10,6 +10,7 @@ _PACKAGES = (
     "app.health.schemas",
     "app.health.changes",
     "app.health.customer_health",
+    "app.health.account_health",
     "app.audit.identities",
     "app.audit.restatements",
     "app.feedback.open_detractors",
@@ -21,6 +22,8 @@ _PACKAGES = (
     "app.webhooks.catalogue",
     "app.webhooks.causes",
     "app.alerts.changes",
+    "app.bi.health",
+    "app.bi.update",
 )
 
 

@@ -39,6 +39,7 @@ LAYERS = {
     "demo": ENGINE | {"ingest", "health", "scorecard", "alerts"},
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
+    "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
 }
 FEATURES = {
@@ -54,6 +55,7 @@ FEATURES = {
         "webhooks",
         "alerts",
         "monitoring",
+        "bi",
     ),
 }
 # Modules of `http` without the web framework, which any package may use.

@@ -53,7 +53,20 @@ def test_the_table_of_settings_is_complete() -> None:
 
 def test_every_setting_in_the_documentation_exists() -> None:
     """Settings are named in commands (`WORKERS=4 csmetrics serve`) and in backquotes. Others belong to other programs."""
-    others = {"DATABASE_URL", "BIN", "URL", "KEY", "ARGS", "PYTHON", "PATH", "POSTGRES_PASSWORD", "PGPASSWORD"}
+    others = {
+        "DATABASE_URL",
+        "BIN",
+        "URL",
+        "KEY",
+        "ARGS",
+        "PYTHON",
+        "PATH",
+        "POSTGRES_PASSWORD",
+        "PGPASSWORD",
+        "PGHOST",
+        "PGUSER",
+        "PGDATABASE",
+    }
     others |= {
         "REQUIREMENTS",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
