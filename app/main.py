@@ -35,6 +35,7 @@ from app.catalogues import load_catalogues
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
+from app.database.data_state import change_state
 from app.database.migrate import SchemaVersion, schema_version
 from app.database.pool import Database
 from app.feedback import routes as feedback_routes
@@ -151,6 +152,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     async def open_for_requests(database: Database) -> None:
         books = await create_or_load_books(settings, database, clock=clock)
+        # This version may answer differently from another one, and the database may have been restored.
+        await database.write(lambda connection: connection.fetch_batch(change_state()))
         books.report_clock()
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
