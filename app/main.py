@@ -43,6 +43,7 @@ from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
 from app.http.document import build_document
 from app.http.formats import FORMATS
+from app.http.kept_answers import AnswerMemory
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.http.streams import StreamSlots
@@ -56,6 +57,7 @@ from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
+from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
@@ -128,6 +130,9 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
+    # It is around the compression, since kept answers are compressed already.
+    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
+    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, endpoint, tags=["operations"])
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)

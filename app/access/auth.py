@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic import SecretStr
 from structlog.contextvars import bind_contextvars
 
-from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
+from app.access.keys import KEY_PREFIX, KeyScope, StoredKey, find_key, hash_key, write_last_use
 from app.access.rate_limits import RateLimits
 from app.books.books import Books
 from app.core.callers import current_caller
@@ -35,6 +35,8 @@ SECURITY_SCHEMES = {
 # They stand for the keys of the settings, which have no ids.
 ADMIN_KEY_ID = "ADMIN_KEY"
 PROMETHEUS_KEY_ID = "PROMETHEUS_KEY"
+# The member of a request's scope that has the caller, where `app.polling` has recognized it.
+CALLER = "csmetrics.caller"
 _NO_KEY = "This request needs a key: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
 
 
@@ -70,11 +72,10 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     async def authorize(request: Request) -> Caller:
         _check_params_exist(request)
         key, is_in_url = _read_key(request)
-        caller = await _authenticate(request, key)
+        caller = request.scope.get(CALLER) or await _authenticate(request, key)
         current_caller.set(caller.id)
         if "read" in scopes:
-            limits: RateLimits = request.app.state.rate_limits
-            add_response_headers(request.scope, limits.count(caller.id))
+            count_question(request, caller)
         if is_in_url and caller.scopes != {"read"}:
             raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
         if not all(map(caller.has, scopes)):
@@ -143,6 +144,47 @@ def _read_key(request: Request) -> tuple[str, bool]:
             raise Unauthenticated("The parameter `api_key` is given more than once.")
         return keys[0], True
     raise Unauthenticated(_NO_KEY)
+
+
+def hash_stored_key(request: Request) -> bytes | None:
+    """Return the hash of the key that a poll carries if it has to be looked up; None for the admin key of the settings.
+
+    Raises Unauthenticated without a key, and for the key of Prometheus.
+    """
+    key, _ = _read_key(request)
+    settings = request.app.state.settings
+    if _is_same(key, settings.admin_key):
+        return None
+    if _is_same(key, settings.prometheus_key):
+        raise Unauthenticated(_NO_KEY)
+    return hash_key(key)
+
+
+def recognize_caller(request: Request, key: StoredKey | None) -> Caller | None:
+    """Return the caller of a poll with scope read. None where the endpoint has to say or do more about it.
+
+    key: as stored; None: the admin key of the settings.
+    """
+    if key is None:
+        caller = Caller(ADMIN_KEY_ID, frozenset({"admin"}))
+    else:
+        # The first use on a day is noted, and an expired key explained.
+        today = books_of(request).today()
+        if key.last_used_on != today or (key.expires_on is not None and key.expires_on <= today):
+            return None
+        caller = Caller(key.id, frozenset(key.scopes))
+    if not caller.has("read") or (_read_key(request)[1] and caller.scopes != {"read"}):
+        return None
+    bind_contextvars(key_id=caller.id)
+    current_caller.set(caller.id)
+    request.scope[CALLER] = caller
+    return caller
+
+
+def count_question(request: Request, caller: Caller) -> None:
+    """Count a question of a caller, and add the headers about the limit to its response. Raises Busy when it is one too many."""
+    limits: RateLimits = request.app.state.rate_limits
+    add_response_headers(request.scope, limits.count(caller.id))
 
 
 async def _authenticate(request: Request, key: str) -> Caller:

@@ -62,6 +62,11 @@ class LastDay:
             return day
         return self.latest
 
+    def note(self, day: date | None) -> None:
+        """Note a day that was read among other things. An earlier one may be what was read before a later one was."""
+        if day is not None and (self.latest is None or day >= self.latest):
+            self.latest, self.read_at = day, time.monotonic()
+
     def is_after(self, day: date) -> bool:
         """Return whether the books have certainly gone past a day."""
         return self.latest is not None and self.latest > day

@@ -17,6 +17,7 @@ from app.core.ids import PathId
 from app.http.body import read_body
 from app.http.encoding import JSON, decompress, decompress_within
 from app.http.openapi import body_schema
+from app.http.polls import polled
 from app.http.problems import problem_response
 from app.http.responses import json_response
 from app.ingest import exchange_rates
@@ -210,6 +211,7 @@ async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
 
 
 @router.get("/surveys", dependencies=[Depends(requires("read"))])
+@polled
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
     surveys_by_id = await books_of(request).database.ask(surveys.load_surveys)
@@ -236,6 +238,7 @@ async def put_exchange_rates(request: Request) -> None:
 
 
 @router.get("/exchange-rates", dependencies=[Depends(requires("read"))])
+@polled
 async def list_exchange_rates(request: Request) -> Response:
     """List the exchange rates by currency."""
     books = books_of(request)

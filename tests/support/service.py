@@ -61,6 +61,7 @@ class Service:
         async def open_again() -> None:
             database = self.books.database
             database.labels.clear()
+            self.app.state.answers.clear()
             self.app.state.books = await create_or_load_books(self.settings, database, clock=lambda: self.now)
             await record_margin(self.books, self.settings)
 
