@@ -41,9 +41,9 @@ from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
+from app.http.answer_memory import AnswerMemory
 from app.http.document import build_document
 from app.http.formats import FORMATS
-from app.http.kept_answers import AnswerMemory
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.http.streams import StreamSlots

@@ -39,6 +39,7 @@ LAYERS = {
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,
+    "polling": DATA | {"http", "access"},
 }
 FEATURES = {
     *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
@@ -48,7 +49,7 @@ PLAIN_HTTP = {
     *("app.http.csv_table", "app.http.encoding", "app.http.formats", "app.http.openapi", "app.http.row_parameters"),
     "app.http.tables",
 }
-MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
+MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling"}
 
 
 def modules() -> list[Path]:

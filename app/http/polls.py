@@ -1,6 +1,6 @@
 """Polls: GET requests whose answer depends on nothing but the question, the state of the data and the day.
 
-An endpoint whose answer does so is marked `polled`. `app.polling` recognizes its requests: it answers them from memory, or with
+An endpoint whose answer does so is marked `pollable`. `app.polling` recognizes its requests: it answers them from memory, or with
 304 if the client has the answer of this state. Otherwise the endpoint answers, and the answer is kept.
 """
 
@@ -11,24 +11,24 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.http.answer_memory import AnswerMemory, KeptAnswer
 from app.http.conditional import ANY, parse_if_none_match
-from app.http.kept_answers import AnswerMemory, KeptAnswer
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 # Between the part of a tag that is the state and the part that is the body.
 _SEPARATOR = "."
-POLLED: set[Callable[..., Any]] = set()
+POLLABLE: set[Callable[..., Any]] = set()
 # The member of a request's scope that has its poll.
 _MEMBER = "csmetrics.poll"
 
 
-def polled(endpoint: Endpoint) -> Endpoint:
+def pollable(endpoint: Endpoint) -> Endpoint:
     """Mark an endpoint whose answer depends on nothing but the question, the data, the settings and the day.
 
     The data is what transactions by `Database.write` change, not what those by `Database.write_aside` do.
     """
-    POLLED.add(endpoint)
+    POLLABLE.add(endpoint)
     return endpoint
 
 

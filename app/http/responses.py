@@ -29,8 +29,8 @@ def tagged_response(
     poll = poll_of(request.scope)
     tag = complete_tag(poll, _hash(content_type.encode() + body))
     response_headers = _headers(tag) | {**(headers or {})}
-    if known := _known_tag(request, tag):
-        return not_modified(known, response_headers)
+    if client_tag := _known_tag(request, tag):
+        return not_modified(client_tag, response_headers)
     response = Response(body, media_type=content_type, headers=response_headers)
     return response if poll is None else poll.keep(tag, response)
 
@@ -76,8 +76,8 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
     if answer.tag is not None and not has_more:
         own_tag = (request.app.version, answer.tag, parameters.format, fields, answer.next)
         tag = complete_tag(poll, _hash(repr(own_tag).encode()))
-        if known := _known_tag(request, tag):
-            return not_modified(known, _headers(tag) | headers)
+        if client_tag := _known_tag(request, tag):
+            return not_modified(client_tag, _headers(tag) | headers)
     elif poll is not None:
         # Further pages are not loaded yet. They are as new as the state, and a state that is over does not come back.
         tag = poll.state

@@ -9,7 +9,7 @@ from fastapi.routing import iter_route_contexts
 from starlette._utils import get_route_path
 from starlette.routing import Mount
 
-from app.http.polls import POLLED
+from app.http.polls import POLLABLE
 
 # How many paths are remembered.
 _MAX_PATHS = 1_024
@@ -24,8 +24,8 @@ def name_routes(app: FastAPI) -> None:
         _TEMPLATES[endpoint] = str(route.path)
 
 
-def find_polled(app: FastAPI) -> Callable[[str], Callable[..., Any] | None]:
-    """Return a function from a path to the endpoint of its GET, None where that is not polled.
+def find_pollable(app: FastAPI) -> Callable[[str], Callable[..., Any] | None]:
+    """Return a function from a path to the endpoint of its GET, None where that is not pollable.
 
     To look at all routes would take longer than everything else that is done for a poll.
     """
@@ -34,7 +34,7 @@ def find_polled(app: FastAPI) -> Callable[[str], Callable[..., Any] | None]:
     @lru_cache(_MAX_PATHS)
     def find(path: str) -> Callable[..., Any] | None:
         endpoint = next((route.endpoint for route in routes if route.path_regex.match(path)), None)
-        return endpoint if endpoint in POLLED else None
+        return endpoint if endpoint in POLLABLE else None
 
     return find
 

@@ -1,6 +1,6 @@
 """Answer polls without running their question: with 304, or from memory. See decision 23.
 
-A poll is a GET for an endpoint that is `polled`. What it needs of the database is one statement, which it shares with all polls
+A poll is a GET for an endpoint that is `pollable`. What it needs of the database is one statement, which it shares with all polls
 that wait at the same time: its key, and the state of the data. Everything that is not plain goes on to the endpoint: a key
 that is unknown, has expired or lacks the scope, one that asks too often, a database that is away.
 """
@@ -13,18 +13,18 @@ from urllib.parse import unquote_plus
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import __version__
 from app.access.auth import CALLER, Caller, count_question, hash_stored_key, recognize_caller
 from app.access.poll_keys import PollReading, load_reading
 from app.books.books import Books
 from app.core import meters
-from app.core.errors import Problem
+from app.core.errors import Problem, Unavailable
 from app.core.settings import Settings
 from app.database.shared_read import SharedRead
+from app.http.answer_memory import AnswerMemory
 from app.http.conditional import choose_coding
-from app.http.kept_answers import AnswerMemory
 from app.http.polls import Poll, known_tag, not_modified, set_poll, tags_of
-from app.http.routing import find_polled
+from app.http.problems import problem_response
+from app.http.routing import find_pollable
 
 # Settings that say where a process runs and not what it answers.
 _LOCAL_SETTINGS = {
@@ -38,10 +38,10 @@ class PollingMiddleware:
 
     def __init__(self, app: ASGIApp, *, service: FastAPI, memory: AnswerMemory) -> None:
         self._app, self._service, self._memory = app, service, memory
-        self._find_polled = find_polled(service)
+        self._find_pollable = find_pollable(service)
         settings: Settings = service.state.settings
         answering = settings.model_dump(mode="json", exclude=_LOCAL_SETTINGS)
-        self._version = repr((__version__, sorted(answering.items()))).encode()
+        self._version = repr((service.version, sorted(answering.items()))).encode()
         self._reads: SharedRead[bytes, PollReading] = SharedRead(self._load)
 
     def _find_books(self) -> Books | None:
@@ -60,7 +60,7 @@ class PollingMiddleware:
         books = self._find_books()
         if scope["type"] != "http" or scope["method"] != "GET" or books is None:
             return await self._app(scope, receive, send)
-        endpoint = self._find_polled(scope["path"].removeprefix(scope.get("root_path", "")))
+        endpoint = self._find_pollable(scope["path"].removeprefix(scope.get("root_path", "")))
         if endpoint is None:
             return await self._app(scope, receive, send)
         request = Request(scope)
@@ -68,6 +68,8 @@ class PollingMiddleware:
             poll = await self._recognize(request, books)
             if poll is not None and await self._answer(request, poll, endpoint, send):
                 return None
+        except Unavailable as problem:
+            return await problem_response(problem)(scope, receive, send)
         except Problem:
             # The endpoint meets it, too, and says so.
             pass
@@ -108,18 +110,18 @@ class PollingMiddleware:
         """Answer a poll if that needs no question; return whether it was answered. Otherwise the endpoint knows of it."""
         scope = request.scope
         tag = poll.current_tag()
-        kept = None if tag else self._memory.find(poll.question, poll.state)
-        if tag is None and kept is None:
+        answer = None if tag else self._memory.find(poll.question, poll.state)
+        if tag is None and answer is None:
             meters.POLLS.labels("computed").inc()
             set_poll(scope, poll)
             return False
         count_question(request, scope[CALLER])
         # For the meters of requests.
         scope["endpoint"] = endpoint
-        if kept is not None and (tag := known_tag(poll.client_tags, kept.tag)) is None:
+        if answer is not None and (tag := known_tag(poll.client_tags, answer.tag)) is None:
             meters.POLLS.labels("memory").inc()
-            await kept.send(send, poll.coding)
-            self._memory.keep(kept)
+            await answer.send(send, poll.coding)
+            self._memory.keep(answer)
         else:
             assert tag is not None
             meters.POLLS.labels("not_modified").inc()

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from app.http.conditional import ANY, choose_coding, parse_if_none_match
 
-opaque_tags = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters='" \x7f\xa0'), max_size=20)
+opaque_tags = st.text(
+    st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters='" \x7f\xa0'), max_size=20
+)
 spaces = st.sampled_from(["", " ", "\t", "  "])
 elements = st.tuples(spaces, st.sampled_from(["", "W/"]), opaque_tags, spaces)
 

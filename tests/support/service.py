@@ -80,6 +80,11 @@ class Service:
         self.run(forget())
         return self
 
+    def forget_answers(self) -> "Service":
+        """Empty the memory of answers, so that the next question is run."""
+        self.app.state.answers.clear()
+        return self
+
     def tasks(self) -> set[Any]:
         """Return the tasks of the event loop that have not ended."""
         return asyncio.all_tasks(self.runner.get_loop())
