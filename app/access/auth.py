@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from fastapi import Request
 from pydantic import SecretStr
@@ -146,34 +147,38 @@ def _read_key(request: Request) -> tuple[str, bool]:
     raise Unauthenticated(_NO_KEY)
 
 
-def hash_stored_key(request: Request) -> bytes | None:
-    """Return the hash of the key that a poll carries if it has to be looked up; None for the admin key of the settings.
+class PollKey(NamedTuple):
+    """The key that a poll carries. hash: None for the admin key of the settings, which is not looked up."""
 
-    Raises Unauthenticated without a key, and for the key of Prometheus.
-    """
-    key, _ = _read_key(request)
-    settings = request.app.state.settings
-    if _is_same(key, settings.admin_key):
-        return None
-    if _is_same(key, settings.prometheus_key):
-        raise Unauthenticated(_NO_KEY)
-    return hash_key(key)
+    hash: bytes | None
+    is_in_url: bool
 
 
-def recognize_caller(request: Request, key: StoredKey | None) -> Caller | None:
-    """Return the caller of a poll with scope read. None where the endpoint has to say or do more about it.
+def read_poll_key(request: Request) -> PollKey:
+    """Return the key that a poll carries. Raises Unauthenticated without one, and for the key of Prometheus."""
+    key, is_in_url = _read_key(request)
+    settings, key_hash = request.app.state.settings, hash_key(key)
+    for setting in (settings.admin_key, settings.prometheus_key):
+        if setting is not None and hmac.compare_digest(key_hash, hash_key(setting.get_secret_value())):
+            if setting is settings.prometheus_key:
+                raise Unauthenticated(_NO_KEY)
+            return PollKey(None, is_in_url)
+    return PollKey(key_hash, is_in_url)
 
-    key: as stored; None: the admin key of the settings.
-    """
-    if key is None:
+
+def recognize_caller(request: Request, key: PollKey, stored_key: StoredKey | None) -> Caller | None:
+    """Return the caller of a poll with scope read. None where the endpoint has to say or do more about it."""
+    if key.hash is None:
         caller = Caller(ADMIN_KEY_ID, frozenset({"admin"}))
+    elif stored_key is None:
+        return None
     else:
         # The first use on a day is noted, and an expired key explained.
         today = books_of(request).today()
-        if key.last_used_on != today or (key.expires_on is not None and key.expires_on <= today):
+        if stored_key.last_used_on != today or (stored_key.expires_on is not None and stored_key.expires_on <= today):
             return None
-        caller = Caller(key.id, frozenset(key.scopes))
-    if not caller.has("read") or (_read_key(request)[1] and caller.scopes != {"read"}):
+        caller = Caller(stored_key.id, frozenset(stored_key.scopes))
+    if not caller.has("read") or (key.is_in_url and caller.scopes != {"read"}):
         return None
     bind_contextvars(key_id=caller.id)
     current_caller.set(caller.id)

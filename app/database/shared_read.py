@@ -17,31 +17,34 @@ class SharedRead(Generic[Item, Result]):
     """
 
     load: Callable[[set[Item]], Awaitable[Result]]
-    _next_items: set[Item] = field(default_factory=set)
-    _next: "asyncio.Future[Result] | None" = None
+    _items: set[Item] = field(default_factory=set)
+    # A future for each request that waits for the next read: one that is cancelled concerns no other.
+    _waiting: "list[asyncio.Future[Result]]" = field(default_factory=list)
     _task: "asyncio.Task[None] | None" = None
 
     async def read(self, item: Item | None) -> Result:
         """Return what was read for this item, among others, after this was called. Raises what `load` raises."""
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_future()
-            if self._task is None:
-                self._task = asyncio.create_task(self._run())
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
         if item is not None:
-            self._next_items.add(item)
-        # Shielded: a request that is cancelled must not cancel the read of others.
-        return await asyncio.shield(self._next)
+            self._items.add(item)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await future
 
     async def _run(self) -> None:
         try:
-            while (future := self._next) is not None:
-                items, self._next, self._next_items = self._next_items, None, set()
+            while self._waiting:
+                waiting, items, self._waiting, self._items = self._waiting, self._items, [], set()
                 try:
                     result = await self.load(items)
                 except Exception as error:
-                    future.set_exception(error)
-                    future.exception()  # all requests that wait for it may have been cancelled
+                    for future in waiting:
+                        if not future.done():
+                            future.set_exception(error)
                 else:
-                    future.set_result(result)
+                    for future in waiting:
+                        if not future.done():
+                            future.set_result(result)
         finally:
             self._task = None

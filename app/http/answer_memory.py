@@ -95,6 +95,8 @@ class AnswerMemory:
 
     def keep(self, answer: KeptAnswer) -> None:
         """Keep an answer, or notice that it has grown; it replaces the one to the same question."""
+        if self._answers.get(answer.question) is answer and self._sizes[answer.question] == answer.size:
+            return
         self._remove(answer.question)
         if answer.size * _LARGEST_PART <= self.max_bytes:
             self._answers[answer.question] = answer

@@ -85,6 +85,14 @@ def not_modified(tag: str, headers: Mapping[str, str] = CACHE_HEADERS) -> Respon
     return Response(status_code=304, headers={**headers, "ETag": format_tag(tag)})
 
 
+_RAW_CACHE_HEADERS = [(name.lower().encode(), value.encode()) for name, value in CACHE_HEADERS.items()]
+
+
+def not_modified_headers(tag: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of that response."""
+    return [(b"etag", format_tag(tag).encode("latin-1")), *_RAW_CACHE_HEADERS]
+
+
 def set_poll(scope: MutableMapping[str, Any], poll: Poll) -> None:
     """Let the endpoint of a request know that it is a poll."""
     scope[_MEMBER] = poll
@@ -109,6 +117,6 @@ def known_tag(client_tags: tuple[str, ...], tag: str) -> str | None:
     return next((own for own in client_tags if own.rpartition(_SEPARATOR)[2] == body_tag), None)
 
 
-def tags_of(if_none_match: str | None) -> tuple[str, ...]:
-    """Return the tags of the answers that a client has, as it says."""
-    return () if if_none_match is None else parse_if_none_match(if_none_match)
+def tags_of(if_none_match: str) -> tuple[str, ...]:
+    """Return the tags of the answers that a client has, as its header says; empty: it has none."""
+    return parse_if_none_match(if_none_match) if if_none_match else ()

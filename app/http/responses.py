@@ -47,7 +47,7 @@ def _known_tag(request: Request, tag: str) -> str | None:
     """Return the tag by which the client has the answer with this tag; None if it has not."""
     if request.method not in ("GET", "HEAD"):
         return None
-    return known_tag(tags_of(request.headers.get("if-none-match")), tag)
+    return known_tag(tags_of(request.headers.get("if-none-match", "")), tag)
 
 
 def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.access.auth import CALLER, Caller, count_question, hash_stored_key, recognize_caller
+from app.access.auth import CALLER, Caller, count_question, read_poll_key, recognize_caller
 from app.access.poll_keys import PollReading, load_reading
 from app.books.books import Books
 from app.core import meters
@@ -22,7 +22,7 @@ from app.core.settings import Settings
 from app.database.shared_read import SharedRead
 from app.http.answer_memory import AnswerMemory
 from app.http.conditional import choose_coding
-from app.http.polls import Poll, known_tag, not_modified, set_poll, tags_of
+from app.http.polls import Poll, known_tag, not_modified_headers, set_poll, tags_of
 from app.http.problems import problem_response
 from app.http.routing import find_pollable
 
@@ -31,6 +31,7 @@ _LOCAL_SETTINGS = {
     *("admin_key", "admin_key_file", "data_dir", "database_url", "database_url_file", "host", "log_level", "port"),
     *("prometheus_key", "prometheus_key_file", "workers"),
 }
+_NOT_MODIFIED, _FROM_MEMORY, _COMPUTED = map(meters.POLLS.labels, ("not_modified", "memory", "computed"))
 
 
 class PollingMiddleware:
@@ -77,34 +78,32 @@ class PollingMiddleware:
 
     async def _recognize(self, request: Request, books: Books) -> Poll | None:
         """Return the poll that a request is; None where the endpoint has to authenticate its caller. Raises Problem."""
-        key_hash = hash_stored_key(request)
-        reading = await self._reads.read(key_hash)
-        key = None if key_hash is None else reading.keys.get(key_hash)
-        caller = recognize_caller(request, key) if key is not None or key_hash is None else None
+        key = read_poll_key(request)
+        reading = await self._reads.read(key.hash)
+        caller = recognize_caller(request, key, reading.keys.get(key.hash or b""))
         if caller is None:
             return None
-        question = self._hash_question(request, caller)
+        headers = dict(request.scope["headers"])
+        question = self._hash_question(request.scope, headers.get(b"accept", b""), caller)
         state = hashlib.blake2b(question, digest_size=12)
         state.update(f"{reading.state} {books.today()}".encode())
-        headers = request.headers
         return Poll(
             question,
             state.hexdigest(),
-            tags_of(headers.get("if-none-match")),
-            choose_coding(headers.get("accept-encoding", "")),
+            tags_of(headers.get(b"if-none-match", b"").decode("latin-1")),
+            choose_coding(headers.get(b"accept-encoding", b"").decode("latin-1")),
             self._memory,
         )
 
-    def _hash_question(self, request: Request, caller: Caller) -> bytes:
+    def _hash_question(self, scope: Scope, accept: bytes, caller: Caller) -> bytes:
         """Return a hash of all that an answer depends on besides the data and the day."""
-        scope, query = request.scope, request.scope.get("query_string", b"")
+        query: bytes = scope.get("query_string", b"")
         if b"%" in query or b"api_key" in query:
             # The key itself is no part of the question, however its name is written.
             parts = query.split(b"&")
             query = b"&".join(part for part in parts if unquote_plus(part.partition(b"=")[0].decode()) != "api_key")
-        accept = request.headers.get("accept", "").encode()
-        parts = (self._version, scope["path"].encode(), query, accept, ",".join(sorted(caller.scopes)).encode())
-        return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+        members = (self._version, scope["path"].encode(), query, accept, ",".join(sorted(caller.scopes)).encode())
+        return hashlib.blake2b(b"\0".join(members), digest_size=16).digest()
 
     async def _answer(self, request: Request, poll: Poll, endpoint: Callable[..., Any], send: Send) -> bool:
         """Answer a poll if that needs no question; return whether it was answered. Otherwise the endpoint knows of it."""
@@ -112,19 +111,19 @@ class PollingMiddleware:
         tag = poll.current_tag()
         answer = None if tag else self._memory.find(poll.question, poll.state)
         if tag is None and answer is None:
-            meters.POLLS.labels("computed").inc()
+            _COMPUTED.inc()
             set_poll(scope, poll)
             return False
         count_question(request, scope[CALLER])
         # For the meters of requests.
         scope["endpoint"] = endpoint
         if answer is not None and (tag := known_tag(poll.client_tags, answer.tag)) is None:
-            meters.POLLS.labels("memory").inc()
+            _FROM_MEMORY.inc()
             await answer.send(send, poll.coding)
             self._memory.keep(answer)
         else:
             assert tag is not None
-            meters.POLLS.labels("not_modified").inc()
-            await send({"type": "http.response.start", "status": 304, "headers": not_modified(tag).raw_headers})
+            _NOT_MODIFIED.inc()
+            await send({"type": "http.response.start", "status": 304, "headers": not_modified_headers(tag)})
             await send({"type": "http.response.body", "body": b""})
         return True
