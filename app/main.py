@@ -37,11 +37,13 @@ from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
+from app.database.data_state import change_state
 from app.database.migrate import SchemaVersion, schema_version
 from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
+from app.http.answer_memory import AnswerMemory
 from app.http.document import build_document
 from app.http.formats import FORMATS
 from app.http.problems import install_problem_handlers
@@ -58,6 +60,7 @@ from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
+from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
@@ -132,6 +135,9 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
+    # It is around the compression, since kept answers are compressed already.
+    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
+    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, endpoint, tags=["operations"])
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)
@@ -156,6 +162,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     async def open_for_requests(database: Database) -> None:
         books = await create_or_load_books(settings, database, clock=clock)
+        # This version may answer differently from another one, and the database may have been restored.
+        await database.write(lambda connection: connection.fetch_batch(change_state()))
         books.report_clock()
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):

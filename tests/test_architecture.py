@@ -41,6 +41,7 @@ LAYERS = {
     "alerts": ENGINE | {"metrics", "ingest"},
     "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
+    "polling": DATA | {"http", "access"},
 }
 FEATURES = {
     *(
@@ -70,7 +71,7 @@ PLAIN_HTTP = {
     ),
     "app.http.tables",
 }
-MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
+MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling"}
 
 
 def modules() -> list[Path]:

@@ -93,6 +93,7 @@ async def _store_beside(
     await ensure_labels(books.database, posting_label_texts([event.posting for event in events]))
 
     async def write(connection: Connection, today: date) -> BatchOutcome:
+        connection.note_changes((), ())  # without events, nothing that is answered changes
         verdicts = await write_batch(connection, events, books=books, today=today) if events else []
         outcome = build_outcome(events, verdicts, rejections)
         await write_beside(connection, outcome)

@@ -15,6 +15,7 @@ from app.core.ids import PathId
 from app.http.body import incoming_body, read_body
 from app.http.encoding import JSON
 from app.http.openapi import body_schema
+from app.http.polls import pollable
 from app.http.problems import problem_response
 from app.http.responses import json_response
 from app.ingest import exchange_rates
@@ -183,6 +184,7 @@ async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
 
 
 @router.get("/surveys", dependencies=[Depends(requires("read"))])
+@pollable
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
     surveys_by_id = await books_of(request).database.ask(surveys.load_surveys)
@@ -209,6 +211,7 @@ async def put_exchange_rates(request: Request) -> None:
 
 
 @router.get("/exchange-rates", dependencies=[Depends(requires("read"))])
+@pollable
 async def list_exchange_rates(request: Request) -> Response:
     """List the exchange rates by currency."""
     books = books_of(request)
