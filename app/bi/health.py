@@ -90,7 +90,7 @@ async def renew_health(books: Books, *, is_forced: bool = False) -> int | None:
         await connection.execute(_NOTE, {"day": today, "now": books.now()})
         return len(rows)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def _is_time(connection: Connection, today: date, now: datetime) -> bool:
