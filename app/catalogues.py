@@ -20,6 +20,7 @@ _PACKAGES = (
     "app.webhooks.catalogue",
     "app.webhooks.causes",
     "app.alerts.changes",
+    "app.agents.catalogue",
 )
 
 

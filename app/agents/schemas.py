@@ -1,0 +1,66 @@
+"""The JSON schemas of tools: of their arguments, and pieces of those of their answers."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.agents.define import TOOLS, Tool
+
+TEXT: dict[str, Any] = {"type": "string"}
+OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
+DAY: dict[str, Any] = {"type": "string", "format": "date"}
+INTEGER: dict[str, Any] = {"type": "integer"}
+NEXT: dict[str, Any] = OPTIONAL_TEXT | {"description": "The `cursor` of the next page; null on the last one."}
+
+# What the service checks itself, and what a model cannot use.
+_LEFT_OUT = {"title", "maxLength", "minLength", "maxItems", "minItems", "pattern"}
+# About query strings, in which a list is a repeated parameter.
+_OF_QUERY_STRINGS = re.compile(
+    r" ?(Repeat it for several\.|Separate them by commas or repeat the parameter\.)|, separated by commas or repeated"
+)
+_ENDPOINT = re.compile(
+    r"`?(?:\b(GET|POST) (/v1/[a-z-]+(?:/\{[a-z_]+\})?(?:/[a-z-]+)?)|(?<!\S)(/v1/accounts/\{id\}/health))`?"
+)
+
+
+def input_schema(entry: Tool) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, as short as it can be."""
+    schema = entry.arguments.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    short: dict[str, Any] = _shorten(schema, definitions)
+    return {"type": "object", "properties": {}, **short, "additionalProperties": False}
+
+
+def _shorten(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _shorten(definitions[node["$ref"].rpartition("/")[2]] | _without(node, "$ref"), definitions)
+    if "anyOf" in node:
+        # Null stands for an argument that is left out.
+        first = next(part for part in node["anyOf"] if part != {"type": "null"})
+        return _shorten(first | _without(node, "anyOf"), definitions)
+    result: dict[str, Any] = {}
+    for name, value in node.items():
+        if name == "properties":
+            result[name] = {key: _shorten(part, definitions) for key, part in value.items()}
+        elif name == "description":
+            result[name] = adapt(value)
+        elif name not in _LEFT_OUT and not (name == "default" and value in (None, [])):
+            result[name] = _shorten(value, definitions)
+    return result
+
+
+def _without(node: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key != name}
+
+
+def adapt(text: str) -> str:
+    """Return a text of the API as a tool says it: with the names of tools in the place of endpoints."""
+    return _ENDPOINT.sub(_name_tool, _OF_QUERY_STRINGS.sub("", text))
+
+
+def _name_tool(match: re.Match[str]) -> str:
+    endpoint = f"{match[1]} {match[2]}" if match[1] else f"GET {match[3]}"
+    tools_by_endpoint = {endpoint: entry.name for entry in TOOLS.values() for endpoint in entry.instead_of}
+    return f"`{name}`" if (name := tools_by_endpoint.get(endpoint)) else match[0]
