@@ -62,7 +62,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as lines, with a header. Columns in which nothing stands are left out."""
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if _has_value(rows, name)]
     lines = [" | ".join(names)]
-    lines += [" | ".join(_cell(row.get(name)) for name in names) for row in rows]
+    lines += [" | ".join(plain_value(row.get(name)) for name in names) for row in rows]
     return "\n".join(lines) if rows else ""
 
 
@@ -70,7 +70,8 @@ def _has_value(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     return any(row.get(name) not in (None, "", []) for row in rows)
 
 
-def _cell(value: Any) -> str:
+def plain_value(value: Any) -> str:
+    """Return a value as a table shows it, in one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -78,7 +79,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         return plain_number(value)
     if isinstance(value, list | tuple):
-        return ", ".join(map(_cell, value))
+        return ", ".join(map(plain_value, value))
     return cut(_SPACES.sub(" ", str(value)).replace("|", "/"))
 
 

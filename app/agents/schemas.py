@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from app.accounts.recorded_names import NOT_STRICT
 from app.agents.define import TOOLS, Tool
 
 TEXT: dict[str, Any] = {"type": "string"}
@@ -14,13 +15,17 @@ NEXT: dict[str, Any] = OPTIONAL_TEXT | {"description": "The `cursor` of the next
 
 # What the service checks itself, and what a model cannot use.
 _LEFT_OUT = {"title", "maxLength", "minLength", "maxItems", "minItems", "pattern"}
-# About query strings, in which a list is a repeated parameter.
-_OF_QUERY_STRINGS = re.compile(
-    r" ?(Repeat it for several\.|Separate them by commas or repeat the parameter\.)|, separated by commas or repeated"
-)
+# About query strings, in which a list is a repeated parameter, and about a parameter that no tool has.
+_LEFT_OUT_TEXTS = [
+    (re.compile(r" ?(Repeat it for several\.|Separate them by commas or repeat the parameter\.)"), ""),
+    (re.compile(", separated by commas or repeated"), ""),
+    (re.compile(rf" ?{re.escape(NOT_STRICT)}"), ""),
+]
 _ENDPOINT = re.compile(
     r"`?(?:\b(GET|POST) (/v1/[a-z-]+(?:/\{[a-z_]+\})?(?:/[a-z-]+)?)|(?<!\S)(/v1/accounts/\{id\}/health))`?"
 )
+# A sentence that sends the reader to an endpoint for which there is no tool.
+_OTHER_ENDPOINT = re.compile(r"\s*[^.?!]*\bGET /v1/[^.?!]*[.?!]")
 
 
 def input_schema(entry: Tool) -> dict[str, Any]:
@@ -57,7 +62,9 @@ def _without(node: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def adapt(text: str) -> str:
     """Return a text of the API as a tool says it: with the names of tools in the place of endpoints."""
-    return _ENDPOINT.sub(_name_tool, _OF_QUERY_STRINGS.sub("", text))
+    for left_out, instead in _LEFT_OUT_TEXTS:
+        text = left_out.sub(instead, text)
+    return _OTHER_ENDPOINT.sub("", _ENDPOINT.sub(_name_tool, text)).strip()
 
 
 def _name_tool(match: re.Match[str]) -> str:

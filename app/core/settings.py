@@ -270,8 +270,8 @@ class Settings(BaseSettings):
     )
     mcp_allowed_origins: Annotated[str, AfterValidator(check_origins)] = Field(
         "",
-        description="Origins of web pages and desktop programs, such as `https://agents.example.com`, that may use the MCP server "
-        "besides those of `PUBLIC_URL`, separated by commas. Programs that send no `Origin` may always use it.",
+        description="Origins of web pages and desktop programs, such as `https://agents.example.com`, that may use the MCP "
+        "server besides that of `PUBLIC_URL`, separated by commas. Programs that send no `Origin` may always use it.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."

@@ -17,15 +17,21 @@ from app.http.openapi import list_schema, object_schema
 from app.insights.answers import InsightAccountParameters, InsightParameters
 from app.insights.answers import list_insight_accounts as list_insight_accounts_of
 from app.insights.answers import list_insights as list_insights_of
+from app.insights.define import DETECTORS
+from app.metrics.define import DEFAULT
 from app.metrics.schema import NUMBER_SCHEMA
 from app.scorecard.scorecard import ScorecardParameters, scorecard
 
-_InsightFields = choose_arguments("InsightFields", InsightParameters, "severity", "detector", "as_of", is_brief=False)
+_InsightFields = choose_arguments("InsightFields", InsightParameters, "severity", "as_of", is_brief=False)
 _ROW = ("id", "severity", "title", "sentence", "confidence", "sample_size", "period", "accounts", "advice")
 
 
 class InsightArguments(PageArguments, _InsightFields):  # type: ignore[misc, valid-type]
     """Which insights to list."""
+
+    detector: list[str] = Field(
+        [], max_length=100, description=f"Only what these detectors find, of: {', '.join(sorted(DETECTORS))}."
+    )
 
 
 @tool(
@@ -53,7 +59,9 @@ async def list_insights(books: Books, arguments: InsightArguments) -> Reply:
     that matter most, what to do next, and a confidence from its sample. Nothing is found where nothing fires.
     """
     answer = await list_insights_of(books, InsightParameters.model_construct(**dict(arguments)))
-    rows = [_short_insight(row) for row in answer.rows]
+    ids = [own["account"] for row in answer.rows for own in row["accounts"]["first"]]
+    names = await load_names(books, ids)
+    rows = [_short_insight(row, names) for row in answer.rows]
     summary = {name: count for name, count in answer.body["summary"].items() if count}
     content = {"summary": summary, "rows": rows, "next": answer.next}
     if "reason" in answer.body:
@@ -65,12 +73,17 @@ async def list_insights(books: Books, arguments: InsightArguments) -> Reply:
     return Reply(join_lines(*lines, next_line(answer.next)) or "Nothing needs attention.", content, len(rows))
 
 
-def _short_insight(row: Mapping[str, Any]) -> dict[str, Any]:
-    accounts = (
-        {"count": row["accounts"]["count"], "first": row["accounts"]["first"]} if row["accounts"]["count"] else None
-    )
+def _short_insight(row: Mapping[str, Any], names: Mapping[str | None, str]) -> dict[str, Any]:
+    count = row["accounts"]["count"]
+    first = [_short_detail(own, names) for own in row["accounts"]["first"]]
+    accounts = {"count": count, "first": first} if count else None
     members = {name: row[name] for name in _ROW} | {"accounts": accounts, "question": _as_call(row["question"])}
     return without_empty(members)
+
+
+def _short_detail(own: Mapping[str, Any], names: Mapping[str | None, str]) -> dict[str, Any]:
+    name, detail = names.get(own["account"]), cut(own["detail"])
+    return without_empty({"account": own["account"], "name": name, "detail": detail}, keep=["detail"])
 
 
 def _as_call(path: str) -> dict[str, Any] | None:
@@ -113,13 +126,7 @@ async def list_insight_accounts(books: Books, arguments: InsightAccountArguments
     parameters = InsightAccountParameters.model_construct(**dict(arguments))
     answer = await list_insight_accounts_of(books, arguments.insight, parameters)
     names = await load_names(books, [row["account"] for row in answer.rows])
-    rows = [
-        without_empty(
-            {"account": row["account"], "name": names.get(row["account"]), "detail": cut(row["detail"])},
-            keep=["detail"],
-        )
-        for row in answer.rows
-    ]
+    rows = [_short_detail(row, names) for row in answer.rows]
     text = join_lines(table(rows) or "The insight does not fire.", next_line(answer.next))
     return Reply(text, {"rows": rows, "next": answer.next}, len(rows))
 
@@ -132,7 +139,6 @@ _STANDING = (
     "metric",
     "convention",
     "group",
-    "granularity",
     "period",
     "status",
     "value",
@@ -186,5 +192,6 @@ async def get_scorecard(books: Books, arguments: ScorecardArguments) -> Reply:
 def _short_standing(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
     group = without_empty(row["group"]) if row["group"] else None
     members = {name: row.get(name) for name in _STANDING} | {"group": group}
+    members["convention"] = None if row["convention"] == DEFAULT else row["convention"]
     unit = currency if row["unit"] == "money" else row["unit"]
     return without_empty({**members, "unit": unit, "complete": None if row["complete"] else False})

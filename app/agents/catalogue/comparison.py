@@ -186,5 +186,10 @@ def _text(content: Mapping[str, Any], rows: list[dict[str, Any]], cursor: str | 
 
 
 def _describe_side(side: Mapping[str, Any]) -> str:
-    others = [f"{name} {value}" for name, value in side.items() if name not in ("start", "end")]
+    members = {**side, "segments": [*side["segments"]]} if "segments" in side else side
+    others = [
+        f"{name} {', '.join(value) if isinstance(value, list) else value}"
+        for name, value in members.items()
+        if name not in ("start", "end")
+    ]
     return ", ".join([f"from {side['start']} to before {side['end']}", *others])

@@ -7,7 +7,7 @@ from app.accounts.attribute_list import list_attributes
 from app.accounts.listing import day_after
 from app.agents.arguments import ToolArguments
 from app.agents.define import Reply, tool
-from app.agents.phrases import cut, join_lines
+from app.agents.phrases import cut, join_lines, plain_value
 from app.agents.schemas import DAY, INTEGER, OPTIONAL_TEXT, TEXT
 from app.books.books import Books
 from app.books.first_day import load_first_day
@@ -114,7 +114,8 @@ def _running_period(books: Books, unit: str) -> str:
 
 
 def _short_attribute(row: dict[str, Any]) -> dict[str, Any]:
-    values = [own["value"] for own in row["values"][:_MAX_VALUES]]
+    # Every account has a name of its own.
+    values = [own["value"] for own in row["values"][:_MAX_VALUES] if row["key"] != "name"]
     return {"key": row["key"], "values": [cut(own, _MAX_LENGTH) if isinstance(own, str) else own for own in values]}
 
 
@@ -135,7 +136,7 @@ def _filter_example(attributes: list[dict[str, Any]]) -> str | None:
 
 def _text(content: dict[str, Any]) -> str:
     running = ", ".join(f"{unit} {name}" for unit, name in content["running_periods"].items())
-    attributes = [f"- {own['key']}: {', '.join(map(str, own['values']))}" for own in content["attributes"]]
+    attributes = [f"- {own['key']}: {', '.join(map(plain_value, own['values']))}" for own in content["attributes"]]
     return join_lines(
         f"Today is {content['today']} ({content['timezone']}). Running, not complete: {running}.",
         f"Money is in {content['currency']}. The fiscal year begins in {content['fiscal_year_start']}, the week on "

@@ -8,7 +8,7 @@ from pydantic import Field
 from app.agents.account_names import load_names
 from app.agents.arguments import PageArguments, choose_arguments
 from app.agents.define import Reply, tool
-from app.agents.phrases import cut, join_lines, next_line, table, without_empty
+from app.agents.phrases import cut, join_lines, next_line, plain_number, table, without_empty
 from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT
 from app.books.books import Books
 from app.core.ids import Id
@@ -72,7 +72,7 @@ async def list_health(books: Books, arguments: HealthArguments) -> Reply:
         content["reason"] = answer.body["reason"]
     text = join_lines(
         f"Health on {content['as_of']}, from 0 to 100; MRR in {books.currency}.",
-        table(content["bands"]),
+        table([own | {"band": own["band"] or "without a score"} for own in content["bands"]]),
         table([_flat_account(own) for own in accounts]) or "No account matches.",
         next_line(answer.next),
     )
@@ -98,7 +98,7 @@ def _flat_account(own: Mapping[str, Any]) -> dict[str, Any]:
     override = own.get("override")
     return members | {
         "weakest": weakest
-        and f"{weakest['title']} {weakest['value']} {weakest['unit']} (−{weakest['points_lost']} points)",
+        and f"{weakest['title']} {plain_number(weakest['value'])} {weakest['unit']} (−{weakest['points_lost']} points)",
         "override": override and f"{override['score']}: {override['reason']}",
     }
 

@@ -122,17 +122,18 @@ def _define(books: Books, names: Sequence[str]) -> Reply:
 
 def _long_entry(metric: Metric, currency: str) -> dict[str, Any]:
     entry = describe_metric(metric)
-    others = [
-        {name: convention[name] for name in ("name", "description", "counted_by", "operands")}
-        for convention in entry["conventions"]
-        if len(entry["conventions"]) > 1
-    ]
-    return (
+    first, *others = entry["conventions"]
+    members = ("name", "description", "counted_by", "operands")
+    members_of_all = (
         _short_entry(metric, currency)
         | {"description": metric.description}
         | {name: entry[name] for name in _DEFINITION_MEMBERS}
-        | ({"conventions": others} if others else {})
+        | {
+            "counted_by": first["counted_by"],
+            "conventions": [{"name": first["name"]}, *({name: own[name] for name in members} for own in others)],
+        }
     )
+    return without_empty(members_of_all if others else members_of_all | {"conventions": []})
 
 
 def _describe_entry(entry: dict[str, Any]) -> str:
@@ -141,7 +142,7 @@ def _describe_entry(entry: dict[str, Any]) -> str:
     lines += [f"- by {name}: {kind}" for name, kind in entry.get("dimensions", {}).items()]
     lines += [
         f"- convention {own['name']}: {own['description']} Counted so by: {own['counted_by']}"
-        for own in entry.get("conventions", [])
+        for own in entry.get("conventions", [])[1:]
     ]
     return "\n".join(lines)
 

@@ -68,8 +68,8 @@ class _Explanation(NamedTuple):
         {
             "metric": TEXT,
             "definition": object_schema(
-                {**ABOUT_SCHEMA["properties"], "description": TEXT},
-                {"counted_by": TEXT, "dimensions": {"type": "object"}},
+                dict.fromkeys((*ABOUT_SCHEMA["required"], "description"), TEXT),
+                {"convention": TEXT, "counted_by": TEXT, "dimensions": {"type": "object"}},
             ),
             "question": QUESTION_SCHEMA,
             "number": NUMBERS_SCHEMA,
