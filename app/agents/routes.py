@@ -1,5 +1,6 @@
 """The endpoint of the Model Context Protocol. It is not in the OpenAPI document: its clients ask it which tools it has."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ _NOT_INSTALLED = (
     "This service is installed without its MCP server. Whoever runs it installs the extra `mcp`: pip install "
     "'customer-success-metrics[mcp]'."
 )
-_REALM = 'Bearer realm="Customer Success Metrics"'
+_CHALLENGE = 'Bearer realm="Customer Success Metrics"'
 
 _authorize_read = requires("read")
 router = APIRouter()
@@ -40,7 +41,7 @@ async def authorize_agent(request: Request) -> None:
     try:
         await _authorize_read(request)
     except Unauthenticated as error:
-        error.headers["WWW-Authenticate"] = f"{_REALM}, {error.headers['WWW-Authenticate']}"
+        error.headers["WWW-Authenticate"] = _CHALLENGE
         raise
 
 
@@ -77,10 +78,21 @@ async def serve_agents(app: FastAPI) -> AsyncIterator[None]:
         return
     from app.agents.server import build_session_manager
 
-    manager = build_session_manager(lambda: app.state.books)
-    async with manager.run():
-        app.state.agents = manager
-        try:
-            yield
-        finally:
-            app.state.agents = None
+    manager, is_stopping = build_session_manager(lambda: app.state.books), asyncio.Event()
+
+    async def run(is_running: asyncio.Future[None]) -> None:
+        async with manager.run():
+            is_running.set_result(None)
+            await is_stopping.wait()
+
+    # In a task of its own: the one that starts the application need not be the one that stops it.
+    is_running = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(run(is_running))
+    await asyncio.wait([task, is_running], return_when=asyncio.FIRST_COMPLETED)
+    app.state.agents = manager
+    try:
+        yield
+    finally:
+        app.state.agents = None
+        is_stopping.set()
+        await task

@@ -252,7 +252,7 @@ def _short_health(card: Mapping[str, Any]) -> dict[str, Any]:
         members["override"] = {"score": override["score"], "reason": cut(override["reason"], _MAX_COMMENT)}
     return without_empty(
         members
-        | {"mrr": card["mrr"], "reason": card.get("reason")}
+        | {"reason": card.get("reason")}
         | {"components": [{name: own[name] for name in names} for own in weakest], "history": history},
         keep=["score", "band"],
     )

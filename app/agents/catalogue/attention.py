@@ -1,7 +1,7 @@
 """Tools of what needs attention: insights, the accounts behind one, and targets."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_origin
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field
@@ -86,10 +86,14 @@ def _short_detail(own: Mapping[str, Any], names: Mapping[str | None, str]) -> di
     return without_empty({"account": own["account"], "name": name, "detail": detail}, keep=["detail"])
 
 
+# Parameters that are lists with commas. Others are repeated.
+_COMMA_LISTS = ("group_by", "metrics")
+
+
 def _as_call(path: str) -> dict[str, Any] | None:
     """Return the call of a tool that answers the question of a path of the API; None where no tool does."""
     parts = urlsplit(path)
-    values = {name: own if len(own) > 1 else own[0] for name, own in parse_qs(parts.query).items()}
+    values: dict[str, Any] = {name: own if len(own) > 1 else own[0] for name, own in parse_qs(parts.query).items()}
     steps = parts.path.removeprefix("/v1/").split("/")
     match steps:
         case ["metrics", metric]:
@@ -105,7 +109,11 @@ def _as_call(path: str) -> dict[str, Any] | None:
         case _:
             return None
     fields = TOOLS[name].arguments.model_fields
-    return {"tool": name, "arguments": {key: value for key, value in arguments.items() if key in fields}}
+    chosen = {key: value for key, value in arguments.items() if key in fields}
+    for key, value in chosen.items():
+        if get_origin(fields[key].annotation) is list and isinstance(value, str):
+            chosen[key] = value.split(",") if key in _COMMA_LISTS else [value]
+    return {"tool": name, "arguments": chosen}
 
 
 _InsightAccountFields = choose_arguments("InsightAccountFields", InsightAccountParameters, "as_of", is_brief=False)

@@ -1,6 +1,6 @@
 """Tools of what is behind a number: its definition and operands, and the accounts that contribute to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -248,19 +248,7 @@ async def list_contributors(books: Books, arguments: ContributorArguments) -> Re
     question = await resolve_question(books, [metric.name], Parameters.of(arguments, granularity="total"))
     answer = await list_contributors_of(books, question, limit=arguments.limit, cursor=arguments.cursor)
     names = await load_names(books, [row["account"] for row in answer.rows])
-    rows = [
-        without_empty(
-            {
-                "account": row["account"],
-                "name": names.get(row["account"]),
-                "contribution": row["contribution"],
-                "share_percent": row["share"],
-            },
-            keep=["contribution"],
-        )
-        | short_row(row, without=("metric", "convention", "period", "complete"))
-        for row in answer.rows
-    ]
+    rows = [_short_contributor(row, names.get(row["account"])) for row in answer.rows]
     metrics = about_metrics(question.metrics, books)
     totals = [short_row(row, without=["convention"]) for row in answer.body["totals"]]
     content = {
@@ -279,3 +267,16 @@ async def list_contributors(books: Books, arguments: ContributorArguments) -> Re
         next_line(answer.next),
     )
     return Reply(text, content, len(rows))
+
+
+def _short_contributor(row: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    numbers = short_row(row, without=("metric", "convention", "period", "complete"))
+    if numbers["value"] == row["contribution"]:
+        del numbers["value"]
+    members = {
+        "account": row["account"],
+        "name": name,
+        "contribution": row["contribution"],
+        "share_percent": row["share"],
+    }
+    return without_empty(members, keep=["contribution"]) | numbers
