@@ -39,6 +39,8 @@ LAYERS = {
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,
+    # A way to ask them all, as the command line is: it is above the features.
+    "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
 }
 FEATURES = {
     *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),

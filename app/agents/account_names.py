@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.accounts.cards import load_cards_by_id
-from app.agents.phrases import cut
+from app.agents.phrases import shorten
 from app.books.books import Books
 from app.database.query_plan import run_plan
 
@@ -15,4 +15,4 @@ async def load_names(books: Books, ids: Iterable[str | None]) -> dict[str | None
     if not known_ids:
         return {}
     cards = await books.database.ask(lambda connection: run_plan(connection, load_cards_by_id(known_ids, today=today)))
-    return {id: cut(str(card["name"])) for id, card in cards.items() if card["name"] is not None}
+    return {id: shorten(str(card["name"])) for id, card in cards.items() if card["name"] is not None}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 from structlog.contextvars import get_contextvars
 
-from app.agents.define import MAX_BYTES, Reply, Tool
+from app.agents.define import MAX_BYTES, Tool, ToolAnswer
 from app.agents.phrases import join_lines
 from app.agents.schemas import adapt
 from app.books.books import Books
@@ -24,7 +24,7 @@ _MAX_FAULTS = 20
 _OTHER_NAMES = {"metrics": "metric", "metric": "metrics", "account_id": "account", "insight_id": "insight"}
 
 
-class Outcome(NamedTuple):
+class CallResult(NamedTuple):
     """What a call led to. content: of an error, its problem object."""
 
     text: str
@@ -32,13 +32,13 @@ class Outcome(NamedTuple):
     is_error: bool
 
 
-async def call_tool(books: Books, tool: Tool, arguments: Mapping[str, Any]) -> Outcome:
+async def call_tool(books: Books, tool: Tool, arguments: Mapping[str, Any]) -> CallResult:
     """Return the answer of a tool, or the error. Raises nothing: a model reads the error and corrects its call."""
     started_at = perf_counter()
     code = None
     try:
         reply = await _run(books, tool, parse_arguments(tool, arguments))
-        return Outcome(reply.text, reply.as_json(), is_error=False)
+        return CallResult(reply.text, reply.as_json(), is_error=False)
     except Problem as problem:
         code = problem.code
         return _describe_problem(problem, tool.arguments.model_fields)
@@ -51,7 +51,7 @@ async def call_tool(books: Books, tool: Tool, arguments: Mapping[str, Any]) -> O
         log.info("tool", tool=tool.name, code=code, duration_ms=round((perf_counter() - started_at) * 1000, 2))
 
 
-def not_ready() -> Outcome:
+def not_ready() -> CallResult:
     """Return the error of a call before the database is migrated."""
     return _describe_problem(Unavailable("The database is not migrated yet.", code="not_migrated", retry_after=10))
 
@@ -67,7 +67,7 @@ def parse_arguments(tool: Tool, arguments: Mapping[str, Any]) -> BaseModel:
         raise Invalid.of(faults, subject="The call", code="invalid") from None
 
 
-async def _run(books: Books, tool: Tool, arguments: BaseModel) -> Reply:
+async def _run(books: Books, tool: Tool, arguments: BaseModel) -> ToolAnswer:
     """Return the answer of a tool, with fewer rows than it might have if it would be too long."""
     reply = await tool.run(books, arguments)
     while (size := reply.size) > MAX_BYTES and reply.row_count > 1:
@@ -78,7 +78,7 @@ async def _run(books: Books, tool: Tool, arguments: BaseModel) -> Reply:
     return reply
 
 
-def _describe_problem(problem: Problem, fields: Container[str] = ()) -> Outcome:
+def _describe_problem(problem: Problem, fields: Container[str] = ()) -> CallResult:
     """Return an error as its problem object, with the names of arguments and tools instead of those of the API."""
     faults = [_describe_fault(fault, fields) for fault in problem.errors[:_MAX_FAULTS]]
     content: dict[str, Any] = {"code": problem.code, "detail": adapt(problem.detail)}
@@ -88,7 +88,7 @@ def _describe_problem(problem: Problem, fields: Container[str] = ()) -> Outcome:
         content["retry_after_seconds"] = int(seconds)
     content |= to_jsonable_python(problem.more)
     lines = [fault["detail"] for fault in faults if fault["detail"] != content["detail"]]
-    return Outcome(join_lines(f"Error {problem.code}: {content['detail']}", *lines), content, is_error=True)
+    return CallResult(join_lines(f"Error {problem.code}: {content['detail']}", *lines), content, is_error=True)
 
 
 def _describe_fault(fault: Fault, fields: Container[str]) -> dict[str, Any]:

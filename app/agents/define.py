@@ -4,13 +4,13 @@
     async def query_metrics(books, arguments):
         "Query metrics: return the numbers of one metric or several, by period and group."
         ...
-        return Reply(text, content)
+        return ToolAnswer(text, content)
 
 The name of the function is the name of the tool, its docstring is `title: description`. Tools only read. They call the functions
 that the endpoints of the API call, and raise the same errors.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ MAX_BYTES = 32_000
 MAX_ROWS = 100
 
 
-class Reply(NamedTuple):
+class ToolAnswer(NamedTuple):
     """What a tool answers: the content as a JSON object, and the same as a short text for clients that show only text.
 
     row_count: of the list that `limit` makes shorter.
@@ -45,7 +45,16 @@ class Reply(NamedTuple):
         return content
 
 
-Run = Callable[[Books, Any], Awaitable[Reply]]
+def first_short_enough(build: Callable[[int], ToolAnswer], counts: Iterable[int]) -> ToolAnswer:
+    """Return the first answer that is not too long of those with so many items of each list, the most first."""
+    answers = (build(count) for count in counts)
+    answer = next(answers)
+    while answer.size > MAX_BYTES and (shorter := next(answers, None)) is not None:
+        answer = shorter
+    return answer
+
+
+Run = Callable[[Books, Any], Awaitable[ToolAnswer]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.agents.arguments import choose_arguments
-from app.agents.phrases import join_lines, unit_of, without_empty
-from app.agents.schemas import DAY, OPTIONAL_TEXT, TEXT
+from app.agents.phrases import join_lines, shorten, shorten_texts, unit_of, without_empty
+from app.agents.schemas import DAY, TEXT
 from app.books.books import Books
 from app.http.openapi import list_schema, object_schema
 from app.metrics.compare import COMPARISON
@@ -14,6 +14,9 @@ from app.metrics.parameters import MetricParameters, SeveralParameters
 from app.metrics.question import Question
 from app.metrics.schema import NUMBER_SCHEMA, OPTIONAL_ROW_SCHEMA, ROW_SCHEMA
 
+# Of a question, as answers repeat it.
+_MAX_NAMES = 10
+_MAX_FILTER = 300
 PROOF = ("value", "numerator", "denominator", "sample_size", "interval")
 ABOUT_SCHEMA: dict[str, Any] = object_schema(
     {"title": TEXT, "unit": TEXT | {"description": "Of its values; of money, the currency."}, "better": TEXT},
@@ -65,6 +68,9 @@ SEVERAL_METRICS = choose_arguments(
 )
 
 
+_DIRECTIONS = {"up": "higher is better", "down": "lower is better", "neither": "neither direction is better"}
+
+
 def about_metric(metric: Metric, currency: str) -> dict[str, Any]:
     """Return what a reader of a metric's numbers has to know; its convention if there are several."""
     members = {"title": metric.title, "unit": unit_of(metric, currency), "better": metric.better}
@@ -80,7 +86,14 @@ def about_metrics(metrics: Iterable[Metric], books: Books) -> dict[str, Any]:
 def about_question(question: Question) -> dict[str, Any]:
     """Return the question as it was understood, without what is as usual."""
     left_out = ("metrics", "conventions", "totals", "complete_only", "min_sample", "segments_as_of")
-    return without_empty(question.as_json(without=left_out))
+    members = question.as_json(without=left_out)
+    # The agent has said these itself: the beginning is enough to know them again.
+    for name in ("account", "subject", "channel"):
+        members[name] = members.get(name, [])[:_MAX_NAMES]
+    if members.get("filter"):
+        members["filter"] = shorten(members["filter"], _MAX_FILTER)
+    members["segments"] = shorten_texts(members.get("segments") or {}, count=_MAX_NAMES, length=_MAX_FILTER)
+    return without_empty(members)
 
 
 def short_row(row: Mapping[str, Any], *, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -114,18 +127,10 @@ def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def heading(metrics: Mapping[str, Mapping[str, Any]], question: Question) -> str:
     """Return the lines above a table of numbers: what the metrics are, the days, and what day it is."""
     lines = [
-        f"{name}: {own['title']}, in {own['unit']}, {own['better']} is better"
+        f"{name}: {own['title']}, in {own['unit']}, {_DIRECTIONS[own['better']]}"
         + (f", by the convention {own['convention']}" if "convention" in own else "")
         for name, own in metrics.items()
     ]
     days = f"From {question.start} to before {question.end}; today is {question.today}"
-    known = f", as recorded up to {question.selection.as_of}" if question.selection.as_of else ""
-    return join_lines(*lines, f"{days}{known}.")
-
-
-def neither_as_text(better: str) -> str:
-    """Return the direction in which a metric gets better, for a sentence."""
-    return {"up": "higher is better", "down": "lower is better"}.get(better, "neither direction is better")
-
-
-OPTIONAL_REASON = {"reason": OPTIONAL_TEXT}
+    knowledge = f", as recorded up to {question.selection.as_of}" if question.selection.as_of else ""
+    return join_lines(*lines, f"{days}{knowledge}.")

@@ -25,15 +25,15 @@ def unit_of(metric: Metric, currency: str) -> str:
     return currency if metric.unit == "money" else metric.unit
 
 
-def cut(text: str, length: int = _MAX_CELL) -> str:
+def shorten(text: str, length: int = _MAX_CELL) -> str:
     """Return the beginning of a text that is too long."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def cut_texts(values: Mapping[str, Any], *, count: int, length: int) -> dict[str, Any]:
+def shorten_texts(values: Mapping[str, Any], *, count: int, length: int) -> dict[str, Any]:
     """Return the first members of an object, with long texts cut off."""
     first = list(values.items())[:count]
-    return {name: cut(value, length) if isinstance(value, str) else value for name, value in first}
+    return {name: shorten(value, length) if isinstance(value, str) else value for name, value in first}
 
 
 def without_empty(members: Mapping[str, Any], *, keep: Iterable[str] = ()) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def plain_value(value: Any) -> str:
         return plain_number(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(plain_value, value))
-    return cut(_SPACES.sub(" ", str(value)).replace("|", "/"))
+    return shorten(_SPACES.sub(" ", str(value)).replace("|", "/"))
 
 
 def join_lines(*lines: str | None) -> str:

@@ -78,7 +78,8 @@ async def serve_agents(app: FastAPI) -> AsyncIterator[None]:
         return
     from app.agents.server import build_session_manager
 
-    manager, is_stopping = build_session_manager(lambda: app.state.books), asyncio.Event()
+    manager = build_session_manager(lambda: app.state.books, version=app.version)
+    is_stopping = asyncio.Event()
 
     async def run(is_running: asyncio.Future[None]) -> None:
         async with manager.run():

@@ -22,7 +22,7 @@ _LEFT_OUT_TEXTS = [
     (re.compile(rf" ?{re.escape(NOT_STRICT)}"), ""),
 ]
 _ENDPOINT = re.compile(
-    r"`?(?:\b(GET|POST) (/v1/[a-z-]+(?:/\{[a-z_]+\})?(?:/[a-z-]+)?)|(?<!\S)(/v1/accounts/\{id\}/health))`?"
+    r"`?(?:\b(?:GET|POST) |(?<!\S))(?P<path>/v1/[a-z-]+(?:/\{[a-z_]+\})?(?:/[a-z-]+)*)(?:\?(?P<query>[^`\s)]*))?`?"
 )
 # A sentence that sends the reader to an endpoint for which there is no tool.
 _OTHER_ENDPOINT = re.compile(r"\s*[^.?!]*\bGET /v1/[^.?!]*[.?!]")
@@ -68,6 +68,10 @@ def adapt(text: str) -> str:
 
 
 def _name_tool(match: re.Match[str]) -> str:
-    endpoint = f"{match[1]} {match[2]}" if match[1] else f"GET {match[3]}"
-    tools_by_endpoint = {endpoint: entry.name for entry in TOOLS.values() for endpoint in entry.instead_of}
-    return f"`{name}`" if (name := tools_by_endpoint.get(endpoint)) else match[0]
+    tools_by_path = {
+        endpoint.partition(" ")[2]: entry.name for entry in TOOLS.values() for endpoint in entry.instead_of
+    }
+    name = tools_by_path.get(match["path"])
+    if name is None:
+        return match[0]
+    return f"`{name}`" + (f" with {match['query']}" if match["query"] else "")

@@ -14,7 +14,6 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
-from app import __version__
 from app.agents.call import call_tool, not_ready
 from app.agents.define import TOOLS, Tool
 from app.agents.instructions import INSTRUCTIONS
@@ -28,17 +27,17 @@ MAX_REQUEST_BYTES = 2**18
 _CACHE = CacheHint(ttl_ms=300_000, scope="private")
 
 
-def build_session_manager(find_books: Callable[[], Books | None]) -> StreamableHTTPSessionManager:
+def build_session_manager(find_books: Callable[[], Books | None], *, version: str) -> StreamableHTTPSessionManager:
     """Return what answers requests of all revisions of the protocol. find_books: returns None before a migration."""
     return StreamableHTTPSessionManager(
-        app=build_server(find_books),
+        app=build_server(find_books, version=version),
         json_response=True,
         stateless=True,
         max_request_body_size=MAX_REQUEST_BYTES,
     )
 
 
-def build_server(find_books: Callable[[], Books | None]) -> Server[Any]:
+def build_server(find_books: Callable[[], Books | None], *, version: str) -> Server[Any]:
     """Return the server with the tools of the catalogue."""
     tools = types.ListToolsResult(tools=[_describe_tool(TOOLS[name]) for name in sorted(TOOLS)])
 
@@ -51,17 +50,17 @@ def build_server(find_books: Callable[[], Books | None]) -> Server[Any]:
         if (entry := TOOLS.get(params.name)) is None:
             raise MCPError(types.INVALID_PARAMS, _unknown_tool(params.name))
         books = find_books()
-        outcome = not_ready() if books is None else await call_tool(books, entry, params.arguments or {})
+        result = not_ready() if books is None else await call_tool(books, entry, params.arguments or {})
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=outcome.text)],
-            structured_content=outcome.content,
-            is_error=outcome.is_error,
+            content=[types.TextContent(type="text", text=result.text)],
+            structured_content=result.content,
+            is_error=result.is_error,
         )
 
     return Server(
         "customer-success-metrics",
         title="Customer Success Metrics",
-        version=__version__,
+        version=version,
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": _CACHE, "server/discover": _CACHE},
         get_tool_input_schema=lambda _name: None,
@@ -85,6 +84,6 @@ def _describe_tool(entry: Tool) -> types.Tool:
 
 
 def _unknown_tool(name: str) -> str:
-    shown = f' "{name}"' if is_repeatable(name) else ""
+    quoted_name = f' "{name}"' if is_repeatable(name) else ""
     advice = suggest(nearest_names(name, TOOLS)) or f"There are: {', '.join(sorted(TOOLS))}."
-    return f"Unknown tool{shown}. {advice}"
+    return f"Unknown tool{quoted_name}. {advice}"

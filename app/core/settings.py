@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     @cached_property
     def agent_origins(self) -> frozenset[str]:
         """The origins whose web pages may use the MCP server: that of the service itself, and those of the setting."""
-        others = (part.strip() for part in self.mcp_allowed_origins.split(","))
-        return frozenset(origin.casefold() for origin in (self.public_origin, *others) if origin)
+        further_origins = (part.strip() for part in self.mcp_allowed_origins.split(","))
+        return frozenset(origin.casefold() for origin in (self.public_origin, *further_origins) if origin)
 
     @model_validator(mode="before")
     @classmethod

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from app.agents.account_names import load_names
 from app.agents.arguments import PageArguments, choose_arguments
-from app.agents.define import TOOLS, Reply, tool
-from app.agents.phrases import cut, join_lines, next_line, table, without_empty
-from app.agents.schemas import DAY, INTEGER, NEXT, TEXT
+from app.agents.define import TOOLS, ToolAnswer, tool
+from app.agents.phrases import join_lines, next_line, shorten, table, without_empty
+from app.agents.schemas import DAY, INTEGER, NEXT, TEXT, adapt
 from app.books.books import Books
 from app.core.ids import Id
 from app.http.openapi import list_schema, object_schema
@@ -54,7 +54,7 @@ class InsightArguments(PageArguments, _InsightFields):  # type: ignore[misc, val
         {"reason": TEXT},
     ),
 )
-async def list_insights(books: Books, arguments: InsightArguments) -> Reply:
+async def list_insights(books: Books, arguments: InsightArguments) -> ToolAnswer:
     """List insights: what needs attention, the most urgent first: each with the threshold that fired, the numbers, the accounts
     that matter most, what to do next, and a confidence from its sample. Nothing is found where nothing fires.
     """
@@ -70,19 +70,23 @@ async def list_insights(books: Books, arguments: InsightArguments) -> Reply:
         f"[{row['severity']}] {row['title']}: {row['sentence']} ({row['confidence']} confidence) {row['advice']}"
         for row in rows
     ]
-    return Reply(join_lines(*lines, next_line(answer.next)) or "Nothing needs attention.", content, len(rows))
+    return ToolAnswer(join_lines(*lines, next_line(answer.next)) or "Nothing needs attention.", content, len(rows))
 
 
 def _short_insight(row: Mapping[str, Any], names: Mapping[str | None, str]) -> dict[str, Any]:
     count = row["accounts"]["count"]
     first = [_short_detail(own, names) for own in row["accounts"]["first"]]
     accounts = {"count": count, "first": first} if count else None
-    members = {name: row[name] for name in _ROW} | {"accounts": accounts, "question": _as_call(row["question"])}
+    members = {name: row[name] for name in _ROW} | {
+        "advice": adapt(row["advice"]),
+        "accounts": accounts,
+        "question": _as_call(row["question"]),
+    }
     return without_empty(members)
 
 
 def _short_detail(own: Mapping[str, Any], names: Mapping[str | None, str]) -> dict[str, Any]:
-    name, detail = names.get(own["account"]), cut(own["detail"])
+    name, detail = names.get(own["account"]), shorten(own["detail"])
     return without_empty({"account": own["account"], "name": name, "detail": detail}, keep=["detail"])
 
 
@@ -129,14 +133,14 @@ class InsightAccountArguments(PageArguments, _InsightAccountFields):  # type: ig
     arguments=InsightAccountArguments,
     output=object_schema({"rows": list_schema({"account": TEXT, "detail": TEXT}, {"name": TEXT}), "next": NEXT}),
 )
-async def list_insight_accounts(books: Books, arguments: InsightAccountArguments) -> Reply:
+async def list_insight_accounts(books: Books, arguments: InsightAccountArguments) -> ToolAnswer:
     """List accounts of an insight: all that it is about, the most important first; none while it does not fire."""
     parameters = InsightAccountParameters.model_construct(**dict(arguments))
     answer = await list_insight_accounts_of(books, arguments.insight, parameters)
     names = await load_names(books, [row["account"] for row in answer.rows])
     rows = [_short_detail(row, names) for row in answer.rows]
     text = join_lines(table(rows) or "The insight does not fire.", next_line(answer.next))
-    return Reply(text, {"rows": rows, "next": answer.next}, len(rows))
+    return ToolAnswer(text, {"rows": rows, "next": answer.next}, len(rows))
 
 
 _ScorecardFields = choose_arguments(
@@ -179,7 +183,7 @@ class ScorecardArguments(PageArguments, _ScorecardFields):  # type: ignore[misc,
         }
     ),
 )
-async def get_scorecard(books: Books, arguments: ScorecardArguments) -> Reply:
+async def get_scorecard(books: Books, arguments: ScorecardArguments) -> ToolAnswer:
     """Get scorecard: how near every target is: value, target, attainment in percent, what is expected by now, the projection to
     the end of the period, and the status: `met`, `on_track`, `behind`, `missed` or `no_data`.
     """
@@ -194,7 +198,7 @@ async def get_scorecard(books: Books, arguments: ScorecardArguments) -> Reply:
     flat = [
         {**row, "group": ", ".join(f"{key}={value}" for key, value in row.get("group", {}).items())} for row in rows
     ]
-    return Reply(join_lines(table(flat) or "There are no targets.", next_line(answer.next)), content, len(rows))
+    return ToolAnswer(join_lines(table(flat) or "There are no targets.", next_line(answer.next)), content, len(rows))
 
 
 def _short_standing(row: Mapping[str, Any], currency: str) -> dict[str, Any]:

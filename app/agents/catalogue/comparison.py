@@ -1,12 +1,13 @@
 """The tool that compares two periods, segments or days of knowledge."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from app.agents.arguments import PageArguments, choose_arguments
-from app.agents.define import Reply, tool
+from app.agents.define import ToolAnswer, tool
 from app.agents.numbers import (
     METRICS_SCHEMA,
     NUMBERS_SCHEMA,
@@ -23,15 +24,18 @@ from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.core.names import Fault
 from app.database.connection import Connection
+from app.database.query_plan import run_plan
 from app.http.openapi import list_schema, object_schema
 from app.metrics.answer import AnswerTable, build_answer_tables
 from app.metrics.compare import compare_results
 from app.metrics.parameters import Parameters, SeveralParameters
 from app.metrics.question import Question, resolve_question
+from app.metrics.question_names import NO_NAMES, name_faults
 from app.metrics.results import Result
 from app.metrics.rows import paginate, round_number, row_name
 from app.metrics.schema import OPTIONAL_ROW_SCHEMA, ROW_SCHEMA
 
+_SIDES = ("first", "second")
 _CHANGES = ("change", "change_percent", "significant")
 _Side = choose_arguments("Side", Parameters, *SCOPE, "as_of")
 _COMMON = choose_arguments(
@@ -84,15 +88,16 @@ class _Pair(NamedTuple):
         }
     ),
 )
-async def compare_numbers(books: Books, arguments: CompareArguments) -> Reply:
+async def compare_numbers(books: Books, arguments: CompareArguments) -> ToolAnswer:
     """Compare numbers: any two periods, segments, filters or days of knowledge (`as_of`) side by side, both from one snapshot,
     with the change and whether it is significant. For the period before or the same period a year earlier, `query_metrics` with
     `compare` is simpler.
     """
-    questions = [await _resolve(books, arguments, name) for name in ("first", "second")]
+    questions = [await _resolve(books, arguments, name) for name in _SIDES]
 
     async def load(connection: Connection) -> list[AnswerTable]:
-        return await build_answer_tables(connection, books, questions)
+        await _check_names(connection, books, questions)
+        return await build_answer_tables(connection, books, [replace(own, names=NO_NAMES) for own in questions])
 
     tables = await books.database.ask(load)
     pairs = await run_aside(
@@ -102,9 +107,9 @@ async def compare_numbers(books: Books, arguments: CompareArguments) -> Reply:
     page, cursor = paginate(pairs, limit=arguments.limit, cursor=arguments.cursor)
     rows = [_row(pair) for pair in page]
     metrics = about_metrics(questions[0].metrics, books)
-    sides = {name: _about_side(question) for name, question in zip(("first", "second"), questions, strict=True)}
+    sides = {name: _about_side(question) for name, question in zip(_SIDES, questions, strict=True)}
     content = {**sides, "metrics": metrics, "rows": rows, "next": cursor}
-    return Reply(_text(content, rows, cursor), content, len(rows))
+    return ToolAnswer(_text(content, rows, cursor), content, len(rows))
 
 
 async def _resolve(books: Books, arguments: CompareArguments, name: str) -> Question:
@@ -118,15 +123,25 @@ async def _resolve(books: Books, arguments: CompareArguments, name: str) -> Ques
     try:
         return await resolve_question(books, arguments.metrics, parameters)
     except Invalid as invalid:
-        common = {*CompareArguments.model_fields}
         for fault in invalid.errors:
-            _set_side(fault, name, common)
+            _set_side(fault, name)
         raise
 
 
-def _set_side(fault: Fault, side: str, common: set[str]) -> None:
+def _set_side(fault: Fault, side: str) -> None:
     argument = fault["pointer"].removeprefix("/query/")
-    fault["pointer"] = f"/{argument}" if argument in common else f"/{side}/{argument}"
+    fault["pointer"] = f"/{argument}" if argument in CompareArguments.model_fields else f"/{side}/{argument}"
+
+
+async def _check_names(connection: Connection, books: Books, questions: Sequence[Question]) -> None:
+    """Raise Invalid for names of both sides that were never recorded."""
+    faults: dict[str, Fault] = {}
+    for side, question in zip(_SIDES, questions, strict=True):
+        for fault in await run_plan(connection, name_faults(books.database, question.names)):
+            _set_side(fault, side)
+            faults[fault["pointer"] + fault["detail"]] = fault
+    if faults:
+        raise Invalid.of([*faults.values()], subject="The call")
 
 
 def _pair(tables: Sequence[AnswerTable], *, by_segment: bool) -> list[_Pair]:
@@ -187,9 +202,9 @@ def _text(content: Mapping[str, Any], rows: list[dict[str, Any]], cursor: str | 
 
 def _describe_side(side: Mapping[str, Any]) -> str:
     members = {**side, "segments": [*side["segments"]]} if "segments" in side else side
-    others = [
+    further_members = [
         f"{name} {', '.join(value) if isinstance(value, list) else value}"
         for name, value in members.items()
         if name not in ("start", "end")
     ]
-    return ", ".join([f"from {side['start']} to before {side['end']}", *others])
+    return ", ".join([f"from {side['start']} to before {side['end']}", *further_members])

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from app.agents.account_names import load_names
 from app.agents.arguments import PageArguments, choose_arguments
-from app.agents.define import Reply, tool
-from app.agents.phrases import cut, join_lines, next_line, plain_number, table, without_empty
+from app.agents.define import ToolAnswer, tool
+from app.agents.phrases import join_lines, next_line, plain_number, shorten, table, without_empty
 from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT
 from app.books.books import Books
 from app.core.ids import Id
@@ -54,7 +54,7 @@ class HealthArguments(PageArguments, _ListFields):  # type: ignore[misc, valid-t
         {"reason": TEXT},
     ),
 )
-async def list_health(books: Books, arguments: HealthArguments) -> Reply:
+async def list_health(books: Books, arguments: HealthArguments) -> ToolAnswer:
     """List health: the health of customers, a score from 0 to 100, the worst first, with MRR, flags and the component that costs
     most points. Accounts at risk are those of the bands `critical` and `at_risk`. `bands` counts all of them with their MRR.
     """
@@ -76,7 +76,7 @@ async def list_health(books: Books, arguments: HealthArguments) -> Reply:
         table([_flat_account(own) for own in accounts]) or "No account matches.",
         next_line(answer.next),
     )
-    return Reply(text, content, len(accounts))
+    return ToolAnswer(text, content, len(accounts))
 
 
 def _short_account(row: Mapping[str, Any], name: str | None) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _short_account(row: Mapping[str, Any], name: str | None) -> dict[str, Any]:
     members = {"account": row["account"], "name": name, "score": row["score"], "band": row["band"], "mrr": row["mrr"]}
     override = row["override"] and {key: row["override"][key] for key in ("score", "reason", "author", "expires_on")}
     if override:
-        override = without_empty(override | {"reason": cut(override["reason"])})
+        override = without_empty(override | {"reason": shorten(override["reason"])})
     rest = {"flags": row["flags"], "override": override, "reason": row.get("reason")}
     coverage = row["coverage"] if row["coverage"] < 1 else None
     return without_empty(members | {"weakest": weakest, "coverage": coverage} | rest, keep=["score", "band"])
@@ -116,6 +116,7 @@ class ExplainHealthArguments(_ExplanationFields):  # type: ignore[misc, valid-ty
 
 @tool(
     arguments=ExplainHealthArguments,
+    instead_of=["GET /v1/accounts/{id}/health/explanation"],
     output=object_schema(
         {
             "account": TEXT,
@@ -128,7 +129,7 @@ class ExplainHealthArguments(_ExplanationFields):  # type: ignore[misc, valid-ty
         {"reason": TEXT},
     ),
 )
-async def explain_health(books: Books, arguments: ExplainHealthArguments) -> Reply:
+async def explain_health(books: Books, arguments: ExplainHealthArguments) -> ToolAnswer:
     """Explain health: why the score of an account is another than on an earlier day, as differences of its components that add up
     to that of the score.
     """
@@ -148,7 +149,7 @@ async def explain_health(books: Books, arguments: ExplainHealthArguments) -> Rep
     flat = [
         own | {side: (own.get(side) or {}).get("value") for side in ("from", "to")} for own in content["differences"]
     ]
-    return Reply(join_lines(answer["sentence"], table(flat)), content)
+    return ToolAnswer(join_lines(answer["sentence"], table(flat)), content)
 
 
 def _short_difference(own: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from app.agents.arguments import PageArguments
-from app.agents.define import MAX_ROWS, Reply, tool
+from app.agents.define import MAX_ROWS, ToolAnswer, tool
 from app.agents.numbers import (
     METRICS_SCHEMA,
     QUESTION_SCHEMA,
@@ -19,7 +19,7 @@ from app.agents.numbers import (
     short_row,
 )
 from app.agents.phrases import first_sentence, join_lines, next_line, table, unit_of, without_empty
-from app.agents.schemas import NEXT, TEXT
+from app.agents.schemas import NEXT, TEXT, adapt
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.names import nearest_names
@@ -63,7 +63,7 @@ class FindArguments(PageArguments):
         {"did_you_mean": {"type": "array", "items": TEXT}},
     ),
 )
-async def find_metrics(books: Books, arguments: FindArguments) -> Reply:
+async def find_metrics(books: Books, arguments: FindArguments) -> ToolAnswer:
     """Find metrics: the catalogue of all metrics, with unit, better direction, conventions and dimensions. Look here before
     asking for numbers, and take only names that are listed. With `names`, it returns their whole definitions.
     """
@@ -78,7 +78,7 @@ async def find_metrics(books: Books, arguments: FindArguments) -> Reply:
         content["did_you_mean"] = nearest_names(arguments.search or "", METRICS)
         nearest = ", ".join(content["did_you_mean"])
         text = f"No metric matches. {f'Did you mean {nearest}?' if nearest else 'Leave `search` out for all metrics.'}"
-    return Reply(join_lines(text, next_line(cursor)), content, len(rows))
+    return ToolAnswer(join_lines(text, next_line(cursor)), content, len(rows))
 
 
 def _search(text: str) -> list[Metric]:
@@ -102,14 +102,14 @@ def _short_entry(metric: Metric, currency: str) -> dict[str, Any]:
             "title": metric.title,
             "unit": unit_of(metric, currency),
             "better": metric.better,
-            "description": first_sentence(metric.description),
+            "description": first_sentence(adapt(metric.description)),
             "dimensions": metric.dimensions,
             "conventions": conventions if len(conventions) > 1 else [],
         }
     )
 
 
-def _define(books: Books, names: Sequence[str]) -> Reply:
+def _define(books: Books, names: Sequence[str]) -> ToolAnswer:
     """Return the whole definitions of metrics. Raises Invalid for unknown names, and for too many."""
     faults = [unknown_metric(name, "/names") for name in names if name not in METRICS]
     if faults:
@@ -117,23 +117,26 @@ def _define(books: Books, names: Sequence[str]) -> Reply:
     if len(names) > _MAX_DEFINITIONS:
         raise Invalid.at("/names", f"`names` may have at most {_MAX_DEFINITIONS} metrics.", code="too_long")
     entries = [_long_entry(METRICS[name], books.currency) for name in names]
-    return Reply("\n\n".join(map(_describe_entry, entries)), {"metrics": entries, "next": None}, 0)
+    return ToolAnswer("\n\n".join(map(_describe_entry, entries)), {"metrics": entries, "next": None}, 0)
 
 
 def _long_entry(metric: Metric, currency: str) -> dict[str, Any]:
     entry = describe_metric(metric)
-    first, *others = entry["conventions"]
+    first, *other_conventions = entry["conventions"]
     members = ("name", "description", "counted_by", "operands")
     members_of_all = (
         _short_entry(metric, currency)
-        | {"description": metric.description}
+        | {"description": adapt(metric.description)}
         | {name: entry[name] for name in _DEFINITION_MEMBERS}
         | {
             "counted_by": first["counted_by"],
-            "conventions": [{"name": first["name"]}, *({name: own[name] for name in members} for own in others)],
+            "conventions": [
+                {"name": first["name"]},
+                *({name: own[name] for name in members} for own in other_conventions),
+            ],
         }
     )
-    return without_empty(members_of_all if others else members_of_all | {"conventions": []})
+    return without_empty(members_of_all if other_conventions else members_of_all | {"conventions": []})
 
 
 def _describe_entry(entry: dict[str, Any]) -> str:
@@ -159,7 +162,7 @@ class QueryArguments(PageArguments, SEVERAL_METRICS):  # type: ignore[misc, vali
         {"reason": TEXT},
     ),
 )
-async def query_metrics(books: Books, arguments: QueryArguments) -> Reply:
+async def query_metrics(books: Books, arguments: QueryArguments) -> ToolAnswer:
     """Query metrics: the numbers of one metric or several by period and group, each with its proof. A row with `complete: false`
     is of a period that still runs: say so, and do not take it for a drop. `value: null` comes with a `reason`.
     """
@@ -174,4 +177,4 @@ async def query_metrics(books: Books, arguments: QueryArguments) -> Reply:
     text = join_lines(
         heading(metrics, question), table([flat_row(row) for row in rows]) or "No rows.", next_line(page.next)
     )
-    return Reply(text, content, len(rows))
+    return ToolAnswer(text, content, len(rows))

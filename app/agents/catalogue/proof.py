@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.agents.account_names import load_names
 from app.agents.arguments import PageArguments
-from app.agents.define import Reply, tool
+from app.agents.define import ToolAnswer, tool
 from app.agents.numbers import (
     ABOUT_SCHEMA,
     METRICS_SCHEMA,
@@ -23,7 +23,7 @@ from app.agents.numbers import (
     short_row,
 )
 from app.agents.phrases import join_lines, next_line, plain_number, table, without_empty
-from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT
+from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT, adapt
 from app.audit.contributors import list_contributors as list_contributors_of
 from app.audit.restatements import load_restatements
 from app.books.books import Books
@@ -87,7 +87,7 @@ class _Explanation(NamedTuple):
         },
     ),
 )
-async def explain_number(books: Books, arguments: ExplainArguments) -> Reply:
+async def explain_number(books: Books, arguments: ExplainArguments) -> ToolAnswer:
     """Explain a number: the definition of a metric with its operands and their values, the same number by every other convention,
     and how it was restated after its period had ended. All days of the range are one number.
     """
@@ -98,7 +98,7 @@ async def explain_number(books: Books, arguments: ExplainArguments) -> Reply:
         raise Invalid.at("/query/segment", "A number has one segment. Explain one at a time.", code="too_long")
     explanation = await books.database.ask(lambda connection: _load(connection, books, question, metric))
     content = _content(books, question, metric, explanation)
-    return Reply(_text(question, content), content)
+    return ToolAnswer(_text(question, content), content)
 
 
 def _choose_metric(name: str, convention: str | None) -> Metric:
@@ -115,11 +115,11 @@ def _choose_metric(name: str, convention: str | None) -> Metric:
 
 async def _load(connection: Connection, books: Books, question: Question, metric: Metric) -> _Explanation:
     table = await build_answer_table(connection, books, question)
-    one = replace(question, metrics=(metric,))
+    own_question = replace(question, metrics=(metric,))
     if not question.periods or not question.periods[0].complete or not question.is_known:
         return _Explanation(table, [], None)
     try:
-        restatements = await load_restatements(connection, books, one, since=question.end)
+        restatements = await load_restatements(connection, books, own_question, since=question.end)
     except Invalid as invalid:
         return _Explanation(table, [], invalid.detail)
     return _Explanation(table, restatements[-_MAX_RESTATEMENTS:], None)
@@ -130,18 +130,18 @@ def _content(books: Books, question: Question, metric: Metric, explanation: _Exp
     rows = {row.metric.convention: row for row in table.pending_rows}
     row = rows.get(metric.convention)
     about = about_metrics([metric], books)[metric.name]
-    others = [
+    other_conventions = [
         {
             "convention": name,
             "value": round_number(table.result(other).value),
-            "description": other.metric.description,
+            "description": adapt(other.metric.description),
             "counted_by": other.metric.counted_by,
         }
         for name, other in rows.items()
         if name != metric.convention
     ]
     optional = {
-        "conventions": others,
+        "conventions": other_conventions,
         "restatements": [_show_restatement(own) for own in explanation.restatements],
         "restatements_left_out": explanation.no_restatements,
     }
@@ -149,7 +149,11 @@ def _content(books: Books, question: Question, metric: Metric, explanation: _Exp
         "metric": metric.name,
         "definition": without_empty(
             about
-            | {"description": metric.description, "counted_by": metric.counted_by, "dimensions": metric.dimensions}
+            | {
+                "description": adapt(metric.description),
+                "counted_by": metric.counted_by,
+                "dimensions": metric.dimensions,
+            }
         ),
         "question": about_question(question),
         "number": _numbers(table, row),
@@ -170,9 +174,9 @@ def _operands(metric: Metric, row: PendingRow, currency: str) -> list[dict[str, 
     for (name, input), values in zip(metric.inputs.items(), row.inputs, strict=True):
         value = values.get(row.period_index, 0)
         is_money = isinstance(metric.example.get(name), str)
-        shown = round_number(float(value / MONEY_SCALE)) if is_money else round_number(value)
+        amount = round_number(float(value / MONEY_SCALE)) if is_money else round_number(value)
         operands.append(
-            {"name": name, "value": shown, "description": input.description} | ({"unit": currency} if is_money else {})
+            {"name": name, "value": amount, "description": input.description} | ({"unit": currency} if is_money else {})
         )
     return operands
 
@@ -180,35 +184,36 @@ def _operands(metric: Metric, row: PendingRow, currency: str) -> list[dict[str, 
 def _show_restatement(own: Restatement) -> dict[str, Any]:
     return {
         "recorded_on": own.recorded_on,
-        "from": _shown(own.before),
-        "to": _shown(own.after),
+        "from": _shown_value(own.before),
+        "to": _shown_value(own.after),
         "events": [*own.events],
     }
 
 
-def _shown(result: Result) -> Any:
+def _shown_value(result: Result) -> Any:
     return round_number(result.value)
 
 
 def _text(question: Question, content: dict[str, Any]) -> str:
     definition, number = content["definition"], content["number"]
-    value = "no value" if number["value"] is None else plain_number(number["value"])
+    is_empty = number["value"] is None
+    value = "none" if is_empty else f"{plain_number(number['value'])} {definition['unit']}"
     reason = f" ({number['reason']})" if "reason" in number else ""
     running = " The range has not ended." if number.get("complete") is False else ""
-    others = [
+    other_conventions = [
         {"convention": own["convention"], "value": own["value"], "counted by": own.get("counted_by")}
         for own in content.get("conventions", [])
     ]
     changes = [{name: own[name] for name in ("recorded_on", "from", "to")} for own in content.get("restatements", [])]
     return join_lines(
         heading({content["metric"]: definition}, question),
-        f"Value: {value} {definition['unit']}{reason}.{running}",
+        f"Value: {value}{reason}.{running}",
         definition["description"],
         "Operands:\n"
         + table(
             [{name: own.get(name) for name in ("name", "value", "unit", "description")} for own in content["operands"]]
         ),
-        "By other conventions:\n" + table(others) if others else None,
+        "By other conventions:\n" + table(other_conventions) if other_conventions else None,
         "Restated after the end of the period:\n" + table(changes) if changes else None,
     )
 
@@ -240,7 +245,7 @@ class ContributorArguments(PageArguments, ONE_METRIC):  # type: ignore[misc, val
         }
     ),
 )
-async def list_contributors(books: Books, arguments: ContributorArguments) -> Reply:
+async def list_contributors(books: Books, arguments: ContributorArguments) -> ToolAnswer:
     """List contributors: the accounts behind a metric's number, the largest first, with their shares. All days of the range are
     one number. A contribution is the account's own numerator or, for a metric without one, its value.
     """
@@ -258,15 +263,15 @@ async def list_contributors(books: Books, arguments: ContributorArguments) -> Re
         "rows": rows,
         "next": answer.next,
     }
-    shown = ("account", "name", "contribution", "share_percent", "group", "value", "sample_size")
-    lines = [flat_row({name: row.get(name, {} if name == "group" else None) for name in shown}) for row in rows]
+    names_in_text = ("account", "name", "contribution", "share_percent", "group", "value", "sample_size")
+    lines = [flat_row({name: row.get(name, {} if name == "group" else None) for name in names_in_text}) for row in rows]
     text = join_lines(
         heading(metrics, question),
         f"Total:\n{table([flat_row(row) for row in totals])}",
         table(lines) or "No accounts have data of it in this range.",
         next_line(answer.next),
     )
-    return Reply(text, content, len(rows))
+    return ToolAnswer(text, content, len(rows))
 
 
 def _short_contributor(row: Mapping[str, Any], name: str | None) -> dict[str, Any]:
