@@ -32,6 +32,8 @@ from app.metrics.question import resolve_question
 from app.metrics.rows import knowledge_members, paginate
 
 _MAX_DEFINITIONS = 5
+# Shorter words are in every description.
+_MIN_WORD = 3
 _DEFINITION_MEMBERS = ("operands", "range", "adds_over")
 
 
@@ -82,8 +84,8 @@ async def find_metrics(books: Books, arguments: FindArguments) -> ToolAnswer:
 
 
 def _search(text: str) -> list[Metric]:
-    """Return the metrics in whose entries words of a text occur, the best matches first."""
-    words = {word.rstrip("s") for word in text.casefold().replace("_", " ").split()}
+    """Return the metrics in whose entries the words of a text occur, the best matches first, without those far behind."""
+    words = {word.rstrip("s") for word in text.casefold().replace("_", " ").split() if len(word) >= _MIN_WORD}
 
     def weight(metric: Metric) -> int:
         name = f"{metric.name} {metric.title}".casefold().replace("_", " ")
@@ -91,7 +93,8 @@ def _search(text: str) -> list[Metric]:
         return sum(10 * (word in name) + (word in rest) for word in words)
 
     weights = {name: weight(metric) for name, metric in METRICS.items()}
-    return [METRICS[name] for name in sorted(weights, key=lambda name: (-weights[name], name)) if weights[name]]
+    least = max(weights.values()) / 2
+    return [METRICS[name] for name in sorted(weights, key=lambda name: (-weights[name], name)) if weights[name] > least]
 
 
 def _short_entry(metric: Metric, currency: str) -> dict[str, Any]:
