@@ -24,6 +24,7 @@ _PACKAGES = (
     "app.alerts.changes",
     "app.bi.health",
     "app.bi.update",
+    "app.agents.catalogue",
 )
 
 

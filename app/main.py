@@ -19,6 +19,7 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
+from app.agents import routes as agent_routes
 from app.alerts import routes as alert_routes
 from app.alerts.watch import watch_aside
 from app.audit import routes as audit_routes
@@ -92,6 +93,7 @@ _ROUTES = (
     webhook_routes,
     access_routes,
     monitoring_routes,
+    agent_routes,
 )
 
 
@@ -188,6 +190,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
         open_charts() as charts,
+        agent_routes.serve_agents(app),
         AsyncExitStack() as stack,
     ):
         app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts

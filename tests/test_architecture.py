@@ -42,6 +42,8 @@ LAYERS = {
     "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
     "polling": DATA | {"http", "access"},
+    # A way to ask them all, as the command line is: it is above the features.
+    "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
 }
 FEATURES = {
     *(

@@ -40,7 +40,7 @@ App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 # The member of a request's scope that the protocol calls when the client has disconnected before the response was complete.
 ON_DISCONNECT = "csmetrics.on_disconnect"
 # Requests that change nothing, besides GET and HEAD.
-_READING_PATHS = ("/v1/query",)
+_READING_PATHS = ("/v1/query", "/mcp")
 _MAX_LOGGED_CHARACTERS = 2000  # of a path or a query string
 
 log = structlog.get_logger(__name__)

@@ -40,6 +40,7 @@ REQUIRED_SCOPES = {
     ("PUT", "/v1/accounts/{account_id}"): "ingest",
     ("GET", "/v1/accounts/{account_id}"): "read",
     ("GET", "/v1/accounts"): "read",
+    ("POST", "/mcp"): "read",
     ("PUT", "/v1/surveys/{survey_id}"): "admin",
     ("GET", "/v1/surveys"): "read",
     ("PUT", "/v1/exchange-rates"): "admin",
@@ -197,7 +198,8 @@ def test_a_response_to_a_missing_or_unknown_key_reveals_nothing(
 ) -> None:
     without, unknown, revoked = (request(shared, *endpoint, key) for key in (None, "csm_unheard", keys["revoked"]))
     for response in (without, unknown, revoked):
-        assert response.headers["www-authenticate"].startswith("Basic realm=")
+        scheme = "Bearer" if endpoint[1] == "/mcp" else "Basic"
+        assert response.headers["www-authenticate"] == f'{scheme} realm="Customer Success Metrics"'
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["code"] == "unauthenticated"
         assert "csm_" not in response.text
