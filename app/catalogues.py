@@ -20,11 +20,12 @@ _PACKAGES = (
     "app.webhooks.catalogue",
     "app.webhooks.causes",
     "app.alerts.changes",
+    "app.odata.catalogue",
 )
 
 
 def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors and offers.
+    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors, offers and entity sets.
 
     A process that uses them calls this once.
     """

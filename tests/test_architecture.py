@@ -39,6 +39,7 @@ LAYERS = {
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,
+    "odata": ENGINE | {"metrics", "feedback", "health", "scorecard"},
 }
 FEATURES = {
     *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
