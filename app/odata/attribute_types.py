@@ -18,8 +18,8 @@ from app.core.names import is_repeatable
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE
 from app.odata.model import Property, Type
-from app.odata.parser import KEYWORDS
 from app.odata.sources import SetContext
+from app.odata.tokens import KEYWORDS
 
 MAX_PROPERTIES = 300
 _SECONDS = 300
@@ -88,27 +88,27 @@ class AttributeTypes:
 
 
 async def attribute_properties(
-    context: SetContext, *, reserved: Collection[str], without: Collection[str]
+    context: SetContext, *, taken_names: Collection[str], without: Collection[str]
 ) -> Sequence[AttributeProperty]:
-    """Return a property for each attribute that accounts have ever had, without some. reserved: names that are taken."""
+    """Return a property for each attribute that accounts have ever had, without some. taken_names: names that are taken."""
     known_types: AttributeTypes = context.attribute_types
     types = await context.books.database.ask(lambda connection: known_types.load(connection, context.books))
     keys = [key for key in types if key not in without]
-    return [_property(key, name, types[key]) for key, name in property_names(keys, reserved).items()]
+    return [_property(key, name, types[key]) for key, name in property_names(keys, taken_names).items()]
 
 
-def property_names(keys: Sequence[str], reserved: Collection[str]) -> dict[str, str]:
+def property_names(keys: Sequence[str], taken_names: Collection[str]) -> dict[str, str]:
     """Return the names of the properties of attributes by key.
 
-    A key that is a name keeps it. In others, `_` replaces each character that names cannot have; where two would have the
+    A key that is a name keeps it. In other_names, `_` replaces each character that names cannot have; where two would have the
     same name then, a hash of the key follows it.
     """
-    names = {key: key for key in keys if _plain_name(key) == key and key not in reserved}
-    others = {key: _plain_name(key) for key in keys if key not in names}
-    counts = Counter(others.values())
-    taken_names = {*names.values(), *reserved}
-    for key, name in others.items():
-        is_taken = counts[name] > 1 or name in taken_names
+    names = {key: key for key in keys if _plain_name(key) == key and key not in taken_names}
+    other_names = {key: _plain_name(key) for key in keys if key not in names}
+    counts = Counter(other_names.values())
+    all_names = {*names.values(), *taken_names}
+    for key, name in other_names.items():
+        is_taken = counts[name] > 1 or name in all_names
         names[key] = f"{name}_{blake2b(key.encode(), digest_size=3).hexdigest()}" if is_taken else name
     return dict(sorted(names.items()))
 

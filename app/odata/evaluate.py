@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from app.odata.expressions import (
     Call,
-    Comparison,
+    CompareNode,
     Constant,
     Expression,
     Junction,
@@ -61,7 +61,7 @@ def compile_expression(
                 return read(node)
             case Call():
                 return _call(node.name, [build(argument) for argument in node.arguments])
-            case Comparison():
+            case CompareNode():
                 return _comparison(node.operator, build(node.left), build(node.right))
             case Membership():
                 return _membership(build(node.item), [choice.value for choice in node.choices])

@@ -41,7 +41,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CompareNode:
     """A comparison by one of COMPARISONS. Null equals only null, and is neither greater nor less than anything."""
 
     operator: str
@@ -76,7 +76,7 @@ class Junction:
     type: ExpressionType = "boolean"
 
 
-Expression: TypeAlias = Constant | Member | Call | Comparison | Membership | Negation | Junction
+Expression: TypeAlias = Constant | Member | Call | CompareNode | Membership | Negation | Junction
 
 
 def kind_of(type: ExpressionType) -> str:
@@ -89,7 +89,7 @@ def children(node: Expression) -> tuple[Expression, ...]:
     match node:
         case Call():
             return node.arguments
-        case Comparison():
+        case CompareNode():
             return (node.left, node.right)
         case Membership():
             return (node.item, *node.choices)

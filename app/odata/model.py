@@ -11,7 +11,7 @@ from app.http.tables import ColumnType, TableColumn
 
 if TYPE_CHECKING:
     from app.odata.query import Query
-    from app.odata.sources import Page, SetContext
+    from app.odata.sources import EntityPage, SetContext
 
 Type = Literal["text", "integer", "number", "decimal", "boolean", "date", "time"]
 EDM_TYPES: dict[Type, str] = {
@@ -109,9 +109,9 @@ class EntitySet:
             return self.properties
         return [*self.properties, *await self.load_properties(context)]
 
-    async def load_page(self, context: "SetContext", query: "Query") -> "Page":
+    async def load_page(self, context: "SetContext", query: "Query") -> "EntityPage":
         """Return the page that a query asks for."""
-        page: Page = await self.load(context, query)
+        page: EntityPage = await self.load(context, query)
         return page
 
 

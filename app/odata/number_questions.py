@@ -23,7 +23,7 @@ from app.metrics.describe import unknown_metric
 from app.metrics.parameters import Parameters
 from app.odata.evaluate import UNKNOWN, compile_expression
 from app.odata.expressions import Expression, Member, members_of
-from app.odata.restrictions import Window, allowed_days, allowed_values, mentioned_values
+from app.odata.restrictions import DayWindow, allowed_days, allowed_values, mentioned_values
 
 _MAX_QUESTIONS = 24
 DEFAULT_GRANULARITY = "month"
@@ -187,7 +187,7 @@ def _with_dimensions(metrics: Sequence[Metric], groupings: Sequence[str]) -> tup
     return tuple(sorted(chosen or [metric.name for metric in metrics]))
 
 
-def _whole_periods(window: Window, unit: str, *, calendar: Calendar, today: date) -> Range | None:
+def _whole_periods(window: DayWindow, unit: str, *, calendar: Calendar, today: date) -> Range | None:
     """Return the days of the whole periods that a window touches, with the default where it has no limit; None: no days."""
     low, high = window
     if low is None and high is None:

@@ -18,7 +18,7 @@ from app.odata.model import NUMBERS
 _MAX_TOKEN = 20_000
 
 
-class Position(NamedTuple):
+class PagePosition(NamedTuple):
     """A position. values: of the items of `$orderby`. key: of the set's own order. rows_left: of `$top`; None: all."""
 
     values: tuple[Any, ...]
@@ -26,10 +26,10 @@ class Position(NamedTuple):
     rows_left: int | None
 
 
-def encode_position(position: Position, fingerprint: str) -> str:
+def encode_position(position: PagePosition, fingerprint: str) -> str:
     """Return the text of a position. fingerprint: of the query that it belongs to."""
     values = [None if value is None else _text_of(value) for value in position.values]
-    return encode_token(dumps([fingerprint, position.rows_left, values, _listed(position.key)], separators=(",", ":")))
+    return encode_token(dumps([fingerprint, position.rows_left, values, _as_json(position.key)], separators=(",", ":")))
 
 
 def _text_of(value: Any) -> str:
@@ -38,16 +38,16 @@ def _text_of(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _listed(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Return a key as JSON: times as text, tuples as lists."""
     if isinstance(value, tuple):
-        return [_listed(part) for part in value]
+        return [_as_json(part) for part in value]
     if isinstance(value, date | datetime):
         return value.isoformat()
     return float(value) if isinstance(value, Decimal) else value
 
 
-def decode_position(token: str, fingerprint: str, types: Sequence[str]) -> Position:
+def decode_position(token: str, fingerprint: str, types: Sequence[str]) -> PagePosition:
     """Return the position of a text. types: of the items of `$orderby`. Raises Malformed for one that no page has returned."""
     try:
         if len(token) > _MAX_TOKEN:
@@ -60,7 +60,7 @@ def decode_position(token: str, fingerprint: str, types: Sequence[str]) -> Posit
         if "\\u0000" in dumps([values, key]):
             raise ValueError("PostgreSQL has no U+0000")
         own_values = tuple(_value_of(text, type) for text, type in zip(values, types, strict=True))
-        return Position(own_values, _tuples(key), rows_left)
+        return PagePosition(own_values, _tuples(key), rows_left)
     except (ValueError, TypeError, RecursionError, InvalidOperation):
         raise invalid_position() from None
 

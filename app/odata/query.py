@@ -15,8 +15,8 @@ from app.core.errors import Malformed, NotSupported, json_pointer, validation_fa
 from app.core.names import build_fault, name_fault, nearest_names
 from app.odata.expressions import Expression, members_of
 from app.odata.model import EntitySet, Property, SetParameters
-from app.odata.parser import Order, parse_filter, parse_orders
-from app.odata.position import Position, decode_position
+from app.odata.parser import OrderItem, parse_filter, parse_orders
+from app.odata.position import PagePosition, decode_position
 
 # On a page, unless the client prefers fewer.
 PAGE_ROWS = 10_000
@@ -49,11 +49,11 @@ class Query:
     properties: Mapping[str, Property]
     selection: tuple[Property, ...]
     filter: Expression | None = None
-    orders: tuple[Order, ...] = ()
+    orders: tuple[OrderItem, ...] = ()
     limit: int = PAGE_ROWS
     skip: int = 0
     rows_left: int | None = None
-    after: Position | None = None
+    after: PagePosition | None = None
     wants_count: bool = False
     parameters: SetParameters = field(default_factory=SetParameters)
     fingerprint: str = ""
@@ -90,21 +90,21 @@ def _fail(option: str, detail: str, *, code: str = "invalid_option") -> None:
 
 
 def _check_system_option(name: str, own_name: str) -> None:
-    supported = [f"${own}" for own in SUPPORTED_OPTIONS]
-    advice = f"There are: {', '.join(supported)}."
+    supported_names = [f"${own}" for own in SUPPORTED_OPTIONS]
+    advice = f"There are: {', '.join(supported_names)}."
     if own_name in UNSUPPORTED_OPTIONS:
         raise NotSupported(f"The option ${own_name} is not supported. {advice}", code="unsupported_option")
     if own_name not in SUPPORTED_OPTIONS:
-        nearest = nearest_names(name, supported)
+        nearest = nearest_names(name, supported_names)
         pointer = json_pointer(("query", name))
         raise Malformed.of(
             [name_fault(pointer, "Unknown option{}.", name, nearest, code="unknown_option", advice=advice)]
         )
 
 
-def check_no_options(options: QueryOptions, allowed: Iterable[str]) -> None:
-    """Raise Malformed for a system option that this resource does not take. allowed: without `$`."""
-    for name in options.system.keys() - {*allowed}:
+def check_no_options(options: QueryOptions, names: Iterable[str]) -> None:
+    """Raise Malformed for a system option that this resource does not take. names: of those that it does, without `$`."""
+    for name in options.system.keys() - {*names}:
         _fail(f"${name}", f"This resource does not take the option ${name}.", code="unknown_option")
 
 

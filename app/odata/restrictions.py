@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from app.odata.expressions import Comparison, Constant, Expression, Junction, Member, Membership, Negation, walk
+from app.odata.expressions import CompareNode, Constant, Expression, Junction, Member, Membership, Negation, walk
 
 _DAY = timedelta(days=1)
 _OPPOSITES = {"eq": "ne", "ne": "eq", "gt": "le", "ge": "lt", "lt": "ge", "le": "gt"}
 _MIRRORED = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 
 
-class Window(NamedTuple):
+class DayWindow(NamedTuple):
     """The days on which the periods lie that a filter can select: they end after `low` and begin before `high`.
 
     None: no limit.
@@ -20,15 +20,15 @@ class Window(NamedTuple):
     low: date | None = None
     high: date | None = None
 
-    def intersect(self, other: "Window") -> "Window":
+    def intersect(self, other: "DayWindow") -> "DayWindow":
         lows = [own for own in (self.low, other.low) if own is not None]
         highs = [own for own in (self.high, other.high) if own is not None]
-        return Window(max(lows, default=None), min(highs, default=None))
+        return DayWindow(max(lows, default=None), min(highs, default=None))
 
-    def unite(self, other: "Window") -> "Window":
+    def unite(self, other: "DayWindow") -> "DayWindow":
         low = None if self.low is None or other.low is None else min(self.low, other.low)
         high = None if self.high is None or other.high is None else max(self.high, other.high)
-        return Window(low, high)
+        return DayWindow(low, high)
 
 
 def allowed_values(node: Expression | None, name: str, *, is_wanted: bool = True) -> frozenset[Any] | None:
@@ -41,10 +41,10 @@ def allowed_values(node: Expression | None, name: str, *, is_wanted: bool = True
     if isinstance(node, Junction):
         parts = [allowed_values(operand, name, is_wanted=is_wanted) for operand in node.operands]
         if (node.operator == "and") == is_wanted:
-            limited = [own for own in parts if own is not None]
-            return frozenset.intersection(*limited) if limited else None
+            limits = [own for own in parts if own is not None]
+            return frozenset.intersection(*limits) if limits else None
         return None if None in parts else frozenset().union(*(own for own in parts if own is not None))
-    if isinstance(node, Comparison) and (pair := _pair(node)) is not None:
+    if isinstance(node, CompareNode) and (pair := _pair(node)) is not None:
         member, operator, constant = pair
         if member.prop.name == name and operator == ("eq" if is_wanted else "ne"):
             return frozenset([constant.value])
@@ -57,7 +57,7 @@ def _is_member(node: Expression, name: str) -> bool:
     return isinstance(node, Member) and node.prop.name == name
 
 
-def _pair(node: Comparison) -> tuple[Member, str, Constant] | None:
+def _pair(node: CompareNode) -> tuple[Member, str, Constant] | None:
     """Return the property, the operator and the constant of a comparison of these two, the property on the left."""
     match node.left, node.right:
         case Member(), Constant():
@@ -70,7 +70,7 @@ def _pair(node: Comparison) -> tuple[Member, str, Constant] | None:
 def mentioned_values(node: Expression | None, name: str) -> Iterator[Any]:
     """Yield all constants that a property is compared with for equality, wherever in the condition."""
     for part in () if node is None else walk(node):
-        if isinstance(part, Comparison) and (pair := _pair(part)) is not None:
+        if isinstance(part, CompareNode) and (pair := _pair(part)) is not None:
             member, operator, constant = pair
             if member.prop.name == name and operator in ("eq", "ne"):
                 yield constant.value
@@ -82,7 +82,7 @@ def mentioned_values(node: Expression | None, name: str) -> Iterator[Any]:
 DaysOfPeriod = Callable[[str], tuple[date, date] | None]
 
 
-def allowed_days(node: Expression | None, days_of: DaysOfPeriod, *, is_wanted: bool = True) -> Window:
+def allowed_days(node: Expression | None, days_of: DaysOfPeriod, *, is_wanted: bool = True) -> DayWindow:
     """Return the days of the periods for which a condition on `start`, `start_at`, `end` or `period` may be true."""
     if isinstance(node, Negation):
         return allowed_days(node.operand, days_of, is_wanted=not is_wanted)
@@ -93,7 +93,7 @@ def allowed_days(node: Expression | None, days_of: DaysOfPeriod, *, is_wanted: b
         for window in windows[1:]:
             result = result.intersect(window) if is_conjunction else result.unite(window)
         return result
-    if isinstance(node, Comparison) and (pair := _pair(node)) is not None:
+    if isinstance(node, CompareNode) and (pair := _pair(node)) is not None:
         member, operator, constant = pair
         return _window(member.prop.name, operator if is_wanted else _OPPOSITES[operator], constant.value, days_of)
     if isinstance(node, Membership) and isinstance(node.item, Member) and is_wanted:
@@ -103,19 +103,19 @@ def allowed_days(node: Expression | None, days_of: DaysOfPeriod, *, is_wanted: b
         for window in windows[1:]:
             result = result.unite(window)
         return result
-    return Window()
+    return DayWindow()
 
 
-def _window(name: str, operator: str, value: Any, days_of: DaysOfPeriod) -> Window:
+def _window(name: str, operator: str, value: Any, days_of: DaysOfPeriod) -> DayWindow:
     if name == "period" and operator == "eq" and isinstance(value, str):
-        return Window(*(days_of(value) or (None, None)))
+        return DayWindow(*(days_of(value) or (None, None)))
     if name not in ("start", "start_at", "end") or value is None:
-        return Window()
+        return DayWindow()
     first, last = _days(value)
     try:
         return _END_WINDOWS[operator](first, last) if name == "end" else _START_WINDOWS[operator](first, last)
     except OverflowError:
-        return Window()
+        return DayWindow()
 
 
 def _days(value: date | datetime) -> tuple[date, date]:
@@ -128,22 +128,22 @@ def _days(value: date | datetime) -> tuple[date, date]:
     return day, day if begins or day == date.max else day + _DAY
 
 
-_Windows = dict[str, Callable[[date, date], Window]]
+_Windows = dict[str, Callable[[date, date], DayWindow]]
 # By how the first day of a period is compared. first, last: as `_days` returns them.
 _START_WINDOWS: _Windows = {
-    "eq": lambda first, last: Window(first, first + _DAY),
-    "ne": lambda first, last: Window(),
-    "gt": lambda first, last: Window(first, None),
-    "ge": lambda first, last: Window(first, None),
-    "lt": lambda first, last: Window(None, last),
-    "le": lambda first, last: Window(None, first + _DAY),
+    "eq": lambda first, last: DayWindow(first, first + _DAY),
+    "ne": lambda first, last: DayWindow(),
+    "gt": lambda first, last: DayWindow(first, None),
+    "ge": lambda first, last: DayWindow(first, None),
+    "lt": lambda first, last: DayWindow(None, last),
+    "le": lambda first, last: DayWindow(None, first + _DAY),
 }
 # By how the day after the last day of a period is compared.
 _END_WINDOWS: _Windows = {
-    "eq": lambda first, last: Window(first - _DAY, first),
-    "ne": lambda first, last: Window(),
-    "gt": lambda first, last: Window(first, None),
-    "ge": lambda first, last: Window(first - _DAY, None),
-    "lt": lambda first, last: Window(None, last),
-    "le": lambda first, last: Window(None, last),
+    "eq": lambda first, last: DayWindow(first - _DAY, first),
+    "ne": lambda first, last: DayWindow(),
+    "gt": lambda first, last: DayWindow(first, None),
+    "ge": lambda first, last: DayWindow(first - _DAY, None),
+    "lt": lambda first, last: DayWindow(None, last),
+    "le": lambda first, last: DayWindow(None, last),
 }

@@ -19,10 +19,9 @@ from app.http.response_headers import add_response_headers
 from app.http.responses import tagged_response
 from app.odata.attribute_types import OtherType
 from app.odata.document import COLLECTION, COUNT_PARAMETERS, FORMAT_PARAMETERS, ODATA_ERROR, SET_PARAMETERS
-from app.odata.expressions import Comparison, Expression, Member, join_conditions, kind_of
+from app.odata.expressions import CompareNode, Expression, Member, join_conditions, kind_of
 from app.odata.model import ENTITY_SETS, EntitySet, Property
 from app.odata.negotiate import VERSION, XML, check_version, choose_form, page_size
-from app.odata.parser import parse_constants
 from app.odata.position import encode_position
 from app.odata.query import (
     PAGE_ROWS,
@@ -32,7 +31,8 @@ from app.odata.query import (
     read_options,
 )
 from app.odata.schema import Sets, metadata_json, metadata_xml
-from app.odata.sources import Page, SetContext
+from app.odata.sources import EntityPage, SetContext
+from app.odata.tokens import parse_key
 from app.odata.write import EntityWriter, error_body, service_document
 
 PREFIX = "/odata/v4"
@@ -223,11 +223,11 @@ async def _page_response(
     return response
 
 
-async def _run(writer: EntityWriter, page: Page, link: str | None) -> bytes:
+async def _run(writer: EntityWriter, page: EntityPage, link: str | None) -> bytes:
     return await run_aside(lambda: writer.page(page.rows, count=page.row_count, next_link=link), items=len(page.rows))
 
 
-def _next_link(request: Request, root: str, entity_set: EntitySet, page: Page, fingerprint: str) -> str | None:
+def _next_link(request: Request, root: str, entity_set: EntitySet, page: EntityPage, fingerprint: str) -> str | None:
     """Return the URL of the next page. It never has a key of the API in it."""
     if page.next is None:
         return None
@@ -259,7 +259,7 @@ async def _entity_response(
 
 def _key_condition(entity_set: EntitySet, properties: dict[str, Property], key: str) -> Expression:
     """Return the condition that an entity has a key. Raises Malformed."""
-    values = parse_constants(key, option="key")
+    values = parse_key(key)
     names = entity_set.key
     by_name = dict(zip(names, [values[0][1]], strict=False)) if values[0][0] is None else dict(values)
     if by_name.keys() != {*names} or len(values) != len(names):
@@ -270,7 +270,7 @@ def _key_condition(entity_set: EntitySet, properties: dict[str, Property], key: 
         own = properties[str(name)]
         if kind_of(own.type) != kind_of(constant.type):
             raise Malformed.of([build_fault("/path/key", f"{name} is a {own.type}.", code="invalid_filter")])
-        conditions.append(Comparison("eq", Member(own), constant))
+        conditions.append(CompareNode("eq", Member(own), constant))
     condition = join_conditions(*conditions)
     assert condition is not None
     return condition

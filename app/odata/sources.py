@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from app.books.books import Books
 from app.odata.evaluate import compile_condition, compile_expression
-from app.odata.position import Position, invalid_position
+from app.odata.position import PagePosition, invalid_position
 from app.odata.query import Query
 
 Row = Mapping[str, Any]
@@ -25,12 +25,12 @@ class SetContext(NamedTuple):
     attribute_types: Any
 
 
-class Page(NamedTuple):
+class EntityPage(NamedTuple):
     """A page. row_count: of all rows that satisfy the filter, where it is wanted. next: where the next page begins after."""
 
     rows: Sequence[Row]
     row_count: int | None = None
-    next: Position | None = None
+    next: PagePosition | None = None
 
 
 class KeyedRow(NamedTuple):
@@ -56,13 +56,13 @@ class ListSource:
     key: tuple[str, ...]
 
     def rows(self, after: tuple[Any, ...] | None) -> Iterator[KeyedRow]:
-        keyed = sorted(
+        rows = sorted(
             (KeyedRow(tuple(row[name] for name in self.key), row) for row in self.all_rows), key=lambda own: own.key
         )
-        return iter(keyed) if after is None else (own for own in keyed if own.key > after)
+        return iter(rows) if after is None else (own for own in rows if own.key > after)
 
 
-def read_page(source: RowSource, query: Query) -> Page:
+def read_page(source: RowSource, query: Query) -> EntityPage:
     """Return the page of a query."""
     try:
         return _read_sorted(source, query) if query.orders else _read_in_order(source, query)
@@ -72,17 +72,17 @@ def read_page(source: RowSource, query: Query) -> Page:
         raise
 
 
-def _read_in_order(source: RowSource, query: Query) -> Page:
+def _read_in_order(source: RowSource, query: Query) -> EntityPage:
     is_selected = compile_condition(query.filter)
     after = query.after.key if query.after is not None else None
-    selected = (own for own in source.rows(after) if is_selected(own.row))
-    skipped = sum(1 for _ in islice(selected, query.skip))
-    found = list(islice(selected, query.limit + 1))
-    count = skipped + len(found) + sum(1 for _ in selected) if query.wants_count else None
-    return cut_page(found, count, query)
+    matches = (own for own in source.rows(after) if is_selected(own.row))
+    skipped = sum(1 for _ in islice(matches, query.skip))
+    page_and_next = list(islice(matches, query.limit + 1))
+    count = skipped + len(page_and_next) + sum(1 for _ in matches) if query.wants_count else None
+    return cut_page(page_and_next, count, query)
 
 
-def _read_sorted(source: RowSource, query: Query) -> Page:
+def _read_sorted(source: RowSource, query: Query) -> EntityPage:
     is_selected = compile_condition(query.filter)
     sort_key = _sort_key(query)
     after = None if query.after is None else _SortKey(_values_of(query, query.after), query.after.key)
@@ -98,11 +98,11 @@ def _read_sorted(source: RowSource, query: Query) -> Page:
                     yield own, row
 
     rows = nsmallest(query.skip + query.limit + 1, candidates(), key=lambda own: own[0])[query.skip :]
-    found = [KeyedRow(own.key, row) for own, row in rows]
-    return cut_page(found, count if query.wants_count else None, query)
+    page_and_next = [KeyedRow(own.key, row) for own, row in rows]
+    return cut_page(page_and_next, count if query.wants_count else None, query)
 
 
-def _values_of(query: Query, after: Position) -> tuple[Any, ...]:
+def _values_of(query: Query, after: PagePosition) -> tuple[Any, ...]:
     """Return the values of a position as the rows have them: numbers that are no decimals are floats."""
     values = [
         float(value) if order.expression.type == "number" and value is not None else value
@@ -156,18 +156,18 @@ def _sort_key(query: Query) -> Callable[[Row], tuple[Any, ...]]:
 
 def sort_values(query: Query, values: Sequence[Any]) -> tuple[Any, ...]:
     """Return values of the items of `$orderby` as Python sorts them. Null is before everything else, in descending order last."""
-    ranked = ((value is not None, value if value is not None else 0) for value in values)
+    pairs = ((value is not None, value if value is not None else 0) for value in values)
     return tuple(
-        _Reversed(value) if order.is_descending else value for order, value in zip(query.orders, ranked, strict=True)
+        _Reversed(value) if order.is_descending else value for order, value in zip(query.orders, pairs, strict=True)
     )
 
 
-def cut_page(found: Sequence[KeyedRow], count: int | None, query: Query) -> Page:
+def cut_page(page_and_next: Sequence[KeyedRow], count: int | None, query: Query) -> EntityPage:
     """Return the page of rows of which there may be one more than the page has."""
-    rows = found[: query.limit]
+    rows = page_and_next[: query.limit]
     rows_left = None if query.rows_left is None else query.rows_left - len(rows)
-    if len(found) <= query.limit or rows_left == 0:
-        return Page([own.row for own in rows], count)
+    if len(page_and_next) <= query.limit or rows_left == 0:
+        return EntityPage([own.row for own in rows], count)
     evaluators = [compile_expression(order.expression) for order in query.orders]
     values = tuple(evaluate(rows[-1].row) for evaluate in evaluators)
-    return Page([own.row for own in rows], count, Position(values, rows[-1].key, rows_left))
+    return EntityPage([own.row for own in rows], count, PagePosition(values, rows[-1].key, rows_left))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.odata.evaluate import WHITESPACE
 from app.odata.expressions import (
     Call,
-    Comparison,
+    CompareNode,
     Constant,
     Expression,
     Junction,
@@ -52,7 +52,7 @@ def condition_to_sql(expression: Expression, column_of: ColumnOf, *, is_wanted: 
     if isinstance(expression, Junction):
         parts = [condition_to_sql(operand, column_of, is_wanted=is_wanted) for operand in expression.operands]
         return sa.and_(*parts) if (expression.operator == "and") == is_wanted else sa.or_(*parts)
-    if isinstance(expression, Comparison):
+    if isinstance(expression, CompareNode):
         return _comparison(expression, column_of, is_wanted)
     if isinstance(expression, Membership):
         return _membership(expression, column_of, is_wanted)
@@ -83,7 +83,7 @@ def constant_to_sql(type: str, value: Any) -> Column:
     return sa.literal(value, SQL_TYPES[type])
 
 
-def _comparison(node: Comparison, column_of: ColumnOf, is_wanted: bool) -> Column:
+def _comparison(node: CompareNode, column_of: ColumnOf, is_wanted: bool) -> Column:
     if node.operator in _OPERATORS and (_is_null(node.left) or _is_null(node.right)):
         return constant_to_sql("boolean", not is_wanted)
     left, right = (_comparable(side, node, column_of) for side in (node.left, node.right))
@@ -104,7 +104,7 @@ def _is_null(node: Expression) -> bool:
     return isinstance(node, Constant) and node.value is None
 
 
-def _comparable(side: Expression, node: Comparison, column_of: ColumnOf) -> Column:
+def _comparable(side: Expression, node: CompareNode, column_of: ColumnOf) -> Column:
     """Return one side of a comparison. A date beside a time is the instant at which it begins in UTC."""
     if side.type == "date" and "time" in (node.left.type, node.right.type):
         if isinstance(side, Constant):

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from app.database.connection import Connection
 from app.odata.expressions import Member
-from app.odata.position import Position, instant_of, invalid_position
+from app.odata.position import PagePosition, instant_of, invalid_position
 from app.odata.query import Query
-from app.odata.sources import Page, Row
+from app.odata.sources import EntityPage, Row
 from app.odata.sql import condition_to_sql, constant_to_sql, in_code_order, value_to_sql
 
 Column = Any
@@ -40,10 +40,10 @@ class SqlRows:
     key: Sequence[KeyColumn]
 
 
-async def read_sql_page(connection: Connection, rows: SqlRows, query: Query) -> Page:
+async def read_sql_page(connection: Connection, rows: SqlRows, query: Query) -> EntityPage:
     """Return the page of a query."""
     filter = [condition_to_sql(query.filter, rows.column_of)] if query.filter is not None else []
-    orders = [(_ordered(order.expression, rows), order.is_descending) for order in query.orders]
+    orders = [(_sort_column(order.expression, rows), order.is_descending) for order in query.orders]
     conditions = [*rows.conditions, *filter]
     count = None
     if query.wants_count:
@@ -51,7 +51,7 @@ async def read_sql_page(connection: Connection, rows: SqlRows, query: Query) -> 
             sa.select(sa.func.count()).select_from(rows.select_from()).where(sa.and_(*conditions))
         )
     if not query.limit:
-        return Page([], count)
+        return EntityPage([], count)
     names = sorted(query.used_parts & rows.parts.keys())
     key_columns = [own.column for own in rows.key]
     columns = [*key_columns, *(column for column, _ in orders), *(rows.parts[name] for name in names)]
@@ -67,11 +67,11 @@ async def read_sql_page(connection: Connection, rows: SqlRows, query: Query) -> 
     )
     if query.skip:
         statement = statement.offset(query.skip)
-    found = await connection.execute(statement)
-    return _cut(found, names, count, query, key_size=len(key_columns))
+    page_and_next = await connection.execute(statement)
+    return _build_page(page_and_next, names, count, query, key_size=len(key_columns))
 
 
-def _ordered(expression: Any, rows: SqlRows) -> Column:
+def _sort_column(expression: Any, rows: SqlRows) -> Column:
     column = value_to_sql(expression, rows.column_of)
     return in_code_order(column) if expression.type == "text" else column
 
@@ -80,18 +80,20 @@ def _direction(column: Column, is_descending: bool) -> Column:
     return column.desc().nulls_last() if is_descending else column.asc().nulls_first()
 
 
-def _cut(found: Sequence[Any], names: Sequence[str], count: int | None, query: Query, *, key_size: int) -> Page:
+def _build_page(
+    page_and_next: Sequence[Any], names: Sequence[str], count: int | None, query: Query, *, key_size: int
+) -> EntityPage:
     first_part = key_size + len(query.orders)
-    rows: list[Row] = [dict(zip(names, own[first_part:], strict=True)) for own in found[: query.limit]]
+    rows: list[Row] = [dict(zip(names, own[first_part:], strict=True)) for own in page_and_next[: query.limit]]
     rows_left = None if query.rows_left is None else query.rows_left - len(rows)
-    if len(found) <= query.limit or rows_left == 0:
-        return Page(rows, count)
-    last = found[len(rows) - 1]
-    return Page(rows, count, Position(tuple(last[key_size:first_part]), tuple(last[:key_size]), rows_left))
+    if len(page_and_next) <= query.limit or rows_left == 0:
+        return EntityPage(rows, count)
+    last = page_and_next[len(rows) - 1]
+    return EntityPage(rows, count, PagePosition(tuple(last[key_size:first_part]), tuple(last[:key_size]), rows_left))
 
 
 def _after(
-    after: Position, orders: Sequence[tuple[Column, bool]], query: Query, key: Sequence[KeyColumn]
+    after: PagePosition, orders: Sequence[tuple[Column, bool]], query: Query, key: Sequence[KeyColumn]
 ) -> sa.ColumnElement[bool]:
     """Return the condition that a row comes after a position."""
     condition = _after_key(after.key, key)

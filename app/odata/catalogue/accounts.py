@@ -13,7 +13,7 @@ from app.odata.attribute_types import AttributeProperty, attribute_properties
 from app.odata.expressions import Member
 from app.odata.model import ENTITY_SETS, EntitySet, prop
 from app.odata.query import Query
-from app.odata.sources import Page, SetContext
+from app.odata.sources import EntityPage, SetContext
 from app.odata.sql_source import KeyColumn, SqlRows, read_sql_page
 
 _NAME = "name"
@@ -32,7 +32,7 @@ FIXED_NAMES = frozenset(own.name for own in _PROPERTIES)
 
 
 async def _load_properties(context: SetContext) -> Sequence[AttributeProperty]:
-    return await attribute_properties(context, reserved=FIXED_NAMES, without={_NAME})
+    return await attribute_properties(context, taken_names=FIXED_NAMES, without={_NAME})
 
 
 class _AccountRows:
@@ -88,7 +88,7 @@ class _AccountRows:
         }
 
 
-async def _load(context: SetContext, query: Query) -> Page:
+async def _load(context: SetContext, query: Query) -> EntityPage:
     day = day_after(await context.books.load_today())
     accounts = _AccountRows(day)
     conditions = [select_accounts(None, on=day).whereclause]

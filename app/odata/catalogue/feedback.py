@@ -11,7 +11,7 @@ from app.odata.event_rows import EVENT_KEY, TAGS_TEXT, condition_on_id, event_id
 from app.odata.expressions import Member
 from app.odata.model import ENTITY_SETS, EntitySet, prop
 from app.odata.query import Query
-from app.odata.sources import Page, SetContext
+from app.odata.sources import EntityPage, SetContext
 from app.odata.sql_source import SqlRows, read_sql_page
 
 _PROPERTIES = (
@@ -40,7 +40,7 @@ _PROPERTIES = (
 )
 
 
-async def _load(context: SetContext, query: Query) -> Page:
+async def _load(context: SetContext, query: Query) -> EntityPage:
     books = context.books
     comments = select_comments(CommentFilter(), calendar=books.calendar, today=books.today())
     columns = dict(comments.selected_columns.items())

@@ -13,7 +13,7 @@ from app.health.listing import HealthParameters, HealthTable, load_health_table
 from app.health.schemas import HEALTH_COLUMNS
 from app.odata.model import ENTITY_SETS, EntitySet, Property, SetParameters, prop, prop_of_column
 from app.odata.query import Query
-from app.odata.sources import KeyedRow, Page, SetContext, read_page
+from app.odata.sources import EntityPage, KeyedRow, SetContext, read_page
 
 _DESCRIPTIONS = {
     "account": "The account.",
@@ -57,7 +57,7 @@ def _properties() -> Iterator[Property]:
         yield prop_of_column(column, _DESCRIPTIONS[column.name], name=name, nullable=not is_there)
 
 
-async def _load(context: SetContext, query: Query) -> Page:
+async def _load(context: SetContext, query: Query) -> EntityPage:
     own: Any = query.parameters
     parameters = HealthParameters(segment=own.segment, accounts=own.accounts)
     parameters.as_of = own.as_of

@@ -22,12 +22,12 @@ from app.metrics.answer import AnswerTable, build_answer_tables
 from app.metrics.pending_rows import PendingRow
 from app.metrics.question import resolve_question
 from app.metrics.rows import group_sort_key
-from app.odata.expressions import Comparison, Constant, Expression, Member, Membership, join_conditions
+from app.odata.expressions import CompareNode, Constant, Expression, Member, Membership, join_conditions
 from app.odata.model import ENTITY_SETS, EntitySet, Property, SetParameters, prop
 from app.odata.number_questions import NumberQuestion, QuestionKey, plan_questions
 from app.odata.position import invalid_position
 from app.odata.query import Query
-from app.odata.sources import KeyedRow, Page, SetContext, read_page
+from app.odata.sources import EntityPage, KeyedRow, SetContext, read_page
 
 _OTHER_GROUPINGS = ("account", "segment", *ENTRY_DIMENSIONS)
 _MAX_ATTRIBUTES = 3
@@ -151,7 +151,7 @@ _BY_NAME = {own.name: own for own in _PROPERTIES}
 _KEY = ("metric", "convention", "granularity", "period", "group_by", "group")
 
 
-async def _load(context: SetContext, query: Query) -> Page:
+async def _load(context: SetContext, query: Query) -> EntityPage:
     books = context.books
     parameters: Any = query.parameters
     today = parse_as_of(parameters.as_of, today=await books.load_today(as_of=parameters.as_of))
@@ -165,7 +165,7 @@ async def _load(context: SetContext, query: Query) -> Page:
         if questions
         else []
     )
-    source = _NumberSource([_Answer(plan, table) for plan, table in zip(plans, tables, strict=True)])
+    source = _ValueSource([_QuestionRows(plan, table) for plan, table in zip(plans, tables, strict=True)])
     row_count = sum(len(table.pending_rows) for table in tables)
     if row_count > MAX_ROWS:
         detail = f"The filter selects from more than {MAX_ROWS:,} rows. Name fewer metrics, groups or a shorter range."
@@ -188,7 +188,7 @@ def _condition(parameters: MetricValueParameters, calendar: Calendar, today: dat
         days = parse_period(parameters.period, calendar=calendar, today=today)
         start = Member(_BY_NAME["start"])
         bounds = zip(("ge", "lt"), days, strict=True)
-        conditions += [Comparison(operator, start, Constant("date", day)) for operator, day in bounds]
+        conditions += [CompareNode(operator, start, Constant("date", day)) for operator, day in bounds]
     return join_conditions(*conditions)
 
 
@@ -209,17 +209,17 @@ def _from_position(plans: Sequence[NumberQuestion], query: Query) -> list[Number
     ]
 
 
-class _Answer(NamedTuple):
+class _QuestionRows(NamedTuple):
     """The numbers of one question."""
 
     plan: NumberQuestion
     table: AnswerTable
 
 
-class _NumberSource:
+class _ValueSource:
     """The rows of all questions, computed one after the other."""
 
-    def __init__(self, answers: Sequence[_Answer]) -> None:
+    def __init__(self, answers: Sequence[_QuestionRows]) -> None:
         self._answers = answers
 
     def rows(self, after: tuple[Any, ...] | None) -> Iterator[KeyedRow]:
@@ -241,7 +241,7 @@ class _NumberSource:
                             pending = PendingRow(block.metric, block.split, index, *part)
                             yield KeyedRow(row_key, self._row(answer, pending))
 
-    def _row(self, answer: _Answer, pending: PendingRow) -> dict[str, Any]:
+    def _row(self, answer: _QuestionRows, pending: PendingRow) -> dict[str, Any]:
         plan, table = answer
         row = table.row(pending)
         group = row["group"]

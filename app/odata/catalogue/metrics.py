@@ -5,7 +5,7 @@ from typing import Any
 from app.metrics.define import METRICS, Metric
 from app.odata.model import ENTITY_SETS, EntitySet, prop
 from app.odata.query import Query
-from app.odata.sources import ListSource, Page, SetContext, read_page
+from app.odata.sources import EntityPage, ListSource, SetContext, read_page
 
 _PROPERTIES = (
     prop("metric", "text", "The name of the metric, as in `MetricValues` and `Scorecard`.", nullable=False),
@@ -45,7 +45,7 @@ def _row(metric: Metric) -> dict[str, Any]:
     }
 
 
-async def _load(context: SetContext, query: Query) -> Page:
+async def _load(context: SetContext, query: Query) -> EntityPage:
     return read_page(ListSource(map(_row, METRICS.values()), ("metric",)), query)
 
 

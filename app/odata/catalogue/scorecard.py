@@ -9,7 +9,7 @@ from app.core.aside import run_aside
 from app.core.periods import Day
 from app.odata.model import ENTITY_SETS, EntitySet, SetParameters, prop_of_column
 from app.odata.query import Query
-from app.odata.sources import ListSource, Page, SetContext, read_page
+from app.odata.sources import EntityPage, ListSource, SetContext, read_page
 from app.scorecard.scorecard import SCORECARD_COLUMNS, ScorecardParameters, scorecard
 
 _DESCRIPTIONS = {
@@ -61,7 +61,7 @@ class ScorecardSetParameters(SetParameters):
     as_of: Day | None = Field(None, description="The scorecard as it was at the end of this day (YYYY-MM-DD).")
 
 
-async def _load(context: SetContext, query: Query) -> Page:
+async def _load(context: SetContext, query: Query) -> EntityPage:
     own: Any = query.parameters
     parameters = ScorecardParameters(period=own.period, limit=1_000)
     parameters.as_of = own.as_of

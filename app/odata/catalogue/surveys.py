@@ -4,14 +4,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database.tables import account, event, survey
+from app.database.tables import IS_RESPONSE, account, event, survey
 from app.ledger.streams.feedback import comment_id
 from app.ledger.surveys import Survey, load_surveys, score_class_column
 from app.odata.event_rows import EVENT_KEY, TAGS_TEXT, condition_on_id, event_id_column, reporting_day
 from app.odata.expressions import Member
 from app.odata.model import ENTITY_SETS, EntitySet, prop
 from app.odata.query import Query
-from app.odata.sources import ListSource, Page, SetContext, read_page
+from app.odata.sources import EntityPage, ListSource, SetContext, read_page
 from app.odata.sql_source import SqlRows, read_sql_page
 
 _SURVEY_PROPERTIES = (
@@ -30,7 +30,7 @@ def _survey_row(own: Survey) -> dict[str, Any]:
     return own._asdict() | {"survey": own.id, "scale_min": own.low, "scale_max": own.high}
 
 
-async def _load_surveys(context: SetContext, query: Query) -> Page:
+async def _load_surveys(context: SetContext, query: Query) -> EntityPage:
     surveys = await context.books.database.ask(load_surveys)
     return read_page(ListSource(map(_survey_row, surveys.values()), ("survey",)), query)
 
@@ -61,7 +61,7 @@ _RESPONSE_PROPERTIES = (
 )
 
 
-async def _load_responses(context: SetContext, query: Query) -> Page:
+async def _load_responses(context: SetContext, query: Query) -> EntityPage:
     data = event.c.data
     parts = {
         "id": event_id_column(),
@@ -88,7 +88,7 @@ async def _load_responses(context: SetContext, query: Query) -> Page:
             survey, survey.c.id == data["survey"].as_string()
         )
 
-    conditions = [sa.text("event.type = 'survey.responded' AND event.retracted_on IS NULL"), *condition_on_id(query)]
+    conditions = [sa.text(IS_RESPONSE), *condition_on_id(query)]
     rows = SqlRows(source, conditions, parts, column_of, EVENT_KEY)
     return await context.books.database.ask(lambda connection: read_sql_page(connection, rows, query))
 
