@@ -175,7 +175,9 @@ async def count_entities(request: Request, entity_set: str) -> Response:
 
 @router.options("", include_in_schema=False)
 @router.options("/", include_in_schema=False)
-@router.options("/{path:path}", include_in_schema=False)
+@router.options("/$metadata", include_in_schema=False)
+@router.options("/{entity_set}", include_in_schema=False)
+@router.options("/{entity_set}/$count", include_in_schema=False)
 async def list_methods(request: Request) -> Response:
     """Return the methods of all paths."""
     return Response(status_code=204, headers={"Allow": _ALLOWED_METHODS})
