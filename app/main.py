@@ -61,6 +61,9 @@ from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
+from app.odata import routes as odata_routes
+from app.odata.attribute_types import AttributeTypes
+from app.odata.document import complete_parameters
 from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
@@ -92,6 +95,7 @@ _ROUTES = (
     alert_routes,
     webhook_routes,
     access_routes,
+    odata_routes,
     monitoring_routes,
     agent_routes,
 )
@@ -107,6 +111,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
 def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """Return the FastAPI application without the server's middleware."""
     load_catalogues()
+    complete_parameters()
     for secret in (settings.admin_key, settings.prometheus_key):
         if secret is not None:
             logs.hide(secret.get_secret_value())
@@ -122,6 +127,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         telemetry=telemetry_config(),
     )
     app.state.settings, app.state.books = settings, None
+    app.state.attribute_types = AttributeTypes()
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
     app.state.streams = StreamSlots(
         settings.questions_at_once, settings.questions_per_key, settings.download_seconds, settings.question_wait

@@ -44,6 +44,7 @@ LAYERS = {
     "polling": DATA | {"http", "access"},
     # A way to ask them all, as the command line is: it is above the features.
     "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
+    "odata": ENGINE | {"metrics", "feedback", "health", "scorecard"},
 }
 FEATURES = {
     *(

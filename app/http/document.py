@@ -55,9 +55,9 @@ def build_document(
             # The framework's own, which describes errors that never occur.
             if JSON in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
-            operation["responses"]["default"] = _PROBLEM_RESPONSE
+            operation["responses"].setdefault("default", _PROBLEM_RESPONSE)
             # An endpoint that is authenticated in another way says so itself.
-            if path.startswith(("/v1", "/metrics")) and "security" not in operation:
+            if path.startswith(("/v1", "/metrics", "/odata")) and "security" not in operation:
                 schemes = [name for name in security_schemes if name != query_security or method == "get"]
                 operation["security"] = [{name: []} for name in schemes]
     app.openapi_schema = document
