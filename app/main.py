@@ -42,8 +42,9 @@ from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
-from app.http.document import build_document
+from app.http.document import build_document, name_operation
 from app.http.formats import FORMATS
+from app.http.openapi import object_schema, response_schema
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.http.streams import StreamSlots
@@ -54,7 +55,6 @@ from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
-from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
 from app.reports import routes as report_routes
@@ -70,6 +70,9 @@ DESCRIPTION = """Turns product, billing, survey and support events into customer
 Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
 with what was recorded up to the end of any day."""
 
+_STATE = response_schema(
+    "It is.", object_schema("State", {"status": {"type": "string", "description": "Always `ok`."}})
+)
 _ROUTES = (
     ingest_routes,
     metric_routes,
@@ -113,6 +116,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
         telemetry=telemetry_config(),
+        generate_unique_id_function=name_operation,
     )
     app.state.settings, app.state.books = settings, None
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
@@ -130,14 +134,14 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
-    for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
-        app.add_api_route(path, endpoint, tags=["operations"])
+    for path, endpoint, name in (("/healthz", healthz, "check_process"), ("/readyz", readyz, "check_readiness")):
+        app.add_api_route(path, endpoint, tags=["operations"], name=name, responses=_STATE, response_model=None)
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)
     name_routes(app)
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
         app,
         example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
-        schemas=event_schemas() | {"Answer": ANSWER_SCHEMA},
+        schemas=event_schemas(),
         security_schemes=SECURITY_SCHEMES,
         query_security=QUERY_SECURITY,
         server=settings.path_prefix or "/",

@@ -9,14 +9,17 @@ from app.core.errors import Invalid
 from app.core.ids import decode_token, encode_token
 from app.database.connection import Connection
 from app.database.tables import account
+from app.http.openapi import map_schema
 from app.http.tables import Answer, columns
 
 # On a page.
 MAX_ACCOUNTS = 1_000
+VALUE_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+ATTRIBUTES_SCHEMA = map_schema("AccountAttributes", VALUE_SCHEMA)
 ACCOUNT_SCHEMA: dict[str, Any] = {
     "id": {"type": "string"},
     "name": {"type": ["string", "null"]},
-    "attributes": {"type": "object", "description": "The attributes that the account has now."},
+    "attributes": ATTRIBUTES_SCHEMA | {"description": "The attributes that the account has now."},
 }
 
 
