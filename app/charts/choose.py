@@ -1,6 +1,6 @@
 """Which chart an answer makes."""
 
-from app.charts.define import CHARTS, Answer, Chart
+from app.charts.define import CHARTS, Chart, ChartAnswer
 from app.core.errors import Invalid
 from app.core.names import name_fault, nearest_names
 
@@ -12,7 +12,7 @@ def charts_of(kind: str) -> list[Chart]:
     return [chart for chart in CHARTS.values() if chart.of == kind]
 
 
-def choose_chart(kind: str, name: str | None, answer: Answer) -> Chart:
+def choose_chart(kind: str, name: str | None, answer: ChartAnswer) -> Chart:
     """Return the chart of that name or, without one, the first that suits. Raises Invalid for one that the answer cannot be."""
     charts = charts_of(kind)
     if name is not None:
@@ -27,7 +27,7 @@ def choose_chart(kind: str, name: str | None, answer: Answer) -> Chart:
     raise Invalid.at("/query/format", f"The answer makes no chart. {obstacles[0]}", code="no_such_chart")
 
 
-def _named_chart(charts: list[Chart], name: str, answer: Answer) -> Chart:
+def _named_chart(charts: list[Chart], name: str, answer: ChartAnswer) -> Chart:
     chart = next((chart for chart in charts if chart.name == name), None)
     if chart is None:
         names = [chart.name for chart in charts]

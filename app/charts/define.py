@@ -1,7 +1,7 @@
 """How a chart is declared: a function from an answer to a picture, one block for each chart.
 
     @chart(of="cohorts", example={"rows": […]}, needs=one_group)
-    def retention_triangle(answer: Answer) -> Picture:
+    def retention_triangle(answer: ChartAnswer) -> Picture:
         "Retention triangle: what is left of each cohort, as a heat map."
 
 The name of the function is the name of the chart, its docstring is `title: description`. `of` is the kind of answer. `needs`
@@ -31,7 +31,7 @@ Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChartAnswer:
     """What a chart is made of. body: the answer as a JSON object. currency: of the books. width, height: in pixels."""
 
     body: Mapping[str, Any]
@@ -75,9 +75,9 @@ class Chart:
     title: str
     description: str
     of: str
-    draw: Callable[[Answer], Picture]
-    needs: Callable[[Answer], str | None]
-    suits: Callable[[Answer], bool]
+    draw: Callable[[ChartAnswer], Picture]
+    needs: Callable[[ChartAnswer], str | None]
+    suits: Callable[[ChartAnswer], bool]
     when: str
     example: Mapping[str, Any]
     path: str
@@ -92,15 +92,15 @@ def chart(
     when: str,
     example: Mapping[str, Any],
     path: str,
-    needs: Callable[[Answer], str | None] = lambda _: None,
-    suits: Callable[[Answer], bool] = lambda _: True,
-) -> Callable[[Callable[[Answer], Picture]], Callable[[Answer], Picture]]:
+    needs: Callable[[ChartAnswer], str | None] = lambda _: None,
+    suits: Callable[[ChartAnswer], bool] = lambda _: True,
+) -> Callable[[Callable[[ChartAnswer], Picture]], Callable[[ChartAnswer], Picture]]:
     """Register a chart. Raises ValueError when it has no `title: description` or its name is taken.
 
     when: for which questions it is drawn, as a sentence. example: an answer, as a JSON object. path: a request that makes it.
     """
 
-    def register(draw: Callable[[Answer], Picture]) -> Callable[[Answer], Picture]:
+    def register(draw: Callable[[ChartAnswer], Picture]) -> Callable[[ChartAnswer], Picture]:
         title, colon, description = (draw.__doc__ or "").strip().partition(": ")
         if not colon or draw.__name__ in CHARTS or of not in ANSWERS:
             raise ValueError(f"The chart {draw.__name__} exists already or has no documentation.")

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from app.charts.choose import choose_chart
-from app.charts.define import Answer, Chart, Picture, Spec
+from app.charts.define import Chart, ChartAnswer, Picture, Spec
 from app.charts.render import Renderer
 from app.charts.texts import wrap_notes, wrap_title
 from app.charts.theme import ThemeName, theme_config
@@ -41,7 +41,7 @@ def build_chart(
     A specification has nothing that a client wrote but texts: names are data and words of titles, and there is no URL and no
     expression in it but ours.
     """
-    answer = Answer(body, currency, **size)
+    answer = ChartAnswer(body, currency, **size)
     if (count := len(answer.rows)) > MAX_ROWS:
         detail = (
             f"A chart has at most {MAX_ROWS:,} rows; this answer has {count:,}. Ask for longer periods or fewer groups."
@@ -51,7 +51,7 @@ def build_chart(
     return _specify(chart, chart.draw(answer), answer, theme)
 
 
-def _specify(chart: Chart, picture: Picture, answer: Answer, theme: ThemeName) -> Spec:
+def _specify(chart: Chart, picture: Picture, answer: ChartAnswer, theme: ThemeName) -> Spec:
     title, notes = wrap_title(picture.title, answer.width), wrap_notes(filter(None, picture.notes), answer.width)
     fit: Spec = {}
     if picture.is_single:

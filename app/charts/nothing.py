@@ -1,6 +1,6 @@
 """The picture of an answer without numbers: it says so, and why."""
 
-from app.charts.define import Answer, Picture
+from app.charts.define import ChartAnswer, Picture
 from app.charts.marks import message
 from app.charts.series_data import build_panels, period_rows, question_note
 from app.charts.texts import missing_note
@@ -8,7 +8,7 @@ from app.charts.texts import missing_note
 _HEIGHT = 120
 
 
-def nothing(answer: Answer) -> Picture:
+def nothing(answer: ChartAnswer) -> Picture:
     """Return the picture of an answer of numbers, none of which has a value."""
     rows = period_rows(answer)
     panels = build_panels(answer) if rows else []
@@ -19,7 +19,7 @@ def nothing(answer: Answer) -> Picture:
     return empty_picture(answer, title, text, notes=notes)._replace(values=values)
 
 
-def empty_picture(answer: Answer, title: str, text: str, *, notes: list[str | None] | None = None) -> Picture:
+def empty_picture(answer: ChartAnswer, title: str, text: str, *, notes: list[str | None] | None = None) -> Picture:
     """Return the picture of an answer that has nothing to draw. text: why, as a sentence."""
     if answer.body.get("reason") == "nothing_known_yet":
         text = "Nothing was known yet."

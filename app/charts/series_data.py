@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.charts.define import Answer
+from app.charts.define import ChartAnswer
 from app.charts.marks import MAX_SERIES
 from app.charts.texts import clean_name, format_reason, format_short, format_value, join_names, period_label
 from app.metrics.define import METRICS, Metric
@@ -36,7 +36,7 @@ class Panel(NamedTuple):
         return any(own["value"] is not None for own in self.values)
 
 
-def period_rows(answer: Answer) -> list[Row]:
+def period_rows(answer: ChartAnswer) -> list[Row]:
     """Return the rows of the periods, without those of the whole range beside them."""
     is_total = answer.question.get("granularity") == "total"
     return [row for row in answer.rows if is_total or row["period"] != "total"]
@@ -60,7 +60,7 @@ def series_key(row: Row) -> tuple[Any, ...]:
     return row["metric"], row["convention"], group
 
 
-def build_panels(answer: Answer, *, max_series: int = MAX_SERIES) -> list[Panel]:
+def build_panels(answer: ChartAnswer, *, max_series: int = MAX_SERIES) -> list[Panel]:
     """Return the panels of an answer: one for metrics of the same unit without groups, else one for each metric."""
     rows = period_rows(answer)
     units = {metric_of(row).unit for row in rows}
@@ -77,7 +77,7 @@ def build_panels(answer: Answer, *, max_series: int = MAX_SERIES) -> list[Panel]
     ]
 
 
-def _build_panel(answer: Answer, rows: Sequence[Row], *, max_series: int) -> Panel:
+def _build_panel(answer: ChartAnswer, rows: Sequence[Row], *, max_series: int) -> Panel:
     by_series: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         by_series.setdefault(series_key(row), []).append(row)
@@ -137,14 +137,14 @@ def make_unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _values(answer: Answer, rows: Sequence[Row], name: str) -> list[dict[str, Any]]:
+def _values(answer: ChartAnswer, rows: Sequence[Row], name: str) -> list[dict[str, Any]]:
     """Return the data of one series: a point for each row."""
     ordered_rows = sorted(rows, key=lambda row: str(row["start"]))
     follows = [*(row["complete"] for row in ordered_rows[1:]), True]
     return [_value(answer, row, name, next_complete=next) for row, next in zip(ordered_rows, follows, strict=True)]
 
 
-def _value(answer: Answer, row: Row, name: str, *, next_complete: bool) -> dict[str, Any]:
+def _value(answer: ChartAnswer, row: Row, name: str, *, next_complete: bool) -> dict[str, Any]:
     unit = metric_of(row).unit
     low, high = row["interval"] or (None, None)
     label = period_label(row["period"], row["start"], row["end"])
@@ -185,7 +185,7 @@ def describe(row: Row, unit: str, currency: str) -> str:
     return text if row["complete"] else f"{text}; the period is not complete"
 
 
-def question_note(answer: Answer) -> str | None:
+def question_note(answer: ChartAnswer) -> str | None:
     """Return what the numbers are narrowed to, as far as a reader has to know; None for all of the business as known today."""
     question = answer.question
     parts = [
@@ -206,7 +206,7 @@ def question_note(answer: Answer) -> str | None:
     return note or None
 
 
-def group_names(answer: Answer) -> str:
+def group_names(answer: ChartAnswer) -> str:
     """Return the groupings of a question as words: by plan and region; empty without any."""
     keys = [clean_name(key) for key in answer.question.get("group_by", ())]
     return f"by {' and '.join(keys)}" if keys else ""

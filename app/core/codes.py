@@ -70,7 +70,6 @@ REQUEST = [
     Code("invalid_filter", "422", "The filter cannot be read.", "`detail` says at which character. See [filters](filters.md)."),
     Code("invalid_group_by", "422", "The list of groupings cannot be read.", "Write a key with a comma, or with blanks at its ends, in backquotes, as in filters."),
     Code("unknown_field", "422", "The rows have no member or column of this name.", "Take one of `did_you_mean`, or leave out `fields`."),
-    Code("format_unavailable", "422", "The service is installed without the package that the format needs.", "Whoever runs it installs the extra that `detail` names. Until then, take another format."),
     Code("invalid_cursor", "422", "The cursor does not belong to this question or list.", "Use `next` of the page before, with the same parameters."),
     Code("unknown_vendor", "422", "No vendor of this name is understood.", "Take one of `did_you_mean`. `GET /v1/inbound-vendors` lists all vendors; `generic` takes any JSON."),
     Code("unknown_convention", "422", "None of the metrics has this convention.", "Take one of `did_you_mean`; `detail` lists all that they have."),

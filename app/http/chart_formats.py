@@ -6,10 +6,9 @@ A chart is made by the package `charts`, which `http` does not know: `app.state.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.http.formats import DEFAULT_FORMAT, FORMATS, AnyFormat
-from app.http.row_parameters import RowParameters
 
 MIN_SIDE, MAX_SIDE = 200, 1_600
 DEFAULT_WIDTH = 640
@@ -40,8 +39,8 @@ else:
     AnyFormatName = Literal[tuple(_ALL_FORMATS)]
 
 
-class ChartParameters(RowParameters):
-    """The parameters of answers that can be charts."""
+class ChartParameters(BaseModel):
+    """The parameters of answers that can be charts, beside those of rows. It comes before them among the bases."""
 
     format: AnyFormatName | None = Field(
         None,
@@ -67,10 +66,6 @@ class ChartParameters(RowParameters):
     @property
     def formats(self) -> Mapping[str, AnyFormat]:
         return _ALL_FORMATS
-
-    @property
-    def is_file(self) -> bool:
-        return not self.is_chart and super().is_file
 
     @property
     def is_chart(self) -> bool:

@@ -53,4 +53,6 @@ class RowParameters(BaseModel):
 
     @property
     def is_file(self) -> bool:
-        return FORMATS[self.format or DEFAULT_FORMAT].is_file
+        entry = FORMATS.get(self.format or DEFAULT_FORMAT)
+        # Without an entry it is a chart.
+        return entry is not None and entry.is_file

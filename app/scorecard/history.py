@@ -16,6 +16,7 @@ from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, name_schema, object_schema, response_schema
+from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, column, columns
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
 from app.metrics.results import Result, shown_value
@@ -94,7 +95,7 @@ _COLUMNS = [
 ]
 
 
-class HistoryParameters(ChartParameters):
+class HistoryParameters(ChartParameters, RowParameters):
     """The parameters of a target's history."""
 
     as_of: Day | None = Field(None, description="The history as it was at the end of this day.")

@@ -14,6 +14,7 @@ from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
 from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, name_schema, object_schema, response_schema
+from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, TableColumn, column, columns, interval_columns
 from app.metrics.number_source import NumberGroup
 from app.metrics.offers import OFFERS, OpenItems, TargetStanding
@@ -148,7 +149,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ScorecardParameters(ChartParameters):
+class ScorecardParameters(ChartParameters, RowParameters):
     """The parameters of a scorecard."""
 
     start: Day | None = Field(None, description="The first day, instead of `period`.")

@@ -64,6 +64,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/insight-detectors"): "read",
     ("GET", "/v1/attributes"): "read",
     ("GET", "/v1/metrics"): "read",
+    ("GET", "/v1/charts"): "read",
     ("GET", "/v1/metrics/{metric}"): "read",
     ("GET", "/v1/metrics/{metric}/conventions"): "read",
     ("GET", "/v1/metrics/{metric}/contributors"): "read",

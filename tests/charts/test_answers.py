@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.charts.specs import check, draw, layers, values
+from app.charts.examples import numbers, series_rows
+from tests.charts.specs import build, check, draw, layers, values
 from tests.health.backtest_history import put_model, send_history
 from tests.support.service import Service, account_update, event, session, survey_responses
 
@@ -85,6 +86,23 @@ def test_a_period_without_a_value_is_a_gap_with_its_reason(history: Service) -> 
     assert {own["reason"] for own in gaps} == {"no responses"}
     assert "× No value: no responses (3)." in spec["title"]["subtitle"]
     assert all("no value" in own["text"] for own in gaps)
+
+
+@pytest.mark.parametrize(
+    ("scores", "mark", "note"),
+    [
+        ((40, 45, None, 50, 52), "area", "shaded: 95% interval."),
+        ((40, 45, None, 50, None), "rule", "thin lines: 95% interval."),
+        ((40,), "rule", "thin lines: 95% interval."),
+    ],
+)
+def test_an_interval_is_drawn_also_where_a_period_stands_alone(
+    scores: tuple[float | None, ...], mark: str, note: str
+) -> None:
+    spec = check(build("numbers", numbers(series_rows("nps", scores, sample=80, spread=11)), name="series"))
+    marks = [own["mark"]["type"] for own in layers(spec) if own["encoding"].get("y2", {}).get("field") == "high"]
+    assert marks == [mark]
+    assert note in " ".join(spec["title"]["subtitle"])
 
 
 def test_the_running_period_is_drawn_apart(history: Service) -> None:

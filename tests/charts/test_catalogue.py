@@ -4,7 +4,7 @@ import altair
 import pytest
 
 from app.charts.choose import charts_of, choose_chart
-from app.charts.define import ANSWERS, CHARTS, Answer, Chart
+from app.charts.define import ANSWERS, CHARTS, Chart, ChartAnswer
 from app.charts.theme import THEMES, theme_config
 from app.core.errors import Invalid
 from tests.charts.specs import check, compile, example, layers, members, values
@@ -68,7 +68,7 @@ def test_vega_lite_understands_a_chart(chart: Chart) -> None:
 
 @pytest.mark.parametrize("chart", ALL)
 def test_an_example_is_an_answer_that_makes_the_chart(chart: Chart) -> None:
-    answer = Answer(chart.example)
+    answer = ChartAnswer(chart.example)
     assert chart.needs(answer) is None
     assert choose_chart(chart.of, chart.name, answer) == chart
     assert chart.path.startswith(tuple(path.partition("{")[0] for path in ANSWERS[chart.of]))
@@ -81,7 +81,7 @@ def test_every_kind_of_answer_has_a_chart() -> None:
 
 
 def test_a_chart_of_another_answer_is_refused_with_those_that_there_are() -> None:
-    answer = Answer(CHARTS["roc"].example)
+    answer = ChartAnswer(CHARTS["roc"].example)
     with pytest.raises(Invalid) as caught:
         choose_chart("backtest", "retention_triangle", answer)
     assert caught.value.code == "unknown_chart"

@@ -58,11 +58,11 @@ ids = [f"{path}?{'&'.join(params)}" for path, params in QUESTIONS]
 def company(copy_database: Callable[[], Any]) -> Iterator[Service]:
     """A company with accounts of all names, and something of everything."""
     with copy_database() as url, Service(url).open() as service:
-        _found(service)
+        found_company(service)
         yield service
 
 
-def _found(service: Service) -> None:
+def found_company(service: Service) -> None:
     for number, name in enumerate(NAMES):
         account = f"{name}{number}".replace("\n", " ").replace("\u0001", "x")
         attributes = {

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     TEXT,
@@ -34,7 +34,7 @@ _EXAMPLE = {"mrr_opening": 109_800, "mrr_new": 7_700, "mrr_reactivated": 600, "m
 _EXAMPLE |= {"mrr_contraction": 1_200, "mrr_churned": 1_400, "mrr": 120_800}
 
 
-def one_bridge(answer: Answer) -> str | None:
+def one_bridge(answer: ChartAnswer) -> str | None:
     """Return why the numbers are no bridge; None if they are."""
     rows = period_rows(answer)
     if {row["metric"] for row in rows} != _NAMES.keys():
@@ -46,7 +46,7 @@ def one_bridge(answer: Answer) -> str | None:
     return None
 
 
-def movements_of_one_group(answer: Answer) -> str | None:
+def movements_of_one_group(answer: ChartAnswer) -> str | None:
     """Return why the numbers are no movements of MRR; None if they are."""
     rows = period_rows(answer)
     metrics = {row["metric"] for row in rows}
@@ -64,7 +64,7 @@ def movements_of_one_group(answer: Answer) -> str | None:
     needs=one_bridge,
     example=numbers([number_row(metric, "2026-10", value) for metric, value in _EXAMPLE.items()]),
 )
-def mrr_bridge(answer: Answer) -> Picture:
+def mrr_bridge(answer: ChartAnswer) -> Picture:
     """MRR bridge: opening MRR, what was added and what was lost, and closing MRR. The axis begins at zero."""
     rows = {row["metric"]: row for row in period_rows(answer)}
     if any(row["value"] is None for row in rows.values()):
@@ -166,7 +166,7 @@ def _bridge_values(rows: Mapping[str, Mapping[str, Any]], currency: str) -> list
         ]
     ),
 )
-def mrr_movements(answer: Answer) -> Picture:
+def mrr_movements(answer: ChartAnswer) -> Picture:
     """MRR movements: what was added to MRR in each period goes up from zero, what was lost goes down."""
     rows = [row for row in period_rows(answer) if row["metric"] in _UP | _DOWN]
     if all(row["value"] is None for row in rows):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.marks import TEXT, layer, legend, legend_height, mark, name_axis, number_axis, period_axis, plot, silent
 from app.charts.nothing import empty_picture
 from app.charts.series_data import make_unique
@@ -51,7 +51,7 @@ def _example_scorecard() -> dict[str, Any]:
 
 
 @chart(of="scorecard", when="The scorecard.", path="/v1/scorecard?format=svg", example=_example_scorecard())
-def target_attainment(answer: Answer) -> Picture:
+def target_attainment(answer: ChartAnswer) -> Picture:
     """Target attainment: how much of the way to its target each number has gone, in percent, as bars up to the line at 100%.
 
     The words and the color say the status. A target without a value has no bar, but says why.
@@ -161,7 +161,7 @@ def _example_history() -> dict[str, Any]:
     path="/v1/targets/nps-board/history?format=svg",
     example=_example_history(),
 )
-def target_history(answer: Answer) -> Picture:
+def target_history(answer: ChartAnswer) -> Picture:
     """Target history: the number of each period that has ended, as a bar, and its target, as a line across it.
 
     The color says whether the target was met. A hollow point is the number as it was known at the end of its period, where it has

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     MAX_SERIES,
@@ -40,7 +40,7 @@ _SMALLEST = "those with the smallest last values"
 _PLANS = {"starter": 21_400, "pro": 46_300, "enterprise": 53_100}
 
 
-def one_unit(answer: Answer) -> str | None:
+def one_unit(answer: ChartAnswer) -> str | None:
     """Return why the numbers do not fit one plot; None if they do."""
     units = {metric_of(row).unit for row in period_rows(answer)}
     if len(units) > 1:
@@ -50,14 +50,14 @@ def one_unit(answer: Answer) -> str | None:
     return None
 
 
-def one_period(answer: Answer) -> str | None:
+def one_period(answer: ChartAnswer) -> str | None:
     """Return why the numbers are not those of one period; None if they are."""
     if count_periods(period_rows(answer)) > 1:
         return "It has several periods. Ask with `granularity=total`, or for the chart `series`."
     return one_unit(answer)
 
 
-def groups_that_add_up(answer: Answer) -> str | None:
+def groups_that_add_up(answer: ChartAnswer) -> str | None:
     """Return why the groups cannot be on top of each other; None if they can."""
     if obstacle := one_unit(answer):
         return obstacle
@@ -70,7 +70,7 @@ def groups_that_add_up(answer: Answer) -> str | None:
     return None
 
 
-def _has_several(answer: Answer) -> bool:
+def _has_several(answer: ChartAnswer) -> bool:
     return len({series_key(row) for row in period_rows(answer)}) > 1
 
 
@@ -85,7 +85,7 @@ def _has_several(answer: Answer) -> bool:
         group_by=["plan"],
     ),
 )
-def ranking(answer: Answer) -> Picture:
+def ranking(answer: ChartAnswer) -> Picture:
     """Ranking: the groups of one period as bars, the largest first.
 
     A thin line is the interval at 95%. A group without a value has no bar, but says why.
@@ -136,7 +136,7 @@ def _intervals(panel: Panel, y: Spec) -> list[Spec]:
     return [layer(silent("rule", "interval"), bounds | y, where="datum.low != null")]
 
 
-def _unit_note(answer: Answer, panel: Panel, label: str = "") -> str:
+def _unit_note(answer: ChartAnswer, panel: Panel, label: str = "") -> str:
     parts = ", ".join(filter(None, (unit_name(panel.unit, answer.currency), label)))
     first = " ".join(filter(None, (parts, group_names(answer))))
     signs = []
@@ -169,7 +169,7 @@ def _missing(panel: Panel, noun: str = "group") -> Sequence[str | None]:
         group_by=["plan"],
     ),
 )
-def bars(answer: Answer) -> Picture:
+def bars(answer: ChartAnswer) -> Picture:
     """Bars: the groups of each period beside each other. A period that is not complete has an outline of dashes."""
     panel = next(iter(build_panels(answer)), None)
     if panel is None or not panel.has_values:
@@ -197,7 +197,7 @@ def bars(answer: Answer) -> Picture:
         group_by=["plan"],
     ),
 )
-def stacked_bars(answer: Answer) -> Picture:
+def stacked_bars(answer: ChartAnswer) -> Picture:
     """Stacked bars: the groups of each period on top of each other, where they add up. Negative numbers go down from zero."""
     panel = next(iter(build_panels(answer)), None)
     if panel is None or not panel.has_values:
@@ -205,7 +205,7 @@ def stacked_bars(answer: Answer) -> Picture:
     return _bar_picture(answer, panel, {}, stack="zero")
 
 
-def _bar_picture(answer: Answer, panel: Panel, offset: Spec, *, stack: str | None) -> Picture:
+def _bar_picture(answer: ChartAnswer, panel: Panel, offset: Spec, *, stack: str | None) -> Picture:
     color = series_color(panel.names, answer.width)
     y = number_axis(panel.unit, [] if stack else panel.numbers, zero=True) | {"stack": stack}
     if stack:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.marks import NO_AXIS, TEXT, layer, mark, name_axis, number_axis, plot, silent
 from app.charts.nothing import empty_picture
 from app.charts.texts import format_reason, format_short, format_value, plural
@@ -21,7 +21,7 @@ def _example_bands() -> dict[str, Any]:
 
 
 @chart(of="health", when="The health of all accounts.", path="/v1/health?format=svg&limit=1", example=_example_bands())
-def health_bands(answer: Answer) -> Picture:
+def health_bands(answer: ChartAnswer) -> Picture:
     """Health bands: how many accounts are in each band, and how much MRR they pay, as bars side by side.
 
     The bands are those of all accounts that the filter selects, whatever page is asked for.
@@ -136,7 +136,7 @@ def _example_backtest() -> dict[str, Any]:
     path="/v1/health-model/backtest?format=svg",
     example=_example_backtest(),
 )
-def calibration(answer: Answer) -> Picture:
+def calibration(answer: ChartAnswer) -> Picture:
     """Calibration: how many of the accounts with a score of each tenth of the scale churned, with the interval at 95%.
 
     A score that is worth something falls from the left to the right. A tenth without scores is a gap.
@@ -171,15 +171,15 @@ def calibration(answer: Answer) -> Picture:
     )
 
 
-def _outcome(answer: Answer) -> str:
+def _outcome(answer: ChartAnswer) -> str:
     return "churned or contracted" if answer.body["question"].get("outcome") == "churned_or_contracted" else "churned"
 
 
-def _why_not(answer: Answer) -> str:
+def _why_not(answer: ChartAnswer) -> str:
     return f"Nothing can be told: {format_reason(answer.body.get('reason'))}."
 
 
-def _verdict(answer: Answer) -> str:
+def _verdict(answer: ChartAnswer) -> str:
     """Return the AUC as a sentence; empty where there is none."""
     if answer.body["auc"] is None or not answer.body["auc_interval"]:
         return _why_not(answer)
@@ -187,7 +187,7 @@ def _verdict(answer: Answer) -> str:
     return f"AUC {answer.body['auc']:.2f}, 95% interval {low:.2f} to {high:.2f}; chance is 0.50."
 
 
-def _tenth(row: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+def _tenth(row: Mapping[str, Any], answer: ChartAnswer) -> dict[str, Any]:
     low, high = row["interval"] or (0, 0)
     label = f"{row['score_from']:g}–{row['score_to']:g}"
     text = f"Score {row['score_from']:g} to {row['score_to']:g}: "
@@ -216,7 +216,7 @@ def _tenth(row: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     suits=lambda _: False,
     example=_example_backtest(),
 )
-def roc(answer: Answer) -> Picture:
+def roc(answer: ChartAnswer) -> Picture:
     """ROC curve: of those that churned, how many would have been found by looking at the accounts below a score, against how
     many of the others one would have looked at in vain.
 
@@ -256,6 +256,6 @@ def roc(answer: Answer) -> Picture:
     )
 
 
-def _limit(row: Mapping[str, Any], answer: Answer) -> str:
+def _limit(row: Mapping[str, Any], answer: ChartAnswer) -> str:
     hits, in_vain = (format_value(row[name], "percent", "") for name in ("found_percent", "false_alarm_percent"))
     return f"Below {row['score_below']}: {hits} of those that {_outcome(answer)}, {in_vain} of the others"

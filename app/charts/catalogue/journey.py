@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.marks import NO_AXIS, TEXT, layer, mark, name_axis, number_axis, plot, silent
 from app.charts.nothing import empty_picture
 from app.charts.series_data import make_unique, question_note
@@ -47,7 +47,7 @@ def _example() -> dict[str, Any]:
     path="/v1/onboarding/funnel?period=last_quarter&format=svg",
     example=_example(),
 )
-def onboarding_funnel(answer: Answer) -> Picture:
+def onboarding_funnel(answer: ChartAnswer) -> Picture:
     """Onboarding funnel: how many reached each stage, of those that started in the period, as bars from the first to the last."""
     panels: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in answer.rows:
@@ -120,7 +120,7 @@ def _sentence(name: str, row: Mapping[str, Any]) -> str:
     return text if row["complete"] else f"{text}; the period is not complete"
 
 
-def _funnel(rows: Sequence[Mapping[str, Any]], name: str, answer: Answer, *, is_single: bool) -> Spec:
+def _funnel(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer, *, is_single: bool) -> Spec:
     stages = _stages(rows)
     largest = max(own["value"] for own in stages)
     x = number_axis("count", [largest], zero=True) | {"axis": NO_AXIS}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import month_days, months
 from app.charts.marks import MAX_SERIES, TEXT, layer, legend_height, mark, number_axis, plot, series_color, silent
 from app.charts.nothing import empty_picture
@@ -61,7 +61,7 @@ def _example() -> dict[str, Any]:
     path="/v1/cohorts?period=last_12_months&format=svg",
     example=_example(),
 )
-def retention_triangle(answer: Answer) -> Picture:
+def retention_triangle(answer: ChartAnswer) -> Picture:
     """Retention triangle: what is left of each cohort, in percent, by the number of periods since its own, as a heat map.
 
     A period that is not complete has an outline of dashes. A cohort of nobody has no numbers and no color.
@@ -95,16 +95,16 @@ def retention_triangle(answer: Answer) -> Picture:
     )
 
 
-def _title(answer: Answer) -> str:
+def _title(answer: ChartAnswer) -> str:
     return _TITLES.get(answer.question.get("measure", "customers"), "Retention")
 
 
-def _nothing(answer: Answer) -> Picture:
+def _nothing(answer: ChartAnswer) -> Picture:
     text = "Nobody began in this range." if answer.rows else "There are no cohorts in this range."
     return empty_picture(answer, _title(answer), text)
 
 
-def _rows_by_group(answer: Answer) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
+def _rows_by_group(answer: ChartAnswer) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in answer.rows:
         key = tuple((type(value).__name__, value) for value in row["group"].values())
@@ -118,7 +118,7 @@ def _group_names(groups: Mapping[tuple[Any, ...], Sequence[Mapping[str, Any]]]) 
     )
 
 
-def _summary(answer: Answer) -> str:
+def _summary(answer: ChartAnswer) -> str:
     rows = [row for row in answer.rows if row["percent"] is not None and row["complete"] and row["number"] > 0]
     cohorts = len({row["cohort"] for row in answer.rows})
     if not rows:
@@ -127,7 +127,7 @@ def _summary(answer: Answer) -> str:
     return f"{plural(cohorts, 'cohort')}. {_sentence(last, answer)}."
 
 
-def _sentence(row: Mapping[str, Any], answer: Answer) -> str:
+def _sentence(row: Mapping[str, Any], answer: ChartAnswer) -> str:
     """Return a row in words: of the 12 of Jan 2026, 75% after 3 months."""
     unit = answer.question.get("by", "month")
     start = f"Of the {row['size']:,} of {period_label(row['cohort'], row['cohort_start'], row['cohort_start'])}"
@@ -139,7 +139,7 @@ def _sentence(row: Mapping[str, Any], answer: Answer) -> str:
     return text if row["complete"] else f"{text}; the period is not complete"
 
 
-def _cells(rows: Sequence[Mapping[str, Any]], answer: Answer) -> list[dict[str, Any]]:
+def _cells(rows: Sequence[Mapping[str, Any]], answer: ChartAnswer) -> list[dict[str, Any]]:
     return [
         {
             "cohort": row["cohort"],
@@ -156,7 +156,7 @@ def _cells(rows: Sequence[Mapping[str, Any]], answer: Answer) -> list[dict[str, 
     ]
 
 
-def _triangle(rows: Sequence[Mapping[str, Any]], name: str, answer: Answer, *, is_single: bool) -> Spec:
+def _triangle(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer, *, is_single: bool) -> Spec:
     cells = _cells(rows, answer)
     names = list(dict.fromkeys(cell["row"] for cell in cells))
     count = max(cell["number"] for cell in cells) + 1
@@ -189,7 +189,7 @@ def _triangle(rows: Sequence[Mapping[str, Any]], name: str, answer: Answer, *, i
     return {**heading, "data": {"values": cells}, **view}
 
 
-def _one_group(answer: Answer) -> str | None:
+def _one_group(answer: ChartAnswer) -> str | None:
     has_one = len(_rows_by_group(answer)) <= 1
     return None if has_one else "Its cohorts are in several groups. Ask without `group_by`; `filter` chooses one."
 
@@ -202,7 +202,7 @@ def _one_group(answer: Answer) -> str | None:
     suits=lambda _: False,
     example=_example(),
 )
-def retention_curves(answer: Answer) -> Picture:
+def retention_curves(answer: ChartAnswer) -> Picture:
     """Retention curves: what is left of each of the last cohorts, in percent, as lines over the periods since their own."""
     if not any(row["percent"] is not None for row in answer.rows):
         return _nothing(answer)

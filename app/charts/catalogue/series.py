@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     TEXT,
@@ -19,7 +19,7 @@ from app.charts.marks import (
     zero_line,
 )
 from app.charts.nothing import nothing
-from app.charts.series_data import Panel, build_panels, count_periods, group_names, question_note
+from app.charts.series_data import Panel, build_panels, group_names, question_note
 from app.charts.texts import left_out_note, missing_note, plural, unit_name
 
 MAX_PANELS = 6
@@ -34,7 +34,7 @@ _SMALLEST = "those with the smallest last values"
 _NPS = (None, 38.2, 41.5, None, 44.1, 40.7, 46.9, 49.3, 52.0, 48.8, 55.4, 61.0, 58.3)
 
 
-def no_rows(answer: Answer) -> str | None:
+def no_rows(answer: ChartAnswer) -> str | None:
     """Return why an answer has nothing to draw over time; None if it has."""
     return None if all("metric" in row for row in answer.rows) else "Its rows are no numbers of metrics."
 
@@ -51,7 +51,7 @@ def no_rows(answer: Answer) -> str | None:
         ]
     ),
 )
-def series(answer: Answer) -> Picture:
+def series(answer: ChartAnswer) -> Picture:
     """Series: numbers over time, as lines with points.
 
     A period that is not complete is at the end of a dashed line, as a hollow point. A band or a vertical line is the interval
@@ -84,7 +84,7 @@ def series(answer: Answer) -> Picture:
     )
 
 
-def _notes(answer: Answer, panels: Sequence[Panel]) -> list[str | None]:
+def _notes(answer: ChartAnswer, panels: Sequence[Panel]) -> list[str | None]:
     units = filter(None, dict.fromkeys(unit_name(panel.unit, answer.currency) for panel in panels))
     values = [value for panel in panels for value in panel.values]
     first = " ".join(filter(None, (", ".join(units), group_names(answer))))
@@ -92,7 +92,8 @@ def _notes(answer: Answer, panels: Sequence[Panel]) -> list[str | None]:
     if any(not value["complete"] for value in values):
         signs.append("dashed and hollow: not complete")
     if any(value["low"] is not None for value in values) and _has_intervals(panels):
-        signs.append("shaded: 95% interval" if _is_band(panels) else "thin lines: 95% interval")
+        looks = dict.fromkeys("shaded" if _has_band(own) else "thin lines" for own in panels if _interval_ends(own))
+        signs.append(f"{' or '.join(looks)}: 95% interval")
     if any("previous" in value for value in values) and _has_previous(panels):
         earlier = "a year earlier" if answer.question.get("compare") == "previous_year" else "the period before"
         signs.append(f"dotted: {earlier}")
@@ -109,8 +110,17 @@ def _has_intervals(panels: Sequence[Panel]) -> bool:
     return max(len(panel.names) for panel in panels) <= _MAX_INTERVALS
 
 
-def _is_band(panels: Sequence[Panel]) -> bool:
-    return all(len(panel.names) == 1 and len(panel.labels) > 1 for panel in panels)
+def _interval_ends(panel: Panel) -> list[bool]:
+    """Return of each value whether it has an interval; an empty list if none has."""
+    ends = [own["low"] is not None for own in panel.values]
+    return ends if any(ends) else []
+
+
+def _has_band(panel: Panel) -> bool:
+    """Return whether the intervals of a panel are drawn as one band: where no period with one stands alone between gaps."""
+    ends = _interval_ends(panel)
+    beside = zip([False, *ends[:-1]], [*ends[1:], False], strict=True)
+    return len(panel.names) == 1 and all(any(neighbors) for own, neighbors in zip(ends, beside, strict=True) if own)
 
 
 def _has_previous(panels: Sequence[Panel]) -> bool:
@@ -129,7 +139,7 @@ def _summary(panels: Sequence[Panel]) -> str:
     return f"{periods}. Last complete values: {'; '.join(lines)}."
 
 
-def _titled_view(panel: Panel, answer: Answer, height: int) -> Spec:
+def _titled_view(panel: Panel, answer: ChartAnswer, height: int) -> Spec:
     """Return the plot of one of several metrics. Its axis is outside of its width."""
     text = ", ".join(filter(None, (panel.title, unit_name(panel.unit, answer.currency))))
     title = {"text": text, "fontSize": 12, "offset": 6}
@@ -170,10 +180,10 @@ def _view(panel: Panel, width: int, height: int) -> Spec:
 
 
 def _interval_layers(panel: Panel, x: Spec, value: Spec, color: Spec) -> list[Spec]:
-    if len(panel.names) > _MAX_INTERVALS or all(own["low"] is None for own in panel.values):
+    if len(panel.names) > _MAX_INTERVALS or not _interval_ends(panel):
         return []
     bounds = x | {"y": value | {"field": "low"}, "y2": {"field": "high"}}
-    if len(panel.names) > 1 or count_periods(panel.values) == 1:
+    if not _has_band(panel):
         style = "series-interval" if color else "interval"
         return [layer(silent("rule", style), bounds | color, where="datum.low != null")]
     return [layer(silent("area", "band"), bounds)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import Answer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import month_days, months
 from app.charts.marks import NO_AXIS, TEXT, layer, legend, legend_height, mark, number_axis, period_axis, plot, silent
 from app.charts.nothing import empty_picture
@@ -79,17 +79,17 @@ def _example_classes() -> list[dict[str, Any]]:
 _SURVEY = {"id": "nps", "kind": "nps", "scale": {"min": 0, "max": 10}}
 
 
-def _count_periods(answer: Answer) -> int:
+def _count_periods(answer: ChartAnswer) -> int:
     return len({(row["period"], row["start"]) for row in answer.rows})
 
 
-def _one_period(answer: Answer) -> str | None:
+def _one_period(answer: ChartAnswer) -> str | None:
     if _count_periods(answer) > 1:
         return "It has several periods. Ask with `granularity=total`, or for the chart `scores_over_time`."
     return None
 
 
-def _one_group(answer: Answer) -> str | None:
+def _one_group(answer: ChartAnswer) -> str | None:
     if len({_group_key(row) for row in answer.rows}) > 1:
         return "It has several groups. Ask without `group_by`, or with `granularity=total` for the chart `score_distribution`."
     return None
@@ -111,7 +111,7 @@ def _group_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
         "next": None,
     },
 )
-def score_distribution(answer: Answer) -> Picture:
+def score_distribution(answer: ChartAnswer) -> Picture:
     """Score distribution: how many responses have each score, or each class of scores, as bars.
 
     Colors are those of the classes, from detractors to promoters; the sentence of each bar names its class.
@@ -144,18 +144,18 @@ def score_distribution(answer: Answer) -> Picture:
     )
 
 
-def _response_note(answer: Answer, groups: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+def _response_note(answer: ChartAnswer, groups: Sequence[Sequence[Mapping[str, Any]]]) -> str:
     first, count = answer.rows[0], sum(rows[0]["responses"] or 0 for rows in groups)
     running = "" if first["complete"] else " The period is not complete."
     label = period_label(first["period"], first["start"], first["end"])
     return f"{plural(count, 'response')}, {label}.{running} {_class_note(answer)}".strip()
 
 
-def _title(answer: Answer) -> str:
+def _title(answer: ChartAnswer) -> str:
     return f"Responses to the survey {clean_name(answer.body.get('survey', {}).get('id', ''))}".strip()
 
 
-def _class_note(answer: Answer) -> str:
+def _class_note(answer: ChartAnswer) -> str:
     """Return which scores are of which class, as far as the rows say."""
     if not answer.rows or "score" not in answer.rows[0]:
         return ""
@@ -223,7 +223,7 @@ def _histogram(bars: Sequence[Mapping[str, Any]], name: str, width: int, height:
         "next": None,
     },
 )
-def scores_over_time(answer: Answer) -> Picture:
+def scores_over_time(answer: ChartAnswer) -> Picture:
     """Scores over time: the share of each class of scores in each period, on top of each other up to 100%.
 
     With `by=score`, each part of a bar is a score, in the color of its class. A period without responses is a gap.
