@@ -23,6 +23,7 @@ from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.account_updates import put_account_update
 from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events
+from app.ingest.describe import EVENT_TYPES_SCHEMA, list_event_types
 from app.ingest.erase import erase_user
 from app.ingest.large_batches import HUGE_BYTES, LARGE_BYTES, LargeBatches, has_many_values
 from app.ingest.outcome import BatchOutcome, BatchReceipt
@@ -157,6 +158,18 @@ async def post_survey_responses(request: Request, caller: Annotated[Caller, Depe
     `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`.
     """
     return await _accept_batch(request, partial(accept_survey_responses, may_backdate=caller.has("admin")))
+
+
+@router.get(
+    "/event-types",
+    name="list_event_types",
+    dependencies=[Depends(requires("read"))],
+    responses=EVENT_TYPES_SCHEMA,
+    response_class=Response,
+)
+async def get_event_types(request: Request) -> Response:
+    """List all event types: what each says, its fields with their types and limits, and an event as an example."""
+    return json_response(request, {"event_types": list_event_types()})
 
 
 @router.delete(
