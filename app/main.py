@@ -45,8 +45,9 @@ from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
 from app.http.answer_memory import AnswerMemory
-from app.http.document import build_document
+from app.http.document import build_document, name_operation
 from app.http.formats import FORMATS
+from app.http.openapi import object_schema, response_schema
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.http.streams import StreamSlots
@@ -58,7 +59,6 @@ from app.ingest.schemas import event_schemas
 from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
-from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
 from app.odata import routes as odata_routes
@@ -78,6 +78,9 @@ DESCRIPTION = """Turns product, billing, survey and support events into customer
 Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
 with what was recorded up to the end of any day."""
 
+_STATE = response_schema(
+    "It is.", object_schema("State", {"status": {"type": "string", "description": "Always `ok`."}})
+)
 _ROUTES = (
     ingest_routes,
     segment_routes,
@@ -125,6 +128,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
         telemetry=telemetry_config(),
+        generate_unique_id_function=name_operation,
     )
     app.state.settings, app.state.books = settings, None
     app.state.attribute_types = AttributeTypes()
@@ -153,7 +157,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
         app,
         example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
-        schemas=event_schemas() | {"Answer": ANSWER_SCHEMA},
+        schemas=event_schemas(),
         security_schemes=SECURITY_SCHEMES,
         query_security=QUERY_SECURITY,
         server=settings.path_prefix or "/",

@@ -71,6 +71,7 @@ PLAIN_HTTP = {
         "app.http.formats",
         "app.http.openapi",
         "app.http.row_parameters",
+        "app.http.vocabularies",
     ),
     "app.http.tables",
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.accounts.attribute_list import list_attributes
+from app.accounts.attribute_list import VALUE_SCHEMA, list_attributes
 from app.accounts.filters import Filter
 from app.accounts.listing import day_after, select_accounts, select_descriptions
 from app.accounts.recorded_names import AttributeUse, attribute_faults
@@ -13,14 +13,16 @@ from app.core.names import Fault
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.database.tables import account
+from app.http.openapi import map_schema
 from app.http.tables import Answer, columns
 
 # On a page.
 MAX_ACCOUNTS = 1_000
+ATTRIBUTES_SCHEMA = map_schema("AccountAttributes", VALUE_SCHEMA)
 ACCOUNT_SCHEMA: dict[str, Any] = {
     "id": {"type": "string"},
     "name": {"type": ["string", "null"]},
-    "attributes": {"type": "object", "description": "The attributes that the account has now."},
+    "attributes": ATTRIBUTES_SCHEMA | {"description": "The attributes that the account has now."},
 }
 
 

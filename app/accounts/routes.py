@@ -10,8 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.accounts import segments
 from app.accounts.accounts import account_key
-from app.accounts.answers import ACCOUNT_SCHEMA, MAX_ACCOUNTS, answer_accounts, answer_attributes, check_attributes
-from app.accounts.attribute_list import ATTRIBUTES_SCHEMA
+from app.accounts.answers import (
+    ACCOUNT_SCHEMA,
+    MAX_ACCOUNTS,
+    answer_accounts,
+    answer_attributes,
+    check_attributes,
+)
+from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, VALUE_SCHEMA
 from app.accounts.filters import parse_filter
 from app.accounts.listing import day_after, select_accounts, select_descriptions
 from app.accounts.recorded_names import account_not_found
@@ -34,8 +40,36 @@ ADMIN = [Depends(requires("admin"))]
 
 _ACCOUNTS = response_schema(
     "A page of accounts.",
-    object_schema({"accounts": list_schema(ACCOUNT_SCHEMA), "next": {"type": ["string", "null"]}}),
+    object_schema(
+        "AccountPage", {"accounts": list_schema("Account", ACCOUNT_SCHEMA), "next": {"type": ["string", "null"]}}
+    ),
     table=True,
+)
+
+
+_OPTIONAL_DAY: dict[str, Any] = {"type": ["string", "null"], "format": "date"}
+_ACCOUNT = response_schema(
+    "The account.",
+    object_schema(
+        "AccountWithHistory",
+        ACCOUNT_SCHEMA
+        | {
+            "history": list_schema(
+                "AttributeInterval",
+                {
+                    "key": {"type": "string"},
+                    "valid_from": _OPTIONAL_DAY | {"description": "The first day; null: always."},
+                    "valid_to": _OPTIONAL_DAY | {"description": "The day after the last day; null: not yet."},
+                    "value": VALUE_SCHEMA,
+                },
+            )
+        },
+    ),
+)
+_SEGMENT_MEMBERS: dict[str, Any] = {"name": {"type": "string"}, "filter": {"type": "string"}}
+_STORED_SEGMENT = response_schema("The segment.", object_schema("Segment", _SEGMENT_MEMBERS))
+_SEGMENTS = response_schema(
+    "All segments.", object_schema("SegmentList", {"segments": list_schema("Segment", _SEGMENT_MEMBERS)})
 )
 
 
@@ -71,7 +105,7 @@ async def list_accounts(request: Request) -> Response:
     return await rows_response(request, params, answer if params.limit is None else replace(answer, load_more=None))
 
 
-@router.get("/accounts/{account_id}", dependencies=READ)
+@router.get("/accounts/{account_id}", dependencies=READ, responses=_ACCOUNT, response_class=Response)
 @pollable
 async def get_account(request: Request, account_id: PathId) -> Response:
     """Return one account with its current attributes and their history."""
@@ -108,7 +142,13 @@ class _AttributeParams(QueryParams):
     limit: int = Field(100, ge=1, le=200, description="The number of attributes on a page.")
 
 
-@router.get("/attributes", dependencies=READ, responses=ATTRIBUTES_SCHEMA, openapi_extra=query_schema(_AttributeParams))
+@router.get(
+    "/attributes",
+    name="list_attributes",
+    dependencies=READ,
+    responses=ATTRIBUTES_SCHEMA,
+    openapi_extra=query_schema(_AttributeParams),
+)
 @pollable
 async def get_attributes(request: Request) -> Response:
     """List the attributes that accounts have ever had, with the types and the most frequent values of today.
@@ -142,19 +182,21 @@ _SEGMENT = {"filter": 'plan = "enterprise" and region in ("emea", "uk")'}
 @router.put(
     "/segments/{name}",
     dependencies=ADMIN,
+    responses=_STORED_SEGMENT,
+    response_class=Response,
     openapi_extra=body_schema(SegmentBody, _SEGMENT) | query_schema(_SegmentParams),
 )
-async def put_segment(request: Request, name: PathId) -> dict[str, str]:
+async def put_segment(request: Request, name: PathId) -> Response:
     """Define a segment from today on. Answers as of earlier days keep the earlier definition."""
     params, body = parse_query(request, _SegmentParams), await read_body(request, SegmentBody)
     books, filter = books_of(request), parse_filter(normalize_id(body.filter), pointer="/filter")
     if params.strict:
         await check_attributes(books, filter, "/filter")
     await segments.put_segment(books, name=name, filter=filter)
-    return {"name": name, "filter": filter.text}
+    return json_response(request, {"name": name, "filter": filter.text})
 
 
-@router.get("/segments", dependencies=READ)
+@router.get("/segments", dependencies=READ, responses=_SEGMENTS, response_class=Response)
 @pollable
 async def list_segments(request: Request) -> Response:
     """List the stored segments, ordered by name."""

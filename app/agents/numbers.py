@@ -5,9 +5,8 @@ from typing import Any
 
 from app.agents.arguments import choose_arguments
 from app.agents.phrases import join_lines, shorten, shorten_texts, unit_of, without_empty
-from app.agents.schemas import DAY, TEXT
+from app.agents.schemas import DAY, TEXT, list_schema, object_schema
 from app.books.books import Books
-from app.http.openapi import list_schema, object_schema
 from app.metrics.compare import COMPARISON
 from app.metrics.define import METRICS, Metric
 from app.metrics.parameters import MetricParameters, SeveralParameters

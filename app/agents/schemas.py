@@ -6,6 +6,8 @@ from typing import Any
 
 from app.accounts.recorded_names import NOT_STRICT
 from app.agents.define import TOOLS, Tool
+from app.http import openapi
+from app.http.vocabularies import VOCABULARY
 
 TEXT: dict[str, Any] = {"type": "string"}
 OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
@@ -14,7 +16,7 @@ INTEGER: dict[str, Any] = {"type": "integer"}
 NEXT: dict[str, Any] = OPTIONAL_TEXT | {"description": "The `cursor` of the next page; null on the last one."}
 
 # What the service checks itself, and what a model cannot use.
-_LEFT_OUT = {"title", "maxLength", "minLength", "maxItems", "minItems", "pattern"}
+_LEFT_OUT = {VOCABULARY, "title", "maxLength", "minLength", "maxItems", "minItems", "pattern"}
 # About query strings, in which a list is a repeated parameter, and about a parameter that no tool has.
 _LEFT_OUT_TEXTS = [
     (re.compile(r" ?(Repeat it for several\.|Separate them by commas or repeat the parameter\.)"), ""),
@@ -34,6 +36,34 @@ def input_schema(entry: Tool) -> dict[str, Any]:
     definitions = schema.pop("$defs", {})
     short: dict[str, Any] = _shorten(schema, definitions)
     return {"type": "object", "properties": {}, **short, "additionalProperties": False}
+
+
+def output_schema(entry: Tool) -> dict[str, Any]:
+    """Return the schema of a tool's answer, without what is only for the OpenAPI document."""
+    schema: dict[str, Any] = _strip(entry.output)
+    return schema
+
+
+def _strip(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_strip(part) for part in node]
+    if not isinstance(node, Mapping):
+        return node
+    result = {name: _strip(value) for name, value in node.items() if name not in ("title", VOCABULARY)}
+    if "properties" in node:
+        # A member of an answer may be named `title`.
+        result["properties"] = {name: _strip(value) for name, value in node["properties"].items()}
+    return result
+
+
+def object_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of an object with these required and optional members. It needs no name, unlike in OpenAPI."""
+    return openapi.object_schema("", required, optional)
+
+
+def list_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of a list of objects with these required and optional members."""
+    return openapi.list_schema("", required, optional)
 
 
 def _shorten(node: Any, definitions: Mapping[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from app.agents.call import call_tool, not_ready
 from app.agents.define import TOOLS, Tool
 from app.agents.instructions import INSTRUCTIONS
-from app.agents.schemas import adapt, input_schema
+from app.agents.schemas import adapt, input_schema, output_schema
 from app.books.books import Books
 from app.core.names import is_repeatable, nearest_names, suggest
 
@@ -78,7 +78,7 @@ def _describe_tool(entry: Tool) -> types.Tool:
         title=entry.title,
         description=adapt(entry.description),
         input_schema=input_schema(entry),
-        output_schema=dict(entry.output),
+        output_schema=output_schema(entry),
         annotations=hints,
     )
 

@@ -17,7 +17,8 @@ from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_co
 from app.core import logs, meters, traces
 from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
-from app.http.problems import PROBLEM_JSON, problem_body
+from app.http.encoding import PROBLEM_JSON
+from app.http.problems import problem_body
 from app.http.response_headers import IS_HEAD, collect_response_headers
 from app.http.routing import path_template
 from app.server.headers import (

@@ -72,6 +72,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/insights/{insight_id}/accounts"): "read",
     ("GET", "/v1/insight-detectors"): "read",
     ("GET", "/v1/attributes"): "read",
+    ("GET", "/v1/event-types"): "read",
     ("GET", "/v1/metrics"): "read",
     ("GET", "/v1/charts"): "read",
     ("GET", "/v1/metrics/{metric}"): "read",

@@ -10,14 +10,13 @@ from app.accounts.filters import parse_filter
 from app.agents.arguments import PageArguments, choose_arguments
 from app.agents.define import ToolAnswer, first_short_enough, tool
 from app.agents.phrases import join_lines, next_line, shorten, shorten_texts, table, without_empty
-from app.agents.schemas import DAY, INTEGER, NEXT, OPTIONAL_TEXT, TEXT
+from app.agents.schemas import DAY, INTEGER, NEXT, OPTIONAL_TEXT, TEXT, list_schema, object_schema
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.ids import Id, normalize_id
-from app.http.openapi import list_schema, object_schema
 from app.metrics.define import METRICS
 from app.metrics.describe import unknown_metric
-from app.metrics.parameters import CommonParameters, NameList
+from app.metrics.parameters import CommonParameters, MetricNames
 from app.metrics.schema import NUMBER_SCHEMA
 from app.reports.overview import OverviewParameters, account_overview
 
@@ -139,7 +138,7 @@ class AccountArguments(_OverviewFields):  # type: ignore[misc, valid-type]
     """Which account, and the periods of its trends."""
 
     account: Id = Field(description="The account's id. `GET /v1/accounts` finds it.")
-    metrics: NameList = Field(
+    metrics: MetricNames = Field(
         [], max_length=_MAX_METRICS, description=f"Which metrics. Default: those of {', '.join(KEY_METRICS)} with data."
     )
 

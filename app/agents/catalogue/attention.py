@@ -10,10 +10,9 @@ from app.agents.account_names import load_names
 from app.agents.arguments import PageArguments, choose_arguments
 from app.agents.define import TOOLS, ToolAnswer, tool
 from app.agents.phrases import join_lines, next_line, shorten, table, without_empty
-from app.agents.schemas import DAY, INTEGER, NEXT, TEXT, adapt
+from app.agents.schemas import DAY, INTEGER, NEXT, TEXT, adapt, list_schema, object_schema
 from app.books.books import Books
 from app.core.ids import Id
-from app.http.openapi import list_schema, object_schema
 from app.insights.answers import InsightAccountParameters, InsightParameters
 from app.insights.answers import list_insight_accounts as list_insight_accounts_of
 from app.insights.answers import list_insights as list_insights_of

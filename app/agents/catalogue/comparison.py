@@ -18,14 +18,13 @@ from app.agents.numbers import (
     about_question,
 )
 from app.agents.phrases import join_lines, next_line, table, without_empty
-from app.agents.schemas import NEXT, TEXT
+from app.agents.schemas import NEXT, TEXT, list_schema, object_schema
 from app.books.books import Books
 from app.core.aside import run_aside
 from app.core.errors import Invalid
 from app.core.names import Fault
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.openapi import list_schema, object_schema
 from app.metrics.answer import AnswerTable, build_answer_tables
 from app.metrics.compare import compare_results
 from app.metrics.parameters import Parameters, SeveralParameters

@@ -11,14 +11,13 @@ from app.accounts.listing import day_after
 from app.agents.arguments import ToolArguments
 from app.agents.define import ToolAnswer, first_short_enough, tool
 from app.agents.phrases import join_lines, plain_value, shorten
-from app.agents.schemas import DAY, INTEGER, OPTIONAL_TEXT, TEXT
+from app.agents.schemas import DAY, INTEGER, OPTIONAL_TEXT, TEXT, list_schema, object_schema
 from app.books.books import Books
 from app.books.first_day import load_first_day
 from app.core.period_names import parse_period
 from app.core.periods import UNITS, Calendar, split_range
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.openapi import list_schema, object_schema
 from app.ledger.latest_event import load_latest_event
 from app.metrics.define import METRICS
 

@@ -9,14 +9,13 @@ from app.agents.account_names import load_names
 from app.agents.arguments import PageArguments, choose_arguments
 from app.agents.define import ToolAnswer, tool
 from app.agents.phrases import join_lines, next_line, plain_number, shorten, table, without_empty
-from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT
+from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT, list_schema, object_schema
 from app.books.books import Books
 from app.core.ids import Id
 from app.health.explanation import ExplanationParameters
 from app.health.explanation import explain_health as explain_health_of
 from app.health.listing import HealthParameters
 from app.health.listing import list_health as list_health_of
-from app.http.openapi import list_schema, object_schema
 from app.metrics.schema import NUMBER_SCHEMA
 
 _MAX_DIFFERENCES = 12

@@ -19,15 +19,14 @@ from app.agents.numbers import (
     short_row,
 )
 from app.agents.phrases import first_sentence, join_lines, next_line, table, unit_of, without_empty
-from app.agents.schemas import NEXT, TEXT, adapt
+from app.agents.schemas import NEXT, TEXT, adapt, list_schema, object_schema
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.names import nearest_names
-from app.http.openapi import list_schema, object_schema
 from app.metrics.answer import answer
 from app.metrics.define import METRICS, Metric
 from app.metrics.describe import describe_metric, unknown_metric
-from app.metrics.parameters import NameList, SeveralParameters
+from app.metrics.parameters import MetricNames, SeveralParameters
 from app.metrics.question import resolve_question
 from app.metrics.rows import knowledge_members, paginate
 
@@ -45,7 +44,7 @@ class FindArguments(PageArguments):
         max_length=200,
         description="Words of the question, such as `churn` or `support tickets`. Default: all metrics.",
     )
-    names: NameList = Field(
+    names: MetricNames = Field(
         [], description=f"Up to {_MAX_DEFINITIONS} metrics whose whole definition is wanted: operands and conventions."
     )
     limit: int = Field(MAX_ROWS, ge=1, le=MAX_ROWS, description="Maximum number of metrics.")

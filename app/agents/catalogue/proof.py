@@ -23,14 +23,13 @@ from app.agents.numbers import (
     short_row,
 )
 from app.agents.phrases import join_lines, next_line, plain_number, table, without_empty
-from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT, adapt
+from app.agents.schemas import DAY, NEXT, OPTIONAL_TEXT, TEXT, adapt, list_schema, object_schema
 from app.audit.contributors import list_contributors as list_contributors_of
 from app.audit.restatements import load_restatements
 from app.books.books import Books
 from app.core.errors import Invalid
 from app.core.ids import Id
 from app.database.connection import Connection
-from app.http.openapi import list_schema, object_schema
 from app.ledger.money import MONEY_SCALE
 from app.metrics.answer import AnswerTable, build_answer_table
 from app.metrics.define import DEFAULT, METRICS, Metric
