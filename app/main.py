@@ -136,22 +136,13 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     app.state.streams = StreamSlots(
         settings.questions_at_once, settings.questions_per_key, settings.download_seconds, settings.question_wait
     )
-    # Compression shrinks long tables to a tenth; for short answers it would only cost time.
-    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
-    app.add_middleware(
-        GZipMiddleware,
-        minimum_size=16_384,
-        compresslevel=4,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
-    )
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
-    # It is around the compression, since kept answers are compressed already.
     app.state.answers = AnswerMemory(settings.answer_memory_bytes)
-    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
-    for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
-        app.add_api_route(path, endpoint, tags=["operations"])
+    _add_middleware(app)
+    for path, endpoint, name in (("/healthz", healthz, "check_process"), ("/readyz", readyz, "check_readiness")):
+        app.add_api_route(path, endpoint, tags=["operations"], name=name, responses=_STATE, response_model=None)
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)
     name_routes(app)
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
@@ -163,6 +154,19 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         server=settings.path_prefix or "/",
     )
     return app
+
+
+def _add_middleware(app: FastAPI) -> None:
+    # Compression shrinks long tables to a tenth; for short answers it would only cost time.
+    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=16_384,
+        compresslevel=4,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
+    )
+    # It is around the compression, since kept answers are compressed already.
+    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
 
 
 @asynccontextmanager
