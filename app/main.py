@@ -33,14 +33,18 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.charts import routes as chart_routes
+from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
+from app.database.data_state import change_state
 from app.database.migrate import SchemaVersion, schema_version
 from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
+from app.http.answer_memory import AnswerMemory
 from app.http.document import build_document
 from app.http.formats import FORMATS
 from app.http.problems import install_problem_handlers
@@ -51,11 +55,13 @@ from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
+from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
+from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
@@ -71,7 +77,9 @@ with what was recorded up to the end of any day."""
 
 _ROUTES = (
     ingest_routes,
+    segment_routes,
     metric_routes,
+    chart_routes,
     audit_routes,
     report_routes,
     feedback_routes,
@@ -129,6 +137,9 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
+    # It is around the compression, since kept answers are compressed already.
+    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
+    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, endpoint, tags=["operations"])
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)
@@ -153,6 +164,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     async def open_for_requests(database: Database) -> None:
         books = await create_or_load_books(settings, database, clock=clock)
+        # This version may answer differently from another one, and the database may have been restored.
+        await database.write(lambda connection: connection.fetch_batch(change_state()))
         books.report_clock()
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
@@ -177,9 +190,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
         agent_routes.serve_agents(app),
+        open_charts() as charts,
         AsyncExitStack() as stack,
     ):
-        app.state.database, app.state.large_batches = database, large_batches
+        app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
         waiting: asyncio.Task[None] | None = None
         try:
             await prepare_tables(settings, database, create=True)

@@ -23,6 +23,7 @@ from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, next_link, rows_response
 from app.http.row_parameters import RowParameters
 
@@ -56,6 +57,7 @@ class _ListParams(RowParameters):
 
 
 @router.get("/accounts", dependencies=READ, responses=_ACCOUNTS, openapi_extra=query_schema(_ListParams))
+@pollable
 async def list_accounts(request: Request) -> Response:
     """List accounts with their current attributes, ordered by id."""
     params = parse_query(request, _ListParams)
@@ -70,6 +72,7 @@ async def list_accounts(request: Request) -> Response:
 
 
 @router.get("/accounts/{account_id}", dependencies=READ)
+@pollable
 async def get_account(request: Request, account_id: PathId) -> Response:
     """Return one account with its current attributes and their history."""
     books, key = books_of(request), account_key(account_id)
@@ -106,6 +109,7 @@ class _AttributeParams(QueryParams):
 
 
 @router.get("/attributes", dependencies=READ, responses=ATTRIBUTES_SCHEMA, openapi_extra=query_schema(_AttributeParams))
+@pollable
 async def get_attributes(request: Request) -> Response:
     """List the attributes that accounts have ever had, with the types and the most frequent values of today.
 
@@ -151,6 +155,7 @@ async def put_segment(request: Request, name: PathId) -> dict[str, str]:
 
 
 @router.get("/segments", dependencies=READ)
+@pollable
 async def list_segments(request: Request) -> Response:
     """List the stored segments, ordered by name."""
     filters = await segments.load_segments(books_of(request), None)

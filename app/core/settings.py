@@ -196,6 +196,12 @@ class Settings(BaseSettings):
         le=600,
         description="Seconds that a question may wait for others before it is answered with 429 (of its own key) or 503.",
     )
+    answer_memory_bytes: int = Field(
+        64 * 2**20,
+        ge=0,
+        description="Bytes of answers that each worker keeps in memory, to answer the same question again while the data has not "
+        "changed. An answer may take an eighth of it. With 0 none is kept.",
+    )
     max_body_bytes: int = Field(
         16 * 2**20, ge=1024, description="Largest request body in bytes, as received. Larger ones get 413."
     )

@@ -272,8 +272,8 @@ class RequestLifecycle:
     def log_request(self, seconds: float) -> None:
         """Log the request. Status 499: the client disconnected before a response started."""
         scope, client = self.scope, self.scope.get("client")
-        log.info(
-            "request",
+        logs.write_request_line(
+            __name__,
             method=scope["method"],
             path=logs.mask(self.path)[:_MAX_LOGGED_CHARACTERS],
             query=_loggable_query(scope.get("query_string", b"")),

@@ -61,6 +61,7 @@ class Service:
         async def open_again() -> None:
             database = self.books.database
             database.labels.clear()
+            self.app.state.answers.clear()
             self.app.state.books = await create_or_load_books(self.settings, database, clock=lambda: self.now)
             await record_margin(self.books, self.settings)
 
@@ -77,6 +78,11 @@ class Service:
             await load_last_day(books.database, books.last_day)
 
         self.run(forget())
+        return self
+
+    def forget_answers(self) -> "Service":
+        """Empty the memory of answers, so that the next question is run."""
+        self.app.state.answers.clear()
         return self
 
     def tasks(self) -> set[Any]:
