@@ -19,6 +19,7 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
+from app.agents import routes as agent_routes
 from app.alerts import routes as alert_routes
 from app.alerts.watch import watch_aside
 from app.audit import routes as audit_routes
@@ -32,16 +33,21 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.charts import routes as chart_routes
+from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
+from app.database.data_state import change_state
 from app.database.migrate import SchemaVersion, schema_version
 from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
-from app.http.document import build_document
+from app.http.answer_memory import AnswerMemory
+from app.http.document import build_document, name_operation
 from app.http.formats import FORMATS
+from app.http.openapi import object_schema, response_schema
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.http.streams import StreamSlots
@@ -50,14 +56,15 @@ from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
+from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
-from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
 from app.odata import routes as odata_routes
 from app.odata.attribute_types import AttributeTypes
 from app.odata.document import complete_parameters
+from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
@@ -71,9 +78,14 @@ DESCRIPTION = """Turns product, billing, survey and support events into customer
 Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
 with what was recorded up to the end of any day."""
 
+_STATE = response_schema(
+    "It is.", object_schema("State", {"status": {"type": "string", "description": "Always `ok`."}})
+)
 _ROUTES = (
     ingest_routes,
+    segment_routes,
     metric_routes,
+    chart_routes,
     audit_routes,
     report_routes,
     feedback_routes,
@@ -88,6 +100,7 @@ _ROUTES = (
     access_routes,
     odata_routes,
     monitoring_routes,
+    agent_routes,
 )
 
 
@@ -115,6 +128,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
         telemetry=telemetry_config(),
+        generate_unique_id_function=name_operation,
     )
     app.state.settings, app.state.books = settings, None
     app.state.attribute_types = AttributeTypes()
@@ -133,6 +147,9 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
+    # It is around the compression, since kept answers are compressed already.
+    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
+    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
         app.add_api_route(path, endpoint, tags=["operations"])
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)
@@ -140,7 +157,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
         app,
         example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
-        schemas=event_schemas() | {"Answer": ANSWER_SCHEMA},
+        schemas=event_schemas(),
         security_schemes=SECURITY_SCHEMES,
         query_security=QUERY_SECURITY,
         server=settings.path_prefix or "/",
@@ -157,6 +174,8 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
 
     async def open_for_requests(database: Database) -> None:
         books = await create_or_load_books(settings, database, clock=clock)
+        # This version may answer differently from another one, and the database may have been restored.
+        await database.write(lambda connection: connection.fetch_batch(change_state()))
         books.report_clock()
         await record_margin(books, settings)
         if settings.admin_key is None and (key := await create_first_key(books)):
@@ -180,9 +199,11 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     async with (
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
+        open_charts() as charts,
+        agent_routes.serve_agents(app),
         AsyncExitStack() as stack,
     ):
-        app.state.database, app.state.large_batches = database, large_batches
+        app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
         waiting: asyncio.Task[None] | None = None
         try:
             await prepare_tables(settings, database, create=True)

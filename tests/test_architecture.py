@@ -28,6 +28,7 @@ LAYERS = {
     "ledger": DATA | {"accounts"},
     "ingest": ENGINE,
     "metrics": ENGINE,
+    "charts": ENGINE | {"metrics"},
     "audit": ENGINE | {"metrics"},
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
@@ -38,18 +39,43 @@ LAYERS = {
     "demo": ENGINE | {"ingest", "health", "scorecard", "alerts"},
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
+    "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
+    "polling": DATA | {"http", "access"},
+    # A way to ask them all, as the command line is: it is above the features.
+    "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
     "odata": ENGINE | {"metrics", "feedback", "health", "scorecard"},
 }
 FEATURES = {
-    *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
+    *(
+        "charts",
+        "audit",
+        "reports",
+        "feedback",
+        "health",
+        "scorecard",
+        "insights",
+        "inbound",
+        "webhooks",
+        "alerts",
+        "monitoring",
+        "bi",
+    ),
 }
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {
-    *("app.http.csv_table", "app.http.encoding", "app.http.formats", "app.http.openapi", "app.http.row_parameters"),
+    *(
+        "app.http.chart_formats",
+        "app.http.csv_table",
+        "app.http.encoding",
+        "app.http.formats",
+        "app.http.openapi",
+        "app.http.row_parameters",
+        "app.http.vocabularies",
+    ),
     "app.http.tables",
 }
-MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
+MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling"}
 
 
 def modules() -> list[Path]:

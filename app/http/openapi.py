@@ -1,6 +1,7 @@
 """Pieces of the OpenAPI document that endpoints declare: parameters, bodies, responses.
 
-It has no framework in it, so that schemas can be declared beside the code that makes the values.
+It has no framework in it, so that schemas can be declared beside the code that makes the values. Every object has a name, under
+which `http.components` makes it a component of the document.
 """
 
 from collections.abc import Mapping
@@ -8,17 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.http.chart_formats import CHART_FORMATS
 from app.http.encoding import JSON
-from app.http.formats import DEFAULT_FORMAT, FORMATS, OUTPUT_FORMATS, Format
+from app.http.formats import DEFAULT_FORMAT, FORMATS
+from app.http.vocabularies import VOCABULARY
 
 # The day in the examples of request bodies. A running service writes its own yesterday instead: see `document`.
 EXAMPLE_DAY = "2026-03-14"
 
-# Component schemas of request bodies and parameters, by name; filled as routes are declared.
+# Component schemas, or functions that return them once the catalogues are filled, by name; filled as routes are declared.
 COMPONENTS: dict[str, Any] = {}
 
-# Marks the response of an endpoint that answers in all output formats.
-_HAS_TABLE = "x-has-table"
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -29,11 +30,20 @@ def query_schema(model: type[BaseModel]) -> dict[str, Any]:
     required = schema.get("required", ())
     return {
         "parameters": [
-            {"name": name, "in": "query", "required": name in required, "schema": field}
+            {"name": name, "in": "query", "required": name in required, "schema": _without_null(field)}
             | ({"description": field["description"]} if "description" in field else {})
             for name, field in schema["properties"].items()
         ]
     }
+
+
+def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which is left out and never null."""
+    options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    rest = {name: value for name, value in field.items() if name != "anyOf"}
+    if rest.get("default", "") is None:
+        del rest["default"]
+    return rest if not options else options[0] | rest if len(options) == 1 else {"anyOf": options, **rest}
 
 
 def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
@@ -43,48 +53,66 @@ def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required:
     """
     schema = model.model_json_schema(ref_template=_REFERENCE)
     COMPONENTS.update(schema.pop("$defs", {}) | {model.__name__: schema})
-    reference = {"$ref": _REFERENCE.format(model=model.__name__)}
+    reference = component(model.__name__)
     return {"requestBody": {"required": required, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
-def response_schema(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:
+def response_schema(
+    description: str, schema: Any, *, status: int = 200, table: bool = False, chart: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers JSON of this schema.
 
-    table: whether it answers in all output formats.
+    table: whether it answers in all output formats of rows. chart: whether it answers in those of charts.
     """
     content: dict[str, Any] = {JSON: {"schema": schema}}
-    return {200: {"description": description, "content": content} | ({_HAS_TABLE: True} if table else {})}
-
-
-def list_formats(node: Any) -> Any:
-    """Return a part of the document with all output formats: their names where they are chosen, and what answers them.
-
-    They are not all known yet when routes are declared.
-    """
-    if isinstance(node, list):
-        return [list_formats(part) for part in node]
-    if not isinstance(node, dict):
-        return node
-    if node.get(OUTPUT_FORMATS):
-        members = {name: value for name, value in node.items() if name != OUTPUT_FORMATS}
-        return members | {"enum": [*FORMATS]}
-    node = {name: list_formats(part) for name, part in node.items()}
-    if node.pop(_HAS_TABLE, False):
+    if table:
+        # In OpenAPI 3.1, content that is no text has no schema.
         tables = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
-        node["content"] |= {entry.media_type: {"schema": _content_schema(entry)} for entry in tables}
-    return node
+        content |= {entry.media_type: {"schema": {"type": "string"}} if entry.is_text else {} for entry in tables}
+    if chart:
+        content |= {
+            CHART_FORMATS["vega"].media_type: {
+                "schema": map_schema("VegaLite", description="A Vega-Lite specification.")
+            },
+            CHART_FORMATS["svg"].media_type: {"schema": {"type": "string"}},
+            CHART_FORMATS["png"].media_type: {},
+        }
+    return {status: {"description": description, "content": content}}
 
 
-def _content_schema(entry: Format) -> dict[str, Any]:
-    # In OpenAPI 3.1, content that is no text has no schema.
-    return {"type": "string"} if entry.is_text else {}
+def conflict_response(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of an endpoint that refuses what contradicts something stored. description: when."""
+    return {409: {"description": description}}
 
 
-def object_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of an object with these required and optional members."""
-    return {"type": "object", "required": [*required], "properties": {**required, **(optional or {})}}
+def object_schema(
+    name: str, required: Mapping[str, Any], optional: Mapping[str, Any] | None = None, *, description: str = ""
+) -> dict[str, Any]:
+    """Return the schema of an object with these required and optional members.
+
+    name: of the component of the document, in PascalCase. Objects with the same name have the same members.
+    """
+    members: dict[str, Any] = {"required": [*required]} if required else {}
+    members |= {"description": description} if description else {}
+    return {"title": name, "type": "object", **members, "properties": {**required, **(optional or {})}}
 
 
-def list_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of a list of objects with these required and optional members."""
-    return {"type": "array", "items": object_schema(required, optional)}
+def list_schema(name: str, required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of a list of objects with these required and optional members. name: of one of them."""
+    return {"type": "array", "items": object_schema(name, required, optional)}
+
+
+def map_schema(name: str, values: Mapping[str, Any] | None = None, *, description: str = "") -> dict[str, Any]:
+    """Return the schema of an object whose members have names of the client's, or of many. values: of its members; None: any."""
+    text = {"description": description} if description else {}
+    return {"title": name, "type": "object", **text, "additionalProperties": True if values is None else {**values}}
+
+
+def component(name: str) -> dict[str, Any]:
+    """Return the reference to a component schema."""
+    return {"$ref": _REFERENCE.format(model=name)}
+
+
+def name_schema(vocabulary: str, description: str = "") -> dict[str, Any]:
+    """Return the schema of a text that is one of the names of a vocabulary."""
+    return {"type": "string", VOCABULARY: vocabulary} | ({"description": description} if description else {})

@@ -13,22 +13,34 @@ from starlette.exceptions import HTTPException
 
 from app.core.errors import Invalid, Malformed, Problem, validation_faults
 from app.core.names import Fault
+from app.http.encoding import PROBLEM_JSON
+from app.http.openapi import component, name_schema, object_schema
 from app.http.routing import allowed_methods
 
-PROBLEM_JSON = "application/problem+json"
-
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code"],
-    "properties": {
+PROBLEM_SCHEMA = object_schema(
+    "Problem",
+    {
         "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "For programs; it does not change."},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
+        "title": {"type": "string", "description": "What the status means."},
+        "status": {"type": "integer", "description": "That of the response."},
+        "detail": {"type": "string", "description": "For people; it may change."},
+        "code": name_schema("ProblemCode", "For programs; it does not change."),
     },
-}
+    {
+        "errors": {"type": "array", "items": component("Fault"), "description": "All that is wrong with the request."},
+        "accepted": {
+            "type": "integer",
+            "description": "Of a batch of which no event was accepted (`all_rejected`): 0.",
+        },
+        "duplicates": {"type": "integer", "description": "Of such a batch: 0."},
+        "rejected": {
+            "type": "array",
+            "items": component("Rejection"),
+            "description": "Of such a batch: why each of its events was not accepted.",
+        },
+    },
+    description="An error (RFC 9457).",
+)
 FAULT_SCHEMA: dict[str, Any] = TypeAdapter(Fault).json_schema()
 
 # Codes of the errors that the framework raises itself, and details where its own say too little.

@@ -26,7 +26,7 @@ async def prune_deliveries(books: Books, *, days: int) -> None:
     keys = sa.select(delivery.c.source, delivery.c.id).where(is_old).order_by(delivery.c.received_at).limit(_AT_ONCE)
     old = keys.with_for_update(skip_locked=True).cte("old")
     query = sa.delete(delivery).where(delivery.c.source == old.c.source, delivery.c.id == old.c.id)
-    while (await books.database.write(lambda connection: connection.execute(query))).row_count == _AT_ONCE:
+    while (await books.database.write_aside(lambda connection: connection.execute(query))).row_count == _AT_ONCE:
         pass
 
 

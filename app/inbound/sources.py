@@ -40,9 +40,12 @@ class SourceBody(BaseModel):
     )
     mapping: dict[str, Any] | None = Field(
         None,
+        title="SourceMapping",
         description="JMESPath expressions. Of `generic`, which events a payload becomes; else which account it is about.",
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="Settings that only some vendors have.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, title="SourceOptions", description="Settings that only some vendors have."
+    )
     api_key: str | None = Field(
         None,
         min_length=MIN_SECRET_LENGTH,
@@ -125,7 +128,7 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
         )
         return DeliverySource(id, vendor, secrets, values["mapping"], options, values["put_at"], values["api_key"])
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 def _find_vendor(name: str) -> Vendor:
@@ -246,4 +249,4 @@ async def delete_source(books: Books, id: str) -> None:
             raise await _source_not_found(connection, id)
         await connection.execute(sa.delete(delivery).where(delivery.c.source == id))
 
-    await books.database.write(write)
+    await books.database.write_aside(write)

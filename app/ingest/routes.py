@@ -1,9 +1,7 @@
 """The endpoints of ingest: events, survey responses, accounts, surveys and exchange rates."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -14,50 +12,63 @@ from app.access.auth import Caller, books_of, requires
 from app.books.books import Books
 from app.core.errors import Conflict, Invalid
 from app.core.ids import PathId
-from app.http.body import read_body
-from app.http.encoding import JSON, decompress, decompress_within
-from app.http.openapi import body_schema
+from app.http.body import incoming_body, read_body
+from app.http.encoding import JSON
+from app.http.openapi import body_schema, component, conflict_response, object_schema, response_schema
+from app.http.polls import pollable
 from app.http.problems import problem_response
 from app.http.responses import json_response
 from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.account_updates import put_account_update
 from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events
+from app.ingest.describe import EVENT_TYPES_SCHEMA, list_event_types
 from app.ingest.erase import erase_user
-from app.ingest.large_batches import HUGE_BYTES, LARGE_BYTES, LargeBatches, has_many_values
-from app.ingest.outcome import Accepted, BatchOutcome
+from app.ingest.large_batches import LargeBatches
+from app.ingest.outcome import BatchOutcome, BatchReceipt
 from app.ingest.request_bodies import (
+    ACCOUNT_UPDATE_SCHEMA,
     EXAMPLE_ACCOUNT,
     EXAMPLE_RATES,
     EXAMPLE_SURVEY,
+    RATES_SCHEMA,
     AccountBody,
     RatesBody,
     SurveyBody,
     to_survey,
 )
 from app.ingest.retract import retract_event
-from app.ingest.schemas import BATCH_RESPONSES, EXAMPLE_CLOUDEVENT, EXAMPLE_EVENT, EXAMPLE_SURVEY_RESPONSE
+from app.ingest.schemas import (
+    BATCH_RESPONSES,
+    EXAMPLE_BODIES,
+    EXAMPLE_CLOUDEVENT,
+    EXAMPLE_EVENT,
+    EXAMPLE_SURVEY_RESPONSE,
+)
 from app.ingest.survey_responses import accept_survey_responses
 from app.ledger import surveys
+from app.ledger.surveys import SURVEY_SCHEMA
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
 INGEST = [Depends(requires("ingest"))]
 ADMIN = [Depends(requires("admin"))]
+_SURVEY = response_schema("The survey.", SURVEY_SCHEMA)
+_SURVEYS = response_schema(
+    "All surveys.", object_schema("SurveyList", {"surveys": {"type": "array", "items": SURVEY_SCHEMA}})
+)
 
 _EVENTS_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/Events"}, "example": EXAMPLE_EVENT},
+            JSON: {"schema": component("Events"), "examples": EXAMPLE_BODIES},
             NDJSON: {
                 "schema": {"type": "string", "description": "One event per line."},
                 "example": json.dumps(EXAMPLE_EVENT),
             },
-            CLOUDEVENT: {"schema": {"type": "object"}, "example": EXAMPLE_CLOUDEVENT},
-            CLOUDEVENTS: {
-                "schema": {"type": "array", "items": {"type": "object"}},
-                "example": [EXAMPLE_CLOUDEVENT],
-            },
+            # Without schemas, which CloudEvents 1.0 has: of several types of JSON, generators of clients make none that works.
+            CLOUDEVENT: {"example": EXAMPLE_CLOUDEVENT},
+            CLOUDEVENTS: {"example": [EXAMPLE_CLOUDEVENT]},
         },
     }
 }
@@ -65,7 +76,7 @@ _SURVEY_RESPONSES_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}, "example": EXAMPLE_SURVEY_RESPONSE},
+            JSON: {"schema": component("SurveyResponses"), "example": EXAMPLE_SURVEY_RESPONSE},
             NDJSON: {
                 "schema": {"type": "string", "description": "One response per line."},
                 "example": json.dumps(EXAMPLE_SURVEY_RESPONSE),
@@ -75,7 +86,7 @@ _SURVEY_RESPONSES_BODY = {
 }
 
 
-@router.post("/events", response_model=Accepted, responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
+@router.post("/events", response_model=BatchReceipt, responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
 async def post_events(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Response:
     """Store and count events, each exactly once.
 
@@ -88,48 +99,23 @@ async def post_events(request: Request, caller: Annotated[Caller, Depends(requir
 async def _accept_batch(
     request: Request, accept: Callable[[Books, Sequence[Any]], Awaitable[BatchOutcome]]
 ) -> Response:
-    """Return the response to a batch of raw events in the body of a request. A large one is accepted in a thread.
+    """Return the response to a batch of raw events in the body of a request. accept: stores the events."""
 
-    accept: stores the events.
-    """
-    books = books_of(request)
-    batches: LargeBatches = request.app.state.large_batches
-    max_bytes = request.app.state.settings.max_inflated_bytes
-    encoding = request.headers.get("content-encoding", "")
-
-    async def accept_body(books: Books) -> Response:
-        # No name for the content: it would stay in memory until all of it is stored.
-        raws = decode_events(decompress(body, encoding, max_bytes=max_bytes), request.headers)
+    async def store(books: Books, raws: Sequence[Any]) -> Response:
         return _respond(await accept(books, raws))
 
-    async with AsyncExitStack() as memory:
-        body = await _read_batch(request, memory)
-        content = decompress_within(body, encoding, limit=min(LARGE_BYTES, max_bytes))
-        if content is not None and not has_many_values(content):
-            return _respond(await accept(books, decode_events(content, request.headers)))
-        is_huge = len(body) > HUGE_BYTES
-        if encoding:
-            is_huge = await asyncio.to_thread(decompress_within, body, encoding, limit=HUGE_BYTES) is None
-        return await batches.run(books, accept_body, is_huge=is_huge)
-
-
-async def _read_batch(request: Request, memory: AsyncExitStack) -> bytes:
-    """Return the body of a request. The memory of a large one is held in `memory`; before there is enough it is not read."""
-    length, limit = request.headers.get("content-length"), request.app.state.settings.max_body_bytes
-    content = bytearray()
-    is_held = False
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGE_BYTES and not is_held:
-            is_held = True
-            size = int(length) if length is not None else limit
-            await memory.enter_async_context(request.app.state.large_batches.hold_body(size))
-    return bytes(content)
+    batches: LargeBatches = request.app.state.large_batches
+    return await batches.accept(
+        books_of(request),
+        incoming_body(request),
+        decode=lambda content: decode_events(content, request.headers),
+        store=store,
+    )
 
 
 def _respond(outcome: BatchOutcome) -> Response:
     """Return the response. It is a problem when there are events and all of them were rejected."""
-    body = Accepted(accepted=outcome.accepted, duplicates=outcome.duplicates, rejected=outcome.rejected)
+    body = BatchReceipt(accepted=outcome.accepted, duplicates=outcome.duplicates, rejected=outcome.rejected)
     if outcome.rejected and not outcome.accepted and not outcome.duplicates:
         problem = Invalid("No event was accepted; see `rejected`.", code="all_rejected", **cast(Any, body))
         return problem_response(problem)
@@ -137,7 +123,7 @@ def _respond(outcome: BatchOutcome) -> Response:
 
 
 @router.post(
-    "/survey-responses", response_model=Accepted, responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY
+    "/survey-responses", response_model=BatchReceipt, responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY
 )
 async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Response:
     """Store and count survey responses.
@@ -146,6 +132,18 @@ async def post_survey_responses(request: Request, caller: Annotated[Caller, Depe
     `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`.
     """
     return await _accept_batch(request, partial(accept_survey_responses, may_backdate=caller.has("admin")))
+
+
+@router.get(
+    "/event-types",
+    name="list_event_types",
+    dependencies=[Depends(requires("read"))],
+    responses=EVENT_TYPES_SCHEMA,
+    response_class=Response,
+)
+async def get_event_types(request: Request) -> Response:
+    """List all event types: what each says, its fields with their types and limits, and an event as an example."""
+    return json_response(request, {"event_types": list_event_types()})
 
 
 @router.delete(
@@ -181,8 +179,14 @@ async def delete_personal_data(request: Request, account_id: PathId, user_id: Pa
     await erase_user(books_of(request), account_id=account_id, user_id=user_id)
 
 
-@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=body_schema(AccountBody, EXAMPLE_ACCOUNT))
-async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
+@router.put(
+    "/accounts/{account_id}",
+    dependencies=INGEST,
+    responses=ACCOUNT_UPDATE_SCHEMA,
+    response_class=Response,
+    openapi_extra=body_schema(AccountBody, EXAMPLE_ACCOUNT),
+)
+async def put_account(request: Request, account_id: PathId) -> Response:
     """Set the name and attributes of an account.
 
     Another call with the same `effective_at` replaces this one.
@@ -191,11 +195,17 @@ async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
     books = books_of(request)
     effective_at = body.effective_at or books.now()
     await put_account_update(books, account_id, body.to_event_data(), effective_at=effective_at)
-    return {"id": account_id, "effective_at": effective_at}
+    return json_response(request, {"id": account_id, "effective_at": effective_at})
 
 
-@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=body_schema(SurveyBody, EXAMPLE_SURVEY))
-async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
+@router.put(
+    "/surveys/{survey_id}",
+    dependencies=ADMIN,
+    responses=_SURVEY | conflict_response("The survey has responses (`survey_answered`)."),
+    response_class=Response,
+    openapi_extra=body_schema(SurveyBody, EXAMPLE_SURVEY),
+)
+async def put_survey(request: Request, survey_id: PathId) -> Response:
     """Declare a survey.
 
     It can be changed until its first response arrives; from then on a different declaration is answered with 409.
@@ -206,10 +216,11 @@ async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
         detail = "The survey has responses and can no longer be changed. Declare a new one under another id."
         raise Conflict(detail, code="survey_answered")
     surveys_by_id = await database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
-    return surveys_by_id[survey_id].to_json()
+    return json_response(request, surveys_by_id[survey_id].to_json())
 
 
-@router.get("/surveys", dependencies=[Depends(requires("read"))])
+@router.get("/surveys", dependencies=[Depends(requires("read"))], responses=_SURVEYS, response_class=Response)
+@pollable
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
     surveys_by_id = await books_of(request).database.ask(surveys.load_surveys)
@@ -221,6 +232,7 @@ async def list_surveys(request: Request) -> Response:
     status_code=204,
     response_class=Response,
     dependencies=ADMIN,
+    responses=conflict_response("A rate has been used (`rate_used`)."),
     openapi_extra=body_schema(RatesBody, EXAMPLE_RATES),
 )
 async def put_exchange_rates(request: Request) -> None:
@@ -235,7 +247,10 @@ async def put_exchange_rates(request: Request) -> None:
     await books.database.write(lambda connection: exchange_rates.put_rates(connection, body.currency, body.rates))
 
 
-@router.get("/exchange-rates", dependencies=[Depends(requires("read"))])
+@router.get(
+    "/exchange-rates", dependencies=[Depends(requires("read"))], responses=RATES_SCHEMA, response_class=Response
+)
+@pollable
 async def list_exchange_rates(request: Request) -> Response:
     """List the exchange rates by currency."""
     books = books_of(request)

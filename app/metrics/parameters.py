@@ -9,7 +9,9 @@ from app.accounts.filter_tokens import FilterError, split_keys
 from app.core.errors import Invalid
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
+from app.http.chart_formats import ChartParameters
 from app.http.row_parameters import MAX_ROWS, RowParameters, split_list
+from app.http.vocabularies import VOCABULARY
 
 # On a page.
 DEFAULT_ROWS = 10_000
@@ -22,7 +24,11 @@ def _split_groupings(value: Any) -> Any:
         raise PydanticCustomError("invalid_group_by", "{problem}", {"problem": str(error)}) from None
 
 
-NameList = Annotated[list[Id], BeforeValidator(lambda value: split_list(value)), Field(max_length=100)]
+MetricNames = Annotated[
+    list[Annotated[Id, Field(json_schema_extra={VOCABULARY: "MetricName"})]],
+    BeforeValidator(lambda value: split_list(value)),
+    Field(max_length=100),
+]
 # Keys of attributes are among them, so they are written as in `group_by`.
 FieldList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 GroupingList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
@@ -179,10 +185,14 @@ class Parameters(MetricParameters):
         return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
 
 
-class SeveralParameters(Parameters):
+class OneMetricParameters(ChartParameters, Parameters):
+    """The parameters of a question about one metric, whose answer can be a chart."""
+
+
+class SeveralParameters(ChartParameters, Parameters):
     """The parameters of a question about several metrics at once."""
 
-    metrics: NameList = Field(
+    metrics: MetricNames = Field(
         description="Names of metrics, at most 100, separated by commas or repeated. `GET /v1/metrics` lists them.",
         min_length=1,
     )

@@ -6,25 +6,29 @@ What the protocol defines is described in short: clients of OData read `$metadat
 from typing import Any
 
 from app.http.encoding import JSON
-from app.http.openapi import object_schema
+from app.http.openapi import map_schema, object_schema
 from app.odata.model import ENTITY_SETS, EntitySet
 
 _TEXT = {"type": "string"}
+_ENTITY = map_schema("ODataEntity", description="An entity: its members are the properties of `$metadata`.")
 COLLECTION = object_schema(
-    {"value": {"type": "array", "items": {"type": "object"}}},
+    "ODataCollection",
+    {"value": {"type": "array", "items": _ENTITY}},
     {"@odata.context": _TEXT, "@odata.count": {"type": "integer"}, "@odata.nextLink": _TEXT},
 )
 _ERROR = object_schema(
+    "ODataError",
     {
         "error": object_schema(
+            "ODataErrorDetail",
             {"code": _TEXT | {"description": "As in other errors of the API."}, "message": _TEXT},
             {
                 "target": _TEXT,
-                "details": {"type": "array", "items": {"type": "object"}},
-                "innererror": {"type": "object"},
+                "details": {"type": "array", "items": map_schema("ODataErrorPart")},
+                "innererror": map_schema("ODataInnerError"),
             },
         )
-    }
+    },
 )
 ODATA_ERROR: dict[int | str, dict[str, Any]] = {
     "default": {"description": "An error, as OData writes it.", "content": {JSON: {"schema": _ERROR}}}

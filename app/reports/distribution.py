@@ -12,11 +12,12 @@ from app.core.ids import RepeatedIds
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.http.chart_formats import ChartParameters
 from app.http.tables import Answer, columns
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
-from app.ledger.surveys import Survey
+from app.ledger.surveys import SURVEY_SCHEMA, Survey
 from app.metrics.lookup import PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
@@ -49,14 +50,16 @@ _COUNT_SCHEMA: dict[str, Any] = {
 }
 _NUMBERS = [name for name in _COUNT_SCHEMA if name != "class"]
 DISTRIBUTION_SCHEMA = rows_schema(
+    "ScoreCount",
     "One row per period, group and score or class, from the lowest score on.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _COUNT_SCHEMA,
     _SCORE_SCHEMA | REASON_SCHEMA,
-    survey={"type": "object", "description": "The survey: its kind, scale and meaning of scores."},
+    chart=True,
+    survey=SURVEY_SCHEMA | {"description": "The survey: its kind, scale and meaning of scores."},
 )
 
 
-class DistributionParameters(CommonParameters):
+class DistributionParameters(ChartParameters, CommonParameters):
     """Parameters of the distribution of scores."""
 
     granularity: Granularity = "month"

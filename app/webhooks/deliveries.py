@@ -12,7 +12,7 @@ from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.database.webhook_tables import webhook_message as message
-from app.http.openapi import list_schema, object_schema
+from app.http.openapi import list_schema, map_schema, name_schema, object_schema
 from app.metrics.offers import Message
 from app.webhooks.define import TOPICS
 from app.webhooks.deliver import RESULTS
@@ -27,13 +27,14 @@ _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 DELIVERY: dict[str, Any] = {
     "id": _TEXT | {"description": "The id of the message, which is the header `webhook-id`."},
-    "topic": _TEXT,
+    "topic": name_schema("TopicName"),
     "state": {"type": "string", "enum": ["pending", "delivered", "failed"]},
     "attempts": {"type": "integer", "description": "Since the delivery became pending."},
     "next_attempt_at": _OPTIONAL_TIME | {"description": "Of a pending delivery."},
     "created_at": _TIME,
     "finished_at": _OPTIONAL_TIME,
     "log": list_schema(
+        "WebhookAttempt",
         {
             "at": _TIME,
             "result": {"type": "string", "enum": list(RESULTS)},
@@ -43,14 +44,22 @@ DELIVERY: dict[str, Any] = {
                 "type": ["string", "null"],
                 "description": "What is wrong with the URL, the certificate or TLS.",
             },
-        }
+        },
     )
     | {"description": "The last 20 attempts, the latest at the end."},
 }
 DELIVERIES_SCHEMA = object_schema(
-    {"deliveries": list_schema(DELIVERY), "next": {"type": ["string", "null"], "description": "The next page."}}
+    "WebhookDeliveryPage",
+    {
+        "deliveries": list_schema("WebhookDelivery", DELIVERY),
+        "next": {"type": ["string", "null"], "description": "The next page."},
+    },
 )
-DELIVERY_SCHEMA = object_schema(DELIVERY, {"payload": {"type": "object", "description": "The body of the message."}})
+DELIVERY_SCHEMA = object_schema(
+    "WebhookDeliveryWithPayload",
+    DELIVERY,
+    {"payload": map_schema("WebhookPayload", description="The body of the message.")},
+)
 
 
 def _as_json(row: Any) -> dict[str, Any]:
@@ -106,7 +115,7 @@ async def redeliver(books: Books, endpoint_id: str, id: str) -> dict[str, Any]:
         await _restart(connection, endpoint_id, delivery.c.message_id == id, now)
         return await _fetch(connection, endpoint_id, id)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def redeliver_failed(books: Books, endpoint_id: str, *, since: datetime) -> int:
@@ -123,7 +132,7 @@ async def redeliver_failed(books: Books, endpoint_id: str, *, since: datetime) -
         await fetch_endpoint(connection, endpoint_id)
         return await _restart(connection, endpoint_id, is_meant, now)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def _restart(connection: Connection, endpoint_id: str, condition: sa.ColumnElement[bool], now: datetime) -> int:
@@ -167,4 +176,4 @@ async def create_test(books: Books, endpoint_id: str, topic: str | None, *, leas
         await connection.execute(sa.insert(delivery).values(values))
         return DueDelivery(endpoint_id, new["id"], row.url, row.secrets, body, 0, None, row.failing_since)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)

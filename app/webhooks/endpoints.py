@@ -17,7 +17,8 @@ from app.core.names import build_fault
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
-from app.http.openapi import object_schema
+from app.http.openapi import name_schema, object_schema
+from app.http.vocabularies import VOCABULARY
 from app.webhooks.define import TOPICS, unknown_topic
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, parse_url, resolve_url
 from app.webhooks.dispatch import DisableReason, disable_endpoints
@@ -33,11 +34,12 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 ENDPOINT_SCHEMA = object_schema(
+    "WebhookEndpoint",
     {
         "id": _TEXT,
         "url": _TEXT,
         "description": {"type": ["string", "null"]},
-        "topics": {"type": "array", "items": _TEXT},
+        "topics": {"type": "array", "items": name_schema("TopicName")},
         "state": {"type": "string", "enum": ["enabled", "disabled"]},
         "disabled_reason": {
             "type": ["string", "null"],
@@ -48,7 +50,7 @@ ENDPOINT_SCHEMA = object_schema(
         "paused_until": _OPTIONAL_TIME | {"description": "Until then the receiver wants no messages (`Retry-After`)."},
         "pending": {"type": "integer", "description": "How many deliveries wait for their next attempt."},
         "created_at": _TIME,
-    }
+    },
 )
 NEW_SECRET_SCHEMA = {
     "secret": _TEXT | {"description": "Signs the messages. It is shown this time only."},
@@ -64,7 +66,7 @@ def _check_secret(text: str) -> str:
 Secret = Annotated[str, Field(max_length=200), AfterValidator(_check_secret)]
 Description = Annotated[FreeText, Field(max_length=200, description="For people.")]
 TopicNames = Annotated[
-    list[Annotated[str, Field(max_length=128)]],
+    list[Annotated[str, Field(max_length=128, json_schema_extra={VOCABULARY: "TopicName"})]],
     Field(min_length=1, max_length=100, description="The topics to subscribe to: see `GET /v1/webhook-topics`."),
 ]
 EndpointUrl = Annotated[
@@ -131,7 +133,7 @@ async def create_endpoint(books: Books, new: NewEndpoint, rules: Rules) -> dict[
         await connection.execute(insert(endpoint).values(row).on_conflict_do_nothing(index_elements=["id"]))
         return await fetch_endpoint(connection, str(row["id"]))
 
-    return await books.database.write(write) | {"secret": secret}
+    return await books.database.write_aside(write) | {"secret": secret}
 
 
 def _check_topics(names: Sequence[str]) -> None:
@@ -221,7 +223,7 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
             await disable_endpoints(connection, [DisableReason(id, BY_HAND)], now=now)
         return await fetch_endpoint(connection, id)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def delete_endpoint(books: Books, id: str) -> None:
@@ -233,7 +235,7 @@ async def delete_endpoint(books: Books, id: str) -> None:
         await connection.execute(sa.delete(delivery).where(delivery.c.endpoint_id == id))
         return bool(rows.row_count)
 
-    if not await books.database.write(write):
+    if not await books.database.write_aside(write):
         raise endpoint_not_found()
 
 
@@ -257,7 +259,7 @@ async def rotate_secret(books: Books, id: str, new: NewEndpointSecret) -> dict[s
         await connection.execute(sa.update(endpoint).where(endpoint.c.id == id).values(secrets=secrets))
         return {"id": id, "secret": secret, "previous_expire_at": overlap_end if former else None}
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 def _expire(stored_secret: dict[str, Any], at: datetime) -> dict[str, Any]:
