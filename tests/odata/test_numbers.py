@@ -1,6 +1,7 @@
 """`MetricValues` and the other sets have the numbers that the API has: over questions, groups, reasons and awkward names."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -129,7 +130,8 @@ def test_the_rest_of_a_filter_is_applied_to_the_rows(company: Service) -> None:
     found = rows(
         company,
         "MetricValues",
-        filter=f"group_by eq 'account' and {IN_RANGE} and (value gt 50 or contains(account_id,'o''n')) and not (complete eq true)",
+        filter=f"group_by eq 'account' and {IN_RANGE} and (value gt 50 or contains(account_id,'o''n')) "
+        "and not (complete eq true)",
     )
     expected = [
         row
@@ -172,7 +174,7 @@ def test_partitions_of_an_incremental_refresh_have_each_row_once(company: Servic
     bounds = ["2025-12-01", "2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"]
     parts = [
         row
-        for first, after in zip(bounds, bounds[1:], strict=False)
+        for first, after in pairwise(bounds)
         for row in rows(
             company,
             "MetricValues",

@@ -76,6 +76,13 @@ def properties_in_json(schema: dict[str, Any]) -> dict[str, dict[str, tuple[str,
     }
 
 
+def json_schema() -> Any:
+    """The schema of CSDL JSON, with its patterns of names as Python writes them."""
+    content = (SCHEMAS / "csdl.schema.json").read_text()
+    content = content.replace(r"(_|\\p{L}|\\p{Nl})", r"[^\\W\\d]")
+    return json.loads(content.replace(r"(_|\\p{L}|\\p{Nl}|\\p{Nd}|\\p{Mn}|\\p{Mc}|\\p{Pc}|\\p{Cf})", r"\\w"))
+
+
 def test_the_schema_is_valid_as_xml_and_as_json(company: Service) -> None:
     company.send(account_update("x", **{"a b": 1, "<b>&'\"": "y", "Größe": True, "\ufffe": "z"}))
     answer = get(company, "$metadata")
@@ -83,7 +90,7 @@ def test_the_schema_is_valid_as_xml_and_as_json(company: Service) -> None:
     validator = etree.XMLSchema(etree.parse(SCHEMAS / "edmx.xsd"))
     validator.assertValid(etree.fromstring(answer.content))
     document = get(company, "$metadata", format="json").json()
-    jsonschema.validate(document, json.loads((SCHEMAS / "csdl.schema.json").read_text()))
+    jsonschema.validate(document, json_schema())
     assert properties_in_xml(answer.content) == properties_in_json(document)
 
 
