@@ -32,6 +32,7 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.changes import routes as change_routes
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
@@ -74,6 +75,7 @@ with what was recorded up to the end of any day."""
 _ROUTES = (
     ingest_routes,
     metric_routes,
+    change_routes,
     audit_routes,
     report_routes,
     feedback_routes,

@@ -39,10 +39,12 @@ LAYERS = {
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
     "monitoring": DATA,
+    "changes": ENGINE | {"metrics"},
     "polling": DATA | {"http", "access"},
 }
 FEATURES = {
     *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
+    "changes",
 }
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {

@@ -45,9 +45,7 @@ def random_write(random: Random, service: Service) -> None:
             "PUT", "/v1/exchange-rates", json={"currency": random.choice(["EUR", currency]), "rates": {day: "1.5"}}
         )
     elif kind == 8:
-        service.put(
-            f"/v1/targets/t{number % 3}", {"metric": "sessions", "granularity": "month", "value": 1 + number % 100}
-        )
+        service.put("/v1/targets/t", {"metric": "sessions", "granularity": "month", "value": 1 + number % 100})
     elif kind == 9:
         service.request("DELETE", f"/v1/accounts/{account}/users/{random.choice(['ada', 'a'])}/personal-data")
     elif kind == 10:
