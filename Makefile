@@ -21,8 +21,15 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 	$(BIN)/csmetrics demo
 	exec $(BIN)/csmetrics serve
 
-test: check ## check, then run all tests in parallel
+test: check build/node/installed ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
+
+# The libraries of other languages that tests run. Without Node, those tests are skipped.
+build/node/installed: tests/support/node/package-lock.json
+	mkdir -p build/node
+	cp tests/support/node/package*.json build/node
+	if command -v npm; then npm ci --prefix build/node --ignore-scripts --no-audit --no-fund; fi
+	touch $@
 
 campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
@@ -50,7 +57,7 @@ $(VENV)/docs: $(VENV)/installed
 
 lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra otel -c requirements.lock pyproject.toml -o requirements-otel.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra all -c requirements.lock pyproject.toml -o requirements-all.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 publish: setup ## generate openapi/openapi.json and docs/reference from the code

@@ -10,16 +10,20 @@ _PACKAGES = (
     "app.health.schemas",
     "app.health.changes",
     "app.health.customer_health",
+    "app.health.account_health",
     "app.audit.identities",
     "app.audit.restatements",
     "app.feedback.open_detractors",
     "app.scorecard.standings",
     "app.insights.catalogue",
+    "app.charts.catalogue",
     "app.inbound.catalogue",
     "app.inbound.erase",
     "app.webhooks.catalogue",
     "app.webhooks.causes",
     "app.alerts.changes",
+    "app.bi.health",
+    "app.bi.update",
 )
 
 

@@ -33,6 +33,8 @@ from app.books.open import (
 )
 from app.catalogues import load_catalogues
 from app.changes import routes as change_routes
+from app.charts import routes as chart_routes
+from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
@@ -53,6 +55,7 @@ from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
+from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
 from app.metrics.schema import ANSWER_SCHEMA
@@ -74,8 +77,10 @@ with what was recorded up to the end of any day."""
 
 _ROUTES = (
     ingest_routes,
+    segment_routes,
     metric_routes,
     change_routes,
+    chart_routes,
     audit_routes,
     report_routes,
     feedback_routes,
@@ -184,9 +189,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     async with (
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
+        open_charts() as charts,
         AsyncExitStack() as stack,
     ):
-        app.state.database, app.state.large_batches = database, large_batches
+        app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
         waiting: asyncio.Task[None] | None = None
         try:
             await prepare_tables(settings, database, create=True)

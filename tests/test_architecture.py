@@ -28,6 +28,7 @@ LAYERS = {
     "ledger": DATA | {"accounts"},
     "ingest": ENGINE,
     "metrics": ENGINE,
+    "charts": ENGINE | {"metrics"},
     "audit": ENGINE | {"metrics"},
     "reports": ENGINE | {"metrics"},
     "feedback": ENGINE | {"metrics", "ingest"},
@@ -38,17 +39,38 @@ LAYERS = {
     "demo": ENGINE | {"ingest", "health", "scorecard", "alerts"},
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
+    "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
     "changes": ENGINE | {"metrics"},
     "polling": DATA | {"http", "access"},
 }
 FEATURES = {
-    *("audit", "reports", "feedback", "health", "scorecard", "insights", "inbound", "webhooks", "alerts", "monitoring"),
-    "changes",
+    *(
+        "charts",
+        "audit",
+        "reports",
+        "feedback",
+        "health",
+        "scorecard",
+        "insights",
+        "inbound",
+        "webhooks",
+        "alerts",
+        "monitoring",
+        "bi",
+        "changes",
+    ),
 }
 # Modules of `http` without the web framework, which any package may use.
 PLAIN_HTTP = {
-    *("app.http.csv_table", "app.http.encoding", "app.http.formats", "app.http.openapi", "app.http.row_parameters"),
+    *(
+        "app.http.chart_formats",
+        "app.http.csv_table",
+        "app.http.encoding",
+        "app.http.formats",
+        "app.http.openapi",
+        "app.http.row_parameters",
+    ),
     "app.http.tables",
 }
 MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling"}

@@ -38,7 +38,11 @@ BLOCK = re.compile(
 WORD = r"[\w.%-]+"
 RUN = ("api ", "curl ", "csmetrics import ")
 # Pages that have to have examples; others may.
-TAUGHT = [README, ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "guides").rglob("*.md"))]
+TAUGHT = [
+    README,
+    *(ROOT / "docs" / name for name in ("tutorial.md", "bi/index.md")),
+    *sorted((ROOT / "docs" / "guides").rglob("*.md")),
+]
 
 
 class Block(NamedTuple):

@@ -2,7 +2,7 @@
 
 import base64
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -73,20 +73,40 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     async def authorize(request: Request) -> Caller:
         _check_params_exist(request)
         key, is_in_url = _read_key(request)
-        caller = request.scope.get(CALLER) or await _authenticate(request, key)
-        current_caller.set(caller.id)
-        if "read" in scopes:
-            count_question(request, caller)
-        if is_in_url and caller.scopes != {"read"}:
-            raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
-        if not all(map(caller.has, scopes)):
-            detail = f"This request needs a key with scope {' and '.join(scopes)}."
-            if caller.id == PROMETHEUS_KEY_ID:
-                detail += " The key of the setting PROMETHEUS_KEY may only read /metrics/prometheus."
-            raise Forbidden(detail)
-        return caller
+        return await _authorize(request, key, scopes, is_in_url=is_in_url)
 
     return authorize
+
+
+def has_key(request: Request) -> bool:
+    """Return whether a request carries a key, or what should be one, in a header."""
+    return bool(request.headers.get("authorization") or request.headers.get("x-api-key"))
+
+
+async def authorize_key(request: Request, key: str | None, *scopes: KeyScope) -> Caller:
+    """Authenticate the caller by a key that is not in a header and check these scopes, as `requires` does.
+
+    key: None where the request has none at all. Raises Unauthenticated or Forbidden.
+    """
+    _check_params_exist(request)
+    if key is None:
+        raise Unauthenticated(_NO_KEY)
+    return await _authorize(request, key, scopes, is_in_url=False)
+
+
+async def _authorize(request: Request, key: str, scopes: Sequence[KeyScope], *, is_in_url: bool) -> Caller:
+    caller = request.scope.get(CALLER) or await _authenticate(request, key)
+    current_caller.set(caller.id)
+    if "read" in scopes:
+        count_question(request, caller)
+    if is_in_url and caller.scopes != {"read"}:
+        raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
+    if not all(map(caller.has, scopes)):
+        detail = f"This request needs a key with scope {' and '.join(scopes)}."
+        if caller.id == PROMETHEUS_KEY_ID:
+            detail += " The key of the setting PROMETHEUS_KEY may only read /metrics/prometheus."
+        raise Forbidden(detail)
+    return caller
 
 
 _authorize_read = requires("read")

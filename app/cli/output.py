@@ -47,7 +47,8 @@ def choose_output(format: str | None, output: Path | None, *, default: str, more
         if output is not None:
             raise typer.BadParameter(f"{format} is for the terminal. Choose another format.", param_hint="--format")
         return format
-    if not check_available(format).is_text and output is None and sys.stdout.isatty():
+    check_available(format)
+    if not FORMATS[format].is_text and output is None and sys.stdout.isatty():
         raise typer.BadParameter("a terminal cannot show this format. Give a file.", param_hint="--output")
     return format
 

@@ -20,6 +20,7 @@ from app.health.overrides import Override, load_overrides
 from app.health.schemas import HEALTH_COLUMNS
 from app.health.scores import MAX_SCORE, DayScores, score_days
 from app.health.versions import load_versions, version_on
+from app.http.chart_formats import ChartParameters
 from app.http.row_parameters import RowParameters
 from app.http.tables import Answer
 from app.metrics.results import NOTHING_KNOWN
@@ -29,7 +30,7 @@ from app.metrics.rows import Row, paginate, round_number, row_name
 _FEW_ACCOUNTS = 2_000
 
 
-class HealthParameters(RowParameters):
+class HealthParameters(ChartParameters, RowParameters):
     """Parameters of the list of all accounts' health."""
 
     filter: Annotated[

@@ -58,6 +58,7 @@ HEALTH_LIST_SCHEMA = response_schema(
         {"reason": {"type": "string", "description": "`nothing_known_yet` before the first recorded day."}},
     ),
     table=True,
+    chart=True,
 )
 _COLUMN_SCHEMA = _ACCOUNT | HEALTH_REASON_SCHEMA | _ABOUT
 # Flags are a text; the weakest component and the override are columns.

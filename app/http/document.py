@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.http.encoding import JSON
-from app.http.openapi import COMPONENTS, EXAMPLE_DAY, list_formats
+from app.http.openapi import COMPONENTS, EXAMPLE_DAY
 from app.http.problems import FAULT_SCHEMA, PROBLEM_JSON, PROBLEM_SCHEMA
 
 _PROBLEM_RESPONSE = {
@@ -60,8 +60,8 @@ def build_document(
             if path.startswith(("/v1", "/metrics")) and "security" not in operation:
                 schemes = [name for name in security_schemes if name != query_security or method == "get"]
                 operation["security"] = [{name: []} for name in schemes]
-    app.openapi_schema = list_formats(document)
-    return app.openapi_schema
+    app.openapi_schema = document
+    return document
 
 
 def _date_examples(operation: dict[str, Any], day: date) -> None:

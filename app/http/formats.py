@@ -1,16 +1,14 @@
-"""Output formats: every format is one entry of FORMATS.
+"""Output formats of rows: every format is one entry of FORMATS. Those of charts are in `chart_formats`.
 
-To add a format, write its encoder and add its entry here, or from elsewhere when the application is assembled. The parameter
-`format`, the `Accept` header, the OpenAPI document and the command line follow.
+To add a format, write its encoder and add its entry here. The parameter `format`, the `Accept` header, the OpenAPI document and
+the command line follow.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from pydantic import AfterValidator, WithJsonSchema
-from pydantic_core import PydanticKnownError, to_json
+from pydantic_core import to_json
 
 from app.core.errors import Invalid
 from app.http.csv_table import CsvEncoder
@@ -24,8 +22,17 @@ from app.http.workbook import WorkbookEncoder
 ROWS_PER_PART = 1_000
 
 
+class AnyFormat(Protocol):
+    """An output format of rows or charts. needs: the module that it needs, and the extra that has it."""
+
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def needs(self) -> tuple[str, str] | None: ...
+
+
 class Format(NamedTuple):
-    """An output format.
+    """An output format of rows.
 
     encoder: returns the encoder of an answer. is_file: whether it is kept as a file or read as a table, without a place for the
     cursor of a next page, so that it has all rows unless there is a `limit`. is_compressed: whether compressing it is useless.
@@ -103,24 +110,16 @@ DEFAULT_FORMAT = "json"
 # Other names of media types by which clients ask for a format.
 _ALIASES = {"application/jsonl": NDJSON, "application/x-parquet": "application/vnd.apache.parquet"}
 
-
-def _check_name(name: str) -> str:
-    if name not in FORMATS:
-        *first, last = (f"'{own}'" for own in FORMATS)
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
-    return name
-
-
-# Marks the schema of a name of a format in the OpenAPI document, where `openapi.list_formats` lists them.
-OUTPUT_FORMATS = "x-output-formats"
 # The type of the parameter `format`.
-FormatName = Annotated[str, AfterValidator(_check_name), WithJsonSchema({"type": "string", OUTPUT_FORMATS: True})]
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
 
 
-@lru_cache(maxsize=256)
-def accepted_format(accept: str) -> str:
-    """Return the format that an `Accept` header prefers of those that there are; without any, the default one."""
-    by_media_type = {entry.media_type: name for name, entry in FORMATS.items()}
+def accepted_format(accept: str, formats: Mapping[str, AnyFormat] = FORMATS) -> str:
+    """Return the format that an `Accept` header prefers of these; without any, the default one."""
+    by_media_type = {entry.media_type: name for name, entry in formats.items()}
     preferences: list[tuple[float, str]] = []
     for part in accept.lower().split(","):
         media_type, *parameters = (piece.strip() for piece in part.split(";"))
@@ -144,9 +143,9 @@ def _quality(parameters: Sequence[str]) -> float:
     return 1.0
 
 
-def check_available(name: str) -> Format:
-    """Return a format. Raises Invalid where the package that it needs is not installed."""
-    entry = FORMATS[name]
+def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> None:
+    """Raise Invalid for a format of which the package that it needs is not installed."""
+    entry = formats[name]
     if entry.needs is not None and not _is_installed(entry.needs[0]):
         module, extra = entry.needs
         detail = (
@@ -154,7 +153,6 @@ def check_available(name: str) -> Format:
             f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Choose another format until then."
         )
         raise Invalid.at("/query/format", detail, code="format_unavailable")
-    return entry
 
 
 def _is_installed(module: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.http.chart_formats import CHART_FORMATS
 from app.http.encoding import JSON
-from app.http.formats import DEFAULT_FORMAT, FORMATS, OUTPUT_FORMATS, Format
+from app.http.formats import DEFAULT_FORMAT, FORMATS
 
 # The day in the examples of request bodies. A running service writes its own yesterday instead: see `document`.
 EXAMPLE_DAY = "2026-03-14"
@@ -17,8 +18,6 @@ EXAMPLE_DAY = "2026-03-14"
 # Component schemas of request bodies and parameters, by name; filled as routes are declared.
 COMPONENTS: dict[str, Any] = {}
 
-# Marks the response of an endpoint that answers in all output formats.
-_HAS_TABLE = "x-has-table"
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -47,37 +46,27 @@ def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required:
     return {"requestBody": {"required": required, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
-def response_schema(description: str, schema: Any, *, table: bool = False) -> dict[int | str, dict[str, Any]]:
+def response_schema(
+    description: str, schema: Any, *, table: bool = False, chart: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers JSON of this schema.
 
-    table: whether it answers in all output formats.
+    table: whether it answers in all output formats of rows. chart: whether it answers in those of charts.
     """
     content: dict[str, Any] = {JSON: {"schema": schema}}
-    return {200: {"description": description, "content": content} | ({_HAS_TABLE: True} if table else {})}
-
-
-def list_formats(node: Any) -> Any:
-    """Return a part of the document with all output formats: their names where they are chosen, and what answers them.
-
-    They are not all known yet when routes are declared.
-    """
-    if isinstance(node, list):
-        return [list_formats(part) for part in node]
-    if not isinstance(node, dict):
-        return node
-    if node.get(OUTPUT_FORMATS):
-        members = {name: value for name, value in node.items() if name != OUTPUT_FORMATS}
-        return members | {"enum": [*FORMATS]}
-    node = {name: list_formats(part) for name, part in node.items()}
-    if node.pop(_HAS_TABLE, False):
+    if table:
+        # In OpenAPI 3.1, content that is no text has no schema.
         tables = (entry for name, entry in FORMATS.items() if name != DEFAULT_FORMAT)
-        node["content"] |= {entry.media_type: {"schema": _content_schema(entry)} for entry in tables}
-    return node
-
-
-def _content_schema(entry: Format) -> dict[str, Any]:
-    # In OpenAPI 3.1, content that is no text has no schema.
-    return {"type": "string"} if entry.is_text else {}
+        content |= {entry.media_type: {"schema": {"type": "string"}} if entry.is_text else {} for entry in tables}
+    if chart:
+        content |= {
+            CHART_FORMATS["vega"].media_type: {
+                "schema": {"type": "object", "description": "A Vega-Lite specification."}
+            },
+            CHART_FORMATS["svg"].media_type: {"schema": {"type": "string"}},
+            CHART_FORMATS["png"].media_type: {},
+        }
+    return {200: {"description": description, "content": content}}
 
 
 def object_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:

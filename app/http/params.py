@@ -54,8 +54,8 @@ def parse_query(request: Request, model: type[Params]) -> Params:
 def choose_format(request: Request, params: RowParameters) -> None:
     """Let the `Accept` header choose the format, unless the parameter has. Raises Invalid for one that is not installed."""
     if params.format is None:
-        params.format = accepted_format(request.headers.get("accept", ""))
-    check_available(params.format)
+        params.format = accepted_format(request.headers.get("accept", ""), params.formats)
+    check_available(params.format, params.formats)
     params.check_limit()
 
 

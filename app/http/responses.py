@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 
 from app.core.aside import MAX_ITEMS, run_aside
+from app.http.chart_formats import CHART_FORMATS, ChartParameters
 from app.http.encoded_stream import EncodedStream
 from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
 from app.http.polls import CACHE_HEADERS, complete_tag, format_tag, known_tag, not_modified, poll_of, tags_of
@@ -56,10 +57,12 @@ def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | 
 
 
 async def rows_response(request: Request, parameters: RowParameters, answer: Answer) -> Response:
-    """Return a page of rows in the format that the client wants, with an ETag and the link to the next page.
+    """Return a page of rows in the format that the client wants, or a chart of it, with an ETag and the link to the next page.
 
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
+    if isinstance(parameters, ChartParameters) and parameters.is_chart:
+        return await _chart_response(request, parameters, answer)
     entry = FORMATS[parameters.format or DEFAULT_FORMAT]
     fields = parameters.fields
     own = answer.with_fields(fields) if fields else answer
@@ -90,6 +93,17 @@ def _file_headers(entry: Format, answer: Answer) -> dict[str, str]:
     if entry.is_text or not entry.is_file:
         return {}
     return {"Content-Disposition": f'attachment; filename="{answer.name}.{entry.extension}"'}
+
+
+async def _chart_response(request: Request, parameters: ChartParameters, answer: Answer) -> Response:
+    state = request.app.state
+    if parameters.format is None:
+        raise ValueError("The parameters have no format.")
+    entry = CHART_FORMATS[parameters.format]
+    body = {**answer.body, answer.rows_name: list(answer.body.get(answer.rows_name, ()))}
+    content = await state.charts.draw(answer.name, body, parameters, currency=state.books.currency)
+    headers = {**next_link(request, answer.next), **entry.headers}
+    return tagged_response(request, content, content_type=entry.media_type, headers=headers)
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """The parameters that every answer of rows has. It has no framework in it, so that questions can be declared without one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.core.ids import Id
-from app.http.formats import DEFAULT_FORMAT, FORMATS, FormatName
+from app.http.formats import DEFAULT_FORMAT, FORMATS, AnyFormat, FormatName
 
 # No answer has more rows.
 MAX_ROWS = 1_000_000
@@ -39,6 +39,11 @@ class RowParameters(BaseModel):
         "the parameter. Default: all.",
     )
 
+    @property
+    def formats(self) -> Mapping[str, AnyFormat]:
+        """The output formats that the answer can have."""
+        return FORMATS
+
     def check_limit(self) -> None:
         """Raise Invalid for a limit that is too large in the chosen format."""
 
@@ -48,4 +53,6 @@ class RowParameters(BaseModel):
 
     @property
     def is_file(self) -> bool:
-        return FORMATS[self.format or DEFAULT_FORMAT].is_file
+        entry = FORMATS.get(self.format or DEFAULT_FORMAT)
+        # Without an entry it is a chart.
+        return entry is not None and entry.is_file

@@ -90,6 +90,10 @@ def _write_template(name: str, columns: Sequence[TableColumn]) -> bytes:
     workbook.set_properties({"created": datetime(2000, 1, 1)})
     sheet = workbook.add_worksheet(name[:31])
     sheet.freeze_panes(1, 0)
+    # On paper: as wide as a page, with the header on each.
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
     bold = workbook.add_format({"bold": True})
     # Constant memory takes cells row by row.
     for number, own in enumerate(columns):

@@ -9,6 +9,7 @@ from app.accounts.filter_tokens import FilterError, split_keys
 from app.core.errors import Invalid
 from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
+from app.http.chart_formats import ChartParameters
 from app.http.row_parameters import MAX_ROWS, RowParameters, split_list
 
 # On a page.
@@ -179,7 +180,11 @@ class Parameters(MetricParameters):
         return cls.model_construct(**{name: value for name, value in parameters if name in cls.model_fields} | more)
 
 
-class SeveralParameters(Parameters):
+class OneMetricParameters(ChartParameters, Parameters):
+    """The parameters of a question about one metric, whose answer can be a chart."""
+
+
+class SeveralParameters(ChartParameters, Parameters):
     """The parameters of a question about several metrics at once."""
 
     metrics: NameList = Field(

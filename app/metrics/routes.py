@@ -20,14 +20,16 @@ from app.metrics.answer import Page, answer
 from app.metrics.define import METRICS
 from app.metrics.describe import describe_metric, metric_in_path
 from app.metrics.lookup import is_large
-from app.metrics.parameters import Parameters, SeveralParameters
+from app.metrics.parameters import OneMetricParameters, Parameters, SeveralParameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.rows import knowledge_members
 from app.metrics.schema import number_columns, question_answer
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
 
-_ANSWERS = response_schema("Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True)
+_ANSWERS = response_schema(
+    "Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True, chart=True
+)
 
 
 @router.get("/metrics")
@@ -37,24 +39,29 @@ async def list_metrics(request: Request) -> Response:
     return json_response(request, {"metrics": [describe_metric(METRICS[name]) for name in sorted(METRICS)]})
 
 
-@router.get("/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters))
+@router.get(
+    "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(OneMetricParameters)
+)
 @pollable
 async def get_metric(request: Request, metric: str) -> Response:
     """Return the definition of a metric and its numbers. With other parameters, the definition is left out.
 
     `definition=true` adds it, `definition=false` leaves it out.
     """
-    params = parse_query(request, Parameters)
+    params = parse_query(request, OneMetricParameters)
     return await _respond(request, [metric], params, definition=_definition(request, metric, params))
 
 
 @router.get(
-    "/metrics/{metric}/conventions", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(Parameters)
+    "/metrics/{metric}/conventions",
+    responses=_ANSWERS,
+    response_class=Response,
+    openapi_extra=query_schema(OneMetricParameters),
 )
 @pollable
 async def get_conventions(request: Request, metric: str) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
-    params = parse_query(request, Parameters)
+    params = parse_query(request, OneMetricParameters)
     definition = _definition(request, metric, params)
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
 
@@ -91,7 +98,7 @@ async def post_query(request: Request) -> Response:
 async def _respond(
     request: Request,
     names: Sequence[str],
-    params: Parameters,
+    params: OneMetricParameters | SeveralParameters,
     *,
     definition: dict[str, Any] | None = None,
     side_by_side: bool = False,

@@ -67,14 +67,20 @@ OPTIONAL_ANSWER_SCHEMA: dict[str, Any] = {
 
 
 def rows_schema(
-    description: str, row: Mapping[str, Any], optional: Mapping[str, Any] | None = None, **members: Any
+    description: str,
+    row: Mapping[str, Any],
+    optional: Mapping[str, Any] | None = None,
+    *,
+    chart: bool = False,
+    **members: Any,
 ) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers a question with such rows.
 
-    row, optional: the members that a row has always and sometimes. members: what the answer has besides.
+    row, optional: the members that a row has always and sometimes. chart: whether the answer can be a chart. members: what the
+    answer has besides.
     """
     schema = object_schema(_answer_members(list_schema(row, optional), **members), OPTIONAL_ANSWER_SCHEMA)
-    return response_schema(description, schema, table=True)
+    return response_schema(description, schema, table=True, chart=chart)
 
 
 def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:

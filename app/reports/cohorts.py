@@ -10,6 +10,7 @@ from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.http.chart_formats import ChartParameters
 from app.http.tables import Answer, columns
 from app.ledger.measures import MEASURES
 from app.ledger.money import MONEY_SCALE, per_month
@@ -77,10 +78,11 @@ COHORTS_SCHEMA = rows_schema(
     "One row per cohort and period, from the period of the cohort on.",
     _POSITION_SCHEMA | GROUP_SCHEMA | _VALUE_SCHEMA,
     _AMOUNT_SCHEMA | REASON_SCHEMA,
+    chart=True,
 )
 
 
-class CohortParameters(CommonParameters):
+class CohortParameters(ChartParameters, CommonParameters):
     """Parameters of cohorts. An account is in the groups that it was in at the start of its cohort's period."""
 
     by: Literal["week", "month", "quarter", "year"] = Field("month", description="The length of cohorts and periods.")

@@ -12,6 +12,7 @@ from app.core.ids import RepeatedIds
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.http.chart_formats import ChartParameters
 from app.http.tables import Answer, columns
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
@@ -52,11 +53,12 @@ DISTRIBUTION_SCHEMA = rows_schema(
     "One row per period, group and score or class, from the lowest score on.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _COUNT_SCHEMA,
     _SCORE_SCHEMA | REASON_SCHEMA,
+    chart=True,
     survey={"type": "object", "description": "The survey: its kind, scale and meaning of scores."},
 )
 
 
-class DistributionParameters(CommonParameters):
+class DistributionParameters(ChartParameters, CommonParameters):
     """Parameters of the distribution of scores."""
 
     granularity: Granularity = "month"

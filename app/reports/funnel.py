@@ -10,6 +10,7 @@ from app.books.books import Books
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import QueryPlan, merge_plans, run_plan
+from app.http.chart_formats import ChartParameters
 from app.http.tables import Answer, columns
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group
@@ -58,10 +59,11 @@ FUNNEL_SCHEMA = rows_schema(
     "One row per period, group and stage: the start, the steps and the completion.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _STAGE_SCHEMA,
     REASON_SCHEMA,
+    chart=True,
 )
 
 
-class FunnelParameters(CommonParameters):
+class FunnelParameters(ChartParameters, CommonParameters):
     """Parameters of the funnel. A period has the onboardings that started in it."""
 
     granularity: Granularity = "total"

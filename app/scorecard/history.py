@@ -14,6 +14,7 @@ from app.core.errors import NotFound
 from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
+from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, column, columns
@@ -78,6 +79,7 @@ HISTORY_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
 # The columns of both times are side by side.
 _COLUMNS = [
@@ -91,7 +93,7 @@ _COLUMNS = [
 ]
 
 
-class HistoryParameters(RowParameters):
+class HistoryParameters(ChartParameters, RowParameters):
     """The parameters of a target's history."""
 
     as_of: Day | None = Field(None, description="The history as it was at the end of this day.")

@@ -12,6 +12,7 @@ from app.books.books import Books
 from app.core.period_names import parse_as_of, parse_range
 from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
+from app.http.chart_formats import ChartParameters
 from app.http.openapi import list_schema, object_schema, response_schema
 from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, TableColumn, column, columns, interval_columns
@@ -111,6 +112,7 @@ SCORECARD_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
 _COLUMN_SCHEMA = _ROW_SCHEMA | _OPTIONAL_ROW_SCHEMA
 
@@ -135,7 +137,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ScorecardParameters(RowParameters):
+class ScorecardParameters(ChartParameters, RowParameters):
     """The parameters of a scorecard."""
 
     start: Day | None = Field(None, description="The first day, instead of `period`.")

@@ -325,7 +325,7 @@ def test_the_table_has_a_row_for_each_figure(history: Service) -> None:
     header, *lines = answer.text.splitlines()
     assert header == (
         "part,name,until,horizon_days,model_version,observations,accounts,churned,churn_rate,low,high,auc,auc_low,auc_high,lift,"
-        "average_score,reason"
+        "average_score,found_percent,false_alarm_percent,reason"
     )
     assert [line.split(",")[:2] for line in lines][:5] == [
         ["total", "predicts"],
@@ -334,6 +334,8 @@ def test_the_table_has_a_row_for_each_figure(history: Service) -> None:
         ["band", "at_risk"],
         ["band", "healthy"],
     ]
+    # Everybody is below the last limit.
+    assert [line for line in lines if line.startswith("roc,")][-1] == "roc,below 80,,90,,40,,10,,,,,,,,,100.0,100.0,"
     assert lines[1].startswith("cut_off,2025-06-01,2025-08-30,90,1,40,40,10,25.0,")
     scores = history.request("GET", "/v1/health-model/backtest/scores", params={"period": "2025-06", "format": "csv"})
     assert (

@@ -1,6 +1,6 @@
 """The statistics of a back-test against hand computation and against brute force."""
 
-from itertools import product
+from itertools import pairwise, product
 from random import Random
 
 import pytest
@@ -16,6 +16,7 @@ from app.health.backtest.statistics import (
     find_lift,
     find_worst_decile,
     measure_frequency,
+    roc_points,
     to_columns,
 )
 from app.metrics.statistics import wilson_interval
@@ -184,3 +185,20 @@ def test_calibration_has_a_row_for_each_tenth_of_the_scale_with_all_observations
         [8_999],
         [9_000, 10_000],
     ]
+
+
+@given(ROWS)
+@RANDOM_ROWS
+def test_the_area_under_the_roc_curve_is_that_of_scores_cut_to_whole_points(rows: list[Row]) -> None:
+    points = roc_points(to_columns(rows))
+    area = share_of_pairs([(account, score // 100, outcome) for account, score, outcome in rows])
+    if area is None:
+        assert points == []
+        return
+    shares = [(own.false_alarm_share / 100, own.hit_share / 100) for own in points]
+    trapezoids = sum((x - x0) * (y + y0) / 2 for (x0, y0), (x, y) in pairwise(shares))
+    assert trapezoids == pytest.approx(area)
+    assert (points[0].observations, points[-1].observations, shares[-1]) == (0, len(rows), (1, 1))
+    for own in points:
+        below = [outcome for _, score, outcome in rows if score < 100 * own.score_below]
+        assert (own.observations, own.outcomes) == (len(below), sum(below))

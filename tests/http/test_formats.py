@@ -58,11 +58,11 @@ ids = [f"{path}?{'&'.join(params)}" for path, params in QUESTIONS]
 def company(copy_database: Callable[[], Any]) -> Iterator[Service]:
     """A company with accounts of all names, and something of everything."""
     with copy_database() as url, Service(url).open() as service:
-        _found(service)
+        found_company(service)
         yield service
 
 
-def _found(service: Service) -> None:
+def found_company(service: Service) -> None:
     for number, name in enumerate(NAMES):
         account = f"{name}{number}".replace("\n", " ").replace("\u0001", "x")
         attributes = {
@@ -289,6 +289,6 @@ def test_the_document_lists_the_formats(service: Service) -> None:
     operation = document["paths"]["/v1/query"]["get"]
     [parameter] = [own for own in operation["parameters"] if own["name"] == "format"]
     options = parameter["schema"]["anyOf"][0]["enum"]
-    assert options == ["json", "csv", "ndjson", "xlsx", "parquet"]
+    assert options == ["json", "csv", "ndjson", "xlsx", "parquet", "vega", "svg", "png"]
     assert len(operation["responses"]["200"]["content"]) == len(options)
     assert "x-" not in json.dumps(operation["responses"]["200"]).replace("x-ndjson", "")

@@ -13,6 +13,7 @@ from app.core.errors import FaultList, Invalid
 from app.core.period_names import parse_as_of, parse_period, parse_range
 from app.core.periods import Calendar, Day, Range
 from app.health.backtest.cut_offs import CutOff, Outcome, list_cut_offs
+from app.http.chart_formats import ChartParameters
 from app.http.row_parameters import RowParameters
 from app.metrics.parameters import DEFAULT_ROWS
 
@@ -25,8 +26,8 @@ _DAY = timedelta(days=1)
 ModelChoice = Literal["then", "current"]
 
 
-class BacktestParameters(RowParameters):
-    """Parameters of a back-test."""
+class CutOffParameters(RowParameters):
+    """The parameters of all answers of a back-test: which cut-offs, and what is tested."""
 
     horizon_days: int = Field(
         90, ge=1, le=730, description="How many days after a cut-off count. A shorter horizon is easier to predict."
@@ -57,7 +58,11 @@ class BacktestParameters(RowParameters):
     )
 
 
-class BacktestScoreParameters(BacktestParameters):
+class BacktestParameters(ChartParameters, CutOffParameters):
+    """Parameters of a back-test."""
+
+
+class BacktestScoreParameters(CutOffParameters):
     """Parameters of the scores of a back-test."""
 
     limit: int | None = Field(
@@ -114,7 +119,7 @@ class BacktestQuestion:
         return {name: value for name, value in members.items() if value is not None}
 
 
-async def resolve_backtest(books: Books, parameters: BacktestParameters) -> BacktestQuestion:
+async def resolve_backtest(books: Books, parameters: CutOffParameters) -> BacktestQuestion:
     """Return the question that the parameters ask, as of today. Raises Invalid with all faults."""
     today, as_of = await books.load_today(as_of=parameters.as_of), parameters.as_of
     faults = FaultList()
@@ -139,7 +144,7 @@ async def resolve_backtest(books: Books, parameters: BacktestParameters) -> Back
     )
 
 
-def _range(parameters: BacktestParameters, calendar: Calendar, today: date) -> Range:
+def _range(parameters: CutOffParameters, calendar: Calendar, today: date) -> Range:
     start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     default_start, default_end = parse_period(_DEFAULT_PERIOD, calendar=calendar, today=today)
     start, end = start or default_start, end or default_end

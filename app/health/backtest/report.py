@@ -16,6 +16,7 @@ from app.health.backtest.statistics import (
     find_lift,
     find_worst_decile,
     measure_frequency,
+    roc_points,
     to_columns,
 )
 from app.health.backtest.verdict import MIN_AT_CUT_OFF, Facts, find_verdict, list_warnings
@@ -68,6 +69,7 @@ def build_report(question: BacktestQuestion, plan: Plan, cut_off_scores: Sequenc
         "cut_offs": [{**own, **horizon} for own in cut_offs],
         "bands": [{**horizon, **own} for own in _test_bands(counted_accounts, figures)],
         "calibration": [{**horizon, **own} for own in _calibrate(total)],
+        "roc": [{**horizon, **own} for own in _roc(total)] if facts.is_enough else [],
         "cancellation_known": {**horizon, **_test_cancellation_known(accounts)},
         "left_out": _sum_left_out(cut_offs),
         "model_versions": sorted({own.version.number for own in cut_off_scores}),
@@ -193,6 +195,19 @@ def _calibrate(total: Observations) -> list[Report]:
             **_figures(own),
         }
         for number, own in enumerate(calibration_rows(total))
+    ]
+
+
+def _roc(total: Observations) -> list[Report]:
+    return [
+        {
+            "score_below": own.score_below,
+            "observations": own.observations,
+            "churned": own.outcomes,
+            "found_percent": round_number(own.hit_share),
+            "false_alarm_percent": round_number(own.false_alarm_share),
+        }
+        for own in roc_points(total)
     ]
 
 

@@ -102,6 +102,22 @@ BACKTEST_SCHEMA = response_schema(
                 "description": "Churn by tenths of the scale: what a score has meant. It is made of all observations as they "
                 "are, without resampling."
             },
+            "roc": list_schema(
+                _HORIZON
+                | {
+                    "score_below": _INTEGER | {"description": "A limit of the score, in points."},
+                    "observations": _INTEGER | {"description": "How many scores are below it."},
+                    "churned": _INTEGER | {"description": "How many of them churned."},
+                    "found_percent": NUMBER_SCHEMA | {"description": "`churned` as a percentage of all that churned."},
+                    "false_alarm_percent": NUMBER_SCHEMA
+                    | {"description": "The others below the limit as a percentage of all that did not churn."},
+                }
+            )
+            | {
+                "description": "The ROC curve: what would have been found by looking at the accounts below each limit, from "
+                "nobody to everybody. Limits are whole points, so the area under it may differ a little from `auc`. Empty "
+                "without an AUC."
+            },
             "cancellation_known": object_schema(
                 _HORIZON
                 | _FIGURES
@@ -122,6 +138,7 @@ BACKTEST_SCHEMA = response_schema(
         }
     ),
     table=True,
+    chart=True,
 )
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -129,7 +146,22 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _COLUMNS: list[TableColumn] = [
     *columns({"part": _TEXT, "name": _TEXT, "until": _DAY, **_HORIZON, "model_version": _INTEGER}),
     *columns(_FIGURES, (name for name in _FIGURES if name != "interval")),
-    *columns(dict.fromkeys(("low", "high", "auc", "auc_low", "auc_high", "lift", "average_score"), NUMBER_SCHEMA)),
+    *columns(
+        dict.fromkeys(
+            (
+                "low",
+                "high",
+                "auc",
+                "auc_low",
+                "auc_high",
+                "lift",
+                "average_score",
+                "found_percent",
+                "false_alarm_percent",
+            ),
+            NUMBER_SCHEMA,
+        )
+    ),
     column("reason", _TEXT),
 ]
 
@@ -150,6 +182,8 @@ def _table_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _flatten("band", own["band"], own)
     for own in report["calibration"]:
         yield _flatten("calibration", f"{own['score_from']} to {own['score_to']}", own)
+    for own in report["roc"]:
+        yield {"part": "roc", "name": f"below {own['score_below']}", **own}
     yield _flatten("cancellation_known", "all", report["cancellation_known"])
     for reason, count in report["left_out"]["accounts"].items():
         yield {"part": "left_out", "name": "accounts", "observations": count, "reason": reason}

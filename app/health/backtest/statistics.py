@@ -15,6 +15,7 @@ from app.metrics.statistics import wilson_interval
 
 # A score is a whole number of hundredths of a point, from 0 to this.
 _MAX_SCORE = 10_000
+_HUNDREDTHS = 100
 CALIBRATION_ROWS = 10
 
 # So many resamples or, of very many accounts, as many as take a few seconds.
@@ -68,6 +69,44 @@ def _by_score(observations: Observations) -> Iterator[tuple[Sequence[int], Seque
             by_score[score] = [], []
         by_score[score][has_outcome].append(account)
     return (by_score[score] for score in sorted(by_score, reverse=True))
+
+
+class RocPoint(NamedTuple):
+    """What would have been found by looking at the accounts whose score is below a limit.
+
+    score_below: the limit, in points. observations, outcomes: how many have such a score, and how many of them the outcome
+    followed. hit_share, false_alarm_share: percentages of all with the outcome, and of all without.
+    """
+
+    score_below: int
+    observations: int
+    outcomes: int
+    hit_share: float
+    false_alarm_share: float
+
+
+def roc_points(observations: Observations) -> list[RocPoint]:
+    """Return the ROC curve at whole points of the score, from nobody to everybody; limits that find no others are left out.
+
+    The area under these points is that of scores cut to whole points, which may differ a little from the AUC. None where there is
+    no pair.
+    """
+    count = sum(observations.outcomes)
+    without_count = len(observations.outcomes) - count
+    if not count or not without_count:
+        return []
+    by_limit: dict[int, list[int]] = {}
+    for score, has_outcome in zip(observations.scores, observations.outcomes, strict=True):
+        # The first limit, in points, that the score is below.
+        own = by_limit.setdefault(score // _HUNDREDTHS + 1, [0, 0])
+        own[has_outcome] += 1
+    points = [RocPoint(0, 0, 0, 0.0, 0.0)]
+    false_alarms, hits = 0, 0
+    for limit, (without, having) in sorted(by_limit.items()):
+        false_alarms, hits = false_alarms + without, hits + having
+        shares = 100 * hits / count, 100 * false_alarms / without_count
+        points.append(RocPoint(limit, false_alarms + hits, hits, *shares))
+    return points
 
 
 def count_resamples(accounts: int) -> int:

@@ -1,0 +1,1 @@
+"""Charts: a catalogue of functions from answers to Vega-Lite specifications, and pictures of them."""
