@@ -51,7 +51,7 @@ async def _prune_again_and_again(books: Books, *, days: int) -> None:
         pause = PAUSE_SECONDS
         try:
             await prune_deliveries(books, days=days)
-            await books.database.write_aside(lambda connection: connection.fetch_batch(delete_old_changes()))
+            await books.database.write_aside(lambda connection: connection.enqueue([delete_old_changes()]))
         except Unavailable:
             # The outage itself is reported, once.
             pause = _OUTAGE_SECONDS
