@@ -33,6 +33,7 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.changes import routes as change_routes
 from app.charts import routes as chart_routes
 from app.charts.draw import open_charts
 from app.core import logs
@@ -85,6 +86,7 @@ _ROUTES = (
     ingest_routes,
     segment_routes,
     metric_routes,
+    change_routes,
     chart_routes,
     audit_routes,
     report_routes,

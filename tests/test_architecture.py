@@ -41,6 +41,7 @@ LAYERS = {
     "alerts": ENGINE | {"metrics", "ingest"},
     "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
+    "changes": ENGINE | {"metrics"},
     "polling": DATA | {"http", "access"},
     # A way to ask them all, as the command line is: it is above the features.
     "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
@@ -60,6 +61,7 @@ FEATURES = {
         "alerts",
         "monitoring",
         "bi",
+        "changes",
     ),
 }
 # Modules of `http` without the web framework, which any package may use.

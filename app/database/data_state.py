@@ -21,6 +21,8 @@ from app.database.statements import BoundStatement, Statement
 
 # Something has changed that is in no measure, or that concerns all of them.
 ANYTHING = "*"
+# For how many days it is known what each transaction has changed.
+CHANGE_DAYS = 3
 # Of a transaction; one with more of them has changed all accounts.
 _MAX_ACCOUNTS = 1_000
 
@@ -81,6 +83,8 @@ _END = Statement(
 )
 _CHANGE = Statement("SELECT note_change(CAST(%(nonce)s AS bigint), ARRAY['*'], NULL)")
 
+_DELETE = Statement("DELETE FROM data_change WHERE committed_at < clock_timestamp() - make_interval(days => %(days)s)")
+
 
 def end_writing(ending: Ending, changes: DataChanges | None) -> BoundStatement:
     """Return the last statement of a transaction. A transaction that has not written anything is not noted.
@@ -109,6 +113,11 @@ def change_state_of(connection: sa.Connection) -> None:
     """Change the state after a migration, unless the tables have none."""
     if connection.scalar(sa.text("SELECT to_regprocedure('note_change(bigint, text[], bigint[])')")) is not None:
         connection.execute(sa.text("SELECT note_change(:nonce, ARRAY['*'], NULL)"), {"nonce": _nonce()})
+
+
+def delete_old_changes() -> BoundStatement:
+    """Return the statement that deletes what nobody asks for any more; a day later, since a transaction may have taken long."""
+    return BoundStatement(_DELETE, {"days": CHANGE_DAYS + 1})
 
 
 def _nonce() -> int:

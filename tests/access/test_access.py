@@ -48,6 +48,7 @@ REQUIRED_SCOPES = {
     ("PUT", "/v1/segments/{name}"): "admin",
     ("DELETE", "/v1/segments/{name}"): "admin",
     ("GET", "/v1/segments"): "read",
+    ("GET", "/v1/changes"): "read",
     ("PUT", "/v1/targets/{target_id}"): "admin",
     ("DELETE", "/v1/targets/{target_id}"): "admin",
     ("GET", "/v1/targets/{target_id}"): "read",
