@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test campaign check bench docs lock publish clean
+.PHONY: help setup clients run test campaign check bench docs lock publish clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,11 +17,21 @@ $(VENV)/installed: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+clients: $(VENV)/clients/installed ## install the generators of clients, with which tests make some
+
+$(VENV)/clients/installed: $(VENV)/installed tests/clients/requirements.lock tests/clients/package-lock.json
+	test -x $(VENV)/clients/bin/pip || $(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock
+	mkdir -p $(VENV)/clients/node
+	cp tests/clients/package.json tests/clients/package-lock.json $(VENV)/clients/node
+	if command -v npm > /dev/null; then cd $(VENV)/clients/node && npm ci --silent --ignore-scripts --no-audit --no-fund; fi
+	touch $@
+
 run: setup ## run the service with demo data on the embedded PostgreSQL
 	$(BIN)/csmetrics demo
 	exec $(BIN)/csmetrics serve
 
-test: check build/node/installed ## check, then run all tests in parallel
+test: check clients build/node/installed ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
 
 # The libraries of other languages that tests run. Without Node, those tests are skipped.
@@ -59,6 +69,7 @@ lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra all -c requirements.lock pyproject.toml -o requirements-all.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes tests/clients/requirements.in -o tests/clients/requirements.lock
 
 publish: setup ## generate openapi/openapi.json and docs/reference from the code
 	$(BIN)/csmetrics publish

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from json import dumps
 from typing import Any
 
 from app.http.openapi import component
@@ -92,10 +93,13 @@ class _Naming:
             return _nullable(component(name) | _annotations(own), is_nullable=None in own["enum"])
         if ("object" in types or ("oneOf" in own and "title" in own)) and not is_named:
             return self._name(own, types, location)
+        if "integer" in types and len(types) == 1 + ("null" in types):
+            own.setdefault("format", "int64")
         if len([name for name in types if name != "null"]) > 1:
             # Generators know alternatives better than lists of types.
             del own["type"]
-            own = {"anyOf": [{"type": name} for name in types]} | own
+            options = [{"type": name} | ({"format": "int64"} if name == "integer" else {}) for name in types]
+            own = {"anyOf": options} | own
         return own
 
     def _rewrite_parts(self, schema: Schema, location: str) -> dict[str, Any]:
@@ -106,7 +110,8 @@ class _Naming:
             own["propertyNames"] = {"pattern": pattern}
         if "properties" in own:
             own["properties"] = {
-                name: self.rewrite(part, location=f"{location}.{name}") for name, part in own["properties"].items()
+                name: self.rewrite(_describe_default(part), location=f"{location}.{name}")
+                for name, part in own["properties"].items()
             }
         for keyword in ("items", "additionalProperties"):
             if isinstance(own.get(keyword), Mapping):
@@ -124,6 +129,17 @@ class _Naming:
         rest = {key: value for key, value in schema.items() if key not in annotations}
         self.add(name, rest if "oneOf" in rest else rest | {"type": "object"})
         return _nullable(component(name) | annotations, is_nullable="null" in types)
+
+
+def _describe_default(member: Schema) -> Schema:
+    """Return a member of an object with its default in words: generators require what has a default."""
+    if "default" not in member:
+        return member
+    rest = {name: value for name, value in member.items() if name != "default"}
+    text = rest.get("description", "")
+    if member["default"] in (None, {}, []) or "default" in text.lower():
+        return rest
+    return rest | {"description": f"{text} Default: `{dumps(member['default'])}`.".strip()}
 
 
 def _add_title(part: Schema, whole: Schema) -> Schema:

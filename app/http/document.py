@@ -34,6 +34,7 @@ TAGS = {
     "access": "API keys.",
     "operations": "Whether the service works.",
 }
+_SERVER = "This service, be it local, staging or production."
 _INFO: dict[str, Any] = {
     "contact": {"name": "Whoever runs this service"},
     "license_info": {"name": "No license has been chosen yet", "identifier": "NONE"},
@@ -72,7 +73,7 @@ def build_document(
         version=app.version,
         description=app.description,
         routes=app.routes,
-        servers=[{"url": server, "description": "This service."}],
+        servers=[{"url": server, "description": _SERVER, "x-internal": False}],
         tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         **_INFO,
     )

@@ -19,6 +19,7 @@ _MEANINGS = {
     415: "The content type or the encoding is not supported.",
     422: "The request is well-formed and not acceptable; `errors` says where.",
     429: "The key asks too much at once.",
+    500: "An error in the service, which is in its log under the id of the request.",
     503: "The service is busy or cannot reach its database. Send the same again after `Retry-After`.",
 }
 _MAY_BE_REPEATED = (429, 503)
@@ -74,7 +75,7 @@ def _build_response(status: int) -> dict[str, Any]:
     return {"description": _MEANINGS[status], "headers": headers, "content": content}
 
 
-# A problem with any other status, such as 405 or 500.
+# A problem with any other status, such as 405 or 431.
 _OTHER = {
     "description": "An error.",
     "headers": _REQUEST_ID,
@@ -116,7 +117,7 @@ def _statuses(path: str, method: str, operation: Mapping[str, Any]) -> list[int]
     is_open = not operation.get("security") and "requestBody" not in operation
     if is_open:
         return [503] if path == "/readyz" else []
-    statuses = [400, 401, 422, 503]
+    statuses = [400, 401, 422, 500, 503]
     if operation["security"]:
         statuses.append(403)
     if "read" in operation.get("x-required-scopes", ()):
