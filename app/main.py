@@ -178,24 +178,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     Without MIGRATE_ON_START, the application answers 503 until `csmetrics migrate` has run.
     """
 
-    async def open_for_requests(database: Database) -> None:
-        books = await create_or_load_books(settings, database, clock=clock)
-        # This version may answer differently from another one, and the database may have been restored.
-        await database.write(lambda connection: connection.fetch_batch(change_state()))
-        books.report_clock()
-        await record_margin(books, settings)
-        if settings.admin_key is None and (key := await create_first_key(books)):
-            _print_first_key(key, settings)
-        await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
-        if settings.webhook_worker:
-            await stack.enter_async_context(run_worker_aside(books, settings))
-            await stack.enter_async_context(watch_aside(books, settings))
-        app.state.books = books
-
     async def open_when_migrated(database: Database) -> None:
         await wait_until_migrated(database)
         try:
-            await open_for_requests(database)
+            await _open_for_requests(app, settings, database, stack, clock=clock)
         except ServiceError as error:
             log.critical("cannot open the database after its migration", reason=str(error))
             signal.raise_signal(signal.SIGTERM)
@@ -219,11 +205,29 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
             log.warning("waiting for the migration", reason=str(error))
             waiting = asyncio.create_task(open_when_migrated(database))
         else:
-            await open_for_requests(database)
+            await _open_for_requests(app, settings, database, stack, clock=clock)
         yield
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait([waiting])
+
+
+async def _open_for_requests(
+    app: FastAPI, settings: Settings, database: Database, stack: AsyncExitStack, *, clock: Callable[[], datetime]
+) -> None:
+    """Open the books, and start what runs beside requests. stack: what is left when the application stops."""
+    books = await create_or_load_books(settings, database, clock=clock)
+    # This version may answer differently from another one, and the database may have been restored.
+    await database.write(lambda connection: connection.fetch_batch(change_state()))
+    books.report_clock()
+    await record_margin(books, settings)
+    if settings.admin_key is None and (key := await create_first_key(books)):
+        _print_first_key(key, settings)
+    await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
+    if settings.webhook_worker:
+        await stack.enter_async_context(run_worker_aside(books, settings))
+        await stack.enter_async_context(watch_aside(books, settings))
+    app.state.books = books
 
 
 def _print_first_key(key: str, settings: Settings) -> None:

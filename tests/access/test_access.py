@@ -41,6 +41,11 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/accounts/{account_id}"): "read",
     ("GET", "/v1/accounts"): "read",
     ("POST", "/mcp"): "read",
+    **{
+        (method, f"/odata/v4{path}"): "read"
+        for path in ("", "/", "/$metadata", "/{entity_set}", "/{entity_set}/$count")
+        for method in ("GET", "OPTIONS")
+    },
     ("PUT", "/v1/surveys/{survey_id}"): "admin",
     ("GET", "/v1/surveys"): "read",
     ("PUT", "/v1/exchange-rates"): "admin",
