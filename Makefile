@@ -50,6 +50,7 @@ check: setup ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd clients/python && $(abspath $(BIN))/mypy
 
 bench: $(VENV)/bench ## measure ingest and questions beside PostgreSQL and DuckDB (ARGS="--size 1m"; ARGS=--help lists more)
 	$(BIN)/python -m bench $(ARGS)
@@ -75,4 +76,4 @@ publish: setup ## generate openapi/openapi.json and docs/reference from the code
 	$(BIN)/csmetrics publish
 
 clean: ## remove the virtual environment, builds and caches of tools
-	rm -rf $(VENV) build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build clients/python/build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

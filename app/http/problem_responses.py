@@ -37,7 +37,7 @@ SHARED_HEADERS: dict[str, Any] = {
     },
     "RetryAfter": {
         "description": "After so many seconds the same request may succeed.",
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "integer", "format": "int32", "minimum": 0},
     },
     "ETag": {
         "description": "Changes whenever the answer does. With `If-None-Match`, an answer that has not changed is 304.",
