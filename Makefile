@@ -17,29 +17,26 @@ $(VENV)/installed: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-clients: $(VENV)/clients/installed ## install the generators of clients, with which tests make some
+clients: $(VENV)/clients/installed $(VENV)/node/installed ## install the generators of clients, with which tests make some
 
-$(VENV)/clients/installed: $(VENV)/installed tests/clients/requirements.lock tests/clients/package-lock.json
+$(VENV)/clients/installed: $(VENV)/installed tests/clients/requirements.lock
 	test -x $(VENV)/clients/bin/pip || $(PYTHON) -m venv $(VENV)/clients
 	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock
-	mkdir -p $(VENV)/clients/node
-	cp tests/clients/package.json tests/clients/package-lock.json $(VENV)/clients/node
-	if command -v npm > /dev/null; then cd $(VENV)/clients/node && npm ci --silent --ignore-scripts --no-audit --no-fund; fi
+	touch $@
+
+# Without Node, the tests that need its packages are skipped.
+$(VENV)/node/installed: $(VENV)/installed tests/support/node/package-lock.json
+	mkdir -p $(VENV)/node
+	cp tests/support/node/package.json tests/support/node/package-lock.json $(VENV)/node
+	if command -v npm > /dev/null; then npm ci --prefix $(VENV)/node --silent --ignore-scripts --no-audit --no-fund; fi
 	touch $@
 
 run: setup ## run the service with demo data on the embedded PostgreSQL
 	$(BIN)/csmetrics demo
 	exec $(BIN)/csmetrics serve
 
-test: check clients build/node/installed ## check, then run all tests in parallel
+test: check clients ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
-
-# The libraries of other languages that tests run. Without Node, those tests are skipped.
-build/node/installed: tests/support/node/package-lock.json
-	mkdir -p build/node
-	cp tests/support/node/package*.json build/node
-	if command -v npm; then npm ci --prefix build/node --ignore-scripts --no-audit --no-fund; fi
-	touch $@
 
 campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)

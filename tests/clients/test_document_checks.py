@@ -5,7 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.clients.tools import node_modules, node_tool, run, write_document
+from tests.clients.tools import node_tool, run, write_document
+from tests.support.node_packages import node_modules
 
 ROOT = Path(__file__).parents[2]
 

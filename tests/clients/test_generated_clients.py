@@ -9,13 +9,13 @@ import pytest
 from tests.clients.tools import (
     PROGRAMS,
     last_line,
-    node_modules,
     node_tool,
     python_tool,
     run,
     run_openapi_generator,
     write_document,
 )
+from tests.support.node_packages import node_modules
 from tests.support.process import ServiceProcess, service_process
 from tests.support.service import ADMIN_KEY
 

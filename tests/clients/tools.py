@@ -1,7 +1,6 @@
 """The generators of clients, which `make clients` installs beside the environment of the tests."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.main import build_app
+from tests.support.node_packages import node_modules
 
 PROGRAMS = Path(__file__).parent / "programs"
 _TOOLS = Path(sys.prefix) / "clients"
@@ -22,16 +22,6 @@ def python_tool(name: str) -> str:
     if not program.exists():
         pytest.skip(f"{name} is missing (`make clients` installs it), so NO GENERATED PYTHON CLIENT IS TESTED")
     return str(program)
-
-
-def node_modules() -> Path:
-    """Return the folder of the packages of Node."""
-    folder = _TOOLS / "node" / "node_modules"
-    if shutil.which("node") is None or not folder.exists():
-        pytest.skip(
-            "node or its packages are missing (`make clients` installs these), so NO TYPESCRIPT CLIENT IS TESTED"
-        )
-    return folder
 
 
 def node_tool(name: str) -> str:
