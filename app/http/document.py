@@ -19,6 +19,7 @@ from app.http.problems import FAULT_SCHEMA, PROBLEM_SCHEMA
 # What the groups of endpoints are about, in the order of /docs.
 TAGS = {
     "ingest": "Send events and survey responses, accounts, surveys and exchange rates; retract and erase.",
+    "segment": "Calls of Segment's libraries.",
     "metrics": "Ask for numbers, and list what can be asked for.",
     "charts": "Which charts answers can be.",
     "proof": "What is behind a number, how it changed, and whether the numbers agree with each other.",
@@ -31,6 +32,7 @@ TAGS = {
     "inbound": "Deliveries of other systems.",
     "alerts": "Thresholds for numbers.",
     "webhooks": "Messages to other systems.",
+    "odata": "Entity sets for Excel, Power BI, Tableau and other clients of OData.",
     "access": "API keys.",
     "operations": "Whether the service works.",
 }
