@@ -64,7 +64,6 @@ from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
 from app.odata import routes as odata_routes
 from app.odata.attribute_types import AttributeTypes
-from app.odata.document import complete_parameters
 from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
@@ -77,7 +76,9 @@ log = structlog.get_logger(__name__)
 DESCRIPTION = """Turns product, billing, survey and support events into customer-success metrics.
 
 Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
-with what was recorded up to the end of any day."""
+with what was recorded up to the end of any day.
+
+BI tools read OData v4 at `/odata/v4/`, which describes itself in `/odata/v4/$metadata`."""
 
 _STATE = response_schema(
     "It is.", object_schema("State", {"status": {"type": "string", "description": "Always `ok`."}})
@@ -116,7 +117,6 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
 def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """Return the FastAPI application without the server's middleware."""
     load_catalogues()
-    complete_parameters()
     for secret in (settings.admin_key, settings.prometheus_key):
         if secret is not None:
             logs.hide(secret.get_secret_value())

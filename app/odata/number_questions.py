@@ -83,7 +83,7 @@ def plan_questions(filter: Expression | None, *, calendar: Calendar, today: date
     metrics_by_key = _choose(filter, narrowing)
     if len(metrics_by_key) > _MAX_QUESTIONS:
         detail = f"The filter combines more than {_MAX_QUESTIONS} granularities, groupings and conventions. Name fewer."
-        raise Malformed.of([build_fault("/query/$filter", detail, code="too_many_questions")])
+        raise Malformed.of([build_fault("/query/$filter", detail, code="too_complex")])
     questions: list[NumberQuestion] = []
     for key, metrics in sorted(metrics_by_key.items()):
         days = _whole_periods(window, GRANULARITIES[key.granularity], calendar=calendar, today=today)

@@ -122,6 +122,11 @@ REQUIRED_SCOPES = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver"): "admin",
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/redeliver"): "admin",
     ("GET", "/metrics/prometheus"): "read",
+    **{
+        (method, f"/odata/v4{path}"): "read"
+        for method in ("GET", "OPTIONS")
+        for path in ("", "/", "/$metadata", "/{entity_set}", "/{entity_set}/$count")
+    },
 }
 SCOPES: dict[str, list[str]] = {
     "ingest": ["ingest"],
@@ -207,8 +212,9 @@ def test_a_response_to_a_missing_or_unknown_key_reveals_nothing(
     for response in (without, unknown, revoked):
         scheme = "Bearer" if endpoint[1] == "/mcp" else "Basic"
         assert response.headers["www-authenticate"] == f'{scheme} realm="Customer Success Metrics"'
-        assert response.headers["content-type"] == "application/problem+json"
-        assert response.json()["code"] == "unauthenticated"
+        is_odata = endpoint[1].startswith("/odata")
+        assert response.headers["content-type"] == f"application/{'json' if is_odata else 'problem+json'}"
+        assert (response.json()["error"] if is_odata else response.json())["code"] == "unauthenticated"
         assert "csm_" not in response.text
     assert unknown.json() == revoked.json()
 
