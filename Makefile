@@ -31,8 +31,15 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 	$(BIN)/csmetrics demo
 	exec $(BIN)/csmetrics serve
 
-test: check clients ## check, then run all tests in parallel
+test: check clients build/node/installed ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
+
+# The libraries of other languages that tests run. Without Node, those tests are skipped.
+build/node/installed: tests/support/node/package-lock.json
+	mkdir -p build/node
+	cp tests/support/node/package*.json build/node
+	if command -v npm; then npm ci --prefix build/node --ignore-scripts --no-audit --no-fund; fi
+	touch $@
 
 campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)

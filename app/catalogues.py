@@ -10,6 +10,7 @@ _PACKAGES = (
     "app.health.schemas",
     "app.health.changes",
     "app.health.customer_health",
+    "app.health.account_health",
     "app.audit.identities",
     "app.audit.restatements",
     "app.feedback.open_detractors",
@@ -21,11 +22,15 @@ _PACKAGES = (
     "app.webhooks.catalogue",
     "app.webhooks.causes",
     "app.alerts.changes",
+    "app.bi.health",
+    "app.bi.update",
+    "app.agents.catalogue",
+    "app.odata.catalogue",
 )
 
 
 def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors and offers.
+    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors, offers and entity sets.
 
     A process that uses them calls this once.
     """

@@ -19,6 +19,7 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
+from app.agents import routes as agent_routes
 from app.alerts import routes as alert_routes
 from app.alerts.watch import watch_aside
 from app.audit import routes as audit_routes
@@ -32,16 +33,19 @@ from app.books.open import (
     wait_until_migrated,
 )
 from app.catalogues import load_catalogues
+from app.changes import routes as change_routes
 from app.charts import routes as chart_routes
 from app.charts.draw import open_charts
 from app.core import logs
 from app.core.errors import ServiceError
 from app.core.settings import Settings
+from app.database.data_state import change_state
 from app.database.migrate import SchemaVersion, schema_version
 from app.database.pool import Database
 from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
+from app.http.answer_memory import AnswerMemory
 from app.http.document import build_document, name_operation
 from app.http.formats import FORMATS
 from app.http.openapi import object_schema, response_schema
@@ -53,10 +57,15 @@ from app.inbound.prune import prune_aside
 from app.ingest import routes as ingest_routes
 from app.ingest.large_batches import open_large_batches
 from app.ingest.schemas import event_schemas
+from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
+from app.odata import routes as odata_routes
+from app.odata.attribute_types import AttributeTypes
+from app.odata.document import complete_parameters
+from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
@@ -75,7 +84,9 @@ _STATE = response_schema(
 )
 _ROUTES = (
     ingest_routes,
+    segment_routes,
     metric_routes,
+    change_routes,
     chart_routes,
     audit_routes,
     report_routes,
@@ -89,7 +100,9 @@ _ROUTES = (
     alert_routes,
     webhook_routes,
     access_routes,
+    odata_routes,
     monitoring_routes,
+    agent_routes,
 )
 
 
@@ -103,6 +116,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
 def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """Return the FastAPI application without the server's middleware."""
     load_catalogues()
+    complete_parameters()
     for secret in (settings.admin_key, settings.prometheus_key):
         if secret is not None:
             logs.hide(secret.get_secret_value())
@@ -119,21 +133,16 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         generate_unique_id_function=name_operation,
     )
     app.state.settings, app.state.books = settings, None
+    app.state.attribute_types = AttributeTypes()
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
     app.state.streams = StreamSlots(
         settings.questions_at_once, settings.questions_per_key, settings.download_seconds, settings.question_wait
     )
-    # Compression shrinks long tables to a tenth; for short answers it would only cost time.
-    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
-    app.add_middleware(
-        GZipMiddleware,
-        minimum_size=16_384,
-        compresslevel=4,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
-    )
     install_problem_handlers(app)
     for routes in _ROUTES:
         app.include_router(routes.router)
+    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
+    _add_middleware(app)
     for path, endpoint, name in (("/healthz", healthz, "check_process"), ("/readyz", readyz, "check_readiness")):
         app.add_api_route(path, endpoint, tags=["operations"], name=name, responses=_STATE, response_model=None)
     app.add_api_route("/", index, response_class=Response, include_in_schema=False)
@@ -149,6 +158,19 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     return app
 
 
+def _add_middleware(app: FastAPI) -> None:
+    # Compression shrinks long tables to a tenth; for short answers it would only cost time.
+    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=16_384,
+        compresslevel=4,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
+    )
+    # It is around the compression, since kept answers are compressed already.
+    app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
+
+
 @asynccontextmanager
 async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
     """Keep the books open while the application runs. The first start creates an admin key unless the settings have one.
@@ -156,22 +178,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     Without MIGRATE_ON_START, the application answers 503 until `csmetrics migrate` has run.
     """
 
-    async def open_for_requests(database: Database) -> None:
-        books = await create_or_load_books(settings, database, clock=clock)
-        books.report_clock()
-        await record_margin(books, settings)
-        if settings.admin_key is None and (key := await create_first_key(books)):
-            _print_first_key(key, settings)
-        await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
-        if settings.webhook_worker:
-            await stack.enter_async_context(run_worker_aside(books, settings))
-            await stack.enter_async_context(watch_aside(books, settings))
-        app.state.books = books
-
     async def open_when_migrated(database: Database) -> None:
         await wait_until_migrated(database)
         try:
-            await open_for_requests(database)
+            await _open_for_requests(app, settings, database, stack, clock=clock)
         except ServiceError as error:
             log.critical("cannot open the database after its migration", reason=str(error))
             signal.raise_signal(signal.SIGTERM)
@@ -182,6 +192,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
         open_charts() as charts,
+        agent_routes.serve_agents(app),
         AsyncExitStack() as stack,
     ):
         app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
@@ -194,11 +205,29 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
             log.warning("waiting for the migration", reason=str(error))
             waiting = asyncio.create_task(open_when_migrated(database))
         else:
-            await open_for_requests(database)
+            await _open_for_requests(app, settings, database, stack, clock=clock)
         yield
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait([waiting])
+
+
+async def _open_for_requests(
+    app: FastAPI, settings: Settings, database: Database, stack: AsyncExitStack, *, clock: Callable[[], datetime]
+) -> None:
+    """Open the books, and start what runs beside requests. stack: what is left when the application stops."""
+    books = await create_or_load_books(settings, database, clock=clock)
+    # This version may answer differently from another one, and the database may have been restored.
+    await database.write(lambda connection: connection.fetch_batch(change_state()))
+    books.report_clock()
+    await record_margin(books, settings)
+    if settings.admin_key is None and (key := await create_first_key(books)):
+        _print_first_key(key, settings)
+    await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
+    if settings.webhook_worker:
+        await stack.enter_async_context(run_worker_aside(books, settings))
+        await stack.enter_async_context(watch_aside(books, settings))
+    app.state.books = books
 
 
 def _print_first_key(key: str, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 # How often a request is repeated while the service is busy, and the seconds in between.
 _MAX_RETRIES, _PAUSE = 100, 0.1
+_WITHOUT_BODY = (b"204", b"304")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -45,16 +46,29 @@ class Connection:
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send the bytes of a request. Return the status and the body of the response."""
         self.socket.sendall(request)
+        return self.receive()
+
+    def receive(self) -> tuple[int, bytes]:
+        """Return the status and the body of the next response."""
         received = bytearray()
         while (head := received.find(b"\r\n\r\n")) < 0:
             received += self._receive()
         length = _LENGTH.search(received, 0, head + 2)
+        if length is None and received[9:12] in _WITHOUT_BODY:
+            self._head = bytes(received)
+            return int(received[9:12]), b""
         if length is None:
             raise UnexpectedResponse(f"A response without a length: {bytes(received[:head])!r}")
         end = head + 4 + int(length[1])
         while len(received) < end:
             received += self._receive()
+        self._head = bytes(received[:head])
         return int(received[9:12]), bytes(received[head + 4 : end])
+
+    def header(self, name: str) -> str:
+        """Return the value of a header of the last response."""
+        lines = self._head.decode("latin-1").split("\r\n")[1:]
+        return {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}[name]
 
     def _receive(self) -> bytes:
         piece = self.socket.recv(1 << 18)

@@ -137,9 +137,11 @@ def run_command(database: str, *arguments: str) -> None:
 
 
 @contextmanager
-def run_minimal_service(database: str, *, log: Path, workers: int) -> Iterator[Server]:
+def run_minimal_service(
+    database: str, *, log: Path, workers: int, module: str = "bench.minimal_insert"
+) -> Iterator[Server]:
     port = _find_free_port()
-    serve = f"bench.minimal_insert:app --port {port} --workers {workers} --no-access-log --log-level warning"
+    serve = f"{module}:app --port {port} --workers {workers} --no-access-log --log-level warning"
     arguments = [sys.executable, "-m", "uvicorn", *serve.split(), "--loop", "uvloop", "--http", "httptools"]
     root = str(Path(__file__).parent.parent)
     environment = os.environ | {"DATABASE": database, "POOL_SIZE": str(_POOL_SIZE), "PYTHONPATH": root}

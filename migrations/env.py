@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from app.database.all_tables import metadata
+from app.database.data_state import change_state_of
 
 
 def run_migrations(connection: sa.Connection) -> None:
@@ -13,6 +14,8 @@ def run_migrations(connection: sa.Connection) -> None:
     connection.commit()
     with context.begin_transaction():
         context.run_migrations()
+    change_state_of(connection)
+    connection.commit()
 
 
 def settings_url() -> sa.URL:

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from app.bi.update import create_views
 from app.core import logs
 from app.database.all_tables import metadata
 from app.database.migrate import migrate
@@ -64,7 +65,9 @@ def execute(server: sa.URL) -> Iterator[Callable[[str], None]]:
 def template(server: sa.URL, execute: Callable[[str], None]) -> str:
     """The name of a migrated database without content."""
     execute("CREATE DATABASE migrated")
-    migrate(_format_url(server.set(database="migrated")))
+    url = server.set(database="migrated")
+    migrate(_format_url(url))
+    create_views(url)
     return "migrated"
 
 
@@ -150,6 +153,7 @@ def service(request: pytest.FixtureRequest, database: str) -> Iterator[Service]:
         # Those of the service itself run from its start to its end.
         tasks = service.tasks()
         yield service.reopen()
+        service.wait_for(service.tasks() - tasks)
         assert service.tasks() == tasks, "a task of the test has not ended"
 
 

@@ -39,7 +39,13 @@ LAYERS = {
     "demo": ENGINE | {"ingest", "health", "scorecard", "alerts"},
     "webhooks": ENGINE | {"metrics", "ingest"},
     "alerts": ENGINE | {"metrics", "ingest"},
+    "bi": ENGINE | {"metrics"},
     "monitoring": DATA,
+    "changes": ENGINE | {"metrics"},
+    "polling": DATA | {"http", "access"},
+    # A way to ask them all, as the command line is: it is above the features.
+    "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
+    "odata": ENGINE | {"metrics", "feedback", "health", "scorecard"},
 }
 FEATURES = {
     *(
@@ -54,6 +60,8 @@ FEATURES = {
         "webhooks",
         "alerts",
         "monitoring",
+        "bi",
+        "changes",
     ),
 }
 # Modules of `http` without the web framework, which any package may use.
@@ -69,7 +77,7 @@ PLAIN_HTTP = {
     ),
     "app.http.tables",
 }
-MAY_USE_THE_FRAMEWORK = {"http", "server", "access"}
+MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling"}
 
 
 def modules() -> list[Path]:

@@ -40,7 +40,7 @@ PARTICIPLES = frozenset(
         r"\w+",
         """
         accepted added answered clipped compared computed consumed converted disconnected divided earned elapsed
-        embedded expected gained joined reached registered rejected removed requested required skipped started stored
+        embedded expected gained ignored joined reached registered rejected removed requested required skipped started stored
         subtracted unallocated used
         """,
     )

@@ -2,15 +2,16 @@
 
 import base64
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from fastapi import Request
 from pydantic import SecretStr
 from structlog.contextvars import bind_contextvars
 
-from app.access.keys import KEY_PREFIX, KeyScope, find_key, hash_key, write_last_use
+from app.access.keys import KEY_PREFIX, KeyScope, StoredKey, find_key, hash_key, write_last_use
 from app.access.rate_limits import RateLimits
 from app.books.books import Books
 from app.core.callers import current_caller
@@ -35,6 +36,8 @@ SECURITY_SCHEMES = {
 # They stand for the keys of the settings, which have no ids.
 ADMIN_KEY_ID = "ADMIN_KEY"
 PROMETHEUS_KEY_ID = "PROMETHEUS_KEY"
+# The member of a request's scope that has the caller, where `app.polling` has recognized it.
+CALLER = "csmetrics.caller"
 _NO_KEY = "This request needs a key: `Authorization: Bearer KEY`, HTTP Basic with the key as password, or `X-API-Key`."
 
 
@@ -70,23 +73,42 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
     async def authorize(request: Request) -> Caller:
         _check_params_exist(request)
         key, is_in_url = _read_key(request)
-        caller = await _authenticate(request, key)
-        current_caller.set(caller.id)
-        if "read" in scopes:
-            limits: RateLimits = request.app.state.rate_limits
-            add_response_headers(request.scope, limits.count(caller.id))
-        if is_in_url and caller.scopes != {"read"}:
-            raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
-        if not all(map(caller.has, scopes)):
-            detail = f"This request needs a key with scope {' and '.join(scopes)}."
-            if caller.id == PROMETHEUS_KEY_ID:
-                detail += " The key of the setting PROMETHEUS_KEY may only read /metrics/prometheus."
-            raise Forbidden(detail)
-        return caller
+        return await _authorize(request, key, scopes, is_in_url=is_in_url)
 
     # What the OpenAPI document says of the endpoint.
     authorize.scopes = scopes  # type: ignore[attr-defined]
     return authorize
+
+
+def has_key(request: Request) -> bool:
+    """Return whether a request carries a key, or what should be one, in a header."""
+    return bool(request.headers.get("authorization") or request.headers.get("x-api-key"))
+
+
+async def authorize_key(request: Request, key: str | None, *scopes: KeyScope) -> Caller:
+    """Authenticate the caller by a key that is not in a header and check these scopes, as `requires` does.
+
+    key: None where the request has none at all. Raises Unauthenticated or Forbidden.
+    """
+    _check_params_exist(request)
+    if key is None:
+        raise Unauthenticated(_NO_KEY)
+    return await _authorize(request, key, scopes, is_in_url=False)
+
+
+async def _authorize(request: Request, key: str, scopes: Sequence[KeyScope], *, is_in_url: bool) -> Caller:
+    caller = request.scope.get(CALLER) or await _authenticate(request, key)
+    current_caller.set(caller.id)
+    if "read" in scopes:
+        count_question(request, caller)
+    if is_in_url and caller.scopes != {"read"}:
+        raise Unauthenticated("Only a key whose only scope is `read` may be sent in the URL. Send it in a header.")
+    if not all(map(caller.has, scopes)):
+        detail = f"This request needs a key with scope {' and '.join(scopes)}."
+        if caller.id == PROMETHEUS_KEY_ID:
+            detail += " The key of the setting PROMETHEUS_KEY may only read /metrics/prometheus."
+        raise Forbidden(detail)
+    return caller
 
 
 _authorize_read = requires("read")
@@ -148,6 +170,51 @@ def _read_key(request: Request) -> tuple[str, bool]:
             raise Unauthenticated("The parameter `api_key` is given more than once.")
         return keys[0], True
     raise Unauthenticated(_NO_KEY)
+
+
+class PollKey(NamedTuple):
+    """The key that a poll carries. hash: None for the admin key of the settings, which is not looked up."""
+
+    hash: bytes | None
+    is_in_url: bool
+
+
+def read_poll_key(request: Request) -> PollKey:
+    """Return the key that a poll carries. Raises Unauthenticated without one, and for the key of Prometheus."""
+    key, is_in_url = _read_key(request)
+    settings, key_hash = request.app.state.settings, hash_key(key)
+    for setting in (settings.admin_key, settings.prometheus_key):
+        if setting is not None and hmac.compare_digest(key_hash, hash_key(setting.get_secret_value())):
+            if setting is settings.prometheus_key:
+                raise Unauthenticated(_NO_KEY)
+            return PollKey(None, is_in_url)
+    return PollKey(key_hash, is_in_url)
+
+
+def recognize_caller(request: Request, key: PollKey, stored_key: StoredKey | None) -> Caller | None:
+    """Return the caller of a poll with scope read. None where the endpoint has to say or do more about it."""
+    if key.hash is None:
+        caller = Caller(ADMIN_KEY_ID, frozenset({"admin"}))
+    elif stored_key is None:
+        return None
+    else:
+        # The first use on a day is noted, and an expired key explained.
+        today = books_of(request).today()
+        if stored_key.last_used_on != today or (stored_key.expires_on is not None and stored_key.expires_on <= today):
+            return None
+        caller = Caller(stored_key.id, frozenset(stored_key.scopes))
+    if not caller.has("read") or (key.is_in_url and caller.scopes != {"read"}):
+        return None
+    bind_contextvars(key_id=caller.id)
+    current_caller.set(caller.id)
+    request.scope[CALLER] = caller
+    return caller
+
+
+def count_question(request: Request, caller: Caller) -> None:
+    """Count a question of a caller, and add the headers about the limit to its response. Raises Busy when it is one too many."""
+    limits: RateLimits = request.app.state.rate_limits
+    add_response_headers(request.scope, limits.count(caller.id))
 
 
 async def _authenticate(request: Request, key: str) -> Caller:

@@ -133,7 +133,7 @@ async def create_key(
     if expires_on is not None and expires_on <= books.today():
         raise Invalid.at("/expires_on", "A key must expire later than today.")
     new_key, row = _new_key(books, name=name, scopes=scopes, expires_on=expires_on)
-    await books.database.write(lambda connection: _insert_key(connection, row))
+    await books.database.write_aside(lambda connection: _insert_key(connection, row))
     return new_key
 
 
@@ -148,7 +148,7 @@ async def create_first_key(books: Books) -> str | None:
         await _insert_key(connection, row)
         return True
 
-    return new_key["key"] if await books.database.write(write) else None
+    return new_key["key"] if await books.database.write_aside(write) else None
 
 
 async def replace_key(books: Books, *, name: str, scopes: list[KeyScope]) -> str:
@@ -198,5 +198,5 @@ async def revoke_key(books: Books, *, id: str) -> None:
         statement = sa.update(api_key).where(api_key.c.id == id).values(revoked_at=revoked_at)
         return bool((await connection.execute(statement)).row_count)
 
-    if not await books.database.write(write):
+    if not await books.database.write_aside(write):
         raise NotFound("There is no key with this id. `csmetrics keys list` and GET /v1/keys list all keys.")

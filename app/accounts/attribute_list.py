@@ -7,7 +7,6 @@ lowest numbers, which are hashes of their ids: a random sample.
 from datetime import date
 from typing import Any
 
-from app.accounts.answers import VALUE_SCHEMA
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE
 from app.http.openapi import list_schema, object_schema, response_schema
@@ -15,6 +14,7 @@ from app.http.openapi import list_schema, object_schema, response_schema
 _MAX_ROWS = 5_000
 _MAX_VALUES = 10
 
+VALUE_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
 ATTRIBUTES_SCHEMA = response_schema(
     "A page of attributes.",
     object_schema(

@@ -10,21 +10,26 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.accounts import segments
 from app.accounts.accounts import account_key
-from app.accounts.answers import ACCOUNT_SCHEMA, MAX_ACCOUNTS, VALUE_SCHEMA, answer_accounts, parse_cursor
-from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, list_attributes
-from app.accounts.filters import Filter, parse_filter
+from app.accounts.answers import (
+    ACCOUNT_SCHEMA,
+    MAX_ACCOUNTS,
+    answer_accounts,
+    answer_attributes,
+    check_attributes,
+)
+from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, VALUE_SCHEMA
+from app.accounts.filters import parse_filter
 from app.accounts.listing import day_after, select_accounts, select_descriptions
-from app.accounts.recorded_names import AttributeUse, account_not_found, attribute_faults
+from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
-from app.core.errors import Invalid, NotFound
-from app.core.ids import PathId, encode_token, normalize_id
-from app.core.names import Fault
+from app.core.errors import NotFound
+from app.core.ids import PathId, normalize_id
 from app.database.connection import Connection
-from app.database.query_plan import run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, next_link, rows_response
 from app.http.row_parameters import RowParameters
 
@@ -86,30 +91,22 @@ class _ListParams(RowParameters):
 
 
 @router.get("/accounts", dependencies=READ, responses=_ACCOUNTS, openapi_extra=query_schema(_ListParams))
+@pollable
 async def list_accounts(request: Request) -> Response:
     """List accounts with their current attributes, ordered by id."""
     params = parse_query(request, _ListParams)
     books = books_of(request)
     filter = parse_filter(normalize_id(params.filter)) if params.filter is not None else None
     if filter is not None and params.strict:
-        await _check_attributes(books, filter, "/query/filter")
+        await check_attributes(books, filter, "/query/filter")
     limit = params.page_size(params.limit, default=100, maximum=MAX_ACCOUNTS)
     answer = await answer_accounts(books, filter, limit=limit, cursor=params.cursor)
     # A file without a limit has all accounts, page by page.
     return await rows_response(request, params, answer if params.limit is None else replace(answer, load_more=None))
 
 
-async def _check_attributes(books: Books, filter: Filter, pointer: str) -> None:
-    """Raise Invalid for the attributes of a filter that no account has ever had."""
-
-    async def read(connection: Connection) -> list[Fault]:
-        return await run_plan(connection, attribute_faults([AttributeUse(key, pointer) for key in filter.keys]))
-
-    if faults := await books.database.ask(read):
-        raise Invalid.of(faults, subject="The filter")
-
-
 @router.get("/accounts/{account_id}", dependencies=READ, responses=_ACCOUNT, response_class=Response)
+@pollable
 async def get_account(request: Request, account_id: PathId) -> Response:
     """Return one account with its current attributes and their history."""
     books, key = books_of(request), account_key(account_id)
@@ -152,21 +149,15 @@ class _AttributeParams(QueryParams):
     responses=ATTRIBUTES_SCHEMA,
     openapi_extra=query_schema(_AttributeParams),
 )
+@pollable
 async def get_attributes(request: Request) -> Response:
     """List the attributes that accounts have ever had, with the types and the most frequent values of today.
 
     `name` is among them when accounts have names. Filters, segments and `group_by` use the keys.
     """
     params = parse_query(request, _AttributeParams)
-    books, limit = books_of(request), params.limit
-    day, after = day_after(await books.load_today()), parse_cursor(params.cursor) if params.cursor is not None else ""
-    # One more than the page, which shows whether there is a next one.
-    rows = await books.database.ask(
-        lambda connection: list_attributes(connection, on=day, after=after, limit=limit + 1)
-    )
-    cursor = encode_token(rows[limit - 1]["key"]) if len(rows) > limit else None
-    body = {"attributes": rows[:limit], "next": cursor}
-    return json_response(request, body, headers=next_link(request, cursor))
+    body = await answer_attributes(books_of(request), limit=params.limit, cursor=params.cursor)
+    return json_response(request, body, headers=next_link(request, body["next"]))
 
 
 class _SegmentParams(QueryParams):
@@ -200,12 +191,13 @@ async def put_segment(request: Request, name: PathId) -> Response:
     params, body = parse_query(request, _SegmentParams), await read_body(request, SegmentBody)
     books, filter = books_of(request), parse_filter(normalize_id(body.filter), pointer="/filter")
     if params.strict:
-        await _check_attributes(books, filter, "/filter")
+        await check_attributes(books, filter, "/filter")
     await segments.put_segment(books, name=name, filter=filter)
     return json_response(request, {"name": name, "filter": filter.text})
 
 
 @router.get("/segments", dependencies=READ, responses=_SEGMENTS, response_class=Response)
+@pollable
 async def list_segments(request: Request) -> Response:
     """List the stored segments, ordered by name."""
     filters = await segments.load_segments(books_of(request), None)

@@ -116,7 +116,7 @@ async def put_alert(books: Books, id: str, raw: Any, *, strict: bool) -> dict[st
                 await _resolve_all(connection, books, old, "was changed", now=now)
             await write_alert(connection, id, definition, now=now)
 
-    await books.database.write(write)
+    await books.database.write_aside(write)
     return await show_alert(books, id)
 
 
@@ -129,7 +129,7 @@ async def remove_alert(books: Books, id: str) -> None:
         await _resolve_all(connection, books, alert, "was deleted", now=now)
         await delete_stored(connection, id)
 
-    await books.database.write(write)
+    await books.database.write_aside(write)
 
 
 async def _resolve_all(connection: Connection, books: Books, alert: StoredAlert, why: str, *, now: datetime) -> None:

@@ -8,17 +8,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from app.accounts.attributes import ACCOUNT_UPDATED
 from app.books.books import Books
 from app.core.periods import FIRST_DAY
 from app.database.connection import Connection
+from app.database.data_state import ANYTHING
 from app.database.query_plan import QueryPlan
 from app.database.statements import BoundStatement, Statement
 from app.ingest.reactions import REACTIONS, LedgerChange, Reaction
 from app.metrics.number_source import NumberSource
-
-# Something has changed that is in no measure, such as an attribute.
-ANYTHING = "*"
 
 _INTEREST = Statement("""
     SELECT EXISTS (SELECT 1 FROM alert) OR EXISTS (
@@ -37,18 +34,9 @@ def load_interest() -> QueryPlan[bool]:
 
 async def note_change(connection: Connection, books: Books, interest: Any, change: LedgerChange) -> None:
     """Note what a transaction changes."""
-    keys = [key for key, value in change.entries.items() if value]
-    measures, days = {key.measure for key in keys}, {key.effective_on for key in keys}
-    for event in change.events:
-        posting = event.posting
-        if posting.presence_keys:
-            measures.update(key.presence for key in posting.presence_keys)
-            days.add(posting.effective_on)
-        if event.incoming.type == ACCOUNT_UPDATED or posting.is_registration:
-            measures.add(ANYTHING)
-    if change.retracted_ids:
-        measures.add(ANYTHING)
-    if measures:
+    if measures := change.measures:
+        days = {key.effective_on for key, value in change.entries.items() if value}
+        days |= {event.posting.effective_on for event in change.events if event.posting.presence_keys}
         since = FIRST_DAY if ANYTHING in measures else min(days)
         await connection.enqueue([BoundStatement(_INSERT, {"measures": sorted(measures), "since": since})])
 

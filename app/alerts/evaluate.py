@@ -92,7 +92,7 @@ async def evaluate_alerts(books: Books) -> int:
         await connection.enqueue(add_counts(counts))
         return len(ready)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 def _is_concerned(alert: StoredAlert, changes: Mapping[str, date], *, today: date, now: datetime) -> bool:

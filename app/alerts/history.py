@@ -23,5 +23,5 @@ async def delete_transitions(books: Books, *, days: int) -> None:
         await connection.execute(_DELETE_TARGET_NEWS, parameters)
         return (await connection.execute(_DELETE_TRANSITIONS, parameters)).row_count
 
-    while await books.database.write(write) == _MAX_ROWS:
+    while await books.database.write_aside(write) == _MAX_ROWS:
         pass

@@ -69,4 +69,4 @@ async def publish_news(
         await connection.execute(_NOTE, {"subject": subject, "day": today, "now": now})
         return len(messages)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)

@@ -22,6 +22,7 @@ from app.core.errors import Problem
 from app.core.loop_thread import LoopThread
 from app.core.settings import Settings
 from app.database.pool import ALERT_POOL, connect_beside
+from app.metrics.offers import OFFERS
 
 log = structlog.get_logger(__name__)
 
@@ -63,11 +64,16 @@ class Watch:
                     await self._stop.wait()
 
     async def step(self) -> None:
-        """Evaluate the alerts that are due, search for news if it is time to, and delete old history."""
+        """Evaluate the alerts that are due, search for news if it is time to, and delete old history.
+
+        In between, take the steps of other features.
+        """
         await evaluate_alerts(self.books)
         await publish_target_news(self.books)
         await publish_health_news(self.books)
         await publish_restatements(self.books, closing_days=self.settings.closing_days)
+        for take_step in OFFERS.watch_steps:
+            await take_step(self.books)
         now = self.books.clock()
         if self._clean_at is None or now >= self._clean_at:
             self._clean_at = now + CLEANING_PAUSE

@@ -15,6 +15,7 @@ from app.core.errors import Forbidden
 from app.core.periods import Day
 from app.http.openapi import query_schema
 from app.http.params import QueryParams, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.metrics.describe import MetricInPath, metric_in_path
 from app.metrics.parameters import DEFAULT_ROWS, Granularity, MetricParameters, Parameters
@@ -35,6 +36,7 @@ async def _question(request: Request, metric: str, parameters: MetricParameters)
     responses=CONTRIBUTORS_SCHEMA,
     openapi_extra=query_schema(Parameters),
 )
+@pollable
 async def get_contributors(request: Request, metric: MetricInPath) -> Response:
     """Return the accounts behind a metric's numbers, the largest first, with their shares.
 
@@ -54,6 +56,7 @@ async def get_contributors(request: Request, metric: MetricInPath) -> Response:
     responses=RESTATEMENTS_SCHEMA,
     openapi_extra=query_schema(MetricParameters),
 )
+@pollable
 async def get_restatements(request: Request, metric: MetricInPath) -> Response:
     """Return how a metric's past numbers changed after their periods had ended.
 
@@ -75,6 +78,7 @@ async def get_restatements(request: Request, metric: MetricInPath) -> Response:
     responses=EVENTS_SCHEMA,
     openapi_extra=query_schema(MetricParameters),
 )
+@pollable
 async def get_events(request: Request, metric: MetricInPath) -> Response:
     """Return the events behind a metric's number, in the order of their times.
 

@@ -22,7 +22,6 @@ from app.books.first_day import FirstDay
 from app.books.last_day import (
     ClockAhead,
     LastDay,
-    check_last_day,
     is_other_day,
     load_last_day,
     move_last_day,
@@ -32,6 +31,7 @@ from app.core.periods import Calendar
 from app.core.settings import DEFAULT_MAX_CLOCK_JUMP_DAYS, DEFAULT_WEBHOOK_EVENT_DAYS, Settings
 from app.database import tables
 from app.database.connection import Connection
+from app.database.data_state import Ending
 from app.database.group_commit import GroupCommit
 from app.database.pool import APPLICATION_NAME, Database
 
@@ -139,11 +139,10 @@ class Books:
                     await connection.flush()
                 if self.today() != today:
                     raise _DayEnded
-                await connection.enqueue([check_last_day(today)])
                 return result
 
             try:
-                return await self.database.write(write_on)
+                return await self.database.write(write_on, Ending(today))
             except _DayEnded:
                 continue
             except psycopg.Error as error:

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from app.core.errors import Unavailable
 from app.database.connection import Connection
 from app.database.pool import Database
-from app.database.statements import BoundStatement, Statement, compile_query
+from app.database.statements import BoundStatement, compile_query
 from app.database.tables import LAST_DAY_LOCK, books
 
 # Within this time a process whose clock is behind learns that another one has moved the books on.
@@ -62,6 +62,11 @@ class LastDay:
             return day
         return self.latest
 
+    def note(self, day: date | None) -> None:
+        """Note a day that was read among other things. An earlier one may be what was read before a later one was."""
+        if day is not None and (self.latest is None or day >= self.latest):
+            self.latest, self.read_at = day, time.monotonic()
+
     def is_after(self, day: date) -> bool:
         """Return whether the books have certainly gone past a day."""
         return self.latest is not None and self.latest > day
@@ -96,12 +101,12 @@ async def move_last_day(database: Database, last_day: LastDay, day: date, *, max
     is_before = books.c.last_day.is_(None) | (books.c.last_day < day)
     if max_jump_days is not None:
         is_before &= books.c.last_day.is_(None) | (day - books.c.last_day <= max_jump_days)
-    last_day.latest = await database.write(_move(day, is_before))
+    last_day.latest = await database.write_aside(_move(day, is_before))
 
 
 async def move_last_day_back(database: Database, last_day: LastDay, day: date) -> None:
     """Move the books back to a day, for the repair after a wrong clock: from now on things are recorded on it again."""
-    last_day.latest = await database.write(_move(day, books.c.last_day > day))
+    last_day.latest = await database.write_aside(_move(day, books.c.last_day > day))
 
 
 def _move(day: date, condition: sa.ColumnElement[bool]) -> Callable[[Connection], Awaitable[date | None]]:
@@ -115,15 +120,9 @@ def _move(day: date, condition: sa.ColumnElement[bool]) -> Callable[[Connection]
     return move
 
 
-_CHECK = Statement("SELECT check_last_day(CAST(%(today)s AS date))")
 _OTHER_DAY = "CSM01"
 
 
-def check_last_day(today: date) -> BoundStatement:
-    """Return the statement that fails unless today is the last day: the last statement before the commit."""
-    return BoundStatement(_CHECK, {"today": today})
-
-
 def is_other_day(error: psycopg.Error) -> bool:
-    """Return whether the statement of `check_last_day` has failed."""
+    """Return whether a transaction has failed because today is not the last day: see `database.data_state.end_writing`."""
     return error.sqlstate == _OTHER_DAY

@@ -1,7 +1,7 @@
 """Open the books: connect to the database or start the embedded one, migrate it, and check the settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
@@ -21,6 +21,10 @@ log = structlog.get_logger()
 _WATCH_SECONDS = 2
 _MIGRATION_WATCH_SECONDS = 2
 _CREATING_COMMANDS = "`csmetrics serve`, `demo`, `migrate` and `import --create`"
+
+
+# What features bring up to date in a database whose tables are those of this version. It must not raise.
+UPDATES: list[Callable[[Database], Awaitable[None]]] = []
 
 
 class NotMigrated(Unavailable):
@@ -94,7 +98,7 @@ def describe_database(settings: Settings) -> str:
 async def prepare_tables(settings: Settings, database: Database, *, create: bool) -> None:
     """Migrate the database, if the settings say so, and raise NotMigrated unless its tables are those of this version.
 
-    create: also migrate a database without tables.
+    create: also migrate a database without tables, and bring up to date what features have in it.
     """
     version = await database.read(schema_version)
     may_migrate = create if version is SchemaVersion.EMPTY else version is SchemaVersion.OLDER
@@ -105,6 +109,9 @@ async def prepare_tables(settings: Settings, database: Database, *, create: bool
         raise NotMigrated(_nothing_there(settings))
     elif version is not SchemaVersion.CURRENT:
         raise NotMigrated(migration_advice(version))
+    if create and settings.migrate_on_start:
+        for update in UPDATES:
+            await update(database)
 
 
 async def wait_until_migrated(database: Database) -> None:

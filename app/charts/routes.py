@@ -6,6 +6,7 @@ from app.access.auth import requires
 from app.charts.define import CHARTS
 from app.charts.describe import describe_chart
 from app.http.openapi import list_schema, name_schema, object_schema, response_schema
+from app.http.polls import pollable
 from app.http.responses import json_response
 
 router = APIRouter(
@@ -35,6 +36,7 @@ _CHARTS = response_schema(
 
 
 @router.get("/charts", responses=_CHARTS)
+@pollable
 async def list_charts(request: Request) -> Response:
     """List all charts: which endpoints make each of them, and for which questions.
 

@@ -35,9 +35,10 @@ COMMANDS = {
     "publish": "app.cli.publish_command",
     "keys": "app.cli.keys",
     "sources": "app.cli.sources",
+    "bi": "app.cli.bi",
 }
 # The commands that neither post events nor compute metrics, or whose processes fill the catalogues themselves.
-WITHOUT_CATALOGUES = {"serve", "migrate", "reset", "keys"}
+WITHOUT_CATALOGUES = {"serve", "reset", "keys"}
 
 
 class _CommandModules(Mapping[str, Any]):

@@ -9,7 +9,10 @@ cli = typer.Typer()
 
 @cli.command("publish")
 def publish_command() -> None:
-    """Write openapi/openapi.json and docs/reference, which are generated from the code. For developers of the service."""
+    """Write openapi/openapi.json, docs/reference and the sources of docs/bi/dbt, which are generated from the code.
+
+    For developers of the service.
+    """
     from app.cli import publish  # it needs the web framework, which `csmetrics --help` should not load
 
     for path, content in publish.documents().items():

@@ -31,9 +31,9 @@ def parse_position(cursor: str) -> ListPosition:
     return position
 
 
-def invalid_cursor() -> Invalid:
+def invalid_cursor(pointer: str = "/query/cursor") -> Invalid:
     """Return the error of a cursor that no page of this list has returned."""
     detail = (
         "The cursor does not belong to this list. Use `next` of the page before, unchanged, or start again without it."
     )
-    return Invalid.at("/query/cursor", detail, code="invalid_cursor")
+    return Invalid.at(pointer, detail, code="invalid_cursor")

@@ -12,6 +12,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -35,7 +36,7 @@ _PROCESSORS: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_VERBOSE_LOGGERS = ("alembic", "asyncio", "httpcore", "httpx", "urllib3")  # httpx even logs complete URLs
+_VERBOSE_LOGGERS = ("alembic", "asyncio", "httpcore", "httpx", "mcp", "urllib3")  # httpx even logs complete URLs
 _SECRET_FIELDS = frozenset({"admin_key", "api_key", "authorization", "database_url", "password", "secret", "x-api-key"})
 
 
@@ -83,6 +84,21 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
+def write_request_line(logger: str, **fields: Any) -> None:
+    """Write the line of a request as `structlog.get_logger(logger).info("request", …)` does, in a third of its time.
+
+    structlog and `logging` take longer than all else that is done for an answer from memory.
+    """
+    handlers = logging.getLogger().handlers
+    if len(handlers) != 1 or not isinstance(handlers[0], _JsonHandler):
+        structlog.get_logger(logger).info("request", **fields)
+    elif logging.getLogger(logger).isEnabledFor(logging.INFO):
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        entry: EventDict = {"timestamp": timestamp, "level": "info", "event": "request", **fields}
+        entry = _add_trace_id(None, "info", structlog.contextvars.merge_contextvars(None, "info", entry))
+        handlers[0].write(_render_fields({**entry, "logger": logger}))
+
+
 class _JsonHandler(logging.Handler):
     """Writes each record as one JSON line to the current sys.stderr, which tests replace."""
 
@@ -105,6 +121,10 @@ class _JsonHandler(logging.Handler):
             line = self.format(record)
         except Exception as error:  # a faulty log call must not fail the request, nor write lines that are not JSON
             line = _to_json({"level": "error", "logger": record.name, "event": f"unloggable: {type(error).__name__}"})
+        self.write(line)
+
+    def write(self, line: str) -> None:
+        """Write a line to the current sys.stderr."""
         with contextlib.suppress(OSError, ValueError):  # nobody reads the log any more
             sys.stderr.write(line + "\n")
 
@@ -112,6 +132,10 @@ class _JsonHandler(logging.Handler):
 def _render(_logger: Any, _method: str, entry: EventDict) -> str:
     fields = {name: entry.pop(name) for name in ("timestamp", "level", "event")}
     fields.update(entry)
+    return _render_fields(fields)
+
+
+def _render_fields(fields: Mapping[str, Any]) -> str:
     line = _to_json(fields)
     return _to_json(_mask(fields)) if secret_texts.may_be_in(line) else line
 

@@ -83,6 +83,21 @@ QUESTION_ROWS = Histogram(
     buckets=_ROWS,
     registry=REGISTRY,
 )
+POLLS = Counter(
+    "csmetrics_polls_total",
+    "GET requests for numbers and lists, by how they were answered: with 304 (not_modified), from memory, or computed.",
+    ["answer"],
+    registry=REGISTRY,
+)
+KEPT_ANSWERS = Gauge(
+    "csmetrics_kept_answers", "Answers that are kept in memory.", multiprocess_mode="livesum", registry=REGISTRY
+)
+KEPT_BYTES = Gauge(
+    "csmetrics_kept_answer_bytes",
+    "Memory that the kept answers take.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
 STATEMENTS = Histogram(
     "csmetrics_database_statement_duration_seconds",
     "Time of a round trip to the database: of one statement, or of several that are sent together.",

@@ -66,7 +66,10 @@ def add(secret: str) -> None:
 def may_be_in(text: str) -> bool:
     """Return whether to search a text for secrets: a quick test, which most lines of the log fail."""
     lower_text = text.lower().replace("api_key=***", "")
-    return any(hint in lower_text for hint in _hints)
+    for hint in _hints:  # noqa: SIM110 - a generator takes three times as long
+        if hint in lower_text:
+            return True
+    return False
 
 
 def mask(text: str) -> str:

@@ -26,6 +26,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
+from app.database.data_state import DataChanges
 from app.database.observe import RoundTrip
 from app.database.statements import BoundStatement, Statement, bind_json_rows, compile_query, split_rows
 
@@ -50,14 +51,26 @@ class Connection:
     transaction of its own.
     """
 
-    __slots__ = ("_begin", "_pipeline", "_pipeline_texts", "driver")
+    __slots__ = ("_begin", "_pipeline", "_pipeline_texts", "changes", "driver")
 
     def __init__(self, driver: psycopg.AsyncConnection[Any], begin: str | None) -> None:
         self.driver = driver
+        # What the transaction has changed; None: it has not said so.
+        self.changes: DataChanges | None = None
         self._begin = begin
         # Open while enqueued statements may still be running.
         self._pipeline: AsyncExitStack | None = None
         self._pipeline_texts: list[str] = []
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the transaction has sent a statement."""
+        return self._begin is None
+
+    def note_changes(self, measures: Iterable[str], account_ids: Iterable[int]) -> None:
+        """Note what the transaction changes, for `data_state`. One that notes nothing may have changed anything."""
+        self.changes = self.changes or DataChanges()
+        self.changes.add(measures, account_ids)
 
     async def execute(self, query: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> ResultRows:
         """Execute a SQLAlchemy query, or SQL in psycopg's notation, and return its rows as named tuples.

@@ -27,7 +27,7 @@ async def ensure_labels(database: Database, texts: Collection[str]) -> dict[str,
     labels = database.labels
     missing = sorted({text for text in texts if text not in labels})
     if missing:
-        await database.write(lambda connection: _insert_labels(connection, missing))
+        await database.write_aside(lambda connection: _insert_labels(connection, missing))
         # Read outside the writing transaction: another process may have inserted the text in between.
         await database.read(lambda connection: run_plan(connection, lookup_labels(database, missing)))
     return labels

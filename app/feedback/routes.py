@@ -27,6 +27,7 @@ from app.feedback.themes import THEMES_SCHEMA, count_themes
 from app.http.body import read_body
 from app.http.openapi import body_schema, conflict_response, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.http.row_parameters import RowParameters
 from app.ingest.catalogue.voice import Status
@@ -114,6 +115,7 @@ class _ListParameters(RowParameters, _CommentParameters):
 
 
 @router.get("", dependencies=READ, responses=_COMMENTS, openapi_extra=query_schema(_ListParameters))
+@pollable
 async def list_feedback(request: Request) -> Response:
     """List comments of survey responses and free feedback with their status, the newest first."""
     parameters = parse_query(request, _ListParameters)
@@ -140,6 +142,7 @@ class _ThemeParameters(_CommentParameters):
     responses=_THEMES,
     openapi_extra=query_schema(_ThemeParameters),
 )
+@pollable
 async def list_themes(request: Request) -> Response:
     """Count the tags and frequent words of comments by class, compared with the previous period.
 
@@ -176,6 +179,7 @@ class FeedbackBody(BaseModel):
 
 
 @router.get("/{feedback_id}", dependencies=READ, responses=_COMMENT)
+@pollable
 async def get_feedback(request: Request, feedback_id: PathId) -> Response:
     """Return one comment by its id, as in the list."""
     return json_response(request, await load_comment(books_of(request), feedback_id))

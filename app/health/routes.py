@@ -33,6 +33,7 @@ from app.health.versions import load_versions, put_version, version_on
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 
 router = APIRouter(prefix="/v1", tags=["health"], default_response_class=Response)
@@ -66,6 +67,7 @@ class _ModelParams(QueryParams):
     responses=HEALTH_LIST_SCHEMA,
     openapi_extra=query_schema(HealthParameters),
 )
+@pollable
 async def get_health(request: Request) -> Response:
     """Return the health of all accounts, the worst first.
 
@@ -82,6 +84,7 @@ async def get_health(request: Request) -> Response:
     responses=CARD_SCHEMA,
     openapi_extra=query_schema(CardParameters),
 )
+@pollable
 async def get_account_health(request: Request, account_id: PathId) -> Response:
     """Return the health of one account: its components, whose contributions add up to the score, and its history.
 
@@ -98,6 +101,7 @@ async def get_account_health(request: Request, account_id: PathId) -> Response:
     responses=EXPLANATION_SCHEMA,
     openapi_extra=query_schema(ExplanationParameters),
 )
+@pollable
 async def get_explanation(request: Request, account_id: PathId) -> Response:
     """Return why the health of an account is another than on an earlier day: differences that add up to that of the scores."""
     parameters = parse_query(request, ExplanationParameters)
@@ -111,6 +115,7 @@ async def get_explanation(request: Request, account_id: PathId) -> Response:
     responses=MODEL_SCHEMA,
     openapi_extra=query_schema(_ModelParams),
 )
+@pollable
 async def get_model(request: Request) -> Response:
     """Return the version of the health model that holds on a day."""
     parameters, books = parse_query(request, _ModelParams), books_of(request)
@@ -120,6 +125,7 @@ async def get_model(request: Request) -> Response:
 
 
 @router.get("/health-model/versions", name="list_health_model_versions", dependencies=READ, responses=VERSIONS_SCHEMA)
+@pollable
 async def list_versions(request: Request) -> Response:
     """List all versions of the health model, the latest first. Version 0 comes with the service."""
     versions = await books_of(request).database.ask(lambda connection: run_plan(connection, load_versions()))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from app.core.errors import Invalid, TooLarge, Unsupported, validation_faults
 from app.core.names import field_finder
 from app.core.settings import Settings
-from app.http.encoding import JSON, decompress, parse_json, parse_media_type
+from app.http.encoding import JSON, IncomingBody, decompress, parse_json, parse_media_type
 
 # Of all bodies but batches of events, which are read by `ingest`.
 MAX_BYTES = 2**20
@@ -18,13 +18,27 @@ MAX_BYTES = 2**20
 Body = TypeVar("Body", bound=BaseModel)
 
 
+def incoming_body(request: Request) -> IncomingBody:
+    """Return the body of a request, of any size that the service accepts, which is still to be read."""
+    settings: Settings = request.app.state.settings
+    length = request.headers.get("content-length")
+    return IncomingBody(
+        request.stream(),
+        int(length) if length is not None else None,
+        request.headers.get("content-encoding", ""),
+        settings.max_body_bytes,
+        settings.max_inflated_bytes,
+    )
+
+
 async def read_json(request: Request) -> Any:
     """Return the JSON body of a request as it is. Raises Unsupported, Malformed or TooLarge."""
-    _check_media_type(request)
+    check_media_type(request)
     return _parse(request, await _read_content(request))
 
 
-def _check_media_type(request: Request) -> None:
+def check_media_type(request: Request) -> None:
+    """Raise Unsupported for a request whose body is said to be something else than JSON."""
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
 
@@ -68,7 +82,7 @@ async def read_optional_body(request: Request, model: type[Body]) -> Body:
     content = await _read_content(request)
     if not content:
         return model()
-    _check_media_type(request)
+    check_media_type(request)
     return _validate(_parse(request, content), model)
 
 

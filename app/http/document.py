@@ -84,7 +84,7 @@ def build_document(
         # The first line of an endpoint's docstring is its summary.
         operation["summary"], _, operation["description"] = operation["description"].partition("\n")
         # An endpoint that is authenticated in another way says so itself.
-        if path.startswith(("/v1", "/metrics")) and "security" not in operation:
+        if path.startswith(("/v1", "/metrics", "/odata")) and "security" not in operation:
             required = scopes[operation["operationId"]]
             by_url = method == "get" and required == ("read",)
             _add_security(operation, required, [name for name in security_schemes if name != query_security or by_url])

@@ -3,9 +3,9 @@
 import codecs
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import jiter
 import zstandard
@@ -49,6 +49,19 @@ _BYTES_PER_PART = 2**18
 # A whole string, or a sign that structures arrays and objects.
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _POSITION = re.compile(r"at line \d+ column \d+$")
+
+
+class IncomingBody(NamedTuple):
+    """The body of a request that is still to be read. length: as the request says it. encoding: its Content-Encoding.
+
+    max_bytes: how many it may have, which the server sees to. max_inflated_bytes: how many of them when it is decompressed.
+    """
+
+    parts: AsyncIterator[bytes]
+    length: int | None
+    encoding: str
+    max_bytes: int
+    max_inflated_bytes: int
 
 
 def parse_media_type(content_type: str) -> str:

@@ -1,5 +1,6 @@
 """Turn errors into `application/problem+json` responses (RFC 9457), in one place."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -7,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 from pydantic_core import to_json
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
 from app.core.errors import Invalid, Malformed, Problem, validation_faults
@@ -55,6 +57,10 @@ _FRAMEWORK_DETAILS = {
 }
 
 
+# How errors are written where they are no problem objects, by the beginning of the paths; filled when routes are declared.
+ERROR_RESPONSES: dict[str, Callable[[Problem], Response]] = {}
+
+
 def problem_body(problem: Problem) -> dict[str, Any]:
     """Return the problem+json object of an error."""
     body: dict[str, Any] = {
@@ -73,8 +79,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Make `app` answer every error, the service's own and the framework's, as problem+json."""
 
     @app.exception_handler(Problem)
-    async def handle_problem(_: Request, problem: Problem) -> Response:
-        return problem_response(problem)
+    async def handle_problem(request: Request, problem: Problem) -> Response:
+        return _error_response(request, problem)
 
     @app.exception_handler(RequestValidationError)
     async def handle_validation_error(_: Request, error: RequestValidationError) -> Response:
@@ -96,7 +102,15 @@ def install_problem_handlers(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(allowed_methods(request.scope))
         problem = Problem(detail, code=code, headers=headers)
         problem.status = error.status_code
-        return problem_response(problem)
+        return _error_response(request, problem)
+
+
+def _error_response(request: Request, problem: Problem) -> Response:
+    path = get_route_path(request.scope)
+    for prefix, respond in ERROR_RESPONSES.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return respond(problem)
+    return problem_response(problem)
 
 
 def problem_response(problem: Problem) -> Response:

@@ -11,6 +11,7 @@ from app.core.aside import MAX_ITEMS, run_aside
 from app.http.chart_formats import CHART_FORMATS, ChartParameters
 from app.http.encoded_stream import EncodedStream
 from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
+from app.http.polls import CACHE_HEADERS, complete_tag, format_tag, known_tag, not_modified, poll_of, tags_of
 from app.http.row_parameters import RowParameters
 from app.http.streams import StreamResponse
 from app.http.tables import Answer
@@ -22,26 +23,32 @@ MAX_WHOLE_ROWS = 10_000
 def tagged_response(
     request: Request, body: bytes, *, content_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return the body with an ETag, or 304 if the client has it already. The ETag is a hash of the bytes."""
-    response_headers = _headers(_tag_of(body)) | {**(headers or {})}
-    if _is_known(request, response_headers["ETag"]):
-        return Response(status_code=304, headers=response_headers)
-    return Response(body, media_type=content_type, headers=response_headers)
+    """Return the body with an ETag, or 304 if the client has it already.
+
+    The ETag is a hash of the bytes. That of a poll begins with the state of the data, and its answer is kept in memory.
+    """
+    poll = poll_of(request.scope)
+    tag = complete_tag(poll, _hash(content_type.encode() + body))
+    response_headers = _headers(tag) | {**(headers or {})}
+    if client_tag := _known_tag(request, tag):
+        return not_modified(client_tag, response_headers)
+    response = Response(body, media_type=content_type, headers=response_headers)
+    return response if poll is None else poll.keep(tag, response)
 
 
-def _tag_of(content: bytes) -> str:
-    return f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 def _headers(tag: str | None) -> dict[str, str]:
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, Accept"}
-    return headers if tag is None else {"ETag": tag, **headers}
+    return CACHE_HEADERS if tag is None else {"ETag": format_tag(tag), **CACHE_HEADERS}
 
 
-def _is_known(request: Request, tag: str) -> bool:
-    """Return whether the client has the answer with this tag."""
-    client_tags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    return request.method in ("GET", "HEAD") and ("*" in client_tags or tag.removeprefix("W/") in client_tags)
+def _known_tag(request: Request, tag: str) -> str | None:
+    """Return the tag by which the client has the answer with this tag; None if it has not."""
+    if request.method not in ("GET", "HEAD"):
+        return None
+    return known_tag(tags_of(request.headers.get("if-none-match", "")), tag)
 
 
 def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -68,11 +75,15 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
         items = own.size if entry.is_text else MAX_ITEMS + 1
         content = await run_aside(lambda: encode_whole(entry, own), items=items)
         return tagged_response(request, content, content_type=entry.content_type, headers=headers)
-    tag = None
+    poll, tag = poll_of(request.scope), None
     if answer.tag is not None and not has_more:
-        tag = _tag_of(repr((request.app.version, answer.tag, parameters.format, fields, answer.next)).encode())
-        if _is_known(request, tag):
-            return Response(status_code=304, headers=_headers(tag) | headers)
+        own_tag = (request.app.version, answer.tag, parameters.format, fields, answer.next)
+        tag = complete_tag(poll, _hash(repr(own_tag).encode()))
+        if client_tag := _known_tag(request, tag):
+            return not_modified(client_tag, _headers(tag) | headers)
+    elif poll is not None:
+        # Further pages are not loaded yet. They are as new as the state, and a state that is over does not come back.
+        tag = poll.state
     stream = EncodedStream(entry, own, fields, has_more=has_more)
     return StreamResponse(stream, request.app.state.streams, headers=_headers(tag) | headers)
 

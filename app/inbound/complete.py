@@ -10,8 +10,8 @@ from typing import NamedTuple
 from app.core.errors import Problem
 from app.inbound.deliveries import RawDelivery
 from app.inbound.fetch import VendorApi
-from app.inbound.payload import Untranslatable
 from app.inbound.sources import DeliverySource
+from app.ingest.payload import Untranslatable
 
 _AT_ONCE = 8
 

@@ -9,7 +9,6 @@ The name of the function is the name of the vendor, its docstring documents what
 an `Ignored` or a `Remark` where something is to be said; it raises Untranslatable for what it cannot translate.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,21 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from app.core.ids import MAX_ID_LENGTH
 from app.http.encoding import parse_json
 from app.inbound.expressions import Budget, evaluate
-from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
 from app.inbound.schemes import Scheme
 from app.ingest.decode import UndecodableEvent
+from app.ingest.payload import Fields, Ignored, Untranslatable, event_id, format_moment, text_of
 
 if TYPE_CHECKING:
     from app.inbound.fetch import VendorApi
-
-
-class Ignored(NamedTuple):
-    """A part of a delivery that counts nothing, by intention. reason: a sentence."""
-
-    reason: str
 
 
 class Remark(NamedTuple):
@@ -117,12 +109,6 @@ class Context:
             return default
         scope = {"payload": payload.raw, "item": item.raw, "headers": self.headers}
         return text_of(evaluate(expression, scope, f"/mapping/{name}", self.budget))
-
-
-def event_id(vendor: str, id: str) -> str:
-    """Return the id of an event: that of the vendor's event, with the vendor before it, so that those of two do not meet."""
-    own_id = f"{vendor}:{id}"
-    return own_id if len(own_id) <= MAX_ID_LENGTH else f"{vendor}:{hashlib.sha256(id.encode()).hexdigest()}"
 
 
 Translate = Callable[[Any, Context], Iterator[Part]]

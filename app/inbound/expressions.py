@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.http.encoding import MAX_DEPTH, MAX_VALUES_AT_ONCE
-from app.inbound.payload import Untranslatable, format_moment, parse_moment
+from app.ingest.payload import Untranslatable, format_moment, parse_moment
 
 _MAX_LENGTH = 2_000
 # Of all expressions of one delivery: some seconds. 10,000 items of ten fields each take a third of it.

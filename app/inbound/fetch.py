@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.errors import Problem, Unavailable
 from app.http.encoding import parse_json
-from app.inbound.payload import Untranslatable
+from app.ingest.payload import Untranslatable
 
 if TYPE_CHECKING:
     import httpx

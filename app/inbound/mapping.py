@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.names import Fault, name_fault, nearest_names
-from app.inbound.define import Context, Failure, Ignored, Part, RawEvent
+from app.inbound.define import Context, Failure, Part, RawEvent
 from app.inbound.expressions import Budget, Expression, TooManySteps, evaluate
-from app.inbound.payload import Fields, Untranslatable, format_moment, text_of
 from app.ingest.define import EVENT_TYPES
+from app.ingest.payload import Fields, Ignored, Untranslatable, format_moment, text_of
 
 MAX_RULES = 50
 MAX_ITEMS = 10_000

@@ -17,7 +17,7 @@ from app.database.connection import Connection
 from app.database.inbound_tables import delivery
 from app.inbound.define import Ordering, Vendor
 from app.inbound.deliveries import RawDelivery
-from app.inbound.payload import Untranslatable
+from app.ingest.payload import Untranslatable
 
 FIRST_POSITION = 400_000
 _STEP = 4_000

@@ -1,4 +1,7 @@
-"""Delete the deliveries that are older than they are kept: at the start and every hour, also of a service that nobody calls."""
+"""Delete the deliveries, and the notes of changes, that are older than they are kept.
+
+That is done at the start and every hour, also in a service that nobody calls.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +13,7 @@ import structlog
 
 from app.books.books import Books
 from app.core.errors import ServiceError, Unavailable
+from app.database.data_state import delete_old_changes
 from app.database.inbound_tables import delivery
 
 log = structlog.get_logger(__name__)
@@ -26,7 +30,7 @@ async def prune_deliveries(books: Books, *, days: int) -> None:
     keys = sa.select(delivery.c.source, delivery.c.id).where(is_old).order_by(delivery.c.received_at).limit(_AT_ONCE)
     old = keys.with_for_update(skip_locked=True).cte("old")
     query = sa.delete(delivery).where(delivery.c.source == old.c.source, delivery.c.id == old.c.id)
-    while (await books.database.write(lambda connection: connection.execute(query))).row_count == _AT_ONCE:
+    while (await books.database.write_aside(lambda connection: connection.execute(query))).row_count == _AT_ONCE:
         pass
 
 
@@ -47,6 +51,7 @@ async def _prune_again_and_again(books: Books, *, days: int) -> None:
         pause = PAUSE_SECONDS
         try:
             await prune_deliveries(books, days=days)
+            await books.database.write_aside(lambda connection: connection.enqueue([delete_old_changes()]))
         except Unavailable:
             # The outage itself is reported, once.
             pause = _OUTAGE_SECONDS

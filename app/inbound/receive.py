@@ -17,7 +17,7 @@ from app.database.connection import Connection
 from app.database.tables import WHOLE_BUSINESS
 from app.http.encoding import decompress
 from app.inbound.complete import CompleteDelivery, complete_deliveries
-from app.inbound.define import Context, Failure, Ignored, RawEvent, Remark
+from app.inbound.define import Context, Failure, RawEvent, Remark
 from app.inbound.deliveries import (
     DeliveryResult,
     RawDelivery,
@@ -26,12 +26,12 @@ from app.inbound.deliveries import (
     write_deliveries,
 )
 from app.inbound.order import MomentChanged, check_moments, place_deliveries
-from app.inbound.payload import Untranslatable
 from app.inbound.schemes import SignedRequest, unverified_error
 from app.inbound.sources import DeliverySource, lock_source
 from app.ingest.accept import accept_events
 from app.ingest.decode import UndecodableEvent
 from app.ingest.outcome import BatchOutcome, Rejection
+from app.ingest.payload import Ignored, Untranslatable
 from app.ingest.preview import PreviewState, preview_events
 
 log = structlog.get_logger(__name__)

@@ -128,7 +128,7 @@ async def put_source(books: Books, id: str, body: SourceBody) -> DeliverySource:
         )
         return DeliverySource(id, vendor, secrets, values["mapping"], options, values["put_at"], values["api_key"])
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 def _find_vendor(name: str) -> Vendor:
@@ -249,4 +249,4 @@ async def delete_source(books: Books, id: str) -> None:
             raise await _source_not_found(connection, id)
         await connection.execute(sa.delete(delivery).where(delivery.c.source == id))
 
-    await books.database.write(write)
+    await books.database.write_aside(write)

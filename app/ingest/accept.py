@@ -41,9 +41,9 @@ async def accept_events(
 ) -> BatchOutcome:
     """Store and post a batch of raw events; return what became of them.
 
-    raws: JSON values or `UndecodableEvent`. may_backdate: whether the sender may set `recorded_on`. may_use_reserved_ids:
-    whether these are updates by PUT /v1/accounts/{id}, where a later one for the same moment replaces an earlier one.
-    write_beside: writes something else in the transaction of the batch, also if none of its events can be stored.
+    raws: JSON values, `UndecodableEvent` or `CorrectedEvent`. may_backdate: whether the sender may set `recorded_on`.
+    may_use_reserved_ids: whether these are updates by PUT /v1/accounts/{id}, where a later one for the same moment replaces an
+    earlier one. write_beside: writes something else in the transaction of the batch, also if none of its events can be stored.
 
     An accepted event is durable and in the next answer. Raises Unavailable when the database is unavailable; sending the
     same batch again is always safe.
@@ -93,6 +93,7 @@ async def _store_beside(
     await ensure_labels(books.database, posting_label_texts([event.posting for event in events]))
 
     async def write(connection: Connection, today: date) -> BatchOutcome:
+        connection.note_changes((), ())  # without events, nothing that is answered changes
         verdicts = await write_batch(connection, events, books=books, today=today) if events else []
         outcome = build_outcome(events, verdicts, rejections)
         await write_beside(connection, outcome)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from app.core.errors import Invalid, Malformed, TooLarge, Unsupported, json_pointer
 from app.core.ids import MAX_ID_LENGTH
-from app.core.names import name_fault
+from app.core.names import Fault, name_fault
 from app.http.encoding import (
     JSON,
     MAX_BYTES_AT_ONCE,
@@ -45,9 +45,24 @@ _ATTRIBUTES = {
 
 
 class UndecodableEvent(NamedTuple):
-    """A part of a body that is no event. It becomes a rejection; its neighbors are accepted. detail: what is wrong."""
+    """A part of a body that is no event. It becomes a rejection; its neighbors are accepted.
+
+    detail: what is wrong. fault: the same with its place and code, where there is more to say than `malformed`.
+    """
 
     detail: str
+    fault: Fault | None = None
+
+
+class CorrectedEvent(NamedTuple):
+    """An event that happened, by the clock of the service, at another time than its sender says.
+
+    raw: a JSON value, with the correct time. sent_time: what the sender says, in UTC; empty where it says none. Whoever sends the
+    event again says the same, while the correction may be another one.
+    """
+
+    raw: Any
+    sent_time: str
 
 
 def decode_events(body: bytes, headers: Mapping[str, str]) -> list[Any]:

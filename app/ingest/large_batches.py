@@ -17,8 +17,10 @@ from app.core.loop_thread import LoopThread
 from app.core.memory import MemoryBudget, release_memory
 from app.database.group_commit import GroupCommit
 from app.database.pool import Database, connect_beside
+from app.http.encoding import IncomingBody, decompress, decompress_within
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 # How many are accepted at the same time: while one waits for the database, another one computes.
 AT_ONCE = 3
@@ -43,6 +45,47 @@ class LargeBatches:
     _bodies: MemoryBudget = field(default_factory=lambda: MemoryBudget(_BODY_BYTES))
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _huge_slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    async def accept(
+        self,
+        books: Books,
+        incoming: IncomingBody,
+        *,
+        decode: Callable[[bytes], D],
+        store: Callable[[Books, D], Awaitable[T]],
+    ) -> T:
+        """Return what `store` makes of the batch in a body; a large one is decoded and stored in the thread.
+
+        decode: returns the batch of a decompressed body. Raises what both do, Malformed, Unsupported, TooLarge, and Unavailable.
+        """
+        encoding, limit = incoming.encoding, incoming.max_inflated_bytes
+
+        async def store_large(books: Books) -> T:
+            # No name for the content: it would stay in memory until all of it is stored.
+            batch = decode(decompress(body, encoding, max_bytes=limit))
+            return await store(books, batch)
+
+        async with AsyncExitStack() as memory:
+            body = await self._read(incoming, memory)
+            content = decompress_within(body, encoding, limit=min(LARGE_BYTES, limit))
+            if content is not None and not has_many_values(content):
+                return await store(books, decode(content))
+            is_huge = len(body) > HUGE_BYTES
+            if encoding:
+                is_huge = await asyncio.to_thread(decompress_within, body, encoding, limit=HUGE_BYTES) is None
+            return await self.run(books, store_large, is_huge=is_huge)
+
+    async def _read(self, incoming: IncomingBody, memory: AsyncExitStack) -> bytes:
+        """Return a body. The memory of a large one is held in `memory`; before there is enough it is not read."""
+        content = bytearray()
+        is_held = False
+        async for part in incoming.parts:
+            content += part
+            if len(content) > LARGE_BYTES and not is_held:
+                is_held = True
+                size = incoming.max_bytes if incoming.length is None else incoming.length
+                await memory.enter_async_context(self.hold_body(size))
+        return bytes(content)
 
     @asynccontextmanager
     async def hold_body(self, size: int) -> AsyncIterator[None]:

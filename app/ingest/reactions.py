@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
+from app.accounts.attributes import ACCOUNT_UPDATED
 from app.books.books import Books
 from app.database.connection import Connection
+from app.database.data_state import ANYTHING
 from app.database.query_plan import QueryPlan
 from app.ingest.stages import DatedEvent
 from app.ledger.entries import EntryKey
@@ -25,6 +27,26 @@ class LedgerChange(NamedTuple):
     entries: Mapping[EntryKey, int]
     events: Sequence[DatedEvent] = ()
     retracted_ids: Sequence[tuple[int, str]] = ()
+
+    @property
+    def measures(self) -> set[str]:
+        """The measures and presences that change; with ANYTHING if something changes that is in none of them."""
+        measures = {key.measure for key, value in self.entries.items() if value}
+        for event in self.events:
+            measures.update(key.presence for key in event.posting.presence_keys)
+            if event.incoming.type == ACCOUNT_UPDATED or event.posting.is_registration:
+                measures.add(ANYTHING)
+        if self.retracted_ids:
+            measures.add(ANYTHING)
+        return measures
+
+    @property
+    def account_ids(self) -> set[int]:
+        """The accounts that change."""
+        ids = {event.incoming.account_id for event in self.events} | {
+            account_id for account_id, _ in self.retracted_ids
+        }
+        return ids | {key.account_id for key, value in self.entries.items() if value}
 
 
 class Reaction(NamedTuple):
@@ -43,7 +65,8 @@ def load_interests() -> list[QueryPlan[Any]]:
 
 
 async def react(connection: Connection, books: Books, interests: Sequence[Any], change: LedgerChange) -> None:
-    """Call the reactions that are interested. interests: what `load_interests` loads."""
+    """Note what changes, and call the reactions that are interested. interests: what `load_interests` loads."""
+    connection.note_changes(change.measures, change.account_ids)
     for reaction, interest in zip(REACTIONS, interests, strict=True):
         if interest:
             await reaction.react(connection, books, interest, change)

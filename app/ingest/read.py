@@ -14,7 +14,7 @@ from app.books.books import Books
 from app.core.errors import EventRejected
 from app.core.names import Fault, NearestNames, build_fault
 from app.database.tables import WHOLE_BUSINESS
-from app.ingest.decode import UndecodableEvent
+from app.ingest.decode import CorrectedEvent, UndecodableEvent
 from app.ingest.define import EVENT_TYPES
 from app.ingest.invalid import Faults, find_faults, unknown_type
 from app.ingest.outcome import MAX_FAULTS
@@ -38,7 +38,7 @@ def read_events(
 ) -> tuple[list[IncomingEvent], list[InvalidEvent]]:
     """Return the valid events of a batch, and the others with their faults.
 
-    raws: JSON values or `UndecodableEvent`. The two permissions are those of `accept_events`.
+    raws: JSON values, `UndecodableEvent` or `CorrectedEvent`. The two permissions are those of `accept_events`.
     """
     now, today = books.now(), books.today()
     nearest = NearestNames()
@@ -46,7 +46,8 @@ def read_events(
     events: list[IncomingEvent] = []
     invalid: list[InvalidEvent] = []
     listed_faults = 0
-    for position, raw in enumerate(raws):
+    for position, part in enumerate(raws):
+        raw, sent_time = part if isinstance(part, CorrectedEvent) else (part, None)
         limit = MAX_FAULTS if listed_faults < _MAX_LISTED_FAULTS else 1
         fields, faults, more_faults = _validate(raw, nearest, limit=limit)
         faults += _check_meaning(fields, faults, sender=sender, now=now, today=today)
@@ -55,7 +56,7 @@ def read_events(
             invalid.append(InvalidEvent(position, id, fields, faults, more_faults))
             listed_faults += len(faults)
         else:
-            events.append(_build_event(fields, position))
+            events.append(_build_event(fields, position, sent_time=sent_time))
     return events, invalid
 
 
@@ -72,7 +73,7 @@ def _validate(raw: Any, nearest: NearestNames, *, limit: int) -> Faults:
     """Return the fields of a raw event, validated, and no faults; or those fields that are valid, and at most `limit` faults."""
     if not isinstance(raw, dict):
         if isinstance(raw, UndecodableEvent):
-            return Faults({}, [build_fault("", raw.detail, code="malformed")])
+            return Faults({}, [raw.fault or build_fault("", raw.detail, code="malformed")])
         return Faults({}, [build_fault("", "An event must be a JSON object.", code="not_an_object")])
     name = raw.get("type")
     event_type = EVENT_TYPES.get(name) if isinstance(name, str) else None
@@ -129,7 +130,7 @@ def _check_recorded_on(recorded_on: date, *, sender: Sender, today: date) -> lis
     return faults
 
 
-def _build_event(fields: Mapping[str, Any], position: int) -> IncomingEvent:
+def _build_event(fields: Mapping[str, Any], position: int, *, sent_time: str | None = None) -> IncomingEvent:
     account = fields.get("account_id", "")
     return IncomingEvent(
         position=position,
@@ -141,15 +142,16 @@ def _build_event(fields: Mapping[str, Any], position: int) -> IncomingEvent:
         occurred_at=fields["occurred_at"],
         recorded_on_override=fields.get("recorded_on"),
         data=fields["data"],
-        fingerprint=_fingerprint(fields),
+        fingerprint=_fingerprint(fields, sent_time),
     )
 
 
 _encode_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
-def _fingerprint(fields: Mapping[str, Any]) -> int:
+def _fingerprint(fields: Mapping[str, Any], sent_time: str | None) -> int:
     """Return a 64-bit hash of the content, independent of its spelling. `recorded_on` is not part of the content."""
     # The time is in UTC, however it was sent: see `fields.Time`.
-    content = _encode_sorted([fields["type"], fields.get("user_id"), fields["occurred_at"].isoformat(), fields["data"]])
+    time = fields["occurred_at"].isoformat() if sent_time is None else sent_time
+    content = _encode_sorted([fields["type"], fields.get("user_id"), time, fields["data"]])
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), signed=True)

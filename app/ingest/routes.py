@@ -1,9 +1,7 @@
 """The endpoints of ingest: events, survey responses, accounts, surveys and exchange rates."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -14,9 +12,10 @@ from app.access.auth import Caller, books_of, requires
 from app.books.books import Books
 from app.core.errors import Conflict, Invalid
 from app.core.ids import PathId
-from app.http.body import read_body
-from app.http.encoding import JSON, decompress, decompress_within
+from app.http.body import incoming_body, read_body
+from app.http.encoding import JSON
 from app.http.openapi import body_schema, component, conflict_response, object_schema, response_schema
+from app.http.polls import pollable
 from app.http.problems import problem_response
 from app.http.responses import json_response
 from app.ingest import exchange_rates
@@ -25,7 +24,7 @@ from app.ingest.account_updates import put_account_update
 from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events
 from app.ingest.describe import EVENT_TYPES_SCHEMA, list_event_types
 from app.ingest.erase import erase_user
-from app.ingest.large_batches import HUGE_BYTES, LARGE_BYTES, LargeBatches, has_many_values
+from app.ingest.large_batches import LargeBatches
 from app.ingest.outcome import BatchOutcome, BatchReceipt
 from app.ingest.request_bodies import (
     ACCOUNT_UPDATE_SCHEMA,
@@ -100,43 +99,18 @@ async def post_events(request: Request, caller: Annotated[Caller, Depends(requir
 async def _accept_batch(
     request: Request, accept: Callable[[Books, Sequence[Any]], Awaitable[BatchOutcome]]
 ) -> Response:
-    """Return the response to a batch of raw events in the body of a request. A large one is accepted in a thread.
+    """Return the response to a batch of raw events in the body of a request. accept: stores the events."""
 
-    accept: stores the events.
-    """
-    books = books_of(request)
-    batches: LargeBatches = request.app.state.large_batches
-    max_bytes = request.app.state.settings.max_inflated_bytes
-    encoding = request.headers.get("content-encoding", "")
-
-    async def accept_body(books: Books) -> Response:
-        # No name for the content: it would stay in memory until all of it is stored.
-        raws = decode_events(decompress(body, encoding, max_bytes=max_bytes), request.headers)
+    async def store(books: Books, raws: Sequence[Any]) -> Response:
         return _respond(await accept(books, raws))
 
-    async with AsyncExitStack() as memory:
-        body = await _read_batch(request, memory)
-        content = decompress_within(body, encoding, limit=min(LARGE_BYTES, max_bytes))
-        if content is not None and not has_many_values(content):
-            return _respond(await accept(books, decode_events(content, request.headers)))
-        is_huge = len(body) > HUGE_BYTES
-        if encoding:
-            is_huge = await asyncio.to_thread(decompress_within, body, encoding, limit=HUGE_BYTES) is None
-        return await batches.run(books, accept_body, is_huge=is_huge)
-
-
-async def _read_batch(request: Request, memory: AsyncExitStack) -> bytes:
-    """Return the body of a request. The memory of a large one is held in `memory`; before there is enough it is not read."""
-    length, limit = request.headers.get("content-length"), request.app.state.settings.max_body_bytes
-    content = bytearray()
-    is_held = False
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGE_BYTES and not is_held:
-            is_held = True
-            size = int(length) if length is not None else limit
-            await memory.enter_async_context(request.app.state.large_batches.hold_body(size))
-    return bytes(content)
+    batches: LargeBatches = request.app.state.large_batches
+    return await batches.accept(
+        books_of(request),
+        incoming_body(request),
+        decode=lambda content: decode_events(content, request.headers),
+        store=store,
+    )
 
 
 def _respond(outcome: BatchOutcome) -> Response:
@@ -246,6 +220,7 @@ async def put_survey(request: Request, survey_id: PathId) -> Response:
 
 
 @router.get("/surveys", dependencies=[Depends(requires("read"))], responses=_SURVEYS, response_class=Response)
+@pollable
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
     surveys_by_id = await books_of(request).database.ask(surveys.load_surveys)
@@ -275,6 +250,7 @@ async def put_exchange_rates(request: Request) -> None:
 @router.get(
     "/exchange-rates", dependencies=[Depends(requires("read"))], responses=RATES_SCHEMA, response_class=Response
 )
+@pollable
 async def list_exchange_rates(request: Request) -> Response:
     """List the exchange rates by currency."""
     books = books_of(request)

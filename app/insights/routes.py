@@ -6,6 +6,7 @@ from app.access.auth import books_of, requires
 from app.core.ids import PathId
 from app.http.openapi import query_schema
 from app.http.params import parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.insights.answers import (
     INSIGHT_ACCOUNTS_SCHEMA,
@@ -24,6 +25,7 @@ router = APIRouter(
 
 
 @router.get("/insights", name="list_insights", responses=INSIGHTS_SCHEMA, openapi_extra=query_schema(InsightParameters))
+@pollable
 async def get_insights(request: Request) -> Response:
     """Return what needs attention, the most urgent first: each with the threshold that fired, the numbers, and what to do next.
 
@@ -40,6 +42,7 @@ async def get_insights(request: Request) -> Response:
     responses=INSIGHT_ACCOUNTS_SCHEMA,
     openapi_extra=query_schema(InsightAccountParameters),
 )
+@pollable
 async def get_insight_accounts(request: Request, insight_id: PathId) -> Response:
     """Return all accounts that an insight is about, the most important first; none while it does not fire."""
     parameters = parse_query(request, InsightAccountParameters)
@@ -48,6 +51,7 @@ async def get_insight_accounts(request: Request, insight_id: PathId) -> Response
 
 
 @router.get("/insight-detectors", name="list_insight_detectors", responses=DETECTORS_SCHEMA)
+@pollable
 async def list_detectors(request: Request) -> Response:
     """List all detectors: what each reads, its thresholds, an example, and what to do next."""
     return json_response(request, {"detectors": [describe_detector(DETECTORS[name]) for name in sorted(DETECTORS)]})

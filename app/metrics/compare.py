@@ -9,7 +9,7 @@ from app.metrics.results import Result
 from app.metrics.statistics import proportions_differ, scores_differ
 
 # The members that a comparison adds to a row.
-COMPARISON = ("previous", "change", "change_percent", "significant")
+COMPARISON = ("previous", "change", "change_percent", "significant", "is_new")
 
 
 def previous_days(period: Period, question: Question) -> Range | None:
@@ -37,6 +37,8 @@ def compare_results(current: Result, previous: Result | None) -> dict[str, Any]:
     if current.value is not None:
         members["change"] = change = current.value - previous.value
         members["change_percent"] = 100 * change / abs(previous.value) if previous.value else None
+        # There is no percentage of nothing.
+        members["is_new"] = bool(current.value) and not previous.value
         members["significant"] = is_significant(current, previous)
     return members
 

@@ -169,6 +169,30 @@ class LoadCustomerHealth(Protocol):
     async def __call__(self, connection: Connection, books: Books, *, day: date) -> list[CustomerHealth]: ...
 
 
+class AccountHealth(NamedTuple):
+    """The health of an account at the end of a day.
+
+    account: its key. score: in hundredths of a point; None without one. mrr: as text. components: as the API shows them.
+    """
+
+    account: int
+    score: int | None
+    band: str | None
+    coverage: float
+    flags: Sequence[str]
+    is_customer: bool
+    mrr: str
+    override_score: int | None
+    model_version: int
+    components: Sequence[Mapping[str, Any]]
+
+
+class LoadAccountHealth(Protocol):
+    """Returns the health of all accounts with any data on a day, ordered by their keys."""
+
+    async def __call__(self, connection: Connection, books: Books, *, day: date) -> list[AccountHealth]: ...
+
+
 class Restatement(NamedTuple):
     """A number of a period that had ended has changed on a day.
 
@@ -257,20 +281,22 @@ class Offers:
     checks: for `/v1/checks`. account_members: by name, what else the overview of an account has; each returns it for an account
     that exists, by its id, on a day. account_schemas: of what they return. The OpenAPI document reads them when all are there.
     publish_messages: tells webhooks. subscribed_topics: loads the names of the topics that anybody subscribes to, for who has to
-    do much to make a message.
+    do much to make a message. watch_steps: what the watch does besides alerts and news, again and again; none of them raises.
     """
 
     target_standings: LoadStandings
     open_detractors: LoadOpenItems
     health_changes: LoadHealthChanges
     customer_health: LoadCustomerHealth
+    account_health: LoadAccountHealth
     restatements: LoadRestatements
     publish_messages: PublishMessages
     subscribed_topics: Callable[[], QueryPlan[frozenset[str]]]
 
     def __init__(self) -> None:
-        """Begin without checks and members of overviews."""
+        """Begin without checks, steps of the watch and members of overviews."""
         self.checks: list[DataChecks] = []
+        self.watch_steps: list[Callable[[Books], Awaitable[None]]] = []
         self.account_members: dict[str, LoadAccountMember] = {}
         self.account_schemas: dict[str, Any] = {}
 

@@ -12,6 +12,7 @@ from app.core.errors import Invalid
 from app.http.body import read_body
 from app.http.openapi import body_schema, query_schema, response_schema
 from app.http.params import choose_format, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.http.row_parameters import MAX_ROWS
 from app.http.tables import Answer
@@ -30,6 +31,7 @@ _ANSWERS = response_schema("Rows of numbers, each with its proof.", ANSWER_SCHEM
 
 
 @router.get("/metrics", responses=METRICS_SCHEMA, response_class=Response)
+@pollable
 async def list_metrics(request: Request) -> Response:
     """List all metrics with their definitions: description, unit, operands, conventions, dimensions and an example."""
     return json_response(request, {"metrics": [describe_metric(METRICS[name]) for name in sorted(METRICS)]})
@@ -38,6 +40,7 @@ async def list_metrics(request: Request) -> Response:
 @router.get(
     "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(OneMetricParameters)
 )
+@pollable
 async def get_metric(request: Request, metric: MetricInPath) -> Response:
     """Return the definition of a metric and its numbers. With other parameters, the definition is left out.
 
@@ -54,6 +57,7 @@ async def get_metric(request: Request, metric: MetricInPath) -> Response:
     response_class=Response,
     openapi_extra=query_schema(OneMetricParameters),
 )
+@pollable
 async def get_conventions(request: Request, metric: MetricInPath) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
     params = parse_query(request, OneMetricParameters)
@@ -62,6 +66,7 @@ async def get_conventions(request: Request, metric: MetricInPath) -> Response:
 
 
 @router.get("/query", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(SeveralParameters))
+@pollable
 async def get_query(request: Request) -> Response:
     """Return the numbers of several metrics."""
     params = parse_query(request, SeveralParameters)

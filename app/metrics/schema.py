@@ -63,6 +63,10 @@ OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
         "type": ["boolean", "null"],
         "description": "With `compare`: whether the change is more than chance, at 95%; for proportions and scores only.",
     },
+    "is_new": {
+        "type": ["boolean", "null"],
+        "description": "With `compare`: whether `previous` is 0 and `value` is not, a change of which there is no percentage.",
+    },
 }
 
 

@@ -6,6 +6,7 @@ from app.access.auth import books_of, requires
 from app.core.ids import PathId
 from app.http.openapi import query_schema
 from app.http.params import parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.reports.cohorts import COHORTS_SCHEMA, CohortParameters, retention_triangle
 from app.reports.distribution import DISTRIBUTION_SCHEMA, DistributionParameters, score_distribution
@@ -18,6 +19,7 @@ router = APIRouter(
 
 
 @router.get("/cohorts", responses=COHORTS_SCHEMA, openapi_extra=query_schema(CohortParameters))
+@pollable
 async def get_cohorts(request: Request) -> Response:
     """Return the retention triangle: how many of those who started in one period are left in each later period.
 
@@ -35,6 +37,7 @@ async def get_cohorts(request: Request) -> Response:
     responses=OVERVIEW_SCHEMA,
     openapi_extra=query_schema(OverviewParameters),
 )
+@pollable
 async def get_overview(request: Request, account_id: PathId) -> Response:
     """Return one account at a glance: all metrics with their trends, MRR movements, open tickets, responses, last activity.
 
@@ -50,6 +53,7 @@ async def get_overview(request: Request, account_id: PathId) -> Response:
     responses=DISTRIBUTION_SCHEMA,
     openapi_extra=query_schema(DistributionParameters),
 )
+@pollable
 async def get_distribution(request: Request, survey_id: PathId) -> Response:
     """Return how many responses to a survey have each score, or each class of scores.
 
@@ -67,6 +71,7 @@ async def get_distribution(request: Request, survey_id: PathId) -> Response:
     responses=FUNNEL_SCHEMA,
     openapi_extra=query_schema(FunnelParameters),
 )
+@pollable
 async def get_funnel(request: Request) -> Response:
     """Return how many of the onboardings started in a period reached each step, and how many were lost before the next.
 

@@ -11,6 +11,7 @@ from app.core.periods import Day
 from app.http.body import read_json
 from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
+from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.scorecard.body import TargetBody
 from app.scorecard.history import HISTORY_SCHEMA, HistoryParameters, target_history
@@ -61,6 +62,7 @@ async def put_target_version(request: Request, target_id: PathId) -> Response:
     responses=TARGETS_SCHEMA,
     openapi_extra=query_schema(_TargetParameters),
 )
+@pollable
 async def get_targets(request: Request) -> Response:
     """List the targets that hold or are ahead, ordered by id."""
     parameters = parse_query(request, _TargetParameters)
@@ -71,6 +73,7 @@ async def get_targets(request: Request) -> Response:
 @router.get(
     "/targets/{target_id}", dependencies=READ, responses=TARGET_SCHEMA, openapi_extra=query_schema(_TargetParameters)
 )
+@pollable
 async def get_target(request: Request, target_id: PathId) -> Response:
     """Return a target with all its versions, also one that has ended."""
     parameters = parse_query(request, _TargetParameters)
@@ -89,6 +92,7 @@ async def delete_target(request: Request, target_id: PathId) -> None:
     responses=HISTORY_SCHEMA,
     openapi_extra=query_schema(HistoryParameters),
 )
+@pollable
 async def get_target_history(request: Request, target_id: PathId) -> Response:
     """Return the periods of a target that have ended: target, value and status as known at the period's end, and now."""
     parameters = parse_query(request, HistoryParameters)
@@ -98,6 +102,7 @@ async def get_target_history(request: Request, target_id: PathId) -> Response:
 @router.get(
     "/scorecard", dependencies=READ, responses=SCORECARD_SCHEMA, openapi_extra=query_schema(ScorecardParameters)
 )
+@pollable
 async def get_scorecard(request: Request) -> Response:
     """Return how near every target is: value, attainment, what is expected by now, where the period will end, and status.
 

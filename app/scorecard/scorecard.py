@@ -133,7 +133,7 @@ def _own_columns(*names: str) -> list[TableColumn]:
     return columns(_COLUMN_SCHEMA, names)
 
 
-_COLUMNS = [
+SCORECARD_COLUMNS = [
     *_own_columns("id", "metric", "convention"),
     *(column(name, _TEXT, path=("group", name)) for name in NumberGroup._fields),
     *_own_columns("granularity", "period", "start", "end", "complete", "clipped", "status", "value", "target"),
@@ -203,7 +203,7 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> Answer:
         },
         "next": next_cursor,
     }
-    return Answer("scorecard", body, _COLUMNS, more_members=("trend",))
+    return Answer("scorecard", body, SCORECARD_COLUMNS, more_members=("trend",))
 
 
 def _themes_path(parameters: ScorecardParameters, start: date, end: date) -> str | None:

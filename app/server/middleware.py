@@ -41,7 +41,7 @@ App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 # The member of a request's scope that the protocol calls when the client has disconnected before the response was complete.
 ON_DISCONNECT = "csmetrics.on_disconnect"
 # Requests that change nothing, besides GET and HEAD.
-_READING_PATHS = ("/v1/query",)
+_READING_PATHS = ("/v1/query", "/mcp")
 _MAX_LOGGED_CHARACTERS = 2000  # of a path or a query string
 
 log = structlog.get_logger(__name__)
@@ -273,8 +273,8 @@ class RequestLifecycle:
     def log_request(self, seconds: float) -> None:
         """Log the request. Status 499: the client disconnected before a response started."""
         scope, client = self.scope, self.scope.get("client")
-        log.info(
-            "request",
+        logs.write_request_line(
+            __name__,
             method=scope["method"],
             path=logs.mask(self.path)[:_MAX_LOGGED_CHARACTERS],
             query=_loggable_query(scope.get("query_string", b"")),

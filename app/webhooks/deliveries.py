@@ -115,7 +115,7 @@ async def redeliver(books: Books, endpoint_id: str, id: str) -> dict[str, Any]:
         await _restart(connection, endpoint_id, delivery.c.message_id == id, now)
         return await _fetch(connection, endpoint_id, id)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def redeliver_failed(books: Books, endpoint_id: str, *, since: datetime) -> int:
@@ -132,7 +132,7 @@ async def redeliver_failed(books: Books, endpoint_id: str, *, since: datetime) -
         await fetch_endpoint(connection, endpoint_id)
         return await _restart(connection, endpoint_id, is_meant, now)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def _restart(connection: Connection, endpoint_id: str, condition: sa.ColumnElement[bool], now: datetime) -> int:
@@ -176,4 +176,4 @@ async def create_test(books: Books, endpoint_id: str, topic: str | None, *, leas
         await connection.execute(sa.insert(delivery).values(values))
         return DueDelivery(endpoint_id, new["id"], row.url, row.secrets, body, 0, None, row.failing_since)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)

@@ -133,7 +133,7 @@ async def create_endpoint(books: Books, new: NewEndpoint, rules: Rules) -> dict[
         await connection.execute(insert(endpoint).values(row).on_conflict_do_nothing(index_elements=["id"]))
         return await fetch_endpoint(connection, str(row["id"]))
 
-    return await books.database.write(write) | {"secret": secret}
+    return await books.database.write_aside(write) | {"secret": secret}
 
 
 def _check_topics(names: Sequence[str]) -> None:
@@ -223,7 +223,7 @@ async def change_endpoint(books: Books, id: str, change: EndpointChange, rules: 
             await disable_endpoints(connection, [DisableReason(id, BY_HAND)], now=now)
         return await fetch_endpoint(connection, id)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 async def delete_endpoint(books: Books, id: str) -> None:
@@ -235,7 +235,7 @@ async def delete_endpoint(books: Books, id: str) -> None:
         await connection.execute(sa.delete(delivery).where(delivery.c.endpoint_id == id))
         return bool(rows.row_count)
 
-    if not await books.database.write(write):
+    if not await books.database.write_aside(write):
         raise endpoint_not_found()
 
 
@@ -259,7 +259,7 @@ async def rotate_secret(books: Books, id: str, new: NewEndpointSecret) -> dict[s
         await connection.execute(sa.update(endpoint).where(endpoint.c.id == id).values(secrets=secrets))
         return {"id": id, "secret": secret, "previous_expire_at": overlap_end if former else None}
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)
 
 
 def _expire(stored_secret: dict[str, Any], at: datetime) -> dict[str, Any]:

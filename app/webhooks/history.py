@@ -38,4 +38,4 @@ async def delete_history(books: Books, *, days: int) -> int:
         ]
         return sum(counts)
 
-    return await books.database.write(write)
+    return await books.database.write_aside(write)

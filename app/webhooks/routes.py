@@ -214,7 +214,7 @@ async def try_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
         await record_attempts(connection, lease, [row])
         await connection.enqueue(add_counts([count_attempt(outcome)]))
 
-    await books.database.write(record)
+    await books.database.write_aside(record)
     return json_response(request, await deliveries.load_delivery(books, endpoint_id, due.message_id))
 
 

@@ -121,7 +121,7 @@ class DeliveryWorker:
             plans: list[QueryPlan[Any]] = [dispatch_messages(now), take_due(self.lease, now=now, busy=busy)]
             return await run_plan(connection, merge_plans(plans))
 
-        has_more, deliveries = await self.books.database.write(take)
+        has_more, deliveries = await self.books.database.write_aside(take)
         for due in deliveries:
             self._start(due)
         return bool(has_more)
@@ -156,7 +156,7 @@ class DeliveryWorker:
 
         self._results = []
         try:
-            disabled_endpoints = await self.books.database.write(write)
+            disabled_endpoints = await self.books.database.write_aside(write)
         except Problem:
             # They are recorded when the database is back, unless their leases have ended by then.
             self._results = results + self._results
@@ -190,7 +190,7 @@ class DeliveryWorker:
         await asyncio.gather(*self._running, return_exceptions=True)
         with suppress(Problem):
             await self._record()
-            await self.books.database.write(lambda connection: release_leases(connection, self.lease))
+            await self.books.database.write_aside(lambda connection: release_leases(connection, self.lease))
         await self._sender.close()
 
 

@@ -27,11 +27,25 @@ REQUIRED_SCOPES = {
     ("DELETE", "/v1/keys/{key_id}"): "admin",
     ("POST", "/v1/events"): "ingest",
     ("POST", "/v1/survey-responses"): "ingest",
+    ("POST", "/v1/segment/batch"): "ingest",
+    ("POST", "/v1/segment/v1/batch"): "ingest",
+    ("POST", "/v1/segment/identify"): "ingest",
+    ("POST", "/v1/segment/group"): "ingest",
+    ("POST", "/v1/segment/track"): "ingest",
+    ("POST", "/v1/segment/page"): "ingest",
+    ("POST", "/v1/segment/screen"): "ingest",
+    ("POST", "/v1/segment/alias"): "ingest",
     ("DELETE", "/v1/accounts/{account_id}/events/{event_id}"): "ingest",
     ("DELETE", "/v1/events/{event_id}"): "ingest",
     ("PUT", "/v1/accounts/{account_id}"): "ingest",
     ("GET", "/v1/accounts/{account_id}"): "read",
     ("GET", "/v1/accounts"): "read",
+    ("POST", "/mcp"): "read",
+    **{
+        (method, f"/odata/v4{path}"): "read"
+        for path in ("", "/", "/$metadata", "/{entity_set}", "/{entity_set}/$count")
+        for method in ("GET", "OPTIONS")
+    },
     ("PUT", "/v1/surveys/{survey_id}"): "admin",
     ("GET", "/v1/surveys"): "read",
     ("PUT", "/v1/exchange-rates"): "admin",
@@ -39,6 +53,7 @@ REQUIRED_SCOPES = {
     ("PUT", "/v1/segments/{name}"): "admin",
     ("DELETE", "/v1/segments/{name}"): "admin",
     ("GET", "/v1/segments"): "read",
+    ("GET", "/v1/changes"): "read",
     ("PUT", "/v1/targets/{target_id}"): "admin",
     ("DELETE", "/v1/targets/{target_id}"): "admin",
     ("GET", "/v1/targets/{target_id}"): "read",
@@ -190,7 +205,8 @@ def test_a_response_to_a_missing_or_unknown_key_reveals_nothing(
 ) -> None:
     without, unknown, revoked = (request(shared, *endpoint, key) for key in (None, "csm_unheard", keys["revoked"]))
     for response in (without, unknown, revoked):
-        assert response.headers["www-authenticate"].startswith("Basic realm=")
+        scheme = "Bearer" if endpoint[1] == "/mcp" else "Basic"
+        assert response.headers["www-authenticate"] == f'{scheme} realm="Customer Success Metrics"'
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["code"] == "unauthenticated"
         assert "csm_" not in response.text

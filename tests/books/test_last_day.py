@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.books.last_day import check_last_day
 from app.core.settings import Settings
 from app.database.connection import Connection
+from app.database.data_state import Ending, end_writing
 from tests.support.campaign import examples
 from tests.support.service import Service, account_update, session
 
@@ -143,7 +143,7 @@ def test_the_books_move_on_only_after_what_is_being_committed(
     committing, may_commit = asyncio.Event(), asyncio.Event()
 
     async def commit_slowly(connection: Connection) -> None:
-        await connection.fetch_batch(check_last_day(today))
+        await connection.fetch_batch(end_writing(Ending(today), None))
         committing.set()
         await may_commit.wait()
 

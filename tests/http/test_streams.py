@@ -55,6 +55,7 @@ def test_a_stream_has_the_same_rows_as_an_answer_in_one_piece(
     for module in ("app.metrics.answer._MAX_COMPUTED_ROWS", "app.http.responses.MAX_WHOLE_ROWS"):
         monkeypatch.setattr(module, 10)
     monkeypatch.setattr("app.http.encoded_stream.ROWS_PER_PART", 7)
+    some.forget_answers()
     answer = some.request("GET", "/v1/query", params=params | {"format": format})
     assert "content-length" not in answer.headers
     tag = answer.headers["etag"]

@@ -15,8 +15,8 @@ import pytest
 from app.core.errors import Problem
 from app.inbound.define import VENDORS, Context
 from app.inbound.expressions import MAX_STEPS, Budget, TooManySteps, evaluate
-from app.inbound.payload import Untranslatable
 from app.inbound.receive import FAILURE
+from app.ingest.payload import Untranslatable
 from tests.inbound.senders import SECRET, STRIPE_SECRET, hexed, post, put_source, send, sign_hmac, sign_stripe, to_bytes
 from tests.inbound.stripe_events import created, item, updated
 from tests.inbound.stripe_stories import STORIES

@@ -252,7 +252,7 @@ def test_a_table_has_columns_for_the_comparison(service: Service) -> None:
     service.send(session(at="2026-02-10"))
     params = {"period": "2026-02", "compare": "previous_year", "format": "csv"}
     head, row = service.request("GET", "/v1/metrics/sessions", params=params).text.splitlines()
-    assert head.endswith(",convention,previous,change,change_percent,significant")
+    assert head.endswith(",convention,previous,change,change_percent,significant,is_new")
     assert row.endswith(",default,0,1,,")
 
 

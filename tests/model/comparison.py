@@ -113,7 +113,7 @@ def comparison_fields(row: Row, before: Row) -> Row:
     change = value - previous
     percent = Fraction(100 * change) / abs(Fraction(previous)) if previous else None
     fields = {"previous": previous, "change": change, "change_percent": percent}
-    return fields | {"significant": _is_significant(row, before)}
+    return fields | {"significant": _is_significant(row, before), "is_new": previous == 0 and value != 0}
 
 
 def _is_significant(row: Row, before: Row) -> bool | None:

@@ -17,7 +17,7 @@ _numbers = count()
 # The fields of a row that docs/metrics.md defines.
 CHECKED_FIELDS = (
     "metric", "period", "start", "end", "complete", "group", "value", "numerator", "denominator", "sample_size", "interval",
-    "reason", "amount", "previous", "change", "change_percent", "significant",
+    "reason", "amount", "previous", "change", "change_percent", "significant", "is_new",
 )  # fmt: skip
 MORE_SURVEYS = {
     "visit": Survey("csat", 1, 10, satisfied_from=7),

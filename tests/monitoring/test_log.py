@@ -96,7 +96,7 @@ def test_an_outage_is_two_lines_however_many_requests_fail(
     service.send(session())
     change_database(False)
     for _ in range(5):
-        responses = service.gather(*(service.client.get("/v1/surveys") for _ in range(4)))
+        responses = service.gather(*(service.client.get("/v1/alerts") for _ in range(4)))
         assert {response.status_code for response in responses} == {503}
     lines = [line for line in read_log() if line["event"] != "request"]
     assert [(line["event"], line["level"]) for line in lines] == [("the database is unavailable", "error")]

@@ -25,9 +25,9 @@ from tests.support.service import Service, session
 PATH = "/metrics/prometheus"
 REQUESTS = "csmetrics_http_request_duration_seconds_count"
 PROMETHEUS_KEY = "the-key-of-our-prometheus"
-BASE_UNITS = ("_seconds", "_total", "_info", "_connections", "_rows", "_up")
+BASE_UNITS = ("_seconds", "_total", "_info", "_connections", "_rows", "_up", "_bytes")
 # What a gauge counts.
-COUNTED = ("_deliveries", "_messages", "_endpoints")
+COUNTED = ("_deliveries", "_messages", "_endpoints", "_answers")
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -146,7 +146,7 @@ def test_events_are_counted_as_accepted_duplicate_and_rejected_by_code(shared: S
 
 def test_questions_are_counted_by_granularity_and_metric(shared: Service) -> None:
     def ask() -> None:
-        shared.get("/v1/query", metrics="nps,sessions", period="2026-03", granularity="day")
+        shared.forget_answers().get("/v1/query", metrics="nps,sessions", period="2026-03", granularity="day")
 
     assert difference(shared, ask, "csmetrics_question_duration_seconds_count", granularity="day") == 1
     assert difference(shared, ask, "csmetrics_question_metrics_total", metric="sessions") == 1
@@ -161,9 +161,9 @@ def test_statements_and_connections_are_metered(shared: Service) -> None:
     assert difference(shared, lambda: shared.send(session()), name, operation="batch") >= 1
     # The last statements of posting are sent together with the commit.
     assert difference(shared, lambda: shared.send(session()), name, operation="flush") >= 1
-    assert difference(shared, lambda: shared.get("/v1/surveys"), name, operation="execute") >= 1
+    assert difference(shared, lambda: shared.get("/v1/alerts"), name, operation="execute") >= 1
     wait = "csmetrics_database_pool_wait_seconds_count"
-    assert difference(shared, lambda: shared.get("/v1/surveys"), wait, pool="questions") >= 1
+    assert difference(shared, lambda: shared.get("/v1/checks"), wait, pool="questions") >= 1
     assert difference(shared, lambda: shared.get("/readyz"), wait, pool="lookups") >= 1
     assert difference(shared, lambda: shared.send(session()), wait, pool="main") >= 1
 
@@ -188,7 +188,7 @@ def test_the_gauges_of_the_pool_agree_with_the_server(
 
     def use_all_pools(times: int) -> None:
         new_key = {"name": "crm", "scopes": ["read"]}
-        service.gather(*(service.client.get("/v1/metrics/sessions") for _ in range(times)))
+        service.gather(*(service.client.get("/v1/checks") for _ in range(times)))
         service.gather(*(service.client.post("/v1/keys", json=new_key) for _ in range(times)))
 
     check()

@@ -30,6 +30,13 @@ _HEALTH_MODEL: dict[str, Any] = {
 ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/events"): None,
     ("POST", "/v1/survey-responses"): None,
+    ("POST", "/v1/segment/batch"): None,
+    ("POST", "/v1/segment/identify"): None,
+    ("POST", "/v1/segment/group"): None,
+    ("POST", "/v1/segment/track"): None,
+    ("POST", "/v1/segment/page"): None,
+    ("POST", "/v1/segment/screen"): None,
+    ("POST", "/v1/segment/alias"): None,
     ("PUT", "/v1/accounts/acme"): {
         "name": "Acme",
         "attributes": {"plan": "pro"},

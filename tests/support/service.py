@@ -61,6 +61,7 @@ class Service:
         async def open_again() -> None:
             database = self.books.database
             database.labels.clear()
+            self.app.state.answers.clear()
             self.app.state.books = await create_or_load_books(self.settings, database, clock=lambda: self.now)
             await record_margin(self.books, self.settings)
 
@@ -79,9 +80,19 @@ class Service:
         self.run(forget())
         return self
 
+    def forget_answers(self) -> "Service":
+        """Empty the memory of answers, so that the next question is run."""
+        self.app.state.answers.clear()
+        return self
+
     def tasks(self) -> set[Any]:
         """Return the tasks of the event loop that have not ended."""
         return asyncio.all_tasks(self.runner.get_loop())
+
+    def wait_for(self, tasks: set[Any]) -> None:
+        """Give tasks the time to end that have nothing left to do."""
+        if tasks:
+            self.run(asyncio.wait(tasks, timeout=5))
 
     def run(self, work: Any) -> Any:
         """Return the result of a coroutine."""

@@ -1,4 +1,4 @@
-"""Generate the published documents: the OpenAPI document and the reference pages, from the catalogues.
+"""Generate the published documents: the OpenAPI document, the reference pages and the sources of dbt, from the catalogues.
 
 A page is a module with a function `render()` that returns its Markdown. To add a page, add a module and list it in `PAGES`.
 """
@@ -7,7 +7,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.publish import charts, command_line, errors, events, filters, insights, mapping, metrics, settings, vendors
+from app.cli.publish import (
+    charts,
+    command_line,
+    errors,
+    events,
+    filters,
+    insights,
+    mapping,
+    metrics,
+    settings,
+    vendors,
+    views,
+)
 from app.core.settings import Settings
 from app.main import build_app
 
@@ -22,6 +34,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors": errors.render,
     "settings": settings.render,
     "cli": command_line.render,
+    "views": views.render_page,
 }
 
 
@@ -29,4 +42,5 @@ def documents() -> dict[Path, str]:
     """Return the generated files: path in the repository -> content."""
     openapi = build_app(Settings(_env_file=None)).openapi()
     files = {Path("openapi/openapi.json"): json.dumps(openapi, indent=2, ensure_ascii=False) + "\n"}
+    files[Path("docs/bi/dbt/models/sources.yml")] = views.render_dbt_sources()
     return files | {Path("docs/reference") / f"{name}.md": render() for name, render in PAGES.items()}

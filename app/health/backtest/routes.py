@@ -8,6 +8,7 @@ from app.health.backtest.question import BacktestParameters, BacktestScoreParame
 from app.health.backtest.schema import BACKTEST_SCHEMA, SCORES_SCHEMA
 from app.http.openapi import query_schema
 from app.http.params import parse_query
+from app.http.polls import pollable
 from app.http.responses import rows_response
 
 router = APIRouter(
@@ -16,6 +17,7 @@ router = APIRouter(
 
 
 @router.get("/health-model/backtest", responses=BACKTEST_SCHEMA, openapi_extra=query_schema(BacktestParameters))
+@pollable
 async def get_backtest(request: Request) -> Response:
     """Return how well the scores of past months, as they were known then, told apart who churned afterwards.
 
@@ -29,6 +31,7 @@ async def get_backtest(request: Request) -> Response:
 @router.get(
     "/health-model/backtest/scores", responses=SCORES_SCHEMA, openapi_extra=query_schema(BacktestScoreParameters)
 )
+@pollable
 async def get_backtest_scores(request: Request) -> Response:
     """Return the scores that a back-test is made of: of each customer at each cut-off, and whether it churned afterwards."""
     parameters = parse_query(request, BacktestScoreParameters)

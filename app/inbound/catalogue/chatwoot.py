@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part, vendor
+from app.inbound.define import Context, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields
 from app.inbound.schemes import FirstOf, Hmac, SecretInUrl, dotted_time_and_body
+from app.ingest.payload import Fields, Ignored
 
 _STATUSES = {"resolved": "ticket.resolved", "open": "ticket.reopened"}
 

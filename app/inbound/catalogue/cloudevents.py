@@ -7,9 +7,9 @@ from urllib.parse import unquote
 from app.core.errors import Malformed
 from app.inbound.define import Context, Part, vendor
 from app.inbound.mapping import EventMapping, map_events
-from app.inbound.payload import parse_moment, text_of
 from app.inbound.senders import SenderOptions, scheme_of_sender
 from app.ingest.decode import decode_events
+from app.ingest.payload import parse_moment, text_of
 
 _PREFIX = "ce-"
 

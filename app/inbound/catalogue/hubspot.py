@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.ids import Id
-from app.inbound.define import Completion, Context, Failure, Ignored, Part, vendor
+from app.inbound.define import Completion, Context, Failure, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields, Untranslatable, text_of
 from app.inbound.schemes import Hmac, url_and_body
+from app.ingest.payload import Fields, Ignored, Untranslatable, text_of
 
 if TYPE_CHECKING:
     from app.inbound.fetch import VendorApi

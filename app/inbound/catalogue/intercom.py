@@ -8,10 +8,10 @@ version 2.16. Where a rated ticket has its rating is not documented; it is read 
 from collections.abc import Iterator
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part, vendor
+from app.inbound.define import Context, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields
 from app.inbound.schemes import Hmac
+from app.ingest.payload import Fields, Ignored
 
 _TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "conversation.user.created": ("ticket.opened", {}),

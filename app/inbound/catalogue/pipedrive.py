@@ -7,10 +7,10 @@ examples, a number; both are read.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part, vendor
+from app.inbound.define import Context, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields, text_of
 from app.inbound.schemes import Basic
+from app.ingest.payload import Fields, Ignored, text_of
 
 _GOAL = "deal"
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.errors import Malformed
 from app.core.ids import Id
 from app.http.encoding import parse_json
-from app.inbound.define import Context, Failure, Ignored, Part, Reply, vendor
+from app.inbound.define import Context, Failure, Part, Reply, vendor
 from app.inbound.mapping import EventMapping, map_events
-from app.inbound.payload import Fields, Untranslatable
 from app.inbound.schemes import FirstOf, SecretHeader, SecretInUrl
+from app.ingest.payload import Fields, Ignored, Untranslatable
 
 _NAMESPACE = "http://soap.sforce.com/2005/09/outbound"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"

@@ -1,15 +1,13 @@
 """Segment: groups, people and what they do, by its webhook destination."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part, find_member, vendor
+from app.inbound.define import Context, Part, find_member, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields
 from app.inbound.schemes import Hmac
-
-_MAX_ATTRIBUTES = 100
+from app.ingest.payload import Fields, Ignored
+from app.ingest.segment.calls import BECOMES, CALLS, find_user, read_call
 
 
 @vendor(
@@ -18,11 +16,7 @@ _MAX_ATTRIBUTES = 100
     documentation="https://segment.com/docs/connections/destinations/catalog/actions-webhook/",
     mapping=PersonMapping,
     find_id=find_member("messageId"),
-    becomes=(
-        ("`group`", "`account.updated` with `name` and the other traits that are texts, numbers or truth values"),
-        ("`identify`", "`user.registered`"),
-        ("`track`", "`feature.used`; the feature is the name of the event"),
-    ),
+    becomes=BECOMES,
     example={
         "messageId": "segment-test-message-1",
         "type": "track",
@@ -34,34 +28,19 @@ _MAX_ATTRIBUTES = 100
     },
 )
 def segment(payload: Any, context: Context) -> Iterator[Part]:
-    """The account is `groupId`, of other calls than `group` that of the `context`. The user is `userId`: what anonymous visitors
-    do counts nothing.
+    """The account is `groupId`, else that of the `context`, else `traits.company.id`. The user is `userId`: what anonymous
+    visitors do counts nothing.
+
+    Segment's libraries can also send straight to `POST /v1/segment/batch`, which understands the same.
     """
     call = Fields(payload)
     kind, id, at = call.text("type"), call.text("messageId"), call.time("timestamp")
-    group = call.find_text("groupId") or call.find_text("context", "groupId")
-    if kind == "group":
-        account = context.account(call, call, group)
-        yield context.event("account.updated", id=id, account=account, at=at, data=_read_traits(call))
+    if kind not in CALLS:
+        yield Ignored("Only the calls of Segment's specification count.")
         return
-    user = context.user(call, call, call.find_text("userId"))
-    if kind not in ("identify", "track") or user is None:
-        yield Ignored("Pages, aliases and anonymous visitors count nothing.")
+    meaning = read_call(call, user=context.user(call, call, find_user(call)))
+    if isinstance(meaning, Ignored):
+        yield meaning
         return
-    account = context.account(call, call, group)
-    if kind == "identify":
-        yield context.event("user.registered", id=id, account=account, user=user, at=at)
-    else:
-        data = {"feature": call.text("event")}
-        yield context.event("feature.used", id=id, account=account, user=user, at=at, data=data)
-
-
-def _read_traits(call: Fields) -> dict[str, Any]:
-    traits = call.find("traits")
-    scalars = {
-        name: value
-        for name, value in (traits.items() if isinstance(traits, dict) else ())
-        if isinstance(value, str | int | Decimal | bool) and name and name != "name"
-    }
-    attributes = dict(list(scalars.items())[:_MAX_ATTRIBUTES])
-    return {"name": call.find_text("traits", "name"), "attributes": attributes or None}
+    account = context.account(call, call, meaning.account)
+    yield context.event(meaning.type, id=id, account=account, user=meaning.user, at=at, data=meaning.data)

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from app.inbound.define import Completion, Context, Ignored, Ordering, Part, vendor
+from app.inbound.define import Completion, Context, Ordering, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields, Untranslatable
 from app.inbound.schemes import StripeSignature
 from app.inbound.stripe.complete import SNAPSHOT, THIN, complete
 from app.inbound.stripe.order import PREFIX, compare, find_moment
 from app.inbound.stripe.sales import translate_credit_note, translate_customer, translate_invoice
 from app.inbound.stripe.subscription import repeat_subscription, translate_subscription
+from app.ingest.payload import Fields, Ignored, Untranslatable
 
 if TYPE_CHECKING:
     from app.inbound.fetch import VendorApi

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.ids import Id
-from app.inbound.define import Context, Ignored, Part, vendor
+from app.inbound.define import Context, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields
 from app.inbound.schemes import Hmac
+from app.ingest.payload import Fields, Ignored
 
 _TEXTS = ("long_text", "short_text")
 

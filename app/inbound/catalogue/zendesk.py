@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.ids import Id
-from app.inbound.define import Context, Ignored, Part, vendor
+from app.inbound.define import Context, Part, vendor
 from app.inbound.mapping import PersonMapping
-from app.inbound.payload import Fields, Untranslatable
 from app.inbound.schemes import Hmac, time_and_body
+from app.ingest.payload import Fields, Ignored, Untranslatable
 
 _PREFIX = "zen:event-type:"
 # A ticket in one of these is done; a closed one was solved before, and can no longer be reopened.

@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from app.inbound.fetch import VendorApi
-from app.inbound.payload import Fields, Untranslatable, text_of
 from app.inbound.stripe.order import PREFIX
+from app.ingest.payload import Fields, Untranslatable, text_of
 
 THIN = "v2.core.event"
 # The member of a thin event that names its snapshot; null: it exists as a thin one only.

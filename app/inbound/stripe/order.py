@@ -7,7 +7,7 @@ later one is what the earlier one says.
 from collections.abc import Mapping
 from typing import Any
 
-from app.inbound.payload import text_of
+from app.ingest.payload import text_of
 
 PREFIX = "customer.subscription."
 CREATED, DELETED = f"{PREFIX}created", f"{PREFIX}deleted"

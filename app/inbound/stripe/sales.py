@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part
-from app.inbound.payload import Fields
+from app.inbound.define import Context, Part
 from app.inbound.stripe.terms import digits_of, find_customer, format_amount
+from app.ingest.payload import Fields, Ignored
 
 
 def translate_customer(event: Fields, item: Fields, context: Context) -> Iterator[Part]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.inbound.define import Context, Ignored, Part, Remark
-from app.inbound.payload import Fields, Untranslatable, format_moment
+from app.inbound.define import Context, Part, Remark
 from app.inbound.stripe.order import CREATED, DELETED
 from app.inbound.stripe.terms import StripeTerms, find_customer, format_amount, read_terms
+from app.ingest.payload import Fields, Ignored, Untranslatable, format_moment
 
 _RUNNING = ("active", "past_due")
 # Without a first payment there is no subscription yet.

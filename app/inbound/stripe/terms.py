@@ -5,8 +5,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
 from app.core.ids import MAX_ID_LENGTH
-from app.inbound.payload import Fields, Untranslatable
 from app.inbound.stripe.tiers import sum_tiers
+from app.ingest.payload import Fields, Untranslatable
 
 # Amounts are in the smallest unit of the currency, as Stripe sees it: of ISK and UGX it still counts hundredths.
 _DIGITS = dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND"), 0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from app.inbound.payload import Fields, Untranslatable
+from app.ingest.payload import Fields, Untranslatable
 
 
 def sum_tiers(price: Fields, quantity: Decimal) -> Decimal:

@@ -103,13 +103,13 @@ def _statement(shape: Shape, terms: tuple[PopulationTerm, ...]) -> Statement:
     labels = {name: sa.bindparam(f"measure{n}", type_=sa.Integer) for n, name in enumerate(_measures(terms))}
     balances = _balances(shape, labels)
     # Most accounts that change are in no population: their groups need not be looked up.
-    is_counted = sa.or_(*(_sql(term.where, _balances_by_operator(balances, labels)) for term in terms))
+    is_counted = sa.or_(*(account_value_sql(term.where, _balances_by_operator(balances, labels)) for term in terms))
     # Position 1 is all that was before the first span.
     changed_accounts = sa.select(balances).where(is_counted, balances.c.position != 1).subquery("changed")
     values = _balances_by_operator(changed_accounts, labels)
     sums = [
-        (sa.func.sum(_sql(term.total, values)) if term.total else sa.func.count())
-        .filter(_sql(term.where, values))
+        (sa.func.sum(account_value_sql(term.total, values)) if term.total else sa.func.count())
+        .filter(account_value_sql(term.where, values))
         .label(f"sum{number}")
         for number, term in enumerate(terms)
     ]
@@ -160,9 +160,9 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _sql(value: AccountValue, balances: Mapping[tuple[str, str], Any]) -> Any:
+def account_value_sql(value: AccountValue, balances: Mapping[tuple[str, str], Any]) -> Any:
     """Return an account's value as SQL."""
     if value.operator in BALANCES:
         return balances[value.operator, value.parts[0]]
-    parts = (_sql(part, balances) if isinstance(part, AccountValue) else part for part in value.parts)
+    parts = (account_value_sql(part, balances) if isinstance(part, AccountValue) else part for part in value.parts)
     return _OPERATORS[value.operator](*parts)

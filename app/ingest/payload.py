@@ -1,24 +1,33 @@
-"""Read the payload of a delivery: each field with its type, and an error that says where something else stands.
+"""Read what other systems send: each field with its type, and an error that says where something else stands.
 
 A sender is trusted to be who it is, not to send what its documentation says: whatever has another shape is untranslatable.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from app.core.errors import ServiceError
+from app.core.ids import MAX_ID_LENGTH
 from app.core.names import MAX_NAME_LENGTH
 
 T = TypeVar("T")
 
 _LATEST = datetime(9998, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11
+_LONGEST_NUMBER = 10**40
 
 
 class Untranslatable(ServiceError):
-    """A delivery, or a part of it, that becomes no event. Its text says why."""
+    """A payload, or a part of it, that becomes no event. Its text says why."""
+
+
+class Ignored(NamedTuple):
+    """A part of a payload that counts nothing, by intention. reason: a sentence."""
+
+    reason: str
 
 
 def parse_moment(raw: Any) -> datetime | None:
@@ -48,9 +57,16 @@ def format_moment(time: datetime) -> str:
 
 def text_of(raw: Any) -> str | None:
     """Return an id or name as a text: a number is written as one; None for anything else and for an empty text."""
+    # Longer ones are no ids, and Python refuses to write some of them.
     if isinstance(raw, int) and not isinstance(raw, bool):
-        return str(raw)
+        return str(raw) if abs(raw) < _LONGEST_NUMBER else None
     return raw.strip() or None if isinstance(raw, str) else None
+
+
+def event_id(vendor: str, id: str) -> str:
+    """Return the id of an event: that of the vendor's event, with the vendor before it, so that those of two do not meet."""
+    own_id = f"{vendor}:{id}"
+    return own_id if len(own_id) <= MAX_ID_LENGTH else f"{vendor}:{hashlib.sha256(id.encode()).hexdigest()}"
 
 
 class Fields:

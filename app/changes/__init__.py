@@ -1,0 +1,1 @@
+"""Changes: what has changed since a poller last asked."""

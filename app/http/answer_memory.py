@@ -1,0 +1,122 @@
+"""Answers that are kept in memory, as they are sent: the headers and the body, compressed once for each content coding.
+
+An answer is kept for a question and a state of the data (see `database.data_state`). Another state replaces it. The memory is
+that of one process and has a limit; the answers that were not used for the longest time go first.
+"""
+
+import gzip
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import zstandard
+from starlette.types import Send
+
+from app.core import meters
+from app.core.aside import MAX_ITEMS, run_aside
+
+# Shorter bodies are not worth compressing.
+MIN_COMPRESSED_BYTES = 16_384
+# An answer may take so much of the memory.
+_LARGEST_PART = 8
+# What an answer takes besides its bodies, about.
+_OVERHEAD = 2_000
+_GZIP_LEVEL, _ZSTD_LEVEL = 4, 3
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True, eq=False)
+class KeptAnswer:
+    """An answer of status 200.
+
+    question, state: whose it is, see `Poll`. tag: its entity tag. bodies: by content coding, empty for
+    none.
+    """
+
+    question: bytes
+    state: str
+    tag: str
+    headers: RawHeaders
+    bodies: dict[str, bytes]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes in memory, about."""
+        return _OVERHEAD + sum(map(len, self.bodies.values()))
+
+    @property
+    def is_compressible(self) -> bool:
+        """Whether compressing it makes it shorter."""
+        content_type = next((value for name, value in self.headers if name == b"content-type"), b"").partition(b";")[0]
+        return content_type.startswith(b"text/") or content_type.endswith((b"json", b"+xml", b"/xml"))
+
+    async def body_in(self, coding: str) -> tuple[str, bytes]:
+        """Return the content coding in which the answer is sent to who accepts `coding`, and its body."""
+        plain = self.bodies[""]
+        if not coding or len(plain) < MIN_COMPRESSED_BYTES or not self.is_compressible:
+            return "", plain
+        if (body := self.bodies.get(coding)) is None:
+            body = self.bodies[coding] = await run_aside(lambda: _compress(plain, coding), items=MAX_ITEMS + 1)
+        return coding, body
+
+    async def send(self, send: Send, coding: str) -> None:
+        """Send it as the response to a request that accepts a content coding."""
+        own_coding, body = await self.body_in(coding)
+        headers = [*self.headers, (b"content-length", b"%d" % len(body))]
+        if own_coding:
+            headers.append((b"content-encoding", own_coding.encode()))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _compress(body: bytes, coding: str) -> bytes:
+    if coding == "gzip":
+        return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
+
+
+@dataclass(slots=True)
+class AnswerMemory:
+    """The kept answers of one process. max_bytes: how much they may take; 0: none is kept."""
+
+    max_bytes: int
+    _size: int = 0
+    _answers: OrderedDict[bytes, KeptAnswer] = field(default_factory=OrderedDict)
+    # The size of each answer that `_size` contains.
+    _sizes: dict[bytes, int] = field(default_factory=dict)
+
+    def find(self, question: bytes, state: str) -> KeptAnswer | None:
+        """Return the answer to a question in a state of the data, if it is kept."""
+        answer = self._answers.get(question)
+        if answer is None or answer.state != state:
+            return None
+        self._answers.move_to_end(question)
+        return answer
+
+    def keep(self, answer: KeptAnswer) -> None:
+        """Keep an answer, or notice that it has grown; it replaces the one to the same question."""
+        if self._answers.get(answer.question) is answer and self._sizes[answer.question] == answer.size:
+            return
+        self._remove(answer.question)
+        if answer.size * _LARGEST_PART <= self.max_bytes:
+            self._answers[answer.question] = answer
+            self._sizes[answer.question] = answer.size
+            self._size += answer.size
+            while self._size > self.max_bytes:
+                self._remove(next(iter(self._answers)))
+        meters.KEPT_ANSWERS.set(len(self._answers))
+        meters.KEPT_BYTES.set(self._size)
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        for question in list(self._answers):
+            self._remove(question)
+
+    @property
+    def size(self) -> int:
+        """How many bytes the answers take."""
+        return self._size
+
+    def _remove(self, question: bytes) -> None:
+        if self._answers.pop(question, None) is not None:
+            self._size -= self._sizes.pop(question)
