@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -270,8 +271,9 @@ def test_the_package_is_typed_and_knows_nothing_of_the_service(tmp_path: Path) -
         "-w",
         str(tmp_path),
     ]
-    (tmp_path / "source").symlink_to(CLIENT)
-    subprocess.run([*command, str(CLIENT)], check=True, capture_output=True, cwd=tmp_path)
+    # Not where it is: a build leaves files behind.
+    source = shutil.copytree(CLIENT, tmp_path / "source")
+    subprocess.run([*command, str(source)], check=True, capture_output=True, cwd=tmp_path)
     [wheel] = tmp_path.glob("csmetrics_client-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
