@@ -36,7 +36,7 @@ _SELECT_ACCOUNTS = Statement(
 )
 
 
-class _Moment(NamedTuple):
+class _ServerTime(NamedTuple):
     """The state of the server at one moment."""
 
     server: str
@@ -51,7 +51,7 @@ async def load_changes(books: Books, *, since: str | None, limit: int) -> dict[s
 
     async def read(connection: Connection) -> dict[str, Any]:
         ((row,),) = await connection.fetch_batch(BoundStatement(_SELECT_NOW, {}))
-        now = _Moment(*row)
+        now = _ServerTime(*row)
         new_cursor = ChangesCursor(now.server, now.at, today, now.snapshot)
         if cursor is None:
             return _answer(new_cursor, metrics=[], accounts=[])

@@ -57,5 +57,5 @@ def _is_snapshot(text: str) -> bool:
         return False
     first, end = int(match[1]), int(match[2])
     running = [int(number) for number in (match[3] or "").split(",") if number]
-    is_sorted = all(one < other for one, other in pairwise(running))
+    is_sorted = all(number < later for number, later in pairwise(running))
     return 0 < first <= end and is_sorted and all(first <= number < end for number in running)
