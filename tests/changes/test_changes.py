@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.changes.changes import find_metrics
@@ -155,6 +155,7 @@ tokens = st.one_of(
 )
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(tokens)
 def test_no_text_breaks_the_cursor(text: str) -> None:
     for token in (text, encode_token(text)):

@@ -1,6 +1,6 @@
 """The header If-None-Match: lists of tags, weak comparison, and everything that is not one."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.http.conditional import ANY, choose_coding, parse_if_none_match
@@ -12,12 +12,14 @@ spaces = st.sampled_from(["", " ", "\t", "  "])
 elements = st.tuples(spaces, st.sampled_from(["", "W/"]), opaque_tags, spaces)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(elements, max_size=6))
 def test_every_tag_of_a_list_is_read_weak_or_not(parts: list[tuple[str, str, str, str]]) -> None:
     value = ",".join(f'{before}{weak}"{tag}"{after}' for before, weak, tag, after in parts)
     assert parse_if_none_match(value) == tuple(tag for _, _, tag, _ in parts)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.text())
 def test_no_text_breaks_the_header_and_a_tag_that_is_read_is_in_it(value: str) -> None:
     assert all(tag == ANY or f'"{tag}"' in value for tag in parse_if_none_match(value))

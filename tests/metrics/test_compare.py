@@ -253,7 +253,7 @@ def test_a_table_has_columns_for_the_comparison(service: Service) -> None:
     params = {"period": "2026-02", "compare": "previous_year", "format": "csv"}
     head, row = service.request("GET", "/v1/metrics/sessions", params=params).text.splitlines()
     assert head.endswith(",convention,previous,change,change_percent,significant,is_new")
-    assert row.endswith(",default,0,1,,")
+    assert row.endswith(",default,0,1,,,true")
 
 
 # Two proportions: 40 of 100 after 30 of 100 is z = 1.482, 45 of 100 after 30 of 100 is z = 2.191, calculated by hand.
