@@ -115,7 +115,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         title="Customer Success Metrics",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lambda app: _open_books_for(app, settings, clock=clock),
+        lifespan=lambda app: _serve(app, settings, clock=clock),
         redoc_url=None,
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
@@ -156,6 +156,13 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
 
 
 @asynccontextmanager
+async def _serve(app: FastAPI, settings: Settings, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
+    """Keep everything open that requests need while the application runs."""
+    async with agent_routes.serve_agents(app), _open_books_for(app, settings, clock=clock):
+        yield
+
+
+@asynccontextmanager
 async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
     """Keep the books open while the application runs. The first start creates an admin key unless the settings have one.
 
@@ -189,7 +196,6 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     async with (
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
-        agent_routes.serve_agents(app),
         open_charts() as charts,
         AsyncExitStack() as stack,
     ):
