@@ -125,7 +125,7 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         title="Customer Success Metrics",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lambda app: _open_books_for(app, settings, clock=clock),
+        lifespan=lambda app: _serve(app, settings, clock=clock),
         redoc_url=None,
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
@@ -169,6 +169,13 @@ def _add_middleware(app: FastAPI) -> None:
     )
     # It is around the compression, since kept answers are compressed already.
     app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
+
+
+@asynccontextmanager
+async def _serve(app: FastAPI, settings: Settings, *, clock: Callable[[], datetime]) -> AsyncIterator[None]:
+    """Keep everything open that requests need while the application runs."""
+    async with agent_routes.serve_agents(app), _open_books_for(app, settings, clock=clock):
+        yield
 
 
 @asynccontextmanager

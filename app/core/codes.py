@@ -120,7 +120,6 @@ REQUEST = [
     Code("headers_too_large", "431", "The headers and the URL are too large.", "Send fewer or shorter ones. Long questions can be sent with `POST /v1/query`."),
     Code("internal_error", "500", "An error in the service. It is in the log, under `request_id`.", "Send it again once. Then report it with the `request_id`.", retry=True),
     Code("unsupported_option", "501", "OData: this part of the protocol is not there, such as `$apply` and `$expand`.", "Use what `message` lists."),
-    Code("not_supported", "501", "This part of a protocol is not there.", "See `detail`."),
     Code("unavailable", "503", "The database is not available, or the service is stopping.", "Send it again after `Retry-After` seconds.", retry=True),
     Code("vendor_unavailable", "503", "The API of a vendor, which has what a delivery only names, does not answer. The delivery is kept.", "Vendors send it again by themselves. Or replay it.", retry=True),
     Code("busy", "503", "Too many requests, large batches or charts at once, a chart took too long, or others are changing the same accounts or definitions.", "Send it again after `Retry-After` seconds.", retry=True),

@@ -137,7 +137,7 @@ class HeadersTooLarge(Problem):
 
 
 class NotSupported(Problem):
-    status, code = 501, "not_supported"
+    status, code = 501, "unsupported_option"
 
 
 class Unavailable(Problem):
