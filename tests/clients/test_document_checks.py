@@ -15,7 +15,17 @@ def test_the_document_passes_spectral_and_the_rules_of_owasp(tmp_path: Path) -> 
     document = write_document(tmp_path)
     shutil.copy(ROOT / ".spectral.yaml", tmp_path)
     (tmp_path / "node_modules").symlink_to(node_modules())
-    output = run(node_tool("spectral"), "lint", document.name, "--fail-severity", "hint", "-f", "json", "--quiet", folder=tmp_path)
+    output = run(
+        node_tool("spectral"),
+        "lint",
+        document.name,
+        "--fail-severity",
+        "hint",
+        "-f",
+        "json",
+        "--quiet",
+        folder=tmp_path,
+    )
     assert json.loads(output or "[]") == []
 
 
