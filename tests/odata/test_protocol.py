@@ -13,9 +13,9 @@ from lxml import etree
 from app.odata.model import EDM_TYPES, ENTITY_SETS
 from tests.access.test_access import create_key
 from tests.odata.feeds import NAMES, ROOT, SETS, fill, get, key, rows
+from tests.support.node_packages import node_modules
 from tests.support.service import ADMIN_KEY, Service, account_update, session
 
-SCHEMAS = Path(__file__).parent / "schemas"
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 MINIMAL = "application/json;odata.metadata=minimal"
 # What Power BI and Excel send.
@@ -29,6 +29,11 @@ POWER_BI = (
 def company(service: Service) -> Service:
     fill(service)
     return service
+
+
+def oasis_schemas() -> Path:
+    """The folder of the schemas of OData's technical committee, which its package for Node brings."""
+    return node_modules() / "odata-csdl" / "schemas"
 
 
 def error(answer: Any) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def properties_in_json(schema: dict[str, Any]) -> dict[str, dict[str, tuple[str,
 
 def json_schema() -> Any:
     """The schema of CSDL JSON, with its patterns of names as Python writes them."""
-    content = (SCHEMAS / "csdl.schema.json").read_text()
+    content = (oasis_schemas() / "csdl.schema.json").read_text()
     content = content.replace(r"(_|\\p{L}|\\p{Nl})", r"[^\\W\\d]")
     return json.loads(content.replace(r"(_|\\p{L}|\\p{Nl}|\\p{Nd}|\\p{Mn}|\\p{Mc}|\\p{Pc}|\\p{Cf})", r"\\w"))
 
@@ -87,7 +92,7 @@ def test_the_schema_is_valid_as_xml_and_as_json(company: Service) -> None:
     company.send(account_update("x", **{"a b": 1, "<b>&'\"": "y", "Größe": True, "\ufffe": "z"}))
     answer = get(company, "$metadata")
     assert answer.headers["content-type"] == "application/xml"
-    validator = etree.XMLSchema(etree.parse(SCHEMAS / "edmx.xsd"))
+    validator = etree.XMLSchema(etree.parse(oasis_schemas() / "edmx.xsd"))
     validator.assertValid(etree.fromstring(answer.content))
     document = get(company, "$metadata", format="json").json()
     jsonschema.validate(document, json_schema())
