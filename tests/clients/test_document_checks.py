@@ -1,12 +1,18 @@
-"""The OpenAPI document passes the rules of Spectral and OWASP; `.spectral.yaml` says why which rules do not apply."""
+"""The OpenAPI document passes the rules of Spectral and OWASP, and the service is what it says, as Schemathesis checks it.
+
+`.spectral.yaml` and `schemathesis.toml` say why which rules and checks do not apply.
+"""
 
 import json
 import re
 import shutil
 from pathlib import Path
 
-from tests.clients.tools import node_tool, run, write_document
+from tests.clients.tools import node_tool, python_tool, run, write_document
+from tests.support.campaign import examples
 from tests.support.node_packages import node_modules
+from tests.support.process import service_process
+from tests.support.service import ADMIN_KEY
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,3 +43,16 @@ def test_every_rule_that_is_left_out_has_a_reason() -> None:
             reason = line.lstrip().startswith("#") or (reason and bool(line.strip()))
         else:
             assert reason, line
+
+
+def test_the_service_is_what_its_document_says(database: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "schemathesis.toml", tmp_path)
+    shutil.copy(Path(__file__).parent / "schemathesis_hooks.py", tmp_path)
+    count = examples(3)
+    # The suite tries the same requests each time, a campaign others; it has the phases that take minutes, too.
+    more = ["--seed", "1"] if count == 3 else ["--phases", "examples,coverage,fuzzing,stateful"]
+    phases = [] if count > 3 else ["--phases", "examples,fuzzing"]
+    options = ["--max-examples", str(count), "--continue-on-failure", "--no-color", "--warnings", "off", *phases, *more]
+    with service_process(tmp_path, database, QUESTIONS_PER_MINUTE=1_000_000) as process:
+        url, key = f"{process.url}/openapi.json", f"Authorization: Bearer {ADMIN_KEY}"
+        run(python_tool("schemathesis"), "run", url, "-H", key, *options, folder=tmp_path)
