@@ -1,7 +1,7 @@
 # The service for production. It needs a PostgreSQL: DATABASE_URL names it.
 
 FROM python:3.11-slim AS build
-# With all extras (Parquet, pictures of charts, OpenTelemetry): --build-arg REQUIREMENTS=requirements-all.lock
+# With all extras (Parquet, pictures of charts, AI assistants, OpenTelemetry): --build-arg REQUIREMENTS=requirements-all.lock
 ARG REQUIREMENTS=requirements.lock
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test campaign check bench docs lock publish clean
+.PHONY: help setup clients run test campaign check bench docs lock publish clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,19 +17,26 @@ $(VENV)/installed: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+clients: $(VENV)/clients/installed $(VENV)/node/installed ## install the generators of clients, with which tests make some
+
+$(VENV)/clients/installed: $(VENV)/installed tests/clients/requirements.lock
+	test -x $(VENV)/clients/bin/pip || $(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock
+	touch $@
+
+# Without Node, the tests that need its packages are skipped.
+$(VENV)/node/installed: $(VENV)/installed tests/support/node/package-lock.json
+	mkdir -p $(VENV)/node
+	cp tests/support/node/package.json tests/support/node/package-lock.json $(VENV)/node
+	if command -v npm > /dev/null; then npm ci --prefix $(VENV)/node --silent --ignore-scripts --no-audit --no-fund; fi
+	touch $@
+
 run: setup ## run the service with demo data on the embedded PostgreSQL
 	$(BIN)/csmetrics demo
 	exec $(BIN)/csmetrics serve
 
-test: check build/node/installed ## check, then run all tests in parallel
+test: check clients ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
-
-# The libraries of other languages that tests run. Without Node, those tests are skipped.
-build/node/installed: tests/support/node/package-lock.json
-	mkdir -p build/node
-	cp tests/support/node/package*.json build/node
-	if command -v npm; then npm ci --prefix build/node --ignore-scripts --no-audit --no-fund; fi
-	touch $@
 
 campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
@@ -40,6 +47,7 @@ check: setup ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd clients/python && $(abspath $(BIN))/mypy
 
 bench: $(VENV)/bench ## measure ingest and questions beside PostgreSQL and DuckDB (ARGS="--size 1m"; ARGS=--help lists more)
 	$(BIN)/python -m bench $(ARGS)
@@ -59,9 +67,10 @@ lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra all -c requirements.lock pyproject.toml -o requirements-all.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes tests/clients/requirements.in -o tests/clients/requirements.lock
 
 publish: setup ## generate openapi/openapi.json and docs/reference from the code
 	$(BIN)/csmetrics publish
 
 clean: ## remove the virtual environment, builds and caches of tools
-	rm -rf $(VENV) build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build clients/python/build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -24,11 +24,13 @@ _PACKAGES = (
     "app.alerts.changes",
     "app.bi.health",
     "app.bi.update",
+    "app.agents.catalogue",
+    "app.odata.catalogue",
 )
 
 
 def load_catalogues() -> None:
-    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors and offers.
+    """Fill the catalogues of event types, measures, streams, metrics, identities, vendors, offers and entity sets.
 
     A process that uses them calls this once.
     """

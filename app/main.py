@@ -19,6 +19,7 @@ from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
 from app.accounts import routes as account_routes
+from app.agents import routes as agent_routes
 from app.alerts import routes as alert_routes
 from app.alerts.watch import watch_aside
 from app.audit import routes as audit_routes
@@ -45,8 +46,9 @@ from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
 from app.http.answer_memory import AnswerMemory
-from app.http.document import build_document
+from app.http.document import build_document, name_operation
 from app.http.formats import FORMATS
+from app.http.openapi import object_schema, response_schema
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
 from app.http.streams import StreamSlots
@@ -58,9 +60,10 @@ from app.ingest.schemas import event_schemas
 from app.ingest.segment import routes as segment_routes
 from app.insights import routes as insight_routes
 from app.metrics import routes as metric_routes
-from app.metrics.schema import ANSWER_SCHEMA
 from app.monitoring import routes as monitoring_routes
 from app.monitoring.telemetry import start_traces, telemetry_config
+from app.odata import routes as odata_routes
+from app.odata.attribute_types import AttributeTypes
 from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
@@ -73,8 +76,13 @@ log = structlog.get_logger(__name__)
 DESCRIPTION = """Turns product, billing, survey and support events into customer-success metrics.
 
 Every number comes with its numerator, denominator, sample size and, where it has one, its confidence interval. `as_of` answers
-with what was recorded up to the end of any day."""
+with what was recorded up to the end of any day.
 
+BI tools read OData v4 at `/odata/v4/`, which describes itself in `/odata/v4/$metadata`."""
+
+_STATE = response_schema(
+    "It is.", object_schema("State", {"status": {"type": "string", "description": "Always `ok`."}})
+)
 _ROUTES = (
     ingest_routes,
     segment_routes,
@@ -93,7 +101,9 @@ _ROUTES = (
     alert_routes,
     webhook_routes,
     access_routes,
+    odata_routes,
     monitoring_routes,
+    agent_routes,
 )
 
 
@@ -120,12 +130,35 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         # A path with a slash too many is not found, with or without a key.
         redirect_slashes=False,
         telemetry=telemetry_config(),
+        generate_unique_id_function=name_operation,
     )
     app.state.settings, app.state.books = settings, None
+    app.state.attribute_types = AttributeTypes()
     app.state.rate_limits = RateLimits(settings.questions_per_minute)
     app.state.streams = StreamSlots(
         settings.questions_at_once, settings.questions_per_key, settings.download_seconds, settings.question_wait
     )
+    install_problem_handlers(app)
+    for routes in _ROUTES:
+        app.include_router(routes.router)
+    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
+    _add_middleware(app)
+    for path, endpoint, name in (("/healthz", healthz, "check_process"), ("/readyz", readyz, "check_readiness")):
+        app.add_api_route(path, endpoint, tags=["operations"], name=name, responses=_STATE, response_model=None)
+    app.add_api_route("/", index, response_class=Response, include_in_schema=False)
+    name_routes(app)
+    app.openapi = lambda: build_document(  # type: ignore[method-assign]
+        app,
+        example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
+        schemas=event_schemas(),
+        security_schemes=SECURITY_SCHEMES,
+        query_security=QUERY_SECURITY,
+        server=settings.path_prefix or "/",
+    )
+    return app
+
+
+def _add_middleware(app: FastAPI) -> None:
     # Compression shrinks long tables to a tenth; for short answers it would only cost time.
     compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
     app.add_middleware(
@@ -134,25 +167,8 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
         compresslevel=4,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
     )
-    install_problem_handlers(app)
-    for routes in _ROUTES:
-        app.include_router(routes.router)
     # It is around the compression, since kept answers are compressed already.
-    app.state.answers = AnswerMemory(settings.answer_memory_bytes)
     app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)
-    for path, endpoint in (("/healthz", healthz), ("/readyz", readyz)):
-        app.add_api_route(path, endpoint, tags=["operations"])
-    app.add_api_route("/", index, response_class=Response, include_in_schema=False)
-    name_routes(app)
-    app.openapi = lambda: build_document(  # type: ignore[method-assign]
-        app,
-        example_day=app.state.books.today() - timedelta(days=1) if app.state.books else None,
-        schemas=event_schemas() | {"Answer": ANSWER_SCHEMA},
-        security_schemes=SECURITY_SCHEMES,
-        query_security=QUERY_SECURITY,
-        server=settings.path_prefix or "/",
-    )
-    return app
 
 
 @asynccontextmanager
@@ -162,24 +178,10 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
     Without MIGRATE_ON_START, the application answers 503 until `csmetrics migrate` has run.
     """
 
-    async def open_for_requests(database: Database) -> None:
-        books = await create_or_load_books(settings, database, clock=clock)
-        # This version may answer differently from another one, and the database may have been restored.
-        await database.write(lambda connection: connection.fetch_batch(change_state()))
-        books.report_clock()
-        await record_margin(books, settings)
-        if settings.admin_key is None and (key := await create_first_key(books)):
-            _print_first_key(key, settings)
-        await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
-        if settings.webhook_worker:
-            await stack.enter_async_context(run_worker_aside(books, settings))
-            await stack.enter_async_context(watch_aside(books, settings))
-        app.state.books = books
-
     async def open_when_migrated(database: Database) -> None:
         await wait_until_migrated(database)
         try:
-            await open_for_requests(database)
+            await _open_for_requests(app, settings, database, stack, clock=clock)
         except ServiceError as error:
             log.critical("cannot open the database after its migration", reason=str(error))
             signal.raise_signal(signal.SIGTERM)
@@ -190,6 +192,7 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
         open_charts() as charts,
+        agent_routes.serve_agents(app),
         AsyncExitStack() as stack,
     ):
         app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
@@ -202,11 +205,29 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
             log.warning("waiting for the migration", reason=str(error))
             waiting = asyncio.create_task(open_when_migrated(database))
         else:
-            await open_for_requests(database)
+            await _open_for_requests(app, settings, database, stack, clock=clock)
         yield
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait([waiting])
+
+
+async def _open_for_requests(
+    app: FastAPI, settings: Settings, database: Database, stack: AsyncExitStack, *, clock: Callable[[], datetime]
+) -> None:
+    """Open the books, and start what runs beside requests. stack: what is left when the application stops."""
+    books = await create_or_load_books(settings, database, clock=clock)
+    # This version may answer differently from another one, and the database may have been restored.
+    await database.write(lambda connection: connection.fetch_batch(change_state()))
+    books.report_clock()
+    await record_margin(books, settings)
+    if settings.admin_key is None and (key := await create_first_key(books)):
+        _print_first_key(key, settings)
+    await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
+    if settings.webhook_worker:
+        await stack.enter_async_context(run_worker_aside(books, settings))
+        await stack.enter_async_context(watch_aside(books, settings))
+    app.state.books = books
 
 
 def _print_first_key(key: str, settings: Settings) -> None:

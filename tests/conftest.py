@@ -153,6 +153,7 @@ def service(request: pytest.FixtureRequest, database: str) -> Iterator[Service]:
         # Those of the service itself run from its start to its end.
         tasks = service.tasks()
         yield service.reopen()
+        service.wait_for(service.tasks() - tasks)
         assert service.tasks() == tasks, "a task of the test has not ended"
 
 

@@ -43,6 +43,9 @@ LAYERS = {
     "monitoring": DATA,
     "changes": ENGINE | {"metrics"},
     "polling": DATA | {"http", "access"},
+    # A way to ask them all, as the command line is: it is above the features.
+    "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
+    "odata": ENGINE | {"metrics", "feedback", "health", "scorecard"},
 }
 FEATURES = {
     *(
@@ -70,6 +73,7 @@ PLAIN_HTTP = {
         "app.http.formats",
         "app.http.openapi",
         "app.http.row_parameters",
+        "app.http.vocabularies",
     ),
     "app.http.tables",
 }

@@ -22,9 +22,9 @@ from app.http.response_headers import add_response_headers
 # The scheme that puts the key into the URL; the others put it into a header.
 QUERY_SECURITY = "url"
 SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The key."},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as password or as user name."},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The key."},
     QUERY_SECURITY: {
         "type": "apiKey",
         "in": "query",
@@ -75,6 +75,8 @@ def requires(*scopes: KeyScope) -> Callable[[Request], Awaitable[Caller]]:
         key, is_in_url = _read_key(request)
         return await _authorize(request, key, scopes, is_in_url=is_in_url)
 
+    # What the OpenAPI document says of the endpoint.
+    authorize.scopes = scopes  # type: ignore[attr-defined]
     return authorize
 
 
@@ -125,6 +127,9 @@ async def may_read_meters(request: Request) -> None:
             bind_contextvars(key_id=PROMETHEUS_KEY_ID)
             return
     await _authorize_read(request)
+
+
+may_read_meters.scopes = ("read",)  # type: ignore[attr-defined]
 
 
 def _is_same(key: str, setting: SecretStr | None) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from contextlib import suppress
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -22,10 +22,46 @@ from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.statements import BoundStatement, compile_query
 from app.database.tables import api_key
+from app.http.openapi import list_schema, name_schema, object_schema, response_schema
+from app.http.vocabularies import add_vocabulary
 
 KeyScope = Literal["ingest", "read", "admin"]
 
 KEY_PREFIX = "csm_"
+
+add_vocabulary("Scope", "What a key may do.", lambda: get_args(KeyScope))
+_TEXT: dict[str, Any] = {"type": "string"}
+_OPTIONAL_DAY: dict[str, Any] = {"type": ["string", "null"], "format": "date"}
+_KEY = {
+    "id": _TEXT,
+    "name": _TEXT,
+    "scopes": {"type": "array", "items": name_schema("Scope")},
+    "expires_on": _OPTIONAL_DAY | {"description": "The first day on which it no longer works."},
+}
+CREATED_KEY_SCHEMA = response_schema(
+    "The key.",
+    object_schema(
+        "CreatedKey", _KEY | {"key": _TEXT | {"description": "The key itself, which is shown this time only."}}
+    ),
+    status=201,
+)
+KEYS_SCHEMA = response_schema(
+    "All keys.",
+    object_schema(
+        "KeyList",
+        {
+            "keys": list_schema(
+                "Key",
+                _KEY
+                | {
+                    "created_at": _TEXT | {"format": "date-time"},
+                    "revoked_at": {"type": ["string", "null"], "format": "date-time"},
+                    "last_used_on": _OPTIONAL_DAY,
+                },
+            )
+        },
+    ),
+)
 
 _LIVE_KEY = (api_key.c.hash == sa.bindparam("key_hash", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
 _FIND_KEY = compile_query(

@@ -1,12 +1,10 @@
 """Endpoints for API keys."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.access import keys
 from app.access.auth import books_of, requires
-from app.access.keys import NewKey
+from app.access.keys import CREATED_KEY_SCHEMA, KEYS_SCHEMA, NewKey
 from app.core.ids import PathId
 from app.http.body import read_body
 from app.http.openapi import body_schema
@@ -15,14 +13,23 @@ from app.http.responses import json_response
 router = APIRouter(prefix="/v1/keys", tags=["access"], dependencies=[Depends(requires("admin"))])
 
 
-@router.post("", status_code=201, openapi_extra=body_schema(NewKey, {"name": "dashboard", "scopes": ["read"]}))
-async def create_key(request: Request) -> dict[str, Any]:
+@router.post(
+    "",
+    status_code=201,
+    responses=CREATED_KEY_SCHEMA,
+    response_class=Response,
+    openapi_extra=body_schema(NewKey, {"name": "dashboard", "scopes": ["read"]}),
+)
+async def create_key(request: Request) -> Response:
     """Create an API key. Only this response shows the key."""
     body = await read_body(request, NewKey)
-    return await keys.create_key(books_of(request), name=body.name, scopes=body.scopes, expires_on=body.expires_on)
+    key = await keys.create_key(books_of(request), name=body.name, scopes=body.scopes, expires_on=body.expires_on)
+    response = json_response(request, key)
+    response.status_code = 201
+    return response
 
 
-@router.get("", name="keys")
+@router.get("", responses=KEYS_SCHEMA, response_class=Response)
 async def list_keys(request: Request) -> Response:
     """List API keys. Secrets are never shown."""
     return json_response(request, {"keys": await keys.list_keys(books_of(request))})

@@ -14,11 +14,14 @@ from app.http.openapi import list_schema, object_schema, response_schema
 _MAX_ROWS = 5_000
 _MAX_VALUES = 10
 
+VALUE_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
 ATTRIBUTES_SCHEMA = response_schema(
     "A page of attributes.",
     object_schema(
+        "AttributePage",
         {
             "attributes": list_schema(
+                "Attribute",
                 {
                     "key": {"type": "string"},
                     "types": {
@@ -27,17 +30,17 @@ ATTRIBUTES_SCHEMA = response_schema(
                         "description": "The types of its values; none when no account has a value today.",
                     },
                     "accounts": {"type": "integer", "description": "How many accounts have a value today."},
-                    "values": list_schema({"value": {}, "accounts": {"type": "integer"}})
+                    "values": list_schema("AttributeValue", {"value": VALUE_SCHEMA, "accounts": {"type": "integer"}})
                     | {"description": f"Up to {_MAX_VALUES} values, the most frequent first, with their accounts."},
                     "sampled": {
                         "type": "boolean",
                         "description": f"Whether types, values and accounts are those of a sample of {_MAX_ROWS:,} accounts or "
                         "fewer, since the attribute has more.",
                     },
-                }
+                },
             ),
             "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last one."},
-        }
+        },
     ),
 )
 

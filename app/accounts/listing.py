@@ -37,7 +37,7 @@ def is_selected(filter: Filter, account_id: Any, *, on: date) -> sa.ColumnElemen
     bits = ConditionBits.of([filter])
     numbers = bits.columns(attribute.c.key, attribute.c.value)
     sums = [sa.func.bigint_sum(number, type_=sa.BigInteger).label(number.name) for number in numbers]
-    rows = sa.select(attribute.c.account_id, *sums).where(attribute.c.key.in_(filter.keys), *_holds(attribute, on))
+    rows = sa.select(attribute.c.account_id, *sums).where(attribute.c.key.in_(filter.keys), *holds(attribute, on))
     accounts = rows.group_by(attribute.c.account_id).subquery("accounts")
     matches = bits.evaluate(filter, [accounts.c[name] for name in bits.names])
     # An account without any of the attributes has no row, so those that a filter does not select may be all that are known.
@@ -55,7 +55,7 @@ def select_descriptions(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]
     values_by_key = sa.func.jsonb_object_agg(attribute.c.key, attribute.c.value, type_=JSONB)
     description = (
         sa.select(sa.func.coalesce(values_by_key, sa.literal({}, JSONB)).label("attributes"))
-        .where(attribute.c.account_id == page.c.account_id, *_holds(attribute, on), attribute.c.value.is_not(None))
+        .where(attribute.c.account_id == page.c.account_id, *holds(attribute, on), attribute.c.value.is_not(None))
         .correlate(page)
         .lateral("description")
     )
@@ -64,6 +64,6 @@ def select_descriptions(accounts: sa.Select[Any], *, on: date) -> sa.Select[Any]
     return query.order_by(page.c.id)
 
 
-def _holds(rows: Any, on: date) -> tuple[sa.ColumnElement[bool], ...]:
+def holds(rows: Any, on: date) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions of the attribute rows that hold at the start of a day, as far as is known now."""
     return rows.c.ceased_on == MAX_DATE, rows.c.valid_from <= on, rows.c.valid_to > on

@@ -10,17 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.access.auth import books_of, requires
 from app.accounts import segments
 from app.accounts.accounts import account_key
-from app.accounts.answers import ACCOUNT_SCHEMA, MAX_ACCOUNTS, answer_accounts, parse_cursor
-from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, list_attributes
-from app.accounts.filters import Filter, parse_filter
+from app.accounts.answers import (
+    ACCOUNT_SCHEMA,
+    MAX_ACCOUNTS,
+    answer_accounts,
+    answer_attributes,
+    check_attributes,
+)
+from app.accounts.attribute_list import ATTRIBUTES_SCHEMA, VALUE_SCHEMA
+from app.accounts.filters import parse_filter
 from app.accounts.listing import day_after, select_accounts, select_descriptions
-from app.accounts.recorded_names import AttributeUse, account_not_found, attribute_faults
+from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
-from app.core.errors import Invalid, NotFound
-from app.core.ids import PathId, encode_token, normalize_id
-from app.core.names import Fault
+from app.core.errors import NotFound
+from app.core.ids import PathId, normalize_id
 from app.database.connection import Connection
-from app.database.query_plan import run_plan
 from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.http.body import read_body
 from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
@@ -36,8 +40,36 @@ ADMIN = [Depends(requires("admin"))]
 
 _ACCOUNTS = response_schema(
     "A page of accounts.",
-    object_schema({"accounts": list_schema(ACCOUNT_SCHEMA), "next": {"type": ["string", "null"]}}),
+    object_schema(
+        "AccountPage", {"accounts": list_schema("Account", ACCOUNT_SCHEMA), "next": {"type": ["string", "null"]}}
+    ),
     table=True,
+)
+
+
+_OPTIONAL_DAY: dict[str, Any] = {"type": ["string", "null"], "format": "date"}
+_ACCOUNT = response_schema(
+    "The account.",
+    object_schema(
+        "AccountWithHistory",
+        ACCOUNT_SCHEMA
+        | {
+            "history": list_schema(
+                "AttributeInterval",
+                {
+                    "key": {"type": "string"},
+                    "valid_from": _OPTIONAL_DAY | {"description": "The first day; null: always."},
+                    "valid_to": _OPTIONAL_DAY | {"description": "The day after the last day; null: not yet."},
+                    "value": VALUE_SCHEMA,
+                },
+            )
+        },
+    ),
+)
+_SEGMENT_MEMBERS: dict[str, Any] = {"name": {"type": "string"}, "filter": {"type": "string"}}
+_STORED_SEGMENT = response_schema("The segment.", object_schema("Segment", _SEGMENT_MEMBERS))
+_SEGMENTS = response_schema(
+    "All segments.", object_schema("SegmentList", {"segments": list_schema("Segment", _SEGMENT_MEMBERS)})
 )
 
 
@@ -66,24 +98,14 @@ async def list_accounts(request: Request) -> Response:
     books = books_of(request)
     filter = parse_filter(normalize_id(params.filter)) if params.filter is not None else None
     if filter is not None and params.strict:
-        await _check_attributes(books, filter, "/query/filter")
+        await check_attributes(books, filter, "/query/filter")
     limit = params.page_size(params.limit, default=100, maximum=MAX_ACCOUNTS)
     answer = await answer_accounts(books, filter, limit=limit, cursor=params.cursor)
     # A file without a limit has all accounts, page by page.
     return await rows_response(request, params, answer if params.limit is None else replace(answer, load_more=None))
 
 
-async def _check_attributes(books: Books, filter: Filter, pointer: str) -> None:
-    """Raise Invalid for the attributes of a filter that no account has ever had."""
-
-    async def read(connection: Connection) -> list[Fault]:
-        return await run_plan(connection, attribute_faults([AttributeUse(key, pointer) for key in filter.keys]))
-
-    if faults := await books.database.ask(read):
-        raise Invalid.of(faults, subject="The filter")
-
-
-@router.get("/accounts/{account_id}", dependencies=READ)
+@router.get("/accounts/{account_id}", dependencies=READ, responses=_ACCOUNT, response_class=Response)
 @pollable
 async def get_account(request: Request, account_id: PathId) -> Response:
     """Return one account with its current attributes and their history."""
@@ -120,7 +142,13 @@ class _AttributeParams(QueryParams):
     limit: int = Field(100, ge=1, le=200, description="The number of attributes on a page.")
 
 
-@router.get("/attributes", dependencies=READ, responses=ATTRIBUTES_SCHEMA, openapi_extra=query_schema(_AttributeParams))
+@router.get(
+    "/attributes",
+    name="list_attributes",
+    dependencies=READ,
+    responses=ATTRIBUTES_SCHEMA,
+    openapi_extra=query_schema(_AttributeParams),
+)
 @pollable
 async def get_attributes(request: Request) -> Response:
     """List the attributes that accounts have ever had, with the types and the most frequent values of today.
@@ -128,15 +156,8 @@ async def get_attributes(request: Request) -> Response:
     `name` is among them when accounts have names. Filters, segments and `group_by` use the keys.
     """
     params = parse_query(request, _AttributeParams)
-    books, limit = books_of(request), params.limit
-    day, after = day_after(await books.load_today()), parse_cursor(params.cursor) if params.cursor is not None else ""
-    # One more than the page, which shows whether there is a next one.
-    rows = await books.database.ask(
-        lambda connection: list_attributes(connection, on=day, after=after, limit=limit + 1)
-    )
-    cursor = encode_token(rows[limit - 1]["key"]) if len(rows) > limit else None
-    body = {"attributes": rows[:limit], "next": cursor}
-    return json_response(request, body, headers=next_link(request, cursor))
+    body = await answer_attributes(books_of(request), limit=params.limit, cursor=params.cursor)
+    return json_response(request, body, headers=next_link(request, body["next"]))
 
 
 class _SegmentParams(QueryParams):
@@ -161,19 +182,21 @@ _SEGMENT = {"filter": 'plan = "enterprise" and region in ("emea", "uk")'}
 @router.put(
     "/segments/{name}",
     dependencies=ADMIN,
+    responses=_STORED_SEGMENT,
+    response_class=Response,
     openapi_extra=body_schema(SegmentBody, _SEGMENT) | query_schema(_SegmentParams),
 )
-async def put_segment(request: Request, name: PathId) -> dict[str, str]:
+async def put_segment(request: Request, name: PathId) -> Response:
     """Define a segment from today on. Answers as of earlier days keep the earlier definition."""
     params, body = parse_query(request, _SegmentParams), await read_body(request, SegmentBody)
     books, filter = books_of(request), parse_filter(normalize_id(body.filter), pointer="/filter")
     if params.strict:
-        await _check_attributes(books, filter, "/filter")
+        await check_attributes(books, filter, "/filter")
     await segments.put_segment(books, name=name, filter=filter)
-    return {"name": name, "filter": filter.text}
+    return json_response(request, {"name": name, "filter": filter.text})
 
 
-@router.get("/segments", dependencies=READ)
+@router.get("/segments", dependencies=READ, responses=_SEGMENTS, response_class=Response)
 @pollable
 async def list_segments(request: Request) -> Response:
     """List the stored segments, ordered by name."""

@@ -30,7 +30,7 @@ from app.core.names import build_fault, name_fault, nearest_names
 from app.core.periods import Period
 from app.database.connection import Connection
 from app.database.query_plan import merge_plans, run_plan
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, map_schema, name_schema, object_schema, response_schema
 from app.metrics.number_checks import find_name_faults
 from app.metrics.offers import OFFERS, Message
 
@@ -41,16 +41,18 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 _NUMBER: dict[str, Any] = {"type": "number"}
-_NUMBER_OBJECT: dict[str, Any] = {
-    "type": ["object", "null"],
-    "description": "The number of the last message, as in `alert.triggered`.",
-}
-_TRIGGERED = list_schema({"triggered_at": _TIME, "number": _NUMBER_OBJECT}, {"account": _TEXT})
+_NUMBER_OBJECT = map_schema("AlertNumber", description="The number of the message, as in `alert.triggered`.")
+_TRIGGERED = list_schema(
+    "TriggeredNumber",
+    {"triggered_at": _TIME, "number": _NUMBER_OBJECT | {"type": ["object", "null"]}},
+    {"account": _TEXT},
+)
 _ALERT_SCHEMA = object_schema(
+    "Alert",
     {
         "id": _TEXT,
-        "metric": _TEXT,
-        "granularity": _TEXT,
+        "metric": name_schema("MetricName"),
+        "granularity": name_schema("Granularity"),
         "margin": _NUMBER | {"description": "The margin that holds, also where it is the default."},
         "for_periods": {"type": "integer"},
         "each_account": {"type": "boolean"},
@@ -67,24 +69,26 @@ _ALERT_SCHEMA = object_schema(
 )
 ALERT_SCHEMA = response_schema("The alert.", _ALERT_SCHEMA)
 ALERTS_SCHEMA = response_schema(
-    "All alerts by id.", object_schema({"alerts": {"type": "array", "items": _ALERT_SCHEMA}})
+    "All alerts by id.", object_schema("AlertList", {"alerts": {"type": "array", "items": _ALERT_SCHEMA}})
 )
 ALERT_HISTORY_SCHEMA = response_schema(
     "The transitions of the alert, the last first.",
     object_schema(
+        "AlertHistory",
         {
             "alert": _TEXT,
             "rows": list_schema(
+                "AlertTransition",
                 {
                     "kind": {"type": "string", "enum": ["triggered", "resolved"]},
                     "at": _TIME,
-                    "number": {"type": "object"},
+                    "number": _NUMBER_OBJECT,
                     "sentence": _TEXT,
                 },
                 {"account": _TEXT},
             ),
             "next": {"type": ["string", "null"]},
-        }
+        },
     ),
 )
 

@@ -43,6 +43,7 @@ class _AlertHistoryParameters(QueryParams):
 
 @router.put(
     "/alerts/{alert_id}",
+    name="put_alert",
     dependencies=ADMIN,
     responses=ALERT_SCHEMA,
     openapi_extra=body_schema(AlertBody, _ALERT) | query_schema(_PutAlertParameters),
@@ -58,7 +59,7 @@ async def put_alert_definition(request: Request, alert_id: PathId) -> Response:
     return json_response(request, await put_alert(books_of(request), alert_id, raw, strict=parameters.strict))
 
 
-@router.get("/alerts", dependencies=READ, responses=ALERTS_SCHEMA)
+@router.get("/alerts", name="list_alerts", dependencies=READ, responses=ALERTS_SCHEMA)
 async def get_alerts(request: Request) -> Response:
     """List all alerts by id, each with its state and with what is triggered now."""
     return json_response(request, {"alerts": await list_alerts(books_of(request))})

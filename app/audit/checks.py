@@ -23,7 +23,7 @@ from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, MIN_DATE, account, attribute
 from app.database.tables import books as books_table
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, map_schema, object_schema, response_schema
 from app.ledger.batches import in_thread, run_in_thread, take_accounts
 from app.ledger.verify import Difference, compare_grand_totals, verify, verify_accounts
 from app.metrics.answer import AnswerTable, build_answer_table
@@ -48,9 +48,11 @@ _OTHER_GROUPINGS = ("account", "segment", "subject", "channel")
 CHECKS_SCHEMA = response_schema(
     "The checks, each with its differences.",
     object_schema(
+        "CheckReport",
         {
             "ok": {"type": "boolean", "description": "Whether no check has a difference."},
             "checks": list_schema(
+                "Check",
                 {
                     "name": {"type": "string"},
                     "sentence": {"type": "string", "description": "What must be true."},
@@ -62,13 +64,13 @@ CHECKS_SCHEMA = response_schema(
                     "differing": {"type": "integer", "description": "The number of differences."},
                     "differences": {
                         "type": "array",
-                        "items": {"type": "object"},
+                        "items": map_schema("Difference"),
                         "description": f"The first {_MAX_DIFFERENCES} differences: period, group or account, and the two "
                         "numbers that should be equal (`one`, `other`).",
                     },
-                }
+                },
             ),
-        }
+        },
     ),
 )
 

@@ -35,10 +35,11 @@ _SHARE_SCHEMA: dict[str, Any] = {
     | {"description": "The contribution as a percentage of the total's; null where contributions do not add up to it."},
 }
 CONTRIBUTORS_SCHEMA = rows_schema(
+    "Contributor",
     "One row per account, with its own numbers and its share of the total.",
     ROW_SCHEMA | _SHARE_SCHEMA,
     OPTIONAL_ROW_SCHEMA,
-    totals=list_schema(ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)
+    totals=list_schema("Row", ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)
     | {"description": "The rows of the metric that the accounts of this page contribute to."},
 )
 

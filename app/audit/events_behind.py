@@ -25,6 +25,7 @@ from app.core.errors import Invalid
 from app.core.periods import Calendar
 from app.database.connection import Connection
 from app.database.tables import MAX_DATE, MIN_DATE
+from app.http.openapi import map_schema, name_schema
 from app.http.tables import Answer, columns
 from app.ledger.event_cursor import EventCursor, cursor_of, parse_cursor
 from app.ledger.sequences import load_invitations
@@ -43,7 +44,7 @@ _MIN_BATCH, _MAX_BATCH = 500, 20_000
 
 _EVENT_SCHEMA: dict[str, Any] = {
     "id": {"type": "string"},
-    "type": {"type": "string"},
+    "type": name_schema("EventType"),
     "account_id": {"type": ["string", "null"], "description": "Null for costs of the whole company."},
     "user_id": {"type": ["string", "null"]},
     "occurred_at": {"type": "string", "format": "date-time"},
@@ -53,9 +54,9 @@ _EVENT_SCHEMA: dict[str, Any] = {
         "format": "date",
         "description": "The day on which the event was retracted, if that was after the day `as_of`.",
     },
-    "data": {"type": "object"},
+    "data": map_schema("StoredEventData", description="The fields of its event type."),
 }
-EVENTS_SCHEMA = rows_schema("The events as they are stored.", _EVENT_SCHEMA)
+EVENTS_SCHEMA = rows_schema("StoredEvent", "The events as they are stored.", _EVENT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.openapi import object_schema
+from app.http.openapi import name_schema, object_schema
 from app.http.tables import Answer, columns
 from app.metrics.offers import OFFERS, Restatement
 from app.metrics.question import Question
@@ -33,11 +33,13 @@ _CHANGE_SCHEMA: dict[str, Any] = {
         "description": "How many events of each type were recorded or retracted on that day and may have changed the number. "
         "Null if there are more than 20,000, such as an imported history.",
         "items": object_schema(
-            {"type": {"type": "string"}, "arrived": {"type": "integer"}, "retracted": {"type": "integer"}}
+            "EventCount",
+            {"type": name_schema("EventType"), "arrived": {"type": "integer"}, "retracted": {"type": "integer"}},
         ),
     },
 }
 RESTATEMENTS_SCHEMA = rows_schema(
+    "Restatement",
     "One row per period, group and day on which the number changed.",
     {name: ROW_SCHEMA[name] for name in (*PERIOD_COLUMNS, "group")} | _CHANGE_SCHEMA,
 )

@@ -17,7 +17,7 @@ from app.http.openapi import query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
-from app.metrics.describe import metric_in_path
+from app.metrics.describe import MetricInPath, metric_in_path
 from app.metrics.parameters import DEFAULT_ROWS, Granularity, MetricParameters, Parameters
 from app.metrics.question import Question, resolve_question
 
@@ -32,11 +32,12 @@ async def _question(request: Request, metric: str, parameters: MetricParameters)
 
 @router.get(
     "/metrics/{metric}/contributors",
+    name="list_contributors",
     responses=CONTRIBUTORS_SCHEMA,
     openapi_extra=query_schema(Parameters),
 )
 @pollable
-async def get_contributors(request: Request, metric: str) -> Response:
+async def get_contributors(request: Request, metric: MetricInPath) -> Response:
     """Return the accounts behind a metric's numbers, the largest first, with their shares.
 
     The parameters are those of the metric. For each row of the metric's answer (`totals`), the accounts that have data of the
@@ -51,11 +52,12 @@ async def get_contributors(request: Request, metric: str) -> Response:
 
 @router.get(
     "/metrics/{metric}/restatements",
+    name="list_restatements",
     responses=RESTATEMENTS_SCHEMA,
     openapi_extra=query_schema(MetricParameters),
 )
 @pollable
-async def get_restatements(request: Request, metric: str) -> Response:
+async def get_restatements(request: Request, metric: MetricInPath) -> Response:
     """Return how a metric's past numbers changed after their periods had ended.
 
     The parameters are those of the metric. Each period that has ended and each group has a row for every day at whose end its
@@ -70,9 +72,14 @@ async def get_restatements(request: Request, metric: str) -> Response:
     return await rows_response(request, parameters, answer)
 
 
-@router.get("/metrics/{metric}/events", responses=EVENTS_SCHEMA, openapi_extra=query_schema(MetricParameters))
+@router.get(
+    "/metrics/{metric}/events",
+    name="list_metric_events",
+    responses=EVENTS_SCHEMA,
+    openapi_extra=query_schema(MetricParameters),
+)
 @pollable
-async def get_events(request: Request, metric: str) -> Response:
+async def get_events(request: Request, metric: MetricInPath) -> Response:
     """Return the events behind a metric's number, in the order of their times.
 
     The parameters are those of the metric, without a grouping. The events are of accounts that have data of the metric in a

@@ -1,22 +1,19 @@
 """The endpoint for pollers: what has changed since they last asked."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
 from app.access.auth import books_of, requires
 from app.changes.changes import DEFAULT_LIMIT, MAX_LIMIT, load_changes
-from app.http.openapi import query_schema, response_schema
+from app.http.openapi import name_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
 
-_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["everything", "metrics", "accounts", "today", "new_day", "has_more", "next"],
-    "properties": {
+_SCHEMA = object_schema(
+    "Changes",
+    {
         "everything": {
             "type": "boolean",
             "description": "Whether any metric and any account may have changed: definitions such as segments or exchange rates "
@@ -24,7 +21,7 @@ _SCHEMA: dict[str, Any] = {
         },
         "metrics": {
             "type": "array",
-            "items": {"type": "string"},
+            "items": name_schema("MetricName"),
             "description": "Metrics of which a number may have changed.",
         },
         "accounts": {
@@ -40,7 +37,7 @@ _SCHEMA: dict[str, Any] = {
         "has_more": {"type": "boolean", "description": "Whether `next` leads to more accounts of the same changes."},
         "next": {"type": "string", "description": "The cursor to send as `since` next."},
     },
-}
+)
 
 
 class ChangesParameters(QueryParams):

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from app.charts.define import ANSWERS, Chart
+from app.charts.define import ANSWERS, CHARTS, Chart
+from app.http.vocabularies import add_vocabulary
+
+add_vocabulary("ChartName", "The name of a chart.", lambda: CHARTS)
 
 
 def describe_chart(chart: Chart) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.access.auth import requires
 from app.charts.define import CHARTS
 from app.charts.describe import describe_chart
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, name_schema, object_schema, response_schema
 from app.http.polls import pollable
 from app.http.responses import json_response
 
@@ -17,18 +17,20 @@ _TEXT = {"type": "string"}
 _CHARTS = response_schema(
     "The charts.",
     object_schema(
+        "ChartList",
         {
             "charts": list_schema(
+                "Chart",
                 {
-                    "name": _TEXT | {"description": "For the parameter `chart`."},
+                    "name": name_schema("ChartName", "For the parameter `chart`."),
                     "title": _TEXT,
                     "description": _TEXT,
                     "paths": {"type": "array", "items": _TEXT, "description": "The endpoints whose answers make it."},
                     "when": _TEXT | {"description": "The questions that make it."},
                     "example": _TEXT | {"description": "A request that makes it."},
-                }
+                },
             )
-        }
+        },
     ),
 )
 

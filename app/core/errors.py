@@ -6,6 +6,7 @@ ServiceError             an expected error; its text says what is wrong and what
     Unauthenticated  401   no key, or an unknown one
     Forbidden        403   the key lacks a scope
     NotFound         404
+    NotAcceptable    406   no form in which the client accepts the answer
     TooSlow          408   the request took too long to arrive
     Conflict         409   the request would change what others rely on
     TooLarge         413
@@ -13,6 +14,7 @@ ServiceError             an expected error; its text says what is wrong and what
     Invalid          422   well-formed but not acceptable; `errors` says where
     Busy             429   Retry-After says when to try again
     HeadersTooLarge  431
+    NotSupported     501   a part of a protocol that this service does not have
     Unavailable      503   the database is unavailable; Retry-After says when to try again
   EventRejected          one event of a batch is not accepted
   EmbeddedError          the embedded PostgreSQL cannot run (defined in `embedded.cluster`)
@@ -97,6 +99,10 @@ class NotFound(Problem):
     status, code = 404, "not_found"
 
 
+class NotAcceptable(Problem):
+    status, code = 406, "not_acceptable"
+
+
 class TooSlow(Problem):
     status, code = 408, "request_timeout"
 
@@ -128,6 +134,10 @@ class Busy(Problem):
 
 class HeadersTooLarge(Problem):
     status, code = 431, "headers_too_large"
+
+
+class NotSupported(Problem):
+    status, code = 501, "not_supported"
 
 
 class Unavailable(Problem):

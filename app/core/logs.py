@@ -36,7 +36,7 @@ _PROCESSORS: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_VERBOSE_LOGGERS = ("alembic", "asyncio", "httpcore", "httpx", "urllib3")  # httpx even logs complete URLs
+_VERBOSE_LOGGERS = ("alembic", "asyncio", "httpcore", "httpx", "mcp", "urllib3")  # httpx even logs complete URLs
 _SECRET_FIELDS = frozenset({"admin_key", "api_key", "authorization", "database_url", "password", "secret", "x-api-key"})
 
 

@@ -26,7 +26,9 @@ class Fault(TypedDict):
             description="A JSON pointer into the body; `/query/NAME` is a parameter, `/path/NAME` a part of the path."
         ),
     ]
-    code: Annotated[str, Field(description="For programs; it does not change.")]
+    code: Annotated[
+        str, Field(description="For programs; it does not change.", json_schema_extra={"x-vocabulary": "FaultCode"})
+    ]
     detail: str
     name: NotRequired[
         Annotated[str, Field(description="The name that does not exist, if it is short and can be shown.")]

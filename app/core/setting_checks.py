@@ -8,8 +8,11 @@ from pydantic import SecretStr
 
 MIN_KEY_LENGTH = 16
 # The beginnings of the paths of the service, without those that only come from outside.
-OWN_PATHS = frozenset({"docs", "healthz", "metrics", "odata", "openapi.json", "readyz", "static-offline-docs", "v1"})
+OWN_PATHS = frozenset(
+    {"docs", "healthz", "mcp", "metrics", "odata", "openapi.json", "readyz", "static-offline-docs", "v1"}
+)
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*", re.ASCII | re.I)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@,*]+", re.ASCII | re.I)
 _PUBLIC_URL = re.compile(r"https?://[^/?#\s@]+(?P<path>(?:/[\w.~-]+)*)/*", re.ASCII)
 
 
@@ -76,6 +79,16 @@ def check_receivers(text: str) -> str:
                 raise ValueError(
                     f"{receiver!r} is not a host name, an IP address or a network, such as crm.internal or 10.1.0.0/16"
                 ) from error
+    return text
+
+
+def check_origins(text: str) -> str:
+    """Return a list of origins as text. Raises ValueError for anything else in it."""
+    for origin in filter(None, map(str.strip, text.split(","))):
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} is not an origin, such as https://agents.example.com: no path, no slash at its end"
+            )
     return text
 
 

@@ -20,6 +20,7 @@ from app.core.setting_checks import (
     check_currency,
     check_database_url,
     check_key,
+    check_origins,
     check_public_url,
     check_receivers,
     check_zone,
@@ -49,6 +50,12 @@ class Settings(BaseSettings):
     def public_origin(self) -> str:
         """`public_url` without its path; empty where it is unset."""
         return (self.public_url or "").removesuffix(self.path_prefix)
+
+    @cached_property
+    def agent_origins(self) -> frozenset[str]:
+        """The origins whose web pages may use the MCP server: that of the service itself, and those of the setting."""
+        further_origins = (part.strip() for part in self.mcp_allowed_origins.split(","))
+        return frozenset(origin.casefold() for origin in (self.public_origin, *further_origins) if origin)
 
     @model_validator(mode="before")
     @classmethod
@@ -266,6 +273,11 @@ class Settings(BaseSettings):
         le=3650,
         description="Days after which an event that arrives late is history: `feedback.received` and `mrr.moved` are not sent "
         "for it.",
+    )
+    mcp_allowed_origins: Annotated[str, AfterValidator(check_origins)] = Field(
+        "",
+        description="Origins of web pages and desktop programs, such as `https://agents.example.com`, that may use the MCP "
+        "server besides that of `PUBLIC_URL`, separated by commas. Programs that send no `Origin` may always use it.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged. `info` includes one line for each request."

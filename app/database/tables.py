@@ -121,8 +121,10 @@ _SPACES = [
 ]
 BLANKS = "".join(rf"\u{number:04X}" for number in _SPACES)
 COMMENT_IS_NOT_BLANK = f"btrim(data ->> 'comment', E'{BLANKS}') <> ''"
-# Which events have a comment that is listed, and the words of a comment. The indexes use exactly these expressions.
+# Which events have a comment that is listed, which are responses, and the words of a comment. The indexes use exactly these
+# expressions.
 HAS_COMMENT = f"{COMMENT_IS_NOT_BLANK} AND retracted_on IS NULL"
+IS_RESPONSE = "type = 'survey.responded' AND retracted_on IS NULL"
 COMMENT_WORDS = "to_tsvector('simple', data ->> 'comment')"
 
 event = Table(
@@ -147,6 +149,7 @@ event = Table(
     Index(None, "account_id", "stream", postgresql_where=text("stream IS NOT NULL")),
     Index("event_comments_idx", "occurred_at", "account_id", "id", postgresql_where=text(HAS_COMMENT)),
     Index("event_words_idx", text(COMMENT_WORDS), postgresql_using="gin", postgresql_where=text(HAS_COMMENT)),
+    Index("event_responses_idx", "occurred_at", "account_id", "id", postgresql_where=text(IS_RESPONSE)),
     # For the neighbors of an invitation to a survey, or of a response to it: see `ledger.sequences`.
     Index(
         "event_survey_sequences_idx",

@@ -1,7 +1,6 @@
 """Endpoints of feedback: comments, their status, and their themes."""
 
 from datetime import date, timedelta
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,7 +25,7 @@ from app.feedback.comments import (
 from app.feedback.names import check_names
 from app.feedback.themes import THEMES_SCHEMA, count_themes
 from app.http.body import read_body
-from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
+from app.http.openapi import body_schema, conflict_response, list_schema, object_schema, query_schema, response_schema
 from app.http.params import QueryParams, parse_query
 from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
@@ -38,10 +37,13 @@ from app.ledger.event_cursor import parse_cursor
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 READ = [Depends(requires("read"))]
 
-_COMMENT = response_schema("The comment.", object_schema(COMMENT_SCHEMA))
+_COMMENT = response_schema("The comment.", object_schema("FeedbackComment", COMMENT_SCHEMA))
 _COMMENTS = response_schema(
     "A page of comments.",
-    object_schema({"feedback": list_schema(COMMENT_SCHEMA), "next": {"type": ["string", "null"]}}),
+    object_schema(
+        "FeedbackPage",
+        {"feedback": list_schema("FeedbackComment", COMMENT_SCHEMA), "next": {"type": ["string", "null"]}},
+    ),
     table=True,
 )
 _THEMES = response_schema("Tags and words.", THEMES_SCHEMA)
@@ -133,7 +135,13 @@ class _ThemeParameters(_CommentParameters):
     limit: int = Field(20, ge=1, le=100, description="The maximum number of tags and of words per class.")
 
 
-@router.get("/themes", dependencies=READ, responses=_THEMES, openapi_extra=query_schema(_ThemeParameters))
+@router.get(
+    "/themes",
+    name="list_feedback_themes",
+    dependencies=READ,
+    responses=_THEMES,
+    openapi_extra=query_schema(_ThemeParameters),
+)
 @pollable
 async def list_themes(request: Request) -> Response:
     """Count the tags and frequent words of comments by class, compared with the previous period.
@@ -180,10 +188,10 @@ async def get_feedback(request: Request, feedback_id: PathId) -> Response:
 @router.patch(
     "/{feedback_id}",
     dependencies=[Depends(requires("ingest", "read"))],
-    responses=_COMMENT,
+    responses=_COMMENT | conflict_response("The comment has an update with a later time (`updated_later`)."),
     openapi_extra=body_schema(FeedbackBody, {"status": "resolved", "note": "Called back; fixed in the next release."}),
 )
-async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any]:
+async def patch_feedback(request: Request, feedback_id: PathId) -> Response:
     """Set the status or the note of a comment.
 
     This is an event `feedback.updated` of now, which `feedback_closed_rate` counts. The key needs the scopes `ingest` and
@@ -191,7 +199,8 @@ async def patch_feedback(request: Request, feedback_id: PathId) -> dict[str, Any
     with a later time.
     """
     body = await read_body(request, FeedbackBody)
-    return await update_comment(books_of(request), feedback_id, body.model_dump(exclude_none=True))
+    change = body.model_dump(exclude_none=True)
+    return json_response(request, await update_comment(books_of(request), feedback_id, change))
 
 
 @router.delete("/{feedback_id}", status_code=204, response_class=Response, dependencies=[Depends(requires("admin"))])

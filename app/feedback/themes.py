@@ -29,15 +29,21 @@ _SHARE = {
     "type": ["number", "null"],
     "description": "The percentage of the comments of the class; null where it has none in the period.",
 }
-_RANGE = {"start": {"type": "string"}, "end": {"type": "string"}}
+_DAY = {"type": "string", "format": "date"}
+_RANGE = {"start": _DAY, "end": _DAY}
 THEMES_SCHEMA = object_schema(
+    "Themes",
     {
-        "period": object_schema(_RANGE | {"complete": {"type": "boolean"}}),
-        "previous": object_schema(_RANGE),
-        "classes": list_schema({"class": _CLASS, **_COUNTS}),
-        "tags": list_schema({"class": _CLASS, "tag": {"type": ["string", "null"]}, "share": _SHARE, **_COUNTS}),
-        "words": list_schema({"class": _CLASS, "word": {"type": ["string", "null"]}, "share": _SHARE, **_COUNTS}),
-    }
+        "period": object_schema("ThemePeriod", _RANGE | {"complete": {"type": "boolean"}}),
+        "previous": object_schema("ThemePreviousPeriod", _RANGE),
+        "classes": list_schema("ThemeClass", {"class": _CLASS, **_COUNTS}),
+        "tags": list_schema(
+            "ThemeTag", {"class": _CLASS, "tag": {"type": ["string", "null"]}, "share": _SHARE, **_COUNTS}
+        ),
+        "words": list_schema(
+            "ThemeWord", {"class": _CLASS, "word": {"type": ["string", "null"]}, "share": _SHARE, **_COUNTS}
+        ),
+    },
 )
 
 

@@ -1,6 +1,6 @@
 """The health of all accounts on a day, the worst first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -89,8 +89,47 @@ class _Account(NamedTuple):
         return row_name(self.id)
 
 
+class HealthTable(NamedTuple):
+    """The health of the accounts that are selected, before it is narrowed to bands and flags.
+
+    accounts: in the order of the scores.
+    """
+
+    scope: HealthScope
+    scores: DayScores
+    overrides: dict[int, Override]
+    accounts: Sequence[_Account]
+    currency: str
+
+    def rows(self, accounts: Iterable[_Account]) -> Iterator[Row]:
+        """Yield the rows of some of the accounts, each computed as it is taken."""
+        return _rows(self.scores, accounts, self.overrides, self.currency)
+
+
 async def list_health(books: Books, parameters: HealthParameters) -> Answer:
     """Return the answer, with a page of accounts.
+
+    Raises Invalid for invalid parameters and for too many accounts.
+    """
+    table = await load_health_table(books, parameters)
+    scores = table.scores
+    limit = parameters.page_size(parameters.limit, default=1_000)
+
+    def build() -> dict[str, Any]:
+        bands = _summarize(scores, table.accounts, books.currency)
+        accounts = sorted(
+            filter(_condition(scores, parameters), table.accounts), key=_sort_key(scores, parameters.order)
+        )
+        page, cursor = paginate(accounts, limit=limit, cursor=parameters.cursor)
+        rows = list(table.rows(page))
+        return _answer(table.scope, scores, parameters) | {"bands": bands, "accounts": rows, "next": cursor}
+
+    body = await run_aside(build, items=len(scores.accounts))
+    return Answer("health", body, HEALTH_COLUMNS, rows_name="accounts", row_count=len(body["accounts"]))
+
+
+async def load_health_table(books: Books, parameters: HealthParameters) -> HealthTable:
+    """Return the health of the accounts that the parameters select.
 
     Raises Invalid for invalid parameters and for too many accounts.
     """
@@ -118,20 +157,13 @@ async def list_health(books: Books, parameters: HealthParameters) -> Answer:
 
     scores, overrides, selection, ids = await books.database.ask(load)
 
-    limit = parameters.page_size(parameters.limit, default=1_000)
-
-    def build() -> dict[str, Any]:
+    def build() -> HealthTable:
         accounts = [_Account(index, ids[key]) for index, key in enumerate(scores.accounts)]
         if selection is not None:
             accounts = [own for own in accounts if scores.accounts[own.position] in selection]
-        bands = _summarize(scores, accounts, books.currency)
-        accounts = sorted(filter(_condition(scores, parameters), accounts), key=_sort_key(scores, parameters.order))
-        page, cursor = paginate(accounts, limit=limit, cursor=parameters.cursor)
-        rows = _rows(scores, page, overrides, books.currency)
-        return _answer(scope, scores, parameters) | {"bands": bands, "accounts": rows, "next": cursor}
+        return HealthTable(scope, scores, overrides, accounts, books.currency)
 
-    body = await run_aside(build, items=len(scores.accounts))
-    return Answer("health", body, HEALTH_COLUMNS, rows_name="accounts", row_count=len(body["accounts"]))
+    return await run_aside(build, items=len(scores.accounts))
 
 
 def _answer(scope: HealthScope, scores: DayScores, parameters: HealthParameters) -> dict[str, Any]:
@@ -176,18 +208,20 @@ def _sort_key(scores: DayScores, order: str) -> Callable[[_Account], Any]:
     return key
 
 
-def _rows(scores: DayScores, page: Sequence[_Account], overrides: dict[int, Override], currency: str) -> list[Row]:
+def _rows(
+    scores: DayScores, accounts: Iterable[_Account], overrides: dict[int, Override], currency: str
+) -> Iterator[Row]:
     flags_of, weakest_of = flag_finder(scores), _weakest_finder(scores)
-    return [
-        {"account": own.id}
-        | health_members(scores, own.position, overrides.get(scores.accounts[own.position]), flags_of(own.position))
-        | {
-            "customer": scores.customers[own.position],
-            "mrr": money_text(scores.mrr[own.position], currency),
-            "weakest": weakest_of(own.position),
-        }
-        for own in page
-    ]
+    for own in accounts:
+        yield (
+            {"account": own.id}
+            | health_members(scores, own.position, overrides.get(scores.accounts[own.position]), flags_of(own.position))
+            | {
+                "customer": scores.customers[own.position],
+                "mrr": money_text(scores.mrr[own.position], currency),
+                "weakest": weakest_of(own.position),
+            }
+        )
 
 
 def _weakest_finder(scores: DayScores) -> Callable[[int], dict[str, Any] | None]:

@@ -27,7 +27,7 @@ USAGE, REVENUE = "usage", "revenue"
 if TYPE_CHECKING:
     AnyComponent = Component
 else:
-    AnyComponent = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
+    AnyComponent = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind", title="HealthComponent")]  # noqa: UP007
 
 
 class WeightRules(NamedTuple):
@@ -66,6 +66,7 @@ class SegmentWeights(Document):
 
     segment: Id = Field(description="A stored segment.")
     weights: dict[str, Annotated[Number, Field(ge=0, le=1_000)]] = Field(
+        title="ComponentWeights",
         max_length=MAX_COMPONENTS,
         description="Weights by id of the component. The others keep their own.",
     )

@@ -15,6 +15,7 @@ from app.ledger.sums.account_sums import KnownDay
 _OVERRIDDEN = "health.overridden"
 
 OVERRIDE_SCHEMA: dict[str, Any] = object_schema(
+    "HealthOverride",
     {
         "score": {"type": "number"},
         "reason": {"type": "string"},
@@ -27,7 +28,7 @@ OVERRIDE_SCHEMA: dict[str, Any] = object_schema(
             "enum": ["critical", "at_risk", "healthy"],
             "description": "The band of its score, by the model of the day.",
         },
-    }
+    },
 ) | {"type": ["object", "null"], "description": "What someone says the health is. It does not change the score."}
 
 

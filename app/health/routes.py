@@ -60,7 +60,13 @@ class _ModelParams(QueryParams):
     )
 
 
-@router.get("/health", dependencies=READ, responses=HEALTH_LIST_SCHEMA, openapi_extra=query_schema(HealthParameters))
+@router.get(
+    "/health",
+    name="list_health",
+    dependencies=READ,
+    responses=HEALTH_LIST_SCHEMA,
+    openapi_extra=query_schema(HealthParameters),
+)
 @pollable
 async def get_health(request: Request) -> Response:
     """Return the health of all accounts, the worst first.
@@ -90,6 +96,7 @@ async def get_account_health(request: Request, account_id: PathId) -> Response:
 
 @router.get(
     "/accounts/{account_id}/health/explanation",
+    name="get_health_explanation",
     dependencies=READ,
     responses=EXPLANATION_SCHEMA,
     openapi_extra=query_schema(ExplanationParameters),
@@ -101,7 +108,13 @@ async def get_explanation(request: Request, account_id: PathId) -> Response:
     return json_response(request, await explain_health(books_of(request), account_id, parameters))
 
 
-@router.get("/health-model", dependencies=READ, responses=MODEL_SCHEMA, openapi_extra=query_schema(_ModelParams))
+@router.get(
+    "/health-model",
+    name="get_health_model",
+    dependencies=READ,
+    responses=MODEL_SCHEMA,
+    openapi_extra=query_schema(_ModelParams),
+)
 @pollable
 async def get_model(request: Request) -> Response:
     """Return the version of the health model that holds on a day."""
@@ -111,7 +124,7 @@ async def get_model(request: Request) -> Response:
     return json_response(request, version_on(versions, at.day, at.as_of).as_json())
 
 
-@router.get("/health-model/versions", dependencies=READ, responses=VERSIONS_SCHEMA)
+@router.get("/health-model/versions", name="list_health_model_versions", dependencies=READ, responses=VERSIONS_SCHEMA)
 @pollable
 async def list_versions(request: Request) -> Response:
     """List all versions of the health model, the latest first. Version 0 comes with the service."""
@@ -123,7 +136,12 @@ async def list_versions(request: Request) -> Response:
 _EXAMPLE: dict[str, Any] = DEFAULT_MODEL.as_json()
 
 
-@router.put("/health-model", responses=MODEL_SCHEMA, openapi_extra=body_schema(HealthModelBody, _EXAMPLE))
+@router.put(
+    "/health-model",
+    name="put_health_model",
+    responses=MODEL_SCHEMA,
+    openapi_extra=body_schema(HealthModelBody, _EXAMPLE),
+)
 async def put_model(request: Request, caller: Caller = Depends(requires("admin"))) -> Response:
     """Put a version of the health model, which holds from a day on; today by default.
 
@@ -137,6 +155,7 @@ async def put_model(request: Request, caller: Caller = Depends(requires("admin")
 
 @router.post(
     "/health-model/preview",
+    name="preview_health_model",
     dependencies=READ,
     responses=PREVIEW_SCHEMA,
     openapi_extra=body_schema(HealthModelBody, _EXAMPLE),

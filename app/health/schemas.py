@@ -6,7 +6,7 @@ from app.health.answers import HEALTH_REASON_SCHEMA, HEALTH_SCHEMA
 from app.health.card import load_overview_member
 from app.health.model import HealthModel
 from app.health.overrides import OVERRIDE_SCHEMA
-from app.http.openapi import body_schema, list_schema, object_schema, response_schema
+from app.http.openapi import body_schema, component, list_schema, object_schema, response_schema
 from app.http.tables import column, columns
 from app.metrics.offers import OFFERS
 from app.metrics.schema import NUMBER_SCHEMA
@@ -34,21 +34,23 @@ _WEAKEST: dict[str, Any] = {
 HEALTH_LIST_SCHEMA = response_schema(
     "A page of accounts with their health, and the number of all selected accounts by band.",
     object_schema(
+        "HealthPage",
         {
             "as_of": _DAY,
             "model_version": _INTEGER,
-            "bands": list_schema({"band": _BAND, "accounts": _INTEGER, "mrr": _TEXT})
+            "bands": list_schema("HealthBandCount", {"band": _BAND, "accounts": _INTEGER, "mrr": _TEXT})
             | {
                 "description": "All selected accounts, also those of other bands than asked for; null: without a score."
             },
             "accounts": list_schema(
+                "AccountHealth",
                 _ACCOUNT
                 | _ABOUT
                 | {
-                    "weakest": {
+                    "weakest": object_schema("WeakestComponent", _WEAKEST)
+                    | {
                         "type": ["object", "null"],
                         "description": "The component that costs the account most points.",
-                        "properties": _WEAKEST,
                     }
                 },
                 HEALTH_REASON_SCHEMA,
@@ -101,15 +103,17 @@ CARD_MEMBERS: dict[str, Any] = (
     | {
         "model_version": _INTEGER,
         "weights_of_segment": _OPTIONAL_TEXT | {"description": "The segment whose weights were used."},
-        "components": list_schema(COMPONENT_SCHEMA),
+        "components": list_schema("HealthComponentScore", COMPONENT_SCHEMA),
     }
 )
 _CARD = object_schema(
+    "HealthCard",
     {
         "account": _TEXT,
         "as_of": _DAY,
         **CARD_MEMBERS,
         "history": list_schema(
+            "HealthHistoryPoint",
             {
                 "period": _TEXT,
                 "on": _DAY,
@@ -120,24 +124,27 @@ _CARD = object_schema(
                 "as_known_then": NUMBER_SCHEMA | {"description": "On that day, as it was known at its end."},
                 "model_version_then": _INTEGER,
                 "restated": {"type": "boolean", "description": "Whether the two scores differ."},
-            }
+            },
         ),
-        "versions": list_schema(_VERSION) | {"description": "Versions of the model that begin within the history."},
+        "versions": list_schema("HealthModelVersionNote", _VERSION)
+        | {"description": "Versions of the model that begin within the history."},
     },
     HEALTH_REASON_SCHEMA,
 )
 CARD_SCHEMA = response_schema("The health of the account.", _CARD)
 OFFERS.add_account_member("health", load_overview_member, _CARD)
 _SIDE = object_schema(
-    {"value": NUMBER_SCHEMA, "score": NUMBER_SCHEMA, "weight": {"type": "number"}, "contribution": NUMBER_SCHEMA}
+    "ComponentSide",
+    {"value": NUMBER_SCHEMA, "score": NUMBER_SCHEMA, "weight": {"type": "number"}, "contribution": NUMBER_SCHEMA},
 )
 _SIDE_MEMBERS = ("score", "band", "coverage", "model_version", "weights_of_segment")
 _DIFFERENCE_SIDE = object_schema(
-    {"on": _DAY, **{name: CARD_MEMBERS[name] for name in _SIDE_MEMBERS}}, HEALTH_REASON_SCHEMA
+    "HealthSide", {"on": _DAY, **{name: CARD_MEMBERS[name] for name in _SIDE_MEMBERS}}, HEALTH_REASON_SCHEMA
 )
 EXPLANATION_SCHEMA = response_schema(
     "The difference of two scores as differences of contributions.",
     object_schema(
+        "HealthExplanation",
         {
             "account": _TEXT,
             "knowledge": _TEXT,
@@ -146,6 +153,7 @@ EXPLANATION_SCHEMA = response_schema(
             "difference": NUMBER_SCHEMA,
             "sentence": _TEXT,
             "differences": list_schema(
+                "ComponentDifference",
                 {
                     "component": _TEXT,
                     "title": _TEXT,
@@ -156,7 +164,7 @@ EXPLANATION_SCHEMA = response_schema(
                     "by_value": {"type": "number", "description": "Because of the component's own score."},
                     "by_weight": {"type": "number", "description": "Because of its share of the score."},
                     "sentence": _TEXT,
-                }
+                },
             ),
         },
         HEALTH_REASON_SCHEMA,
@@ -164,24 +172,31 @@ EXPLANATION_SCHEMA = response_schema(
 )
 # The example is not used: the model is not a body itself.
 body_schema(HealthModel, {})
-_MODEL = {"$ref": "#/components/schemas/HealthModel"}
-MODEL_SCHEMA = response_schema("A version of the model.", object_schema(_VERSION | {"model": _MODEL}))
+_MODEL = component("HealthModel")
+MODEL_SCHEMA = response_schema(
+    "A version of the model.", object_schema("HealthModelVersion", _VERSION | {"model": _MODEL})
+)
 VERSIONS_SCHEMA = response_schema(
     "All versions of the model, the latest first.",
-    object_schema({"versions": list_schema(_VERSION | {"model": _MODEL})}),
+    object_schema(
+        "HealthModelVersionList", {"versions": list_schema("HealthModelVersion", _VERSION | {"model": _MODEL})}
+    ),
 )
-_SCORE = object_schema({"score": NUMBER_SCHEMA, "band": _BAND})
+_SCORE = object_schema("BandedScore", {"score": NUMBER_SCHEMA, "band": _BAND})
 PREVIEW_SCHEMA = response_schema(
     "How today's customers would move between the bands.",
     object_schema(
+        "HealthPreview",
         {
             "as_of": _DAY,
             "model_version": _INTEGER | {"description": "The version that it is compared with."},
             "accounts": _INTEGER,
             "changed": _INTEGER | {"description": "How many would be in another band."},
-            "bands": list_schema({"from": _BAND, "to": _BAND, "accounts": _INTEGER}),
-            "moves": list_schema({"account": _TEXT, "from": _SCORE, "to": _SCORE, "difference": NUMBER_SCHEMA})
+            "bands": list_schema("BandMove", {"from": _BAND, "to": _BAND, "accounts": _INTEGER}),
+            "moves": list_schema(
+                "AccountMove", {"account": _TEXT, "from": _SCORE, "to": _SCORE, "difference": NUMBER_SCHEMA}
+            )
             | {"description": "Accounts that would be in another band, those whose score would change most first."},
-        }
+        },
     ),
 )

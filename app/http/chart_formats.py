@@ -50,6 +50,7 @@ class ChartParameters(BaseModel):
     chart: str | None = Field(
         None,
         max_length=100,
+        json_schema_extra={"x-vocabulary": "ChartName"},
         description="Which chart, where several fit: one of `GET /v1/charts`. Default: what fits the question best.",
     )
     theme: Literal["light", "dark"] = Field("light", description="Of a chart: its colors.")

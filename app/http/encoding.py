@@ -13,6 +13,7 @@ import zstandard
 from app.core.errors import Malformed, TooLarge, Unsupported
 
 JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
 NDJSON = "application/x-ndjson"
 MAX_DEPTH = 64
 MAX_MEMBERS = 10_000

@@ -1,6 +1,7 @@
 """Pieces of the OpenAPI document that endpoints declare: parameters, bodies, responses.
 
-It has no framework in it, so that schemas can be declared beside the code that makes the values.
+It has no framework in it, so that schemas can be declared beside the code that makes the values. Every object has a name, under
+which `http.components` makes it a component of the document.
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,12 @@ from pydantic import BaseModel
 from app.http.chart_formats import CHART_FORMATS
 from app.http.encoding import JSON
 from app.http.formats import DEFAULT_FORMAT, FORMATS
+from app.http.vocabularies import VOCABULARY
 
 # The day in the examples of request bodies. A running service writes its own yesterday instead: see `document`.
 EXAMPLE_DAY = "2026-03-14"
 
-# Component schemas of request bodies and parameters, by name; filled as routes are declared.
+# Component schemas, or functions that return them once the catalogues are filled, by name; filled as routes are declared.
 COMPONENTS: dict[str, Any] = {}
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -28,11 +30,20 @@ def query_schema(model: type[BaseModel]) -> dict[str, Any]:
     required = schema.get("required", ())
     return {
         "parameters": [
-            {"name": name, "in": "query", "required": name in required, "schema": field}
+            {"name": name, "in": "query", "required": name in required, "schema": _without_null(field)}
             | ({"description": field["description"]} if "description" in field else {})
             for name, field in schema["properties"].items()
         ]
     }
+
+
+def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which is left out and never null."""
+    options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    rest = {name: value for name, value in field.items() if name != "anyOf"}
+    if rest.get("default", "") is None:
+        del rest["default"]
+    return rest if not options else options[0] | rest if len(options) == 1 else {"anyOf": options, **rest}
 
 
 def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
@@ -42,12 +53,12 @@ def body_schema(model: type[BaseModel], example: Mapping[str, Any], *, required:
     """
     schema = model.model_json_schema(ref_template=_REFERENCE)
     COMPONENTS.update(schema.pop("$defs", {}) | {model.__name__: schema})
-    reference = {"$ref": _REFERENCE.format(model=model.__name__)}
+    reference = component(model.__name__)
     return {"requestBody": {"required": required, "content": {JSON: {"schema": reference, "example": dict(example)}}}}
 
 
 def response_schema(
-    description: str, schema: Any, *, table: bool = False, chart: bool = False
+    description: str, schema: Any, *, status: int = 200, table: bool = False, chart: bool = False
 ) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers JSON of this schema.
 
@@ -61,19 +72,47 @@ def response_schema(
     if chart:
         content |= {
             CHART_FORMATS["vega"].media_type: {
-                "schema": {"type": "object", "description": "A Vega-Lite specification."}
+                "schema": map_schema("VegaLite", description="A Vega-Lite specification.")
             },
             CHART_FORMATS["svg"].media_type: {"schema": {"type": "string"}},
             CHART_FORMATS["png"].media_type: {},
         }
-    return {200: {"description": description, "content": content}}
+    return {status: {"description": description, "content": content}}
 
 
-def object_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of an object with these required and optional members."""
-    return {"type": "object", "required": [*required], "properties": {**required, **(optional or {})}}
+def conflict_response(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of an endpoint that refuses what contradicts something stored. description: when."""
+    return {409: {"description": description}}
 
 
-def list_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of a list of objects with these required and optional members."""
-    return {"type": "array", "items": object_schema(required, optional)}
+def object_schema(
+    name: str, required: Mapping[str, Any], optional: Mapping[str, Any] | None = None, *, description: str = ""
+) -> dict[str, Any]:
+    """Return the schema of an object with these required and optional members.
+
+    name: of the component of the document, in PascalCase. Objects with the same name have the same members.
+    """
+    members: dict[str, Any] = {"required": [*required]} if required else {}
+    members |= {"description": description} if description else {}
+    return {"title": name, "type": "object", **members, "properties": {**required, **(optional or {})}}
+
+
+def list_schema(name: str, required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of a list of objects with these required and optional members. name: of one of them."""
+    return {"type": "array", "items": object_schema(name, required, optional)}
+
+
+def map_schema(name: str, values: Mapping[str, Any] | None = None, *, description: str = "") -> dict[str, Any]:
+    """Return the schema of an object whose members have names of the client's, or of many. values: of its members; None: any."""
+    text = {"description": description} if description else {}
+    return {"title": name, "type": "object", **text, "additionalProperties": True if values is None else {**values}}
+
+
+def component(name: str) -> dict[str, Any]:
+    """Return the reference to a component schema."""
+    return {"$ref": _REFERENCE.format(model=name)}
+
+
+def name_schema(vocabulary: str, description: str = "") -> dict[str, Any]:
+    """Return the schema of a text that is one of the names of a vocabulary."""
+    return {"type": "string", VOCABULARY: vocabulary} | ({"description": description} if description else {})

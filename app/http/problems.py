@@ -1,5 +1,6 @@
 """Turn errors into `application/problem+json` responses (RFC 9457), in one place."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -7,26 +8,39 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 from pydantic_core import to_json
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
 from app.core.errors import Invalid, Malformed, Problem, validation_faults
 from app.core.names import Fault
+from app.http.encoding import PROBLEM_JSON
+from app.http.openapi import component, name_schema, object_schema
 from app.http.routing import allowed_methods
 
-PROBLEM_JSON = "application/problem+json"
-
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code"],
-    "properties": {
+PROBLEM_SCHEMA = object_schema(
+    "Problem",
+    {
         "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "For programs; it does not change."},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
+        "title": {"type": "string", "description": "What the status means."},
+        "status": {"type": "integer", "description": "That of the response."},
+        "detail": {"type": "string", "description": "For people; it may change."},
+        "code": name_schema("ProblemCode", "For programs; it does not change."),
     },
-}
+    {
+        "errors": {"type": "array", "items": component("Fault"), "description": "All that is wrong with the request."},
+        "accepted": {
+            "type": "integer",
+            "description": "Of a batch of which no event was accepted (`all_rejected`): 0.",
+        },
+        "duplicates": {"type": "integer", "description": "Of such a batch: 0."},
+        "rejected": {
+            "type": "array",
+            "items": component("Rejection"),
+            "description": "Of such a batch: why each of its events was not accepted.",
+        },
+    },
+    description="An error (RFC 9457).",
+)
 FAULT_SCHEMA: dict[str, Any] = TypeAdapter(Fault).json_schema()
 
 # Codes of the errors that the framework raises itself, and details where its own say too little.
@@ -41,6 +55,10 @@ _FRAMEWORK_DETAILS = {
     404: "Unknown path. /docs lists all endpoints.",
     405: "This path does not support this method. The header Allow lists those that it does.",
 }
+
+
+# How errors are written where they are no problem objects, by the beginning of the paths; filled when routes are declared.
+ERROR_RESPONSES: dict[str, Callable[[Problem], Response]] = {}
 
 
 def problem_body(problem: Problem) -> dict[str, Any]:
@@ -61,8 +79,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Make `app` answer every error, the service's own and the framework's, as problem+json."""
 
     @app.exception_handler(Problem)
-    async def handle_problem(_: Request, problem: Problem) -> Response:
-        return problem_response(problem)
+    async def handle_problem(request: Request, problem: Problem) -> Response:
+        return _error_response(request, problem)
 
     @app.exception_handler(RequestValidationError)
     async def handle_validation_error(_: Request, error: RequestValidationError) -> Response:
@@ -84,7 +102,15 @@ def install_problem_handlers(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(allowed_methods(request.scope))
         problem = Problem(detail, code=code, headers=headers)
         problem.status = error.status_code
-        return problem_response(problem)
+        return _error_response(request, problem)
+
+
+def _error_response(request: Request, problem: Problem) -> Response:
+    path = get_route_path(request.scope)
+    for prefix, respond in ERROR_RESPONSES.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return respond(problem)
+    return problem_response(problem)
 
 
 def problem_response(problem: Problem) -> Response:

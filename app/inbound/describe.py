@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import component, list_schema, map_schema, object_schema, response_schema
 from app.inbound.define import VENDORS, Vendor
 from app.inbound.deliveries import RawDelivery
 from app.inbound.receive import Receipt, Translation, build_result
@@ -12,19 +12,17 @@ from app.ingest.outcome import BatchOutcome
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer"}
 _TIME = {"type": "string", "format": "date-time"}
-_OBJECT = {"type": "object"}
 _MAYBE_TEXT = {"type": ["string", "null"]}
-_MAYBE_OBJECT = {"type": ["object", "null"]}
-_STATUS = {"enum": ["accepted", "rejected", "ignored", "erased"]}
-_REASONS = list_schema({"code": _TEXT, "detail": _TEXT}, {"event": _MAYBE_TEXT, "pointer": _TEXT})
-_COUNTS = {"type": "object", "additionalProperties": _NUMBER}
+_STATUS = {"type": "string", "enum": ["accepted", "rejected", "ignored", "erased"]}
+_REASONS = list_schema("DeliveryReason", {"code": _TEXT, "detail": _TEXT}, {"event": _MAYBE_TEXT, "pointer": _TEXT})
+_COUNTS = map_schema("DeliveryCounts", _NUMBER)
 _SOURCE = {
     "id": _TEXT,
     "vendor": _TEXT,
     "url": {**_TEXT, "description": "Where the vendor sends to."},
     "secrets": {"type": "array", "items": _TEXT, "description": "The last four characters of each."},
-    "mapping": _MAYBE_OBJECT,
-    "options": _OBJECT,
+    "mapping": map_schema("SourceMapping") | {"type": ["object", "null"]},
+    "options": map_schema("SourceOptions"),
     "api_key": {**_MAYBE_TEXT, "description": "Its last four characters."},
     "put_at": _TIME,
 }
@@ -36,45 +34,63 @@ _SUMMARY = {
     "reasons": _REASONS,
     "events": _NUMBER,
 }
-_OUTCOME = {"accepted": _NUMBER, "duplicates": _NUMBER, "rejected": {"type": "array", "items": _OBJECT}}
-_RECEIPT = object_schema({**_OUTCOME, "delivery": _TEXT, "status": _STATUS, "reasons": _REASONS})
+_OUTCOME = {"accepted": _NUMBER, "duplicates": _NUMBER, "rejected": {"type": "array", "items": component("Rejection")}}
+_RECEIPT = object_schema("Receipt", {**_OUTCOME, "delivery": _TEXT, "status": _STATUS, "reasons": _REASONS})
 
-SOURCE_SCHEMA = response_schema("The source.", object_schema(_SOURCE))
+SOURCE_SCHEMA = response_schema("The source.", object_schema("Source", _SOURCE))
 SOURCES_SCHEMA = response_schema(
-    "All sources.", object_schema({"sources": list_schema({**_SOURCE, "deliveries": _COUNTS})})
+    "All sources.",
+    object_schema("SourceList", {"sources": list_schema("SourceWithCounts", {**_SOURCE, "deliveries": _COUNTS})}),
 )
 DELIVERIES_SCHEMA = response_schema(
-    "A page of deliveries.", object_schema({"deliveries": list_schema(_SUMMARY), "next": _MAYBE_TEXT})
+    "A page of deliveries.",
+    object_schema("DeliveryPage", {"deliveries": list_schema("DeliverySummary", _SUMMARY), "next": _MAYBE_TEXT}),
 )
-_EVENT_KEYS = list_schema({"account_id": _MAYBE_TEXT, "id": _TEXT})
+_EVENT_KEYS = list_schema("EventKey", {"account_id": _MAYBE_TEXT, "id": _TEXT})
 DELIVERY_SCHEMA = response_schema(
-    "The delivery.", object_schema({**_SUMMARY, "events": _EVENT_KEYS, "headers": _OBJECT, "body": _TEXT})
+    "The delivery.",
+    object_schema(
+        "Delivery", {**_SUMMARY, "events": _EVENT_KEYS, "headers": map_schema("DeliveryHeaders", _TEXT), "body": _TEXT}
+    ),
 )
 RECEIPT_SCHEMA = response_schema("What became of the delivery.", _RECEIPT)
 RECEIPT_SCHEMA[202] = {**RECEIPT_SCHEMA[200], "description": "It is kept, and became no event: `reasons` say why."}
 PREVIEW_SCHEMA = response_schema(
     "What it would become.",
-    object_schema({**_OUTCOME, "delivery": _TEXT, "status": _STATUS, "reasons": _REASONS, "events": {"type": "array"}}),
+    object_schema(
+        "DeliveryPreview",
+        {
+            **_OUTCOME,
+            "delivery": _TEXT,
+            "status": _STATUS,
+            "reasons": _REASONS,
+            "events": {"type": "array", "items": map_schema("PreviewEvent")},
+        },
+    ),
 )
-REPLAY_SCHEMA = response_schema("How many have which status now.", object_schema({"deliveries": _COUNTS}))
+REPLAY_SCHEMA = response_schema(
+    "How many have which status now.", object_schema("ReplayCounts", {"deliveries": _COUNTS})
+)
 VENDORS_SCHEMA = response_schema(
     "All vendors.",
     object_schema(
+        "VendorList",
         {
             "vendors": list_schema(
+                "Vendor",
                 {
                     "name": _TEXT,
                     "title": _TEXT,
                     "description": _TEXT,
-                    "becomes": list_schema({"vendor": _TEXT, "event": _TEXT}),
+                    "becomes": list_schema("VendorEvent", {"vendor": _TEXT, "event": _TEXT}),
                     "verified_by": _TEXT,
                     "documentation": _TEXT,
-                    "options": _OBJECT,
-                    "mapping": _OBJECT,
+                    "options": map_schema("JsonSchema"),
+                    "mapping": map_schema("JsonSchema"),
                     "example": {},
-                }
+                },
             )
-        }
+        },
     ),
 )
 

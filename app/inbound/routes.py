@@ -12,7 +12,7 @@ from app.books.books import Books
 from app.core.ids import PathId
 from app.http.body import read_body, read_bytes
 from app.http.encoding import JSON, MAX_BYTES_AT_ONCE
-from app.http.openapi import body_schema, query_schema
+from app.http.openapi import body_schema, conflict_response, query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, next_link
 from app.inbound.deliveries import (
@@ -79,7 +79,12 @@ class _ReplayParameters(QueryParams):
     )
 
 
-@router.post("/inbound/{source}", responses=RECEIPT_SCHEMA, openapi_extra={**_RAW_BODY, "security": []})
+@router.post(
+    "/inbound/{source}",
+    name="post_inbound_delivery",
+    responses=RECEIPT_SCHEMA,
+    openapi_extra={**_RAW_BODY, "security": []},
+)
 async def post_delivery(request: Request, source_id: SourceId) -> Response:
     """Receive a delivery of another system, which is authenticated by its signature and needs no key.
 
@@ -143,8 +148,9 @@ def _max_bytes(request: Request) -> int:
 
 @router.put(
     "/sources/{source}",
+    name="put_source",
     dependencies=ADMIN,
-    responses=SOURCE_SCHEMA,
+    responses=SOURCE_SCHEMA | conflict_response("The source exists with another vendor (`other_vendor`)."),
     openapi_extra=body_schema(SourceBody, _EXAMPLE),
 )
 async def put_a_source(request: Request, source_id: SourceId) -> Response:
@@ -160,7 +166,7 @@ def _url_of(request: Request, source_id: str) -> str:
     return f"{_base_of(request)}{_PATH}{quote(source_id, safe='')}"
 
 
-@router.get("/sources", dependencies=ADMIN, responses=SOURCES_SCHEMA)
+@router.get("/sources", name="list_sources", dependencies=ADMIN, responses=SOURCES_SCHEMA)
 async def get_sources(request: Request) -> Response:
     """List the sources, each with the number of its kept deliveries by status."""
     sources = [
@@ -177,13 +183,19 @@ async def get_source(request: Request, source_id: SourceId) -> Response:
     return json_response(request, source.to_json(url=_url_of(request, source.id)))
 
 
-@router.delete("/sources/{source}", status_code=204, response_class=Response, dependencies=ADMIN)
+@router.delete("/sources/{source}", name="delete_source", status_code=204, response_class=Response, dependencies=ADMIN)
 async def delete_a_source(request: Request, source_id: SourceId) -> None:
     """Delete a source and its kept deliveries. The events that they became stay."""
     await delete_source(books_of(request), source_id)
 
 
-@router.post("/sources/{source}/preview", dependencies=ADMIN, responses=PREVIEW_SCHEMA, openapi_extra=_RAW_BODY)
+@router.post(
+    "/sources/{source}/preview",
+    name="preview_delivery",
+    dependencies=ADMIN,
+    responses=PREVIEW_SCHEMA,
+    openapi_extra=_RAW_BODY,
+)
 async def post_preview(request: Request, source_id: SourceId) -> Response:
     """Return what a payload would become, without storing anything. It needs no signature."""
     books, source = await _load(request, source_id)
@@ -200,6 +212,7 @@ async def _load(request: Request, source_id: str) -> tuple[Books, DeliverySource
 
 @router.get(
     "/sources/{source}/deliveries",
+    name="list_deliveries",
     dependencies=ADMIN,
     responses=DELIVERIES_SCHEMA,
     openapi_extra=query_schema(_DeliveryParameters),
@@ -223,7 +236,12 @@ async def get_delivery(request: Request, source_id: SourceId, delivery_id: Deliv
     return json_response(request, delivery_to_json(row, await load_events(books, row)))
 
 
-@router.post("/sources/{source}/deliveries/{delivery}/replay", dependencies=ADMIN, responses=RECEIPT_SCHEMA)
+@router.post(
+    "/sources/{source}/deliveries/{delivery}/replay",
+    name="replay_delivery",
+    dependencies=ADMIN,
+    responses=RECEIPT_SCHEMA | conflict_response("The delivery was erased (`erased`)."),
+)
 async def post_replay(request: Request, source_id: SourceId, delivery_id: DeliveryId) -> Response:
     """Translate a kept delivery again, by the current mapping. Events that are stored already are duplicates."""
     books, source = await _load(request, source_id)
@@ -232,6 +250,7 @@ async def post_replay(request: Request, source_id: SourceId, delivery_id: Delive
 
 @router.post(
     "/sources/{source}/replay",
+    name="replay_deliveries",
     dependencies=ADMIN,
     responses=REPLAY_SCHEMA,
     openapi_extra=query_schema(_ReplayParameters),
@@ -244,7 +263,9 @@ async def post_replay_of_all(request: Request, source_id: SourceId) -> Response:
     return Response(to_json({"deliveries": counts}), media_type=JSON)
 
 
-@router.get("/inbound-vendors", dependencies=[Depends(requires("read"))], responses=VENDORS_SCHEMA)
+@router.get(
+    "/inbound-vendors", name="list_inbound_vendors", dependencies=[Depends(requires("read"))], responses=VENDORS_SCHEMA
+)
 async def get_vendors(request: Request) -> Response:
     """List the vendors whose deliveries are understood: how they are verified, what becomes what, and an example."""
     return json_response(request, {"vendors": list_vendors()})

@@ -40,9 +40,12 @@ class SourceBody(BaseModel):
     )
     mapping: dict[str, Any] | None = Field(
         None,
+        title="SourceMapping",
         description="JMESPath expressions. Of `generic`, which events a payload becomes; else which account it is about.",
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="Settings that only some vendors have.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, title="SourceOptions", description="Settings that only some vendors have."
+    )
     api_key: str | None = Field(
         None,
         min_length=MIN_SECRET_LENGTH,

@@ -1,8 +1,9 @@
 """What became of a batch: how many events are new or duplicates, and why each other event was rejected."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.core.errors import EventRejected
@@ -32,13 +33,13 @@ class Rejection(TypedDict):
 
     index: int
     id: str | None
-    code: str
+    code: Annotated[str, Field(json_schema_extra={"x-vocabulary": "RejectionCode"})]
     detail: str
     pointer: str
     errors: list[Fault]
 
 
-class Accepted(TypedDict):
+class BatchReceipt(TypedDict):
     """What became of a batch. Accepted events are durable, counted, and in the next answer."""
 
     accepted: int

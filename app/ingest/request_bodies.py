@@ -11,6 +11,7 @@ from app.core.errors import Invalid
 from app.core.ids import Id
 from app.core.names import Fault, build_fault
 from app.core.periods import Day
+from app.http.openapi import list_schema, map_schema, object_schema, response_schema
 from app.ingest.fields import WHOLE, Attributes, Text, Time
 from app.ledger.surveys import MAX_SCORE, NPS_SCALES, Survey, default_satisfied_from
 
@@ -18,6 +19,31 @@ from app.ledger.surveys import MAX_SCORE, NPS_SCALES, Survey, default_satisfied_
 EXAMPLE_ACCOUNT = {"name": "Acme Ltd", "attributes": {"plan": "enterprise", "region": "emea", "seats": 40}}
 EXAMPLE_SURVEY = {"kind": "csat", "scale": {"min": 1, "max": 5}, "question": "How satisfied are you with our support?"}
 EXAMPLE_RATES = {"currency": "GBP", "rates": {"2026-01-01": "1.2734"}}
+
+ACCOUNT_UPDATE_SCHEMA = response_schema(
+    "The account was updated.",
+    object_schema(
+        "AccountUpdate", {"id": {"type": "string"}, "effective_at": {"type": "string", "format": "date-time"}}
+    ),
+)
+RATES_SCHEMA = response_schema(
+    "The exchange rates.",
+    object_schema(
+        "ExchangeRateList",
+        {
+            "base_currency": {"type": "string"},
+            "exchange_rates": list_schema(
+                "CurrencyRates",
+                {
+                    "currency": {"type": "string"},
+                    "rates": map_schema(
+                        "RatesByDay", {"type": "string", "format": "decimal"}, description="By the first day."
+                    ),
+                },
+            ),
+        },
+    ),
+)
 
 
 class AccountBody(BaseModel):

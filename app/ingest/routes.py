@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.ids import PathId
 from app.http.body import incoming_body, read_body
 from app.http.encoding import JSON
-from app.http.openapi import body_schema
+from app.http.openapi import body_schema, component, conflict_response, object_schema, response_schema
 from app.http.polls import pollable
 from app.http.problems import problem_response
 from app.http.responses import json_response
@@ -22,41 +22,53 @@ from app.ingest import exchange_rates
 from app.ingest.accept import accept_events
 from app.ingest.account_updates import put_account_update
 from app.ingest.decode import CLOUDEVENT, CLOUDEVENTS, NDJSON, decode_events
+from app.ingest.describe import EVENT_TYPES_SCHEMA, list_event_types
 from app.ingest.erase import erase_user
 from app.ingest.large_batches import LargeBatches
-from app.ingest.outcome import Accepted, BatchOutcome
+from app.ingest.outcome import BatchOutcome, BatchReceipt
 from app.ingest.request_bodies import (
+    ACCOUNT_UPDATE_SCHEMA,
     EXAMPLE_ACCOUNT,
     EXAMPLE_RATES,
     EXAMPLE_SURVEY,
+    RATES_SCHEMA,
     AccountBody,
     RatesBody,
     SurveyBody,
     to_survey,
 )
 from app.ingest.retract import retract_event
-from app.ingest.schemas import BATCH_RESPONSES, EXAMPLE_CLOUDEVENT, EXAMPLE_EVENT, EXAMPLE_SURVEY_RESPONSE
+from app.ingest.schemas import (
+    BATCH_RESPONSES,
+    EXAMPLE_BODIES,
+    EXAMPLE_CLOUDEVENT,
+    EXAMPLE_EVENT,
+    EXAMPLE_SURVEY_RESPONSE,
+)
 from app.ingest.survey_responses import accept_survey_responses
 from app.ledger import surveys
+from app.ledger.surveys import SURVEY_SCHEMA
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
 INGEST = [Depends(requires("ingest"))]
 ADMIN = [Depends(requires("admin"))]
+_SURVEY = response_schema("The survey.", SURVEY_SCHEMA)
+_SURVEYS = response_schema(
+    "All surveys.", object_schema("SurveyList", {"surveys": {"type": "array", "items": SURVEY_SCHEMA}})
+)
 
 _EVENTS_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/Events"}, "example": EXAMPLE_EVENT},
+            JSON: {"schema": component("Events"), "examples": EXAMPLE_BODIES},
             NDJSON: {
                 "schema": {"type": "string", "description": "One event per line."},
                 "example": json.dumps(EXAMPLE_EVENT),
             },
-            CLOUDEVENT: {"schema": {"type": "object"}, "example": EXAMPLE_CLOUDEVENT},
-            CLOUDEVENTS: {
-                "schema": {"type": "array", "items": {"type": "object"}},
-                "example": [EXAMPLE_CLOUDEVENT],
-            },
+            # Without schemas, which CloudEvents 1.0 has: of several types of JSON, generators of clients make none that works.
+            CLOUDEVENT: {"example": EXAMPLE_CLOUDEVENT},
+            CLOUDEVENTS: {"example": [EXAMPLE_CLOUDEVENT]},
         },
     }
 }
@@ -64,7 +76,7 @@ _SURVEY_RESPONSES_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": {"$ref": "#/components/schemas/SurveyResponses"}, "example": EXAMPLE_SURVEY_RESPONSE},
+            JSON: {"schema": component("SurveyResponses"), "example": EXAMPLE_SURVEY_RESPONSE},
             NDJSON: {
                 "schema": {"type": "string", "description": "One response per line."},
                 "example": json.dumps(EXAMPLE_SURVEY_RESPONSE),
@@ -74,7 +86,7 @@ _SURVEY_RESPONSES_BODY = {
 }
 
 
-@router.post("/events", response_model=Accepted, responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
+@router.post("/events", response_model=BatchReceipt, responses=BATCH_RESPONSES, openapi_extra=_EVENTS_BODY)
 async def post_events(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Response:
     """Store and count events, each exactly once.
 
@@ -103,7 +115,7 @@ async def _accept_batch(
 
 def _respond(outcome: BatchOutcome) -> Response:
     """Return the response. It is a problem when there are events and all of them were rejected."""
-    body = Accepted(accepted=outcome.accepted, duplicates=outcome.duplicates, rejected=outcome.rejected)
+    body = BatchReceipt(accepted=outcome.accepted, duplicates=outcome.duplicates, rejected=outcome.rejected)
     if outcome.rejected and not outcome.accepted and not outcome.duplicates:
         problem = Invalid("No event was accepted; see `rejected`.", code="all_rejected", **cast(Any, body))
         return problem_response(problem)
@@ -111,7 +123,7 @@ def _respond(outcome: BatchOutcome) -> Response:
 
 
 @router.post(
-    "/survey-responses", response_model=Accepted, responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY
+    "/survey-responses", response_model=BatchReceipt, responses=BATCH_RESPONSES, openapi_extra=_SURVEY_RESPONSES_BODY
 )
 async def post_survey_responses(request: Request, caller: Annotated[Caller, Depends(requires("ingest"))]) -> Response:
     """Store and count survey responses.
@@ -120,6 +132,18 @@ async def post_survey_responses(request: Request, caller: Annotated[Caller, Depe
     `{id, survey, account_id, user_id?, score, comment?, channel?, tags?, responded_at}`.
     """
     return await _accept_batch(request, partial(accept_survey_responses, may_backdate=caller.has("admin")))
+
+
+@router.get(
+    "/event-types",
+    name="list_event_types",
+    dependencies=[Depends(requires("read"))],
+    responses=EVENT_TYPES_SCHEMA,
+    response_class=Response,
+)
+async def get_event_types(request: Request) -> Response:
+    """List all event types: what each says, its fields with their types and limits, and an event as an example."""
+    return json_response(request, {"event_types": list_event_types()})
 
 
 @router.delete(
@@ -155,8 +179,14 @@ async def delete_personal_data(request: Request, account_id: PathId, user_id: Pa
     await erase_user(books_of(request), account_id=account_id, user_id=user_id)
 
 
-@router.put("/accounts/{account_id}", dependencies=INGEST, openapi_extra=body_schema(AccountBody, EXAMPLE_ACCOUNT))
-async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
+@router.put(
+    "/accounts/{account_id}",
+    dependencies=INGEST,
+    responses=ACCOUNT_UPDATE_SCHEMA,
+    response_class=Response,
+    openapi_extra=body_schema(AccountBody, EXAMPLE_ACCOUNT),
+)
+async def put_account(request: Request, account_id: PathId) -> Response:
     """Set the name and attributes of an account.
 
     Another call with the same `effective_at` replaces this one.
@@ -165,11 +195,17 @@ async def put_account(request: Request, account_id: PathId) -> dict[str, Any]:
     books = books_of(request)
     effective_at = body.effective_at or books.now()
     await put_account_update(books, account_id, body.to_event_data(), effective_at=effective_at)
-    return {"id": account_id, "effective_at": effective_at}
+    return json_response(request, {"id": account_id, "effective_at": effective_at})
 
 
-@router.put("/surveys/{survey_id}", dependencies=ADMIN, openapi_extra=body_schema(SurveyBody, EXAMPLE_SURVEY))
-async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
+@router.put(
+    "/surveys/{survey_id}",
+    dependencies=ADMIN,
+    responses=_SURVEY | conflict_response("The survey has responses (`survey_answered`)."),
+    response_class=Response,
+    openapi_extra=body_schema(SurveyBody, EXAMPLE_SURVEY),
+)
+async def put_survey(request: Request, survey_id: PathId) -> Response:
     """Declare a survey.
 
     It can be changed until its first response arrives; from then on a different declaration is answered with 409.
@@ -180,10 +216,10 @@ async def put_survey(request: Request, survey_id: PathId) -> dict[str, Any]:
         detail = "The survey has responses and can no longer be changed. Declare a new one under another id."
         raise Conflict(detail, code="survey_answered")
     surveys_by_id = await database.read(lambda connection: surveys.load_surveys(connection, [survey_id]))
-    return surveys_by_id[survey_id].to_json()
+    return json_response(request, surveys_by_id[survey_id].to_json())
 
 
-@router.get("/surveys", dependencies=[Depends(requires("read"))])
+@router.get("/surveys", dependencies=[Depends(requires("read"))], responses=_SURVEYS, response_class=Response)
 @pollable
 async def list_surveys(request: Request) -> Response:
     """List the surveys and how their scores are read."""
@@ -196,6 +232,7 @@ async def list_surveys(request: Request) -> Response:
     status_code=204,
     response_class=Response,
     dependencies=ADMIN,
+    responses=conflict_response("A rate has been used (`rate_used`)."),
     openapi_extra=body_schema(RatesBody, EXAMPLE_RATES),
 )
 async def put_exchange_rates(request: Request) -> None:
@@ -210,7 +247,9 @@ async def put_exchange_rates(request: Request) -> None:
     await books.database.write(lambda connection: exchange_rates.put_rates(connection, body.currency, body.rates))
 
 
-@router.get("/exchange-rates", dependencies=[Depends(requires("read"))])
+@router.get(
+    "/exchange-rates", dependencies=[Depends(requires("read"))], responses=RATES_SCHEMA, response_class=Response
+)
 @pollable
 async def list_exchange_rates(request: Request) -> Response:
     """List the exchange rates by currency."""

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from app.http.openapi import EXAMPLE_DAY
+from app.http.encoding import PROBLEM_JSON
+from app.http.openapi import EXAMPLE_DAY, component, object_schema
+from app.http.vocabularies import add_vocabulary
 from app.ingest.decode import MAX_EVENTS
 from app.ingest.define import EVENT_TYPES
 
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
+add_vocabulary("EventType", "The type of an event.", lambda: sorted(EVENT_TYPES))
 
 _EXAMPLE_TIME = f"{EXAMPLE_DAY}T09:30:00Z"
 # The bodies that /docs sends by "Try it out". Their ids have the day in them: see `http.document`.
@@ -21,6 +20,8 @@ EXAMPLE_EVENT: dict[str, Any] = {
     "occurred_at": _EXAMPLE_TIME,
     "data": {"duration_seconds": 600},
 }
+# By name; `event_schemas` adds an event of every type.
+EXAMPLE_BODIES: dict[str, Any] = {"visit": {"summary": "A session that has ended.", "value": EXAMPLE_EVENT}}
 EXAMPLE_CLOUDEVENT: dict[str, Any] = {
     "specversion": "1.0",
     "id": f"visit-{EXAMPLE_DAY}",
@@ -41,28 +42,24 @@ EXAMPLE_SURVEY_RESPONSE: dict[str, Any] = {
     "responded_at": _EXAMPLE_TIME,
 }
 
-_COUNT = {"type": "integer", "const": 0}
-_ALL_REJECTED: dict[str, Any] = {
-    "description": "The problem of a batch of which no event was accepted: the members of `Accepted` and why.",
-    "allOf": [
-        {"$ref": "#/components/schemas/Problem"},
-        {
-            "type": "object",
-            "required": ["accepted", "duplicates", "rejected"],
-            "properties": {
-                "code": {"type": "string", "const": "all_rejected"},
-                "accepted": _COUNT,
-                "duplicates": _COUNT,
-                "rejected": {"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
-            },
-        },
-    ],
+_EXAMPLE_FAULT = {"pointer": "/account_id", "code": "missing", "detail": '"account_id" is required.'}
+_EXAMPLE_REJECTION: dict[str, Any] = {
+    "type": "about:blank",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "No event was accepted; see `rejected`.",
+    "code": "all_rejected",
+    "accepted": 0,
+    "duplicates": 0,
+    "rejected": [{"index": 0, "id": "1", **_EXAMPLE_FAULT, "errors": [_EXAMPLE_FAULT]}],
 }
 # The OpenAPI `responses` of an endpoint that takes a batch.
 BATCH_RESPONSES: dict[int | str, dict[str, Any]] = {
     422: {
         "description": "No event was accepted (`all_rejected`), or the body as a whole is invalid.",
-        "content": {"application/problem+json": {"schema": {"anyOf": [_ref("AllRejected"), _ref("Problem")]}}},
+        "content": {
+            PROBLEM_JSON: {"schema": component("Problem"), "examples": {"all_rejected": {"value": _EXAMPLE_REJECTION}}}
+        },
     }
 }
 
@@ -75,22 +72,18 @@ def event_schemas() -> dict[str, Any]:
         schemas |= schema.pop("$defs", {})
         schema["examples"] = [example_event(event_type.name)]
         schemas[event_type.envelope.__name__] = schema
-    refs = {name: _ref(event_type.envelope.__name__) for name, event_type in EVENT_TYPES.items()}
+        value = example_event(event_type.name) | {"id": f"{event_type.name}-{EXAMPLE_DAY}"}
+        EXAMPLE_BODIES[event_type.name] = {"summary": event_type.description.partition("\n")[0], "value": value}
+    refs = {name: component(event_type.envelope.__name__) for name, event_type in EVENT_TYPES.items()}
     event = {
         "oneOf": list(refs.values()),
         "discriminator": {"propertyName": "type", "mapping": {name: ref["$ref"] for name, ref in refs.items()}},
     }
     array = _array_of("Event")
-    object_with_events = {
-        "type": "object",
-        "required": ["events"],
-        "properties": {"events": array},
-        "additionalProperties": False,
-    }
+    object_with_events = object_schema("EventBatch", {"events": array}) | {"additionalProperties": False}
     events = {
         "Event": event,
-        "Events": {"anyOf": [_ref("Event"), array, object_with_events]},
-        "AllRejected": _ALL_REJECTED,
+        "Events": {"anyOf": [component("Event"), array, object_with_events]},
     }
     return schemas | _response_schemas(schemas) | events
 
@@ -108,12 +101,12 @@ def _response_schemas(schemas: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "SurveyResponse": response,
-        "SurveyResponses": {"anyOf": [_ref("SurveyResponse"), _array_of("SurveyResponse")]},
+        "SurveyResponses": {"anyOf": [component("SurveyResponse"), _array_of("SurveyResponse")]},
     }
 
 
 def _array_of(name: str) -> dict[str, Any]:
-    return {"type": "array", "maxItems": MAX_EVENTS, "items": _ref(name)}
+    return {"type": "array", "maxItems": MAX_EVENTS, "items": component(name)}
 
 
 def example_event(name: str) -> dict[str, Any]:

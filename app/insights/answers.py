@@ -13,7 +13,7 @@ from app.core.errors import Invalid
 from app.core.names import name_fault, nearest_names
 from app.core.periods import Day
 from app.database.connection import Connection
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, name_schema, object_schema, response_schema
 from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, column, columns
 from app.insights.define import DETECTORS, SEVERITIES, AccountDetail, Detector
@@ -34,16 +34,18 @@ _ACCOUNT_SCHEMA = {
     "detail": _TEXT | {"description": "What is to know of it, such as its MRR."},
 }
 _ACCOUNTS_SCHEMA = object_schema(
+    "InsightAccounts",
     {
         "count": _COUNT,
-        "first": list_schema(_ACCOUNT_SCHEMA) | {"description": "The most important ones, at most five."},
+        "first": list_schema("InsightAccount", _ACCOUNT_SCHEMA)
+        | {"description": "The most important ones, at most five."},
         "link": _OPTIONAL_TEXT | {"description": "The path of the list of all of them; null without accounts."},
-    }
+    },
 )
 _ROW_SCHEMA: dict[str, Any] = {
     "id": _TEXT
     | {"description": "The detector and, where it can find several things, which: it stays the same while it fires."},
-    "detector": _TEXT,
+    "detector": name_schema("DetectorName"),
     "severity": {"type": "string", "enum": [*SEVERITIES]},
     "title": _TEXT,
     "sentence": _TEXT | {"description": "The numbers, and the threshold from which it fires."},
@@ -60,14 +62,25 @@ _ROW_SCHEMA: dict[str, Any] = {
     "accounts": _ACCOUNTS_SCHEMA,
     "advice": _TEXT | {"description": "What to do next."},
 }
+_DAY: dict[str, Any] = {"type": "string", "format": "date"}
+_QUESTION = object_schema(
+    "InsightQuestion",
+    {},
+    {
+        "as_of": _DAY,
+        "severity": {"type": "array", "items": {"type": "string", "enum": [*SEVERITIES]}},
+        "detector": {"type": "array", "items": name_schema("DetectorName")},
+    },
+)
 INSIGHTS_SCHEMA = response_schema(
     "What needs attention, the most urgent first.",
     object_schema(
+        "InsightPage",
         {
-            "question": {"type": "object"},
-            "summary": object_schema(dict.fromkeys(SEVERITIES, _COUNT)),
+            "question": _QUESTION,
+            "summary": object_schema("InsightSummary", dict.fromkeys(SEVERITIES, _COUNT)),
             "small_samples": _COUNT | {"description": "How many insights are left out, for their samples are under 5."},
-            "rows": list_schema(_ROW_SCHEMA),
+            "rows": list_schema("Insight", _ROW_SCHEMA),
             "next": _OPTIONAL_TEXT,
         },
         OPTIONAL_ANSWER_SCHEMA,
@@ -77,7 +90,12 @@ INSIGHTS_SCHEMA = response_schema(
 INSIGHT_ACCOUNTS_SCHEMA = response_schema(
     "The accounts of an insight, the most important first; none while it does not fire.",
     object_schema(
-        {"question": {"type": "object"}, "rows": list_schema(_ACCOUNT_SCHEMA), "next": _OPTIONAL_TEXT},
+        "InsightAccountPage",
+        {
+            "question": object_schema("InsightAccountQuestion", {"insight": _TEXT}, {"as_of": _DAY}),
+            "rows": list_schema("InsightAccount", _ACCOUNT_SCHEMA),
+            "next": _OPTIONAL_TEXT,
+        },
         OPTIONAL_ANSWER_SCHEMA,
     ),
     table=True,

@@ -4,8 +4,39 @@ from typing import Any
 
 from app.core.errors import NotFound
 from app.core.names import name_fault, nearest_names
+from app.http.openapi import list_schema, map_schema, name_schema, object_schema, response_schema
+from app.http.vocabularies import add_vocabulary
 from app.insights.define import DETECTORS, Detector
 from app.insights.sources import MomentSource
+
+add_vocabulary("DetectorName", "The name of a detector of insights.", lambda: sorted(DETECTORS))
+
+_TEXT: dict[str, Any] = {"type": "string"}
+DETECTORS_SCHEMA = response_schema(
+    "All detectors.",
+    object_schema(
+        "DetectorList",
+        {
+            "detectors": list_schema(
+                "Detector",
+                {
+                    "name": name_schema("DetectorName"),
+                    "title": _TEXT,
+                    "description": _TEXT,
+                    "reads": {"type": "array", "items": _TEXT, "description": "The numbers that it looks at."},
+                    "thresholds": map_schema(
+                        "Thresholds",
+                        object_schema("Threshold", {"value": {"type": "number"}, "unit": _TEXT, "description": _TEXT}),
+                        description="From which numbers it fires.",
+                    ),
+                    "sample": {"type": ["string", "null"], "description": "What its sample is."},
+                    "advice": _TEXT,
+                    "example": object_schema("InsightExample", {"severity": _TEXT, "sentence": _TEXT}),
+                },
+            )
+        },
+    ),
+)
 
 
 def detector_of(insight_id: str) -> Detector:

@@ -17,14 +17,14 @@ from app.insights.answers import (
     list_insights,
 )
 from app.insights.define import DETECTORS
-from app.insights.describe import describe_detector
+from app.insights.describe import DETECTORS_SCHEMA, describe_detector
 
 router = APIRouter(
     prefix="/v1", tags=["insights"], dependencies=[Depends(requires("read"))], default_response_class=Response
 )
 
 
-@router.get("/insights", responses=INSIGHTS_SCHEMA, openapi_extra=query_schema(InsightParameters))
+@router.get("/insights", name="list_insights", responses=INSIGHTS_SCHEMA, openapi_extra=query_schema(InsightParameters))
 @pollable
 async def get_insights(request: Request) -> Response:
     """Return what needs attention, the most urgent first: each with the threshold that fired, the numbers, and what to do next.
@@ -38,6 +38,7 @@ async def get_insights(request: Request) -> Response:
 
 @router.get(
     "/insights/{insight_id}/accounts",
+    name="list_insight_accounts",
     responses=INSIGHT_ACCOUNTS_SCHEMA,
     openapi_extra=query_schema(InsightAccountParameters),
 )
@@ -49,7 +50,7 @@ async def get_insight_accounts(request: Request, insight_id: PathId) -> Response
     return await rows_response(request, parameters, answer)
 
 
-@router.get("/insight-detectors")
+@router.get("/insight-detectors", name="list_insight_detectors", responses=DETECTORS_SCHEMA)
 @pollable
 async def list_detectors(request: Request) -> Response:
     """List all detectors: what each reads, its thresholds, an example, and what to do next."""

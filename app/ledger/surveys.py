@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.names import Fault, name_fault, nearest_names
 from app.database import tables
 from app.database.connection import Connection
+from app.http.openapi import component, object_schema
 
 MAX_SCORE = 100
 NPS_SCALES = ((0, 10), (1, 10))
@@ -101,6 +102,26 @@ class Survey(NamedTuple):
         members = {name: value for name, value in self._asdict().items() if name not in ("low", "high")}
         return members | {"scale": {"min": self.low, "max": self.high}}
 
+
+_OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
+SURVEY_SCHEMA: dict[str, Any] = object_schema(
+    "Survey",
+    {
+        "id": {"type": "string"},
+        "kind": {"type": "string", "enum": ["nps", "csat", "ces"]},
+        "scale": component("Scale"),
+        "satisfied_from": {
+            "type": ["integer", "null"],
+            "description": "csat only: the lowest score that means satisfied.",
+        },
+        "easy_is": _OPTIONAL_TEXT | {"description": "ces only: which end of the scale means easy, `low` or `high`."},
+        "question": _OPTIONAL_TEXT,
+        "answered": {
+            "type": "boolean",
+            "description": "Whether it has responses, so that it can no longer be changed.",
+        },
+    },
+)
 
 _TABLE = tables.survey
 _COLUMNS = [_TABLE.c[name] for name in Survey._fields]

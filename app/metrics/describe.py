@@ -1,11 +1,19 @@
 """Metrics as the API and the reference describe them."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from app.core.errors import NotFound
 from app.core.names import Fault, name_fault, nearest_names
 from app.core.periods import GRANULARITIES
+from app.http.vocabularies import VOCABULARY
 from app.metrics.define import METRICS, Metric
+
+# The name of a metric as the client sends it. Whether there is one, the endpoint looks itself.
+MetricInPath = Annotated[
+    str, Field(description="The name of the metric.", json_schema_extra={VOCABULARY: "MetricName"})
+]
 
 
 def metric_in_path(name: str) -> Metric:

@@ -11,6 +11,7 @@ from app.core.ids import Id, RepeatedIds
 from app.core.periods import Day
 from app.http.chart_formats import ChartParameters
 from app.http.row_parameters import MAX_ROWS, RowParameters, split_list
+from app.http.vocabularies import VOCABULARY
 
 # On a page.
 DEFAULT_ROWS = 10_000
@@ -23,7 +24,11 @@ def _split_groupings(value: Any) -> Any:
         raise PydanticCustomError("invalid_group_by", "{problem}", {"problem": str(error)}) from None
 
 
-NameList = Annotated[list[Id], BeforeValidator(lambda value: split_list(value)), Field(max_length=100)]
+MetricNames = Annotated[
+    list[Annotated[Id, Field(json_schema_extra={VOCABULARY: "MetricName"})]],
+    BeforeValidator(lambda value: split_list(value)),
+    Field(max_length=100),
+]
 # Keys of attributes are among them, so they are written as in `group_by`.
 FieldList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
 GroupingList = Annotated[list[Id], BeforeValidator(_split_groupings), Field(max_length=100)]
@@ -187,7 +192,7 @@ class OneMetricParameters(ChartParameters, Parameters):
 class SeveralParameters(ChartParameters, Parameters):
     """The parameters of a question about several metrics at once."""
 
-    metrics: NameList = Field(
+    metrics: MetricNames = Field(
         description="Names of metrics, at most 100, separated by commas or repeated. `GET /v1/metrics` lists them.",
         min_length=1,
     )

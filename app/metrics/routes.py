@@ -18,21 +18,19 @@ from app.http.row_parameters import MAX_ROWS
 from app.http.tables import Answer
 from app.metrics.answer import Page, answer
 from app.metrics.define import METRICS
-from app.metrics.describe import describe_metric, metric_in_path
+from app.metrics.describe import MetricInPath, describe_metric, metric_in_path
 from app.metrics.lookup import is_large
 from app.metrics.parameters import OneMetricParameters, Parameters, SeveralParameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.rows import knowledge_members
-from app.metrics.schema import number_columns, question_answer
+from app.metrics.schema import ANSWER_SCHEMA, METRICS_SCHEMA, number_columns, question_answer
 
 router = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[Depends(requires("read"))])
 
-_ANSWERS = response_schema(
-    "Rows of numbers, each with its proof.", {"$ref": "#/components/schemas/Answer"}, table=True, chart=True
-)
+_ANSWERS = response_schema("Rows of numbers, each with its proof.", ANSWER_SCHEMA, table=True, chart=True)
 
 
-@router.get("/metrics")
+@router.get("/metrics", responses=METRICS_SCHEMA, response_class=Response)
 @pollable
 async def list_metrics(request: Request) -> Response:
     """List all metrics with their definitions: description, unit, operands, conventions, dimensions and an example."""
@@ -43,7 +41,7 @@ async def list_metrics(request: Request) -> Response:
     "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(OneMetricParameters)
 )
 @pollable
-async def get_metric(request: Request, metric: str) -> Response:
+async def get_metric(request: Request, metric: MetricInPath) -> Response:
     """Return the definition of a metric and its numbers. With other parameters, the definition is left out.
 
     `definition=true` adds it, `definition=false` leaves it out.
@@ -54,12 +52,13 @@ async def get_metric(request: Request, metric: str) -> Response:
 
 @router.get(
     "/metrics/{metric}/conventions",
+    name="get_metric_conventions",
     responses=_ANSWERS,
     response_class=Response,
     openapi_extra=query_schema(OneMetricParameters),
 )
 @pollable
-async def get_conventions(request: Request, metric: str) -> Response:
+async def get_conventions(request: Request, metric: MetricInPath) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
     params = parse_query(request, OneMetricParameters)
     definition = _definition(request, metric, params)
@@ -76,6 +75,7 @@ async def get_query(request: Request) -> Response:
 
 @router.post(
     "/query",
+    name="query",
     responses=_ANSWERS,
     response_class=Response,
     openapi_extra=body_schema(

@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.core.periods import GRANULARITIES
+from app.http.openapi import list_schema, map_schema, name_schema, object_schema, response_schema
 from app.http.tables import Answer, TableColumn, columns, group_columns, interval_columns
+from app.http.vocabularies import add_vocabulary
 from app.metrics.compare import COMPARISON
+from app.metrics.define import METRICS
 from app.metrics.question import Question
+
+add_vocabulary("MetricName", "The name of a metric.", lambda: sorted(METRICS))
 
 PERIOD_COLUMNS = ("metric", "period", "start", "end", "complete")
 NUMBER_SCHEMA: dict[str, Any] = {"type": ["number", "null"]}
@@ -22,13 +27,17 @@ _NUMBERS: dict[str, Any] = {
 }
 # The members that every row of numbers has.
 ROW_SCHEMA: dict[str, Any] = {
-    "metric": {"type": "string"},
+    "metric": name_schema("MetricName"),
     "convention": {"type": "string", "description": "The convention by which the metric is computed."},
     "period": {"type": "string", "examples": ["2026-03"]},
     "start": {"type": "string", "format": "date"},
     "end": {"type": "string", "format": "date", "description": "The day after the last day."},
     "complete": {"type": "boolean", "description": "Whether the period has ended."},
-    "group": {"type": "object", "description": "The value of each grouping in `group_by`."},
+    "group": map_schema(
+        "Group",
+        {"type": ["string", "number", "boolean", "null"]},
+        description="The value of each grouping in `group_by`.",
+    ),
     **_NUMBERS,
     "interval": {
         "type": ["array", "null"],
@@ -43,7 +52,7 @@ OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
         "format": "decimal",
         "description": "For metrics in money: the value with the decimals of the base currency.",
     },
-    "reason": {"type": "string", "description": "Why `value` is null, for example `no_responses`."},
+    "reason": name_schema("Reason", "Why `value` is null, for example `no_responses`."),
     "previous": NUMBER_SCHEMA | {"description": "With `compare`: the value of the earlier period."},
     "change": NUMBER_SCHEMA | {"description": "With `compare`: `value` minus `previous`."},
     "change_percent": NUMBER_SCHEMA
@@ -63,14 +72,82 @@ OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
 
 # The members that an answer has only sometimes.
 OPTIONAL_ANSWER_SCHEMA: dict[str, Any] = {
-    "reason": {
-        "type": "string",
-        "description": "`nothing_known_yet` when `as_of` is before the first day on which anything was recorded.",
-    }
+    "reason": name_schema(
+        "Reason", "`nothing_known_yet` when `as_of` is before the first day on which anything was recorded."
+    )
 }
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
+_DAY: dict[str, Any] = {"type": "string", "format": "date"}
+_VERSIONS = map_schema("Versions", {"type": "integer"})
+QUESTION_SCHEMA = object_schema(
+    "Question",
+    {"start": _DAY, "end": _DAY | {"description": "The day after the last day."}},
+    {
+        "metrics": _VERSIONS | {"description": "The version of each metric."},
+        "conventions": map_schema("VersionsByConvention", _VERSIONS, description="The version of each convention."),
+        "granularity": name_schema("Granularity"),
+        "group_by": _TEXTS,
+        "filter": _TEXT,
+        "segments": map_schema("Filters", _TEXT, description="The filter of each segment."),
+        "account": _TEXTS,
+        "subject": _TEXTS,
+        "channel": _TEXTS,
+        "as_of": _DAY,
+        "segments_as_of": _TEXT,
+        "compare": _TEXT,
+        "min_sample": {"type": "integer"},
+        "totals": {"type": "boolean"},
+        "complete_only": {"type": "boolean"},
+        "strict": {"type": "boolean"},
+        "by": _TEXT | {"description": "Of a report: what its rows are about."},
+        "measure": _TEXT | {"description": "Of cohorts: what is followed."},
+    },
+    description="The question that was answered, with its defaults.",
+)
+_RANGE = {"type": "array", "items": NUMBER_SCHEMA, "description": "The lowest and the highest value that it can have."}
+_OPERANDS = map_schema("Operands", _TEXT, description="What each operand is.")
+_EXAMPLE = map_schema("MetricExample", description="Values of the operands, and the result: `equals`, or `reason`.")
+_DESCRIPTION = {
+    "name": _TEXT,
+    "description": _TEXT,
+    "unit": _TEXT,
+    "range": _RANGE,
+    "operands": _OPERANDS,
+    "version": {"type": "integer", "description": "Changes whenever the metric gives other numbers."},
+    "example": _EXAMPLE,
+}
+METRIC_SCHEMA = object_schema(
+    "Metric",
+    _DESCRIPTION
+    | {
+        "name": name_schema("MetricName"),
+        "title": _TEXT,
+        "better": {
+            "type": ["string", "null"],
+            "description": "Whether higher or lower values are better: `up`, `down`.",
+        },
+        "adds_over": _TEXTS | {"description": "Over what its values can be added up: `groups`, `time`."},
+        "dimensions": object_schema(
+            "Dimensions",
+            {"group_by": _TEXTS | {"description": "What it can be grouped by."}},
+            {
+                "subject": _TEXT | {"description": "What its subject is."},
+                "channel": _TEXT | {"description": "What its channel is."},
+            },
+        ),
+        "granularities": {"type": "array", "items": {"type": "string", "enum": [*GRANULARITIES]}},
+        "conventions": list_schema(
+            "Convention",
+            _DESCRIPTION | {"counted_by": {"type": ["string", "null"], "description": "What is counted."}},
+        ),
+    },
+    description="A metric's entry in the catalogue.",
+)
 
 
 def rows_schema(
+    name: str,
     description: str,
     row: Mapping[str, Any],
     optional: Mapping[str, Any] | None = None,
@@ -80,16 +157,17 @@ def rows_schema(
 ) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of an endpoint that answers a question with such rows.
 
-    row, optional: the members that a row has always and sometimes. chart: whether the answer can be a chart. members: what the
-    answer has besides.
+    name: of a row. row, optional: the members that it has always and sometimes. chart: whether the answer can be a chart.
+    members: what the answer has besides.
     """
-    schema = object_schema(_answer_members(list_schema(row, optional), **members), OPTIONAL_ANSWER_SCHEMA)
+    rows = _answer_members(list_schema(name, row, optional), **members)
+    schema = object_schema(f"{name}Answer", rows, OPTIONAL_ANSWER_SCHEMA)
     return response_schema(description, schema, table=True, chart=chart)
 
 
 def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {
-        "question": {"type": "object", "description": "The question that was answered, with its defaults."},
+        "question": QUESTION_SCHEMA,
         **members,
         "rows": rows,
         "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last one."},
@@ -97,8 +175,12 @@ def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 
 ANSWER_SCHEMA = object_schema(
-    _answer_members(list_schema(ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)),
-    {"definition": {"type": "object", "description": "The metric's entry in the catalogue."}} | OPTIONAL_ANSWER_SCHEMA,
+    "Answer",
+    _answer_members(list_schema("Row", ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)),
+    {"definition": METRIC_SCHEMA} | OPTIONAL_ANSWER_SCHEMA,
+)
+METRICS_SCHEMA = response_schema(
+    "All metrics.", object_schema("MetricList", {"metrics": {"type": "array", "items": METRIC_SCHEMA}})
 )
 
 

@@ -75,6 +75,7 @@ _AMOUNT_SCHEMA: dict[str, Any] = {
     }
 }
 COHORTS_SCHEMA = rows_schema(
+    "CohortPeriod",
     "One row per cohort and period, from the period of the cohort on.",
     _POSITION_SCHEMA | GROUP_SCHEMA | _VALUE_SCHEMA,
     _AMOUNT_SCHEMA | REASON_SCHEMA,

@@ -17,7 +17,7 @@ from app.http.tables import Answer, columns
 from app.ledger import surveys
 from app.ledger.sums.operands import Flow
 from app.ledger.sums.selection import Group, Sums
-from app.ledger.surveys import Survey
+from app.ledger.surveys import SURVEY_SCHEMA, Survey
 from app.metrics.lookup import PeriodSplit, groups_with_data, load_sums, split_question
 from app.metrics.parameters import CommonParameters, Granularity, Parameters
 from app.metrics.question import Question, resolve_question
@@ -50,11 +50,12 @@ _COUNT_SCHEMA: dict[str, Any] = {
 }
 _NUMBERS = [name for name in _COUNT_SCHEMA if name != "class"]
 DISTRIBUTION_SCHEMA = rows_schema(
+    "ScoreCount",
     "One row per period, group and score or class, from the lowest score on.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _COUNT_SCHEMA,
     _SCORE_SCHEMA | REASON_SCHEMA,
     chart=True,
-    survey={"type": "object", "description": "The survey: its kind, scale and meaning of scores."},
+    survey=SURVEY_SCHEMA | {"description": "The survey: its kind, scale and meaning of scores."},
 )
 
 

@@ -56,6 +56,7 @@ _STAGE_SCHEMA: dict[str, Any] = {
 }
 _NUMBERS = [name for name in _STAGE_SCHEMA if name not in ("number", "stage", "step")]
 FUNNEL_SCHEMA = rows_schema(
+    "FunnelStage",
     "One row per period, group and stage: the start, the steps and the completion.",
     PERIOD_SCHEMA | GROUP_SCHEMA | _STAGE_SCHEMA,
     REASON_SCHEMA,

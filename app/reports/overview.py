@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.accounts import account_key
+from app.accounts.answers import ATTRIBUTES_SCHEMA
 from app.accounts.listing import day_after, select_accounts, select_descriptions
 from app.accounts.recorded_names import account_not_found
 from app.books.books import Books
@@ -17,7 +18,7 @@ from app.database.connection import Connection
 from app.database.labels import lookup_labels
 from app.database.query_plan import run_plan
 from app.database.tables import account as account_table
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import COMPONENTS, component, list_schema, name_schema, object_schema, response_schema
 from app.ledger.measures import rank_of
 from app.ledger.money import per_month
 from app.ledger.streams import tickets
@@ -41,33 +42,33 @@ _MOVEMENTS = ("mrr_new", "mrr_expansion", "mrr_contraction", "mrr_churned", "mrr
 _TEXT = {"type": "string"}
 _DAY = {"type": "string", "format": "date"}
 _TIME = {"type": "string", "format": "date-time"}
-_METRIC_ROW: dict[str, Any] = {
-    "type": ["object", "null"],
-    "properties": {
-        name: ROW_SCHEMA[name] for name in (*PERIOD_SCHEMA, "value", "numerator", "denominator", "sample_size")
-    },
-}
-_OVERVIEW = object_schema(
+_METRIC_ROW: dict[str, Any] = object_schema(
+    "OverviewRow",
+    {name: ROW_SCHEMA[name] for name in (*PERIOD_SCHEMA, "value", "numerator", "denominator", "sample_size")},
+) | {"type": ["object", "null"]}
+_OVERVIEW: dict[str, Any] = object_schema(
+    "Overview",
     {
         "id": _TEXT,
         "name": OPTIONAL_TEXT,
-        "attributes": {"type": "object", "description": "The attributes of today."},
-        "last_activity": {
-            "type": ["object", "null"],
-            "description": "The last session or use of a feature.",
-            "properties": {"at": _TIME, "type": _TEXT, "user_id": _TEXT},
-        },
+        "attributes": ATTRIBUTES_SCHEMA | {"description": "The attributes of today."},
+        "last_activity": object_schema(
+            "LastActivity", {"at": _TIME, "type": name_schema("EventType"), "user_id": _TEXT}
+        )
+        | {"type": ["object", "null"], "description": "The last session or use of a feature."},
         "open_tickets": list_schema(
+            "OpenTicket",
             {
                 "ticket_id": _TEXT,
                 "opened_at": _TIME,
                 "last_at": _TIME | {"description": "The time of the last event of the ticket."},
                 "channel": OPTIONAL_TEXT,
                 "priority": OPTIONAL_TEXT,
-            }
+            },
         )
         | {"description": f"Up to {_MAX_ITEMS} open support tickets, the oldest first."},
         "answers": list_schema(
+            "CustomerAnswer",
             {
                 "event_id": _TEXT,
                 "occurred_at": _TIME,
@@ -78,31 +79,38 @@ _OVERVIEW = object_schema(
                 "comment": OPTIONAL_TEXT,
                 "channel": OPTIONAL_TEXT,
                 "tags": {"type": "array", "items": _TEXT},
-            }
+            },
         )
         | {"description": f"The last {_MAX_ITEMS} survey responses and free comments, the newest first."},
-        "movements": list_schema({"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": OPTIONAL_TEXT})
+        "movements": list_schema("Movement", {"on": _DAY, "kind": _TEXT, "amount": _TEXT, "reason": OPTIONAL_TEXT})
         | {
             "description": f"The last {_MAX_ITEMS} MRR movements, the newest first: `new`, `expansion`, `contraction`, "
             "`churned` or `reactivated`."
         },
-        "question": object_schema({"start": _DAY, "end": _DAY, "granularity": _TEXT}),
+        "question": object_schema(
+            "OverviewQuestion", {"start": _DAY, "end": _DAY, "granularity": name_schema("Granularity")}
+        ),
         "metrics": list_schema(
+            "OverviewMetric",
             {
-                "metric": _TEXT,
+                "metric": name_schema("MetricName"),
                 "title": _TEXT,
                 "unit": _TEXT,
                 "better": _TEXT,
                 "latest": _METRIC_ROW | {"description": "The row of the last period that has ended."},
                 "running": _METRIC_ROW | {"description": "The row of the current period."},
-                "trend": list_schema({"period": _TEXT, "complete": {"type": "boolean"}, "value": NUMBER_SCHEMA}),
-            }
+                "trend": list_schema(
+                    "TrendPoint", {"period": _TEXT, "complete": {"type": "boolean"}, "value": NUMBER_SCHEMA}
+                ),
+            },
         ),
-    }
+    },
 )
+# Features add members when the catalogues are filled.
+COMPONENTS["Overview"] = lambda: _OVERVIEW | {"properties": _OVERVIEW["properties"] | OFFERS.account_schemas}
 OVERVIEW_SCHEMA = response_schema(
     "The overview of the account.",
-    {"allOf": [_OVERVIEW, {"type": "object", "properties": OFFERS.account_schemas}]},
+    component("Overview"),
 )
 
 

@@ -33,6 +33,7 @@ async def get_cohorts(request: Request) -> Response:
 
 @router.get(
     "/accounts/{account_id}/overview",
+    name="get_account_overview",
     responses=OVERVIEW_SCHEMA,
     openapi_extra=query_schema(OverviewParameters),
 )
@@ -48,6 +49,7 @@ async def get_overview(request: Request, account_id: PathId) -> Response:
 
 @router.get(
     "/surveys/{survey_id}/distribution",
+    name="get_score_distribution",
     responses=DISTRIBUTION_SCHEMA,
     openapi_extra=query_schema(DistributionParameters),
 )
@@ -63,7 +65,12 @@ async def get_distribution(request: Request, survey_id: PathId) -> Response:
     return await rows_response(request, parameters, answer)
 
 
-@router.get("/onboarding/funnel", responses=FUNNEL_SCHEMA, openapi_extra=query_schema(FunnelParameters))
+@router.get(
+    "/onboarding/funnel",
+    name="get_onboarding_funnel",
+    responses=FUNNEL_SCHEMA,
+    openapi_extra=query_schema(FunnelParameters),
+)
 @pollable
 async def get_funnel(request: Request) -> Response:
     """Return how many of the onboardings started in a period reached each step, and how many were lost before the next.

@@ -15,7 +15,7 @@ from app.core.periods import Day
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
 from app.http.chart_formats import ChartParameters
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, name_schema, object_schema, response_schema
 from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, column, columns
 from app.metrics.numbers import NumberKey, NumberRequest, load_numbers
@@ -51,10 +51,10 @@ _JUDGMENT_MEMBERS: dict[str, Any] = {
         "description": "Why there is no value; `no_target`: there was no target yet.",
     },
 }
-_JUDGMENT_SCHEMA = object_schema(_JUDGMENT_MEMBERS)
+_JUDGMENT_SCHEMA = object_schema("TargetJudgment", _JUDGMENT_MEMBERS)
 _POSITION_SCHEMA: dict[str, Any] = {
-    "metric": {"type": "string"},
-    "granularity": {"type": "string"},
+    "metric": name_schema("MetricName"),
+    "granularity": name_schema("Granularity"),
     **{name: ROW_SCHEMA[name] for name in ("period", "start", "end")},
     "clipped": {"type": "boolean"},
 }
@@ -64,19 +64,21 @@ _CHANGED_SCHEMA: dict[str, Any] = {
 HISTORY_SCHEMA = response_schema(
     "The periods of a target that have ended, the last one first.",
     object_schema(
+        "TargetHistory",
         {
             "target": {"type": "string"},
             "rows": list_schema(
+                "TargetPeriod",
                 _POSITION_SCHEMA
                 | {
                     "at_end": _JUDGMENT_SCHEMA
                     | {"description": "As it was known at the end of the last day of the period."},
                     "now": _JUDGMENT_SCHEMA | {"description": "As it is known now, or as of the day `as_of`."},
                 }
-                | _CHANGED_SCHEMA
+                | _CHANGED_SCHEMA,
             ),
             "next": {"type": ["string", "null"]},
-        }
+        },
     ),
     table=True,
     chart=True,

@@ -39,6 +39,7 @@ class _TargetParameters(QueryParams):
 
 @router.put(
     "/targets/{target_id}",
+    name="put_target",
     dependencies=ADMIN,
     responses=TARGET_SCHEMA,
     openapi_extra=body_schema(TargetBody, _TARGET) | query_schema(_PutParameters),
@@ -54,7 +55,13 @@ async def put_target_version(request: Request, target_id: PathId) -> Response:
     return json_response(request, await put_target(books_of(request), target_id, raw, strict=parameters.strict))
 
 
-@router.get("/targets", dependencies=READ, responses=TARGETS_SCHEMA, openapi_extra=query_schema(_TargetParameters))
+@router.get(
+    "/targets",
+    name="list_targets",
+    dependencies=READ,
+    responses=TARGETS_SCHEMA,
+    openapi_extra=query_schema(_TargetParameters),
+)
 @pollable
 async def get_targets(request: Request) -> Response:
     """List the targets that hold or are ahead, ordered by id."""

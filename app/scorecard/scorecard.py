@@ -13,7 +13,7 @@ from app.core.period_names import parse_as_of, parse_range
 from app.core.periods import Day, Range, split_range
 from app.database.connection import Connection
 from app.http.chart_formats import ChartParameters
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, name_schema, object_schema, response_schema
 from app.http.row_parameters import RowParameters
 from app.http.tables import Answer, TableColumn, column, columns, interval_columns
 from app.metrics.number_source import NumberGroup
@@ -25,6 +25,7 @@ from app.scorecard.standings import load_standings_in
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _OPTIONAL_TEXT: dict[str, Any] = {"type": ["string", "null"]}
+_DAY: dict[str, Any] = {"type": "string", "format": "date"}
 _BOOLEAN: dict[str, Any] = {"type": "boolean"}
 STATUSES = get_args(Status)
 _DESCRIPTIONS = {
@@ -40,20 +41,23 @@ _DESCRIPTIONS = {
 # The members of a row that are numbers, in the order of the table.
 _NUMBER_MEMBERS = {name: NUMBER_SCHEMA | {"description": text} for name, text in _DESCRIPTIONS.items()}
 _TREND_SCHEMA = list_schema(
+    "TargetTrendPoint",
     {name: ROW_SCHEMA[name] for name in ("period", "start", "end", "complete")}
-    | {"value": NUMBER_SCHEMA, "target": NUMBER_SCHEMA, "reached": {"type": ["boolean", "null"]}}
+    | {"value": NUMBER_SCHEMA, "target": NUMBER_SCHEMA, "reached": {"type": ["boolean", "null"]}},
 )
 _ROW_SCHEMA: dict[str, Any] = {
     "id": _TEXT | {"description": "The target."},
-    "metric": _TEXT,
+    "metric": name_schema("MetricName"),
     "convention": _TEXT,
     "unit": _TEXT,
     "direction": {"type": "string", "enum": ["up", "down"]},
-    "granularity": _TEXT,
-    "group": {
-        "type": "object",
-        "description": "Those of `segment`, `filter`, `subject`, `channel` that the target is about.",
-    },
+    "granularity": name_schema("Granularity"),
+    "group": object_schema(
+        "NumberGroup",
+        {},
+        dict.fromkeys(NumberGroup._fields, _TEXT),
+        description="Those of `segment`, `filter`, `subject`, `channel` that the target is about.",
+    ),
     **{name: ROW_SCHEMA[name] for name in ("period", "start", "end", "complete")},
     "clipped": _BOOLEAN
     | {"description": "Whether the target holds on a part of the period only; `start` and `end` are its days."},
@@ -78,38 +82,46 @@ _OPTIONAL_ROW_SCHEMA: dict[str, Any] = {
     "reason": _TEXT | {"description": "Why there is no value, for example `not_begun`."},
 }
 _OPEN_SCHEMA = object_schema(
+    "OpenComments",
     {
         "count": {"type": "integer"},
-        "oldest": {
-            "type": ["object", "null"],
-            "properties": {
+        "oldest": object_schema(
+            "OpenComment",
+            {
                 "id": _TEXT | {"description": "For `/v1/feedback/{id}`."},
                 "account_id": _TEXT,
                 "occurred_at": _TEXT | {"format": "date-time"},
                 "days": {"type": "integer", "description": "Days from the day on which it occurred to today."},
             },
-        },
+        )
+        | {"type": ["object", "null"]},
         "link": _OPTIONAL_TEXT
         | {"description": "The path of their list; null with `as_of`, since it shows what is open now."},
-    }
+    },
 )
 SCORECARD_SCHEMA = response_schema(
     "The targets of a period.",
     object_schema(
+        "Scorecard",
         {
-            "question": {"type": "object"},
-            "summary": object_schema({status: {"type": "integer"} for status in STATUSES}),
-            "rows": list_schema(_ROW_SCHEMA, _OPTIONAL_ROW_SCHEMA),
+            "question": object_schema(
+                "ScorecardQuestion",
+                {"start": _DAY, "end": _DAY},
+                {"as_of": _DAY, "status": {"type": "array", "items": {"type": "string", "enum": [*STATUSES]}}},
+            ),
+            "summary": object_schema("ScorecardSummary", {status: {"type": "integer"} for status in STATUSES}),
+            "rows": list_schema("Standing", _ROW_SCHEMA, _OPTIONAL_ROW_SCHEMA),
             "closed_loop": object_schema(
+                "ClosedLoop",
                 {
                     "open_detractors": _OPEN_SCHEMA
                     | {"description": "Comments of detractors to which nobody has given a status yet."},
                     "themes": _OPTIONAL_TEXT
                     | {"description": "The path of what the comments of the range are about; null with `as_of`."},
-                }
+                },
             ),
             "next": _OPTIONAL_TEXT,
-        }
+        },
     ),
     table=True,
     chart=True,
@@ -121,7 +133,7 @@ def _own_columns(*names: str) -> list[TableColumn]:
     return columns(_COLUMN_SCHEMA, names)
 
 
-_COLUMNS = [
+SCORECARD_COLUMNS = [
     *_own_columns("id", "metric", "convention"),
     *(column(name, _TEXT, path=("group", name)) for name in NumberGroup._fields),
     *_own_columns("granularity", "period", "start", "end", "complete", "clipped", "status", "value", "target"),
@@ -191,7 +203,7 @@ async def scorecard(books: Books, parameters: ScorecardParameters) -> Answer:
         },
         "next": next_cursor,
     }
-    return Answer("scorecard", body, _COLUMNS, more_members=("trend",))
+    return Answer("scorecard", body, SCORECARD_COLUMNS, more_members=("trend",))
 
 
 def _themes_path(parameters: ScorecardParameters, start: date, end: date) -> str | None:

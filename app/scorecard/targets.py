@@ -10,7 +10,7 @@ from app.core.names import Fault, build_fault, is_repeatable
 from app.core.periods import LAST_END
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
-from app.http.openapi import object_schema, response_schema
+from app.http.openapi import list_schema, name_schema, object_schema, response_schema
 from app.metrics.define import METRICS
 from app.metrics.number_checks import find_name_faults
 from app.scorecard.body import parse_target_fields
@@ -36,11 +36,23 @@ MAX_TARGETS = 200
 _TEXT: dict[str, Any] = {"type": "string"}
 _DAY: dict[str, Any] = {"type": "string", "format": "date"}
 _NUMBER: dict[str, Any] = {"type": ["number", "string"], "description": "Of money, a text."}
-_DEFINITION = {"metric": _TEXT, "granularity": _TEXT, "value": _NUMBER, "direction": _TEXT, "from": _DAY}
+_DEFINITION = {
+    "metric": name_schema("MetricName"),
+    "granularity": name_schema("Granularity"),
+    "value": _NUMBER,
+    "direction": _TEXT,
+    "from": _DAY,
+}
 _OPTIONAL = dict.fromkeys(("convention", "segment", "filter", "subject", "channel"), _TEXT) | {
     "baseline": _NUMBER,
     "until": _DAY,
-    "path": {"type": ["string", "array"]},
+    "path": {
+        "anyOf": [
+            _TEXT,
+            list_schema("TargetPathValue", {"until": _DAY, "value": _NUMBER}),
+        ],
+        "description": "`step`, `linear`, or dated values.",
+    },
 }
 _VERSION = {
     "version": {"type": "integer"},
@@ -51,8 +63,9 @@ _VERSION = {
         "description": "The day after the last one: `until`, or the first day of the version after it. Null: it has no end.",
     },
 }
-_VERSION_SCHEMA = object_schema({**_VERSION, **_DEFINITION}, _OPTIONAL)
+_VERSION_SCHEMA = object_schema("TargetVersion", {**_VERSION, **_DEFINITION}, _OPTIONAL)
 _TARGET_SCHEMA = object_schema(
+    "Target",
     {
         "id": _TEXT,
         "state": {"type": "string", "enum": ["holds", "ahead", "ended"]},
@@ -68,7 +81,8 @@ _TARGET_SCHEMA = object_schema(
 )
 TARGET_SCHEMA = response_schema("The target.", _TARGET_SCHEMA)
 TARGETS_SCHEMA = response_schema(
-    "All targets that hold or are ahead.", object_schema({"targets": {"type": "array", "items": _TARGET_SCHEMA}})
+    "All targets that hold or are ahead.",
+    object_schema("TargetList", {"targets": {"type": "array", "items": _TARGET_SCHEMA}}),
 )
 
 

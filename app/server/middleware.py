@@ -17,7 +17,8 @@ from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_co
 from app.core import logs, meters, traces
 from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
-from app.http.problems import PROBLEM_JSON, problem_body
+from app.http.encoding import PROBLEM_JSON
+from app.http.problems import problem_body
 from app.http.response_headers import IS_HEAD, collect_response_headers
 from app.http.routing import path_template
 from app.server.headers import (
@@ -40,7 +41,7 @@ App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 # The member of a request's scope that the protocol calls when the client has disconnected before the response was complete.
 ON_DISCONNECT = "csmetrics.on_disconnect"
 # Requests that change nothing, besides GET and HEAD.
-_READING_PATHS = ("/v1/query",)
+_READING_PATHS = ("/v1/query", "/mcp")
 _MAX_LOGGED_CHARACTERS = 2000  # of a path or a query string
 
 log = structlog.get_logger(__name__)

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from app.core.names import Fault, name_fault, nearest_names
+from app.http.vocabularies import add_vocabulary
 
 CLOSED = ConfigDict(extra="forbid")
 
@@ -98,6 +99,7 @@ class WebhookTopic:
 
 
 TOPICS: dict[str, WebhookTopic] = {}
+add_vocabulary("TopicName", "The name of a topic of webhooks.", lambda: sorted(TOPICS))
 
 
 def topic(name: str, *, title: str, example: Mapping[str, Any]) -> Callable[[type], type]:

@@ -12,7 +12,7 @@ from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
 from app.database.webhook_tables import webhook_message as message
-from app.http.openapi import list_schema, object_schema
+from app.http.openapi import list_schema, map_schema, name_schema, object_schema
 from app.metrics.offers import Message
 from app.webhooks.define import TOPICS
 from app.webhooks.deliver import RESULTS
@@ -27,13 +27,14 @@ _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 DELIVERY: dict[str, Any] = {
     "id": _TEXT | {"description": "The id of the message, which is the header `webhook-id`."},
-    "topic": _TEXT,
+    "topic": name_schema("TopicName"),
     "state": {"type": "string", "enum": ["pending", "delivered", "failed"]},
     "attempts": {"type": "integer", "description": "Since the delivery became pending."},
     "next_attempt_at": _OPTIONAL_TIME | {"description": "Of a pending delivery."},
     "created_at": _TIME,
     "finished_at": _OPTIONAL_TIME,
     "log": list_schema(
+        "WebhookAttempt",
         {
             "at": _TIME,
             "result": {"type": "string", "enum": list(RESULTS)},
@@ -43,14 +44,22 @@ DELIVERY: dict[str, Any] = {
                 "type": ["string", "null"],
                 "description": "What is wrong with the URL, the certificate or TLS.",
             },
-        }
+        },
     )
     | {"description": "The last 20 attempts, the latest at the end."},
 }
 DELIVERIES_SCHEMA = object_schema(
-    {"deliveries": list_schema(DELIVERY), "next": {"type": ["string", "null"], "description": "The next page."}}
+    "WebhookDeliveryPage",
+    {
+        "deliveries": list_schema("WebhookDelivery", DELIVERY),
+        "next": {"type": ["string", "null"], "description": "The next page."},
+    },
 )
-DELIVERY_SCHEMA = object_schema(DELIVERY, {"payload": {"type": "object", "description": "The body of the message."}})
+DELIVERY_SCHEMA = object_schema(
+    "WebhookDeliveryWithPayload",
+    DELIVERY,
+    {"payload": map_schema("WebhookPayload", description="The body of the message.")},
+)
 
 
 def _as_json(row: Any) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from app.core.names import build_fault
 from app.database.connection import Connection
 from app.database.webhook_tables import webhook_delivery as delivery
 from app.database.webhook_tables import webhook_endpoint as endpoint
-from app.http.openapi import object_schema
+from app.http.openapi import name_schema, object_schema
+from app.http.vocabularies import VOCABULARY
 from app.webhooks.define import TOPICS, unknown_topic
 from app.webhooks.destination import BadUrl, BlockedAddress, Rules, Unresolvable, parse_url, resolve_url
 from app.webhooks.dispatch import DisableReason, disable_endpoints
@@ -33,11 +34,12 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 ENDPOINT_SCHEMA = object_schema(
+    "WebhookEndpoint",
     {
         "id": _TEXT,
         "url": _TEXT,
         "description": {"type": ["string", "null"]},
-        "topics": {"type": "array", "items": _TEXT},
+        "topics": {"type": "array", "items": name_schema("TopicName")},
         "state": {"type": "string", "enum": ["enabled", "disabled"]},
         "disabled_reason": {
             "type": ["string", "null"],
@@ -48,7 +50,7 @@ ENDPOINT_SCHEMA = object_schema(
         "paused_until": _OPTIONAL_TIME | {"description": "Until then the receiver wants no messages (`Retry-After`)."},
         "pending": {"type": "integer", "description": "How many deliveries wait for their next attempt."},
         "created_at": _TIME,
-    }
+    },
 )
 NEW_SECRET_SCHEMA = {
     "secret": _TEXT | {"description": "Signs the messages. It is shown this time only."},
@@ -64,7 +66,7 @@ def _check_secret(text: str) -> str:
 Secret = Annotated[str, Field(max_length=200), AfterValidator(_check_secret)]
 Description = Annotated[FreeText, Field(max_length=200, description="For people.")]
 TopicNames = Annotated[
-    list[Annotated[str, Field(max_length=128)]],
+    list[Annotated[str, Field(max_length=128, json_schema_extra={VOCABULARY: "TopicName"})]],
     Field(min_length=1, max_length=100, description="The topics to subscribe to: see `GET /v1/webhook-topics`."),
 ]
 EndpointUrl = Annotated[

@@ -2,7 +2,6 @@
 
 import secrets
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +12,16 @@ from app.core.ids import PathId
 from app.database.connection import Connection
 from app.database.work_counts import add_counts
 from app.http.body import read_body, read_optional_body
-from app.http.openapi import body_schema, list_schema, object_schema, query_schema, response_schema
+from app.http.openapi import (
+    body_schema,
+    conflict_response,
+    list_schema,
+    map_schema,
+    name_schema,
+    object_schema,
+    query_schema,
+    response_schema,
+)
 from app.http.params import QueryParams, parse_query
 from app.http.responses import json_response, next_link
 from app.ingest.fields import Time
@@ -38,18 +46,19 @@ ADMIN = [Depends(requires("admin"))]
 
 _TEXT = {"type": "string"}
 _ENDPOINT = response_schema("The endpoint.", ENDPOINT_SCHEMA)
-_CREATED: dict[int | str, dict[str, Any]] = {
-    201: {
-        "description": "The endpoint with its secret.",
-        "content": {"application/json": {"schema": {"allOf": [ENDPOINT_SCHEMA, object_schema(NEW_SECRET_SCHEMA)]}}},
-    }
-}
+_CREATED = response_schema(
+    "The endpoint with its secret.",
+    object_schema("NewWebhookEndpoint", ENDPOINT_SCHEMA["properties"] | NEW_SECRET_SCHEMA),
+    status=201,
+)
 _ENDPOINTS = response_schema(
-    "All endpoints, without their secrets.", object_schema({"endpoints": {"type": "array", "items": ENDPOINT_SCHEMA}})
+    "All endpoints, without their secrets.",
+    object_schema("WebhookEndpointList", {"endpoints": {"type": "array", "items": ENDPOINT_SCHEMA}}),
 )
 _SECRET = response_schema(
     "The new secret.",
     object_schema(
+        "WebhookSecret",
         {"id": _TEXT}
         | NEW_SECRET_SCHEMA
         | {
@@ -58,19 +67,21 @@ _SECRET = response_schema(
                 "format": "date-time",
                 "description": "Until then messages are signed with the former secrets as well.",
             }
-        }
+        },
     ),
 )
 _TOPIC = {
-    "name": _TEXT,
+    "name": name_schema("TopicName"),
     "title": _TEXT,
     "description": _TEXT,
-    "schema": {"type": "object"},
-    "example": {"type": "object"},
+    "schema": map_schema("JsonSchema", description="Of its data."),
+    "example": map_schema("WebhookData", description="Valid data."),
 }
-_TOPICS = response_schema("All topics.", object_schema({"topics": list_schema(_TOPIC)}))
+_TOPICS = response_schema(
+    "All topics.", object_schema("WebhookTopicList", {"topics": list_schema("WebhookTopic", _TOPIC)})
+)
 _DELIVERY = response_schema("The delivery.", DELIVERY_SCHEMA)
-_COUNT = response_schema("How many there are.", object_schema({"redelivered": {"type": "integer"}}))
+_COUNT = response_schema("How many there are.", object_schema("RedeliveryCount", {"redelivered": {"type": "integer"}}))
 
 
 class _DeliveryParams(QueryParams):
@@ -117,7 +128,7 @@ async def list_webhook_topics(request: Request) -> Response:
     "/webhook-endpoints",
     status_code=201,
     dependencies=ADMIN,
-    responses=_CREATED,
+    responses=_CREATED | conflict_response("There are 100 endpoints (`too_many_endpoints`)."),
     openapi_extra=body_schema(NewEndpoint, {"url": "https://example.com/hooks", "topics": ["feedback.received"]}),
 )
 async def create_webhook_endpoint(request: Request) -> Response:
@@ -146,6 +157,7 @@ async def get_webhook_endpoint(request: Request, endpoint_id: PathId) -> Respons
 
 @router.patch(
     "/webhook-endpoints/{endpoint_id}",
+    name="patch_webhook_endpoint",
     dependencies=ADMIN,
     responses=_ENDPOINT,
     openapi_extra=body_schema(EndpointChange, {"topics": ["feedback.received", "mrr.moved"]}),
@@ -177,6 +189,7 @@ async def rotate_webhook_secret(request: Request, endpoint_id: PathId) -> Respon
 
 @router.post(
     "/webhook-endpoints/{endpoint_id}/test",
+    name="test_webhook_endpoint",
     dependencies=ADMIN,
     responses=_DELIVERY,
     openapi_extra=body_schema(WebhookTest, {"topic": "feedback.received"}, required=False),
@@ -235,7 +248,7 @@ async def get_webhook_delivery(request: Request, endpoint_id: PathId, delivery_i
 @router.post(
     "/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver",
     dependencies=ADMIN,
-    responses=_DELIVERY,
+    responses=_DELIVERY | conflict_response("The endpoint is disabled (`endpoint_disabled`)."),
 )
 async def redeliver_webhook(request: Request, endpoint_id: PathId, delivery_id: PathId) -> Response:
     """Send a message again, with the same id and bytes: at once, and if that fails as often as a new one."""

@@ -40,6 +40,12 @@ REQUIRED_SCOPES = {
     ("PUT", "/v1/accounts/{account_id}"): "ingest",
     ("GET", "/v1/accounts/{account_id}"): "read",
     ("GET", "/v1/accounts"): "read",
+    ("POST", "/mcp"): "read",
+    **{
+        (method, f"/odata/v4{path}"): "read"
+        for path in ("", "/", "/$metadata", "/{entity_set}", "/{entity_set}/$count")
+        for method in ("GET", "OPTIONS")
+    },
     ("PUT", "/v1/surveys/{survey_id}"): "admin",
     ("GET", "/v1/surveys"): "read",
     ("PUT", "/v1/exchange-rates"): "admin",
@@ -72,6 +78,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/insights/{insight_id}/accounts"): "read",
     ("GET", "/v1/insight-detectors"): "read",
     ("GET", "/v1/attributes"): "read",
+    ("GET", "/v1/event-types"): "read",
     ("GET", "/v1/metrics"): "read",
     ("GET", "/v1/charts"): "read",
     ("GET", "/v1/metrics/{metric}"): "read",
@@ -115,6 +122,11 @@ REQUIRED_SCOPES = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver"): "admin",
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/redeliver"): "admin",
     ("GET", "/metrics/prometheus"): "read",
+    **{
+        (method, f"/odata/v4{path}"): "read"
+        for method in ("GET", "OPTIONS")
+        for path in ("", "/", "/$metadata", "/{entity_set}", "/{entity_set}/$count")
+    },
 }
 SCOPES: dict[str, list[str]] = {
     "ingest": ["ingest"],
@@ -198,9 +210,11 @@ def test_a_response_to_a_missing_or_unknown_key_reveals_nothing(
 ) -> None:
     without, unknown, revoked = (request(shared, *endpoint, key) for key in (None, "csm_unheard", keys["revoked"]))
     for response in (without, unknown, revoked):
-        assert response.headers["www-authenticate"].startswith("Basic realm=")
-        assert response.headers["content-type"] == "application/problem+json"
-        assert response.json()["code"] == "unauthenticated"
+        scheme = "Bearer" if endpoint[1] == "/mcp" else "Basic"
+        assert response.headers["www-authenticate"] == f'{scheme} realm="Customer Success Metrics"'
+        is_odata = endpoint[1].startswith("/odata")
+        assert response.headers["content-type"] == f"application/{'json' if is_odata else 'problem+json'}"
+        assert (response.json()["error"] if is_odata else response.json())["code"] == "unauthenticated"
         assert "csm_" not in response.text
     assert unknown.json() == revoked.json()
 

@@ -208,7 +208,7 @@ def test_a_role_without_rights_to_create_schemas_and_roles_starts_and_is_told(
 
 def test_down_and_up_again_the_views_are_there_again(service: Service) -> None:
     database = str(service.url)
-    run_alembic(database, command.downgrade, "-1")
+    run_alembic(database, command.downgrade, "0020")
     assert query(service, "SELECT to_regnamespace('bi')") == [(None,)]
     run_alembic(database, command.upgrade, "head")
     assert create_views(url_of(service))

@@ -20,8 +20,7 @@ from typing import get_args
 
 from pydantic_core.core_schema import ErrorType
 
-from app.cli.publish import codes
-from app.core import sentences
+from app.core import codes, sentences
 from app.health.backtest.schema import BACKTEST_SCHEMA
 from app.http.encoding import JSON
 

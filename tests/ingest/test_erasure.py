@@ -1,6 +1,6 @@
 """Erasure: no trace of the person is left, and every number stays the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date
 from random import Random
 from typing import Any
@@ -32,14 +32,14 @@ def erase(service: Service, user: str = ADA, account: str = "acme") -> int:
     return service.request("DELETE", f"/v1/accounts/{account}/users/{user}/personal-data").status_code
 
 
-def dump_tables(service: Service) -> str:
-    """Return all tables as text."""
+def dump_tables(service: Service, *, without: Collection[str] = ()) -> str:
+    """Return all tables as text, but for those `without`."""
 
     async def dump(connection: Connection) -> str:
         lines = []
-        for table in metadata.sorted_tables:
-            rows = await connection.execute(f"SELECT t::text FROM {table.name} t ORDER BY 1")
-            lines += [table.name, *(line for (line,) in rows)]
+        for table in sorted({own.name for own in metadata.sorted_tables} - {*without}):
+            rows = await connection.execute(f"SELECT t::text FROM {table} t ORDER BY 1")
+            lines += [table, *(line for (line,) in rows)]
         return "\n".join(lines)
 
     return service.run(service.books.database.read(dump))
@@ -128,10 +128,12 @@ def test_an_erased_comment_is_listed_without_its_text(history: Service) -> None:
 
 def test_erasing_a_user_again_or_an_unknown_user_changes_nothing(history: Service) -> None:
     assert erase(history) == 204
-    before = dump_tables(history)
+    # Pollers are told of it all the same: that a transaction has changed nothing is not looked for.
+    polls = ("data_state", "data_change")
+    before = dump_tables(history, without=polls)
     assert [erase(history), erase(history, "nobody"), erase(history, ADA, "globex")] == [204, 204, 204]
     assert erase(history, ADA, "unheard") == 404
-    assert dump_tables(history) == before
+    assert dump_tables(history, without=polls) == before
 
 
 def test_the_data_of_other_users_stays(history: Service) -> None:

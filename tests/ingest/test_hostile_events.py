@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.publish.events import data_schema
 from app.ingest.define import EVENT_TYPES
+from app.ingest.describe import data_schema
 from app.ingest.schemas import example_event
 from tests.support.hostile import (
     CANARY,

@@ -1,7 +1,6 @@
 """Segment's own libraries, for Python and for Node, send to the service over a socket: an app has to change three lines."""
 
 import json
-import os
 import subprocess
 import threading
 from collections import Counter
@@ -18,11 +17,11 @@ from jsonschema import Draft202012Validator
 from segment.analytics.client import Client
 from segment.analytics.request import APIError
 
+from tests.support.node_packages import node_modules
 from tests.support.process import ServiceProcess, service_process
 from tests.support.service import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-NODE = ROOT / "build" / "node"
 SCRIPT = ROOT / "tests" / "support" / "segment_calls.mjs"
 ACCOUNT = {"groupId": "acme"}
 METRICS = "nps,mrr,registered_users,active_users,feature_uses"
@@ -43,9 +42,7 @@ def write_key(service: ServiceProcess) -> str:
 @pytest.fixture(scope="module")
 def node() -> Path:
     """The folder with Segment's library for Node, which `make test` installs."""
-    if not (NODE / "node_modules").exists() and not os.environ.get("CI"):
-        pytest.skip("`make build/node/installed` installs the packages for Node")
-    return NODE
+    return node_modules().parent
 
 
 def range_of_days() -> dict[str, str]:

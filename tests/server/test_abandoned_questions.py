@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.agents.agent import message
 from tests.server.test_serve import ServerProcess, wait_until
 from tests.support.service import ADMIN_KEY
 
@@ -51,10 +52,11 @@ def locked_tables(database: str) -> Iterator[Callable[[], int]]:
         yield lambda: observer.execute(RUNNING).fetchone()[0]  # type: ignore[index]
 
 
-def ask(server: ServerProcess, line: str, body: Any = None) -> socket.socket:
+def ask(server: ServerProcess, line: str, body: Any = None, headers: str = "") -> socket.socket:
     """Send a request, and return its connection."""
     content = b"" if body is None else json.dumps(body).encode()
     head = HEAD if body is None else f"{HEAD}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    head += headers
     return server.connect(f"{line} {head}\r\n".encode() + content)
 
 
@@ -79,6 +81,20 @@ def test_a_question_in_a_body_is_canceled_as_well(server: ServerProcess, databas
         wait_until(lambda: count_running() == 1)
         connection.close()
         wait_until(lambda: count_running() == 0)
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-06-18"])
+def test_the_question_of_an_agent_is_canceled_as_well(server: ServerProcess, database: str, version: str) -> None:
+    body, own_headers = message("tools/call", {"name": "query_metrics", "arguments": {"metrics": ["mrr"]}})
+    members = own_headers | {"MCP-Protocol-Version": version}
+    headers = "".join(f"{name}: {value}\r\n" for name, value in members.items() if name != "Content-Type")
+    for _ in range(3):
+        with locked_tables(database) as count_running:
+            connection = ask(server, "POST /mcp", body, headers)
+            wait_until(lambda: count_running() == 1)
+            connection.close()
+            wait_until(lambda: count_running() == 0)
+    assert not [line for line in server.lines() if line["level"] in ("error", "critical")]
 
 
 def test_a_write_is_finished_although_its_client_has_gone(server: ServerProcess, database: str) -> None:

@@ -21,6 +21,7 @@ def put_everything(service: Service) -> dict[str, str]:
         "delivery": "x%201",
         "delivery_id": delivery["id"],
         "endpoint_id": endpoint_id,
+        "entity_set": "Accounts",
         "event_id": "e",
         "feedback_id": comment["id"],
         "insight_id": "nps_drop",

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from app.http.problems import PROBLEM_JSON
+from app.http.encoding import PROBLEM_JSON
 from tests.support.command import COMMAND, environment
 from tests.support.service import ADMIN_KEY, PATIENCE, event
 

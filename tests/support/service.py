@@ -89,6 +89,11 @@ class Service:
         """Return the tasks of the event loop that have not ended."""
         return asyncio.all_tasks(self.runner.get_loop())
 
+    def wait_for(self, tasks: set[Any]) -> None:
+        """Give tasks the time to end that have nothing left to do."""
+        if tasks:
+            self.run(asyncio.wait(tasks, timeout=5))
+
     def run(self, work: Any) -> Any:
         """Return the result of a coroutine."""
         return self.runner.run(work)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from app.cli.publish import codes
 from app.cli.publish.markdown import code, fence, page, table
+from app.core import codes
 
 INTRO = """An error response has the content type `application/problem+json`
 ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). `code` is for programs and does not change; `detail` is for people

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from app.audit.origins import Origins, origins_of
 from app.cli.publish.markdown import bullets, code, codes, fence, page, table
 from app.ingest.define import EVENT_TYPES, EventType
+from app.ingest.describe import data_schema
 from app.ingest.schemas import example_event
 from app.ledger.measures import POSTING_RULES, EventView, sequence_name_of, stream_name_of
 from app.metrics.define import METRICS
@@ -100,12 +101,6 @@ def _fields(kind: EventType) -> Iterator[list[str]]:
         if name != "extra":
             required = "yes" if name in schema.get("required", ()) else "no"
             yield [code(name), _type(name, field), required, field.get("description", "")]
-
-
-def data_schema(kind: EventType) -> dict[str, Any]:
-    """Return the JSON schema of an event type's `data`."""
-    definitions: dict[str, dict[str, Any]] = kind.adapter.json_schema()["$defs"]
-    return definitions[get_type_hints(kind.envelope)["data"].__name__]
 
 
 def _type(name: str, schema: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.health.model import BANDS
-from app.http.openapi import list_schema, object_schema, response_schema
+from app.http.openapi import list_schema, map_schema, object_schema, response_schema
 from app.http.tables import Answer, TableColumn, column, columns
 from app.metrics.schema import NUMBER_SCHEMA, rows_schema
 
@@ -12,7 +12,7 @@ _DAY = {"type": "string", "format": "date"}
 _INTEGER = {"type": "integer"}
 _OPTIONAL_INTEGER = {"type": ["integer", "null"]}
 _OPTIONAL_TEXT = {"type": ["string", "null"]}
-_COUNTS = {"type": "object", "additionalProperties": _INTEGER}
+_COUNTS = map_schema("CountsByReason", _INTEGER)
 _INTERVAL = {"type": ["array", "null"], "items": {"type": "number"}}
 _HORIZON = {"horizon_days": _INTEGER | {"description": "How many days after the cut-off count."}}
 _LEFT_OUT_REASONS = (
@@ -40,11 +40,18 @@ _POSITION = {
     "cut_off": _DAY | {"description": "The scores are those of this day, as known at its end."},
     "until": _DAY | {"description": "The last day of the horizon."},
 }
+_QUESTION = object_schema(
+    "BacktestQuestion",
+    {"start": _DAY, "end": _DAY, "horizon_days": _INTEGER, "outcome": {"type": "string"}},
+    {"model": {"type": ["integer", "string"]}, "as_of": _DAY},
+    description="The question that was answered, with its defaults.",
+)
 BACKTEST_SCHEMA = response_schema(
     "How well the scores of the past told apart who churned afterwards.",
     object_schema(
+        "Backtest",
         {
-            "question": {"type": "object", "description": "The question that was answered, with its defaults."},
+            "question": _QUESTION,
             "verdict": {
                 "type": "string",
                 "enum": ["predicts", "no_better_than_chance", "inverted", "cannot_tell"],
@@ -65,8 +72,9 @@ BACKTEST_SCHEMA = response_schema(
             "auc_interval": _INTERVAL
             | {"description": "At 95%, by bootstrap over accounts, always with the same seed."},
             "resamples": _INTEGER | {"description": "The number of resamples of the bootstrap."},
-            "total": object_schema(_HORIZON | _FIGURES | {"lift": _LIFT}),
+            "total": object_schema("BacktestTotal", _HORIZON | _FIGURES | {"lift": _LIFT}),
             "cut_offs": list_schema(
+                "BacktestCutOff",
                 _HORIZON
                 | _POSITION
                 | {
@@ -82,27 +90,30 @@ BACKTEST_SCHEMA = response_schema(
                     "reason": _OPTIONAL_TEXT
                     | {"description": "Why the cut-off is left out or, of one that is used, has no AUC."},
                     "used": {"type": "boolean", "description": "Whether the cut-off counts in the other figures."},
-                }
+                },
             ),
             "bands": list_schema(
+                "BacktestBand",
                 _HORIZON
                 | {"band": {"type": "string", "enum": [*BANDS]}}
                 | _FIGURES
                 | {
                     "lift": NUMBER_SCHEMA
                     | {"description": "How many times as often as all of them those of the band churned."}
-                }
+                },
             ),
             "calibration": list_schema(
+                "CalibrationPoint",
                 _HORIZON
                 | {"score_from": NUMBER_SCHEMA, "score_to": NUMBER_SCHEMA, "average_score": NUMBER_SCHEMA}
-                | _FIGURES
+                | _FIGURES,
             )
             | {
                 "description": "Churn by tenths of the scale: what a score has meant. It is made of all observations as they "
                 "are, without resampling."
             },
             "roc": list_schema(
+                "RocPoint",
                 _HORIZON
                 | {
                     "score_below": _INTEGER | {"description": "A limit of the score, in points."},
@@ -111,7 +122,7 @@ BACKTEST_SCHEMA = response_schema(
                     "found_percent": NUMBER_SCHEMA | {"description": "`churned` as a percentage of all that churned."},
                     "false_alarm_percent": NUMBER_SCHEMA
                     | {"description": "The others below the limit as a percentage of all that did not churn."},
-                }
+                },
             )
             | {
                 "description": "The ROC curve: what would have been found by looking at the accounts below each limit, from "
@@ -119,23 +130,25 @@ BACKTEST_SCHEMA = response_schema(
                 "without an AUC."
             },
             "cancellation_known": object_schema(
+                "KnownCancellations",
                 _HORIZON
                 | _FIGURES
-                | {"auc_with_them": _AUC | {"description": "The AUC that counting them would have made."}}
+                | {"auc_with_them": _AUC | {"description": "The AUC that counting them would have made."}},
             )
             | {
                 "description": "Accounts of which it was known at the cut-off that they would leave. They count nowhere else."
             },
             "left_out": object_schema(
+                "LeftOut",
                 {
                     "cut_offs": _COUNTS | {"description": "Numbers of cut-offs, by reason."},
                     "accounts": _COUNTS | {"description": f"Of all cut-offs together, by reason: {_LEFT_OUT_REASONS}."},
-                }
+                },
             ),
             "model_versions": {"type": "array", "items": _INTEGER},
-            "warnings": list_schema({"code": {"type": "string"}, "detail": {"type": "string"}}),
-            "next": {"type": "null", "description": "Always null: a report has no pages."},
-        }
+            "warnings": list_schema("BacktestWarning", {"code": {"type": "string"}, "detail": {"type": "string"}}),
+            "next": {"type": ["string", "null"], "description": "Always null: a report has no pages."},
+        },
     ),
     table=True,
     chart=True,
@@ -207,4 +220,6 @@ SCORE_ROW_SCHEMA: dict[str, Any] = {
     "churned": {"type": "boolean", "description": "Within the horizon (or contracted, with that `outcome`)."},
     "left_out": _OPTIONAL_TEXT | {"description": "Why it is not tested: `cancellation_known` or `not_enough_data`."},
 }
-SCORES_SCHEMA = rows_schema("The scores of customers at each cut-off, and who churned.", SCORE_ROW_SCHEMA)
+SCORES_SCHEMA = rows_schema(
+    "BacktestScore", "The scores of customers at each cut-off, and who churned.", SCORE_ROW_SCHEMA
+)

@@ -31,7 +31,7 @@ def segment(payload: Any, context: Context) -> Iterator[Part]:
     """The account is `groupId`, else that of the `context`, else `traits.company.id`. The user is `userId`: what anonymous
     visitors do counts nothing.
 
-    Segment's libraries can also send [straight to the service](../guides/segment.md), which understands the same.
+    Segment's libraries can also send straight to `POST /v1/segment/batch`, which understands the same.
     """
     call = Fields(payload)
     kind, id, at = call.text("type"), call.text("messageId"), call.time("timestamp")

@@ -23,7 +23,7 @@ class SegmentContext(_Object):
     group_id: str | int | None = Field(None, description="The account, your id of it. Every call but `group` needs it.")
 
 
-class _Call(_Object):
+class _SegmentCall(_Object):
     message_id: str | None = Field(
         None,
         description="The id of the call, unique within its account for ever. A call without one needs a `timestamp`.",
@@ -49,14 +49,14 @@ class _Call(_Object):
     context: SegmentContext | None = None
 
 
-class SegmentIdentify(_Call):
+class SegmentIdentify(_SegmentCall):
     """A person became known. Registers the user."""
 
     type: Literal["identify"] = "identify"
     traits: dict[str, Any] | None = Field(None, description="Of the person. Not stored.")
 
 
-class SegmentGroup(_Call):
+class SegmentGroup(_SegmentCall):
     """What is true of an account. Sets its name and attributes."""
 
     type: Literal["group"] = "group"
@@ -67,7 +67,7 @@ class SegmentGroup(_Call):
     )
 
 
-class SegmentTrack(_Call):
+class SegmentTrack(_SegmentCall):
     """Something happened. The name says which event it becomes; a name of your own is the use of a feature."""
 
     type: Literal["track"] = "track"
@@ -77,7 +77,7 @@ class SegmentTrack(_Call):
     )
 
 
-class SegmentPage(_Call):
+class SegmentPage(_SegmentCall):
     """A person saw a page. With a name, it is the use of the feature `Viewed NAME Page`."""
 
     type: Literal["page"] = "page"
@@ -86,7 +86,7 @@ class SegmentPage(_Call):
     properties: dict[str, Any] | None = None
 
 
-class SegmentScreen(_Call):
+class SegmentScreen(_SegmentCall):
     """A person saw a screen. With a name, it is the use of the feature `Viewed NAME Screen`."""
 
     type: Literal["screen"] = "screen"
@@ -95,7 +95,7 @@ class SegmentScreen(_Call):
     properties: dict[str, Any] | None = None
 
 
-class SegmentAlias(_Call):
+class SegmentAlias(_SegmentCall):
     """Two ids of one person. Counts nothing: send all calls of a person under one id."""
 
     type: Literal["alias"] = "alias"

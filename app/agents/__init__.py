@@ -1,0 +1,1 @@
+"""Agents: the tools by which a language model asks for numbers, over the Model Context Protocol (MCP)."""

@@ -1,0 +1,173 @@
+"""Where the rows of an entity set come from: a query in SQL, or rows that are computed one after the other.
+
+Both answer a page from a position on, so that no page costs more memory than its rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import total_ordering
+from heapq import nsmallest
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+from app.books.books import Books
+from app.odata.evaluate import compile_condition, compile_expression
+from app.odata.position import PagePosition, invalid_position
+from app.odata.query import Query
+
+Row = Mapping[str, Any]
+
+
+class SetContext(NamedTuple):
+    """What entity sets need to load rows. attribute_types: the types of attributes that are known already."""
+
+    books: Books
+    attribute_types: Any
+
+
+class EntityPage(NamedTuple):
+    """A page. row_count: of all rows that satisfy the filter, where it is wanted. next: where the next page begins after."""
+
+    rows: Sequence[Row]
+    row_count: int | None = None
+    next: PagePosition | None = None
+
+
+class KeyedRow(NamedTuple):
+    """A row with its key, by which the rows of a set are in order."""
+
+    key: tuple[Any, ...]
+    row: Row
+
+
+class RowSource(Protocol):
+    """Rows that are computed one after the other."""
+
+    def rows(self, after: tuple[Any, ...] | None) -> Iterator[KeyedRow]:
+        """Yield the rows in order of their keys, those after a key. Raises TypeError for a key of another form."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListSource:
+    """Rows that are all there. key: the names of the members by which they are in order."""
+
+    all_rows: Iterable[Row]
+    key: tuple[str, ...]
+
+    def rows(self, after: tuple[Any, ...] | None) -> Iterator[KeyedRow]:
+        rows = sorted(
+            (KeyedRow(tuple(row[name] for name in self.key), row) for row in self.all_rows), key=lambda own: own.key
+        )
+        return iter(rows) if after is None else (own for own in rows if own.key > after)
+
+
+def read_page(source: RowSource, query: Query) -> EntityPage:
+    """Return the page of a query."""
+    try:
+        return _read_sorted(source, query) if query.orders else _read_in_order(source, query)
+    except TypeError:
+        if query.after is not None:
+            raise invalid_position() from None
+        raise
+
+
+def _read_in_order(source: RowSource, query: Query) -> EntityPage:
+    is_selected = compile_condition(query.filter)
+    after = query.after.key if query.after is not None else None
+    matches = (own for own in source.rows(after) if is_selected(own.row))
+    skipped = sum(1 for _ in islice(matches, query.skip))
+    page_and_next = list(islice(matches, query.limit + 1))
+    count = skipped + len(page_and_next) + sum(1 for _ in matches) if query.wants_count else None
+    return cut_page(page_and_next, count, query)
+
+
+def _read_sorted(source: RowSource, query: Query) -> EntityPage:
+    is_selected = compile_condition(query.filter)
+    sort_key = _sort_key(query)
+    after = None if query.after is None else _SortKey(_values_of(query, query.after), query.after.key)
+    count = 0
+
+    def candidates() -> Iterator[tuple[_SortKey, Row]]:
+        nonlocal count
+        for key, row in source.rows(None):
+            if is_selected(row):
+                count += 1
+                own = _SortKey(sort_key(row), key)
+                if after is None or after < own:
+                    yield own, row
+
+    rows = nsmallest(query.skip + query.limit + 1, candidates(), key=lambda own: own[0])[query.skip :]
+    page_and_next = [KeyedRow(own.key, row) for own, row in rows]
+    return cut_page(page_and_next, count if query.wants_count else None, query)
+
+
+def _values_of(query: Query, after: PagePosition) -> tuple[Any, ...]:
+    """Return the values of a position as the rows have them: numbers that are no decimals are floats."""
+    values = [
+        float(value) if order.expression.type == "number" and value is not None else value
+        for order, value in zip(query.orders, after.values, strict=True)
+    ]
+    return sort_values(query, values)
+
+
+@total_ordering
+class _SortKey:
+    """The place of a row in the order that a query wants; equal values are in the order of their keys."""
+
+    __slots__ = ("key", "values")
+
+    def __init__(self, values: tuple[Any, ...], key: tuple[Any, ...]) -> None:
+        self.values, self.key = values, key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _SortKey) and (self.values, self.key) == (other.values, other.key)
+
+    def __lt__(self, other: "_SortKey") -> bool:
+        return (self.values, self.key) < (other.values, other.key)
+
+    def __hash__(self) -> int:
+        return hash((self.values, self.key))
+
+
+@total_ordering
+class _Reversed:
+    """A value in descending order."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reversed) and bool(self.value == other.value)
+
+    def __lt__(self, other: "_Reversed") -> bool:
+        return bool(other.value < self.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def _sort_key(query: Query) -> Callable[[Row], tuple[Any, ...]]:
+    evaluators = [compile_expression(order.expression) for order in query.orders]
+    return lambda row: sort_values(query, [evaluate(row) for evaluate in evaluators])
+
+
+def sort_values(query: Query, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return values of the items of `$orderby` as Python sorts them. Null is before everything else, in descending order last."""
+    pairs = ((value is not None, value if value is not None else 0) for value in values)
+    return tuple(
+        _Reversed(value) if order.is_descending else value for order, value in zip(query.orders, pairs, strict=True)
+    )
+
+
+def cut_page(page_and_next: Sequence[KeyedRow], count: int | None, query: Query) -> EntityPage:
+    """Return the page of rows of which there may be one more than the page has."""
+    rows = page_and_next[: query.limit]
+    rows_left = None if query.rows_left is None else query.rows_left - len(rows)
+    if len(page_and_next) <= query.limit or rows_left == 0:
+        return EntityPage([own.row for own in rows], count)
+    evaluators = [compile_expression(order.expression) for order in query.orders]
+    values = tuple(evaluate(rows[-1].row) for evaluate in evaluators)
+    return EntityPage([own.row for own in rows], count, PagePosition(values, rows[-1].key, rows_left))
