@@ -1,8 +1,10 @@
 """Conditional requests (RFC 9110, section 13) and content codings: what a client has already, and what it can decode."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
+
+from app.http.preferences import read_preferences
 
 # What `*` means; no tag, since a quote cannot be in one.
 ANY = '"any"'
@@ -59,21 +61,7 @@ def choose_coding(accept_encoding: str) -> str:
     >>> choose_coding("gzip;q=0.5, zstd;q=0, br")
     'gzip'
     """
-    qualities: dict[str, float] = {}
-    for part in accept_encoding.lower().split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        qualities[name] = _quality(parameters)
+    qualities = dict(read_preferences(accept_encoding))
     accepted = [(qualities.get(name, qualities.get("*", 0.0)), name) for name in CODINGS]
     best = max(accepted, key=lambda own: own[0])
     return best[1] if best[0] > 0 else ""
-
-
-def _quality(parameters: Sequence[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0

@@ -15,6 +15,7 @@ from app.http.csv_table import CsvEncoder
 from app.http.encoder import Encoder
 from app.http.encoding import JSON, NDJSON
 from app.http.parquet import ParquetEncoder
+from app.http.preferences import read_preferences
 from app.http.tables import Answer, Row, take_batches
 from app.http.workbook import WorkbookEncoder
 
@@ -121,26 +122,14 @@ def accepted_format(accept: str, formats: Mapping[str, AnyFormat] = FORMATS) -> 
     """Return the format that an `Accept` header prefers of these; without any, the default one."""
     by_media_type = {entry.media_type: name for name, entry in formats.items()}
     preferences: list[tuple[float, str]] = []
-    for part in accept.lower().split(","):
-        media_type, *parameters = (piece.strip() for piece in part.split(";"))
+    for media_type, quality in read_preferences(accept):
         name = by_media_type.get(_ALIASES.get(media_type, media_type))
-        if name is not None and (quality := _quality(parameters)) > 0:
+        if quality > 0 and name is None and media_type in ("*/*", "application/*"):
+            name = DEFAULT_FORMAT
+        if quality > 0 and name is not None:
             preferences.append((quality, name))
-        elif media_type in ("*/*", "application/*") and (quality := _quality(parameters)) > 0:
-            preferences.append((quality, DEFAULT_FORMAT))
     # Of equal ones, the first.
     return max(preferences, key=lambda own: own[0])[1] if preferences else DEFAULT_FORMAT
-
-
-def _quality(parameters: Sequence[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> None:
