@@ -85,7 +85,7 @@ def read_options(items: Iterable[tuple[str, str]]) -> QueryOptions:
     return QueryOptions(system, custom)
 
 
-def _fail(option: str, detail: str, *, code: str = "invalid_option") -> None:
+def _fail(option: str, detail: str, *, code: str) -> None:
     raise Malformed.of([build_fault(json_pointer(("query", option)), detail, code=code)])
 
 
@@ -93,7 +93,7 @@ def _check_system_option(name: str, own_name: str) -> None:
     supported_names = [f"${own}" for own in SUPPORTED_OPTIONS]
     advice = f"There are: {', '.join(supported_names)}."
     if own_name in UNSUPPORTED_OPTIONS:
-        raise NotSupported(f"The option ${own_name} is not supported. {advice}", code="unsupported_option")
+        raise NotSupported(f"The option ${own_name} is not supported. {advice}")
     if own_name not in SUPPORTED_OPTIONS:
         nearest = nearest_names(name, supported_names)
         pointer = json_pointer(("query", name))
@@ -182,12 +182,12 @@ def _whole(system: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not _WHOLE_NUMBER.fullmatch(text.strip()):
-        _fail(f"${name}", "Expected a whole number, 0 or more.")
+        _fail(f"${name}", "Expected a whole number, 0 or more.", code="invalid_option")
     return min(int(text), 2**62)
 
 
 def _truth(system: Mapping[str, str], name: str) -> bool:
     text = system.get(name, "false").strip().lower()
     if text not in ("true", "false"):
-        _fail(f"${name}", "Expected true or false.")
+        _fail(f"${name}", "Expected true or false.", code="invalid_option")
     return text == "true"

@@ -227,7 +227,7 @@ def test_options_of_the_protocol_that_are_not_supported_are_named(name: str, ser
     for option in (f"${name}", name, f"${name.upper()}"):
         answer = get(service, "Accounts", **{option: "x"})
         assert answer.status_code == 501
-        assert error(answer)["code"] == "unsupported_option" and f"${name}" in error(answer)["message"]
+        assert error(answer)["code"] == "not_supported" and f"${name}" in error(answer)["message"]
 
 
 @pytest.mark.parametrize(
