@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from app.odata.expressions import (
-    Call,
+    CallNode,
     CompareNode,
     Constant,
     Expression,
@@ -59,7 +59,7 @@ def compile_expression(
                 return _constant(node.value)
             case Member():
                 return read(node)
-            case Call():
+            case CallNode():
                 return _call(node.name, [build(argument) for argument in node.arguments])
             case CompareNode():
                 return _comparison(node.operator, build(node.left), build(node.right))

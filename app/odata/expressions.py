@@ -32,7 +32,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallNode:
     """A function of other values; null where one of them is null."""
 
     name: str
@@ -76,7 +76,7 @@ class Junction:
     type: ExpressionType = "boolean"
 
 
-Expression: TypeAlias = Constant | Member | Call | CompareNode | Membership | Negation | Junction
+Expression: TypeAlias = Constant | Member | CallNode | CompareNode | Membership | Negation | Junction
 
 
 def kind_of(type: ExpressionType) -> str:
@@ -87,7 +87,7 @@ def kind_of(type: ExpressionType) -> str:
 def children(node: Expression) -> tuple[Expression, ...]:
     """Return the parts of an expression."""
     match node:
-        case Call():
+        case CallNode():
             return node.arguments
         case CompareNode():
             return (node.left, node.right)

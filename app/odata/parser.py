@@ -14,7 +14,7 @@ from app.core.names import name_fault, nearest_names
 from app.odata.expressions import (
     COMPARISONS,
     FUNCTIONS,
-    Call,
+    CallNode,
     CompareNode,
     Constant,
     Expression,
@@ -194,7 +194,7 @@ class _Parser(TokenReader):
             self.fail(f"`{name}` needs these arguments: {', '.join(kinds)}", token.position)
         if any(argument.type == "null" for argument in arguments):
             return Constant("null", None)
-        return Call(name, tuple(arguments), type or arguments[0].type)
+        return CallNode(name, tuple(arguments), type or arguments[0].type)
 
 
 def _name(expression: Expression) -> str:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.odata.evaluate import WHITESPACE
 from app.odata.expressions import (
-    Call,
+    CallNode,
     CompareNode,
     Constant,
     Expression,
@@ -67,7 +67,7 @@ def value_to_sql(expression: Expression, column_of: ColumnOf) -> Column:
             return sa.null() if expression.value is None else constant_to_sql(expression.type, expression.value)
         case Member():
             return column_of(expression)
-        case Call():
+        case CallNode():
             return _call(expression, column_of)
         case Negation():
             return sa.not_(value_to_sql(expression.operand, column_of))
@@ -136,7 +136,7 @@ def _membership(node: Membership, column_of: ColumnOf, is_wanted: bool) -> Colum
     return condition if is_wanted else sa.not_(sa.func.coalesce(condition, sa.false()))
 
 
-def _call(node: Call, column_of: ColumnOf) -> Column:
+def _call(node: CallNode, column_of: ColumnOf) -> Column:
     arguments = [value_to_sql(argument, column_of) for argument in node.arguments]
     if node.name in _TIME_PARTS or node.name == "date":
         is_day = node.arguments[0].type == "date"
