@@ -30,8 +30,6 @@ TAGS = {
     "health": "How likely accounts are to stay, and the model that says so.",
     "accounts": "Accounts, their attributes, and segments.",
     "inbound": "Deliveries of other systems.",
-    "segment": "The calls of Segment's libraries.",
-    "odata": "Numbers for Excel, Power BI and other clients of OData.",
     "alerts": "Thresholds for numbers.",
     "webhooks": "Messages to other systems.",
     "odata": "Entity sets for Excel, Power BI, Tableau and other clients of OData.",
