@@ -28,5 +28,5 @@ analytics.on("error", (error) => errors.push(String(error.reason ?? error)));
 for (const [method, body] of JSON.parse(calls)) {
   analytics[method](body);
 }
-await analytics.closeAndFlush({ timeout: 60_000 });
+await analytics.closeAndFlush({ timeout: 120_000 });
 console.log(JSON.stringify({ statuses, errors }));
