@@ -14,7 +14,7 @@ from tests.odata.filter_model import LETTERS, Filter, filters
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 RANDOM = settings(
-    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
