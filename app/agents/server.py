@@ -13,6 +13,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
+from sse_starlette.sse import AppStatus
+from uvicorn import Server as UvicornServer
 
 from app.agents.call import call_tool, not_ready
 from app.agents.define import TOOLS, Tool
@@ -21,6 +23,9 @@ from app.agents.schemas import adapt, input_schema, output_schema
 from app.books.books import Books
 from app.core.names import is_repeatable, nearest_names, suggest
 
+# To end its streams, a library of the SDK replaces this method of uvicorn's server when it is imported. There are no streams here.
+if AppStatus.original_handler is not None:
+    UvicornServer.handle_exit = AppStatus.original_handler  # type: ignore[method-assign]
 # Of a request: a question is short.
 MAX_REQUEST_BYTES = 2**18
 # What a client may keep: the tools change only with the version of the service.

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.http.components import build_components
 from app.http.encoding import JSON
-from app.http.openapi import COMPONENTS, EXAMPLE_DAY
+from app.http.openapi import COMPONENTS, EXAMPLE_DAY, REQUIRED_SCOPES
 from app.http.problem_responses import SHARED_HEADERS, SHARED_RESPONSES, add_problem_responses
 from app.http.problems import FAULT_SCHEMA, PROBLEM_SCHEMA
 
@@ -32,7 +32,6 @@ TAGS = {
     "inbound": "Deliveries of other systems.",
     "alerts": "Thresholds for numbers.",
     "webhooks": "Messages to other systems.",
-    "odata": "Entity sets for Excel, Power BI, Tableau and other clients of OData.",
     "access": "API keys.",
     "operations": "Whether the service works.",
 }
@@ -87,7 +86,7 @@ def build_document(
         operation["summary"], _, operation["description"] = operation["description"].partition("\n")
         # An endpoint that is authenticated in another way says so itself.
         if path.startswith(("/v1", "/metrics")) and "security" not in operation:
-            required = scopes[operation["operationId"]]
+            required = tuple(operation.get(REQUIRED_SCOPES, scopes[operation["operationId"]]))
             by_url = method == "get" and required == ("read",)
             _add_security(operation, required, [name for name in security_schemes if name != query_security or by_url])
         # The framework's own, which describes errors that never occur.
@@ -133,7 +132,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[st
 def _add_security(operation: dict[str, Any], scopes: tuple[str, ...], schemes: list[str]) -> None:
     """Let an operation say which scopes its key needs: as roles, as OpenAPI 3.1 has them, and in words."""
     operation["security"] = [{name: [*scopes]} for name in schemes]
-    operation["x-required-scopes"] = [*scopes]
+    operation[REQUIRED_SCOPES] = [*scopes]
     words = " and ".join(f"`{scope}`" for scope in scopes)
     noun = "scope" if len(scopes) == 1 else "scopes"
     operation["description"] = f"{operation['description'].strip()}\n\nThe key needs the {noun} {words}.".strip()

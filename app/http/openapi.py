@@ -20,6 +20,8 @@ EXAMPLE_DAY = "2026-03-14"
 # Component schemas, or functions that return them once the catalogues are filled, by name; filled as routes are declared.
 COMPONENTS: dict[str, Any] = {}
 
+# The member of an operation that names the scopes which its key needs.
+REQUIRED_SCOPES = "x-required-scopes"
 _REFERENCE = "#/components/schemas/{model}"
 
 

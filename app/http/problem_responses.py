@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.codes import REQUEST
 from app.http.encoding import PROBLEM_JSON
-from app.http.openapi import component
+from app.http.openapi import REQUIRED_SCOPES, component
 
 # What a response of each status means, wherever it comes from.
 _MEANINGS = {
@@ -91,7 +91,7 @@ def add_problem_responses(path: str, method: str, operation: dict[str, Any]) -> 
     Of 409, the endpoint has to say when it occurs. One with a `default` answers errors in its own way: that of a protocol.
     """
     responses = operation["responses"]
-    is_question = "read" in operation.get("x-required-scopes", ())
+    is_question = "read" in operation.get(REQUIRED_SCOPES, ())
     for status, response in responses.items():
         if "content" in response or status == "204":
             response["headers"] = _REQUEST_ID | (_RATE if is_question else {}) | _answer_headers(method, response)
@@ -128,7 +128,7 @@ def _statuses(path: str, method: str, operation: Mapping[str, Any]) -> list[int]
     statuses = [400, 401, 422, 500, 503]
     if operation["security"]:
         statuses.append(403)
-    if "read" in operation.get("x-required-scopes", ()):
+    if "read" in operation.get(REQUIRED_SCOPES, ()):
         statuses.append(429)
     if "{" in path and method != "put":
         statuses.append(404)

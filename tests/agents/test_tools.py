@@ -98,7 +98,7 @@ def test_a_number_without_a_value_says_why(story: Service) -> None:
 def test_a_change_from_zero_is_new_in_the_text(story: Service) -> None:
     result = call(story, "query_metrics", metrics=["sessions"], period="2026-01", compare="previous_period")
     assert result["structuredContent"]["rows"][0]["previous"] == 0
-    assert result["content"][0]["text"].endswith(" | 8 | new")
+    assert result["content"][0]["text"].endswith(" | 8 | yes | new")
 
 
 def test_all_faults_of_a_call_are_there_at_once(story: Service) -> None:

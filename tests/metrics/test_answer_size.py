@@ -59,6 +59,7 @@ def test_a_question_is_answered_with_as_many_sums_as_are_allowed_and_refused_wit
     set_limit(monkeypatch, sums)
     assert history.request("GET", path, params=RANGE | question).status_code == 200
     set_limit(monkeypatch, sums - 1)
+    history.app.state.answers.clear()
     monkeypatch.setattr("app.metrics.answer.load_measured_sums", None)
     refused = history.request("GET", path, params=RANGE | question)
     assert (refused.status_code, refused.json()["code"]) == (422, "too_many_rows"), refused.text

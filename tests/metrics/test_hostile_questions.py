@@ -173,8 +173,19 @@ VALUES: list[Any] = [
 ]
 VALUES += [None, ["a" * 129], ["a"] * 5000, [""]]
 # Values that are valid for a field.
-VALID = {"totals": [True], "strict": [True], "min_sample": [0, 1], "cursor": [], "filter": [], "metrics": []}
-OPTIONAL = {"start", "end", "period", "filter", "as_of", "cursor", "format", "compare", "convention"}
+VALID: dict[str, list[Any]] = {
+    **{name: [True] for name in ("totals", "strict", "complete_only", "definition")},
+    "min_sample": [0, 1],
+    "cursor": [],
+    "filter": [],
+    "metrics": [],
+}
+# Lists that may be empty, in which an empty text and a repetition are left out.
+LISTS = {"group_by", "fields"}
+OPTIONAL = {
+    *("start", "end", "period", "filter", "as_of", "cursor", "format", "compare", "convention"),
+    *("limit", "definition"),
+}
 
 
 @pytest.mark.parametrize("name", [*Parameters.model_fields, "metrics"])
@@ -183,8 +194,10 @@ def test_a_field_of_a_json_question_must_have_its_type(name: str, shared: Servic
         answer = post(shared, {"metrics": ["feature_uses"], name: value}, path="/v1/query")
         is_valid = value is None and name in OPTIONAL
         is_valid |= json.dumps(value)[:50] in [json.dumps(valid) for valid in VALID.get(name, [])]
-        if is_valid or (name == "group_by" and value in ("", [""], ["a"] * 5000)):
+        if is_valid or (name in LISTS and value in ("", [""])) or (name, value) == ("group_by", ["a"] * 5000):
             assert answer.status_code == 200, value
+        elif (name, value) == ("fields", ["a"] * 5000):
+            assert is_problem(answer, 422, "unknown_field")
         elif (name, value) == ("metrics", ["a"] * 5000):
             assert is_problem(answer, 422, "unknown_metric")
         else:

@@ -12,7 +12,7 @@ from app.books.books import Books
 from app.core.errors import Invalid, Malformed, TooLarge, Unsupported
 from app.http.body import check_media_type, incoming_body, read_bytes
 from app.http.encoding import JSON, MAX_BYTES_AT_ONCE, decompress, parse_json
-from app.http.openapi import body_schema
+from app.http.openapi import REQUIRED_SCOPES, body_schema
 from app.http.problems import problem_response
 from app.ingest.large_batches import LargeBatches
 from app.ingest.schemas import BATCH_RESPONSES
@@ -23,9 +23,11 @@ router = APIRouter(prefix="/v1/segment", tags=["segment"])
 
 # Who has sent a body without a key in a header is not known yet. Segment's libraries send at most 500 kB at once.
 _MAX_UNKNOWN_BYTES = 2**19
+# The body may have the key, so no dependency says it.
+_SCOPES = {REQUIRED_SCOPES: ["ingest"]}
 
 
-@router.post("/batch", response_model=SegmentAnswer, openapi_extra=body_schema(SegmentBatch, EXAMPLE_BATCH))
+@router.post("/batch", response_model=SegmentAnswer, openapi_extra=body_schema(SegmentBatch, EXAMPLE_BATCH) | _SCOPES)
 @router.post("/v1/batch", response_model=SegmentAnswer, include_in_schema=False)
 async def post_segment_batch(request: Request) -> Response:
     """Store and count the calls that a library of Segment sends, each exactly once.
@@ -58,7 +60,7 @@ for _kind, _model in CALL_MODELS.items():
         methods=["POST"],
         response_model=SegmentAnswer,
         responses=BATCH_RESPONSES,
-        openapi_extra=body_schema(_model, EXAMPLES[_kind]),
+        openapi_extra=body_schema(_model, EXAMPLES[_kind]) | _SCOPES,
     )
 
 
