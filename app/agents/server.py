@@ -23,7 +23,7 @@ from app.agents.schemas import adapt, input_schema, output_schema
 from app.books.books import Books
 from app.core.names import is_repeatable, nearest_names, suggest
 
-# To end its streams, a library of the SDK replaces this method of uvicorn's server when it is imported. There are no streams here.
+# To end streams, a library of the SDK replaces this method of uvicorn's server when it is imported. There are none here.
 if AppStatus.original_handler is not None:
     UvicornServer.handle_exit = AppStatus.original_handler  # type: ignore[method-assign]
 # Of a request: a question is short.
