@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
@@ -18,6 +17,7 @@ from app.access import routes as access_routes
 from app.access.auth import QUERY_SECURITY, SECURITY_SCHEMES, books_of
 from app.access.keys import create_first_key
 from app.access.rate_limits import RateLimits
+from app.access.sessions import end_sessions_of_other_keys
 from app.accounts import routes as account_routes
 from app.agents import routes as agent_routes
 from app.alerts import routes as alert_routes
@@ -68,6 +68,7 @@ from app.polling.middleware import PollingMiddleware
 from app.reports import routes as report_routes
 from app.scorecard import routes as scorecard_routes
 from app.server.middleware import App, wrap_app
+from app.ui import routes as ui_routes
 from app.webhooks import routes as webhook_routes
 from app.webhooks.worker import run_worker_aside
 
@@ -104,6 +105,7 @@ _ROUTES = (
     odata_routes,
     monitoring_routes,
     agent_routes,
+    ui_routes,
 )
 
 
@@ -145,7 +147,6 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
     _add_middleware(app)
     for path, endpoint, name in (("/healthz", healthz, "check_process"), ("/readyz", readyz, "check_readiness")):
         app.add_api_route(path, endpoint, tags=["operations"], name=name, responses=_STATE, response_model=None)
-    app.add_api_route("/", index, response_class=Response, include_in_schema=False)
     name_routes(app)
     app.openapi = lambda: build_document(  # type: ignore[method-assign]
         app,
@@ -199,7 +200,6 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
         open_charts() as charts,
-        agent_routes.serve_agents(app),
         AsyncExitStack() as stack,
     ):
         app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
@@ -230,6 +230,7 @@ async def _open_for_requests(
     await record_margin(books, settings)
     if settings.admin_key is None and (key := await create_first_key(books)):
         _print_first_key(key, settings)
+    await end_sessions_of_other_keys(books, settings)
     await stack.enter_async_context(prune_aside(books, days=settings.inbound_retention_days))
     if settings.webhook_worker:
         await stack.enter_async_context(run_worker_aside(books, settings))
@@ -246,17 +247,6 @@ def _print_first_key(key: str, settings: Settings) -> None:
         f"  Try it:  curl -H 'Authorization: Bearer {key}' {url}/v1/metrics\n\n{line}\n",
         flush=True,
     )
-
-
-async def index(request: Request) -> Response:
-    """Lead a person with a browser to the page /docs, and tell a program which paths need no key."""
-    prefix = request.scope.get("root_path", "")
-    headers = {"Vary": "Accept"}
-    if "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse(f"{prefix}/docs", headers=headers)
-    names = {"documentation": "/docs", "openapi": "/openapi.json", "health": "/healthz", "readiness": "/readyz"}
-    links = {name: f"{prefix}{path}" for name, path in names.items()}
-    return JSONResponse({"name": request.app.title, "version": __version__, **links}, headers=headers)
 
 
 async def healthz() -> dict[str, str]:

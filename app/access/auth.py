@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from pydantic import SecretStr
 from structlog.contextvars import bind_contextvars
 
-from app.access.keys import KEY_PREFIX, KeyScope, StoredKey, find_key, hash_key, write_last_use
+from app.access.keys import KEY_PREFIX, KeyScope, StoredKey, find_key, hash_key, is_same_key, write_last_use
 from app.access.rate_limits import RateLimits
+from app.access.sessions import COOKIE
 from app.books.books import Books
 from app.core.callers import current_caller
 from app.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable, json_pointer
@@ -122,7 +124,7 @@ async def may_read_meters(request: Request) -> None:
     prometheus_key: SecretStr | None = request.app.state.settings.prometheus_key
     if prometheus_key is not None:
         key, is_in_url = _read_key(request)
-        if not is_in_url and _is_same(key, prometheus_key):
+        if not is_in_url and is_same_key(key, prometheus_key):
             _check_params_exist(request)
             bind_contextvars(key_id=PROMETHEUS_KEY_ID)
             return
@@ -130,11 +132,6 @@ async def may_read_meters(request: Request) -> None:
 
 
 may_read_meters.scopes = ("read",)  # type: ignore[attr-defined]
-
-
-def _is_same(key: str, setting: SecretStr | None) -> bool:
-    """Return whether a key is that of a setting, in constant time."""
-    return setting is not None and hmac.compare_digest(hash_key(key), hash_key(setting.get_secret_value()))
 
 
 def _check_params_exist(request: Request) -> None:
@@ -169,7 +166,21 @@ def _read_key(request: Request) -> tuple[str, bool]:
         if len(keys) > 1:
             raise Unauthenticated("The parameter `api_key` is given more than once.")
         return keys[0], True
+    if (session := request.cookies.get(COOKIE)) and _is_of_page(request):
+        return session, False
     raise Unauthenticated(_NO_KEY)
+
+
+def _is_of_page(request: Request) -> bool:
+    """Return whether a request with a cookie comes from a page of this service, or from the address bar of the browser.
+
+    Browsers add cookies by themselves, also to what a page of another service on the same host sends.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return request.method in ("GET", "HEAD") if origin is None else urlsplit(origin).netloc == request.headers["host"]
 
 
 class PollKey(NamedTuple):
@@ -223,10 +234,10 @@ async def _authenticate(request: Request, key: str) -> Caller:
     The key's id is in the lines of the log from here on, until the end of the request.
     """
     settings = request.app.state.settings
-    if _is_same(key, settings.admin_key):
+    if is_same_key(key, settings.admin_key):
         bind_contextvars(key_id=ADMIN_KEY_ID)
         return Caller(ADMIN_KEY_ID, frozenset({"admin"}))
-    if _is_same(key, settings.prometheus_key):
+    if is_same_key(key, settings.prometheus_key):
         bind_contextvars(key_id=PROMETHEUS_KEY_ID)
         return Caller(PROMETHEUS_KEY_ID, frozenset())
     books, key_hash = books_of(request), hash_key(key)

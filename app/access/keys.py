@@ -5,13 +5,14 @@ effect at once in every process.
 """
 
 import hashlib
+import hmac
 import secrets
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.dialects.postgresql import insert
 
@@ -63,7 +64,11 @@ KEYS_SCHEMA = response_schema(
     ),
 )
 
-_LIVE_KEY = (api_key.c.hash == sa.bindparam("key_hash", type_=sa.LargeBinary)) & api_key.c.revoked_at.is_(None)
+_LIVE_KEY = (
+    (api_key.c.hash == sa.bindparam("key_hash", type_=sa.LargeBinary))
+    & api_key.c.revoked_at.is_(None)
+    & (api_key.c.kind != "code")
+)
 _FIND_KEY = compile_query(
     sa.select(api_key.c.id, api_key.c.scopes, api_key.c.last_used_on, api_key.c.expires_on).where(_LIVE_KEY)
 )
@@ -99,6 +104,11 @@ class StoredKey(NamedTuple):
     expires_on: date | None
 
 
+def is_same_key(key: str, setting: SecretStr | None) -> bool:
+    """Return whether a key is that of a setting, in constant time."""
+    return setting is not None and hmac.compare_digest(hash_key(key), hash_key(setting.get_secret_value()))
+
+
 def hash_key(key: str) -> bytes:
     """Return the SHA-256 of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
@@ -132,23 +142,23 @@ async def create_key(
     """
     if expires_on is not None and expires_on <= books.today():
         raise Invalid.at("/expires_on", "A key must expire later than today.")
-    new_key, row = _new_key(books, name=name, scopes=scopes, expires_on=expires_on)
-    await books.database.write_aside(lambda connection: _insert_key(connection, row))
-    return new_key
+    key, row = new_key_row(books, name=name, scopes=scopes, expires_on=expires_on)
+    await books.database.write_aside(lambda connection: insert_key(connection, row))
+    return {"key": key, **{name: row[name] for name in ("id", "name", "scopes", "expires_on")}}
 
 
 async def create_first_key(books: Books) -> str | None:
     """Create an admin key and return it if there is no key yet, else return None. Only one of several processes creates it."""
-    new_key, row = _new_key(books, name="first", scopes=["admin"])
+    key, row = new_key_row(books, name="first", scopes=["admin"])
 
     async def write(connection: Connection) -> bool:
         await connection.execute(sa.text("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"))
         if await connection.scalar(sa.select(sa.exists().where(api_key.c.id != row["id"]))):
             return False
-        await _insert_key(connection, row)
+        await insert_key(connection, row)
         return True
 
-    return new_key["key"] if await books.database.write_aside(write) else None
+    return key if await books.database.write_aside(write) else None
 
 
 async def replace_key(books: Books, *, name: str, scopes: list[KeyScope]) -> str:
@@ -160,19 +170,16 @@ async def replace_key(books: Books, *, name: str, scopes: list[KeyScope]) -> str
     return secret
 
 
-def _new_key(
-    books: Books, *, name: str, scopes: list[KeyScope], expires_on: date | None = None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a new key as it is shown once, and its row for the table."""
+def new_key_row(books: Books, *, name: str, scopes: list[KeyScope], **columns: Any) -> tuple[str, dict[str, Any]]:
+    """Return a new key, and its row for the table. columns: those of the row besides."""
     id = secrets.token_hex(6)
     key = f"{KEY_PREFIX}{id}_{secrets.token_urlsafe(32)}"
-    fields = {"name": name, "scopes": sorted(set(scopes)), "expires_on": expires_on}
-    row = {"id": id, **fields, "hash": hash_key(key), "created_at": books.clock()}
-    return {"id": id, "key": key, **fields}, row
+    row = {"id": id, "name": name, "scopes": sorted(set(scopes)), "hash": hash_key(key), "created_at": books.clock()}
+    return key, {**row, **columns}
 
 
-async def _insert_key(connection: Connection, row: dict[str, Any]) -> None:
-    # An earlier attempt whose commit was never confirmed may have inserted it.
+async def insert_key(connection: Connection, row: dict[str, Any]) -> None:
+    """Store a key. An earlier attempt whose commit was never confirmed may have done so."""
     await connection.execute(insert(api_key).values(row).on_conflict_do_nothing(index_elements=["id"]))
 
 
@@ -180,22 +187,25 @@ async def list_keys(books: Books) -> list[dict[str, Any]]:
     """Return all keys without their secrets: id, name, scopes, created_at, revoked_at, last_used_on,
     expires_on.
     """
-    columns = [column for column in api_key.c if column.name != "hash"]
+    columns = [column for column in api_key.c if column.name not in ("hash", "kind", "parent")]
 
     async def load(connection: Connection) -> list[dict[str, Any]]:
-        rows = await connection.execute(sa.select(*columns).order_by(api_key.c.created_at))
+        rows = await connection.execute(
+            sa.select(*columns).where(api_key.c.kind == "key").order_by(api_key.c.created_at)
+        )
         return [row._asdict() for row in rows]
 
     return await books.database.read(load)
 
 
 async def revoke_key(books: Books, *, id: str) -> None:
-    """Revoke a key from the next request on. Raises NotFound."""
+    """Revoke a key, and the sessions of browsers that were signed in with it, from the next request on. Raises NotFound."""
     now: datetime = books.clock()
 
     async def write(connection: Connection) -> bool:
         revoked_at = sa.func.coalesce(api_key.c.revoked_at, now)
-        statement = sa.update(api_key).where(api_key.c.id == id).values(revoked_at=revoked_at)
+        is_of_key = (api_key.c.id == id) | (api_key.c.parent == id)
+        statement = sa.update(api_key).where(is_of_key).values(revoked_at=revoked_at)
         return bool((await connection.execute(statement)).row_count)
 
     if not await books.database.write_aside(write):

@@ -14,7 +14,7 @@ _SELECT = Statement(
     f"""
     SELECT state, last_day, hash, api_key.id, scopes, last_used_on, expires_on
     FROM (SELECT {STATE} AS state, (SELECT last_day FROM books) AS last_day) AS data
-    LEFT JOIN api_key ON hash = ANY(%(hashes)s) AND revoked_at IS NULL
+    LEFT JOIN api_key ON hash = ANY(%(hashes)s) AND revoked_at IS NULL AND kind <> 'code'
     """
 )
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "app.cli.serve",
     "migrate": "app.cli.migrate",
     "demo": "app.cli.demo",
+    "open": "app.cli.page",
     "import": "app.cli.import_files",
     "rebuild": "app.cli.ledger",
     "verify": "app.cli.ledger",

@@ -87,6 +87,14 @@ api_key = Table(
     Column("revoked_at", DateTime(timezone=True)),
     Column("last_used_on", Date),
     Column("expires_on", Date, comment="The first day on which the key no longer works; null: it does not expire."),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        server_default="key",
+        comment="key; session: of a browser; code: it becomes a session once.",
+    ),
+    Column("parent", Text, comment="Of a session: the id of the key with which the browser signed in."),
 )
 
 label = Table(

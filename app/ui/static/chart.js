@@ -1,0 +1,63 @@
+// Draw the Vega-Lite specification that the service has answered: no `eval`, no network, as SVG, which screen readers can read.
+import { html, useEffect, useRef } from "./vendor/preact.js";
+
+/** @type {Promise<any> | undefined} */
+let library;
+const loadLibrary = () => (library ??= import("./vendor/vega.js"));
+
+const noLoader = { load: () => Promise.reject(new Error("off")), sanitize: () => Promise.reject(new Error("off")) };
+
+/** @param {{ spec: any }} props */
+export function Chart({ spec }) {
+  const box = useRef(null);
+  useEffect(() => {
+    let view;
+    let isGone = false;
+    const draw = async () => {
+      const { View, parse, compile, expressionInterpreter } = await loadLibrary();
+      if (isGone || !box.current) return;
+      // The heading of the card has the title.
+      const { title, ...own } = spec;
+      const width = Math.max(240, Math.floor(box.current.clientWidth));
+      const { spec: runtime } = compile({ ...own, width });
+      view?.finalize();
+      view = new View(parse(runtime, null, { ast: true }), {
+        renderer: "svg",
+        loader: noLoader,
+        expr: expressionInterpreter,
+        container: box.current,
+        hover: true,
+        tooltip: showTooltip,
+        logLevel: 1,
+      });
+      await view.runAsync();
+    };
+    draw();
+    let width = box.current.clientWidth;
+    const observer = new ResizeObserver(() => {
+      if (Math.abs(box.current.clientWidth - width) < 8) return;
+      width = box.current.clientWidth;
+      draw();
+    });
+    observer.observe(box.current);
+    return () => {
+      isGone = true;
+      observer.disconnect();
+      view?.finalize();
+    };
+  }, [spec]);
+  return html`<div class="chart" ref=${box}></div>`;
+}
+
+/** Show what Vega says of a mark beside the pointer, as text. */
+function showTooltip(_handler, event, _item, value) {
+  const box = document.getElementById("tooltip");
+  if (value === null || value === undefined || value === "") {
+    box.hidden = true;
+    return;
+  }
+  box.textContent = typeof value === "object" ? Object.entries(value).map(([name, own]) => `${name}: ${own}`).join("\n") : String(value);
+  box.hidden = false;
+  box.style.left = `${Math.min(event.clientX + 12, innerWidth - box.offsetWidth - 8)}px`;
+  box.style.top = `${Math.min(event.clientY + 12, innerHeight - box.offsetHeight - 8)}px`;
+}

@@ -1,0 +1,40 @@
+// All texts of the page in one place, so that it can be translated. A text with parameters is a function.
+export const texts = {
+  product: "Customer Success Metrics",
+  skip: "Skip to the content",
+  views: {
+    overview: "Overview",
+    explore: "Explore",
+    retention: "Retention",
+    accounts: "Accounts",
+    voice: "Voice",
+    scorecard: "Scorecard",
+    "health-model": "Health model",
+    data: "Data",
+  },
+  signIn: {
+    title: "Sign in",
+    lead: "With an API key that may read. This browser keeps it until it is closed, at most until the end of tomorrow.",
+    key: "API key",
+    submit: "Sign in",
+    signOut: "Sign out",
+    hint: "On the machine of the service, `csmetrics open` prints a link that signs you in.",
+  },
+  card: {
+    request: "The request behind this",
+    copy: "Copy as curl",
+    copied: "Copied",
+    table: "Table",
+    chart: "Chart",
+    loading: "Loading…",
+    nothing: "No data.",
+    retry: "Try again",
+  },
+  problem: {
+    offline: "The service cannot be reached. The numbers below may be old.",
+    failed: "This could not be loaded.",
+    requestId: (id) => `Request ${id}`,
+  },
+  theme: { label: "Colors", system: "As the system", light: "Light", dark: "Dark" },
+  books: (currency, zone) => `${currency} · ${zone}`,
+};
