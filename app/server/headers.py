@@ -1,10 +1,10 @@
 """The headers and the URL of a request: what is wrong with them, and the headers that every response has."""
 
+import os
 import re
-import uuid
 from collections.abc import Iterable, MutableMapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from app.core.errors import HeadersTooLarge, Malformed, Problem, TooLarge
 
@@ -39,7 +39,7 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[HeaderValues, 
 def request_id(headers: HeaderValues) -> str:
     """Return the request id that the client sent, or a new one."""
     values = headers.get(b"x-request-id")
-    return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else uuid.uuid4().hex
+    return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else os.urandom(16).hex()
 
 
 def trace_context(headers: HeaderValues) -> dict[str, str]:
@@ -64,8 +64,8 @@ def find_header_fault(
     hosts = headers.get(b"host", ())
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return Malformed("The request needs exactly one valid Host header.", code="malformed_host")
-    for name in _UNREPEATABLE:
-        if len(headers.get(name, ())) > 1:
+    for name, values in headers.items():
+        if len(values) > 1 and name in _UNREPEATABLE:
             return Malformed(f'Header "{name.decode()}" is given more than once.', code="repeated_header")
     lengths = headers.get(b"content-length", ())
     if b"transfer-encoding" in headers and (lengths or scope.get("http_version") == "1.0"):
@@ -95,8 +95,18 @@ def routable_path(scope: MutableMapping[str, Any]) -> str:
     raw = scope.get("raw_path")
     if raw is None:
         return str(scope["path"]).replace("%", "%25")
-    parts = (unquote(part, errors="strict") for part in raw.decode("ascii").split("/"))
+    text = raw.decode("ascii")
+    if "%" not in text:
+        return str(text)
+    parts = (unquote(part, errors="strict") for part in text.split("/"))
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def check_query(query: bytes) -> None:
+    """Raise UnicodeDecodeError for a query that is not percent-encoded UTF-8: with U+FFFD instead, two ids could be the same."""
+    text = query.decode("ascii")
+    if "%" in text:
+        unquote_to_bytes(text).decode()
 
 
 def complete_headers(headers: Iterable[tuple[bytes, bytes]], *, request_id: str) -> Headers:

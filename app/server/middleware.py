@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from time import perf_counter
 from typing import Any
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_plus
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_contextvars
@@ -24,6 +24,7 @@ from app.http.routing import path_template
 from app.server.headers import (
     Headers,
     body_too_large,
+    check_query,
     complete_headers,
     find_header_fault,
     read_headers,
@@ -163,8 +164,8 @@ class RequestLifecycle:
             return fault
         try:
             path = routable_path(self.scope)
-            unquote_to_bytes(self.scope.get("query_string", b"").decode("ascii")).decode()
-        except UnicodeDecodeError:  # decoding with U+FFFD instead could turn two ids into one
+            check_query(self.scope.get("query_string", b""))
+        except UnicodeDecodeError:
             return Malformed("The URL must be percent-encoded UTF-8.", code="malformed_address")
         # A proxy may or may not have removed the prefix. By the rules of ASGI the path has it.
         prefix = self.settings.path_prefix
