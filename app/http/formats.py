@@ -124,12 +124,12 @@ def accepted_format(accept: str, formats: Mapping[str, AnyFormat] = FORMATS) -> 
     A range such as `text/*` stands for the first format that is in it and is not refused by `q=0`.
     """
     ranges = [(_ALIASES.get(name, name), quality) for name, quality in read_preferences(accept)]
-    refused = {name for name, quality in ranges if not quality > 0}
-    by_media_type = {entry.media_type: name for name, entry in formats.items() if entry.media_type not in refused}
+    refused_types = {name for name, quality in ranges if not quality > 0}
+    by_media_type = {entry.media_type: name for name, entry in formats.items() if entry.media_type not in refused_types}
     # Of equal ones, the first.
     for media_range, _ in sorted(ranges, key=lambda own: -own[1]):
         for media_type, name in by_media_type.items():
-            if media_range not in refused and _is_in(media_type, media_range):
+            if media_range not in refused_types and _is_in(media_type, media_range):
                 return name
     return DEFAULT_FORMAT
 
