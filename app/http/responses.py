@@ -99,6 +99,8 @@ async def _chart_response(request: Request, parameters: ChartParameters, answer:
     state = request.app.state
     if parameters.format is None:
         raise ValueError("The parameters have no format.")
+    # It chooses its columns itself, but a name that does not exist is a fault in every format.
+    answer.choose_columns(parameters.fields)
     entry = CHART_FORMATS[parameters.format]
     body = {**answer.body, answer.rows_name: list(answer.body.get(answer.rows_name, ()))}
     content = await state.charts.draw(answer.name, body, parameters, currency=state.books.currency)
