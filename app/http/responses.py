@@ -62,6 +62,8 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
     if isinstance(parameters, ChartParameters) and parameters.is_chart:
+        # A chart takes the columns that it needs, but a name that does not exist is a fault in every format.
+        answer.choose_columns(parameters.fields)
         return await _chart_response(request, parameters, answer)
     entry = FORMATS[parameters.format or DEFAULT_FORMAT]
     fields = parameters.fields
@@ -99,8 +101,6 @@ async def _chart_response(request: Request, parameters: ChartParameters, answer:
     state = request.app.state
     if parameters.format is None:
         raise ValueError("The parameters have no format.")
-    # It chooses its columns itself, but a name that does not exist is a fault in every format.
-    answer.choose_columns(parameters.fields)
     entry = CHART_FORMATS[parameters.format]
     body = {**answer.body, answer.rows_name: list(answer.body.get(answer.rows_name, ()))}
     content = await state.charts.draw(answer.name, body, parameters, currency=state.books.currency)
