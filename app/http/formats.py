@@ -119,17 +119,25 @@ else:
 
 
 def accepted_format(accept: str, formats: Mapping[str, AnyFormat] = FORMATS) -> str:
-    """Return the format that an `Accept` header prefers of these; without any, the default one."""
-    by_media_type = {entry.media_type: name for name, entry in formats.items()}
-    preferences: list[tuple[float, str]] = []
-    for media_type, quality in read_preferences(accept):
-        name = by_media_type.get(_ALIASES.get(media_type, media_type))
-        if quality > 0 and name is None and media_type in ("*/*", "application/*"):
-            name = DEFAULT_FORMAT
-        if quality > 0 and name is not None:
-            preferences.append((quality, name))
+    """Return the format that an `Accept` header prefers of these; the default one where it accepts none of them.
+
+    A range such as `text/*` stands for the first format that is in it and is not refused by `q=0`.
+    """
+    ranges = [(_ALIASES.get(name, name), quality) for name, quality in read_preferences(accept)]
+    refused_types = {name for name, quality in ranges if not quality > 0}
+    by_media_type = {entry.media_type: name for name, entry in formats.items() if entry.media_type not in refused_types}
     # Of equal ones, the first.
-    return max(preferences, key=lambda own: own[0])[1] if preferences else DEFAULT_FORMAT
+    for media_range, _ in sorted(ranges, key=lambda own: -own[1]):
+        for media_type, name in by_media_type.items():
+            if media_range not in refused_types and _is_in(media_type, media_range):
+                return name
+    return DEFAULT_FORMAT
+
+
+def _is_in(media_type: str, media_range: str) -> bool:
+    if media_range in ("*/*", "*"):
+        return True
+    return media_type == media_range or (media_range.endswith("/*") and media_type.startswith(media_range[:-1]))
 
 
 def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> None:

@@ -62,6 +62,8 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
     if isinstance(parameters, ChartParameters) and parameters.is_chart:
+        # A chart takes the columns that it needs, but a name that does not exist is a fault in every format.
+        answer.choose_columns(parameters.fields)
         return await _chart_response(request, parameters, answer)
     entry = FORMATS[parameters.format or DEFAULT_FORMAT]
     fields = parameters.fields

@@ -156,6 +156,16 @@ def test_two_segments_and_two_periods_are_compared(story: Service) -> None:
     assert [(row["group"]["plan"], row["change"]) for row in rows] == [("free", -400), ("pro", 150)]
 
 
+def test_a_change_from_zero_between_two_sides_is_new(story: Service) -> None:
+    sides = {"first": {"period": "2025-12"}, "second": {"period": "2026-01"}}
+    result = call(story, "compare_numbers", metrics=["sessions"], **sides)
+    [row] = result["structuredContent"]["rows"]
+    assert (row["change"], row["is_new"], "change_percent" in row) == (8, True, False)
+    assert result["content"][0]["text"].endswith("sessions | 0 | 8 | 8 | new | yes")
+    [row] = ask(story, "compare_numbers", metrics=["mrr"], **sides)["rows"]
+    assert row["is_new"] is False
+
+
 def test_what_was_known_is_compared_with_what_is_known(story: Service) -> None:
     story.on("2026-04-20").send(session("bolt", at="2026-03-20", user="eve"))
     sides = {"first": {"period": "2026-03", "as_of": "2026-04-10"}, "second": {"period": "2026-03"}}

@@ -259,8 +259,10 @@ def test_a_batch_of_which_all_is_rejected_is_answered_as_the_libraries_expect(se
 def test_a_single_call_that_is_rejected_is_an_error(service: Service) -> None:
     answer = post(service, "track", track("Survey Responded", survey="nps", score=11))
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    assert answer.json()["code"] == "all_rejected"
-    assert answer.json()["rejected"][0]["pointer"] == "/properties/score"
+    problem = answer.json()
+    assert (problem["code"], problem["accepted"], problem["duplicates"]) == ("all_rejected", 0, 0)
+    assert problem["rejected"][0]["pointer"] == "/properties/score"
+    assert "success" not in problem and "ignored" not in problem
 
 
 def test_a_path_of_one_call_knows_its_type(service: Service) -> None:
