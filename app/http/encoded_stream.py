@@ -9,7 +9,7 @@ from app.http.encoder import Encoder
 from app.http.formats import ROWS_PER_PART, Format
 from app.http.tables import Answer, Row, take_batches
 
-# How long a stream waits until other questions leave room for its next page, and how often it looks.
+# How long a stream waits for other questions before its next page, and for how long between two attempts.
 _PATIENCE_SECONDS, _PAUSE_SECONDS = 60.0, 0.5
 _BUSY_CODES = ("busy", "too_many_questions")
 

@@ -43,11 +43,11 @@ def join_lists(headers: Headers, values: HeaderValues) -> Headers:
 
     values: of the checked headers.
     """
-    repeated = {name for name in _LISTS if len(values.get(name, ())) > 1}
-    if not repeated:
+    repeated_names = {name for name in _LISTS if len(values.get(name, ())) > 1}
+    if not repeated_names:
         return headers
-    others = [own for own in headers if own[0] not in repeated]
-    return [*others, *((name, b", ".join(values[name])) for name in repeated)]
+    other_headers = [own for own in headers if own[0] not in repeated_names]
+    return [*other_headers, *((name, b", ".join(values[name])) for name in repeated_names)]
 
 
 def request_id(headers: HeaderValues) -> str:
