@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.core.cursors import invalid_cursor
 from app.core.ids import decode_token, encode_token
 
-_SNAPSHOT = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18})(?:,\d{1,18})*)?")
+_SNAPSHOT = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18})(?:,\d{1,18})*)?", re.ASCII)
 _SEPARATOR = "|"
 
 

@@ -13,7 +13,10 @@ _ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)
 _EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|$)")
 
 
-@lru_cache(maxsize=1_024)
+# Headers up to this length are remembered. Longer ones would fill the memory.
+_MAX_LENGTH = 500
+
+
 def parse_if_none_match(value: str) -> tuple[str, ...]:
     """Return the opaque tags of the header `If-None-Match`, without `W/` and quotes; of `*`, ANY alone.
 
@@ -22,9 +25,16 @@ def parse_if_none_match(value: str) -> tuple[str, ...]:
     >>> parse_if_none_match('W/"a", "b,c"')
     ('a', 'b,c')
     """
+    return _parse_short_header(value) if len(value) <= _MAX_LENGTH else _parse_header(value)
+
+
+def _parse_header(value: str) -> tuple[str, ...]:
     if value.strip(" \t") == "*":
         return (ANY,)
     return tuple(_read_tags(value)) if _is_list(value) else ()
+
+
+_parse_short_header = lru_cache(maxsize=1_024)(_parse_header)
 
 
 def _read_tags(value: str) -> Iterator[str]:
@@ -54,14 +64,20 @@ def _is_list(value: str) -> bool:
 CODINGS = ("zstd", "gzip")
 
 
-@lru_cache(maxsize=256)
 def choose_coding(accept_encoding: str) -> str:
     """Return the content coding for a client with this header `Accept-Encoding`; empty for none.
 
     >>> choose_coding("gzip;q=0.5, zstd;q=0, br")
     'gzip'
     """
+    return (_choose_short if len(accept_encoding) <= _MAX_LENGTH else _choose)(accept_encoding)
+
+
+def _choose(accept_encoding: str) -> str:
     qualities = dict(read_preferences(accept_encoding))
     accepted = [(qualities.get(name, qualities.get("*", 0.0)), name) for name in CODINGS]
     best = max(accepted, key=lambda own: own[0])
     return best[1] if best[0] > 0 else ""
+
+
+_choose_short = lru_cache(maxsize=256)(_choose)

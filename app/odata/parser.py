@@ -7,7 +7,7 @@ has it. Nothing that a client sends may be deeper or longer than what evaluates 
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from app.core.errors import Malformed
 from app.core.names import name_fault, nearest_names
@@ -64,6 +64,9 @@ class _Parser(TokenReader):
         super().__init__(text, option=option)
         self._properties, self._depth = properties, 0
 
+    def _fail_too_deep(self) -> NoReturn:
+        self.fail(f"The expression is too deep: {MAX_DEPTH} levels are possible")
+
     def order(self) -> OrderItem:
         """Return an item of `$orderby`."""
         expression = self.condition()
@@ -75,7 +78,7 @@ class _Parser(TokenReader):
         """Return an expression, with everything that may stand in it."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self.fail(f"The expression is too deep: {MAX_DEPTH} levels are possible")
+            self._fail_too_deep()
         expression = self._junction("or", lambda: self._junction("and", self._comparison))
         self._depth -= 1
         return expression
@@ -101,7 +104,7 @@ class _Parser(TokenReader):
         """Return `not` of a condition; of a value that is none, of its comparison."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self.fail(f"The expression is too deep: {MAX_DEPTH} levels are possible")
+            self._fail_too_deep()
         position = self.peek().position
         if self.take_keyword("not"):
             operand = self._negation()
@@ -116,8 +119,13 @@ class _Parser(TokenReader):
         return self._compare(operand if operand.type == "null" else Negation(operand))
 
     def _compare(self, left: Expression) -> Expression:
+        depth = self._depth
         while True:
             position = self.peek().position
+            # Each comparison in a row has those before it on its left.
+            if depth > MAX_DEPTH:
+                self._fail_too_deep()
+            depth += 1
             if operator := self.take_keyword(*COMPARISONS):
                 right = self._value()
                 self._check_kinds(operator, left, right, position)

@@ -11,11 +11,17 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from app.books.books import Books
+from app.core.errors import Malformed
+from app.core.names import build_fault
 from app.odata.evaluate import compile_condition, compile_expression
+from app.odata.expressions import count_steps
 from app.odata.position import PagePosition, invalid_position
 from app.odata.query import Query
 
 Row = Mapping[str, Any]
+
+# Of filter and order, for all rows of a page: they take about as long as a question may.
+MAX_STEPS = 100_000_000
 
 
 class SetContext(NamedTuple):
@@ -72,8 +78,25 @@ def read_page(source: RowSource, query: Query) -> EntityPage:
         raise
 
 
-def _read_in_order(source: RowSource, query: Query) -> EntityPage:
+def _selector(query: Query) -> Callable[[Row], bool]:
+    """Return the function that says whether a row satisfies the filter. It raises Malformed when all rows take too long."""
     is_selected = compile_condition(query.filter)
+    steps = count_steps(query.filter) + sum(count_steps(order.expression) for order in query.orders)
+    rows_left = MAX_STEPS // max(steps, 1)
+
+    def select(row: Row) -> bool:
+        nonlocal rows_left
+        rows_left -= 1
+        if rows_left < 0:
+            detail = "The filter and the order are too long for so many rows. Ask for fewer metrics, groups or periods."
+            raise Malformed.of([build_fault("/query/$filter", detail, code="too_complex")])
+        return is_selected(row)
+
+    return select
+
+
+def _read_in_order(source: RowSource, query: Query) -> EntityPage:
+    is_selected = _selector(query)
     after = query.after.key if query.after is not None else None
     matches = (own for own in source.rows(after) if is_selected(own.row))
     skipped = sum(1 for _ in islice(matches, query.skip))
@@ -83,7 +106,7 @@ def _read_in_order(source: RowSource, query: Query) -> EntityPage:
 
 
 def _read_sorted(source: RowSource, query: Query) -> EntityPage:
-    is_selected = compile_condition(query.filter)
+    is_selected = _selector(query)
     sort_key = _sort_key(query)
     after = None if query.after is None else _SortKey(_values_of(query, query.after), query.after.key)
     count = 0

@@ -14,7 +14,9 @@ HeaderValues = dict[bytes, list[bytes]]
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 2**10
 _UNREPEATABLE = (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding")
-_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"traceparent", b"transfer-encoding", *_UNREPEATABLE})
+# Their values are lists, which may be in several lines.
+_LISTS = (b"accept", b"accept-encoding", b"if-none-match", b"prefer")
+_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"traceparent", b"transfer-encoding", *_UNREPEATABLE, *_LISTS})
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -34,6 +36,18 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[HeaderValues, 
         if name in _CHECKED_HEADERS:
             checked_headers.setdefault(name, []).append(value)
     return checked_headers, size
+
+
+def join_lists(headers: Headers, values: HeaderValues) -> Headers:
+    """Return the headers with each list in one line, so that all who read it read the same (RFC 9110, 5.3).
+
+    values: of the checked headers.
+    """
+    repeated_names = {name for name in _LISTS if len(values.get(name, ())) > 1}
+    if not repeated_names:
+        return headers
+    other_headers = [own for own in headers if own[0] not in repeated_names]
+    return [*other_headers, *((name, b", ".join(values[name])) for name in repeated_names)]
 
 
 def request_id(headers: HeaderValues) -> str:

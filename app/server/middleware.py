@@ -27,6 +27,7 @@ from app.server.headers import (
     check_query,
     complete_headers,
     find_header_fault,
+    join_lists,
     read_headers,
     request_id,
     routable_path,
@@ -173,7 +174,8 @@ class RequestLifecycle:
         is_head = self.scope["method"] == "HEAD"
         method = "GET" if is_head else self.scope["method"]
         path_members = {"path": prefix + self.path, "root_path": prefix}
-        self.app_scope = {**self.scope, **path_members, "method": method, IS_HEAD: is_head}
+        headers = join_lists(self.scope["headers"], self.headers)
+        self.app_scope = {**self.scope, **path_members, "headers": headers, "method": method, IS_HEAD: is_head}
         return None
 
     async def call_app(self, app: App) -> None:

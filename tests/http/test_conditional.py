@@ -1,9 +1,16 @@
 """The header If-None-Match: lists of tags, weak comparison, and everything that is not one."""
 
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.http.conditional import ANY, choose_coding, parse_if_none_match
+from app.http.routing import find_pollable
 
 opaque_tags = st.text(
     st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters='" \x7f\xa0'), max_size=20
@@ -37,6 +44,19 @@ def test_what_is_not_a_list_of_tags_names_nothing() -> None:
 
 def test_empty_elements_are_skipped() -> None:
     assert parse_if_none_match(', "a",, W/"b" ,') == ("a", "b")
+
+
+@pytest.mark.parametrize("read", [parse_if_none_match, choose_coding, find_pollable(FastAPI())])
+def test_long_texts_of_clients_are_not_kept(read: Callable[[str], Any]) -> None:
+    read('"a"')
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            read(f'"{number}",' + '"a",' * 500)
+        [kept, _] = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 300_000
 
 
 def test_the_preferred_coding_that_is_accepted_is_chosen() -> None:

@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -25,6 +26,9 @@ from tests.support.service import Service
 
 CALL = {"id": "c-1", "company": "acme", "person": "ada", "ended": 1773480600, "seconds": 840, "xs": [1, 2, 3]}
 FIELDS = ("id", "account_id", "user_id", "occurred_at", "data", "when", "items")
+NUMBERS = {
+    name: Decimal(text) for name, text in {"x": "12.75", "n": "-12.75", "y": "1e999999999", "z": "1e-999999999"}.items()
+}
 DOUBLED = "|".join(["[@,@]"] * 200)
 EXPRESSIONS = (
     "&a",
@@ -87,6 +91,32 @@ def test_an_expression_of_any_kind_ends_soon_and_with_a_reason(field: str, share
 def test_an_expression_that_doubles_a_value_again_and_again_is_stopped(expression: str) -> None:
     with pytest.raises(TooManySteps):
         evaluate(expression, {"a": 1}, "/mapping/items", Budget())
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("to_number(x)", Decimal("12.75")),
+        ("to_number(to_string(x))", 12.75),
+        ("floor(x)", 12),
+        ("ceil(x)", 13),
+        ("ceil(n)", -12),
+        ("floor(z)", 0),
+        ("ceil(z)", 1),
+        ("floor(`2.5`)", 2),
+        ("type(x)", "number"),
+        ("time(y)", None),
+    ],
+)
+def test_a_number_of_the_payload_is_exact_in_every_function(expression: str, value: Any) -> None:
+    result = evaluate(expression, NUMBERS, "/mapping/items", Budget())
+    assert result == value and type(result) is type(value)
+
+
+@pytest.mark.parametrize("expression", ["floor(y)", "ceil(y)", "to_number(y)", "sum([y, x])", "abs(y)"])
+def test_a_number_of_very_many_digits_is_refused_at_once(expression: str) -> None:
+    with pytest.raises(Untranslatable):
+        evaluate(expression, NUMBERS, "/mapping/items", Budget())
 
 
 def test_a_mapping_may_look_at_all_items_for_each_item_of_a_small_payload_only(service: Service) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from app.odata import sources
 from app.odata.parser import MAX_DEPTH
 from app.odata.tokens import MAX_TOKENS
 from tests.odata.feeds import ROOT, get, rows
@@ -231,6 +232,9 @@ HOSTILE = [
     "cast(score,Edm.String) eq '1'",
     "duration'P1D' eq duration'P1D'",
     "'; DROP TABLE event; --' eq comment",
+    "true" + " eq true" * 2_000,
+    "round(1e40) gt score",
+    "floor(-1e59) lt score and ceiling(1e-59) gt score",
 ]
 
 
@@ -246,6 +250,21 @@ def test_hostile_filters_are_answered_or_refused(name: str, company: Service) ->
             assert answer.status_code in (200, 400), (filter[:80], answer.text)
             if answer.status_code == 400:
                 assert answer.json()["error"]["code"]
+
+
+def test_a_filter_that_takes_too_long_is_refused(company: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def code(**options: str) -> str | None:
+        answer = get(company, "MetricValues", **options)
+        return None if answer.status_code == 200 else answer.json()["error"]["code"]
+
+    texts = ",".join(f"'g{number}'" for number in range(1_000))
+    assert code(filter=f"group_by in ({texts})") == "too_complex"
+    # What only compares rows with many values is none of these.
+    assert code(filter=f"metric eq 'sessions' and period in ({texts})") is None
+    monkeypatch.setattr(sources, "MAX_STEPS", 100)
+    for options in ({}, {"orderby": "value"}):
+        assert code(filter="metric eq 'sessions' and value gt 0", **options) is None
+        assert code(filter="metric eq 'sessions'" + " and value gt 0" * 9, **options) == "too_complex"
 
 
 TOKENS = [

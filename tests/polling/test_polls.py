@@ -217,6 +217,21 @@ def test_questions_formats_and_accepted_types_have_tags_of_their_own(service: Se
     assert len(set(tags)) == len(tags)
 
 
+def test_a_list_in_several_lines_is_one_list_for_the_answer_and_for_the_memory(service: Service) -> None:
+    service.send(session())
+
+    def ask(*headers: tuple[str, str]) -> httpx.Response:
+        return service.request("GET", PATH, headers=headers)
+
+    for accepted in (["text/csv", "application/json"], ["application/json", "text/csv"]):
+        for lines in ([("Accept", own) for own in accepted], [("Accept", accepted[0])], [("Accept", accepted[1])]):
+            expected = lines[0][1]
+            assert ask(*lines).headers["content-type"].startswith(expected), lines
+    tag = ask().headers["etag"]
+    for tags in ([tag, '"x"'], ['"x"', tag]):
+        assert ask(*(("If-None-Match", own) for own in tags)).status_code == 304
+
+
 def test_a_body_is_compressed_once_and_each_client_gets_what_it_accepts(service: Service, monkeypatch: Any) -> None:
     service.send(*(session(f"account-{number}") for number in range(60)))
     path = "/v1/metrics/sessions?group_by=account&granularity=day&period=2026-03"
