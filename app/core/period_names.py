@@ -67,7 +67,7 @@ def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period") from error
     if days is None:
         # The text is not repeated: unlike a name, it may be anything.
-        nearest = nearest_names(text, [*_RELATIVE, *_TO_DATE])
+        nearest = nearest_names(text, [*_names_with_numbers_of(text), *_RELATIVE, *_TO_DATE])
         fault = name_fault(
             "/query/period", "Unknown period.", None, nearest, code="invalid_period", advice=_PERIOD_NAMES
         )
@@ -76,6 +76,20 @@ def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
     if start < FIRST_DAY or end > LAST_END:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period")
     return start, end
+
+
+def _names_with_numbers_of(text: str) -> list[str]:
+    """Return names that have the numbers of a text, for "Did you mean".
+
+    >>> _names_with_numbers_of("last_12_month")
+    ['last_12_days', 'last_12_weeks', 'last_12_months', 'last_12_quarters', 'last_12_years']
+    >>> _names_with_numbers_of("2026Q1")
+    ['2026-Q1']
+    """
+    if match := re.fullmatch(r"([0-9]{4})\W?[qQ]([1-4])", text):
+        return [f"{match[1]}-Q{match[2]}"]
+    number = re.search(r"[1-9][0-9]{0,3}", text)
+    return [f"last_{number[0]}_{unit}s" for unit in UNITS] if number else []
 
 
 def parse_as_of(as_of: date | None, *, today: date, first: date = FIRST_DAY) -> date:
