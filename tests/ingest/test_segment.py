@@ -259,7 +259,7 @@ def test_a_batch_of_which_all_is_rejected_is_answered_as_the_libraries_expect(se
 def test_a_single_call_that_is_rejected_is_an_error(service: Service) -> None:
     answer = post(service, "track", track("Survey Responded", survey="nps", score=11))
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    assert answer.json()["code"] == "all_rejected"
+    assert answer.json()["code"] == "all_rejected" and answer.json()["success"] is False
     assert answer.json()["rejected"][0]["pointer"] == "/properties/score"
 
 
