@@ -29,11 +29,17 @@ _PERIOD_NAMES = (
 _NO_SUCH_PERIOD = "This period does not exist, or it is not within the years 1970 to 9998."
 
 
-def default_range(*, calendar: Calendar, today: date) -> Range:
-    """Return the range of a question without one: the last 12 whole months and the current month to its end."""
+def default_range(granularity: str = "month", *, calendar: Calendar, today: date) -> Range:
+    """Return the range of a question without one: the last 12 whole months and the current month to its end.
+
+    It is extended to whole periods of the granularity: otherwise a part of a quarter would have the name of the whole.
+    """
     start, _ = parse_period("last_12_months", calendar=calendar, today=today)
     _, end = parse_period("this_month", calendar=calendar, today=today)
-    return start, end
+    if granularity not in UNITS:
+        return start, end
+    first, last = (calendar.unit_number(day, granularity) for day in (start, end - _DAY))
+    return calendar.unit_range(first, last + 1, granularity)
 
 
 def parse_range(
