@@ -13,6 +13,7 @@ setup: $(VENV)/installed ## create the virtual environment with the locked depen
 
 $(VENV)/installed: requirements-dev.lock pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV). This takes some minutes."
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

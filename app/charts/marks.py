@@ -41,7 +41,8 @@ def layer(mark: Spec, encoding: Spec, *, where: str | None = None, data: Values 
 
 def period_axis(labels: Sequence[str]) -> Spec:
     """Return the encoding of periods on the horizontal axis. They are names in their order: no time zone moves them."""
-    axis = {"title": None, "labelAngle": 0, "labelOverlap": "parity", "labelLimit": 110}
+    # The separation is wide, since a reader's font may be wider than the server's, in which labels are measured.
+    axis = {"title": None, "labelAngle": 0, "labelOverlap": "parity", "labelSeparation": 14, "labelLimit": 110}
     axis |= {"ticks": len(labels) <= _MANY_PERIODS}
     return {"field": "label", "type": "ordinal", "sort": None, "scale": {"domain": list(labels)}, "axis": axis}
 

@@ -1,4 +1,4 @@
-"""Where MRR went."""
+"""MRR bridge and movements."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -73,6 +73,8 @@ def mrr_bridge(answer: ChartAnswer) -> Picture:
     tops = [max(own["from"], own["to"]) for own in values] + [min(own["from"], own["to"]) for own in values]
     x = {"x": period_axis([own["label"] for own in values])}
     x["x"]["scale"] |= {"paddingInner": 0.3, "paddingOuter": 0.15}
+    # Unlike a month between two others, no step can be guessed from its neighbors.
+    x["x"]["axis"] |= {"labelSeparation": 0}
     y = number_axis("money", tops, zero=True, field="from")
     encoding = x | {"y": y, "y2": {"field": "to"}} | TEXT
     whole = "bar" if rows[_CLOSING]["complete"] else "running-bar"
@@ -90,7 +92,7 @@ def mrr_bridge(answer: ChartAnswer) -> Picture:
     running = None if closing["complete"] else "Outlined with dashes: the period is not complete."
     label = period_label(closing["period"], closing["start"], closing["end"])
     return Picture(
-        title=f"Where MRR went, {label}",
+        title=f"MRR bridge, {label}",
         notes=[_change_note(opening, closing, answer.currency), running, question_note(answer)],
         summary=f"{'; '.join(own['text'] for own in values)}.",
         values=values,

@@ -84,7 +84,7 @@ def _attainment(row: Mapping[str, Any], name: str, currency: str) -> dict[str, A
     if row["value"] is None:
         number = f"no value ({format_reason(row.get('reason'))}), target {target}"
     else:
-        number = f"{format_value(row['value'], row['unit'], currency, row.get('amount'))} of {target}"
+        number = f"{format_value(row['value'], row['unit'], currency, row.get('amount'))}, target {target}"
     share = "" if attainment is None else f", {format_value(attainment, 'percent', currency)} of the way"
     running = "" if row["complete"] else "; the period is not complete"
     return {

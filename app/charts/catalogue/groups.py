@@ -155,7 +155,7 @@ def _missing(panel: Panel, noun: str = "group") -> Sequence[str | None]:
 @chart(
     of="numbers",
     when="Only by name: numbers of one unit.",
-    path="/v1/metrics/nps?period=last_6_months&group_by=plan&chart=bars&format=svg",
+    path="/v1/metrics/nps?period=last_4_quarters&granularity=quarter&group_by=plan&chart=bars&format=svg",
     needs=one_unit,
     suits=lambda _: False,
     example=numbers(

@@ -217,13 +217,13 @@ def _tenth(row: Mapping[str, Any], answer: ChartAnswer) -> dict[str, Any]:
     example=_example_backtest(),
 )
 def roc(answer: ChartAnswer) -> Picture:
-    """ROC curve: of those that churned, how many would have been found by looking at the accounts below a score, against how
-    many of the others one would have looked at in vain.
+    """ROC curve: for each threshold of the score, the share of churned accounts below it (true positive rate) against the share
+    of the others below it (false positive rate).
 
-    A score that is worth nothing is on the dashed line.
+    A score that predicts nothing is on the dashed line.
     """
     rows: Sequence[Mapping[str, Any]] = answer.body["roc"]
-    title = f"Who {_outcome(answer)} within {answer.body['horizon_days']} days, found by score"
+    title = f"ROC curve: who {_outcome(answer)} within {answer.body['horizon_days']} days"
     if not rows:
         return empty_picture(answer, title, _why_not(answer))
     values = [
@@ -238,8 +238,8 @@ def roc(answer: ChartAnswer) -> Picture:
     ]
     axis = {"labelExpr": "datum.label + '%'", "tickCount": 5, "grid": True}
     scale = {"domain": [0, 100]}
-    x = {"field": "in_vain", "type": "quantitative", "scale": scale, "axis": axis | {"title": "Looked at in vain"}}
-    y = {"field": "found", "type": "quantitative", "scale": scale, "axis": axis | {"title": "Found"}}
+    x = {"field": "in_vain", "type": "quantitative", "scale": scale, "axis": axis | {"title": "False positive rate"}}
+    y = {"field": "found", "type": "quantitative", "scale": scale, "axis": axis | {"title": "True positive rate"}}
     chance = [{"found": 0, "in_vain": 0}, {"found": 100, "in_vain": 100}]
     curve = {"x": x, "y": y, "order": {"field": "order", "type": "quantitative"}}
     layers = [
@@ -249,7 +249,7 @@ def roc(answer: ChartAnswer) -> Picture:
     ]
     return Picture(
         title=title,
-        notes=[f"{_verdict(answer)} Each point is a limit of the score. Dashed: chance."],
+        notes=[f"{_verdict(answer)} Each point is a threshold of the score. Dashed: chance."],
         summary=f"{_verdict(answer)}",
         values=values,
         view=plot(layers, answer.width, answer.height or _SIDE),

@@ -12,11 +12,11 @@ from app.charts.series_data import make_unique, question_note
 from app.charts.texts import format_value, join_names, left_out_note, period_label, plural
 
 _TITLES = {
-    "customers": "Customers who stay",
-    "mrr": "MRR that stays",
-    "users": "Users who stay active",
-    "purchasers": "Purchasers who order again",
-    "revenue": "Revenue that stays",
+    "customers": "Customer retention by cohort",
+    "mrr": "MRR retention by cohort",
+    "users": "User retention by cohort",
+    "purchasers": "Repeat purchases by cohort",
+    "revenue": "Revenue retention by cohort",
 }
 _MAX_PANELS = 4
 _CELL_PIXELS, _SMALL_CELL_PIXELS = 22, 12

@@ -42,7 +42,7 @@ def no_rows(answer: ChartAnswer) -> str | None:
 @chart(
     of="numbers",
     when="Numbers of several periods, and a single number.",
-    path="/v1/metrics/nps?period=last_12_months&format=svg",
+    path="/v1/metrics/nps?period=last_8_quarters&granularity=quarter&format=svg",
     needs=no_rows,
     example=numbers(
         [
@@ -72,7 +72,9 @@ def series(answer: ChartAnswer) -> Picture:
         view["resolve"] = {"scale": {"color": "shared", "shape": "shared"}}
     values = [value for panel in shown_panels for value in panel.values]
     return Picture(
-        title=shown_panels[0].title if is_single else f"{len(shown_panels)} metrics",
+        title=" and ".join(panel.title for panel in shown_panels)
+        if len(shown_panels) < 3
+        else f"{len(shown_panels)} metrics",
         notes=[
             *_notes(answer, shown_panels),
             left_out_note(len(panels) - len(shown_panels), "metric", "ask for fewer"),

@@ -163,7 +163,7 @@ def _class_note(answer: ChartAnswer) -> str:
     for row in answer.rows:
         scores.setdefault(row["class"], []).append(row["score"])
     parts = (
-        f"{name} {min(own)} to {max(own)}" if len(set(own)) > 1 else f"{name} {own[0]}" for name, own in scores.items()
+        f"{name} {min(own)}–{max(own)}" if len(set(own)) > 1 else f"{name} {own[0]}" for name, own in scores.items()
     )
     text = ", ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
@@ -214,7 +214,7 @@ def _histogram(bars: Sequence[Mapping[str, Any]], name: str, width: int, height:
 @chart(
     of="distribution",
     when="The scores of several periods.",
-    path="/v1/surveys/nps/distribution?period=last_12_months&by=class&format=svg",
+    path="/v1/surveys/nps/distribution?period=last_8_quarters&granularity=quarter&by=class&format=svg",
     needs=_one_group,
     example={
         "question": {"granularity": "month", "group_by": [], "by": "class"},
