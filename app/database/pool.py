@@ -13,6 +13,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from math import ceil
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -28,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.core import meters
 from app.core.errors import ServiceError, Unavailable
 from app.database.connection import Connection
-from app.database.data_state import Ending, end_writing
+from app.database.data_state import end_writing
 from app.database.errors import concerns_writes_only, is_retryable, question_timeout, to_problem, unavailable
 from app.database.observe import observe_pool
 from app.database.outage import Outages, failure_text
@@ -109,12 +110,23 @@ class Database:
     outages: Outages = field(default_factory=Outages)
     pool_name: str = MAIN_POOL
 
-    async def write(self, work: Transaction[T], ending: Ending = Ending()) -> T:
-        """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
-        return await self._run(work, _BEGIN_WRITE, ending=ending)
+    async def write(self, work: Transaction[T], *, today: date | None = None) -> T:
+        """Run `work` in one READ COMMITTED transaction, and note what it has changed for `data_state`.
+
+        today: the day on which it records; the transaction fails unless that is the last day of the books. Raises Unavailable
+        when the database is unavailable.
+        """
+
+        async def write_and_note(connection: Connection) -> T:
+            result = await work(connection)
+            if connection.has_begun:
+                await connection.enqueue([end_writing(today, connection.changes)])
+            return result
+
+        return await self._run(write_and_note, _BEGIN_WRITE)
 
     async def write_aside(self, work: Transaction[T]) -> T:
-        """Run `work` as `write` does, where it changes nothing of what is answered with a tag of the state of the data."""
+        """Run `work` as `write` does, where it changes no answer of a pollable endpoint, so that nothing is noted."""
         return await self._run(work, _BEGIN_WRITE)
 
     async def read(self, work: Transaction[T]) -> T:
@@ -145,7 +157,7 @@ class Database:
         return await self._run(work, None, pool=self._lookup_pool())
 
     async def note(self, work: Transaction[T]) -> T:
-        """Run `work`, which changes one row that nothing keeps locked, as `write` does, on a connection for look-ups."""
+        """Run `work`, which changes one row that nothing keeps locked, as `write_aside` does, on a connection for look-ups."""
         return await self._run(work, _BEGIN_WRITE, pool=self._lookup_pool())
 
     def _lookup_pool(self) -> _Pool | None:
@@ -157,14 +169,12 @@ class Database:
             if engine is not None:
                 await engine.dispose()
 
-    async def _run(
-        self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None, ending: Ending | None = None
-    ) -> T:
+    async def _run(self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None) -> T:
         attempts, is_write = 0, begin == _BEGIN_WRITE
         pool = pool or _Pool(self.pool_name, self.engine)
         while True:
             try:
-                result = await self._attempt(work, begin, pool, ending)
+                result = await self._attempt(work, begin, pool)
                 self.outages.end(is_write=is_write)
                 return result
             except _ConnectionLost as lost:
@@ -186,7 +196,7 @@ class Database:
                     raise problem from error
             await asyncio.sleep(0.01 * 2**attempts)
 
-    async def _attempt(self, work: Transaction[T], begin: str | None, pool: _Pool, ending: Ending | None) -> T:
+    async def _attempt(self, work: Transaction[T], begin: str | None, pool: _Pool) -> T:
         """Run `work` on a connection of the pool; commit, or roll back when it raises."""
         started_at = perf_counter()
         pooled_connection = await pool.engine.raw_connection()
@@ -197,8 +207,6 @@ class Database:
             if not driver.autocommit:
                 await driver.set_autocommit(True)  # `Connection` begins transactions itself
             result = await work(connection)
-            if ending is not None and connection.has_begun:
-                await connection.enqueue([end_writing(ending, connection.changes)])
             await connection.commit()
             return result
         except BaseException as error:
