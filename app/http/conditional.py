@@ -1,16 +1,14 @@
 """Conditional requests (RFC 9110, section 13) and content codings: what a client has already, and what it can decode."""
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
 from app.http.preferences import read_preferences
 
 # What `*` means; no tag, since a quote cannot be in one.
 ANY = '"any"'
-# An entity tag, weak or not. Quotes cannot be in it, commas can.
-_ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
-_EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|$)")
+# An element of a list: an entity tag, weak or not, or nothing. Quotes cannot be in a tag, commas can.
+_ELEMENT = re.compile(r'[ \t]*(?:(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|\Z)')
 
 
 @lru_cache(maxsize=1_024)
@@ -24,30 +22,15 @@ def parse_if_none_match(value: str) -> tuple[str, ...]:
     """
     if value.strip(" \t") == "*":
         return (ANY,)
-    return tuple(_read_tags(value)) if _is_list(value) else ()
-
-
-def _read_tags(value: str) -> Iterator[str]:
+    tags: list[str] = []
     position = 0
     while position < len(value):
-        if match := _ENTITY_TAG.match(value, position):
-            yield match[2]
-        else:
-            match = _EMPTY_ELEMENT.match(value, position)
-        if match is None:
-            return
-        position = max(match.end(), position + 1)
-
-
-def _is_list(value: str) -> bool:
-    """Return whether a text is a list of entity tags from its beginning to its end. Elements may be empty."""
-    position = 0
-    while position < len(value):
-        match = _ENTITY_TAG.match(value, position) or _EMPTY_ELEMENT.match(value, position)
-        if match is None:
-            return False
-        position = max(match.end(), position + 1)
-    return True
+        if (match := _ELEMENT.match(value, position)) is None:
+            return ()
+        if match[1] is not None:
+            tags.append(match[1])
+        position = match.end()
+    return tuple(tags)
 
 
 # In the order in which they are preferred.
