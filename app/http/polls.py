@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.http.answer_memory import AnswerMemory, KeptAnswer
-from app.http.conditional import ANY, parse_if_none_match
+from app.http.conditional import ANY
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -115,8 +115,3 @@ def known_tag(client_tags: tuple[str, ...], tag: str) -> str | None:
     if client_tags == (ANY,):
         return tag
     return next((own for own in client_tags if own.rpartition(_SEPARATOR)[2] == body_tag), None)
-
-
-def tags_of(if_none_match: str) -> tuple[str, ...]:
-    """Return the tags of the answers that a client has, as its header says; empty: it has none."""
-    return parse_if_none_match(if_none_match) if if_none_match else ()

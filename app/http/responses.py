@@ -9,9 +9,10 @@ from fastapi import Request, Response
 
 from app.core.aside import MAX_ITEMS, run_aside
 from app.http.chart_formats import CHART_FORMATS, ChartParameters
+from app.http.conditional import parse_if_none_match
 from app.http.encoded_stream import EncodedStream
 from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
-from app.http.polls import CACHE_HEADERS, complete_tag, format_tag, known_tag, not_modified, poll_of, tags_of
+from app.http.polls import CACHE_HEADERS, complete_tag, format_tag, known_tag, not_modified, poll_of
 from app.http.row_parameters import RowParameters
 from app.http.streams import StreamResponse
 from app.http.tables import Answer
@@ -48,7 +49,7 @@ def _known_tag(request: Request, tag: str) -> str | None:
     """Return the tag by which the client has the answer with this tag; None if it has not."""
     if request.method not in ("GET", "HEAD"):
         return None
-    return known_tag(tags_of(request.headers.get("if-none-match", "")), tag)
+    return known_tag(parse_if_none_match(request.headers.get("if-none-match", "")), tag)
 
 
 def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
