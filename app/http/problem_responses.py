@@ -1,7 +1,6 @@
 """The statuses of the OpenAPI document: which errors an endpoint answers, and the headers that responses have."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
 
@@ -88,7 +87,7 @@ SHARED_RESPONSES = {_name_response(status): _build_response(status) for status i
 def add_problem_responses(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add the responses of errors that an endpoint can answer, and the headers of the others.
 
-    Of 409, the endpoint has to say when it occurs. One with a `default` answers errors in its own way: that of a protocol.
+    Of 409, the endpoint has to say when it occurs.
     """
     responses = operation["responses"]
     is_question = "read" in operation.get(REQUIRED_SCOPES, ())
@@ -98,21 +97,15 @@ def add_problem_responses(path: str, method: str, operation: dict[str, Any]) -> 
     if method == "get" and path.startswith("/v1"):
         headers = {"ETag": _header("ETag"), **_REQUEST_ID, **(_RATE if is_question else {})}
         responses["304"] = {"description": "The client has the answer already.", "headers": headers}
-    other_errors = responses.get("default", {}).get("content")
     for status in _statuses(path, method, operation):
-        if other_errors is not None:
-            own_errors = {"content": deepcopy(other_errors)}
-            responses[str(status)] = (
-                SHARED_RESPONSES[_name_response(status)] | responses.get(str(status), {}) | own_errors
-            )
-            continue
-        reference = {"$ref": f"#/components/responses/{_name_response(status)}"}
-        if (own := responses.get(str(status))) is not None:
-            responses[str(status)] = SHARED_RESPONSES[_name_response(status)] | own
-        else:
-            responses[str(status)] = reference
-    responses.setdefault("default", {"$ref": "#/components/responses/Error"})
+        name, own = _name_response(status), responses.get(str(status))
+        responses[str(status)] = _reference(name) if own is None else SHARED_RESPONSES[name] | own
+    responses["default"] = _reference("Error")
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/responses/{name}"}
 
 
 def _answer_headers(method: str, response: Mapping[str, Any]) -> dict[str, Any]:
