@@ -1,9 +1,7 @@
-"""Conditional requests (RFC 9110, section 13) and content codings: what a client has already, and what it can decode."""
+"""Conditional requests (RFC 9110, section 13): what a client has already."""
 
 import re
 from functools import lru_cache
-
-from app.http.preferences import read_preferences
 
 # What `*` means; no tag, since a quote cannot be in one.
 ANY = '"any"'
@@ -31,20 +29,3 @@ def parse_if_none_match(value: str) -> tuple[str, ...]:
             tags.append(match[1])
         position = match.end()
     return tuple(tags)
-
-
-# In the order in which they are preferred.
-CODINGS = ("zstd", "gzip")
-
-
-@lru_cache(maxsize=256)
-def choose_coding(accept_encoding: str) -> str:
-    """Return the content coding for a client with this header `Accept-Encoding`; empty for none.
-
-    >>> choose_coding("gzip;q=0.5, zstd;q=0, br")
-    'gzip'
-    """
-    qualities = dict(read_preferences(accept_encoding))
-    accepted = [(qualities.get(name, qualities.get("*", 0.0)), name) for name in CODINGS]
-    best = max(accepted, key=lambda own: own[0])
-    return best[1] if best[0] > 0 else ""

@@ -21,7 +21,8 @@ from app.core.errors import Problem, Unavailable
 from app.core.settings import Settings
 from app.database.shared_read import SharedRead
 from app.http.answer_memory import AnswerMemory
-from app.http.conditional import choose_coding, parse_if_none_match
+from app.http.compression import choose_coding
+from app.http.conditional import parse_if_none_match
 from app.http.polls import Poll, known_tag, not_modified_headers, set_poll
 from app.http.problems import problem_response
 from app.http.routing import find_pollable

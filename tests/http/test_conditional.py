@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.http.conditional import ANY, choose_coding, parse_if_none_match
+from app.http.conditional import ANY, parse_if_none_match
 
 opaque_tags = st.text(
     st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters='" \x7f\xa0'), max_size=20
@@ -37,18 +37,3 @@ def test_what_is_not_a_list_of_tags_names_nothing() -> None:
 
 def test_empty_elements_are_skipped() -> None:
     assert parse_if_none_match(', "a",, W/"b" ,') == ("a", "b")
-
-
-def test_the_preferred_coding_that_is_accepted_is_chosen() -> None:
-    values = {
-        "": "",
-        "gzip": "gzip",
-        "gzip, deflate, br, zstd": "zstd",
-        "zstd;q=0, gzip": "gzip",
-        "gzip;q=0": "",
-        "*": "zstd",
-        "*;q=0, gzip;q=0.1": "gzip",
-        "identity": "",
-        "gzip;q=x": "",
-    }
-    assert {value: choose_coding(value) for value in values} == values
