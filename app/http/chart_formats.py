@@ -67,14 +67,15 @@ class ChartParameters(BaseModel):
     def formats(self) -> Mapping[str, AnyFormat]:
         return _ALL_FORMATS
 
-    @property
-    def is_chart(self) -> bool:
-        return self.format in CHART_FORMATS
-
 
 class Charts(Protocol):
     """What draws charts."""
 
-    async def draw(self, kind: str, body: Mapping[str, Any], parameters: ChartParameters, *, currency: str) -> bytes:
-        """Return an answer as a chart. kind: of the answer, which the catalogue of charts knows. Raises Problem."""
+    async def draw(
+        self, kind: str, body: Mapping[str, Any], format: str, parameters: ChartParameters, *, currency: str
+    ) -> bytes:
+        """Return an answer as a chart in one of CHART_FORMATS. kind: of the answer, which the catalogue of charts knows.
+
+        Raises Problem.
+        """
         ...

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 
 from app.core.aside import MAX_ITEMS, run_aside
-from app.http.chart_formats import CHART_FORMATS, ChartParameters
+from app.http.chart_formats import CHART_FORMATS, ChartParameters, Charts
 from app.http.conditional import parse_if_none_match
 from app.http.encoded_stream import EncodedStream
 from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
@@ -62,9 +62,10 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
 
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
-    if isinstance(parameters, ChartParameters) and parameters.is_chart:
-        return await _chart_response(request, parameters, answer)
-    entry = FORMATS[parameters.format or DEFAULT_FORMAT]
+    format = parameters.format or DEFAULT_FORMAT
+    if isinstance(parameters, ChartParameters) and format in CHART_FORMATS:
+        return await _chart_response(request, format, parameters, answer)
+    entry = FORMATS[format]
     fields = parameters.fields
     own = answer.with_fields(fields) if fields else answer
     has_more = entry.is_file and answer.load_more is not None and answer.next is not None
@@ -78,7 +79,7 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
         return tagged_response(request, content, content_type=entry.content_type, headers=headers)
     poll, tag = poll_of(request.scope), None
     if answer.tag is not None and not has_more:
-        own_tag = (request.app.version, answer.tag, parameters.format, fields, answer.next)
+        own_tag = (request.app.version, answer.tag, format, fields, answer.next)
         tag = complete_tag(poll, _hash(repr(own_tag).encode()))
         if client_tag := _known_tag(request, tag):
             return not_modified(client_tag, _headers(tag) | headers)
@@ -96,13 +97,12 @@ def _file_headers(entry: Format, answer: Answer) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{answer.name}.{entry.extension}"'}
 
 
-async def _chart_response(request: Request, parameters: ChartParameters, answer: Answer) -> Response:
-    state = request.app.state
-    if parameters.format is None:
-        raise ValueError("The parameters have no format.")
-    entry = CHART_FORMATS[parameters.format]
+async def _chart_response(request: Request, format: str, parameters: ChartParameters, answer: Answer) -> Response:
+    charts: Charts = request.app.state.charts
     body = {**answer.body, answer.rows_name: list(answer.body.get(answer.rows_name, ()))}
-    content = await state.charts.draw(answer.name, body, parameters, currency=state.books.currency)
+    currency = request.app.state.books.currency
+    content = await charts.draw(answer.name, body, format, parameters, currency=currency)
+    entry = CHART_FORMATS[format]
     headers = {**next_link(request, answer.next), **entry.headers}
     return tagged_response(request, content, content_type=entry.media_type, headers=headers)
 
