@@ -68,7 +68,7 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
     entry = FORMATS[format]
     fields = parameters.fields
     own = answer.with_fields(fields) if fields else answer
-    has_more = entry.is_file and answer.load_more is not None and answer.next is not None
+    has_more = entry.is_file and not parameters.has_limit and answer.load_more is not None and answer.next is not None
     headers = _file_headers(entry, own)
     if not has_more:
         headers |= next_link(request, answer.next)
