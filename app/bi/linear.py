@@ -2,7 +2,7 @@
 
 A formula is evaluated at points. Where its numerator and denominator turn out to be sums of its operands, each times a fixed
 factor, and its value a fixed multiple of their ratio, the two can be added up over accounts and months, and the ratio of the
-sums is what the formula returns for the sums of the operands. So nothing about a metric is said twice.
+sums is what the formula returns for the sums of the operands. So a metric is defined in the catalogue alone.
 """
 
 import random

@@ -41,7 +41,7 @@ _SCHEMA = object_schema(
 
 
 class ChangesParameters(QueryParams):
-    """What a poller has heard of, and how many accounts a page has."""
+    """Since when, and how many accounts a page has."""
 
     since: str | None = Field(
         None,

@@ -38,7 +38,7 @@ async def read_json(request: Request) -> Any:
 
 
 def check_media_type(request: Request) -> None:
-    """Raise Unsupported for a request whose body is said to be something else than JSON."""
+    """Raise Unsupported for a request whose Content-Type is not that of JSON."""
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
 
