@@ -27,11 +27,9 @@ _SETTINGS = {
 _MAX_CONNECTIONS = 20
 _POWERFUL = ("pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_execute_server_program")
 
-_READABLE = f"""
+_READABLE = """
     SELECT oid::regclass::text FROM pg_class
-    WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relnamespace NOT IN (SELECT oid FROM pg_namespace
-            WHERE nspname IN ('pg_catalog', 'information_schema', '{SCHEMA}') OR nspname LIKE 'pg\\_%%')
-        AND relnamespace = 'public'::regnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relnamespace = 'public'::regnamespace
         AND (has_table_privilege(%(role)s, oid, 'SELECT') OR has_table_privilege(%(role)s, oid, 'INSERT')
             OR (relkind <> 'S' AND has_any_column_privilege(%(role)s, oid, 'SELECT')))
     ORDER BY 1 LIMIT 5"""
