@@ -24,10 +24,10 @@ _TOLERANCE = 1e-9
 # What a formula raises for operands that contradict each other, such as more promoters than responses.
 _IMPOSSIBLE = (ValueError, ZeroDivisionError)
 
-NOT_A_RATIO = "Its value is no ratio of two sums over accounts."
+NOT_A_RATIO = "Its value is not a ratio of two sums over accounts."
 NEEDS_MARGIN = "It uses the gross margin, a setting."
-NEEDS_COSTS = "Costs without an account count in it, which belong to no row."
-NOT_IN_MONTHS = "It is no sum of entries of one month."
+NEEDS_COSTS = "It includes costs that were recorded without an account."
+NOT_IN_MONTHS = "It cannot be summed from the entries of one month."
 
 
 class Coefficient(NamedTuple):

@@ -49,7 +49,7 @@ def _max_bytes(request: Request) -> int:
 
 
 async def _read_content(request: Request) -> bytes:
-    advice = "Only batches of events may be as large as that."
+    advice = "Only batches of events may be larger."
     return await read_bytes(request, max_bytes=_max_bytes(request), advice=advice)
 
 

@@ -138,8 +138,8 @@ def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> No
     if entry.needs is not None and not _is_installed(entry.needs[0]):
         module, extra = entry.needs
         detail = (
-            f"The format {name} needs {module}, which is not installed with this service. Whoever runs it installs the extra "
-            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Choose another format until then."
+            f"The format {name} needs {module}, which is not installed with this service. Its operator can install the extra "
+            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Until then, choose another format."
         )
         raise Invalid.at("/query/format", detail, code="format_unavailable")
 
