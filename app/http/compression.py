@@ -17,7 +17,7 @@ GZIP_LEVEL, _ZSTD_LEVEL = 4, 3
 # Those of content that is compressed already.
 UNCOMPRESSED_TYPES = (
     *DEFAULT_EXCLUDED_CONTENT_TYPES,
-    *(entry.media_type for entry in FORMATS.values() if entry.is_compressed),
+    *(entry.media_type for entry in FORMATS.values() if not entry.is_text),
 )
 
 
