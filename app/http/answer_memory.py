@@ -13,7 +13,7 @@ from app.core import meters
 from app.core.aside import MAX_ITEMS, run_aside
 from app.http.compression import compress, is_compressed
 
-# An answer may take so much of the memory.
+# One answer may take at most an eighth of the memory.
 _LARGEST_PART = 8
 # What an answer takes besides its bodies, about.
 _OVERHEAD = 2_000
@@ -25,8 +25,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 class KeptAnswer:
     """An answer of status 200.
 
-    question, state: whose it is, see `Poll`. tag: its entity tag. bodies: by content coding, empty for
-    none.
+    question, state: what it answers, see `Poll`. tag: its entity tag. bodies: by content coding, which is empty for none.
     """
 
     question: bytes

@@ -46,7 +46,7 @@ def _headers(tag: str | None) -> dict[str, str]:
 
 
 def _known_tag(request: Request, tag: str) -> str | None:
-    """Return the tag by which the client has the answer with this tag; None if it has not."""
+    """Return the client's own tag of the answer with this tag; None if it does not have that answer."""
     if request.method not in ("GET", "HEAD"):
         return None
     return known_tag(parse_if_none_match(request.headers.get("if-none-match", "")), tag)
