@@ -10,15 +10,15 @@ from app.http.openapi import REQUIRED_SCOPES, component
 
 # What a response of each status means, wherever it comes from.
 _MEANINGS = {
-    400: "The body, a header or the address is not what its type says.",
+    400: "The body, a header or the URL is malformed.",
     401: "There is no key, or it is unknown, revoked or has expired.",
-    403: "The key lacks a scope.",
-    404: "There is nothing of this name.",
+    403: "The key lacks a scope that the endpoint requires.",
+    404: "There is nothing with this name or id.",
     409: "The request contradicts something that is stored.",
     413: "The body is too large.",
     415: "The content type or the encoding is not supported.",
-    422: "The request is well-formed and not acceptable; `errors` says where.",
-    429: "The key asks too much at once.",
+    422: "The request is well-formed but not acceptable; `errors` says where.",
+    429: "The key has too many questions at once, or has asked too many within a minute.",
     500: "An error in the service, which is in its log under the id of the request.",
     503: "The service is busy or cannot reach its database. Send the same again after `Retry-After`.",
 }
