@@ -1,6 +1,5 @@
 """Endpoints of the audit: what is behind a number, how it changed, and whether the numbers agree with each other."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -93,8 +92,6 @@ async def get_events(request: Request, metric: MetricInPath) -> Response:
     question = await _question(request, metric, parameters)
     limit = min(parameters.limit or DEFAULT_ROWS, DEFAULT_ROWS)
     answer = await list_events_behind(books_of(request), question, limit=limit, cursor=parameters.cursor)
-    # A file without a limit has all events, page by page.
-    answer = answer if parameters.limit is None else replace(answer, load_more=None)
     return await rows_response(request, parameters, answer)
 
 

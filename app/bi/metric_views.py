@@ -65,7 +65,7 @@ def _metrics() -> View:
     columns = {
         "metric": "Name of the metric, as the API has it.",
         "convention": "Name of a way to compute it, where the industry has several.",
-        "is_default": "Whether the API answers by this convention unless it is told otherwise.",
+        "is_default": "Whether the API answers by this convention where a question names none.",
         "title": "Title for people.",
         "unit": "points, percent, ratio, score, count, minutes, hours, days, months or money (of the base currency).",
         "better": "Whether more is better: up, down or neither.",

@@ -1,8 +1,7 @@
 """The query of all ratios of the catalogue, by account and month.
 
-Most are sums of flows and balances: these share one query, with a row for each sum that a metric uses. The others, which look at
-the balances of each account, have a query for all that look at the
-same balances.
+Most are sums of flows and balances: these share one query, with a row for each sum that a metric uses. The others look at the
+balances of each account: those that look at the same balances share a query.
 """
 
 from collections import defaultdict

@@ -49,7 +49,7 @@ class ClockAhead(Unavailable):
 class LastDay:
     """What a process has read of the last day; others may have moved it on since. None: nothing has been recorded yet.
 
-    read_at: when it was read, by `time.monotonic`. reported_day: the day of the clock about which the log has been told.
+    read_at: when it was read, by `time.monotonic`. reported_day: the day of the clock that the log has a line about.
     """
 
     latest: date | None = None

@@ -51,30 +51,31 @@ class ChartParameters(BaseModel):
         None,
         max_length=100,
         json_schema_extra={"x-vocabulary": "ChartName"},
-        description="Which chart, where several fit: one of `GET /v1/charts`. Default: what fits the question best.",
+        description="Name of a chart of `GET /v1/charts`, where several fit. Default: the one that fits the question best.",
     )
-    theme: Literal["light", "dark"] = Field("light", description="Of a chart: its colors.")
-    width: int = Field(DEFAULT_WIDTH, ge=MIN_SIDE, le=MAX_SIDE, description="Of a chart: its width in pixels.")
+    theme: Literal["light", "dark"] = Field("light", description="Colors of a chart.")
+    width: int = Field(DEFAULT_WIDTH, ge=MIN_SIDE, le=MAX_SIDE, description="Width of a chart in pixels.")
     height: int | None = Field(
         None,
         ge=MIN_SIDE,
         le=MAX_SIDE,
-        description="Of a chart: its height in pixels, about. Default: what suits the chart.",
+        description="Approximate height of a chart in pixels. Default: what suits the chart.",
     )
-    scale: float = Field(2, ge=1, le=3, description="Of a chart as PNG: dots per pixel. 2 is sharp on most screens.")
+    scale: float = Field(2, ge=1, le=3, description="Dots per pixel of a PNG; 2 is sharp on most screens.")
 
     @property
     def formats(self) -> Mapping[str, AnyFormat]:
         return _ALL_FORMATS
 
-    @property
-    def is_chart(self) -> bool:
-        return self.format in CHART_FORMATS
-
 
 class Charts(Protocol):
     """What draws charts."""
 
-    async def draw(self, kind: str, body: Mapping[str, Any], parameters: ChartParameters, *, currency: str) -> bytes:
-        """Return an answer as a chart. kind: of the answer, which the catalogue of charts knows. Raises Problem."""
+    async def draw(
+        self, kind: str, body: Mapping[str, Any], format: str, parameters: ChartParameters, *, currency: str
+    ) -> bytes:
+        """Return an answer as a chart in one of CHART_FORMATS. kind: of the answer, which the catalogue of charts knows.
+
+        Raises Problem.
+        """
         ...

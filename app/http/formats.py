@@ -36,8 +36,8 @@ class Format(NamedTuple):
     """An output format of rows.
 
     encoder: returns the encoder of an answer. is_file: whether it is kept as a file or read as a table, without a place for the
-    cursor of a next page, so that it has all rows unless there is a `limit`. is_compressed: whether compressing it is useless.
-    schema: of its content, for OpenAPI. needs: the module that it needs, and the extra that has it.
+    cursor of a next page, so that it has all rows unless there is a `limit`. is_text: whether a browser can show it; what is no
+    text is compressed already. needs: the module that it needs, and the extra that has it.
     """
 
     media_type: str
@@ -45,7 +45,6 @@ class Format(NamedTuple):
     encoder: Callable[[Answer], Encoder]
     charset: str = ""
     is_file: bool = True
-    is_compressed: bool = False
     is_text: bool = True
     needs: tuple[str, str] | None = None
 
@@ -95,14 +94,12 @@ FORMATS: dict[str, Format] = {
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         "xlsx",
         WorkbookEncoder,
-        is_compressed=True,
         is_text=False,
     ),
     "parquet": Format(
         "application/vnd.apache.parquet",
         "parquet",
         ParquetEncoder,
-        is_compressed=True,
         is_text=False,
         needs=("pyarrow", "parquet"),
     ),
@@ -146,8 +143,8 @@ def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> No
     if entry.needs is not None and not _is_installed(entry.needs[0]):
         module, extra = entry.needs
         detail = (
-            f"The format {name} needs {module}, which is not installed with this service. Whoever runs it installs the extra "
-            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Choose another format until then."
+            f"The format {name} needs {module}, which is not installed with this service. Its operator can install the extra "
+            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Until then, choose another format."
         )
         raise Invalid.at("/query/format", detail, code="format_unavailable")
 

@@ -159,7 +159,7 @@ async def target_history(books: Books, id: str, parameters: HistoryParameters) -
     async def load_more(cursor: str) -> Answer:
         return await target_history(books, id, parameters.model_copy(update={"cursor": cursor}))
 
-    return Answer("target-history", body, _COLUMNS, load_more=None if parameters.limit else load_more)
+    return Answer("target-history", body, _COLUMNS, load_more=load_more)
 
 
 async def load_known_target(connection: Connection, id: str, as_of: date | None) -> list[TargetVersion]:

@@ -112,7 +112,7 @@ class RequestLifecycle:
     headers: values by name of the headers that this middleware reads.
     body_seconds_left: how long it may still wait for the body.
     is_body_complete: the app has received all of the body.
-    is_disconnected: the app was told that the client disconnected before the body was complete.
+    is_disconnected: the app has received that the client disconnected before the body was complete.
     is_abandoned: the client disconnected before the response was complete, and the app was stopped.
     status: the response's status; None before the response has started.
     response_headers: what the app adds to its response, whatever that is.

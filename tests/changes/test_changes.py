@@ -43,7 +43,7 @@ def test_accounts_and_metrics_of_events_are_named(service: Service) -> None:
     service.send(*survey_responses("nps", [9], "globex"))
     later = since(service, answer["next"])
     assert later["accounts"] == ["globex"] and "nps" in later["metrics"] and "sessions" not in later["metrics"]
-    # The first cursor still tells of both.
+    # From the first cursor on, both have changed.
     both = since(service, cursor)
     assert {"nps", "sessions"} <= {*both["metrics"]} and both["accounts"] == ["acme", "globex"]
 

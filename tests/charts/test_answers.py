@@ -249,7 +249,7 @@ NOTHING = [
     ("/v1/onboarding/funnel", {}, "No onboarding was started in this range."),
     ("/v1/scorecard", {}, "There are no targets in this range."),
     ("/v1/health", {}, "No accounts to score."),
-    ("/v1/health-model/backtest", {}, "Nothing can be told: horizon not closed."),
+    ("/v1/health-model/backtest", {}, "No verdict: horizon not closed."),
 ]
 
 

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.http.conditional import ANY, choose_coding, parse_if_none_match
+from app.http.compression import choose_coding
+from app.http.conditional import ANY, parse_if_none_match
 from app.http.routing import find_pollable
 
 opaque_tags = st.text(
@@ -57,18 +58,3 @@ def test_long_texts_of_clients_are_not_kept(read: Callable[[str], Any]) -> None:
     finally:
         tracemalloc.stop()
     assert kept < 300_000
-
-
-def test_the_preferred_coding_that_is_accepted_is_chosen() -> None:
-    values = {
-        "": "",
-        "gzip": "gzip",
-        "gzip, deflate, br, zstd": "zstd",
-        "zstd;q=0, gzip": "gzip",
-        "gzip;q=0": "",
-        "*": "zstd",
-        "*;q=0, gzip;q=0.1": "gzip",
-        "identity": "",
-        "gzip;q=x": "",
-    }
-    assert {value: choose_coding(value) for value in values} == values

@@ -125,7 +125,7 @@ def test_a_mapping_may_look_at_all_items_for_each_item_of_a_small_payload_only(s
     calls = [CALL | {"id": f"c-{number}", "xs": None} for number in range(3_000)]
     assert send(service, "calls", {"calls": calls[:20]})["accepted"] == 20
     answer = send(service, "calls", {"calls": calls})
-    # What was translated before the budget was used up is stored, and the rest is told once.
+    # What was translated before the budget was used up is stored, and one reason stands for the rest.
     assert answer["status"] == "rejected" and answer["accepted"] > 20
     assert len(answer["reasons"]) == 1 and "take too long" in answer["reasons"][0]["detail"]
 

@@ -145,7 +145,7 @@ def test_an_unknown_name_in_a_path_is_not_found(shared: Service) -> None:
     ]
     answer = shared.request("DELETE", "/v1/accounts/acmee/users/ada/personal-data")
     assert faults(answer, 404) == [("/path/account_id", "unknown_account", "acmee", ["acme"])]
-    # Whoever may only send events is not told which accounts there are.
+    # Whoever may only send events does not learn which accounts there are.
     answer = shared.request("DELETE", "/v1/accounts/acmee/events/one")
     assert faults(answer, 404) == [("/path/account_id", "unknown_account", "acmee", [])]
 

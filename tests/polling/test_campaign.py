@@ -72,7 +72,7 @@ async def change_margin(service: Service, number: int) -> None:
 @pytest.mark.own_database
 def test_no_answer_to_a_poll_is_stale_after_any_write(start_service: Callable[..., Service]) -> None:
     one, *_ = services = start_service(), start_service()
-    # Keeps nothing in memory, and is never told what is known.
+    # It keeps nothing in memory, and no request of it names a tag.
     judge = start_service(answer_memory_bytes=0)
     random = Random(16)
     one.send(*(session(account, id="first") for account in ACCOUNTS), account_update(plan="basic"))

@@ -72,7 +72,7 @@ def test_the_auc_is_that_of_scikit_learn_on_the_exported_scores(
 
 
 def test_the_back_test_of_the_real_data_says_what_the_guide_says(dated_service: Service, folder: Path) -> None:
-    """Too few accounts leave; who pays less cannot be told by the score, since the data set is random."""
+    """Too few accounts leave; the score cannot predict who pays less, since the data set is random."""
     if len(files.table(folder, "accounts")) != 500:
         pytest.skip("this is about the real files")
     report = dated_service.get("/v1/health-model/backtest", **SPAN)

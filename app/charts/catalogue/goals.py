@@ -13,7 +13,7 @@ from app.metrics.define import METRICS
 _MAX_TARGETS = 20
 _BAR_PIXELS = 38
 _HEIGHT = 210
-# Attainment is drawn within these percentages; what is beyond is said.
+# Attainment is drawn from 0 to this percentage; a note counts the targets beyond.
 _MAX_PERCENT = 150
 _STYLES = {"met": "best", "on_track": "best", "behind": "middle", "missed": "worst", "no_data": "neutral"}
 

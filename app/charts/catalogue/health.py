@@ -176,7 +176,7 @@ def _outcome(answer: ChartAnswer) -> str:
 
 
 def _why_not(answer: ChartAnswer) -> str:
-    return f"Nothing can be told: {format_reason(answer.body.get('reason'))}."
+    return f"No verdict: {format_reason(answer.body.get('reason'))}."
 
 
 def _verdict(answer: ChartAnswer) -> str:
