@@ -126,11 +126,22 @@ def _property(key: str, name: str, type: Type) -> AttributeProperty:
     description = f"The attribute{shown_key} of the account."
 
     def read(row: Mapping[str, Any]) -> Any:
-        text = row["texts"].get(key)
-        if text is None or type == "text":
-            return text
-        if row["types"][key] != type:
+        value = row["values"].get(key)
+        if value is None or type == "text":
+            return text_of(value)
+        if _type_of(value) != type:
             raise OtherType(key)
-        return Decimal(text) if type == "number" else text == "true"
+        return value
 
-    return AttributeProperty(name, type, description, read, parts=("texts", "types"), key=key)
+    return AttributeProperty(name, type, description, read, parts=("attributes",), key=key)
+
+
+def text_of(value: Any) -> str | None:
+    """Return the value of an attribute as a text, as PostgreSQL writes it where the filter compares it."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else format(Decimal(value), "f")
+
+
+def _type_of(value: Any) -> Type:
+    return "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"

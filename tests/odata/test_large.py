@@ -63,6 +63,8 @@ def test_pages_of_large_sets_come_from_indexes(service: Service) -> None:
     for path in ("Accounts", page.json()["@odata.nextLink"].partition("/odata/v4/")[2]):
         plan = plan_of(service, path, headers={"Prefer": "maxpagesize=100"})
         assert "account_id_idx" in plan and "Sort" not in plan and "Seq Scan on account" not in plan, plan
+        # The attributes are read once for each account of the page, for all columns that show them.
+        assert plan.count("on attribute") == 1, plan
     responses = get(service, "SurveyResponses", headers={"Prefer": "maxpagesize=100"})
     ranges = "occurred_at ge 2026-01-10T00:00:00Z and occurred_at lt 2026-01-11T00:00:00Z"
     for path in (

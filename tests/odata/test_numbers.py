@@ -202,9 +202,14 @@ def test_accounts_have_the_attributes_of_the_api(company: Service) -> None:
 
 def test_an_attribute_is_a_text_once_it_has_values_of_several_types(company: Service) -> None:
     assert {type(row["seats"]) for row in rows(company, "Accounts")} == {float, type(None)}
-    company.send(account_update("late", seats="many"))
+    company.send(account_update("late", seats="many"), account_update("yes", seats=True))
+    company.send(account_update("tiny", seats=0.0000001), account_update("huge", seats=123456789012345))
     found = {row["account_id"]: row["seats"] for row in rows(company, "Accounts")}
-    assert (found["late"], found["o'neil & co"]) == ("many", "10.5")
+    texts = {"late": "many", "yes": "true", "tiny": "0.0000001", "huge": "123456789012345", "o'neil & co": "10.5"}
+    assert {name: found[name] for name in texts} == texts
+    for name, value in texts.items():
+        # The text that is shown is the one that is compared.
+        assert name in {row["account_id"] for row in rows(company, "Accounts", filter=f"seats eq {text(value)}")}
     assert '<Property Name="seats" Type="Edm.String">' in get(company, "$metadata").text
 
 
