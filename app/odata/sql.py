@@ -122,6 +122,11 @@ def in_code_order(text: Column) -> Column:
     return sa.collate(text, "C")
 
 
+def _in_own_locale(text: Column) -> Column:
+    """Return a text in the locale of the database. Ids are in that of C, which knows the case of ASCII letters only."""
+    return sa.collate(text, "default")
+
+
 def _membership(node: Membership, column_of: ColumnOf, is_wanted: bool) -> Column:
     item = value_to_sql(node.item, column_of)
     constants = [choice for choice in node.choices if choice.value is not None]
@@ -170,8 +175,8 @@ _FUNCTIONS: dict[str, Callable[..., Column]] = {
     "contains": lambda text, part: sa.func.strpos(text, part) > 0,
     "startswith": lambda text, part: sa.func.starts_with(text, part, type_=sa.Boolean()),
     "endswith": lambda text, part: sa.func.right(text, sa.func.length(part)) == part,
-    "tolower": lambda text: sa.func.lower(text, type_=sa.Text()),
-    "toupper": lambda text: sa.func.upper(text, type_=sa.Text()),
+    "tolower": lambda text: sa.func.lower(_in_own_locale(text), type_=sa.Text()),
+    "toupper": lambda text: sa.func.upper(_in_own_locale(text), type_=sa.Text()),
     "trim": lambda text: sa.func.btrim(text, WHITESPACE, type_=sa.Text()),
     "length": lambda text: sa.cast(sa.func.length(text), sa.Numeric()),
     "indexof": lambda text, part: sa.cast(sa.func.strpos(text, part) - 1, sa.Numeric()),

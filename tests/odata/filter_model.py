@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
-LETTERS = ["", "a", "b", "A", "it's", "=1+1", "é", "日本", "%", "_", "a'b''c", " x "]
+LETTERS = ["", "a", "b", "A", "it's", "=1+1", "é", "日本", "%", "_", "a'b''c", " x ", "É"]
 
 
 class Filter(NamedTuple):
