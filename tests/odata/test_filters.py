@@ -11,15 +11,14 @@ from app.odata.parser import MAX_DEPTH
 from app.odata.tokens import MAX_TOKENS
 from tests.odata.feeds import ROOT, get, rows
 from tests.odata.filter_model import LETTERS, Filter, filters
+from tests.support.campaign import examples
 from tests.support.service import Service, account_update, event, session, survey_responses
 
-RANDOM = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+RANDOM = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.fixture
-def company(service: Service) -> Service:
+@pytest.fixture(scope="module")
+def company(shared: Service) -> Service:
     """Accounts with and without attributes, whose texts are those of the filters."""
     names = ["a", "É", "A", "it's", "=1+1", "é", "日本", "%", "x y"]
     for number, name in enumerate(names):
@@ -30,14 +29,14 @@ def company(service: Service) -> Service:
             own["seats"] = [0, 1, 2, 5, 9, 10, 10.5, 100, -1][number]
         if number % 4:
             own["vip"] = number % 8 > 3
-        service.send(
+        shared.send(
             account_update(name, name=LETTERS[-number] or None, **own),
             session(name),
             *survey_responses("nps", [number, 10], name, tags=["a", "b"][: number % 3]),
             *survey_responses("csat", [number % 5 + 1], name, at="2026-02-11T12:00:00.250000Z", comment=f"it's {name}"),
             event("subscription.changed", name, subscription_id="s", mrr=str([0, 1, 5, 10, "10.5"][number % 5])),
         )
-    return service
+    return shared
 
 
 # By entity set, the properties of each type that random filters use.
@@ -239,12 +238,16 @@ HOSTILE = [
 @pytest.mark.parametrize("name", ["SurveyResponses", "Feedback", "Health", "MetricValues", "Accounts"])
 def test_hostile_filters_are_answered_or_refused(name: str, company: Service) -> None:
     words = {"Accounts": {"score": "seats", "comment": "name"}, "MetricValues": {"score": "value", "comment": "reason"}}
+    # All numbers would take long and be no more hostile.
+    more = {"metrics": "nps", "period": "2026-03"} if name == "MetricValues" else {}
+    # One set that PostgreSQL sorts, and one that Python does.
+    options = ("filter", "orderby") if name in ("Accounts", "Health") else ("filter",)
     for filter in HOSTILE:
         for old, new in words.get(name, {}).items():
             filter = filter.replace(old, new)
-        for option in ("filter", "orderby"):
+        for option in options:
             # The client sends no longer URLs.
-            answer = get(company, name, **{option: filter[:20_000]})
+            answer = get(company, name, **more, **{option: filter[:20_000]})
             assert answer.status_code in (200, 400), (filter[:80], answer.text)
             if answer.status_code == 400:
                 assert answer.json()["error"]["code"]
@@ -271,13 +274,17 @@ TOKENS = [
 TOKENS += ["2026-01-01", "2026-01-01T00:00:00Z", "contains", "length", "year", "desc", "'", "-", "=", "💥", "\n"]
 
 
+OPTIONS = ["filter", "orderby", "select", "top", "skip", "count", "format", "$skiptoken", "whatever"]
+
+
 def test_random_texts_are_answered_or_refused(company: Service) -> None:
-    @RANDOM
-    @given(st.lists(st.sampled_from(TOKENS), max_size=12).map(" ".join) | st.text(max_size=40))
-    def check(text: str) -> None:
-        for option in ("filter", "orderby", "select", "top", "skip", "count", "format", "$skiptoken", "whatever"):
-            answer = get(company, "SurveyResponses", **{option: text})
-            assert answer.status_code in (200, 400, 406), (option, text, answer.text)
+    @settings(RANDOM, max_examples=examples(200))
+    @given(
+        st.sampled_from(OPTIONS), st.lists(st.sampled_from(TOKENS), max_size=12).map(" ".join) | st.text(max_size=40)
+    )
+    def check(option: str, text: str) -> None:
+        answer = get(company, "SurveyResponses", **{option: text})
+        assert answer.status_code in (200, 400, 406), answer.text
 
     check()
 
