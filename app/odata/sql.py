@@ -70,7 +70,8 @@ def value_to_sql(expression: Expression, column_of: ColumnOf) -> Column:
         case CallNode():
             return _call(expression, column_of)
         case Negation():
-            return sa.not_(value_to_sql(expression.operand, column_of))
+            # SQLAlchemy writes `NOT x = y` for `(NOT x) = y`, which PostgreSQL reads as `NOT (x = y)`.
+            return value_to_sql(expression.operand, column_of) == sa.false()
         case Junction():
             parts = [value_to_sql(operand, column_of) for operand in expression.operands]
             return sa.and_(*parts) if expression.operator == "and" else sa.or_(*parts)

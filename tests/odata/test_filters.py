@@ -164,6 +164,25 @@ def test_functions_and_literals(filter: str, ids: int, company: Service) -> None
     assert len(rows(company, "SurveyResponses", filter=filter)) == ids
 
 
+@pytest.mark.parametrize(
+    ("filter", "count"),
+    [
+        ("vip eq null", 3),
+        ("(not vip) eq null", 3),
+        ("(not vip) ne null", 6),
+        ("(not vip) in (true,false)", 6),
+        ("(not vip) in (true,null)", 6),
+        ("not ((not vip) eq false)", 6),
+        ("not ((not vip) in (false))", 6),
+        ("(not vip) eq (not vip)", 9),
+        ("(vip and null) eq null", 6),
+        ("not (not vip)", 3),
+    ],
+)
+def test_not_of_null_is_null_wherever_it_stands(filter: str, count: int, company: Service) -> None:
+    assert len(rows(company, "Accounts", filter=filter)) == count
+
+
 DEEP = "(" * 5_000 + "score eq 1" + ")" * 5_000
 HOSTILE = [
     DEEP,
