@@ -135,8 +135,8 @@ async def get_entities(request: Request, entity_set: str) -> Response:
                 return await _entity_response(request, own_set, key, options, context)
             return await _page_response(request, own_set, options, context)
         except OtherType as other:
-            context.attribute_types.remember(other.key, "text", seconds=float("inf"))
-    raise Problem("The types of attributes change all the time.", code="internal_error")
+            context.attribute_types.remember(other.key, "text")
+    raise Problem("The types of attributes keep changing. Retry the request.", code="internal_error")
 
 
 @router.get("/{entity_set}/$count", openapi_extra=_READS_OPTIONS)

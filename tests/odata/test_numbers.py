@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.metrics.define import METRICS
+from app.odata import attribute_types
 from tests.odata.feeds import NAMES, get, rows, text
 from tests.support.service import Service, account_update, event, session, survey_responses
 
@@ -209,6 +210,20 @@ def test_an_attribute_is_a_text_once_it_has_values_of_several_types(service: Ser
         # The text that is shown is the one that is compared.
         assert name in {row["account_id"] for row in rows(service, "Accounts", filter=f"seats eq {text(value)}")}
     assert '<Property Name="seats" Type="Edm.String">' in get(service, "$metadata").text
+
+
+def test_an_attribute_that_has_one_type_again_is_no_text_for_long(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.send(account_update("half", seats=10.5))
+    assert [row["seats"] for row in rows(service, "Accounts")] == [10.5]
+    service.send(account_update("late", seats="many") | {"id": "wrong"}, session("late"))
+    assert [row["seats"] for row in rows(service, "Accounts")] == ["10.5", "many"]
+    service.retract("late", "wrong")
+    assert [row["seats"] for row in rows(service, "Accounts")] == ["10.5", None]
+    later = attribute_types.monotonic() + 301
+    monkeypatch.setattr(attribute_types, "monotonic", lambda: later)
+    assert [row["seats"] for row in rows(service, "Accounts")] == [10.5, None]
 
 
 def test_attributes_with_any_key_have_names_of_their_own(service: Service) -> None:
