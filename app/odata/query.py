@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.core.errors import Malformed, NotSupported, json_pointer, validation_faults
 from app.core.names import build_fault, name_fault, nearest_names
-from app.odata.expressions import Expression, members_of
+from app.odata.expressions import Expression
 from app.odata.model import EntitySet, Property, SetParameters
 from app.odata.parser import OrderItem, parse_filter, parse_orders
 from app.odata.position import PagePosition, decode_position
@@ -62,11 +62,6 @@ class Query:
     def used_parts(self) -> set[str]:
         """The members of rows that the selection needs."""
         return {part for own in self.selection for part in own.parts}
-
-    @property
-    def filter_members(self) -> set[str]:
-        """The names of the properties in the filter."""
-        return members_of(self.filter)
 
 
 def read_options(items: Iterable[tuple[str, str]]) -> QueryOptions:
