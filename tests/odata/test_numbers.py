@@ -1,6 +1,7 @@
 """`MetricValues` and the other sets have the numbers that the API has: over questions, groups, reasons and awkward names."""
 
 import json
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -186,6 +187,20 @@ def test_partitions_of_an_incremental_refresh_have_each_row_once(company: Servic
     by_part = {tuple(row[name] for name in identity): row for row in parts}
     assert len(by_part) == len(parts) and by_part.items() <= by_identity.items()
     assert {by_identity[own]["value"] for own in by_identity.keys() - by_part.keys()} <= {0, None}
+
+
+@pytest.mark.parametrize("name", ["SurveyResponses", "Feedback"])
+def test_partitions_by_time_have_each_row_once_however_their_limits_are_written(name: str, company: Service) -> None:
+    # Limits at which something has occurred, with the decimals of Power BI and with another offset from UTC.
+    bounds = ["2026-01-01T00:00:00Z", "2026-02-11T12:00:00.0000000Z", "2026-03-10T13:00:00+01:00", "2026-04-01T00:00Z"]
+    whole = rows(company, name)
+    found: list[dict[str, Any]] = []
+    for first, after in pairwise(bounds):
+        part = rows(company, name, filter=f"occurred_at ge {first} and occurred_at lt {after}")
+        times = {datetime.fromisoformat(row["occurred_at"]) for row in part}
+        assert all(datetime.fromisoformat(first) <= time < datetime.fromisoformat(after) for time in times)
+        found += part
+    assert found == whole and whole
 
 
 def test_accounts_have_the_attributes_of_the_api(company: Service) -> None:
