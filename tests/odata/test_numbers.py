@@ -227,6 +227,17 @@ def test_an_attribute_is_a_text_once_it_has_values_of_several_types(service: Ser
     assert '<Property Name="seats" Type="Edm.String">' in get(service, "$metadata").text
 
 
+def test_a_link_is_refused_once_the_order_is_that_of_texts(service: Service) -> None:
+    service.send(*(account_update(f"a{seats}", seats=seats) for seats in (10, 9, 100)))
+    first = get(service, "Accounts", orderby="seats", headers={"Prefer": "maxpagesize=1"}).json()
+    assert first["value"][0]["seats"] == 9
+    service.send(account_update("late", seats="many"))
+    # From now on the column is a text, by which 10 and 100 come before 9.
+    assert [row["seats"] for row in rows(service, "Accounts", orderby="seats")] == ["10", "100", "9", "many"]
+    answer = service.request("GET", first["@odata.nextLink"])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_cursor")
+
+
 def test_an_attribute_that_has_one_type_again_is_no_text_for_long(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
