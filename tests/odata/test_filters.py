@@ -1,5 +1,6 @@
 """Filters, orders and pages against a model in Python, by random; and input that no client should send."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -181,6 +182,25 @@ def test_functions_and_literals(filter: str, ids: int, company: Service) -> None
 )
 def test_not_of_null_is_null_wherever_it_stands(filter: str, count: int, company: Service) -> None:
     assert len(rows(company, "Accounts", filter=filter)) == count
+
+
+@pytest.mark.parametrize(
+    ("order", "value"),
+    [
+        ("not vip", lambda row: None if row["vip"] is None else not row["vip"]),
+        ("(not vip) eq null", lambda row: row["vip"] is None),
+        ("tolower(name)", lambda row: row["name"] and row["name"].lower()),
+        ("length(concat(name,plan))", lambda row: row["name"] and row["plan"] and len(row["name"] + row["plan"])),
+        ("round(seats)", lambda row: None if row["seats"] is None else int(row["seats"] + 0.5)),
+    ],
+)
+def test_expressions_order_all_pages(order: str, value: Callable[[Any], Any], company: Service) -> None:
+    values = [value(row) for row in rows(company, "Accounts")]
+    expected = sorted(values, key=lambda own: (own is not None, 0 if own is None else own))
+    for direction, own in ((" asc", expected), (" desc", expected[::-1])):
+        for size in (1, 4):
+            found = rows(company, "Accounts", orderby=order + direction, headers={"Prefer": f"maxpagesize={size}"})
+            assert [value(row) for row in found] == own
 
 
 DEEP = "(" * 5_000 + "score eq 1" + ")" * 5_000

@@ -364,14 +364,14 @@ def test_pages_are_the_whole_in_parts(name: str, company: Service) -> None:
 
 def test_top_and_skip_hold_over_all_pages(company: Service) -> None:
     names = [row["account_id"] for row in rows(company, "Accounts")]
-    for top in (0, 1, 2, 5, 100):
+    customers = [row["account_id"] for row in rows(company, "Health")][::-1]
+    for top in (0, 1, 5, 100):
         for skip in (0, 3, 100):
             found = rows(company, "Accounts", top=top, skip=skip, headers={"Prefer": "maxpagesize=2"})
             assert [row["account_id"] for row in found] == names[skip : skip + top]
             scores = rows(
                 company, "Health", top=top, skip=skip, orderby="account_id desc", headers={"Prefer": "maxpagesize=2"}
             )
-            customers = [row["account_id"] for row in rows(company, "Health")][::-1]
             assert [row["account_id"] for row in scores] == customers[skip : skip + top]
 
 
