@@ -16,7 +16,7 @@ from app.odata.query import Query
 
 Row = Mapping[str, Any]
 # The values that a row is sorted by, and its key, by whose order equal values are in order.
-_Place = tuple[tuple[Any, ...], tuple[Any, ...]]
+SortPosition = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
 class SetContext(NamedTuple):
@@ -89,14 +89,14 @@ def _read_sorted(source: RowSource, query: Query) -> EntityPage:
     after = None if query.after is None else (_values_of(query, query.after), query.after.key)
     count = 0
 
-    def candidates() -> Iterator[tuple[_Place, Row]]:
+    def candidates() -> Iterator[tuple[SortPosition, Row]]:
         nonlocal count
         for key, row in source.rows(None):
             if is_selected(row):
                 count += 1
-                place = (_sort_values(query, values_of(row)), key)
-                if after is None or after < place:
-                    yield place, row
+                position = (_sort_values(query, values_of(row)), key)
+                if after is None or after < position:
+                    yield position, row
 
     rows = nsmallest(query.skip + query.limit + 1, candidates(), key=lambda own: own[0])[query.skip :]
     page_and_next = [KeyedRow(key, row) for (_, key), row in rows]
@@ -151,14 +151,14 @@ def cut_page(
     page_and_next: Sequence[Row],
     count: int | None,
     query: Query,
-    place_of: Callable[[int], _Place],
+    position_of: Callable[[int], SortPosition],
 ) -> EntityPage:
     """Return the page of rows of which there may be one more than the page has.
 
-    place_of: returns the values of the items of `$orderby` and the key of the row with a number.
+    position_of: returns the values of the items of `$orderby` and the key of the row with a number.
     """
     rows = page_and_next[: query.limit]
     rows_left = None if query.rows_left is None else query.rows_left - len(rows)
     if len(page_and_next) <= query.limit or rows_left == 0:
         return EntityPage(rows, count)
-    return EntityPage(rows, count, PagePosition(*place_of(len(rows) - 1), rows_left))
+    return EntityPage(rows, count, PagePosition(*position_of(len(rows) - 1), rows_left))

@@ -66,11 +66,11 @@ async def read_sql_page(connection: Connection, rows: SqlRows, query: Query) -> 
     )
     if query.skip:
         statement = statement.offset(query.skip)
-    found = await connection.execute(statement)
+    records = await connection.execute(statement)
     key_size, first_part = len(key_columns), len(columns) - len(names)
-    page_and_next = [dict(zip(names, own[first_part:], strict=True)) for own in found]
+    page_and_next = [dict(zip(names, own[first_part:], strict=True)) for own in records]
     return cut_page(
-        page_and_next, count, query, lambda last: (found[last][key_size:first_part], found[last][:key_size])
+        page_and_next, count, query, lambda last: (records[last][key_size:first_part], records[last][:key_size])
     )
 
 
