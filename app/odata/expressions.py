@@ -1,6 +1,6 @@
 """Expressions of `$filter` and `$orderby`: typed trees, whose names are properties of an entity set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
@@ -156,5 +156,3 @@ FUNCTIONS: dict[str, Signature] = {
     "floor": _ROUNDING,
     "ceiling": _ROUNDING,
 }
-# What reads a value of a property.
-Reader: TypeAlias = Callable[[Property], Any]

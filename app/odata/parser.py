@@ -43,7 +43,7 @@ def parse_filter(text: str, properties: Mapping[str, Property]) -> Expression:
     expression = parser.condition()
     parser.expect_end()
     if expression.type not in ("boolean", "null"):
-        parser.fail("The filter is no condition but a value. Compare it, for example `… eq 1`", 0)
+        parser.fail("The filter is a value and not a condition. Compare it, for example `… eq 1`", 0)
     return expression
 
 
@@ -71,7 +71,7 @@ class _Parser(TokenReader):
         """Return an item of `$orderby`."""
         expression = self.condition()
         if expression.type == "null":
-            self.fail("Null has no order")
+            self.fail("Null cannot be sorted by")
         return OrderItem(expression, self.take_keyword("asc", "desc") == "desc")
 
     def condition(self) -> Expression:
@@ -141,7 +141,7 @@ class _Parser(TokenReader):
         if len(kinds) > 1:
             self.fail(f"A {_name(left)} cannot be compared with a {_name(right)}", position)
         if kinds == {"boolean"} and operator not in ("eq", "ne"):
-            self.fail("Truth values have no order", position)
+            self.fail("Compare truth values with `eq` or `ne`", position)
 
     def _choices(self, item: Expression) -> tuple[Constant, ...]:
         self.expect_sign("(")
@@ -206,4 +206,5 @@ class _Parser(TokenReader):
 
 
 def _name(expression: Expression) -> str:
-    return {"boolean": "truth value", "time": "time"}.get(kind_of(expression.type), kind_of(expression.type))
+    kind = kind_of(expression.type)
+    return "truth value" if kind == "boolean" else kind

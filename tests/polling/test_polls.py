@@ -28,6 +28,7 @@ NOT_POLLABLE = (
     "/v1/checks",
     "/v1/event-types",
     "/v1/changes",
+    "/odata/",
 )
 
 
@@ -312,7 +313,7 @@ def test_a_stream_is_known_by_the_state_and_not_kept(service: Service, monkeypat
 
 def test_every_get_endpoint_of_numbers_and_lists_is_pollable(service: Service) -> None:
     for route in iter_route_contexts(service.app.routes):
-        if route.path.startswith("/v1/") and "GET" in (route.methods or ()):
+        if route.path.startswith(("/v1/", "/odata/")) and "GET" in (route.methods or ()):
             is_pollable = not route.path.startswith(NOT_POLLABLE)
             assert (route.endpoint in POLLABLE) == is_pollable, route.path
             if is_pollable:
