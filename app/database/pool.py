@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 import sqlalchemy as sa
 import structlog
-from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -207,22 +206,12 @@ class Database:
                 raise _ConnectionLost(was_new="used" not in pooled_connection.info) from error
             raise
         finally:
-            if _is_usable(driver):
+            if connection.is_usable:
                 pooled_connection.info["used"] = True
                 pooled_connection.close()  # returns it to the pool
             else:
                 pooled_connection.detach()
                 await driver.close()
-
-
-def _is_usable(driver: psycopg.AsyncConnection[Any]) -> bool:
-    """Return whether a connection may be used by the next transaction.
-
-    A task that is cancelled at the moment in which psycopg has entered a pipeline never leaves it. Whoever used the connection
-    after it would get empty results.
-    """
-    info = driver.info
-    return info.transaction_status == TransactionStatus.IDLE and info.pipeline_status == PipelineStatus.OFF
 
 
 class _ConnectionLost(Exception):
