@@ -125,10 +125,6 @@ class Server:
         assert answer.is_success, (method, path, answer.status_code, answer.text)
         return answer
 
-    def end(self) -> None:
-        """Stop it."""
-        self.process.end()
-
 
 class Reader:
     """A client that keeps the answers it has got, and asks whether they are still right."""
@@ -193,14 +189,18 @@ class PollCampaign:
         self._servers = [self._new_server(name) for name in ("one", "two")]
         self._judge = self._new_server("judge", ANSWER_MEMORY_BYTES=0)
         for server in (*self._servers, self._judge):
-            server.connect()
+            self._connect(server)
         prepare(self._send)
         self._registers = prepare_registers(self._send)
 
     def _new_server(self, name: str, **settings: Any) -> Server:
         server = Server(self._folder / name, self._database, **self._settings, **settings)
-        self._stack.callback(server.end)
+        self._stack.callback(server.process.end)
         return server
+
+    def _connect(self, server: Server) -> None:
+        server.connect()
+        self._stack.callback(server.client.close)
 
     def _today(self) -> date:
         return (datetime.now(UTC) + self._offset).date()
@@ -357,14 +357,14 @@ class PollCampaign:
         assert result.returncode == 0, result
 
     def _restart_with_another_margin(self) -> None:
-        self._servers.pop(0).end()
+        self._servers.pop(0).process.end()
         self._servers.append(self._new_server("one", GROSS_MARGIN=next(self._margins)))
-        self._servers[-1].connect()
+        self._connect(self._servers[-1])
 
     def _reset(self) -> None:
         """Delete everything, and put it there again: what was known before is known no more."""
         for server in (*self._servers, self._judge):
-            server.end()
+            server.process.end()
         self._run("reset", "--yes")
         self._start()
 
