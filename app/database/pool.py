@@ -18,7 +18,6 @@ from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -207,7 +206,7 @@ class Database:
                 raise _ConnectionLost(was_new="used" not in pooled_connection.info) from error
             raise
         finally:
-            if driver.info.transaction_status == TransactionStatus.IDLE:
+            if connection.is_usable:
                 pooled_connection.info["used"] = True
                 pooled_connection.close()  # returns it to the pool
             else:

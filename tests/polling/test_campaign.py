@@ -1,5 +1,6 @@
-"""A campaign: random writes of every kind by one server process, and conditional questions to another, across midnight.
+"""A campaign in the process of the tests: random writes to one application and conditional questions to another, over many days.
 
+Its clock is the test's, so it goes through more midnights than `process_campaign`, which is over processes and has the real one.
 `make campaign` tries many more pairs of a write and a question than the suite.
 """
 

@@ -10,6 +10,7 @@ import pytest
 import zstandard
 from fastapi.routing import iter_route_contexts
 
+from app.books.last_day import move_last_day, move_last_day_back
 from app.core import meters
 from app.http.polls import POLLABLE
 from tests.access.test_access import REQUIRED_SCOPES
@@ -359,3 +360,14 @@ def test_a_day_that_has_passed_ends_what_was_known(service: Service) -> None:
     service.now += timedelta(minutes=2)
     again = get(service, path, tag=first.headers["etag"])
     assert (again.status_code, again.json()["rows"][0]["complete"]) == (200, True)
+
+
+def test_a_day_that_comes_back_is_another_state(service: Service) -> None:
+    service.send(session())
+    tag = get(service).headers["etag"]
+    books, today = service.books, service.now.date()
+    service.run(move_last_day(books.database, books.last_day, today + timedelta(days=1), max_jump_days=None))
+    service.run(move_last_day_back(books.database, books.last_day, today))
+    computed = polls("computed")
+    assert get(service, tag=tag).status_code == 304
+    assert polls("computed") == computed + 1
