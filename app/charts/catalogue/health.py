@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.define import ChartAnswer, Picture, Spec, chart
-from app.charts.marks import NO_AXIS, TEXT, layer, mark, name_axis, number_axis, plot, silent
+from app.charts.marks import (
+    NO_AXIS,
+    TEXT,
+    gap_layers,
+    heading,
+    layer,
+    length_axis,
+    mark,
+    name_axis,
+    number_axis,
+    plot,
+    silent,
+)
 from app.charts.nothing import empty_picture
 from app.charts.texts import format_reason, format_short, format_value, plural
 
@@ -67,24 +79,14 @@ def _bars(
     y = name_axis([own["name"] for own in values])
     if not has_names:
         y["axis"] = NO_AXIS
-    largest = max(own[field] for own in values)
-    x = number_axis("count", [largest], zero=True, field=field) | {"axis": NO_AXIS}
-    # Labels need place beside the longest bar.
-    x["scale"] = {"domain": [0, (largest or 1) * 1.3]}
+    x = length_axis([own[field] for own in values], field)
     label = {"text": {"field": f"{field}_short", "type": "nominal"}}
     layers = [
-        layer(
-            mark("bar", style),
-            {"x": x, "y": {"field": "name", "type": "nominal", **y}} | TEXT,
-            where=f"datum.style == '{style}'",
-        )
+        layer(mark("bar", style), {"x": x, "y": y} | TEXT, where=f"datum.style == '{style}'")
         for style in dict.fromkeys(_STYLES.values())
     ]
     layers.append(layer(silent("text", "label", align="left", dx=6), {"x": x, "y": y} | label))
-    return {
-        "title": {"text": title, "fontSize": 12, "offset": 6, "fontWeight": "normal"},
-        **plot(layers, width, height),
-    }
+    return {"title": heading(title) | {"fontWeight": "normal"}, **plot(layers, width, height)}
 
 
 def _figures(observations: int, events: int) -> dict[str, Any]:
@@ -152,11 +154,10 @@ def calibration(answer: ChartAnswer) -> Picture:
     numbers = [own[name] for own in values for name in ("value", "high")]
     value = number_axis("percent", numbers, zero=True)
     bounds = x | {"y": value | {"field": "low"}, "y2": {"field": "high"}}
-    gap = {"y": {"value": "height"}, "text": {"value": "×"}}
     layers = [
         layer(mark("bar", "bar"), x | {"y": value} | TEXT, where="datum.value != null"),
         layer(silent("rule", "interval"), bounds, where="datum.low != null"),
-        layer(mark("text", "gap", dy=-8), x | gap | TEXT, where="datum.value == null"),
+        *gap_layers(values, x),
     ]
     gaps = sum(own["value"] is None for own in values)
     return Picture(
