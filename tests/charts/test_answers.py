@@ -218,6 +218,22 @@ def test_targets_are_those_of_the_scorecard(history: Service) -> None:
     assert [own["value"] for own in past] == [row["now"]["value"] for row in reversed(periods)]
 
 
+def test_a_history_of_a_target_has_the_unit_of_its_convention_and_no_earlier_metric(service: Service) -> None:
+    service.put("/v1/surveys/ease", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"})
+    service.send(*(own for at in ("01", "02") for own in survey_responses("ease", [7, 6, 2], at=f"2026-{at}-20")))
+    target = {"metric": "ces", "granularity": "month", "direction": "up"}
+    service.put("/v1/targets/ease", target | {"value": 5, "from": "2026-01-01"})
+    service.put("/v1/targets/ease", target | {"value": 80, "convention": "easy_rate", "from": "2026-02-01"})
+    rows = service.get("/v1/targets/ease/history")["rows"]
+    assert [(row["convention"], row["unit"]) for row in rows] == [("easy_rate", "percent"), ("mean", "score")]
+    spec = draw(service, "/v1/targets/ease/history")
+    [bar] = values(spec)
+    assert bar["text"] == "Feb 2026: missed, 66.7%, target 80%"
+    first, *_, last = spec["title"]["subtitle"]
+    assert first.endswith("(CES), percent. Line: target.")
+    assert last == "1 earlier period not shown: the target was of another metric or convention."
+
+
 def test_health_and_its_back_test_are_those_of_the_answers(service: Service) -> None:
     put_model(service)
     leavers = [f"account-{number:02}" for number in (0, 1, 2, 3, 4, 6, 8, 10, 20, 30)]
