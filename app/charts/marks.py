@@ -141,6 +141,15 @@ def bar_layers(values: Values, encoding: Spec, color: Spec, *, where: str = "") 
     return [*layers, layer(mark("bar", style), encoding | plain | stroke, where=f"!datum.complete{more}")]
 
 
+def number_labels(y: Spec, right_of: Spec, left_of: Spec) -> list[Spec]:
+    """Return the layers of the numbers of bars: at the right of those above zero, at the left of the others."""
+    label = y | {"text": {"field": "short", "type": "nominal"}}
+    return [
+        layer(silent("text", "label", align="left", dx=6), right_of | label, where="datum.value >= 0"),
+        layer(silent("text", "label", align="right", dx=-6), left_of | label, where="datum.value < 0"),
+    ]
+
+
 def gap_layers(values: Values, x: Spec, *, field: str = "value") -> list[Spec]:
     """Return the layer of crosses where there is no value; none where there is always one."""
     if all(own[field] is not None for own in values):

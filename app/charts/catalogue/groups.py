@@ -13,6 +13,7 @@ from app.charts.marks import (
     mark,
     name_axis,
     number_axis,
+    number_labels,
     period_axis,
     plot,
     series_color,
@@ -97,17 +98,11 @@ def ranking(answer: ChartAnswer) -> Picture:
     names = [own["series"] for own in values]
     x = {"x": number_axis(panel.unit, panel.numbers, zero=True) | {"axis": NO_AXIS}}
     y = {"y": name_axis(names, "series")}
-    label = {"text": {"field": "short", "type": "nominal"}}
     reason = {"text": {"field": "reason", "type": "nominal"}, "x": {"datum": 0, "type": "quantitative"}}
     layers = [
         *bar_layers(values, x | y | TEXT, {}, where="datum.value != null"),
         *_intervals(panel, y),
-        layer(
-            silent("text", "label", align="left", dx=6), _outer(panel, x, "high") | y | label, where="datum.value >= 0"
-        ),
-        layer(
-            silent("text", "label", align="right", dx=-6), _outer(panel, x, "low") | y | label, where="datum.value < 0"
-        ),
+        *number_labels(y, _outer(panel, x, "high"), _outer(panel, x, "low")),
         layer(mark("text", "muted-label", align="left", dx=6), y | reason | TEXT, where="datum.value == null"),
         *zero_line(panel.numbers, channel="x"),
     ]
