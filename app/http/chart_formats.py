@@ -18,6 +18,7 @@ class ChartFormat(NamedTuple):
     """An output format of charts. headers: what a response has besides. needs: a module, and the extra that has it."""
 
     media_type: str
+    is_text: bool = True
     headers: Mapping[str, str] = {}
     needs: tuple[str, str] | None = None
 
@@ -27,8 +28,8 @@ _SAFE_IMAGE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe
 _NEEDS = ("vl_convert", "charts")
 CHART_FORMATS = {
     "vega": ChartFormat("application/vnd.vegalite.v6+json"),
-    "svg": ChartFormat("image/svg+xml", _SAFE_IMAGE, needs=_NEEDS),
-    "png": ChartFormat("image/png", needs=_NEEDS),
+    "svg": ChartFormat("image/svg+xml", headers=_SAFE_IMAGE, needs=_NEEDS),
+    "png": ChartFormat("image/png", is_text=False, needs=_NEEDS),
 }
 _ALL_FORMATS: dict[str, AnyFormat] = {**FORMATS, **CHART_FORMATS}
 
