@@ -199,7 +199,6 @@ async def _open_books_for(app: FastAPI, settings: Settings, *, clock: Callable[[
         open_database(settings) as database,
         open_large_batches(database) as large_batches,
         open_charts() as charts,
-        agent_routes.serve_agents(app),
         AsyncExitStack() as stack,
     ):
         app.state.database, app.state.large_batches, app.state.charts = database, large_batches, charts
