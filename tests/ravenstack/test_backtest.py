@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
@@ -83,5 +82,8 @@ def test_the_back_test_of_the_real_data_says_what_the_guide_says(dated_service: 
 
 def area(rows: list[dict[str, Any]]) -> float:
     """The AUC by scikit-learn, for which a higher number has to mean more risk."""
+    # Imported here, since every worker of the suite would import it for a second.
+    from sklearn.metrics import roc_auc_score
+
     result: float = roc_auc_score([row["churned"] for row in rows], [-row["score"] for row in rows])
     return result
