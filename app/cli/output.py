@@ -69,10 +69,12 @@ async def write_answer(format: str, answer: Answer, *, fields: Sequence[str], ou
         await _write(format, answer, fields, file)
 
 
-async def write_chart(answer: Answer, parameters: ChartParameters, *, currency: str, output: Path | None) -> None:
+async def write_chart(
+    answer: Answer, format: str, parameters: ChartParameters, *, currency: str, output: Path | None
+) -> None:
     """Write an answer as a chart to a file or to standard output. Raises Invalid for one that the answer cannot be."""
     async with open_charts() as charts:
-        content = await charts.draw(answer.name, answer.body, parameters, currency=currency)
+        content = await charts.draw(answer.name, answer.body, format, parameters, currency=currency)
     with _open(output) as file:
         file.write(content)
 

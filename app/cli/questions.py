@@ -125,9 +125,8 @@ def query(
         if chosen == "table":
             _print_table(answer.with_fields(parameters.fields) if parameters.fields else answer)
         elif chosen in CHART_FORMATS:
-            own = parameters.model_copy(update={"format": chosen})
             body = {**answer.body, "rows": list(answer.rows)}
-            await write_chart(replace(answer, body=body), own, currency=books.currency, output=output)
+            await write_chart(replace(answer, body=body), chosen, parameters, currency=books.currency, output=output)
         else:
             await write_answer(chosen, answer, fields=parameters.fields, output=output)
 
