@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-# Longer texts are not remembered: a client could fill the memory with them.
+# Longer texts are not cached_function: a client could fill the memory with them.
 _MAX_LENGTH = 500
 
 
@@ -14,10 +14,10 @@ def remember_short(maxsize: int) -> Callable[[Callable[[str], Result]], Callable
     """Return a decorator that remembers the last results of a function of one text. maxsize: how many."""
 
     def decorate(function: Callable[[str], Result]) -> Callable[[str], Result]:
-        remembered = lru_cache(maxsize)(function)
+        cached_function = lru_cache(maxsize)(function)
 
         def call(text: str) -> Result:
-            return remembered(text) if len(text) <= _MAX_LENGTH else function(text)
+            return cached_function(text) if len(text) <= _MAX_LENGTH else function(text)
 
         call.__doc__ = function.__doc__
         return call

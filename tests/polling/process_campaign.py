@@ -1,7 +1,7 @@
 """The campaign of polls over processes: `make campaign` tries 10,000 pairs of a write and a question, the suite some.
 
 Two `csmetrics serve` on one database are written to and polled, by conditional questions, while a real midnight passes in the
-reporting time zone. A third one is the judge: it keeps no answers, and is never told what its client has. The campaign goes back
+reporting time zone. A third one is the judge: it keeps no answers, and no client sends it a tag. The campaign goes back
 and forth between
 
 - pairs of any kind of write and any question, one after the other: the answer is the judge's, byte by byte;

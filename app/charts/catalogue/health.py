@@ -170,18 +170,18 @@ def health_history(answer: ChartAnswer) -> Picture:
 
 def _point(point: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
     """Return a point of a history. is_new: whether another version of the model holds since then."""
-    score, then = point["score"], point["as_known_then"]
+    score, score_then = point["score"], point["as_known_then"]
     label, band = period_label(point["period"], point["on"], point["on"]), _BANDS[point["band"]]
     text = f"{label}: no score" if score is None else f"{label}: {format_value(score, 'score', '')}, {band.lower()}"
     if point["restated"]:
-        text += f"; {'no score' if then is None else format_value(then, 'score', '')} as known then"
+        text += f"; {'no score' if score_then is None else format_value(score_then, 'score', '')} as known then"
     if is_new:
         text += f"; version {point['model_version']} of the model"
     return {
         "label": label,
         "value": score,
         "band": band,
-        "then": then if point["restated"] else None,
+        "then": score_then if point["restated"] else None,
         "complete": point["complete"],
         "is_new": is_new,
         "text": text if point["complete"] else f"{text}; the period is not complete",

@@ -170,7 +170,7 @@ def restatements(answer: ChartAnswer) -> Picture:
     by_period: dict[str, list[Mapping[str, Any]]] = {}
     for row in in_order(answer.rows):
         by_period.setdefault(row_label(row), []).append(row)
-    values = [_restated(rows, metric.unit, answer.currency) for rows in by_period.values()]
+    values = [_restated_period(rows, metric.unit, answer.currency) for rows in by_period.values()]
     x = {"x": period_axis(labels)}
     y = number_axis(metric.unit, [own[name] for own in values for name in ("before", "value")], zero=False)
     before = x | {"y": y | {"field": "before"}}
@@ -210,7 +210,7 @@ def _metric_of_question(answer: ChartAnswer) -> Metric:
     return metric.conventions.get(next(iter(conventions), ""), metric)
 
 
-def _restated(rows: Sequence[Mapping[str, Any]], unit: str, currency: str) -> dict[str, Any]:
+def _restated_period(rows: Sequence[Mapping[str, Any]], unit: str, currency: str) -> dict[str, Any]:
     """Return a period from its changes, which are in the order of their days."""
     first, last = rows[0], rows[-1]
     before, after = (
