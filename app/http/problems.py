@@ -58,7 +58,7 @@ _FRAMEWORK_DETAILS = {
 
 
 # How errors are written where they are no problem objects, by the beginning of the paths; filled when routes are declared.
-ERROR_RESPONSES: dict[str, Callable[[Problem], Response]] = {}
+ERROR_RESPONSES: dict[str, Callable[[Request, Problem], Response]] = {}
 
 
 def problem_body(problem: Problem) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _error_response(request: Request, problem: Problem) -> Response:
     path = get_route_path(request.scope)
     for prefix, respond in ERROR_RESPONSES.items():
         if path == prefix or path.startswith(f"{prefix}/"):
-            return respond(problem)
+            return respond(request, problem)
     return problem_response(problem)
 
 

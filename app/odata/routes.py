@@ -34,12 +34,17 @@ _ALLOWED_METHODS = "GET, HEAD, OPTIONS"
 _MAX_READS = 20
 
 
+_VERSION_HEADER = {"OData-Version": VERSION}
+
+
 async def speak_odata(request: Request) -> None:
     """Add the version to the response, whatever that will be."""
-    add_response_headers(request.scope, {"OData-Version": VERSION})
+    add_response_headers(request.scope, _VERSION_HEADER)
 
 
-def _error_response(problem: Problem) -> Response:
+def _error_response(request: Request, problem: Problem) -> Response:
+    # The framework refuses a path or a method before any dependency has run.
+    add_response_headers(request.scope, _VERSION_HEADER)
     status, content = error_body(problem)
     return Response(content, status, headers=problem.headers, media_type=JSON)
 

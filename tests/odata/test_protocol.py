@@ -288,6 +288,21 @@ def test_head_and_options_are_answered(service: Service) -> None:
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/Accounts", 200),
+        ("GET", "/Accounts?$top=x", 400),
+        ("GET", "/Nothing", 404),
+        ("GET", "/a/b/c", 404),
+        ("POST", "/Accounts", 405),
+    ],
+)
+def test_every_response_names_the_version_once(method: str, path: str, status: int, service: Service) -> None:
+    answer = service.request(method, ROOT + path)
+    assert (answer.status_code, answer.headers.get_list("odata-version")) == (status, ["4.0"])
+
+
 def test_what_is_known_already_is_not_sent_again(service: Service) -> None:
     service.send(session("old"))
     first = get(service, "Accounts")
