@@ -13,6 +13,7 @@ setup: $(VENV)/installed ## create the virtual environment with the locked depen
 
 $(VENV)/installed: requirements-dev.lock pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV). This takes some minutes."
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
@@ -38,10 +39,11 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 test: check clients ## check, then run all tests in parallel
 	$(BIN)/python -m pytest -n 2
 
-campaign: setup ## try random data with fifty times as many examples, and kill processes for 15 minutes on a busy machine
+campaign: setup ## try random data with fifty times as many examples, kill processes for 15 minutes on a busy machine, and poll during writes
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
 	$(BIN)/python -m tests.system.kill_campaign
 	$(BIN)/python -m tests.webhooks.kill_campaign
+	$(BIN)/python -m tests.polling.process_campaign
 
 check: setup ## check style and types
 	$(BIN)/ruff check .

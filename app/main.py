@@ -10,7 +10,6 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from app import __version__
 from app.access import routes as access_routes
@@ -46,8 +45,8 @@ from app.feedback import routes as feedback_routes
 from app.health import routes as health_routes
 from app.health.backtest import routes as backtest_routes
 from app.http.answer_memory import AnswerMemory
+from app.http.compression import GZIP_LEVEL, MIN_COMPRESSED_BYTES, UNCOMPRESSED_TYPES
 from app.http.document import build_document, name_operation
-from app.http.formats import FORMATS
 from app.http.openapi import object_schema, response_schema
 from app.http.problems import install_problem_handlers
 from app.http.routing import name_routes
@@ -160,13 +159,11 @@ def build_app(settings: Settings, *, clock: Callable[[], datetime] = system_cloc
 
 
 def _add_middleware(app: FastAPI) -> None:
-    # Compression shrinks long tables to a tenth; for short answers it would only cost time.
-    compressed_types = tuple(entry.media_type for entry in FORMATS.values() if entry.is_compressed)
     app.add_middleware(
         GZipMiddleware,
-        minimum_size=16_384,
-        compresslevel=4,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, *compressed_types),
+        minimum_size=MIN_COMPRESSED_BYTES,
+        compresslevel=GZIP_LEVEL,
+        exclude_content_types=UNCOMPRESSED_TYPES,
     )
     # It is around the compression, since kept answers are compressed already.
     app.add_middleware(PollingMiddleware, service=app, memory=app.state.answers)

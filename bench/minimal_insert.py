@@ -1,21 +1,13 @@
-"""A minimal service for comparison: one endpoint that inserts one row in its own transaction and counts nothing.
+"""A minimal service for comparison: one endpoint that inserts one row in its own transaction and counts nothing."""
 
-The environment variable DATABASE names the database, POOL_SIZE the number of connections of a worker.
-"""
-
-import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import psycopg
-from fastapi import FastAPI
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 
 from app.accounts.accounts import account_key
+from bench.minimal_service import build_app
 
 TABLE = "bench.minimal_insert"
 _INSERT = f"""
@@ -33,19 +25,7 @@ class Event(BaseModel):
     data: dict[str, Any]
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    pool: asyncio.Queue[psycopg.AsyncConnection] = asyncio.Queue()
-    for _ in range(int(os.environ["POOL_SIZE"])):
-        # With autocommit, each statement is a transaction of its own.
-        pool.put_nowait(await psycopg.AsyncConnection.connect(os.environ["DATABASE"], autocommit=True))
-    app.state.pool = pool
-    yield
-    while not pool.empty():
-        await pool.get_nowait().close()
-
-
-app = FastAPI(lifespan=lifespan)
+app = build_app()
 
 
 @app.post("/v1/events")
@@ -58,8 +38,3 @@ async def post_event(event: Event) -> dict[str, int]:
     finally:
         pool.put_nowait(connection)
     return {"accepted": 1}
-
-
-@app.get("/readyz")
-async def readyz() -> dict[str, str]:
-    return {"status": "ok"}

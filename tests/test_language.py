@@ -16,6 +16,7 @@ from app.database.tables import metadata
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
 MODULES = sorted(APP.rglob("*.py"))
+TEST_MODULES = sorted((ROOT / "tests").rglob("*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Participles, pronouns, adverbs and words of several meanings, which say nothing as the name of a thing.
@@ -151,6 +152,19 @@ def test_prose_has_no_metaphors() -> None:
         for path, number, line in lines
         for word, better in METAPHORS.items()
         for match in re.finditer(rf"\b(?:{word})\b", NORMAL_USES.sub("", line), re.IGNORECASE)
+    ]
+    assert violations == [], report(violations)
+
+
+def test_no_sentence_leaves_out_who_tells_or_says() -> None:
+    """`X is told` and `Y is said` hide who does what: the log has a line, the error names, the answer lists."""
+    kind = r"(?:is|are|was|were|be|been|being)(?: not| never| also| only)? (?:told|said)|(?:tells?|told|heard) of"
+    lines = [(path, number, line) for path in (*MODULES, *TEST_MODULES) for number, line in prose_of_module(path)]
+    lines += [(path, number, line) for path in PAGES for number, line in prose_of_page(path)]
+    violations = [
+        location(path, number, match[0])
+        for path, number, line in lines
+        if (match := re.search(rf"\b(?:{kind})\b", line, re.IGNORECASE))
     ]
     assert violations == [], report(violations)
 

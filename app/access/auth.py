@@ -1,7 +1,6 @@
 """Authentication and authorization of requests: which key a request carries and what its scopes allow."""
 
 import base64
-import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,16 +8,16 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from pydantic import SecretStr
 from structlog.contextvars import bind_contextvars
 
-from app.access.keys import KEY_PREFIX, KeyScope, StoredKey, find_key, hash_key, is_same_key, write_last_use
+from app.access.keys import KEY_PREFIX, KeyScope, StoredKey, find_key, hash_key, is_setting, write_last_use
 from app.access.rate_limits import RateLimits
 from app.access.sessions import COOKIE
 from app.books.books import Books
 from app.core.callers import current_caller
 from app.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable, json_pointer
 from app.core.names import name_fault
+from app.core.settings import Settings
 from app.http.response_headers import add_response_headers
 
 # The scheme that puts the key into the URL; the others put it into a header.
@@ -53,6 +52,11 @@ class Caller:
     def has(self, scope: KeyScope) -> bool:
         """Return whether the caller has this scope. Admin implies every scope."""
         return scope in self.scopes or "admin" in self.scopes
+
+
+# The callers with the keys of the settings.
+_ADMIN = Caller(ADMIN_KEY_ID, frozenset({"admin"}))
+_PROMETHEUS = Caller(PROMETHEUS_KEY_ID, frozenset())
 
 
 def books_of(request: Request) -> Books:
@@ -113,25 +117,29 @@ async def _authorize(request: Request, key: str, scopes: Sequence[KeyScope], *, 
     return caller
 
 
-_authorize_read = requires("read")
-
-
 async def may_read_meters(request: Request) -> None:
     """Authenticate a request for the page of Prometheus: by PROMETHEUS_KEY, without the database, or by a key with scope read.
 
     Raises Unauthenticated or Forbidden.
     """
-    prometheus_key: SecretStr | None = request.app.state.settings.prometheus_key
-    if prometheus_key is not None:
-        key, is_in_url = _read_key(request)
-        if not is_in_url and is_same_key(key, prometheus_key):
-            _check_params_exist(request)
-            bind_contextvars(key_id=PROMETHEUS_KEY_ID)
-            return
-    await _authorize_read(request)
+    _check_params_exist(request)
+    key, is_in_url = _read_key(request)
+    if not is_in_url and _find_settings_caller(request, hash_key(key)) is _PROMETHEUS:
+        bind_contextvars(key_id=PROMETHEUS_KEY_ID)
+    else:
+        await _authorize(request, key, ("read",), is_in_url=is_in_url)
 
 
 may_read_meters.scopes = ("read",)  # type: ignore[attr-defined]
+
+
+def _find_settings_caller(request: Request, key_hash: bytes) -> Caller | None:
+    """Return the caller whose key is one of the settings; None for another key. The keys are compared in constant time."""
+    settings: Settings = request.app.state.settings
+    for setting, caller in ((settings.admin_key, _ADMIN), (settings.prometheus_key, _PROMETHEUS)):
+        if is_setting(key_hash, setting):
+            return caller
+    return None
 
 
 def _check_params_exist(request: Request) -> None:
@@ -193,19 +201,17 @@ class PollKey(NamedTuple):
 def read_poll_key(request: Request) -> PollKey:
     """Return the key that a poll carries. Raises Unauthenticated without one, and for the key of Prometheus."""
     key, is_in_url = _read_key(request)
-    settings, key_hash = request.app.state.settings, hash_key(key)
-    for setting in (settings.admin_key, settings.prometheus_key):
-        if setting is not None and hmac.compare_digest(key_hash, hash_key(setting.get_secret_value())):
-            if setting is settings.prometheus_key:
-                raise Unauthenticated(_NO_KEY)
-            return PollKey(None, is_in_url)
-    return PollKey(key_hash, is_in_url)
+    key_hash = hash_key(key)
+    caller = _find_settings_caller(request, key_hash)
+    if caller is _PROMETHEUS:
+        raise Unauthenticated(_NO_KEY)
+    return PollKey(key_hash if caller is None else None, is_in_url)
 
 
 def recognize_caller(request: Request, key: PollKey, stored_key: StoredKey | None) -> Caller | None:
     """Return the caller of a poll with scope read. None where the endpoint has to say or do more about it."""
     if key.hash is None:
-        caller = Caller(ADMIN_KEY_ID, frozenset({"admin"}))
+        caller = _ADMIN
     elif stored_key is None:
         return None
     else:
@@ -233,14 +239,11 @@ async def _authenticate(request: Request, key: str) -> Caller:
 
     The key's id is in the lines of the log from here on, until the end of the request.
     """
-    settings = request.app.state.settings
-    if is_same_key(key, settings.admin_key):
-        bind_contextvars(key_id=ADMIN_KEY_ID)
-        return Caller(ADMIN_KEY_ID, frozenset({"admin"}))
-    if is_same_key(key, settings.prometheus_key):
-        bind_contextvars(key_id=PROMETHEUS_KEY_ID)
-        return Caller(PROMETHEUS_KEY_ID, frozenset())
-    books, key_hash = books_of(request), hash_key(key)
+    key_hash = hash_key(key)
+    if (caller := _find_settings_caller(request, key_hash)) is not None:
+        bind_contextvars(key_id=caller.id)
+        return caller
+    books = books_of(request)
     stored_key = await find_key(books, key_hash)
     if stored_key is None:
         raise Unauthenticated(

@@ -104,9 +104,9 @@ class StoredKey(NamedTuple):
     expires_on: date | None
 
 
-def is_same_key(key: str, setting: SecretStr | None) -> bool:
-    """Return whether a key is that of a setting, in constant time."""
-    return setting is not None and hmac.compare_digest(hash_key(key), hash_key(setting.get_secret_value()))
+def is_setting(key_hash: bytes, setting: SecretStr | None) -> bool:
+    """Return whether a key, of which this is the hash, is that of a setting. It takes the same time for any key."""
+    return setting is not None and hmac.compare_digest(key_hash, hash_key(setting.get_secret_value()))
 
 
 def hash_key(key: str) -> bytes:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.access.keys import KeyScope, hash_key, insert_key, is_same_key, new_key_row
+from app.access.keys import KeyScope, hash_key, insert_key, is_setting, new_key_row
 from app.books.books import Books
 from app.core.errors import Unauthenticated
 from app.core.settings import Settings
@@ -150,7 +150,7 @@ async def _find_parent(connection: Connection, books: Books, key: str) -> _Origi
 
 
 def _from_settings(settings: Settings, key: str) -> _Origin | None:
-    if settings.admin_key is None or not is_same_key(key, settings.admin_key):
+    if settings.admin_key is None or not is_setting(hash_key(key), settings.admin_key):
         return None
     return _Origin(_SETTINGS_KEY, ["admin"], _fingerprint(settings))
 

@@ -1,6 +1,5 @@
 """HTTP endpoints of accounts and segments."""
 
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -101,8 +100,7 @@ async def list_accounts(request: Request) -> Response:
         await check_attributes(books, filter, "/query/filter")
     limit = params.page_size(params.limit, default=100, maximum=MAX_ACCOUNTS)
     answer = await answer_accounts(books, filter, limit=limit, cursor=params.cursor)
-    # A file without a limit has all accounts, page by page.
-    return await rows_response(request, params, answer if params.limit is None else replace(answer, load_more=None))
+    return await rows_response(request, params, answer)
 
 
 @router.get("/accounts/{account_id}", dependencies=READ, responses=_ACCOUNT, response_class=Response)

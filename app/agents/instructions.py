@@ -1,4 +1,4 @@
-"""What every agent is told before it calls a tool: in which order to look, and how to speak of numbers."""
+"""What every agent reads before it calls a tool: in which order to look, and how to speak of numbers."""
 
 INSTRUCTIONS = """Customer-success metrics of one company: revenue, churn, retention, usage, support, surveys, health. Every
 number comes from one ledger and can be explained. All tools only read.

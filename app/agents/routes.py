@@ -15,7 +15,7 @@ from app.core.settings import Settings
 
 PATH = "/mcp"
 _NOT_INSTALLED = (
-    "This service is installed without its MCP server. Whoever runs it installs the extra `mcp`: pip install "
+    "This service is installed without its MCP server. Its operator can install the extra `mcp`: pip install "
     "'customer-success-metrics[mcp]'."
 )
 _CHALLENGE = 'Bearer realm="Customer Success Metrics"'

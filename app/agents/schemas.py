@@ -34,6 +34,8 @@ def input_schema(entry: Tool) -> dict[str, Any]:
     """Return the schema of a tool's arguments, as short as it can be."""
     schema = entry.arguments.model_json_schema()
     definitions = schema.pop("$defs", {})
+    # The tool has a description itself.
+    schema.pop("description", None)
     short: dict[str, Any] = _shorten(schema, definitions)
     return {"type": "object", "properties": {}, **short, "additionalProperties": False}
 

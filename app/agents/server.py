@@ -5,6 +5,7 @@ requests, so that any of several processes answers any of them.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import mcp_types as types
@@ -44,7 +45,7 @@ def build_session_manager(find_books: Callable[[], Books | None], *, version: st
 
 def build_server(find_books: Callable[[], Books | None], *, version: str) -> Server[Any]:
     """Return the server with the tools of the catalogue."""
-    tools = types.ListToolsResult(tools=[_describe_tool(TOOLS[name]) for name in sorted(TOOLS)])
+    tools = _describe_tools()
 
     async def list_tools(
         _context: ServerRequestContext[Any], _params: types.PaginatedRequestParams | None
@@ -72,6 +73,12 @@ def build_server(find_books: Callable[[], Books | None], *, version: str) -> Ser
         on_list_tools=list_tools,
         on_call_tool=call,
     )
+
+
+@cache
+def _describe_tools() -> types.ListToolsResult:
+    """Return what the tools are, which all servers of a process share."""
+    return types.ListToolsResult(tools=[_describe_tool(TOOLS[name]) for name in sorted(TOOLS)])
 
 
 def _describe_tool(entry: Tool) -> types.Tool:

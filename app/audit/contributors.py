@@ -41,6 +41,7 @@ CONTRIBUTORS_SCHEMA = rows_schema(
     OPTIONAL_ROW_SCHEMA,
     totals=list_schema("Row", ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)
     | {"description": "The rows of the metric that the accounts of this page contribute to."},
+    chart=True,
 )
 
 

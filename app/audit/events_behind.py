@@ -109,7 +109,6 @@ async def list_events_behind(books: Books, question: Question, *, limit: int, cu
         "events",
         body,
         columns(_EVENT_SCHEMA),
-        question=question,
         load_more=lambda after: list_events_behind(books, question, limit=limit, cursor=after),
     )
 

@@ -10,9 +10,11 @@ from app.books.books import Books
 from app.core.aside import run_aside
 from app.database.connection import Connection
 from app.database.query_plan import run_plan
+from app.http.chart_formats import ChartParameters
 from app.http.openapi import name_schema, object_schema
 from app.http.tables import Answer, columns
 from app.metrics.offers import OFFERS, Restatement
+from app.metrics.parameters import MetricParameters
 from app.metrics.question import Question
 from app.metrics.question_names import check_names
 from app.metrics.rows import Row, base_row, knowledge_members, paginate, round_number
@@ -42,7 +44,12 @@ RESTATEMENTS_SCHEMA = rows_schema(
     "Restatement",
     "One row per period, group and day on which the number changed.",
     {name: ROW_SCHEMA[name] for name in (*PERIOD_COLUMNS, "group")} | _CHANGE_SCHEMA,
+    chart=True,
 )
+
+
+class RestatementParameters(ChartParameters, MetricParameters):
+    """The parameters of restatements, which can be a chart."""
 
 
 async def list_restatements(books: Books, question: Question, *, limit: int, cursor: str | None) -> Answer:

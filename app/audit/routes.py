@@ -1,6 +1,5 @@
 """Endpoints of the audit: what is behind a number, how it changed, and whether the numbers agree with each other."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,7 +9,7 @@ from app.access.auth import Caller, books_of, requires
 from app.audit.checks import CHECKS_SCHEMA, run_checks
 from app.audit.contributors import CONTRIBUTORS_SCHEMA, list_contributors
 from app.audit.events_behind import EVENTS_SCHEMA, list_events_behind
-from app.audit.restatements import RESTATEMENTS_SCHEMA, list_restatements
+from app.audit.restatements import RESTATEMENTS_SCHEMA, RestatementParameters, list_restatements
 from app.core.errors import Forbidden
 from app.core.periods import Day
 from app.http.openapi import query_schema
@@ -18,7 +17,7 @@ from app.http.params import QueryParams, parse_query
 from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.metrics.describe import MetricInPath, metric_in_path
-from app.metrics.parameters import DEFAULT_ROWS, Granularity, MetricParameters, Parameters
+from app.metrics.parameters import DEFAULT_ROWS, Granularity, MetricParameters, OneMetricParameters, Parameters
 from app.metrics.question import Question, resolve_question
 
 router = APIRouter(
@@ -34,7 +33,7 @@ async def _question(request: Request, metric: str, parameters: MetricParameters)
     "/metrics/{metric}/contributors",
     name="list_contributors",
     responses=CONTRIBUTORS_SCHEMA,
-    openapi_extra=query_schema(Parameters),
+    openapi_extra=query_schema(OneMetricParameters),
 )
 @pollable
 async def get_contributors(request: Request, metric: MetricInPath) -> Response:
@@ -44,7 +43,7 @@ async def get_contributors(request: Request, metric: MetricInPath) -> Response:
     metric in its period and group are listed by their contribution: their own numerator or, for a metric without a numerator,
     their value. Where contributions do not add up to the total's, as for `clv`, `share` is null.
     """
-    parameters = parse_query(request, Parameters)
+    parameters = parse_query(request, OneMetricParameters)
     question = await _question(request, metric, parameters)
     answer = await list_contributors(books_of(request), question, limit=parameters.page_rows, cursor=parameters.cursor)
     return await rows_response(request, parameters, answer)
@@ -54,7 +53,7 @@ async def get_contributors(request: Request, metric: MetricInPath) -> Response:
     "/metrics/{metric}/restatements",
     name="list_restatements",
     responses=RESTATEMENTS_SCHEMA,
-    openapi_extra=query_schema(MetricParameters),
+    openapi_extra=query_schema(RestatementParameters),
 )
 @pollable
 async def get_restatements(request: Request, metric: MetricInPath) -> Response:
@@ -66,7 +65,7 @@ async def get_restatements(request: Request, metric: MetricInPath) -> Response:
     the number changed, if they can change the metric or the group of an account. Segments are as they are defined now, or on
     the day `as_of`, after which no changes are listed.
     """
-    parameters = parse_query(request, MetricParameters)
+    parameters = parse_query(request, RestatementParameters)
     question = await _question(request, metric, parameters)
     answer = await list_restatements(books_of(request), question, limit=parameters.page_rows, cursor=parameters.cursor)
     return await rows_response(request, parameters, answer)
@@ -93,8 +92,6 @@ async def get_events(request: Request, metric: MetricInPath) -> Response:
     question = await _question(request, metric, parameters)
     limit = min(parameters.limit or DEFAULT_ROWS, DEFAULT_ROWS)
     answer = await list_events_behind(books_of(request), question, limit=limit, cursor=parameters.cursor)
-    # A file without a limit has all events, page by page.
-    answer = answer if parameters.limit is None else replace(answer, load_more=None)
     return await rows_response(request, parameters, answer)
 
 

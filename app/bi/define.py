@@ -24,6 +24,7 @@ ZONE = "(SELECT reporting_timezone FROM public.books)"
 
 ACCOUNT_ID = "Your id of the account."
 MONTH = "First day of the month, in the reporting time zone."
+COMPLETE = "Whether the month has ended; false: it counts up to today, which is no drop."
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A formula is evaluated at points. Where its numerator and denominator turn out to be sums of its operands, each times a fixed
 factor, and its value a fixed multiple of their ratio, the two can be added up over accounts and months, and the ratio of the
-sums is what the formula returns for the sums of the operands. So nothing about a metric is said twice.
+sums is what the formula returns for the sums of the operands. So a metric is defined in the catalogue alone.
 """
 
 import random
@@ -24,10 +24,10 @@ _TOLERANCE = 1e-9
 # What a formula raises for operands that contradict each other, such as more promoters than responses.
 _IMPOSSIBLE = (ValueError, ZeroDivisionError)
 
-NOT_A_RATIO = "Its value is no ratio of two sums over accounts."
+NOT_A_RATIO = "Its value is not a ratio of two sums over accounts."
 NEEDS_MARGIN = "It uses the gross margin, a setting."
-NEEDS_COSTS = "Costs without an account count in it, which belong to no row."
-NOT_IN_MONTHS = "It is no sum of entries of one month."
+NEEDS_COSTS = "It includes costs that were recorded without an account."
+NOT_IN_MONTHS = "It cannot be summed from the entries of one month."
 
 
 class Coefficient(NamedTuple):

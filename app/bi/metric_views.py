@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from app.bi.define import ACCOUNT_ID, MONTH, View, quote, render_number
+from app.bi.define import ACCOUNT_ID, COMPLETE, MONTH, View, quote, render_number
 from app.bi.linear import Coefficient, NoRatio, Ratio, find_ratio
-from app.bi.month_sums import OperandColumns, label_names, month_sums, round_amount
+from app.bi.month_sums import HAS_ENDED, OperandColumns, label_names, month_sums, round_amount
 from app.bi.ratio_query import check_ratio, ratio_queries
 from app.ledger.sums.operand_sums import Operand
 from app.ledger.sums.operands import Balance, Flow
@@ -65,7 +65,7 @@ def _metrics() -> View:
     columns = {
         "metric": "Name of the metric, as the API has it.",
         "convention": "Name of a way to compute it, where the industry has several.",
-        "is_default": "Whether the API answers by this convention unless it is told otherwise.",
+        "is_default": "Whether the API answers by this convention where a question names none.",
         "title": "Title for people.",
         "unit": "points, percent, ratio, score, count, minutes, hours, days, months or money (of the base currency).",
         "better": "Whether more is better: up, down or neither.",
@@ -105,10 +105,11 @@ def _metric_operands() -> View:
         "metrics.scale * sum(numerator) / nullif(sum(denominator), 0).",
         "value": "The value for this account and month alone; null where the denominator is 0. Values of several accounts "
         "neither add up nor have a mean: use numerator and denominator.",
+        "complete": COMPLETE,
     }
     comment = (
         "Metrics by account and month, as sums that add up to what the API answers for any accounts. Accounts and "
-        "months in which numerator and denominator are 0 have no row. The running month counts up to today."
+        "months in which numerator and denominator are 0 have no row."
     )
     queries = ratio_queries((own.metric, own.ratio) for own in entries() if own.ratio is not None)
     return View("metric_operands", comment, columns, "\nUNION ALL\n".join(queries))
@@ -124,6 +125,7 @@ def _mrr_by_month() -> View:
         "closing": _sum_of(operands, "mrr"),
         "is_customer_at_start": f"{operands.of(Balance('customers', closing=False))} > 0",
         "is_customer_at_end": f"{operands.of(Balance('customers', closing=True))} > 0",
+        "complete": HAS_ENDED.format(month="sums.month"),
     }
     comments = {
         "account_id": ACCOUNT_ID,
@@ -138,6 +140,7 @@ def _mrr_by_month() -> View:
         "expansion - contraction - churned.",
         "is_customer_at_start": "Whether the account was a customer at the start of the month.",
         "is_customer_at_end": "Whether it was one at the end of the month, of the running month at the end of today.",
+        "complete": COMPLETE,
     }
     is_something = " OR ".join(f"sums.{name} <> 0" for name in operands.columns.values())
     query = f"SELECT {label_names(columns)}\nFROM ({month_sums(operands)}) AS sums\nWHERE {is_something}"
@@ -159,7 +162,8 @@ def _mrr_movements() -> View:
         change = operands.sum({Flow(measure): net[measure]})
         rows.append(f"({quote(kind)}, {round_amount(amount)}, {round_amount(change)})")
     query = f"""
-    SELECT sums.account_id, sums.month, movement.kind, movement.amount, movement.change
+    SELECT sums.account_id, sums.month, movement.kind, movement.amount, movement.change,
+        {HAS_ENDED.format(month="sums.month")} AS complete
     FROM ({month_sums(operands)}) AS sums
     CROSS JOIN LATERAL (VALUES {", ".join(rows)}) AS movement(kind, amount, change)
     WHERE movement.amount <> 0"""
@@ -169,10 +173,9 @@ def _mrr_movements() -> View:
         "kind": f"Kind of movement: {', '.join(_MOVEMENTS)}.",
         "amount": "How much MRR moved, in the base currency, as the metrics mrr_new, mrr_churned … answer: a loss is positive.",
         "change": "By how much MRR changed: a loss is negative. All changes of a month add up to mrr_net_change.",
+        "complete": COMPLETE,
     }
-    comment = (
-        "MRR movements by account, month and kind. What did not move has no row. The running month counts up to today."
-    )
+    comment = "MRR movements by account, month and kind. What did not move has no row."
     return View("mrr_movements", comment, columns, query)
 
 

@@ -31,6 +31,8 @@ MONTHS = f"""
 # In each part of a union, since PostgreSQL passes a condition on the account's id into its parts, but no join.
 ACCOUNT_OF = "JOIN public.account ON account.account_id = {table}.account_id"
 THIS_MONTH = f"(SELECT date_trunc('month', {TODAY}::timestamp)::date)"
+# Whether a month has ended, as the API says it.
+HAS_ENDED = "{month} < " + THIS_MONTH
 # The condition of entries of the running month that are dated after today.
 IS_LATER = f"entry.effective_on > {TODAY} AND entry.effective_on < ({THIS_MONTH} + interval '1 month')::date"
 

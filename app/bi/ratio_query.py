@@ -1,8 +1,7 @@
 """The query of all ratios of the catalogue, by account and month.
 
-Most are sums of flows and balances: these share one query, with a row for each sum that a metric uses. The others, which look at
-the balances of each account, have a query for all that look at the
-same balances.
+Most are sums of flows and balances: these share one query, with a row for each sum that a metric uses. The others look at the
+balances of each account: those that look at the same balances share a query.
 """
 
 from collections import defaultdict
@@ -17,6 +16,7 @@ from app.bi.month_sums import (
     ACCOUNT_OF,
     CLOSING,
     FLOW,
+    HAS_ENDED,
     IS_LATER,
     MONTHS,
     OPENING,
@@ -46,7 +46,7 @@ class _SharedRatio(NamedTuple):
 
 
 def ratio_queries(ratios: Iterable[tuple[Metric, Ratio]]) -> Iterator[str]:
-    """Yield queries of rows (account_id, month, metric, convention, numerator, denominator, value)."""
+    """Yield queries of rows (account_id, month, metric, convention, numerator, denominator, value, complete)."""
     plain_ratios: list[_SharedRatio] = []
     by_balances: dict[frozenset[str], list[tuple[Metric, Ratio]]] = defaultdict(list)
     for metric, ratio in ratios:
@@ -87,7 +87,8 @@ def _population_query(ratios: Sequence[tuple[Metric, Ratio]]) -> str:
     ]
     return f"""
     SELECT sums.account_id, sums.month, own.metric, own.convention, part.numerator, part.denominator,
-        {round_amount("own.scale * part.numerator / nullif(part.denominator, 0)")} AS value
+        {round_amount("own.scale * part.numerator / nullif(part.denominator, 0)")} AS value,
+        {HAS_ENDED.format(month="sums.month")} AS complete
     FROM (VALUES {", ".join(names)}) AS own(metric, convention, number, scale)
     CROSS JOIN LATERAL ({month_sums(operands, condition="own.number > 0")}) AS sums
     CROSS JOIN LATERAL (SELECT {_choice(numerator)} AS numerator, {_choice(denominator)} AS denominator) AS part
@@ -149,6 +150,7 @@ def _shared_query(plain_ratios: Iterable[_SharedRatio]) -> str:
         "denominator": round_amount(denominator),
         "value": f"CASE WHEN fact.denominator_divisor IS NULL THEN {round_amount(numerator)} "
         f"ELSE {round_amount(f'fact.scale * {numerator} / nullif({denominator}, 0)')} END",
+        "complete": HAS_ENDED.format(month="fact.month"),
     }
     balance = f"CASE own.part WHEN {quote(OPENING)} THEN {stock_part(OPENING)} ELSE {stock_part(CLOSING)} END"
     return f"""

@@ -139,9 +139,9 @@ def _health() -> View:
         "flags": "What the mean hides, such as went_silent.",
         "is_customer": "Whether the account had MRR above zero at the end of the day.",
         "mrr": "MRR at the end of the day, in the base currency.",
-        "override_score": "What a person says the score is; null where nobody does. It does not change score and band.",
+        "override_score": "Score that a person has set in its place; null without one. It does not change score and band.",
         "model_version": "Version of the health model.",
-        "computed_at": "When it was computed. While the service runs, that is done every ten minutes.",
+        "computed_at": "When it was computed: every ten minutes while the service runs.",
     }
     query = f"""
     SELECT account.id AS account_id, {_HEALTH_DAY} AS day, health.score::numeric / 100 AS score, health.band, health.coverage,

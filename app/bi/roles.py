@@ -1,7 +1,7 @@
 """Roles that may read the views, and nothing else of the service.
 
-A role that could read tables besides is refused. What a role may do by itself it keeps: PostgreSQL lets every role see the names
-of tables and take advisory locks.
+A role that can also read tables is refused. Readers may do what every role of PostgreSQL may do: see the names of tables, and
+take advisory locks.
 """
 
 from typing import Any, NamedTuple
@@ -27,11 +27,9 @@ _SETTINGS = {
 _MAX_CONNECTIONS = 20
 _POWERFUL = ("pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_execute_server_program")
 
-_READABLE = f"""
+_READABLE = """
     SELECT oid::regclass::text FROM pg_class
-    WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relnamespace NOT IN (SELECT oid FROM pg_namespace
-            WHERE nspname IN ('pg_catalog', 'information_schema', '{SCHEMA}') OR nspname LIKE 'pg\\_%%')
-        AND relnamespace = 'public'::regnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relnamespace = 'public'::regnamespace
         AND (has_table_privilege(%(role)s, oid, 'SELECT') OR has_table_privilege(%(role)s, oid, 'INSERT')
             OR (relkind <> 'S' AND has_any_column_privilege(%(role)s, oid, 'SELECT')))
     ORDER BY 1 LIMIT 5"""
@@ -85,7 +83,7 @@ def _grant(url: sa.URL, role: str, password: str | None) -> Grant:
     with connect_alone(url) as connection:
         if not has_views(connection):
             raise RoleRefused(
-                "The views are not there. Run `csmetrics migrate`, which creates them or says why it cannot."
+                "The views do not exist. Run `csmetrics migrate`, which creates them or says why it cannot."
             )
         is_new = not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
         if is_new:
@@ -136,11 +134,11 @@ def _check_rights(connection: psycopg.Connection[Any], role: str) -> None:
     [is_powerful] = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role]).fetchone() or [False]
     query = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND pg_has_role(%s, oid, 'MEMBER')"
     if is_powerful or connection.execute(query, [list(_POWERFUL), role]).fetchone():
-        raise RoleRefused("The role may read everything already. Name one that may not, or a new one.")
+        raise RoleRefused("This role can read everything. Choose another one, or a name that does not exist yet.")
     if tables := [row[0] for row in connection.execute(_READABLE, {"role": role})]:
         raise RoleRefused(
-            f"The role may use tables of the service already, such as {', '.join(tables)}. Revoke that first, also from PUBLIC, "
-            "or name a new role."
+            f"This role can use tables of the service, such as {', '.join(tables)}. Revoke that first, also from PUBLIC, or "
+            "choose a name that does not exist yet."
         )
 
 
@@ -174,6 +172,6 @@ def _drop(connection: psycopg.Connection[Any], role: str) -> None:
         connection.execute(sql.SQL("DROP ROLE {}").format(name))
     except errors.DependentObjectsStillExist as error:
         detail = (error.diag.message_detail or "").replace("\n", "; ")
-        raise RoleRefused(f"The role has more than this, so it stays: {detail}. Nothing was changed.") from error
+        raise RoleRefused(f"Other objects depend on the role, so it stays: {detail}. Nothing was changed.") from error
     except errors.InsufficientPrivilege as error:
         raise RoleRefused("The role of the service may not remove this role. Nothing was changed.") from error

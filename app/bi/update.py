@@ -2,7 +2,7 @@
 
 A view whose columns stay is replaced, which disturbs nobody who reads it and nothing that depends on it. All is one transaction,
 which waits for running queries for a short time only: otherwise every other query would wait behind it. What could not be done
-is tried again, and never stops the service.
+is tried again at the next start, and never stops the service.
 """
 
 import time
@@ -93,12 +93,14 @@ def create_views(url: sa.URL) -> bool:
         except errors.DependentObjectsStillExist as error:
             detail = (error.diag.message_detail or "").replace("\n", "; ")
             raise ViewsNotUpdated(
-                f"A view has to be made anew, but other objects depend on it: {detail}. Drop them, run `csmetrics migrate`, and "
-                "make them again."
+                f"A view has to be dropped and created again, but other objects depend on it: {detail}. Drop them, run "
+                "`csmetrics migrate`, and create them again."
             ) from error
         except psycopg.Error as error:
             raise ViewsNotUpdated(_first_line(error)) from error
-    raise ViewsNotUpdated("Running queries kept the views locked. It is tried again, also by `csmetrics migrate`.")
+    raise ViewsNotUpdated(
+        "Running queries kept the views locked. The next start tries again, as `csmetrics migrate` does."
+    )
 
 
 def connect_alone(url: sa.URL) -> psycopg.Connection[Any]:
@@ -154,7 +156,7 @@ def _require_empty(connection: psycopg.Connection[Any]) -> None:
 
 
 def _replace_view(connection: psycopg.Connection[Any], view: View) -> None:
-    """Create a view or replace it; make it anew if its columns are others."""
+    """Create a view or replace it; drop it first if its columns change."""
     create = f"CREATE OR REPLACE VIEW {SCHEMA}.{view.name} WITH (security_barrier) AS {view.query}"
     try:
         with connection.transaction():

@@ -31,7 +31,6 @@ from app.core.periods import Calendar
 from app.core.settings import DEFAULT_MAX_CLOCK_JUMP_DAYS, DEFAULT_WEBHOOK_EVENT_DAYS, Settings
 from app.database import tables
 from app.database.connection import Connection
-from app.database.data_state import Ending
 from app.database.group_commit import GroupCommit
 from app.database.pool import APPLICATION_NAME, Database
 
@@ -142,7 +141,7 @@ class Books:
                 return result
 
             try:
-                return await self.database.write(write_on, Ending(today))
+                return await self.database.write(write_on, today=today)
             except _DayEnded:
                 continue
             except psycopg.Error as error:

@@ -49,7 +49,7 @@ class ClockAhead(Unavailable):
 class LastDay:
     """What a process has read of the last day; others may have moved it on since. None: nothing has been recorded yet.
 
-    read_at: when it was read, by `time.monotonic`. reported_day: the day of the clock about which the log has been told.
+    read_at: when it was read, by `time.monotonic`. reported_day: the day of the clock that the log has a line about.
     """
 
     latest: date | None = None
@@ -105,8 +105,11 @@ async def move_last_day(database: Database, last_day: LastDay, day: date, *, max
 
 
 async def move_last_day_back(database: Database, last_day: LastDay, day: date) -> None:
-    """Move the books back to a day, for the repair after a wrong clock: from now on things are recorded on it again."""
-    last_day.latest = await database.write_aside(_move(day, books.c.last_day > day))
+    """Move the books back to a day, for the repair after a wrong clock: from now on things are recorded on it again.
+
+    That changes the state of the data: an answer of the wrong day may have been noted with the day before, and that comes back.
+    """
+    last_day.latest = await database.write(_move(day, books.c.last_day > day))
 
 
 def _move(day: date, condition: sa.ColumnElement[bool]) -> Callable[[Connection], Awaitable[date | None]]:

@@ -11,8 +11,10 @@ import structlog
 from app.books.books import Books, create_or_load_books, system_clock
 from app.core.errors import ServiceError, Unavailable
 from app.core.settings import Settings
+from app.database.address import describe_url
 from app.database.migrate import SchemaVersion, migrate, schema_version
-from app.database.pool import Database, QuestionLimits, connect, describe_url, wait_until_available
+from app.database.pool import Database, QuestionLimits, connect
+from app.database.wait import wait_until_available
 from app.embedded import server as embedded
 from app.embedded.cluster import EmbeddedError, data_folder
 

@@ -1,4 +1,4 @@
-"""The cursor of changes: which transactions a client has heard of.
+"""The cursor of changes: which transactions a client knows of.
 
 It is a snapshot of PostgreSQL, which says of every transaction whether it was committed by then. So a transaction that is
 committed after a later one is not missed. Its ids are those of one server between two starts: after another start, everything
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.core.cursors import invalid_cursor
 from app.core.ids import decode_token, encode_token
 
-_SNAPSHOT = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18})(?:,\d{1,18})*)?")
+_SNAPSHOT = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18})(?:,\d{1,18})*)?", re.ASCII)
 _SEPARATOR = "|"
 
 
@@ -21,7 +21,7 @@ class ChangesCursor(NamedTuple):
     """Where a client stands.
 
     server: when the server started that knows the snapshots. at, today: when and on which day they were taken. since: the
-    snapshot whose transactions it has heard of. until: that of the first page, empty before it. after: the last account of the
+    snapshot whose transactions it knows of. until: that of the first page, empty before it. after: the last account of the
     page before.
     """
 

@@ -16,23 +16,24 @@ _SCHEMA = object_schema(
     {
         "everything": {
             "type": "boolean",
-            "description": "Whether any metric and any account may have changed: definitions such as segments or exchange rates "
-            "have, or the cursor is too old.",
+            "description": "Whether any metric and any account may have changed, because a definition such as a segment or an "
+            "exchange rate has changed, the database has started again, or the cursor is too old.",
         },
         "metrics": {
             "type": "array",
             "items": name_schema("MetricName"),
-            "description": "Metrics of which a number may have changed.",
+            "description": "Metrics whose numbers may have changed.",
         },
         "accounts": {
             "type": ["array", "null"],
             "items": {"type": "string"},
-            "description": "Accounts of which something has changed, in order of their ids. Null: any may have.",
+            "description": "Accounts that have changed, in order of their ids. Null: any account may have changed.",
         },
         "today": {"type": "string", "format": "date", "description": "The day in the reporting time zone."},
         "new_day": {
             "type": "boolean",
-            "description": "Whether it is another day than that of the cursor: running and relative periods have moved on.",
+            "description": "Whether `today` is another day than that of the cursor. Then running and relative periods have "
+            "moved on.",
         },
         "has_more": {"type": "boolean", "description": "Whether `next` leads to more accounts of the same changes."},
         "next": {"type": "string", "description": "The cursor to send as `since` next."},
@@ -41,15 +42,15 @@ _SCHEMA = object_schema(
 
 
 class ChangesParameters(QueryParams):
-    """What a poller has heard of, and how many accounts a page has."""
+    """Since when, and how many accounts a page has."""
 
     since: str | None = Field(
         None,
         min_length=1,
         max_length=20_000,
-        description="`next` of the answer before. Without it, the answer has nothing but the cursor of now.",
+        description="The `next` of the previous answer. Without it, the answer contains only a cursor of now.",
     )
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Most accounts of a page.")
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Maximum number of accounts per page.")
 
 
 @router.get(
@@ -61,7 +62,7 @@ class ChangesParameters(QueryParams):
 async def get_changes(request: Request) -> Response:
     """Return which metrics and accounts have changed since a cursor. No change is left out, whatever the order of commits.
 
-    A change may be named that changes no number. Ask for the metrics and accounts that it names, and keep `next`.
+    A change may leave all numbers as they were. Load the metrics and accounts that the answer names, and then store `next`.
     """
     parameters = parse_query(request, ChangesParameters)
     return json_response(request, await load_changes(books_of(request), since=parameters.since, limit=parameters.limit))

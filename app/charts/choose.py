@@ -32,7 +32,7 @@ def _named_chart(charts: list[Chart], name: str, answer: ChartAnswer) -> Chart:
     if chart is None:
         names = [chart.name for chart in charts]
         sentence = "This answer makes no such chart{}." if name in CHARTS else "Unknown chart{}."
-        advice = f"It makes: {', '.join(names)}."
+        advice = f"Its charts are: {', '.join(names)}."
         fault = name_fault(_POINTER, sentence, name, nearest_names(name, names), code="unknown_chart", advice=advice)
         raise Invalid.of([fault])
     if obstacle := chart.needs(answer):

@@ -17,12 +17,15 @@ from typing import Any, NamedTuple
 # The kinds of answers, with the endpoints that answer them.
 ANSWERS: dict[str, tuple[str, ...]] = {
     "numbers": ("/v1/query", "/v1/metrics/{metric}", "/v1/metrics/{metric}/conventions"),
+    "contributors": ("/v1/metrics/{metric}/contributors",),
+    "restatements": ("/v1/metrics/{metric}/restatements",),
     "cohorts": ("/v1/cohorts",),
     "distribution": ("/v1/surveys/{survey_id}/distribution",),
     "funnel": ("/v1/onboarding/funnel",),
     "scorecard": ("/v1/scorecard",),
     "target-history": ("/v1/targets/{target_id}/history",),
     "health": ("/v1/health",),
+    "account-health": ("/v1/accounts/{account_id}/health",),
     "backtest": ("/v1/health-model/backtest",),
 }
 

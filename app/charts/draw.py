@@ -78,8 +78,10 @@ class ChartService:
 
     renderer: Renderer
 
-    async def draw(self, kind: str, body: Mapping[str, Any], parameters: ChartParameters, *, currency: str) -> bytes:
-        """Return an answer as a chart. kind: of the answer, one of ANSWERS. Raises Problem."""
+    async def draw(
+        self, kind: str, body: Mapping[str, Any], format: str, parameters: ChartParameters, *, currency: str
+    ) -> bytes:
+        """Return an answer as a chart in one of CHART_FORMATS. kind: of the answer, one of ANSWERS. Raises Problem."""
         build = partial(
             build_chart,
             kind,
@@ -91,9 +93,9 @@ class ChartService:
             height=parameters.height,
         )
         specification = await run_aside(build, items=len(body.get("rows", ())))
-        if parameters.format is None or parameters.format == "vega":
+        if format == "vega":
             return to_json(specification)
-        return await self.renderer.render(specification, parameters.format, scale=parameters.scale)
+        return await self.renderer.render(specification, format, scale=parameters.scale)
 
 
 @asynccontextmanager

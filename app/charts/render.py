@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
+from weakref import WeakValueDictionary
 from xml.sax.saxutils import quoteattr
 
 import structlog
 from pydantic_core import to_json
 
 from app.charts import renderer
+from app.core.callers import current_caller
 from app.core.errors import Invalid, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -46,18 +48,20 @@ class Renderer:
         self._process: Popen[bytes] | None = None
         self._is_abandoned = False
         self._turn = asyncio.Lock()
+        # The pictures of one caller wait for each other first, so that they take one place in the queue of all.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def render(self, specification: Mapping[str, Any], format: str, *, scale: float) -> bytes:
         """Return a picture. format: `svg` or `png`. It needs the extra `charts`. Raises Unavailable."""
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise _busy("Too many charts are being drawn.") from None
-        try:
+        own_turn = self._turns.setdefault(current_caller.get(), asyncio.Lock())
+        async with contextlib.AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    await turns.enter_async_context(own_turn)
+                    await turns.enter_async_context(self._turn)
+            except TimeoutError:
+                raise _busy("Too many charts are being drawn.") from None
             content = await self._render(_LETTERS[format], scale, to_json(specification))
-        finally:
-            self._turn.release()
         return label_svg(content, str(specification["description"])) if format == "svg" else content
 
     async def _render(self, letter: bytes, scale: float, specification: bytes) -> bytes:

@@ -1,14 +1,16 @@
 """From rows of numbers to the data of a chart: series with names, the running period, and what is left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.charts.define import ChartAnswer
 from app.charts.marks import MAX_SERIES
-from app.charts.texts import clean_name, format_reason, format_short, format_value, join_names, period_label
+from app.charts.texts import clean_name, format_reason, format_short, format_value, join_names, row_label
 from app.metrics.define import METRICS, Metric
 
 Row = Mapping[str, Any]
+# The groups that are left out where there are too many.
+SMALLEST = "those with the smallest last values"
 
 
 class Panel(NamedTuple):
@@ -42,6 +44,16 @@ def period_rows(answer: ChartAnswer) -> list[Row]:
     return [row for row in answer.rows if is_total or row["period"] != "total"]
 
 
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Return rows in the order of their periods."""
+    return sorted(rows, key=lambda row: str(row["start"]))
+
+
+def period_labels(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the periods of rows, in their order."""
+    return list(dict.fromkeys(map(row_label, in_order(rows))))
+
+
 def count_periods(rows: Sequence[Row]) -> int:
     """Return the number of different periods."""
     return len({row["start"] for row in rows})
@@ -55,9 +67,26 @@ def metric_of(row: Row) -> Metric:
 
 def series_key(row: Row) -> tuple[Any, ...]:
     """Return what tells the series of a row from others."""
+    return row["metric"], row["convention"], group_key(row)
+
+
+def group_key(row: Row) -> tuple[Any, ...]:
+    """Return what tells the group of a row from others."""
     # True and 1 are equal in Python.
-    group = tuple((type(value).__name__, value) for value in row["group"].values())
-    return row["metric"], row["convention"], group
+    return tuple((type(value).__name__, value) for value in row["group"].values())
+
+
+def split_groups(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the rows of each group."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(group_key(row), []).append(row)
+    return list(groups.values())
+
+
+def name_groups(groups: Iterable[Sequence[Row]]) -> list[str]:
+    """Return a name for each group, from its rows. No two are equal."""
+    return make_unique([join_names(rows[0]["group"].values()) if rows[0]["group"] else "All" for rows in groups])
 
 
 def build_panels(answer: ChartAnswer, *, max_series: int = MAX_SERIES) -> list[Panel]:
@@ -83,7 +112,6 @@ def _build_panel(answer: ChartAnswer, rows: Sequence[Row], *, max_series: int) -
         by_series.setdefault(series_key(row), []).append(row)
     chosen = _choose_series(by_series, max_series)
     names = name_series([by_series[key][0] for key in chosen])
-    ordered_rows = sorted(rows, key=lambda row: str(row["start"]))
     titles = dict.fromkeys(metric_of(row).title for row in rows)
     return Panel(
         title=" and ".join(titles) if len(titles) < 3 else f"{len(titles)} metrics",
@@ -92,7 +120,7 @@ def _build_panel(answer: ChartAnswer, rows: Sequence[Row], *, max_series: int) -
             value for key, name in zip(chosen, names, strict=True) for value in _values(answer, by_series[key], name)
         ],
         names=names,
-        labels=list(dict.fromkeys(period_label(row["period"], row["start"], row["end"]) for row in ordered_rows)),
+        labels=period_labels(rows),
         left_out=len(by_series) - len(chosen),
     )
 
@@ -139,7 +167,7 @@ def make_unique(names: Sequence[str]) -> list[str]:
 
 def _values(answer: ChartAnswer, rows: Sequence[Row], name: str) -> list[dict[str, Any]]:
     """Return the data of one series: a point for each row."""
-    ordered_rows = sorted(rows, key=lambda row: str(row["start"]))
+    ordered_rows = in_order(rows)
     follows = [*(row["complete"] for row in ordered_rows[1:]), True]
     return [_value(answer, row, name, next_complete=next) for row, next in zip(ordered_rows, follows, strict=True)]
 
@@ -147,7 +175,7 @@ def _values(answer: ChartAnswer, rows: Sequence[Row], name: str) -> list[dict[st
 def _value(answer: ChartAnswer, row: Row, name: str, *, next_complete: bool) -> dict[str, Any]:
     unit = metric_of(row).unit
     low, high = row["interval"] or (None, None)
-    label = period_label(row["period"], row["start"], row["end"])
+    label = row_label(row)
     value: dict[str, Any] = {
         "metric": row["metric"],
         "series": name,
@@ -183,6 +211,13 @@ def describe(row: Row, unit: str, currency: str) -> str:
         if row["sample_size"] is not None and row["denominator"] is not None:
             text += f", of {row['sample_size']:,}"
     return text if row["complete"] else f"{text}; the period is not complete"
+
+
+def unit_note(answer: ChartAnswer, about: Iterable[str], signs: Sequence[str]) -> str:
+    """Return the sentences under the title: unit, period, groups; what signs mean. about: unit and period, if there are any."""
+    parts = (", ".join(filter(None, about)), group_names(answer))
+    sentences = (" ".join(filter(None, parts)), "; ".join(signs))
+    return " ".join(f"{text[:1].upper()}{text[1:]}." for text in sentences if text)
 
 
 def question_note(answer: ChartAnswer) -> str | None:

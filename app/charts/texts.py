@@ -112,6 +112,11 @@ def period_label(name: str, start: date | str, end: date | str) -> str:
     return name
 
 
+def row_label(row: Mapping[str, Any]) -> str:
+    """Return the name of the period of a row."""
+    return period_label(row["period"], row["start"], row["end"])
+
+
 def wrap_title(text: str, width: int) -> list[str]:
     """Return a title as lines, for a picture of this width."""
     return wrap(text, max(16, int((width - _BESIDE_PIXELS) / TITLE_CHARACTER))) or [""]

@@ -24,7 +24,7 @@ async def _export_accounts(books: Books) -> Answer:
 
 
 async def _export_feedback(books: Books) -> Answer:
-    return await answer_comments(books, CommentFilter(), limit=MAX_COMMENTS, after=None, is_whole=True)
+    return await answer_comments(books, CommentFilter(), limit=MAX_COMMENTS, after=None)
 
 
 async def _export_health(books: Books) -> Answer:

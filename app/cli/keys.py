@@ -50,8 +50,9 @@ def list_keys() -> None:
     """List API keys (secrets are never shown)."""
 
     async def run(books: Books) -> None:
-        # An id that is cut off cannot be revoked.
-        table = Table(Column("id", no_wrap=True), "name", "scopes", "created", "last used", "expires", "revoked")
+        # On a narrow terminal, names are folded: an id that is cut off cannot be revoked, and a day that is cut off is none.
+        whole = [Column(name, no_wrap=True) for name in ("id", "created", "last used", "expires", "revoked")]
+        table = Table(whole[0], Column("name", overflow="fold"), Column("scopes", overflow="fold"), *whole[1:])
         for key in await keys.list_keys(books):
             dates = (key["created_at"], key["last_used_on"], key["expires_on"], key["revoked_at"])
             table.add_row(key["id"], key["name"], ", ".join(key["scopes"]), *(str(day or "")[:10] for day in dates))

@@ -1,6 +1,7 @@
 """The commands that answer questions without HTTP: `csmetrics query` and `csmetrics check`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +11,9 @@ from app.audit.checks import run_checks
 from app.books.books import Books
 from app.cli.console import err, out
 from app.cli.open import with_books
-from app.cli.output import Fields, OutputFile, choose_output, write_answer
+from app.cli.output import Fields, OutputFile, choose_output, write_answer, write_chart
 from app.core.periods import GRANULARITIES
+from app.http.chart_formats import CHART_FORMATS, DEFAULT_WIDTH, MAX_SIDE, MIN_SIDE
 from app.http.formats import FORMATS
 from app.http.row_parameters import MAX_ROWS
 from app.http.tables import Answer
@@ -22,7 +24,7 @@ from app.metrics.schema import number_columns, question_answer
 
 cli = typer.Typer()
 
-OUTPUT_FORMATS = ("table", *FORMATS)
+OUTPUT_FORMATS = ("table", *FORMATS, *CHART_FORMATS)
 # Columns that a table for people leaves out where the terminal is too narrow, in this order.
 _LESS_NEEDED = (
     "start",
@@ -71,6 +73,11 @@ Strict = Annotated[
 ]
 Totals = Annotated[bool, typer.Option("--totals", help="Add a row over the whole range.")]
 CompleteOnly = Annotated[bool, typer.Option("--complete-only", help="Leave out periods that have not ended.")]
+ChartOption = Annotated[
+    str | None, typer.Option(help="Which chart, such as bars. Default: what fits the question best.")
+]
+Theme = Annotated[str, typer.Option(metavar="light|dark", help="Of a chart: its colors.")]
+Width = Annotated[int, typer.Option(min=MIN_SIDE, max=MAX_SIDE, help="Of a chart: its width in pixels.")]
 Output = Annotated[
     str | None, typer.Option(metavar="|".join(OUTPUT_FORMATS), help="Output format. Default: by the file, else table.")
 ]
@@ -96,21 +103,30 @@ def query(
     totals: Totals = False,
     complete_only: CompleteOnly = False,
     fields: Fields = None,
+    chart: ChartOption = None,
+    theme: Theme = "light",
+    width: Width = DEFAULT_WIDTH,
     format: Output = None,
     output: OutputFile = None,
 ) -> None:
-    """Print the numbers of metrics, as `GET /v1/query` answers them."""
+    """Print the numbers of metrics, as `GET /v1/query` answers them, or draw them.
+
+    The formats vega, svg and png are charts.
+    """
     # The names of the options are those of the parameters.
     options = {
         name: value for name, value in locals().items() if value is not None and name not in ("format", "output")
     }
-    chosen = choose_output(format, output, default="table", more=["table"])
+    chosen = choose_output(format, output, default="table", more=["table"], has_charts=True)
     parameters = SeveralParameters.model_validate(options)
 
     async def run(books: Books) -> None:
         answer = await _answer_all(books, parameters)
         if chosen == "table":
             _print_table(answer.with_fields(parameters.fields) if parameters.fields else answer)
+        elif chosen in CHART_FORMATS:
+            body = {**answer.body, "rows": list(answer.rows)}
+            await write_chart(replace(answer, body=body), chosen, parameters, currency=books.currency, output=output)
         else:
             await write_answer(chosen, answer, fields=parameters.fields, output=output)
 

@@ -217,7 +217,7 @@ def _validation_fault(
         return unknown_field(location, fields(location[:-1]), nearest)
     fault = build_fault(pointer, explain(error), code=code)
     if code == "literal_error" and isinstance(value := error.get("input"), str):
-        # The value is not repeated, but which of the allowed ones it is like may be said.
+        # The value is not repeated, but the message may name the allowed ones that are like it.
         similar = nearest.find(value, options(error))
         fault["detail"] = f"{fault['detail']} {suggest(similar)}".rstrip()
         fault["did_you_mean"] = similar

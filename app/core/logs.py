@@ -140,9 +140,13 @@ def _render_fields(fields: Mapping[str, Any]) -> str:
     return _to_json(_mask(fields)) if secret_texts.may_be_in(line) else line
 
 
+# `json.dumps` makes an encoder for each line.
+_encode = json.JSONEncoder(default=str, allow_nan=False).encode
+
+
 def _to_json(entry: Mapping[str, Any]) -> str:
     try:
-        line = json.dumps(entry, default=str, allow_nan=False)
+        line = _encode(entry)
     except ValueError:  # JSON has no NaN and no Infinity
         line = json.dumps(_mask(entry), allow_nan=False)
     return line.replace("\x7f", "\\u007f")

@@ -29,11 +29,17 @@ _PERIOD_NAMES = (
 _NO_SUCH_PERIOD = "This period does not exist, or it is not within the years 1970 to 9998."
 
 
-def default_range(*, calendar: Calendar, today: date) -> Range:
-    """Return the range of a question without one: the last 12 whole months and the current month to its end."""
+def default_range(granularity: str = "month", *, calendar: Calendar, today: date) -> Range:
+    """Return the range of a question without one: the last 12 whole months and the current month to its end.
+
+    It is extended to whole periods of the granularity: otherwise a part of a quarter would have the name of the whole.
+    """
     start, _ = parse_period("last_12_months", calendar=calendar, today=today)
     _, end = parse_period("this_month", calendar=calendar, today=today)
-    return start, end
+    if granularity not in UNITS:
+        return start, end
+    first, last = (calendar.unit_number(day, granularity) for day in (start, end - _DAY))
+    return calendar.unit_range(first, last + 1, granularity)
 
 
 def parse_range(
@@ -67,7 +73,7 @@ def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period") from error
     if days is None:
         # The text is not repeated: unlike a name, it may be anything.
-        nearest = nearest_names(text, [*_RELATIVE, *_TO_DATE])
+        nearest = nearest_names(text, [*_names_with_numbers_of(text), *_RELATIVE, *_TO_DATE])
         fault = name_fault(
             "/query/period", "Unknown period.", None, nearest, code="invalid_period", advice=_PERIOD_NAMES
         )
@@ -76,6 +82,20 @@ def parse_period(text: str, *, calendar: Calendar, today: date) -> Range:
     if start < FIRST_DAY or end > LAST_END:
         raise Invalid.at("/query/period", _NO_SUCH_PERIOD, code="invalid_period")
     return start, end
+
+
+def _names_with_numbers_of(text: str) -> list[str]:
+    """Return names that have the numbers of a text, for "Did you mean".
+
+    >>> _names_with_numbers_of("last_12_month")
+    ['last_12_days', 'last_12_weeks', 'last_12_months', 'last_12_quarters', 'last_12_years']
+    >>> _names_with_numbers_of("2026Q1")
+    ['2026-Q1']
+    """
+    if match := re.fullmatch(r"([0-9]{4})\W?[qQ]([1-4])", text):
+        return [f"{match[1]}-Q{match[2]}"]
+    number = re.search(r"[1-9][0-9]{0,3}", text)
+    return [f"last_{number[0]}_{unit}s" for unit in UNITS] if number else []
 
 
 def parse_as_of(as_of: date | None, *, today: date, first: date = FIRST_DAY) -> date:

@@ -66,8 +66,7 @@ def explain(error: Mapping[str, Any]) -> str:
         return f"{_name_field(error['loc'])}: {message}"
     if kind == "value_error" or kind not in _PYDANTIC_TYPES:
         return message.removeprefix(_OWN_PREFIX)
-    # Pydantic counts the characters of a text, too, as its items.
-    is_text = context.get("field_type") == "Value" and kind in ("too_short", "too_long")
+    is_text = kind in ("too_short", "too_long") and context.get("field_type") == "Value" and not _is_long_list(error)
     template = _SENTENCES.get(f"string_{kind}" if is_text else kind, _FALLBACK)
     if isinstance(template, tuple):
         template = template[context.get("min_length", 1) > 1] if context else message
@@ -82,6 +81,14 @@ def explain(error: Mapping[str, Any]) -> str:
     except KeyError:
         # An error of ours that has a type of Pydantic's, but not what Pydantic tells about it.
         return message
+
+
+def _is_long_list(error: Mapping[str, Any]) -> bool:
+    """Return whether what is too long is a list, which may be written as a text with commas: Pydantic has counted its items."""
+    raw = error.get("input", "")
+    return error["type"] == "too_long" and (
+        not isinstance(raw, str) or error["ctx"]["actual_length"] <= raw.count(",") + 1
+    )
 
 
 def options(error: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
@@ -66,6 +66,16 @@ class Connection:
     def has_begun(self) -> bool:
         """Whether the transaction has sent a statement."""
         return self._begin is None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the next transaction may use what this one used.
+
+        A task that is canceled right after psycopg has entered a pipeline never leaves it: the next transaction would get
+        empty results.
+        """
+        info = self.driver.info
+        return info.transaction_status == TransactionStatus.IDLE and info.pipeline_status == PipelineStatus.OFF
 
     def note_changes(self, measures: Iterable[str], account_ids: Iterable[int]) -> None:
         """Note what the transaction changes, for `data_state`. One that notes nothing may have changed anything."""

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, SmallInteger, Table, Text
@@ -66,17 +65,6 @@ class DataChanges:
                 self.account_ids = None
 
 
-class Ending(NamedTuple):
-    """How a writing transaction ends.
-
-    today: the day on which it records; it fails unless that is the last day of the books. is_noted: whether it may change what
-    is answered.
-    """
-
-    today: date | None = None
-    is_noted: bool = True
-
-
 _END = Statement(
     "SELECT end_writing(CAST(%(today)s AS date), CAST(%(nonce)s AS bigint), CAST(%(measures)s AS text[]), "
     "CAST(%(account_ids)s AS bigint[]))"
@@ -86,18 +74,17 @@ _CHANGE = Statement("SELECT note_change(CAST(%(nonce)s AS bigint), ARRAY['*'], N
 _DELETE = Statement("DELETE FROM data_change WHERE committed_at < clock_timestamp() - make_interval(days => %(days)s)")
 
 
-def end_writing(ending: Ending, changes: DataChanges | None) -> BoundStatement:
-    """Return the last statement of a transaction. A transaction that has not written anything is not noted.
+def end_writing(today: date | None, changes: DataChanges | None) -> BoundStatement:
+    """Return the last statement of a transaction, which notes its changes if it has written anything.
 
-    changes: None where any measure and account may have changed. It fails unless today is the last day.
+    today: the day on which it records; the statement fails unless that is the last day of the books. None: on no day. changes:
+    None where any measure and account may have changed.
     """
-    if not ending.is_noted:
-        changes = DataChanges()
-    elif changes is None:
+    if changes is None:
         changes = DataChanges({ANYTHING}, None)
     parameters = {
-        "today": ending.today,
-        "nonce": _nonce() if ending.is_noted else None,
+        "today": today,
+        "nonce": _nonce(),
         "measures": sorted(changes.measures),
         "account_ids": None if changes.account_ids is None else sorted(changes.account_ids),
     }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from app.database.address import driver_url
 from app.database.connection import Connection
-from app.database.pool import driver_url
 
 if TYPE_CHECKING:
     from alembic.config import Config

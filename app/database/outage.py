@@ -1,5 +1,6 @@
 """Report in the log when the database goes away and when it is back, once each, however many requests fail meanwhile."""
 
+import re
 from time import monotonic
 from typing import Any
 
@@ -54,7 +55,7 @@ class Outage:
 
 
 class Outages:
-    """The outages that a process tells apart: of the whole database, and of writing only, as with a full disk."""
+    """The outages that a process distinguishes: of the whole database, and of writing only, as with a full disk."""
 
     def __init__(self) -> None:
         self._database = Outage("the database is unavailable")
@@ -73,3 +74,14 @@ class Outages:
 def failure_text(error: Any) -> str:
     """Return what the database or the driver says about a failure."""
     return str(getattr(error, "orig", error)).strip() or type(error).__name__
+
+
+def connection_failure(message: str) -> str:
+    """Return the reason in a message of libpq or psycopg about a connection that was not made, as one short line.
+
+    >>> connection_failure('connection to server at "db", port 5432 failed: Connection refused\\n\\tIs the server running?')
+    'Connection refused'
+    """
+    message = re.sub(r"\[Errno -?\d+\] ", "", message)
+    reasons = re.findall(r" failed: (?:FATAL: +)?((?!.* failed: ).+)", message)
+    return "; ".join(dict.fromkeys(reasons)) if reasons else (message.splitlines() or [""])[0]

@@ -10,43 +10,37 @@ authenticated. A transaction whose task is cancelled cancels its statement on th
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from math import ceil
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
-import sqlalchemy as sa
-import structlog
-from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core import meters
-from app.core.errors import ServiceError, Unavailable
+from app.core.errors import Unavailable
+from app.database.address import driver_url
 from app.database.connection import Connection
-from app.database.data_state import Ending, end_writing
+from app.database.data_state import end_writing
 from app.database.errors import concerns_writes_only, is_retryable, question_timeout, to_problem, unavailable
 from app.database.observe import observe_pool
-from app.database.outage import Outages, failure_text
+from app.database.outage import Outages, connection_failure, failure_text
 from app.database.question_slots import QuestionSlots
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Transaction = Callable[[Connection], Awaitable[T]]
 
 APPLICATION_NAME = "csmetrics"
-MIN_SERVER_VERSION = 16
 MAIN_POOL, QUESTION_POOL, LOOKUP_POOL, BATCH_POOL = "main", "questions", "lookups", "batches"
 WEBHOOK_POOL, ALERT_POOL = "webhooks", "alerts"
 # Each of them is used for less than a millisecond.
 LOOKUP_CONNECTIONS = 4
 _MAX_ATTEMPTS = 5
-_REPORT_SECONDS = 5  # between two lines in the log while a start waits for the database
 _CONNECTION_OPTIONS = {
     "application_name": APPLICATION_NAME,
     "options": "-c timezone=utc -c jit=off",
@@ -60,8 +54,6 @@ _CONNECTION_OPTIONS = {
 _STATEMENT_SECONDS = 120
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_WRITE = "BEGIN"
-# Parts of the messages of a server that answered, and will answer the same next time.
-_CONFIGURATION_ERRORS = ("does not exist", "authentication failed", "no pg_hba.conf entry")
 
 
 class _Pool(NamedTuple):
@@ -109,12 +101,23 @@ class Database:
     outages: Outages = field(default_factory=Outages)
     pool_name: str = MAIN_POOL
 
-    async def write(self, work: Transaction[T], ending: Ending = Ending()) -> T:
-        """Run `work` in one READ COMMITTED transaction. Raises Unavailable when the database is unavailable."""
-        return await self._run(work, _BEGIN_WRITE, ending=ending)
+    async def write(self, work: Transaction[T], *, today: date | None = None) -> T:
+        """Run `work` in one READ COMMITTED transaction, and note what it has changed for `data_state`.
+
+        today: the day on which it records; the transaction fails unless that is the last day of the books. Raises Unavailable
+        when the database is unavailable.
+        """
+
+        async def write_and_note(connection: Connection) -> T:
+            result = await work(connection)
+            if connection.has_begun:
+                await connection.enqueue([end_writing(today, connection.changes)])
+            return result
+
+        return await self._run(write_and_note, _BEGIN_WRITE)
 
     async def write_aside(self, work: Transaction[T]) -> T:
-        """Run `work` as `write` does, where it changes nothing of what is answered with a tag of the state of the data."""
+        """Run `work` as `write` does, where it changes no answer of a pollable endpoint, so that nothing is noted."""
         return await self._run(work, _BEGIN_WRITE)
 
     async def read(self, work: Transaction[T]) -> T:
@@ -145,7 +148,7 @@ class Database:
         return await self._run(work, None, pool=self._lookup_pool())
 
     async def note(self, work: Transaction[T]) -> T:
-        """Run `work`, which changes one row that nothing keeps locked, as `write` does, on a connection for look-ups."""
+        """Run `work`, which changes one row that nothing keeps locked, as `write_aside` does, on a connection for look-ups."""
         return await self._run(work, _BEGIN_WRITE, pool=self._lookup_pool())
 
     def _lookup_pool(self) -> _Pool | None:
@@ -157,14 +160,12 @@ class Database:
             if engine is not None:
                 await engine.dispose()
 
-    async def _run(
-        self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None, ending: Ending | None = None
-    ) -> T:
+    async def _run(self, work: Transaction[T], begin: str | None, *, pool: _Pool | None = None) -> T:
         attempts, is_write = 0, begin == _BEGIN_WRITE
         pool = pool or _Pool(self.pool_name, self.engine)
         while True:
             try:
-                result = await self._attempt(work, begin, pool, ending)
+                result = await self._attempt(work, begin, pool)
                 self.outages.end(is_write=is_write)
                 return result
             except _ConnectionLost as lost:
@@ -186,7 +187,7 @@ class Database:
                     raise problem from error
             await asyncio.sleep(0.01 * 2**attempts)
 
-    async def _attempt(self, work: Transaction[T], begin: str | None, pool: _Pool, ending: Ending | None) -> T:
+    async def _attempt(self, work: Transaction[T], begin: str | None, pool: _Pool) -> T:
         """Run `work` on a connection of the pool; commit, or roll back when it raises."""
         started_at = perf_counter()
         pooled_connection = await pool.engine.raw_connection()
@@ -197,8 +198,6 @@ class Database:
             if not driver.autocommit:
                 await driver.set_autocommit(True)  # `Connection` begins transactions itself
             result = await work(connection)
-            if ending is not None and connection.has_begun:
-                await connection.enqueue([end_writing(ending, connection.changes)])
             await connection.commit()
             return result
         except BaseException as error:
@@ -207,7 +206,7 @@ class Database:
                 raise _ConnectionLost(was_new="used" not in pooled_connection.info) from error
             raise
         finally:
-            if driver.info.transaction_status == TransactionStatus.IDLE:
+            if connection.is_usable:
                 pooled_connection.info["used"] = True
                 pooled_connection.close()  # returns it to the pool
             else:
@@ -261,68 +260,3 @@ def _create_engine(url: str, *, name: str, pool_size: int, statement_seconds: in
     )
     observe_pool(engine, name=name, size=pool_size)
     return engine
-
-
-def driver_url(url: str) -> sa.URL:
-    """Return a database URL as SQLAlchemy needs it, with the name of the driver. Raises ServiceError."""
-    try:
-        return sa.make_url(url).set(drivername="postgresql+psycopg")
-    except (sa.exc.ArgumentError, ValueError):
-        # The message does not repeat the URL, which may contain a password.
-        raise ServiceError(
-            "DATABASE_URL is not a URL. It has the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE; special characters "
-            "in the password must be percent-encoded."
-        ) from None
-
-
-def describe_url(url: str) -> str:
-    """Return the database that a URL names, without user and password, such as `metrics on db.example:5432`."""
-    parts = driver_url(url)
-    host = parts.host or parts.query.get("host") or "the local socket"
-    return f"{parts.database or parts.username or 'postgres'} on {host}:{parts.port or 5432}"
-
-
-async def wait_until_available(database: Database, *, seconds: float) -> None:
-    """Return as soon as the database answers. Every few seconds the log says what it is waiting for.
-
-    Raises Unavailable when it does not answer within `seconds`, or says that it never will; ServiceError when it is too old.
-    """
-    where = describe_url(database.engine.url.render_as_string(hide_password=False))
-    loop = asyncio.get_running_loop()
-    deadline, next_report = loop.time() + seconds, loop.time() + 1
-    while True:
-        try:
-            return await database.read(_check_server_version)
-        except Unavailable as error:
-            message = str(getattr(error.__cause__, "orig", error.__cause__)).strip()
-            reason = connection_failure(message)
-            # All other messages may come from a server that is starting or recovering: they are many, and localized.
-            is_final = any(part in message for part in _CONFIGURATION_ERRORS)
-            now = loop.time()
-            if is_final or now >= deadline:
-                raise Unavailable(f"Cannot use the database {where}: {reason}") from error
-            if now >= next_report:
-                log.warning("waiting for the database", database=where, reason=reason)
-                next_report += _REPORT_SECONDS
-            await asyncio.sleep(0.5)
-
-
-def connection_failure(message: str) -> str:
-    """Return the reason in a message of libpq or psycopg about a connection that was not made, as one short line.
-
-    >>> connection_failure('connection to server at "db", port 5432 failed: Connection refused\\n\\tIs the server running?')
-    'Connection refused'
-    """
-    message = re.sub(r"\[Errno -?\d+\] ", "", message)
-    reasons = re.findall(r" failed: (?:FATAL: +)?((?!.* failed: ).+)", message)
-    return "; ".join(dict.fromkeys(reasons)) if reasons else (message.splitlines() or [""])[0]
-
-
-async def _check_server_version(connection: Connection) -> None:
-    """Raise ServiceError for a PostgreSQL that is too old."""
-    number = int(await connection.scalar(sa.text("SHOW server_version_num")))
-    if number // 10_000 < MIN_SERVER_VERSION:
-        raise ServiceError(
-            f"The database is PostgreSQL {number // 10_000}.{number % 10_000}. "
-            f"This service needs version {MIN_SERVER_VERSION} or later."
-        )

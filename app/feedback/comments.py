@@ -189,17 +189,17 @@ _COLUMNS = [
 
 
 async def answer_comments(
-    books: Books, comment_filter: CommentFilter, *, limit: int, after: EventCursor | None, is_whole: bool
+    books: Books, comment_filter: CommentFilter, *, limit: int, after: EventCursor | None
 ) -> Answer:
-    """Return a page of comments, the newest first. is_whole: whether a file of it has the further pages, too."""
+    """Return a page of comments, the newest first."""
     comments, next_cursor = await list_comments(books, comment_filter, limit=limit, after=after)
 
     async def load_more(cursor: str) -> Answer:
         after = parse_cursor(cursor)
-        return await answer_comments(books, comment_filter, limit=MAX_COMMENTS, after=after, is_whole=True)
+        return await answer_comments(books, comment_filter, limit=MAX_COMMENTS, after=after)
 
     body = {"feedback": comments, "next": next_cursor.encode() if next_cursor else None}
-    return Answer("feedback", body, _COLUMNS, rows_name="feedback", load_more=load_more if is_whole else None)
+    return Answer("feedback", body, _COLUMNS, rows_name="feedback", load_more=load_more)
 
 
 def _split_comment_id(id: str) -> tuple[str, str]:

@@ -125,7 +125,7 @@ async def list_feedback(request: Request) -> Response:
     await check_names(books, comment_filter, strict=parameters.strict)
     after = parse_cursor(parameters.cursor) if parameters.cursor is not None else None
     limit = parameters.page_size(parameters.limit, default=100, maximum=MAX_COMMENTS)
-    answer = await answer_comments(books, comment_filter, limit=limit, after=after, is_whole=parameters.limit is None)
+    answer = await answer_comments(books, comment_filter, limit=limit, after=after)
     return await rows_response(request, parameters, answer)
 
 

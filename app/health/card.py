@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.accounts.accounts import account_key
 from app.books.books import Books
@@ -20,6 +20,8 @@ from app.health.flags import flag_finder
 from app.health.overrides import load_overrides
 from app.health.scores import Contribution, DayScores, score_days
 from app.health.versions import ModelVersion, load_versions, version_on, versions_within
+from app.http.chart_formats import ChartParameters
+from app.http.row_parameters import RowParameters
 from app.ledger.sums.account_sums import KnownDay
 from app.metrics.results import NOTHING_KNOWN
 from app.metrics.rows import round_number
@@ -30,10 +32,8 @@ _POINTS_AT_ONCE = 13
 _DAY = timedelta(days=1)
 
 
-class CardParameters(BaseModel):
+class CardParameters(ChartParameters, RowParameters):
     """Parameters of one account's health: the day, and the range of its history."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     as_of: Day | None = Field(
         None, description="As it was on this day and as it was known at its end (YYYY-MM-DD). Default: today."

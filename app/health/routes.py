@@ -22,6 +22,7 @@ from app.health.listing import HealthParameters, list_health
 from app.health.model import HealthModel
 from app.health.preview import preview_model
 from app.health.schemas import (
+    CARD_COLUMNS,
     CARD_SCHEMA,
     EXPLANATION_SCHEMA,
     HEALTH_LIST_SCHEMA,
@@ -35,6 +36,7 @@ from app.http.openapi import body_schema, query_schema
 from app.http.params import QueryParams, parse_query
 from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
+from app.http.tables import Answer
 
 router = APIRouter(prefix="/v1", tags=["health"], default_response_class=Response)
 READ = [Depends(requires("read"))]
@@ -88,10 +90,13 @@ async def get_health(request: Request) -> Response:
 async def get_account_health(request: Request, account_id: PathId) -> Response:
     """Return the health of one account: its components, whose contributions add up to the score, and its history.
 
-    A point of the history has the score as it is known now and as it was known then; where the two differ, it was restated.
+    Files and charts are of the history. A point of it has the score as it is known now and as it was known then; where the two
+    differ, it was restated.
     """
     parameters = parse_query(request, CardParameters)
-    return json_response(request, await account_health(books_of(request), account_id, parameters))
+    card = await account_health(books_of(request), account_id, parameters)
+    answer = Answer("account-health", card, CARD_COLUMNS, rows_name="history")
+    return await rows_response(request, parameters, answer)
 
 
 @router.get(

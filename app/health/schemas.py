@@ -106,32 +106,31 @@ CARD_MEMBERS: dict[str, Any] = (
         "components": list_schema("HealthComponentScore", COMPONENT_SCHEMA),
     }
 )
+_POINT: dict[str, Any] = {
+    "period": _TEXT,
+    "on": _DAY,
+    "complete": {"type": "boolean"},
+    "score": NUMBER_SCHEMA | {"description": "On that day, as it is known on the day `as_of`."},
+    "band": _BAND,
+    "model_version": _INTEGER,
+    "as_known_then": NUMBER_SCHEMA | {"description": "On that day, as it was known at its end."},
+    "model_version_then": _INTEGER,
+    "restated": {"type": "boolean", "description": "Whether the two scores differ."},
+}
+CARD_COLUMNS = columns(_POINT)
 _CARD = object_schema(
     "HealthCard",
     {
         "account": _TEXT,
         "as_of": _DAY,
         **CARD_MEMBERS,
-        "history": list_schema(
-            "HealthHistoryPoint",
-            {
-                "period": _TEXT,
-                "on": _DAY,
-                "complete": {"type": "boolean"},
-                "score": NUMBER_SCHEMA | {"description": "On that day, as it is known on the day `as_of`."},
-                "band": _BAND,
-                "model_version": _INTEGER,
-                "as_known_then": NUMBER_SCHEMA | {"description": "On that day, as it was known at its end."},
-                "model_version_then": _INTEGER,
-                "restated": {"type": "boolean", "description": "Whether the two scores differ."},
-            },
-        ),
+        "history": list_schema("HealthHistoryPoint", _POINT),
         "versions": list_schema("HealthModelVersionNote", _VERSION)
         | {"description": "Versions of the model that begin within the history."},
     },
     HEALTH_REASON_SCHEMA,
 )
-CARD_SCHEMA = response_schema("The health of the account.", _CARD)
+CARD_SCHEMA = response_schema("The health of the account; as a table, its history.", _CARD, table=True, chart=True)
 OFFERS.add_account_member("health", load_overview_member, _CARD)
 _SIDE = object_schema(
     "ComponentSide",

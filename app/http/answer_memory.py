@@ -4,23 +4,19 @@ An answer is kept for a question and a state of the data (see `database.data_sta
 that of one process and has a limit; the answers that were not used for the longest time go first.
 """
 
-import gzip
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-import zstandard
 from starlette.types import Send
 
 from app.core import meters
 from app.core.aside import MAX_ITEMS, run_aside
+from app.http.compression import compress, is_compressed
 
-# Shorter bodies are not worth compressing.
-MIN_COMPRESSED_BYTES = 16_384
-# An answer may take so much of the memory.
+# One answer may take at most an eighth of the memory.
 _LARGEST_PART = 8
 # What an answer takes besides its bodies, about.
 _OVERHEAD = 2_000
-_GZIP_LEVEL, _ZSTD_LEVEL = 4, 3
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -29,8 +25,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 class KeptAnswer:
     """An answer of status 200.
 
-    question, state: whose it is, see `Poll`. tag: its entity tag. bodies: by content coding, empty for
-    none.
+    question, state: what it answers, see `Poll`. tag: its entity tag. bodies: by content coding, which is empty for none.
     """
 
     question: bytes
@@ -45,18 +40,16 @@ class KeptAnswer:
         return _OVERHEAD + sum(map(len, self.bodies.values()))
 
     @property
-    def is_compressible(self) -> bool:
-        """Whether compressing it makes it shorter."""
-        content_type = next((value for name, value in self.headers if name == b"content-type"), b"").partition(b";")[0]
-        return content_type.startswith(b"text/") or content_type.endswith((b"json", b"+xml", b"/xml"))
+    def content_type(self) -> str:
+        return next((value.decode("latin-1") for name, value in self.headers if name == b"content-type"), "")
 
     async def body_in(self, coding: str) -> tuple[str, bytes]:
         """Return the content coding in which the answer is sent to who accepts `coding`, and its body."""
         plain = self.bodies[""]
-        if not coding or len(plain) < MIN_COMPRESSED_BYTES or not self.is_compressible:
+        if not coding or not is_compressed(plain, self.content_type):
             return "", plain
         if (body := self.bodies.get(coding)) is None:
-            body = self.bodies[coding] = await run_aside(lambda: _compress(plain, coding), items=MAX_ITEMS + 1)
+            body = self.bodies[coding] = await run_aside(lambda: compress(plain, coding), items=MAX_ITEMS + 1)
         return coding, body
 
     async def send(self, send: Send, coding: str) -> None:
@@ -67,12 +60,6 @@ class KeptAnswer:
             headers.append((b"content-encoding", own_coding.encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-
-def _compress(body: bytes, coding: str) -> bytes:
-    if coding == "gzip":
-        return gzip.compress(body, _GZIP_LEVEL, mtime=0)
-    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
 
 
 @dataclass(slots=True)

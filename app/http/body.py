@@ -38,7 +38,7 @@ async def read_json(request: Request) -> Any:
 
 
 def check_media_type(request: Request) -> None:
-    """Raise Unsupported for a request whose body is said to be something else than JSON."""
+    """Raise Unsupported for a request whose Content-Type is not that of JSON."""
     if parse_media_type(request.headers.get("content-type", "")) != JSON:
         raise Unsupported(f"Content-Type must be {JSON}.")
 
@@ -49,7 +49,7 @@ def _max_bytes(request: Request) -> int:
 
 
 async def _read_content(request: Request) -> bytes:
-    advice = "Only batches of events may be as large as that."
+    advice = "Only batches of events may be larger."
     return await read_bytes(request, max_bytes=_max_bytes(request), advice=advice)
 
 

@@ -18,6 +18,7 @@ class ChartFormat(NamedTuple):
     """An output format of charts. headers: what a response has besides. needs: a module, and the extra that has it."""
 
     media_type: str
+    is_text: bool = True
     headers: Mapping[str, str] = {}
     needs: tuple[str, str] | None = None
 
@@ -27,8 +28,8 @@ _SAFE_IMAGE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe
 _NEEDS = ("vl_convert", "charts")
 CHART_FORMATS = {
     "vega": ChartFormat("application/vnd.vegalite.v6+json"),
-    "svg": ChartFormat("image/svg+xml", _SAFE_IMAGE, needs=_NEEDS),
-    "png": ChartFormat("image/png", needs=_NEEDS),
+    "svg": ChartFormat("image/svg+xml", headers=_SAFE_IMAGE, needs=_NEEDS),
+    "png": ChartFormat("image/png", is_text=False, needs=_NEEDS),
 }
 _ALL_FORMATS: dict[str, AnyFormat] = {**FORMATS, **CHART_FORMATS}
 
@@ -51,30 +52,31 @@ class ChartParameters(BaseModel):
         None,
         max_length=100,
         json_schema_extra={"x-vocabulary": "ChartName"},
-        description="Which chart, where several fit: one of `GET /v1/charts`. Default: what fits the question best.",
+        description="Name of a chart of `GET /v1/charts`, where several fit. Default: the one that fits the question best.",
     )
-    theme: Literal["light", "dark"] = Field("light", description="Of a chart: its colors.")
-    width: int = Field(DEFAULT_WIDTH, ge=MIN_SIDE, le=MAX_SIDE, description="Of a chart: its width in pixels.")
+    theme: Literal["light", "dark"] = Field("light", description="Colors of a chart.")
+    width: int = Field(DEFAULT_WIDTH, ge=MIN_SIDE, le=MAX_SIDE, description="Width of a chart in pixels.")
     height: int | None = Field(
         None,
         ge=MIN_SIDE,
         le=MAX_SIDE,
-        description="Of a chart: its height in pixels, about. Default: what suits the chart.",
+        description="Approximate height of a chart in pixels. Default: what suits the chart.",
     )
-    scale: float = Field(2, ge=1, le=3, description="Of a chart as PNG: dots per pixel. 2 is sharp on most screens.")
+    scale: float = Field(2, ge=1, le=3, description="Dots per pixel of a PNG; 2 is sharp on most screens.")
 
     @property
     def formats(self) -> Mapping[str, AnyFormat]:
         return _ALL_FORMATS
 
-    @property
-    def is_chart(self) -> bool:
-        return self.format in CHART_FORMATS
-
 
 class Charts(Protocol):
     """What draws charts."""
 
-    async def draw(self, kind: str, body: Mapping[str, Any], parameters: ChartParameters, *, currency: str) -> bytes:
-        """Return an answer as a chart. kind: of the answer, which the catalogue of charts knows. Raises Problem."""
+    async def draw(
+        self, kind: str, body: Mapping[str, Any], format: str, parameters: ChartParameters, *, currency: str
+    ) -> bytes:
+        """Return an answer as a chart in one of CHART_FORMATS. kind: of the answer, which the catalogue of charts knows.
+
+        Raises Problem.
+        """
         ...

@@ -1,19 +1,16 @@
-"""Conditional requests (RFC 9110, section 13) and content codings: what a client has already, and what it can decode."""
+"""Conditional requests (RFC 9110, section 13): what a client has already."""
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
 
-from app.http.preferences import read_preferences
+from app.http.remember import remember_short
 
 # What `*` means; no tag, since a quote cannot be in one.
 ANY = '"any"'
-# An entity tag, weak or not. Quotes cannot be in it, commas can.
-_ENTITY_TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
-_EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|$)")
+# An element of a list: an entity tag, weak or not, or nothing. Quotes cannot be in a tag, commas can.
+_ELEMENT = re.compile(r'[ \t]*(?:(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|\Z)')
 
 
-@lru_cache(maxsize=1_024)
+@remember_short(1_024)
 def parse_if_none_match(value: str) -> tuple[str, ...]:
     """Return the opaque tags of the header `If-None-Match`, without `W/` and quotes; of `*`, ANY alone.
 
@@ -24,44 +21,12 @@ def parse_if_none_match(value: str) -> tuple[str, ...]:
     """
     if value.strip(" \t") == "*":
         return (ANY,)
-    return tuple(_read_tags(value)) if _is_list(value) else ()
-
-
-def _read_tags(value: str) -> Iterator[str]:
+    tags: list[str] = []
     position = 0
     while position < len(value):
-        if match := _ENTITY_TAG.match(value, position):
-            yield match[2]
-        else:
-            match = _EMPTY_ELEMENT.match(value, position)
-        if match is None:
-            return
-        position = max(match.end(), position + 1)
-
-
-def _is_list(value: str) -> bool:
-    """Return whether a text is a list of entity tags from its beginning to its end. Elements may be empty."""
-    position = 0
-    while position < len(value):
-        match = _ENTITY_TAG.match(value, position) or _EMPTY_ELEMENT.match(value, position)
-        if match is None:
-            return False
-        position = max(match.end(), position + 1)
-    return True
-
-
-# In the order in which they are preferred.
-CODINGS = ("zstd", "gzip")
-
-
-@lru_cache(maxsize=256)
-def choose_coding(accept_encoding: str) -> str:
-    """Return the content coding for a client with this header `Accept-Encoding`; empty for none.
-
-    >>> choose_coding("gzip;q=0.5, zstd;q=0, br")
-    'gzip'
-    """
-    qualities = dict(read_preferences(accept_encoding))
-    accepted = [(qualities.get(name, qualities.get("*", 0.0)), name) for name in CODINGS]
-    best = max(accepted, key=lambda own: own[0])
-    return best[1] if best[0] > 0 else ""
+        if (match := _ELEMENT.match(value, position)) is None:
+            return ()
+        if match[1] is not None:
+            tags.append(match[1])
+        position = match.end()
+    return tuple(tags)

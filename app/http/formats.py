@@ -36,8 +36,8 @@ class Format(NamedTuple):
     """An output format of rows.
 
     encoder: returns the encoder of an answer. is_file: whether it is kept as a file or read as a table, without a place for the
-    cursor of a next page, so that it has all rows unless there is a `limit`. is_compressed: whether compressing it is useless.
-    schema: of its content, for OpenAPI. needs: the module that it needs, and the extra that has it.
+    cursor of a next page, so that it has all rows unless there is a `limit`. is_text: whether a browser can show it; what is no
+    text is compressed already. needs: the module that it needs, and the extra that has it.
     """
 
     media_type: str
@@ -45,7 +45,6 @@ class Format(NamedTuple):
     encoder: Callable[[Answer], Encoder]
     charset: str = ""
     is_file: bool = True
-    is_compressed: bool = False
     is_text: bool = True
     needs: tuple[str, str] | None = None
 
@@ -95,14 +94,12 @@ FORMATS: dict[str, Format] = {
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         "xlsx",
         WorkbookEncoder,
-        is_compressed=True,
         is_text=False,
     ),
     "parquet": Format(
         "application/vnd.apache.parquet",
         "parquet",
         ParquetEncoder,
-        is_compressed=True,
         is_text=False,
         needs=("pyarrow", "parquet"),
     ),
@@ -119,17 +116,25 @@ else:
 
 
 def accepted_format(accept: str, formats: Mapping[str, AnyFormat] = FORMATS) -> str:
-    """Return the format that an `Accept` header prefers of these; without any, the default one."""
-    by_media_type = {entry.media_type: name for name, entry in formats.items()}
-    preferences: list[tuple[float, str]] = []
-    for media_type, quality in read_preferences(accept):
-        name = by_media_type.get(_ALIASES.get(media_type, media_type))
-        if quality > 0 and name is None and media_type in ("*/*", "application/*"):
-            name = DEFAULT_FORMAT
-        if quality > 0 and name is not None:
-            preferences.append((quality, name))
+    """Return the format that an `Accept` header prefers of these; the default one where it accepts none of them.
+
+    A range such as `text/*` stands for the first format that is in it and is not refused by `q=0`.
+    """
+    ranges = [(_ALIASES.get(name, name), quality) for name, quality in read_preferences(accept)]
+    refused_types = {name for name, quality in ranges if not quality > 0}
+    by_media_type = {entry.media_type: name for name, entry in formats.items() if entry.media_type not in refused_types}
     # Of equal ones, the first.
-    return max(preferences, key=lambda own: own[0])[1] if preferences else DEFAULT_FORMAT
+    for media_range, _ in sorted(ranges, key=lambda own: -own[1]):
+        for media_type, name in by_media_type.items():
+            if media_range not in refused_types and _is_in(media_type, media_range):
+                return name
+    return DEFAULT_FORMAT
+
+
+def _is_in(media_type: str, media_range: str) -> bool:
+    if media_range in ("*/*", "*"):
+        return True
+    return media_type == media_range or (media_range.endswith("/*") and media_type.startswith(media_range[:-1]))
 
 
 def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> None:
@@ -138,8 +143,8 @@ def check_available(name: str, formats: Mapping[str, AnyFormat] = FORMATS) -> No
     if entry.needs is not None and not _is_installed(entry.needs[0]):
         module, extra = entry.needs
         detail = (
-            f"The format {name} needs {module}, which is not installed with this service. Whoever runs it installs the extra "
-            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Choose another format until then."
+            f"The format {name} needs {module}, which is not installed with this service. Its operator can install the extra "
+            f"`{extra}`: pip install 'customer-success-metrics[{extra}]'. Until then, choose another format."
         )
         raise Invalid.at("/query/format", detail, code="format_unavailable")
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.http.answer_memory import AnswerMemory, KeptAnswer
-from app.http.conditional import ANY, parse_if_none_match
+from app.http.conditional import ANY
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -81,7 +81,7 @@ def format_tag(tag: str) -> str:
 
 
 def not_modified(tag: str, headers: Mapping[str, str] = CACHE_HEADERS) -> Response:
-    """Return the response to a client that has the answer by this tag."""
+    """Return the response to a client that has the answer, with the client's own tag of it."""
     return Response(status_code=304, headers={**headers, "ETag": format_tag(tag)})
 
 
@@ -99,7 +99,7 @@ def set_poll(scope: MutableMapping[str, Any], poll: Poll) -> None:
 
 
 def poll_of(scope: Mapping[str, Any]) -> Poll | None:
-    """Return the poll that a request is, if it is one."""
+    """Return the poll of a request; None for a request that is no poll."""
     poll: Poll | None = scope.get(_MEMBER)
     return poll
 
@@ -110,13 +110,8 @@ def complete_tag(poll: Poll | None, body_tag: str) -> str:
 
 
 def known_tag(client_tags: tuple[str, ...], tag: str) -> str | None:
-    """Return the tag of the client's by which it has the answer with this tag: of the same state, or of the same body."""
+    """Return the client's own tag of the answer with this tag: one with the same body. None: it does not have that answer."""
     body_tag = tag.rpartition(_SEPARATOR)[2]
     if client_tags == (ANY,):
         return tag
     return next((own for own in client_tags if own.rpartition(_SEPARATOR)[2] == body_tag), None)
-
-
-def tags_of(if_none_match: str) -> tuple[str, ...]:
-    """Return the tags of the answers that a client has, as its header says; empty: it has none."""
-    return parse_if_none_match(if_none_match) if if_none_match else ()

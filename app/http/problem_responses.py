@@ -1,7 +1,6 @@
 """The statuses of the OpenAPI document: which errors an endpoint answers, and the headers that responses have."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
 
@@ -11,15 +10,15 @@ from app.http.openapi import REQUIRED_SCOPES, component
 
 # What a response of each status means, wherever it comes from.
 _MEANINGS = {
-    400: "The body, a header or the address is not what its type says.",
+    400: "The body, a header or the URL is malformed.",
     401: "There is no key, or it is unknown, revoked or has expired.",
-    403: "The key lacks a scope.",
-    404: "There is nothing of this name.",
+    403: "The key lacks a scope that the endpoint requires.",
+    404: "There is nothing with this name or id.",
     409: "The request contradicts something that is stored.",
     413: "The body is too large.",
     415: "The content type or the encoding is not supported.",
-    422: "The request is well-formed and not acceptable; `errors` says where.",
-    429: "The key asks too much at once.",
+    422: "The request is well-formed but not acceptable; `errors` says where.",
+    429: "The key has too many questions at once, or has asked too many within a minute.",
     500: "An error in the service, which is in its log under the id of the request.",
     503: "The service is busy or cannot reach its database. Send the same again after `Retry-After`.",
 }
@@ -88,7 +87,7 @@ SHARED_RESPONSES = {_name_response(status): _build_response(status) for status i
 def add_problem_responses(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add the responses of errors that an endpoint can answer, and the headers of the others.
 
-    Of 409, the endpoint has to say when it occurs. One with a `default` answers errors in its own way: that of a protocol.
+    Of 409, the endpoint has to say when it occurs.
     """
     responses = operation["responses"]
     is_question = "read" in operation.get(REQUIRED_SCOPES, ())
@@ -98,21 +97,15 @@ def add_problem_responses(path: str, method: str, operation: dict[str, Any]) -> 
     if method == "get" and path.startswith("/v1"):
         headers = {"ETag": _header("ETag"), **_REQUEST_ID, **(_RATE if is_question else {})}
         responses["304"] = {"description": "The client has the answer already.", "headers": headers}
-    other_errors = responses.get("default", {}).get("content")
     for status in _statuses(path, method, operation):
-        if other_errors is not None:
-            own_errors = {"content": deepcopy(other_errors)}
-            responses[str(status)] = (
-                SHARED_RESPONSES[_name_response(status)] | responses.get(str(status), {}) | own_errors
-            )
-            continue
-        reference = {"$ref": f"#/components/responses/{_name_response(status)}"}
-        if (own := responses.get(str(status))) is not None:
-            responses[str(status)] = SHARED_RESPONSES[_name_response(status)] | own
-        else:
-            responses[str(status)] = reference
-    responses.setdefault("default", {"$ref": "#/components/responses/Error"})
+        name, own = _name_response(status), responses.get(str(status))
+        responses[str(status)] = _reference(name) if own is None else SHARED_RESPONSES[name] | own
+    responses["default"] = _reference("Error")
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/responses/{name}"}
 
 
 def _answer_headers(method: str, response: Mapping[str, Any]) -> dict[str, Any]:

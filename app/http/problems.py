@@ -22,7 +22,7 @@ PROBLEM_SCHEMA = object_schema(
     {
         "type": {"type": "string"},
         "title": {"type": "string", "description": "What the status means."},
-        "status": {"type": "integer", "description": "That of the response."},
+        "status": {"type": "integer", "description": "The status of the response."},
         "detail": {"type": "string", "description": "For people; it may change."},
         "code": name_schema("ProblemCode", "For programs; it does not change."),
     },
@@ -30,13 +30,13 @@ PROBLEM_SCHEMA = object_schema(
         "errors": {"type": "array", "items": component("Fault"), "description": "All that is wrong with the request."},
         "accepted": {
             "type": "integer",
-            "description": "Of a batch of which no event was accepted (`all_rejected`): 0.",
+            "description": "0, where no event of a batch was accepted (`all_rejected`).",
         },
-        "duplicates": {"type": "integer", "description": "Of such a batch: 0."},
+        "duplicates": {"type": "integer", "description": "0, where no event of a batch was accepted."},
         "rejected": {
             "type": "array",
             "items": component("Rejection"),
-            "description": "Of such a batch: why each of its events was not accepted.",
+            "description": "Why each event was not accepted, where none of a batch was.",
         },
     },
     description="An error (RFC 9457).",
@@ -58,7 +58,7 @@ _FRAMEWORK_DETAILS = {
 
 
 # How errors are written where they are no problem objects, by the beginning of the paths; filled when routes are declared.
-ERROR_RESPONSES: dict[str, Callable[[Problem], Response]] = {}
+ERROR_RESPONSES: dict[str, Callable[[Request, Problem], Response]] = {}
 
 
 def problem_body(problem: Problem) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _error_response(request: Request, problem: Problem) -> Response:
     path = get_route_path(request.scope)
     for prefix, respond in ERROR_RESPONSES.items():
         if path == prefix or path.startswith(f"{prefix}/"):
-            return respond(problem)
+            return respond(request, problem)
     return problem_response(problem)
 
 

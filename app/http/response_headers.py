@@ -18,6 +18,7 @@ def collect_response_headers(scope: MutableMapping[str, Any]) -> Headers:
 
 
 def add_response_headers(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> None:
-    """Add headers to the response of the request with this scope."""
+    """Add headers to the response of the request with this scope; one that was added before is replaced."""
     own = collect_response_headers(scope)
-    own += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    added = {name.lower().encode(): value.encode() for name, value in headers.items()}
+    own[:] = [*(header for header in own if header[0] not in added), *added.items()]

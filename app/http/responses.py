@@ -8,10 +8,11 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 
 from app.core.aside import MAX_ITEMS, run_aside
-from app.http.chart_formats import CHART_FORMATS, ChartParameters
+from app.http.chart_formats import CHART_FORMATS, ChartParameters, Charts
+from app.http.conditional import parse_if_none_match
 from app.http.encoded_stream import EncodedStream
 from app.http.formats import DEFAULT_FORMAT, FORMATS, Format, encode_whole, write_json
-from app.http.polls import CACHE_HEADERS, complete_tag, format_tag, known_tag, not_modified, poll_of, tags_of
+from app.http.polls import CACHE_HEADERS, complete_tag, format_tag, known_tag, not_modified, poll_of
 from app.http.row_parameters import RowParameters
 from app.http.streams import StreamResponse
 from app.http.tables import Answer
@@ -45,10 +46,10 @@ def _headers(tag: str | None) -> dict[str, str]:
 
 
 def _known_tag(request: Request, tag: str) -> str | None:
-    """Return the tag by which the client has the answer with this tag; None if it has not."""
+    """Return the client's own tag of the answer with this tag; None if it does not have that answer."""
     if request.method not in ("GET", "HEAD"):
         return None
-    return known_tag(tags_of(request.headers.get("if-none-match", "")), tag)
+    return known_tag(parse_if_none_match(request.headers.get("if-none-match", "")), tag)
 
 
 def json_response(request: Request, value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -61,12 +62,15 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
 
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
-    if isinstance(parameters, ChartParameters) and parameters.is_chart:
-        return await _chart_response(request, parameters, answer)
-    entry = FORMATS[parameters.format or DEFAULT_FORMAT]
+    format = parameters.format or DEFAULT_FORMAT
+    if isinstance(parameters, ChartParameters) and format in CHART_FORMATS:
+        # A chart takes the columns that it needs, but a name that does not exist is a fault in every format.
+        answer.choose_columns(parameters.fields)
+        return await _chart_response(request, format, parameters, answer)
+    entry = FORMATS[format]
     fields = parameters.fields
     own = answer.with_fields(fields) if fields else answer
-    has_more = entry.is_file and answer.load_more is not None and answer.next is not None
+    has_more = entry.is_file and not parameters.has_limit and answer.load_more is not None and answer.next is not None
     headers = _file_headers(entry, own)
     if not has_more:
         headers |= next_link(request, answer.next)
@@ -77,7 +81,7 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
         return tagged_response(request, content, content_type=entry.content_type, headers=headers)
     poll, tag = poll_of(request.scope), None
     if answer.tag is not None and not has_more:
-        own_tag = (request.app.version, answer.tag, parameters.format, fields, answer.next)
+        own_tag = (request.app.version, answer.tag, format, fields, answer.next)
         tag = complete_tag(poll, _hash(repr(own_tag).encode()))
         if client_tag := _known_tag(request, tag):
             return not_modified(client_tag, _headers(tag) | headers)
@@ -95,13 +99,12 @@ def _file_headers(entry: Format, answer: Answer) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{answer.name}.{entry.extension}"'}
 
 
-async def _chart_response(request: Request, parameters: ChartParameters, answer: Answer) -> Response:
-    state = request.app.state
-    if parameters.format is None:
-        raise ValueError("The parameters have no format.")
-    entry = CHART_FORMATS[parameters.format]
+async def _chart_response(request: Request, format: str, parameters: ChartParameters, answer: Answer) -> Response:
+    charts: Charts = request.app.state.charts
     body = {**answer.body, answer.rows_name: list(answer.body.get(answer.rows_name, ()))}
-    content = await state.charts.draw(answer.name, body, parameters, currency=state.books.currency)
+    currency = request.app.state.books.currency
+    content = await charts.draw(answer.name, body, format, parameters, currency=currency)
+    entry = CHART_FORMATS[format]
     headers = {**next_link(request, answer.next), **entry.headers}
     return tagged_response(request, content, content_type=entry.media_type, headers=headers)
 

@@ -1,7 +1,6 @@
 """What the routes of the application say about a request: the template of its path, and the methods of its path."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +9,7 @@ from starlette._utils import get_route_path
 from starlette.routing import Mount
 
 from app.http.polls import POLLABLE
+from app.http.remember import remember_short
 
 # How many paths are remembered.
 _MAX_PATHS = 1_024
@@ -31,7 +31,7 @@ def find_pollable(app: FastAPI) -> Callable[[str], Callable[..., Any] | None]:
     """
     routes = [route for route in iter_route_contexts(app.routes) if "GET" in (route.methods or ())]
 
-    @lru_cache(_MAX_PATHS)
+    @remember_short(_MAX_PATHS)
     def find(path: str) -> Callable[..., Any] | None:
         endpoint = next((route.endpoint for route in routes if route.path_regex.match(path)), None)
         return endpoint if endpoint in POLLABLE else None

@@ -52,6 +52,11 @@ class RowParameters(BaseModel):
         return limit or (maximum if self.is_file else default)
 
     @property
+    def has_limit(self) -> bool:
+        """Whether the client has set the number of rows on a page; then a file has only that page."""
+        return getattr(self, "limit", None) is not None
+
+    @property
     def is_file(self) -> bool:
         entry = FORMATS.get(self.format or DEFAULT_FORMAT)
         # Without an entry it is a chart.

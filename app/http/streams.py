@@ -45,7 +45,7 @@ class StreamSlots:
         headers = {"Retry-After": str(_RETRY_SECONDS)}
         if count >= self.per_caller:
             detail = (
-                f"This key reads {count} large answers already. Read them one after the other. "
+                f"This key is already reading {count} large answers. Read them one after the other. "
                 f"Retry after {_RETRY_SECONDS} seconds."
             )
             raise Busy(detail, code="too_many_questions", headers=headers)

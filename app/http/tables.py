@@ -104,9 +104,8 @@ class Answer:
     name: what the rows are, such as `numbers`. body: the answer as a JSON object; its member `rows_name` has the rows, which
     may be computed only as they are taken, and `next` the cursor of the next page. columns: of the same rows as a table.
     more_members: the members of rows that a table leaves out. table_rows: the rows of the table where the body has no rows.
-    row_count: how many rows there are; None where that is not known before. question: what was asked, for formats that draw.
-    tag: what changes whenever the rows do; None: their bytes are compared. load_more: returns the answer with the page after
-    a cursor.
+    row_count: how many rows there are; None where that is not known before. tag: what changes whenever the rows do; None: their
+    bytes are compared. load_more: returns the answer with the page after a cursor.
     """
 
     name: str
@@ -116,7 +115,6 @@ class Answer:
     more_members: Collection[str] = ()
     table_rows: Sequence[Row] | None = None
     row_count: int | None = None
-    question: Any = None
     tag: str | None = None
     load_more: "Callable[[str], Awaitable[Answer]] | None" = None
 

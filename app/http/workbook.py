@@ -25,7 +25,13 @@ _COMPRESSION = 3
 _SHEET = "xl/worksheets/sheet1.xml"
 # Excel's days are counted from here; before March of that year, it counts a day that never was.
 _EPOCH, _FIRST_DATE = date(1899, 12, 30), date(1900, 3, 1)
-_NUMBER_FORMATS: dict[ColumnType, str] = {"date": "yyyy-mm-dd", "time": "yyyy-mm-dd hh:mm:ss", "decimal": "0.00##"}
+_NUMBER_FORMATS: dict[ColumnType, str] = {
+    "date": "yyyy-mm-dd",
+    "time": "yyyy-mm-dd hh:mm:ss",
+    "decimal": "0.00##",
+    # Excel ignores it for a truth value; LibreOffice shows 1 and 0 without it.
+    "boolean": '"TRUE";"TRUE";"FALSE"',
+}
 _WIDTHS: dict[ColumnType, int] = {"text": 18, "value": 18, "json": 30, "date": 11, "time": 20}
 _DEFAULT_WIDTH = 12
 _NOT_IN_XML = re.compile(r"_x[0-9a-fA-F]{4}_|[\x00-\x08\x0b-\x1f\ufffe\uffff]")

@@ -6,7 +6,7 @@
         yield context.event("ticket.opened", id=payload.text("id"), …)
 
 The name of the function is the name of the vendor, its docstring documents what becomes what. The generator yields events, and
-an `Ignored` or a `Remark` where something is to be said; it raises Untranslatable for what it cannot translate.
+an `Ignored` or a `Remark` for what the sender should know; it raises Untranslatable for what it cannot translate.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

@@ -43,7 +43,7 @@ _STORED = [name for name in RawDelivery._fields if name != "successor"]
 
 
 class DeliveryResult(NamedTuple):
-    """What became of a delivery. reasons: one for each part of which something is to be said. events: account_id and id."""
+    """What became of a delivery. reasons: one for each part with a remark. events: account_id and id."""
 
     status: Status
     reasons: list[dict[str, Any]]

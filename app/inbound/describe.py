@@ -1,6 +1,7 @@
 """Sources, deliveries and vendors as the API describes them."""
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from app.http.openapi import component, list_schema, map_schema, object_schema, response_schema
@@ -138,8 +139,9 @@ def delivery_to_json(row: Any, events: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+@cache
 def list_vendors() -> list[dict[str, Any]]:
-    """Return the catalogue of vendors, by name."""
+    """Return the catalogue of vendors, by name. Nobody may change it."""
     return [_vendor_to_json(VENDORS[name]) for name in sorted(VENDORS)]
 
 

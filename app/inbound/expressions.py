@@ -8,7 +8,7 @@
 import math
 import re
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -28,6 +28,7 @@ MAX_STEPS = 3_000_000
 # Characters of a text that take as long as a step.
 _CHARACTERS_PER_STEP = 16
 _MAX_DIGITS = 6
+_MAX_WHOLE_DIGITS = 20
 # What an expression is evaluated over. Any other field at its beginning finds nothing, always.
 _ROOTS = frozenset({"payload", "item", "headers"})
 # Nodes of which the first child, or each child, is evaluated over the same as the node itself.
@@ -62,12 +63,35 @@ class _Functions(functions.Functions):
         names, parts = super()._get_allowed_pytypes(types)  # type: ignore[misc]
         return _with_decimal(names), [_with_decimal(part) for part in parts]
 
+    # As int does, the library's rounding would write a number such as 1e999999999 out, and fill the memory.
+    @functions.signature({"types": ["number"]})
+    def _func_ceil(self, raw: Any) -> Any:
+        return _to_whole(raw, ROUND_CEILING)
+
+    @functions.signature({"types": ["number"]})
+    def _func_floor(self, raw: Any) -> Any:
+        return _to_whole(raw, ROUND_FLOOR)
+
+    @functions.signature({"types": []})
+    def _func_to_number(self, raw: Any) -> Any:
+        return raw if isinstance(raw, Decimal) else super()._func_to_number(raw)  # type: ignore[misc]
+
+    @functions.signature({"types": []})
+    def _func_type(self, raw: Any) -> Any:
+        return "number" if isinstance(raw, Decimal) else super()._func_type(raw)  # type: ignore[misc]
+
     @functions.signature({"types": []})
     def _func_to_string(self, raw: Any) -> str:
         return str(raw) if isinstance(raw, Decimal) else super()._func_to_string(raw)  # type: ignore[misc]
 
     def _convert_to_jmespath_type(self, name: str) -> Any:
         return "number" if name == "Decimal" else super()._convert_to_jmespath_type(name)  # type: ignore[misc]
+
+
+def _to_whole(number: Any, rounding: str) -> Any:
+    """Return a number rounded to a whole one; one of very many digits has no decimals."""
+    exact = Decimal(repr(number) if isinstance(number, float) else number)
+    return int(exact.to_integral_value(rounding)) if exact.adjusted() < _MAX_WHOLE_DIGITS else number
 
 
 def _with_decimal(names: Any) -> list[str]:

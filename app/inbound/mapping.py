@@ -59,7 +59,7 @@ def find_unknown_types(mapping: EventMapping) -> Iterator[Fault]:
     for number, rule in enumerate(mapping.events):
         if rule.type not in EVENT_TYPES:
             pointer, nearest = f"/mapping/events/{number}/type", nearest_names(rule.type, EVENT_TYPES)
-            advice = "/docs lists all event types."
+            advice = "GET /v1/event-types lists all event types."
             yield name_fault(pointer, "Unknown event type{}.", rule.type, nearest, code="unknown_type", advice=advice)
 
 

@@ -43,7 +43,7 @@ _MAX_ATTEMPTS = 5
 
 
 class Translation(NamedTuple):
-    """The events that a delivery becomes, and what is to be said. is_failed: whether a part of it cannot be translated."""
+    """The events that a delivery becomes, and remarks on it. is_failed: whether a part of it cannot be translated."""
 
     events: Sequence[RawEvent | UndecodableEvent]
     reasons: Sequence[dict[str, Any]]

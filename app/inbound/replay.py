@@ -51,7 +51,7 @@ async def _replay_batch(books: Books, source: DeliverySource, batch: Sequence[Ra
 
 
 def _split(source: DeliverySource, deliveries: Sequence[RawDelivery]) -> list[list[RawDelivery]]:
-    """Split deliveries into batches of limited size and, as far as can be told, of a limited number of events."""
+    """Split deliveries into batches of limited size and, as far as can be foreseen, of a limited number of events."""
     batches: list[list[RawDelivery]] = []
     size = count = 0
     for own in deliveries:

@@ -1,6 +1,7 @@
 """Event types as the API describes them: what happened, which fields an event has, and an example."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, get_type_hints
 
 from app.http.openapi import component, list_schema, name_schema, object_schema, response_schema
@@ -61,8 +62,9 @@ _LIMITS = {
 }
 
 
+@cache
 def list_event_types() -> list[dict[str, Any]]:
-    """Return the catalogue of event types as JSON objects, by name."""
+    """Return the catalogue of event types as JSON objects, by name. Nobody may change it."""
     return [_describe(EVENT_TYPES[name]) for name in sorted(EVENT_TYPES)]
 
 

@@ -69,7 +69,7 @@ def unknown_type(raw: Mapping[str, Any], nearest: NearestNames, *, limit: int) -
     if "type" in raw:
         name = raw["type"]
         similar = nearest.find(name, [*EVENT_TYPES]) if isinstance(name, str) else ()
-        advice = "/docs lists all event types."
+        advice = "GET /v1/event-types lists all event types."
         fault = name_fault("/type", "Unknown event type{}.", name, similar, code="unknown_type", advice=advice)
     try:
         _ENVELOPE.validate_python(raw)

@@ -50,7 +50,7 @@ class BatchReceipt(TypedDict):
 class BatchOutcome(NamedTuple):
     """The number of new events, the number of duplicates, and the rejections in the order of the request.
 
-    notes: what is to be said about some of the duplicates, by position in the request.
+    notes: remarks on some of the duplicates, by position in the request.
     """
 
     accepted: int

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _LATEST = datetime(9998, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11
+_MOST_TIME_DIGITS = 20
 _LONGEST_NUMBER = 10**40
 
 
@@ -42,7 +43,11 @@ def parse_moment(raw: Any) -> datetime | None:
             time = datetime.fromisoformat(raw.strip().replace(" UTC", "+00:00"))
             return None if time.tzinfo is None else time.astimezone(UTC)
         if isinstance(raw, int | float | Decimal) and not isinstance(raw, bool):
-            microseconds = int(Decimal(str(raw)) * (1_000 if abs(int(raw)) >= _MILLISECONDS_FROM else 1_000_000))
+            number = Decimal(repr(raw) if isinstance(raw, float) else raw)
+            # Written out, a number such as 1e999999999 would fill the memory.
+            if not number.is_finite() or number.adjusted() > _MOST_TIME_DIGITS:
+                return None
+            microseconds = int(number * (1_000 if abs(number) >= _MILLISECONDS_FROM else 1_000_000))
             time = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
             return time.replace(microsecond=microseconds % 1_000_000) if time < _LATEST else None
     except (ValueError, OverflowError, OSError, ArithmeticError):

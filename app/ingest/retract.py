@@ -80,7 +80,7 @@ async def _event_not_found(connection: Connection, account: str | None) -> NotFo
         )
     is_account = account_table.c.account_id == account_key(account)
     if await connection.scalar(sa.select(account_table.c.id).where(is_account)) is None:
-        # A key that may only send events is not told which accounts there are.
+        # A key that may only send events does not learn which accounts there are.
         return await account_not_found(connection, account, suggest=False)
     return NotFound("The account has no event with this id. It is the `id` that was sent, with / written as %2F.")
 

@@ -87,7 +87,7 @@ def context(name: str) -> Any:
 
 
 def flow(measure: str, *, any_subject: str) -> Any:
-    """Return the flow of a measure with many subjects. any_subject: the measure to use where they need not be told apart."""
+    """Return the flow of a measure with many subjects. any_subject: the measure to use where they need not be distinguished."""
     return Flow(measure, any_subject)
 
 
@@ -104,7 +104,7 @@ def closing(measure: str) -> Any:
 def distinct(presence: str, *, any_subject: str | None = None, ignores_dimensions: bool = False) -> Any:
     """Return the distinct users of the period.
 
-    any_subject: the presence to use where subjects need not be told apart. ignores_dimensions: count the users of all
+    any_subject: the presence to use where subjects need not be distinguished. ignores_dimensions: count the users of all
     subjects and channels even where the question is about some.
     """
     return Users(presence, any_subject, ignores_dimensions)

@@ -127,7 +127,7 @@ class CommonParameters(RowParameters):
     @property
     def has_all_rows(self) -> bool:
         """Whether the answer is a file of all rows."""
-        return self.is_file and self.page_rows == MAX_ROWS and self.cursor is None
+        return self.is_file and not self.has_limit and self.cursor is None
 
 
 class MetricParameters(CommonParameters):

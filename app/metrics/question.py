@@ -224,7 +224,7 @@ def _every_convention(metrics: Sequence[Metric], convention: str | None) -> tupl
 def _range(parameters: Parameters, *, calendar: Calendar, today: date) -> tuple[date, date]:
     start, end = parse_range(parameters.period, parameters.start, parameters.end, calendar=calendar, today=today)
     if start is None or end is None:
-        default_start, default_end = default_range(calendar=calendar, today=today)
+        default_start, default_end = default_range(parameters.granularity, calendar=calendar, today=today)
         if end is not None and end <= default_start:
             detail = f"`end` is before {default_start}, where the range begins by default. Give `start` as well."
             raise Invalid.at("/query/end", detail, code="invalid_period")

@@ -215,4 +215,4 @@ def question_answer(
     name: what the rows are. before, after: the columns before and after those of the groupings. more: of `Answer`.
     """
     groups = group_columns(question.selection.group_by, beside=[*before, *after])
-    return Answer(name, body, [*before, *groups, *after], question=question, **more)
+    return Answer(name, body, [*before, *groups, *after], **more)

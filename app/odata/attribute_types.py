@@ -80,11 +80,12 @@ class AttributeTypes:
         unknown = [key for key in keys if key not in self.types or self.until[key] < now]
         for row in await connection.execute(_TYPES, {"keys": unknown}) if unknown else ():
             is_plain = row.type in ("number", "boolean") and not row.is_mixed
-            self.remember(row.key, row.type if is_plain else "text", seconds=_SECONDS)
+            self.remember(row.key, row.type if is_plain else "text")
         return {key: self.types[key] for key in keys}
 
-    def remember(self, key: str, type: Type, *, seconds: float) -> None:
-        self.types[key], self.until[key] = type, monotonic() + seconds
+    def remember(self, key: str, type: Type) -> None:
+        """Remember the type of an attribute until its values are looked at again."""
+        self.types[key], self.until[key] = type, monotonic() + _SECONDS
 
 
 async def attribute_properties(
@@ -100,8 +101,8 @@ async def attribute_properties(
 def property_names(keys: Sequence[str], taken_names: Collection[str]) -> dict[str, str]:
     """Return the names of the properties of attributes by key.
 
-    A key that is a name keeps it. In other_names, `_` replaces each character that names cannot have; where two would have the
-    same name then, a hash of the key follows it.
+    A key that can be a name is one. In other keys, `_` replaces each character that names cannot have; a hash of the key follows
+    where two would have the same name then.
     """
     names = {key: key for key in keys if _plain_name(key) == key and key not in taken_names}
     other_names = {key: _plain_name(key) for key in keys if key not in names}
@@ -126,11 +127,22 @@ def _property(key: str, name: str, type: Type) -> AttributeProperty:
     description = f"The attribute{shown_key} of the account."
 
     def read(row: Mapping[str, Any]) -> Any:
-        text = row["texts"].get(key)
-        if text is None or type == "text":
-            return text
-        if row["types"][key] != type:
+        value = row["values"].get(key)
+        if value is None or type == "text":
+            return text_of(value)
+        if _type_of(value) != type:
             raise OtherType(key)
-        return Decimal(text) if type == "number" else text == "true"
+        return value
 
-    return AttributeProperty(name, type, description, read, parts=("texts", "types"), key=key)
+    return AttributeProperty(name, type, description, read, parts=("attributes",), key=key)
+
+
+def text_of(value: Any) -> str | None:
+    """Return the value of an attribute as a text, as PostgreSQL writes it where the filter compares it."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else format(Decimal(value), "f")
+
+
+def _type_of(value: Any) -> Type:
+    return "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"

@@ -54,14 +54,14 @@ def choose_form(accept: str, format: str | None, *, forms: tuple[str, ...] = (JS
         raise _not_acceptable(forms, "$format")
     if not accept.strip():
         return Form(forms[0])
-    choices: list[tuple[float, int, Form]] = []
+    choices: list[tuple[float, Form]] = []
     for part in accept.split(","):
         if (form := _form_of(part, forms)) is not None and (quality := _quality(part)) > 0:
             # Where a client takes both, such as Power BI for metadata, the default is the safe one.
-            choices.append((quality if form.media_type == forms[0] or len(forms) == 1 else quality / 1000, 0, form))
+            choices.append((quality if form.media_type == forms[0] or len(forms) == 1 else quality / 1000, form))
     if not choices:
         raise _not_acceptable(forms, "Accept")
-    return max(choices, key=lambda own: own[0])[2]
+    return max(choices, key=lambda own: own[0])[1]
 
 
 def _not_acceptable(forms: tuple[str, ...], source: str) -> NotAcceptable:

@@ -22,10 +22,12 @@ from app.metrics.define import METRICS, Metric
 from app.metrics.describe import unknown_metric
 from app.metrics.parameters import Parameters
 from app.odata.evaluate import UNKNOWN, compile_expression
-from app.odata.expressions import Expression, Member, members_of
+from app.odata.expressions import Expression, Member, count_steps, members_of
 from app.odata.restrictions import DayWindow, allowed_days, allowed_values, mentioned_values
 
 _MAX_QUESTIONS = 24
+# To find the questions: nothing else goes on meanwhile.
+_MAX_STEPS = 1_000_000
 DEFAULT_GRANULARITY = "month"
 _DEFAULT_MONTHS = 12
 # Properties that narrow a question, and make it group by what they are, by the parameter of questions.
@@ -82,8 +84,7 @@ def plan_questions(filter: Expression | None, *, calendar: Calendar, today: date
     narrowing = _narrowing(filter)
     metrics_by_key = _choose(filter, narrowing)
     if len(metrics_by_key) > _MAX_QUESTIONS:
-        detail = f"The filter combines more than {_MAX_QUESTIONS} granularities, groupings and conventions. Name fewer."
-        raise Malformed.of([build_fault("/query/$filter", detail, code="too_complex")])
+        raise _too_complex()
     questions: list[NumberQuestion] = []
     for key, metrics in sorted(metrics_by_key.items()):
         days = _whole_periods(window, GRANULARITIES[key.granularity], calendar=calendar, today=today)
@@ -91,6 +92,11 @@ def plan_questions(filter: Expression | None, *, calendar: Calendar, today: date
             groupings = _groupings(key.group_by, narrowing)
             questions.append(NumberQuestion(key, _with_dimensions(metrics, groupings), groupings, narrowing, days))
     return questions
+
+
+def _too_complex() -> Malformed:
+    detail = f"The filter combines more than {_MAX_QUESTIONS} granularities, groupings and conventions. Name fewer."
+    return Malformed.of([build_fault("/query/$filter", detail, code="too_complex")])
 
 
 def _check_names(filter: Expression | None) -> None:
@@ -141,6 +147,9 @@ def _choose(filter: Expression | None, narrowing: Mapping[str, Any]) -> dict[Que
     group_bys: list[str] = [",".join(narrowing)]
     if "group_by" in names:
         group_bys = sorted({"", *(value for value in mentioned_values(filter, "group_by") if isinstance(value, str))})
+    entry_count = sum(len(metric.conventions) if "convention" in names else 1 for metric in METRICS.values())
+    if entry_count * len(granularities) * len(group_bys) * count_steps(filter) > _MAX_STEPS:
+        raise _too_complex()
     metrics_by_key: dict[QuestionKey, list[Metric]] = defaultdict(list)
     for metric in METRICS.values():
         for name, entry in metric.conventions.items() if "convention" in names else [("", metric)]:

@@ -7,7 +7,7 @@ has it. Nothing that a client sends may be deeper or longer than what evaluates 
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from app.core.errors import Malformed
 from app.core.names import name_fault, nearest_names
@@ -43,7 +43,7 @@ def parse_filter(text: str, properties: Mapping[str, Property]) -> Expression:
     expression = parser.condition()
     parser.expect_end()
     if expression.type not in ("boolean", "null"):
-        parser.fail("The filter is no condition but a value. Compare it, for example `… eq 1`", 0)
+        parser.fail("The filter is a value and not a condition. Compare it, for example `… eq 1`", 0)
     return expression
 
 
@@ -64,18 +64,21 @@ class _Parser(TokenReader):
         super().__init__(text, option=option)
         self._properties, self._depth = properties, 0
 
+    def _fail_too_deep(self) -> NoReturn:
+        self.fail(f"The expression is too deep: {MAX_DEPTH} levels are possible")
+
     def order(self) -> OrderItem:
         """Return an item of `$orderby`."""
         expression = self.condition()
         if expression.type == "null":
-            self.fail("Null has no order")
+            self.fail("Null cannot be sorted by")
         return OrderItem(expression, self.take_keyword("asc", "desc") == "desc")
 
     def condition(self) -> Expression:
         """Return an expression, with everything that may stand in it."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self.fail(f"The expression is too deep: {MAX_DEPTH} levels are possible")
+            self._fail_too_deep()
         expression = self._junction("or", lambda: self._junction("and", self._comparison))
         self._depth -= 1
         return expression
@@ -101,7 +104,7 @@ class _Parser(TokenReader):
         """Return `not` of a condition; of a value that is none, of its comparison."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self.fail(f"The expression is too deep: {MAX_DEPTH} levels are possible")
+            self._fail_too_deep()
         position = self.peek().position
         if self.take_keyword("not"):
             operand = self._negation()
@@ -116,8 +119,13 @@ class _Parser(TokenReader):
         return self._compare(operand if operand.type == "null" else Negation(operand))
 
     def _compare(self, left: Expression) -> Expression:
+        depth = self._depth
         while True:
             position = self.peek().position
+            # Each comparison in a row has those before it on its left.
+            if depth > MAX_DEPTH:
+                self._fail_too_deep()
+            depth += 1
             if operator := self.take_keyword(*COMPARISONS):
                 right = self._value()
                 self._check_kinds(operator, left, right, position)
@@ -133,7 +141,7 @@ class _Parser(TokenReader):
         if len(kinds) > 1:
             self.fail(f"A {_name(left)} cannot be compared with a {_name(right)}", position)
         if kinds == {"boolean"} and operator not in ("eq", "ne"):
-            self.fail("Truth values have no order", position)
+            self.fail("Compare truth values with `eq` or `ne`", position)
 
     def _choices(self, item: Expression) -> tuple[Constant, ...]:
         self.expect_sign("(")
@@ -198,4 +206,5 @@ class _Parser(TokenReader):
 
 
 def _name(expression: Expression) -> str:
-    return {"boolean": "truth value", "time": "time"}.get(kind_of(expression.type), kind_of(expression.type))
+    kind = kind_of(expression.type)
+    return "truth value" if kind == "boolean" else kind

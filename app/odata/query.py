@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.core.errors import Malformed, NotSupported, json_pointer, validation_faults
 from app.core.names import build_fault, name_fault, nearest_names
-from app.odata.expressions import Expression, members_of
+from app.odata.expressions import Expression
 from app.odata.model import EntitySet, Property, SetParameters
 from app.odata.parser import OrderItem, parse_filter, parse_orders
 from app.odata.position import PagePosition, decode_position
@@ -62,11 +62,6 @@ class Query:
     def used_parts(self) -> set[str]:
         """The members of rows that the selection needs."""
         return {part for own in self.selection for part in own.parts}
-
-    @property
-    def filter_members(self) -> set[str]:
-        """The names of the properties in the filter."""
-        return members_of(self.filter)
 
 
 def read_options(items: Iterable[tuple[str, str]]) -> QueryOptions:
@@ -134,9 +129,10 @@ def bind_query(
     system = options.system
     filter = parse_filter(system["filter"], by_name) if system.get("filter", "").strip() else None
     orders = tuple(parse_orders(system["orderby"], by_name)) if system.get("orderby", "").strip() else ()
-    mark = fingerprint(entity_set.name, options)
+    order_types = [own.expression.type for own in orders]
+    mark = fingerprint(entity_set.name, options, order_types)
     token = system.get("skiptoken")
-    after = decode_position(token, mark, [own.expression.type for own in orders]) if token is not None else None
+    after = decode_position(token, mark, order_types) if token is not None else None
     top, skip = _whole(system, "top"), _whole(system, "skip") or 0
     rows_left = after.rows_left if after is not None else top
     limit = page_rows if rows_left is None else min(page_rows, rows_left)
@@ -158,9 +154,12 @@ def bind_query(
     )
 
 
-def fingerprint(name: str, options: QueryOptions) -> str:
-    """Return what a link to a next page has in common with the page before: rows, order and parameters."""
-    members = [name, options.system.get("filter"), options.system.get("orderby")]
+def fingerprint(name: str, options: QueryOptions, order_types: Sequence[str]) -> str:
+    """Return what a link to a next page has in common with the page before: rows, order and parameters.
+
+    order_types: of the items of `$orderby`. An attribute that has become a text meanwhile has another order.
+    """
+    members = [name, options.system.get("filter"), options.system.get("orderby"), order_types]
     content = repr((members, sorted((own, [*values]) for own, values in options.custom.items())))
     return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 

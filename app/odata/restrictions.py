@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
 from typing import Any, NamedTuple
 
 from app.odata.expressions import CompareNode, Constant, Expression, Junction, Member, Membership, Negation, walk
@@ -87,22 +88,15 @@ def allowed_days(node: Expression | None, days_of: DaysOfPeriod, *, is_wanted: b
     if isinstance(node, Negation):
         return allowed_days(node.operand, days_of, is_wanted=not is_wanted)
     if isinstance(node, Junction):
-        windows = [allowed_days(operand, days_of, is_wanted=is_wanted) for operand in node.operands]
+        windows = (allowed_days(operand, days_of, is_wanted=is_wanted) for operand in node.operands)
         is_conjunction = (node.operator == "and") == is_wanted
-        result = windows[0]
-        for window in windows[1:]:
-            result = result.intersect(window) if is_conjunction else result.unite(window)
-        return result
+        return reduce(DayWindow.intersect if is_conjunction else DayWindow.unite, windows)
     if isinstance(node, CompareNode) and (pair := _pair(node)) is not None:
         member, operator, constant = pair
         return _window(member.prop.name, operator if is_wanted else _OPPOSITES[operator], constant.value, days_of)
     if isinstance(node, Membership) and isinstance(node.item, Member) and is_wanted:
         name = node.item.prop.name
-        windows = [_window(name, "eq", choice.value, days_of) for choice in node.choices]
-        result = windows[0]
-        for window in windows[1:]:
-            result = result.unite(window)
-        return result
+        return reduce(DayWindow.unite, (_window(name, "eq", choice.value, days_of) for choice in node.choices))
     return DayWindow()
 
 

@@ -21,13 +21,7 @@ from app.odata.expressions import CompareNode, Expression, Member, join_conditio
 from app.odata.model import ENTITY_SETS, EntitySet, Property
 from app.odata.negotiate import VERSION, XML, check_version, choose_form, page_size
 from app.odata.position import encode_position
-from app.odata.query import (
-    PAGE_ROWS,
-    QueryOptions,
-    bind_query,
-    check_no_options,
-    read_options,
-)
+from app.odata.query import PAGE_ROWS, QueryOptions, bind_query, check_no_options, read_options
 from app.odata.schema import Sets, metadata_json, metadata_xml
 from app.odata.sources import EntityPage, SetContext
 from app.odata.tokens import parse_key
@@ -40,12 +34,17 @@ _ALLOWED_METHODS = "GET, HEAD, OPTIONS"
 _MAX_READS = 20
 
 
+_VERSION_HEADER = {"OData-Version": VERSION}
+
+
 async def speak_odata(request: Request) -> None:
     """Add the version to the response, whatever that will be."""
-    add_response_headers(request.scope, {"OData-Version": VERSION})
+    add_response_headers(request.scope, _VERSION_HEADER)
 
 
-def _error_response(problem: Problem) -> Response:
+def _error_response(request: Request, problem: Problem) -> Response:
+    # The framework refuses a path or a method before any dependency has run.
+    add_response_headers(request.scope, _VERSION_HEADER)
     status, content = error_body(problem)
     return Response(content, status, headers=problem.headers, media_type=JSON)
 
@@ -135,8 +134,8 @@ async def get_entities(request: Request, entity_set: str) -> Response:
                 return await _entity_response(request, own_set, key, options, context)
             return await _page_response(request, own_set, options, context)
         except OtherType as other:
-            context.attribute_types.remember(other.key, "text", seconds=float("inf"))
-    raise Problem("The types of attributes change all the time.", code="internal_error")
+            context.attribute_types.remember(other.key, "text")
+    raise Problem("The types of attributes keep changing. Retry the request.", code="internal_error")
 
 
 @router.get("/{entity_set}/$count", openapi_extra=_READS_OPTIONS)
@@ -199,15 +198,13 @@ async def _page_response(
     is_whole = len(query.selection) == len(properties)
     writer = EntityWriter(root, entity_set, query.selection, form, is_whole=is_whole)
     link = _next_link(request, root, entity_set, page, query.fingerprint)
-    content = await _run(writer, page, link)
+    content = await run_aside(
+        lambda: writer.page(page.rows, count=page.row_count, next_link=link), items=len(page.rows)
+    )
     response = _respond(request, content, form.content_type)
     if size is not None:
         response.headers["Preference-Applied"] = f"odata.maxpagesize={size}"
     return response
-
-
-async def _run(writer: EntityWriter, page: EntityPage, link: str | None) -> bytes:
-    return await run_aside(lambda: writer.page(page.rows, count=page.row_count, next_link=link), items=len(page.rows))
 
 
 def _next_link(request: Request, root: str, entity_set: EntitySet, page: EntityPage, fingerprint: str) -> str | None:

@@ -70,7 +70,8 @@ def value_to_sql(expression: Expression, column_of: ColumnOf) -> Column:
         case CallNode():
             return _call(expression, column_of)
         case Negation():
-            return sa.not_(value_to_sql(expression.operand, column_of))
+            # SQLAlchemy writes `NOT x = y` for `(NOT x) = y`, which PostgreSQL reads as `NOT (x = y)`.
+            return value_to_sql(expression.operand, column_of) == sa.false()
         case Junction():
             parts = [value_to_sql(operand, column_of) for operand in expression.operands]
             return sa.and_(*parts) if expression.operator == "and" else sa.or_(*parts)
@@ -122,6 +123,11 @@ def in_code_order(text: Column) -> Column:
     return sa.collate(text, "C")
 
 
+def _in_own_locale(text: Column) -> Column:
+    """Return a text in the locale of the database. Ids are in that of C, which knows the case of ASCII letters only."""
+    return sa.collate(text, "default")
+
+
 def _membership(node: Membership, column_of: ColumnOf, is_wanted: bool) -> Column:
     item = value_to_sql(node.item, column_of)
     constants = [choice for choice in node.choices if choice.value is not None]
@@ -170,8 +176,8 @@ _FUNCTIONS: dict[str, Callable[..., Column]] = {
     "contains": lambda text, part: sa.func.strpos(text, part) > 0,
     "startswith": lambda text, part: sa.func.starts_with(text, part, type_=sa.Boolean()),
     "endswith": lambda text, part: sa.func.right(text, sa.func.length(part)) == part,
-    "tolower": lambda text: sa.func.lower(text, type_=sa.Text()),
-    "toupper": lambda text: sa.func.upper(text, type_=sa.Text()),
+    "tolower": lambda text: sa.func.lower(_in_own_locale(text), type_=sa.Text()),
+    "toupper": lambda text: sa.func.upper(_in_own_locale(text), type_=sa.Text()),
     "trim": lambda text: sa.func.btrim(text, WHITESPACE, type_=sa.Text()),
     "length": lambda text: sa.cast(sa.func.length(text), sa.Numeric()),
     "indexof": lambda text, part: sa.cast(sa.func.strpos(text, part) - 1, sa.Numeric()),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from app.database.connection import Connection
 from app.odata.expressions import Member
 from app.odata.position import PagePosition, instant_of, invalid_position
 from app.odata.query import Query
-from app.odata.sources import EntityPage, Row
+from app.odata.sources import EntityPage, cut_page
 from app.odata.sql import condition_to_sql, constant_to_sql, in_code_order, value_to_sql
 
 Column = Any
@@ -67,8 +66,12 @@ async def read_sql_page(connection: Connection, rows: SqlRows, query: Query) -> 
     )
     if query.skip:
         statement = statement.offset(query.skip)
-    page_and_next = await connection.execute(statement)
-    return _build_page(page_and_next, names, count, query, key_size=len(key_columns))
+    records = await connection.execute(statement)
+    key_size, first_part = len(key_columns), len(columns) - len(names)
+    page_and_next = [dict(zip(names, own[first_part:], strict=True)) for own in records]
+    return cut_page(
+        page_and_next, count, query, lambda last: (records[last][key_size:first_part], records[last][:key_size])
+    )
 
 
 def _sort_column(expression: Any, rows: SqlRows) -> Column:
@@ -78,18 +81,6 @@ def _sort_column(expression: Any, rows: SqlRows) -> Column:
 
 def _direction(column: Column, is_descending: bool) -> Column:
     return column.desc().nulls_last() if is_descending else column.asc().nulls_first()
-
-
-def _build_page(
-    page_and_next: Sequence[Any], names: Sequence[str], count: int | None, query: Query, *, key_size: int
-) -> EntityPage:
-    first_part = key_size + len(query.orders)
-    rows: list[Row] = [dict(zip(names, own[first_part:], strict=True)) for own in page_and_next[: query.limit]]
-    rows_left = None if query.rows_left is None else query.rows_left - len(rows)
-    if len(page_and_next) <= query.limit or rows_left == 0:
-        return EntityPage(rows, count)
-    last = page_and_next[len(rows) - 1]
-    return EntityPage(rows, count, PagePosition(tuple(last[key_size:first_part]), tuple(last[:key_size]), rows_left))
 
 
 def _after(
@@ -122,7 +113,8 @@ def _after_key(values: Sequence[Any], key: Sequence[KeyColumn]) -> sa.ColumnElem
     except (ValueError, TypeError):
         raise invalid_position() from None
     if len(bounds) == 1:
-        return reduce(lambda column, bound: column > bound, bounds, key[0].column)
+        is_after: sa.ColumnElement[bool] = key[0].column > bounds[0]
+        return is_after
     return sa.tuple_(*(own.column for own in key)) > sa.tuple_(*bounds)
 
 

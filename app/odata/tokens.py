@@ -60,7 +60,8 @@ class TokenReader:
             match = _TOKEN.match(text, position)
             if match is None:
                 self.fail(
-                    "This character cannot stand here" if text[position] != "'" else "A text has no end", position
+                    "Unexpected character" if text[position] != "'" else "A text without a closing quote begins",
+                    position,
                 )
             kind = next(name for name in ("text", "time", "date", "number", "name", "sign") if match[name] is not None)
             tokens.append(FilterWord(kind, match[0], position))

@@ -21,8 +21,9 @@ from app.core.errors import Problem, Unavailable
 from app.core.settings import Settings
 from app.database.shared_read import SharedRead
 from app.http.answer_memory import AnswerMemory
-from app.http.conditional import choose_coding
-from app.http.polls import Poll, known_tag, not_modified_headers, set_poll, tags_of
+from app.http.compression import choose_coding
+from app.http.conditional import parse_if_none_match
+from app.http.polls import Poll, known_tag, not_modified_headers, set_poll
 from app.http.problems import problem_response
 from app.http.routing import find_pollable
 
@@ -90,7 +91,7 @@ class PollingMiddleware:
         return Poll(
             question,
             state.hexdigest(),
-            tags_of(headers.get(b"if-none-match", b"").decode("latin-1")),
+            parse_if_none_match(headers.get(b"if-none-match", b"").decode("latin-1")),
             choose_coding(headers.get(b"accept-encoding", b"").decode("latin-1")),
             self._memory,
         )
@@ -108,22 +109,23 @@ class PollingMiddleware:
     async def _answer(self, request: Request, poll: Poll, endpoint: Callable[..., Any], send: Send) -> bool:
         """Answer a poll if that needs no question; return whether it was answered. Otherwise the endpoint knows of it."""
         scope = request.scope
-        tag = poll.current_tag()
-        answer = None if tag else self._memory.find(poll.question, poll.state)
-        if tag is None and answer is None:
-            _COMPUTED.inc()
-            set_poll(scope, poll)
-            return False
+        tag, answer = poll.current_tag(), None
+        if tag is None:
+            answer = self._memory.find(poll.question, poll.state)
+            if answer is None:
+                _COMPUTED.inc()
+                set_poll(scope, poll)
+                return False
+            tag = known_tag(poll.client_tags, answer.tag)
         count_question(request, scope[CALLER])
         # For the meters of requests.
         scope["endpoint"] = endpoint
-        if answer is not None and (tag := known_tag(poll.client_tags, answer.tag)) is None:
-            _FROM_MEMORY.inc()
-            await answer.send(send, poll.coding)
-            self._memory.keep(answer)
-        else:
-            assert tag is not None
+        if tag is not None:
             _NOT_MODIFIED.inc()
             await send({"type": "http.response.start", "status": 304, "headers": not_modified_headers(tag)})
             await send({"type": "http.response.body", "body": b""})
+        elif answer is not None:
+            _FROM_MEMORY.inc()
+            await answer.send(send, poll.coding)
+            self._memory.keep(answer)
         return True

@@ -54,6 +54,8 @@ _JUDGMENT_MEMBERS: dict[str, Any] = {
 _JUDGMENT_SCHEMA = object_schema("TargetJudgment", _JUDGMENT_MEMBERS)
 _POSITION_SCHEMA: dict[str, Any] = {
     "metric": name_schema("MetricName"),
+    "convention": {"type": "string"},
+    "unit": {"type": "string"},
     "granularity": name_schema("Granularity"),
     **{name: ROW_SCHEMA[name] for name in ("period", "start", "end")},
     "clipped": {"type": "boolean"},
@@ -159,7 +161,7 @@ async def target_history(books: Books, id: str, parameters: HistoryParameters) -
     async def load_more(cursor: str) -> Answer:
         return await target_history(books, id, parameters.model_copy(update={"cursor": cursor}))
 
-    return Answer("target-history", body, _COLUMNS, load_more=None if parameters.limit else load_more)
+    return Answer("target-history", body, _COLUMNS, load_more=load_more)
 
 
 async def load_known_target(connection: Connection, id: str, as_of: date | None) -> list[TargetVersion]:
@@ -195,12 +197,15 @@ def _request(placement: Placement, as_of: date | None) -> NumberRequest:
 
 def _row(past: PastPeriod, numbers: Mapping[NumberKey, Result], *, as_of: date | None, today: date) -> dict[str, Any]:
     period, definition = past.now.period, past.now.definition
+    metric = definition.find_metric()
     now = _judgment(past.now, numbers[_request(past.now, as_of).key], today=today)
     at_end = dict.fromkeys(now) | {"status": "no_data", "reason": NO_TARGET.reason}
     if past.at_end:
         at_end = _judgment(past.at_end, numbers[_request(past.at_end, past.last_day).key], today=past.last_day)
     return {
         "metric": definition.metric,
+        "convention": metric.convention if metric else definition.convention,
+        "unit": metric.unit if metric else "",
         "granularity": definition.granularity,
         "period": period.name,
         "start": period.start,

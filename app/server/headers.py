@@ -1,10 +1,10 @@
 """The headers and the URL of a request: what is wrong with them, and the headers that every response has."""
 
+import os
 import re
-import uuid
 from collections.abc import Iterable, MutableMapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from app.core.errors import HeadersTooLarge, Malformed, Problem, TooLarge
 
@@ -14,7 +14,9 @@ HeaderValues = dict[bytes, list[bytes]]
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 2**10
 _UNREPEATABLE = (b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding")
-_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"traceparent", b"transfer-encoding", *_UNREPEATABLE})
+# Their values are lists, which may be in several lines.
+_LISTS = (b"accept", b"accept-encoding", b"if-none-match", b"prefer")
+_CHECKED_HEADERS = frozenset({b"host", b"x-request-id", b"traceparent", b"transfer-encoding", *_UNREPEATABLE, *_LISTS})
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]+")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -36,10 +38,22 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[HeaderValues, 
     return checked_headers, size
 
 
+def join_lists(headers: Headers, values: HeaderValues) -> Headers:
+    """Return the headers with each list in one line, so that all who read it read the same (RFC 9110, 5.3).
+
+    values: of the checked headers.
+    """
+    repeated_names = {name for name in _LISTS if len(values.get(name, ())) > 1}
+    if not repeated_names:
+        return headers
+    other_headers = [own for own in headers if own[0] not in repeated_names]
+    return [*other_headers, *((name, b", ".join(values[name])) for name in repeated_names)]
+
+
 def request_id(headers: HeaderValues) -> str:
     """Return the request id that the client sent, or a new one."""
     values = headers.get(b"x-request-id")
-    return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else uuid.uuid4().hex
+    return values[0].decode() if values and _REQUEST_ID.fullmatch(values[0]) else os.urandom(16).hex()
 
 
 def trace_context(headers: HeaderValues) -> dict[str, str]:
@@ -64,8 +78,8 @@ def find_header_fault(
     hosts = headers.get(b"host", ())
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return Malformed("The request needs exactly one valid Host header.", code="malformed_host")
-    for name in _UNREPEATABLE:
-        if len(headers.get(name, ())) > 1:
+    for name, values in headers.items():
+        if len(values) > 1 and name in _UNREPEATABLE:
             return Malformed(f'Header "{name.decode()}" is given more than once.', code="repeated_header")
     lengths = headers.get(b"content-length", ())
     if b"transfer-encoding" in headers and (lengths or scope.get("http_version") == "1.0"):
@@ -95,8 +109,18 @@ def routable_path(scope: MutableMapping[str, Any]) -> str:
     raw = scope.get("raw_path")
     if raw is None:
         return str(scope["path"]).replace("%", "%25")
-    parts = (unquote(part, errors="strict") for part in raw.decode("ascii").split("/"))
+    text = raw.decode("ascii")
+    if "%" not in text:
+        return str(text)
+    parts = (unquote(part, errors="strict") for part in text.split("/"))
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def check_query(query: bytes) -> None:
+    """Raise UnicodeDecodeError for a query that is not percent-encoded UTF-8: with U+FFFD instead, two ids could be the same."""
+    text = query.decode("ascii")
+    if "%" in text:
+        unquote_to_bytes(text).decode()
 
 
 def complete_headers(headers: Iterable[tuple[bytes, bytes]], *, request_id: str) -> Headers:

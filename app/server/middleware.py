@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from time import perf_counter
 from typing import Any
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_plus
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_contextvars
@@ -24,8 +24,10 @@ from app.http.routing import path_template
 from app.server.headers import (
     Headers,
     body_too_large,
+    check_query,
     complete_headers,
     find_header_fault,
+    join_lists,
     read_headers,
     request_id,
     routable_path,
@@ -110,7 +112,7 @@ class RequestLifecycle:
     headers: values by name of the headers that this middleware reads.
     body_seconds_left: how long it may still wait for the body.
     is_body_complete: the app has received all of the body.
-    is_disconnected: the app was told that the client disconnected before the body was complete.
+    is_disconnected: the app has received that the client disconnected before the body was complete.
     is_abandoned: the client disconnected before the response was complete, and the app was stopped.
     status: the response's status; None before the response has started.
     response_headers: what the app adds to its response, whatever that is.
@@ -163,8 +165,8 @@ class RequestLifecycle:
             return fault
         try:
             path = routable_path(self.scope)
-            unquote_to_bytes(self.scope.get("query_string", b"").decode("ascii")).decode()
-        except UnicodeDecodeError:  # decoding with U+FFFD instead could turn two ids into one
+            check_query(self.scope.get("query_string", b""))
+        except UnicodeDecodeError:
             return Malformed("The URL must be percent-encoded UTF-8.", code="malformed_address")
         # A proxy may or may not have removed the prefix. By the rules of ASGI the path has it.
         prefix = self.settings.path_prefix
@@ -172,7 +174,8 @@ class RequestLifecycle:
         is_head = self.scope["method"] == "HEAD"
         method = "GET" if is_head else self.scope["method"]
         path_members = {"path": prefix + self.path, "root_path": prefix}
-        self.app_scope = {**self.scope, **path_members, "method": method, IS_HEAD: is_head}
+        headers = join_lists(self.scope["headers"], self.headers)
+        self.app_scope = {**self.scope, **path_members, "headers": headers, "method": method, IS_HEAD: is_head}
         return None
 
     async def call_app(self, app: App) -> None:

@@ -11,7 +11,6 @@ uvicorn 0.54 and httptools 0.9 do the following, which this class corrects:
 
 import asyncio
 import uuid
-from types import SimpleNamespace
 from typing import Any
 
 import httptools
@@ -42,7 +41,6 @@ class HttpProtocol(HttpToolsProtocol):
     is_upgrade: the current message asks for another protocol.
     ignores_input: whatever the client still sends is dropped.
     is_shutting_down: no further request is accepted.
-    transport_proxy: stands for the transport in uvicorn's response cycles, and lingers when it is closed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,9 +54,6 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.deadline = self.loop.time() + self.settings.header_seconds
-        self.transport_proxy: Any = SimpleNamespace(
-            write=transport.write, is_closing=transport.is_closing, close=self.linger_close
-        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -118,7 +113,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.is_upgrade = self.parser.should_upgrade()
         if not self.is_upgrade:
             super().on_headers_complete()
-            self.cycle.transport = self.transport_proxy
+            self.cycle.transport = ResponseTransport(self)  # type: ignore[assignment]
             self.cycle.keep_alive &= not self.is_shutting_down
         elif self.parser.get_method() == b"CONNECT":
             raise ValueError("this is not a proxy")
@@ -202,3 +197,40 @@ class HttpProtocol(HttpToolsProtocol):
     def close_if_idle(self) -> None:
         if not self.is_responding():
             self.transport.close()
+
+
+class ResponseTransport:
+    """Stands for the transport in the cycle of one response: sends its head together with the body, and lingers when closed.
+
+    uvicorn writes one after the other, which is two system calls and two segments. A head whose body does not follow at once is
+    sent in the next turn of the event loop.
+    """
+
+    __slots__ = ("_head", "_protocol")
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
+        # None before it was written, empty when it was sent.
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._head is None:
+            self._head = data
+            self._protocol.loop.call_soon(self.send_head)
+        elif self._head:
+            head, self._head = self._head, b""
+            self._protocol.transport.writelines([head, data])
+        else:
+            self._protocol.transport.write(data)
+
+    def send_head(self) -> None:
+        """Send the head if nothing has followed it yet."""
+        if self._head and not self.is_closing():
+            self.write(b"")
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self.send_head()
+        self._protocol.linger_close()

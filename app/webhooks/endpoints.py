@@ -144,7 +144,7 @@ def _check_topics(names: Sequence[str]) -> None:
 
 
 async def check_url(text: str, rules: Rules) -> None:
-    """Raise Invalid for a URL to which nothing may be sent. Which address a name has is not said: it may be an internal one."""
+    """Raise Invalid for a URL to which nothing may be sent. The error names no address of a host, which may be internal."""
     try:
         await resolve_url(parse_url(text, rules), rules)
     except BadUrl as error:

@@ -4,10 +4,11 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts import attribute_list
+from tests.support.campaign import examples
 from tests.support.hostile import without_deadline
 from tests.support.service import Service, account_update
 
@@ -78,7 +79,7 @@ def test_an_attribute_of_very_many_accounts_is_sampled(service: Service, monkeyp
     assert (attributes["vip"]["sampled"], attributes["vip"]["accounts"]) == (False, 1)
 
 
-@without_deadline
+@settings(without_deadline, max_examples=examples(25))
 @given(st.integers(0, 2**32))
 def test_any_attributes_are_counted_as_they_were_sent(shared: Service, seed: int) -> None:
     random = Random(seed)

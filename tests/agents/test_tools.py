@@ -156,6 +156,16 @@ def test_two_segments_and_two_periods_are_compared(story: Service) -> None:
     assert [(row["group"]["plan"], row["change"]) for row in rows] == [("free", -400), ("pro", 150)]
 
 
+def test_a_change_from_zero_between_two_sides_is_new(story: Service) -> None:
+    sides = {"first": {"period": "2025-12"}, "second": {"period": "2026-01"}}
+    result = call(story, "compare_numbers", metrics=["sessions"], **sides)
+    [row] = result["structuredContent"]["rows"]
+    assert (row["change"], row["is_new"], "change_percent" in row) == (8, True, False)
+    assert result["content"][0]["text"].endswith("sessions | 0 | 8 | 8 | new | yes")
+    [row] = ask(story, "compare_numbers", metrics=["mrr"], **sides)["rows"]
+    assert row["is_new"] is False
+
+
 def test_what_was_known_is_compared_with_what_is_known(story: Service) -> None:
     story.on("2026-04-20").send(session("bolt", at="2026-03-20", user="eve"))
     sides = {"first": {"period": "2026-03", "as_of": "2026-04-10"}, "second": {"period": "2026-03"}}
@@ -302,6 +312,37 @@ def test_the_scorecard_is_that_of_the_api(story: Service) -> None:
     assert {name: row.get(name) for name in names} == {name: target[name] for name in names}
 
 
+def test_cohorts_are_those_of_the_api_with_their_unit(story: Service) -> None:
+    question = {"measure": "mrr", "period": "2025-11"}
+    answer, listed = ask(story, "get_cohorts", **question), story.get("/v1/cohorts", **question)
+    assert answer["unit"] == "USD" and answer["rows"]
+    names = ("cohort", "number", "period", "size", "value", "percent")
+    assert [[row.get(name) for name in names] for row in answer["rows"]] == [
+        [row[name] for name in names] for row in listed["rows"]
+    ]
+    running = [row["number"] for row in answer["rows"] if row.get("complete") is False]
+    assert running == [row["number"] for row in listed["rows"] if not row["complete"]]
+    assert ask(story, "get_cohorts", measure="users")["unit"] == "users"
+    [fault] = fail(story, "get_cohorts", group_by=["plann"])["errors"]
+    assert (fault["pointer"], fault["did_you_mean"]) == ("/group_by", ["plan"])
+
+
+def test_the_funnel_is_that_of_the_api(story: Service) -> None:
+    story.send(
+        event("onboarding.started", "acme", at="2026-02-01"),
+        event("onboarding.started", "bolt", at="2026-02-02"),
+        event("onboarding.step_completed", "acme", at="2026-02-03", step="import"),
+    )
+    answer = ask(story, "get_funnel", period="2026-02")
+    listed = story.get("/v1/onboarding/funnel", period="2026-02")["rows"]
+    names = ("stage", "step", "reached", "percent", "drop_off", "drop_off_percent", "average_days")
+    assert [[row.get(name) for name in names] for row in answer["rows"]] == [
+        [row[name] for name in names] for row in listed
+    ]
+    assert [row["reached"] for row in answer["rows"]] == [2, 1, 0] and answer["unit"] == "onboardings"
+    assert fail(story, "get_funnel", granularity="months")["errors"][0]["did_you_mean"][0] == "month"
+
+
 def test_the_context_says_what_an_agent_has_to_know(story: Service) -> None:
     answer = ask(story, "get_context")
     assert answer["today"] == "2026-03-15" and answer["currency"] == "USD" and answer["timezone"] == "UTC"
@@ -359,4 +400,4 @@ def test_detectors_are_named_where_they_can_be_chosen() -> None:
 
 def test_the_tools_together_are_not_too_long_for_every_conversation() -> None:
     described = [(tool.name, tool.description, input_schema(tool)) for tool in TOOLS.values()]
-    assert len(str(described)) < 25_000
+    assert len(str(described)) < 27_000

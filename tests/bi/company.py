@@ -38,6 +38,8 @@ def fill(service: Service) -> None:
         session(UNICODE, user="zoë", at="2026-02-03"),
         event("subscription.changed", UNICODE, subscription_id="s", mrr="100.00", at="2026-02-05"),
         event("subscription.changed", UNICODE, subscription_id="y", amount="100.00", interval="year", at="2026-03-05"),
+        # A movement in the month that runs.
+        event("subscription.changed", "new", subscription_id="s", mrr="70.00", at=str(today)),
         # Known today, and effective later: within this month and after it.
         event(
             "subscription.changed",

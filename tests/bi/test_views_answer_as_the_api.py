@@ -217,6 +217,14 @@ def test_mrr_movements_are_those_of_the_api(company: Service) -> None:
         assert is_near(row["value"], changes[row["group"]["account"], row["start"]])
 
 
+@pytest.mark.parametrize("view", ["metric_operands", "mrr_by_month", "mrr_movements"])
+def test_the_month_that_runs_is_not_complete(company: Service, view: str) -> None:
+    rows = query(company, f"SELECT DISTINCT month::text, complete FROM bi.{view} WHERE month >= '{START}'")
+    expected = {row["start"]: row["complete"] for row in rows_of(company, "mrr", "default")}
+    assert all(expected[month] is complete for month, complete in rows)
+    assert {complete for _, complete in rows} == {True, False}
+
+
 def test_entries_dated_after_today_do_not_count_yet(company: Service) -> None:
     [(closing,)] = query(
         company,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.core.settings import Settings
 from app.database.connection import Connection
-from app.database.data_state import Ending, end_writing
+from app.database.data_state import end_writing
 from tests.support.campaign import examples
 from tests.support.service import Service, account_update, session
 
@@ -143,7 +143,7 @@ def test_the_books_move_on_only_after_what_is_being_committed(
     committing, may_commit = asyncio.Event(), asyncio.Event()
 
     async def commit_slowly(connection: Connection) -> None:
-        await connection.fetch_batch(end_writing(Ending(today), None))
+        await connection.fetch_batch(end_writing(today, None))
         committing.set()
         await may_commit.wait()
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from app.core.errors import ServiceError
 from app.core.settings import Settings
-from app.database import pool
+from app.database import outage, wait
 from app.database.migrate import migrate
 from tests.support.command import COMMAND, CommandResult, environment, run_command
 from tests.support.service import ADMIN_KEY, PATIENCE, Service
@@ -217,7 +217,7 @@ def test_secrets_can_come_from_files(csmetrics: Run, database: str, tmp_path: Pa
 
 
 def test_an_older_postgresql_is_an_error(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "MIN_SERVER_VERSION", 99)
+    monkeypatch.setattr(wait, "MIN_SERVER_VERSION", 99)
     with pytest.raises(
         ServiceError, match=r"The database is PostgreSQL 18\.\d+\. This service needs version 99 or later\."
     ):
@@ -247,7 +247,7 @@ def test_an_older_postgresql_is_an_error(database: str, monkeypatch: pytest.Monk
     ],
 )
 def test_the_reason_of_a_failed_connection_is_one_short_sentence(message: str, reason: str) -> None:
-    assert pool.connection_failure(message) == reason
+    assert outage.connection_failure(message) == reason
 
 
 @pytest.mark.own_database

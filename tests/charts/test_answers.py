@@ -1,13 +1,17 @@
 """Charts over HTTP: which chart a question makes, and that it has the numbers of the answer."""
 
+import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from app.charts.catalogue.proof import contribution_unit
 from app.charts.examples import numbers, series_rows
+from app.metrics.define import METRICS
 from tests.charts.specs import build, check, draw, layers, values
-from tests.health.backtest_history import put_model, send_history
+from tests.health.backtest_history import customer, put_model, send_history, uses
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 MOVEMENTS = "mrr_opening,mrr_new,mrr_reactivated,mrr_expansion,mrr_contraction,mrr_churned,mrr"
@@ -144,6 +148,8 @@ CHOICES = [
     ("/v1/surveys/nps/distribution", {}, "scores_over_time"),
     ("/v1/surveys/nps/distribution", {"by": "class"}, "scores_over_time"),
     ("/v1/onboarding/funnel", {}, "onboarding_funnel"),
+    ("/v1/metrics/mrr/contributors", {"granularity": "total"}, "contributors"),
+    ("/v1/metrics/mrr/restatements", {}, "restatements"),
 ]
 
 
@@ -158,6 +164,7 @@ def test_the_question_decides_on_the_chart(history: Service, path: str, paramete
         ("/v1/scorecard", "target_attainment"),
         ("/v1/targets/growth/history", "target_history"),
         ("/v1/health", "health_bands"),
+        ("/v1/accounts/acme/health", "health_history"),
         ("/v1/health-model/backtest", "calibration"),
         ("/v1/health-model/backtest?chart=roc", "roc"),
     ],
@@ -218,6 +225,89 @@ def test_targets_are_those_of_the_scorecard(history: Service) -> None:
     assert [own["value"] for own in past] == [row["now"]["value"] for row in reversed(periods)]
 
 
+def test_contributors_are_those_of_the_answer(history: Service) -> None:
+    question = {"period": "2026-01"}
+    spec, answer = (get("/v1/metrics/mrr/contributors", **question) for get in (partial(draw, history), history.get))
+    bars = values(spec)
+    assert [(own["name"], own["value"], own["share"]) for own in bars] == [
+        (row["account"], row["contribution"], row["share"]) for row in answer["rows"]
+    ]
+    assert bars[0]["text"] == "acme: 150.5 USD, 55.6% of all"
+    assert spec["title"]["subtitle"][0] == "USD, Jan 2026. All: 270.50 USD."
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit"),
+    [
+        ("mrr", "money"),
+        ("nrr", "money"),
+        ("arpa", "money"),
+        ("nps", "count"),
+        ("customer_churn_rate", "count"),
+        ("average_first_response_hours", "hours"),
+        ("sessions", "count"),
+    ],
+)
+def test_a_contribution_has_the_unit_of_the_numerator(metric: str, unit: str) -> None:
+    assert contribution_unit(METRICS[metric]) == unit
+
+
+def test_a_restated_number_goes_from_what_was_known_to_what_is_known(service: Service) -> None:
+    service.on("2026-01-10").send(session("acme", at="2026-01-07"))
+    service.on("2026-02-03").send(session("bolt", at="2026-01-08"))
+    service.on("2026-02-09").send(session("core", at="2026-01-09"))
+    [point] = values(draw(service, "/v1/metrics/sessions/restatements", period="2026-01"))
+    assert (point["before"], point["value"], point["changes"]) == (1, 3, 2)
+    assert point["text"] == "Jan 2026: from 1 to 3, 2 changes, the last one on 2026-02-09"
+
+
+def test_the_health_of_an_account_has_what_was_known_then(service: Service) -> None:
+    put_model(service)
+    late = uses("acme", 30, at="2026-01-21", recorded_on="2026-02-10")
+    service.send(customer("acme"), uses("acme", 40, at="2026-01-20"), late, uses("acme", 20, at="2026-02-20"))
+    spec = draw(service, "/v1/accounts/acme/health", period="last_3_months")
+    points = service.get("/v1/accounts/acme/health", period="last_3_months")["history"]
+    drawn = values(spec)
+    assert [(own["value"], own["then"]) for own in drawn][1:] == [(70, 40), (20, None)]
+    assert [own["value"] for own in drawn] == [point["score"] for point in points]
+    assert [own["then"] for own in drawn] == [point["as_known_then"] if point["restated"] else None for point in points]
+    lines = service.request("GET", "/v1/accounts/acme/health", params={"format": "ndjson", "period": "last_3_months"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == points
+
+
+def test_an_account_without_a_score_has_an_empty_chart(service: Service) -> None:
+    service.send(account_update("acme", plan="pro"))
+    spec = draw(service, "/v1/accounts/acme/health", period="2026-02")
+    assert "No score in this range." in spec["description"]
+
+
+def test_a_total_beside_its_only_period_is_not_drawn_twice(history: Service) -> None:
+    question = {"period": "2026-01", "totals": "true"}
+    bars = values(draw(history, "/v1/surveys/nps/distribution", **question))
+    assert [own["label"] for own in bars] == [*map(str, range(11))]
+
+
+def test_a_picture_of_several_metrics_has_its_data_once(history: Service) -> None:
+    spec = draw(history, "/v1/query", metrics="mrr,nps", **RANGE)
+    assert spec["data"]["values"] == [] and len(values(spec)) == 10
+
+
+def test_a_history_of_a_target_has_the_unit_of_its_convention_and_no_earlier_metric(service: Service) -> None:
+    service.put("/v1/surveys/ease", {"kind": "ces", "scale": {"min": 1, "max": 7}, "easy_is": "high"})
+    service.send(*(own for at in ("01", "02") for own in survey_responses("ease", [7, 6, 2], at=f"2026-{at}-20")))
+    target = {"metric": "ces", "granularity": "month", "direction": "up"}
+    service.put("/v1/targets/ease", target | {"value": 5, "from": "2026-01-01"})
+    service.put("/v1/targets/ease", target | {"value": 80, "convention": "easy_rate", "from": "2026-02-01"})
+    rows = service.get("/v1/targets/ease/history")["rows"]
+    assert [(row["convention"], row["unit"]) for row in rows] == [("easy_rate", "percent"), ("mean", "score")]
+    spec = draw(service, "/v1/targets/ease/history")
+    [bar] = values(spec)
+    assert bar["text"] == "Feb 2026: missed, 66.7%, target 80%"
+    first, *_, last = spec["title"]["subtitle"]
+    assert first.endswith("(CES), percent. Line: target.")
+    assert last == "1 earlier period not shown: the target was of another metric or convention."
+
+
 def test_health_and_its_back_test_are_those_of_the_answers(service: Service) -> None:
     put_model(service)
     leavers = [f"account-{number:02}" for number in (0, 1, 2, 3, 4, 6, 8, 10, 20, 30)]
@@ -247,9 +337,11 @@ NOTHING = [
     ("/v1/cohorts", {}, "Nobody began in this range."),
     ("/v1/surveys/nps/distribution", {}, "No responses in this range."),
     ("/v1/onboarding/funnel", {}, "No onboarding was started in this range."),
+    ("/v1/metrics/mrr/contributors", {"period": "2026-01"}, "No account has data of it in this range."),
+    ("/v1/metrics/mrr/restatements", {}, "No number of this range has changed after its period had ended."),
     ("/v1/scorecard", {}, "There are no targets in this range."),
     ("/v1/health", {}, "No accounts to score."),
-    ("/v1/health-model/backtest", {}, "Nothing can be told: horizon not closed."),
+    ("/v1/health-model/backtest", {}, "No verdict: horizon not closed."),
 ]
 
 
@@ -278,6 +370,8 @@ REFUSED = [
     ("/v1/metrics/mrr", {"format": "vega", "chart": "mrr_bridge"}, "/query/chart", "no_such_chart"),
     ("/v1/metrics/nps", {"format": "vega", "chart": "stacked_bars"}, "/query/chart", "no_such_chart"),
     ("/v1/query", {"metrics": "mrr,nps", "format": "vega", "chart": "bars"}, "/query/chart", "no_such_chart"),
+    ("/v1/metrics/mrr/contributors", {"format": "vega"} | RANGE, "/query/format", "no_such_chart"),
+    ("/v1/metrics/mrr/restatements", {"format": "vega", "group_by": "plan"} | RANGE, "/query/format", "no_such_chart"),
     ("/v1/metrics/mrr", {"format": "vega", "theme": "pink"}, "/query/theme", "invalid"),
     ("/v1/metrics/mrr", {"format": "png", "width": "100000"}, "/query/width", "invalid"),
     ("/v1/metrics/mrr", {"format": "png", "scale": "100"}, "/query/scale", "invalid"),

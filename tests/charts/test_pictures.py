@@ -14,6 +14,7 @@ import uvloop
 
 from app.charts import render, renderer
 from app.charts.render import Renderer
+from app.core.callers import current_caller
 from app.core.errors import Problem
 from app.http import formats
 from tests.charts.specs import example
@@ -112,6 +113,26 @@ def test_a_picture_waits_for_its_turn_for_a_while_only(runner: asyncio.Runner) -
         with pytest.raises(Problem) as caught:
             await own.render(example("series"), "svg", scale=1)
         assert (caught.value.status, caught.value.code) == (503, "busy")
+
+    runner.run(draw())
+
+
+def test_many_pictures_of_one_caller_do_not_keep_another_one_waiting(runner: asyncio.Runner) -> None:
+    async def draw() -> None:
+        own = Renderer()
+        drawn: list[str] = []
+
+        async def draw_for(caller: str) -> None:
+            current_caller.set(caller)
+            await own.render(example("series"), "svg", scale=1)
+            drawn.append(caller)
+
+        tasks = [asyncio.create_task(draw_for("dashboard")) for _ in range(6)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*tasks, asyncio.create_task(draw_for("person")))
+        assert drawn.index("person") <= 1
+        assert len(drawn) == 7
+        await own.stop()
 
     runner.run(draw())
 

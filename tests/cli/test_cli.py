@@ -304,6 +304,18 @@ def test_a_wrong_question_on_the_command_line_is_one_sentence(csmetrics: Run) ->
         assert sentence in output and "Traceback" not in output
 
 
+def test_query_draws_a_chart(csmetrics: Run, service: Service, tmp_path: Path) -> None:
+    service.send(*(session(account, at="2026-03-03") for account in ("acme", "bolt")))
+    options = ("query", "sessions", "--period", "2026-03", "--group-by", "account")
+    spec = json.loads(csmetrics(*options, "--format", "vega", "--theme", "dark", "--chart", "bars").stdout)
+    assert spec["usermeta"] == {"chart": "bars"} and spec["config"]["background"] == "#161b22"
+    assert [(own["series"], own["value"]) for own in spec["data"]["values"]] == [("acme", 1), ("bolt", 1)]
+    csmetrics(*options, "--output", str(tmp_path / "sessions.svg"))
+    assert (tmp_path / "sessions.svg").read_text().startswith("<svg ")
+    refused = csmetrics(*options, "--format", "vega", "--chart", "pie", code=1)
+    assert "ranking" in refused.stderr
+
+
 def test_query_takes_a_grouping_for_each_group_by(csmetrics: Run, service: Service) -> None:
     service.put("/v1/accounts/acme", {"attributes": {"plan": "pro", "region": "emea"}})
     once = csmetrics("query", "customers", "--group-by", "plan,region", "--format", "csv").stdout

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from tests.clients.tools import node_tool, python_tool, run, write_document
 from tests.support.campaign import examples
@@ -43,6 +45,18 @@ def test_every_rule_that_is_left_out_has_a_reason() -> None:
             reason = line.lstrip().startswith("#") or (reason and bool(line.strip()))
         else:
             assert reason, line
+
+
+def test_an_exception_for_a_place_is_for_one_that_exists() -> None:
+    document = json.loads((ROOT / "openapi" / "openapi.json").read_text(encoding="utf-8"))
+    pointers = re.findall(r'"\*\*#(/.+)"', (ROOT / ".spectral.yaml").read_text(encoding="utf-8"))
+    assert pointers
+    for pointer in pointers:
+        place: Any = document
+        for part in pointer.split("/")[1:]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            assert name in place, pointer
+            place = place[name]
 
 
 def test_the_service_is_what_its_document_says(database: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -68,25 +69,45 @@ def use(process: ServiceProcess, tmp_path: Path) -> Callable[..., None]:
     return run_program
 
 
-def test_a_client_by_openapi_python_client_sends_and_asks(tmp_path: Path, use: Callable[..., None]) -> None:
+@pytest.fixture
+def check_types(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
+    """Return a function that runs mypy, which remembers what it knows of packages and of clients that come out the same again.
+
+    It compares contents and options, so that a client that has changed is checked. Each run of a test has a memory of its own,
+    since other options would replace what it knows.
+    """
+    numbers = count()
+
+    def run_mypy(*arguments: str) -> None:
+        cache = request.config.cache.mkdir(f"mypy-{request.node.name}-{next(numbers)}")
+        run(python_tool("mypy"), "--cache-dir", str(cache), *arguments, folder=tmp_path)
+
+    return run_mypy
+
+
+def test_a_client_by_openapi_python_client_sends_and_asks(
+    tmp_path: Path, check_types: Callable[..., None], use: Callable[..., None]
+) -> None:
     generator, document = python_tool("openapi-python-client"), write_document(tmp_path)
     run(generator, "generate", "--path", str(document), "--meta", "none", "--output-path", "generated", folder=tmp_path)
     shutil.copy(PROGRAMS / "use_openapi_python_client.py", tmp_path / "use.py")
     run(python_tool("python"), "-c", IMPORT_ALL, folder=tmp_path)
     (tmp_path / "mypy.ini").write_text(LENIENT)
-    run(python_tool("mypy"), "generated", "use.py", folder=tmp_path)
+    check_types("generated", "use.py")
     use(python_tool("python"), "use.py")
 
 
-def test_a_python_client_by_openapi_generator_sends_and_asks(tmp_path: Path, use: Callable[..., None]) -> None:
+def test_a_python_client_by_openapi_generator_sends_and_asks(
+    tmp_path: Path, check_types: Callable[..., None], use: Callable[..., None]
+) -> None:
     options = ["--additional-properties", "packageName=generated", "-o", "client"]
     run_openapi_generator(tmp_path, "python", *options)
     shutil.move(tmp_path / "client" / "generated", tmp_path / "generated")
     shutil.copy(PROGRAMS / "use_openapi_generator.py", tmp_path / "use.py")
     run(python_tool("python"), "-c", IMPORT_ALL, folder=tmp_path)
     (tmp_path / "mypy.ini").write_text(LENIENT_WITH_UNIONS)
-    run(python_tool("mypy"), "generated", folder=tmp_path)
-    run(python_tool("mypy"), "--strict", "--follow-imports", "silent", "use.py", folder=tmp_path)
+    check_types("generated")
+    check_types("--strict", "--follow-imports", "silent", "use.py")
     use(python_tool("python"), "use.py")
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.core.errors import Problem, ServiceError, validation_faults
 
@@ -13,6 +13,13 @@ class Form(BaseModel):
 
     score: int
     tags: Annotated[list[str], Field(min_length=1, max_length=2)] = ["a"]
+
+
+class Question(BaseModel):
+    fields: Annotated[list[str], BeforeValidator(lambda raw: raw.split(",") if isinstance(raw, str) else raw)] = Field(
+        [], max_length=100
+    )
+    name: Annotated[str, BeforeValidator(str.strip), Field(max_length=10)] = ""
 
 
 def fault_of(values: dict[str, Any], *, prefix: tuple[str, ...] = ()) -> tuple[str, str, str]:
@@ -62,3 +69,15 @@ def test_every_error_response_has_a_status_and_a_code_of_its_own() -> None:
     problems = [cls for cls in subclasses(Problem) if cls.__module__ == "app.core.errors" and cls is not Problem]
     assert len({(cls.status, cls.code) for cls in problems}) == len(problems)
     assert all(issubclass(cls, ServiceError) for cls in problems)
+
+
+def test_a_list_that_a_text_with_commas_writes_has_items() -> None:
+    for values, detail in (
+        ({"fields": ",".join("x" * 101)}, '"fields" must have at most 100 items.'),
+        ({"fields": ["x"] * 101}, '"fields" must have at most 100 items.'),
+        ({"name": "x,y" * 20}, '"name" must have at most 10 characters.'),
+    ):
+        with pytest.raises(ValidationError) as error:
+            Question.model_validate(values)
+        [fault] = validation_faults(error.value.errors())
+        assert fault["detail"] == detail

@@ -155,6 +155,20 @@ def test_the_default_range_is_twelve_whole_months_and_the_current_one():
     assert default_range(calendar=APRIL, today=date(2026, 12, 31)) == (date(2025, 12, 1), date(2027, 1, 1))
 
 
+@pytest.mark.parametrize(
+    ("granularity", "start", "end"),
+    [
+        ("day", date(2025, 3, 1), date(2026, 4, 1)),
+        ("week", date(2025, 2, 24), date(2026, 4, 6)),
+        ("quarter", date(2025, 1, 1), date(2026, 4, 1)),
+        ("year", date(2025, 1, 1), date(2027, 1, 1)),
+        ("total", date(2025, 3, 1), date(2026, 4, 1)),
+    ],
+)
+def test_the_default_range_is_extended_to_whole_periods(granularity: str, start: date, end: date):
+    assert default_range(granularity, calendar=PLAIN, today=TODAY) == (start, end)
+
+
 @pytest.mark.parametrize("text", INVALID_NAMES)
 def test_any_other_name_is_an_error(text):
     assert error_of(range_of, text, calendar=APRIL) == ("/query/period", "invalid_period")

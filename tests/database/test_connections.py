@@ -121,6 +121,39 @@ def test_enqueued_statements_are_committed_completely_or_not_at_all(database: st
     run(write_many())
 
 
+@pytest.mark.parametrize("verb", ["enqueue", "fetch_batch"])
+def test_a_connection_whose_task_was_canceled_as_it_entered_a_pipeline_is_not_used_again(
+    verb: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = [statement for statement, _ in VALID[:2]]
+    own_enter = psycopg.AsyncPipeline.__aenter__
+
+    async def enter(pipeline: psycopg.AsyncPipeline) -> psycopg.AsyncPipeline:
+        await own_enter(pipeline)
+        # psycopg lets other tasks go on here when it has kept them waiting, and then a task may be canceled.
+        if task := asyncio.current_task():
+            task.cancel()
+        await asyncio.sleep(0)
+        return pipeline
+
+    async def work(connection: Connection) -> None:
+        await (connection.enqueue(statements) if verb == "enqueue" else connection.fetch_batch(*statements))
+
+    async def cancel_and_read() -> Any:
+        pool = connect(database, pool_size=1)
+        with monkeypatch.context() as patches:
+            patches.setattr(psycopg.AsyncPipeline, "__aenter__", enter)
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(pool.write(work))
+        # With psycopg's own way to enter, in the only connection of the pool.
+        row = await pool.read(lambda connection: connection.execute("SELECT 7 AS number"))
+        batch = await pool.read(lambda connection: connection.fetch_batch(*statements))
+        await pool.dispose()
+        return [*map(tuple, row)], batch
+
+    assert run(cancel_and_read()) == ([(7,)], [[(1,)], [(2,)]])
+
+
 def test_all_enqueued_statements_are_sent_before_the_commit_however_large_they_are(database: str) -> None:
     async def write() -> None:
         pool = connect(database, pool_size=1)

@@ -349,7 +349,7 @@ def limited_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def freeze(data_dir: Path, name: str) -> None:
-    """Stop a process of a server: it does not end when it is told to, as one that waits for an event that never comes."""
+    """Stop a process of a server: it does not end at a signal, as one that waits for an event that never comes."""
     [process] = [process for process, command in processes_in(data_dir).items() if name in command]
     os.kill(process, signal.SIGSTOP)
 

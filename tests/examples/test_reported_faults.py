@@ -238,7 +238,7 @@ RunImport = Callable[..., str]
 
 @pytest.fixture
 def import_orders(service: Service, tmp_path: Path) -> RunImport:
-    """Import a file and return what is said about it: the sentences of the report or of the error."""
+    """Import a file and return what the service says about it: the sentences of the report or of the error."""
 
     def run(content: bytes, *, options: str = SEMICOLON, format: str = GERMAN) -> str:
         (tmp_path / "orders.csv").write_bytes(content)

@@ -1,9 +1,17 @@
 """The header If-None-Match: lists of tags, weak comparison, and everything that is not one."""
 
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.http.conditional import ANY, choose_coding, parse_if_none_match
+from app.http.compression import choose_coding
+from app.http.conditional import ANY, parse_if_none_match
+from app.http.routing import find_pollable
 
 opaque_tags = st.text(
     st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters='" \x7f\xa0'), max_size=20
@@ -39,16 +47,14 @@ def test_empty_elements_are_skipped() -> None:
     assert parse_if_none_match(', "a",, W/"b" ,') == ("a", "b")
 
 
-def test_the_preferred_coding_that_is_accepted_is_chosen() -> None:
-    values = {
-        "": "",
-        "gzip": "gzip",
-        "gzip, deflate, br, zstd": "zstd",
-        "zstd;q=0, gzip": "gzip",
-        "gzip;q=0": "",
-        "*": "zstd",
-        "*;q=0, gzip;q=0.1": "gzip",
-        "identity": "",
-        "gzip;q=x": "",
-    }
-    assert {value: choose_coding(value) for value in values} == values
+@pytest.mark.parametrize("read", [parse_if_none_match, choose_coding, find_pollable(FastAPI())])
+def test_long_texts_of_clients_are_not_kept(read: Callable[[str], Any]) -> None:
+    read('"a"')
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            read(f'"{number}",' + '"a",' * 500)
+        [kept, _] = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 300_000

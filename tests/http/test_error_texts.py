@@ -30,6 +30,8 @@ GETS = {
     "/v1/metrics/nps?end=2024-06-01": "`end` is before 2025-03-01, where the range begins by default. Give `start`",
     "/v1/metrics/nps?period=2026-03&start=2026-01-01": "not both",
     "/v1/metrics/nps?period=last_moth": 'Unknown period. Did you mean "last_month"',
+    "/v1/metrics/nps?period=last_12_month": 'Unknown period. Did you mean "last_12_months"',
+    "/v1/metrics/nps?period=2026Q1": 'Unknown period. Did you mean "2026-Q1"?',
     "/v1/metrics/nps?period=2026-13": "does not exist",
     "/v1/metrics/nps?as_of=2027-01-01": "to today, 2026-03-15",
     "/v1/metrics/nps?filter=plan=pro": "a quoted string",

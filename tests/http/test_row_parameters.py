@@ -74,6 +74,15 @@ def test_unknown_fields_are_refused_with_the_nearest_names(service: Service, pat
         assert fault["name"] == wrong and columns[0] in fault["did_you_mean"]
 
 
+def test_a_chart_has_no_columns_but_refuses_unknown_ones(service: Service) -> None:
+    params = {"period": "2026-03", "format": "vega"}
+    chart = service.request("GET", "/v1/metrics/nps", params=params)
+    reduced = service.request("GET", "/v1/metrics/nps", params=params | {"fields": "value,period"})
+    assert (chart.status_code, reduced.content) == (200, chart.content)
+    [fault] = service.request("GET", "/v1/metrics/nps", params=params | {"fields": "valu"}).json()["errors"]
+    assert (fault["pointer"], fault["code"], fault["did_you_mean"]) == ("/query/fields", "unknown_field", ["value"])
+
+
 @pytest.mark.parametrize(("path", "params"), QUESTIONS)
 def test_every_table_can_be_reduced_to_each_of_its_columns(service: Service, path: str, params: dict[str, Any]) -> None:
     service.send(account_update(plan="pro", seats=1, value="v"), session(), event("feedback.received", comment="Fine."))

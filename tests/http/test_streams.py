@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from app.core.errors import Unavailable
+from app.core.errors import Busy, Problem, Unavailable
 from app.http import responses
 from app.http.formats import FORMATS, encode
 from app.http.tables import Answer, columns
 from app.ledger.sums.operands import Flow
+from app.metrics.answer import answer
 from app.metrics.compact_sums import CompactSums
 from app.metrics.define import METRICS
 from tests.http.test_formats import fetch
@@ -156,6 +157,21 @@ def test_a_stream_that_fails_is_cut(some: Service, monkeypatch: pytest.MonkeyPat
     messages = some.run(call(some, "start=2026-01-01&end=2026-04-01&group_by=account&format=csv"))
     assert messages[0]["status"] == 200 and messages[1]["body"].startswith(b"metric,period")
     assert all(message["more_body"] for message in messages[1:])
+
+
+def test_a_stream_that_has_begun_waits_for_other_questions(some: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.metrics.lookup.LARGE_SUMS", 0)
+    monkeypatch.setattr("app.http.encoded_stream._PAUSE_SECONDS", 0)
+    refusals: list[Problem] = [Unavailable("Another large one.", code="busy"), Busy("Many.", code="too_many_questions")]
+
+    async def refuse(*arguments: Any, **named_arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return await answer(*arguments, **named_arguments)
+
+    monkeypatch.setattr("app.metrics.routes.answer", refuse)
+    file = some.request("GET", "/v1/metrics/sessions", params=RANGE | {"group_by": "account", "format": "csv"})
+    assert file.text.count("\n") == 16 and not refusals
 
 
 def test_a_stream_that_fails_before_its_first_byte_is_an_error(some: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -25,6 +26,9 @@ from tests.support.service import Service
 
 CALL = {"id": "c-1", "company": "acme", "person": "ada", "ended": 1773480600, "seconds": 840, "xs": [1, 2, 3]}
 FIELDS = ("id", "account_id", "user_id", "occurred_at", "data", "when", "items")
+NUMBERS = {
+    name: Decimal(text) for name, text in {"x": "12.75", "n": "-12.75", "y": "1e999999999", "z": "1e-999999999"}.items()
+}
 DOUBLED = "|".join(["[@,@]"] * 200)
 EXPRESSIONS = (
     "&a",
@@ -89,13 +93,39 @@ def test_an_expression_that_doubles_a_value_again_and_again_is_stopped(expressio
         evaluate(expression, {"a": 1}, "/mapping/items", Budget())
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("to_number(x)", Decimal("12.75")),
+        ("to_number(to_string(x))", 12.75),
+        ("floor(x)", 12),
+        ("ceil(x)", 13),
+        ("ceil(n)", -12),
+        ("floor(z)", 0),
+        ("ceil(z)", 1),
+        ("floor(`2.5`)", 2),
+        ("type(x)", "number"),
+        ("time(y)", None),
+    ],
+)
+def test_a_number_of_the_payload_is_exact_in_every_function(expression: str, value: Any) -> None:
+    result = evaluate(expression, NUMBERS, "/mapping/items", Budget())
+    assert result == value and type(result) is type(value)
+
+
+@pytest.mark.parametrize("expression", ["floor(y)", "ceil(y)", "to_number(y)", "sum([y, x])", "abs(y)"])
+def test_a_number_of_very_many_digits_is_refused_at_once(expression: str) -> None:
+    with pytest.raises(Untranslatable):
+        evaluate(expression, NUMBERS, "/mapping/items", Budget())
+
+
 def test_a_mapping_may_look_at_all_items_for_each_item_of_a_small_payload_only(service: Service) -> None:
     rule = mapping("when", "length(payload.calls[?seconds > `0`]) > `0`")["events"][0]
     put_source(service, "calls", "generic", mapping={"items": "payload.calls", "events": [rule]})
     calls = [CALL | {"id": f"c-{number}", "xs": None} for number in range(3_000)]
     assert send(service, "calls", {"calls": calls[:20]})["accepted"] == 20
     answer = send(service, "calls", {"calls": calls})
-    # What was translated before the budget was used up is stored, and the rest is told once.
+    # What was translated before the budget was used up is stored, and one reason stands for the rest.
     assert answer["status"] == "rejected" and answer["accepted"] > 20
     assert len(answer["reasons"]) == 1 and "take too long" in answer["reasons"][0]["detail"]
 

@@ -128,7 +128,7 @@ def test_an_erased_comment_is_listed_without_its_text(history: Service) -> None:
 
 def test_erasing_a_user_again_or_an_unknown_user_changes_nothing(history: Service) -> None:
     assert erase(history) == 204
-    # Pollers are told of it all the same: that a transaction has changed nothing is not looked for.
+    # For pollers it is a change all the same: whether a transaction has changed anything is not examined.
     polls = ("data_state", "data_change")
     before = dump_tables(history, without=polls)
     assert [erase(history), erase(history, "nobody"), erase(history, ADA, "globex")] == [204, 204, 204]

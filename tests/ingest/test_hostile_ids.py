@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.campaign import examples
 from tests.support.hostile import in_path, is_id, is_problem, normalize, post, serial_numbers, without_deadline
 from tests.support.naughty import INVALID_IDS, VALID_IDS
 from tests.support.service import Service, event, session
@@ -110,7 +111,7 @@ def test_ids_that_are_equal_after_unicode_normalization_are_the_same_id(shared: 
     assert is_problem(answer, 422)
 
 
-@without_deadline
+@settings(without_deadline, max_examples=examples(25))
 @given(st.text(max_size=140), st.text(max_size=140))
 def test_a_text_is_accepted_as_an_id_exactly_when_it_is_valid(shared: Service, id: str, value: str) -> None:
     account = f"account-{next(serial_numbers)}"

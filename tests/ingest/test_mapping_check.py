@@ -1,4 +1,4 @@
-"""Everything that is wrong with a mapping whatever the files hold is said before any file is read."""
+"""All faults of a mapping, whatever the files hold, are reported before any file is read."""
 
 # ruff: noqa: E501
 # One line a case, so that the cases can be read as a table.

@@ -246,6 +246,21 @@ def test_a_wrong_call_is_rejected_with_its_place_and_affects_no_other(case: str,
     assert not any(name in rejection["detail"] for name in ("occurred_at", "account_id", "user_id"))
 
 
+@pytest.mark.parametrize("number", ["1e999999999", "-1e999999999", "9" * 4_000, "1e21"])
+def test_a_number_that_is_no_time_is_rejected_at_once(number: str, service: Service) -> None:
+    def send(body: str) -> tuple[int, Any]:
+        headers = {"Content-Type": "application/json"}
+        response = service.request("POST", "/v1/segment/batch", content=body, headers=headers)
+        return response.status_code, response.json()
+
+    status, problem = send(f'{{"sentAt": {number}, "batch": []}}')
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/sentAt")
+    wrong = json.dumps(call("identify", timestamp=0)).replace('"timestamp": 0', f'"timestamp": {number}')
+    status, answer = send(f'{{"batch": [{wrong}, {json.dumps(track("Report Exported"))}]}}')
+    assert status == 200 and counts(answer) == (1, 0, 0, 1)
+    assert answer["rejected"][0]["pointer"] == "/timestamp"
+
+
 def test_a_typing_error_of_a_kind_is_answered_with_the_right_one(service: Service) -> None:
     [rejection] = send_batch(service, [call("trak")])["rejected"]
     assert rejection["errors"][0]["did_you_mean"] == ["track"]
@@ -259,8 +274,10 @@ def test_a_batch_of_which_all_is_rejected_is_answered_as_the_libraries_expect(se
 def test_a_single_call_that_is_rejected_is_an_error(service: Service) -> None:
     answer = post(service, "track", track("Survey Responded", survey="nps", score=11))
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    assert answer.json()["code"] == "all_rejected"
-    assert answer.json()["rejected"][0]["pointer"] == "/properties/score"
+    problem = answer.json()
+    assert (problem["code"], problem["accepted"], problem["duplicates"]) == ("all_rejected", 0, 0)
+    assert problem["rejected"][0]["pointer"] == "/properties/score"
+    assert "success" not in problem and "ignored" not in problem
 
 
 def test_a_path_of_one_call_knows_its_type(service: Service) -> None:

@@ -112,7 +112,7 @@ def test_any_short_history_is_answered_again_as_of_its_days(service: Service) ->
                 question = random_question(random, pair)
                 answers.append((question, pair.today, pair.ask(**question)))
         for question, day, rows in answers:
-            # While nothing at all is recorded, today's numbers are zeros; later it is said that nothing was known.
+            # While nothing at all is recorded, today's numbers are zeros; later the answer says that nothing was known.
             assert pair.ask(**question, as_of=day) == rows or not pair.is_known_on(day)
         assert pair.differences() == []
 

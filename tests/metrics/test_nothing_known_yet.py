@@ -6,11 +6,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.metrics.define import METRICS
 from tests.model.calendar import DAY
+from tests.support.campaign import examples
 from tests.support.hostile import without_deadline
 from tests.support.service import Service, account_update, event, session, survey_responses
 
@@ -143,7 +144,7 @@ def test_a_retraction_of_everything_leaves_what_was_known(service: Service) -> N
     assert [service.row("sessions", as_of=f"2026-03-{day}")["value"] for day in ("09", "10", "12")] == [None, 1, 0]
 
 
-@without_deadline
+@settings(without_deadline, max_examples=examples(25))
 @given(st.integers(0, 2**32))
 def test_numbers_are_known_from_the_first_recorded_day_on(shared: Service, seed: int) -> None:
     """In books of their own: a service that has read nothing yet, with days that come in any order."""

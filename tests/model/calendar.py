@@ -72,10 +72,16 @@ class Calendar:
         start, end = self.unit_start(day, granularity), self.unit_end(day, granularity)
         return [start + DAY * n for n in range((end - start).days)]
 
-    def range_of(self, period: str | None, today: date) -> tuple[date, date]:
-        """Return start and end of a period by its name, such as `last_3_months` or `2026-Q1`; None: the default."""
+    def range_of(self, period: str | None, today: date, granularity: str = "month") -> tuple[date, date]:
+        """Return start and end of a period by its name, such as `last_3_months` or `2026-Q1`; None: the default.
+
+        The default has whole units of the granularity.
+        """
         if period is None:
-            return self.range_of("last_12_months", today)[0], self.unit_end(today, "month")
+            start, end = self.range_of("last_12_months", today)[0], self.unit_end(today, "month")
+            if granularity != "total":
+                start, end = self.unit_start(start, granularity), self.unit_end(end - DAY, granularity)
+            return start, end
         words = period.split("_")
         if period in ("today", "yesterday"):
             day = today if period == "today" else today - DAY

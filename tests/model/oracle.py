@@ -161,7 +161,7 @@ class Model:
         as_of = as_of or self.today
         is_known = as_of == self.today or (first_recorded_on is not None and first_recorded_on <= as_of)
         if not (start and end):
-            default_start, default_end = self.calendar.range_of(period, as_of)
+            default_start, default_end = self.calendar.range_of(period, as_of, granularity)
             start, end = start or default_start, end or default_end
         periods = [Period(*unit) for unit in self.calendar.split(start, end, granularity)]
         # A range that is not split is its own total.

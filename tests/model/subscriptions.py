@@ -112,17 +112,17 @@ class Subscription:
         self._add_turn(Turn(renewal.price.since, renewal.event_key, "runs", renewal.number))
 
     def _cut(self, after: datetime) -> None:
-        """Forget what is said about the time after an instant."""
+        """Forget what the events say about the time after an instant."""
         self.prices = [price for price in self.prices if price.since <= after]
         self.turns = [turn for turn in self.turns if turn.since <= after]
         self.notices = [notice for notice in self.notices if notice.since <= after]
 
     def _add_turn(self, turn: Turn) -> None:
-        """Add a turn. At the same instant, what was said later comes later."""
+        """Add a turn. At the same instant, that of the later event comes later."""
         self.turns = sorted([*self.turns, turn], key=lambda t: (t.since, t.number))
 
     def _start(self, at: datetime, key: tuple[datetime, str]) -> None:
-        """Let the subscription run from an instant on, whatever else was said of this instant."""
+        """Let the subscription run from an instant on, whatever else begins or ends at this instant."""
         self.turns = [turn for turn in self.turns if turn.since != at or turn.since > self.now]
         self._add_turn(Turn(at, key, "runs", self.number))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
-LETTERS = ["", "a", "b", "A", "it's", "=1+1", "é", "日本", "%", "_", "a'b''c", " x "]
+LETTERS = ["", "a", "b", "A", "it's", "=1+1", "é", "日本", "%", "_", "a'b''c", " x ", "É"]
 
 
 class Filter(NamedTuple):
@@ -141,6 +141,14 @@ def searches(operands: st.SearchStrategy[Operand]) -> st.SearchStrategy[Filter]:
     return st.tuples(st.sampled_from([*kinds]), operands, operands).map(build)
 
 
+TRUTHS = st.sampled_from([True, False, None]).map(constant)
+
+
+def truths(conditions: st.SearchStrategy[Filter]) -> st.SearchStrategy[Operand]:
+    """Conditions as values, of which one may be null."""
+    return conditions.map(lambda own: Operand(f"({own.text})", own.value)) | TRUTHS
+
+
 def filters(*, text: list[str], number: list[str], instant: list[str], boolean: list[str]) -> st.SearchStrategy[Filter]:
     """Random filters over properties of these types."""
     atoms = [comparisons(texts(text)), searches(texts(text)), memberships(texts(text), [*LETTERS, None])]
@@ -148,9 +156,8 @@ def filters(*, text: list[str], number: list[str], instant: list[str], boolean: 
     if instant:
         atoms += [comparisons(instants(instant)), memberships(instants(instant), INSTANTS)]
     if boolean:
-        truths = st.sampled_from(boolean).map(member) | st.sampled_from([True, False, None]).map(constant)
         atoms += [
-            comparisons(truths, has_order=False),
+            comparisons(st.sampled_from(boolean).map(member) | TRUTHS, has_order=False),
             st.sampled_from(boolean).map(lambda name: Filter(*member(name))),
         ]
 
@@ -170,11 +177,8 @@ def filters(*, text: list[str], number: list[str], instant: list[str], boolean: 
                     lambda row: disjunction([part.value(row) for part in own]),
                 )
             ),
-            st.tuples(parts, st.booleans()).map(
-                lambda own: Filter(
-                    f"({own[0].text}) eq {literal(own[1])}", lambda row: compare("eq", own[0].value(row), own[1])
-                )
-            ),
+            comparisons(truths(parts), has_order=False),
+            memberships(truths(parts), [True, False, None]),
         )
 
     return st.recursive(st.one_of(atoms), combine, max_leaves=6)

@@ -10,7 +10,7 @@ from odatapy.client import ODataClient
 from odatapy.client.responses import ClientResponse
 from requests.adapters import BaseAdapter
 
-from tests.odata.feeds import NAMES, ROOT, SETS, fill, rows
+from tests.odata.feeds import NAMES, ROOT, SETS, rows
 from tests.support.service import ADMIN_KEY, Service
 
 URL = f"http://service{ROOT}/"
@@ -44,12 +44,6 @@ class ServiceAdapter(BaseAdapter):
 
     def close(self) -> None:
         pass
-
-
-@pytest.fixture
-def company(service: Service) -> Service:
-    fill(service)
-    return service
 
 
 @pytest.fixture

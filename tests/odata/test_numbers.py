@@ -1,23 +1,19 @@
 """`MetricValues` and the other sets have the numbers that the API has: over questions, groups, reasons and awkward names."""
 
 import json
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from app.metrics.define import METRICS
-from tests.odata.feeds import NAMES, fill, get, rows, text
+from app.odata import attribute_types
+from tests.odata.feeds import NAMES, get, rows, text
 from tests.support.service import Service, account_update, event, session, survey_responses
 
 RANGE = {"start": "2026-01-01", "end": "2026-04-01"}
 IN_RANGE = "start ge 2026-01-01 and start lt 2026-04-01"
-
-
-@pytest.fixture
-def company(service: Service) -> Service:
-    fill(service)
-    return service
 
 
 def shown(row: dict[str, Any], attributes: list[str]) -> dict[str, Any]:
@@ -43,10 +39,12 @@ def shown(row: dict[str, Any], attributes: list[str]) -> dict[str, Any]:
     }
 
 
-def check(service: Service, filter: str, question: dict[str, Any], *attributes: str, **options: Any) -> None:
+def check(
+    service: Service, filter: str, question: dict[str, Any], *attributes: str, page_rows: int = 7, **options: Any
+) -> None:
     answer = service.get("/v1/query", **question)
     expected = [shown(row, list(attributes)) for row in answer["rows"]]
-    found = rows(service, "MetricValues", filter=filter, headers={"Prefer": "maxpagesize=7"}, **options)
+    found = rows(service, "MetricValues", filter=filter, headers={"Prefer": f"maxpagesize={page_rows}"}, **options)
     assert [{name: row[name] for name in expected[0]} for row in found] == expected
     units = {name: METRICS[name].unit for name in METRICS}
     for row in found:
@@ -85,7 +83,8 @@ def test_every_granularity_has_the_numbers_of_the_api(granularity: str, company:
 
 
 def test_all_metrics_of_the_last_months_are_there_without_any_filter(company: Service) -> None:
-    check(company, "", {"metrics": ",".join(sorted(METRICS))})
+    # Each page computes all metrics again.
+    check(company, "", {"metrics": ",".join(sorted(METRICS))}, page_rows=500)
 
 
 def test_subjects_channels_and_segments_narrow_and_group(company: Service) -> None:
@@ -118,11 +117,11 @@ def test_a_number_without_a_value_has_a_reason(company: Service) -> None:
     assert [row["period"] for row in nothing] == ["2026-01", "2026-02"]
 
 
-def test_what_was_known_on_a_day_is_an_option(company: Service) -> None:
-    company.send(*survey_responses("nps", [0, 0], "x y"))
-    company.later(days=3).send(*survey_responses("nps", [0], "x y"))
+def test_what_was_known_on_a_day_is_an_option(service: Service) -> None:
+    service.send(*survey_responses("nps", [0, 0, 10], "x y"))
+    service.later(days=3).send(*survey_responses("nps", [0], "x y"))
     question = RANGE | {"metrics": "nps", "as_of": "2026-03-15"}
-    check(company, f"metric eq 'nps' and {IN_RANGE}", question, as_of="2026-03-15")
+    check(service, f"metric eq 'nps' and {IN_RANGE}", question, as_of="2026-03-15")
 
 
 def test_the_rest_of_a_filter_is_applied_to_the_rows(company: Service) -> None:
@@ -190,6 +189,20 @@ def test_partitions_of_an_incremental_refresh_have_each_row_once(company: Servic
     assert {by_identity[own]["value"] for own in by_identity.keys() - by_part.keys()} <= {0, None}
 
 
+@pytest.mark.parametrize("name", ["SurveyResponses", "Feedback"])
+def test_partitions_by_time_have_each_row_once_however_their_limits_are_written(name: str, company: Service) -> None:
+    # Limits at which something has occurred, with the decimals of Power BI and with another offset from UTC.
+    bounds = ["2026-01-01T00:00:00Z", "2026-02-11T12:00:00.0000000Z", "2026-03-10T13:00:00+01:00", "2026-04-01T00:00Z"]
+    whole = rows(company, name)
+    found: list[dict[str, Any]] = []
+    for first, after in pairwise(bounds):
+        part = rows(company, name, filter=f"occurred_at ge {first} and occurred_at lt {after}")
+        times = {datetime.fromisoformat(row["occurred_at"]) for row in part}
+        assert all(datetime.fromisoformat(first) <= time < datetime.fromisoformat(after) for time in times)
+        found += part
+    assert found == whole and whole
+
+
 def test_accounts_have_the_attributes_of_the_api(company: Service) -> None:
     listed = company.get("/v1/accounts", limit=1_000)["accounts"]
     found = rows(company, "Accounts")
@@ -200,12 +213,43 @@ def test_accounts_have_the_attributes_of_the_api(company: Service) -> None:
             assert row[name] == own["attributes"].get(name)
 
 
-def test_an_attribute_is_a_text_once_it_has_values_of_several_types(company: Service) -> None:
-    assert {type(row["seats"]) for row in rows(company, "Accounts")} == {float, type(None)}
-    company.send(account_update("late", seats="many"))
-    found = {row["account_id"]: row["seats"] for row in rows(company, "Accounts")}
-    assert (found["late"], found["o'neil & co"]) == ("many", "10.5")
-    assert '<Property Name="seats" Type="Edm.String">' in get(company, "$metadata").text
+def test_an_attribute_is_a_text_once_it_has_values_of_several_types(service: Service) -> None:
+    service.send(account_update("half", seats=10.5), account_update("none", plan="pro"))
+    assert [row["seats"] for row in rows(service, "Accounts")] == [10.5, None]
+    service.send(account_update("late", seats="many"), account_update("yes", seats=True))
+    service.send(account_update("tiny", seats=0.0000001), account_update("huge", seats=123456789012345))
+    found = {row["account_id"]: row["seats"] for row in rows(service, "Accounts")}
+    texts = {"late": "many", "yes": "true", "tiny": "0.0000001", "huge": "123456789012345", "half": "10.5"}
+    assert {name: found[name] for name in texts} == texts
+    for name, value in texts.items():
+        # The text that is shown is the one that is compared.
+        assert name in {row["account_id"] for row in rows(service, "Accounts", filter=f"seats eq {text(value)}")}
+    assert '<Property Name="seats" Type="Edm.String">' in get(service, "$metadata").text
+
+
+def test_a_link_is_refused_once_the_order_is_that_of_texts(service: Service) -> None:
+    service.send(*(account_update(f"a{seats}", seats=seats) for seats in (10, 9, 100)))
+    first = get(service, "Accounts", orderby="seats", headers={"Prefer": "maxpagesize=1"}).json()
+    assert first["value"][0]["seats"] == 9
+    service.send(account_update("late", seats="many"))
+    # From now on the column is a text, by which 10 and 100 come before 9.
+    assert [row["seats"] for row in rows(service, "Accounts", orderby="seats")] == ["10", "100", "9", "many"]
+    answer = service.request("GET", first["@odata.nextLink"])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_cursor")
+
+
+def test_an_attribute_that_has_one_type_again_is_no_text_for_long(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.send(account_update("half", seats=10.5))
+    assert [row["seats"] for row in rows(service, "Accounts")] == [10.5]
+    service.send(account_update("late", seats="many") | {"id": "wrong"}, session("late"))
+    assert [row["seats"] for row in rows(service, "Accounts")] == ["10.5", "many"]
+    service.retract("late", "wrong")
+    assert [row["seats"] for row in rows(service, "Accounts")] == ["10.5", None]
+    later = attribute_types.monotonic() + 301
+    monkeypatch.setattr(attribute_types, "monotonic", lambda: later)
+    assert [row["seats"] for row in rows(service, "Accounts")] == [10.5, None]
 
 
 def test_attributes_with_any_key_have_names_of_their_own(service: Service) -> None:
@@ -252,14 +296,16 @@ def test_responses_and_comments_have_the_values_of_the_api(company: Service) -> 
             assert row[name] == comments[id][name]
 
 
-def test_erased_and_retracted_responses_are_as_in_the_api(company: Service) -> None:
-    [first, second, *_] = rows(company, "Feedback")
-    assert company.request("DELETE", f"/v1/feedback/{second['id']}").status_code == 204
-    responses = rows(company, "SurveyResponses")
+def test_erased_and_retracted_responses_are_as_in_the_api(service: Service) -> None:
+    for name in ("=1+1", "b"):
+        service.send(*survey_responses("nps", [9], name, comment="fine"))
+    [first, second] = rows(service, "Feedback")
+    assert service.request("DELETE", f"/v1/feedback/{second['id']}").status_code == 204
+    responses = rows(service, "SurveyResponses")
     [row] = [own for own in responses if own["id"] == second["id"]]
     assert row["comment"] is None and row["score"] == second["score"]
-    company.retract(first["account_id"].replace("=", "%3D").replace("+", "%2B"), first["event_id"])
-    assert first["id"] not in {own["id"] for own in rows(company, "Feedback")}
+    service.retract(first["account_id"].replace("=", "%3D").replace("+", "%2B"), first["event_id"])
+    assert first["id"] not in {own["id"] for own in rows(service, "Feedback")}
 
 
 def test_the_day_of_a_response_is_that_of_the_reporting_time_zone(service: Service) -> None:
@@ -300,11 +346,11 @@ def test_surveys_health_and_scorecard_have_the_values_of_the_api(company: Servic
         assert row["segment"] == own["group"].get("segment")
 
 
-def test_the_health_of_an_earlier_day_and_of_all_accounts_are_options(company: Service) -> None:
-    company.send(session("nobody"))
+def test_the_health_of_an_earlier_day_and_of_all_accounts_are_options(service: Service) -> None:
+    service.send(session("nobody"), event("subscription.changed", at="2026-01-05", subscription_id="s", mrr="7"))
     parameters = {"as_of": "2026-03-14", "accounts": "all"}
-    found = rows(company, "Health", **parameters)
-    expected = company.get("/v1/health", **parameters, limit=1_000)["accounts"]
+    found = rows(service, "Health", **parameters)
+    expected = service.get("/v1/health", **parameters, limit=1_000)["accounts"]
     assert [row["account_id"] for row in found] == sorted(own["account"] for own in expected)
     assert {row["day"] for row in found} <= {"2026-03-14"}
 

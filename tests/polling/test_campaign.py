@@ -1,5 +1,6 @@
-"""A campaign: random writes of every kind by one server process, and conditional questions to another, across midnight.
+"""A campaign in the process of the tests: random writes to one application and conditional questions to another, over many days.
 
+Its clock is the test's, so it goes through more midnights than `process_campaign`, which is over processes and has the real one.
 `make campaign` tries many more pairs of a write and a question than the suite.
 """
 
@@ -72,7 +73,7 @@ async def change_margin(service: Service, number: int) -> None:
 @pytest.mark.own_database
 def test_no_answer_to_a_poll_is_stale_after_any_write(start_service: Callable[..., Service]) -> None:
     one, *_ = services = start_service(), start_service()
-    # Keeps nothing in memory, and is never told what is known.
+    # It keeps nothing in memory, and no request of it names a tag.
     judge = start_service(answer_memory_bytes=0)
     random = Random(16)
     one.send(*(session(account, id="first") for account in ACCOUNTS), account_update(plan="basic"))

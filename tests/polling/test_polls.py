@@ -10,6 +10,7 @@ import pytest
 import zstandard
 from fastapi.routing import iter_route_contexts
 
+from app.books.last_day import move_last_day, move_last_day_back
 from app.core import meters
 from app.http.polls import POLLABLE
 from tests.access.test_access import REQUIRED_SCOPES
@@ -28,6 +29,7 @@ NOT_POLLABLE = (
     "/v1/checks",
     "/v1/event-types",
     "/v1/changes",
+    "/odata/",
 )
 
 
@@ -217,6 +219,21 @@ def test_questions_formats_and_accepted_types_have_tags_of_their_own(service: Se
     assert len(set(tags)) == len(tags)
 
 
+def test_a_list_in_several_lines_is_one_list_for_the_answer_and_for_the_memory(service: Service) -> None:
+    service.send(session())
+
+    def ask(*headers: tuple[str, str]) -> httpx.Response:
+        return service.request("GET", PATH, headers=headers)
+
+    for accepted in (["text/csv", "application/json"], ["application/json", "text/csv"]):
+        for lines in ([("Accept", own) for own in accepted], [("Accept", accepted[0])], [("Accept", accepted[1])]):
+            expected = lines[0][1]
+            assert ask(*lines).headers["content-type"].startswith(expected), lines
+    tag = ask().headers["etag"]
+    for tags in ([tag, '"x"'], ['"x"', tag]):
+        assert ask(*(("If-None-Match", own) for own in tags)).status_code == 304
+
+
 def test_a_body_is_compressed_once_and_each_client_gets_what_it_accepts(service: Service, monkeypatch: Any) -> None:
     service.send(*(session(f"account-{number}") for number in range(60)))
     path = "/v1/metrics/sessions?group_by=account&granularity=day&period=2026-03"
@@ -297,7 +314,7 @@ def test_a_stream_is_known_by_the_state_and_not_kept(service: Service, monkeypat
 
 def test_every_get_endpoint_of_numbers_and_lists_is_pollable(service: Service) -> None:
     for route in iter_route_contexts(service.app.routes):
-        if route.path.startswith("/v1/") and "GET" in (route.methods or ()):
+        if route.path.startswith(("/v1/", "/odata/")) and "GET" in (route.methods or ()):
             is_pollable = not route.path.startswith(NOT_POLLABLE)
             assert (route.endpoint in POLLABLE) == is_pollable, route.path
             if is_pollable:
@@ -343,3 +360,14 @@ def test_a_day_that_has_passed_ends_what_was_known(service: Service) -> None:
     service.now += timedelta(minutes=2)
     again = get(service, path, tag=first.headers["etag"])
     assert (again.status_code, again.json()["rows"][0]["complete"]) == (200, True)
+
+
+def test_a_day_that_comes_back_is_another_state(service: Service) -> None:
+    service.send(session())
+    tag = get(service).headers["etag"]
+    books, today = service.books, service.now.date()
+    service.run(move_last_day(books.database, books.last_day, today + timedelta(days=1), max_jump_days=None))
+    service.run(move_last_day_back(books.database, books.last_day, today))
+    computed = polls("computed")
+    assert get(service, tag=tag).status_code == 304
+    assert polls("computed") == computed + 1

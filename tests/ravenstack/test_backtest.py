@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from app.ingest.files.import_report import ImportReport
 from app.ingest.files.mapping_file import load_mapping
@@ -72,7 +71,7 @@ def test_the_auc_is_that_of_scikit_learn_on_the_exported_scores(
 
 
 def test_the_back_test_of_the_real_data_says_what_the_guide_says(dated_service: Service, folder: Path) -> None:
-    """Too few accounts leave; who pays less cannot be told by the score, since the data set is random."""
+    """Too few accounts leave; the score cannot predict who pays less, since the data set is random."""
     if len(files.table(folder, "accounts")) != 500:
         pytest.skip("this is about the real files")
     report = dated_service.get("/v1/health-model/backtest", **SPAN)
@@ -83,5 +82,8 @@ def test_the_back_test_of_the_real_data_says_what_the_guide_says(dated_service: 
 
 def area(rows: list[dict[str, Any]]) -> float:
     """The AUC by scikit-learn, for which a higher number has to mean more risk."""
+    # Imported here, since every worker of the suite would import it for a second.
+    from sklearn.metrics import roc_auc_score
+
     result: float = roc_auc_score([row["churned"] for row in rows], [-row["score"] for row in rows])
     return result

@@ -137,6 +137,22 @@ def test_a_response_does_not_name_the_server(server: ServerProcess) -> None:
     assert b"server:" not in response.lower()
 
 
+def test_the_head_of_a_response_does_not_wait_for_its_body(server: ServerProcess) -> None:
+    with server.connect(b"GET /late-body HTTP/1.1\r\n" + HOST + b"\r\n") as connection:
+        head = connection.recv(2**16)
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_waits_to_send_its_body_is_asked_for_it(server: ServerProcess) -> None:
+    with server.connect(POST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n") as connection:
+        assert connection.recv(2**16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"abc")
+        response = read_all(connection)
+    assert status(response) == 200
+    assert response.endswith(b"\r\n\r\nabc")
+
+
 def test_connections_with_slow_headers_are_closed_and_delay_nobody(server: ServerProcess) -> None:
     with ExitStack() as stack:
         slow = [stack.enter_context(server.connect(HALF_HEADERS)) for _ in range(300)]

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import Server, ServerState
 from uvicorn.supervisors import multiprocess
 
+import app.agents.server  # noqa: F401 - it undoes what a library of clients does to uvicorn when a test imports it
 from app.core.settings import Settings
 from app.server.protocol import HttpProtocol
 from app.server.supervisor import Supervisor, WorkerProcess
@@ -157,9 +158,9 @@ def test_uvicorn_still_uses_what_the_server_overrides(function: Callable[..., An
     assert name in names_used_by(function), f"{where} does not use {name} any more"
 
 
-def test_a_response_cycle_needs_of_its_transport_what_the_proxy_has() -> None:
+def test_a_response_cycle_needs_of_its_transport_what_ours_has() -> None:
     methods = set(re.findall(r"self\.transport\.(\w+)", inspect.getsource(RequestResponseCycle)))
-    assert methods <= {"write", "is_closing", "close"}, "HttpProtocol.transport_proxy lacks a method"
+    assert methods <= {"write", "is_closing", "close"}, "ResponseTransport lacks a method"
 
 
 def test_the_configuration_accepts_the_options_of_the_server() -> None:

@@ -49,7 +49,7 @@ class ImportFolder:
         return [row for row in read_rows(paths, mapping=self.load_mapping(mapping)) if row.count]
 
     def notes(self, mapping: str, *paths: Path) -> list[str]:
-        """Return what is said about whole files."""
+        """Return the remarks on whole files."""
         rows = read_rows(paths, mapping=self.load_mapping(mapping))
         return [problem for row in rows if not row.count for problem in row.problems]
 

@@ -51,6 +51,15 @@ class ServiceProcess:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
+    def end(self) -> None:
+        """End the process, in whatever state it is."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(30)
+            self.process.kill()
+        self.process.wait()
+
 
 @contextmanager
 def service_process(folder: Path, database: str, **variables: Any) -> Iterator[ServiceProcess]:
@@ -60,12 +69,7 @@ def service_process(folder: Path, database: str, **variables: Any) -> Iterator[S
         process.wait_until_listening()
         yield process
     finally:
-        if process.process.poll() is None:
-            process.process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.process.wait(30)
-            process.process.kill()
-        process.process.wait()
+        process.end()
 
 
 def wait_until(condition: Callable[[], object]) -> None:

@@ -28,6 +28,9 @@ async def tiny_app(scope: Scope, receive: Receive, send: Send) -> None:
         case ["slow", seconds]:
             await asyncio.sleep(float(seconds))
             await respond(send, b"done")
+        case ["late-body"]:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+            await asyncio.sleep(60)
         case ["hang"]:
             time.sleep(60)  # noqa: ASYNC251 — the whole process hangs
         case ["large", parts]:

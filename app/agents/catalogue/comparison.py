@@ -35,7 +35,7 @@ from app.metrics.rows import paginate, round_number, row_name
 from app.metrics.schema import OPTIONAL_ROW_SCHEMA, ROW_SCHEMA
 
 _SIDES = ("first", "second")
-_CHANGES = ("change", "change_percent", "significant")
+_CHANGES = ("change", "change_percent", "significant", "is_new")
 _Side = choose_arguments("Side", Parameters, *SCOPE, "as_of")
 _COMMON = choose_arguments(
     "ComparisonFields", SeveralParameters, "metrics", "group_by", "subject", "channel", "convention"
@@ -194,6 +194,7 @@ def _text(content: Mapping[str, Any], rows: list[dict[str, Any]], cursor: str | 
         {"metric": row["metric"], **row.get("group", {})}
         | {name: row[name].get("value") for name in ("first", "second")}
         | {name: row.get(name) for name in _CHANGES}
+        | ({"change_percent": "new"} if row.get("is_new") else {})
         for row in rows
     ]
     return join_lines(*metrics, *sides, table(flat) or "No rows.", next_line(cursor))

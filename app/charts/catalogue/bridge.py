@@ -1,4 +1,4 @@
-"""Where MRR went."""
+"""MRR bridge and movements."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     TEXT,
+    bar_layers,
     layer,
     legend_height,
     mark,
@@ -16,12 +17,12 @@ from app.charts.marks import (
     plot,
     series_color,
     silent,
-    without_legend,
+    stacked_axis,
     zero_line,
 )
 from app.charts.nothing import nothing
-from app.charts.series_data import count_periods, describe, period_rows, question_note
-from app.charts.texts import format_short, format_value, missing_note, period_label, plural
+from app.charts.series_data import count_periods, describe, in_order, period_labels, period_rows, question_note
+from app.charts.texts import format_short, format_value, missing_note, plural, row_label
 
 # The metrics of a bridge, with their names in it and the direction in which they move it.
 _UP = {"mrr_new": "New", "mrr_reactivated": "Reactivated", "mrr_expansion": "Expansion"}
@@ -73,24 +74,26 @@ def mrr_bridge(answer: ChartAnswer) -> Picture:
     tops = [max(own["from"], own["to"]) for own in values] + [min(own["from"], own["to"]) for own in values]
     x = {"x": period_axis([own["label"] for own in values])}
     x["x"]["scale"] |= {"paddingInner": 0.3, "paddingOuter": 0.15}
+    # Unlike a month between two others, no step can be guessed from its neighbors.
+    x["x"]["axis"] |= {"labelSeparation": 0}
     y = number_axis("money", tops, zero=True, field="from")
     encoding = x | {"y": y, "y2": {"field": "to"}} | TEXT
-    whole = "bar" if rows[_CLOSING]["complete"] else "running-bar"
+    opening, closing = rows[_OPENING], rows[_CLOSING]
+    outline = [] if closing["complete"] else ["outline"]
+    whole = "bar" if closing["complete"] else "running-bar"
     edge = {"y": y | {"field": "top"}, "text": {"field": "short", "type": "nominal"}}
     layers = [
         layer(silent("rule", "connector"), x | _connector(y), where="datum.next != null"),
         *(
-            layer(mark("bar", style, **_outline(rows)), encoding, where=f"datum.direction == '{direction}'")
+            layer(mark("bar", style, *outline), encoding, where=f"datum.direction == '{direction}'")
             for style, direction in ((whole, "whole"), ("best", "up"), ("worst", "down"))
         ),
         layer(silent("text", "label", dy=-8), x | edge),
         *zero_line(tops),
     ]
-    opening, closing = rows[_OPENING], rows[_CLOSING]
     running = None if closing["complete"] else "Outlined with dashes: the period is not complete."
-    label = period_label(closing["period"], closing["start"], closing["end"])
     return Picture(
-        title=f"Where MRR went, {label}",
+        title=f"MRR bridge, {row_label(closing)}",
         notes=[_change_note(opening, closing, answer.currency), running, question_note(answer)],
         summary=f"{'; '.join(own['text'] for own in values)}.",
         values=values,
@@ -105,13 +108,6 @@ def _change_note(opening: Mapping[str, Any], closing: Mapping[str, Any], currenc
         return f"From {start} to {end}."
     change = 100 * (closing["value"] - opening["value"]) / opening["value"]
     return f"From {start} to {end}: {'+' if change > 0 else ''}{format_value(change, 'percent', currency)}."
-
-
-def _outline(rows: Mapping[str, Mapping[str, Any]]) -> Spec:
-    """Return what marks the bars of a period that is not complete."""
-    if rows[_CLOSING]["complete"]:
-        return {}
-    return {"fillOpacity": 0.25, "strokeOpacity": 1, "strokeWidth": 1.5, "strokeDash": [4, 3]}
 
 
 def _connector(y: Spec) -> Spec:
@@ -172,9 +168,8 @@ def mrr_movements(answer: ChartAnswer) -> Picture:
     if all(row["value"] is None for row in rows):
         return nothing(answer)
     names = [name for metric, name in (_UP | _DOWN).items() if any(row["metric"] == metric for row in rows)]
-    ordered_rows = sorted(rows, key=lambda row: str(row["start"]))
-    labels = list(dict.fromkeys(period_label(row["period"], row["start"], row["end"]) for row in ordered_rows))
-    values = [_movement(row, names, answer.currency) for row in ordered_rows]
+    labels = period_labels(rows)
+    values = [_movement(row, names, answer.currency) for row in in_order(rows)]
     height = answer.height or _HEIGHT + legend_height(names, answer.width)
     signs = "" if all(row["complete"] for row in rows) else " Outlined with dashes: not complete."
     last = [own["text"] for own in values if own["label"] == labels[-1]]
@@ -188,7 +183,7 @@ def mrr_movements(answer: ChartAnswer) -> Picture:
 
 
 def _movement(row: Mapping[str, Any], names: Sequence[str], currency: str) -> dict[str, Any]:
-    name, label = _NAMES[row["metric"]], period_label(row["period"], row["start"], row["end"])
+    name, label = _NAMES[row["metric"]], row_label(row)
     value = row["value"]
     return {
         "metric": row["metric"],
@@ -206,17 +201,8 @@ def _movement(row: Mapping[str, Any], names: Sequence[str], currency: str) -> di
 def _movement_layers(
     values: Sequence[Mapping[str, Any]], names: Sequence[str], labels: Sequence[str], width: int
 ) -> list[Spec]:
-    sums: dict[tuple[str, bool], float] = {}
-    for own in values:
-        key = own["label"], (own["signed"] or 0) < 0
-        sums[key] = sums.get(key, 0) + (own["signed"] or 0)
-    y = number_axis("money", list(sums.values()), zero=True, field="signed") | {"stack": "zero"}
-    color = series_color(names, width)
+    y = stacked_axis("money", values, field="signed")
     order = {"order": {"field": "order", "type": "quantitative"}}
     encoding = {"x": period_axis(labels), "y": y} | order | TEXT
-    layers = [layer(mark("bar", "bar"), encoding | color, where="datum.complete")]
-    if not all(own["complete"] for own in values):
-        stroke = {"stroke": color["color"] | {"legend": None}} if color else {}
-        hollow = encoding | without_legend(color) | stroke
-        layers.append(layer(mark("bar", "outline"), hollow, where="!datum.complete"))
-    return [*layers, *zero_line([own["signed"] for own in values])]
+    bars = bar_layers(values, encoding, series_color(names, width))
+    return [*bars, *zero_line([own["signed"] for own in values])]

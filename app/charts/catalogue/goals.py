@@ -4,16 +4,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.define import ChartAnswer, Picture, Spec, chart
-from app.charts.marks import TEXT, layer, legend, legend_height, mark, name_axis, number_axis, period_axis, plot, silent
+from app.charts.marks import (
+    TEXT,
+    gap_layers,
+    layer,
+    legend,
+    legend_height,
+    mark,
+    name_axis,
+    number_axis,
+    period_axis,
+    plot,
+    silent,
+)
 from app.charts.nothing import empty_picture
-from app.charts.series_data import make_unique
-from app.charts.texts import clean_name, format_reason, format_value, left_out_note, period_label, plural, unit_name
+from app.charts.series_data import in_order, make_unique
+from app.charts.texts import clean_name, format_reason, format_value, left_out_note, plural, row_label, unit_name
 from app.metrics.define import METRICS
 
 _MAX_TARGETS = 20
 _BAR_PIXELS = 38
 _HEIGHT = 210
-# Attainment is drawn within these percentages; what is beyond is said.
+# Attainment is drawn from 0 to this percentage; a note counts the targets beyond.
 _MAX_PERCENT = 150
 _STYLES = {"met": "best", "on_track": "best", "behind": "middle", "missed": "worst", "no_data": "neutral"}
 
@@ -21,11 +33,10 @@ _STYLES = {"met": "best", "on_track": "best", "behind": "middle", "missed": "wor
 def _standing(
     id: str, metric: str, value: float | None, target: float, attainment: float | None, status: str
 ) -> dict[str, Any]:
-    unit = METRICS[metric].unit if metric in METRICS else "count"
     row = {
         "id": id,
         "metric": metric,
-        "unit": unit,
+        "unit": METRICS[metric].unit,
         "group": {},
         "period": "2026-11",
         "start": "2026-11-01",
@@ -59,9 +70,7 @@ def target_attainment(answer: ChartAnswer) -> Picture:
     rows = answer.rows[:_MAX_TARGETS]
     if not rows:
         return empty_picture(answer, "Scorecard", "There are no targets in this range.")
-    names = make_unique(
-        [f"{clean_name(row['id'])}, {period_label(row['period'], row['start'], row['end'])}" for row in rows]
-    )
+    names = make_unique([f"{clean_name(row['id'])}, {row_label(row)}" for row in rows])
     values = [_attainment(row, name, answer.currency) for row, name in zip(rows, names, strict=True)]
     beyond = sum(own["attainment"] is not None and not 0 <= own["attainment"] <= _MAX_PERCENT for own in values)
     return Picture(
@@ -84,7 +93,7 @@ def _attainment(row: Mapping[str, Any], name: str, currency: str) -> dict[str, A
     if row["value"] is None:
         number = f"no value ({format_reason(row.get('reason'))}), target {target}"
     else:
-        number = f"{format_value(row['value'], row['unit'], currency, row.get('amount'))} of {target}"
+        number = f"{format_value(row['value'], row['unit'], currency, row.get('amount'))}, target {target}"
     share = "" if attainment is None else f", {format_value(attainment, 'percent', currency)} of the way"
     running = "" if row["complete"] else "; the period is not complete"
     return {
@@ -132,6 +141,8 @@ def _past(
 
     return {
         "metric": "nps",
+        "convention": "default",
+        "unit": "points",
         "granularity": "quarter",
         "period": period,
         "start": start,
@@ -168,26 +179,30 @@ def target_history(answer: ChartAnswer) -> Picture:
     changed since.
     """
     title = f"Target {clean_name(answer.body['target'])}"
-    rows = sorted(answer.rows, key=lambda row: str(row["start"]))
-    if not rows:
+    all_rows = in_order(answer.rows)
+    if not all_rows:
         return empty_picture(answer, title, "No period has ended yet.")
-    unit = METRICS[rows[0]["metric"]].unit if rows[0]["metric"] in METRICS else "count"
+    # A target may have been of another metric before, and of one that the catalogue no longer has.
+    last = all_rows[-1]
+    rows = [row for row in all_rows if (row["metric"], row["convention"]) == (last["metric"], last["convention"])]
+    unit, metric = last["unit"], METRICS.get(last["metric"])
+    about = (metric.title if metric else last["metric"], unit_name(unit, answer.currency))
     values = [_period(row, unit, answer.currency) for row in rows]
     if all(own["value"] is None for own in values):
         return empty_picture(answer, title, "No value in any period.")
     gaps = [row for row in rows if row["now"]["value"] is None]
     statuses = ["missed", "met"]
-    parts = [
-        METRICS[rows[0]["metric"]].title if rows[0]["metric"] in METRICS else rows[0]["metric"],
-        unit_name(unit, answer.currency),
-    ]
     has_changed = any(own["changed"] for own in values)
     return Picture(
         title=title,
         notes=[
-            f"{', '.join(filter(None, parts))}. Line: target.",
+            f"{', '.join(filter(None, about))}. Line: target.",
             "Hollow: as known at the end of the period." if has_changed else None,
             f"× No value: {plural(len(gaps), 'period')}." if gaps else None,
+            left_out_note(
+                len(all_rows) - len(rows), "earlier period", "the target was of another metric or convention"
+            ),
+            "Only the first page of periods." if answer.body.get("next") else None,
         ],
         summary=f"{'; '.join(own['text'] for own in values)}.",
         values=values,
@@ -201,7 +216,7 @@ def target_history(answer: ChartAnswer) -> Picture:
 
 def _period(row: Mapping[str, Any], unit: str, currency: str) -> dict[str, Any]:
     now, earlier = row["now"], row["at_end"]
-    label = period_label(row["period"], row["start"], row["end"])
+    label = row_label(row)
     value = format_reason(now["reason"]) if now["value"] is None else format_value(now["value"], unit, currency)
     target = "no target" if now["target"] is None else f"target {format_value(now['target'], unit, currency)}"
     text = f"{label}: {now['status'].replace('_', ' ')}, {value}, {target}"
@@ -226,7 +241,6 @@ def _history_layers(values: Sequence[Mapping[str, Any]], unit: str, width: int) 
     scale = {"domain": ["missed", " ", "met", "no_data"], "range": "ordinal"}
     names = [status for status in ("missed", "met") if any(own["status"] == status for own in values)]
     color = {"field": "status", "type": "nominal", "scale": scale, "legend": legend(names, width) | {"values": names}}
-    gap = {"y": {"value": "height"}, "text": {"value": "×"}}
     return [
         layer(mark("bar", "bar"), x | {"y": y, "color": color} | TEXT, where="datum.value != null"),
         layer(
@@ -237,5 +251,5 @@ def _history_layers(values: Sequence[Mapping[str, Any]], unit: str, width: int) 
             x | {"y": y | {"field": "earlier"}},
             where="datum.changed",
         ),
-        layer(mark("text", "gap", dy=-8), x | gap | TEXT, where="datum.value == null"),
+        *gap_layers(values, x),
     ]

@@ -1,42 +1,43 @@
 """Numbers of groups: beside each other, on top of each other, and in one period."""
 
-from collections.abc import Sequence
-
 from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     MAX_SERIES,
     NO_AXIS,
     TEXT,
+    bar_layers,
+    gap_layers,
     layer,
     legend_height,
     mark,
     name_axis,
     number_axis,
+    number_labels,
     period_axis,
     plot,
     series_color,
     silent,
-    without_legend,
+    stacked_axis,
     zero_line,
 )
 from app.charts.nothing import nothing
 from app.charts.series_data import (
+    SMALLEST,
     Panel,
     build_panels,
     count_periods,
-    group_names,
     metric_of,
     period_rows,
     question_note,
     series_key,
+    unit_note,
 )
 from app.charts.texts import left_out_note, missing_note, plural, unit_name
 
 MAX_BARS = 20
 _HEIGHT = 210
 _BAR_PIXELS = 26
-_SMALLEST = "those with the smallest last values"
 _PLANS = {"starter": 21_400, "pro": 46_300, "enterprise": 53_100}
 
 
@@ -97,18 +98,11 @@ def ranking(answer: ChartAnswer) -> Picture:
     names = [own["series"] for own in values]
     x = {"x": number_axis(panel.unit, panel.numbers, zero=True) | {"axis": NO_AXIS}}
     y = {"y": name_axis(names, "series")}
-    label = {"text": {"field": "short", "type": "nominal"}}
     reason = {"text": {"field": "reason", "type": "nominal"}, "x": {"datum": 0, "type": "quantitative"}}
     layers = [
-        layer(mark("bar", "bar"), x | y | TEXT, where="datum.complete && datum.value != null"),
-        layer(mark("bar", "running-bar"), x | y | TEXT, where="!datum.complete && datum.value != null"),
+        *bar_layers(values, x | y | TEXT, {}, where="datum.value != null"),
         *_intervals(panel, y),
-        layer(
-            silent("text", "label", align="left", dx=6), _outer(panel, x, "high") | y | label, where="datum.value >= 0"
-        ),
-        layer(
-            silent("text", "label", align="right", dx=-6), _outer(panel, x, "low") | y | label, where="datum.value < 0"
-        ),
+        *number_labels(y, _outer(panel, x, "high"), _outer(panel, x, "low")),
         layer(mark("text", "muted-label", align="left", dx=6), y | reason | TEXT, where="datum.value == null"),
         *zero_line(panel.numbers, channel="x"),
     ]
@@ -116,7 +110,12 @@ def ranking(answer: ChartAnswer) -> Picture:
     noun = "group" if answer.question.get("group_by") else "metric"
     return Picture(
         title=panel.title,
-        notes=[_unit_note(answer, panel, values[0]["label"]), question_note(answer), *_missing(panel, noun)],
+        notes=[
+            _unit_note(answer, panel, values[0]["label"]),
+            question_note(answer),
+            missing_note(panel.values),
+            left_out_note(panel.left_out, noun, SMALLEST),
+        ],
         summary=f"{plural(len(names), noun)}. Largest: {values[0]['text']}.",
         values=values,
         view=plot(layers, answer.width, height),
@@ -137,25 +136,18 @@ def _intervals(panel: Panel, y: Spec) -> list[Spec]:
 
 
 def _unit_note(answer: ChartAnswer, panel: Panel, label: str = "") -> str:
-    parts = ", ".join(filter(None, (unit_name(panel.unit, answer.currency), label)))
-    first = " ".join(filter(None, (parts, group_names(answer))))
     signs = []
     if any(not own["complete"] for own in panel.values):
         signs.append("outlined with dashes: not complete")
     if label and any(own["low"] is not None for own in panel.values):
         signs.append("thin lines: 95% interval")
-    text = "; ".join(signs)
-    return " ".join(f"{part[:1].upper()}{part[1:]}." for part in (first, text) if part)
-
-
-def _missing(panel: Panel, noun: str = "group") -> Sequence[str | None]:
-    return missing_note(panel.values), left_out_note(panel.left_out, noun, _SMALLEST)
+    return unit_note(answer, (unit_name(panel.unit, answer.currency), label), signs)
 
 
 @chart(
     of="numbers",
     when="Only by name: numbers of one unit.",
-    path="/v1/metrics/nps?period=last_6_months&group_by=plan&chart=bars&format=svg",
+    path="/v1/metrics/nps?period=last_4_quarters&granularity=quarter&group_by=plan&chart=bars&format=svg",
     needs=one_unit,
     suits=lambda _: False,
     example=numbers(
@@ -177,7 +169,8 @@ def bars(answer: ChartAnswer) -> Picture:
     offset: Spec = {}
     if len(panel.names) > 1:
         offset = {"xOffset": {"field": "series", "type": "nominal", "scale": {"domain": list(panel.names)}}}
-    return _bar_picture(answer, panel, offset, stack=None)
+    y = number_axis(panel.unit, panel.numbers, zero=True) | {"stack": None}
+    return _bar_picture(answer, panel, {"y": y} | offset, rule=SMALLEST)
 
 
 @chart(
@@ -202,48 +195,31 @@ def stacked_bars(answer: ChartAnswer) -> Picture:
     panel = next(iter(build_panels(answer)), None)
     if panel is None or not panel.has_values:
         return nothing(answer)
-    return _bar_picture(answer, panel, {}, stack="zero")
-
-
-def _bar_picture(answer: ChartAnswer, panel: Panel, offset: Spec, *, stack: str | None) -> Picture:
-    color = series_color(panel.names, answer.width)
-    y = number_axis(panel.unit, [] if stack else panel.numbers, zero=True) | {"stack": stack}
-    if stack:
-        y = _stacked_axis(panel) | {"stack": stack}
-    encoding = {"x": period_axis(panel.labels), "y": y} | offset | color | TEXT
     # The order of the stack is that of the legend.
-    if stack:
-        encoding["order"] = {"field": "order", "type": "quantitative"}
-    stroke = {"stroke": color["color"] | {"legend": None}} if color else {}
-    style = "outline" if color else "running-bar"
-    layers = [
-        layer(mark("bar", "bar"), encoding, where="datum.complete"),
-        layer(mark("bar", style), encoding | without_legend(color) | stroke, where="!datum.complete"),
-        *zero_line([own["value"] for own in panel.values]),
-    ]
-    if any(own["value"] is None for own in panel.values):
-        gap = {"x": encoding["x"], "y": {"value": "height"}, "text": {"value": "×"}} | offset
-        layers.append(layer(mark("text", "gap", dy=-8), gap | TEXT, where="datum.value == null"))
+    order = {"order": {"field": "order", "type": "quantitative"}}
+    y = {"y": stacked_axis(panel.unit, panel.values)}
+    return _bar_picture(answer, panel, y | order, rule=f"{SMALLEST}; the bars are lower by them")
+
+
+def _bar_picture(answer: ChartAnswer, panel: Panel, encoding: Spec, *, rule: str) -> Picture:
+    """Return bars by period. encoding: of their heights and places. rule: which groups are left out."""
+    x = {"x": period_axis(panel.labels)}
     order = {name: number for number, name in enumerate(panel.names)}
-    left_out = left_out_note(
-        panel.left_out, "group", f"{_SMALLEST}; the bars are lower by them" if stack else _SMALLEST
-    )
-    height = answer.height or _HEIGHT + legend_height(panel.names, answer.width)
+    layers = [
+        *bar_layers(panel.values, x | encoding | TEXT, series_color(panel.names, answer.width)),
+        *zero_line([own["value"] for own in panel.values]),
+        *gap_layers(panel.values, x | {name: own for name, own in encoding.items() if name == "xOffset"}),
+    ]
     last = [own["text"] for own in panel.values if own["label"] == panel.labels[-1]]
     return Picture(
         title=panel.title,
-        notes=[_unit_note(answer, panel), question_note(answer), missing_note(panel.values), left_out],
+        notes=[
+            _unit_note(answer, panel),
+            question_note(answer),
+            missing_note(panel.values),
+            left_out_note(panel.left_out, "group", rule),
+        ],
         summary=f"{plural(len(panel.labels), 'period')}. The last one: {'; '.join(last[:MAX_SERIES])}.",
         values=[{**own, "order": order[own["series"]]} for own in panel.values],
-        view=plot(layers, answer.width, height),
+        view=plot(layers, answer.width, answer.height or _HEIGHT + legend_height(panel.names, answer.width)),
     )
-
-
-def _stacked_axis(panel: Panel) -> Spec:
-    """Return the axis of sums: of what is above zero, and of what is below."""
-    sums: dict[tuple[str, bool], float] = {}
-    for own in panel.values:
-        if own["value"] is not None:
-            key = own["label"], own["value"] < 0
-            sums[key] = sums.get(key, 0) + own["value"]
-    return number_axis(panel.unit, list(sums.values()), zero=True)

@@ -1,17 +1,32 @@
-"""Health of accounts, and whether it tells who leaves."""
+"""Health of all accounts, and of one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.define import ChartAnswer, Picture, Spec, chart
-from app.charts.marks import NO_AXIS, TEXT, layer, mark, name_axis, number_axis, plot, silent
+from app.charts.examples import RUNNING, month_days, months
+from app.charts.marks import (
+    NO_AXIS,
+    TEXT,
+    gap_layers,
+    heading,
+    layer,
+    legend,
+    legend_height,
+    length_axis,
+    mark,
+    name_axis,
+    period_axis,
+    plot,
+    silent,
+)
 from app.charts.nothing import empty_picture
-from app.charts.texts import format_reason, format_short, format_value, plural
+from app.charts.texts import clean_name, format_short, format_value, period_label, plural
 
 _BANDS = {"critical": "Critical", "at_risk": "At risk", "healthy": "Healthy", None: "No score"}
 _STYLES = {"critical": "worst", "at_risk": "middle", "healthy": "best", None: "neutral"}
 _BAR_PIXELS = 34
-_SIDE = 320
+_HEIGHT = 200
 
 
 def _example_bands() -> dict[str, Any]:
@@ -67,195 +82,107 @@ def _bars(
     y = name_axis([own["name"] for own in values])
     if not has_names:
         y["axis"] = NO_AXIS
-    largest = max(own[field] for own in values)
-    x = number_axis("count", [largest], zero=True, field=field) | {"axis": NO_AXIS}
-    # Labels need place beside the longest bar.
-    x["scale"] = {"domain": [0, (largest or 1) * 1.3]}
+    x = length_axis([own[field] for own in values], field)
     label = {"text": {"field": f"{field}_short", "type": "nominal"}}
     layers = [
-        layer(
-            mark("bar", style),
-            {"x": x, "y": {"field": "name", "type": "nominal", **y}} | TEXT,
-            where=f"datum.style == '{style}'",
-        )
+        layer(mark("bar", style), {"x": x, "y": y} | TEXT, where=f"datum.style == '{style}'")
         for style in dict.fromkeys(_STYLES.values())
     ]
     layers.append(layer(silent("text", "label", align="left", dx=6), {"x": x, "y": y} | label))
-    return {
-        "title": {"text": title, "fontSize": 12, "offset": 6, "fontWeight": "normal"},
-        **plot(layers, width, height),
-    }
+    return {"title": heading(title) | {"fontWeight": "normal"}, **plot(layers, width, height)}
 
 
-def _figures(observations: int, events: int) -> dict[str, Any]:
-    rate = round(100 * events / observations, 6) if observations else None
-    interval = [max(0.0, (rate or 0) - 6), (rate or 0) + 8] if observations else None
-    return {
-        "observations": observations,
-        "accounts": observations,
-        "churned": events,
-        "churn_rate": rate,
-        "interval": interval,
-    }
-
-
-def _example_backtest() -> dict[str, Any]:
-    tenths = ((0, 0), (14, 7), (32, 12), (58, 15), (85, 14), (120, 12), (160, 10), (210, 8), (190, 4), (95, 1))
-    calibration, roc, below, hits = [], [{"score_below": 0, "observations": 0, "churned": 0}], 0, 0
-    for number, (count, events) in enumerate(tenths):
-        average = 10 * number + 5.4 if count else None
-        limits = {"score_from": 10 * number, "score_to": 10 * number + 10, "average_score": average}
-        calibration.append(limits | _figures(count, events))
-        below, hits = below + count, hits + events
-        if count:
-            roc.append({"score_below": 10 * number + 10, "observations": below, "churned": hits})
-    for own in roc:
-        own["found_percent"] = round(100 * own["churned"] / hits, 6)  # type: ignore[assignment]
-        own["false_alarm_percent"] = round(100 * (own["observations"] - own["churned"]) / (below - hits), 6)  # type: ignore[assignment]
-    return {
-        "question": {
-            "start": "2024-11-01",
-            "end": "2026-11-01",
-            "horizon_days": 90,
-            "outcome": "churned",
-            "model": "then",
-        },
-        "verdict": "predicts",
-        "reason": None,
-        "horizon_days": 90,
-        "auc": 0.784,
-        "auc_interval": [0.729, 0.836],
-        "calibration": calibration,
-        "roc": roc,
-    }
+def _example_history() -> dict[str, Any]:
+    scores = (71, 74, 78, 76, 69, 58, 47, 39, 44, 56, 63, 66, 68)
+    points = [
+        {
+            "period": month,
+            "on": month_days(month)[1],
+            "complete": month != RUNNING,
+            "score": score,
+            "band": "critical" if score < 40 else "at_risk" if score < 60 else "healthy",
+            "model_version": 2 if number < 4 else 3,
+            "as_known_then": score + 9 if number in (5, 6) else score,
+            "model_version_then": 2 if number < 4 else 3,
+            "restated": number in (5, 6),
+        }
+        for number, (month, score) in enumerate(zip(months(13), scores, strict=True))
+    ]
+    return {"account": "globex", "as_of": "2026-11-15", "score": 68, "band": "healthy", "history": points}
 
 
 @chart(
-    of="backtest",
-    when="A back-test of health.",
-    path="/v1/health-model/backtest?format=svg",
-    example=_example_backtest(),
+    of="account-health",
+    when="The health of one account.",
+    path="/v1/accounts/globex/health?format=svg",
+    example=_example_history(),
 )
-def calibration(answer: ChartAnswer) -> Picture:
-    """Calibration: how many of the accounts with a score of each tenth of the scale churned, with the interval at 95%.
+def health_history(answer: ChartAnswer) -> Picture:
+    """Health history: the score of one account at the end of each period, in the color of its band, which the sentence names.
 
-    A score that is worth something falls from the left to the right. A tenth without scores is a gap.
+    A dash across is the score as it was known then, where it was restated. A dashed line stands where another version of the
+    model began to hold.
     """
-    rows: Sequence[Mapping[str, Any]] = answer.body["calibration"]
-    title = f"{_outcome(answer).capitalize()} within {answer.body['horizon_days']} days, by score"
-    if not any(row["observations"] for row in rows):
-        return empty_picture(answer, title, _why_not(answer))
-    values = [_tenth(row, answer) for row in rows]
-    domain = {"domain": [own["label"] for own in values]}
-    axis = {"title": "Score", "labelAngle": 0, "labelOverlap": "parity"}
-    x = {"x": {"field": "label", "type": "ordinal", "sort": None, "scale": domain, "axis": axis}}
-    numbers = [own[name] for own in values for name in ("value", "high")]
-    value = number_axis("percent", numbers, zero=True)
-    bounds = x | {"y": value | {"field": "low"}, "y2": {"field": "high"}}
-    gap = {"y": {"value": "height"}, "text": {"value": "×"}}
+    points: Sequence[Mapping[str, Any]] = answer.body["history"]
+    title = f"Health of {clean_name(answer.body['account'])}"
+    if all(point["score"] is None and point["as_known_then"] is None for point in points):
+        return empty_picture(answer, title, "No score in this range.")
+    versions = [point["model_version"] for point in points]
+    values = [
+        _point(point, is_new=number > 0 and versions[number - 1] != versions[number])
+        for number, point in enumerate(points)
+    ]
+    x = {"x": period_axis([own["label"] for own in values])}
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"domain": [0, 100]},
+        "axis": {"title": None, "tickCount": 5},
+    }
+    bands = [name for name in _BANDS.values() if any(own["band"] == name for own in values if own["value"] is not None)]
+    color = {"field": "band", "type": "nominal", "scale": {"domain": list(_BANDS.values()), "range": "ordinal"}}
+    color["legend"] = legend(bands, answer.width) | {"values": bands}
+    dots = x | {"y": y, "color": color} | TEXT
     layers = [
-        layer(mark("bar", "bar"), x | {"y": value} | TEXT, where="datum.value != null"),
-        layer(silent("rule", "interval"), bounds, where="datum.low != null"),
-        layer(mark("text", "gap", dy=-8), x | gap | TEXT, where="datum.value == null"),
+        layer(silent("rule", "reference"), x, where="datum.is_new"),
+        layer(silent("line", "connector"), x | {"y": y}),
+        layer(silent("tick", "target", thickness=2), x | {"y": y | {"field": "then"}}, where="datum.then != null"),
+        layer(mark("point", "point", filled=True, size=80), dots, where="datum.complete && datum.value != null"),
+        layer(
+            mark("point", "running-point", filled=False, size=80), dots, where="!datum.complete && datum.value != null"
+        ),
+        *gap_layers(values, x),
+    ]
+    signs = [
+        "Hollow: not complete." if not all(own["complete"] for own in values) else "",
+        "Dash across: as known then." if any(own["then"] is not None for own in values) else "",
+        "Dashed: another version of the model." if any(own["is_new"] for own in values) else "",
     ]
     gaps = sum(own["value"] is None for own in values)
     return Picture(
         title=title,
-        notes=[
-            f"Percent of the scores of each tenth of the scale. Thin lines: 95% interval. {_verdict(answer)}".strip(),
-            f"× No scores ({gaps})." if gaps else None,
-        ],
-        summary=f"{'; '.join(own['text'] for own in values if own['value'] is not None)}.",
+        notes=[" ".join(filter(None, ["Score from 0 to 100.", *signs])), f"× No score ({gaps})." if gaps else None],
+        summary=f"{plural(len(values), 'period')}. The last one: {values[-1]['text']}.",
         values=values,
-        view=plot(layers, answer.width, answer.height or _SIDE * 2 // 3),
+        view=plot(layers, answer.width, answer.height or _HEIGHT + legend_height(["", *bands], answer.width)),
     )
 
 
-def _outcome(answer: ChartAnswer) -> str:
-    return "churned or contracted" if answer.body["question"].get("outcome") == "churned_or_contracted" else "churned"
-
-
-def _why_not(answer: ChartAnswer) -> str:
-    return f"Nothing can be told: {format_reason(answer.body.get('reason'))}."
-
-
-def _verdict(answer: ChartAnswer) -> str:
-    """Return the AUC as a sentence; empty where there is none."""
-    if answer.body["auc"] is None or not answer.body["auc_interval"]:
-        return _why_not(answer)
-    low, high = answer.body["auc_interval"]
-    return f"AUC {answer.body['auc']:.2f}, 95% interval {low:.2f} to {high:.2f}; chance is 0.50."
-
-
-def _tenth(row: Mapping[str, Any], answer: ChartAnswer) -> dict[str, Any]:
-    low, high = row["interval"] or (0, 0)
-    label = f"{row['score_from']:g}–{row['score_to']:g}"
-    text = f"Score {row['score_from']:g} to {row['score_to']:g}: "
-    if row["churn_rate"] is None:
-        text += "no scores"
-    else:
-        text += f"{format_value(row['churn_rate'], 'percent', '')} {_outcome(answer)}, {row['churned']} of {row['observations']}"
-    if row["interval"]:
-        text += f", 95% interval {format_value(low, 'percent', '')} to {format_value(high, 'percent', '')}"
+def _point(point: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
+    """Return a point of a history. is_new: whether another version of the model holds since then."""
+    score, score_then = point["score"], point["as_known_then"]
+    label, band = period_label(point["period"], point["on"], point["on"]), _BANDS[point["band"]]
+    text = f"{label}: no score" if score is None else f"{label}: {format_value(score, 'score', '')}, {band.lower()}"
+    if point["restated"]:
+        text += f"; {'no score' if score_then is None else format_value(score_then, 'score', '')} as known then"
+    if is_new:
+        text += f"; version {point['model_version']} of the model"
     return {
         "label": label,
-        "value": row["churn_rate"],
-        "low": low if row["interval"] else None,
-        "high": high if row["interval"] else None,
-        "observations": row["observations"],
-        "churned": row["churned"],
-        "average_score": row["average_score"],
-        "text": text,
+        "value": score,
+        "band": band,
+        "then": score_then if point["restated"] else None,
+        "complete": point["complete"],
+        "is_new": is_new,
+        "text": text if point["complete"] else f"{text}; the period is not complete",
     }
-
-
-@chart(
-    of="backtest",
-    when="Only by name: a back-test with an AUC.",
-    path="/v1/health-model/backtest?chart=roc&format=svg",
-    suits=lambda _: False,
-    example=_example_backtest(),
-)
-def roc(answer: ChartAnswer) -> Picture:
-    """ROC curve: of those that churned, how many would have been found by looking at the accounts below a score, against how
-    many of the others one would have looked at in vain.
-
-    A score that is worth nothing is on the dashed line.
-    """
-    rows: Sequence[Mapping[str, Any]] = answer.body["roc"]
-    title = f"Who {_outcome(answer)} within {answer.body['horizon_days']} days, found by score"
-    if not rows:
-        return empty_picture(answer, title, _why_not(answer))
-    values = [
-        {
-            "order": number,
-            "score_below": row["score_below"],
-            "found": row["found_percent"],
-            "in_vain": row["false_alarm_percent"],
-            "text": _limit(row, answer),
-        }
-        for number, row in enumerate(rows)
-    ]
-    axis = {"labelExpr": "datum.label + '%'", "tickCount": 5, "grid": True}
-    scale = {"domain": [0, 100]}
-    x = {"field": "in_vain", "type": "quantitative", "scale": scale, "axis": axis | {"title": "Looked at in vain"}}
-    y = {"field": "found", "type": "quantitative", "scale": scale, "axis": axis | {"title": "Found"}}
-    chance = [{"found": 0, "in_vain": 0}, {"found": 100, "in_vain": 100}]
-    curve = {"x": x, "y": y, "order": {"field": "order", "type": "quantitative"}}
-    layers = [
-        layer(silent("line", "reference"), {"x": x, "y": y}, data=chance),
-        layer(silent("line", "line"), curve),
-        layer(mark("point", "point", filled=True, size=30), {"x": x, "y": y} | TEXT),
-    ]
-    return Picture(
-        title=title,
-        notes=[f"{_verdict(answer)} Each point is a limit of the score. Dashed: chance."],
-        summary=f"{_verdict(answer)}",
-        values=values,
-        view=plot(layers, answer.width, answer.height or _SIDE),
-    )
-
-
-def _limit(row: Mapping[str, Any], answer: ChartAnswer) -> str:
-    hits, in_vain = (format_value(row[name], "percent", "") for name in ("found_percent", "false_alarm_percent"))
-    return f"Below {row['score_below']}: {hits} of those that {_outcome(answer)}, {in_vain} of the others"

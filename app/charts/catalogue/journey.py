@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import ChartAnswer, Picture, Spec, chart
-from app.charts.marks import NO_AXIS, TEXT, layer, mark, name_axis, number_axis, plot, silent
+from app.charts.define import ChartAnswer, Picture, chart
+from app.charts.marks import MAX_PLOTS, TEXT, Plot, arrange, layer, length_axis, mark, name_axis, silent
 from app.charts.nothing import empty_picture
-from app.charts.series_data import make_unique, question_note
-from app.charts.texts import clean_name, format_value, join_names, left_out_note, period_label, plural
+from app.charts.series_data import count_periods, group_key, make_unique, question_note
+from app.charts.texts import clean_name, format_value, join_names, left_out_note, plural, row_label
 
-_MAX_PANELS = 4
 _BAR_PIXELS = 30
 _NAMES = {"started": "Started", "completed": "Completed"}
 
@@ -51,17 +50,13 @@ def onboarding_funnel(answer: ChartAnswer) -> Picture:
     """Onboarding funnel: how many reached each stage, of those that started in the period, as bars from the first to the last."""
     panels: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in answer.rows:
-        group = tuple((type(value).__name__, value) for value in row["group"].values())
-        panels.setdefault((row["period"], row["start"], group), []).append(row)
-    chosen = [rows for rows in panels.values() if rows[0]["reached"]][:_MAX_PANELS]
+        panels.setdefault((row["start"], group_key(row)), []).append(row)
+    chosen = [rows for rows in panels.values() if rows[0]["reached"]][:MAX_PLOTS]
     if not chosen:
         return empty_picture(answer, "Onboarding", "No onboarding was started in this range.")
-    is_single = len(chosen) == 1
-    names = make_unique(
-        [_panel_name(rows[0], has_periods=len({own[0]["start"] for own in chosen}) > 1) for rows in chosen]
-    )
-    views = [_funnel(rows, name, answer, is_single=is_single) for name, rows in zip(names, chosen, strict=True)]
-    values = views[0].pop("data")["values"] if is_single else []
+    has_periods = count_periods([rows[0] for rows in chosen]) > 1
+    names = make_unique([_panel_name(rows[0], has_periods=has_periods) for rows in chosen])
+    plots = [_funnel(rows, name, answer) for name, rows in zip(names, chosen, strict=True)]
     empty = sum(not rows[0]["reached"] for rows in panels.values())
     return Picture(
         title="Onboarding",
@@ -71,21 +66,19 @@ def onboarding_funnel(answer: ChartAnswer) -> Picture:
             left_out_note(empty, "group or period", "nothing was started in them") if empty else None,
             left_out_note(len(panels) - empty - len(chosen), "group or period", "ask for fewer"),
         ],
-        summary=f"{'; '.join(own['text'] for rows in chosen for own in _stages(rows))}.",
-        values=values,
-        view=views[0] if is_single else {"vconcat": views},
-        is_single=is_single,
+        summary=f"{'; '.join(own['text'] for plot in plots for own in plot.values)}.",
+        **arrange(plots, answer.width, beside=130),
     )
 
 
 def _days(chosen: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    labels = dict.fromkeys(period_label(rows[0]["period"], rows[0]["start"], rows[0]["end"]) for rows in chosen)
+    labels = dict.fromkeys(row_label(rows[0]) for rows in chosen)
     running = "" if all(rows[0]["complete"] for rows in chosen) else " (not complete)"
     return (next(iter(labels)) if len(labels) == 1 else "each period") + running
 
 
 def _panel_name(row: Mapping[str, Any], *, has_periods: bool) -> str:
-    parts = [period_label(row["period"], row["start"], row["end"])] if has_periods else []
+    parts = [row_label(row)] if has_periods else []
     parts += row["group"].values()
     return join_names(parts) if parts else "All"
 
@@ -120,12 +113,9 @@ def _sentence(name: str, row: Mapping[str, Any]) -> str:
     return text if row["complete"] else f"{text}; the period is not complete"
 
 
-def _funnel(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer, *, is_single: bool) -> Spec:
+def _funnel(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer) -> Plot:
     stages = _stages(rows)
-    largest = max(own["value"] for own in stages)
-    x = number_axis("count", [largest], zero=True) | {"axis": NO_AXIS}
-    # Labels need place beside the longest bar.
-    x["scale"] = {"domain": [0, largest * 1.28]}
+    x = length_axis([own["value"] for own in stages])
     y = {"y": name_axis([own["name"] for own in stages])}
     whole = {"x": {"datum": 0, "type": "quantitative"}, "x2": {"datum": stages[0]["value"]}}
     label = {"text": {"field": "short", "type": "nominal"}}
@@ -135,7 +125,4 @@ def _funnel(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer, *
         layer(mark("bar", style), {"x": x} | y | TEXT),
         layer(silent("text", "label", align="left", dx=6), {"x": x} | y | label),
     ]
-    width = answer.width if is_single else answer.width - 130
-    view = plot(layers, width, answer.height or _BAR_PIXELS * len(stages))
-    heading = {} if is_single else {"title": {"text": name, "fontSize": 12, "offset": 6}}
-    return {**heading, "data": {"values": stages}, **view}
+    return Plot(name, stages, layers, answer.height or _BAR_PIXELS * len(stages))

@@ -4,21 +4,33 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.define import ChartAnswer, Picture, Spec, chart
+from app.charts.define import ChartAnswer, Picture, chart
 from app.charts.examples import month_days, months
-from app.charts.marks import MAX_SERIES, TEXT, layer, legend_height, mark, number_axis, plot, series_color, silent
+from app.charts.marks import (
+    MAX_PLOTS,
+    MAX_SERIES,
+    TEXT,
+    Plot,
+    arrange,
+    layer,
+    legend_height,
+    mark,
+    number_axis,
+    plot,
+    series_color,
+    silent,
+)
 from app.charts.nothing import empty_picture
-from app.charts.series_data import make_unique, question_note
-from app.charts.texts import format_value, join_names, left_out_note, period_label, plural
+from app.charts.series_data import name_groups, question_note, split_groups
+from app.charts.texts import format_value, left_out_note, period_label, plural
 
 _TITLES = {
-    "customers": "Customers who stay",
-    "mrr": "MRR that stays",
-    "users": "Users who stay active",
-    "purchasers": "Purchasers who order again",
-    "revenue": "Revenue that stays",
+    "customers": "Customer retention by cohort",
+    "mrr": "MRR retention by cohort",
+    "users": "User retention by cohort",
+    "purchasers": "Repeat purchases by cohort",
+    "revenue": "Revenue retention by cohort",
 }
-_MAX_PANELS = 4
 _CELL_PIXELS, _SMALL_CELL_PIXELS = 22, 12
 # With more periods than these, a cell has no place for its number.
 _MAX_LABELS = 18
@@ -66,32 +78,24 @@ def retention_triangle(answer: ChartAnswer) -> Picture:
 
     A period that is not complete has an outline of dashes. A cohort of nobody has no numbers and no color.
     """
-    groups = _rows_by_group(answer)
     if not any(row["percent"] is not None for row in answer.rows):
         return _nothing(answer)
-    chosen = dict(list(groups.items())[:_MAX_PANELS])
-    is_single = len(chosen) == 1
-    views = [
-        _triangle(rows, name, answer, is_single=is_single)
-        for name, rows in zip(_group_names(chosen), chosen.values(), strict=True)
-    ]
-    values = [value for view in views for value in view["data"]["values"]]
-    view = {name: part for name, part in views[0].items() if name != "data"} if is_single else {"vconcat": views}
+    groups = split_groups(answer.rows)
+    chosen = groups[:MAX_PLOTS]
+    plots = [_triangle(rows, name, answer) for name, rows in zip(name_groups(chosen), chosen, strict=True)]
+    has_gaps = any(row["percent"] is None for rows in chosen for row in rows)
     unit = answer.question.get("by", "month")
     running = "Outlined with dashes: not complete." if any(not row["complete"] for row in answer.rows) else ""
-    empty = "– No value: nobody began." if any(own["percent"] is None for own in values) else None
     return Picture(
         title=_title(answer),
         notes=[
             f"Percent of each cohort, by the number of {unit}s since its own; in brackets its size. {running}".strip(),
             question_note(answer),
-            empty,
+            "– No value: nobody began." if has_gaps else None,
             left_out_note(len(groups) - len(chosen), "group", "ask for fewer"),
         ],
         summary=_summary(answer),
-        values=values if is_single else [],
-        view=view,
-        is_single=is_single,
+        **arrange(plots, answer.width, beside=130),
     )
 
 
@@ -102,20 +106,6 @@ def _title(answer: ChartAnswer) -> str:
 def _nothing(answer: ChartAnswer) -> Picture:
     text = "Nobody began in this range." if answer.rows else "There are no cohorts in this range."
     return empty_picture(answer, _title(answer), text)
-
-
-def _rows_by_group(answer: ChartAnswer) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in answer.rows:
-        key = tuple((type(value).__name__, value) for value in row["group"].values())
-        groups.setdefault(key, []).append(row)
-    return groups
-
-
-def _group_names(groups: Mapping[tuple[Any, ...], Sequence[Mapping[str, Any]]]) -> list[str]:
-    return make_unique(
-        [join_names(rows[0]["group"].values()) if rows[0]["group"] else "All" for rows in groups.values()]
-    )
 
 
 def _summary(answer: ChartAnswer) -> str:
@@ -130,7 +120,7 @@ def _summary(answer: ChartAnswer) -> str:
 def _sentence(row: Mapping[str, Any], answer: ChartAnswer) -> str:
     """Return a row in words: of the 12 of Jan 2026, 75% after 3 months."""
     unit = answer.question.get("by", "month")
-    start = f"Of the {row['size']:,} of {period_label(row['cohort'], row['cohort_start'], row['cohort_start'])}"
+    start = f"Of the {row['size'] or 0:,} of {_cohort_label(row)}"
     if row["percent"] is None:
         return f"{start}, no value after {plural(row['number'], unit)}"
     is_money = answer.question.get("measure") in ("mrr", "revenue")
@@ -139,24 +129,28 @@ def _sentence(row: Mapping[str, Any], answer: ChartAnswer) -> str:
     return text if row["complete"] else f"{text}; the period is not complete"
 
 
+def _cohort_label(row: Mapping[str, Any]) -> str:
+    return period_label(row["cohort"], row["cohort_start"], row["cohort_start"])
+
+
 def _cells(rows: Sequence[Mapping[str, Any]], answer: ChartAnswer) -> list[dict[str, Any]]:
     return [
         {
             "cohort": row["cohort"],
-            "row": f"{period_label(row['cohort'], row['cohort_start'], row['cohort_start'])} ({row['size'] or 0:,})",
+            "row": f"{_cohort_label(row)} ({row['size'] or 0:,})",
             "number": row["number"],
             "period": row["period"],
             "value": row["value"],
             "percent": row["percent"],
             "complete": row["complete"],
             "short": "–" if row["percent"] is None else f"{row['percent']:.0f}",
-            "text": _sentence({**row, "size": row["size"] or 0}, answer),
+            "text": _sentence(row, answer),
         }
         for row in rows
     ]
 
 
-def _triangle(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer, *, is_single: bool) -> Spec:
+def _triangle(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer) -> Plot:
     cells = _cells(rows, answer)
     names = list(dict.fromkeys(cell["row"] for cell in cells))
     count = max(cell["number"] for cell in cells) + 1
@@ -184,13 +178,11 @@ def _triangle(rows: Sequence[Mapping[str, Any]], name: str, answer: ChartAnswer,
             layer(mark("text", "gap"), text | TEXT, where="datum.percent == null"),
         ]
     height = (_CELL_PIXELS if count <= _MAX_LABELS else _SMALL_CELL_PIXELS) * len(names)
-    view = plot(layers, answer.width if is_single else answer.width - 130, answer.height or height)
-    heading = {} if is_single else {"title": {"text": name, "fontSize": 12, "offset": 6}}
-    return {**heading, "data": {"values": cells}, **view}
+    return Plot(name, cells, layers, answer.height or height)
 
 
 def _one_group(answer: ChartAnswer) -> str | None:
-    has_one = len(_rows_by_group(answer)) <= 1
+    has_one = len(split_groups(answer.rows)) <= 1
     return None if has_one else "Its cohorts are in several groups. Ask without `group_by`; `filter` chooses one."
 
 

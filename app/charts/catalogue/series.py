@@ -6,12 +6,14 @@ from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
     TEXT,
+    Plot,
+    arrange,
+    gap_layers,
     layer,
     legend_height,
     mark,
     number_axis,
     period_axis,
-    plot,
     point_size,
     series_color,
     silent,
@@ -19,7 +21,7 @@ from app.charts.marks import (
     zero_line,
 )
 from app.charts.nothing import nothing
-from app.charts.series_data import Panel, build_panels, group_names, question_note
+from app.charts.series_data import SMALLEST, Panel, build_panels, question_note, unit_note
 from app.charts.texts import left_out_note, missing_note, plural, unit_name
 
 MAX_PANELS = 6
@@ -29,7 +31,6 @@ _PANEL_HEIGHT = 150
 _MAX_INTERVALS = 3
 # What is counted or paid is compared with nothing; a rate or a score moves within its range.
 _FROM_ZERO = {"count", "money", "minutes", "hours", "days", "months"}
-_SMALLEST = "those with the smallest last values"
 
 _NPS = (None, 38.2, 41.5, None, 44.1, 40.7, 46.9, 49.3, 52.0, 48.8, 55.4, 61.0, 58.3)
 
@@ -42,7 +43,7 @@ def no_rows(answer: ChartAnswer) -> str | None:
 @chart(
     of="numbers",
     when="Numbers of several periods, and a single number.",
-    path="/v1/metrics/nps?period=last_12_months&format=svg",
+    path="/v1/metrics/nps?period=last_8_quarters&granularity=quarter&format=svg",
     needs=no_rows,
     example=numbers(
         [
@@ -64,30 +65,28 @@ def series(answer: ChartAnswer) -> Picture:
     shown_panels = panels[:MAX_PANELS]
     is_single = len(shown_panels) == 1
     if is_single:
-        plot_height = _HEIGHT + legend_height(shown_panels[0].names, answer.width)
-        view = _view(shown_panels[0], answer.width, answer.height or plot_height)
+        height = answer.height or _HEIGHT + legend_height(shown_panels[0].names, answer.width)
     else:
-        height = (answer.height or _PANEL_HEIGHT * len(shown_panels)) // len(shown_panels)
-        view = {"vconcat": [_titled_view(panel, answer, max(90, height)) for panel in shown_panels]}
-        view["resolve"] = {"scale": {"color": "shared", "shape": "shared"}}
-    values = [value for panel in shown_panels for value in panel.values]
+        height = max(90, (answer.height or _PANEL_HEIGHT * len(shown_panels)) // len(shown_panels))
+    picture = arrange([_plot(panel, answer, height) for panel in shown_panels], answer.width, beside=80)
+    if not is_single:
+        picture["view"]["resolve"] = {"scale": {"color": "shared", "shape": "shared"}}
     return Picture(
-        title=shown_panels[0].title if is_single else f"{len(shown_panels)} metrics",
+        title=" and ".join(panel.title for panel in shown_panels)
+        if len(shown_panels) < 3
+        else f"{len(shown_panels)} metrics",
         notes=[
             *_notes(answer, shown_panels),
             left_out_note(len(panels) - len(shown_panels), "metric", "ask for fewer"),
         ],
         summary=_summary(shown_panels),
-        values=values,
-        view=view,
-        is_single=is_single,
+        **picture,
     )
 
 
 def _notes(answer: ChartAnswer, panels: Sequence[Panel]) -> list[str | None]:
-    units = filter(None, dict.fromkeys(unit_name(panel.unit, answer.currency) for panel in panels))
+    units = dict.fromkeys(unit_name(panel.unit, answer.currency) for panel in panels)
     values = [value for panel in panels for value in panel.values]
-    first = " ".join(filter(None, (", ".join(units), group_names(answer))))
     signs = []
     if any(not value["complete"] for value in values):
         signs.append("dashed and hollow: not complete")
@@ -97,12 +96,11 @@ def _notes(answer: ChartAnswer, panels: Sequence[Panel]) -> list[str | None]:
     if any("previous" in value for value in values) and _has_previous(panels):
         earlier = "a year earlier" if answer.question.get("compare") == "previous_year" else "the period before"
         signs.append(f"dotted: {earlier}")
-    text = "; ".join(signs)
     return [
-        " ".join(f"{part[:1].upper()}{part[1:]}." for part in (first, text) if part),
+        unit_note(answer, units, signs),
         question_note(answer),
         missing_note(values),
-        left_out_note(max(panel.left_out for panel in panels), "group", _SMALLEST),
+        left_out_note(max(panel.left_out for panel in panels), "group", SMALLEST),
     ]
 
 
@@ -139,15 +137,12 @@ def _summary(panels: Sequence[Panel]) -> str:
     return f"{periods}. Last complete values: {'; '.join(lines)}."
 
 
-def _titled_view(panel: Panel, answer: ChartAnswer, height: int) -> Spec:
-    """Return the plot of one of several metrics. Its axis is outside of its width."""
-    text = ", ".join(filter(None, (panel.title, unit_name(panel.unit, answer.currency))))
-    title = {"text": text, "fontSize": 12, "offset": 6}
-    data = {"values": list(panel.values)}
-    return {"title": title, "data": data, **_view(panel, answer.width - 80, height)}
+def _plot(panel: Panel, answer: ChartAnswer, height: int) -> Plot:
+    name = ", ".join(filter(None, (panel.title, unit_name(panel.unit, answer.currency))))
+    return Plot(name, panel.values, _layers(panel, answer.width), height)
 
 
-def _view(panel: Panel, width: int, height: int) -> Spec:
+def _layers(panel: Panel, width: int) -> list[Spec]:
     x = {"x": period_axis(panel.labels)}
     value = number_axis(panel.unit, panel.numbers, zero=panel.unit in _FROM_ZERO)
     color = series_color(panel.names, width)
@@ -173,10 +168,7 @@ def _view(panel: Panel, width: int, height: int) -> Spec:
     if len(panel.labels) == 1:
         near = {"text": {"field": "short", "type": "nominal"}}
         layers.append(layer(silent("text", "label", align="left", dx=10), x | {"y": value} | near))
-    if any(own["value"] is None for own in panel.values):
-        gap = {"y": {"value": "height"}, "text": {"value": "×"}}
-        layers.append(layer(mark("text", "gap", dy=-8), x | gap | TEXT, where="datum.value == null"))
-    return plot(layers, width, height)
+    return [*layers, *gap_layers(panel.values, x)]
 
 
 def _interval_layers(panel: Panel, x: Spec, value: Spec, color: Spec) -> list[Spec]:

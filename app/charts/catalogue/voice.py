@@ -5,10 +5,33 @@ from typing import Any
 
 from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import month_days, months
-from app.charts.marks import NO_AXIS, TEXT, layer, legend, legend_height, mark, number_axis, period_axis, plot, silent
+from app.charts.marks import (
+    MAX_PLOTS,
+    NO_AXIS,
+    TEXT,
+    Plot,
+    arrange,
+    bar_layers,
+    gap_layers,
+    layer,
+    legend,
+    legend_height,
+    number_axis,
+    period_axis,
+    plot,
+    silent,
+)
 from app.charts.nothing import empty_picture
-from app.charts.series_data import make_unique, question_note
-from app.charts.texts import clean_name, format_value, join_names, left_out_note, period_label, plural
+from app.charts.series_data import (
+    count_periods,
+    in_order,
+    name_groups,
+    period_labels,
+    period_rows,
+    question_note,
+    split_groups,
+)
+from app.charts.texts import clean_name, format_value, left_out_note, plural, row_label
 
 # The classes of scores from the worst to the best; the range `ordinal` has a color for each place. A class that has none of the
 # three is neutral.
@@ -22,8 +45,7 @@ _RANKS = {
     "satisfied": 2,
     "easy": 2,
 }
-_MAX_PANELS = 4
-_HEIGHT, _PANEL_HEIGHT = 200, 120
+_HEIGHT, _PLOT_HEIGHT = 200, 120
 
 
 def _example_rows(period: str, counts: Sequence[int]) -> list[dict[str, Any]]:
@@ -79,24 +101,16 @@ def _example_classes() -> list[dict[str, Any]]:
 _SURVEY = {"id": "nps", "kind": "nps", "scale": {"min": 0, "max": 10}}
 
 
-def _count_periods(answer: ChartAnswer) -> int:
-    return len({(row["period"], row["start"]) for row in answer.rows})
-
-
 def _one_period(answer: ChartAnswer) -> str | None:
-    if _count_periods(answer) > 1:
+    if count_periods(period_rows(answer)) > 1:
         return "It has several periods. Ask with `granularity=total`, or for the chart `scores_over_time`."
     return None
 
 
 def _one_group(answer: ChartAnswer) -> str | None:
-    if len({_group_key(row) for row in answer.rows}) > 1:
+    if len(split_groups(answer.rows)) > 1:
         return "It has several groups. Ask without `group_by`, or with `granularity=total` for the chart `score_distribution`."
     return None
-
-
-def _group_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple((type(value).__name__, value) for value in row["group"].values())
 
 
 @chart(
@@ -116,20 +130,15 @@ def score_distribution(answer: ChartAnswer) -> Picture:
 
     Colors are those of the classes, from detractors to promoters; the sentence of each bar names its class.
     """
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in answer.rows:
-        groups.setdefault(_group_key(row), []).append(row)
-    if not any(row["count"] for row in answer.rows):
+    groups = split_groups(period_rows(answer))
+    if not any(row["count"] for rows in groups for row in rows):
         return empty_picture(answer, _title(answer), "No responses in this range.")
-    chosen = list(groups.values())[:_MAX_PANELS]
-    names = make_unique([join_names(rows[0]["group"].values()) if rows[0]["group"] else "All" for rows in chosen])
-    is_single = len(chosen) == 1
-    height = answer.height or (_HEIGHT if is_single else _PANEL_HEIGHT * len(chosen))
-    views = [
-        _histogram(_bars(rows), name, answer.width, height // len(chosen), is_single=is_single)
-        for name, rows in zip(names, chosen, strict=True)
+    chosen = groups[:MAX_PLOTS]
+    height = answer.height or (_HEIGHT if len(chosen) == 1 else _PLOT_HEIGHT * len(chosen))
+    plots = [
+        _histogram(_bars(rows), name, height // len(chosen))
+        for name, rows in zip(name_groups(chosen), chosen, strict=True)
     ]
-    values = views[0].pop("data")["values"] if is_single else []
     return Picture(
         title=_title(answer),
         notes=[
@@ -137,18 +146,15 @@ def score_distribution(answer: ChartAnswer) -> Picture:
             question_note(answer),
             left_out_note(len(groups) - len(chosen), "group", "ask for fewer"),
         ],
-        summary=f"{'; '.join(bar['text'] for rows in chosen for bar in _bars(rows) if bar['value'])}.",
-        values=values,
-        view=views[0] if is_single else {"vconcat": views},
-        is_single=is_single,
+        summary=f"{'; '.join(bar['text'] for plot in plots for bar in plot.values if bar['value'])}.",
+        **arrange(plots, answer.width, beside=40),
     )
 
 
 def _response_note(answer: ChartAnswer, groups: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    first, count = answer.rows[0], sum(rows[0]["responses"] or 0 for rows in groups)
+    first, count = groups[0][0], sum(rows[0]["responses"] or 0 for rows in groups)
     running = "" if first["complete"] else " The period is not complete."
-    label = period_label(first["period"], first["start"], first["end"])
-    return f"{plural(count, 'response')}, {label}.{running} {_class_note(answer)}".strip()
+    return f"{plural(count, 'response')}, {row_label(first)}.{running} {_class_note(answer)}".strip()
 
 
 def _title(answer: ChartAnswer) -> str:
@@ -163,7 +169,7 @@ def _class_note(answer: ChartAnswer) -> str:
     for row in answer.rows:
         scores.setdefault(row["class"], []).append(row["score"])
     parts = (
-        f"{name} {min(own)} to {max(own)}" if len(set(own)) > 1 else f"{name} {own[0]}" for name, own in scores.items()
+        f"{name} {min(own)}–{max(own)}" if len(set(own)) > 1 else f"{name} {own[0]}" for name, own in scores.items()
     )
     text = ", ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
@@ -196,25 +202,22 @@ def _class_color() -> Spec:
     return {"field": "rank", "type": "ordinal", "scale": scale, "legend": None}
 
 
-def _histogram(bars: Sequence[Mapping[str, Any]], name: str, width: int, height: int, *, is_single: bool) -> Spec:
+def _histogram(bars: Sequence[Mapping[str, Any]], name: str, height: int) -> Plot:
     x = {"x": period_axis([bar["label"] for bar in bars])}
     numbers = [bar["value"] for bar in bars]
     y = {"y": number_axis("count", numbers, zero=True) | {"axis": NO_AXIS}}
-    color = _class_color()
     label = {"text": {"field": "short", "type": "nominal"}}
     layers = [
-        layer(mark("bar", "bar"), x | y | {"color": color} | TEXT, where="datum.complete"),
-        layer(mark("bar", "outline"), x | y | {"color": color, "stroke": color} | TEXT, where="!datum.complete"),
+        *bar_layers(bars, x | y | TEXT, {"color": _class_color()}),
         layer(silent("text", "label", dy=-8), x | y | label),
     ]
-    heading = {} if is_single else {"title": {"text": name, "fontSize": 12, "offset": 6}}
-    return {**heading, "data": {"values": list(bars)}, **plot(layers, width if is_single else width - 40, height)}
+    return Plot(name, bars, layers, height)
 
 
 @chart(
     of="distribution",
     when="The scores of several periods.",
-    path="/v1/surveys/nps/distribution?period=last_12_months&by=class&format=svg",
+    path="/v1/surveys/nps/distribution?period=last_8_quarters&granularity=quarter&by=class&format=svg",
     needs=_one_group,
     example={
         "question": {"granularity": "month", "group_by": [], "by": "class"},
@@ -228,12 +231,11 @@ def scores_over_time(answer: ChartAnswer) -> Picture:
 
     With `by=score`, each part of a bar is a score, in the color of its class. A period without responses is a gap.
     """
-    rows = [row for row in answer.rows if row["period"] != "total" or answer.question.get("granularity") == "total"]
+    rows = period_rows(answer)
     if not any(row["count"] for row in rows):
         return empty_picture(answer, _title(answer), "No responses in this range.")
-    ordered_rows = sorted(rows, key=lambda row: str(row["start"]))
-    labels = list(dict.fromkeys(period_label(row["period"], row["start"], row["end"]) for row in ordered_rows))
-    values = [_part(row) for row in ordered_rows]
+    labels = period_labels(rows)
+    values = [_part(row) for row in in_order(rows)]
     gaps = len({own["label"] for own in values if own["percent"] is None})
     height = answer.height or _HEIGHT + legend_height(["a" * 11] * 3, answer.width)
     running = "" if all(row["complete"] for row in rows) else " Outlined with dashes: not complete."
@@ -252,7 +254,7 @@ def scores_over_time(answer: ChartAnswer) -> Picture:
 
 
 def _part(row: Mapping[str, Any]) -> dict[str, Any]:
-    label = period_label(row["period"], row["start"], row["end"])
+    label = row_label(row)
     return {
         "label": label,
         "class": row["class"],
@@ -275,13 +277,7 @@ def _part_layers(values: Sequence[Mapping[str, Any]], labels: Sequence[str], wid
     color = {"field": "class", "type": "nominal", "scale": {"domain": domain, "range": "ordinal"}, "legend": own_legend}
     y = {"field": "percent", "type": "quantitative", "stack": "zero", "scale": {"domain": [0, 100]}}
     y["axis"] = {"title": None, "labelExpr": "datum.label + '%'", "tickCount": 5}
-    encoding = {"x": period_axis(labels), "y": y, "order": {"field": "order", "type": "quantitative"}} | TEXT
-    layers = [layer(mark("bar", "bar"), encoding | {"color": color}, where="datum.complete && datum.percent != null")]
-    if not all(own["complete"] for own in values):
-        plain = color | {"legend": None}
-        where = "!datum.complete && datum.percent != null"
-        layers.append(layer(mark("bar", "outline"), encoding | {"color": plain, "stroke": plain}, where=where))
-    if any(own["percent"] is None for own in values):
-        gap = {"x": encoding["x"], "y": {"value": "height"}, "text": {"value": "×"}}
-        layers.append(layer(mark("text", "gap", dy=-8), gap | TEXT, where="datum.percent == null"))
-    return layers
+    x = {"x": period_axis(labels)}
+    encoding = x | {"y": y, "order": {"field": "order", "type": "quantitative"}} | TEXT
+    bars = bar_layers(values, encoding, {"color": color}, where="datum.percent != null")
+    return [*bars, *gap_layers(values, x, field="percent")]

@@ -1,1 +1,1 @@
-"""Back-test: whether the scores of the past, as they were known, told apart who churned afterwards and who did not."""
+"""Back-test: whether the scores of the past, as they were known, predicted who churned afterwards."""

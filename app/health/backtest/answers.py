@@ -68,7 +68,7 @@ async def list_backtest_scores(books: Books, parameters: BacktestScoreParameters
         body,
         columns(SCORE_ROW_SCHEMA),
         row_count=len(rows),
-        load_more=None if parameters.limit else load_more,
+        load_more=load_more,
     )
 
 

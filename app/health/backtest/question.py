@@ -42,7 +42,7 @@ class CutOffParameters(RowParameters):
     )
     outcome: Outcome = Field(
         "churned",
-        description="What the score should have told: `churned`, the account was no customer any more at the end of the "
+        description="What the score should have predicted: `churned`, the account was no customer any more at the end of the "
         "horizon; `churned_or_contracted`, its MRR was lower than at the cut-off.",
     )
     model: ModelChoice = Field(

@@ -19,10 +19,10 @@ router = APIRouter(
 @router.get("/health-model/backtest", responses=BACKTEST_SCHEMA, openapi_extra=query_schema(BacktestParameters))
 @pollable
 async def get_backtest(request: Request) -> Response:
-    """Return how well the scores of past months, as they were known then, told apart who churned afterwards.
+    """Return how well the scores of past months, as they were known then, predicted who churned afterwards.
 
-    A score tells who is at risk, not whom a call would save: that takes an experiment. Accounts that stayed because they were
-    called count as false alarms here.
+    A score says who is at risk, not whom a call would keep: that takes an experiment. Accounts that stayed because somebody
+    called them count as false alarms here.
     """
     parameters = parse_query(request, BacktestParameters)
     return await rows_response(request, parameters, await run_backtest(books_of(request), parameters))

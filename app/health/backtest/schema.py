@@ -47,7 +47,7 @@ _QUESTION = object_schema(
     description="The question that was answered, with its defaults.",
 )
 BACKTEST_SCHEMA = response_schema(
-    "How well the scores of the past told apart who churned afterwards.",
+    "How well the scores of the past predicted who churned afterwards.",
     object_schema(
         "Backtest",
         {
@@ -59,7 +59,7 @@ BACKTEST_SCHEMA = response_schema(
             },
             "reason": _OPTIONAL_TEXT
             | {
-                "description": "Why nothing can be told: `too_few_churned`, `too_few_retained`, `not_recorded_then`, "
+                "description": "Why there is no verdict: `too_few_churned`, `too_few_retained`, `not_recorded_then`, "
                 "`not_enough_data`, `horizon_not_closed`, `no_customers`, `nothing_known_yet`."
             },
             "detail": {"type": "string", "description": "The same as a sentence."},

@@ -82,7 +82,7 @@ def _why_not(question: BacktestQuestion, facts: Facts) -> tuple[str, str]:
     if facts.accounts_with < MIN_ACCOUNTS:
         return "too_few_churned", (
             f"Only {facts.accounts_with} of the accounts with a score {name} within {question.horizon_days} days. With fewer "
-            f"than {MIN_ACCOUNTS} nothing can be told. Choose a longer range or a longer horizon."
+            f"than {MIN_ACCOUNTS} there is no verdict. Choose a longer range or a longer horizon."
         )
     return "too_few_retained", (
         f"Only {facts.accounts_without} of the accounts with a score had not {name} {question.horizon_days} days later. With "

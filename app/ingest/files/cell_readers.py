@@ -30,7 +30,7 @@ CellReader = Callable[[Cells, Problems], Any]
 # By lookup: its columns, and by key the values of these; None where the file has different values for one key.
 LookupTables = dict[str, tuple[Sequence[str], dict[str, Sequence[Any] | None]]]
 # Returns the reader of a column. type: convert to this type, whatever the mapping says. Besides the types of columns there are
-# `instant`, a datetime; `moment`, a time in which the time of day has to be said; and `raw`, the cell as it is.
+# `instant`, a datetime; `moment`, a time that needs its time of day; and `raw`, the cell as it is.
 ColumnReaders = Callable[[str, str | None], CellReader]
 
 

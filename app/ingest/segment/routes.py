@@ -43,7 +43,9 @@ def _call_endpoint(kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def post(request: Request) -> Response:
         answer = await _accept(request, partial(decode_call, kind=kind))
         if answer["rejected"]:
-            problem = Invalid("The call was not accepted; see `rejected`.", code="all_rejected", **cast(Any, answer))
+            # Without `success`, which an error would deny.
+            members: Any = {name: answer[name] for name in ("accepted", "duplicates", "rejected")}
+            problem = Invalid("The call was not accepted; see `rejected`.", code="all_rejected", **members)
             return problem_response(problem)
         return Response(to_json(answer), media_type=JSON)
 

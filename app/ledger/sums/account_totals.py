@@ -1,6 +1,8 @@
 """The parts of accounts that are sums of all entries before the start of a month.
 
-By now, they are in the monthly totals. What was known on an earlier day is added up from the entries.
+By now, they are in the monthly totals. What was known on an earlier day is added up from the entries. Either way there is a row
+for every account with any entry that was known, also of a later day: so an account is in the answer of a day that is over as it
+was in that of the day itself.
 """
 
 from collections.abc import Sequence
@@ -54,7 +56,6 @@ def _load(
         parameters[f"m{number}"] = labels.get(part.measure, -1)
         parameters[f"s{number}"] = [labels.get(text, -1) for text in part.subjects]
         parameters[f"c{number}"] = [labels.get(text, -1) for text in part.channels]
-    parameters["until"] = max(day for number in range(len(bounds)) for day in parameters[f"b{number}"])
     statement = _statement(tuple(parts), bounds, request.account_condition, as_known_now)
     (rows,) = yield [BoundStatement(statement, parameters | request.account_parameters)]
     return rows
@@ -77,11 +78,11 @@ def _statement(
     is_used = f"measure IN ({measures}) AND account_id <> {WHOLE_BUSINESS} {account_condition}"
     source = f"total WHERE {is_used}"
     if not as_known_now:
-        source = f"fact WHERE effective_on < {_latest(len(bounds))} AND recorded_on <= day.recorded_by"
+        source = "fact WHERE recorded_on <= day.recorded_by"
     # What is known on one day or another is read once.
     facts = f""", fact AS MATERIALIZED (
         SELECT account_id, measure, subject, channel, effective_on, recorded_on, value FROM entry
-        WHERE {is_used} AND effective_on < %(until)s)"""
+        WHERE {is_used})"""
     is_read_once = account_condition and not as_known_now
     source = source if as_known_now or is_read_once else source.replace("fact WHERE", f"entry WHERE {is_used} AND")
     text = f"""
@@ -93,10 +94,6 @@ def _statement(
         FROM {source} GROUP BY account_id OFFSET 0) AS own
     """
     return Statement(text, array_formats=dict.fromkeys(types, str) | ({"accounts": str} if account_condition else {}))
-
-
-def _latest(count: int) -> str:
-    return f"greatest({', '.join(f'day.b{number}' for number in range(count))})"
 
 
 def _value(part: SumBeforeMonth, number: int, bound: int, as_known_now: bool) -> str:

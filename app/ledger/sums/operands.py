@@ -57,7 +57,7 @@ class MeasureOperand(Operand):
 class Flow(MeasureOperand):
     """The sum of the entries of a measure within the period.
 
-    any_subject: the measure to use where subjects need not be told apart, which has fewer entries.
+    any_subject: the measure to use where subjects need not be distinguished, which has fewer entries.
     """
 
     any_subject: str | None = None
@@ -96,7 +96,7 @@ class Balance(MeasureOperand):
 class Users(Operand):
     """Distinct users who were present in the period.
 
-    any_subject: the presence to use where subjects need not be told apart. ignores_dimensions: count users of all
+    any_subject: the presence to use where subjects need not be distinguished. ignores_dimensions: count users of all
     subjects and channels even where the question is about some.
     """
 

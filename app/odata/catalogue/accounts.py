@@ -5,21 +5,29 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+from jiter import from_json
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.accounts.listing import day_after, holds, select_accounts
+from app.core.aside import run_aside
 from app.database.tables import account, attribute
-from app.odata.attribute_types import AttributeProperty, attribute_properties
+from app.odata.attribute_types import AttributeProperty, attribute_properties, text_of
 from app.odata.expressions import Member
 from app.odata.model import ENTITY_SETS, EntitySet, prop
 from app.odata.query import Query
-from app.odata.sources import EntityPage, SetContext
+from app.odata.sources import EntityPage, Row, SetContext
 from app.odata.sql_source import KeyColumn, SqlRows, read_sql_page
 
 _NAME = "name"
 _PROPERTIES = (
     prop("account_id", "text", "The id of the account, as in all other sets.", nullable=False),
-    prop("name", "text", "The name of the account.", read=lambda row: row["texts"].get(_NAME), parts=("texts",)),
+    prop(
+        "name",
+        "text",
+        "The name of the account.",
+        read=lambda row: text_of(row["values"].get(_NAME)),
+        parts=("attributes",),
+    ),
     prop(
         "attributes",
         "text",
@@ -69,23 +77,13 @@ class _AccountRows:
         return source
 
     def parts(self) -> dict[str, Any]:
+        """Return the columns of a row: its attributes are read once, as a JSON text, and only of the accounts of the page."""
         rows = attribute.alias("description")
         present = (rows.c.account_id == account.c.account_id, *holds(rows, self._day), rows.c.value.is_not(None))
-        value_text = rows.c.value.op("#>>", return_type=sa.Text())(sa.literal_column("'{}'"))
         values = sa.func.jsonb_object_agg(rows.c.key, rows.c.value, type_=JSONB)
-        texts = sa.func.jsonb_object_agg(rows.c.key, value_text, type_=JSONB)
-        types = sa.func.jsonb_object_agg(rows.c.key, sa.func.jsonb_typeof(rows.c.value), type_=JSONB)
-        empty = sa.text("'{}'::jsonb")
-
-        def of_account(column: Any) -> Any:
-            return sa.func.coalesce(sa.select(column).where(*present).correlate(account).scalar_subquery(), empty)
-
-        return {
-            "account_id": account.c.id,
-            "attributes": sa.cast(of_account(values), sa.Text()),
-            "texts": sa.type_coerce(of_account(texts), JSONB),
-            "types": sa.type_coerce(of_account(types), JSONB),
-        }
+        description = sa.select(values).where(*present).correlate(account).scalar_subquery()
+        text = sa.cast(sa.func.coalesce(description, sa.text("'{}'::jsonb")), sa.Text())
+        return {"account_id": account.c.id, "attributes": text}
 
 
 async def _load(context: SetContext, query: Query) -> EntityPage:
@@ -93,7 +91,15 @@ async def _load(context: SetContext, query: Query) -> EntityPage:
     accounts = _AccountRows(day)
     conditions = [select_accounts(None, on=day).whereclause]
     rows = SqlRows(accounts.source, conditions, accounts.parts(), accounts.column_of, [KeyColumn(account.c.id, str)])
-    return await context.books.database.ask(lambda connection: read_sql_page(connection, rows, query))
+    page = await context.books.database.ask(lambda connection: read_sql_page(connection, rows, query))
+    if "attributes" not in query.used_parts:
+        return page
+    return page._replace(rows=await run_aside(lambda: [_with_values(row) for row in page.rows], items=len(page.rows)))
+
+
+def _with_values(row: Row) -> Row:
+    """Return a row with the values of its attributes by key. Numbers are exact."""
+    return {**row, "values": from_json(row["attributes"].encode(), float_mode="decimal")}
 
 
 ENTITY_SETS.add(

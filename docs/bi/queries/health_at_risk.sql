@@ -1,5 +1,6 @@
 -- Customers at risk, those with the most MRR first, with the component that costs them most points.
-SELECT health.account_id, accounts.name, health.score, health.band, health.mrr, weakest.title AS weakest, weakest.value
+SELECT health.account_id, accounts.name, round(health.score, 1) AS score, health.band, health.mrr,
+    weakest.title AS weakest, round(weakest.value, 1) AS value
 FROM bi.health AS health
 JOIN bi.accounts AS accounts USING (account_id)
 LEFT JOIN LATERAL (

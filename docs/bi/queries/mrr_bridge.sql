@@ -1,6 +1,7 @@
 -- The MRR bridge by month: from the opening MRR to the closing MRR.
-SELECT month, sum(opening) AS opening, sum(new) AS new, sum(reactivated) AS reactivated, sum(expansion) AS expansion,
-    -sum(contraction) AS contraction, -sum(churned) AS churned, sum(closing) AS closing
+SELECT month, round(sum(opening), 2) AS opening, round(sum(new), 2) AS new, round(sum(reactivated), 2) AS reactivated,
+    round(sum(expansion), 2) AS expansion, round(-sum(contraction), 2) AS contraction, round(-sum(churned), 2) AS churned,
+    round(sum(closing), 2) AS closing
 FROM bi.mrr_by_month
 GROUP BY month
 ORDER BY month;

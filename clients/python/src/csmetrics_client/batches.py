@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -49,26 +49,58 @@ class Batch:
         return {"Content-Type": "application/x-ndjson", **encoding}
 
 
-def split_events(
-    events: Iterable[Event], *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES, compress: bool = True
-) -> Iterator[Batch]:
-    """Yield batches of events, in their order. Only one of them is in memory at a time."""
-    lines: list[bytes] = []
-    size = position = 0
-    for position, event in enumerate(events):
+class Batcher:
+    """Makes batches of events that come one after the other, in their order. Only one batch is in memory at a time.
+
+    max_events, max_bytes: of a batch; an event that is larger is a batch of its own. compress: with gzip.
+    """
+
+    def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES, compress: bool = True) -> None:
+        self._max_events, self._max_bytes, self._compress = max_events, max_bytes, compress
+        self._lines: list[bytes] = []
+        self._size = self._offset = 0
+
+    def add(self, event: Event) -> Batch | None:
+        """Add an event, and return the batch of those before it if it has no place there."""
         line = json.dumps(event, default=_as_json, ensure_ascii=False, allow_nan=False).encode()
-        if lines and (len(lines) >= max_events or size + len(line) > max_bytes):
-            yield _build_batch(lines, position - len(lines), compress)
-            lines, size = [], 0
-        lines.append(line)
-        size += len(line) + 1
-    if lines:
-        yield _build_batch(lines, position + 1 - len(lines), compress)
+        is_full = len(self._lines) >= self._max_events or self._size + len(line) > self._max_bytes
+        batch = self.rest() if is_full else None
+        self._lines.append(line)
+        self._size += len(line) + 1
+        return batch
+
+    def rest(self) -> Batch | None:
+        """Return the batch of the events that are in none yet; None without any."""
+        if not self._lines:
+            return None
+        content = b"\n".join(self._lines)
+        is_large = self._compress and len(content) >= _COMPRESSED_FROM
+        batch = Batch(self._offset, gzip.compress(content, 5) if is_large else content)
+        self._offset += len(self._lines)
+        self._lines, self._size = [], 0
+        return batch
 
 
-def _build_batch(lines: list[bytes], offset: int, compress: bool) -> Batch:
-    content = b"\n".join(lines)
-    return Batch(offset, gzip.compress(content, 5) if compress and len(content) >= _COMPRESSED_FROM else content)
+def split_events(events: Iterable[Event], batcher: Batcher) -> Iterator[Batch]:
+    """Yield batches of events. Events are read as far as the batch needs, and one more."""
+    for event in events:
+        if batch := batcher.add(event):
+            yield batch
+    if batch := batcher.rest():
+        yield batch
+
+
+async def split_async_events(events: Iterable[Event] | AsyncIterable[Event], batcher: Batcher) -> AsyncIterator[Batch]:
+    """Yield batches of events as `split_events` does."""
+    if not isinstance(events, AsyncIterable):
+        for batch in split_events(events, batcher):
+            yield batch
+        return
+    async for event in events:
+        if own := batcher.add(event):
+            yield own
+    if own := batcher.rest():
+        yield own
 
 
 def _as_json(value: object) -> str:

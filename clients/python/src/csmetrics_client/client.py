@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from csmetrics_client import calls, frames
-from csmetrics_client.batches import MAX_BYTES, MAX_EVENTS, BatchResult, Event, split_events
+from csmetrics_client.batches import (
+    MAX_BYTES,
+    MAX_EVENTS,
+    Batcher,
+    BatchResult,
+    Event,
+    split_async_events,
+    split_events,
+)
 from csmetrics_client.errors import Problem
 from csmetrics_client.exchange import Call, Wait, exchange
 from csmetrics_client.questions import Answer, Parameter, Row, answer_of
@@ -98,7 +106,8 @@ class Client(_Settings):
         Problem and ConnectionFailed, but not for rejected events: these are in the result.
         """
         result = BatchResult()
-        for batch in split_events(events, max_events=max_events, max_bytes=max_bytes, compress=compress):
+        batcher = Batcher(max_events=max_events, max_bytes=max_bytes, compress=compress)
+        for batch in split_events(events, batcher):
             outcome: Mapping[str, Any] | Problem
             try:
                 outcome = self.request(calls.post_batch(batch)).json()
@@ -205,10 +214,10 @@ class AsyncClient(_Settings):
         max_bytes: int = MAX_BYTES,
         compress: bool = True,
     ) -> BatchResult:
-        """Send events as `Client.post_events` does. Of an asynchronous iterable, all events are read before the first is sent."""
-        own = [event async for event in events] if isinstance(events, AsyncIterable) else events
+        """Send events as `Client.post_events` does, also those of an asynchronous iterable, a batch at a time."""
         result = BatchResult()
-        for batch in split_events(own, max_events=max_events, max_bytes=max_bytes, compress=compress):
+        batcher = Batcher(max_events=max_events, max_bytes=max_bytes, compress=compress)
+        async for batch in split_async_events(events, batcher):
             outcome: Mapping[str, Any] | Problem
             try:
                 outcome = (await self.request(calls.post_batch(batch))).json()
