@@ -71,7 +71,7 @@ class KeptResponse(Response):
 
 CACHE_HEADERS = {
     "Cache-Control": "private, no-cache",
-    "Vary": "Authorization, X-API-Key, Accept, Accept-Encoding",
+    "Vary": "Authorization, Cookie, X-API-Key, Accept, Accept-Encoding",
 }
 
 

@@ -106,6 +106,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def _error_response(request: Request, problem: Problem) -> Response:
+    if "WWW-Authenticate" in problem.headers and request.headers.get("sec-fetch-dest") == "empty":
+        # The request is that of a script. To Basic, a browser would open a window of its own that asks for a password.
+        problem.headers["WWW-Authenticate"] = problem.headers["WWW-Authenticate"].replace("Basic", "Bearer")
     path = get_route_path(request.scope)
     for prefix, respond in ERROR_RESPONSES.items():
         if path == prefix or path.startswith(f"{prefix}/"):

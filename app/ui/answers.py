@@ -28,12 +28,15 @@ class Questions(BaseModel):
     paths: list[str] = Field(min_length=1, max_length=MAX_QUESTIONS)
 
 
-async def stream_answers(request: Request, questions: Questions) -> AsyncIterator[bytes]:
-    """Yield a line for each question, in the order of the answers: `{"number": N, "status": S, "body": …}`.
+def stream_answers(request: Request, questions: Questions) -> AsyncIterator[bytes]:
+    """Return a line for each question, in the order of the answers: `{"number": N, "status": S, "body": …}`.
 
     number: that of the question, from 0. Raises Invalid for a path that is none of this API.
     """
-    scopes = _build_scopes(request, questions.paths)
+    return _stream(request, _build_scopes(request, questions.paths))
+
+
+async def _stream(request: Request, scopes: Sequence[MutableMapping[str, Any]]) -> AsyncIterator[bytes]:
     tasks = [asyncio.create_task(_answer(request, number, scope)) for number, scope in enumerate(scopes)]
     try:
         for task in asyncio.as_completed(tasks):

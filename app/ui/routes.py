@@ -11,7 +11,7 @@ from app.access.sessions import COOKIE, SignIn, end_session, sign_in
 from app.core.errors import NotFound
 from app.core.settings import Settings
 from app.http.body import read_body
-from app.http.conditional import choose_coding
+from app.http.compression import choose_coding
 from app.http.responses import json_response
 from app.ui.answers import Questions, stream_answers
 from app.ui.assets import FOLDER, load_assets

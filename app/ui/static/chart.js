@@ -11,21 +11,22 @@ const noLoader = { load: () => Promise.reject(new Error("off")), sanitize: () =>
 export function Chart({ spec }) {
   const box = useRef(null);
   useEffect(() => {
+    const element = box.current;
     let view;
     let isGone = false;
     const draw = async () => {
       const { View, parse, compile, expressionInterpreter } = await loadLibrary();
-      if (isGone || !box.current) return;
+      if (isGone) return;
       // The heading of the card has the title.
       const { title, ...own } = spec;
-      const width = Math.max(240, Math.floor(box.current.clientWidth));
+      const width = Math.max(240, Math.floor(element.clientWidth));
       const { spec: runtime } = compile({ ...own, width });
       view?.finalize();
       view = new View(parse(runtime, null, { ast: true }), {
         renderer: "svg",
         loader: noLoader,
         expr: expressionInterpreter,
-        container: box.current,
+        container: element,
         hover: true,
         tooltip: showTooltip,
         logLevel: 1,
@@ -33,13 +34,13 @@ export function Chart({ spec }) {
       await view.runAsync();
     };
     draw();
-    let width = box.current.clientWidth;
+    let width = element.clientWidth;
     const observer = new ResizeObserver(() => {
-      if (Math.abs(box.current.clientWidth - width) < 8) return;
-      width = box.current.clientWidth;
+      if (Math.abs(element.clientWidth - width) < 8) return;
+      width = element.clientWidth;
       draw();
     });
-    observer.observe(box.current);
+    observer.observe(element);
     return () => {
       isGone = true;
       observer.disconnect();
