@@ -75,6 +75,10 @@ class ChartParameters(BaseModel):
 class Charts(Protocol):
     """What draws charts."""
 
+    def check_name(self, kind: str, name: str) -> None:
+        """Raise Invalid for a name of no chart that this kind of answer makes."""
+        ...
+
     async def draw(self, kind: str, body: Mapping[str, Any], parameters: ChartParameters, *, currency: str) -> bytes:
         """Return an answer as a chart. kind: of the answer, which the catalogue of charts knows. Raises Problem."""
         ...

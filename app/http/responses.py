@@ -61,8 +61,11 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
 
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
+    # A name that does not exist is a fault in every format: of a chart also where none is drawn, of a field also where one is.
+    if isinstance(parameters, ChartParameters) and parameters.chart is not None:
+        request.app.state.charts.check_name(answer.name, parameters.chart)
     if isinstance(parameters, ChartParameters) and parameters.is_chart:
-        # A chart takes the columns that it needs, but a name that does not exist is a fault in every format.
+        # It takes the columns that it needs.
         answer.choose_columns(parameters.fields)
         return await _chart_response(request, parameters, answer)
     entry = FORMATS[parameters.format or DEFAULT_FORMAT]
