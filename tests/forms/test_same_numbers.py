@@ -1,9 +1,14 @@
 """One question in every form that the service answers in has the same numbers: formats, clients, OData, SQL, agents, charts."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.agents.agent import fail
 from tests.forms.company import NAMES, found_company, questions
 from tests.forms.forms import FORMS, Row, account_lists, reference_rows
+from tests.odata.feeds import get
+from tests.support.command import run_command
 from tests.support.service import Service
 
 QUESTIONS = questions()
@@ -62,3 +67,22 @@ def test_every_list_of_accounts_has_the_same_names_and_attributes(company: Servi
     attributes = {id: own["attributes"] for id, own in expected.items()}
     for form, found in account_lists(company).items():
         assert found == attributes, form
+
+
+@pytest.mark.parametrize(("option", "value"), [("compare", "previous_period"), ("totals", "true")])
+def test_odata_refuses_options_of_questions_that_it_cannot_ask(company: Service, option: str, value: str) -> None:
+    answer = get(company, "MetricValues", filter="metric eq 'mrr'", **{option: value})
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, option), answer.text
+
+
+@pytest.mark.parametrize(("argument", "value"), [("min_sample", 4), ("strict", False)])
+def test_the_tool_refuses_arguments_of_questions_that_it_cannot_ask(
+    company: Service, argument: str, value: object
+) -> None:
+    problem = fail(company, "query_metrics", metrics=["mrr"], **{argument: value})
+    assert [fault["pointer"] for fault in problem["errors"]] == [f"/{argument}"]
+
+
+def test_the_command_refuses_an_option_that_it_does_not_have(tmp_path: Path) -> None:
+    result = run_command("query", "mrr", "--min-sample", "4", folder=tmp_path)
+    assert result.returncode == 2 and "--min-sample" in result.stderr
