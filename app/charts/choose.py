@@ -15,10 +15,10 @@ def charts_of(kind: str) -> list[Chart]:
 def choose_chart(kind: str, name: str | None, answer: ChartAnswer) -> Chart:
     """Return the chart of that name or, without one, the first that suits. Raises Invalid for one that the answer cannot be."""
     if name is not None:
-        named = find_chart(kind, name)
-        if obstacle := named.needs(answer):
+        chart = find_chart(kind, name)
+        if obstacle := chart.needs(answer):
             raise Invalid.at(_POINTER, obstacle, code="no_such_chart")
-        return named
+        return chart
     charts = charts_of(kind)
     obstacles = [chart.needs(answer) for chart in charts]
     possible = [chart for chart, obstacle in zip(charts, obstacles, strict=True) if obstacle is None]

@@ -358,7 +358,7 @@ def _mcp(service: Service, question: Question) -> list[Row]:
 
 
 def _flatten_mcp(row: Row, metrics: Row) -> Row:
-    """Return a row of a tool, where null members are left out, and what is the same in all rows is said once."""
+    """Return a row of a tool, which leaves out null members, and has what is the same in all rows only once."""
     low, high = row.get("interval", (None, None))
     names = ("metric", "period", *NUMBERS, "reason", *COMPARISON)
     members = {name: row.get(name) for name in names} | {"complete": row.get("complete", True)}
